@@ -1,0 +1,33 @@
+#include "base/text.h"
+
+#include <doctest/doctest.h>
+
+namespace cellar {
+
+TEST_CASE("bytes become hexadecimal and base64, and base64 comes back") {
+  CHECK(to_hex(std::string("\x00\xff", 2)) == "00ff");
+  for (const std::string bytes : {"", "a", "ab", "abc", "abcd"}) {
+    CHECK(from_base64(to_base64(bytes)) == bytes);
+  }
+  CHECK(to_base64("abcd") == "YWJjZA==");
+  CHECK_FALSE(from_base64("a").has_value());
+  CHECK_FALSE(from_base64("YW=j").has_value());
+}
+
+TEST_CASE("UTF-8 is told from other bytes, overlong forms and surrogates included") {
+  CHECK(is_valid_utf8("gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80"));
+  CHECK_FALSE(is_valid_utf8("\xff"));
+  CHECK_FALSE(is_valid_utf8("\xc0\xaf"));
+  CHECK_FALSE(is_valid_utf8("\xed\xa0\x80"));
+  CHECK_FALSE(is_valid_utf8("\xe2\x82"));
+}
+
+TEST_CASE("text is split, trimmed and read as numbers") {
+  CHECK(split("a//b", '/') == std::vector<std::string_view>{"a", "", "b"});
+  CHECK(trim(" x\r\n") == "x");
+  CHECK(parse_int("-12") == -12);
+  CHECK_FALSE(parse_int("12x").has_value());
+  CHECK_FALSE(parse_int("99999999999999999999").has_value());
+}
+
+}  // namespace cellar

@@ -1,0 +1,38 @@
+#include "sys/fd.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "sys/call.h"
+
+namespace cellar::sys {
+
+void Fd::reset(int fd) noexcept {
+  if (fd_ != -1) ::close(fd_);
+  fd_ = fd;
+}
+
+Fd duplicate(int fd) {
+  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (copy == -1) throw_errno("fcntl F_DUPFD_CLOEXEC");
+  return Fd(copy);
+}
+
+Pipe make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) == -1) throw_errno("pipe2");
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+void set_nonblocking(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags == -1 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1) throw_errno("fcntl F_SETFL");
+}
+
+void set_blocking(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags == -1 || ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == -1) throw_errno("fcntl F_SETFL");
+}
+
+}  // namespace cellar::sys

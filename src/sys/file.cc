@@ -1,0 +1,118 @@
+#include "sys/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "sys/call.h"
+
+namespace cellar::sys {
+
+Fd open_file(const std::string& path, int flags, mode_t mode) {
+  const int fd = retry_on_signal([&] { return ::open(path.c_str(), flags | O_CLOEXEC, mode); });
+  if (fd == -1) throw_errno("open", path);
+  return Fd(fd);
+}
+
+std::optional<Fd> open_file_if_exists(const std::string& path, int flags) {
+  const int fd = retry_on_signal([&] { return ::open(path.c_str(), flags | O_CLOEXEC); });
+  if (fd == -1 && errno == ENOENT) return std::nullopt;
+  if (fd == -1) throw_errno("open", path);
+  return Fd(fd);
+}
+
+std::string read_all(int fd, std::size_t max_bytes, std::string_view name) {
+  std::string bytes;
+  constexpr std::size_t kChunkBytes = 64 << 10;
+  for (;;) {
+    const std::size_t have = bytes.size();
+    bytes.resize(have + kChunkBytes);
+    const ssize_t got = retry_on_signal([&] { return ::read(fd, bytes.data() + have, kChunkBytes); });
+    if (got == -1) throw_errno("read", name);
+    bytes.resize(have + static_cast<std::size_t>(got));
+    if (got == 0) return bytes;
+    if (bytes.size() > max_bytes) {
+      throw Error(ErrorCode::too_large, "file_too_large",
+                  std::string(name) + " is larger than " + std::to_string(max_bytes) + " bytes");
+    }
+  }
+}
+
+std::optional<std::string> read_file(const std::string& path, std::size_t max_bytes) {
+  const auto fd = open_file_if_exists(path, O_RDONLY);
+  if (!fd) return std::nullopt;
+  return read_all(fd->get(), max_bytes, path);
+}
+
+void write_all(int fd, std::string_view bytes, std::string_view name) {
+  while (!bytes.empty()) {
+    const ssize_t put = retry_on_signal([&] { return ::write(fd, bytes.data(), bytes.size()); });
+    if (put == -1) throw_errno("write", name);
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+  }
+}
+
+void write_all_at(int fd, std::string_view bytes, std::uint64_t offset, std::string_view name) {
+  while (!bytes.empty()) {
+    const ssize_t put = retry_on_signal(
+        [&] { return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+    if (put == -1) throw_errno("pwrite", name);
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+    offset += static_cast<std::uint64_t>(put);
+  }
+}
+
+void sync_data(int fd, std::string_view name) {
+  if (retry_on_signal([&] { return ::fdatasync(fd); }) == -1) throw_errno("fdatasync", name);
+}
+
+void sync_dir(const std::string& path) {
+  const Fd dir = open_file(path, O_RDONLY | O_DIRECTORY);
+  if (retry_on_signal([&] { return ::fsync(dir.get()); }) == -1) throw_errno("fsync", path);
+}
+
+void replace_file(const std::string& path, std::string_view bytes, mode_t mode) {
+  const std::string temporary = path + ".tmp-" + random_hex(6);
+  {
+    const Fd fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
+    write_all(fd.get(), bytes, temporary);
+    sync_data(fd.get(), temporary);
+  }
+  if (::rename(temporary.c_str(), path.c_str()) == -1) {
+    const int error = errno;
+    ::unlink(temporary.c_str());
+    throw_errno_value(error, "rename", path);
+  }
+  sync_dir(std::filesystem::path(path).parent_path().string());
+}
+
+void make_dirs(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0) return;
+  if (errno == EEXIST) return;
+  if (errno != ENOENT) throw_errno("mkdir", path);
+  make_dirs(std::filesystem::path(path).parent_path().string(), mode);
+  if (::mkdir(path.c_str(), mode) == -1 && errno != EEXIST) throw_errno("mkdir", path);
+}
+
+bool exists(const std::string& path) {
+  struct stat unused {};
+  return ::lstat(path.c_str(), &unused) == 0;
+}
+
+void remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) == -1 && errno != ENOENT) throw_errno("unlink", path);
+}
+
+void remove_tree(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) throw_errno_value(error.value(), "remove", path);
+}
+
+}  // namespace cellar::sys
