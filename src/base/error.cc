@@ -7,18 +7,30 @@ namespace cellar {
 
 std::string_view to_string(ErrorCode code) noexcept {
   switch (code) {
-    case ErrorCode::invalid_argument: return "invalid_argument";
-    case ErrorCode::unauthenticated: return "unauthenticated";
-    case ErrorCode::not_found: return "not_found";
-    case ErrorCode::already_exists: return "already_exists";
-    case ErrorCode::conflict: return "conflict";
-    case ErrorCode::too_large: return "too_large";
-    case ErrorCode::exhausted: return "exhausted";
-    case ErrorCode::unavailable: return "unavailable";
-    case ErrorCode::canceled: return "canceled";
-    case ErrorCode::timed_out: return "timed_out";
-    case ErrorCode::corrupt: return "corrupt";
-    case ErrorCode::internal: return "internal";
+    case ErrorCode::invalid_argument:
+      return "invalid_argument";
+    case ErrorCode::unauthenticated:
+      return "unauthenticated";
+    case ErrorCode::not_found:
+      return "not_found";
+    case ErrorCode::already_exists:
+      return "already_exists";
+    case ErrorCode::conflict:
+      return "conflict";
+    case ErrorCode::too_large:
+      return "too_large";
+    case ErrorCode::exhausted:
+      return "exhausted";
+    case ErrorCode::unavailable:
+      return "unavailable";
+    case ErrorCode::canceled:
+      return "canceled";
+    case ErrorCode::timed_out:
+      return "timed_out";
+    case ErrorCode::corrupt:
+      return "corrupt";
+    case ErrorCode::internal:
+      return "internal";
   }
   return "internal";
 }
@@ -41,30 +53,39 @@ bool Error::retryable() const noexcept {
 ErrorCode code_of_errno(int error) noexcept {
   switch (error) {
     case ENOENT:
-    case ESRCH: return ErrorCode::not_found;
-    case EEXIST: return ErrorCode::already_exists;
+    case ESRCH:
+      return ErrorCode::not_found;
+    case EEXIST:
+      return ErrorCode::already_exists;
     case EINVAL:
     case ENAMETOOLONG:
     case ENOTDIR:
     case EISDIR:
     case ELOOP:
-    case EXDEV: return ErrorCode::invalid_argument;
+    case EXDEV:
+      return ErrorCode::invalid_argument;
     case E2BIG:
     case EFBIG:
-    case EMSGSIZE: return ErrorCode::too_large;
+    case EMSGSIZE:
+      return ErrorCode::too_large;
     case EMFILE:
     case ENFILE:
     case ENOMEM:
     case ENOSPC:
-    case EDQUOT: return ErrorCode::exhausted;
+    case EDQUOT:
+      return ErrorCode::exhausted;
     case EAGAIN:
     case ECONNREFUSED:
     case ECONNRESET:
     case EPIPE:
-    case EBUSY: return ErrorCode::unavailable;
-    case ECANCELED: return ErrorCode::canceled;
-    case ETIMEDOUT: return ErrorCode::timed_out;
-    default: return ErrorCode::internal;
+    case EBUSY:
+      return ErrorCode::unavailable;
+    case ECANCELED:
+      return ErrorCode::canceled;
+    case ETIMEDOUT:
+      return ErrorCode::timed_out;
+    default:
+      return ErrorCode::internal;
   }
 }
 

@@ -27,8 +27,9 @@ enum class ErrorCode : std::uint8_t {
 // "invalid_argument", "not_found", …: the default value of an error body's `code`.
 std::string_view to_string(ErrorCode code) noexcept;
 
-// The only exception type. `reason` is the stable machine-readable word of the API ("cell_not_found");
-// it defaults to the code's name. `remediation` says what the caller can do, and may be empty.
+// The only exception type. `reason` is the stable machine-readable word of the API
+// ("cell_not_found"); it defaults to the code's name. `remediation` says what the caller can do,
+// and may be empty.
 class Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message);
@@ -53,6 +54,7 @@ ErrorCode code_of_errno(int error) noexcept;
 // Throws the Error for the current errno: "open /var/lib/cell/x: Permission denied".
 [[noreturn]] void throw_errno(std::string_view call, std::string_view subject = {});
 // The same for a given errno.
-[[noreturn]] void throw_errno_value(int error, std::string_view call, std::string_view subject = {});
+[[noreturn]] void throw_errno_value(int error, std::string_view call,
+                                    std::string_view subject = {});
 
 }  // namespace cellar

@@ -7,7 +7,8 @@
 #include <string_view>
 #include <utility>
 
-// One line a message on standard error: "2026-11-23T10:00:00.123Z info cell c1 created". Any thread.
+// One line a message on standard error: "2026-11-23T10:00:00.123Z info cell c1 created". Any
+// thread.
 namespace cellar::log {
 
 enum class Level : std::uint8_t { debug, info, warning, error };
@@ -20,7 +21,8 @@ void write(Level level, std::string_view message);
 
 template <typename... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {
-  if (level() <= Level::debug) write(Level::debug, fmt::format(format, std::forward<Args>(args)...));
+  if (level() <= Level::debug)
+    write(Level::debug, fmt::format(format, std::forward<Args>(args)...));
 }
 template <typename... Args>
 void info(fmt::format_string<Args...> format, Args&&... args) {

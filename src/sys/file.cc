@@ -33,7 +33,8 @@ std::string read_all(int fd, std::size_t max_bytes, std::string_view name) {
   for (;;) {
     const std::size_t have = bytes.size();
     bytes.resize(have + kChunkBytes);
-    const ssize_t got = retry_on_signal([&] { return ::read(fd, bytes.data() + have, kChunkBytes); });
+    const ssize_t got =
+        retry_on_signal([&] { return ::read(fd, bytes.data() + have, kChunkBytes); });
     if (got == -1) throw_errno("read", name);
     bytes.resize(have + static_cast<std::size_t>(got));
     if (got == 0) return bytes;
@@ -101,7 +102,7 @@ void make_dirs(const std::string& path, mode_t mode) {
 }
 
 bool exists(const std::string& path) {
-  struct stat unused {};
+  struct stat unused{};
   return ::lstat(path.c_str(), &unused) == 0;
 }
 

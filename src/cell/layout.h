@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+namespace cellar::cell {
+
+// Where the parts of one cell are on the host. Every folder is root's and 0700 but for what a
+// domain sees through its own mounts (docs/internals/sandbox.md). Copying `dir` moves the cell.
+struct CellLayout {
+  std::string dir;  // <state>/cells/<cell_id>
+
+  std::string record() const { return dir + "/cell.json"; }
+  std::string secrets() const { return dir + "/secrets.sealed"; }
+  std::string work() const { return dir + "/work"; }
+  std::string data() const { return dir + "/data"; }
+  std::string agent_version(const std::string& digest) const {
+    return dir + "/data/versions/" + digest + ".js";
+  }
+  std::string database() const { return dir + "/db/cell.sqlite"; }
+  std::string journal() const { return dir + "/journal"; }
+  std::string index() const { return dir + "/index"; }
+  std::string run() const { return dir + "/run"; }
+
+  // Makes all folders, durable when this returns. Blocking. Throws Error.
+  void create() const;
+};
+
+}  // namespace cellar::cell

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+
+// What a cell should do next: pure decisions, made on values. The supervisor acts on them.
+namespace cellar::cell {
+
+// paused: frozen, processes kept. hibernated: no processes, only disk.
+enum class State : std::uint8_t { active, paused, hibernated };
+
+std::string_view to_string(State state) noexcept;
+
+// Something that keeps a cell awake.
+struct Blocker {
+  std::string kind;    // "run", "request", "command", "stream", "permanent"
+  std::string detail;  // "run_1f… fix", "npm test"
+};
+
+struct LifecycleView {
+  State state = State::hibernated;
+  bool permanent = false;
+  std::size_t blocker_count = 0;
+  WallTime quiet_since;  // the end of the last activity, or of the last transition
+  std::chrono::seconds idle_timeout{900};
+  std::chrono::seconds hibernate_after{3600};  // in the state `paused`
+};
+
+enum class Action : std::uint8_t { pause, hibernate };
+
+// When the cell pauses if nothing happens; nullopt where it does not.
+std::optional<WallTime> pauses_at(const LifecycleView& view) noexcept;
+
+// What is due at `now`; nullopt where nothing is.
+std::optional<Action> due(const LifecycleView& view, WallTime now) noexcept;
+
+}  // namespace cellar::cell

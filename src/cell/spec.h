@@ -1,0 +1,63 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace cellar::cell {
+
+// What a cell may use at most.
+struct Limits {
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t pids_max = 0;
+  std::uint32_t cpu_millis = 0;  // 1000 is one processor
+  std::uint64_t tmp_bytes = 0;   // of /tmp, and of /dev/shm; counted as memory, too
+};
+
+// A named size of a cell, as the contract lists them.
+struct Tier {
+  std::string_view id;
+  std::string_view name;
+  std::string_view spec;
+  Limits limits;
+};
+
+// starter (the default), standard, performance.
+const std::vector<Tier>& tiers();
+// Throws Error `invalid_argument`, naming the tiers there are.
+const Tier& tier_of(std::string_view id);
+
+// All that is kept of a cell in its cell.json. Secrets are not here (cell/secrets.h).
+struct CellSpec {
+  std::string cell_id;
+  std::string owner_id;
+  std::string customer_id;
+  std::string tier = "starter";
+  bool permanent = false;
+  std::string image = "dev";
+  std::string agent_digest;        // of the current agent; empty where there is none
+  std::vector<std::string> allow;  // names and addresses that the cell may reach (net/policy.h)
+  std::chrono::seconds idle_timeout{900};
+  std::uint32_t uid_index = 0;  // its uid ranges: see agent_uid_base()
+  bool has_secrets = false;
+  WallTime created_at;
+  WallTime last_active_at;
+};
+
+// Host uid (and gid) of root in each domain. Two ranges of 65536 ids a cell, from kUidBase upwards.
+inline constexpr std::uint32_t kUidBase = 0x10000000;
+inline constexpr std::uint32_t kUidRange = 65536;
+inline constexpr std::uint32_t kUidIndexMax = 24000;
+std::uint32_t agent_uid_base(std::uint32_t uid_index) noexcept;
+std::uint32_t shell_uid_base(std::uint32_t uid_index) noexcept;
+
+// cell.json and back. Decoding throws Error `corrupt`, naming the field.
+std::string encode(const CellSpec& spec);
+CellSpec decode_cell_spec(std::string_view text);
+
+}  // namespace cellar::cell
