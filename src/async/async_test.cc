@@ -1,0 +1,126 @@
+#include <doctest/doctest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <future>
+#include <thread>
+#include <vector>
+
+#include "async/event.h"
+#include "async/pool.h"
+#include "async/serial.h"
+#include "async/sleep.h"
+#include "async/task_group.h"
+#include "base/error.h"
+
+namespace cellar::async {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Runs `task` on a loop of its own until it ends; rethrows what it throws.
+void run(asio::io_context& loop, asio::awaitable<void> task) {
+  std::exception_ptr error;
+  auto done = [&](const std::exception_ptr& what) { error = what; };
+  asio::co_spawn(loop, std::move(task), done);
+  loop.run();
+  if (error) std::rethrow_exception(error);
+}
+
+asio::awaitable<void> record(Event& event, std::vector<int>& order, int number) {
+  co_await event.wait();
+  order.push_back(number);
+}
+
+}  // namespace
+
+TEST_CASE("an event wakes all that wait, and at once where it is set") {
+  asio::io_context loop;
+  Event event(loop.get_executor());
+  std::vector<int> order;
+  auto test = [&]() -> asio::awaitable<void> {
+    TaskGroup tasks(loop.get_executor());
+    tasks.spawn(record(event, order, 1));
+    tasks.spawn(record(event, order, 2));
+    const bool early = co_await event.wait_for(milliseconds(5));
+    CHECK_FALSE(early);
+    event.set();
+    co_await event.wait();
+    co_await tasks.join();
+  };
+  run(loop, test());
+  CHECK(order == std::vector<int>{1, 2});
+}
+
+TEST_CASE("closing a group cancels what waits and waits until it has ended") {
+  asio::io_context loop;
+  bool was_canceled = false;
+  auto sleeper = [&]() -> asio::awaitable<void> {
+    try {
+      co_await sleep_for(std::chrono::hours(1));
+    } catch (const Error& error) {
+      was_canceled = error.code() == ErrorCode::canceled;
+      throw;
+    }
+  };
+  auto test = [&]() -> asio::awaitable<void> {
+    TaskGroup tasks(loop.get_executor());
+    tasks.spawn(sleeper());
+    co_await tasks.close();
+    CHECK(tasks.size() == 0);
+  };
+  run(loop, test());
+  CHECK(was_canceled);
+}
+
+TEST_CASE("a job runs on the pool, its result and its exception come back to the loop") {
+  asio::io_context loop;
+  Pool pool(2);
+  auto test = [&]() -> asio::awaitable<void> {
+    const auto here = std::this_thread::get_id();
+    auto where = [] { return std::this_thread::get_id(); };
+    const auto there = co_await offload(pool, where);
+    CHECK(there != here);
+    CHECK(std::this_thread::get_id() == here);
+    auto fail = [] { throw Error(ErrorCode::corrupt, "bad"); };
+    bool failed = false;
+    try {
+      co_await offload(pool, fail);
+    } catch (const Error& error) {
+      failed = error.code() == ErrorCode::corrupt;
+    }
+    CHECK(failed);
+  };
+  run(loop, test());
+}
+
+TEST_CASE("turns are taken one at a time, in the order in which they were asked for") {
+  asio::io_context loop;
+  Serial serial(loop.get_executor(), 3);
+  std::vector<int> order;
+  auto worker = [&](int number) -> asio::awaitable<void> {
+    const Serial::Turn turn = co_await serial.turn();
+    order.push_back(number);
+    co_await sleep_for(milliseconds(1));
+    order.push_back(-number);
+  };
+  auto test = [&]() -> asio::awaitable<void> {
+    TaskGroup tasks(loop.get_executor());
+    for (int number = 1; number <= 4; ++number) tasks.spawn(worker(number));
+    co_await sleep_for(milliseconds(0));
+    CHECK_THROWS_AS(co_await serial.turn(), Error);  // three wait already
+    co_await tasks.join();
+  };
+  run(loop, test());
+  CHECK(order == std::vector<int>{1, -1, 2, -2, 3, -3, 4, -4});
+}
+
+TEST_CASE("what is not ready in time is named") {
+  asio::io_context loop;
+  auto never = [] { return false; };
+  CHECK_THROWS_WITH_AS(
+      run(loop, poll_until("the agent", never, milliseconds(3), milliseconds(1))),
+      "the agent not ready after 3 ms", Error);
+}
+
+}  // namespace cellar::async

@@ -1,0 +1,43 @@
+#include "async/serial.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace cellar::async {
+
+asio::awaitable<Serial::Turn> Serial::turn() {
+  if (!taken_) {
+    taken_ = true;
+    co_return Turn(*this);
+  }
+  if (waiting_.size() >= waiters_max_) {
+    throw Error(ErrorCode::unavailable, "too_many_waiting", "too many requests wait for this cell");
+  }
+  const auto mine = std::make_shared<Event>(executor_);
+  waiting_.push_back(mine);
+  try {
+    co_await mine->wait();
+  } catch (...) {
+    const auto place = std::find(waiting_.begin(), waiting_.end(), mine);
+    if (place != waiting_.end()) {
+      waiting_.erase(place);
+    } else {
+      next();  // The turn had been given to us already.
+    }
+    throw;
+  }
+  co_return Turn(*this);
+}
+
+void Serial::next() {
+  if (waiting_.empty()) {
+    taken_ = false;
+    return;
+  }
+  const auto first = waiting_.front();
+  waiting_.pop_front();
+  first->set();
+}
+
+}  // namespace cellar::async
