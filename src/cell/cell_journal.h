@@ -1,0 +1,98 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "async/event.h"
+#include "async/pool.h"
+#include "async/task_group.h"
+#include "cell/run.h"
+#include "journal/file_storage.h"
+#include "journal/journal.h"
+
+namespace cellar::cell {
+
+namespace asio = boost::asio;
+
+// One event of a run, as clients see it. `seq` is the lsn of its record: it grows, with gaps.
+struct RunEvent {
+  journal::Lsn seq = 0;
+  WallTime at;
+  std::string type;  // run.started step.started step.completed stdout stderr stream log …
+  std::string data;  // JSON text
+};
+
+// The journal of a cell in the daemon's loop: appends at once, syncs on the pool, many waiters to
+// one fdatasync (group commit without a timer), and keeps the run table in step with what was
+// appended.
+//
+// Loop thread only. After a failed write every call throws Error `unavailable`, reason
+// `journal_io_error`, until the cell is opened again.
+class CellJournal {
+ public:
+  // Opens or creates, and folds all records into `runs`, which must outlive it. Blocks while it
+  // reads: some milliseconds for 10,000 records. Throws Error `corrupt` for a damaged journal.
+  CellJournal(asio::any_io_executor executor, async::Pool& pool, const std::string& dir,
+              const std::string& cell_id, RunTable& runs);
+  ~CellJournal();
+
+  // Appends one record of `run`; it is durable after the next sync() that returns.
+  template <typename Body>
+  journal::Lsn append(std::uint32_t run, std::uint32_t ordinal, const Body& body) {
+    return append_record(run, ordinal, Body::kType, Body::kFlags, body.encode());
+  }
+
+  // Returns when all that was appended before the call is durable.
+  asio::awaitable<void> sync();
+  // Makes what was appended durable soon, with nobody waiting for it.
+  void sync_soon();
+
+  // Prepares a value for a record: in it up to 64 KiB, else as a blob, which is durable when this
+  // returns.
+  asio::awaitable<journal::Payload> store_value(std::string value);
+
+  // A durable or pending record's body, decoded. Throws Error `corrupt`.
+  template <typename Body>
+  Body read(journal::Lsn lsn) {
+    auto body = Body::decode(journal_.read(lsn).body);
+    if (!body) throw_undecodable(lsn);
+    return *std::move(body);
+  }
+  // The value held by the step_end, value or run_ended record at `lsn`.
+  std::string read_value(journal::Lsn lsn);
+
+  // Durable events of a run behind `after`, oldest first, at most `limit`.
+  std::vector<RunEvent> events(const Run& run, journal::Lsn after, std::size_t limit);
+  // The last event of the run that is durable so far; 0 for none.
+  journal::Lsn last_durable() const noexcept { return journal_.last_durable(); }
+  // Waits until more is durable than `lsn`.
+  asio::awaitable<void> advanced(journal::Lsn lsn);
+
+  bool is_broken() const noexcept { return broken_; }
+  // Syncs what is left; nothing may be appended afterwards.
+  asio::awaitable<void> close();
+
+ private:
+  journal::Lsn append_record(std::uint32_t run, std::uint32_t ordinal, journal::Type type,
+                             std::uint16_t flags, std::string body);
+  asio::awaitable<void> flush();
+  [[noreturn]] void throw_undecodable(journal::Lsn lsn) const;
+  void require_working() const;
+
+  asio::any_io_executor executor_;
+  async::Pool& pool_;
+  RunTable& runs_;
+  journal::FileStorage storage_;
+  journal::Journal journal_;
+  async::Event durable_;  // more is durable, or it broke
+  bool flushing_ = false;
+  bool flush_planned_ = false;
+  bool broken_ = false;
+  async::TaskGroup tasks_;
+};
+
+}  // namespace cellar::cell

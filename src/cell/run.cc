@@ -1,0 +1,201 @@
+#include "cell/run.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace cellar::cell {
+namespace {
+
+WallTime time_of(const journal::Record& record) {
+  return from_unix_ms(static_cast<std::int64_t>(record.t_ns / 1'000'000));
+}
+
+template <typename Body>
+Body decode(const journal::Record& record) {
+  auto body = Body::decode(record.body);
+  if (!body) {
+    throw Error(ErrorCode::corrupt, "journal_corrupt",
+                "record " + std::to_string(record.lsn) + " has a body that does not decode");
+  }
+  return *std::move(body);
+}
+
+}  // namespace
+
+std::string_view to_string(RunStatus status) noexcept {
+  switch (status) {
+    case RunStatus::running:
+      return "running";
+    case RunStatus::waiting:
+      return "waiting";
+    case RunStatus::paused:
+      return "paused";
+    case RunStatus::completed:
+      return "completed";
+    case RunStatus::failed:
+      return "failed";
+    case RunStatus::cancelled:
+      return "cancelled";
+  }
+  return "failed";
+}
+
+bool is_terminal(RunStatus status) noexcept {
+  return status == RunStatus::completed || status == RunStatus::failed ||
+         status == RunStatus::cancelled;
+}
+
+std::uint32_t Run::steps_done() const noexcept {
+  return static_cast<std::uint32_t>(
+      std::count_if(steps.begin(), steps.end(), [](const auto& entry) {
+        return entry.second.is_step() && entry.second.status != StepStatus::open;
+      }));
+}
+
+bool counts_against_budget(std::string_view cause) noexcept {
+  return cause == "agent_exit" || cause == "agent_stalled" || cause == "oom";
+}
+
+Run& RunTable::run_of(const journal::Record& record) {
+  Run* run = find(record.run);
+  if (run == nullptr) {
+    throw Error(ErrorCode::corrupt, "journal_corrupt",
+                "record " + std::to_string(record.lsn) + " belongs to run " +
+                    std::to_string(record.run) + ", which was never created");
+  }
+  return *run;
+}
+
+void RunTable::apply(const journal::Record& record) {
+  using journal::Type;
+  switch (record.type) {
+    case Type::run_created: {
+      const auto body = decode<journal::RunCreated>(record);
+      Run& run = runs_[record.run];
+      run.number = record.run;
+      run.id = body.run_id;
+      run.method = body.method;
+      run.agent_digest = body.agent_digest;
+      run.setup = body.setup;
+      run.started_at = time_of(record);
+      run.created = record.lsn;
+      numbers_[run.id] = run.number;
+      last_number_ = std::max(last_number_, run.number);
+      return;
+    }
+    case Type::run_attempt: {
+      const auto body = decode<journal::RunAttempt>(record);
+      Run& run = run_of(record);
+      run.attempt = body.n;
+      if (counts_against_budget(body.cause)) ++run.attempts_without_progress;
+      return;
+    }
+    case Type::step_start: {
+      const auto body = decode<journal::StepStart>(record);
+      Step& step = run_of(record).steps[record.ordinal];
+      step.ordinal = record.ordinal;
+      step.kind = body.kind;
+      step.name = body.name;
+      step.args_fp = body.args_fp;
+      if (step.executed == 0) step.started_at = time_of(record);
+      ++step.executed;
+      return;
+    }
+    case Type::step_end: {
+      const auto body = decode<journal::StepEnd>(record);
+      Run& run = run_of(record);
+      Step& step = run.steps[record.ordinal];
+      step.status = body.ok ? StepStatus::ok : StepStatus::error;
+      step.ended_at = time_of(record);
+      step.outcome = record.lsn;
+      run.attempts_without_progress = 0;
+      return;
+    }
+    case Type::value: {
+      const auto body = decode<journal::Value>(record);
+      Step& step = run_of(record).steps[record.ordinal];
+      step = {.ordinal = record.ordinal,
+              .kind = body.kind,
+              .name = body.name,
+              .args_fp = body.args_fp,
+              .status = StepStatus::ok,
+              .executed = 1,
+              .started_at = time_of(record),
+              .ended_at = time_of(record),
+              .outcome = record.lsn};
+      if (body.kind == "setup") setup_done_ = true;
+      return;
+    }
+    case Type::cancel_requested:
+      run_of(record).cancel_requested = true;
+      return;
+    case Type::paused: {
+      const auto body = decode<journal::Paused>(record);
+      Run& run = run_of(record);
+      run.status = RunStatus::paused;
+      run.reason = body.reason;
+      run.detail = body.detail;
+      return;
+    }
+    case Type::resumed: {
+      Run& run = run_of(record);
+      run.status = RunStatus::running;
+      run.reason.clear();
+      run.detail.clear();
+      run.attempts_without_progress = 0;
+      return;
+    }
+    case Type::run_ended: {
+      const auto body = decode<journal::RunEnded>(record);
+      Run& run = run_of(record);
+      run.status = body.status == "completed"   ? RunStatus::completed
+                   : body.status == "cancelled" ? RunStatus::cancelled
+                                                : RunStatus::failed;
+      run.reason.clear();
+      run.ended_at = time_of(record);
+      run.ended = record.lsn;
+      if (run.setup && run.status == RunStatus::completed) setup_done_ = true;
+      return;
+    }
+    case Type::event: {
+      if (record.ordinal == 0) return;  // Sent inside a step: sent again when the step is.
+      const auto body = decode<journal::Event>(record);
+      if (body.type != "stream" && body.type != "log") return;
+      Step& step = run_of(record).steps[record.ordinal];
+      step.ordinal = record.ordinal;
+      step.kind = "event";
+      step.name = body.type;
+      step.status = StepStatus::ok;
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+Run* RunTable::find(std::uint32_t number) noexcept {
+  const auto found = runs_.find(number);
+  return found == runs_.end() ? nullptr : &found->second;
+}
+
+Run* RunTable::find(std::string_view id) noexcept {
+  const auto found = numbers_.find(id);
+  return found == numbers_.end() ? nullptr : find(found->second);
+}
+
+std::vector<const Run*> RunTable::newest_first() const {
+  std::vector<const Run*> list;
+  for (auto at = runs_.rbegin(); at != runs_.rend(); ++at) list.push_back(&at->second);
+  return list;
+}
+
+std::vector<Run*> RunTable::unfinished() {
+  std::vector<Run*> list;
+  for (auto& [number, run] : runs_) {
+    if (run.status == RunStatus::running || run.status == RunStatus::waiting) list.push_back(&run);
+  }
+  return list;
+}
+
+}  // namespace cellar::cell

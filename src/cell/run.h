@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "journal/records.h"
+
+// The runs of a cell as the journal tells them: a pure fold over its records. The same code serves
+// recovery (all records at once) and life (each record as it is appended), so that both agree.
+namespace cellar::cell {
+
+enum class RunStatus : std::uint8_t { running, waiting, paused, completed, failed, cancelled };
+std::string_view to_string(RunStatus status) noexcept;
+// Completed, failed or cancelled: nothing will happen any more.
+bool is_terminal(RunStatus status) noexcept;
+
+enum class StepStatus : std::uint8_t { open, ok, error };
+
+// One journaled command of a run. Its value stays in the journal, at `outcome`.
+struct Step {
+  std::uint32_t ordinal = 0;
+  std::string kind;  // step shell fetch sleep, or a value: store.read db.get now stream setup …
+  std::string name;
+  std::string args_fp;
+  StepStatus status = StepStatus::open;
+  std::uint32_t executed = 0;  // how often its body was started
+  WallTime started_at;
+  std::optional<WallTime> ended_at;
+  journal::Lsn outcome = 0;
+  // Steps are shown to people; values only serve replay.
+  bool is_step() const noexcept {
+    return kind == "step" || kind == "shell" || kind == "fetch" || kind == "sleep";
+  }
+};
+
+struct Run {
+  std::uint32_t number = 0;
+  std::string id;
+  std::string method;
+  std::string agent_digest;
+  bool setup = false;  // it calls the agent's setup() first
+  RunStatus status = RunStatus::running;
+  std::string reason;  // why it is paused
+  std::string detail;  // JSON text that explains the reason; empty for none
+  std::uint32_t attempt = 0;
+  std::uint32_t attempts_without_progress = 0;  // that count (see counts_against_budget)
+  bool cancel_requested = false;
+  WallTime started_at;
+  std::optional<WallTime> ended_at;
+  journal::Lsn created = 0;  // the record that holds the params
+  journal::Lsn ended = 0;    // the record that holds the result
+  std::map<std::uint32_t, Step> steps;
+
+  std::uint32_t steps_done() const noexcept;
+};
+
+// Whether an attempt that began for this cause brings a crash-looping run nearer to its pause. What
+// is not the agent's doing (daemon_restart, host_reboot, cell_stop, start, resume) does not.
+bool counts_against_budget(std::string_view cause) noexcept;
+
+class RunTable {
+ public:
+  // Takes one record of the journal, in order. Throws Error `corrupt` for a body that does not
+  // decode or names a run that was never created.
+  void apply(const journal::Record& record);
+
+  // The next free number; each run has its own.
+  std::uint32_t next_number() const noexcept { return last_number_ + 1; }
+  bool setup_done() const noexcept { return setup_done_; }
+
+  // Stay valid as long as the table. nullptr where there is none.
+  Run* find(std::string_view id) noexcept;
+  Run* find(std::uint32_t number) noexcept;
+  // Newest first.
+  std::vector<const Run*> newest_first() const;
+  std::vector<Run*> unfinished();
+
+ private:
+  Run& run_of(const journal::Record& record);
+
+  std::map<std::uint32_t, Run> runs_;
+  std::map<std::string, std::uint32_t, std::less<>> numbers_;
+  std::uint32_t last_number_ = 0;
+  bool setup_done_ = false;
+};
+
+}  // namespace cellar::cell

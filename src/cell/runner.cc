@@ -1,0 +1,150 @@
+#include "cell/runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "cell/runner_parts.h"
+#include "json/json.h"
+
+namespace cellar::cell {
+Runner::Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& runs,
+               RunnerHost& host, RunnerConfig config)
+    : executor_(std::move(executor)),
+      journal_(journal),
+      runs_(runs),
+      host_(host),
+      config_(config),
+      settled_(executor_),
+      starting_(executor_),
+      tasks_(executor_) {}
+
+Runner::~Runner() = default;
+
+asio::awaitable<void> Runner::close() {
+  if (agent_) agent_->kill();
+  co_await tasks_.close();
+  agent_.reset();
+}
+
+// ---- starting and settling ----
+
+std::shared_ptr<Runner::Active> Runner::add_active(Run& run) {
+  auto active = std::make_shared<Active>(run, executor_);
+  active_[run.number] = active;
+  return active;
+}
+
+Runner::Active* Runner::find_active(std::string_view run_id) {
+  const Run* run = runs_.find(run_id);
+  if (run == nullptr) return nullptr;
+  const auto found = active_.find(run->number);
+  return found == active_.end() ? nullptr : found->second.get();
+}
+
+bool Runner::setup_is_running() const noexcept {
+  return std::any_of(active_.begin(), active_.end(),
+                     [](const auto& entry) { return entry.second->run.setup; });
+}
+
+asio::awaitable<std::string> Runner::start(std::string method, std::string params,
+                                           std::string digest) {
+  while (!runs_.setup_done() && setup_is_running()) {
+    settled_.reset();
+    co_await settled_.wait();
+  }
+  const std::uint32_t number = runs_.next_number();
+  const std::string id = "run_" + random_hex(8);
+  journal::RunCreated created;
+  created.run_id = id;
+  created.method = std::move(method);
+  created.params = std::move(params);
+  created.agent_digest = std::move(digest);
+  created.setup = !runs_.setup_done();
+  journal::RunAttempt first;
+  first.n = 1;
+  first.cause = "start";
+  journal_.append(number, 0, created);
+  journal_.append(number, 0, first);
+  auto active = add_active(*runs_.find(number));
+  co_await journal_.sync();
+  tasks_.spawn(drive(active, "start"));
+  co_return id;
+}
+
+void Runner::recover(const std::string& cause) {
+  for (Run* run : runs_.unfinished()) tasks_.spawn(drive(add_active(*run), cause));
+}
+
+asio::awaitable<void> Runner::settled(std::uint32_t run) {
+  while (active_.contains(run)) {
+    settled_.reset();
+    co_await settled_.wait();
+  }
+}
+
+asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string cause) {
+  Run& run = active->run;
+  std::chrono::milliseconds backoff = config_.first_backoff;
+  while (!active->settled) {
+    if (run.cancel_requested) {
+      co_await end_run(*active, "cancelled", error_json("CancelledError", "cancelled", "canceled"));
+      break;
+    }
+    if (run.attempts_without_progress >= config_.attempts_max) {
+      const std::string detail =
+          error_json("CrashLoop",
+                     "the agent ended " + std::to_string(run.attempts_without_progress) +
+                         " times in a row with no step finished between, the last time by " + cause,
+                     "crash_loop");
+      co_await pause_run(*active, "crash_loop", detail);
+      break;
+    }
+    const bool ended = co_await attempt(*active, cause);
+    if (ended) break;
+    host_.kill_commands(run.number);
+    cause = std::exchange(active->interruption, {});
+    if (run.attempts_without_progress > 0 && !run.cancel_requested) {
+      active->changed.reset();  // A cancel ends the wait.
+      co_await active->changed.wait_for(backoff);
+      backoff = std::min(backoff * 2, config_.longest_backoff);
+    } else {
+      backoff = config_.first_backoff;
+    }
+  }
+  active_.erase(run.number);
+  settled_.set();
+}
+
+// One attempt; true where the run settled in it. The first attempt's record is there already.
+asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) {
+  Run& run = active.run;
+  if (cause != "start") {
+    journal::RunAttempt next;
+    next.n = run.attempt + 1;
+    next.cause = cause;
+    journal_.append(run.number, 0, next);
+    co_await journal_.sync();
+  }
+  try {
+    co_await ensure_agent();
+  } catch (const Error& error) {
+    log::warning("run {}: the agent host does not start: {}", run.id, error.what());
+    active.interruption = "agent_exit";
+    co_return false;
+  }
+  active.changed.reset();
+  active.in_agent = true;
+  ReplayImage image = replay_image(journal_, run);
+  agent_->send(image.header, image.body);
+  while (active.in_agent && !active.settled) {
+    co_await active.changed.wait();
+    active.changed.reset();
+  }
+  active.in_agent = false;
+  co_return active.settled;
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,137 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "async/event.h"
+#include "async/task_group.h"
+#include "cell/agent_process.h"
+#include "cell/cell_journal.h"
+#include "cell/run.h"
+
+namespace cellar::cell {
+
+namespace asio = boost::asio;
+
+// What the runner needs from its cell. All calls on the loop thread.
+class RunnerHost {
+ public:
+  virtual ~RunnerHost() = default;
+
+  // Starts an agent host in the agent domain; the cell is active afterwards.
+  virtual asio::awaitable<std::unique_ptr<AgentProcess>> start_agent() = 0;
+
+  // Runs a command of a run in the shell domain. `request` is the JSON {cmd, opts} of ctx.shell;
+  // the result is the JSON of its answer. `on_output` gets what it prints, as it prints it.
+  using OnOutput = std::function<void(std::string_view stream, std::string_view bytes)>;
+  virtual asio::awaitable<std::string> shell(std::uint32_t run, std::string request,
+                                             OnOutput on_output) = 0;
+  // Kills the commands that this run has going.
+  virtual void kill_commands(std::uint32_t run) = 0;
+
+  // A synchronous call of ctx (db.get, search.query, …): arguments and result are JSON.
+  virtual asio::awaitable<std::string> call(std::string op, std::string arguments) = 0;
+
+  // Whether the cell's processes run now: a frozen agent answers no ping.
+  virtual bool is_awake() const = 0;
+};
+
+struct RunnerConfig {
+  std::chrono::milliseconds stall_timeout{30'000};
+  std::chrono::milliseconds cancel_grace{1'000};
+  std::chrono::milliseconds first_backoff{200};
+  std::chrono::milliseconds longest_backoff{60'000};
+  std::uint32_t attempts_max = 5;  // without a finished step between them
+};
+
+// Carries the runs of one cell through: from the journal to the agent and back.
+//
+// The order of things is the promise (docs/internals/runs.md): a run and its attempt are on disk
+// before user code runs; a step's end is on disk before the agent sees its result; a run's end is
+// on disk before anybody hears of it. Loop thread only. What the constructor takes must outlive it.
+class Runner {
+ public:
+  Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& runs, RunnerHost& host,
+         RunnerConfig config);
+  ~Runner();
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+
+  // Creates a run of the agent version `digest` and lets it go; durable when this returns its id.
+  asio::awaitable<std::string> start(std::string method, std::string params, std::string digest);
+
+  // Lets every unfinished run of the journal go on. `cause` says what interrupted them.
+  void recover(const std::string& cause);
+
+  // Waits until the run is completed, failed, cancelled or paused.
+  asio::awaitable<void> settled(std::uint32_t run);
+
+  // Durable when it returns; the run ends within the grace time. Throws Error `conflict` where the
+  // run has ended already.
+  asio::awaitable<void> cancel(std::uint32_t run);
+  // Lets a paused run go on with a fresh budget. Throws Error `conflict` where it is not paused.
+  asio::awaitable<void> resume(std::uint32_t run);
+
+  // Runs that are not settled.
+  std::size_t active_count() const noexcept { return active_.size(); }
+  // Ends the agent host, so that the next run starts a new one. Active runs start another attempt.
+  void stop_agent(const std::string& cause);
+
+  // Stops everything; unfinished runs stay unfinished in the journal.
+  asio::awaitable<void> close();
+
+ private:
+  struct Active;
+
+  asio::awaitable<void> drive(std::shared_ptr<Active> active, std::string cause);
+  asio::awaitable<bool> attempt(Active& active, const std::string& cause);
+  asio::awaitable<void> ensure_agent();
+  asio::awaitable<void> serve_agent(std::shared_ptr<AgentProcess> agent);
+  asio::awaitable<void> watch_agent(std::shared_ptr<AgentProcess> agent);
+
+  asio::awaitable<void> handle(AgentProcess& agent, AgentFrame frame);
+  asio::awaitable<void> on_command(Active& active, const AgentFrame& frame);
+  asio::awaitable<void> on_done(Active& active, const AgentFrame& frame);
+  asio::awaitable<void> on_value(Active& active, const AgentFrame& frame);
+  asio::awaitable<void> on_call(AgentProcess& agent, Active* active, const AgentFrame& frame);
+  asio::awaitable<void> on_end(Active& active, const AgentFrame& frame);
+  asio::awaitable<void> on_mismatch(Active& active, const AgentFrame& frame);
+  void on_event(Active& active, const AgentFrame& frame);
+
+  struct ShellCall;
+  asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, ShellCall call);
+  asio::awaitable<void> run_sleep(std::shared_ptr<AgentProcess> agent, ShellCall call);
+  asio::awaitable<void> acknowledge(std::shared_ptr<AgentProcess> agent, std::string run_id,
+                                    std::uint32_t ordinal);
+
+  asio::awaitable<void> append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
+                                        std::string value);
+  asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);
+  asio::awaitable<void> end_run(Active& active, std::string status, std::string value);
+  asio::awaitable<void> end_after_grace(std::shared_ptr<Active> active);
+  std::shared_ptr<Active> add_active(Run& run);
+  Active* find_active(std::string_view run_id);
+  bool setup_is_running() const noexcept;
+
+  asio::any_io_executor executor_;
+  CellJournal& journal_;
+  RunTable& runs_;
+  RunnerHost& host_;
+  RunnerConfig config_;
+  std::map<std::uint32_t, std::shared_ptr<Active>> active_;
+  std::shared_ptr<AgentProcess> agent_;
+  std::string agent_end_cause_;  // why we ended it ourselves; empty: it ended by itself
+  std::size_t synchronous_calls_ = 0;
+  async::Event settled_;   // some run settled
+  async::Event starting_;  // an agent start ended
+  bool is_starting_ = false;
+  async::TaskGroup tasks_;
+};
+
+}  // namespace cellar::cell

@@ -1,0 +1,366 @@
+// What the agent says, frame by frame (docs/internals/agent-protocol.md).
+
+#include <utility>
+
+#include "async/sleep.h"
+#include "base/log.h"
+#include "cell/runner_parts.h"
+
+namespace cellar::cell {
+
+ReplayImage replay_image(CellJournal& journal, const Run& run) {
+  ReplayImage image;
+  const std::string params = journal.read<journal::RunCreated>(run.created).params;
+  image.body = params;
+  json::Array entries;
+  for (const auto& [ordinal, step] : run.steps) {
+    std::string value;
+    if (step.outcome != 0) value = journal.read_value(step.outcome);
+    entries.push_back(json::object({{"o", ordinal},
+                                    {"k", step.kind},
+                                    {"n", step.name},
+                                    {"fp", step.args_fp},
+                                    {"s", step.status == StepStatus::ok      ? "ok"
+                                          : step.status == StepStatus::error ? "error"
+                                                                             : "open"},
+                                    {"len", value.size()}}));
+    image.body += value;
+  }
+  image.header = json::object({{"t", "run"},
+                               {"run", run.id},
+                               {"method", run.method},
+                               {"agent", "/data/versions/" + run.agent_digest + ".js"},
+                               {"setup", run.setup},
+                               {"attempt", run.attempt},
+                               {"params_len", params.size()},
+                               {"replay", std::move(entries)}});
+  return image;
+}
+
+// ---- the agent host ----
+
+asio::awaitable<void> Runner::ensure_agent() {
+  while (is_starting_) {
+    starting_.reset();
+    co_await starting_.wait();
+  }
+  if (agent_) co_return;
+  is_starting_ = true;
+  try {
+    agent_ = co_await host_.start_agent();
+  } catch (...) {
+    is_starting_ = false;
+    starting_.set();
+    throw;
+  }
+  is_starting_ = false;
+  agent_end_cause_.clear();
+  tasks_.spawn(serve_agent(agent_));
+  tasks_.spawn(watch_agent(agent_));
+  starting_.set();
+}
+
+asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
+  for (;;) {
+    std::optional<AgentFrame> frame = co_await agent->receive();
+    if (!frame) break;
+    try {
+      co_await handle(*agent, std::move(*frame));
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+      log::error("agent host: {}; it is ended", error.what());
+      agent->kill();
+      break;
+    }
+  }
+  const std::string own_end = co_await agent->wait_end();  // "agent_exit" or "oom"
+  const std::string cause = agent_end_cause_.empty() ? own_end : agent_end_cause_;
+  if (agent_ == agent) agent_.reset();
+  for (auto& [number, active] : active_) {
+    if (!active->in_agent) continue;
+    active->in_agent = false;
+    active->interruption = cause;
+    active->changed.set();
+  }
+}
+
+// Ends an agent host that is in an endless loop: one that leaves a ping unanswered while it has
+// runs and no call of ours keeps it waiting.
+asio::awaitable<void> Runner::watch_agent(std::shared_ptr<AgentProcess> agent) {
+  while (agent_ == agent) {
+    co_await async::sleep_for(config_.stall_timeout / 4);
+    const bool expects_answer = synchronous_calls_ == 0 && !active_.empty() && host_.is_awake();
+    if (!expects_answer) {
+      agent->heard_from();
+      continue;
+    }
+    if (agent->silent_for() >= config_.stall_timeout) {
+      log::warning("the agent host answers nothing: it is ended");
+      stop_agent("agent_stalled");
+      co_return;
+    }
+    const json::Value ping = json::object({{"t", "ping"}, {"n", 0}});
+    agent->send(ping, {});
+  }
+}
+
+void Runner::stop_agent(const std::string& cause) {
+  if (!agent_) return;
+  agent_end_cause_ = cause;
+  agent_->kill();
+}
+
+// ---- frames ----
+
+asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
+  const std::string type = text_of(frame.header, "t");
+  if (type == "hello" || type == "pong") co_return;
+  Active* active = find_active(text_of(frame.header, "run"));
+  if (type == "call") {
+    co_await on_call(agent, active, frame);
+    co_return;
+  }
+  if (active == nullptr || !active->in_agent) co_return;  // It was forgotten meanwhile.
+  if (type == "cmd") {
+    co_await on_command(*active, frame);
+  } else if (type == "done") {
+    co_await on_done(*active, frame);
+  } else if (type == "value" || type == "setup.done") {
+    co_await on_value(*active, frame);
+  } else if (type == "event") {
+    on_event(*active, frame);
+  } else if (type == "end") {
+    co_await on_end(*active, frame);
+  } else if (type == "mismatch") {
+    co_await on_mismatch(*active, frame);
+  } else {
+    throw Error(ErrorCode::internal, "it sent a frame of unknown type \"" + type + "\"");
+  }
+}
+
+asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame) {
+  const std::uint32_t ordinal = ordinal_of(frame);
+  const std::string kind = text_of(frame.header, "k");
+  if (ordinal != 0) {
+    journal::StepStart start;
+    start.kind = kind;
+    start.name = text_of(frame.header, "n");
+    start.args_fp = text_of(frame.header, "fp");
+    const auto before = active.run.steps.find(ordinal);
+    start.occ = before == active.run.steps.end() ? 1 : before->second.executed + 1;
+    journal_.append(active.run.number, ordinal, start);
+    journal_.sync_soon();
+  }
+  if (kind != "shell" && kind != "sleep") co_return;
+  ShellCall call;
+  call.run = active.run.number;
+  call.run_id = active.run.id;
+  call.ordinal = ordinal;
+  call.tag = number_of(frame.header, "x");
+  call.synchronous = flag_of(frame.header, "sync");
+  call.request = frame.body;
+  if (call.synchronous) ++synchronous_calls_;
+  if (kind == "shell") {
+    tasks_.spawn(run_shell(agent_, std::move(call)));
+  } else {
+    tasks_.spawn(run_sleep(agent_, std::move(call)));
+  }
+}
+
+asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, ShellCall call) {
+  auto on_output = [this, run = call.run, ordinal = call.ordinal](std::string_view stream,
+                                                                  std::string_view bytes) {
+    journal::Event event;
+    event.type = stream;
+    event.data = json::dump(is_valid_utf8(bytes) ? json::object({{"text", bytes}})
+                                                 : json::object({{"b64", to_base64(bytes)}}));
+    journal_.append(run, ordinal, event);
+    journal_.sync_soon();
+  };
+  bool ok = true;
+  std::string result;
+  try {
+    result = co_await host_.shell(call.run, call.request, on_output);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    ok = false;
+    result = error_json(error);
+  }
+  if (call.synchronous) --synchronous_calls_;
+  const auto found = active_.find(call.run);
+  if (agent_ != agent || found == active_.end() || !found->second->in_agent) co_return;
+  if (call.ordinal != 0) {
+    co_await append_step_end(found->second->run, call.ordinal, ok, result);
+    co_await journal_.sync();
+  }
+  const json::Value answer = json::object(
+      {{"t", "result"}, {"run", call.run_id}, {"o", call.ordinal}, {"x", call.tag}, {"ok", ok}});
+  if (call.synchronous) {
+    agent->reply(answer, std::move(result));
+  } else {
+    agent->send(answer, std::move(result));
+  }
+}
+
+asio::awaitable<void> Runner::run_sleep(std::shared_ptr<AgentProcess> agent, ShellCall call) {
+  const json::Value request = json::parse(call.request);
+  const std::chrono::milliseconds length(std::max<std::int64_t>(0, number_of(request, "ms")));
+  // Counted from its first start, so that a crash does not make a sleep longer.
+  const auto found = active_.find(call.run);
+  if (found == active_.end()) co_return;
+  const WallTime until = found->second->run.steps[call.ordinal].started_at + length;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - wall_now());
+  if (left.count() > 0) co_await async::sleep_for(left);
+  const auto still = active_.find(call.run);
+  if (agent_ != agent || still == active_.end() || !still->second->in_agent) co_return;
+  co_await append_step_end(still->second->run, call.ordinal, true, "null");
+  co_await journal_.sync();
+  const json::Value answer = json::object(
+      {{"t", "result"}, {"run", call.run_id}, {"o", call.ordinal}, {"x", call.tag}, {"ok", true}});
+  agent->send(answer, "null");
+}
+
+asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
+  const std::uint32_t ordinal = ordinal_of(frame);
+  co_await append_step_end(active.run, ordinal, flag_of(frame.header, "ok"), frame.body);
+  tasks_.spawn(acknowledge(agent_, active.run.id, ordinal));
+}
+
+asio::awaitable<void> Runner::acknowledge(std::shared_ptr<AgentProcess> agent, std::string run_id,
+                                          std::uint32_t ordinal) {
+  co_await journal_.sync();
+  const json::Value ack = json::object({{"t", "ack"}, {"run", run_id}, {"o", ordinal}});
+  agent->send(ack, {});
+}
+
+asio::awaitable<void> Runner::append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
+                                              std::string value) {
+  journal::StepEnd end;
+  end.ok = ok;
+  end.codec = "json";
+  end.value = co_await journal_.store_value(std::move(value));
+  journal_.append(run.number, ordinal, end);
+}
+
+asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) {
+  journal::Value value;
+  const bool is_setup = text_of(frame.header, "t") == "setup.done";
+  value.kind = is_setup ? "setup" : text_of(frame.header, "k");
+  value.name = text_of(frame.header, "n");
+  value.args_fp = text_of(frame.header, "fp");
+  value.value = co_await journal_.store_value(is_setup ? std::string("null") : frame.body);
+  // Not synced by itself: whatever depends on it is later in the same journal.
+  journal_.append(active.run.number, ordinal_of(frame), value);
+}
+
+asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active* active,
+                                      const AgentFrame& frame) {
+  ++synchronous_calls_;
+  bool ok = true;
+  std::string result;
+  const std::string op = text_of(frame.header, "op");
+  try {
+    result = co_await host_.call(op, frame.body);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    ok = false;
+    result = error_json(error);
+  }
+  --synchronous_calls_;
+  const std::uint32_t ordinal = ordinal_of(frame);
+  if (ok && ordinal != 0 && active != nullptr && active->in_agent) {
+    journal::Value value;
+    value.kind = op;
+    value.name = text_of(frame.header, "n");
+    value.args_fp = text_of(frame.header, "fp");
+    value.value = co_await journal_.store_value(result);
+    journal_.append(active->run.number, ordinal, value);
+  }
+  const json::Value answer = json::object({{"ok", ok}});
+  agent.reply(answer, std::move(result));
+}
+
+void Runner::on_event(Active& active, const AgentFrame& frame) {
+  journal::Event event;
+  event.type = text_of(frame.header, "type") == "log" ? "log" : "stream";
+  event.data = frame.body;
+  journal_.append(active.run.number, ordinal_of(frame), event);
+  journal_.sync_soon();
+}
+
+asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
+  const bool ok = flag_of(frame.header, "ok");
+  const bool canceled = !ok && active.run.cancel_requested;
+  co_await end_run(active, ok ? "completed" : canceled ? "cancelled" : "failed", frame.body);
+}
+
+asio::awaitable<void> Runner::on_mismatch(Active& active, const AgentFrame& frame) {
+  co_await pause_run(active, "replay_mismatch", frame.body);
+}
+
+asio::awaitable<void> Runner::end_run(Active& active, std::string status, std::string value) {
+  journal::RunEnded ended;
+  ended.status = std::move(status);
+  ended.value = co_await journal_.store_value(std::move(value));
+  journal_.append(active.run.number, 0, ended);
+  co_await journal_.sync();
+  active.settled = true;
+  active.changed.set();
+}
+
+asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std::string detail) {
+  journal::Paused paused;
+  paused.reason = std::move(reason);
+  paused.detail = std::move(detail);
+  journal_.append(active.run.number, 0, paused);
+  co_await journal_.sync();
+  active.settled = true;
+  active.changed.set();
+}
+
+// ---- cancel and resume ----
+
+asio::awaitable<void> Runner::cancel(std::uint32_t number) {
+  Run* run = runs_.find(number);
+  if (is_terminal(run->status)) {
+    throw Error(ErrorCode::conflict, "run_ended",
+                "run " + run->id + " is " + std::string(to_string(run->status)) + " already");
+  }
+  journal_.append(number, 0, journal::CancelRequested());
+  const auto found = active_.find(number);
+  if (found == active_.end()) {  // Paused: nobody works on it, so this ends it.
+    const auto active = std::make_shared<Active>(*run, executor_);
+    co_await end_run(*active, "cancelled", error_json("CancelledError", "cancelled", "canceled"));
+    co_return;
+  }
+  const std::shared_ptr<Active> active = found->second;
+  co_await journal_.sync();
+  active->changed.set();
+  tasks_.spawn(end_after_grace(active));
+  host_.kill_commands(number);
+  if (active->in_agent && agent_) {
+    const json::Value cancel = json::object({{"t", "cancel"}, {"run", run->id}});
+    agent_->send(cancel, {});
+  }
+}
+
+// An agent that does not let go of a cancelled run within the grace time is ended; its other runs
+// go on with another attempt.
+asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active) {
+  co_await async::sleep_for(config_.cancel_grace);
+  if (!active->settled && active->in_agent) stop_agent("cancel");
+}
+
+asio::awaitable<void> Runner::resume(std::uint32_t number) {
+  Run* run = runs_.find(number);
+  if (run->status != RunStatus::paused) {
+    throw Error(ErrorCode::conflict, "run_not_paused",
+                "run " + run->id + " is " + std::string(to_string(run->status)) + ", not paused");
+  }
+  journal_.append(number, 0, journal::Resumed());
+  auto active = add_active(*run);
+  co_await journal_.sync();
+  tasks_.spawn(drive(active, "resume"));
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "cell/runner.h"
+#include "json/json.h"
+
+// What runner.cc and runner_frames.cc share, and nobody else sees.
+namespace cellar::cell {
+
+inline std::string text_of(const json::Value& header, std::string_view key) {
+  const json::Value* value = header.find(key);
+  return value != nullptr && value->is_string() ? value->as_string() : std::string();
+}
+
+inline std::int64_t number_of(const json::Value& header, std::string_view key) {
+  const json::Value* value = header.find(key);
+  return value != nullptr && value->is_int() ? value->as_int() : 0;
+}
+
+inline bool flag_of(const json::Value& header, std::string_view key) {
+  const json::Value* value = header.find(key);
+  return value != nullptr && value->is_bool() && value->as_bool();
+}
+
+inline std::uint32_t ordinal_of(const AgentFrame& frame) {
+  return static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(number_of(frame.header, "o"), 0, 1 << 30));
+}
+
+inline std::string error_json(std::string_view name, std::string_view message,
+                              std::string_view code) {
+  return json::dump(json::object({{"name", name}, {"message", message}, {"code", code}}));
+}
+
+inline std::string error_json(const Error& error) {
+  return error_json("Error", error.what(), error.reason());
+}
+
+// One run on its way: from its start, or its recovery, until it settles.
+struct Runner::Active {
+  explicit Active(Run& of, const asio::any_io_executor& executor) : run(of), changed(executor) {}
+
+  Run& run;
+  async::Event changed;   // the agent let go of it, or it ended
+  bool in_agent = false;  // sent to the agent, which has not let go
+  bool settled = false;
+  std::string interruption;  // why the agent let go; empty: it ended
+};
+
+// What answers an asynchronous or synchronous command.
+struct Runner::ShellCall {
+  std::uint32_t run = 0;
+  std::string run_id;
+  std::uint32_t ordinal = 0;  // 0: inside a step, not journaled
+  std::int64_t tag = 0;       // the frame's `x`
+  bool synchronous = false;
+  std::string request;
+};
+
+// The `run` frame: what the agent needs to begin an attempt, with all that the journal holds of the
+// run so far. Reads values from the journal. Throws Error.
+struct ReplayImage {
+  json::Value header;
+  std::string body;
+};
+ReplayImage replay_image(CellJournal& journal, const Run& run);
+
+}  // namespace cellar::cell

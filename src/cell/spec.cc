@@ -1,0 +1,93 @@
+#include "cell/spec.h"
+
+#include "base/error.h"
+#include "json/json.h"
+#include "json/reader.h"
+
+namespace cellar::cell {
+namespace {
+
+constexpr std::uint64_t kGiB = 1ULL << 30;
+constexpr std::int64_t kVersion = 1;
+
+}  // namespace
+
+const std::vector<Tier>& tiers() {
+  static const std::vector<Tier> kTiers = {
+      {"starter", "Starter", "1 vCPU, 1 GB", {1 * kGiB, 512, 1000, kGiB / 4}},
+      {"standard", "Standard", "2 vCPU, 4 GB", {4 * kGiB, 1024, 2000, 1 * kGiB}},
+      {"performance", "Performance", "4 vCPU, 8 GB", {8 * kGiB, 2048, 4000, 2 * kGiB}},
+  };
+  return kTiers;
+}
+
+const Tier& tier_of(std::string_view id) {
+  for (const Tier& tier : tiers()) {
+    if (tier.id == id) return tier;
+  }
+  throw Error(
+      ErrorCode::invalid_argument, "invalid_tier",
+      "\"tier\" must be starter, standard or performance, it is \"" + std::string(id) + "\"");
+}
+
+std::uint32_t agent_uid_base(std::uint32_t uid_index) noexcept {
+  return kUidBase + uid_index * 2 * kUidRange;
+}
+
+std::uint32_t shell_uid_base(std::uint32_t uid_index) noexcept {
+  return agent_uid_base(uid_index) + kUidRange;
+}
+
+std::string encode(const CellSpec& spec) {
+  json::Array allow;
+  for (const std::string& entry : spec.allow) allow.emplace_back(entry);
+  return json::dump(json::object({{"version", kVersion},
+                                  {"cell_id", spec.cell_id},
+                                  {"owner_id", spec.owner_id},
+                                  {"customer_id", spec.customer_id},
+                                  {"tier", spec.tier},
+                                  {"permanent", spec.permanent},
+                                  {"image", spec.image},
+                                  {"agent_digest", spec.agent_digest},
+                                  {"allow", std::move(allow)},
+                                  {"idle_timeout_s", spec.idle_timeout.count()},
+                                  {"uid_index", spec.uid_index},
+                                  {"has_secrets", spec.has_secrets},
+                                  {"created_at_ms", to_unix_ms(spec.created_at)},
+                                  {"last_active_at_ms", to_unix_ms(spec.last_active_at)}})) +
+         "\n";
+}
+
+CellSpec decode_cell_spec(std::string_view text) {
+  try {
+    const json::Value value = json::parse(text);
+    const json::Reader reader(value, "cell.json");
+    if (reader.optional_int("version", 1, kVersion).value_or(0) != kVersion) {
+      json::Reader::refuse("version", std::to_string(kVersion));
+    }
+    CellSpec spec;
+    spec.cell_id = reader.required_string("cell_id");
+    spec.owner_id = reader.required_string("owner_id");
+    spec.customer_id = reader.required_string("customer_id");
+    spec.tier = tier_of(reader.required_string("tier")).id;
+    spec.permanent = reader.optional_bool("permanent").value_or(false);
+    spec.image = reader.required_string("image");
+    spec.agent_digest = reader.optional_string("agent_digest").value_or("");
+    spec.allow = reader.optional_strings("allow", 256).value_or(std::vector<std::string>());
+    spec.idle_timeout =
+        std::chrono::seconds(reader.optional_int("idle_timeout_s", 1, INT32_MAX).value_or(900));
+    const auto uid_index = reader.optional_int("uid_index", 0, kUidIndexMax);
+    if (!uid_index) json::Reader::refuse("uid_index", "a whole number");
+    spec.uid_index = static_cast<std::uint32_t>(*uid_index);
+    spec.has_secrets = reader.optional_bool("has_secrets").value_or(false);
+    spec.created_at = from_unix_ms(reader.optional_int("created_at_ms", 0, INT64_MAX).value_or(0));
+    spec.last_active_at =
+        from_unix_ms(reader.optional_int("last_active_at_ms", 0, INT64_MAX).value_or(0));
+    return spec;
+  } catch (const Error& error) {
+    throw Error(ErrorCode::corrupt, "cell_record_corrupt",
+                std::string("cell.json does not read: ") + error.what());
+  }
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,150 @@
+#include "sys/seqpacket.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "base/error.h"
+#include "sys/call.h"
+#include "sys/file.h"
+
+namespace cellar::sys {
+namespace {
+
+Fd new_socket() {
+  const int fd = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  if (fd == -1) throw_errno("socket AF_UNIX");
+  return Fd(fd);
+}
+
+// An address that reaches a path of any length: through the descriptor of its folder.
+struct Address {
+  Fd folder;
+  sockaddr_un name{};
+};
+
+Address address_of(const std::string& path) {
+  const std::filesystem::path whole(path);
+  Address address{.folder = open_file(whole.parent_path().string(), O_PATH | O_DIRECTORY)};
+  address.name.sun_family = AF_UNIX;
+  const std::string shorter =
+      "/proc/self/fd/" + std::to_string(address.folder.get()) + "/" + whole.filename().string();
+  if (shorter.size() >= sizeof address.name.sun_path) {
+    throw Error(ErrorCode::invalid_argument, "socket name too long: " + path);
+  }
+  std::memcpy(address.name.sun_path, shorter.c_str(), shorter.size() + 1);
+  return address;
+}
+
+}  // namespace
+
+std::pair<Fd, Fd> seqpacket_pair() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1) {
+    throw_errno("socketpair");
+  }
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+Fd seqpacket_listen(const std::string& path) {
+  remove_file(path);
+  Fd socket = new_socket();
+  const Address address = address_of(path);
+  const auto* name = reinterpret_cast<const sockaddr*>(&address.name);
+  // Nobody can connect before listen(), so there is no moment at which the mode is too wide.
+  if (::bind(socket.get(), name, sizeof address.name) == -1) throw_errno("bind", path);
+  if (::chmod(path.c_str(), 0600) == -1) throw_errno("chmod", path);
+  constexpr int kBacklog = 8;
+  if (::listen(socket.get(), kBacklog) == -1) throw_errno("listen", path);
+  return socket;
+}
+
+Fd seqpacket_connect(const std::string& path) {
+  Fd socket = new_socket();
+  const Address address = address_of(path);
+  const auto* name = reinterpret_cast<const sockaddr*>(&address.name);
+  if (retry_on_signal([&] { return ::connect(socket.get(), name, sizeof address.name); }) == -1) {
+    throw_errno("connect", path);
+  }
+  return socket;
+}
+
+bool send_message(int socket, std::string_view bytes, std::span<const int> fds, Wait wait) {
+  if (bytes.size() > kMessageBytesMax || fds.size() > kMessageFdsMax) {
+    throw Error(ErrorCode::too_large, "message_too_large",
+                "a message of " + std::to_string(bytes.size()) + " bytes is above the limit of " +
+                    std::to_string(kMessageBytesMax));
+  }
+  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMessageFdsMax * sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (!fds.empty()) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
+  }
+  const int flags = MSG_NOSIGNAL | (wait == Wait::no ? MSG_DONTWAIT : 0);
+  if (retry_on_signal([&] { return ::sendmsg(socket, &message, flags); }) != -1) return true;
+  if (errno == EAGAIN && wait == Wait::no) return false;
+  throw_errno("sendmsg");
+}
+
+std::optional<Message> receive_message(int socket, Wait wait, bool* would_block) {
+  if (would_block != nullptr) *would_block = false;
+  Message message;
+  message.bytes.resize(kMessageBytesMax + 1);
+  iovec part{message.bytes.data(), message.bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(kMessageFdsMax * sizeof(int))];
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  const int flags = MSG_CMSG_CLOEXEC | (wait == Wait::no ? MSG_DONTWAIT : 0);
+  const ssize_t size = retry_on_signal([&] { return ::recvmsg(socket, &header, flags); });
+  if (size == -1) {
+    if (errno == EAGAIN) {
+      if (would_block != nullptr) *would_block = true;
+      return std::nullopt;
+    }
+    if (errno == ECONNRESET) return std::nullopt;
+    throw_errno("recvmsg");
+  }
+  for (cmsghdr* at = CMSG_FIRSTHDR(&header); at != nullptr; at = CMSG_NXTHDR(&header, at)) {
+    if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(at) + i * sizeof(int), sizeof(int));
+      message.fds.emplace_back(fd);
+    }
+  }
+  if (size == 0) return std::nullopt;
+  if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+    throw Error(ErrorCode::too_large, "a message above the limit came in");
+  }
+  message.bytes.resize(static_cast<std::size_t>(size));
+  return message;
+}
+
+uid_t peer_uid(int socket) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == -1) {
+    throw_errno("getsockopt SO_PEERCRED");
+  }
+  return credentials.uid;
+}
+
+}  // namespace cellar::sys

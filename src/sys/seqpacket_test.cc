@@ -1,0 +1,57 @@
+#include "sys/seqpacket.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "sys/file.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::sys {
+
+TEST_CASE("a message arrives whole, with its descriptors") {
+  const auto [ours, theirs] = seqpacket_pair();
+  const Pipe pipe = make_pipe();
+  const int fds[] = {pipe.write_end.get()};
+  send_message(ours.get(), "one", fds);
+  send_message(ours.get(), "two");
+  const auto one = receive_message(theirs.get());
+  REQUIRE(one.has_value());
+  CHECK(one->bytes == "one");
+  REQUIRE(one->fds.size() == 1);
+  write_all(one->fds[0].get(), "x", "pipe");
+  char byte = 0;
+  CHECK(::read(pipe.read_end.get(), &byte, 1) == 1);
+  CHECK(receive_message(theirs.get())->bytes == "two");
+  bool would_block = false;
+  CHECK_FALSE(receive_message(theirs.get(), Wait::no, &would_block).has_value());
+  CHECK(would_block);
+}
+
+TEST_CASE("a message above the limit is refused before it is sent") {
+  const auto [ours, theirs] = seqpacket_pair();
+  CHECK_THROWS_AS(send_message(ours.get(), std::string(kMessageBytesMax + 1, 'x')), Error);
+  CHECK(send_message(ours.get(), std::string(kMessageBytesMax, 'x')));
+  CHECK(receive_message(theirs.get())->bytes.size() == kMessageBytesMax);
+}
+
+TEST_CASE("a socket is reached by a path that is longer than an address") {
+  const testing::TempDir dir;
+  const std::string folder = dir.file(std::string(120, 'd'));
+  make_dirs(folder);
+  const std::string path = folder + "/control.sock";
+  CHECK_THROWS_AS(seqpacket_connect(path), Error);
+  const Fd listener = seqpacket_listen(path);
+  const Fd again = seqpacket_listen(path);  // A socket left behind is no obstacle.
+  const Fd client = seqpacket_connect(path);
+  CHECK(peer_uid(client.get()) == ::geteuid());
+}
+
+TEST_CASE("a peer that is gone ends the stream, and sending to it fails") {
+  auto [ours, theirs] = seqpacket_pair();
+  theirs.reset();
+  CHECK_FALSE(receive_message(ours.get()).has_value());
+  CHECK_THROWS_AS(send_message(ours.get(), "x"), Error);
+}
+
+}  // namespace cellar::sys
