@@ -26,11 +26,10 @@ std::string problem_of(std::string_view text, const ParseLimits& limits = {}) {
 }  // namespace
 
 TEST_CASE("what was read is written the same, members in their order") {
-  for (
-      const std::string text :
-      {R"({"b":1,"a":[true,null,"x\n\"\\"],"n":1.5,"big":18446744073709551615,"min":-9223372036854775808})",
-       "[]", "{}", "\"\"", "0.1", "1e+300", "5e-324", "1.7976931348623157e+308",
-       R"([[],{},[{}],{"":[]}])"}) {
+  for (const std::string text :
+       {R"({"b":1,"a":[true,null,"x\n\"\\"],"n":1.5})", "[18446744073709551615]",
+        "[-9223372036854775808]", "[]", "{}", "\"\"", "0.1", "1e+300", "5e-324",
+        "1.7976931348623157e+308", R"([[],{},[{}],{"":[]}])"}) {
     CHECK(dump(parse(text)) == text);
   }
 }

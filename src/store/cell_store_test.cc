@@ -1,0 +1,142 @@
+#include "store/cell_store.h"
+
+#include <doctest/doctest.h>
+
+#include "base/error.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::store {
+namespace {
+
+struct Fixture {
+  testing::TempDir dir;
+  CellStore store{dir.file("cell.sqlite")};
+};
+
+DeveloperLine line_of(const std::string& message) {
+  return {.at = from_unix_ms(1'700'000'000'123), .type = "note", .message = message, .meta = "{}"};
+}
+
+}  // namespace
+
+TEST_CASE("a value is set, replaced, read after a reopen, and deleted") {
+  Fixture fixture;
+  KeyValue& values = fixture.store.key_value;
+  CHECK_FALSE(values.get("a").has_value());
+  values.set("a", "1");
+  values.set("a", "{\"b\":2}");
+  {
+    CellStore again(fixture.dir.file("cell.sqlite"));
+    CHECK(again.key_value.get("a") == "{\"b\":2}");
+  }
+  CHECK(values.erase("a"));
+  CHECK_FALSE(values.erase("a"));
+  CHECK_FALSE(values.get("a").has_value());
+}
+
+TEST_CASE("hostile keys are only keys") {
+  Fixture fixture;
+  KeyValue& values = fixture.store.key_value;
+  const std::vector<std::string> hostile = {"'; DROP TABLE key_value; --",
+                                            "%",
+                                            "_",
+                                            "a\"b",
+                                            std::string("a\0b", 3),
+                                            std::string(1, '\0'),
+                                            "../../etc",
+                                            "\n",
+                                            "\xf0\x9f\x98\x80",
+                                            std::string(1024, 'k'),
+                                            "\xef\xbf\xbf",
+                                            "\x7f"};
+  for (std::size_t i = 0; i < hostile.size(); ++i) values.set(hostile[i], std::to_string(i));
+  for (std::size_t i = 0; i < hostile.size(); ++i) {
+    CAPTURE(i);
+    CHECK(values.get(hostile[i]) == std::to_string(i));
+    CHECK(values.keys(hostile[i], 10).front() == hostile[i]);
+  }
+  CHECK(values.keys("", 100).size() == hostile.size());
+  CHECK_FALSE(values.get("a").has_value());
+  CHECK_THROWS_AS(values.set("", "1"), Error);
+  CHECK_THROWS_AS(values.set(std::string(1025, 'k'), "1"), Error);
+  CHECK_THROWS_AS(values.set("\xff", "1"), Error);
+  CHECK_THROWS_AS(values.get("\xc0\xaf"), Error);
+}
+
+TEST_CASE("keys are listed by prefix, in order, up to the limit") {
+  Fixture fixture;
+  KeyValue& values = fixture.store.key_value;
+  for (const std::string key : {"user:2", "user:1", "user", "users", "uses", "user:10"}) {
+    values.set(key, "0");
+  }
+  CHECK(values.keys("user:", 10) == std::vector<std::string>{"user:1", "user:10", "user:2"});
+  CHECK(values.keys("user:", 2) == std::vector<std::string>{"user:1", "user:10"});
+  CHECK(values.keys("x", 10).empty());
+  CHECK(values.keys("", 10).size() == 6);
+}
+
+TEST_CASE("a value up to 16 MiB is kept, a larger one refused") {
+  Fixture fixture;
+  const std::string largest(KeyValue::kValueBytesMax, 'x');
+  fixture.store.key_value.set("k", largest);
+  CHECK(fixture.store.key_value.get("k") == largest);
+  CHECK_THROWS_AS(fixture.store.key_value.set("k", largest + "x"), Error);
+  CHECK(fixture.store.key_value.get("k")->size() == largest.size());
+}
+
+TEST_CASE("the developer's log keeps its newest lines, within its limits") {
+  Fixture fixture;
+  DeveloperLog& log = fixture.store.developer_log;
+  log.append(line_of("first"));
+  log.append(line_of("second"));
+  const auto lines = log.entries();
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].message == "first");
+  CHECK(to_unix_ms(lines[1].at) == 1'700'000'000'123);
+  CHECK(lines[1].meta == "{}");
+
+  const std::string large(DeveloperLog::kLineBytesMax - 10, 'x');
+  const std::size_t fits = DeveloperLog::kBytesMax / (large.size() + 6);
+  for (std::size_t i = 0; i < fits + 5; ++i) log.append(line_of(large));
+  CHECK(log.entries().size() == fits);
+  CHECK_THROWS_AS(log.append(line_of(large + "1234567890")), Error);
+
+  CellStore again(fixture.dir.file("cell.sqlite"));
+  again.developer_log.append(line_of("small"));
+  CHECK(again.developer_log.entries().back().message == "small");
+  again.developer_log.clear();
+  CHECK(again.developer_log.entries().empty());
+}
+
+TEST_CASE("documents of the agent are put, replaced, visited and removed") {
+  Fixture fixture;
+  Documents& documents = fixture.store.documents;
+  documents.put("README.md#install", "old");
+  documents.put("README.md#install", "new");
+  documents.put("a", "");
+  CHECK(documents.list() == std::vector<std::string>{"README.md#install", "a"});
+  std::string seen;
+  documents.for_each([&](std::string_view path, std::string_view text) {
+    seen.append(path).append("=").append(text).append(";");
+  });
+  CHECK(seen == "README.md#install=new;a=;");
+  CHECK(documents.remove("a"));
+  CHECK_FALSE(documents.remove("a"));
+  CHECK_THROWS_AS(documents.put("", "x"), Error);
+  CHECK_THROWS_AS(documents.put("x", std::string(Documents::kTextBytesMax + 1, 'x')), Error);
+}
+
+TEST_CASE("small facts are kept apart from the cell's own keys") {
+  Fixture fixture;
+  Meta& meta = fixture.store.meta;
+  CHECK_FALSE(meta.get("setup_done").has_value());
+  meta.set("setup_done", "sha");
+  fixture.store.key_value.set("setup_done", "1");
+  CHECK(meta.get("setup_done") == "sha");
+  CHECK(meta.erase("setup_done"));
+  CHECK_FALSE(meta.get("setup_done").has_value());
+  CHECK(fixture.store.key_value.get("setup_done") == "1");
+  CHECK_THROWS_AS(meta.set("x", std::string(Meta::kValueBytesMax + 1, 'x')), Error);
+}
+
+}  // namespace cellar::store

@@ -1,0 +1,75 @@
+#include "store/developer_log.h"
+
+#include "base/error.h"
+
+namespace cellar::store {
+namespace {
+
+std::size_t size_of(const DeveloperLine& line) {
+  return line.type.size() + line.message.size() + line.meta.size();
+}
+
+}  // namespace
+
+DeveloperLog::DeveloperLog(Database& database) : database_(database) {
+  Statement statement(database_, "SELECT count(*), ifnull(sum(size_bytes), 0) FROM developer_log");
+  if (!statement.next()) return;
+  line_count_ = static_cast<std::size_t>(statement.integer(0));
+  bytes_ = static_cast<std::size_t>(statement.integer(1));
+}
+
+void DeveloperLog::append(const DeveloperLine& line) {
+  const std::size_t size = size_of(line);
+  if (size > kLineBytesMax) {
+    throw Error(ErrorCode::too_large, "value_too_large",
+                "a journal line of " + std::to_string(size) + " bytes; at most " +
+                    std::to_string(kLineBytesMax) + " fit");
+  }
+  const std::size_t count_before = line_count_;
+  const std::size_t bytes_before = bytes_;
+  try {
+    Transaction transaction(database_);
+    drop_oldest(size);
+    database_.run(
+        "INSERT INTO developer_log (at_ms, type, message, meta, size_bytes) VALUES (?, ?, ?, ?, ?)",
+        to_unix_ms(line.at), Bytes{line.type}, Bytes{line.message}, Bytes{line.meta},
+        static_cast<std::int64_t>(size));
+    transaction.commit();
+  } catch (...) {  // Nothing was dropped after all.
+    line_count_ = count_before;
+    bytes_ = bytes_before;
+    throw;
+  }
+  ++line_count_;
+  bytes_ += size;
+}
+
+void DeveloperLog::drop_oldest(std::size_t bytes_needed) {
+  while (line_count_ > 0 && (line_count_ >= kLineCountMax || bytes_ + bytes_needed > kBytesMax)) {
+    Statement statement(database_,
+                        "DELETE FROM developer_log WHERE place ="
+                        " (SELECT min(place) FROM developer_log) RETURNING size_bytes");
+    if (!statement.next()) return;
+    bytes_ -= static_cast<std::size_t>(statement.integer(0));
+    --line_count_;
+  }
+}
+
+std::vector<DeveloperLine> DeveloperLog::entries() {
+  Statement statement(database_,
+                      "SELECT at_ms, type, message, meta FROM developer_log ORDER BY place");
+  std::vector<DeveloperLine> lines;
+  while (statement.next()) {
+    lines.push_back({from_unix_ms(statement.integer(0)), statement.text(1), statement.text(2),
+                     statement.text(3)});
+  }
+  return lines;
+}
+
+void DeveloperLog::clear() {
+  database_.run("DELETE FROM developer_log");
+  line_count_ = 0;
+  bytes_ = 0;
+}
+
+}  // namespace cellar::store

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "store/database.h"
+
+namespace cellar::store {
+
+// One line that the developer's agent wrote with ctx.journal.step(type, message, meta).
+struct DeveloperLine {
+  WallTime at;
+  std::string type;
+  std::string message;
+  std::string meta;  // JSON text; empty where none was given
+};
+
+// The developer's own log lines (ctx.journal), which are not our journal: nothing is replayed from
+// them. The newest kLineCountMax lines, and of them the newest kBytesMax bytes, are kept.
+class DeveloperLog {
+ public:
+  static constexpr std::size_t kLineCountMax = 10'000;
+  static constexpr std::size_t kBytesMax = 16 << 20;
+  static constexpr std::size_t kLineBytesMax = 256 << 10;
+
+  // `database` must outlive it.
+  explicit DeveloperLog(Database& database);
+
+  // Durable when it returns. Throws Error `too_large` for a line above kLineBytesMax.
+  void append(const DeveloperLine& line);
+  // Oldest first.
+  std::vector<DeveloperLine> entries();
+  void clear();
+
+ private:
+  void drop_oldest(std::size_t bytes_needed);
+
+  Database& database_;
+  std::size_t line_count_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace cellar::store

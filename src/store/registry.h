@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "store/database.h"
+
+namespace cellar::store {
+
+// What the registry knows of a cell; all of it is in the cell's own cell.json, too.
+struct CellRow {
+  std::string cell_id;
+  std::string owner_id;
+  std::string customer_id;
+  std::uint32_t uid_index = 0;
+  WallTime created_at;
+
+  bool operator==(const CellRow&) const = default;
+};
+
+// The daemon's registry.sqlite: who may call, and which cell is whose. What it says of cells can be
+// rebuilt from the cell.json files; keys cannot, and are made anew.
+//
+// A key is stored as its SHA-256 only: keys of ours have 128 random bits or more, so that there is
+// nothing to guess. Besides what Database says, calls throw Error as noted.
+//
+// Blocking, not thread-safe: for one pool job at a time, on whatever thread.
+class Registry {
+ public:
+  static constexpr std::size_t kOwnerBytesMax = 63;
+
+  // Opens or creates the file; its folder must be there. Cells get uid indexes from 0 up to, not
+  // including, `uid_index_count`.
+  Registry(const std::string& path, std::uint32_t uid_index_count);
+
+  // Makes the owner where there is none.
+  void add_owner(std::string_view owner_id);
+  std::vector<std::string> owners();
+
+  // The owner is made where there is none. Throws Error `conflict`, reason `key_taken`, where the
+  // key is another owner's.
+  void add_key(std::string_view owner_id, std::string_view key);
+  // Whose key it is; nullopt for an unknown one.
+  std::optional<std::string> owner_of_key(std::string_view key);
+  bool remove_key(std::string_view key);
+  std::size_t key_count();
+
+  // The agent version that cells of the owner start with; nullopt where there is none.
+  std::optional<std::string> default_agent(std::string_view owner_id);
+  // The owner is made where there is none. An empty digest means none.
+  void set_default_agent(std::string_view owner_id, std::string_view digest);
+
+  struct Added {
+    CellRow row;
+    bool is_new = false;
+  };
+  // The cell of the customer; where there is none it gets the id `cell_id` and a uid index that no
+  // other cell has. An index that became free is used again as late as possible. Durable when it
+  // returns. Throws Error `exhausted`, reason `no_uid_range`, and `already_exists` where another
+  // customer's cell has that id.
+  Added get_or_add_cell(std::string_view cell_id, std::string_view owner_id,
+                        std::string_view customer_id, WallTime created_at);
+  std::optional<CellRow> find_cell(std::string_view cell_id);
+  std::optional<CellRow> find_customer(std::string_view owner_id, std::string_view customer_id);
+  // Oldest first.
+  std::vector<CellRow> cells_of(std::string_view owner_id);
+  std::vector<CellRow> cells();
+  // Frees the uid index: only for a cell whose files are gone already, as files that outlived it
+  // would belong to the next one. False where there was none.
+  bool remove_cell(std::string_view cell_id);
+
+  // Replaces what is known of cells. Owners, keys and default agents stay. Throws Error `corrupt`,
+  // reason `registry_rows`, naming both cells, where two share an id, a customer or a uid index,
+  // and for a uid index out of range; nothing is changed then.
+  void rebuild(const std::vector<CellRow>& rows);
+
+ private:
+  std::uint32_t pick_uid_index();
+  std::optional<std::int64_t> first_free_uid_index(std::int64_t from);
+
+  Database database_;
+  std::uint32_t uid_index_count_;
+};
+
+}  // namespace cellar::store

@@ -1,0 +1,132 @@
+#include "store/registry.h"
+
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <set>
+
+#include "base/error.h"
+#include "sys/file.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::store {
+namespace {
+
+const WallTime kThen = from_unix_ms(1'700'000'000'000);
+
+struct Fixture {
+  testing::TempDir dir;
+  Registry registry{dir.file("registry.sqlite"), 4};
+
+  CellRow add(const std::string& customer) {
+    return registry.get_or_add_cell("o--" + customer, "o", customer, kThen).row;
+  }
+};
+
+std::string reason_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.reason();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("a key names its owner, and is nowhere in the file") {
+  Fixture fixture;
+  Registry& registry = fixture.registry;
+  CHECK(registry.key_count() == 0);
+  registry.add_key("alice", "secret-key-1");
+  registry.add_key("alice", "secret-key-1");
+  registry.add_key("bob", "secret-key-2");
+  CHECK(registry.key_count() == 2);
+  CHECK(registry.owner_of_key("secret-key-1") == "alice");
+  CHECK(registry.owner_of_key("secret-key-2") == "bob");
+  CHECK_FALSE(registry.owner_of_key("secret-key-").has_value());
+  CHECK_FALSE(registry.owner_of_key("").has_value());
+  CHECK(reason_of([&] { registry.add_key("bob", "secret-key-1"); }) == "key_taken");
+  CHECK(registry.owners() == std::vector<std::string>{"alice", "bob"});
+  for (const std::string name : {"registry.sqlite", "registry.sqlite-wal"}) {
+    CHECK(sys::read_file(fixture.dir.file(name))->find("secret-key") == std::string::npos);
+  }
+  CHECK(registry.remove_key("secret-key-1"));
+  CHECK_FALSE(registry.owner_of_key("secret-key-1").has_value());
+  CHECK_THROWS_AS(registry.add_owner(""), Error);
+  CHECK_THROWS_AS(registry.add_owner(std::string(64, 'o')), Error);
+}
+
+TEST_CASE("a customer has one cell, whose row is the same after a reopen") {
+  Fixture fixture;
+  const auto first = fixture.registry.get_or_add_cell("o--a", "o", "a", kThen);
+  CHECK(first.is_new);
+  const auto second =
+      fixture.registry.get_or_add_cell("o--a", "o", "a", kThen + std::chrono::hours(1));
+  CHECK_FALSE(second.is_new);
+  CHECK(second.row == first.row);
+  Registry again(fixture.dir.file("registry.sqlite"), 4);
+  CHECK(again.find_cell("o--a") == first.row);
+  CHECK(again.find_customer("o", "a") == first.row);
+  CHECK_FALSE(again.find_customer("p", "a").has_value());
+  CHECK(again.cells_of("o").size() == 1);
+  CHECK(again.cells_of("p").empty());
+  const auto taken = [&] { again.get_or_add_cell("o--a", "o", "other", kThen); };
+  CHECK(reason_of(taken) == "already_exists");
+  CHECK(again.cells().size() == 1);
+}
+
+TEST_CASE("a uid index belongs to one cell, and rests after it was freed") {
+  Fixture fixture;
+  CHECK(fixture.add("a").uid_index == 0);
+  CHECK(fixture.add("b").uid_index == 1);
+  CHECK(fixture.registry.remove_cell("o--a"));
+  CHECK_FALSE(fixture.registry.remove_cell("o--a"));
+  CHECK(fixture.add("c").uid_index == 2);
+  CHECK(fixture.add("d").uid_index == 3);
+  CHECK(fixture.add("e").uid_index == 0);  // only now again
+  CHECK(reason_of([&] { fixture.add("f"); }) == "no_uid_range");
+  CHECK(fixture.registry.remove_cell("o--c"));
+  CHECK(fixture.add("f").uid_index == 2);
+  std::set<std::uint32_t> indexes;
+  for (const CellRow& row : fixture.registry.cells()) indexes.insert(row.uid_index);
+  CHECK(indexes.size() == 4);
+}
+
+TEST_CASE("cells are known again from their rows, and two that clash are named") {
+  Fixture fixture;
+  const CellRow a = fixture.add("a");
+  const CellRow b = fixture.add("b");
+  fixture.registry.set_default_agent("o", "digest");
+
+  testing::TempDir other;
+  Registry rebuilt(other.file("registry.sqlite"), 4);
+  rebuilt.rebuild({b, a});
+  CHECK(rebuilt.find_cell("o--a") == a);
+  CHECK(rebuilt.cells().size() == 2);
+  CHECK(rebuilt.get_or_add_cell("o--c", "o", "c", kThen).row.uid_index == 2);
+
+  CellRow clash = b;
+  clash.cell_id = "o--x";
+  clash.customer_id = "x";
+  const auto rebuild = [&] { rebuilt.rebuild({a, b, clash}); };
+  CHECK_THROWS_WITH_AS(rebuild(), "the cells o--b and o--x have the same uid index", Error);
+  clash.uid_index = 4;
+  CHECK(reason_of(rebuild) == "registry_rows");
+  CHECK(rebuilt.cells().size() == 3);
+
+  fixture.registry.rebuild({});
+  CHECK(fixture.registry.cells().empty());
+  CHECK(fixture.registry.default_agent("o") == "digest");
+}
+
+TEST_CASE("an owner's default agent is kept until it is set to none") {
+  Fixture fixture;
+  CHECK_FALSE(fixture.registry.default_agent("o").has_value());
+  fixture.registry.set_default_agent("o", "abc");
+  CHECK(fixture.registry.default_agent("o") == "abc");
+  fixture.registry.set_default_agent("o", "");
+  CHECK_FALSE(fixture.registry.default_agent("o").has_value());
+}
+
+}  // namespace cellar::store
