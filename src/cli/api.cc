@@ -1,0 +1,118 @@
+#include "cli/api.h"
+
+#include "base/error.h"
+#include "json/json.h"
+
+namespace cellar::cli {
+namespace {
+
+ErrorCode code_of(long status) noexcept {
+  switch (status) {
+    case 401:
+    case 403:
+      return ErrorCode::unauthenticated;
+    case 404:
+      return ErrorCode::not_found;
+    case 409:
+      return ErrorCode::conflict;
+    case 413:
+      return ErrorCode::too_large;
+    case 429:
+    case 507:
+      return ErrorCode::exhausted;
+    case 503:
+      return ErrorCode::unavailable;
+    case 504:
+      return ErrorCode::timed_out;
+    default:
+      return status >= 400 && status < 500 ? ErrorCode::invalid_argument : ErrorCode::internal;
+  }
+}
+
+std::string text_of(const json::Value& body, std::string_view key) {
+  const json::Value* value = body.find(key);
+  return value != nullptr && value->is_string() ? value->as_string() : "";
+}
+
+json::Value parse_answer(const Response& response) {
+  if (response.body.empty()) return {};
+  const json::ParseLimits limits{.depth_max = 512};
+  return json::parse(response.body, limits);
+}
+
+std::string encode(std::string_view text, std::string_view kept) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          (c >= '0' && c <= '9') || kept.find(c) != kept.npos;
+    const auto byte = static_cast<unsigned char>(c);
+    if (is_plain) {
+      out += c;
+    } else {
+      out += '%';
+      out += kDigits[byte >> 4];
+      out += kDigits[byte & 15];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string encode_segment(std::string_view text) { return encode(text, "-._~"); }
+std::string encode_path(std::string_view path) { return encode(path, "-._~/"); }
+
+std::string cell_path(std::string_view cell_id, std::string_view rest) {
+  return "/api/v1/cells/" + encode_segment(cell_id) + std::string(rest);
+}
+
+void throw_answer(const Response& response) {
+  json::Value body;
+  try {
+    body = parse_answer(response);
+  } catch (const Error&) {  // Something else than Cellar answers there; the status says it all.
+  }
+  std::string text = text_of(body, "error");
+  if (text.empty()) text = "the daemon answered with status " + std::to_string(response.status);
+  const ErrorCode code = code_of(response.status);
+  const std::string reason = text_of(body, "code");
+  std::string remedy = text_of(body, "remediation");
+  if (code == ErrorCode::unauthenticated && remedy.empty()) {
+    remedy = "give your key with --api-key or CELLAR_API_KEY";
+  }
+  throw Error(code, reason.empty() ? std::string(to_string(code)) : reason, text, remedy);
+}
+
+Response Api::send(const Request& request) { return stream(request, Client::OnBytes()); }
+
+Response Api::stream(const Request& request, const Client::OnBytes& on_bytes) {
+  Response response = client_.stream(request, on_bytes);
+  if (!response.is_success() && !response.is_idle) throw_answer(response);
+  return response;
+}
+
+json::Value Api::get(const std::string& path) {
+  const Request request{.path = path};
+  return parse_answer(send(request));
+}
+
+json::Value Api::post(const std::string& path) {
+  const Request request{.method = "POST", .path = path};
+  return parse_answer(send(request));
+}
+
+json::Value Api::post(const std::string& path, const json::Value& body) {
+  const Request request{.method = "POST",
+                        .path = path,
+                        .headers = {"Content-Type: application/json"},
+                        .body = json::dump(body)};
+  return parse_answer(send(request));
+}
+
+void Api::remove(const std::string& path) {
+  const Request request{.method = "DELETE", .path = path};
+  send(request);
+}
+
+}  // namespace cellar::cli

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cli/client.h"
+#include "json/value.h"
+
+namespace cellar::cli {
+
+// `text` as one segment of a path or a query: all but letters, digits and -._~ is percent-encoded.
+std::string encode_segment(std::string_view text);
+// The same for a path of several segments: slashes stay.
+std::string encode_path(std::string_view path);
+
+// "/api/v1/cells/ID" and what follows, which is encoded already: "/exec".
+std::string cell_path(std::string_view cell_id, std::string_view rest = {});
+
+// The Error that an answer without success stands for: its text, reason and remedy from the body
+// (docs/api/openapi.yaml, `Error`), its code from the status.
+[[noreturn]] void throw_answer(const Response& response);
+
+// The daemon's REST interface: JSON in, JSON out. Throws Error as Client does, and for every answer
+// that is no success.
+class Api {
+ public:
+  // `client` must outlive it.
+  explicit Api(Client& client) : client_(client) {}
+
+  json::Value get(const std::string& path);
+  // Null where the answer is 204.
+  json::Value post(const std::string& path);
+  json::Value post(const std::string& path, const json::Value& body);
+  void remove(const std::string& path);
+
+  Response send(const Request& request);
+  Response stream(const Request& request, const Client::OnBytes& on_bytes);
+
+ private:
+  Client& client_;
+};
+
+}  // namespace cellar::cli

@@ -1,0 +1,328 @@
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "cli/api.h"
+#include "cli/fake_daemon.h"
+#include "cli/run.h"
+#include "json/json.h"
+#include "sys/file.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::cli {
+namespace {
+
+// One call of the program against a fake daemon.
+struct Result {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+Result call(const std::string& url, std::vector<std::string> words, const std::string& in = {}) {
+  testing::TempDir dir;
+  sys::replace_file(dir.file("in"), in);
+  const sys::Fd in_fd = sys::open_file(dir.file("in"), O_RDONLY);
+  const sys::Fd out_fd = sys::open_file(dir.file("out"), O_WRONLY | O_CREAT);
+  const sys::Fd err_fd = sys::open_file(dir.file("err"), O_WRONLY | O_CREAT);
+  words.insert(words.begin(), {"cellar", "--url", url, "--api-key", "secret"});
+  std::vector<const char*> argv;
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  const Streams streams{in_fd.get(), out_fd.get(), err_fd.get()};
+  Result result;
+  result.exit_code = run(static_cast<int>(argv.size()), argv.data(), streams);
+  result.out = *sys::read_file(dir.file("out"));
+  result.err = *sys::read_file(dir.file("err"));
+  return result;
+}
+
+json::Value body_of(const Seen& seen) { return json::parse(seen.body); }
+
+}  // namespace
+
+TEST_CASE("create sends what was asked for, and shows the cell") {
+  FakeDaemon daemon([](const Seen&) { return json_reply(201, R"({"cell_id":"o--a","n":1})"); });
+  testing::TempDir dir;
+  sys::replace_file(dir.file("agent.js"), "module.exports = {}");
+  const Result result =
+      call(daemon.url(), {"create", "a", "--agent", dir.file("agent.js"), "--secret", "K=V",
+                          "--allow", "x.org:443", "--permanent", "--idle-timeout", "5"});
+  CHECK(result.exit_code == 0);
+  CHECK(result.out == "cell_id\to--a\nn\t1\n");
+  const Seen seen = daemon.seen().at(0);
+  CHECK(seen.method == "POST");
+  CHECK(seen.target == "/api/v1/cells");
+  CHECK(seen.headers.at("authorization") == "Bearer secret");
+  CHECK(seen.headers.at("content-type") == "application/json");
+  CHECK(body_of(seen) ==
+        json::parse(R"({"customer_id":"a","agent":"module.exports = {}","permanent":true,
+                        "idle_timeout_s":5,"secrets":{"K":"V"},"allow":["x.org:443"]})"));
+  CHECK(call(daemon.url(), {"-o", "json", "create", "a"}).out ==
+        "{\"cell_id\":\"o--a\",\"n\":1}\n");
+  CHECK(call(daemon.url(), {"create", "a", "--agent", dir.file("none")}).exit_code == 3);
+}
+
+TEST_CASE("ls reads all pages") {
+  FakeDaemon daemon([](const Seen& seen) {
+    return seen.target == "/api/v1/cells"
+               ? json_reply(200, R"({"cells":[{"cell_id":"a","state":"paused","tier":"t"}],
+                                     "next_cursor":"x y"})")
+               : json_reply(200, R"({"cells":[{"cell_id":"b","status":"active"}]})");
+  });
+  CHECK(call(daemon.url(), {"ls"}).out == "a\tpaused\tt\t\t\nb\tactive\t\t\t\n");
+  CHECK(daemon.seen().at(1).target == "/api/v1/cells?cursor=x%20y");
+}
+
+TEST_CASE("pause and resume send no body and no content type") {
+  FakeDaemon daemon([](const Seen&) { return json_reply(200, R"({"status":"paused"})"); });
+  CHECK(call(daemon.url(), {"pause", "a/b c"}).out == "status\tpaused\n");
+  const Seen seen = daemon.seen().at(0);
+  CHECK(seen.method == "POST");
+  CHECK(seen.target == "/api/v1/cells/a%2Fb%20c/pause");
+  CHECK(seen.body.empty());
+  CHECK_FALSE(seen.headers.contains("content-type"));
+  CHECK(call(daemon.url(), {"resume", "c"}).exit_code == 0);
+}
+
+TEST_CASE("a failure is told with its remedy, and by its exit code") {
+  struct Case {
+    int status;
+    int exit_code;
+  };
+  for (const Case& c :
+       std::vector<Case>{{400, 1}, {401, 5}, {404, 3}, {409, 1}, {500, 1}, {503, 1}}) {
+    CAPTURE(c.status);
+    FakeDaemon daemon([&](const Seen&) {
+      return json_reply(c.status,
+                        R"({"error":"it \u001b[1mfailed","code":"x","remediation":"do y"})");
+    });
+    const Result result = call(daemon.url(), {"get", "c"});
+    CHECK(result.exit_code == c.exit_code);
+    CHECK(result.out.empty());
+    CHECK(result.err == "cellar: it \xef\xbf\xbd[1mfailed\n        do y\n");
+  }
+  FakeDaemon other([](const Seen&) { return reply(502, "text/html", "<html>"); });
+  CHECK(call(other.url(), {"get", "c"}).err == "cellar: the daemon answered with status 502\n");
+  std::string url;
+  {
+    FakeDaemon gone([](const Seen&) { return ""; });
+    url = gone.url();
+    CHECK(call(url, {"get", "c"}).exit_code == 4);  // it closes without an answer
+  }
+  const Result result = call(url, {"get", "c"});
+  CHECK(result.exit_code == 4);
+  CHECK(result.err.find("is cellard running there?") != std::string::npos);
+  CHECK(call("gopher://x", {"get", "c"}).exit_code == 2);
+}
+
+TEST_CASE("exec writes both streams as they are, and ends as the command did") {
+  FakeDaemon daemon([](const Seen&) {
+    return event_reply(
+        ": hi\n\nevent: stdout\ndata: {\"text\":\"a\\n\"}\n\n"
+        "event: stderr\ndata: {\"b64\":\"/wA=\"}\n\n"
+        "event: exit\ndata: {\"exit_code\":137,\"timed_out\":true}\n\n");
+  });
+  const Result result =
+      call(daemon.url(), {"exec", "c", "--cwd", "/work/x", "--", "ls", "-l"}, "in");
+  CHECK(result.exit_code == 137);
+  CHECK(result.out == "a\n");
+  CHECK(result.err ==
+        std::string("\xff\0", 2) + "cellar: the command was killed: it ran too long\n");
+  const Seen seen = daemon.seen().at(0);
+  CHECK(seen.target == "/api/v1/cells/c/exec");
+  CHECK(seen.headers.at("accept") == "text/event-stream");
+  CHECK(body_of(seen) == json::parse(R"({"cmd":["ls","-l"],"cwd":"/work/x","stdin":"in"})"));
+  call(daemon.url(), {"exec", "c", "-n", "--timeout", "2", "--", "ls | wc"}, "in");
+  CHECK(body_of(daemon.seen().at(1)) == json::parse(R"({"cmd":"ls | wc","timeout_ms":2000})"));
+  CHECK(call(daemon.url(), {"exec", "c", "--", "cat"}, "\xff").exit_code == 1);
+}
+
+TEST_CASE("exec fails where the stream ends before the command") {
+  FakeDaemon daemon([](const Seen& seen) {
+    const std::string events = "event: stdout\ndata: {\"text\":\"a\"}\n\n";
+    return seen.target.find("torn") == std::string::npos ? event_reply(events)
+                                                         : torn_event_reply(events);
+  });
+  for (const std::string cell : {"whole", "torn"}) {
+    const Result result = call(daemon.url(), {"exec", cell, "--", "x"});
+    CHECK(result.exit_code == 4);
+    CHECK(result.out == "a");
+  }
+}
+
+TEST_CASE("exec as JSON is one object") {
+  FakeDaemon daemon([](const Seen&) { return json_reply(200, R"({"stdout":"x","exit_code":3})"); });
+  const Result result = call(daemon.url(), {"-o", "json", "exec", "c", "--", "x"});
+  CHECK(result.exit_code == 3);
+  CHECK(result.out == "{\"stdout\":\"x\",\"exit_code\":3}\n");
+}
+
+TEST_CASE("request prints a value, or the lines of a stream, and tells a failed stream") {
+  FakeDaemon daemon([](const Seen& seen) {
+    const std::string method = body_of(seen).find("method")->as_string();
+    if (method == "text") return json_reply(200, "\"two\\nlines\"");
+    if (method == "value") return json_reply(200, "{\"a\":[1]}");
+    if (method == "nothing") return json_reply(200, "null");
+    if (method == "fails") return event_reply("data: {\"n\":1}\n\ndata: {\"error\":\"boom\"}\n\n");
+    return event_reply("data: {\"n\":1}\n\ndata: 2\n\ndata: [DONE]\n\n");
+  });
+  CHECK(call(daemon.url(), {"request", "c", "text"}).out == "two\nlines\n");
+  CHECK(call(daemon.url(), {"-o", "json", "request", "c", "text"}).out == "\"two\\nlines\"\n");
+  CHECK(call(daemon.url(), {"request", "c", "value", "{\"p\":1}"}).out == "{\"a\":[1]}\n");
+  CHECK(body_of(daemon.seen().back()) == json::parse(R"({"method":"value","params":{"p":1}})"));
+  CHECK(call(daemon.url(), {"request", "c", "nothing"}).out == "null\n");
+  CHECK(call(daemon.url(), {"request", "c", "stream", "-"}, "[7]").out == "{\"n\":1}\n2\n");
+  CHECK(body_of(daemon.seen().back()).find("params")->as_array().size() == 1);
+  const Result failed = call(daemon.url(), {"request", "c", "fails"});
+  CHECK(failed.exit_code == 1);
+  CHECK(failed.err == "cellar: boom\n");
+  CHECK(call(daemon.url(), {"request", "c", "value", "{p:1}"}).exit_code == 2);
+}
+
+TEST_CASE("search shows place, score and the first lines") {
+  FakeDaemon daemon([](const Seen&) {
+    return json_reply(200, R"({"results":[{"path":"a.js","start_line":3,"end_line":20,
+      "score":1.23456,"symbol":"f","content":"1\n2\n3\n4\n5\n6\n7\n8\n9\n"}]})");
+  });
+  const Result result = call(daemon.url(), {"search", "c", "q", "--limit", "3"});
+  CHECK(result.out ==
+        "a.js:3-20\t1.235\tf\n    1\n    2\n    3\n    4\n    5\n    6\n    7\n    8\n    …\n");
+  CHECK(body_of(daemon.seen().at(0)) == json::parse(R"({"query":"q","limit":3})"));
+}
+
+TEST_CASE("events go on behind the last one when the connection breaks") {
+  int connection = 0;
+  FakeDaemon daemon([&](const Seen&) -> std::string {
+    switch (connection++) {
+      case 0:
+        return torn_event_reply(
+            "retry: 1\n\nid: 5\nevent: step.started\n"
+            "data: {\"seq\":5,\"ts\":\"2026-01-01T10:00:00.123Z\",\"type\":\"step.started\","
+            "\"data\":{\"name\":\"s\"}}\n\nid: 6\nevent: stdout\ndata: {\"se");
+      case 1:
+        return json_reply(503, R"({"error":"starting"})");
+      default:
+        return event_reply(
+            "id: 6\nevent: stdout\ndata: {\"seq\":6,\"data\":{\"text\":\"x\\n\"}}\n\n"
+            "id: 7\nevent: run.completed\ndata: {\"seq\":7,\"data\":{\"result\":1}}\n\n");
+    }
+  });
+  const Result result = call(daemon.url(), {"events", "c", "r", "-f", "--after", "4"});
+  CHECK(result.exit_code == 0);
+  CHECK(result.out ==
+        "5\t10:00:00.123Z\tstep.started\t{\"name\":\"s\"}\n"
+        "6\t\tstdout\tx\n7\t\trun.completed\t{\"result\":1}\n");
+  const auto seen = daemon.seen();
+  REQUIRE(seen.size() == 3);
+  CHECK(seen[0].target == "/api/v1/cells/c/runs/r/events");
+  CHECK(seen[0].headers.at("last-event-id") == "4");
+  CHECK(seen[2].headers.at("last-event-id") == "5");
+}
+
+TEST_CASE("events that cannot be had at all are a failure at once") {
+  FakeDaemon daemon([](const Seen&) { return json_reply(404, R"({"error":"no such run"})"); });
+  CHECK(call(daemon.url(), {"events", "c", "r", "-f"}).exit_code == 3);
+  FakeDaemon stopping([](const Seen&) { return json_reply(503, R"({"error":"stopping"})"); });
+  CHECK(call(stopping.url(), {"events", "c", "r", "-f"}).exit_code == 1);
+}
+
+TEST_CASE("runs and cancel show what the daemon says") {
+  FakeDaemon daemon([](const Seen& seen) {
+    return seen.method == "POST"
+               ? json_reply(200, R"({"id":"r","status":"cancelled"})")
+               : json_reply(200, R"({"runs":[{"id":"r","method":"m","status":"paused",
+                                      "reason":"crash_loop","attempt":5,"steps_done":2}]})");
+  });
+  CHECK(call(daemon.url(), {"runs", "c", "--limit", "5"}).out ==
+        "r\tm\tpaused (crash_loop)\t2\t5\t\t\n");
+  CHECK(daemon.seen().at(0).target == "/api/v1/cells/c/runs?limit=5");
+  CHECK(call(daemon.url(), {"cancel", "c", "r"}).out == "id\tr\nstatus\tcancelled\n");
+  CHECK(daemon.seen().at(1).target == "/api/v1/cells/c/runs/r/cancel");
+}
+
+TEST_CASE("a folder is copied into a cell, with the right to run its programs") {
+  FakeDaemon daemon([](const Seen&) { return json_reply(200, R"({"ok":true,"exit_code":0})"); });
+  testing::TempDir dir;
+  sys::make_dirs(dir.file("src/sub dir"));
+  sys::replace_file(dir.file("src/a"), "A");
+  sys::replace_file(dir.file("src/sub dir/run"), "");
+  ::chmod(dir.file("src/sub dir/run").c_str(), 0755);
+  std::filesystem::create_symlink("a", dir.path() / "src/link");
+  const Result result = call(daemon.url(), {"-o", "json", "cp", dir.file("src"), "c:/to/"});
+  CHECK(result.exit_code == 0);
+  CHECK(result.out == "{\"files\":2}\n");
+  CHECK(result.err == "cellar: left out, no file or folder: " + dir.file("src/link") + "\n");
+  std::map<std::string, std::string> put;
+  for (const Seen& seen : daemon.seen()) {
+    if (seen.method == "PUT") put[seen.target] = seen.body;
+  }
+  CHECK(put == std::map<std::string, std::string>{{"/api/v1/cells/c/files/to/a", "A"},
+                                                  {"/api/v1/cells/c/files/to/sub%20dir/run", ""}});
+  CHECK(body_of(daemon.seen().back()) ==
+        json::parse(R"({"cmd":["chmod","+x","--","/work/to/sub dir/run"]})"));
+}
+
+TEST_CASE("a file is copied to a name, or into a folder that only the daemon knows of") {
+  FakeDaemon daemon([](const Seen& seen) {
+    return seen.target.ends_with("/files/dir")
+               ? json_reply(400, R"({"error":"x","code":"not_a_file"})")
+               : json_reply(200, "{\"ok\":true}");
+  });
+  testing::TempDir dir;
+  const std::string large(3 << 20, 'x');
+  sys::replace_file(dir.file("f"), large);
+  for (const std::string to : {"c:/name", "c:/dir", "c:/", "c:d/"}) {
+    CHECK(call(daemon.url(), {"cp", dir.file("f"), to}).exit_code == 0);
+  }
+  std::vector<std::string> targets;
+  for (const Seen& seen : daemon.seen()) {
+    targets.push_back(seen.target.substr(std::string("/api/v1/cells/c/files/").size()));
+    CHECK(seen.body == large);
+  }
+  CHECK(targets == std::vector<std::string>{"name", "dir", "dir/f", "f", "d/f"});
+  CHECK(call(daemon.url(), {"cp", dir.file("none"), "c:/x"}).exit_code == 3);
+  CHECK(call(daemon.url(), {"cp", "a", "b"}).exit_code == 2);
+  CHECK(call(daemon.url(), {"cp", "c:/a", "d:/b"}).exit_code == 2);
+  CHECK(call(daemon.url(), {"cp", "./c:a", "b"}).exit_code == 2);
+}
+
+TEST_CASE("files and folders are copied out of a cell") {
+  FakeDaemon daemon([](const Seen& seen) {
+    if (seen.target.ends_with("/files/d?list=1&recursive=1")) {
+      return json_reply(200,
+                        R"({"files":[{"path":"d/a","type":"file"},{"path":"d/s","type":"directory"},
+        {"path":"d/s/b","type":"file"},{"path":"d/l","type":"symlink"}]})");
+    }
+    if (seen.target.ends_with("/files/d"))
+      return json_reply(400, R"({"error":"x","code":"not_a_file"})");
+    if (seen.target.ends_with("/empty")) return reply(200, "application/octet-stream", "");
+    return reply(200, "application/octet-stream", std::string("\0\xff", 2) + seen.target.back());
+  });
+  testing::TempDir dir;
+  CHECK(call(daemon.url(), {"cp", "c:/d", dir.file("out")}).exit_code == 0);
+  CHECK(sys::read_file(dir.file("out/a")) == std::string("\0\xff", 2) + "a");
+  CHECK(sys::read_file(dir.file("out/s/b")) == std::string("\0\xff", 2) + "b");
+  CHECK_FALSE(sys::exists(dir.file("out/l")));
+  CHECK(call(daemon.url(), {"cp", "c:/x/f", dir.path().string()}).exit_code == 0);
+  CHECK(sys::exists(dir.file("f")));
+  CHECK(call(daemon.url(), {"cp", "c:/empty", dir.file("e")}).exit_code == 0);
+  CHECK(sys::read_file(dir.file("e")) == "");
+}
+
+TEST_CASE("a listing that leads out of the folder is refused") {
+  for (const std::string path : {"../evil", "/etc/evil", "d/../../evil"}) {
+    FakeDaemon daemon([&](const Seen& seen) {
+      return seen.target.find("list=1") == std::string::npos
+                 ? reply(200, "application/octet-stream", "evil")
+                 : json_reply(200, R"({"files":[{"path":")" + path + R"(","type":"file"}]})");
+    });
+    testing::TempDir dir;
+    CHECK(call(daemon.url(), {"cp", "c:/", dir.file("out")}).exit_code == 1);
+    CHECK_FALSE(sys::exists(dir.file("evil")));
+  }
+}
+
+}  // namespace cellar::cli

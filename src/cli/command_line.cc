@@ -1,0 +1,201 @@
+#include "cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <memory>
+#include <sstream>
+
+namespace cellar::cli {
+namespace {
+
+constexpr const char* kDefaultUrl = "http://127.0.0.1:4750";
+constexpr int kUsageExit = 2;
+
+// What CLI11 fills in before it becomes a CommandLine.
+struct Raw {
+  std::string format = "text";
+  std::vector<std::string> secrets;
+  std::vector<std::string> env;
+  std::function<Command()> command;
+};
+
+// "K=V" pairs. With `from_environment` a bare "K" takes its value from there.
+enum class BareName { refuse, from_environment };
+
+std::map<std::string, std::string> pairs_of(const std::vector<std::string>& texts,
+                                            const std::string& option, BareName bare) {
+  std::map<std::string, std::string> pairs;
+  for (const std::string& text : texts) {
+    const std::size_t equals = text.find('=');
+    const std::string name = text.substr(0, equals);
+    if (name.empty()) throw CLI::ValidationError(option, "must be NAME=VALUE");
+    if (equals != text.npos) {
+      pairs[name] = text.substr(equals + 1);
+      continue;
+    }
+    const char* value = bare == BareName::from_environment ? std::getenv(name.c_str()) : nullptr;
+    if (value == nullptr) {
+      throw CLI::ValidationError(option, bare == BareName::refuse
+                                             ? "must be NAME=VALUE"
+                                             : name + " is not in the environment");
+    }
+    pairs[name] = value;
+  }
+  return pairs;
+}
+
+// An option that may be given many times, one value each, whatever characters are in it.
+void add_repeated(CLI::App& app, const std::string& name, std::vector<std::string>& into,
+                  const std::string& help) {
+  app.add_option(name, into, help)->allow_extra_args(false)->type_name("");
+}
+
+void add_cell_commands(CLI::App& app, Raw& raw) {
+  auto create = std::make_shared<Create>();
+  CLI::App* sub =
+      app.add_subcommand("create", "Make a customer's cell, or change the one there is");
+  sub->add_option("CUSTOMER", create->customer_id, "Your name for the customer")->required();
+  sub->add_option("--agent", create->agent_file, "A file with the agent's source");
+  sub->add_option("--tier", create->tier, "starter, standard or performance");
+  sub->add_option("--image", create->image, "The cell's root file system");
+  sub->add_flag("--permanent", create->permanent, "Never pause it");
+  sub->add_option("--idle-timeout", create->idle_timeout_s, "Seconds of idleness until it pauses");
+  add_repeated(*sub, "--secret", raw.secrets,
+               "NAME=VALUE for the agent's environment; NAME alone takes yours");
+  add_repeated(*sub, "--allow", create->allow, "A HOST or HOST:PORT that the cell may reach");
+  sub->callback([&raw, create] {
+    raw.command = [&raw, create]() -> Command {
+      create->secrets = pairs_of(raw.secrets, "--secret", BareName::from_environment);
+      return *create;
+    };
+  });
+
+  sub = app.add_subcommand("ls", "List the cells");
+  sub->callback([&raw] { raw.command = [] { return Command(List{}); }; });
+
+  const auto add_for_cell = [&]<typename T>(T, const std::string& name, const std::string& help) {
+    auto command = std::make_shared<T>();
+    CLI::App* added = app.add_subcommand(name, help);
+    added->add_option("ID", command->cell_id, "The cell")->required();
+    added->callback([&raw, command] { raw.command = [command] { return Command(*command); }; });
+  };
+  add_for_cell(Get{}, "get", "Show one cell");
+  add_for_cell(Remove{}, "rm", "Delete a cell with all its files");
+  add_for_cell(Pause{}, "pause", "Freeze a cell's processes");
+  add_for_cell(Resume{}, "resume", "Bring a cell back (any other use of it does, too)");
+}
+
+void add_work_commands(CLI::App& app, Raw& raw) {
+  auto exec = std::make_shared<Exec>();
+  CLI::App* sub = app.add_subcommand("exec", "Run a command in a cell: exec ID -- CMD...");
+  sub->add_option("ID", exec->cell_id, "The cell")->required();
+  sub->add_option("--cwd", exec->cwd, "Folder it runs in (/work)");
+  sub->add_option("--timeout", exec->timeout_s, "Seconds until it is killed")
+      ->check(CLI::PositiveNumber);
+  add_repeated(*sub, "--env", raw.env, "NAME=VALUE for its environment");
+  sub->add_flag("-n,--no-stdin", exec->without_stdin, "Do not pass standard input on");
+  sub->footer("One word after -- is a line for the shell, more are a program and its arguments.");
+  sub->callback([&raw, exec] {
+    raw.command = [&raw, exec]() -> Command {
+      exec->env = pairs_of(raw.env, "--env", BareName::refuse);
+      return *exec;
+    };
+  });
+
+  auto copy = std::make_shared<Copy>();
+  sub = app.add_subcommand("cp", "Copy a file, or a folder's contents, to or from a cell");
+  sub->add_option("SRC", copy->source, "PATH or ID:/PATH, where / is the cell's /work")->required();
+  sub->add_option("DST", copy->destination, "The same; ends in / where it is a folder")->required();
+  sub->callback([&raw, copy] { raw.command = [copy] { return Command(*copy); }; });
+
+  auto request = std::make_shared<AgentRequest>();
+  sub = app.add_subcommand("request", "Call a method of a cell's agent");
+  sub->add_option("ID", request->cell_id, "The cell")->required();
+  sub->add_option("METHOD", request->method, "The method")->required();
+  sub->add_option("JSON", request->params, "Its params; - reads them from standard input");
+  sub->callback([&raw, request] { raw.command = [request] { return Command(*request); }; });
+
+  auto search = std::make_shared<Search>();
+  sub = app.add_subcommand("search", "Search the code of a cell");
+  sub->add_option("ID", search->cell_id, "The cell")->required();
+  sub->add_option("QUERY", search->query, "What to look for")->required();
+  sub->add_option("--limit", search->limit, "At most so many results")->check(CLI::Range(1, 100));
+  sub->callback([&raw, search] { raw.command = [search] { return Command(*search); }; });
+}
+
+void add_run_commands(CLI::App& app, Raw& raw) {
+  auto runs = std::make_shared<Runs>();
+  CLI::App* sub = app.add_subcommand("runs", "List the runs of a cell, newest first");
+  sub->add_option("ID", runs->cell_id, "The cell")->required();
+  sub->add_option("--limit", runs->limit, "At most so many")->check(CLI::Range(1, 1000));
+  sub->callback([&raw, runs] { raw.command = [runs] { return Command(*runs); }; });
+
+  auto events = std::make_shared<Events>();
+  sub = app.add_subcommand("events", "Show the events of a run");
+  sub->add_option("ID", events->cell_id, "The cell")->required();
+  sub->add_option("RUN", events->run_id, "The run")->required();
+  sub->add_option("--after", events->after, "Only events behind this number")
+      ->check(CLI::NonNegativeNumber);
+  sub->add_flag("-f,--follow", events->follow, "Go on until the run ends, reconnecting if needed");
+  sub->callback([&raw, events] { raw.command = [events] { return Command(*events); }; });
+
+  auto cancel = std::make_shared<Cancel>();
+  sub = app.add_subcommand("cancel", "Cancel a run, with its processes");
+  sub->add_option("ID", cancel->cell_id, "The cell")->required();
+  sub->add_option("RUN", cancel->run_id, "The run")->required();
+  sub->callback([&raw, cancel] { raw.command = [cancel] { return Command(*cancel); }; });
+}
+
+std::string env_or(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : otherwise;
+}
+
+}  // namespace
+
+std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* argv) {
+  CommandLine line;
+  line.url = env_or("CELLAR_URL", kDefaultUrl);
+  line.api_key = env_or("CELLAR_API_KEY", "");
+
+  // All behind the first "--" is the command of `exec`, and none of it is for CLI11, which would
+  // take "[a,b]" apart.
+  std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+  const bool has_rest = dashes != arguments.end();
+  std::vector<std::string> rest(has_rest ? dashes + 1 : dashes, arguments.end());
+  arguments.erase(dashes, arguments.end());
+
+  Raw raw;
+  CLI::App app("Cells for coding agents", "cellar");
+  app.footer(
+      "Exit codes: 1 failed, 2 wrong usage, 3 not found, 4 daemon not reachable, 5 wrong key;\n"
+      "of exec: the command's own.");
+  app.add_option("--url", line.url, "The daemon (CELLAR_URL)")->capture_default_str();
+  app.add_option("--api-key", line.api_key, "Your key (CELLAR_API_KEY)");
+  app.add_option("-o,--output", raw.format, "text or json")->check(CLI::IsMember({"text", "json"}));
+  app.require_subcommand(1);
+  app.fallthrough();
+  add_cell_commands(app, raw);
+  add_work_commands(app, raw);
+  add_run_commands(app, raw);
+
+  // CLI11 reports by its own exceptions: they end here.
+  try {
+    std::reverse(arguments.begin(), arguments.end());  // Its parse() takes them from the end.
+    app.parse(arguments);
+    line.command = raw.command();
+    auto* exec = std::get_if<Exec>(&line.command);
+    if (exec != nullptr) exec->command = rest;
+    if (exec != nullptr && rest.empty()) throw CLI::ValidationError("exec", "ID -- CMD...");
+    if (exec == nullptr && has_rest) throw CLI::ValidationError("--", "is for exec only");
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out, err;
+    const int code = app.exit(error, out, err);
+    return Usage{out.str() + err.str(), code == 0 ? 0 : kUsageExit};
+  }
+  line.format = raw.format == "json" ? Format::json : Format::text;
+  return line;
+}
+
+}  // namespace cellar::cli

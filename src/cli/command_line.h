@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cli/output.h"
+
+namespace cellar::cli {
+
+// One struct for each subcommand: what the command line asked for.
+struct Create {
+  std::string customer_id;
+  std::string agent_file;
+  std::string tier;
+  std::string image;
+  bool permanent = false;
+  std::map<std::string, std::string> secrets;
+  std::vector<std::string> allow;
+  std::optional<std::int64_t> idle_timeout_s;
+};
+struct List {};
+struct Get {
+  std::string cell_id;
+};
+struct Remove {
+  std::string cell_id;
+};
+struct Pause {
+  std::string cell_id;
+};
+struct Resume {
+  std::string cell_id;
+};
+struct Exec {
+  std::string cell_id;
+  std::vector<std::string>
+      command;  // One word: a line for the shell. More: a program and its words.
+  std::string cwd;
+  std::map<std::string, std::string> env;
+  std::optional<double> timeout_s;
+  bool without_stdin = false;
+};
+struct Copy {
+  std::string source;  // Either a local path or ID:PATH, as is the destination.
+  std::string destination;
+};
+struct AgentRequest {
+  std::string cell_id;
+  std::string method;
+  std::string params;  // JSON text; "-" reads it from standard input; empty: none
+};
+struct Search {
+  std::string cell_id;
+  std::string query;
+  std::optional<std::int64_t> limit;
+};
+struct Events {
+  std::string cell_id;
+  std::string run_id;
+  std::optional<std::int64_t> after;
+  bool follow = false;
+};
+struct Runs {
+  std::string cell_id;
+  std::optional<std::int64_t> limit;
+};
+struct Cancel {
+  std::string cell_id;
+  std::string run_id;
+};
+using Command = std::variant<Create, List, Get, Remove, Pause, Resume, Exec, Copy, AgentRequest,
+                             Search, Events, Runs, Cancel>;
+
+struct CommandLine {
+  std::string url;
+  std::string api_key;
+  Format format = Format::text;
+  Command command;
+};
+
+// What to print instead of doing something, and the exit code: help (0), or a mistake (2).
+struct Usage {
+  std::string text;
+  int exit_code = 0;
+};
+
+// Reads the arguments, with CELLAR_URL and CELLAR_API_KEY as defaults.
+std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* argv);
+
+}  // namespace cellar::cli

@@ -1,0 +1,112 @@
+#include "cli/command_line.h"
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+namespace cellar::cli {
+namespace {
+
+std::variant<CommandLine, Usage> read(std::vector<const char*> words) {
+  words.insert(words.begin(), "cellar");
+  return read_command_line(static_cast<int>(words.size()), words.data());
+}
+
+template <typename T>
+T command_of(const std::vector<const char*>& words) {
+  auto line = read(words);
+  if (const auto* usage = std::get_if<Usage>(&line)) FAIL(usage->text);
+  return std::get<T>(std::get<CommandLine>(line).command);
+}
+
+int usage_of(const std::vector<const char*>& words) {
+  const auto line = read(words);
+  const auto* usage = std::get_if<Usage>(&line);
+  return usage == nullptr ? -1 : usage->exit_code;
+}
+
+}  // namespace
+
+TEST_CASE("the daemon and the key come from options, else from the environment") {
+  ::unsetenv("CELLAR_URL");
+  ::setenv("CELLAR_API_KEY", "from-env", 1);
+  auto line = std::get<CommandLine>(read({"ls"}));
+  CHECK(line.url == "http://127.0.0.1:4750");
+  CHECK(line.api_key == "from-env");
+  CHECK(line.format == Format::text);
+  ::setenv("CELLAR_URL", "http://env", 1);
+  CHECK(std::get<CommandLine>(read({"ls"})).url == "http://env");
+  line = std::get<CommandLine>(read({"ls", "--url", "http://x", "-o", "json", "--api-key", "k"}));
+  CHECK(line.url == "http://x");
+  CHECK(line.api_key == "k");
+  CHECK(line.format == Format::json);
+  CHECK(std::get<CommandLine>(read({"-o", "json", "ls"})).format == Format::json);
+  ::unsetenv("CELLAR_URL");
+  ::unsetenv("CELLAR_API_KEY");
+}
+
+TEST_CASE("create takes its options in any order and any number") {
+  ::setenv("CLI_TEST_SECRET", "s", 1);
+  const auto create =
+      command_of<Create>({"create", "--secret", "A=b=c", "--secret", "CLI_TEST_SECRET", "--allow",
+                          "a.org", "--allow", "[::1]:80", "alice", "--permanent", "--tier",
+                          "standard", "--agent", "a.js", "--idle-timeout", "60", "--image", "dev"});
+  CHECK(create.customer_id == "alice");
+  CHECK(create.secrets ==
+        std::map<std::string, std::string>{{"A", "b=c"}, {"CLI_TEST_SECRET", "s"}});
+  CHECK(create.allow == std::vector<std::string>{"a.org", "[::1]:80"});
+  CHECK(create.permanent);
+  CHECK(create.tier == "standard");
+  CHECK(create.agent_file == "a.js");
+  CHECK(create.image == "dev");
+  CHECK(create.idle_timeout_s == 60);
+  CHECK(usage_of({"create", "alice", "--secret", "CLI_TEST_NOT_SET"}) == 2);
+  CHECK(usage_of({"create", "alice", "--secret", "=x"}) == 2);
+  CHECK_FALSE(command_of<Create>({"create", "bob"}).idle_timeout_s.has_value());
+}
+
+TEST_CASE("what follows the dashes is the command, word by word") {
+  const auto exec = command_of<Exec>({"exec", "c1", "--env", "A=1", "-n", "--timeout", "1.5", "--",
+                                      "sh", "-c", "[1,2]", "--", "-o", "[]", ""});
+  CHECK(exec.cell_id == "c1");
+  CHECK(exec.command == std::vector<std::string>{"sh", "-c", "[1,2]", "--", "-o", "[]", ""});
+  CHECK(exec.env.at("A") == "1");
+  CHECK(exec.without_stdin);
+  CHECK(exec.timeout_s == 1.5);
+  CHECK(usage_of({"exec", "c1"}) == 2);
+  CHECK(usage_of({"exec", "c1", "--"}) == 2);
+  CHECK(usage_of({"exec", "--", "ls"}) == 2);
+  CHECK(usage_of({"ls", "--", "x"}) == 2);
+  CHECK(usage_of({"exec", "c1", "--env", "A", "--", "ls"}) == 2);
+}
+
+TEST_CASE("the other commands take what they need") {
+  CHECK(command_of<Get>({"get", "c"}).cell_id == "c");
+  CHECK(command_of<Remove>({"rm", "c"}).cell_id == "c");
+  CHECK(command_of<Pause>({"pause", "c"}).cell_id == "c");
+  CHECK(command_of<Resume>({"resume", "c"}).cell_id == "c");
+  CHECK(command_of<Copy>({"cp", "a", "c:/b"}).destination == "c:/b");
+  CHECK(command_of<AgentRequest>({"request", "c", "m", "[1,2]"}).params == "[1,2]");
+  CHECK(command_of<AgentRequest>({"request", "c", "m", "-"}).params == "-");
+  CHECK(command_of<AgentRequest>({"request", "c", "m", "{\"a\":1}"}).params == "{\"a\":1}");
+  CHECK(command_of<AgentRequest>({"request", "c", "m"}).params.empty());
+  CHECK(command_of<Search>({"search", "c", "two words", "--limit", "3"}).limit == 3);
+  CHECK(command_of<Runs>({"runs", "c"}).cell_id == "c");
+  CHECK(command_of<Cancel>({"cancel", "c", "r"}).run_id == "r");
+  const auto events = command_of<Events>({"events", "c", "r", "-f", "--after", "7"});
+  CHECK(events.follow);
+  CHECK(events.after == 7);
+}
+
+TEST_CASE("help is no mistake, and a mistake is exit code 2") {
+  CHECK(usage_of({"--help"}) == 0);
+  CHECK(usage_of({"exec", "--help"}) == 0);
+  CHECK(usage_of({}) == 2);
+  CHECK(usage_of({"nope"}) == 2);
+  CHECK(usage_of({"get"}) == 2);
+  CHECK(usage_of({"get", "a", "b"}) == 2);
+  CHECK(usage_of({"ls", "-o", "yaml"}) == 2);
+  CHECK(usage_of({"search", "c", "q", "--limit", "0"}) == 2);
+  CHECK(usage_of({"events", "c", "r", "--after", "-1"}) == 2);
+}
+
+}  // namespace cellar::cli

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "cli/api.h"
+#include "cli/command_line.h"
+#include "cli/output.h"
+
+namespace cellar::cli {
+
+// What a command works with.
+struct Context {
+  Api& api;
+  Output& output;
+  int in;  // standard input
+};
+
+// One file each: what a subcommand does, and its exit code. All throw Error.
+int run(const Create& command, Context& context);        // create.cc
+int run(const List& command, Context& context);          // ls.cc
+int run(const Get& command, Context& context);           // get.cc
+int run(const Remove& command, Context& context);        // rm.cc
+int run(const Pause& command, Context& context);         // pause.cc
+int run(const Resume& command, Context& context);        // resume.cc
+int run(const Exec& command, Context& context);          // exec.cc
+int run(const Copy& command, Context& context);          // cp.cc
+int run(const AgentRequest& command, Context& context);  // request.cc
+int run(const Search& command, Context& context);        // search.cc
+int run(const Events& command, Context& context);        // events.cc
+int run(const Runs& command, Context& context);          // runs.cc
+int run(const Cancel& command, Context& context);        // cancel.cc
+
+// An object as -o json has it, or a member a line. In get.cc.
+void show(const json::Value& object, Output& output);
+
+// The member's text for a table: empty where it is absent or null. In ls.cc.
+std::string column(const json::Value& object, std::string_view name);
+
+}  // namespace cellar::cli

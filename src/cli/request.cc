@@ -1,0 +1,82 @@
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/event_stream.h"
+#include "json/json.h"
+#include "sys/file.h"
+
+namespace cellar::cli {
+namespace {
+
+constexpr std::size_t kParamsBytesMax = 64 << 20;
+
+json::Value body_of(const AgentRequest& command, int in) {
+  json::Object body;
+  body.set("method", command.method);
+  const std::string text =
+      command.params == "-" ? sys::read_all(in, kParamsBytesMax, "standard input") : command.params;
+  if (text.empty()) {
+    body.set("params", json::object({}));
+    return body;
+  }
+  try {
+    body.set("params", json::parse(text));
+  } catch (const Error& error) {  // To the user this is a wrong argument, and nothing was sent.
+    throw Error(ErrorCode::invalid_argument, "usage",
+                std::string("the params are not JSON: ") + error.what());
+  }
+  return body;
+}
+
+// A stream that failed ends with {"error": "text"}.
+std::string failure_of(const std::string& last_line) {
+  if (last_line.empty()) return "";
+  const json::Value value = json::parse(last_line, {.depth_max = 512});
+  const bool is_failure = value.is_object() && value.as_object().size() == 1;
+  const json::Value* text = is_failure ? value.find("error") : nullptr;
+  return text != nullptr && text->is_string() ? text->as_string() : "";
+}
+
+}  // namespace
+
+int run(const AgentRequest& command, Context& context) {
+  Output& output = context.output;
+  const Request request{
+      .method = "POST",
+      .path = cell_path(command.cell_id, "/request"),
+      .headers = {"Content-Type: application/json", "Accept: application/json, text/event-stream"},
+      .body = json::dump(body_of(command, context.in))};
+
+  EventStreamParser parser;
+  std::string whole;      // of an answer that is no stream
+  std::string last_line;  // of a stream
+  const auto on_event = [&](const StreamEvent& event) {
+    if (event.data == "[DONE]") return;
+    last_line = event.data;
+    output.write(event.data + "\n");
+  };
+  context.api.stream(request, [&](const Response& head, std::string_view bytes) {
+    if (head.content_type == "text/event-stream") {
+      parser.feed(bytes, on_event);
+    } else if (whole.size() + bytes.size() > Client::kBodyBytesMax) {
+      throw Error(ErrorCode::too_large, "the answer is too large");
+    } else {
+      whole.append(bytes);
+    }
+    return Flow::go_on;
+  });
+
+  if (const std::string failure = failure_of(last_line); !failure.empty()) {
+    output.note(failure);
+    return 1;
+  }
+  if (whole.empty()) return 0;
+  const json::Value value = json::parse(whole, {.depth_max = 512});
+  if (output.format() == Format::text && value.is_string()) {
+    output.write(value.as_string() + "\n");
+  } else {
+    output.json(value);
+  }
+  return 0;
+}
+
+}  // namespace cellar::cli

@@ -1,0 +1,68 @@
+#include "cli/run.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "sys/file.h"
+
+namespace cellar::cli {
+namespace {
+
+// README.md and the end-to-end tests know them.
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+constexpr int kNotFound = 3;
+constexpr int kUnreachable = 4;
+constexpr int kUnauthenticated = 5;
+
+int exit_code_of(const Error& error) {
+  if (error.reason() == "daemon_unreachable" || error.reason() == "connection_lost") {
+    return kUnreachable;
+  }
+  if (error.reason() == "usage" || error.reason() == "invalid_url") return kUsage;
+  if (error.code() == ErrorCode::not_found) return kNotFound;
+  if (error.code() == ErrorCode::unauthenticated) return kUnauthenticated;
+  return kFailed;
+}
+
+int report(const Error& error, Output& output) {
+  std::string text = error.what();
+  if (!error.remediation().empty()) text += "\n        " + error.remediation();
+  output.note(text);
+  return exit_code_of(error);
+}
+
+int perform(const CommandLine& line, Output& output, int in) {
+  Client client(line.url, line.api_key);
+  Api api(client);
+  Context context{api, output, in};
+  return std::visit([&](const auto& command) { return run(command, context); }, line.command);
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv, const Streams& streams) {
+  auto parsed = read_command_line(argc, argv);
+  if (const auto* usage = std::get_if<Usage>(&parsed)) {
+    Output output(streams.out, streams.err, Format::text);
+    if (usage->exit_code == 0) {
+      output.write(usage->text);
+    } else {
+      output.write_error("cellar: " + usage->text);
+    }
+    return usage->exit_code;
+  }
+  const auto& line = std::get<CommandLine>(parsed);
+  Output output(streams.out, streams.err, line.format);
+  try {
+    return perform(line, output, streams.in);
+  } catch (const Error& error) {
+    return report(error, output);
+  } catch (const std::exception& error) {  // A bug, or no memory.
+    output.note(error.what());
+    return kFailed;
+  }
+}
+
+}  // namespace cellar::cli
