@@ -229,6 +229,17 @@ TEST_CASE("events that cannot be had at all are a failure at once") {
   CHECK(call(stopping.url(), {"events", "c", "r", "-f"}).exit_code == 1);
 }
 
+TEST_CASE("without -f events end with what has happened so far") {
+  FakeDaemon daemon([](const Seen&) {
+    return torn_event_reply("id: 1\nevent: log\ndata: {\"seq\":1,\"data\":\"\\u009b\"}\n\n") +
+           std::string(kStayOpen);
+  });
+  const Result result = call(daemon.url(), {"events", "c", "r"});
+  CHECK(result.exit_code == 0);
+  CHECK(result.out == "1\t\tlog\t\"\xef\xbf\xbd\"\n");
+  CHECK(daemon.seen().size() == 1);
+}
+
 TEST_CASE("runs and cancel show what the daemon says") {
   FakeDaemon daemon([](const Seen& seen) {
     return seen.method == "POST"

@@ -19,9 +19,9 @@ struct Raw {
   std::function<Command()> command;
 };
 
-// "K=V" pairs. With `from_environment` a bare "K" takes its value from there.
 enum class BareName { refuse, from_environment };
 
+// "K=V" pairs. With `from_environment` a bare "K" takes its value from there.
 std::map<std::string, std::string> pairs_of(const std::vector<std::string>& texts,
                                             const std::string& option, BareName bare) {
   std::map<std::string, std::string> pairs;

@@ -100,8 +100,8 @@ class Follower {
 
   void show(const StreamEvent& event) {
     if (!event.id.empty()) last_id_ = event.id;
-    context_.output.write(context_.output.format() == Format::json ? event.data + "\n"
-                                                                   : format_event(event));
+    context_.output.text(context_.output.format() == Format::json ? event.data + "\n"
+                                                                  : format_event(event));
     if (kLastTypes.contains(event.type)) has_ended_ = true;
   }
 

@@ -25,6 +25,9 @@ struct Seen {
   std::string body;
 };
 
+// At the end of an answer: the connection stays open until the client closes it.
+inline constexpr std::string_view kStayOpen = "<stays open>";
+
 // For tests: an HTTP server on a free port of the loopback address that answers each request with
 // the whole text of a response that `answer` gives, and closes the connection behind it.
 class FakeDaemon {
@@ -66,14 +69,16 @@ class FakeDaemon {
         const std::lock_guard lock(mutex_);
         seen_.push_back(request);
       }
-      const std::string text = answer_(request);
+      std::string text = answer_(request);
+      const bool stays_open = text.ends_with(kStayOpen);
+      if (stays_open) text.resize(text.size() - kStayOpen.size());
       for (std::size_t sent = 0; sent < text.size();) {
         const auto n =
             ::send(connection.get(), text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
         if (n <= 0) break;
         sent += static_cast<std::size_t>(n);
       }
-      ::shutdown(connection.get(), SHUT_WR);
+      if (!stays_open) ::shutdown(connection.get(), SHUT_WR);
       std::string rest;
       while (receive(connection.get(), rest)) {
       }

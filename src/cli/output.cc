@@ -102,8 +102,12 @@ void Output::note(std::string_view text) {
   write_error("cellar: " + printable(text, Lines::keep) + "\n");
 }
 
+void Output::text(std::string_view text) {
+  write(look_ == Look::terminal ? printable(text, Lines::keep) : std::string(text));
+}
+
 void Output::json(const json::Value& value) {
-  write((look_ == Look::terminal ? json::dump_pretty(value) : json::dump(value)) + "\n");
+  text((look_ == Look::terminal ? json::dump_pretty(value) : json::dump(value)) + "\n");
 }
 
 }  // namespace cellar::cli

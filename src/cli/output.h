@@ -40,6 +40,8 @@ class Output {
 
   // To standard output, as it is.
   void write(std::string_view bytes);
+  // The same, made printable where a person looks.
+  void text(std::string_view text);
   // To standard error, as it is.
   void write_error(std::string_view bytes);
   // A line on standard error, with our name before it.

@@ -52,7 +52,7 @@ int run(const AgentRequest& command, Context& context) {
   const auto on_event = [&](const StreamEvent& event) {
     if (event.data == "[DONE]") return;
     last_line = event.data;
-    output.write(event.data + "\n");
+    output.text(event.data + "\n");
   };
   context.api.stream(request, [&](const Response& head, std::string_view bytes) {
     if (head.content_type == "text/event-stream") {
@@ -72,7 +72,7 @@ int run(const AgentRequest& command, Context& context) {
   if (whole.empty()) return 0;
   const json::Value value = json::parse(whole, {.depth_max = 512});
   if (output.format() == Format::text && value.is_string()) {
-    output.write(value.as_string() + "\n");
+    output.text(value.as_string() + "\n");
   } else {
     output.json(value);
   }

@@ -1,0 +1,81 @@
+#include "store/db_methods.h"
+
+#include <doctest/doctest.h>
+
+#include "base/error.h"
+#include "json/json.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::store {
+namespace {
+
+struct Fixture {
+  testing::TempDir dir;
+  CellStore store{dir.file("cell.sqlite")};
+
+  json::Value answer(std::string_view method, std::string_view params) {
+    auto value = answer_db_method(store, method, json::parse(params));
+    REQUIRE(value.has_value());
+    return *std::move(value);
+  }
+  std::string text(std::string_view method, std::string_view params) {
+    return json::dump(answer(method, params));
+  }
+  std::string reason(std::string_view method, std::string_view params) {
+    try {
+      answer(method, params);
+    } catch (const Error& error) {
+      return error.reason();
+    }
+    return "";
+  }
+};
+
+}  // namespace
+
+TEST_CASE("values are set, got, listed and deleted as the contract has it") {
+  Fixture fixture;
+  CHECK(fixture.text("db_set", R"({"key":"a:1","value":{"n":[1.5,null]}})") == R"({"ok":true})");
+  CHECK(fixture.text("db_get", R"({"key":"a:1"})") == R"({"value":{"n":[1.5,null]}})");
+  CHECK(fixture.text("db_get", R"({"key":"none"})") == R"({"value":null})");
+  fixture.answer("db_set", R"({"key":"b"})");
+  CHECK(fixture.text("db_keys", "{}") == R"({"keys":["a:1","b"]})");
+  CHECK(fixture.text("db_keys", R"({"prefix":"a:"})") == R"({"keys":["a:1"]})");
+  CHECK(fixture.text("db_delete", R"({"key":"b"})") == R"({"ok":true,"deleted":true})");
+  CHECK(fixture.text("db_delete", R"({"key":"b"})") == R"({"ok":true,"deleted":false})");
+}
+
+TEST_CASE("records are made, found, changed and deleted as the contract has it") {
+  Fixture fixture;
+  const json::Value record = fixture.answer("db_create", R"({"entity":"e","data":{"n":1}})");
+  fixture.answer("db_create", R"({"entity":"e","data":{"n":2}})");
+  const std::string by_id = json::dump(
+      json::object({{"entity", "e"}, {"id", *record.find("id")}, {"data", json::object({})}}));
+  CHECK(fixture.answer("db_get_by_id", by_id) == record);
+  CHECK(fixture.answer("db_update", by_id) == record);
+  CHECK(fixture.answer("db_get_all", R"({"entity":"e"})").find("items")->as_array().size() == 2);
+  const json::Value found = fixture.answer(
+      "db_query", R"({"entity":"e","orderBy":"n","order":"desc","limit":1,"offset":1})");
+  REQUIRE(found.find("items")->as_array().size() == 1);
+  CHECK(found.find("items")->as_array().front() == record);
+  CHECK(fixture.text("db_query", R"({"entity":"e","where":{"n":3}})") == R"({"items":[]})");
+  CHECK(fixture.text("db_delete_record", by_id) == R"({"ok":true,"deleted":true})");
+  CHECK(fixture.text("db_get_by_id", by_id) == "null");
+  CHECK(fixture.reason("db_update", by_id) == "record_not_found");
+}
+
+TEST_CASE("wrong params are named, and other methods are not answered") {
+  Fixture fixture;
+  CHECK(fixture.reason("db_set", "{}") == "invalid_field");
+  CHECK(fixture.reason("db_set", R"({"key":1,"value":2})") == "invalid_field");
+  CHECK(fixture.reason("db_set", R"({"key":"","value":2})") == "invalid_key");
+  CHECK(fixture.reason("db_get", "[]") == "invalid_body");
+  CHECK(fixture.reason("db_create", R"({"entity":"e"})") == "invalid_field");
+  CHECK(fixture.reason("db_create", R"({"entity":"e","data":[]})") == "invalid_data");
+  CHECK(fixture.reason("db_query", R"({"entity":"e","where":[]})") == "invalid_field");
+  CHECK(fixture.reason("db_query", R"({"entity":"e","order":"up"})") == "invalid_field");
+  CHECK(fixture.reason("db_query", R"({"entity":"e","limit":-1})") == "invalid_field");
+  CHECK_FALSE(answer_db_method(fixture.store, "db_drop", json::Value()).has_value());
+}
+
+}  // namespace cellar::store
