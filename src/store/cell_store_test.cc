@@ -84,7 +84,7 @@ TEST_CASE("a value up to 16 MiB is kept, a larger one refused") {
   CHECK(fixture.store.key_value.get("k")->size() == largest.size());
 }
 
-TEST_CASE("the developer's log keeps its newest lines, within its limits") {
+TEST_CASE("the developer's log keeps lines in their order") {
   Fixture fixture;
   DeveloperLog& log = fixture.store.developer_log;
   log.append(line_of("first"));
@@ -95,17 +95,39 @@ TEST_CASE("the developer's log keeps its newest lines, within its limits") {
   CHECK(to_unix_ms(lines[1].at) == 1'700'000'000'123);
   CHECK(lines[1].meta == "{}");
 
-  const std::string large(DeveloperLog::kLineBytesMax - 10, 'x');
-  const std::size_t fits = DeveloperLog::kBytesMax / (large.size() + 6);
-  for (std::size_t i = 0; i < fits + 5; ++i) log.append(line_of(large));
-  CHECK(log.entries().size() == fits);
-  CHECK_THROWS_AS(log.append(line_of(large + "1234567890")), Error);
+  const std::string longest(DeveloperLog::kLineBytesMax - 6, 'x');
+  CHECK_NOTHROW(log.append(line_of(longest)));
+  CHECK_THROWS_AS(log.append(line_of(longest + "x")), Error);
+  log.clear();
+  CHECK(log.entries().empty());
+}
 
-  CellStore again(fixture.dir.file("cell.sqlite"));
-  again.developer_log.append(line_of("small"));
-  CHECK(again.developer_log.entries().back().message == "small");
-  again.developer_log.clear();
-  CHECK(again.developer_log.entries().empty());
+TEST_CASE("the developer's log forgets its oldest lines above either limit, also after a reopen") {
+  testing::TempDir dir;
+  for (int opened = 0; opened < 3; ++opened) {
+    Database database(dir.file("a.sqlite"), 1,
+                      "CREATE TABLE developer_log (place INTEGER PRIMARY KEY, at_ms INTEGER,"
+                      " type BLOB, message BLOB, meta BLOB, size_bytes INTEGER)");
+    DeveloperLog log(database, {.line_count_max = 3, .bytes_max = 100});
+    for (const std::string message : {"1", "2", "3", "4"}) log.append(line_of(message));
+    REQUIRE(log.entries().size() == 3);
+    CHECK(log.entries().front().message == "2");
+    log.append(line_of(std::string(85, 'x')));  // 91 bytes: one of 7 fits beside it
+    REQUIRE(log.entries().size() == 2);
+    CHECK(log.entries().front().message == "4");
+  }
+}
+
+TEST_CASE("documents above the limit are refused, but replacing one is not") {
+  testing::TempDir dir;
+  Database database(dir.file("a.sqlite"), 1,
+                    "CREATE TABLE documents (path BLOB PRIMARY KEY, text BLOB)");
+  Documents documents(database, 2);
+  documents.put("a", "1");
+  documents.put("b", "1");
+  CHECK_THROWS_AS(documents.put("c", "1"), Error);
+  documents.put("b", "2");
+  CHECK(documents.list().size() == 2);
 }
 
 TEST_CASE("documents of the agent are put, replaced, visited and removed") {

@@ -11,7 +11,8 @@ std::size_t size_of(const DeveloperLine& line) {
 
 }  // namespace
 
-DeveloperLog::DeveloperLog(Database& database) : database_(database) {
+DeveloperLog::DeveloperLog(Database& database, const DeveloperLogLimits& limits)
+    : database_(database), limits_(limits) {
   Statement statement(database_, "SELECT count(*), ifnull(sum(size_bytes), 0) FROM developer_log");
   if (!statement.next()) return;
   line_count_ = static_cast<std::size_t>(statement.integer(0));
@@ -45,7 +46,8 @@ void DeveloperLog::append(const DeveloperLine& line) {
 }
 
 void DeveloperLog::drop_oldest(std::size_t bytes_needed) {
-  while (line_count_ > 0 && (line_count_ >= kLineCountMax || bytes_ + bytes_needed > kBytesMax)) {
+  while (line_count_ > 0 &&
+         (line_count_ >= limits_.line_count_max || bytes_ + bytes_needed > limits_.bytes_max)) {
     Statement statement(database_,
                         "DELETE FROM developer_log WHERE place ="
                         " (SELECT min(place) FROM developer_log) RETURNING size_bytes");

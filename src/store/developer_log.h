@@ -19,16 +19,20 @@ struct DeveloperLine {
   std::string meta;  // JSON text; empty where none was given
 };
 
+// The newest lines that fit both are kept.
+struct DeveloperLogLimits {
+  std::size_t line_count_max = 10'000;
+  std::size_t bytes_max = 16 << 20;
+};
+
 // The developer's own log lines (ctx.journal), which are not our journal: nothing is replayed from
-// them. The newest kLineCountMax lines, and of them the newest kBytesMax bytes, are kept.
+// them.
 class DeveloperLog {
  public:
-  static constexpr std::size_t kLineCountMax = 10'000;
-  static constexpr std::size_t kBytesMax = 16 << 20;
   static constexpr std::size_t kLineBytesMax = 256 << 10;
 
   // `database` must outlive it.
-  explicit DeveloperLog(Database& database);
+  explicit DeveloperLog(Database& database, const DeveloperLogLimits& limits = {});
 
   // Durable when it returns. Throws Error `too_large` for a line above kLineBytesMax.
   void append(const DeveloperLine& line);
@@ -40,6 +44,7 @@ class DeveloperLog {
   void drop_oldest(std::size_t bytes_needed);
 
   Database& database_;
+  DeveloperLogLimits limits_;
   std::size_t line_count_ = 0;
   std::size_t bytes_ = 0;
 };

@@ -29,10 +29,10 @@ void Documents::put(std::string_view path, std::string_view text) {
     const std::int64_t added = database_.run(
         "INSERT INTO documents (path, text) SELECT ?, ?"
         " WHERE (SELECT count(*) FROM documents) < ?",
-        Bytes{path}, Bytes{text}, static_cast<std::int64_t>(kCountMax));
+        Bytes{path}, Bytes{text}, static_cast<std::int64_t>(count_max_));
     if (added == 0) {
       throw Error(ErrorCode::exhausted, "too_many_documents",
-                  "the cell has " + std::to_string(kCountMax) + " indexed documents already");
+                  "the cell has " + std::to_string(count_max_) + " indexed documents already");
     }
   }
   transaction.commit();

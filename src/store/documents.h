@@ -23,7 +23,8 @@ class Documents {
   static constexpr std::size_t kCountMax = 100'000;
 
   // `database` must outlive it.
-  explicit Documents(Database& database) : database_(database) {}
+  explicit Documents(Database& database, std::size_t count_max = kCountMax)
+      : database_(database), count_max_(count_max) {}
 
   void put(std::string_view path, std::string_view text);
   // In the order of their bytes.
@@ -36,6 +37,7 @@ class Documents {
 
  private:
   Database& database_;
+  std::size_t count_max_;
 };
 
 }  // namespace cellar::store
