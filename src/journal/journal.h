@@ -1,0 +1,162 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "journal/blobs.h"
+#include "journal/frame.h"
+#include "journal/record_index.h"
+#include "journal/records.h"
+#include "journal/segment_files.h"
+#include "journal/storage.h"
+
+namespace cellar::journal {
+
+// How much may be appended and not yet durable.
+inline constexpr std::size_t kPendingBytesMax = 64 << 20;
+
+struct Options {
+  std::string cell_id;  // Of at most kCellIdBytesMax bytes; a journal of another cell is refused.
+  // Segments grow fourfold from the first one's size to the largest, so that an idle cell is small.
+  std::uint64_t first_segment_bytes = 256 << 10;
+  std::uint64_t segment_bytes_max = 4 << 20;
+};
+
+// Records on their way to the disk, from seal() through write() to committed(). It refers to its
+// journal, which must outlive it.
+class Batch {
+ public:
+  Lsn first() const noexcept { return first_; }
+  Lsn last() const noexcept { return last_; }
+  std::size_t size_bytes() const noexcept { return bytes_.size(); }
+
+ private:
+  friend class Journal;
+  Lsn first_ = 0;
+  Lsn last_ = 0;
+  std::string_view bytes_;  // the journal's own, unchanged until committed()
+  std::uint64_t offset_ = 0;
+  File* file_ = nullptr;               // the segment they go to, or
+  std::unique_ptr<NewSegment> begin_;  // the one that they begin
+};
+
+// The durable list of everything that happened in one cell.
+//
+// A record is *appended* first, with its place in the order, and *durable* once the batch it was
+// sealed into is written. Nobody outside the daemon may see an effect of a record that is not
+// durable yet; holding back the reply until then is the caller's part of the promise.
+//
+// All records of a batch, or none of them, are there after a crash. A batch holds all that was
+// appended since the one before.
+//
+//   while (journal.dirty()) {
+//     Batch batch = journal.seal();          // owner
+//     journal.write(batch);                  // a thread of the pool; the owner may go on appending
+//     journal.committed(std::move(batch));   // owner; journal.failed() where write() threw
+//   }
+//
+// Threads: everything belongs to the owner but write(), make_spare(), put_blob() and load(), which
+// block, and may run on any thread while the owner goes on. The journal must outlive them.
+//
+// After failed() the journal is broken for good (docs/adr/0003): append() and seal() throw Error
+// `unavailable`, reason `journal_io_error`. The owner opens a new one on the same storage, which
+// finds out what reached the disk.
+class Journal {
+ public:
+  using Visit = std::function<void(const Record&)>;
+
+  // Opens what is in `storage`, which must outlive it, and calls `visit` for every record in order.
+  // What a crash left half-written behind the last whole batch is cut off. Blocks. An empty storage
+  // is an empty journal; nothing is made before the first write.
+  //
+  // Throws Error `corrupt`: reason `journal_corrupt` where acknowledged records are damaged,
+  // `journal_too_new` where a later version wrote what this one cannot read. Then nothing in the
+  // storage has been changed. Exceptions of `visit` reach the caller unchanged.
+  Journal(Storage& storage, Options options, const Visit& visit);
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  // Takes the record into memory. Throws Error `too_large` for a body above kBodyBytesMax and
+  // `exhausted`, reason `journal_backlog`, where kPendingBytesMax are waiting; neither breaks it.
+  Lsn append(const RecordHead& head, std::string_view body);
+  // The same for one of the structs of records.h.
+  template <typename Body>
+  Lsn append(std::uint32_t run, std::uint32_t ordinal, const Body& body) {
+    const RecordHead head{
+        .run = run, .ordinal = ordinal, .type = Body::kType, .flags = body.flags()};
+    return append(head, body.encode());
+  }
+
+  // Whether something was appended since the last seal().
+  bool dirty() const noexcept { return !pending_.empty(); }
+  // Bytes that are appended and not durable.
+  std::size_t pending_bytes() const noexcept { return pending_.size() + in_flight_.size(); }
+
+  // Makes a batch of all that was appended since the last one; only if dirty(), and only one batch
+  // is under way at a time.
+  Batch seal();
+  // Puts the batch on stable storage. Blocking; any thread. After an exception the owner must call
+  // failed().
+  void write(Batch& batch) const;
+  // The owner's word that write() returned.
+  void committed(Batch&& batch);
+  // The owner's word that write() threw.
+  void failed() noexcept;
+
+  Lsn last_appended() const noexcept { return index_.last(); }
+  Lsn last_durable() const noexcept { return last_durable_; }  // <= last_appended()
+  bool is_broken() const noexcept { return broken_; }
+
+  // The size of a segment that is worth making ahead now, so that no write has to wait for it; 0
+  // for none. The owner lets make_spare() run with it, one at a time, and says spare_made() after
+  // it returned. Leaving this out costs only time, at each new segment.
+  std::uint64_t wanted_spare_bytes() const noexcept;
+  void make_spare(std::uint64_t bytes) const;
+  void spare_made(std::uint64_t bytes) noexcept { spare_bytes_ = bytes; }
+
+  // Stores a value outside the records, durable when this returns: the record that names it is
+  // appended afterwards. Blocking; any thread. A failure does not break the journal.
+  BlobRef put_blob(std::string_view bytes) const;
+  // `value` as the member of a record: in it up to kInlineBytesMax, else as a blob (blocking).
+  Payload store(std::string value) const;
+  // The bytes of a payload. Blocks where they are in a blob; any thread. Throws Error `corrupt`
+  // where the blob is damaged or gone.
+  std::string load(const Payload& payload) const;
+
+  // The record at `lsn`, durable or not: 1 <= lsn <= last_appended(). Throws Error `not_found`
+  // outside, `corrupt` where the disk gives back something else than was written. In a broken
+  // journal only what is durable is found.
+  Record read(Lsn lsn) const;
+  // Calls `visit` for the records of `run` behind `after`, in order, durable or not, at most
+  // `limit` of them; types that this version does not know are left out. Returns the number.
+  std::size_t for_each(std::uint32_t run, Lsn after, std::size_t limit, const Visit& visit) const;
+  // The last record of `run`; 0 for none.
+  Lsn last_of(std::uint32_t run) const noexcept { return index_.last_of(run); }
+
+ private:
+  std::uint64_t size_of_next_segment(std::size_t batch_bytes) const noexcept;
+  std::string_view in_memory(const RecordIndex::Entry& entry, Lsn lsn) const noexcept;
+  const File& file_of(std::uint32_t segment) const;
+  void require_working() const;
+
+  Storage& storage_;
+  Options options_;
+  RecordIndex index_;
+  std::vector<Segment> segments_;
+  std::unique_ptr<File> active_;  // the last of segments_, or null where there is none
+  std::string pending_;           // frames of lsns that are not sealed
+  std::string in_flight_;         // frames of the batch under way
+  Lsn in_flight_first_ = 0;
+  std::uint64_t spare_bytes_ = 0;
+  Lsn last_durable_ = 0;
+  bool broken_ = false;
+  // The older segment that was read last: replays go through one after the other.
+  mutable std::unique_ptr<File> reader_;
+  mutable std::uint32_t reader_segment_ = 0;
+};
+
+}  // namespace cellar::journal

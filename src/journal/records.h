@@ -1,0 +1,220 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "journal/frame.h"
+
+// What records say: one struct for each type, stored as a CBOR map from the names of its members to
+// their values. A member that is empty or nullopt is left out where its comment says "may be
+// absent".
+//
+// decode() gives nullopt for a body that lacks a member or holds one of another kind; keys that it
+// does not know are skipped, so later versions may add members.
+namespace cellar::journal {
+
+// Larger values are kept in blobs.
+inline constexpr std::size_t kInlineBytesMax = 64 << 10;
+
+// A value kept outside the records, named by its content.
+struct BlobRef {
+  std::string digest;  // SHA-256, 64 hexadecimal digits
+  std::uint64_t size_bytes = 0;
+  bool operator==(const BlobRef&) const = default;
+};
+
+// A value in the record itself, or the blob that holds it. Journal::load() gives the bytes of both.
+struct Payload {
+  std::string bytes;            // empty where there is a blob
+  std::optional<BlobRef> blob;  // of more than kInlineBytesMax bytes
+  bool operator==(const Payload&) const = default;
+};
+
+struct RunCreated {
+  static constexpr Type kType = Type::run_created;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::string run_id;
+  std::string method;
+  std::string params;  // JSON text
+  std::string agent_digest;
+  std::optional<std::string> idem_key;
+  bool setup = false;
+  std::uint64_t created_ns = 0;
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<RunCreated> decode(std::string_view body);
+  bool operator==(const RunCreated&) const = default;
+};
+
+// On disk before any user code of the attempt runs.
+struct RunAttempt {
+  static constexpr Type kType = Type::run_attempt;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::uint32_t n = 0;  // 1 for the first
+  std::uint64_t epoch = 0;
+  std::string cause;
+  std::string boot_id;
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<RunAttempt> decode(std::string_view body);
+  bool operator==(const RunAttempt&) const = default;
+};
+
+struct StepStart {
+  static constexpr Type kType = Type::step_start;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::string kind;
+  std::string name;
+  std::uint32_t occ = 0;
+  std::string args_fp;
+  std::string policy;               // retry fail ask; empty: retry
+  std::optional<std::string> args;  // JSON text
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<StepStart> decode(std::string_view body);
+  bool operator==(const StepStart&) const = default;
+};
+
+// One of several attempts inside a step failed; another follows.
+struct StepAttemptFailed {
+  static constexpr Type kType = Type::step_attempt_failed;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::uint32_t attempt = 0;
+  std::string error;  // JSON text
+  std::uint64_t next_at_ns = 0;
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<StepAttemptFailed> decode(std::string_view body);
+  bool operator==(const StepAttemptFailed&) const = default;
+};
+
+struct StepEnd {
+  static constexpr Type kType = Type::step_end;
+  static constexpr std::uint16_t kFlags = 0;
+
+  bool ok = false;
+  std::string codec = "json";
+  Payload value;  // the result, or the error
+
+  std::uint16_t flags() const noexcept { return value.blob ? kFlags | kBlob : kFlags; }
+  std::string encode() const;
+  static std::optional<StepEnd> decode(std::string_view body);
+  bool operator==(const StepEnd&) const = default;
+};
+
+// A step that was running when its process ended.
+struct StepInterrupted {
+  static constexpr Type kType = Type::step_interrupted;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::uint32_t attempt = 0;
+  std::string cause;
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<StepInterrupted> decode(std::string_view body);
+  bool operator==(const StepInterrupted&) const = default;
+};
+
+// Something that was read or done at once: now, random, db.get, store.read, …
+struct Value {
+  static constexpr Type kType = Type::value;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::string kind;
+  std::string name;
+  std::string args_fp;
+  Payload value;
+
+  std::uint16_t flags() const noexcept { return value.blob ? kFlags | kBlob : kFlags; }
+  std::string encode() const;
+  static std::optional<Value> decode(std::string_view body);
+  bool operator==(const Value&) const = default;
+};
+
+// For those who watch the run; no replay depends on it.
+struct Event {
+  static constexpr Type kType = Type::event;
+  static constexpr std::uint16_t kFlags = kHint;
+
+  std::string type;  // stdout stderr stream log …
+  std::string data;  // JSON text
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<Event> decode(std::string_view body);
+  bool operator==(const Event&) const = default;
+};
+
+struct CancelRequested {
+  static constexpr Type kType = Type::cancel_requested;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<CancelRequested> decode(std::string_view body);
+  bool operator==(const CancelRequested&) const = default;
+};
+
+struct Paused {
+  static constexpr Type kType = Type::paused;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::string reason;
+  std::string detail;  // JSON text; may be absent
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<Paused> decode(std::string_view body);
+  bool operator==(const Paused&) const = default;
+};
+
+struct Resumed {
+  static constexpr Type kType = Type::resumed;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<Resumed> decode(std::string_view body);
+  bool operator==(const Resumed&) const = default;
+};
+
+struct RunEnded {
+  static constexpr Type kType = Type::run_ended;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::string status;  // completed failed cancelled
+  std::string codec = "json";
+  Payload value;  // the result where completed, else the error
+
+  std::uint16_t flags() const noexcept { return value.blob ? kFlags | kBlob : kFlags; }
+  std::string encode() const;
+  static std::optional<RunEnded> decode(std::string_view body);
+  bool operator==(const RunEnded&) const = default;
+};
+
+// Records before `first_kept` are not needed any more. Nothing writes it yet (docs/internals/
+// journal.md says what is left to do for retention).
+struct Trim {
+  static constexpr Type kType = Type::trim;
+  static constexpr std::uint16_t kFlags = 0;
+
+  Lsn first_kept = 0;
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<Trim> decode(std::string_view body);
+  bool operator==(const Trim&) const = default;
+};
+
+}  // namespace cellar::journal

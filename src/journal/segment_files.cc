@@ -1,0 +1,87 @@
+#include "journal/segment_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace cellar::journal {
+namespace {
+
+constexpr std::string_view kSuffix = ".seg";
+constexpr std::string_view kHalfMade = ".tmp";
+constexpr std::size_t kDigits = 20;
+constexpr char kSpare[] = "spare.ready";
+constexpr char kSpareHalfMade[] = "spare.tmp";
+
+// 0 for every other file.
+Lsn first_lsn_of(std::string_view name) {
+  if (name.size() != kDigits + kSuffix.size() || !name.ends_with(kSuffix)) return 0;
+  Lsn lsn = 0;
+  const char* const end = name.data() + kDigits;
+  const auto [at, error] = std::from_chars(name.data(), end, lsn);
+  return error == std::errc() && at == end ? lsn : 0;
+}
+
+std::unique_ptr<File> open_spare(Storage& storage, const NewSegment& segment) {
+  if (segment.source != Source::spare) return nullptr;
+  auto file = storage.open(kSpare);
+  return file && file->size() == segment.bytes ? std::move(file) : nullptr;
+}
+
+}  // namespace
+
+std::string segment_name(Lsn first_lsn) { return fmt::format("{:020}{}", first_lsn, kSuffix); }
+
+std::vector<Lsn> list_segments(const Storage& storage) {
+  std::vector<Lsn> found;
+  for (const std::string& name : storage.list()) {
+    if (const Lsn lsn = first_lsn_of(name); lsn != 0) found.push_back(lsn);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+void remove_leftovers(Storage& storage) {
+  for (const std::string& name : storage.list()) {
+    if (name.ends_with(kHalfMade) || name == kSpare) storage.remove(name);
+  }
+}
+
+void begin_segment(Storage& storage, NewSegment& segment, std::string_view batch) {
+  const std::string name = segment_name(segment.first_lsn);
+  std::string made_as = kSpare;
+  std::unique_ptr<File> file = open_spare(storage, segment);
+  const bool is_fresh = !file;
+  if (is_fresh) {
+    made_as = name + std::string(kHalfMade);
+    file = storage.create(made_as);
+  }
+  file->write_at(0, segment.header);
+  file->write_at(segment.header.size(), batch);
+  // Zeros, not only space: a write into space that was never written changes the file's metadata
+  // too, and each fdatasync would have to wait for that.
+  if (is_fresh) write_zeros(*file, segment.header.size() + batch.size(), segment.bytes);
+  file->sync();
+  storage.rename(made_as, name);
+  storage.sync_names("");
+  segment.file = std::move(file);
+}
+
+void make_spare_segment(Storage& storage, std::uint64_t bytes) {
+  const auto file = storage.create(kSpareHalfMade);
+  write_zeros(*file, 0, bytes);
+  file->sync();
+  storage.rename(kSpareHalfMade, kSpare);
+}
+
+void write_zeros(File& file, std::uint64_t begin, std::uint64_t end) {
+  static const std::string zeros(256 << 10, '\0');
+  while (begin < end) {
+    const auto size = std::min<std::uint64_t>(zeros.size(), end - begin);
+    file.write_at(begin, std::string_view(zeros).substr(0, size));
+    begin += size;
+  }
+}
+
+}  // namespace cellar::journal
