@@ -16,7 +16,4 @@ BlobRef put_blob(Storage& storage, std::string_view bytes);
 // The bytes of the blob. Throws Error `corrupt` where it is gone or holds something else.
 std::string get_blob(Storage& storage, const BlobRef& blob);
 
-// Nothing happens where there is none. Durable some time later.
-void remove_blob(Storage& storage, const BlobRef& blob);
-
 }  // namespace cellar::journal

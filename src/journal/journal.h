@@ -138,25 +138,28 @@ class Journal {
   Lsn last_of(std::uint32_t run) const noexcept { return index_.last_of(run); }
 
  private:
-  std::uint64_t size_of_next_segment(std::size_t batch_bytes) const noexcept;
-  std::string_view in_memory(const RecordIndex::Entry& entry, Lsn lsn) const noexcept;
+  std::unique_ptr<NewSegment> next_segment(Lsn first_lsn);
+  std::uint64_t size_of_next_segment() const noexcept;
+  Record read_in_memory(const RecordIndex::Entry& entry) const;
+  Record read_on_disk(const RecordIndex::Entry& entry, Lsn lsn) const;
   const File& file_of(std::uint32_t segment) const;
   void require_working() const;
 
   Storage& storage_;
   Options options_;
   RecordIndex index_;
-  std::vector<Segment> segments_;
-  std::unique_ptr<File> active_;  // the last of segments_, or null where there is none
-  std::string pending_;           // frames of lsns that are not sealed
-  std::string in_flight_;         // frames of the batch under way
-  Lsn in_flight_first_ = 0;
+  std::vector<Segment> segments_;  // the one that the batch under way begins is in it already
+  std::unique_ptr<File> active_;   // the segment that is written to
+  Lsn active_first_lsn_ = 0;       // 0: there is none yet
+  std::string chain_;              // header and checksums of the last of segments_ (frame.h)
+  std::string pending_;            // records that are not sealed
+  std::string in_flight_;          // records of the batch under way
   std::uint64_t spare_bytes_ = 0;
   Lsn last_durable_ = 0;
   bool broken_ = false;
   // The older segment that was read last: replays go through one after the other.
   mutable std::unique_ptr<File> reader_;
-  mutable std::uint32_t reader_segment_ = 0;
+  mutable Lsn reader_first_lsn_ = 0;
 };
 
 }  // namespace cellar::journal

@@ -1,0 +1,257 @@
+#include "journal/journal.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "base/sha256.h"
+#include "journal/recovery.h"
+
+namespace cellar::journal {
+namespace {
+
+// Most records fit in what is read at first.
+constexpr std::size_t kReadBytes = 4096;
+// A buffer that a burst made larger than this is given back.
+constexpr std::size_t kBufferBytesKept = 256 << 10;
+
+std::uint64_t now_ns() noexcept {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(wall_now().time_since_epoch()).count());
+}
+
+}  // namespace
+
+Journal::Journal(Storage& storage, Options options, const Visit& visit)
+    : storage_(storage), options_(std::move(options)) {
+  if (options_.cell_id.size() > kCellIdBytesMax) {
+    throw Error(ErrorCode::invalid_argument, "the id of the cell is too long for its journal");
+  }
+  Recovered recovered = recover(storage_, options_.cell_id, visit);
+  index_ = std::move(recovered.index);
+  segments_ = std::move(recovered.segments);
+  active_ = std::move(recovered.active);
+  if (active_) active_first_lsn_ = segments_.back().first_lsn;
+  chain_ = std::move(recovered.chain);
+  last_durable_ = index_.last();
+}
+
+void Journal::require_working() const {
+  if (!broken_) return;
+  throw Error(ErrorCode::unavailable, "journal_io_error",
+              "the journal of cell " + options_.cell_id +
+                  " could not be written; it has to be opened again");
+}
+
+// ---- writing ----
+
+Lsn Journal::append(const RecordHead& head, std::string_view body) {
+  require_working();
+  if (body.size() > kBodyBytesMax) {
+    throw Error(ErrorCode::too_large, "record_too_large",
+                "a record of " + std::to_string(body.size()) + " bytes is above the limit of " +
+                    std::to_string(kBodyBytesMax));
+  }
+  if (pending_bytes() + frame_size(body.size()) > kPendingBytesMax) {
+    throw Error(
+        ErrorCode::exhausted, "journal_backlog",
+        "the disk is too slow for what the journal of cell " + options_.cell_id + " has to take");
+  }
+  RecordHead timed = head;
+  if (timed.t_ns == 0) timed.t_ns = now_ns();
+  const Lsn lsn = index_.add({.segment = RecordIndex::kNoSegment,
+                              .offset = static_cast<std::uint32_t>(pending_.size()),
+                              .run = head.run,
+                              .type = head.type});
+  encode_frame(pending_, lsn, timed, body);
+  return lsn;
+}
+
+Batch Journal::seal() {
+  require_working();
+  CELLAR_CHECK(dirty() && in_flight_.empty());
+  in_flight_.swap(pending_);
+  Batch batch;
+  batch.first_ = last_durable_ + 1;
+  batch.last_ = index_.last();
+  batch.bytes_ = in_flight_;
+  if (segments_.empty() || segments_.back().end + in_flight_.size() > segments_.back().bytes) {
+    batch.begin_ = next_segment(batch.first_);
+  } else {
+    batch.file_ = active_.get();
+  }
+  Segment& segment = segments_.back();
+  batch.offset_ = segment.end;
+  for (Lsn lsn = batch.first_; lsn <= batch.last_; ++lsn) {
+    char* const frame = in_flight_.data() + index_.at(lsn).offset;
+    put_le(chain_, seal_frame(frame, segment.salt, last_durable_,
+                              lsn == batch.last_ ? kBatchEnd : std::uint16_t{0}));
+  }
+  index_.place(batch.first_, static_cast<std::uint32_t>(segments_.size() - 1),
+               static_cast<std::uint32_t>(segment.end));
+  segment.end += in_flight_.size();
+  return batch;
+}
+
+// The segment that follows, with room for the batch under way; it is the last of segments_ then.
+std::unique_ptr<NewSegment> Journal::next_segment(Lsn first_lsn) {
+  const std::uint64_t needed = kHeaderBytes + in_flight_.size();
+  const bool has_spare = spare_bytes_ >= needed;
+  SegmentHeader header;
+  header.cell_id = options_.cell_id;
+  header.segment_no = segments_.size() + 1;
+  header.first_lsn = first_lsn;
+  header.salt = random_u64();
+  if (!segments_.empty()) header.prev_segment_digest = sha256(chain_);
+  header.created_ns = now_ns();
+  header.segment_bytes = has_spare
+                             ? std::exchange(spare_bytes_, 0)
+                             : std::max(size_of_next_segment(), (needed + 4095) / 4096 * 4096);
+  auto begun = std::make_unique<NewSegment>();
+  begun->first_lsn = first_lsn;
+  begun->header = encode_header(header);
+  begun->bytes = header.segment_bytes;
+  begun->source = has_spare ? Source::spare : Source::fresh;
+  chain_ = begun->header;
+  segments_.push_back({.number = header.segment_no,
+                       .first_lsn = first_lsn,
+                       .salt = header.salt,
+                       .bytes = header.segment_bytes,
+                       .end = kHeaderBytes});
+  return begun;
+}
+
+std::uint64_t Journal::size_of_next_segment() const noexcept {
+  std::uint64_t size = options_.first_segment_bytes;
+  for (std::size_t i = 0; i < segments_.size() && size < options_.segment_bytes_max; ++i) size *= 4;
+  return std::min(size, options_.segment_bytes_max);
+}
+
+void Journal::write(Batch& batch) const {
+  if (batch.begin_) {
+    begin_segment(storage_, *batch.begin_, batch.bytes_);
+  } else {
+    batch.file_->write_at(batch.offset_, batch.bytes_);
+    batch.file_->sync();
+  }
+}
+
+void Journal::committed(Batch&& batch) {
+  CELLAR_CHECK(!broken_ && batch.bytes_.data() == in_flight_.data());
+  if (batch.begin_) {
+    active_ = std::move(batch.begin_->file);
+    active_first_lsn_ = batch.begin_->first_lsn;
+  }
+  last_durable_ = batch.last_;
+  in_flight_.clear();
+  if (in_flight_.capacity() > kBufferBytesKept) in_flight_.shrink_to_fit();
+}
+
+void Journal::failed() noexcept { broken_ = true; }
+
+std::uint64_t Journal::wanted_spare_bytes() const noexcept {
+  if (broken_ || spare_bytes_ > 0 || segments_.empty()) return 0;
+  const Segment& segment = segments_.back();
+  return segment.end > segment.bytes / 2 ? size_of_next_segment() : 0;
+}
+
+void Journal::make_spare(std::uint64_t bytes) const { make_spare_segment(storage_, bytes); }
+
+// ---- values ----
+
+BlobRef Journal::put_blob(std::string_view bytes) const {
+  return journal::put_blob(storage_, bytes);
+}
+
+Payload Journal::store(std::string value) const {
+  Payload payload;
+  if (value.size() > kInlineBytesMax) {
+    payload.blob = put_blob(value);
+  } else {
+    payload.bytes = std::move(value);
+  }
+  return payload;
+}
+
+std::string Journal::load(const Payload& payload) const {
+  return payload.blob ? get_blob(storage_, *payload.blob) : payload.bytes;
+}
+
+// ---- reading ----
+
+Record Journal::read(Lsn lsn) const {
+  if (lsn == 0 || lsn > (broken_ ? last_durable_ : index_.last())) {
+    throw Error(
+        ErrorCode::not_found, "record_not_found",
+        "the journal of cell " + options_.cell_id + " has no record " + std::to_string(lsn));
+  }
+  const RecordIndex::Entry& entry = index_.at(lsn);
+  return lsn > last_durable_ ? read_in_memory(entry) : read_on_disk(entry, lsn);
+}
+
+Record Journal::read_in_memory(const RecordIndex::Entry& entry) const {
+  std::string_view bytes = pending_;
+  std::size_t offset = entry.offset;
+  if (entry.segment != RecordIndex::kNoSegment) {
+    bytes = in_flight_;
+    offset -= segments_.back().end - in_flight_.size();
+  }
+  const auto frame = decode_unsealed_frame(bytes.substr(offset));
+  CELLAR_CHECK(frame.has_value());
+  return to_record(*frame);
+}
+
+Record Journal::read_on_disk(const RecordIndex::Entry& entry, Lsn lsn) const {
+  const Segment& segment = segments_[entry.segment];
+  const File& file = file_of(entry.segment);
+  std::string bytes = file.read_at(entry.offset, kReadBytes);
+  if (bytes.size() >= kRecordHeadBytes) {
+    const std::size_t size = frame_size(get_le<std::uint32_t>(bytes, 4));
+    if (size > bytes.size() && size <= frame_size(kBodyBytesMax)) {
+      bytes += file.read_at(entry.offset + bytes.size(), size - bytes.size());
+    }
+  }
+  const auto frame = decode_frame(bytes, segment.salt);
+  if (!frame || frame->lsn != lsn) {
+    throw Error(ErrorCode::corrupt, "journal_corrupt",
+                "journal of cell " + options_.cell_id + ": record " + std::to_string(lsn) + " in " +
+                    segment_name(segment.first_lsn) + " at byte " + std::to_string(entry.offset) +
+                    " reads differently from when it was written");
+  }
+  return to_record(*frame);
+}
+
+const File& Journal::file_of(std::uint32_t segment) const {
+  const Lsn first_lsn = segments_[segment].first_lsn;
+  if (active_first_lsn_ == first_lsn) return *active_;
+  if (reader_first_lsn_ != first_lsn) {
+    const std::string name = segment_name(first_lsn);
+    reader_ = storage_.open(name);
+    reader_first_lsn_ = reader_ ? first_lsn : 0;
+    if (!reader_) {
+      throw Error(ErrorCode::corrupt, "journal_corrupt",
+                  "journal of cell " + options_.cell_id + ": " + name + " is missing");
+    }
+  }
+  return *reader_;
+}
+
+std::size_t Journal::for_each(std::uint32_t run, Lsn after, std::size_t limit,
+                              const Visit& visit) const {
+  std::size_t count = 0;
+  while (count < limit) {
+    const auto following = index_.of_run(run, after);  // Looked up anew: `visit` may append.
+    if (following.empty() || (broken_ && following.front() > last_durable_)) break;
+    after = following.front();
+    if (!is_known(index_.at(after).type)) continue;
+    visit(read(after));
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace cellar::journal

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace cellar::sys {
+
+// The names of regular files in the folder `path`, in no order. Throws Error.
+std::vector<std::string> files_in(const std::string& path);
+
+// Replaces what `to` was. Throws Error.
+void rename_file(const std::string& from, const std::string& to);
+
+}  // namespace cellar::sys

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace cellar::sys {
+
+// The bytes at `offset` of a file: fewer than `size` only at its end. Throws Error.
+std::string read_at(int fd, std::uint64_t offset, std::size_t size, std::string_view name);
+
+std::uint64_t file_size(int fd, std::string_view name);
+
+}  // namespace cellar::sys
