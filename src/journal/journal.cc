@@ -37,6 +37,7 @@ Journal::Journal(Storage& storage, Options options, const Visit& visit)
   active_ = std::move(recovered.active);
   if (active_) active_first_lsn_ = segments_.back().first_lsn;
   chain_ = std::move(recovered.chain);
+  cut_bytes_ = recovered.cut_bytes;
   last_durable_ = index_.last();
 }
 

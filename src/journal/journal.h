@@ -110,6 +110,8 @@ class Journal {
   Lsn last_appended() const noexcept { return index_.last(); }
   Lsn last_durable() const noexcept { return last_durable_; }  // <= last_appended()
   bool is_broken() const noexcept { return broken_; }
+  // What a crash had left half-written, and opening cut off: worth a line in the log.
+  std::uint64_t cut_bytes() const noexcept { return cut_bytes_; }
 
   // The size of a segment that is worth making ahead now, so that no write has to wait for it; 0
   // for none. The owner lets make_spare() run with it, one at a time, and says spare_made() after
@@ -156,6 +158,7 @@ class Journal {
   std::string in_flight_;          // records of the batch under way
   std::uint64_t spare_bytes_ = 0;
   Lsn last_durable_ = 0;
+  std::uint64_t cut_bytes_ = 0;
   bool broken_ = false;
   // The older segment that was read last: replays go through one after the other.
   mutable std::unique_ptr<File> reader_;

@@ -7,7 +7,6 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "base/sha256.h"
 
 namespace cellar::journal {
@@ -172,7 +171,7 @@ class Reader {
                         segment().end, next_lsn(), lsn, segment().end + at, durable_lsn));
       }
     }
-    torn_bytes_ = tail.find_last_not_of('\0') + 1;
+    recovered_.cut_bytes = tail.find_last_not_of('\0') + 1;
   }
 
   // The last batch may be there in the kernel's memory only: its writer was killed before its sync,
@@ -180,11 +179,7 @@ class Reader {
   // synced, before anybody relies on it. The same holds for the name of its segment.
   void repair() {
     File& file = *recovered_.active;
-    if (torn_bytes_ > 0) {
-      log::warning("journal of cell {}: cut off {} bytes of an unfinished batch behind record {}",
-                   cell_id_, torn_bytes_, recovered_.index.last());
-      write_zeros(file, segment().end, segment().end + torn_bytes_);
-    }
+    write_zeros(file, segment().end, segment().end + recovered_.cut_bytes);
     file.write_at(last_batch_,
                   std::string_view(bytes_).substr(last_batch_, segment().end - last_batch_));
     file.sync();
@@ -200,7 +195,6 @@ class Reader {
   std::string bytes_;
   std::uint32_t version_ = 0;
   std::uint64_t last_batch_ = 0;  // where its last whole batch begins
-  std::uint64_t torn_bytes_ = 0;
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ struct Recovered {
   std::vector<Segment> segments;
   std::unique_ptr<File> active;  // the last of them; null where there is none
   std::string chain;             // what the digest of the last of them is taken from so far
+  std::uint64_t cut_bytes = 0;   // that were behind the last whole batch
 };
 
 // Reads all segments in `storage` and calls `visit` for every record of a whole batch, in order.

@@ -27,6 +27,7 @@ class SimStorage : public Storage {
   void lose_power_at(int call);
   bool lost_power() const noexcept { return power_lost_; }
   // The `call`-th call from now on fails with `error` (an errno); a write has done half by then.
+  // 0 takes the fault back.
   void fail_at(int call, int error);
   bool has_failed() const noexcept { return has_failed_; }
 
