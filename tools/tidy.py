@@ -39,7 +39,6 @@ HOMES = [
     (r"<seccomp\.h>", r"^src/sys/seccomp\.cc$"),
     (r"<curl/", r"^src/cli/\w+\.(h|cc)$"),
     (r"<CLI/", r"^src/cli/\w+\.cc$"),
-    (r"<toml\+\+/", r"^src/daemon/config\.cc$"),
 ]
 LINES_MAX = 600
 COLUMNS_MAX = 100

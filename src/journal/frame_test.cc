@@ -25,7 +25,8 @@ TEST_CASE("a record is decoded to what was encoded, at every length of its body"
     const std::string bytes = sealed(17, head, body, 0x1234567890abcdef, 16, kBatchEnd);
     CHECK(bytes.size() % 8 == 0);
     CHECK(bytes.size() == frame_size(size));
-    const auto frame = decode_frame(bytes + "what follows", 0x1234567890abcdef);
+    const std::string with_more = bytes + "what follows";
+    const auto frame = decode_frame(with_more, 0x1234567890abcdef);
     REQUIRE(frame.has_value());
     CHECK(frame->lsn == 17);
     CHECK(frame->durable_lsn == 16);

@@ -22,7 +22,7 @@ inline constexpr std::size_t kPendingBytesMax = 64 << 20;
 struct Options {
   std::string cell_id;  // Of at most kCellIdBytesMax bytes; a journal of another cell is refused.
   // Segments grow fourfold from the first one's size to the largest, so that an idle cell is small.
-  std::uint64_t first_segment_bytes = 256 << 10;
+  std::uint64_t first_segment_bytes = 64 << 10;
   std::uint64_t segment_bytes_max = 4 << 20;
 };
 

@@ -1,6 +1,7 @@
 #include "journal/journal.h"
 
 #include <cerrno>
+#include <thread>
 
 #include "base/bytes.h"
 #include "journal/file_storage.h"
@@ -289,6 +290,39 @@ TEST_CASE("a real folder keeps the records over a reopen and over segments") {
       CHECK(journal.read(lsn).body == appended[lsn - 1]);
     }
   }
+}
+
+TEST_CASE("writes, spares and blobs on other threads do not disturb the owner") {
+  testing::TempDir dir;
+  FileStorage storage(dir.file("journal"));
+  std::vector<std::string> appended;
+  {
+    Journal journal(storage, kSmall, kIgnore);
+    const auto append_one = [&] {
+      appended.push_back("record " + std::to_string(appended.size()) + std::string(150, '.'));
+      append(journal, appended.back());
+    };
+    append_one();
+    for (int round = 0; round < 40; ++round) {
+      Batch batch = journal.seal();
+      const std::uint64_t spare_bytes = journal.wanted_spare_bytes();
+      std::thread writer([&] { journal.write(batch); });
+      std::thread helper([&] {
+        if (spare_bytes > 0) journal.make_spare(spare_bytes);
+        journal.put_blob("blob " + std::to_string(round % 3));
+      });
+      for (int i = 0; i < 3; ++i) append_one();
+      for (Lsn lsn = 1; lsn <= appended.size(); lsn += 7) {
+        CHECK(journal.read(lsn).body == appended[lsn - 1]);
+      }
+      writer.join();
+      helper.join();
+      journal.committed(std::move(batch));
+      if (spare_bytes > 0) journal.spare_made(spare_bytes);
+    }
+    commit(journal);
+  }
+  CHECK(read_all(storage) == appended);
 }
 
 TEST_CASE("a read that gives back something else than was written is an error") {

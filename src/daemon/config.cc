@@ -1,0 +1,106 @@
+#include "daemon/config.h"
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace cellar::daemon {
+namespace {
+
+[[noreturn]] void refuse(const std::string& option, const std::string& why) {
+  throw Error(ErrorCode::invalid_argument, "invalid_option", "--" + option + ": " + why);
+}
+
+void set_listen(Config& config, const std::string& listen) {
+  const std::size_t colon = listen.rfind(':');
+  const auto port = colon == std::string::npos ? std::nullopt : parse_int(listen.substr(colon + 1));
+  if (!port || *port < 0 || *port > 65535 || colon == 0) {
+    refuse("listen", "\"" + listen + "\" is not HOST:PORT (port 0 takes a free one)");
+  }
+  config.host = listen.substr(0, colon);
+  config.port = static_cast<std::uint16_t>(*port);
+}
+
+bool is_inside(const std::string& path, const std::string& folder) {
+  namespace fs = std::filesystem;
+  const fs::path relative =
+      fs::weakly_canonical(path).lexically_relative(fs::weakly_canonical(folder));
+  return !relative.empty() && *relative.begin() != "..";
+}
+
+}  // namespace
+
+CommandLine read_command_line(int argc, char** argv) {
+  CommandLine result;
+  Config& config = result.config;
+  CLI::App app{"cellard: a computer of its own for each user of your coding agent"};
+  std::string listen = "127.0.0.1:4750";
+  std::int64_t idle_s = config.idle_timeout.count();
+  std::int64_t hibernate_s = config.hibernate_after.count();
+  std::int64_t stall_ms = config.agent_stall_timeout.count();
+
+  app.set_config("--config", "", "TOML file with these options")->envname("CELLAR_CONFIG");
+  app.add_option("--state", config.state, "Folder that holds everything")->envname("CELLAR_STATE");
+  app.add_option("--listen", listen, "HOST:PORT")->envname("CELLAR_LISTEN");
+  app.add_option("--api-key", config.api_key,
+                 "Key that clients must send; better as CELLAR_API_KEY")
+      ->envname("CELLAR_API_KEY");
+  app.add_option("--seal-key-file", config.seal_key_file, "Key that seals secrets, outside --state")
+      ->envname("CELLAR_SEAL_KEY_FILE");
+  app.add_option("--preview-domain", config.preview_domain, "Base domain of preview URLs")
+      ->envname("CELLAR_PREVIEW_DOMAIN");
+  app.add_option("--idle-timeout-s", idle_s, "Seconds until an idle cell pauses")
+      ->envname("CELLAR_IDLE_TIMEOUT_S")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--hibernate-after-s", hibernate_s, "Seconds until a paused cell hibernates")
+      ->envname("CELLAR_HIBERNATE_AFTER_S")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--agent-stall-timeout-ms", stall_ms, "An agent that answers no ping is restarted")
+      ->envname("CELLAR_AGENT_STALL_TIMEOUT_MS")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--pool-threads", config.pool_threads, "Threads for blocking work")
+      ->envname("CELLAR_POOL_THREADS")
+      ->check(CLI::Range(1, 64));
+  app.add_option("--log-level", config.log_level, "debug, info, warning or error")
+      ->envname("CELLAR_LOG_LEVEL")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_option("--libexec", config.libexec, "Folder of cellar-spawn and cell-init")
+      ->envname("CELLAR_LIBEXEC");
+  app.set_version_flag("--version", "cellard 0.1.0");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    result.exit_code = code == 0 ? 0 : 2;
+    return result;
+  }
+  set_listen(config, listen);
+  config.idle_timeout = std::chrono::seconds(idle_s);
+  config.hibernate_after = std::chrono::seconds(hibernate_s);
+  config.agent_stall_timeout = std::chrono::milliseconds(stall_ms);
+  if (config.libexec.empty()) {
+    config.libexec = std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
+  }
+  config.state = std::filesystem::absolute(config.state).lexically_normal().string();
+  return result;
+}
+
+void check(const Config& config) {
+  if (is_inside(config.seal_key_file, config.state)) {
+    refuse("seal-key-file", config.seal_key_file +
+                                " is inside --state: a copy of the state folder "
+                                "would tell the secrets");
+  }
+  for (const char* program : {"cellar-spawn", "cell-init"}) {
+    const std::string path = config.libexec + "/" + program;
+    if (!std::filesystem::exists(path)) refuse("libexec", path + " is not there");
+  }
+  if (!config.api_key.empty() && config.api_key.size() < 8) {
+    refuse("api-key", "a key must have 8 characters or more");
+  }
+}
+
+}  // namespace cellar::daemon

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace cellar::daemon {
+
+// All that can be set for cellard: as an option (--state), as a line of the TOML file named by
+// --config (state = "…"), or in the environment (CELLAR_STATE). An option wins over the
+// environment, the environment over the file.
+struct Config {
+  std::string state = "/var/lib/cellar";
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 4750;
+  std::string api_key;  // CELLAR_API_KEY; empty: one is made at the first start and printed once
+  std::string seal_key_file = "/etc/cellar/seal.key";  // must not be inside `state`
+  std::string preview_domain;                          // empty: no preview URLs
+  std::chrono::seconds idle_timeout{900};
+  std::chrono::seconds hibernate_after{3600};
+  std::chrono::milliseconds agent_stall_timeout{30'000};
+  unsigned pool_threads = 4;
+  std::string log_level = "info";
+  std::string libexec;  // folder of cellar-spawn and cell-init; empty: cellard's own
+};
+
+// What the command line asked for.
+struct CommandLine {
+  Config config;
+  int exit_code = -1;  // 0 or more: print nothing more and exit with it (--help, a wrong option)
+};
+
+// Reads options, environment and file; prints help and errors itself. Blocking.
+CommandLine read_command_line(int argc, char** argv);
+
+// Throws Error `invalid_argument` for what cannot work, naming the option.
+void check(const Config& config);
+
+}  // namespace cellar::daemon

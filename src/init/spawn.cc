@@ -1,0 +1,167 @@
+#include "init/spawn.h"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string_view>
+
+#include "base/text.h"
+#include "sys/call.h"
+
+namespace cellar::init {
+namespace {
+
+constexpr std::array<std::string_view, 7> kSteps = {"clone3", "setsid",  "descriptors", "setrlimit",
+                                                    "chdir",  "seccomp", "execve"};
+enum Step : std::uint8_t { clone_step, session, descriptors, limits, folder, filter_step, exec };
+
+// What the child tells when it cannot become the program.
+struct Failure {
+  std::uint8_t step;
+  int error;
+};
+
+// All that the child uses: plain pointers into memory that was laid out before the clone.
+struct Plan {
+  std::vector<char*> argv;
+  std::vector<char*> env;
+  std::vector<std::string> programs;  // what to try to execute, in order
+  const char* cwd = nullptr;
+  std::vector<int> fds;
+  rlimit open_files{};
+  rlimit file_bytes{};
+  sock_fprog filter{};
+  int report = -1;
+};
+
+std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (const std::string& text : strings) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+std::vector<std::string> programs_of(const wire::SpawnRequest& request) {
+  const std::string& name = request.argv.front();
+  if (name.find('/') != std::string::npos) return {name};
+  std::string_view path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  for (const std::string& variable : request.env) {
+    if (variable.starts_with("PATH=")) path = std::string_view(variable).substr(5);
+  }
+  std::vector<std::string> programs;
+  for (const std::string_view folder : split(path, ':')) {
+    programs.push_back(std::string(folder.empty() ? "." : folder) + "/" + name);
+  }
+  return programs;
+}
+
+[[noreturn]] void fail(const Plan& plan, Step step) {
+  const Failure failure{step, errno};
+  (void)!::write(plan.report, &failure, sizeof failure);
+  ::_exit(127);
+}
+
+// The sent descriptors become 0, 1, 2, …; the report pipe stays just above them until the exec.
+void place_descriptors(Plan& plan) {
+  constexpr int kAside = 100;
+  for (int& fd : plan.fds) {
+    fd = ::fcntl(fd, F_DUPFD_CLOEXEC, kAside);
+    if (fd == -1) fail(plan, descriptors);
+  }
+  plan.report = ::fcntl(plan.report, F_DUPFD_CLOEXEC, kAside);
+  int target = 0;
+  for (const int fd : plan.fds) {
+    if (::dup2(fd, target++) == -1) fail(plan, descriptors);
+  }
+  if (::dup3(plan.report, target, O_CLOEXEC) == -1) fail(plan, descriptors);
+  plan.report = target;
+  if (::syscall(SYS_close_range, static_cast<unsigned>(target) + 1, ~0U, 0) == -1) {
+    fail(plan, descriptors);
+  }
+}
+
+void reset_signals() {
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+[[noreturn]] void become(Plan& plan) {
+  if (::setsid() == -1) fail(plan, session);
+  reset_signals();
+  place_descriptors(plan);
+  ::umask(022);
+  const rlimit no_core{0, 0};
+  if (::setrlimit(RLIMIT_CORE, &no_core) == -1) fail(plan, limits);
+  if (plan.open_files.rlim_max != 0 && ::setrlimit(RLIMIT_NOFILE, &plan.open_files) == -1) {
+    fail(plan, limits);
+  }
+  if (plan.file_bytes.rlim_max != 0 && ::setrlimit(RLIMIT_FSIZE, &plan.file_bytes) == -1) {
+    fail(plan, limits);
+  }
+  if (::chdir(plan.cwd) == -1) fail(plan, folder);
+  if (plan.filter.len != 0 &&
+      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &plan.filter, 0, 0) == -1) {
+    fail(plan, filter_step);
+  }
+  int error = ENOENT;
+  for (const std::string& program : plan.programs) {
+    ::execve(program.c_str(), plan.argv.data(), plan.env.data());
+    if (errno != ENOENT && errno != ENOTDIR) error = errno;
+  }
+  errno = error;
+  fail(plan, exec);
+}
+
+}  // namespace
+
+SpawnResult spawn(const wire::SpawnRequest& request, const std::vector<sys::Fd>& fds,
+                  const CommandFilter& filter) {
+  if (request.in_cgroup && fds.empty()) return {-1, "descriptors", EBADF};
+  Plan plan;
+  plan.argv = pointers_to(request.argv);
+  plan.env = pointers_to(request.env);
+  plan.programs = programs_of(request);
+  plan.cwd = request.cwd.c_str();
+  const std::size_t own_fds = fds.size() - (request.in_cgroup ? 1 : 0);
+  for (std::size_t i = 0; i < own_fds; ++i) plan.fds.push_back(fds[i].get());
+  plan.open_files = {request.open_files_max, request.open_files_max};
+  plan.file_bytes = {request.file_bytes_max, request.file_bytes_max};
+  plan.filter = {static_cast<unsigned short>(filter.size()),
+                 const_cast<sock_filter*>(filter.data())};
+  sys::Pipe report = sys::make_pipe();
+  plan.report = report.write_end.get();
+
+  clone_args arguments{};
+  arguments.exit_signal = SIGCHLD;
+  if (request.in_cgroup) {
+    arguments.flags = CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<std::uint64_t>(fds.back().get());
+  }
+  const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (pid == -1) return {-1, std::string(kSteps[clone_step]), errno};
+  if (pid == 0) become(plan);
+
+  report.write_end.reset();
+  Failure failure{};
+  const ssize_t size =
+      sys::retry_on_signal([&] { return ::read(report.read_end.get(), &failure, sizeof failure); });
+  if (size != sizeof failure) return {static_cast<pid_t>(pid), {}, 0};
+  sys::retry_on_signal([&] { return ::waitpid(static_cast<pid_t>(pid), nullptr, 0); });
+  return {-1, std::string(kSteps[failure.step]), failure.error};
+}
+
+}  // namespace cellar::init

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "sys/fd.h"
+#include "wire/init_protocol.h"
+
+struct sock_filter;
+
+namespace cellar::init {
+
+// The BPF program that every command gets before its first instruction; empty in tests.
+using CommandFilter = std::vector<sock_filter>;
+
+// What became of a spawn: a process, or the step that failed and its errno.
+struct SpawnResult {
+  pid_t pid = -1;
+  std::string failed_step;
+  int error = 0;
+};
+
+// Starts a command. Between clone and exec nothing allocates or throws: all it needs is laid out
+// before. Returns once the program runs, or cannot.
+SpawnResult spawn(const wire::SpawnRequest& request, const std::vector<sys::Fd>& fds,
+                  const CommandFilter& filter);
+
+}  // namespace cellar::init

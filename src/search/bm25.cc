@@ -1,0 +1,100 @@
+#include "search/bm25.h"
+
+#include <cmath>
+
+#include "base/check.h"
+
+namespace cellar::search {
+namespace {
+
+void put_varint(std::string& out, std::uint32_t value) {
+  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
+  out.push_back(static_cast<char>(value));
+}
+
+}  // namespace
+
+void Bm25Field::append(TermId term, DocId doc, std::uint32_t count) {
+  if (term >= list_of_term_.size()) list_of_term_.resize(term + 1 + term / 4);
+  std::uint32_t& index = list_of_term_[term];
+  if (index == 0) {
+    lists_.emplace_back();
+    index = static_cast<std::uint32_t>(lists_.size());
+  }
+  List& list = lists_[index - 1];
+  put_varint(list.bytes, doc - list.last);
+  put_varint(list.bytes, count);
+  list.last = doc;
+}
+
+void Bm25Field::add(DocId doc, const std::vector<TermCount>& counts) {
+  CELLAR_CHECK(doc >= lengths_.size());
+  lengths_.resize(doc + 1);
+  if (counts.empty()) return;
+  for (const auto& [term, count] : counts) {
+    append(term, doc, count);
+    lengths_[doc] += count;
+  }
+  ++living_count_;
+  living_length_ += lengths_[doc];
+}
+
+void Bm25Field::remove(DocId doc) noexcept {
+  if (doc >= lengths_.size() || lengths_[doc] == 0) return;
+  --living_count_;
+  living_length_ -= lengths_[doc];
+  lengths_[doc] = 0;
+}
+
+void Bm25Field::score(const std::vector<TermId>& terms, std::vector<float>& scores) const {
+  if (living_count_ == 0) return;
+  const float average = static_cast<float>(living_length_) / static_cast<float>(living_count_);
+  for (const TermId term : terms) {
+    std::uint32_t df = 0;
+    visit(term, [&](DocId, std::uint32_t) { ++df; });
+    if (df == 0) continue;
+    const auto n = static_cast<float>(living_count_);
+    const float idf =
+        std::log(1 + (n - static_cast<float>(df) + .5F) / (static_cast<float>(df) + .5F));
+    visit(term, [&](DocId doc, std::uint32_t count) {
+      const auto tf = static_cast<float>(count);
+      const float length = static_cast<float>(lengths_[doc]) / average;
+      scores[doc] += idf * tf * (k1_ + 1) / (tf + k1_ * (1 - b_ + b_ * length));
+    });
+  }
+}
+
+void Bm25Field::mark_living_terms(std::vector<bool>& keep) const {
+  for (TermId term = 0; term < list_of_term_.size(); ++term) {
+    visit(term, [&](DocId, std::uint32_t) { keep[term] = true; });
+  }
+}
+
+void Bm25Field::compact(const std::vector<DocId>& docs, const std::vector<TermId>& terms) {
+  Bm25Field kept(k1_, b_);
+  for (TermId term = 0; term < list_of_term_.size() && term < terms.size(); ++term) {
+    visit(term,
+          [&](DocId doc, std::uint32_t count) { kept.append(terms[term], docs[doc], count); });
+  }
+  for (DocId doc = 0; doc < lengths_.size(); ++doc) {
+    if (lengths_[doc] == 0) continue;
+    kept.lengths_.resize(docs[doc] + 1);
+    kept.lengths_[docs[doc]] = lengths_[doc];
+  }
+  kept.living_count_ = living_count_;
+  kept.living_length_ = living_length_;
+  *this = std::move(kept);
+}
+
+std::size_t Bm25Field::memory_bytes() const noexcept {
+  std::size_t bytes = list_of_term_.capacity() * sizeof(std::uint32_t) +
+                      lists_.capacity() * sizeof(List) +
+                      lengths_.capacity() * sizeof(std::uint32_t);
+  constexpr std::size_t kInString = 15;
+  for (const List& list : lists_) {
+    if (list.bytes.capacity() > kInString) bytes += list.bytes.capacity();
+  }
+  return bytes;
+}
+
+}  // namespace cellar::search

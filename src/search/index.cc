@@ -1,0 +1,237 @@
+#include "search/index.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "search/path_rank.h"
+
+namespace cellar::search {
+namespace {
+
+// What a chunk is found by besides its text: the file's name twice, its folders once.
+std::string names_around(std::string_view path) {
+  constexpr std::size_t kFolders = 3;
+  std::string out(stem_of_path(path));
+  out.append(" ").append(stem_of_path(path));
+  for (const auto folder : last_folders(path, kFolders)) out.append(" ").append(folder);
+  return out;
+}
+
+}  // namespace
+
+Index::Index() : text_field_(1.5F, .75F), symbol_field_(1.2F, .3F), file_field_(1.5F, .75F) {}
+
+Admission Index::put(const FileMeta& meta, std::string_view text) {
+  File file;
+  file.meta = meta;
+  file.admission = admit(text);
+  return insert(file_names_, std::move(file), text);
+}
+
+void Index::put_skipped(const FileMeta& meta, Admission why) {
+  File file;
+  file.meta = meta;
+  file.admission = why;
+  insert(file_names_, std::move(file), {});
+}
+
+Admission Index::put_document(std::string_view name, std::string_view text) {
+  if (name.empty() || name.size() > kDocumentNameBytesMax) {
+    throw Error(ErrorCode::invalid_argument, "invalid_path",
+                "a document's name has 1 to " + std::to_string(kDocumentNameBytesMax) + " bytes");
+  }
+  if (text.size() > kFileBytesMax) {
+    throw Error(ErrorCode::too_large, "document_too_large",
+                "document '" + std::string(name) + "' is larger than " +
+                    std::to_string(kFileBytesMax) + " bytes");
+  }
+  File file;
+  file.meta.path = name;
+  file.meta.size_bytes = text.size();
+  file.document = true;
+  file.admission = admit(text);
+  return insert(document_names_, std::move(file), text);
+}
+
+void Index::remove(std::string_view path) { erase(file_names_, std::string(path)); }
+void Index::remove_document(std::string_view name) { erase(document_names_, std::string(name)); }
+
+std::optional<FileMeta> Index::find(std::string_view path) const {
+  const auto at = file_names_.find(std::string(path));
+  if (at == file_names_.end()) return std::nullopt;
+  return files_[at->second].meta;
+}
+
+void Index::retain(const std::function<bool(const std::string&)>& keep) {
+  std::vector<std::string> gone;
+  for (const auto& [path, id] : file_names_) {
+    if (!keep(path)) gone.push_back(path);
+  }
+  for (const auto& path : gone) erase(file_names_, path);
+}
+
+Admission Index::insert(Names& names, File file, std::string_view text) {
+  erase(names, file.meta.path);
+  const std::size_t chunks_more = text.size() / (kChunkBytesMax * 2 / 5) + 1;
+  const bool full = files_.size() >= kFilesMax || text_bytes_ + text.size() > kTextBytesMax ||
+                    chunks_.size() + chunks_more > kChunksMax;
+  if (full && file.admission == Admission::indexed) file.admission = Admission::index_full;
+  // Beyond the number of files not even the metadata is kept.
+  if (files_.size() >= kFilesMax) return Admission::index_full;
+  const Admission admission = file.admission;
+  const auto id = static_cast<FileId>(files_.size());
+  file.language = language_of(file.meta.path);
+  names.emplace(file.meta.path, id);
+  if (admission == Admission::indexed) {
+    file.text = text;
+    file.path_words = words_of_path(file.meta.path);
+    text_bytes_ += text.size();
+  }
+  files_.push_back(std::move(file));
+  if (admission == Admission::indexed) add_chunks(id);
+  return admission;
+}
+
+void Index::add_chunks(FileId id) {
+  File& file = files_[id];
+  const std::string_view text = file.text;
+  const auto symbols = find_symbols(text, file.language.family);
+  file.defines = !symbols.empty();
+  file.first_chunk = static_cast<std::uint32_t>(chunks_.size());
+
+  std::vector<TermId> around;
+  vocabulary_.add(names_around(file.meta.path), around);
+  std::vector<TermId> file_terms;
+  vocabulary_.add(file.meta.path, file_terms);
+  std::vector<TermId> terms;
+  std::vector<TermCount> counts;
+  auto symbol = symbols.begin();
+  for (const Chunk& range : cut_chunks(text)) {
+    const auto doc = static_cast<DocId>(chunks_.size());
+    terms.clear();
+    vocabulary_.add(text.substr(range.begin, range.end - range.begin), terms);
+    file_terms.insert(file_terms.end(), terms.begin(), terms.end());
+    terms.insert(terms.end(), around.begin(), around.end());
+    count_terms(terms, counts);
+    text_field_.add(doc, counts);
+
+    ChunkRow row{range, id, static_cast<std::uint32_t>(symbols_.size()), 0};
+    terms.clear();
+    for (; symbol != symbols.end() && symbol->begin < range.end; ++symbol) {
+      vocabulary_.add(text.substr(symbol->begin, symbol->size), terms);
+      symbols_.push_back(*symbol);
+      ++row.symbol_count;
+    }
+    count_terms(terms, counts);
+    symbol_field_.add(doc, counts);
+    chunks_.push_back(row);
+  }
+  file.chunk_count = static_cast<std::uint32_t>(chunks_.size()) - file.first_chunk;
+  count_terms(file_terms, counts);
+  file_field_.add(id, counts);
+}
+
+void Index::count_terms(const std::vector<TermId>& terms, std::vector<TermCount>& counts) {
+  counts.clear();
+  if (term_counts_.size() < vocabulary_.size()) term_counts_.resize(vocabulary_.size() * 2);
+  for (const TermId term : terms) {
+    if (term_counts_[term]++ == 0) counts.push_back({term, 0});
+  }
+  for (TermCount& entry : counts) {
+    entry.count = term_counts_[entry.term];
+    term_counts_[entry.term] = 0;
+  }
+}
+
+void Index::erase(Names& names, const std::string& name) {
+  const auto at = names.find(name);
+  if (at == names.end()) return;
+  const FileId id = at->second;
+  names.erase(at);
+  File& file = files_[id];
+  for (std::uint32_t i = 0; i < file.chunk_count; ++i) {
+    text_field_.remove(file.first_chunk + i);
+    symbol_field_.remove(file.first_chunk + i);
+  }
+  file_field_.remove(id);
+  text_bytes_ -= file.text.size();
+  dead_chunk_count_ += file.chunk_count;
+  ++dead_file_count_;
+  file.alive = false;
+  file.text = std::string();
+  file.path_words = {};
+  compact_if_worth_it();
+}
+
+void Index::compact_if_worth_it() {
+  constexpr std::size_t kDeadMin = 1000;  // Below that, nothing is won.
+  const bool chunks = dead_chunk_count_ > kDeadMin && dead_chunk_count_ > chunks_.size() / 4;
+  const bool files = dead_file_count_ > kDeadMin && dead_file_count_ > files_.size() / 4;
+  if (chunks || files) compact();
+}
+
+void Index::compact() {
+  std::vector<DocId> new_chunks(chunks_.size());
+  std::vector<FileId> new_files(files_.size());
+  std::vector<File> files;
+  std::vector<ChunkRow> chunks;
+  std::vector<Symbol> symbols;
+  for (FileId id = 0; id < files_.size(); ++id) {
+    if (!files_[id].alive) continue;
+    new_files[id] = static_cast<FileId>(files.size());
+    File file = std::move(files_[id]);
+    const std::uint32_t old_first = file.first_chunk;
+    file.first_chunk = static_cast<std::uint32_t>(chunks.size());
+    for (std::uint32_t i = 0; i < file.chunk_count; ++i) {
+      ChunkRow row = chunks_[old_first + i];
+      new_chunks[old_first + i] = static_cast<DocId>(chunks.size());
+      const auto first = symbols_.begin() + row.first_symbol;
+      row.first_symbol = static_cast<std::uint32_t>(symbols.size());
+      symbols.insert(symbols.end(), first, first + row.symbol_count);
+      row.file = new_files[id];
+      chunks.push_back(row);
+    }
+    files.push_back(std::move(file));
+  }
+  files_ = std::move(files);
+  chunks_ = std::move(chunks);
+  symbols_ = std::move(symbols);
+  for (auto* names : {&file_names_, &document_names_}) {
+    for (auto& [name, id] : *names) id = new_files[id];
+  }
+
+  std::vector<bool> keep(vocabulary_.size());
+  text_field_.mark_living_terms(keep);
+  symbol_field_.mark_living_terms(keep);
+  file_field_.mark_living_terms(keep);
+  const auto new_terms = vocabulary_.compact(keep);
+  text_field_.compact(new_chunks, new_terms);
+  symbol_field_.compact(new_chunks, new_terms);
+  file_field_.compact(new_files, new_terms);
+  term_counts_.assign(vocabulary_.size(), 0);
+  dead_chunk_count_ = 0;
+  dead_file_count_ = 0;
+}
+
+IndexStats Index::stats() const {
+  IndexStats out;
+  out.document_count = document_names_.size();
+  out.chunk_count = chunks_.size() - dead_chunk_count_;
+  out.dead_chunk_count = dead_chunk_count_;
+  out.term_count = vocabulary_.size();
+  out.text_bytes = text_bytes_;
+  out.full = files_.size() >= kFilesMax;
+  constexpr std::size_t kPerFileBytes = sizeof(File) + sizeof(Names::value_type) + 128;
+  for (const auto& [path, id] : file_names_) {
+    const Admission admission = files_[id].admission;
+    ++(admission == Admission::indexed ? out.file_count : out.skipped_count);
+    out.full = out.full || admission == Admission::index_full;
+  }
+  out.memory_bytes = text_bytes_ + files_.size() * kPerFileBytes +
+                     chunks_.capacity() * sizeof(ChunkRow) + symbols_.capacity() * sizeof(Symbol) +
+                     vocabulary_.memory_bytes() + text_field_.memory_bytes() +
+                     symbol_field_.memory_bytes() + file_field_.memory_bytes();
+  return out;
+}
+
+}  // namespace cellar::search

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "search/admission.h"
+#include "search/bm25.h"
+#include "search/chunker.h"
+#include "search/language.h"
+#include "search/query.h"
+#include "search/symbols.h"
+#include "search/vocabulary.h"
+
+namespace cellar::search {
+
+inline constexpr std::size_t kFilesMax = 200'000;  // Documents and files that are skipped included.
+inline constexpr std::size_t kTextBytesMax = 256 << 20;
+inline constexpr std::size_t kChunksMax = 2'000'000;
+inline constexpr std::size_t kDocumentNameBytesMax = 4096;
+inline constexpr std::size_t kHitsMax = 100;
+
+// What tells a changed file from an unchanged one. The index only keeps it.
+struct FileMeta {
+  std::string path;  // Relative to the tree's root.
+  std::uint64_t size_bytes = 0;
+  std::int64_t mtime_ns = 0;
+  std::uint64_t inode = 0;
+  std::int64_t ctime_ns = 0;
+
+  bool operator==(const FileMeta&) const = default;
+};
+
+struct QueryOptions {
+  std::size_t limit = 10;  // Hits, at most kHitsMax.
+  std::size_t chunks_per_file = 1;
+};
+
+// One chunk that answers a query. Text that is not UTF-8 in the file is U+FFFD here.
+struct Hit {
+  std::string path;
+  std::string content;
+  double score = 0;  // Comparable within one answer only.
+  std::uint32_t start_line = 1;
+  std::uint32_t end_line = 1;
+  std::string symbol;         // What the chunk defines, of several the one asked for; may be empty.
+  std::string_view language;  // "" if unknown.
+};
+using Hits = std::vector<Hit>;
+
+struct IndexStats {
+  std::size_t file_count = 0;     // Searchable ones; documents are not among them.
+  std::size_t skipped_count = 0;  // Known, but too large, binary, minified or beyond a limit.
+  std::size_t document_count = 0;
+  std::size_t chunk_count = 0;
+  std::size_t dead_chunk_count = 0;
+  std::size_t term_count = 0;
+  std::size_t text_bytes = 0;
+  std::size_t memory_bytes = 0;  // About, text included.
+  bool full = false;             // Something is left out because of a limit above.
+};
+
+// Full-text search over the files of one tree and over documents that have no file. Pure: bytes and
+// metadata go in, ranked chunks come out. How hits are ranked: docs/internals/search.md.
+//
+// A changed file's chunks die and new ones are appended; the numbers that the ranking needs stay
+// exact, and what is dead is dropped when it is more than a quarter.
+//
+// Not thread-safe; queries may run at the same time as each other. Sizes are in bytes.
+class Index {
+ public:
+  Index();
+
+  // Makes `text` the contents of the file. A text that is not worth indexing is only remembered by
+  // its metadata. Whatever the bytes are, there is an answer and no exception.
+  Admission put(const FileMeta& meta, std::string_view text);
+  // Remembers that a file is there whose contents nobody needs to read.
+  void put_skipped(const FileMeta& meta, Admission why);
+  // Nothing happens where there is no such file.
+  void remove(std::string_view path);
+  std::optional<FileMeta> find(std::string_view path) const;
+  // Removes every file for which `keep(path)` is false.
+  void retain(const std::function<bool(const std::string& path)>& keep);
+
+  // Adds or replaces a document beside the files. Throws Error `invalid_argument` for a name that
+  // is empty or too long, `too_large` for a text above kFileBytesMax.
+  Admission put_document(std::string_view name, std::string_view text);
+  void remove_document(std::string_view name);
+
+  // The best hits first; none for a query without a word.
+  Hits query(std::string_view text, const QueryOptions& options = {}) const;
+
+  IndexStats stats() const;
+
+ private:
+  friend class Ranking;
+  using FileId = std::uint32_t;
+
+  struct File {
+    FileMeta meta;
+    std::string text;
+    Language language;
+    std::vector<std::string> path_words;
+    std::uint32_t first_chunk = 0;
+    std::uint32_t chunk_count = 0;
+    Admission admission = Admission::indexed;
+    bool alive = true;
+    bool defines = false;  // It has a symbol.
+    bool document = false;
+  };
+  struct ChunkRow {
+    Chunk range;
+    FileId file = 0;
+    std::uint32_t first_symbol = 0;
+    std::uint32_t symbol_count = 0;
+  };
+  using Names = std::unordered_map<std::string, FileId>;
+
+  Admission insert(Names& names, File file, std::string_view text);
+  void add_chunks(FileId id);
+  void erase(Names& names, const std::string& name);
+  void count_terms(const std::vector<TermId>& terms, std::vector<TermCount>& counts);
+  void compact_if_worth_it();
+  void compact();
+
+  Names file_names_;
+  Names document_names_;
+  std::vector<File> files_;
+  std::vector<ChunkRow> chunks_;
+  std::vector<Symbol> symbols_;
+  Vocabulary vocabulary_;
+  Bm25Field text_field_;                    // Documents are chunks.
+  Bm25Field symbol_field_;                  // Documents are chunks; of those that define something.
+  Bm25Field file_field_;                    // Documents are files.
+  std::vector<std::uint32_t> term_counts_;  // Scratch of count_terms, all 0 between calls.
+  std::size_t dead_chunk_count_ = 0;
+  std::size_t dead_file_count_ = 0;
+  std::size_t text_bytes_ = 0;
+};
+
+}  // namespace cellar::search

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace cellar::search {
+
+// Numbers strings: the first is 0, the next 1, …. A hash table whose seed is secret, so that a
+// hostile file cannot be made of words that collide. Not thread-safe.
+class StringTable {
+ public:
+  StringTable();
+
+  std::uint32_t intern(std::string_view text);
+  std::optional<std::uint32_t> find(std::string_view text) const noexcept;
+  // Valid until the next intern().
+  std::string_view text(std::uint32_t id) const noexcept;
+  std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(begins_.size() - 1); }
+  std::size_t memory_bytes() const noexcept;
+
+ private:
+  std::uint64_t hash(std::string_view text) const noexcept;
+  std::size_t slot_of(std::string_view text, std::uint32_t tag) const noexcept;
+  void grow();
+
+  struct Slot {
+    std::uint32_t id_plus_1 = 0;  // 0 is an empty slot.
+    std::uint32_t tag = 0;        // High bits of the hash, to compare few strings.
+  };
+  std::uint64_t seed_;
+  std::vector<Slot> slots_;
+  std::string pool_;
+  std::vector<std::uint32_t> begins_;
+};
+
+using TermId = std::uint32_t;
+
+// The terms of an index: stemmed parts of identifiers, and whole identifiers of several parts.
+// Not thread-safe.
+class Vocabulary {
+ public:
+  // Appends the terms of every identifier in `text` to `out`, numbering new ones.
+  void add(std::string_view text, std::vector<TermId>& out);
+  // The same for a text that must not change the vocabulary: unknown terms are left out.
+  void find(std::string_view text, std::vector<TermId>& out) const;
+
+  std::uint32_t size() const noexcept { return terms_.size(); }
+  std::size_t memory_bytes() const noexcept;
+
+  // Keeps the terms with keep[id], numbered anew in their old order. Returns the new number of
+  // each old term; kNoTerm for those that are gone.
+  static constexpr TermId kNoTerm = 0xFFFFFFFF;
+  std::vector<TermId> compact(const std::vector<bool>& keep);
+
+ private:
+  // Code repeats its identifiers: their terms are worked out once, for at most this many.
+  static constexpr std::uint32_t kKnownIdentifiersMax = 1 << 17;
+
+  StringTable terms_;
+  StringTable identifiers_;
+  std::vector<std::uint32_t> term_begins_ = {0};  // Per identifier, into identifier_terms_.
+  std::vector<TermId> identifier_terms_;
+};
+
+}  // namespace cellar::search

@@ -1,0 +1,85 @@
+#include "search/words.h"
+
+#include <algorithm>
+#include <array>
+
+namespace cellar::search {
+namespace words {
+namespace {
+
+constexpr std::array<ByteClass, 256> make_classes() {
+  std::array<ByteClass, 256> classes{};
+  for (int c = 'a'; c <= 'z'; ++c) classes[static_cast<std::size_t>(c)] = ByteClass::lower;
+  for (int c = 'A'; c <= 'Z'; ++c) classes[static_cast<std::size_t>(c)] = ByteClass::upper;
+  for (int c = '0'; c <= '9'; ++c) classes[static_cast<std::size_t>(c)] = ByteClass::digit;
+  classes['_'] = ByteClass::underscore;
+  for (std::size_t c = 0x80; c < 0x100; ++c) classes[c] = ByteClass::lower;
+  return classes;
+}
+constexpr auto kClasses = make_classes();
+
+}  // namespace
+
+ByteClass class_of(char c) noexcept { return kClasses[static_cast<unsigned char>(c)]; }
+
+std::size_t part_end(std::string_view identifier, std::size_t begin) noexcept {
+  const ByteClass first = class_of(identifier[begin]);
+  std::size_t end = begin + 1;
+  while (end < identifier.size() && class_of(identifier[end]) == first) ++end;
+  if (first != ByteClass::upper || end == identifier.size()) return end;
+  if (class_of(identifier[end]) != ByteClass::lower) return end;
+  // Upper, then lower: the last capital begins the next word, unless it is the only one.
+  if (end - begin > 1) return end - 1;
+  while (end < identifier.size() && class_of(identifier[end]) == ByteClass::lower) ++end;
+  return end;
+}
+
+}  // namespace words
+
+bool is_word_byte(char c) noexcept { return words::class_of(c) != words::ByteClass::none; }
+
+std::string stem(std::string_view word) {
+  struct Ending {
+    std::string_view from;
+    std::string_view to;
+  };
+  // Longest first: the first that fits is the only one taken off.
+  static constexpr Ending kEndings[] = {
+      {"ization", "iz"}, {"ations", "at"}, {"ation", "at"}, {"ators", "at"}, {"ating", "at"},
+      {"ments", "ment"}, {"izers", "iz"},  {"ator", "at"},  {"ated", "at"},  {"ates", "at"},
+      {"sses", "ss"},    {"ings", ""},     {"edly", ""},    {"izer", "iz"},  {"izes", "iz"},
+      {"ies", "y"},      {"ing", ""},      {"ers", ""},     {"ors", "or"},   {"ize", "iz"},
+      {"ed", ""},        {"er", ""},       {"es", ""},      {"s", ""},       {"e", ""},
+  };
+  constexpr std::size_t kLeftMin = 3;
+  for (const auto& [from, to] : kEndings) {
+    if (word.size() < from.size() || word.substr(word.size() - from.size()) != from) continue;
+    const std::string_view left = word.substr(0, word.size() - from.size());
+    if (left.size() + to.size() < kLeftMin) continue;
+    if (from == "s" && left.back() == 's') break;  // "class" has lost nothing.
+    std::string out(left);
+    out.append(to);
+    const char last = out.back();
+    if (to.empty() && last == out[out.size() - 2] && last != 's' && last != 'l' &&
+        out.size() > kLeftMin) {
+      out.pop_back();
+    }
+    return out;
+  }
+  return std::string(word);
+}
+
+bool is_stop_word(std::string_view word) noexcept {
+  static constexpr std::string_view kWords[] = {
+      "a",     "about", "all",   "an",   "and",   "any",  "are",   "as",   "at",    "be",
+      "been",  "but",   "by",    "can",  "code",  "did",  "do",    "does", "each",  "file",
+      "find",  "for",   "from",  "get",  "has",   "have", "how",   "i",    "if",    "in",
+      "into",  "is",    "it",    "its",  "me",    "my",   "not",   "of",   "on",    "or",
+      "our",   "s",     "show",  "so",   "that",  "the",  "their", "then", "there", "they",
+      "this",  "to",    "used",  "uses", "using", "was",  "we",    "were", "what",  "when",
+      "where", "which", "while", "who",  "why",   "will", "with",  "you",  "your",
+  };
+  return std::binary_search(std::begin(kWords), std::end(kWords), word);
+}
+
+}  // namespace cellar::search

@@ -1,0 +1,107 @@
+#include "wire/init_protocol.h"
+
+#include "wire/packer.h"
+
+namespace cellar::wire {
+namespace {
+
+enum : std::uint8_t {
+  kSpawn = 1,
+  kSignal = 2,
+  kHello = 101,
+  kStarted = 102,
+  kStartFailed = 103,
+  kExited = 104,
+};
+
+struct Encoder {
+  std::string operator()(const SpawnRequest& m) const {
+    Packer packer;
+    packer.u8(kSpawn).u32(m.id).texts(m.argv).texts(m.env).text(m.cwd);
+    packer.u8(m.in_cgroup ? 1 : 0);
+    return packer.u64(m.open_files_max).u64(m.file_bytes_max).take();
+  }
+  std::string operator()(const SignalRequest& m) const {
+    return Packer().u8(kSignal).u32(m.id).u32(m.signal).take();
+  }
+  std::string operator()(const InitHello& m) const {
+    return Packer().u8(kHello).u32(m.version).take();
+  }
+  std::string operator()(const Started& m) const {
+    return Packer().u8(kStarted).u32(m.id).u32(m.pid).take();
+  }
+  std::string operator()(const StartFailed& m) const {
+    return Packer().u8(kStartFailed).u32(m.id).text(m.step).u32(m.error).take();
+  }
+  std::string operator()(const Exited& m) const {
+    return Packer().u8(kExited).u32(m.id).u32(m.wait_status).take();
+  }
+};
+
+}  // namespace
+
+std::string encode(const InitRequest& request) { return std::visit(Encoder(), request); }
+std::string encode(const InitReport& report) { return std::visit(Encoder(), report); }
+
+std::optional<InitRequest> decode_init_request(std::string_view bytes) {
+  Unpacker in(bytes);
+  std::optional<InitRequest> request;
+  switch (in.u8()) {
+    case kSpawn: {
+      SpawnRequest m;
+      m.id = in.u32();
+      m.argv = in.texts();
+      m.env = in.texts();
+      m.cwd = in.text();
+      m.in_cgroup = in.u8() != 0;
+      m.open_files_max = in.u64();
+      m.file_bytes_max = in.u64();
+      if (m.argv.empty()) return std::nullopt;
+      request = std::move(m);
+      break;
+    }
+    case kSignal: {
+      SignalRequest m;
+      m.id = in.u32();
+      m.signal = in.u32();
+      request = m;
+      break;
+    }
+    default:
+      return std::nullopt;
+  }
+  return in.complete() ? request : std::nullopt;
+}
+
+std::optional<InitReport> decode_init_report(std::string_view bytes) {
+  Unpacker in(bytes);
+  std::optional<InitReport> report;
+  switch (in.u8()) {
+    case kHello:
+      report = InitHello{in.u32()};
+      break;
+    case kStarted: {
+      const std::uint32_t id = in.u32();
+      report = Started{id, in.u32()};
+      break;
+    }
+    case kStartFailed: {
+      StartFailed m;
+      m.id = in.u32();
+      m.step = in.text();
+      m.error = in.u32();
+      report = std::move(m);
+      break;
+    }
+    case kExited: {
+      const std::uint32_t id = in.u32();
+      report = Exited{id, in.u32()};
+      break;
+    }
+    default:
+      return std::nullopt;
+  }
+  return in.complete() ? report : std::nullopt;
+}
+
+}  // namespace cellar::wire

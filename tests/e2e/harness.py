@@ -1,0 +1,262 @@
+"""A real cellard with its own state folder and port, and a small client for it."""
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+BIN = pathlib.Path("build/release/bin")
+KEY = "e2e-key-0123456789"
+WAIT_S = 30  # the limit of every wait here
+
+
+def eventually(what, probe, limit_s=WAIT_S):
+    """Asks `probe` until it gives something true; fails naming `what` after the limit."""
+    end = time.monotonic() + limit_s
+    pause = 0.001
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {limit_s} s: {what}")
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"<{self.status} {self.body[:2000]!r}>"
+
+
+class Event:
+    def __init__(self, id, type, data):
+        self.id, self.type, self.data = id, type, data
+
+    @property
+    def json(self):
+        return json.loads(self.data)
+
+    def __repr__(self):
+        return f"<event {self.id} {self.type} {self.data[:200]}>"
+
+
+class Stream:
+    """A response of server-sent events, read as they come."""
+
+    def __init__(self, connection, response):
+        self.connection, self.response = connection, response
+        self.status, self.headers = response.status, dict(response.getheaders())
+
+    def __iter__(self):
+        id, type, data = None, None, []
+        while True:
+            line = self.response.readline()
+            if not line:
+                return
+            line = line.decode().rstrip("\r\n")
+            if line == "":
+                if data:
+                    yield Event(id, type, "\n".join(data))
+                type, data = None, []
+            elif line.startswith("id:"):
+                id = int(line[3:].strip())
+            elif line.startswith("event:"):
+                type = line[6:].strip()
+            elif line.startswith("data:"):
+                data.append(line[5:].removeprefix(" "))
+
+    def close(self):
+        self.connection.sock and self.connection.sock.close()
+        self.connection.close()
+
+
+class Daemon:
+    def __init__(self, *options, key=KEY):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="cellar-e2e-"))
+        self.state = self.root / "state"
+        self.options, self.key = list(options), key
+        self.process = None
+        self.start()
+
+    def start(self):
+        environment = dict(os.environ, CELLAR_API_KEY=self.key)
+        log = open(self.root / "log", "ab")
+        self.process = subprocess.Popen(
+            [BIN / "cellard", "--state", self.state, "--listen", "127.0.0.1:0", "--seal-key-file",
+             self.root / "keys" / "seal.key", *self.options],
+            stdout=subprocess.PIPE, stderr=log, env=environment)
+        log.close()
+        line = self.process.stdout.readline().decode()
+        if "listening on http://" not in line:
+            self.process.wait(WAIT_S)
+            raise AssertionError(f"cellard did not start: {line!r}\n{self.log()}")
+        self.port = int(line.strip().rsplit(":", 1)[1])
+
+    def log(self):
+        return (self.root / "log").read_text(errors="replace")
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(WAIT_S)
+        self.process.stdout.close()
+        return code
+
+    def restart(self):
+        self.kill()
+        self.start()
+
+    def cleanup(self):
+        if self.process.poll() is not None:
+            self.start()
+        for cell in self.get("/api/v1/cells").json["cells"]:
+            self.call("DELETE", f"/api/v1/cells/{cell['cell_id']}")
+        self.stop()
+        shutil.rmtree(self.root)
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S * 2)
+
+    def open(self, method, path, body=None, headers=None):
+        """Sends a request; gives connection and response, the body unread."""
+        headers = {"Authorization": f"Bearer {self.key}", **(headers or {})}
+        headers = {name: value for name, value in headers.items() if value is not None}
+        if body is not None and not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+            headers.setdefault("Content-Type", "application/json")
+        connection = self.connect()
+        connection.request(method, path, body=body, headers=headers)
+        return connection, connection.getresponse()
+
+    def call(self, method, path, body=None, headers=None):
+        connection, response = self.open(method, path, body, headers)
+        answer = Answer(response.status, dict(response.getheaders()), response.read())
+        connection.close()
+        return answer
+
+    def get(self, path, headers=None):
+        return self.call("GET", path, headers=headers)
+
+    def stream(self, method, path, body=None, headers=None):
+        return Stream(*self.open(method, path, body, {"Accept": "text/event-stream", **(headers or {})}))
+
+    def create(self, customer="alice", **fields):
+        answer = self.call("POST", "/api/v1/cells", {"customer_id": customer, **fields})
+        assert answer.status in (200, 201), answer
+        return Cell(self, answer.json)
+
+
+class Cell:
+    def __init__(self, daemon, fields):
+        self.daemon, self.fields, self.id = daemon, fields, fields["cell_id"]
+        self.path = f"/api/v1/cells/{self.id}"
+
+    @property
+    def dir(self):
+        return self.daemon.state / "cells" / self.id
+
+    def call(self, method, rest="", body=None, headers=None):
+        return self.daemon.call(method, self.path + rest, body, headers)
+
+    def get(self):
+        return self.call("GET").json
+
+    def request(self, method, params=None):
+        return self.call("POST", "/request", {"method": method, "params": params or {}})
+
+    def exec(self, cmd, **fields):
+        answer = self.call("POST", "/exec", {"cmd": cmd, **fields})
+        assert answer.status == 200, answer
+        return answer.json
+
+    def runs(self):
+        return self.call("GET", "/runs").json["runs"]
+
+    def run(self, run_id):
+        return self.call("GET", f"/runs/{run_id}").json
+
+    def events(self, run_id, after=None):
+        query = "" if after is None else f"?after={after}"
+        return self.daemon.stream("GET", f"{self.path}/runs/{run_id}/events{query}")
+
+    def settled(self, run_id):
+        return eventually(
+            f"run {run_id} settles",
+            lambda: (run := self.run(run_id))["status"] not in ("running", "waiting") and run)
+
+    def agent_pid(self):
+        """The host's pid of the cell's agent host: the node process in the cell's agent group."""
+        for folder in pathlib.Path("/proc").iterdir():
+            if not folder.name.isdigit():
+                continue
+            try:
+                groups = (folder / "cgroup").read_text()
+                command = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if f"/{self.id}/agent/" in groups and b"agent-host" in command:
+                return int(folder.name)
+        return None
+
+
+class CellTest(unittest.TestCase):
+    """One daemon for the tests of a class; each test makes the cells that it needs."""
+
+    options = ()
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("needs root: cells are made of namespaces and mounts")
+        cls.daemon = Daemon(*cls.options)
+        cls.addClassCleanup(cls.daemon.cleanup)
+
+    def setUp(self):
+        self.addCleanup(self._show_log_on_failure)
+
+    def _show_log_on_failure(self):
+        outcome = self._outcome
+        if outcome and not outcome.success:
+            print("\n".join(self.daemon.log().splitlines()[-30:]))
+
+    def cell(self, customer=None, **fields):
+        return self.daemon.create(customer or self._testMethodName.replace("_", "-")[-40:], **fields)
+
+
+def leftovers():
+    """What a correct suite leaves none of: processes, mounts, cgroups and folders of ours."""
+    found = []
+    for folder in pathlib.Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                name = (folder / "comm").read_text().strip()
+                state = (folder / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            except OSError:
+                continue
+            if name in ("cellard", "cellar-spawn", "cell-init") and state != "Z":
+                command = (folder / "cmdline").read_bytes()
+                if b"cellar-e2e-" in command or name == "cell-init":
+                    found.append(f"process {folder.name} {name}")
+    mounts = pathlib.Path("/proc/self/mountinfo").read_text()
+    found += [f"mount {line.split()[4]}" for line in mounts.splitlines() if "cellar-e2e-" in line]
+    for root in pathlib.Path("/sys/fs/cgroup").glob("**/cellar-*"):
+        if any(child.is_dir() for child in root.iterdir()):
+            found.append(f"cgroup {root}")
+    return found

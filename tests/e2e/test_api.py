@@ -1,0 +1,189 @@
+"""The API as a client sees it: keys, shapes, wrong input."""
+import http.client
+import json
+import socket
+
+import harness
+
+AGENT = """
+module.exports = {
+  async hello(ctx, params) { return { hello: params.name, cell: ctx.cellId }; },
+  plain(ctx) { return 7; },
+  nothing() {},
+  boom() { throw new Error("it broke"); },
+  async tell(ctx) { ctx.stream({ a: 1 }); ctx.stream({ a: 2 }); return "done"; },
+  async tellAndBreak(ctx) { ctx.stream({ a: 1 }); throw new Error("later"); },
+};
+"""
+
+
+class ApiTest(harness.CellTest):
+    def test_the_daemon_says_that_it_serves_and_what_it_serves(self):
+        health = self.daemon.get("/healthz", {"Authorization": None})
+        self.assertEqual((200, "ok"), (health.status, health.json["status"]))
+        self.assertEqual("3.1.0", self.daemon.get("/openapi.json").json["openapi"])
+
+    def test_a_missing_or_wrong_key_is_refused_with_json(self):
+        for headers in ({"Authorization": None}, {"Authorization": "Bearer wrong"},
+                        {"Authorization": "Basic eDp5"}, {"Authorization": None, "X-API-Key": "no"}):
+            answer = self.daemon.call("GET", "/api/v1/cells", headers=headers)
+            self.assertEqual(401, answer.status)
+            self.assertIsInstance(answer.json["error"], str)
+        ok = self.daemon.get("/api/v1/cells", {"Authorization": None, "X-API-Key": self.daemon.key})
+        self.assertEqual(200, ok.status)
+
+    def test_a_second_create_for_a_customer_gives_the_same_cell(self):
+        first = self.daemon.call("POST", "/api/v1/cells", {"customer_id": "twice", "tier": None})
+        second = self.daemon.call("POST", "/api/v1/cells", {"customer_id": "twice", "permanent": True})
+        self.assertEqual((201, 200), (first.status, second.status))
+        self.assertEqual(first.json["cell_id"], second.json["cell_id"])
+        self.assertEqual((False, True), (first.json["permanent"], second.json["permanent"]))
+        self.assertTrue(first.json["cell_id"].endswith("--twice"))
+        self.assertEqual(("active", "starter"), (first.json["status"], first.json["tier"]))
+
+    def test_cells_are_listed_page_by_page(self):
+        for number in range(3):
+            self.daemon.create(f"page-{number}")
+        everything = [c["cell_id"] for c in self.daemon.get("/api/v1/cells").json["cells"]]
+        paged, cursor = [], ""
+        while True:
+            page = self.daemon.get(f"/api/v1/cells?limit=2&cursor={cursor}").json
+            self.assertLessEqual(len(page["cells"]), 2)
+            paged += [c["cell_id"] for c in page["cells"]]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                break
+        self.assertEqual(everything, paged)
+
+    def test_tiers_are_not_taken_for_a_cell(self):
+        tiers = self.daemon.get("/api/v1/cells/tiers").json["tiers"]
+        self.assertEqual(["starter", "standard", "performance"], [t["id"] for t in tiers])
+
+    def test_an_unknown_cell_is_404_with_a_code_and_a_remedy(self):
+        answer = self.daemon.get("/api/v1/cells/dev-no--body")
+        self.assertEqual((404, "cell_not_found"), (answer.status, answer.json["code"]))
+        self.assertIs(False, answer.json["retryable"])
+        self.assertIn("request_id", answer.json)
+
+    def test_a_deleted_cell_is_gone_with_its_files(self):
+        cell = self.cell()
+        cell.call("PUT", "/files/x", b"1")
+        self.assertEqual(204, cell.call("DELETE").status)
+        self.assertEqual(404, cell.call("GET").status)
+        self.assertFalse(cell.dir.exists())
+
+    def test_wrong_bodies_are_refused_and_name_the_field(self):
+        for body, word in (("{", "JSON"), ("[]", "object"), ("{}", "customer_id"),
+                           ('{"customer_id": 1}', "customer_id"), ('{"customer_id": ""}', "customer_id"),
+                           ('{"customer_id": "x", "tier": "huge"}', "tier"),
+                           ('{"customer_id": "x", "allow": ["http://x"]}', "http://x"),
+                           ('{"customer_id": "x", "idle_timeout_s": 0}', "idle_timeout_s"),
+                           ('{"customer_id": "x", "secrets": {"A": 1}}', "secrets")):
+            answer = self.daemon.call("POST", "/api/v1/cells", body)
+            self.assertEqual(400, answer.status, body)
+            self.assertIn(word, answer.json["error"], body)
+
+    def test_an_oversized_body_is_413(self):
+        cell = self.cell()
+        answer = self.daemon.call("POST", cell.path + "/search", b'{"query": "' + b"x" * (20 << 20) + b'"}')
+        self.assertEqual(413, answer.status)
+
+    def test_an_unknown_path_or_verb_answers_json(self):
+        self.assertEqual(404, self.daemon.get("/api/v2/x").status)
+        answer = self.daemon.call("PATCH", "/api/v1/cells")
+        self.assertEqual(405, answer.status)
+        self.assertIn("error", answer.json)
+
+    def test_posts_with_no_body_and_no_content_type_are_accepted(self):
+        cell = self.cell()
+        for verb in ("pause", "resume"):
+            connection = self.daemon.connect()
+            connection.putrequest("POST", f"{cell.path}/{verb}", skip_accept_encoding=True)
+            connection.putheader("Authorization", f"Bearer {self.daemon.key}")
+            connection.endheaders()
+            self.assertEqual(200, connection.getresponse().status)
+            connection.close()
+
+    def test_garbage_on_the_wire_ends_only_that_connection(self):
+        with socket.create_connection(("127.0.0.1", self.daemon.port)) as wire:
+            wire.sendall(b"\x16\x03\x01\x02\x00 not http\r\n\r\n")
+            wire.settimeout(harness.WAIT_S)
+            self.assertTrue(wire.recv(4096).startswith(b"HTTP/1.1 400"))
+        self.assertEqual(200, self.daemon.get("/healthz").status)
+
+
+class AgentCallTest(harness.CellTest):
+    def test_an_agent_answers_by_value_by_promise_and_by_stream(self):
+        cell = self.cell(agent=AGENT)
+        self.assertEqual({"hello": "Ada", "cell": cell.id}, cell.request("hello", {"name": "Ada"}).json)
+        self.assertEqual(7, cell.request("plain").json)
+        self.assertIsNone(cell.request("nothing").json)
+        stream = cell.request("tell")
+        self.assertTrue(stream.headers["Content-Type"].startswith("text/event-stream"))
+        data = [json.loads(line[6:]) for line in stream.body.decode().split("\n") if line.startswith("data: ")]
+        self.assertEqual([{"a": 1}, {"a": 2}, "done"], data)
+
+    def test_a_throw_is_500_and_in_a_stream_the_last_line(self):
+        cell = self.cell(agent=AGENT)
+        answer = cell.request("boom")
+        self.assertEqual((500, "it broke"), (answer.status, answer.json["error"]))
+        lines = [l for l in cell.request("tellAndBreak").body.decode().split("\n") if l.startswith("data: ")]
+        self.assertEqual("later", json.loads(lines[-1][6:])["error"])
+
+    def test_an_unknown_method_is_404(self):
+        cell = self.cell(agent=AGENT)
+        answer = cell.request("missing")
+        self.assertEqual((404, "method_not_found"), (answer.status, answer.json["code"]))
+        self.assertEqual(404, self.cell("without-agent").request("hello").status)
+
+    def test_an_agent_may_be_an_es_module(self):
+        cell = self.cell(agent="export async function hi(ctx, p) { return p.n + 1 }\nexport default { ho: () => 2 }")
+        self.assertEqual((4, 2), (cell.request("hi", {"n": 3}).json, cell.request("ho").json))
+
+    def test_a_broken_agent_says_what_is_wrong_with_it(self):
+        answer = self.cell(agent="module.exports = {").request("hello")
+        self.assertEqual(500, answer.status)
+        self.assertIn("SyntaxError", answer.json["error"] + answer.json.get("cause", ""))
+
+    def test_a_customer_is_reached_by_header(self):
+        self.cell("by-header", agent=AGENT)
+        answer = self.daemon.call("POST", "/api/v1/agents/hello", {"name": "x"}, {"X-Customer-ID": "by-header"})
+        self.assertEqual("x", answer.json["hello"])
+        missing = self.daemon.call("POST", "/api/v1/agents/hello", {}, {"X-Customer-ID": "nobody-here"})
+        self.assertEqual(404, missing.status)
+        self.assertEqual(400, self.daemon.call("POST", "/api/v1/agents/hello", {}).status)
+
+    def test_setup_runs_once(self):
+        cell = self.cell(agent="""
+          module.exports = {
+            setup(ctx) { ctx.db.set("setups", (ctx.db.get("setups") || 0) + 1); },
+            count(ctx) { return ctx.db.get("setups"); },
+          };""")
+        self.assertEqual([1, 1], [cell.request("count").json for _ in range(2)])
+
+    def test_built_in_methods_answer_before_the_agent(self):
+        cell = self.cell()
+        ask = lambda method, **params: cell.request(method, params).json
+        self.assertEqual({"ok": True}, ask("write_file", path="a/b.txt", content="hi"))
+        self.assertEqual({"content": "hi"}, ask("read_file", path="a/b.txt"))
+        self.assertIn("a/b.txt", ask("list_files")["files"])
+        self.assertEqual({"ok": True}, ask("db_set", key="k", value={"x": [1]}))
+        self.assertEqual({"value": {"x": [1]}}, ask("db_get", key="k"))
+        self.assertEqual({"value": None}, ask("db_get", key="none"))
+        self.assertEqual({"keys": ["k"]}, ask("db_keys", prefix="k"))
+        record = ask("db_create", entity="todo", data={"title": "t", "done": False})
+        self.assertTrue(record["id"] and record["createdAt"])
+        ask("db_create", entity="todo", data={"title": "u", "done": True})
+        found = ask("db_query", entity="todo", where={"done": True})
+        self.assertEqual(["u"], [item["title"] for item in found["items"]])
+        self.assertTrue(ask("db_update", entity="todo", id=record["id"], data={"done": True})["done"])
+        self.assertEqual([], ask("journal")["entries"])
+        self.assertIn("requests", ask("metrics"))
+        self.assertIn("lines", ask("logs"))
+
+
+class OwnersTest(harness.CellTest):
+    def test_a_key_is_printed_once_and_only_its_hash_is_stored(self):
+        state = self.daemon.state
+        stored = b"".join(p.read_bytes() for p in state.glob("registry.sqlite*"))
+        self.assertNotIn(self.daemon.key.encode(), stored)

@@ -1,0 +1,135 @@
+"""What survives: restarts of the daemon, pause, hibernation, a host that was switched off."""
+import json
+import os
+import signal
+
+import harness
+
+AGENT = """
+let calls = 0;
+module.exports = {
+  count(ctx) { return ++calls; },
+  keep(ctx, { value }) { ctx.db.set("kept", value); ctx.journal.step("note", "kept it", { value }); return true; },
+  kept(ctx) { return ctx.db.get("kept"); },
+  notes(ctx) { return ctx.journal.entries().length; },
+};
+"""
+
+
+class PersistenceTest(harness.CellTest):
+    def fill(self, cell):
+        cell.call("PUT", "/files/src/session.js", b"export function refreshSession(token) { return token }\n")
+        cell.exec("echo installed > /usr/local/tool && echo home > /root/h")
+        cell.request("keep", {"value": {"n": 1}})
+
+    def check(self, cell):
+        self.assertIn(b"refreshSession", cell.call("GET", "/files/src/session.js").body)
+        self.assertEqual("installed\nhome\n", cell.exec("cat /usr/local/tool /root/h")["stdout"])
+        self.assertEqual({"n": 1}, cell.request("kept").json)
+        self.assertEqual(1, cell.request("notes").json)
+        hits = cell.call("POST", "/search", {"query": "refresh session"}).json["results"]
+        self.assertEqual("src/session.js", hits[0]["path"])
+        self.assertIn("keep", [run["method"] for run in cell.runs()])
+
+    def test_everything_is_there_after_the_daemon_was_killed(self):
+        cell = self.cell(agent=AGENT)
+        self.fill(cell)
+        self.daemon.restart()
+        self.check(cell)
+
+    def test_everything_is_there_after_a_pause_and_the_agent_remembers(self):
+        cell = self.cell(agent=AGENT)
+        self.fill(cell)
+        self.assertEqual(1, cell.request("count").json)
+        self.assertEqual("paused", cell.call("POST", "/pause").json["status"])
+        resumed = cell.call("POST", "/resume").json
+        self.assertEqual("active", resumed["status"])
+        self.assertEqual("memory", resumed["resume"]["from"])
+        self.assertGreaterEqual(resumed["resume"]["processes"]["survived"], 1)
+        self.assertEqual(2, cell.request("count").json)
+        self.check(cell)
+
+    def test_any_request_resumes_a_paused_cell(self):
+        cell = self.cell(agent=AGENT)
+        self.fill(cell)
+        cell.call("POST", "/pause")
+        self.check(cell)
+        self.assertEqual("active", cell.get()["status"])
+
+    def test_everything_is_there_after_hibernation(self):
+        cell = self.cell(agent=AGENT)
+        self.fill(cell)
+        self.assertEqual("hibernated", cell.call("POST", "/hibernate").json["state"])
+        self.assertIsNone(cell.agent_pid())
+        self.assertEqual("disk", cell.call("POST", "/resume").json["resume"]["from"])
+        self.check(cell)
+
+    def test_a_paused_cell_is_found_again_by_a_new_daemon(self):
+        cell = self.cell(agent=AGENT)
+        self.fill(cell)
+        cell.call("POST", "/pause")
+        self.daemon.restart()
+        self.assertEqual("paused", cell.get()["status"])
+        self.check(cell)
+
+    def test_a_cell_survives_a_host_that_was_switched_off(self):
+        cell = self.cell(agent=AGENT)
+        self.fill(cell)
+        self.daemon.kill()
+        for folder in os.listdir("/proc"):  # no process of the cell is left, as after a reboot
+            try:
+                if folder.isdigit() and f"/{cell.id}" in open(f"/proc/{folder}/cgroup").read():
+                    os.kill(int(folder), signal.SIGKILL)
+            except OSError:
+                pass
+        self.daemon.start()
+        self.check(cell)
+
+    def test_the_list_of_cells_is_made_anew_when_the_registry_is_lost(self):
+        cell = self.cell(agent=AGENT)
+        self.fill(cell)
+        self.daemon.kill()
+        for path in self.daemon.state.glob("registry.sqlite*"):
+            path.unlink()
+        self.daemon.start()
+        self.check(cell)
+
+    def test_secrets_survive_a_restart(self):
+        cell = self.cell(agent="module.exports = { s() { return process.env.S } }", secrets={"S": "v"})
+        self.daemon.restart()
+        self.assertEqual("v", cell.request("s").json)
+
+    def test_a_write_is_found_by_the_next_search(self):
+        cell = self.cell()
+        query = lambda: [h["path"] for h in cell.call("POST", "/search", {"query": "parseDuration"}).json["results"]]
+        self.assertEqual([], query())
+        cell.call("PUT", "/files/time.js", b"function parseDuration(text) { return 1 }\n")
+        self.assertEqual(["time.js"], query())
+        cell.exec("mv time.js moved.js")
+        self.assertEqual(["moved.js"], query())
+        cell.exec("rm moved.js")
+        self.assertEqual([], query())
+
+
+class IdleTest(harness.CellTest):
+    def test_an_idle_cell_pauses_by_itself_and_a_busy_one_does_not(self):
+        cell, busy, permanent = (self.cell("idle", idle_timeout_s=1), self.cell("busy", idle_timeout_s=1),
+                                 self.cell("always", idle_timeout_s=1, permanent=True))
+        stream = self.daemon.stream("POST", busy.path + "/exec", {"cmd": "echo go; sleep 1000"})
+        next(iter(stream))
+        harness.eventually("the idle cell pauses", lambda: cell.get()["status"] == "paused")
+        self.assertEqual("command", busy.get()["idle"]["blockers"][0]["kind"])
+        self.assertEqual(["active", "active"], [busy.get()["status"], permanent.get()["status"]])
+        stream.close()
+        self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
+
+
+class OldStateTest(harness.CellTest):
+    def test_a_torn_cell_record_is_reported_and_hides_no_other_cell(self):
+        cell, torn = self.cell("good"), self.cell("torn")
+        self.daemon.kill()
+        (torn.dir / "cell.json").write_text('{"cell_id": ')
+        self.daemon.start()
+        self.assertEqual(200, cell.call("GET").status)
+        self.assertIn("cell.json", self.daemon.log())
+        (torn.dir / "cell.json").write_text(json.dumps({}))
