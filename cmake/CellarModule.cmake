@@ -43,12 +43,22 @@ function(cellar_module NAME)
   endif()
 endfunction()
 
-# cellar_program(NAME MODULE m [STATIC] LIBRARIES ...): the program NAME from m's main.cc.
+# cellar_program(NAME MODULE m LIBRARIES ...): the program NAME from m's main.cc.
+# cellar_program(NAME STATIC ARCHIVES a b): one that needs no library at run time. Only the modules
+# named are linked, in this order: Debian has some of their libraries as shared objects only.
 function(cellar_program NAME)
-  cmake_parse_arguments(ARG "STATIC" "MODULE" "LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "STATIC" "MODULE" "LIBRARIES;ARCHIVES" ${ARGN})
   add_executable(${NAME} main.cc)
-  target_link_libraries(${NAME} PRIVATE cellar_${ARG_MODULE} ${ARG_LIBRARIES})
-  if(ARG_STATIC AND NOT CELLAR_SANITIZE)
+  if(NOT ARG_STATIC)
+    target_link_libraries(${NAME} PRIVATE cellar_${ARG_MODULE} ${ARG_LIBRARIES})
+    return()
+  endif()
+  target_link_libraries(${NAME} PRIVATE cellar_flags)
+  foreach(module IN LISTS ARG_ARCHIVES)
+    add_dependencies(${NAME} cellar_${module})
+    target_link_libraries(${NAME} PRIVATE $<TARGET_FILE:cellar_${module}>)
+  endforeach()
+  if(NOT CELLAR_SANITIZE)
     target_link_options(${NAME} PRIVATE -static-pie)
   endif()
 endfunction()

@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
 #include "init/enter.h"
 #include "init/server.h"
+#include "sys/file.h"
 
 namespace {
 
@@ -29,6 +31,15 @@ cellar::sys::Fd take_signals() {
   return cellar::sys::Fd(fd);
 }
 
+// From here on nothing of the host's is open but the control socket.
+void leave_output() {
+  const cellar::sys::Fd null = cellar::sys::open_file("/dev/null", O_RDWR);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::dup2(null.get(), fd) == -1) cellar::throw_errno("dup2");
+  }
+  ::close(cellar::init::kReportFd);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -39,13 +50,18 @@ int main(int argc, char** argv) {
   }
   try {
     cellar::init::CommandFilter filter;
-    if (mode == "sandboxed") filter = cellar::init::enter_domain();
+    if (mode == "sandboxed") {
+      filter = cellar::init::enter_domain();
+      leave_output();
+    }
     ::fcntl(cellar::init::kListenerFd, F_SETFD, FD_CLOEXEC);
     cellar::init::Server server(cellar::sys::Fd(cellar::init::kListenerFd), take_signals(),
                                 std::move(filter));
     server.run();
   } catch (const cellar::Error& error) {
-    std::fprintf(stderr, "cell-init: %s\n", error.what());
+    const std::string text = std::string("cell-init: ") + error.what() + "\n";
+    (void)!::write(mode == "sandboxed" ? cellar::init::kReportFd : STDERR_FILENO, text.data(),
+                   text.size());
     return 1;
   }
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <linux/filter.h>
 #include <sys/types.h>
 
 #include <string>
@@ -7,8 +8,6 @@
 
 #include "sys/fd.h"
 #include "wire/init_protocol.h"
-
-struct sock_filter;
 
 namespace cellar::init {
 

@@ -14,20 +14,21 @@ enum class DomainKind : std::uint8_t { agent, shell };
 struct ReadOnlyBind {
   std::string host_path;  // absolute
   std::string path;       // absolute, inside the domain
+  bool operator==(const ReadOnlyBind&) const = default;
 };
 
-// All that the spawner needs to make one domain of a cell. Every path is absolute.
+// All that the spawner needs to make one domain of a cell. Every path is absolute and the host's
+// own: none of them goes through a folder that a cell can change.
 struct DomainSpec {
   std::string cell_id;  // also the host name inside
   DomainKind kind = DomainKind::shell;
   std::string cell_dir;         // <state>/cells/<id>
   std::uint32_t uid_base = 0;   // host uid and gid of the domain's root; 65536 ids from here
-  std::string image = "dev";    // "dev" is the masked view of the host; else a root folder
-  std::uint64_t tmp_bytes = 0;  // size limit of /tmp and of /dev/shm
+  std::uint64_t tmp_bytes = 0;  // size limit of each of /tmp, /run and /dev/shm
   std::vector<ReadOnlyBind> binds;
-  std::vector<std::string> join_procs;  // cgroup.procs files of cgroup v1 that init is put into
-  std::string unified_group;            // cgroup v2 folder that init is cloned into
-  std::string init_program;             // cell-init
+  std::vector<std::string> join_groups;  // cgroup v1 folders that the domain's processes belong to
+  std::string group;                     // cgroup v2 folder of the domain, with `init` in it
+  bool operator==(const DomainSpec&) const = default;
 };
 
 }  // namespace cellar::sandbox

@@ -1,0 +1,168 @@
+#include "sandbox/plan.h"
+
+namespace cellar::sandbox {
+namespace {
+
+using Plan = std::vector<Step>;
+
+constexpr std::uint64_t kData = kNoSuid | kNoDev;  // files that programs may be started from
+
+// Kernel state that tells about the host, or about other cells.
+constexpr const char* kMasked[] = {
+    "/proc/kcore",      "/proc/keys",          "/proc/key-users", "/proc/kallsyms",
+    "/proc/timer_list", "/proc/sched_debug",   "/proc/kmsg",      "/proc/latency_stats",
+    "/proc/modules",    "/proc/sysrq-trigger", "/proc/cmdline",   "/proc/config.gz",
+    "/proc/acpi",       "/proc/scsi",          "/proc/asound",    "/proc/driver",
+    "/proc/interrupts", "/proc/iomem",         "/proc/ioports",   "/proc/vmallocinfo",
+    "/proc/slabinfo"};
+constexpr const char* kReadOnlyProc[] = {"/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs"};
+constexpr const char* kDevices[] = {"null", "zero", "full", "random", "urandom", "tty"};
+
+std::string owned_by(std::uint32_t id) {
+  return "uid=" + std::to_string(id) + ",gid=" + std::to_string(id);
+}
+
+void open_sources(Plan& plan, const DomainSpec& spec, const Image& image) {
+  const bool is_shell = spec.kind == DomainKind::shell;
+  plan.push_back(OpenSource{"image", image.root, Owners::domain, kData | kReadOnly});
+  plan.push_back(OpenSource{"usr", image.usr, Owners::domain, kData | kReadOnly});
+  if (is_shell) {
+    plan.push_back(OpenSource{"packages", image.packages, Owners::domain, kData | kReadOnly});
+    plan.push_back(OpenSource{"layers", spec.cell_dir + "/root/layers", Owners::domain, kData});
+    plan.push_back(OpenSource{"home", spec.cell_dir + "/root/home", Owners::domain, kData});
+  } else {
+    plan.push_back(
+        OpenSource{"data", spec.cell_dir + "/data", Owners::domain, kData | kNoExec | kReadOnly});
+  }
+  plan.push_back(OpenSource{"work", spec.cell_dir + "/work", Owners::domain, kData});
+  for (const ReadOnlyBind& bind : spec.binds) {
+    plan.push_back(OpenSource{bind.path, bind.host_path, Owners::domain, kData | kReadOnly});
+  }
+  for (const char* device : kDevices) {
+    plan.push_back(OpenSource{std::string("dev-") + device, std::string("/dev/") + device,
+                              Owners::host, kNoSuid | kNoExec});
+  }
+}
+
+// The shell domain may change all of its root and keeps it; the agent domain nothing.
+void build_root(Plan& plan, DomainKind kind) {
+  if (kind == DomainKind::shell) {
+    plan.push_back(Overlay{"/", "image", "layers", "root"});
+    plan.push_back(MakeFolder{"/usr"});
+    plan.push_back(Overlay{"/usr", "usr", "layers", "usr"});
+    plan.push_back(MakeFolder{"/var"});
+    plan.push_back(MakeFolder{"/var/lib"});
+    plan.push_back(MakeFolder{"/var/lib/dpkg"});
+    plan.push_back(Overlay{"/var/lib/dpkg", "packages", "layers", "dpkg"});
+    for (const char* folder : {"/root", "/work", "/proc", "/dev", "/tmp", "/run"}) {
+      plan.push_back(MakeFolder{folder});
+    }
+    plan.push_back(MountSource{"home", "/root"});
+  } else {
+    plan.push_back(RootIsSource{"image"});
+    plan.push_back(MountSource{"usr", "/usr"});
+    plan.push_back(MountSource{"data", "/data"});
+  }
+  plan.push_back(MountSource{"work", "/work"});
+}
+
+void build_proc(Plan& plan) {
+  plan.push_back(MountNew{"proc", "", "/proc", kNoSuid | kNoDev | kNoExec});
+  for (const char* path : kMasked) plan.push_back(Mask{path});
+  for (const char* path : kReadOnlyProc) plan.push_back(MakeReadOnly{path});
+}
+
+void build_dev(Plan& plan, const DomainSpec& spec) {
+  const std::string size = "size=" + std::to_string(spec.tmp_bytes);
+  const std::string owner = owned_by(spec.uid_base);
+  plan.push_back(MountNew{"tmpfs", "size=64k,mode=0755," + owner, "/dev", kNoSuid | kNoExec});
+  for (const char* device : kDevices) {
+    const std::string path = std::string("/dev/") + device;
+    plan.push_back(MakeFile{path});
+    plan.push_back(MountSource{std::string("dev-") + device, path});
+  }
+  plan.push_back(MakeFolder{"/dev/pts"});
+  plan.push_back(MountNew{"devpts",
+                          "mode=0620,ptmxmode=0666,uid=" + std::to_string(spec.uid_base) +
+                              ",gid=" + std::to_string(spec.uid_base + 5),
+                          "/dev/pts", kNoSuid | kNoExec});
+  plan.push_back(MakeFolder{"/dev/shm"});
+  plan.push_back(
+      MountNew{"tmpfs", size + ",mode=1777," + owner, "/dev/shm", kNoSuid | kNoDev | kNoExec});
+  plan.push_back(MakeLink{"/dev/ptmx", "pts/ptmx"});
+  plan.push_back(MakeLink{"/dev/fd", "/proc/self/fd"});
+  plan.push_back(MakeLink{"/dev/stdin", "/proc/self/fd/0"});
+  plan.push_back(MakeLink{"/dev/stdout", "/proc/self/fd/1"});
+  plan.push_back(MakeLink{"/dev/stderr", "/proc/self/fd/2"});
+  plan.push_back(MakeReadOnly{"/dev"});
+}
+
+// ---- describe ----
+
+std::string attributes_of(std::uint64_t attributes) {
+  std::string text = (attributes & kReadOnly) != 0 ? "ro" : "rw";
+  if ((attributes & kNoSuid) != 0) text += ",nosuid";
+  if ((attributes & kNoDev) != 0) text += ",nodev";
+  if ((attributes & kNoExec) != 0) text += ",noexec";
+  return text;
+}
+
+struct Describe {
+  std::string operator()(const JoinGroup& s) { return "join-group " + s.folder; }
+  std::string operator()(const NewCgroupNamespace&) { return "new-cgroup-namespace"; }
+  std::string operator()(const SetHostName& s) { return "host-name " + s.name; }
+  std::string operator()(const MakeEveryAddressLocal&) { return "every-address-local"; }
+  std::string operator()(const OpenSource& s) {
+    return "open " + s.name + " = " + s.host_path + " " + attributes_of(s.attributes) +
+           (s.owners == Owners::domain ? " idmapped" : "");
+  }
+  std::string operator()(const RootIsSource& s) { return "root " + s.source; }
+  std::string operator()(const Overlay& s) {
+    return "overlay " + s.path + " = " + s.lower + " + " + s.upper + "/" + s.layer;
+  }
+  std::string operator()(const MountSource& s) { return "mount " + s.path + " = " + s.source; }
+  std::string operator()(const MountNew& s) {
+    return s.type + " " + s.path + " " + (s.options.empty() ? "" : s.options + " ") +
+           attributes_of(s.attributes);
+  }
+  std::string operator()(const MakeFile& s) { return "file " + s.path; }
+  std::string operator()(const MakeFolder& s) { return "folder " + s.path; }
+  std::string operator()(const MakeLink& s) { return "link " + s.path + " -> " + s.target; }
+  std::string operator()(const Mask& s) { return "mask " + s.path; }
+  std::string operator()(const MakeReadOnly& s) { return "read-only " + s.path; }
+  std::string operator()(const PivotRoot&) { return "pivot-root"; }
+};
+
+}  // namespace
+
+std::vector<Step> plan_for(const DomainSpec& spec, const Image& image) {
+  Plan plan;
+  for (const std::string& folder : spec.join_groups) plan.push_back(JoinGroup{folder});
+  plan.push_back(JoinGroup{spec.group});
+  plan.push_back(NewCgroupNamespace{});
+  plan.push_back(JoinGroup{spec.group + "/init"});
+  plan.push_back(SetHostName{spec.cell_id});
+  plan.push_back(MakeEveryAddressLocal{});
+
+  open_sources(plan, spec, image);
+  build_root(plan, spec.kind);
+  for (const ReadOnlyBind& bind : spec.binds) {
+    plan.push_back(MountSource{bind.path, bind.path});
+  }
+  build_proc(plan);
+  build_dev(plan, spec);
+  const std::string scratch =
+      "size=" + std::to_string(spec.tmp_bytes) + ",mode=1777," + owned_by(spec.uid_base);
+  plan.push_back(MountNew{"tmpfs", scratch, "/tmp", kNoSuid | kNoDev});
+  plan.push_back(MountNew{"tmpfs", scratch, "/run", kNoSuid | kNoDev});
+  plan.push_back(PivotRoot{});
+  return plan;
+}
+
+std::string describe(const std::vector<Step>& plan) {
+  std::string text;
+  for (const Step& step : plan) text += std::visit(Describe(), step) + "\n";
+  return text;
+}
+
+}  // namespace cellar::sandbox

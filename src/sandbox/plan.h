@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "sandbox/spec.h"
+#include "sys/mount.h"
+
+// A domain as a list of steps. Steps only name what to do: building them touches nothing, so a
+// whole sandbox can be compared, printed and tested as a value. spawn/perform.h does them.
+namespace cellar::sandbox {
+
+using sys::kNoDev;
+using sys::kNoExec;
+using sys::kNoSuid;
+using sys::kReadOnly;
+
+// The processes of this domain count in the cgroup at this folder.
+struct JoinGroup {
+  std::string folder;
+};
+// From here on the cgroup it is in looks like the root of all.
+struct NewCgroupNamespace {};
+struct SetHostName {
+  std::string name;
+};
+struct MakeEveryAddressLocal {};
+
+// Whose ids the files of a source carry: the host's as they are, or 0 to 65535 as the domain sees
+// them.
+enum class Owners : std::uint8_t { host, domain };
+
+// Takes hold of a host folder or file, by the name that later steps use. All are opened before
+// anything is mounted.
+struct OpenSource {
+  std::string name;
+  std::string host_path;
+  Owners owners = Owners::domain;
+  std::uint64_t attributes = 0;
+};
+
+// What the domain's root is: a source as it is, or an overlay.
+struct RootIsSource {
+  std::string source;
+};
+// An overlay of `lower` (read-only) and the folders <upper>/<layer>/{upper,work} of the source
+// `upper`. "/" is the root itself and comes first.
+struct Overlay {
+  std::string path;
+  std::string lower;
+  std::string upper;
+  std::string layer;
+};
+struct MountSource {
+  std::string source;
+  std::string path;
+};
+struct MountNew {
+  std::string type;
+  std::string options;  // "size=8m,mode=1777"
+  std::string path;
+  std::uint64_t attributes = 0;
+};
+struct MakeFile {  // An empty one, to mount on.
+  std::string path;
+};
+struct MakeFolder {
+  std::string path;
+};
+struct MakeLink {
+  std::string path;
+  std::string target;
+};
+// What is there cannot be read any more: a file becomes /dev/null, a folder an empty one. Nothing
+// happens where there is nothing.
+struct Mask {
+  std::string path;
+};
+struct MakeReadOnly {  // a mount that is there, or a folder of one
+  std::string path;
+};
+struct PivotRoot {};
+
+using Step = std::variant<JoinGroup, NewCgroupNamespace, SetHostName, MakeEveryAddressLocal,
+                          OpenSource, RootIsSource, Overlay, MountSource, MountNew, MakeFile,
+                          MakeFolder, MakeLink, Mask, MakeReadOnly, PivotRoot>;
+
+// Folders of the "dev" image, the masked view of the host (docs/internals/sandbox.md).
+struct Image {
+  std::string root;      // a folder of ours: the skeleton of /, with a filtered copy of /etc
+  std::string usr;       // the host's /usr
+  std::string packages;  // the host's /var/lib/dpkg, what dpkg thinks is installed
+};
+
+// The complete, ordered list of what makes a process a domain, between clone and cell-init. This is
+// the security policy: there is no other place that decides what a domain sees. The namespaces are
+// new when it starts; ids, capabilities and the commands' filter come after it (init/enter.h,
+// sandbox/filter.h).
+std::vector<Step> plan_for(const DomainSpec& spec, const Image& image);
+
+// One line a step, for people and tests.
+std::string describe(const std::vector<Step>& plan);
+
+}  // namespace cellar::sandbox

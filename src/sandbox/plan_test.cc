@@ -1,0 +1,73 @@
+#include "sandbox/plan.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "sys/file.h"
+
+using namespace cellar;
+using namespace cellar::sandbox;
+
+namespace {
+
+const Image kImage{"/s/images/dev-1", "/usr", "/var/lib/dpkg"};
+
+DomainSpec domain(DomainKind kind) {
+  DomainSpec spec{.cell_id = "dev--a",
+                  .kind = kind,
+                  .cell_dir = "/s/cells/dev--a",
+                  .uid_base = 1'000'000,
+                  .tmp_bytes = 1 << 20};
+  if (kind == DomainKind::agent) {
+    spec.binds = {{"/opt/cellar/agent-host", "/opt/cellar/agent-host"}};
+  }
+  spec.join_groups = {"/cg/memory/x"};
+  spec.group = std::string("/cg/unified/x/") + (kind == DomainKind::agent ? "agent" : "shell");
+  return spec;
+}
+
+std::string golden(const std::string& name) {
+  return sys::read_file(std::string(CELLAR_SANDBOX_TESTDATA "/") + name).value_or("");
+}
+
+template <typename Kind>
+std::size_t count(const std::vector<Step>& plan) {
+  return static_cast<std::size_t>(std::count_if(plan.begin(), plan.end(), [](const Step& step) {
+    return std::holds_alternative<Kind>(step);
+  }));
+}
+
+}  // namespace
+
+// The whole policy, word for word: a change of these files is a change of what a cell may do.
+TEST_CASE("a shell sees its own root over the image, its work and home, and no host state") {
+  CHECK(describe(plan_for(domain(DomainKind::shell), kImage)) == golden("plan_shell.txt"));
+}
+
+TEST_CASE("an agent sees the untouched image, its code and the work, all but the last read-only") {
+  CHECK(describe(plan_for(domain(DomainKind::agent), kImage)) == golden("plan_agent.txt"));
+}
+
+TEST_CASE("nothing of the agent's is in a shell's plan") {
+  const std::string shell = describe(plan_for(domain(DomainKind::shell), kImage));
+  for (const char* hidden : {"/data", "agent-host", "/db", "/journal", "secrets", "/run/"}) {
+    CAPTURE(hidden);
+    CHECK(shell.find(std::string("/s/cells/dev--a") + hidden) == std::string::npos);
+  }
+}
+
+TEST_CASE("every source is opened before the first mount, and every plan ends in its own root") {
+  for (const DomainKind kind : {DomainKind::agent, DomainKind::shell}) {
+    const std::vector<Step> plan = plan_for(domain(kind), kImage);
+    const auto is_source = [](const Step& s) { return std::holds_alternative<OpenSource>(s); };
+    const auto last = std::find_if(plan.rbegin(), plan.rend(), is_source).base();
+    CHECK(std::none_of(plan.begin(), last, [](const Step& s) {
+      return std::holds_alternative<Overlay>(s) || std::holds_alternative<RootIsSource>(s) ||
+             std::holds_alternative<MountSource>(s) || std::holds_alternative<MountNew>(s);
+    }));
+    CHECK(std::holds_alternative<PivotRoot>(plan.back()));
+    CHECK(count<PivotRoot>(plan) == 1);
+    CHECK(count<NewCgroupNamespace>(plan) == 1);
+  }
+}

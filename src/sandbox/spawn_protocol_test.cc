@@ -1,0 +1,40 @@
+#include "sandbox/spawn_protocol.h"
+
+#include <doctest/doctest.h>
+
+using namespace cellar::sandbox;
+
+TEST_CASE("every message to and from the spawner comes back as it was") {
+  MakeDomain make;
+  make.spec = {.cell_id = "dev--a",
+               .kind = DomainKind::agent,
+               .cell_dir = "/s/cells/dev--a",
+               .uid_base = 0x10000000,
+               .tmp_bytes = 64 << 20,
+               .binds = {{"/h", "/p"}},
+               .join_groups = {"/m", "/c"},
+               .group = "/g"};
+  make.socket_path = "/s/cells/dev--a/run/agent.sock";
+  const SpawnRequest listen = ListenIn{{{53, true}, {443, false}}};
+  for (const SpawnRequest& request : {SpawnRequest(make), listen}) {
+    CHECK(decode_spawn_request(encode(request)) == request);
+  }
+  for (const SpawnAnswer& answer :
+       {SpawnAnswer(DomainMade{7}), SpawnAnswer(Listening{}), SpawnAnswer(SpawnFailed{"no"})}) {
+    CHECK(decode_spawn_answer(encode(answer)) == answer);
+  }
+}
+
+TEST_CASE("bytes that are no message, or only a part of one, are refused") {
+  MakeDomain make;
+  make.spec.binds = {{"/h", "/p"}};
+  const std::string whole = encode(SpawnRequest(make));
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    CHECK_FALSE(decode_spawn_request(whole.substr(0, size)));
+  }
+  CHECK_FALSE(decode_spawn_request(whole + "x"));
+  CHECK_FALSE(decode_spawn_answer("\x01"));
+  ListenIn many;
+  many.ports.resize(ListenIn::kPortsMax + 1);
+  CHECK_FALSE(decode_spawn_request(encode(SpawnRequest(many))));
+}

@@ -1,0 +1,36 @@
+// cellar-spawn: makes the domains of cells for cellard, which starts it with a socket as descriptor
+// 3 and talks to it as sandbox/spawn_protocol.h says. Ends when cellard does; the domains live on.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/error.h"
+#include "sandbox/filter.h"
+#include "spawn/image.h"
+#include "spawn/server.h"
+#include "sys/process.h"
+#include "sys/seccomp.h"
+
+int main(int argc, char** argv) {
+  using namespace cellar;
+  if (argc != 3) {
+    std::fprintf(stderr, "cellar-spawn: it is started by cellard\n");
+    return 2;
+  }
+  const std::string state_dir = argv[1];
+  const std::string init_program = argv[2];
+  try {
+    ::signal(SIGCHLD, SIG_IGN);  // Nobody waits for a domain's init.
+    ::signal(SIGPIPE, SIG_IGN);
+    spawn::Server::Programs programs{
+        sys::sealed_copy(init_program),
+        sys::sealed_bytes("filter", sys::compile_filter(sandbox::refused_calls()))};
+    spawn::Server server(sys::Fd(3), spawn::prepare_dev_image(state_dir), std::move(programs));
+    server.run();
+  } catch (const Error& error) {
+    std::fprintf(stderr, "cellar-spawn: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,30 @@
+#include "sys/namespace.h"
+
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+namespace cellar::sys {
+
+pid_t fork_into_namespaces() {
+  clone_args arguments{};
+  arguments.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+  arguments.exit_signal = SIGCHLD;
+  const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (pid == -1) throw_errno("clone3", "new namespaces");
+  return static_cast<pid_t>(pid);
+}
+
+void enter_new_cgroup_namespace() {
+  if (::unshare(CLONE_NEWCGROUP) == -1) throw_errno("unshare", "cgroup namespace");
+}
+
+void set_host_name(const std::string& name) {
+  if (::sethostname(name.c_str(), name.size()) == -1) throw_errno("sethostname", name);
+}
+
+}  // namespace cellar::sys

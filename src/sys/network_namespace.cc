@@ -1,0 +1,127 @@
+#include "sys/network_namespace.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <string>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "sys/file.h"
+
+namespace cellar::sys {
+namespace {
+
+constexpr int kBacklog = 128;
+
+void bring_up_loopback() {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) throw_errno("socket");
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo");
+  if (::ioctl(socket.get(), SIOCGIFFLAGS, &request) == -1) throw_errno("ioctl SIOCGIFFLAGS");
+  request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
+  if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) == -1) throw_errno("ioctl SIOCSIFFLAGS");
+}
+
+// "ip route add local default dev lo", as rtnetlink says it.
+void add_local_default(int netlink, unsigned char family) {
+  struct {
+    nlmsghdr head;
+    rtmsg route;
+    rtattr attribute;
+    std::uint32_t interface;
+  } request{};
+  request.head.nlmsg_len = sizeof request;
+  request.head.nlmsg_type = RTM_NEWROUTE;
+  request.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK;
+  request.route.rtm_family = family;
+  request.route.rtm_table = RT_TABLE_LOCAL;
+  request.route.rtm_protocol = RTPROT_BOOT;
+  request.route.rtm_scope = family == AF_INET ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
+  request.route.rtm_type = RTN_LOCAL;
+  request.attribute.rta_type = RTA_OIF;
+  request.attribute.rta_len = RTA_LENGTH(sizeof request.interface);
+  request.interface = ::if_nametoindex("lo");
+
+  if (::send(netlink, &request, sizeof request, 0) == -1) throw_errno("netlink send");
+  std::array<char, 1024> answer{};
+  const ssize_t size = ::recv(netlink, answer.data(), answer.size(), 0);
+  if (size == -1) throw_errno("netlink receive");
+  nlmsghdr head{};
+  nlmsgerr result{};
+  CELLAR_CHECK(static_cast<std::size_t>(size) >= NLMSG_LENGTH(sizeof result));
+  std::memcpy(&head, answer.data(), sizeof head);
+  std::memcpy(&result, answer.data() + NLMSG_HDRLEN, sizeof result);
+  if (head.nlmsg_type != NLMSG_ERROR || result.error != 0) {
+    // A kernel without IPv6 has no such family.
+    if (family == AF_INET6) return;
+    throw_errno_value(-result.error, "netlink route", "local default dev lo");
+  }
+}
+
+void set_sysctl(const std::string& path, std::string_view value) {
+  const Fd file = open_file(path, O_WRONLY);
+  write_all(file.get(), value, path);
+}
+
+Fd bind_socket(const PortSpec& spec) {
+  const int type = (spec.udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
+  Fd socket(::socket(AF_INET, type, 0));
+  if (!socket) throw_errno("socket");
+  const int on = 1;
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(spec.port);
+  const std::string subject = "port " + std::to_string(spec.port) + " in a cell";
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == -1) {
+    throw_errno("bind", subject);
+  }
+  if (!spec.udp && ::listen(socket.get(), kBacklog) == -1) throw_errno("listen", subject);
+  return socket;
+}
+
+// Goes back when it goes out of scope; a thread that cannot is of no use to anybody.
+class InNamespace {
+ public:
+  explicit InNamespace(int network_namespace) : own_(open_file("/proc/self/ns/net", O_RDONLY)) {
+    if (::setns(network_namespace, CLONE_NEWNET) == -1) throw_errno("setns", "network namespace");
+  }
+  ~InNamespace() { CELLAR_CHECK(::setns(own_.get(), CLONE_NEWNET) == 0); }
+  InNamespace(const InNamespace&) = delete;
+  InNamespace& operator=(const InNamespace&) = delete;
+
+ private:
+  Fd own_;
+};
+
+}  // namespace
+
+void make_every_address_local() {
+  bring_up_loopback();
+  const Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  if (!netlink) throw_errno("socket", "netlink");
+  add_local_default(netlink.get(), AF_INET);
+  add_local_default(netlink.get(), AF_INET6);
+  set_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+}
+
+std::vector<Fd> listen_in(int network_namespace, std::span<const PortSpec> ports) {
+  const InNamespace inside(network_namespace);
+  std::vector<Fd> sockets;
+  for (const PortSpec& spec : ports) sockets.push_back(bind_socket(spec));
+  return sockets;
+}
+
+}  // namespace cellar::sys

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "sys/fd.h"
+
+namespace cellar::sys {
+
+// Brings up the loopback of this process's network namespace and makes every address local, IPv4
+// and IPv6: a connect() to any of them reaches a listener in the namespace, and nothing leaves it.
+// Everybody in it may bind every port. Throws Error.
+void make_every_address_local();
+
+struct PortSpec {
+  std::uint16_t port = 0;
+  bool udp = false;
+};
+
+// Sockets bound to these ports of all addresses (IPv4) in the namespace `network_namespace`, TCP
+// ones listening; non-blocking, close-on-exec, in the order of `ports`. The calling thread is in
+// its own namespace again when this returns, or throws Error. For single-threaded programs.
+std::vector<Fd> listen_in(int network_namespace, std::span<const PortSpec> ports);
+
+}  // namespace cellar::sys

@@ -1,0 +1,41 @@
+#include "sys/node.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+#include "sys/fd.h"
+
+namespace cellar::sys {
+
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+bool is_folder(int fd) {
+  struct stat state{};
+  if (::fstat(fd, &state) == -1) throw_errno("fstat");
+  return S_ISDIR(state.st_mode);
+}
+
+void make_file_at(int folder, const std::string& name) {
+  const int fd = ::openat(folder, name.c_str(), O_CREAT | O_CLOEXEC | O_WRONLY | O_NOFOLLOW, 0644);
+  if (fd == -1) throw_errno("create", name);
+  Fd(fd).reset();
+}
+
+void make_folder_at(int folder, const std::string& name) {
+  struct stat state{};
+  if (::fstatat(folder, name.c_str(), &state, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (S_ISDIR(state.st_mode)) return;
+    if (::unlinkat(folder, name.c_str(), 0) == -1) throw_errno("unlink", name);
+  }
+  if (::mkdirat(folder, name.c_str(), 0755) == -1 && errno != EEXIST) throw_errno("mkdir", name);
+}
+
+void make_link_at(int folder, const std::string& name, const std::string& target) {
+  if (::symlinkat(target.c_str(), folder, name.c_str()) == -1) throw_errno("symlink", name);
+}
+
+}  // namespace cellar::sys

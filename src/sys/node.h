@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+// Single names in a folder that is open already: no path is resolved. All throw Error.
+namespace cellar::sys {
+
+// What is behind the last '/' of a path.
+std::string name_of(const std::string& path);
+
+bool is_folder(int fd);
+
+// An empty file, if there is none.
+void make_file_at(int folder, const std::string& name);
+// A folder; a file or link that is there is replaced.
+void make_folder_at(int folder, const std::string& name);
+void make_link_at(int folder, const std::string& name, const std::string& target);
+
+}  // namespace cellar::sys
