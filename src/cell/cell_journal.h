@@ -11,20 +11,13 @@
 #include "async/pool.h"
 #include "async/task_group.h"
 #include "cell/run.h"
+#include "cell/run_event.h"
 #include "journal/file_storage.h"
 #include "journal/journal.h"
 
 namespace cellar::cell {
 
 namespace asio = boost::asio;
-
-// One event of a run, as clients see it. `seq` is the lsn of its record: it grows, with gaps.
-struct RunEvent {
-  journal::Lsn seq = 0;
-  WallTime at;
-  std::string type;  // run.started step.started step.completed stdout stderr stream log …
-  std::string data;  // JSON text
-};
 
 // The journal of a cell in the daemon's loop: appends at once, syncs on the pool, many waiters to
 // one fdatasync (group commit without a timer), and keeps the run table in step with what was
@@ -43,7 +36,7 @@ class CellJournal {
   // Appends one record of `run`; it is durable after the next sync() that returns.
   template <typename Body>
   journal::Lsn append(std::uint32_t run, std::uint32_t ordinal, const Body& body) {
-    return append_record(run, ordinal, Body::kType, Body::kFlags, body.encode());
+    return append_record(run, ordinal, Body::kType, body.flags(), body.encode());
   }
 
   // Returns when all that was appended before the call is durable.
@@ -65,9 +58,14 @@ class CellJournal {
   // The value held by the step_end, value or run_ended record at `lsn`.
   std::string read_value(journal::Lsn lsn);
 
-  // Durable events of a run behind `after`, oldest first, at most `limit`.
-  std::vector<RunEvent> events(const Run& run, journal::Lsn after, std::size_t limit);
-  // The last event of the run that is durable so far; 0 for none.
+  // Durable events of a run behind `after`, oldest first, from at most `limit` records.
+  struct Events {
+    std::vector<RunEvent> list;
+    journal::Lsn seen = 0;  // go on behind this one
+    bool more = false;      // there is more that is durable already
+  };
+  Events events(const Run& run, journal::Lsn after, std::size_t limit);
+  // Everything up to this record is durable.
   journal::Lsn last_durable() const noexcept { return journal_.last_durable(); }
   // Waits until more is durable than `lsn`.
   asio::awaitable<void> advanced(journal::Lsn lsn);
@@ -80,6 +78,7 @@ class CellJournal {
   journal::Lsn append_record(std::uint32_t run, std::uint32_t ordinal, journal::Type type,
                              std::uint16_t flags, std::string body);
   asio::awaitable<void> flush();
+  asio::awaitable<void> make_spare();
   [[noreturn]] void throw_undecodable(journal::Lsn lsn) const;
   void require_working() const;
 
@@ -90,7 +89,7 @@ class CellJournal {
   journal::Journal journal_;
   async::Event durable_;  // more is durable, or it broke
   bool flushing_ = false;
-  bool flush_planned_ = false;
+  bool making_spare_ = false;
   bool broken_ = false;
   async::TaskGroup tasks_;
 };

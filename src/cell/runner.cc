@@ -10,6 +10,7 @@
 #include "json/json.h"
 
 namespace cellar::cell {
+
 Runner::Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& runs,
                RunnerHost& host, RunnerConfig config)
     : executor_(std::move(executor)),
@@ -42,6 +43,12 @@ Runner::Active* Runner::find_active(std::string_view run_id) {
   if (run == nullptr) return nullptr;
   const auto found = active_.find(run->number);
   return found == active_.end() ? nullptr : found->second.get();
+}
+
+std::vector<const Run*> Runner::active_runs() const {
+  std::vector<const Run*> list;
+  for (const auto& [number, active] : active_) list.push_back(&active->run);
+  return list;
 }
 
 bool Runner::setup_is_running() const noexcept {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "async/event.h"
 #include "async/task_group.h"
@@ -25,11 +26,10 @@ class RunnerHost {
   virtual ~RunnerHost() = default;
 
   // Starts an agent host in the agent domain; the cell is active afterwards.
-  virtual asio::awaitable<std::unique_ptr<AgentProcess>> start_agent() = 0;
+  virtual asio::awaitable<std::shared_ptr<AgentProcess>> start_agent() = 0;
 
   // Runs a command of a run in the shell domain. `request` is the JSON {cmd, opts} of ctx.shell;
   // the result is the JSON of its answer. `on_output` gets what it prints, as it prints it.
-  using OnOutput = std::function<void(std::string_view stream, std::string_view bytes)>;
   virtual asio::awaitable<std::string> shell(std::uint32_t run, std::string request,
                                              OnOutput on_output) = 0;
   // Kills the commands that this run has going.
@@ -80,6 +80,7 @@ class Runner {
 
   // Runs that are not settled.
   std::size_t active_count() const noexcept { return active_.size(); }
+  std::vector<const Run*> active_runs() const;
   // Ends the agent host, so that the next run starts a new one. Active runs start another attempt.
   void stop_agent(const std::string& cause);
 

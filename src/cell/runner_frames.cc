@@ -4,6 +4,7 @@
 
 #include "async/sleep.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cell/runner_parts.h"
 
 namespace cellar::cell {
@@ -37,6 +38,16 @@ ReplayImage replay_image(CellJournal& journal, const Run& run) {
   return image;
 }
 
+namespace {
+
+// Runs one of the agent's own coroutines, which needs it to stay.
+asio::awaitable<void> keep(std::shared_ptr<AgentProcess> agent,
+                           asio::awaitable<void> (AgentProcess::*work)()) {
+  co_await ((*agent).*work)();
+}
+
+}  // namespace
+
 // ---- the agent host ----
 
 asio::awaitable<void> Runner::ensure_agent() {
@@ -57,6 +68,8 @@ asio::awaitable<void> Runner::ensure_agent() {
   agent_end_cause_.clear();
   tasks_.spawn(serve_agent(agent_));
   tasks_.spawn(watch_agent(agent_));
+  tasks_.spawn(keep(agent_, &AgentProcess::write_queued));
+  tasks_.spawn(keep(agent_, &AgentProcess::read_output));
   starting_.set();
 }
 
@@ -76,6 +89,7 @@ asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
   const std::string own_end = co_await agent->wait_end();  // "agent_exit" or "oom"
   const std::string cause = agent_end_cause_.empty() ? own_end : agent_end_cause_;
   if (agent_ == agent) agent_.reset();
+  log::debug("the agent host ended: {}", cause);
   for (auto& [number, active] : active_) {
     if (!active->in_agent) continue;
     active->in_agent = false;
@@ -309,6 +323,10 @@ asio::awaitable<void> Runner::end_run(Active& active, std::string status, std::s
 }
 
 asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std::string detail) {
+  if (active.in_agent && agent_) {
+    const json::Value forget = json::object({{"t", "forget"}, {"run", active.run.id}});
+    agent_->send(forget, {});
+  }
   journal::Paused paused;
   paused.reason = std::move(reason);
   paused.detail = std::move(detail);

@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <string_view>
 
 #include "base/error.h"
 
@@ -16,11 +18,26 @@ struct CloseDir {
   void operator()(DIR* dir) const noexcept { ::closedir(dir); }
 };
 
+enum class Kind : std::uint8_t { file, folder };
+
 // Some file systems do not say the kind of an entry.
-bool is_file(const std::string& path, const dirent& entry) {
-  if (entry.d_type != DT_UNKNOWN) return entry.d_type == DT_REG;
+bool is(Kind kind, const std::string& path, const dirent& entry) {
+  if (entry.d_type != DT_UNKNOWN) return entry.d_type == (kind == Kind::file ? DT_REG : DT_DIR);
   struct stat stat{};
-  return ::lstat((path + "/" + entry.d_name).c_str(), &stat) == 0 && S_ISREG(stat.st_mode);
+  if (::lstat((path + "/" + entry.d_name).c_str(), &stat) != 0) return false;
+  return kind == Kind::file ? S_ISREG(stat.st_mode) : S_ISDIR(stat.st_mode);
+}
+
+std::vector<std::string> names_in(const std::string& path, DIR* dir, Kind kind) {
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(dir);
+    if (entry == nullptr && errno != 0) throw_errno("readdir", path);
+    if (entry == nullptr) return names;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != ".." && is(kind, path, *entry)) names.emplace_back(name);
+  }
 }
 
 }  // namespace
@@ -28,14 +45,14 @@ bool is_file(const std::string& path, const dirent& entry) {
 std::vector<std::string> files_in(const std::string& path) {
   const std::unique_ptr<DIR, CloseDir> dir(::opendir(path.c_str()));
   if (!dir) throw_errno("opendir", path);
-  std::vector<std::string> names;
-  for (;;) {
-    errno = 0;
-    const dirent* entry = ::readdir(dir.get());
-    if (entry == nullptr && errno != 0) throw_errno("readdir", path);
-    if (entry == nullptr) return names;
-    if (is_file(path, *entry)) names.emplace_back(entry->d_name);
-  }
+  return names_in(path, dir.get(), Kind::file);
+}
+
+std::vector<std::string> folders_in(const std::string& path) {
+  const std::unique_ptr<DIR, CloseDir> dir(::opendir(path.c_str()));
+  if (!dir && errno == ENOENT) return {};
+  if (!dir) throw_errno("opendir", path);
+  return names_in(path, dir.get(), Kind::folder);
 }
 
 void rename_file(const std::string& from, const std::string& to) {

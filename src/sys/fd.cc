@@ -35,4 +35,8 @@ void set_blocking(int fd) {
   if (flags == -1 || ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == -1) throw_errno("fcntl F_SETFL");
 }
 
+void give_to(int fd, unsigned id) {
+  if (::fchown(fd, id, id) == -1) throw_errno("fchown");
+}
+
 }  // namespace cellar::sys

@@ -37,6 +37,9 @@ struct Pipe {
 // Both ends close-on-exec and blocking. Throws Error.
 Pipe make_pipe();
 
+// Makes the open file belong to the uid and gid `id`. Throws Error.
+void give_to(int fd, unsigned id);
+
 // Adds or removes O_NONBLOCK of the open file. Throws Error.
 void set_nonblocking(int fd);
 void set_blocking(int fd);

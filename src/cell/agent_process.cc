@@ -1,0 +1,182 @@
+#include "cell/agent_process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "json/json.h"
+#include "sys/file.h"
+#include "sys/socket_pair.h"
+#include "wire/agent_frame.h"
+
+namespace cellar::cell {
+namespace {
+
+constexpr std::size_t kQueuedBytesMax = 512 << 20;
+constexpr std::size_t kOutputLineMax = 8 << 10;
+constexpr const char* kHost = "/opt/cellar/agent-host/host.js";
+
+wire::SpawnRequest spawn_request(const AgentProcess::Options& options) {
+  wire::SpawnRequest request;
+  request.argv = {"node", kHost};
+  request.cwd = "/work";
+  request.env = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "LANG=C.UTF-8",
+                 "CELLAR_CELL_ID=" + options.cell_id, "CELLAR_WORK_DIR=/work"};
+  for (const auto& [name, value] : options.secrets) request.env.push_back(name + "=" + value);
+  request.in_cgroup = true;
+  request.open_files_max = 65536;
+  return request;
+}
+
+}  // namespace
+
+AgentProcess::AgentProcess(const asio::any_io_executor& executor, CommandPlace place,
+                           Options options)
+    : place_(std::move(place)),
+      options_(std::move(options)),
+      up_(executor),
+      down_(executor),
+      output_(executor),
+      queued_(executor),
+      heard_at_(std::chrono::steady_clock::now()) {}
+
+AgentProcess::~AgentProcess() { options_.on_end(place_); }
+
+asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_executor executor,
+                                                                   CommandPlace place,
+                                                                   Options options) {
+  const auto domain = place.domain;
+  const auto agent = std::make_shared<AgentProcess>(executor, std::move(place), std::move(options));
+  auto [up, up_theirs] = sys::stream_pair();
+  auto [down, down_theirs] = sys::stream_pair();
+  sys::Pipe output = sys::make_pipe();
+  sys::give_to(output.write_end.get(), agent->place_.uid);
+  sys::set_nonblocking(output.read_end.get());
+  const asio::local::stream_protocol protocol;
+  agent->up_.assign(protocol, up.release());
+  agent->down_.assign(protocol, down.release());
+  agent->output_.assign(output.read_end.release());
+  agent->oom_before_ = agent->place_.count_oom_kills();
+
+  const sys::Fd null = sys::open_file("/dev/null", O_RDONLY);
+  const sys::Fd group = sys::open_file(agent->place_.group, O_PATH | O_DIRECTORY);
+  std::vector<int> fds(6);
+  fds[0] = null.get();
+  fds[1] = output.write_end.get();
+  fds[2] = output.write_end.get();
+  fds[3] = up_theirs.get();
+  fds[4] = down_theirs.get();
+  fds[5] = group.get();
+  wire::SpawnRequest request = spawn_request(agent->options_);
+  agent->id_ = co_await domain->start(std::move(request), std::move(fds));
+  co_return agent;
+}
+
+// ---- reading ----
+
+asio::awaitable<bool> AgentProcess::read_exactly(std::string& bytes) {
+  const auto [error, size] =
+      co_await asio::async_read(up_, asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
+  if (error == asio::error::operation_aborted && up_.is_open()) {
+    throw Error(ErrorCode::canceled, "canceled while reading from the agent");
+  }
+  co_return !error && size == bytes.size();
+}
+
+asio::awaitable<std::optional<AgentFrame>> AgentProcess::receive() {
+  std::string prefix(wire::kAgentPrefixBytes, '\0');
+  const bool has_prefix = co_await read_exactly(prefix);
+  if (!has_prefix) co_return std::nullopt;
+  const auto sizes = wire::decode_agent_prefix(prefix);
+  if (!sizes) throw Error(ErrorCode::corrupt, "the agent host sent a frame that is too large");
+  std::string header(sizes->header, '\0');
+  AgentFrame frame;
+  frame.body.resize(sizes->body);
+  const bool has_header = co_await read_exactly(header);
+  const bool has_body = has_header && co_await read_exactly(frame.body);
+  if (!has_body) co_return std::nullopt;
+  heard_from();
+  frame.header = json::parse(header);
+  co_return frame;
+}
+
+asio::awaitable<void> AgentProcess::read_output() {
+  std::string buffer(kOutputLineMax, '\0');
+  std::string line;
+  for (;;) {
+    const auto [error, size] =
+        co_await output_.async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
+    if (error) break;
+    for (const char c : std::string_view(buffer).substr(0, size)) {
+      if (c != '\n') line.push_back(c);
+      if (c == '\n' || line.size() >= kOutputLineMax) options_.on_output(std::exchange(line, {}));
+    }
+  }
+  if (!line.empty()) options_.on_output(std::move(line));
+}
+
+// ---- writing ----
+
+void AgentProcess::send(const json::Value& header, std::string body) {
+  queue(down_, header, std::move(body));
+}
+void AgentProcess::reply(const json::Value& header, std::string body) {
+  queue(up_, header, std::move(body));
+}
+
+void AgentProcess::queue(Socket& socket, const json::Value& header, std::string body) {
+  Outgoing outgoing{&socket, wire::encode_agent_frame(json::dump(header), body)};
+  outgoing_bytes_ += outgoing.bytes.size();
+  outgoing_.push_back(std::move(outgoing));
+  if (outgoing_bytes_ > kQueuedBytesMax) {
+    log::warning("cell {}: the agent host reads nothing: it is ended", options_.cell_id);
+    kill();
+  }
+  queued_.set();
+}
+
+asio::awaitable<void> AgentProcess::write_queued() {
+  for (;;) {
+    while (outgoing_.empty()) {
+      queued_.reset();
+      co_await queued_.wait();
+    }
+    Outgoing next = std::move(outgoing_.front());
+    outgoing_.pop_front();
+    const auto [error, size] = co_await asio::async_write(*next.socket, asio::buffer(next.bytes),
+                                                          asio::as_tuple(asio::use_awaitable));
+    if (error) co_return;  // It is ending; receive() tells.
+    outgoing_bytes_ -= size;
+  }
+}
+
+// ---- ending ----
+
+asio::awaitable<std::string> AgentProcess::wait_end() {
+  place_.domain->signal(id_, SIGKILL);  // Its sockets are closed: what is left of it is of no use.
+  const DomainLink::Exit exit = co_await place_.domain->wait_exit(id_);
+  const bool killed = !exit.lost && WIFSIGNALED(exit.wait_status);
+  const bool oom = killed && place_.count_oom_kills() > oom_before_;
+  boost::system::error_code ignored;
+  up_.close(ignored);
+  down_.close(ignored);
+  co_return oom ? "oom" : "agent_exit";
+}
+
+void AgentProcess::kill() { place_.domain->signal(id_, SIGKILL); }
+
+std::chrono::steady_clock::duration AgentProcess::silent_for() const {
+  return std::chrono::steady_clock::now() - heard_at_;
+}
+void AgentProcess::heard_from() { heard_at_ = std::chrono::steady_clock::now(); }
+
+}  // namespace cellar::cell

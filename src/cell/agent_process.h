@@ -1,0 +1,86 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "async/event.h"
+#include "cell/command.h"
+#include "cell/secrets.h"
+#include "json/value.h"
+
+namespace cellar::cell {
+
+struct AgentFrame {
+  json::Value header;
+  std::string body;
+};
+
+// One agent host, running in the agent domain (docs/internals/agent-protocol.md). Loop thread only;
+// shared by the coroutines that serve it, as each may outlive the process.
+class AgentProcess {
+ public:
+  struct Options {
+    std::string cell_id;
+    Secrets secrets;
+    std::function<void(std::string line)> on_output;  // each line that the agent prints
+    std::function<void(const CommandPlace&)> on_end;  // its place is not needed any more
+  };
+  // Starts it in a place of the agent domain.
+  static asio::awaitable<std::shared_ptr<AgentProcess>> start(asio::any_io_executor executor,
+                                                              CommandPlace place, Options options);
+
+  AgentProcess(const asio::any_io_executor& executor, CommandPlace place, Options options);
+  ~AgentProcess();
+  AgentProcess(const AgentProcess&) = delete;
+  AgentProcess& operator=(const AgentProcess&) = delete;
+
+  // Two things that the owner keeps running: what send() and reply() queued is written, and what
+  // the agent prints is read.
+  asio::awaitable<void> write_queued();
+  asio::awaitable<void> read_output();
+
+  // The next frame; nullopt at the end. Throws Error `corrupt` for bytes that are none.
+  asio::awaitable<std::optional<AgentFrame>> receive();
+  // Queues a frame. An agent that leaves more than kQueuedBytesMax unread is ended.
+  void send(const json::Value& header, std::string body);   // on the down socket
+  void reply(const json::Value& header, std::string body);  // to a synchronous call
+
+  // Waits for the end of the process and says why: "agent_exit", "oom".
+  asio::awaitable<std::string> wait_end();
+  void kill();
+
+  // How long ago it said something, or an answer was due at the earliest.
+  std::chrono::steady_clock::duration silent_for() const;
+  void heard_from();
+
+ private:
+  using Socket = asio::local::stream_protocol::socket;
+  struct Outgoing {
+    Socket* socket;
+    std::string bytes;
+  };
+  void queue(Socket& socket, const json::Value& header, std::string body);
+  asio::awaitable<bool> read_exactly(std::string& bytes);
+
+  CommandPlace place_;
+  Options options_;
+  Socket up_;    // frames from the agent, and replies to its synchronous calls
+  Socket down_;  // frames to the agent
+  asio::posix::stream_descriptor output_;
+  std::uint32_t id_ = 0;
+  std::uint64_t oom_before_ = 0;
+  std::deque<Outgoing> outgoing_;
+  std::size_t outgoing_bytes_ = 0;
+  async::Event queued_;
+  std::chrono::steady_clock::time_point heard_at_;
+};
+
+}  // namespace cellar::cell

@@ -1,0 +1,350 @@
+#include "cell/cell.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/sha256.h"
+#include "json/json.h"
+#include "json/reader.h"
+#include "sys/file.h"
+#include "sys/process.h"
+
+namespace cellar::cell {
+namespace {
+
+constexpr std::size_t kLogLinesMax = 2000;
+constexpr std::size_t kAgentBytesMax = 4 << 20;
+
+std::string encode(const Secrets& secrets) {
+  json::Object object;
+  for (const auto& [name, value] : secrets) object.set(name, value);
+  return json::dump(json::Value(std::move(object)));
+}
+
+Secrets decode_secrets(const std::string& text) {
+  Secrets secrets;
+  const json::Value value = json::parse(text);
+  for (const auto& [name, member] : value.as_object()) secrets[name] = member.as_string();
+  return secrets;
+}
+
+void write_agent(const CellLayout& layout, const std::string& digest, const std::string& source) {
+  const std::string path = layout.agent_version(digest);
+  if (!sys::exists(path)) sys::replace_file(path, source, 0644);
+}
+
+}  // namespace
+
+Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& sealer,
+           CellLayout layout, CellSpec spec)
+    : machine_(machine),
+      config_(config),
+      sealer_(sealer),
+      layout_(std::move(layout)),
+      spec_(std::move(spec)),
+      domains_(machine, layout_, spec_),
+      transitions_(machine.executor),
+      store_turns_(machine.executor),
+      index_turns_(machine.executor) {
+  metrics_.since = std::chrono::steady_clock::now();
+}
+
+Cell::~Cell() = default;
+
+// ---- life ----
+
+asio::awaitable<void> Cell::open(Origin origin) {
+  auto prepare = [this] {
+    layout_.create();
+    work_ = std::make_unique<sys::BeneathDir>(layout_.work());
+    index_ = std::make_unique<WorkIndex>(*work_);
+    journal_ = std::make_unique<CellJournal>(machine_.executor, machine_.pool, layout_.journal(),
+                                             spec_.cell_id, runs_);
+    domains_.find();
+  };
+  co_await async::offload(machine_.pool, prepare);
+  RunnerHost& host = *this;
+  runner_ = std::make_unique<Runner>(machine_.executor, *journal_, runs_, host, config_.runner);
+  open_ = true;
+  const bool frozen = domains_.any_alive() && domains_.is_frozen();
+  state_ = frozen                    ? State::paused
+           : domains_.any_alive()    ? State::active
+           : origin == Origin::found ? State::hibernated
+                                     : State::active;
+  if (frozen) {
+    recovery_waits_ = true;
+  } else {
+    recover_runs();
+  }
+}
+
+void Cell::recover_runs() {
+  recovery_waits_ = false;
+  if (runs_.unfinished().empty()) return;
+  state_ = State::active;
+  runner_->recover("daemon_restart");
+}
+
+asio::awaitable<void> Cell::close() {
+  if (!open_) co_return;
+  open_ = false;
+  co_await runner_->close();
+  co_await domains_.close();
+  co_await journal_->close();
+  const auto store_turn = co_await store_turns_.turn();
+  auto close_store = [this] { store_.reset(); };
+  co_await async::offload(machine_.pool, close_store);
+}
+
+asio::awaitable<void> Cell::destroy() {
+  const auto turn = co_await transitions_.turn();
+  require_open();
+  open_ = false;
+  co_await runner_->close();
+  co_await domains_.end_all();
+  co_await domains_.close();
+  co_await journal_->close();
+  const auto store_turn = co_await store_turns_.turn();
+  store_.reset();
+}
+
+void Cell::require_open() const {
+  if (!open_) {
+    throw Error(ErrorCode::not_found, "cell_not_found", "cell " + spec_.cell_id + " is gone");
+  }
+}
+
+CellView Cell::view() const {
+  CellView view;
+  view.spec = spec_;
+  view.state = state_;
+  view.blockers = activities_.blockers();
+  for (const Run* run : runner_->active_runs()) {
+    view.blockers.push_back({"run", run->id + " " + run->method});
+  }
+  view.quiet_since = activities_.quiet_since();
+  view.resume = resume_;
+  const LifecycleView lifecycle{.state = state_,
+                                .permanent = spec_.permanent,
+                                .blocker_count = view.blockers.size(),
+                                .quiet_since = view.quiet_since,
+                                .idle_timeout = spec_.idle_timeout,
+                                .hibernate_after = config_.hibernate_after};
+  view.pauses_at = pauses_at(lifecycle);
+  if (spec_.permanent) view.blockers.push_back({"permanent", "it never pauses by itself"});
+  return view;
+}
+
+// ---- settings ----
+
+asio::awaitable<void> Cell::apply(CellSettings settings) {
+  const auto turn = co_await transitions_.turn();
+  require_open();
+  CellSpec next = spec_;
+  if (settings.tier) next.tier = tier_of(*settings.tier).id;
+  if (settings.permanent) next.permanent = *settings.permanent;
+  if (settings.allow) {
+    EgressPort::check(*settings.allow);
+    next.allow = *settings.allow;
+  }
+  if (settings.idle_timeout) next.idle_timeout = *settings.idle_timeout;
+  if (settings.agent) {
+    if (settings.agent->size() > kAgentBytesMax) {
+      throw Error(ErrorCode::too_large, "agent_too_large",
+                  "the agent has " + std::to_string(settings.agent->size()) + " bytes, at most " +
+                      std::to_string(kAgentBytesMax),
+                  "bundle without what it does not need, or load data from /work");
+    }
+    next.agent_digest = sha256_hex(*settings.agent);
+    auto write = [this, digest = next.agent_digest, source = std::move(*settings.agent)] {
+      write_agent(layout_, digest, source);
+    };
+    co_await async::offload(machine_.pool, std::move(write));
+  }
+  if (settings.secrets) {
+    next.has_secrets = !settings.secrets->empty();
+    auto seal = [this, plain = encode(*settings.secrets)] {
+      sys::replace_file(layout_.secrets(), sealer_.seal(plain, spec_.cell_id));
+    };
+    co_await async::offload(machine_.pool, std::move(seal));
+  }
+  const bool new_tier = next.tier != spec_.tier;
+  co_await save_spec(next);
+  if (new_tier) domains_.apply_limits();
+  if (settings.allow) domains_.set_allow(spec_.allow);
+  // The environment of a running agent host is what it was started with.
+  if (settings.secrets) runner_->stop_agent("settings");
+}
+
+asio::awaitable<void> Cell::save_spec(CellSpec spec) {
+  spec.last_active_at = wall_now();
+  auto write = [this, text = cell::encode(spec)] { sys::replace_file(layout_.record(), text); };
+  co_await async::offload(machine_.pool, std::move(write));
+  spec_ = std::move(spec);
+}
+
+// ---- states ----
+
+asio::awaitable<ActivityLog::Activity> Cell::use(std::string kind, std::string detail) {
+  require_open();
+  auto activity = activities_.begin(std::move(kind), std::move(detail));
+  co_await wake();
+  co_return activity;
+}
+
+asio::awaitable<void> Cell::wake() {
+  if (state_ == State::active) co_return;
+  const auto turn = co_await transitions_.turn();
+  co_await thaw_or_start();
+}
+
+asio::awaitable<void> Cell::thaw_or_start() {
+  require_open();
+  if (state_ == State::active) co_return;
+  const auto began = std::chrono::steady_clock::now();
+  ResumeReport report;
+  if (state_ == State::paused) {
+    co_await domains_.thaw();
+    report.from = "memory";
+    report.survived = domains_.process_count();
+  } else {
+    co_await domains_.require(Domains::Kind::shell);
+    report.from = "disk";
+  }
+  state_ = State::active;
+  report.took = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - began);
+  resume_ = report;
+  activities_.touch();
+  if (recovery_waits_) recover_runs();
+}
+
+asio::awaitable<void> Cell::resume() {
+  co_await wake();
+  activities_.touch();
+}
+
+asio::awaitable<void> Cell::pause() {
+  const auto turn = co_await transitions_.turn();
+  require_open();
+  if (state_ != State::active) co_return;
+  co_await domains_.freeze();
+  state_ = State::paused;
+  activities_.touch();
+  CellSpec spec = spec_;
+  co_await save_spec(std::move(spec));
+}
+
+asio::awaitable<void> Cell::hibernate() {
+  const auto turn = co_await transitions_.turn();
+  require_open();
+  if (state_ == State::hibernated) co_return;
+  std::vector<Blocker> blockers = view().blockers;
+  std::erase_if(blockers, [](const Blocker& blocker) { return blocker.kind == "permanent"; });
+  if (!blockers.empty()) {
+    throw Error(ErrorCode::conflict, "cell_busy",
+                "the cell is busy with " + blockers.front().kind + " " + blockers.front().detail,
+                "cancel it, or wait until it ends");
+  }
+  co_await domains_.end_all();
+  co_await journal_->sync();
+  const auto store_turn = co_await store_turns_.turn();
+  auto close_store = [this] { store_.reset(); };  // Its write-ahead log goes into the file.
+  co_await async::offload(machine_.pool, close_store);
+  state_ = State::hibernated;
+  CellSpec spec = spec_;
+  co_await save_spec(std::move(spec));
+}
+
+asio::awaitable<void> Cell::tick(WallTime now) {
+  if (!open_) co_return;
+  if (runner_->active_count() > 0) activities_.touch();
+  const CellView shown = view();
+  const LifecycleView lifecycle{.state = state_,
+                                .permanent = spec_.permanent,
+                                .blocker_count = shown.blockers.size(),
+                                .quiet_since = shown.quiet_since,
+                                .idle_timeout = spec_.idle_timeout,
+                                .hibernate_after = config_.hibernate_after};
+  const auto action = due(lifecycle, now);
+  if (action == Action::pause) co_await pause();
+  if (action == Action::hibernate) co_await hibernate();
+}
+
+// ---- commands and runs ----
+
+asio::awaitable<CommandResult> Cell::exec(CommandRequest request, OnOutput on_output) {
+  co_return co_await run_in_shell(0, std::move(request), std::move(on_output));
+}
+
+asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequest request,
+                                                  OnOutput on_output) {
+  CommandPlace place = co_await domains_.place(Domains::Kind::shell);
+  // However it ends: the group goes, and the run does not name it any more.
+  struct Leave {
+    Cell& cell;
+    const CommandPlace& place;
+    std::multimap<std::uint32_t, std::string>::iterator entry;
+    ~Leave() {
+      cell.run_groups_.erase(entry);
+      cell.domains_.leave(place);
+    }
+  } const leave{*this, place, run_groups_.emplace(run, place.group)};
+  co_return co_await run_command(place, std::move(request), std::move(on_output));
+}
+
+void Cell::kill_commands(std::uint32_t run) {
+  const auto [first, last] = run_groups_.equal_range(run);
+  for (auto at = first; at != last; ++at) kill_group(at->second);
+}
+
+asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,
+                                         OnOutput on_output) {
+  CommandRequest command = parse_command(request, Names::ctx);
+  const CommandResult result = co_await run_in_shell(run, std::move(command), std::move(on_output));
+  co_return cell::encode(result, Names::ctx);
+}
+
+asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent() {
+  co_await wake();
+  AgentProcess::Options options;
+  options.cell_id = spec_.cell_id;
+  if (spec_.has_secrets) {
+    auto read = [this] { return sys::read_file(layout_.secrets()); };
+    const auto sealed = co_await async::offload(machine_.pool, read);
+    const auto plain = sealed ? sealer_.open(*sealed, spec_.cell_id) : std::nullopt;
+    if (!plain) {
+      throw Error(ErrorCode::unavailable, "secrets_sealed",
+                  "the cell's secrets were sealed with another key",
+                  "create the cell again with its secrets, or bring the key file back");
+    }
+    options.secrets = decode_secrets(*plain);
+  }
+  options.on_output = [this](std::string line) {
+    log_lines_.push_back(std::move(line));
+    if (log_lines_.size() > kLogLinesMax) log_lines_.pop_front();
+  };
+  options.on_end = [this](const CommandPlace& place) { domains_.leave(place); };
+  CommandPlace place = co_await domains_.place(Domains::Kind::agent);
+  co_return co_await AgentProcess::start(machine_.executor, std::move(place), std::move(options));
+}
+
+asio::awaitable<std::string> Cell::start_run(std::string method, std::string params) {
+  require_open();
+  if (spec_.agent_digest.empty()) {
+    throw Error(ErrorCode::not_found, "agent_missing",
+                "no such method: cell " + spec_.cell_id + " has no agent",
+                "create the cell again with \"agent\" set to the agent's source");
+  }
+  std::string digest = spec_.agent_digest;
+  co_return co_await runner_->start(std::move(method), std::move(params), std::move(digest));
+}
+
+void Cell::count_request(bool failed, std::chrono::microseconds took) {
+  ++metrics_.requests;
+  if (failed) ++metrics_.errors;
+  metrics_.busy += took;
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,178 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "async/serial.h"
+#include "cell/activity.h"
+#include "cell/cell_journal.h"
+#include "cell/domains.h"
+#include "cell/layout.h"
+#include "cell/lifecycle.h"
+#include "cell/runner.h"
+#include "cell/secrets.h"
+#include "cell/spec.h"
+#include "cell/work_index.h"
+#include "store/cell_store.h"
+#include "sys/beneath.h"
+
+namespace cellar::cell {
+
+// What a create call sets; nullopt leaves what was there.
+struct CellSettings {
+  std::optional<std::string> tier;
+  std::optional<bool> permanent;
+  std::optional<std::string> agent;  // source text
+  std::optional<Secrets> secrets;
+  std::optional<std::vector<std::string>> allow;
+  std::optional<std::chrono::seconds> idle_timeout;
+};
+
+struct CellConfig {
+  RunnerConfig runner;
+  std::chrono::seconds hibernate_after{3600};
+};
+
+// How a cell came back the last time.
+struct ResumeReport {
+  std::string from;  // "memory", "disk"
+  std::size_t survived = 0;
+  std::chrono::microseconds took{0};
+};
+
+// All that a cell shows of itself.
+struct CellView {
+  CellSpec spec;
+  State state = State::active;
+  std::vector<Blocker> blockers;
+  WallTime quiet_since;
+  std::optional<WallTime> pauses_at;
+  std::optional<ResumeReport> resume;
+};
+
+struct Metrics {
+  std::uint64_t requests = 0;
+  std::uint64_t errors = 0;
+  std::chrono::microseconds busy{0};
+  std::chrono::steady_clock::time_point since;
+};
+
+// One customer's cell: its files, commands, database, search, runs and states. Loop thread only;
+// what blocks goes to the pool. Calls on a cell that was deleted meanwhile throw Error `not_found`.
+class Cell : private RunnerHost {
+ public:
+  // What it is given must outlive it. open() comes next.
+  Cell(const Machine& machine, const CellConfig& config, const Sealer& sealer, CellLayout layout,
+       CellSpec spec);
+  ~Cell() override;
+  Cell(const Cell&) = delete;
+  Cell& operator=(const Cell&) = delete;
+
+  // Reads the journal, finds the processes that an earlier daemon left, and lets unfinished runs go
+  // on. A new cell is active, an old one what its processes say.
+  enum class Origin : std::uint8_t { made, found };
+  asio::awaitable<void> open(Origin origin);
+  // Lets go of everything; processes stay for the next daemon.
+  asio::awaitable<void> close();
+  // Ends all that runs in it, as its files are about to be deleted.
+  asio::awaitable<void> destroy();
+
+  const CellSpec& spec() const noexcept { return spec_; }
+  CellView view() const;
+  asio::awaitable<void> apply(CellSettings settings);
+
+  // ---- states: each returns once the cell is in the state ----
+  asio::awaitable<void> pause();
+  asio::awaitable<void> resume();
+  // Throws Error `conflict`, reason `cell_busy`, naming what keeps it awake.
+  asio::awaitable<void> hibernate();
+  // What its idle timer says; called every second.
+  asio::awaitable<void> tick(WallTime now);
+  // Says that somebody uses the cell as long as the activity exists, and wakes it.
+  asio::awaitable<ActivityLog::Activity> use(std::string kind, std::string detail);
+  // The same without waking it: for those who only watch.
+  ActivityLog::Activity watch(std::string kind, std::string detail) {
+    return activities_.begin(std::move(kind), std::move(detail));
+  }
+
+  // ---- what a cell does ----
+  const sys::BeneathDir& work() const { return *work_; }
+  async::Pool& pool() { return machine_.pool; }
+  asio::awaitable<CommandResult> exec(CommandRequest request, OnOutput on_output);
+  asio::awaitable<search::Hits> search(std::string query, std::size_t limit);
+  // A method of the contract that needs no agent; nullopt where there is none of that name.
+  asio::awaitable<std::optional<std::string>> answer(std::string method, std::string params);
+  // Starts a run of the agent. Throws Error `not_found`, reason `agent_missing`.
+  asio::awaitable<std::string> start_run(std::string method, std::string params);
+  void count_request(bool failed, std::chrono::microseconds took);
+
+  RunTable& runs() noexcept { return runs_; }
+  CellJournal& journal() { return *journal_; }
+  Runner& runner() { return *runner_; }
+
+ private:
+  asio::awaitable<std::shared_ptr<AgentProcess>> start_agent() override;
+  asio::awaitable<std::string> shell(std::uint32_t run, std::string request,
+                                     OnOutput on_output) override;
+  void kill_commands(std::uint32_t run) override;
+  asio::awaitable<std::string> call(std::string op, std::string arguments) override;
+  bool is_awake() const override { return state_ == State::active; }
+
+  asio::awaitable<void> wake();
+  asio::awaitable<void> thaw_or_start();
+  void recover_runs();
+  asio::awaitable<CommandResult> run_in_shell(std::uint32_t run, CommandRequest request,
+                                              OnOutput on_output);
+  // Runs `job(store::CellStore&)` on the pool, one at a time.
+  template <typename Job>
+  auto with_store(Job job) -> asio::awaitable<std::invoke_result_t<Job&, store::CellStore&>>;
+  asio::awaitable<json::Value> call_op(std::string op, json::Value arguments);
+  asio::awaitable<json::Value> answer_file_method(std::string method, json::Value params);
+  json::Value logs(const json::Value& params) const;
+  json::Value metrics() const;
+  asio::awaitable<void> save_spec(CellSpec spec);
+  void require_open() const;
+
+  const Machine& machine_;
+  const CellConfig& config_;
+  const Sealer& sealer_;
+  CellLayout layout_;
+  CellSpec spec_;
+  State state_ = State::active;
+  bool open_ = false;
+  bool documents_loaded_ = false;  // the agent's documents are in the index
+  bool recovery_waits_ = false;    // unfinished runs go on when the cell wakes up
+  std::optional<ResumeReport> resume_;
+  ActivityLog activities_;
+  Metrics metrics_;
+  std::deque<std::string> log_lines_;  // what the agent printed, the newest last
+
+  Domains domains_;
+  RunTable runs_;
+  std::unique_ptr<sys::BeneathDir> work_;
+  std::unique_ptr<CellJournal> journal_;
+  std::unique_ptr<Runner> runner_;
+  std::unique_ptr<store::CellStore> store_;
+  std::unique_ptr<WorkIndex> index_;
+  async::Serial transitions_;
+  async::Serial store_turns_;
+  async::Serial index_turns_;
+  std::multimap<std::uint32_t, std::string> run_groups_;  // run → cgroups of its commands
+};
+
+template <typename Job>
+auto Cell::with_store(Job job) -> asio::awaitable<std::invoke_result_t<Job&, store::CellStore&>> {
+  const auto turn = co_await store_turns_.turn();
+  require_open();
+  auto work = [this, job = std::move(job)]() mutable {
+    if (!store_) store_ = std::make_unique<store::CellStore>(layout_.database());
+    return job(*store_);
+  };
+  co_return co_await async::offload(machine_.pool, std::move(work));
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,225 @@
+// What agents and applications ask a cell for, by name.
+
+#include "base/error.h"
+#include "cell/cell.h"
+#include "json/json.h"
+#include "json/reader.h"
+#include "store/db_methods.h"
+
+namespace cellar::cell {
+namespace {
+
+constexpr std::size_t kFileBytesMax = 64 << 20;
+constexpr std::size_t kFilesListedMax = 100'000;
+constexpr std::size_t kLogLinesShown = 200;
+
+json::Value to_json(const search::Hits& hits) {
+  json::Array list;
+  for (const search::Hit& hit : hits) {
+    json::Value value = json::object({{"path", hit.path},
+                                      {"content", hit.content},
+                                      {"score", hit.score},
+                                      {"start_line", hit.start_line},
+                                      {"end_line", hit.end_line}});
+    if (!hit.symbol.empty()) value.as_object().set("symbol", hit.symbol);
+    if (!hit.language.empty()) value.as_object().set("language", hit.language);
+    list.push_back(std::move(value));
+  }
+  return list;
+}
+
+json::Value to_json(const std::vector<store::DeveloperLine>& lines) {
+  json::Array list;
+  for (const store::DeveloperLine& line : lines) {
+    json::Value value =
+        json::object({{"ts", to_iso8601(line.at)}, {"type", line.type}, {"message", line.message}});
+    if (!line.meta.empty()) value.as_object().set("meta", json::parse(line.meta));
+    list.push_back(std::move(value));
+  }
+  return list;
+}
+
+store::DeveloperLine line_of(const json::Value& arguments) {
+  const json::Reader reader(arguments, "ctx.journal.step");
+  store::DeveloperLine line;
+  line.at = wall_now();
+  line.type = reader.required_string("type");
+  line.message = reader.required_string("message");
+  if (const json::Value* meta = reader.optional_value("meta")) line.meta = json::dump(*meta);
+  return line;
+}
+
+// The agent's database and developer log: one job for the store.
+std::optional<json::Value> answer_store_op(store::CellStore& store, const std::string& op,
+                                           const json::Value& arguments) {
+  const json::Reader reader(arguments, "the arguments");
+  if (op == "db.get") {
+    const auto text = store.key_value.get(reader.required_string("key"));
+    return text ? json::parse(*text) : json::Value();
+  }
+  if (op == "db.set") {
+    const json::Value* value = reader.optional_value("value");
+    store.key_value.set(reader.required_string("key"),
+                        value != nullptr ? json::dump(*value) : "null");
+    return json::Value(true);
+  }
+  if (op == "db.delete") return json::Value(store.key_value.erase(reader.required_string("key")));
+  if (op == "db.keys") {
+    json::Array keys;
+    for (std::string& key : store.key_value.keys(reader.optional_string("prefix").value_or(""),
+                                                 store::kKeysListedMax)) {
+      keys.emplace_back(std::move(key));
+    }
+    return json::Value(std::move(keys));
+  }
+  if (op == "journal.step") {
+    store.developer_log.append(line_of(arguments));
+    return json::Value(true);
+  }
+  if (op == "journal.entries") return to_json(store.developer_log.entries());
+  if (op == "journal.clear") {
+    store.developer_log.clear();
+    return json::Value(true);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+asio::awaitable<search::Hits> Cell::search(std::string query, std::size_t limit) {
+  const auto turn = co_await index_turns_.turn();
+  require_open();
+  if (!documents_loaded_) {
+    auto load = [this](store::CellStore& store) {
+      store.documents.for_each([this](std::string_view name, std::string_view text) {
+        index_->put_document(name, text);
+      });
+      return true;
+    };
+    documents_loaded_ = co_await with_store(load);
+  }
+  auto ask = [this, query = std::move(query), limit] { return index_->query(query, limit); };
+  co_return co_await async::offload(machine_.pool, std::move(ask));
+}
+
+asio::awaitable<std::string> Cell::call(std::string op, std::string arguments) {
+  json::Value parsed = json::parse(arguments);
+  const json::Value result = co_await call_op(std::move(op), std::move(parsed));
+  co_return json::dump(result);
+}
+
+asio::awaitable<json::Value> Cell::call_op(std::string op, json::Value arguments) {
+  if (op == "search.query") {
+    const json::Reader reader(arguments, "ctx.search.query");
+    std::string query = reader.required_string("query");
+    const auto limit = reader.optional_int("limit", 1, search::kHitsMax).value_or(10);
+    const search::Hits hits = co_await search(std::move(query), static_cast<std::size_t>(limit));
+    co_return to_json(hits);
+  }
+  if (op == "search.index") {
+    const json::Reader reader(arguments, "ctx.search.index");
+    const std::string path = reader.required_string("path");
+    const std::string text = reader.required_string("text");
+    auto put = [path, text](store::CellStore& store) {
+      store.documents.put(path, text);
+      return true;
+    };
+    co_await with_store(put);
+    const auto turn = co_await index_turns_.turn();
+    if (documents_loaded_) {
+      auto add = [this, path, text] { index_->put_document(path, text); };
+      co_await async::offload(machine_.pool, std::move(add));
+    }
+    co_return json::Value(true);
+  }
+  auto ask = [op, arguments = std::move(arguments)](store::CellStore& store) {
+    return answer_store_op(store, op, arguments);
+  };
+  auto answered = co_await with_store(std::move(ask));
+  if (!answered)
+    throw Error(ErrorCode::not_found, "unknown_call", "ctx has no call \"" + op + "\"");
+  co_return std::move(*answered);
+}
+
+// ---- methods that need no agent ----
+
+asio::awaitable<std::optional<std::string>> Cell::answer(std::string method, std::string params) {
+  json::Value parsed = params.empty() ? json::object({}) : json::parse(params);
+  if (parsed.is_null()) parsed = json::object({});
+  std::optional<json::Value> result;
+  if (method == "write_file" || method == "read_file" || method == "list_files") {
+    result = co_await answer_file_method(std::move(method), std::move(parsed));
+  } else if (method.starts_with("db_")) {
+    auto ask = [method, parsed](store::CellStore& store) {
+      return store::answer_db_method(store, method, parsed);
+    };
+    result = co_await with_store(std::move(ask));
+  } else if (method == "journal") {
+    auto ask = [](store::CellStore& store) {
+      json::Value entries = to_json(store.developer_log.entries());
+      return json::object({{"entries", std::move(entries)}});
+    };
+    result = co_await with_store(std::move(ask));
+  } else if (method == "logs") {
+    result = logs(parsed);
+  } else if (method == "metrics") {
+    result = metrics();
+  }
+  if (!result) co_return std::nullopt;
+  co_return json::dump(*result);
+}
+
+asio::awaitable<json::Value> Cell::answer_file_method(std::string method, json::Value params) {
+  const json::Reader reader(params, "params");
+  if (method == "list_files") {
+    const std::string folder = reader.optional_string("path").value_or(".");
+    auto list = [this, folder] {
+      json::Array files;
+      const auto listing =
+          work_->list(folder.empty() ? "." : folder, sys::Depth::all, kFilesListedMax);
+      for (const sys::DirEntry& entry : listing.entries) {
+        if (entry.stat.kind == sys::FileKind::file) files.emplace_back(entry.path);
+      }
+      return json::object({{"files", std::move(files)}});
+    };
+    co_return co_await async::offload(machine_.pool, std::move(list));
+  }
+  const std::string path = reader.required_string("path");
+  if (method == "read_file") {
+    auto read = [this, path] {
+      const auto content = work_->read(path, kFileBytesMax);
+      if (!content) {
+        throw Error(ErrorCode::not_found, "file_not_found", "no file \"" + path + "\" in /work");
+      }
+      return json::object({{"content", *content}});
+    };
+    co_return co_await async::offload(machine_.pool, std::move(read));
+  }
+  auto write = [this, path, content = reader.required_string("content")] {
+    work_->write_atomic(path, content);
+    return json::object({{"ok", true}});
+  };
+  co_return co_await async::offload(machine_.pool, std::move(write));
+}
+
+json::Value Cell::logs(const json::Value& params) const {
+  const json::Reader reader(params, "params");
+  const auto count =
+      static_cast<std::size_t>(reader.optional_int("lines", 1, 100'000).value_or(kLogLinesShown));
+  json::Array lines;
+  const std::size_t first = log_lines_.size() - std::min(count, log_lines_.size());
+  for (std::size_t i = first; i < log_lines_.size(); ++i) lines.emplace_back(log_lines_[i]);
+  return json::object({{"lines", std::move(lines)}});
+}
+
+json::Value Cell::metrics() const {
+  const auto up = std::chrono::steady_clock::now() - metrics_.since;
+  const double busy_ms = std::chrono::duration<double, std::milli>(metrics_.busy).count();
+  const double requests = static_cast<double>(std::max<std::uint64_t>(1, metrics_.requests));
+  return json::object({{"requests", metrics_.requests},
+                       {"errors", metrics_.errors},
+                       {"avg_latency", busy_ms / requests},
+                       {"uptime", std::chrono::duration_cast<std::chrono::seconds>(up).count()}});
+}
+
+}  // namespace cellar::cell

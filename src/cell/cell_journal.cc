@@ -1,0 +1,165 @@
+#include "cell/cell_journal.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "json/json.h"
+
+namespace cellar::cell {
+
+CellJournal::CellJournal(asio::any_io_executor executor, async::Pool& pool, const std::string& dir,
+                         const std::string& cell_id, RunTable& runs)
+    : executor_(executor),
+      pool_(pool),
+      runs_(runs),
+      storage_(dir),
+      journal_(storage_, journal::Options{.cell_id = cell_id},
+               [&runs](const journal::Record& record) { runs.apply(record); }),
+      durable_(executor),
+      tasks_(executor) {
+  if (journal_.cut_bytes() != 0) {
+    log::warning("cell {}: {} bytes that a crash left half-written are cut off its journal",
+                 cell_id, journal_.cut_bytes());
+  }
+}
+
+CellJournal::~CellJournal() = default;
+
+void CellJournal::require_working() const {
+  if (broken_) {
+    throw Error(ErrorCode::unavailable, "journal_io_error", "the cell's journal cannot be written",
+                "see the daemon's log; free disk space, then restart cellard");
+  }
+}
+
+journal::Lsn CellJournal::append_record(std::uint32_t run, std::uint32_t ordinal,
+                                        journal::Type type, std::uint16_t flags, std::string body) {
+  require_working();
+  const journal::RecordHead head{.run = run, .ordinal = ordinal, .type = type, .flags = flags};
+  const journal::Lsn lsn = journal_.append(head, body);
+  runs_.apply(journal_.read(lsn));
+  return lsn;
+}
+
+void CellJournal::sync_soon() {
+  if (flushing_ || broken_ || !journal_.dirty()) return;
+  flushing_ = true;
+  tasks_.spawn(flush());
+}
+
+// Group commit without a timer: what is appended while a batch is on its way is the next batch.
+asio::awaitable<void> CellJournal::flush() {
+  bool failed = false;
+  while (journal_.dirty() && !failed) {
+    try {
+      journal::Batch batch = journal_.seal();
+      auto write = [this, &batch] { journal_.write(batch); };
+      co_await async::offload(pool_, write);
+      journal_.committed(std::move(batch));
+    } catch (const Error& error) {
+      log::error("journal: {}", error.what());
+      journal_.failed();
+      failed = true;
+    }
+    durable_.set();
+    durable_.reset();
+  }
+  broken_ = broken_ || failed;
+  flushing_ = false;
+  durable_.set();
+  durable_.reset();
+  if (!failed) co_await make_spare();
+}
+
+// The next segment is made before a write has to wait for it.
+asio::awaitable<void> CellJournal::make_spare() {
+  const std::uint64_t bytes = journal_.wanted_spare_bytes();
+  if (bytes == 0 || making_spare_) co_return;
+  making_spare_ = true;
+  try {
+    auto make = [this, bytes] { journal_.make_spare(bytes); };
+    co_await async::offload(pool_, make);
+    journal_.spare_made(bytes);
+  } catch (const Error& error) {
+    log::warning("journal: a segment ahead: {}", error.what());  // Costs only time later.
+  }
+  making_spare_ = false;
+}
+
+asio::awaitable<void> CellJournal::sync() {
+  const journal::Lsn wanted = journal_.last_appended();
+  sync_soon();
+  while (journal_.last_durable() < wanted) {
+    require_working();
+    co_await durable_.wait();
+    sync_soon();
+  }
+}
+
+asio::awaitable<void> CellJournal::advanced(journal::Lsn lsn) {
+  while (journal_.last_durable() <= lsn) {
+    require_working();
+    co_await durable_.wait();
+  }
+}
+
+asio::awaitable<journal::Payload> CellJournal::store_value(std::string value) {
+  if (value.size() <= journal::kInlineBytesMax) {
+    journal::Payload payload;
+    payload.bytes = std::move(value);
+    co_return payload;
+  }
+  auto store = [this, bytes = std::move(value)]() mutable {
+    return journal_.store(std::move(bytes));
+  };
+  co_return co_await async::offload(pool_, std::move(store));
+}
+
+void CellJournal::throw_undecodable(journal::Lsn lsn) const {
+  throw Error(ErrorCode::corrupt, "journal_corrupt",
+              "record " + std::to_string(lsn) + " has a body that does not decode");
+}
+
+std::string CellJournal::read_value(journal::Lsn lsn) {
+  const journal::Record record = journal_.read(lsn);
+  switch (record.type) {
+    case journal::Type::step_end:
+      return journal_.load(read<journal::StepEnd>(lsn).value);
+    case journal::Type::value:
+      return journal_.load(read<journal::Value>(lsn).value);
+    case journal::Type::run_ended:
+      return journal_.load(read<journal::RunEnded>(lsn).value);
+    case journal::Type::event:
+      return "null";  // On replay an event is not sent again: nothing is asked of it.
+    default:
+      throw_undecodable(lsn);
+  }
+}
+
+CellJournal::Events CellJournal::events(const Run& run, journal::Lsn after, std::size_t limit) {
+  Events events;
+  events.seen = after;
+  const journal::Lsn durable = journal_.last_durable();
+  const auto visit = [&](const journal::Record& record) {
+    if (record.lsn > durable) return;
+    events.seen = record.lsn;
+    if (auto event = event_of(
+            record, run, [this](const journal::Payload& value) { return journal_.load(value); })) {
+      events.list.push_back(std::move(*event));
+    }
+  };
+  events.more = journal_.for_each(run.number, after, limit, visit) == limit;
+  return events;
+}
+
+asio::awaitable<void> CellJournal::close() {
+  try {
+    co_await sync();
+  } catch (const Error& error) {
+    log::error("journal: what was not durable yet is lost: {}", error.what());
+  }
+  co_await tasks_.close();
+}
+
+}  // namespace cellar::cell

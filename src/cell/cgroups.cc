@@ -1,0 +1,101 @@
+#include "cell/cgroups.h"
+
+#include <fcntl.h>
+
+#include <filesystem>
+
+#include "async/sleep.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "sys/file.h"
+
+namespace cellar::cell {
+namespace {
+
+constexpr std::chrono::seconds kFreezeLimit{5};
+constexpr std::chrono::seconds kRemoveLimit{10};
+constexpr std::chrono::milliseconds kPollPause{20};
+
+void write_setting(const std::string& path, std::string_view value) {
+  const sys::Fd file = sys::open_file(path, O_WRONLY);
+  sys::write_all(file.get(), value, path);
+}
+
+// The number behind `key` in a file of "key number" lines; nullopt where there is no such line.
+std::optional<std::int64_t> read_number(const std::string& path, std::string_view key) {
+  const auto text = sys::read_file(path);
+  if (!text) return std::nullopt;
+  for (const std::string_view line : split(*text, '\n')) {
+    const auto words = split(line, ' ');
+    if (words.size() == 2 && words[0] == key) return parse_int(words[1]);
+  }
+  return std::nullopt;
+}
+
+asio::awaitable<void> set_frozen(std::string folder, bool frozen) {
+  write_setting(folder + "/cgroup.freeze", frozen ? "1" : "0");
+  auto reached = [folder, frozen] { return is_frozen(folder) == frozen; };
+  co_await async::poll_until("cgroup " + folder, std::move(reached), kFreezeLimit, kPollPause);
+}
+
+}  // namespace
+
+void apply(const sandbox::CgroupPlan& plan) {
+  for (const std::string& folder : plan.folders) sys::make_dirs(folder, 0755);
+  for (const auto& [file, value] : plan.settings) write_setting(file, value);
+}
+
+std::string make_program_group(const std::string& domain_group, std::uint64_t number,
+                               std::uint32_t uid) {
+  const std::string folder = domain_group + "/c" + std::to_string(number);
+  sys::make_dirs(folder, 0755);
+  // Starting a process in a group needs both, its own and the nearest common one.
+  sys::give_to(sys::open_file(folder + "/cgroup.procs", O_RDONLY).get(), uid);
+  sys::give_to(sys::open_file(domain_group + "/cgroup.procs", O_RDONLY).get(), uid);
+  return folder;
+}
+
+bool try_remove_group(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::remove(folder, error);
+  return !error || error == std::errc::no_such_file_or_directory;
+}
+
+void kill_group(const std::string& folder) {
+  if (sys::exists(folder)) write_setting(folder + "/cgroup.kill", "1");
+}
+
+asio::awaitable<void> freeze(std::string folder) { return set_frozen(std::move(folder), true); }
+asio::awaitable<void> thaw(std::string folder) { return set_frozen(std::move(folder), false); }
+
+bool is_frozen(const std::string& folder) {
+  return read_number(folder + "/cgroup.events", "frozen") == 1;
+}
+
+asio::awaitable<void> remove(sandbox::CgroupPlan plan) {
+  if (!sys::exists(plan.cell)) co_return;
+  // A frozen process dies only after it was thawed on some kernels: both are asked for.
+  write_setting(plan.cell + "/cgroup.freeze", "0");
+  kill_group(plan.cell);
+  auto removed = [plan] {
+    std::error_code ignored;
+    std::vector<std::string> below;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(plan.cell, ignored)) {
+      if (entry.is_directory(ignored)) below.push_back(entry.path().string());
+    }
+    for (auto at = below.rbegin(); at != below.rend(); ++at) try_remove_group(*at);
+    bool all = try_remove_group(plan.cell);
+    for (const std::string& folder : plan.join) all = try_remove_group(folder) && all;
+    return all;
+  };
+  co_await async::poll_until("removal of cgroup " + plan.cell, std::move(removed), kRemoveLimit,
+                             kPollPause);
+}
+
+std::uint64_t oom_kills(const sandbox::CgroupPlan& plan) {
+  auto count = read_number(plan.memory + "/memory.events", "oom_kill");
+  if (!count) count = read_number(plan.memory + "/memory.oom_control", "oom_kill");
+  return static_cast<std::uint64_t>(count.value_or(0));
+}
+
+}  // namespace cellar::cell

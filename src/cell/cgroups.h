@@ -1,0 +1,39 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <string>
+
+#include "sandbox/cgroup.h"
+
+// Acts on the groups of a cell. The calls are quick writes to the kernel; those that wait for it
+// are coroutines. All throw Error.
+namespace cellar::cell {
+
+namespace asio = boost::asio;
+
+void apply(const sandbox::CgroupPlan& plan);
+
+// A group for one program of a domain, into which its cell-init (root is the host's `uid`) may
+// start processes.
+std::string make_program_group(const std::string& domain_group, std::uint64_t number,
+                               std::uint32_t uid);
+
+// False where there is still something in it.
+bool try_remove_group(const std::string& folder);
+
+// Kills all that is in the group and below it. Nothing happens where there is no such group.
+void kill_group(const std::string& folder);
+
+// Waits until every process of the group stands still, or goes on.
+asio::awaitable<void> freeze(std::string folder);
+asio::awaitable<void> thaw(std::string folder);
+bool is_frozen(const std::string& folder);
+
+// Waits until the killed processes are gone and removes the cell's groups, in every hierarchy.
+asio::awaitable<void> remove(sandbox::CgroupPlan plan);
+
+// How often the kernel has killed a process of the cell for want of memory.
+std::uint64_t oom_kills(const sandbox::CgroupPlan& plan);
+
+}  // namespace cellar::cell

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cell/domain_link.h"
+
+namespace cellar::cell {
+
+struct CommandRequest {
+  std::vector<std::string> argv;
+  std::string cwd = "/work";
+  std::map<std::string, std::string> env;  // besides what every command has
+  std::string stdin_bytes;
+  std::chrono::milliseconds timeout{120'000};
+  std::uint64_t output_bytes_max = 10 << 20;  // of stdout and stderr, each; the rest is dropped
+  std::uint64_t open_files_max = 65536;
+  std::uint64_t file_bytes_max = 0;  // 0: no limit
+};
+
+struct CommandResult {
+  std::string stdout_bytes;
+  std::string stderr_bytes;
+  int exit_code = 0;  // 128 + the signal's number where one ended it, as a shell has it
+  std::optional<int> signal;
+  bool timed_out = false;
+  bool oom = false;        // the kernel killed something of the cell for want of memory
+  bool truncated = false;  // there was more output than the limit
+  bool lost = false;       // the cell was stopped under it
+  std::chrono::milliseconds duration{0};
+};
+
+inline constexpr std::chrono::hours kCommandTimeoutMax{24};
+inline constexpr std::uint64_t kOutputBytesMax = 64 << 20;
+inline constexpr std::size_t kCommandBytesMax = 128 << 10;  // argv and env together
+
+// Where a command runs.
+struct CommandPlace {
+  std::shared_ptr<DomainLink> domain;  // it may end while the command runs
+  std::string group;                   // a new cgroup v2 folder for it; removed by the caller
+  std::uint32_t uid = 0;               // the host's id of the domain's root
+  std::function<std::uint64_t()> count_oom_kills;
+};
+
+// Runs a command to its end. When it ends, by itself, by the timeout or because this coroutine is
+// canceled, all that it started is killed. `on_output` (may be empty) gets every piece as it comes,
+// up to the limit. Throws Error as DomainLink::start() does, but a program that is not there is a
+// result with exit code 127 (126 where it cannot be executed), as a shell has it.
+using OnOutput = std::function<void(std::string_view stream, std::string_view bytes)>;
+asio::awaitable<CommandResult> run_command(CommandPlace place, CommandRequest request,
+                                           OnOutput on_output);
+
+// A request from outside, {cmd, cwd?, env?, stdin?, timeout_ms?, limits?}, and its answer. `Names`
+// tells REST's snake_case from the camelCase of ctx. Throws Error `invalid_argument`.
+enum class Names : std::uint8_t { rest, ctx };
+CommandRequest parse_command(std::string_view json_text, Names names);
+std::string encode(const CommandResult& result, Names names);
+
+}  // namespace cellar::cell

@@ -1,0 +1,123 @@
+// Commands as JSON, in both spellings.
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cell/command.h"
+#include "json/json.h"
+#include "json/reader.h"
+
+namespace cellar::cell {
+namespace {
+
+constexpr std::size_t kArgumentsMax = 4096;
+constexpr std::size_t kStdinBytesMax = 64 << 20;
+
+std::vector<std::string> argv_of(const json::Value& cmd) {
+  std::vector<std::string> argv;
+  if (cmd.is_string()) {
+    argv.emplace_back("/bin/sh");
+    argv.emplace_back("-c");
+    argv.push_back(cmd.as_string());
+  } else if (cmd.is_array()) {
+    for (const json::Value& word : cmd.as_array()) {
+      if (!word.is_string()) json::Reader::refuse("cmd", "a string or a list of strings");
+      argv.push_back(word.as_string());
+    }
+  } else {
+    json::Reader::refuse("cmd", "a string or a list of strings");
+  }
+  if (argv.empty() || argv.front().empty() || argv.size() > kArgumentsMax) {
+    json::Reader::refuse("cmd", "a command of 1 to 4096 words");
+  }
+  return argv;
+}
+
+void check_words(const CommandRequest& request) {
+  std::size_t bytes = 0;
+  const auto check = [&](const std::string& word, const char* what) {
+    if (word.find('\0') != std::string::npos) json::Reader::refuse(what, "free of NUL bytes");
+    bytes += word.size() + 1;
+  };
+  for (const std::string& word : request.argv) check(word, "cmd");
+  for (const auto& [name, value] : request.env) {
+    if (name.empty() || name.find('=') != std::string::npos) {
+      json::Reader::refuse("env", "an object of names without \"=\"");
+    }
+    check(name, "env");
+    check(value, "env");
+  }
+  check(request.cwd, "cwd");
+  if (bytes > kCommandBytesMax) {
+    throw Error(ErrorCode::too_large, "command_too_large",
+                "the command and its environment take " + std::to_string(bytes) +
+                    " bytes, at most " + std::to_string(kCommandBytesMax),
+                "write the data to a file, or send it as stdin");
+  }
+}
+
+void read_options(CommandRequest& request, const json::Reader& options, Names names) {
+  const bool rest = names == Names::rest;
+  if (const auto cwd = options.optional_string("cwd")) {
+    request.cwd = cwd->starts_with("/") ? *cwd : "/work/" + *cwd;
+  }
+  if (auto env = options.optional_string_map("env")) request.env = std::move(*env);
+  if (auto bytes = options.optional_string("stdin")) {
+    if (bytes->size() > kStdinBytesMax) {
+      throw Error(ErrorCode::too_large, "\"stdin\" is larger than 64 MiB");
+    }
+    request.stdin_bytes = std::move(*bytes);
+  }
+  const std::int64_t longest =
+      std::chrono::duration_cast<std::chrono::milliseconds>(kCommandTimeoutMax).count();
+  if (const auto ms = options.optional_int(rest ? "timeout_ms" : "timeoutMs", 1, longest)) {
+    request.timeout = std::chrono::milliseconds(*ms);
+  }
+  const auto limits = options.optional_object("limits");
+  const json::Reader& from = limits ? *limits : options;
+  const auto max = static_cast<std::int64_t>(kOutputBytesMax);
+  if (const auto n = from.optional_int(rest ? "output_bytes" : "maxOutputBytes", 1, max)) {
+    request.output_bytes_max = static_cast<std::uint64_t>(*n);
+  }
+  if (const auto n = from.optional_int(rest ? "open_files" : "maxOpenFiles", 3, 1 << 20)) {
+    request.open_files_max = static_cast<std::uint64_t>(*n);
+  }
+  if (const auto n = from.optional_int(rest ? "file_bytes" : "maxFileBytes", 0, INT64_MAX)) {
+    request.file_bytes_max = static_cast<std::uint64_t>(*n);
+  }
+  if (limits) limits->refuse_unknown();
+}
+
+}  // namespace
+
+CommandRequest parse_command(std::string_view json_text, Names names) {
+  const json::Value value = json::parse(json_text);
+  const json::Reader body(value, "the body");
+  CommandRequest request;
+  request.argv = argv_of(body.required_value("cmd"));
+  if (names == Names::rest) {
+    read_options(request, body, names);
+    body.refuse_unknown();
+  } else if (const auto options = body.optional_object("opts")) {
+    read_options(request, *options, names);
+  }
+  check_words(request);
+  return request;
+}
+
+std::string encode(const CommandResult& result, Names names) {
+  const bool rest = names == Names::rest;
+  json::Value value =
+      json::object({{"stdout", result.stdout_bytes},
+                    {"stderr", result.stderr_bytes},
+                    {rest ? "exit_code" : "exitCode", result.exit_code},
+                    {rest ? "timed_out" : "timedOut", result.timed_out},
+                    {"oom", result.oom},
+                    {"truncated", result.truncated},
+                    {rest ? "duration_ms" : "durationMs", result.duration.count()}});
+  if (result.signal) value.as_object().set("signal", *result.signal);
+  if (result.lost) value.as_object().set("lost", true);
+  if (!rest) value.as_object().set("failed", result.exit_code != 0);
+  return json::dump(value);
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,104 @@
+#include "cell/domain_link.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace cellar::cell {
+namespace {
+
+Error error_of(const wire::StartFailed& failure, const wire::SpawnRequest& request) {
+  const int error = static_cast<int>(failure.error);
+  const std::string why = std::strerror(error);
+  if (failure.step == "chdir") {
+    return Error(ErrorCode::invalid_argument, "invalid_cwd", "cwd " + request.cwd + ": " + why);
+  }
+  const ErrorCode code = error == ENOENT ? ErrorCode::not_found : ErrorCode::unavailable;
+  return Error(code, "start_failed",
+               (failure.step == "execve" ? request.argv.front() : failure.step) + ": " + why);
+}
+
+}  // namespace
+
+DomainLink::DomainLink(asio::any_io_executor executor, sys::Fd socket)
+    : executor_(executor), channel_(executor, std::move(socket)), greeting_(executor) {}
+
+asio::awaitable<void> DomainLink::serve() {
+  while (const auto message = co_await channel_.receive()) {
+    const auto report = wire::decode_init_report(message->bytes);
+    if (!report) break;
+    take(*report);
+  }
+  lost_ = true;
+  channel_.close();
+  greeting_.set();
+  for (auto& [id, program] : programs_) {
+    if (!program->exit) program->exit = Exit{.lost = true};
+    program->changed.set();
+  }
+}
+
+asio::awaitable<void> DomainLink::greeted(std::chrono::milliseconds limit) {
+  const bool in_time = co_await greeting_.wait_for(limit);
+  if (!in_time || !greeted_) {
+    throw Error(ErrorCode::unavailable, "domain_silent", "cell-init does not answer");
+  }
+}
+
+void DomainLink::take(const wire::InitReport& report) {
+  if (std::holds_alternative<wire::InitHello>(report)) {
+    greeted_ = true;
+    greeting_.set();
+    return;
+  }
+  const auto id_of = [](const auto& what) -> std::uint32_t {
+    if constexpr (requires { what.id; }) return what.id;
+    return 0;
+  };
+  const auto found = programs_.find(std::visit(id_of, report));
+  if (found == programs_.end()) return;
+  Program& program = *found->second;
+  if (std::holds_alternative<wire::Started>(report)) program.started = true;
+  if (const auto* failure = std::get_if<wire::StartFailed>(&report)) program.failure = *failure;
+  if (const auto* exited = std::get_if<wire::Exited>(&report)) {
+    program.exit = Exit{.wait_status = static_cast<int>(exited->wait_status)};
+  }
+  program.changed.set();
+}
+
+asio::awaitable<std::uint32_t> DomainLink::start(wire::SpawnRequest request, std::vector<int> fds) {
+  if (lost_) throw Error(ErrorCode::unavailable, "domain_lost", "the domain has ended");
+  request.id = ++last_id_;
+  const auto program = std::make_shared<Program>(executor_);
+  programs_[request.id] = program;
+  channel_.send(wire::encode(wire::InitRequest(request)), fds);
+  while (!program->started && !program->failure && !program->exit) {
+    program->changed.reset();
+    co_await program->changed.wait();
+  }
+  if (program->failure) {
+    programs_.erase(request.id);
+    throw error_of(*program->failure, request);
+  }
+  co_return request.id;
+}
+
+asio::awaitable<DomainLink::Exit> DomainLink::wait_exit(std::uint32_t id) {
+  const auto program = programs_.at(id);
+  while (!program->exit) {
+    program->changed.reset();
+    co_await program->changed.wait();
+  }
+  const Exit exit = *program->exit;
+  programs_.erase(id);
+  co_return exit;
+}
+
+void DomainLink::signal(std::uint32_t id, int signal) {
+  if (lost_ || !programs_.contains(id)) return;
+  const wire::SignalRequest request{id, static_cast<std::uint32_t>(signal)};
+  channel_.send(wire::encode(wire::InitRequest(request)));
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "async/event.h"
+#include "cell/message_channel.h"
+#include "wire/init_protocol.h"
+
+namespace cellar::cell {
+
+// The connection to a domain's cell-init. Loop thread only; shared by those who run something
+// there, as each may outlive the domain.
+class DomainLink {
+ public:
+  // How a program ended.
+  struct Exit {
+    int wait_status = 0;  // as waitpid(2) gives it
+    bool lost = false;    // the domain ended under it, or the connection did
+  };
+
+  DomainLink(asio::any_io_executor executor, sys::Fd socket);
+  DomainLink(const DomainLink&) = delete;
+  DomainLink& operator=(const DomainLink&) = delete;
+
+  // Reads what cell-init reports until the connection ends. The owner keeps it running.
+  asio::awaitable<void> serve();
+  // Throws Error `unavailable` where cell-init does not greet within `limit`.
+  asio::awaitable<void> greeted(std::chrono::milliseconds limit);
+
+  // Starts a program and returns its id once it runs. `request.id` is chosen here; `fds` become 0,
+  // 1, 2, … in it, the last one is the cgroup where `request.in_cgroup`. Throws Error: reason
+  // `start_failed`, the message naming the step; `not_found` for a program or folder that is not
+  // there; `unavailable` where the domain is gone.
+  asio::awaitable<std::uint32_t> start(wire::SpawnRequest request, std::vector<int> fds);
+  // Waits until the program ends. Once for each program.
+  asio::awaitable<Exit> wait_exit(std::uint32_t id);
+  // For the whole process group; nothing happens where it has ended.
+  void signal(std::uint32_t id, int signal);
+
+  bool is_lost() const noexcept { return lost_; }
+  void close() { channel_.close(); }
+
+ private:
+  struct Program {
+    explicit Program(const asio::any_io_executor& executor) : changed(executor) {}
+    async::Event changed;
+    bool started = false;
+    std::optional<wire::StartFailed> failure;
+    std::optional<Exit> exit;
+  };
+  void take(const wire::InitReport& report);
+
+  asio::any_io_executor executor_;
+  MessageChannel channel_;
+  async::Event greeting_;
+  bool greeted_ = false;
+  bool lost_ = false;
+  std::uint32_t last_id_ = 0;
+  std::map<std::uint32_t, std::shared_ptr<Program>> programs_;  // shared with who waits
+};
+
+}  // namespace cellar::cell

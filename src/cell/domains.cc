@@ -1,0 +1,260 @@
+#include "cell/domains.h"
+
+#include <algorithm>
+
+#include "async/sleep.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "json/json.h"
+#include "json/reader.h"
+#include "sys/directory.h"
+#include "sys/file.h"
+
+namespace cellar::cell {
+namespace {
+
+using Kind = Domains::Kind;
+
+constexpr std::chrono::seconds kGreetingLimit{10};
+constexpr std::chrono::seconds kEndLimit{10};
+constexpr std::chrono::milliseconds kPollPause{20};
+constexpr const char* kAgentHostPath = "/opt/cellar/agent-host";
+
+const char* name_of(Kind kind) noexcept { return kind == Kind::agent ? "agent" : "shell"; }
+
+// run/<domain>.json: which process it is, so that no other one is taken for it.
+std::string encode(const sys::ProcessId& process) {
+  return json::dump(json::object(
+      {{"pid", process.pid}, {"start_time", process.start_time}, {"boot_id", sys::boot_id()}}));
+}
+
+std::optional<sys::ProcessId> decode(const std::optional<std::string>& text) {
+  if (!text) return std::nullopt;
+  try {
+    const json::Value value = json::parse(*text);
+    const json::Reader record(value, "a domain's record");
+    if (record.required_string("boot_id") != sys::boot_id()) return std::nullopt;
+    const auto pid = record.required_int("pid", 1, INT32_MAX);
+    const auto start = record.required_int("start_time", 0, INT64_MAX);
+    return sys::ProcessId{static_cast<pid_t>(pid), static_cast<std::uint64_t>(start)};
+  } catch (const Error&) {
+    return std::nullopt;  // Cut off by a crash: the domain's group still tells what to kill.
+  }
+}
+
+sandbox::CgroupPlan plan_groups(const Machine& machine, const CellSpec& spec) {
+  const Limits& limits = tier_of(spec.tier).limits;
+  const sandbox::ResourceLimits resources{.memory_bytes = limits.memory_bytes,
+                                          .pids_max = limits.pids_max,
+                                          .cpu_millis = limits.cpu_millis};
+  return sandbox::plan_cgroups(machine.cgroup_host, machine.daemon_group, spec.cell_id, resources);
+}
+
+}  // namespace
+
+Domains::Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec)
+    : machine_(machine),
+      layout_(layout),
+      spec_(spec),
+      groups_(plan_groups(machine, spec)),
+      serial_(machine.executor),
+      tasks_(machine.executor) {}
+
+std::uint32_t Domains::uid_base(Kind kind) const noexcept {
+  return kind == Kind::agent ? agent_uid_base(spec_.uid_index) : shell_uid_base(spec_.uid_index);
+}
+
+std::string Domains::socket_path(Kind kind) const {
+  return layout_.run() + "/" + name_of(kind) + ".sock";
+}
+std::string Domains::record_path(Kind kind) const {
+  return layout_.run() + "/" + name_of(kind) + ".json";
+}
+
+// ---- finding ----
+
+void Domains::find() {
+  for (const Kind kind : {Kind::agent, Kind::shell}) {
+    of(kind).init = decode(sys::read_file(record_path(kind)));
+    if (!is_alive(kind)) of(kind).init.reset();
+  }
+  groups_made_ = sys::exists(groups_.cell);
+  // Groups of an earlier daemon's programs: their numbers are not given again.
+  for (const Kind kind : {Kind::agent, Kind::shell}) {
+    for (const std::string& name : sys::folders_in(groups_.domain(kind))) {
+      if (!name.starts_with("c")) continue;
+      const auto number = parse_int(std::string_view(name).substr(1)).value_or(0);
+      program_count_ = std::max(program_count_, static_cast<std::uint64_t>(number));
+      try_remove_group(groups_.domain(kind) + "/" + name);
+    }
+  }
+}
+
+bool Domains::is_alive(Kind kind) {
+  const auto& init = of(kind).init;
+  return init && sys::identify(init->pid) == *init;
+}
+
+bool Domains::any_alive() { return is_alive(Kind::agent) || is_alive(Kind::shell); }
+
+bool Domains::is_frozen() const { return cell::is_frozen(groups_.cell); }
+
+std::size_t Domains::process_count() const {
+  std::size_t count = 0;
+  for (const Kind kind : {Kind::agent, Kind::shell}) {
+    for (const std::string& name : sys::folders_in(groups_.domain(kind))) {
+      const std::string path = groups_.domain(kind) + "/" + name + "/cgroup.procs";
+      const std::string text = sys::read_file(path).value_or("");
+      count += static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+    }
+  }
+  return count;
+}
+
+// ---- making ----
+
+asio::awaitable<std::shared_ptr<DomainLink>> Domains::require(Kind kind) {
+  Domain& domain = of(kind);
+  if (domain.link && !domain.link->is_lost()) co_return domain.link;
+  const auto turn = co_await serial_.turn();
+  if (domain.link && !domain.link->is_lost()) co_return domain.link;
+  if (domain.link || domain.init) {
+    const bool reconnect = !domain.link && is_alive(kind);
+    if (!reconnect) co_await forget(kind);
+  }
+  if (!domain.init) co_await make(kind);
+  std::exception_ptr failure;
+  try {
+    co_await connect(kind);
+  } catch (const Error&) {
+    failure = std::current_exception();
+  }
+  if (failure) {  // It is of no use to anybody.
+    co_await forget(kind);
+    std::rethrow_exception(failure);
+  }
+  co_return domain.link;
+}
+
+asio::awaitable<void> Domains::make(Kind kind) {
+  if (!groups_made_) {
+    auto apply_groups = [this] { apply(groups_); };
+    co_await async::offload(machine_.pool, apply_groups);
+    groups_made_ = true;
+  }
+  kill_group(groups_.domain(kind));  // What a daemon left that crashed before it took note of it.
+  sandbox::DomainSpec domain;
+  domain.cell_id = spec_.cell_id;
+  domain.kind = kind;
+  domain.cell_dir = layout_.dir;
+  domain.uid_base = uid_base(kind);
+  domain.tmp_bytes = tier_of(spec_.tier).limits.tmp_bytes;
+  if (kind == Kind::agent) domain.binds.push_back({machine_.agent_host_dir, kAgentHostPath});
+  domain.join_groups = groups_.join;
+  domain.group = groups_.domain(kind);
+  const pid_t pid = co_await machine_.spawner.make_domain(std::move(domain), socket_path(kind));
+  of(kind).init = sys::identify(pid);
+  if (!of(kind).init) throw Error(ErrorCode::unavailable, "domain_lost", "cell-init ended at once");
+  sys::replace_file(record_path(kind), encode(*of(kind).init));
+}
+
+asio::awaitable<void> Domains::connect(Kind kind) {
+  Domain& domain = of(kind);
+  auto link =
+      std::make_shared<DomainLink>(machine_.executor, sys::seqpacket_connect(socket_path(kind)));
+  auto serve = [](std::shared_ptr<DomainLink> served) -> asio::awaitable<void> {
+    co_await served->serve();
+  };
+  tasks_.spawn(serve(link));
+  co_await link->greeted(kGreetingLimit);
+  const std::string network = "/proc/" + std::to_string(domain.init->pid) + "/ns/net";
+  domain.egress = std::make_unique<EgressPort>(machine_.executor, spec_.cell_id, spec_.allow);
+  co_await domain.egress->open(machine_.spawner, network);
+  domain.link = std::move(link);
+}
+
+void Domains::apply_limits() {
+  groups_ = plan_groups(machine_, spec_);
+  if (groups_made_) apply(groups_);
+}
+
+void Domains::set_allow(const std::vector<std::string>& allow) {
+  for (Domain& domain : domains_) {
+    if (domain.egress) domain.egress->set_allow(allow);
+  }
+}
+
+// ---- freezing and ending ----
+
+asio::awaitable<void> Domains::freeze() {
+  const auto turn = co_await serial_.turn();
+  if (groups_made_) co_await cell::freeze(groups_.cell);
+}
+
+asio::awaitable<void> Domains::thaw() {
+  const auto turn = co_await serial_.turn();
+  if (groups_made_) co_await cell::thaw(groups_.cell);
+}
+
+asio::awaitable<void> Domains::forget(Kind kind) {
+  Domain& domain = of(kind);
+  if (domain.link) domain.link->close();
+  domain.link.reset();
+  if (domain.egress) co_await domain.egress->close();
+  domain.egress.reset();
+  if (groups_made_) kill_group(groups_.domain(kind));
+  auto gone = [this, kind] { return !is_alive(kind); };
+  co_await async::poll_until("end of a domain", std::move(gone), kEndLimit, kPollPause);
+  domain.init.reset();
+  sys::remove_file(record_path(kind));
+  sys::remove_file(socket_path(kind));
+}
+
+asio::awaitable<void> Domains::end(Kind kind) {
+  const auto turn = co_await serial_.turn();
+  co_await forget(kind);
+}
+
+asio::awaitable<void> Domains::end_all() {
+  const auto turn = co_await serial_.turn();
+  if (groups_made_ && cell::is_frozen(groups_.cell)) co_await cell::thaw(groups_.cell);
+  co_await forget(Kind::agent);
+  co_await forget(Kind::shell);
+  co_await cell::remove(groups_);
+  groups_made_ = false;
+}
+
+asio::awaitable<void> Domains::close() {
+  for (Domain& domain : domains_) {
+    if (domain.link) domain.link->close();
+    domain.link.reset();
+    if (domain.egress) co_await domain.egress->close();
+    domain.egress.reset();
+  }
+  co_await tasks_.close();
+}
+
+// ---- commands ----
+
+asio::awaitable<CommandPlace> Domains::place(Kind kind) {
+  CommandPlace place;
+  place.domain = co_await require(kind);
+  place.uid = uid_base(kind);
+  place.group = make_program_group(groups_.domain(kind), ++program_count_, place.uid);
+  place.count_oom_kills = [groups = groups_] { return oom_kills(groups); };
+  co_return place;
+}
+
+void Domains::leave(const CommandPlace& place) {
+  kill_group(place.group);
+  if (!try_remove_group(place.group)) tasks_.spawn(remove_when_empty(place.group));
+}
+
+asio::awaitable<void> Domains::remove_when_empty(std::string folder) {
+  auto removed = [folder] { return try_remove_group(folder); };
+  co_await async::poll_until("removal of cgroup " + folder, std::move(removed), kEndLimit,
+                             kPollPause);
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <array>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "async/pool.h"
+#include "async/serial.h"
+#include "async/task_group.h"
+#include "cell/cgroups.h"
+#include "cell/command.h"
+#include "cell/domain_link.h"
+#include "cell/egress_port.h"
+#include "cell/layout.h"
+#include "cell/spawner.h"
+#include "cell/spec.h"
+#include "sys/process.h"
+
+namespace cellar::cell {
+
+// What all cells of a daemon share.
+struct Machine {
+  asio::any_io_executor executor;
+  async::Pool& pool;
+  Spawner& spawner;
+  sandbox::CgroupHost cgroup_host;
+  std::string daemon_group;
+  std::string agent_host_dir;  // the agent host's files, bound into agent domains
+};
+
+// The two domains of a cell: makes, finds, freezes and ends them. Loop thread only.
+//
+// A domain is a process tree on the host that this object may or may not be connected to: it is
+// made by a daemon and found again by the next one.
+class Domains {
+ public:
+  using Kind = sandbox::DomainKind;
+
+  Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec);
+  Domains(const Domains&) = delete;
+  Domains& operator=(const Domains&) = delete;
+
+  // Finds the processes that an earlier daemon left. Blocking for a moment.
+  void find();
+  bool any_alive();
+  bool is_frozen() const;
+
+  // The domain, made or connected to where it was not. The cell must not be frozen.
+  asio::awaitable<std::shared_ptr<DomainLink>> require(Kind kind);
+
+  asio::awaitable<void> freeze();
+  asio::awaitable<void> thaw();
+  // Ends one domain, or all with their groups. Nothing of them is left when it returns.
+  asio::awaitable<void> end(Kind kind);
+  asio::awaitable<void> end_all();
+  // Lets go of the domains without ending them: the next daemon finds them.
+  asio::awaitable<void> close();
+
+  // A place for one program in a domain, which is made where it is not there, and the end of its
+  // use: whatever is left in it is killed.
+  asio::awaitable<CommandPlace> place(Kind kind);
+  void leave(const CommandPlace& place);
+
+  std::uint64_t oom_kill_count() const { return oom_kills(groups_); }
+  // Processes of the cell, both domains together.
+  std::size_t process_count() const;
+  // The cell's tier changed.
+  void apply_limits();
+  // The names that both domains may reach from now on.
+  void set_allow(const std::vector<std::string>& allow);
+  std::uint32_t uid_base(Kind kind) const noexcept;
+
+ private:
+  struct Domain {
+    std::optional<sys::ProcessId> init;
+    std::shared_ptr<DomainLink> link;  // shared with what runs over it
+    std::unique_ptr<EgressPort> egress;
+  };
+  Domain& of(Kind kind) noexcept { return domains_[static_cast<std::size_t>(kind)]; }
+  bool is_alive(Kind kind);
+  asio::awaitable<void> make(Kind kind);
+  asio::awaitable<void> connect(Kind kind);
+  asio::awaitable<void> forget(Kind kind);
+  asio::awaitable<void> remove_when_empty(std::string folder);
+  std::string socket_path(Kind kind) const;
+  std::string record_path(Kind kind) const;
+
+  const Machine& machine_;
+  const CellLayout& layout_;
+  const CellSpec& spec_;
+  sandbox::CgroupPlan groups_;
+  bool groups_made_ = false;
+  std::uint64_t program_count_ = 0;
+  std::array<Domain, 2> domains_;
+  async::Serial serial_;
+  async::TaskGroup tasks_;
+};
+
+}  // namespace cellar::cell

@@ -1,0 +1,100 @@
+#include "cell/run_event.h"
+
+#include "json/json.h"
+
+namespace cellar::cell {
+namespace {
+
+struct Named {
+  std::string type;
+  json::Value data;
+};
+
+Named of_step_start(const journal::Record& record, const journal::StepStart& start) {
+  return {start.occ > 1 ? "reset" : "step.started", json::object({{"ordinal", record.ordinal},
+                                                                  {"name", start.name},
+                                                                  {"kind", start.kind},
+                                                                  {"execution", start.occ}})};
+}
+
+Named of_step_end(const journal::Record& record, const journal::StepEnd& end, const Run& run,
+                  const std::function<std::string(const journal::Payload&)>& load) {
+  json::Value data = json::object({{"ordinal", record.ordinal}, {"ok", end.ok}});
+  const auto step = run.steps.find(record.ordinal);
+  if (step != run.steps.end()) {
+    data.as_object().set("name", step->second.name);
+    data.as_object().set("kind", step->second.kind);
+  }
+  if (!end.ok) data.as_object().set("error", json::parse(load(end.value)));
+  return {"step.completed", std::move(data)};
+}
+
+Named of_end(const journal::RunEnded& ended,
+             const std::function<std::string(const journal::Payload&)>& load) {
+  const char* key = ended.status == "completed" ? "result" : "error";
+  return {"run." + ended.status, json::object({{key, json::parse(load(ended.value))}})};
+}
+
+}  // namespace
+
+std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,
+                                 const std::function<std::string(const journal::Payload&)>& load) {
+  using journal::Type;
+  RunEvent event;
+  event.seq = record.lsn;
+  event.at = from_unix_ms(static_cast<std::int64_t>(record.t_ns / 1'000'000));
+  std::optional<Named> named;
+  switch (record.type) {
+    case Type::run_created:
+      named = Named{"run.started", json::object({{"run", run.id}, {"method", run.method}})};
+      break;
+    case Type::run_attempt:
+      if (const auto body = journal::RunAttempt::decode(record.body); body && body->n > 1) {
+        named = Named{"run.attempt", json::object({{"attempt", body->n}, {"cause", body->cause}})};
+      }
+      break;
+    case Type::step_start:
+      if (const auto body = journal::StepStart::decode(record.body)) {
+        named = of_step_start(record, *body);
+      }
+      break;
+    case Type::step_end:
+      if (const auto body = journal::StepEnd::decode(record.body)) {
+        named = of_step_end(record, *body, run, load);
+      }
+      break;
+    case Type::event:
+      if (auto body = journal::Event::decode(record.body)) {
+        event.type = std::move(body->type);
+        event.data = std::move(body->data);
+        return event;
+      }
+      break;
+    case Type::paused:
+      if (const auto body = journal::Paused::decode(record.body)) {
+        json::Value data = json::object({{"reason", body->reason}});
+        if (!body->detail.empty()) data.as_object().set("detail", json::parse(body->detail));
+        named = Named{"run.paused", std::move(data)};
+      }
+      break;
+    case Type::resumed:
+      named = Named{"run.resumed", json::object({})};
+      break;
+    case Type::run_ended:
+      if (const auto body = journal::RunEnded::decode(record.body)) named = of_end(*body, load);
+      break;
+    default:
+      break;
+  }
+  if (!named) return std::nullopt;
+  event.type = std::move(named->type);
+  event.data = json::dump(named->data);
+  return event;
+}
+
+bool is_last(const RunEvent& event) noexcept {
+  return event.type == "run.completed" || event.type == "run.failed" ||
+         event.type == "run.cancelled";
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "cell/run.h"
+#include "journal/records.h"
+
+namespace cellar::cell {
+
+// One event of a run, as clients see it. `seq` is the lsn of its record: it grows, with gaps.
+struct RunEvent {
+  journal::Lsn seq = 0;
+  WallTime at;
+  std::string type;
+  std::string data;  // JSON text
+};
+
+// The event that a record of `run` means; nullopt for records that are nobody's business.
+//
+//   run.started     {run, method}               step.started    {ordinal, name, kind, execution}
+//   run.attempt     {attempt, cause}            reset           the same, where it is started again
+//   run.paused      {reason, detail?}           step.completed  {ordinal, name, kind, ok, error?}
+//   run.resumed     {}                          stdout, stderr  {text} or {b64}
+//   run.completed   {result}                    stream, log     what the agent gave
+//   run.failed      {error}
+//   run.cancelled   {error}
+//
+// `load` gives the bytes of a value.
+std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,
+                                 const std::function<std::string(const journal::Payload&)>& load);
+
+// Whether nothing follows it.
+bool is_last(const RunEvent& event) noexcept;
+
+}  // namespace cellar::cell

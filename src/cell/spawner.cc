@@ -1,0 +1,85 @@
+#include "cell/spawner.h"
+
+#include "base/error.h"
+#include "sys/process.h"
+
+namespace cellar::cell {
+namespace {
+
+struct Started {
+  pid_t pid;
+  sys::Fd socket;
+};
+
+Started start(const std::string& libexec, const std::string& state_dir) {
+  auto [ours, theirs] = sys::seqpacket_pair();
+  const pid_t pid = sys::start_program(libexec + "/cellar-spawn",
+                                       {state_dir, libexec + "/cell-init"}, {theirs.get()});
+  return {pid, std::move(ours)};
+}
+
+}  // namespace
+
+Spawner::Spawner(const asio::any_io_executor& executor, const std::string& libexec,
+                 const std::string& state_dir)
+    : channel_(executor,
+               [&] {
+                 Started started = start(libexec, state_dir);
+                 pid_ = started.pid;
+                 return std::move(started.socket);
+               }()),
+      serial_(executor) {}
+
+Spawner::~Spawner() {
+  channel_.close();
+  sys::wait_program(pid_);
+}
+
+asio::awaitable<sys::Message> Spawner::ask(std::string request, std::vector<int> fds) {
+  const auto turn = co_await serial_.turn();
+  channel_.send(request, fds);
+  auto answer = co_await channel_.receive();
+  if (!answer) throw Error(ErrorCode::unavailable, "no_spawner", "cellar-spawn has ended");
+  co_return std::move(*answer);
+}
+
+asio::awaitable<pid_t> Spawner::make_domain(sandbox::DomainSpec spec, std::string socket_path) {
+  sandbox::MakeDomain request;
+  request.spec = std::move(spec);
+  request.socket_path = std::move(socket_path);
+  std::string bytes = sandbox::encode(sandbox::SpawnRequest(std::move(request)));
+  std::vector<int> none;
+  const sys::Message answer = co_await ask(std::move(bytes), none);
+  const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
+  if (decoded && std::holds_alternative<sandbox::DomainMade>(*decoded)) {
+    co_return static_cast<pid_t>(std::get<sandbox::DomainMade>(*decoded).pid);
+  }
+  const auto* failed = decoded ? std::get_if<sandbox::SpawnFailed>(&*decoded) : nullptr;
+  throw Error(ErrorCode::unavailable, "sandbox_failed",
+              "the sandbox could not be made: " +
+                  (failed != nullptr ? failed->message : std::string("no such answer")));
+}
+
+asio::awaitable<std::vector<sys::Fd>> Spawner::listen_in(
+    sys::Fd network_namespace, std::vector<sandbox::ListenIn::Port> ports) {
+  std::vector<sys::Fd> sockets;
+  for (std::size_t at = 0; at < ports.size(); at += sandbox::ListenIn::kPortsMax) {
+    sandbox::ListenIn request;
+    const std::size_t end = std::min(ports.size(), at + sandbox::ListenIn::kPortsMax);
+    request.ports.assign(ports.begin() + static_cast<std::ptrdiff_t>(at),
+                         ports.begin() + static_cast<std::ptrdiff_t>(end));
+    std::string bytes = sandbox::encode(sandbox::SpawnRequest(std::move(request)));
+    std::vector<int> fds(1, network_namespace.get());
+    sys::Message answer = co_await ask(std::move(bytes), std::move(fds));
+    const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
+    if (!decoded || !std::holds_alternative<sandbox::Listening>(*decoded)) {
+      const auto* failed = decoded ? std::get_if<sandbox::SpawnFailed>(&*decoded) : nullptr;
+      throw Error(ErrorCode::unavailable, "listen_failed",
+                  failed != nullptr ? failed->message : "no such answer");
+    }
+    for (sys::Fd& fd : answer.fds) sockets.push_back(std::move(fd));
+  }
+  co_return sockets;
+}
+
+}  // namespace cellar::cell
