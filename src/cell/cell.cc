@@ -138,24 +138,35 @@ CellView Cell::view() const {
 
 // ---- settings ----
 
+void Cell::check(const CellSettings& settings) {
+  if (settings.tier) tier_of(*settings.tier);
+  if (settings.allow) EgressPort::check(*settings.allow);
+  if (settings.agent && settings.agent->size() > kAgentBytesMax) {
+    throw Error(ErrorCode::too_large, "agent_too_large",
+                "the agent has " + std::to_string(settings.agent->size()) + " bytes, at most " +
+                    std::to_string(kAgentBytesMax),
+                "leave out what it does not need, or load data from /work");
+  }
+  for (const auto& [name, value] : settings.secrets.value_or(Secrets())) {
+    const bool bad = name.empty() || name.find('=') != std::string::npos ||
+                     name.find('\0') != std::string::npos || value.find('\0') != std::string::npos;
+    if (bad) {
+      throw Error(ErrorCode::invalid_argument, "invalid_secret",
+                  "\"secrets\" must map names of environment variables to texts");
+    }
+  }
+}
+
 asio::awaitable<void> Cell::apply(CellSettings settings) {
+  check(settings);
   const auto turn = co_await transitions_.turn();
   require_open();
   CellSpec next = spec_;
   if (settings.tier) next.tier = tier_of(*settings.tier).id;
   if (settings.permanent) next.permanent = *settings.permanent;
-  if (settings.allow) {
-    EgressPort::check(*settings.allow);
-    next.allow = *settings.allow;
-  }
+  if (settings.allow) next.allow = *settings.allow;
   if (settings.idle_timeout) next.idle_timeout = *settings.idle_timeout;
   if (settings.agent) {
-    if (settings.agent->size() > kAgentBytesMax) {
-      throw Error(ErrorCode::too_large, "agent_too_large",
-                  "the agent has " + std::to_string(settings.agent->size()) + " bytes, at most " +
-                      std::to_string(kAgentBytesMax),
-                  "bundle without what it does not need, or load data from /work");
-    }
     next.agent_digest = sha256_hex(*settings.agent);
     auto write = [this, digest = next.agent_digest, source = std::move(*settings.agent)] {
       write_agent(layout_, digest, source);

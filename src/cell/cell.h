@@ -81,6 +81,9 @@ class Cell : private RunnerHost {
   // Ends all that runs in it, as its files are about to be deleted.
   asio::awaitable<void> destroy();
 
+  // Throws Error `invalid_argument` or `too_large` for what apply() would refuse.
+  static void check(const CellSettings& settings);
+
   const CellSpec& spec() const noexcept { return spec_; }
   CellView view() const;
   asio::awaitable<void> apply(CellSettings settings);

@@ -97,11 +97,16 @@ asio::awaitable<void> CellJournal::sync() {
   }
 }
 
-asio::awaitable<void> CellJournal::advanced(journal::Lsn lsn) {
+asio::awaitable<bool> CellJournal::advanced(journal::Lsn lsn, std::chrono::milliseconds limit) {
+  const auto give_up = std::chrono::steady_clock::now() + limit;
   while (journal_.last_durable() <= lsn) {
     require_working();
-    co_await durable_.wait();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        give_up - std::chrono::steady_clock::now());
+    if (left.count() <= 0) co_return false;
+    co_await durable_.wait_for(left);
   }
+  co_return true;
 }
 
 asio::awaitable<journal::Payload> CellJournal::store_value(std::string value) {

@@ -67,8 +67,8 @@ class CellJournal {
   Events events(const Run& run, journal::Lsn after, std::size_t limit);
   // Everything up to this record is durable.
   journal::Lsn last_durable() const noexcept { return journal_.last_durable(); }
-  // Waits until more is durable than `lsn`.
-  asio::awaitable<void> advanced(journal::Lsn lsn);
+  // Waits until more is durable than `lsn`; false where `limit` passed first.
+  asio::awaitable<bool> advanced(journal::Lsn lsn, std::chrono::milliseconds limit);
 
   bool is_broken() const noexcept { return broken_; }
   // Syncs what is left; nothing may be appended afterwards.

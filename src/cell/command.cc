@@ -45,8 +45,20 @@ struct Output {
   bool truncated = false;
 };
 
+// Bytes at the end that are the beginning of a UTF-8 character, at most three.
+std::size_t unfinished_character(std::string_view bytes) noexcept {
+  for (std::size_t back = 1; back <= std::min<std::size_t>(3, bytes.size()); ++back) {
+    const auto byte = static_cast<unsigned char>(bytes[bytes.size() - back]);
+    if ((byte & 0xc0) == 0x80) continue;
+    const std::size_t length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? back : 0;
+  }
+  return 0;
+}
+
 asio::awaitable<void> read_output(Output& output, const OnOutput& on_output) {
   std::string buffer(kReadBytes, '\0');
+  std::size_t told = 0;
   for (;;) {
     const auto [error, size] = co_await output.source.async_read_some(
         asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
@@ -56,8 +68,13 @@ asio::awaitable<void> read_output(Output& output, const OnOutput& on_output) {
     if (kept.size() < size) output.truncated = true;
     if (kept.empty()) continue;  // Read on, so that the command is not held up.
     output.bytes.append(kept);
-    if (on_output) on_output(output.name, kept);
+    const std::string_view untold = std::string_view(output.bytes).substr(told);
+    const std::string_view whole = untold.substr(0, untold.size() - unfinished_character(untold));
+    told += whole.size();
+    if (on_output && !whole.empty()) on_output(output.name, whole);
   }
+  const std::string_view rest = std::string_view(output.bytes).substr(told);
+  if (on_output && !rest.empty()) on_output(output.name, rest);
   output.ended.set();
 }
 
@@ -108,11 +125,10 @@ class Group {
   sys::Fd fd_;
 };
 
-CommandResult result_of_failed_start(const Error& error, const CommandRequest& request) {
+CommandResult result_of_failed_start(const Error& error) {
   CommandResult result;
   result.exit_code = error.code() == ErrorCode::not_found ? 127 : 126;
   result.stderr_bytes = std::string(error.what()) + "\n";
-  (void)request;
   return result;
 }
 
@@ -195,7 +211,7 @@ asio::awaitable<CommandResult> run_started(const CommandPlace& place, const Comm
     if (error.reason() != "start_failed") throw;
     failure = error;
   }
-  if (failure) co_return result_of_failed_start(*failure, request);
+  if (failure) co_return result_of_failed_start(*failure);
 
   running.tasks.spawn(read_output(running.out, on_output));
   running.tasks.spawn(read_output(running.err, on_output));

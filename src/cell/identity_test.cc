@@ -23,8 +23,8 @@ TEST_CASE("customers whose ids look alike after cleaning get different cells") {
 
 TEST_CASE("what cannot be a folder's name is no cell id, what cannot be shown no customer id") {
   for (const char* bad : {"", "..", "a/b", "-a", "A"}) CHECK_FALSE(is_cell_id(bad));
-  for (const std::string bad : {std::string(), std::string("a/b"), std::string("a\nb"),
-                                std::string("\xff"), std::string(129, 'x')}) {
+  for (const std::string& bad : {std::string(), std::string("a/b"), std::string("a\nb"),
+                                 std::string("\xff"), std::string(129, 'x')}) {
     CHECK_THROWS_AS(check_customer_id(bad), Error);
   }
 }

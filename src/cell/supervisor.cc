@@ -1,0 +1,252 @@
+#include "cell/supervisor.h"
+
+#include <algorithm>
+
+#include "async/sleep.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/sha256.h"
+#include "cell/identity.h"
+#include "sys/directory.h"
+#include "sys/file.h"
+
+namespace cellar::cell {
+namespace {
+
+constexpr std::chrono::milliseconds kTimerPause{1000};
+constexpr std::size_t kKnownKeysMax = 1000;
+constexpr const char* kTrash = ".deleted-";
+
+// The cells that are on disk, by their own word. Folders of cells that were being deleted go now.
+std::vector<CellSpec> read_specs(const std::string& cells_dir) {
+  std::vector<CellSpec> specs;
+  for (const std::string& name : sys::folders_in(cells_dir)) {
+    const std::string dir = cells_dir + "/" + name;
+    if (name.starts_with(kTrash)) {
+      sys::remove_tree(dir);
+      continue;
+    }
+    const auto text = sys::read_file(dir + "/cell.json");
+    if (!text) {  // Its making was never acknowledged.
+      sys::remove_tree(dir);
+      continue;
+    }
+    try {
+      specs.push_back(decode_cell_spec(*text));
+    } catch (const Error& error) {
+      log::error("cell {}: {}", name, error.what());
+    }
+  }
+  return specs;
+}
+
+store::CellRow row_of(const CellSpec& spec) {
+  return {.cell_id = spec.cell_id,
+          .owner_id = spec.owner_id,
+          .customer_id = spec.customer_id,
+          .uid_index = spec.uid_index,
+          .created_at = spec.created_at};
+}
+
+// Makes the registry say what the folders say: a folder may have been copied here, or the registry
+// lost.
+void reconcile(store::Registry& registry, const std::vector<CellSpec>& specs) {
+  std::vector<store::CellRow> rows;
+  for (const CellSpec& spec : specs) rows.push_back(row_of(spec));
+  const auto by_id = [](const store::CellRow& a, const store::CellRow& b) {
+    return a.cell_id < b.cell_id;
+  };
+  std::vector<store::CellRow> known = registry.cells();
+  std::sort(known.begin(), known.end(), by_id);
+  std::sort(rows.begin(), rows.end(), by_id);
+  const auto same = [](const store::CellRow& a, const store::CellRow& b) {
+    return a.cell_id == b.cell_id && a.uid_index == b.uid_index;
+  };
+  if (std::equal(known.begin(), known.end(), rows.begin(), rows.end(), same)) return;
+  log::warning("the registry is made anew from the {} cells on disk", rows.size());
+  registry.rebuild(rows);
+}
+
+}  // namespace
+
+Supervisor::Supervisor(const Machine& machine, CellConfig config, const Sealer& sealer,
+                       std::string state_dir)
+    : machine_(machine),
+      config_(std::move(config)),
+      sealer_(sealer),
+      state_dir_(std::move(state_dir)),
+      registry_turns_(machine.executor),
+      changes_(machine.executor),
+      tasks_(machine.executor) {}
+
+Supervisor::~Supervisor() = default;
+
+template <typename Job>
+auto Supervisor::with_registry(Job job)
+    -> asio::awaitable<std::invoke_result_t<Job&, store::Registry&>> {
+  const auto turn = co_await registry_turns_.turn();
+  auto work = [this, job = std::move(job)]() mutable { return job(*registry_); };
+  co_return co_await async::offload(machine_.pool, std::move(work));
+}
+
+CellLayout Supervisor::layout_of(const std::string& cell_id) const {
+  return {state_dir_ + "/cells/" + cell_id};
+}
+
+asio::awaitable<void> Supervisor::open() {
+  auto prepare = [this] {
+    sys::make_dirs(state_dir_ + "/cells");
+    registry_ = std::make_unique<store::Registry>(state_dir_ + "/registry.sqlite", kUidIndexMax);
+    std::vector<CellSpec> specs = read_specs(state_dir_ + "/cells");
+    reconcile(*registry_, specs);
+    return specs;
+  };
+  std::vector<CellSpec> specs = co_await async::offload(machine_.pool, prepare);
+  for (CellSpec& spec : specs) co_await open_cell(std::move(spec));
+  tasks_.spawn(run_timers());
+}
+
+asio::awaitable<void> Supervisor::open_cell(CellSpec spec) {
+  const std::string id = spec.cell_id;
+  // Shared with requests that use it while it is deleted.
+  const auto cell = std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), spec);
+  try {
+    co_await cell->open(Cell::Origin::found);
+    cells_[id] = cell;
+  } catch (const Error& error) {
+    log::error("cell {} cannot be opened: {}", id, error.what());
+  }
+}
+
+asio::awaitable<void> Supervisor::close() {
+  co_await tasks_.close();
+  for (auto& [id, cell] : cells_) co_await cell->close();
+  cells_.clear();
+}
+
+asio::awaitable<void> Supervisor::run_timers() {
+  for (;;) {
+    co_await async::sleep_for(kTimerPause);
+    const std::map<std::string, CellPtr, std::less<>> cells = cells_;
+    for (const auto& [id, cell] : cells) {
+      try {
+        co_await cell->tick(wall_now());
+      } catch (const Error& error) {
+        if (error.code() == ErrorCode::canceled) throw;
+        log::warning("cell {}: {}", id, error.what());
+      }
+    }
+  }
+}
+
+// ---- keys ----
+
+asio::awaitable<void> Supervisor::add_key(std::string owner_id, std::string key) {
+  auto add = [owner_id, key](store::Registry& registry) {
+    if (registry.owner_of_key(key) != owner_id) registry.add_key(owner_id, key);
+    return true;
+  };
+  co_await with_registry(std::move(add));
+}
+
+asio::awaitable<std::size_t> Supervisor::key_count() {
+  auto count = [](store::Registry& registry) { return registry.key_count(); };
+  co_return co_await with_registry(count);
+}
+
+asio::awaitable<std::optional<std::string>> Supervisor::owner_of(std::string key) {
+  const std::string digest = sha256(key);
+  const auto known = owner_of_key_digest_.find(digest);
+  if (known != owner_of_key_digest_.end()) co_return known->second;
+  auto ask = [key = std::move(key)](store::Registry& registry) {
+    return registry.owner_of_key(key);
+  };
+  auto owner = co_await with_registry(std::move(ask));
+  if (owner_of_key_digest_.size() >= kKnownKeysMax) owner_of_key_digest_.clear();
+  if (owner) owner_of_key_digest_[digest] = *owner;
+  co_return owner;
+}
+
+// ---- cells ----
+
+asio::awaitable<Supervisor::Created> Supervisor::create(std::string owner_id,
+                                                        std::string customer_id,
+                                                        CellSettings settings) {
+  check_customer_id(customer_id);
+  Cell::check(settings);
+  const auto turn = co_await changes_.turn();
+  const std::string id = cell_id_of(owner_id, customer_id);
+  const auto found = cells_.find(id);
+  if (found != cells_.end()) {
+    Created existing{found->second, false};
+    co_await existing.cell->apply(std::move(settings));
+    co_return existing;
+  }
+  const WallTime now = wall_now();
+  auto add = [id, owner_id, customer_id, now](store::Registry& registry) {
+    return registry.get_or_add_cell(id, owner_id, customer_id, now);
+  };
+  const auto added = co_await with_registry(std::move(add));
+  if (!added.is_new) {
+    throw Error(ErrorCode::unavailable, "cell_damaged",
+                "cell " + id + " is on disk, but could not be opened: see the daemon's log");
+  }
+  CellSpec spec;
+  spec.cell_id = id;
+  spec.owner_id = owner_id;
+  spec.customer_id = customer_id;
+  spec.uid_index = added.row.uid_index;
+  spec.created_at = now;
+  spec.last_active_at = now;
+  Created created{std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), spec), true};
+  co_await created.cell->open(Cell::Origin::made);
+  co_await created.cell->apply(std::move(settings));
+  cells_[id] = created.cell;
+  co_return created;
+}
+
+Supervisor::CellPtr Supervisor::get(std::string_view owner_id, std::string_view cell_id) const {
+  const auto found = cells_.find(cell_id);
+  if (found == cells_.end() || found->second->spec().owner_id != owner_id) {
+    throw Error(ErrorCode::not_found, "cell_not_found", "no cell \"" + std::string(cell_id) + "\"",
+                "list the cells with GET /api/v1/cells, or create one");
+  }
+  return found->second;
+}
+
+Supervisor::CellPtr Supervisor::find_customer(std::string_view owner_id,
+                                              std::string_view customer_id) const {
+  const auto found = cells_.find(cell_id_of(owner_id, customer_id));
+  return found == cells_.end() ? nullptr : found->second;
+}
+
+std::vector<Supervisor::CellPtr> Supervisor::cells_of(std::string_view owner_id) const {
+  std::vector<CellPtr> list;
+  for (const auto& [id, cell] : cells_) {
+    if (cell->spec().owner_id == owner_id) list.push_back(cell);
+  }
+  std::stable_sort(list.begin(), list.end(), [](const CellPtr& a, const CellPtr& b) {
+    return a->spec().created_at < b->spec().created_at;
+  });
+  return list;
+}
+
+asio::awaitable<void> Supervisor::remove(std::string owner_id, std::string cell_id) {
+  const auto turn = co_await changes_.turn();
+  const CellPtr cell = get(owner_id, cell_id);
+  co_await cell->destroy();
+  cells_.erase(cell_id);
+  auto remove_files = [cells = state_dir_ + "/cells/", cell_id] {
+    const std::string trash = cells + kTrash + random_hex(8);
+    sys::rename_file(cells + cell_id, trash);
+    sys::sync_dir(cells);
+    sys::remove_tree(trash);
+    return true;
+  };
+  co_await async::offload(machine_.pool, std::move(remove_files));
+  auto forget = [cell_id](store::Registry& registry) { return registry.remove_cell(cell_id); };
+  co_await with_registry(std::move(forget));
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "async/serial.h"
+#include "async/task_group.h"
+#include "cell/cell.h"
+#include "store/registry.h"
+
+namespace cellar::cell {
+
+// All cells of a state folder, and whose they are. Loop thread only.
+class Supervisor {
+ public:
+  // `machine` and `sealer` must outlive it. open() comes next.
+  Supervisor(const Machine& machine, CellConfig config, const Sealer& sealer,
+             std::string state_dir);
+  ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  // Opens the registry and every cell; unfinished runs go on. A cell that cannot be opened is told
+  // in the log and left alone. Throws Error for a registry that cannot be read.
+  asio::awaitable<void> open();
+  // Lets go of all cells; their processes stay for the next daemon.
+  asio::awaitable<void> close();
+
+  // ---- keys ----
+  // Makes `key` one of the owner's.
+  asio::awaitable<void> add_key(std::string owner_id, std::string key);
+  asio::awaitable<std::size_t> key_count();
+  // nullopt for an unknown key.
+  asio::awaitable<std::optional<std::string>> owner_of(std::string key);
+
+  // ---- cells ----
+  // Shared with requests that use a cell while it is deleted.
+  using CellPtr = std::shared_ptr<Cell>;
+  struct Created {
+    CellPtr cell;
+    bool is_new = false;
+  };
+  // The customer's cell, made where there was none, with these settings. Durable when it returns.
+  asio::awaitable<Created> create(std::string owner_id, std::string customer_id,
+                                  CellSettings settings);
+  // Throws Error `not_found`, reason `cell_not_found`, also for another owner's cell.
+  CellPtr get(std::string_view owner_id, std::string_view cell_id) const;
+  // nullptr where the customer has none.
+  CellPtr find_customer(std::string_view owner_id, std::string_view customer_id) const;
+  // Oldest first.
+  std::vector<CellPtr> cells_of(std::string_view owner_id) const;
+  // Ends and deletes it with all its files.
+  asio::awaitable<void> remove(std::string owner_id, std::string cell_id);
+
+ private:
+  asio::awaitable<void> open_cell(CellSpec spec);
+  asio::awaitable<void> run_timers();
+  CellLayout layout_of(const std::string& cell_id) const;
+  template <typename Job>
+  auto with_registry(Job job) -> asio::awaitable<std::invoke_result_t<Job&, store::Registry&>>;
+
+  const Machine& machine_;
+  CellConfig config_;
+  const Sealer& sealer_;
+  std::string state_dir_;
+  std::unique_ptr<store::Registry> registry_;
+  std::map<std::string, CellPtr, std::less<>> cells_;
+  std::map<std::string, std::string> owner_of_key_digest_;  // keys that were asked for before
+  async::Serial registry_turns_;
+  async::Serial changes_;  // cells come and go one at a time
+  async::TaskGroup tasks_;
+};
+
+}  // namespace cellar::cell

@@ -1,0 +1,314 @@
+#include "http/session.h"
+
+#include <sys/socket.h>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/serializer.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace cellar::http {
+namespace {
+
+namespace beast = boost::beast;
+using Parser = beast::http::request_parser<beast::http::string_body>;
+using Status = beast::http::status;
+
+constexpr std::uint64_t kNoLimit = UINT64_MAX;
+// For a client that still sends what nobody reads.
+constexpr std::chrono::seconds kLingerLimit{5};
+constexpr std::size_t kLingerBytesMax = 256 << 20;
+
+Request to_request(const Parser& parser) {
+  const auto& message = parser.get();
+  Request request;
+  request.method = std::string(message.method_string());
+  request.target = std::string(message.target());
+  const std::size_t question = request.target.find('?');
+  request.path = request.target.substr(0, question);
+  for (const auto& field : message) {
+    request.headers[to_lower_ascii(field.name_string())] = std::string(field.value());
+  }
+  if (question != std::string::npos) {
+    auto query = parse_query(std::string_view(request.target).substr(question + 1));
+    if (!query) {
+      throw Error(ErrorCode::invalid_argument, "invalid_query", "the query has a broken escape");
+    }
+    request.query = std::move(*query);
+  }
+  return request;
+}
+
+beast::http::response<beast::http::string_body> to_beast(Response response, bool keep_alive) {
+  beast::http::response<beast::http::string_body> message(static_cast<Status>(response.status), 11);
+  const bool has_body = response.status != 204 && response.status != 304;
+  if (has_body) message.set(beast::http::field::content_type, response.content_type);
+  for (const auto& [name, value] : response.headers) message.set(name, value);
+  message.keep_alive(keep_alive);
+  message.body() = std::move(response.body);
+  return message;
+}
+
+class BeastExchange : public Exchange {
+ public:
+  BeastExchange(beast::tcp_stream& stream, beast::flat_buffer& buffer, Parser& parser,
+                const ServerOptions& options, const Traffic& traffic)
+      : stream_(stream), buffer_(buffer), parser_(parser), options_(options), traffic_(traffic) {}
+
+  // Throws Error for a head that is no request of ours.
+  void parse() { request_ = to_request(parser_); }
+
+  const Request& request() const override { return request_; }
+  bool has_body() const override {
+    const auto length = parser_.content_length();
+    return parser_.chunked() || (length && *length > 0);
+  }
+  bool has_answered() const override { return answered_; }
+  bool may_go_on() const {
+    return finished_ && !traffic_.draining && parser_.is_done() && parser_.get().keep_alive();
+  }
+
+  asio::awaitable<std::string> read_body(std::size_t bytes_max) override {
+    const auto length = parser_.content_length();
+    if (length && *length > bytes_max) throw_too_large(bytes_max);
+    parser_.body_limit(bytes_max);
+    const std::string* expect = request_.header("expect");
+    if (expect != nullptr && to_lower_ascii(*expect) == "100-continue") co_await send_continue();
+    stream_.expires_after(options_.body_limit);
+    boost::system::error_code error;
+    co_await beast::http::async_read(stream_, buffer_, parser_,
+                                     asio::redirect_error(asio::use_awaitable, error));
+    if (error == beast::http::error::body_limit) throw_too_large(bytes_max);
+    if (error) {
+      throw Error(ErrorCode::invalid_argument, "body_incomplete",
+                  "the body could not be read: " + error.message());
+    }
+    co_return std::move(parser_.get().body());
+  }
+
+  asio::awaitable<void> respond(Response response) override {
+    answered_ = true;
+    // What is left of a body that nobody read would be taken for the next request.
+    const bool keep_alive = !traffic_.draining && parser_.is_done() && parser_.get().keep_alive();
+    auto message = to_beast(std::move(response), keep_alive);
+    const bool is_head = parser_.get().method() == beast::http::verb::head;
+    if (message.result() != Status::no_content) message.prepare_payload();
+    if (is_head) message.body().clear();
+    stream_.expires_after(options_.write_limit);
+    beast::http::serializer<false, beast::http::string_body> serializer(message);
+    if (is_head) {
+      co_await beast::http::async_write_header(stream_, serializer, asio::use_awaitable);
+    } else {
+      co_await beast::http::async_write(stream_, serializer, asio::use_awaitable);
+    }
+    finished_ = true;
+  }
+
+  asio::awaitable<void> start_stream(Response response) override {
+    answered_ = true;
+    std::string body = std::move(response.body);
+    beast::http::response<beast::http::empty_body> head(static_cast<Status>(response.status), 11);
+    head.set(beast::http::field::content_type, response.content_type);
+    for (const auto& [name, value] : response.headers) head.set(name, value);
+    head.keep_alive(!traffic_.draining && parser_.get().keep_alive());
+    head.chunked(true);
+    stream_.expires_after(options_.write_limit);
+    beast::http::serializer<false, beast::http::empty_body> serializer(head);
+    co_await beast::http::async_write_header(stream_, serializer, asio::use_awaitable);
+    if (!body.empty()) co_await send(std::move(body));
+  }
+
+  asio::awaitable<void> send(std::string bytes) override {
+    char size[32];
+    const int digits = std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
+    bytes.insert(0, size, static_cast<std::size_t>(digits));
+    bytes += "\r\n";
+    stream_.expires_after(options_.write_limit);
+    co_await asio::async_write(stream_, asio::buffer(bytes), asio::use_awaitable);
+  }
+
+  asio::awaitable<void> finish() override {
+    const std::string end = "0\r\n\r\n";
+    stream_.expires_after(options_.write_limit);
+    co_await asio::async_write(stream_, asio::buffer(end), asio::use_awaitable);
+    finished_ = true;
+  }
+
+ private:
+  [[noreturn]] static void throw_too_large(std::size_t bytes_max) {
+    throw Error(ErrorCode::too_large, "body_too_large",
+                "the body is larger than " + std::to_string(bytes_max) + " bytes");
+  }
+
+  asio::awaitable<void> send_continue() {
+    const std::string text = "HTTP/1.1 100 Continue\r\n\r\n";
+    co_await asio::async_write(stream_, asio::buffer(text), asio::use_awaitable);
+  }
+
+  beast::tcp_stream& stream_;
+  beast::flat_buffer& buffer_;
+  Parser& parser_;
+  const ServerOptions& options_;
+  const Traffic& traffic_;
+  Request request_;
+  bool answered_ = false;
+  bool finished_ = false;
+};
+
+class Busy {
+ public:
+  explicit Busy(Traffic& traffic) : traffic_(traffic) { ++traffic_.busy_count; }
+  ~Busy() { --traffic_.busy_count; }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  Traffic& traffic_;
+};
+
+bool has_left(asio::ip::tcp::socket& socket) {
+  char byte = 0;
+  const ssize_t size = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return size == 0 || (size == -1 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+// Runs the handler until it ends, canceling it when the client goes away.
+asio::awaitable<void> run_handler(asio::awaitable<void> handling, beast::tcp_stream& stream) {
+  const auto executor = co_await asio::this_coro::executor;
+  struct Shared {
+    explicit Shared(const asio::any_io_executor& on) : ended(on) {}
+    asio::cancellation_signal cancel;
+    async::Event ended;
+    std::exception_ptr failure;
+  };
+  // Shared with the completion, which may come after a cancellation of this coroutine.
+  const auto shared = std::make_shared<Shared>(executor);
+  auto done = [shared](const std::exception_ptr& failure) {
+    shared->failure = failure;
+    shared->ended.set();
+  };
+  asio::co_spawn(executor, std::move(handling),
+                 asio::bind_cancellation_slot(shared->cancel.slot(), std::move(done)));
+  // Most handlers end within a millisecond and need no watch.
+  const std::chrono::milliseconds kUnwatched(20);
+  const std::chrono::milliseconds kWatchPause(100);
+  std::chrono::milliseconds pause = kUnwatched;
+  bool canceled = false;
+  while (!shared->ended.is_set()) {
+    try {
+      co_await shared->ended.wait_for(pause);
+    } catch (const Error&) {
+      canceled = true;  // The server closes; the handler's frame must still end first.
+    }
+    pause = kWatchPause;
+    if (canceled) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    const bool stop = canceled || has_left(stream.socket());
+    if (stop && !shared->ended.is_set()) shared->cancel.emit(asio::cancellation_type::terminal);
+  }
+  if (shared->failure) std::rethrow_exception(shared->failure);
+}
+
+Response refusal(int status, std::string_view code, std::string_view text) {
+  Response response{.status = status};
+  response.body = "{\"error\":\"" + std::string(text) + "\",\"code\":\"" + std::string(code) +
+                  "\",\"retryable\":false,\"request_id\":\"-\"}";
+  return response;
+}
+
+// What to answer to bytes that are no request; nullopt where nobody waits for an answer.
+std::optional<Response> answer_to(const boost::system::error_code& error) {
+  if (error == beast::http::error::header_limit) {
+    return refusal(431, "head_too_large", "the head of the request is too large");
+  }
+  const bool is_syntax =
+      error.category() == beast::http::make_error_code(beast::http::error::bad_method).category();
+  if (!is_syntax || error == beast::http::error::end_of_stream ||
+      error == beast::http::error::partial_message) {
+    return std::nullopt;
+  }
+  return refusal(400, "bad_request", "this is no HTTP/1.1 request");
+}
+
+// Reads and answers one request; false where it was the last of the connection.
+asio::awaitable<bool> serve_request(beast::tcp_stream& stream, beast::flat_buffer& buffer,
+                                    const ServerOptions& options, const Server::Handler& handler,
+                                    Traffic& traffic) {
+  Parser parser;
+  parser.header_limit(static_cast<std::uint32_t>(options.header_bytes_max));
+  parser.body_limit(kNoLimit);
+  boost::system::error_code error;
+  co_await beast::http::async_read_header(stream, buffer, parser,
+                                          asio::redirect_error(asio::use_awaitable, error));
+  BeastExchange exchange(stream, buffer, parser, options, traffic);
+  std::optional<Response> refused;
+  if (error) {
+    refused = answer_to(error);
+    if (!refused) co_return false;
+  } else {
+    try {
+      exchange.parse();
+    } catch (const Error& failure) {
+      refused = refusal(400, failure.reason(), failure.what());
+    }
+  }
+  const Busy busy(traffic);
+  if (refused) {
+    co_await exchange.respond(std::move(*refused));
+    co_return false;
+  }
+  stream.expires_never();
+  auto handling = handler(exchange);
+  co_await run_handler(std::move(handling), stream);
+  co_return exchange.may_go_on();
+}
+
+// Lets the client read the answer before the connection goes: closing with bytes of its own unread
+// would take the answer away.
+asio::awaitable<void> close_gently(beast::tcp_stream& stream) {
+  boost::system::error_code error;
+  stream.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
+  std::string sink(64 << 10, '\0');
+  stream.expires_after(kLingerLimit);
+  for (std::size_t bytes = 0; !error && bytes < kLingerBytesMax;) {
+    bytes += co_await stream.async_read_some(asio::buffer(sink),
+                                             asio::redirect_error(asio::use_awaitable, error));
+  }
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_connection(asio::ip::tcp::socket socket, const ServerOptions& options,
+                                       const Server::Handler& handler, Traffic& traffic) {
+  beast::tcp_stream stream(std::move(socket));
+  beast::flat_buffer buffer;
+  try {
+    stream.socket().set_option(asio::ip::tcp::no_delay(true));
+    stream.expires_after(options.header_limit);
+    bool go_on = true;
+    while (go_on && !traffic.draining) {
+      go_on = co_await serve_request(stream, buffer, options, handler, traffic);
+      stream.expires_after(options.keep_alive_limit);
+    }
+    co_await close_gently(stream);
+  } catch (const Error& failure) {
+    if (failure.code() != ErrorCode::canceled) log::error("http: {}", failure.what());
+  } catch (const boost::system::system_error&) {
+    // The client left in the middle.
+  }
+}
+
+}  // namespace cellar::http

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "async/event.h"
+#include "http/server.h"
+
+namespace cellar::http {
+
+// What the connections of a server share.
+struct Traffic {
+  bool draining = false;       // no connection takes another request
+  std::size_t busy_count = 0;  // requests under way
+};
+
+// One connection, from accept to close.
+asio::awaitable<void> serve_connection(asio::ip::tcp::socket socket, const ServerOptions& options,
+                                       const Server::Handler& handler, Traffic& traffic);
+
+}  // namespace cellar::http
