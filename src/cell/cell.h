@@ -35,6 +35,7 @@ struct CellSettings {
 struct CellConfig {
   RunnerConfig runner;
   std::chrono::seconds hibernate_after{3600};
+  std::chrono::seconds idle_timeout{900};  // of new cells that name none
 };
 
 // How a cell came back the last time.

@@ -13,21 +13,6 @@ constexpr std::size_t kFileBytesMax = 64 << 20;
 constexpr std::size_t kFilesListedMax = 100'000;
 constexpr std::size_t kLogLinesShown = 200;
 
-json::Value to_json(const search::Hits& hits) {
-  json::Array list;
-  for (const search::Hit& hit : hits) {
-    json::Value value = json::object({{"path", hit.path},
-                                      {"content", hit.content},
-                                      {"score", hit.score},
-                                      {"start_line", hit.start_line},
-                                      {"end_line", hit.end_line}});
-    if (!hit.symbol.empty()) value.as_object().set("symbol", hit.symbol);
-    if (!hit.language.empty()) value.as_object().set("language", hit.language);
-    list.push_back(std::move(value));
-  }
-  return list;
-}
-
 json::Value to_json(const std::vector<store::DeveloperLine>& lines) {
   json::Array list;
   for (const store::DeveloperLine& line : lines) {

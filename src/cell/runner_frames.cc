@@ -297,7 +297,7 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active* active,
 void Runner::on_event(Active& active, const AgentFrame& frame) {
   journal::Event event;
   event.type = text_of(frame.header, "type") == "log" ? "log" : "stream";
-  event.data = frame.body;
+  event.data = json::dump(json::parse(frame.body));  // One line, whatever was sent.
   journal_.append(active.run.number, ordinal_of(frame), event);
   journal_.sync_soon();
 }

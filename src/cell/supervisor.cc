@@ -1,6 +1,7 @@
 #include "cell/supervisor.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "async/sleep.h"
 #include "base/error.h"
@@ -196,6 +197,7 @@ asio::awaitable<Supervisor::Created> Supervisor::create(std::string owner_id,
   spec.cell_id = id;
   spec.owner_id = owner_id;
   spec.customer_id = customer_id;
+  spec.idle_timeout = config_.idle_timeout;
   spec.uid_index = added.row.uid_index;
   spec.created_at = now;
   spec.last_active_at = now;
@@ -226,8 +228,10 @@ std::vector<Supervisor::CellPtr> Supervisor::cells_of(std::string_view owner_id)
   for (const auto& [id, cell] : cells_) {
     if (cell->spec().owner_id == owner_id) list.push_back(cell);
   }
-  std::stable_sort(list.begin(), list.end(), [](const CellPtr& a, const CellPtr& b) {
-    return a->spec().created_at < b->spec().created_at;
+  std::sort(list.begin(), list.end(), [](const CellPtr& a, const CellPtr& b) {
+    const CellSpec& left = a->spec();
+    const CellSpec& right = b->spec();
+    return std::tie(left.created_at, left.cell_id) < std::tie(right.created_at, right.cell_id);
   });
   return list;
 }

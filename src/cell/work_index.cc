@@ -69,4 +69,19 @@ void WorkIndex::put_document(std::string_view name, std::string_view text) {
   index_.put_document(name, text);
 }
 
+json::Value to_json(const search::Hits& hits) {
+  json::Array list;
+  for (const search::Hit& hit : hits) {
+    json::Value value = json::object({{"path", hit.path},
+                                      {"content", hit.content},
+                                      {"score", hit.score},
+                                      {"start_line", hit.start_line},
+                                      {"end_line", hit.end_line}});
+    if (!hit.symbol.empty()) value.as_object().set("symbol", hit.symbol);
+    if (!hit.language.empty()) value.as_object().set("language", hit.language);
+    list.push_back(std::move(value));
+  }
+  return list;
+}
+
 }  // namespace cellar::cell

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "json/value.h"
 #include "search/index.h"
 #include "sys/beneath.h"
 
@@ -29,5 +30,8 @@ class WorkIndex {
   const sys::BeneathDir& work_;
   search::Index index_;
 };
+
+// [{path, content, score, start_line, end_line, symbol?, language?}], as REST and ctx give it.
+json::Value to_json(const search::Hits& hits);
 
 }  // namespace cellar::cell

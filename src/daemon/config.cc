@@ -68,7 +68,7 @@ CommandLine read_command_line(int argc, char** argv) {
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   app.add_option("--libexec", config.libexec, "Folder of cellar-spawn and cell-init")
       ->envname("CELLAR_LIBEXEC");
-  app.set_version_flag("--version", "cellard 0.1.0");
+  app.set_version_flag("--version", "cellard " CELLAR_VERSION);
 
   try {
     app.parse(argc, argv);

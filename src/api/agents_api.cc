@@ -1,0 +1,183 @@
+// Calls of an agent's methods: the face that applications written for OnCell know.
+
+#include "api/api.h"
+#include "base/error.h"
+#include "json/json.h"
+#include "json/reader.h"
+
+namespace cellar::api {
+namespace {
+
+constexpr std::size_t kRecordsAtOnce = 512;
+constexpr std::size_t kMethodBytesMax = 256;
+constexpr std::string_view kRunHeader = "X-Cellar-Run";
+
+std::string text_in(const json::Value& value, std::string_view key) {
+  const json::Value* member = value.find(key);
+  return member != nullptr && member->is_string() ? member->as_string() : std::string();
+}
+
+// What a run that did not complete means for its caller.
+Error error_of(const cell::Run& run, const json::Value& error) {
+  const std::string message = text_in(error, "message");
+  const std::string code = text_in(error, "code");
+  if (run.status == cell::RunStatus::cancelled) {
+    return Error(ErrorCode::conflict, "run_cancelled", "run " + run.id + " was cancelled");
+  }
+  if (code == "method_not_found") return Error(ErrorCode::not_found, code, message);
+  return Error(ErrorCode::internal, code.empty() ? "agent_error" : code, message);
+}
+
+Error error_of_pause(const cell::Run& run) {
+  return Error(ErrorCode::unavailable, run.reason, "run " + run.id + " is paused: " + run.reason,
+               "GET …/runs/" + run.id + " says why; POST …/runs/" + run.id + "/resume goes on");
+}
+
+// The answer to one call: JSON, or a stream once the agent streams.
+class Answer {
+ public:
+  Answer(const Call& call, cell::Cell& cell, const cell::Run& run)
+      : call_(call), cell_(cell), run_(run) {}
+
+  // Until the run settles. Throws Error for one that did not complete and has not streamed.
+  asio::awaitable<void> send() {
+    journal::Lsn after = 0;
+    for (;;) {
+      const journal::Lsn durable = cell_.journal().last_durable();
+      const auto events = cell_.journal().events(run_, after, kRecordsAtOnce);
+      after = events.seen;
+      for (const cell::RunEvent& event : events.list) {
+        const bool ended = co_await take(event);
+        if (ended) co_return;
+      }
+      if (events.more) continue;
+      const bool advanced = co_await cell_.journal().advanced(durable, kHeartbeat);
+      if (!advanced && streaming_) {
+        co_await call_.exchange.send(std::string(kHeartbeatComment));
+      }
+    }
+  }
+
+ private:
+  asio::awaitable<bool> take(const cell::RunEvent& event) {
+    if (event.type == "stream") {
+      co_await stream(event.data);
+      co_return false;
+    }
+    if (event.type == "run.paused" && run_.status == cell::RunStatus::paused) {
+      co_await fail(error_of_pause(run_));
+      co_return true;
+    }
+    if (!cell::is_last(event)) co_return false;
+    const std::string value = cell_.journal().read_value(run_.ended);
+    if (run_.status == cell::RunStatus::completed) {
+      co_await complete(value);
+    } else {
+      co_await fail(error_of(run_, json::parse(value)));
+    }
+    co_return true;
+  }
+
+  asio::awaitable<void> stream(const std::string& json_text) {
+    if (!streaming_) {
+      streaming_ = true;
+      http::Response head = event_stream_head();
+      head.headers.emplace_back(kRunHeader, run_.id);
+      co_await call_.exchange.start_stream(std::move(head));
+    }
+    co_await call_.exchange.send("data: " + json_text + "\n\n");
+  }
+
+  asio::awaitable<void> complete(const std::string& json_text) {
+    if (streaming_) {
+      co_await stream(json_text);
+      co_await call_.exchange.finish();
+      co_return;
+    }
+    http::Response response;
+    response.body = json_text;
+    response.headers.emplace_back(kRunHeader, run_.id);
+    co_await call_.exchange.respond(std::move(response));
+  }
+
+  asio::awaitable<void> fail(Error error) {
+    if (!streaming_) throw error;
+    const json::Value value =
+        json::object({{"error", error.what()}, {"code", error.reason()}, {"run", run_.id}});
+    co_await stream(json::dump(value));
+    co_await call_.exchange.finish();
+  }
+
+  const Call& call_;
+  cell::Cell& cell_;
+  const cell::Run& run_;
+  bool streaming_ = false;
+};
+
+asio::awaitable<void> call_method(const Call& call, cell::Cell& cell, std::string method,
+                                  std::string params) {
+  auto answered = co_await cell.answer(method, params);
+  if (answered) {
+    co_await call.answer_text(std::move(*answered));
+    co_return;
+  }
+  const std::string id = co_await cell.start_run(std::move(method), std::move(params));
+  Answer answer(call, cell, *cell.runs().find(id));
+  co_await answer.send();
+}
+
+asio::awaitable<void> request_cell(const Call& call, std::shared_ptr<cell::Cell> cell,
+                                   std::string method, std::string params) {
+  if (method.empty() || method.size() > kMethodBytesMax) {
+    json::Reader::refuse("method", "a name of 1 to 256 bytes");
+  }
+  const auto began = std::chrono::steady_clock::now();
+  const auto activity = co_await cell->use("request", method);
+  std::exception_ptr failure;
+  try {
+    co_await call_method(call, *cell, std::move(method), std::move(params));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - began);
+  cell->count_request(failure != nullptr, took);
+  if (failure) std::rethrow_exception(failure);
+}
+
+asio::awaitable<void> request(const Call& call) {
+  const auto cell = call.cell();
+  const json::Value value = co_await call.body(kBodyMax);
+  const json::Reader body(value, "the body");
+  std::string method = body.required_string("method");
+  const json::Value* params = body.optional_value("params");
+  std::string params_text = params != nullptr ? json::dump(*params) : std::string("{}");
+  co_await request_cell(call, cell, std::move(method), std::move(params_text));
+}
+
+asio::awaitable<void> request_by_customer(const Call& call) {
+  const std::string* customer = call.exchange.request().header("x-customer-id");
+  if (customer == nullptr || customer->empty()) {
+    throw Error(ErrorCode::invalid_argument, "customer_missing",
+                "the header X-Customer-ID is missing", "send the customer's id in it");
+  }
+  const auto cell = call.supervisor.find_customer(call.owner, *customer);
+  if (!cell) {
+    throw Error(ErrorCode::not_found, "cell_not_found",
+                "customer \"" + *customer + "\" has no cell",
+                "create it with POST /api/v1/cells and an agent");
+  }
+  const json::Value body = co_await call.body(kBodyMax);
+  std::string method = call.params.at("method");
+  std::string params = json::dump(body);
+  co_await request_cell(call, cell, std::move(method), std::move(params));
+}
+
+}  // namespace
+
+std::vector<Route> agent_routes() {
+  return {{"POST", "/api/v1/cells/{id}/request", request},
+          {"POST", "/api/v1/agents/{method}", request_by_customer}};
+}
+
+}  // namespace cellar::api

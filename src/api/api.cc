@@ -1,0 +1,140 @@
+#include "api/api.h"
+
+#include "api/errors.h"
+#include "api/views.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "cellar_api_description_files.h"
+#include "json/json.h"
+
+namespace cellar::api {
+namespace {
+
+// The key of "Authorization: Bearer KEY" or "X-API-Key: KEY".
+std::string key_of(const http::Request& request) {
+  if (const std::string* header = request.header("authorization")) {
+    constexpr std::string_view kScheme = "bearer ";
+    if (to_lower_ascii(header->substr(0, kScheme.size())) == kScheme) {
+      return std::string(trim(std::string_view(*header).substr(kScheme.size())));
+    }
+  }
+  const std::string* key = request.header("x-api-key");
+  return key != nullptr ? std::string(trim(*key)) : std::string();
+}
+
+// An error of anything below a handler, as the client is told of it.
+Error to_error(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::bad_alloc&) {
+    return Error(ErrorCode::exhausted, "the daemon is out of memory");
+  } catch (const std::exception& error) {
+    return Error(ErrorCode::internal, error.what());
+  }
+}
+
+bool is_cancellation(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    return error.code() == ErrorCode::canceled;
+  } catch (const boost::system::system_error&) {
+    return true;  // Only the client's own connection throws these up to here.
+  } catch (...) {
+    return false;
+  }
+}
+
+}  // namespace
+
+Api::Api(cell::Supervisor& supervisor, std::string preview_domain)
+    : supervisor_(supervisor), preview_domain_(std::move(preview_domain)) {
+  add_daemon_routes();
+  add_cell_routes();
+  for (auto routes : {file_routes(), exec_routes(), run_routes(), agent_routes()}) {
+    for (Route& route : routes) add(route.method, route.pattern, std::move(route.handler));
+  }
+}
+
+void Api::add(std::string method, std::string_view pattern, Handler handler) {
+  auto authenticated = [this, handler = std::move(handler)](
+                           http::Exchange& exchange,
+                           http::PathParams params) -> asio::awaitable<void> {
+    const std::string request_id = params.at("request_id");
+    std::string owner = co_await authenticate(exchange.request());
+    const Call call{exchange, std::move(params), std::move(owner), request_id, supervisor_};
+    co_await handler(call);
+  };
+  router_.add(std::move(method), pattern, std::move(authenticated));
+}
+
+void Api::add_daemon_routes() {
+  auto health = [](http::Exchange& exchange, http::PathParams) -> asio::awaitable<void> {
+    http::Response response;
+    response.body = R"({"status":"ok","version":")" CELLAR_VERSION R"("})";
+    co_await exchange.respond(std::move(response));
+  };
+  router_.add("GET", "/healthz", health);
+  auto describe = [](http::Exchange& exchange, http::PathParams) -> asio::awaitable<void> {
+    http::Response response;
+    response.body = std::string(description::kFiles[0].contents);
+    co_await exchange.respond(std::move(response));
+  };
+  router_.add("GET", "/openapi.json", describe);
+}
+
+asio::awaitable<std::string> Api::authenticate(const http::Request& request) {
+  std::string key = key_of(request);
+  std::optional<std::string> owner;
+  if (!key.empty()) owner = co_await supervisor_.owner_of(std::move(key));
+  if (!owner) {
+    throw Error(ErrorCode::unauthenticated, "unauthenticated", "the API key is missing or wrong",
+                "send it as \"Authorization: Bearer KEY\"");
+  }
+  co_return *owner;
+}
+
+asio::awaitable<void> Api::handle(http::Exchange& exchange) {
+  const std::string request_id = "req_" + random_hex(8);
+  std::exception_ptr failure;
+  try {
+    co_await dispatch(exchange, request_id);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  if (is_cancellation(failure) || exchange.has_answered()) std::rethrow_exception(failure);
+  const Error error = to_error(failure);
+  const int status = status_of(error);
+  if (status >= 500) {
+    log::warning("{} {} {}: {}", request_id, exchange.request().method, exchange.request().path,
+                 error.what());
+  }
+  http::Response response = error_response(error, request_id);
+  co_await exchange.respond(std::move(response));
+}
+
+asio::awaitable<void> Api::dispatch(http::Exchange& exchange, const std::string& request_id) {
+  const http::Request& request = exchange.request();
+  http::Router::Match match = router_.match(request.method, request.path);
+  if (match.handler == nullptr && match.allowed.empty()) {
+    throw Error(ErrorCode::not_found, "no_such_path", "nothing is at " + request.path,
+                "GET /openapi.json lists what is served");
+  }
+  if (match.handler == nullptr) {
+    std::string allowed;
+    for (const std::string& method : match.allowed) {
+      allowed += (allowed.empty() ? "" : ", ") + method;
+    }
+    throw Error(ErrorCode::invalid_argument, "method_not_allowed",
+                request.method + " is not served at " + request.path, "use " + allowed);
+  }
+  match.params["request_id"] = request_id;
+  co_await (*match.handler)(exchange, std::move(match.params));
+}
+
+}  // namespace cellar::api

@@ -1,0 +1,62 @@
+#include "api/call.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "json/json.h"
+
+namespace cellar::api {
+
+std::optional<std::int64_t> Call::query_int(std::string_view name, std::int64_t min,
+                                            std::int64_t max) const {
+  const auto text = exchange.request().query_value(name);
+  if (!text) return std::nullopt;
+  const auto number = parse_int(*text);
+  if (!number || *number < min || *number > max) {
+    throw Error(ErrorCode::invalid_argument, "invalid_query",
+                "\"" + std::string(name) + "\" must be a whole number from " + std::to_string(min) +
+                    " to " + std::to_string(max));
+  }
+  return number;
+}
+
+bool Call::query_flag(std::string_view name) const {
+  const auto text = exchange.request().query_value(name);
+  if (!text || *text == "0") return false;
+  if (*text == "1") return true;
+  throw Error(ErrorCode::invalid_argument, "invalid_query",
+              "\"" + std::string(name) + "\" must be 0 or 1");
+}
+
+asio::awaitable<json::Value> Call::body(std::size_t bytes_max) const {
+  if (!exchange.has_body()) co_return json::object({});
+  const std::string text = co_await exchange.read_body(bytes_max);
+  if (trim(text).empty()) co_return json::object({});
+  co_return json::parse(text);
+}
+
+asio::awaitable<void> Call::answer(json::Value value, int status) const {
+  std::string text = json::dump(value);
+  co_await answer_text(std::move(text), status);
+}
+
+asio::awaitable<void> Call::answer_text(std::string json_text, int status) const {
+  http::Response response;
+  response.status = status;
+  response.body = std::move(json_text);
+  co_await exchange.respond(std::move(response));
+}
+
+asio::awaitable<void> Call::answer_nothing() const {
+  http::Response response;
+  response.status = 204;
+  co_await exchange.respond(std::move(response));
+}
+
+http::Response event_stream_head() {
+  http::Response head;
+  head.content_type = "text/event-stream";
+  head.headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
+  return head;
+}
+
+}  // namespace cellar::api

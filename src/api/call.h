@@ -1,0 +1,47 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cell/supervisor.h"
+#include "http/exchange.h"
+#include "http/router.h"
+#include "json/value.h"
+
+namespace cellar::api {
+
+namespace asio = boost::asio;
+
+// One authenticated call on its way through a handler.
+struct Call {
+  http::Exchange& exchange;
+  http::PathParams params;
+  std::string owner;
+  std::string request_id;
+  cell::Supervisor& supervisor;
+
+  // The cell named by the path. Throws Error `not_found`.
+  std::shared_ptr<cell::Cell> cell() const { return supervisor.get(owner, params.at("id")); }
+  // A whole number in the query. Throws Error `invalid_argument`, naming it.
+  std::optional<std::int64_t> query_int(std::string_view name, std::int64_t min,
+                                        std::int64_t max) const;
+  bool query_flag(std::string_view name) const;
+  // The body as JSON; `{}` where there is none. Throws Error.
+  asio::awaitable<json::Value> body(std::size_t bytes_max) const;
+  asio::awaitable<void> answer(json::Value value, int status = 200) const;
+  asio::awaitable<void> answer_text(std::string json_text, int status = 200) const;
+  asio::awaitable<void> answer_nothing() const;
+};
+
+inline constexpr std::size_t kSmallBodyMax = 1 << 20;
+inline constexpr std::size_t kBodyMax = 64 << 20;
+inline constexpr std::size_t kFileBodyMax = 256 << 20;
+
+// How a stream of server-sent events begins, and its comment that keeps it alive.
+http::Response event_stream_head();
+inline constexpr std::chrono::seconds kHeartbeat{15};
+inline constexpr std::string_view kHeartbeatComment = ": still here\n\n";
+
+}  // namespace cellar::api

@@ -1,0 +1,123 @@
+// The life of cells: create, list, get, states, delete.
+
+#include "api/api.h"
+#include "api/views.h"
+#include "base/error.h"
+#include "json/reader.h"
+
+namespace cellar::api {
+namespace {
+
+constexpr std::size_t kCreateBodyMax = 16 << 20;
+constexpr std::size_t kSecretsMax = 256;
+constexpr std::size_t kAllowMax = 256;
+constexpr std::int64_t kIdleTimeoutMaxS = 31'536'000;
+constexpr std::int64_t kListMax = 10'000;
+
+cell::CellSettings settings_of(const json::Reader& body) {
+  cell::CellSettings settings;
+  settings.tier = body.optional_string("tier");
+  settings.permanent = body.optional_bool("permanent");
+  settings.agent = body.optional_string("agent");
+  settings.secrets = body.optional_string_map("secrets", kSecretsMax);
+  settings.allow = body.optional_strings("allow", kAllowMax);
+  if (const auto seconds = body.optional_int("idle_timeout_s", 1, kIdleTimeoutMaxS)) {
+    settings.idle_timeout = std::chrono::seconds(*seconds);
+  }
+  const std::string image = body.optional_string("image").value_or("default");
+  if (image != "default" && image != "dev") {
+    throw Error(ErrorCode::invalid_argument, "invalid_image",
+                "\"image\" must be default or dev, it is \"" + image + "\"",
+                "images of your own are not served yet");
+  }
+  return settings;
+}
+
+}  // namespace
+
+void Api::add_cell_routes() {
+  const auto shown = [this](const cell::Cell& cell) {
+    return cell_json(cell.view(), preview_domain_);
+  };
+
+  add("POST", "/api/v1/cells", [shown](const Call& call) -> asio::awaitable<void> {
+    const json::Value value = co_await call.body(kCreateBodyMax);
+    const json::Reader body(value, "the body");
+    std::string customer = body.required_string("customer_id");
+    cell::CellSettings settings = settings_of(body);
+    std::string owner = call.owner;
+    const auto created =
+        co_await call.supervisor.create(std::move(owner), std::move(customer), std::move(settings));
+    co_await call.answer(shown(*created.cell), created.is_new ? 201 : 200);
+  });
+
+  add("GET", "/api/v1/cells", [shown](const Call& call) -> asio::awaitable<void> {
+    const auto limit = static_cast<std::size_t>(call.query_int("limit", 1, kListMax).value_or(0));
+    const auto cursor = call.exchange.request().query_value("cursor");
+    json::Array cells;
+    std::string next;
+    bool reached = !cursor;
+    for (const auto& cell : call.supervisor.cells_of(call.owner)) {
+      if (!reached) {
+        reached = cell->spec().cell_id == *cursor;
+        continue;
+      }
+      if (limit != 0 && cells.size() == limit) {
+        next = cells.back().find("cell_id")->as_string();
+        break;
+      }
+      cells.push_back(shown(*cell));
+    }
+    if (!reached) {
+      throw Error(ErrorCode::invalid_argument, "invalid_cursor", "\"cursor\" names no cell",
+                  "begin again without it");
+    }
+    json::Value list = json::object({{"cells", std::move(cells)}});
+    if (!next.empty()) list.as_object().set("next_cursor", next);
+    co_await call.answer(std::move(list));
+  });
+
+  add("GET", "/api/v1/cells/tiers",
+      [](const Call& call) -> asio::awaitable<void> { co_await call.answer(tiers_json()); });
+
+  add("GET", "/api/v1/cells/{id}", [shown](const Call& call) -> asio::awaitable<void> {
+    co_await call.answer(shown(*call.cell()));
+  });
+
+  add("DELETE", "/api/v1/cells/{id}", [](const Call& call) -> asio::awaitable<void> {
+    std::string owner = call.owner;
+    std::string id = call.params.at("id");
+    co_await call.supervisor.remove(std::move(owner), std::move(id));
+    co_await call.answer_nothing();
+  });
+
+  add("POST", "/api/v1/cells/{id}/pause", [shown](const Call& call) -> asio::awaitable<void> {
+    const auto cell = call.cell();
+    co_await cell->pause();
+    co_await call.answer(shown(*cell));
+  });
+
+  add("POST", "/api/v1/cells/{id}/resume", [shown](const Call& call) -> asio::awaitable<void> {
+    const auto cell = call.cell();
+    co_await cell->resume();
+    co_await call.answer(shown(*cell));
+  });
+
+  add("POST", "/api/v1/cells/{id}/hibernate", [shown](const Call& call) -> asio::awaitable<void> {
+    const auto cell = call.cell();
+    co_await cell->hibernate();
+    co_await call.answer(shown(*cell));
+  });
+
+  add("POST", "/api/v1/cells/{id}/permanent", [shown](const Call& call) -> asio::awaitable<void> {
+    const auto cell = call.cell();
+    const json::Value value = co_await call.body(kSmallBodyMax);
+    const json::Reader body(value, "the body");
+    cell::CellSettings settings;
+    settings.permanent = body.required_bool("permanent");
+    co_await cell->apply(std::move(settings));
+    co_await call.answer(shown(*cell));
+  });
+}
+
+}  // namespace cellar::api

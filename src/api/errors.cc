@@ -1,0 +1,53 @@
+#include "api/errors.h"
+
+#include "json/json.h"
+
+namespace cellar::api {
+
+int status_of(const Error& error) noexcept {
+  if (error.reason() == "method_not_allowed") return 405;
+  switch (error.code()) {
+    case ErrorCode::invalid_argument:
+      return 400;
+    case ErrorCode::unauthenticated:
+      return 401;
+    case ErrorCode::not_found:
+      return 404;
+    case ErrorCode::already_exists:
+    case ErrorCode::conflict:
+      return 409;
+    case ErrorCode::too_large:
+      return 413;
+    case ErrorCode::exhausted:
+      return 507;
+    case ErrorCode::unavailable:
+    case ErrorCode::canceled:
+      return 503;
+    case ErrorCode::timed_out:
+      return 504;
+    case ErrorCode::corrupt:
+    case ErrorCode::internal:
+      return 500;
+  }
+  return 500;
+}
+
+std::string error_body(const Error& error, const std::string& request_id) {
+  json::Value body = json::object({{"error", error.what()},
+                                   {"code", error.reason()},
+                                   {"retryable", error.retryable()},
+                                   {"request_id", request_id}});
+  if (!error.remediation().empty()) body.as_object().set("remediation", error.remediation());
+  return json::dump(body);
+}
+
+http::Response error_response(const Error& error, const std::string& request_id) {
+  http::Response response;
+  response.status = status_of(error);
+  response.body = error_body(error, request_id);
+  if (response.status == 503) response.headers.emplace_back("Retry-After", "1");
+  if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  return response;
+}
+
+}  // namespace cellar::api

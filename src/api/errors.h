@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "http/message.h"
+
+namespace cellar::api {
+
+// The HTTP status of an error: this table and no other.
+int status_of(const Error& error) noexcept;
+
+// The body that every error has: {error, code, remediation?, retryable, request_id}.
+std::string error_body(const Error& error, const std::string& request_id);
+http::Response error_response(const Error& error, const std::string& request_id);
+
+}  // namespace cellar::api

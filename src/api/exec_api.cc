@@ -1,0 +1,126 @@
+// Commands and search.
+
+#include <deque>
+
+#include "api/api.h"
+#include "api/errors.h"
+#include "async/event.h"
+#include "async/task_group.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "json/json.h"
+#include "json/reader.h"
+
+namespace cellar::api {
+namespace {
+
+constexpr std::size_t kQueryBytesMax = 64 << 10;
+
+bool wants_events(const http::Request& request) {
+  const std::string* accept = request.header("accept");
+  return accept != nullptr && accept->find("text/event-stream") != std::string::npos;
+}
+
+std::string event(std::string_view type, const std::string& json_text) {
+  return "event: " + std::string(type) + "\ndata: " + json_text + "\n\n";
+}
+
+std::string output_event(std::string_view stream, std::string_view bytes) {
+  const json::Value data = is_valid_utf8(bytes) ? json::object({{"text", bytes}})
+                                                : json::object({{"b64", to_base64(bytes)}});
+  return event(stream, json::dump(data));
+}
+
+// A command on its way and what the client has not got yet.
+struct Streaming {
+  explicit Streaming(const asio::any_io_executor& executor) : changed(executor), tasks(executor) {}
+  std::deque<std::string> chunks;
+  bool ended = false;
+  async::Event changed;
+  async::TaskGroup tasks;
+};
+
+asio::awaitable<void> run_streaming(cell::Cell& cell, cell::CommandRequest request,
+                                    Streaming& streaming, std::string request_id) {
+  auto on_output = [&streaming](std::string_view stream, std::string_view bytes) {
+    streaming.chunks.push_back(output_event(stream, bytes));
+    streaming.changed.set();
+  };
+  try {
+    const cell::CommandResult result = co_await cell.exec(std::move(request), on_output);
+    streaming.chunks.push_back(event("exit", cell::encode(result, cell::Names::rest)));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    streaming.chunks.push_back(event("error", error_body(error, request_id)));
+  }
+  streaming.ended = true;
+  streaming.changed.set();
+}
+
+asio::awaitable<void> send_all(const Call& call, Streaming& streaming) {
+  co_await call.exchange.start_stream(event_stream_head());
+  for (;;) {
+    while (!streaming.chunks.empty()) {
+      std::string chunk = std::move(streaming.chunks.front());
+      streaming.chunks.pop_front();
+      co_await call.exchange.send(std::move(chunk));
+    }
+    if (streaming.ended) break;
+    streaming.changed.reset();
+    const bool in_time = co_await streaming.changed.wait_for(kHeartbeat);
+    if (!in_time) co_await call.exchange.send(std::string(kHeartbeatComment));
+  }
+  co_await call.exchange.finish();
+}
+
+asio::awaitable<void> exec_streaming(const Call& call, cell::Cell& cell,
+                                     cell::CommandRequest request) {
+  Streaming streaming(co_await asio::this_coro::executor);
+  streaming.tasks.spawn(run_streaming(cell, std::move(request), streaming, call.request_id));
+  std::exception_ptr failure;
+  try {
+    co_await send_all(call, streaming);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  // The client left: what it started ends with it.
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  co_await streaming.tasks.close();
+  if (failure) std::rethrow_exception(failure);
+}
+
+asio::awaitable<void> exec(const Call& call) {
+  const auto cell = call.cell();
+  std::string body;
+  if (call.exchange.has_body()) body = co_await call.exchange.read_body(kBodyMax * 2);
+  cell::CommandRequest request = cell::parse_command(body, cell::Names::rest);
+  const auto activity = co_await cell->use("command", request.argv.back().substr(0, 80));
+  if (wants_events(call.exchange.request())) {
+    co_await exec_streaming(call, *cell, std::move(request));
+    co_return;
+  }
+  cell::OnOutput nobody;
+  const cell::CommandResult result = co_await cell->exec(std::move(request), std::move(nobody));
+  co_await call.answer_text(cell::encode(result, cell::Names::rest));
+}
+
+asio::awaitable<void> search(const Call& call) {
+  const auto cell = call.cell();
+  const json::Value value = co_await call.body(kSmallBodyMax);
+  const json::Reader body(value, "the body");
+  std::string query = body.required_string("query");
+  if (query.size() > kQueryBytesMax) json::Reader::refuse("query", "at most 65536 bytes");
+  const auto limit = body.optional_int("limit", 1, search::kHitsMax).value_or(10);
+  const auto activity = co_await cell->use("request", "search");
+  const auto hits = co_await cell->search(std::move(query), static_cast<std::size_t>(limit));
+  json::Value answer = json::object({{"results", cell::to_json(hits)}});
+  co_await call.answer(std::move(answer));
+}
+
+}  // namespace
+
+std::vector<Route> exec_routes() {
+  return {{"POST", "/api/v1/cells/{id}/exec", exec}, {"POST", "/api/v1/cells/{id}/search", search}};
+}
+
+}  // namespace cellar::api

@@ -1,0 +1,127 @@
+// Runs and their events.
+
+#include "api/api.h"
+#include "api/views.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace cellar::api {
+namespace {
+
+constexpr std::int64_t kRunsMax = 1000;
+constexpr std::size_t kRecordsAtOnce = 512;
+
+const cell::Run& run_in(const Call& call, cell::Cell& cell) {
+  const std::string& id = call.params.at("run");
+  const cell::Run* run = cell.runs().find(id);
+  if (run == nullptr) {
+    throw Error(ErrorCode::not_found, "run_not_found",
+                "cell " + cell.spec().cell_id + " has no run \"" + id + "\"");
+  }
+  return *run;
+}
+
+asio::awaitable<void> list(const Call& call) {
+  const auto cell = call.cell();
+  const auto limit = static_cast<std::size_t>(call.query_int("limit", 1, kRunsMax).value_or(100));
+  const auto cursor = call.exchange.request().query_value("cursor");
+  json::Array runs;
+  std::string next;
+  bool reached = !cursor;
+  for (const cell::Run* run : cell->runs().newest_first()) {
+    if (!reached) {
+      reached = run->id == *cursor;
+      continue;
+    }
+    if (runs.size() == limit) {
+      next = runs.back().find("id")->as_string();
+      break;
+    }
+    runs.push_back(run_json(*run));
+  }
+  if (!reached) {
+    throw Error(ErrorCode::invalid_argument, "invalid_cursor", "\"cursor\" names no run",
+                "begin again without it");
+  }
+  json::Value answer = json::object({{"runs", std::move(runs)}});
+  if (!next.empty()) answer.as_object().set("next_cursor", next);
+  co_await call.answer(std::move(answer));
+}
+
+asio::awaitable<void> get(const Call& call) {
+  const auto cell = call.cell();
+  co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
+}
+
+asio::awaitable<void> cancel(const Call& call) {
+  const auto cell = call.cell();
+  const std::uint32_t number = run_in(call, *cell).number;
+  const auto activity = co_await cell->use("request", "cancel");
+  co_await cell->runner().cancel(number);
+  co_await cell->runner().settled(number);
+  co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
+}
+
+asio::awaitable<void> resume(const Call& call) {
+  const auto cell = call.cell();
+  const std::uint32_t number = run_in(call, *cell).number;
+  const auto activity = co_await cell->use("request", "resume a run");
+  co_await cell->runner().resume(number);
+  co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
+}
+
+journal::Lsn start_of(const Call& call) {
+  if (const auto after = call.query_int("after", 0, INT64_MAX)) {
+    return static_cast<journal::Lsn>(*after);
+  }
+  const std::string* last = call.exchange.request().header("last-event-id");
+  if (last == nullptr) return 0;
+  const auto number = parse_int(*last);
+  if (!number || *number < 0) {
+    throw Error(ErrorCode::invalid_argument, "invalid_header",
+                "Last-Event-ID must be the id of an event, a whole number");
+  }
+  return static_cast<journal::Lsn>(*number);
+}
+
+asio::awaitable<void> stream(const Call& call) {
+  const auto cell = call.cell();
+  const cell::Run& run = run_in(call, *cell);
+  journal::Lsn after = start_of(call);
+  const auto activity = cell->watch("stream", run.id);
+  http::Response head = event_stream_head();
+  head.body = "retry: 1000\n\n";
+  co_await call.exchange.start_stream(std::move(head));
+  for (bool last = false; !last;) {
+    const journal::Lsn durable = cell->journal().last_durable();
+    const auto events = cell->journal().events(run, after, kRecordsAtOnce);
+    after = events.seen;
+    std::string text;
+    for (const cell::RunEvent& event : events.list) {
+      text += event_text(event);
+      last = last || cell::is_last(event);
+    }
+    // Somebody who has it all already: nothing will follow.
+    if (events.list.empty() && !events.more && cell::is_terminal(run.status) &&
+        run.ended <= after) {
+      last = true;
+    }
+    if (!text.empty()) co_await call.exchange.send(std::move(text));
+    if (last || events.more) continue;
+    const bool advanced = co_await cell->journal().advanced(durable, kHeartbeat);
+    if (!advanced) co_await call.exchange.send(std::string(kHeartbeatComment));
+  }
+  co_await call.exchange.finish();
+}
+
+}  // namespace
+
+std::vector<Route> run_routes() {
+  return {{"GET", "/api/v1/cells/{id}/runs", list},
+          {"GET", "/api/v1/cells/{id}/runs/{run}", get},
+          {"GET", "/api/v1/cells/{id}/runs/{run}/events", stream},
+          {"POST", "/api/v1/cells/{id}/runs/{run}/cancel", cancel},
+          {"POST", "/api/v1/cells/{id}/runs/{run}/resume", resume}};
+}
+
+}  // namespace cellar::api

@@ -1,0 +1,133 @@
+#include "api/views.h"
+
+#include "json/json.h"
+
+namespace cellar::api {
+namespace {
+
+json::Value resume_json(const cell::ResumeReport& report) {
+  return json::object({{"from", report.from},
+                       {"processes", json::object({{"survived", report.survived}})},
+                       {"took_ms", static_cast<double>(report.took.count()) / 1000.0}});
+}
+
+json::Value idle_json(const cell::CellView& view) {
+  json::Array blockers;
+  for (const cell::Blocker& blocker : view.blockers) {
+    blockers.push_back(json::object({{"kind", blocker.kind}, {"detail", blocker.detail}}));
+  }
+  json::Value idle = json::object({{"since", to_iso8601(view.quiet_since)},
+                                   {"timeout_s", view.spec.idle_timeout.count()},
+                                   {"blockers", std::move(blockers)}});
+  if (view.pauses_at) idle.as_object().set("pauses_at", to_iso8601(*view.pauses_at));
+  return idle;
+}
+
+std::string_view step_status(cell::StepStatus status) noexcept {
+  switch (status) {
+    case cell::StepStatus::open:
+      return "running";
+    case cell::StepStatus::ok:
+      return "completed";
+    case cell::StepStatus::error:
+      return "failed";
+  }
+  return "failed";
+}
+
+json::Value step_json(const cell::Step& step) {
+  json::Value value = json::object({{"ordinal", step.ordinal},
+                                    {"name", step.name},
+                                    {"kind", step.kind},
+                                    {"status", step_status(step.status)},
+                                    {"attempts", step.executed},
+                                    {"executed", step.executed},
+                                    {"started_at", to_iso8601(step.started_at)}});
+  if (step.ended_at) value.as_object().set("ended_at", to_iso8601(*step.ended_at));
+  return value;
+}
+
+}  // namespace
+
+json::Value cell_json(const cell::CellView& view, const std::string& preview_domain) {
+  const cell::CellSpec& spec = view.spec;
+  const cell::Limits& limits = cell::tier_of(spec.tier).limits;
+  json::Array allow;
+  for (const std::string& entry : spec.allow) allow.emplace_back(entry);
+  json::Value value =
+      json::object({{"cell_id", spec.cell_id},
+                    {"customer_id", spec.customer_id},
+                    {"tier", spec.tier},
+                    {"status", view.state == cell::State::active ? "active" : "paused"},
+                    {"state", cell::to_string(view.state)},
+                    {"permanent", spec.permanent},
+                    {"image", spec.image},
+                    {"runtime", "native"},
+                    {"created_at", to_iso8601(spec.created_at)},
+                    {"last_active_at", to_iso8601(spec.last_active_at)},
+                    {"allow", std::move(allow)},
+                    {"limits", json::object({{"memory_bytes", limits.memory_bytes},
+                                             {"pids", limits.pids_max},
+                                             {"cpu_millis", limits.cpu_millis}})},
+                    {"idle", idle_json(view)}});
+  json::Object& members = value.as_object();
+  if (!spec.agent_digest.empty()) members.set("agent_digest", spec.agent_digest);
+  if (!preview_domain.empty()) {
+    members.set("preview_url", "https://" + spec.cell_id + "." + preview_domain);
+  }
+  if (view.resume) members.set("resume", resume_json(*view.resume));
+  return value;
+}
+
+json::Value tiers_json() {
+  json::Array list;
+  for (const cell::Tier& tier : cell::tiers()) {
+    list.push_back(json::object({{"id", tier.id},
+                                 {"name", tier.name},
+                                 {"spec", tier.spec},
+                                 {"active_price", 0},
+                                 {"paused_price", 0},
+                                 {"storage", "the host's disk"}}));
+  }
+  return json::object({{"tiers", std::move(list)}});
+}
+
+json::Value run_json(const cell::Run& run) {
+  json::Value value = json::object({{"id", run.id},
+                                    {"method", run.method},
+                                    {"status", cell::to_string(run.status)},
+                                    {"attempt", run.attempt},
+                                    {"started_at", to_iso8601(run.started_at)},
+                                    {"steps_done", run.steps_done()}});
+  if (!run.reason.empty()) value.as_object().set("reason", run.reason);
+  if (run.ended_at) value.as_object().set("ended_at", to_iso8601(*run.ended_at));
+  return value;
+}
+
+json::Value run_detail_json(const cell::Run& run, cell::CellJournal& journal) {
+  json::Value value = run_json(run);
+  json::Object& members = value.as_object();
+  members.set("params", json::parse(journal.read<journal::RunCreated>(run.created).params));
+  if (run.ended != 0) {
+    const bool ok = run.status == cell::RunStatus::completed;
+    members.set(ok ? "result" : "error", json::parse(journal.read_value(run.ended)));
+  }
+  if (!run.detail.empty()) members.set("detail", json::parse(run.detail));
+  json::Array steps;
+  for (const auto& [ordinal, step] : run.steps) {
+    if (step.is_step()) steps.push_back(step_json(step));
+  }
+  members.set("steps", std::move(steps));
+  return value;
+}
+
+std::string event_text(const cell::RunEvent& event) {
+  std::string text = "id: " + std::to_string(event.seq) + "\nevent: " + event.type +
+                     "\ndata: {\"seq\":" + std::to_string(event.seq) + ",\"ts\":\"" +
+                     to_iso8601(event.at) + "\",\"type\":";
+  json::append_quoted(text, event.type);
+  text += ",\"data\":" + event.data + "}\n\n";
+  return text;
+}
+
+}  // namespace cellar::api

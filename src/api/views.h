@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+
+#include "cell/cell.h"
+#include "json/value.h"
+
+// Our values as JSON that clients see (schemas of docs/api/openapi.yaml).
+namespace cellar::api {
+
+json::Value cell_json(const cell::CellView& view, const std::string& preview_domain);
+json::Value tiers_json();
+// The short form, for lists.
+json::Value run_json(const cell::Run& run);
+// With params, result and steps. Reads the journal.
+json::Value run_detail_json(const cell::Run& run, cell::CellJournal& journal);
+
+// One server-sent event: id, event, and data {seq, ts, type, data}.
+std::string event_text(const cell::RunEvent& event);
+
+}  // namespace cellar::api

@@ -1,0 +1,133 @@
+// cellard: the daemon. It serves the API, keeps the cells' journals, and lets cellar-spawn make
+// what it runs in.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstdio>
+
+#include "api/api.h"
+#include "async/pool.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "cell/supervisor.h"
+#include "daemon/agent_host.h"
+#include "daemon/config.h"
+#include "http/server.h"
+#include "sys/file.h"
+#include "sys/lock_file.h"
+
+namespace cellar::daemon {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr const char* kOwner = "dev";
+constexpr std::chrono::milliseconds kDrainLimit{5000};
+
+log::Level level_of(const std::string& name) {
+  if (name == "debug") return log::Level::debug;
+  if (name == "warning") return log::Level::warning;
+  if (name == "error") return log::Level::error;
+  return log::Level::info;
+}
+
+// At its first start a daemon that was given no key makes one, and says it this once.
+asio::awaitable<void> require_key(cell::Supervisor& supervisor, const Config& config) {
+  std::string owner = kOwner;
+  if (!config.api_key.empty()) {
+    std::string key = config.api_key;
+    co_await supervisor.add_key(std::move(owner), std::move(key));
+    co_return;
+  }
+  const std::size_t count = co_await supervisor.key_count();
+  if (count > 0) co_return;
+  std::string key = "cellar_" + random_hex(20);
+  const std::string shown = key;
+  co_await supervisor.add_key(std::move(owner), std::move(key));
+  std::printf("cellard: API key (shown once): %s\n", shown.c_str());
+}
+
+asio::awaitable<void> wait_for_signal() {
+  asio::signal_set signals(co_await asio::this_coro::executor, SIGTERM, SIGINT);
+  const int signal = co_await signals.async_wait(asio::use_awaitable);
+  log::info("signal {}: draining", signal);
+}
+
+asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
+                            const cell::Sealer& sealer) {
+  cell::CellConfig cells;
+  cells.runner.stall_timeout = config.agent_stall_timeout;
+  cells.hibernate_after = config.hibernate_after;
+  cells.idle_timeout = config.idle_timeout;
+  cell::Supervisor supervisor(machine, cells, sealer, config.state);
+  co_await supervisor.open();
+  co_await require_key(supervisor, config);
+
+  api::Api api(supervisor, config.preview_domain);
+  http::ServerOptions options;
+  options.host = config.host;
+  options.port = config.port;
+  auto handle = [&api](http::Exchange& exchange) { return api.handle(exchange); };
+  http::Server server(machine.executor, options, handle);
+  async::TaskGroup tasks(machine.executor);
+  tasks.spawn(server.run());
+  std::printf("cellard: listening on http://%s:%u\n", config.host.c_str(), server.port());
+  std::fflush(stdout);
+
+  co_await wait_for_signal();
+  co_await server.drain(kDrainLimit);
+  co_await tasks.close();
+  co_await supervisor.close();
+}
+
+void run(const Config& config) {
+  if (::geteuid() != 0) {
+    throw Error(ErrorCode::unavailable, "not_root",
+                "cellard must be started as root: it makes user namespaces and cgroups for cells");
+  }
+  check(config);
+  sys::make_dirs(config.state);
+  const auto lock = sys::try_lock_file(config.state + "/LOCK");
+  if (!lock) {
+    throw Error(ErrorCode::conflict, "state_in_use",
+                config.state + " is used by another cellard that still runs");
+  }
+  const cell::Sealer sealer = cell::Sealer::from_key_file(config.seal_key_file);
+  async::Pool pool(config.pool_threads);
+  asio::io_context loop(1);
+  cell::Spawner spawner(loop.get_executor(), config.libexec, config.state);
+  const cell::Machine machine{.executor = loop.get_executor(),
+                              .pool = pool,
+                              .spawner = spawner,
+                              .cgroup_host = sandbox::read_cgroup_host(),
+                              .daemon_group = sandbox::daemon_group_of(config.state),
+                              .agent_host_dir = install_agent_host(config.state)};
+  std::exception_ptr failure;
+  auto done = [&failure](const std::exception_ptr& error) { failure = error; };
+  asio::co_spawn(loop, serve(config, machine, sealer), done);
+  loop.run();
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace
+}  // namespace cellar::daemon
+
+int main(int argc, char** argv) {
+  using namespace cellar;
+  ::signal(SIGPIPE, SIG_IGN);
+  try {
+    const daemon::CommandLine line = daemon::read_command_line(argc, argv);
+    if (line.exit_code >= 0) return line.exit_code;
+    log::set_level(daemon::level_of(line.config.log_level));
+    daemon::run(line.config);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "cellard: %s\n", error.what());
+    if (!error.remediation().empty()) std::fprintf(stderr, "  %s\n", error.remediation().c_str());
+    return 1;
+  }
+}
