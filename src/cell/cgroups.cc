@@ -72,24 +72,33 @@ bool is_frozen(const std::string& folder) {
   return read_number(folder + "/cgroup.events", "frozen") == 1;
 }
 
+bool try_remove_tree(const std::string& folder) {
+  std::error_code ignored;
+  std::vector<std::string> below;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, ignored)) {
+    if (entry.is_directory(ignored)) below.push_back(entry.path().string());
+  }
+  for (auto at = below.rbegin(); at != below.rend(); ++at) try_remove_group(*at);
+  return try_remove_group(folder);
+}
+
+asio::awaitable<void> end_group(std::string folder) {
+  if (!sys::exists(folder)) co_return;
+  kill_group(folder);
+  auto removed = [folder] { return try_remove_tree(folder); };
+  co_await async::poll_until("removal of cgroup " + folder, std::move(removed), kRemoveLimit,
+                             kPollPause);
+}
+
 asio::awaitable<void> remove(sandbox::CgroupPlan plan) {
-  if (!sys::exists(plan.cell)) co_return;
-  // A frozen process dies only after it was thawed on some kernels: both are asked for.
-  write_setting(plan.cell + "/cgroup.freeze", "0");
-  kill_group(plan.cell);
+  co_await end_group(plan.cell);
   auto removed = [plan] {
-    std::error_code ignored;
-    std::vector<std::string> below;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(plan.cell, ignored)) {
-      if (entry.is_directory(ignored)) below.push_back(entry.path().string());
-    }
-    for (auto at = below.rbegin(); at != below.rend(); ++at) try_remove_group(*at);
-    bool all = try_remove_group(plan.cell);
+    bool all = true;
     for (const std::string& folder : plan.join) all = try_remove_group(folder) && all;
     return all;
   };
-  co_await async::poll_until("removal of cgroup " + plan.cell, std::move(removed), kRemoveLimit,
-                             kPollPause);
+  co_await async::poll_until("removal of the cgroups of " + plan.cell, std::move(removed),
+                             kRemoveLimit, kPollPause);
 }
 
 std::uint64_t oom_kills(const sandbox::CgroupPlan& plan) {

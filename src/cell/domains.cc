@@ -138,12 +138,11 @@ asio::awaitable<std::shared_ptr<DomainLink>> Domains::require(Kind kind) {
 }
 
 asio::awaitable<void> Domains::make(Kind kind) {
-  if (!groups_made_) {
-    auto apply_groups = [this] { apply(groups_); };
-    co_await async::offload(machine_.pool, apply_groups);
-    groups_made_ = true;
-  }
-  kill_group(groups_.domain(kind));  // What a daemon left that crashed before it took note of it.
+  // What a daemon left that crashed before it took note of it.
+  co_await end_group(groups_.domain(kind));
+  auto apply_groups = [this] { apply(groups_); };
+  co_await async::offload(machine_.pool, apply_groups);
+  groups_made_ = true;
   sandbox::DomainSpec domain;
   domain.cell_id = spec_.cell_id;
   domain.kind = kind;
@@ -203,7 +202,7 @@ asio::awaitable<void> Domains::forget(Kind kind) {
   domain.link.reset();
   if (domain.egress) co_await domain.egress->close();
   domain.egress.reset();
-  if (groups_made_) kill_group(groups_.domain(kind));
+  co_await end_group(groups_.domain(kind));
   auto gone = [this, kind] { return !is_alive(kind); };
   co_await async::poll_until("end of a domain", std::move(gone), kEndLimit, kPollPause);
   domain.init.reset();

@@ -20,6 +20,7 @@
 #include "http/server.h"
 #include "sys/file.h"
 #include "sys/lock_file.h"
+#include "sys/resource_limit.h"
 
 namespace cellar::daemon {
 namespace {
@@ -28,6 +29,7 @@ namespace asio = boost::asio;
 
 constexpr const char* kOwner = "dev";
 constexpr std::chrono::milliseconds kDrainLimit{5000};
+constexpr std::uint64_t kOpenFilesMax = 1 << 20;
 
 log::Level level_of(const std::string& name) {
   if (name == "debug") return log::Level::debug;
@@ -91,6 +93,7 @@ void run(const Config& config) {
                 "cellard must be started as root: it makes user namespaces and cgroups for cells");
   }
   check(config);
+  sys::raise_open_files(kOpenFilesMax);
   sys::make_dirs(config.state);
   const auto lock = sys::try_lock_file(config.state + "/LOCK");
   if (!lock) {

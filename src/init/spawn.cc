@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string_view>
@@ -65,6 +66,14 @@ std::vector<std::string> programs_of(const wire::SpawnRequest& request) {
     programs.push_back(std::string(folder.empty() ? "." : folder) + "/" + name);
   }
   return programs;
+}
+
+// As many as asked for, or as this process may give away.
+rlimit open_files_limit(std::uint64_t wanted) {
+  rlimit own{};
+  ::getrlimit(RLIMIT_NOFILE, &own);
+  const rlim_t count = std::min<rlim_t>(wanted, own.rlim_max);
+  return {count, count};
 }
 
 [[noreturn]] void fail(const Plan& plan, Step step) {
@@ -138,7 +147,7 @@ SpawnResult spawn(const wire::SpawnRequest& request, const std::vector<sys::Fd>&
   plan.cwd = request.cwd.c_str();
   const std::size_t own_fds = fds.size() - (request.in_cgroup ? 1 : 0);
   for (std::size_t i = 0; i < own_fds; ++i) plan.fds.push_back(fds[i].get());
-  plan.open_files = {request.open_files_max, request.open_files_max};
+  plan.open_files = open_files_limit(request.open_files_max);
   plan.file_bytes = {request.file_bytes_max, request.file_bytes_max};
   plan.filter = {static_cast<unsigned short>(filter.size()),
                  const_cast<sock_filter*>(filter.data())};

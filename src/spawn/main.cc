@@ -11,7 +11,15 @@
 #include "spawn/image.h"
 #include "spawn/server.h"
 #include "sys/process.h"
+#include "sys/resource_limit.h"
 #include "sys/seccomp.h"
+
+namespace {
+
+// What a command may ask for at most.
+constexpr std::uint64_t kOpenFilesMax = 1 << 20;
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace cellar;
@@ -24,6 +32,7 @@ int main(int argc, char** argv) {
   try {
     ::signal(SIGCHLD, SIG_IGN);  // Nobody waits for a domain's init.
     ::signal(SIGPIPE, SIG_IGN);
+    sys::raise_open_files(kOpenFilesMax);
     spawn::Server::Programs programs{
         sys::sealed_copy(init_program),
         sys::sealed_bytes("filter", sys::compile_filter(sandbox::refused_calls()))};

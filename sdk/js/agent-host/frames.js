@@ -1,0 +1,97 @@
+'use strict';
+// Frames between the agent host and the daemon (docs/internals/agent-protocol.md): u32 header size,
+// u32 body size, both little endian, then a JSON header and the body.
+
+const fs = require('node:fs');
+
+const PREFIX_BYTES = 8;
+const sleepCell = new Int32Array(new SharedArrayBuffer(4));
+
+function encode(header, body = '') {
+  const headerBytes = Buffer.from(JSON.stringify(header));
+  const bodyBytes = Buffer.isBuffer(body) ? body : Buffer.from(body);
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  prefix.writeUInt32LE(headerBytes.length, 0);
+  prefix.writeUInt32LE(bodyBytes.length, 4);
+  return Buffer.concat([prefix, headerBytes, bodyBytes]);
+}
+
+// A socket is blocking here, but whoever started us may have made it otherwise.
+function retried(call) {
+  for (;;) {
+    try {
+      return call();
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+      Atomics.wait(sleepCell, 0, 0, 1);
+    }
+  }
+}
+
+// The socket that everything of the agent's goes over, and the answers to synchronous calls come
+// back on.
+class UpSocket {
+  constructor(fd) {
+    this.fd = fd;
+  }
+
+  send(header, body) {
+    const bytes = encode(header, body);
+    for (let at = 0; at < bytes.length;) {
+      at += retried(() => fs.writeSync(this.fd, bytes, at, bytes.length - at));
+    }
+  }
+
+  // The answer to the one synchronous call under way: {header, body}. Blocks.
+  receive() {
+    const prefix = this.#read(PREFIX_BYTES);
+    const header = JSON.parse(this.#read(prefix.readUInt32LE(0)).toString());
+    const body = this.#read(prefix.readUInt32LE(4)).toString();
+    return { header, body };
+  }
+
+  #read(size) {
+    const bytes = Buffer.allocUnsafe(size);
+    for (let at = 0; at < size;) {
+      const count = retried(() => fs.readSync(this.fd, bytes, at, size - at, null));
+      if (count === 0) process.exit(0); // The daemon is gone.
+      at += count;
+    }
+    return bytes;
+  }
+}
+
+// Cuts what comes from the daemon into frames: calls `take(header, body)` for each.
+class FrameParser {
+  constructor(take) {
+    this.take = take;
+    this.chunks = [];
+    this.size = 0;
+  }
+
+  feed(chunk) {
+    this.chunks.push(chunk);
+    this.size += chunk.length;
+    for (;;) {
+      if (this.size < PREFIX_BYTES) return;
+      const head = this.#joined(PREFIX_BYTES);
+      const headerSize = head.readUInt32LE(0);
+      const total = PREFIX_BYTES + headerSize + head.readUInt32LE(4);
+      if (this.size < total) return;
+      const all = this.#joined(total);
+      const header = JSON.parse(all.subarray(PREFIX_BYTES, PREFIX_BYTES + headerSize).toString());
+      const body = all.subarray(PREFIX_BYTES + headerSize, total);
+      this.size -= total;
+      this.chunks = all.length > total ? [all.subarray(total)] : [];
+      this.take(header, body);
+    }
+  }
+
+  // The chunks as one, where the first one is shorter than `size`.
+  #joined(size) {
+    if (this.chunks[0].length < size) this.chunks = [Buffer.concat(this.chunks)];
+    return this.chunks[0];
+  }
+}
+
+module.exports = { encode, UpSocket, FrameParser };

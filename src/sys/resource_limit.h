@@ -1,0 +1,11 @@
+#pragma once
+
+#include <cstdint>
+
+namespace cellar::sys {
+
+// Lets this process, and what it starts, have `count` open files, or as many as the kernel allows.
+// Needs CAP_SYS_RESOURCE to go above the hard limit; gives what there is where it may not.
+void raise_open_files(std::uint64_t count);
+
+}  // namespace cellar::sys
