@@ -23,7 +23,8 @@ LAYERS = {
     "sandbox": ["base", "sys", "wire"],
     "http": ["base", "async"],
     "net": ["base", "sys", "async"],
-    "cell": ["base", "sys", "async", "json", "wire", "journal", "store", "search", "sandbox", "net"],
+    "egress": ["base", "sys", "async"],
+    "cell": ["base", "sys", "async", "json", "wire", "journal", "store", "search", "sandbox", "net", "egress"],
     "api": ["base", "sys", "async", "json", "wire", "journal", "search", "cell", "http"],
     "daemon": ["base", "sys", "async", "json", "sandbox", "wire", "cell", "api", "http"],
     "spawn": ["base", "sys", "wire", "sandbox"],
@@ -38,7 +39,7 @@ HOMES = [
     (r"<spdlog/", r"^src/base/log\.cc$"),
     (r"<seccomp\.h>", r"^src/sys/seccomp\.cc$"),
     (r"<curl/", r"^src/cli/\w+\.(h|cc)$"),
-    (r"<CLI/", r"^src/cli/\w+\.cc$"),
+    (r"<CLI/", r"^src/(cli|daemon)/\w+\.cc$"),
 ]
 LINES_MAX = 600
 COLUMNS_MAX = 100

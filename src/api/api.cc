@@ -55,6 +55,7 @@ Api::Api(cell::Supervisor& supervisor, std::string preview_domain)
     : supervisor_(supervisor), preview_domain_(std::move(preview_domain)) {
   add_daemon_routes();
   add_cell_routes();
+  add_state_routes();
   for (auto routes : {file_routes(), exec_routes(), run_routes(), agent_routes()}) {
     for (Route& route : routes) add(route.method, route.pattern, std::move(route.handler));
   }

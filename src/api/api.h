@@ -31,6 +31,7 @@ class Api {
   void add(std::string method, std::string_view pattern, Handler handler);
   void add_daemon_routes();
   void add_cell_routes();
+  void add_state_routes();
   asio::awaitable<void> dispatch(http::Exchange& exchange, const std::string& request_id);
   asio::awaitable<std::string> authenticate(const http::Request& request);
 

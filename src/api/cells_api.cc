@@ -53,13 +53,13 @@ void Api::add_cell_routes() {
 
   add("GET", "/api/v1/cells", [shown](const Call& call) -> asio::awaitable<void> {
     const auto limit = static_cast<std::size_t>(call.query_int("limit", 1, kListMax).value_or(0));
-    const auto cursor = call.exchange.request().query_value("cursor");
+    const std::string cursor = call.exchange.request().query_value("cursor").value_or("");
     json::Array cells;
     std::string next;
-    bool reached = !cursor;
+    bool reached = cursor.empty();
     for (const auto& cell : call.supervisor.cells_of(call.owner)) {
       if (!reached) {
-        reached = cell->spec().cell_id == *cursor;
+        reached = cell->spec().cell_id == cursor;
         continue;
       }
       if (limit != 0 && cells.size() == limit) {
@@ -83,6 +83,12 @@ void Api::add_cell_routes() {
   add("GET", "/api/v1/cells/{id}", [shown](const Call& call) -> asio::awaitable<void> {
     co_await call.answer(shown(*call.cell()));
   });
+}
+
+void Api::add_state_routes() {
+  const auto shown = [this](const cell::Cell& cell) {
+    return cell_json(cell.view(), preview_domain_);
+  };
 
   add("DELETE", "/api/v1/cells/{id}", [](const Call& call) -> asio::awaitable<void> {
     std::string owner = call.owner;

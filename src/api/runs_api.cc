@@ -24,13 +24,13 @@ const cell::Run& run_in(const Call& call, cell::Cell& cell) {
 asio::awaitable<void> list(const Call& call) {
   const auto cell = call.cell();
   const auto limit = static_cast<std::size_t>(call.query_int("limit", 1, kRunsMax).value_or(100));
-  const auto cursor = call.exchange.request().query_value("cursor");
+  const std::string cursor = call.exchange.request().query_value("cursor").value_or("");
   json::Array runs;
   std::string next;
-  bool reached = !cursor;
+  bool reached = cursor.empty();
   for (const cell::Run* run : cell->runs().newest_first()) {
     if (!reached) {
-      reached = run->id == *cursor;
+      reached = run->id == cursor;
       continue;
     }
     if (runs.size() == limit) {

@@ -118,9 +118,8 @@ TEST_CASE("turns are taken one at a time, in the order in which they were asked 
 TEST_CASE("what is not ready in time is named") {
   asio::io_context loop;
   auto never = [] { return false; };
-  CHECK_THROWS_WITH_AS(
-      run(loop, poll_until("the agent", never, milliseconds(3), milliseconds(1))),
-      "the agent not ready after 3 ms", Error);
+  CHECK_THROWS_WITH_AS(run(loop, poll_until("the agent", never, milliseconds(3), milliseconds(1))),
+                       "the agent not ready after 3 ms", Error);
 }
 
 }  // namespace cellar::async

@@ -10,8 +10,8 @@ namespace cellar::async {
 
 namespace asio = boost::asio;
 
-// A flag that coroutines wait for. Any number may wait; set() wakes them all. Loop thread only. A wait
-// may outlive the Event: it then ends with Error `canceled`.
+// A flag that coroutines wait for. Any number may wait; set() wakes them all. Loop thread only. A
+// wait may outlive the Event: it then ends with Error `canceled`.
 class Event {
  public:
   explicit Event(const asio::any_io_executor& executor);

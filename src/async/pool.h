@@ -34,9 +34,10 @@ asio::awaitable<std::invoke_result_t<Job&>> run(Job job) {
 
 }  // namespace detail
 
-// Runs `job` on the pool and gives its result, or its exception, on the caller's executor. `job` must
-// own, or outlive with, all that it touches: it is not interrupted when the caller is canceled. Name
-// the job first (docs/adr/0004): `auto job = [..] {..}; co_await offload(pool, job);`
+// Runs `job` on the pool and gives its result, or its exception, on the caller's executor. `job`
+// must own, or outlive with, all that it touches: it is not interrupted when the caller is
+// canceled. Name the job first (docs/adr/0004): `auto job = [..] {..}; co_await offload(pool,
+// job);`
 template <typename Job>
 asio::awaitable<std::invoke_result_t<Job&>> offload(Pool& pool, Job job) {
   auto work = detail::run<Job>(std::move(job));

@@ -9,8 +9,8 @@
 
 namespace cellar::async {
 
-// Lets one coroutine at a time pass, in the order in which they came: a cell changes its state in one
-// place at a time. Loop thread only; outlives every Turn.
+// Lets one coroutine at a time pass, in the order in which they came: a cell changes its state in
+// one place at a time. Loop thread only; outlives every Turn.
 class Serial {
  public:
   // Ends the turn when destroyed.

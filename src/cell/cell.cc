@@ -32,6 +32,7 @@ Secrets decode_secrets(const std::string& text) {
 void write_agent(const CellLayout& layout, const std::string& digest, const std::string& source) {
   const std::string path = layout.agent_version(digest);
   if (!sys::exists(path)) sys::replace_file(path, source, 0644);
+  sys::replace_link(layout.data() + "/agent.js", "versions/" + digest + ".js");
 }
 
 }  // namespace

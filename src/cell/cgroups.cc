@@ -101,6 +101,13 @@ asio::awaitable<void> remove(sandbox::CgroupPlan plan) {
                              kRemoveLimit, kPollPause);
 }
 
+void remove_daemon_group(const sandbox::CgroupHost& host, const std::string& daemon_group) {
+  try_remove_group(host.unified + "/" + daemon_group);
+  for (const auto& [controller, mount] : host.legacy) {
+    try_remove_group(mount + "/" + daemon_group);
+  }
+}
+
 std::uint64_t oom_kills(const sandbox::CgroupPlan& plan) {
   auto count = read_number(plan.memory + "/memory.events", "oom_kill");
   if (!count) count = read_number(plan.memory + "/memory.oom_control", "oom_kill");

@@ -39,6 +39,9 @@ bool is_frozen(const std::string& folder);
 // Waits until the killed processes are gone and removes the cell's groups, in every hierarchy.
 asio::awaitable<void> remove(sandbox::CgroupPlan plan);
 
+// Removes the groups that all cells of a daemon share, where no cell is left in them.
+void remove_daemon_group(const sandbox::CgroupHost& host, const std::string& daemon_group);
+
 // How often the kernel has killed a process of the cell for want of memory.
 std::uint64_t oom_kills(const sandbox::CgroupPlan& plan);
 

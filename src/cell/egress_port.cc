@@ -3,7 +3,7 @@
 #include <fcntl.h>
 
 #include "base/log.h"
-#include "net/egress.h"
+#include "egress/egress.h"
 #include "sys/file.h"
 
 namespace cellar::cell {
@@ -17,13 +17,13 @@ constexpr std::size_t kSaidMax = 1000;
 }  // namespace
 
 struct EgressPort::State {
-  State(const asio::any_io_executor& executor, std::string cell, const net::Policy& policy)
+  State(const asio::any_io_executor& executor, std::string cell, const egress::Policy& policy)
       : cell_id(std::move(cell)),
-        egress(executor, policy, [this](const net::Refusal& refusal) { say(refusal); }),
+        way_out(executor, policy, [this](const egress::Refusal& refusal) { say(refusal); }),
         ports(policy.ports()) {}
 
   // A line for the operator, the same one not more often than every ten seconds.
-  void say(const net::Refusal& refusal) {
+  void say(const egress::Refusal& refusal) {
     const std::string what = refusal.target + ":" + std::to_string(refusal.port);
     const auto now = std::chrono::steady_clock::now();
     if (said.size() >= kSaidMax) said.clear();
@@ -34,18 +34,18 @@ struct EgressPort::State {
   }
 
   std::string cell_id;
-  net::Egress egress;
+  egress::Egress way_out;
   std::vector<std::uint16_t> ports;
   std::map<std::string, std::chrono::steady_clock::time_point> said;
 };
 
 EgressPort::EgressPort(asio::any_io_executor executor, std::string cell_id,
                        const std::vector<std::string>& allow)
-    : state_(std::make_unique<State>(executor, std::move(cell_id), net::Policy::parse(allow))) {}
+    : state_(std::make_unique<State>(executor, std::move(cell_id), egress::Policy::parse(allow))) {}
 
 EgressPort::~EgressPort() = default;
 
-void EgressPort::check(const std::vector<std::string>& allow) { net::Policy::parse(allow); }
+void EgressPort::check(const std::vector<std::string>& allow) { egress::Policy::parse(allow); }
 
 asio::awaitable<void> EgressPort::open(Spawner& spawner, std::string network) {
   std::vector<sandbox::ListenIn::Port> ports;
@@ -58,17 +58,17 @@ asio::awaitable<void> EgressPort::open(Spawner& spawner, std::string network) {
   std::vector<sys::Fd> sockets = co_await spawner.listen_in(std::move(name_space), ports);
   for (std::size_t i = 0; i < sockets.size(); ++i) {
     if (ports[i].udp) {
-      state_->egress.serve_dns(std::move(sockets[i]));
+      state_->way_out.serve_dns(std::move(sockets[i]));
     } else {
-      state_->egress.serve_tcp(std::move(sockets[i]), ports[i].port);
+      state_->way_out.serve_tcp(std::move(sockets[i]), ports[i].port);
     }
   }
 }
 
 void EgressPort::set_allow(const std::vector<std::string>& allow) {
-  state_->egress.set_policy(net::Policy::parse(allow));
+  state_->way_out.set_policy(egress::Policy::parse(allow));
 }
 
-asio::awaitable<void> EgressPort::close() { co_await state_->egress.close(); }
+asio::awaitable<void> EgressPort::close() { co_await state_->way_out.close(); }
 
 }  // namespace cellar::cell

@@ -11,7 +11,7 @@
 namespace cellar::cell {
 
 // The way out of one domain: listeners of the daemon in the domain's network namespace, and what
-// they let through (net/egress.h). Loop thread only.
+// they let through (egress/egress.h). Loop thread only.
 class EgressPort {
  public:
   // `allow` has passed check().

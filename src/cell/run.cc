@@ -70,108 +70,120 @@ Run& RunTable::run_of(const journal::Record& record) {
 void RunTable::apply(const journal::Record& record) {
   using journal::Type;
   switch (record.type) {
-    case Type::run_created: {
-      const auto body = decode<journal::RunCreated>(record);
-      Run& run = runs_[record.run];
-      run.number = record.run;
-      run.id = body.run_id;
-      run.method = body.method;
-      run.agent_digest = body.agent_digest;
-      run.setup = body.setup;
-      run.started_at = time_of(record);
-      run.created = record.lsn;
-      numbers_[run.id] = run.number;
-      last_number_ = std::max(last_number_, run.number);
-      return;
-    }
-    case Type::run_attempt: {
-      const auto body = decode<journal::RunAttempt>(record);
-      Run& run = run_of(record);
-      run.attempt = body.n;
-      if (counts_against_budget(body.cause)) ++run.attempts_without_progress;
-      return;
-    }
-    case Type::step_start: {
-      const auto body = decode<journal::StepStart>(record);
-      Step& step = run_of(record).steps[record.ordinal];
-      step.ordinal = record.ordinal;
-      step.kind = body.kind;
-      step.name = body.name;
-      step.args_fp = body.args_fp;
-      if (step.executed == 0) step.started_at = time_of(record);
-      ++step.executed;
-      return;
-    }
-    case Type::step_end: {
-      const auto body = decode<journal::StepEnd>(record);
-      Run& run = run_of(record);
-      Step& step = run.steps[record.ordinal];
-      step.status = body.ok ? StepStatus::ok : StepStatus::error;
-      step.ended_at = time_of(record);
-      step.outcome = record.lsn;
-      run.attempts_without_progress = 0;
-      return;
-    }
-    case Type::value: {
-      const auto body = decode<journal::Value>(record);
-      Step& step = run_of(record).steps[record.ordinal];
-      step = {.ordinal = record.ordinal,
-              .kind = body.kind,
-              .name = body.name,
-              .args_fp = body.args_fp,
-              .status = StepStatus::ok,
-              .executed = 1,
-              .started_at = time_of(record),
-              .ended_at = time_of(record),
-              .outcome = record.lsn};
-      if (body.kind == "setup") setup_done_ = true;
-      return;
-    }
+    case Type::run_created:
+      return create(record);
+    case Type::step_start:
+      return start_step(record);
+    case Type::step_end:
+      return end_step(record);
+    case Type::value:
+      return add_value(record);
+    case Type::event:
+      return add_event(record);
+    case Type::run_ended:
+      return end(record);
+    case Type::run_attempt:
     case Type::cancel_requested:
-      run_of(record).cancel_requested = true;
-      return;
-    case Type::paused: {
-      const auto body = decode<journal::Paused>(record);
-      Run& run = run_of(record);
-      run.status = RunStatus::paused;
-      run.reason = body.reason;
-      run.detail = body.detail;
-      return;
-    }
-    case Type::resumed: {
-      Run& run = run_of(record);
-      run.status = RunStatus::running;
-      run.reason.clear();
-      run.detail.clear();
-      run.attempts_without_progress = 0;
-      return;
-    }
-    case Type::run_ended: {
-      const auto body = decode<journal::RunEnded>(record);
-      Run& run = run_of(record);
-      run.status = body.status == "completed"   ? RunStatus::completed
-                   : body.status == "cancelled" ? RunStatus::cancelled
-                                                : RunStatus::failed;
-      run.reason.clear();
-      run.ended_at = time_of(record);
-      run.ended = record.lsn;
-      if (run.setup && run.status == RunStatus::completed) setup_done_ = true;
-      return;
-    }
-    case Type::event: {
-      if (record.ordinal == 0) return;  // Sent inside a step: sent again when the step is.
-      const auto body = decode<journal::Event>(record);
-      if (body.type != "stream" && body.type != "log") return;
-      Step& step = run_of(record).steps[record.ordinal];
-      step.ordinal = record.ordinal;
-      step.kind = "event";
-      step.name = body.type;
-      step.status = StepStatus::ok;
-      return;
-    }
+    case Type::paused:
+    case Type::resumed:
+      return change_state(record);
     default:
       return;
   }
+}
+
+void RunTable::create(const journal::Record& record) {
+  const auto body = decode<journal::RunCreated>(record);
+  Run& run = runs_[record.run];
+  run.number = record.run;
+  run.id = body.run_id;
+  run.method = body.method;
+  run.agent_digest = body.agent_digest;
+  run.setup = body.setup;
+  run.started_at = time_of(record);
+  run.created = record.lsn;
+  numbers_[run.id] = run.number;
+  last_number_ = std::max(last_number_, run.number);
+}
+
+void RunTable::start_step(const journal::Record& record) {
+  const auto body = decode<journal::StepStart>(record);
+  Step& step = run_of(record).steps[record.ordinal];
+  step.ordinal = record.ordinal;
+  step.kind = body.kind;
+  step.name = body.name;
+  step.args_fp = body.args_fp;
+  if (step.executed == 0) step.started_at = time_of(record);
+  ++step.executed;
+}
+
+void RunTable::end_step(const journal::Record& record) {
+  const auto body = decode<journal::StepEnd>(record);
+  Run& run = run_of(record);
+  Step& step = run.steps[record.ordinal];
+  step.status = body.ok ? StepStatus::ok : StepStatus::error;
+  step.ended_at = time_of(record);
+  step.outcome = record.lsn;
+  run.attempts_without_progress = 0;
+}
+
+void RunTable::add_value(const journal::Record& record) {
+  const auto body = decode<journal::Value>(record);
+  Step& step = run_of(record).steps[record.ordinal];
+  step = {.ordinal = record.ordinal,
+          .kind = body.kind,
+          .name = body.name,
+          .args_fp = body.args_fp,
+          .status = StepStatus::ok,
+          .executed = 1,
+          .started_at = time_of(record),
+          .ended_at = time_of(record),
+          .outcome = record.lsn};
+  if (body.kind == "setup") setup_done_ = true;
+}
+
+void RunTable::add_event(const journal::Record& record) {
+  if (record.ordinal == 0) return;  // Sent inside a step: sent again when the step is.
+  const auto body = decode<journal::Event>(record);
+  if (body.type != "stream" && body.type != "log") return;
+  Step& step = run_of(record).steps[record.ordinal];
+  step.ordinal = record.ordinal;
+  step.kind = "event";
+  step.name = body.type;
+  step.status = StepStatus::ok;
+}
+
+void RunTable::change_state(const journal::Record& record) {
+  Run& run = run_of(record);
+  if (record.type == journal::Type::run_attempt) {
+    const auto body = decode<journal::RunAttempt>(record);
+    run.attempt = body.n;
+    if (counts_against_budget(body.cause)) ++run.attempts_without_progress;
+  } else if (record.type == journal::Type::cancel_requested) {
+    run.cancel_requested = true;
+  } else if (record.type == journal::Type::paused) {
+    const auto body = decode<journal::Paused>(record);
+    run.status = RunStatus::paused;
+    run.reason = body.reason;
+    run.detail = body.detail;
+  } else {
+    run.status = RunStatus::running;
+    run.reason.clear();
+    run.detail.clear();
+    run.attempts_without_progress = 0;
+  }
+}
+
+void RunTable::end(const journal::Record& record) {
+  const auto body = decode<journal::RunEnded>(record);
+  Run& run = run_of(record);
+  run.status = body.status == "completed"   ? RunStatus::completed
+               : body.status == "cancelled" ? RunStatus::cancelled
+                                            : RunStatus::failed;
+  run.reason.clear();
+  run.ended_at = time_of(record);
+  run.ended = record.lsn;
+  if (run.setup && run.status == RunStatus::completed) setup_done_ = true;
 }
 
 Run* RunTable::find(std::uint32_t number) noexcept {

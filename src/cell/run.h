@@ -82,6 +82,13 @@ class RunTable {
 
  private:
   Run& run_of(const journal::Record& record);
+  void create(const journal::Record& record);
+  void start_step(const journal::Record& record);
+  void end_step(const journal::Record& record);
+  void add_value(const journal::Record& record);
+  void add_event(const journal::Record& record);
+  void change_state(const journal::Record& record);
+  void end(const journal::Record& record);
 
   std::map<std::uint32_t, Run> runs_;
   std::map<std::string, std::uint32_t, std::less<>> numbers_;

@@ -203,7 +203,10 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, She
   if (call.synchronous) --synchronous_calls_;
   const auto found = active_.find(call.run);
   if (agent_ != agent || found == active_.end() || !found->second->in_agent) co_return;
-  if (call.ordinal != 0) {
+  if (found->second->run.cancel_requested) {  // What the kill left of it is no result.
+    ok = false;
+    result = error_json("CancelledError", "the run was cancelled", "canceled");
+  } else if (call.ordinal != 0) {
     co_await append_step_end(found->second->run, call.ordinal, ok, result);
     co_await journal_.sync();
   }

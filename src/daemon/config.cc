@@ -1,7 +1,11 @@
 #include "daemon/config.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -28,6 +32,27 @@ bool is_inside(const std::string& path, const std::string& folder) {
   const fs::path relative =
       fs::weakly_canonical(path).lexically_relative(fs::weakly_canonical(folder));
   return !relative.empty() && *relative.begin() != "..";
+}
+
+// The library lets the file win over the environment, and options over both: what the environment
+// says comes as options, so that it stands between them.
+std::vector<std::string> with_environment(CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  const auto is_given = [&](const std::string& name) {
+    return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
+      return argument == name || argument.starts_with(name + "=");
+    });
+  };
+  std::vector<std::string> added;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_envname().empty()) continue;
+    const char* value = std::getenv(option->get_envname().c_str());
+    const std::string name = "--" + option->get_lnames().front();
+    if (value != nullptr && *value != '\0' && !is_given(name)) added.push_back(name + "=" + value);
+  }
+  arguments.insert(arguments.end(), added.begin(), added.end());
+  std::reverse(arguments.begin(), arguments.end());  // As the library wants them.
+  return arguments;
 }
 
 }  // namespace
@@ -71,7 +96,7 @@ CommandLine read_command_line(int argc, char** argv) {
   app.set_version_flag("--version", "cellard " CELLAR_VERSION);
 
   try {
-    app.parse(argc, argv);
+    app.parse(with_environment(app, argc, argv));
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     result.exit_code = code == 0 ? 0 : 2;

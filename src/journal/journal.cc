@@ -157,6 +157,7 @@ void Journal::failed() noexcept { broken_ = true; }
 std::uint64_t Journal::wanted_spare_bytes() const noexcept {
   if (broken_ || spare_bytes_ > 0 || segments_.empty()) return 0;
   const Segment& segment = segments_.back();
+  if (segment.first_lsn > last_durable_) return 0;  // The last spare is being taken right now.
   return segment.end > segment.bytes / 2 ? size_of_next_segment() : 0;
 }
 

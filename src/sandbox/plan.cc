@@ -31,6 +31,7 @@ void open_sources(Plan& plan, const DomainSpec& spec, const Image& image) {
     plan.push_back(OpenSource{"layers", spec.cell_dir + "/root/layers", Owners::domain, kData});
     plan.push_back(OpenSource{"home", spec.cell_dir + "/root/home", Owners::domain, kData});
   } else {
+    plan.push_back(OpenSource{"agent-image", image.agent, Owners::domain, kData | kReadOnly});
     plan.push_back(
         OpenSource{"data", spec.cell_dir + "/data", Owners::domain, kData | kNoExec | kReadOnly});
   }
@@ -47,19 +48,19 @@ void open_sources(Plan& plan, const DomainSpec& spec, const Image& image) {
 // The shell domain may change all of its root and keeps it; the agent domain nothing.
 void build_root(Plan& plan, DomainKind kind) {
   if (kind == DomainKind::shell) {
-    plan.push_back(Overlay{"/", "image", "layers", "root"});
+    plan.push_back(Overlay{"/", {"image"}, "layers", "root"});
     plan.push_back(MakeFolder{"/usr"});
-    plan.push_back(Overlay{"/usr", "usr", "layers", "usr"});
+    plan.push_back(Overlay{"/usr", {"usr"}, "layers", "usr"});
     plan.push_back(MakeFolder{"/var"});
     plan.push_back(MakeFolder{"/var/lib"});
     plan.push_back(MakeFolder{"/var/lib/dpkg"});
-    plan.push_back(Overlay{"/var/lib/dpkg", "packages", "layers", "dpkg"});
+    plan.push_back(Overlay{"/var/lib/dpkg", {"packages"}, "layers", "dpkg"});
     for (const char* folder : {"/root", "/work", "/proc", "/dev", "/tmp", "/run"}) {
       plan.push_back(MakeFolder{folder});
     }
     plan.push_back(MountSource{"home", "/root"});
   } else {
-    plan.push_back(RootIsSource{"image"});
+    plan.push_back(Overlay{"/", {"agent-image", "image"}, "", ""});
     plan.push_back(MountSource{"usr", "/usr"});
     plan.push_back(MountSource{"data", "/data"});
   }
@@ -116,9 +117,10 @@ struct Describe {
     return "open " + s.name + " = " + s.host_path + " " + attributes_of(s.attributes) +
            (s.owners == Owners::domain ? " idmapped" : "");
   }
-  std::string operator()(const RootIsSource& s) { return "root " + s.source; }
   std::string operator()(const Overlay& s) {
-    return "overlay " + s.path + " = " + s.lower + " + " + s.upper + "/" + s.layer;
+    std::string text = "overlay " + s.path + " =";
+    for (const std::string& lower : s.lower) text += " " + lower;
+    return text + (s.upper.empty() ? " ro" : " + " + s.upper + "/" + s.layer);
   }
   std::string operator()(const MountSource& s) { return "mount " + s.path + " = " + s.source; }
   std::string operator()(const MountNew& s) {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "sandbox/spec.h"
-#include "sys/mount.h"
+#include "sys/mounts.h"
 
 // A domain as a list of steps. Steps only name what to do: building them touches nothing, so a
 // whole sandbox can be compared, printed and tested as a value. spawn/perform.h does them.
@@ -41,15 +41,12 @@ struct OpenSource {
   std::uint64_t attributes = 0;
 };
 
-// What the domain's root is: a source as it is, or an overlay.
-struct RootIsSource {
-  std::string source;
-};
-// An overlay of `lower` (read-only) and the folders <upper>/<layer>/{upper,work} of the source
-// `upper`. "/" is the root itself and comes first.
+// An overlay of the sources `lower`, the first one on top, and where `upper` is not empty of the
+// folders <upper>/<layer>/{upper,work} of that source; else it is read-only. The one at "/" is the
+// root itself and comes first.
 struct Overlay {
   std::string path;
-  std::string lower;
+  std::vector<std::string> lower;
   std::string upper;
   std::string layer;
 };
@@ -84,12 +81,13 @@ struct MakeReadOnly {  // a mount that is there, or a folder of one
 struct PivotRoot {};
 
 using Step = std::variant<JoinGroup, NewCgroupNamespace, SetHostName, MakeEveryAddressLocal,
-                          OpenSource, RootIsSource, Overlay, MountSource, MountNew, MakeFile,
-                          MakeFolder, MakeLink, Mask, MakeReadOnly, PivotRoot>;
+                          OpenSource, Overlay, MountSource, MountNew, MakeFile, MakeFolder,
+                          MakeLink, Mask, MakeReadOnly, PivotRoot>;
 
 // Folders of the "dev" image, the masked view of the host (docs/internals/sandbox.md).
 struct Image {
   std::string root;      // a folder of ours: the skeleton of /, with a filtered copy of /etc
+  std::string agent;     // a folder of ours: what agent domains have besides, /data for one
   std::string usr;       // the host's /usr
   std::string packages;  // the host's /var/lib/dpkg, what dpkg thinks is installed
 };

@@ -11,7 +11,7 @@ using namespace cellar::sandbox;
 
 namespace {
 
-const Image kImage{"/s/images/dev-1", "/usr", "/var/lib/dpkg"};
+const Image kImage{"/s/images/dev-1/root", "/s/images/dev-1/agent", "/usr", "/var/lib/dpkg"};
 
 DomainSpec domain(DomainKind kind) {
   DomainSpec spec{.cell_id = "dev--a",
@@ -63,8 +63,8 @@ TEST_CASE("every source is opened before the first mount, and every plan ends in
     const auto is_source = [](const Step& s) { return std::holds_alternative<OpenSource>(s); };
     const auto last = std::find_if(plan.rbegin(), plan.rend(), is_source).base();
     CHECK(std::none_of(plan.begin(), last, [](const Step& s) {
-      return std::holds_alternative<Overlay>(s) || std::holds_alternative<RootIsSource>(s) ||
-             std::holds_alternative<MountSource>(s) || std::holds_alternative<MountNew>(s);
+      return std::holds_alternative<Overlay>(s) || std::holds_alternative<MountSource>(s) ||
+             std::holds_alternative<MountNew>(s);
     }));
     CHECK(std::holds_alternative<PivotRoot>(plan.back()));
     CHECK(count<PivotRoot>(plan) == 1);

@@ -83,13 +83,12 @@ constexpr std::array<std::string_view, 6> kEtcParts = {"ssl/certs",         "ssl
                                                        "apt/sources.list",  "apt/sources.list.d",
                                                        "apt/trusted.gpg.d", "apt/preferences.d"};
 
-constexpr std::array<std::string_view, 31> kFolders = {"usr",
+constexpr std::array<std::string_view, 29> kFolders = {"usr",
                                                        "etc",
                                                        "var",
                                                        "home",
                                                        "root",
                                                        "work",
-                                                       "data",
                                                        "proc",
                                                        "sys",
                                                        "dev",
@@ -100,7 +99,6 @@ constexpr std::array<std::string_view, 31> kFolders = {"usr",
                                                        "media",
                                                        "boot",
                                                        "opt",
-                                                       "opt/cellar/agent-host",
                                                        "var/cache",
                                                        "var/log",
                                                        "var/mail",
@@ -215,7 +213,10 @@ sandbox::Image prepare_dev_image(const std::string& state_dir) {
     sys::make_dirs(images.string());
     const fs::path draft = images / ("draft-" + random_hex(4));
     sys::make_dirs(draft.string(), 0755);
-    fill(draft);
+    fill(draft / "root");
+    for (const char* folder : {"agent/data", "agent/opt/cellar/agent-host"}) {
+      fs::create_directories(draft / folder);
+    }
     const fs::path final = images / ("dev-" + digest_of(draft));
     if (fs::exists(final)) {
       sys::remove_tree(draft.string());
@@ -223,8 +224,10 @@ sandbox::Image prepare_dev_image(const std::string& state_dir) {
       fs::rename(draft, final);
     }
     const bool has_packages = fs::is_directory("/var/lib/dpkg");
-    return {final.string(), "/usr",
-            has_packages ? "/var/lib/dpkg" : (final / "var/lib/dpkg").string()};
+    return {.root = (final / "root").string(),
+            .agent = (final / "agent").string(),
+            .usr = "/usr",
+            .packages = has_packages ? "/var/lib/dpkg" : (final / "root/var/lib/dpkg").string()};
   } catch (const fs::filesystem_error& error) {
     throw Error(ErrorCode::internal, "dev_image", error.what());
   }

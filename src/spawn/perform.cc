@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "sys/beneath.h"
 #include "sys/file.h"
-#include "sys/mount.h"
+#include "sys/mounts.h"
 #include "sys/namespace.h"
 #include "sys/network_namespace.h"
 #include "sys/node.h"
@@ -63,13 +63,15 @@ void Performer::act(const sandbox::OpenSource& step) {
   sources_[step.name] = std::move(tree);
 }
 
-void Performer::act(const sandbox::RootIsSource& step) { set_root(sources_.at(step.source).get()); }
-
 void Performer::act(const sandbox::Overlay& step) {
-  const std::string layer = staged(step.upper) + "/" + step.layer;
-  const sys::MountOptions options = {{"lowerdir", staged(step.lower)},
-                                     {"upperdir", layer + "/upper"},
-                                     {"workdir", layer + "/work"}};
+  std::string lower;
+  for (const std::string& source : step.lower) lower += (lower.empty() ? "" : ":") + staged(source);
+  sys::MountOptions options = {{"lowerdir", lower}};
+  if (!step.upper.empty()) {
+    const std::string layer = staged(step.upper) + "/" + step.layer;
+    options.emplace_back("upperdir", layer + "/upper");
+    options.emplace_back("workdir", layer + "/work");
+  }
   sys::Fd overlay;
   {
     const sys::FileOwner as_owner(uid_base_);

@@ -25,7 +25,6 @@ class Performer {
   void act(const sandbox::SetHostName& step);
   void act(const sandbox::MakeEveryAddressLocal& step);
   void act(const sandbox::OpenSource& step);
-  void act(const sandbox::RootIsSource& step);
   void act(const sandbox::Overlay& step);
   void act(const sandbox::MountSource& step);
   void act(const sandbox::MountNew& step);

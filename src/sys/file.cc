@@ -93,6 +93,17 @@ void replace_file(const std::string& path, std::string_view bytes, mode_t mode) 
   sync_dir(std::filesystem::path(path).parent_path().string());
 }
 
+void replace_link(const std::string& path, const std::string& target) {
+  const std::string temporary = path + ".tmp-" + random_hex(6);
+  if (::symlink(target.c_str(), temporary.c_str()) == -1) throw_errno("symlink", temporary);
+  if (::rename(temporary.c_str(), path.c_str()) == -1) {
+    const int error = errno;
+    ::unlink(temporary.c_str());
+    throw_errno_value(error, "rename", path);
+  }
+  sync_dir(std::filesystem::path(path).parent_path().string());
+}
+
 void make_dirs(const std::string& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) == 0) return;
   if (errno == EEXIST) return;

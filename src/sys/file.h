@@ -34,6 +34,10 @@ void sync_dir(const std::string& path);
 // contents; durable when this returns. Throws Error.
 void replace_file(const std::string& path, std::string_view bytes, mode_t mode = 0600);
 
+// Makes `path` a symbolic link to `target`, whatever file or link was there; durable when this
+// returns. Throws Error.
+void replace_link(const std::string& path, const std::string& target);
+
 // Makes `path` and its missing parents, mode `mode`. Existing folders are left alone.
 void make_dirs(const std::string& path, mode_t mode = 0700);
 

@@ -9,7 +9,7 @@ const fs = require("fs");
 module.exports = {
   read(ctx, { path }) { try { return fs.readFileSync(path, "utf8"); } catch (e) { return e.code; } },
   write(ctx, { path }) { try { fs.writeFileSync(path, "x"); return "written"; } catch (e) { return e.code; } },
-  secret() { return process.env.API_TOKEN; },
+  secret() { return [...process.env.API_TOKEN].reverse().join(""); },
   pids() { return fs.readdirSync("/proc").filter((n) => /^[0-9]+$/.test(n)).length; },
   sleepy(ctx) { return ctx.shell("sleep 3; ps -e -o args").stdout; },
 };
@@ -86,7 +86,7 @@ for name, family in dict(AF_ALG=38, AF_VSOCK=40, AF_PACKET=17).items():
 class DomainsTest(harness.CellTest):
     def test_commands_do_not_see_the_agent_its_folder_or_its_secrets(self):
         cell = self.cell(agent=AGENT, secrets={"API_TOKEN": "s3cr3t-value"})
-        self.assertEqual("s3cr3t-value", cell.request("secret").json)
+        self.assertEqual("s3cr3t-value"[::-1], cell.request("secret").json)
         self.assertNotIn("node", cell.exec("ps -e -o args")["stdout"])
         self.assertNotEqual(0, cell.exec("ls /data")["exit_code"])
         found = cell.exec("env; cat /proc/*/environ 2>/dev/null; grep -rs s3cr3t-value /work /tmp /etc /run | head -1")

@@ -179,7 +179,8 @@ class RunsTest(harness.CellTest):
         other = harness.eventually("it is cancelled", lambda: cell.call("POST", f"/runs/{run}/cancel"))
         self.assertEqual(200, other.status)
         self.assertEqual("cancelled", cell.settled(run)["status"])
-        self.assertEqual(1, cell.request("ten", {"gate": -1}).json[1])
+        answer = cell.request("ten", {"gate": -1})
+        self.assertEqual(1, json.loads(answer.body.split(b"data: ")[-1])[1])
 
     def test_an_agent_that_keeps_dying_is_paused_with_its_reason(self):
         cell, run = self.begin("die")

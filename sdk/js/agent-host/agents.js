@@ -44,7 +44,7 @@ async function load(file) {
     const source = fs.readFileSync(file, 'utf8');
     return isModule(source, file) ? await loadModule(source) : loadCommonJs(source, file);
   } catch (error) {
-    throw Object.assign(coded('agent_load_failed', `the agent cannot be loaded: ${error.message}`),
+    throw Object.assign(coded('agent_load_failed', `the agent cannot be loaded: ${error.name}: ${error.message}`),
       { stack: error.stack });
   }
 }
