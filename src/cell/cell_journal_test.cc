@@ -1,0 +1,179 @@
+#include "cell/cell_journal.h"
+
+#include <doctest/doctest.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/error.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::cell {
+namespace {
+
+// Opens the journal in `dir`, lets `test` use it, and closes it.
+using Test = std::function<asio::awaitable<void>(CellJournal&, RunTable&)>;
+void with_journal(const std::string& dir, const Test& test) {
+  asio::io_context loop;
+  async::Pool pool(2);
+  RunTable runs;
+  CellJournal journal(loop.get_executor(), pool, dir, "dev--a", runs);
+  std::exception_ptr failure;
+  auto drive = [&]() -> asio::awaitable<void> {
+    std::exception_ptr failed;
+    try {
+      co_await test(journal, runs);
+    } catch (...) {
+      failed = std::current_exception();
+    }
+    co_await journal.close();
+    if (failed) std::rethrow_exception(failed);
+  };
+  asio::co_spawn(loop, drive(), [&](const std::exception_ptr& error) { failure = error; });
+  loop.run();
+  if (failure) std::rethrow_exception(failure);
+}
+
+void begin(CellJournal& journal, const std::string& id) {
+  journal::RunCreated created;
+  created.run_id = id;
+  created.method = "m";
+  created.params = "{}";
+  created.agent_digest = "d";
+  journal.append(1, 0, created);
+  journal::RunAttempt attempt;
+  attempt.n = 1;
+  attempt.cause = "start";
+  journal.append(1, 0, attempt);
+}
+
+void attempt_again(CellJournal& journal, std::uint32_t n, const std::string& cause) {
+  journal::RunAttempt attempt;
+  attempt.n = n;
+  attempt.cause = cause;
+  journal.append(1, 0, attempt);
+}
+
+void start_step(CellJournal& journal, std::uint32_t ordinal, const std::string& name,
+                std::uint32_t execution = 1) {
+  journal::StepStart start;
+  start.kind = "step";
+  start.name = name;
+  start.occ = execution;
+  journal.append(1, ordinal, start);
+}
+
+void end_step(CellJournal& journal, std::uint32_t ordinal, const std::string& value) {
+  journal::StepEnd end;
+  end.ok = true;
+  end.value.bytes = value;
+  journal.append(1, ordinal, end);
+}
+
+std::string types_of(const std::vector<RunEvent>& events) {
+  std::string text;
+  for (const RunEvent& event : events) text += (text.empty() ? "" : " ") + event.type;
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("a run is the same after the journal was opened again") {
+  const testing::TempDir dir;
+  with_journal(dir.file("j"), [](CellJournal& journal, RunTable&) -> asio::awaitable<void> {
+    begin(journal, "run_1");
+    start_step(journal, 1, "one");
+    end_step(journal, 1, "11");
+    start_step(journal, 2, "two");
+    co_await journal.sync();
+  });
+  with_journal(dir.file("j"), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    Run* run = runs.find("run_1");
+    REQUIRE(run != nullptr);
+    CHECK(run->status == RunStatus::running);
+    CHECK(run->steps_done() == 1);
+    CHECK(journal.read_value(run->steps.at(1).outcome) == "11");
+    CHECK(run->steps.at(2).status == StepStatus::open);
+    CHECK(runs.unfinished().size() == 1);
+    co_return;
+  });
+}
+
+TEST_CASE("events are what is durable, in order, and go on behind any of them") {
+  const testing::TempDir dir;
+  with_journal(dir.file("j"), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    begin(journal, "run_1");
+    start_step(journal, 1, "one");
+    CHECK(journal.events(*runs.find("run_1"), 0, 100).list.empty());  // Nothing is on disk yet.
+    co_await journal.sync();
+    start_step(journal, 1, "one", 2);
+    end_step(journal, 1, "11");
+    journal::RunEnded ended;
+    ended.status = "completed";
+    ended.value.bytes = "[1]";
+    journal.append(1, 0, ended);
+    co_await journal.sync();
+
+    const Run& run = *runs.find("run_1");
+    const auto all = journal.events(run, 0, 100);
+    CHECK(types_of(all.list) == "run.started step.started reset step.completed run.completed");
+    CHECK(all.list.back().data == R"({"result":[1]})");
+    CHECK(is_last(all.list.back()));
+    for (std::size_t i = 0; i < all.list.size(); ++i) {
+      const auto rest = journal.events(run, all.list[i].seq, 100);
+      CHECK(rest.list.size() == all.list.size() - i - 1);
+    }
+    const auto first = journal.events(run, 0, 2);
+    CHECK(first.more);
+    CHECK(journal.events(run, first.seen, 100).list.size() + first.list.size() == 5);
+  });
+}
+
+TEST_CASE("those who wait are woken by what becomes durable, or by their limit") {
+  const testing::TempDir dir;
+  with_journal(dir.file("j"), [](CellJournal& journal, RunTable&) -> asio::awaitable<void> {
+    begin(journal, "run_1");
+    journal.sync_soon();
+    const std::chrono::seconds kLong(10);
+    const std::chrono::milliseconds kShort(1);
+    const bool advanced = co_await journal.advanced(0, kLong);
+    CHECK(advanced);
+    const bool more = co_await journal.advanced(journal.last_durable(), kShort);
+    CHECK_FALSE(more);
+  });
+}
+
+TEST_CASE("a large value is kept outside the records and comes back whole") {
+  const testing::TempDir dir;
+  const std::string large(200'000, 'x');
+  with_journal(dir.file("j"), [&](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    begin(journal, "run_1");
+    journal::StepEnd end;
+    end.ok = true;
+    end.value = co_await journal.store_value("\"" + large + "\"");
+    CHECK(end.value.blob);
+    start_step(journal, 1, "one");
+    journal.append(1, 1, end);
+    co_await journal.sync();
+    CHECK(journal.read_value(runs.find("run_1")->steps.at(1).outcome) == "\"" + large + "\"");
+  });
+}
+
+TEST_CASE("only attempts that are the agent's doing count, and a finished step forgives them") {
+  const testing::TempDir dir;
+  with_journal(dir.file("j"), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    begin(journal, "run_1");
+    const Run& run = *runs.find("run_1");
+    attempt_again(journal, 2, "daemon_restart");
+    CHECK(run.attempts_without_progress == 0);
+    attempt_again(journal, 3, "agent_exit");
+    attempt_again(journal, 4, "oom");
+    CHECK(run.attempts_without_progress == 2);
+    start_step(journal, 1, "one");
+    end_step(journal, 1, "1");
+    CHECK(run.attempts_without_progress == 0);
+    CHECK(run.attempt == 4);
+    co_return;
+  });
+}
+
+}  // namespace cellar::cell

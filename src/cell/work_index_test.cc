@@ -1,0 +1,55 @@
+#include "cell/work_index.h"
+
+#include <doctest/doctest.h>
+
+#include "sys/file.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::cell {
+namespace {
+
+std::vector<std::string> paths(WorkIndex& index, const std::string& query) {
+  std::vector<std::string> found;
+  for (const search::Hit& hit : index.query(query, 10)) found.push_back(hit.path);
+  return found;
+}
+
+using Paths = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("the next query sees what was written, changed and deleted, whoever did it") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  WorkIndex index(work);
+  CHECK(paths(index, "parse config").empty());
+  sys::replace_file(dir.file("a.py"), "def parse_config(text):\n    return text\n");
+  CHECK(paths(index, "parse config") == Paths{"a.py"});
+  sys::replace_file(dir.file("a.py"), "def open_socket(host):\n    return host\n");
+  CHECK(paths(index, "parse config").empty());
+  CHECK(paths(index, "open socket") == Paths{"a.py"});
+  sys::remove_file(dir.file("a.py"));
+  CHECK(paths(index, "open socket").empty());
+}
+
+TEST_CASE("what git ignores and what others installed is left out") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  WorkIndex index(work);
+  for (const char* folder : {"node_modules", "generated", "src"}) {
+    sys::make_dirs(dir.file(folder));
+    sys::replace_file(dir.file(folder) + "/f.js", "function tokenize_input() {}\n");
+  }
+  sys::replace_file(dir.file(".gitignore"), "generated/\n");
+  CHECK(paths(index, "tokenize input") == Paths{"src/f.js"});
+}
+
+TEST_CASE("a document beside the files is found by its name") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  WorkIndex index(work);
+  index.put_document("notes#deploy", "how to deploy the frontend\n");
+  CHECK(paths(index, "deploy frontend") == Paths{"notes#deploy"});
+}
+
+}  // namespace cellar::cell

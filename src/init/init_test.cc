@@ -1,0 +1,126 @@
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+
+#include "base/error.h"
+#include "init/server.h"
+#include "sys/file.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::init {
+namespace {
+
+sys::Fd child_signals() {
+  sigset_t child;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  ::sigprocmask(SIG_BLOCK, &child, nullptr);
+  return sys::Fd(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+// A cell-init in this process, and the daemon's end of its socket.
+struct Fixture {
+  Fixture()
+      : server(sys::seqpacket_listen(dir.file("init.sock")), child_signals(), CommandFilter()),
+        socket(sys::seqpacket_connect(dir.file("init.sock"))) {}
+
+  wire::InitReport next() {
+    for (;;) {
+      bool would_block = false;
+      const auto message = sys::receive_message(socket.get(), sys::Wait::no, &would_block);
+      if (message) return *wire::decode_init_report(message->bytes);
+      REQUIRE(would_block);
+      server.run_once();
+    }
+  }
+  void send(const wire::InitRequest& request, const std::vector<int>& fds = {}) {
+    sys::send_message(socket.get(), wire::encode(request), fds);
+  }
+  // Runs a command with its output in a pipe; gives what it printed and its wait status.
+  std::pair<std::string, int> run(std::vector<std::string> argv, std::string cwd = "/") {
+    sys::Pipe output = sys::make_pipe();
+    const sys::Fd null = sys::open_file("/dev/null", O_RDONLY);
+    wire::SpawnRequest request;
+    request.id = ++last_id;
+    request.argv = std::move(argv);
+    request.env = {"PATH=/usr/bin:/bin", "WORD=word"};
+    request.cwd = std::move(cwd);
+    send(request, {null.get(), output.write_end.get(), output.write_end.get()});
+    output.write_end.reset();
+    const wire::InitReport started = next();
+    REQUIRE(std::holds_alternative<wire::Started>(started));
+    CHECK(std::get<wire::Started>(started).id == last_id);
+    const std::string text = sys::read_all(output.read_end.get(), 1 << 20, "output");
+    const wire::InitReport ended = next();
+    REQUIRE(std::holds_alternative<wire::Exited>(ended));
+    return {text, static_cast<int>(std::get<wire::Exited>(ended).wait_status)};
+  }
+
+  testing::TempDir dir;
+  Server server;
+  sys::Fd socket;
+  std::uint32_t last_id = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a command gets its words, environment, folder and descriptors, and nothing else") {
+  Fixture init;
+  CHECK(std::holds_alternative<wire::InitHello>(init.next()));
+  CHECK(init.run({"sh", "-c", "echo $WORD; pwd; exit 3"}, "/usr") ==
+        std::pair<std::string, int>("word\n/usr\n", 3 << 8));
+  CHECK(init.run({"sh", "-c", "ls /proc/self/fd | wc -l"}).first == "4\n");  // and the folder
+  CHECK(init.run({"sh", "-c", "kill -9 $$"}).second == SIGKILL);
+  CHECK(init.run({"sh", "-c", "ulimit -c"}).first == "0\n");
+}
+
+TEST_CASE("what cannot start is told by step and errno") {
+  Fixture init;
+  init.next();
+  const sys::Fd null = sys::open_file("/dev/null", O_RDWR);
+  const auto failure_of = [&](const std::string& program, const std::string& cwd) {
+    wire::SpawnRequest request{.id = 7, .argv = {program}, .env = {}, .cwd = cwd};
+    init.send(request, {null.get(), null.get(), null.get()});
+    return std::get<wire::StartFailed>(init.next());
+  };
+  CHECK(failure_of("no-such-program", "/") == wire::StartFailed{7, "execve", ENOENT});
+  CHECK(failure_of("/etc/passwd", "/") == wire::StartFailed{7, "execve", EACCES});
+  CHECK(failure_of("true", "/no/such/folder") == wire::StartFailed{7, "chdir", ENOENT});
+}
+
+TEST_CASE("a signal reaches the whole process group") {
+  Fixture init;
+  init.next();
+  sys::Pipe output = sys::make_pipe();
+  const sys::Fd null = sys::open_file("/dev/null", O_RDWR);
+  wire::SpawnRequest request{
+      .id = 1, .argv = {"sh", "-c", "sleep 1000 & echo up; wait"}, .env = {}, .cwd = "/"};
+  init.send(request, {null.get(), output.write_end.get(), null.get()});
+  output.write_end.reset();
+  init.next();
+  char byte = 0;
+  CHECK(::read(output.read_end.get(), &byte, 1) == 1);
+  init.send(wire::SignalRequest{1, SIGKILL});
+  CHECK(std::get<wire::Exited>(init.next()).wait_status == SIGKILL);
+  // Its child had the pipe, too: the end comes only when both are gone.
+  CHECK(sys::read_all(output.read_end.get(), 100, "output") == "p\n");
+}
+
+TEST_CASE("a new connection replaces the old one, bytes that are no request end it") {
+  Fixture init;
+  init.next();
+  const sys::Fd second = sys::seqpacket_connect(init.dir.file("init.sock"));
+  init.server.run_once();
+  CHECK(sys::receive_message(second.get()));             // It is greeted,
+  CHECK_FALSE(sys::receive_message(init.socket.get()));  // and the first one is over.
+  sys::send_message(second.get(), "garbage");
+  init.server.run_once();
+  CHECK_FALSE(sys::receive_message(second.get()));
+}
+
+}  // namespace cellar::init
