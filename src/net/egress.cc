@@ -1,245 +1,283 @@
 #include "net/egress.h"
 
+#include <array>
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/connect.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 #include "async/sleep.h"
 #include "base/error.h"
-#include "net/dns.h"
-#include "net/peek.h"
-#include "net/splice.h"
+#include "base/log.h"
+#include "net/client_hello.h"
+#include "net/http_host.h"
+#include "net/name.h"
+#include "net/stream.h"
 
 namespace cellar::net {
 namespace {
 
-using asio::ip::tcp;
-using asio::ip::udp;
+using Udp = asio::ip::udp;
 
 constexpr std::uint16_t kDnsPort = 53;
 constexpr std::uint16_t kHttpPort = 80;
-constexpr std::uint16_t kHttpsPort = 443;
-constexpr std::chrono::seconds kFirstBytesLimit{30};
-constexpr std::chrono::seconds kConnectLimit{10};
-constexpr std::chrono::milliseconds kAcceptPause{20};
+constexpr std::uint16_t kTlsPort = 443;
+constexpr std::size_t kLookupsMax = 4;
+constexpr std::size_t kAddressesTriedMax = 4;
+constexpr std::size_t kDatagramSizeMax = 4096;
+// How long a listener that failed (no descriptors are left) waits before it goes on.
+constexpr std::chrono::milliseconds kFailurePause{50};
+constexpr std::chrono::seconds kDnsIdleLimit{10};
 
 constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 
-asio::awaitable<std::vector<asio::ip::address>> resolve_on_host(std::string name) {
-  tcp::resolver resolver(co_await asio::this_coro::executor);
-  const auto [error, results] = co_await resolver.async_resolve(name, "", kAsTuple);
-  std::vector<asio::ip::address> addresses;
-  if (error) co_return addresses;
-  for (const auto& result : results) addresses.push_back(result.endpoint().address());
-  co_return addresses;
+Why why_not(PeekedName::State state) {
+  if (state == PeekedName::State::found) return Why::name_mismatch;
+  return state == PeekedName::State::none ? Why::no_name : Why::malformed;
 }
 
-tcp::endpoint local_end(const tcp::socket& socket) { return socket.local_endpoint(); }
-
-void reset(tcp::socket& socket) {
-  boost::system::error_code ignored;
-  socket.set_option(asio::socket_base::linger(true, 0), ignored);
-  socket.close(ignored);
-}
-
-// Plain HTTP can be told why.
-asio::awaitable<void> tell_refusal(tcp::socket& client, const std::string& target) {
-  const std::string body =
-      "cellar: " + target +
-      " is not on this cell's allow-list; create the cell again with \"allow\" "
-      "naming it\n";
-  const std::string text =
-      "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: " +
-      std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body;
-  co_await asio::async_write(client, asio::buffer(text), kAsTuple);
-}
-
-// Counts one connection while it exists.
-class Counted {
- public:
-  explicit Counted(std::size_t& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  std::size_t& count_;
-};
-
-asio::awaitable<bool> connect(tcp::socket& upstream, std::vector<tcp::endpoint> targets) {
-  const auto [error, endpoint] = co_await asio::async_connect(upstream, targets, kAsTuple);
-  co_return !error;
+[[noreturn]] void throw_listener(std::uint16_t port, const boost::system::error_code& error) {
+  throw Error(ErrorCode::internal,
+              "listener of port " + std::to_string(port) + " in a cell: " + error.message());
 }
 
 }  // namespace
 
-Egress::Seams Egress::real_seams() { return {resolve_on_host, local_end}; }
-
-Egress::Egress(asio::any_io_executor executor, Policy policy,
-               std::function<void(const Refusal&)> on_refusal, Seams seams)
-    : executor_(executor),
+Egress::Egress(asio::any_io_executor executor, std::string cell_id, Policy policy,
+               std::vector<Listener> listeners, Resolver& resolver, OnRefusal on_refusal,
+               EgressOptions options)
+    : executor_(std::move(executor)),
+      cell_id_(std::move(cell_id)),
       policy_(std::move(policy)),
+      resolver_(resolver),
       on_refusal_(std::move(on_refusal)),
-      seams_(std::move(seams)),
-      tasks_(executor) {}
+      options_(std::move(options)),
+      tasks_(executor_) {
+  if (!options_.original_destination) {
+    options_.original_destination = [](const Tcp::socket& accepted) {
+      return accepted.local_endpoint();
+    };
+  }
+  if (!options_.dial_address) {
+    options_.dial_address = [](const Tcp::endpoint& upstream) { return upstream; };
+  }
+  for (std::size_t i = 0; i < kLookupsMax; ++i) lookups_.emplace_back(executor_);
+  for (Listener& listener : listeners) listen(std::move(listener));
+}
 
-Egress::~Egress() = default;
+void Egress::listen(Listener listener) {
+  boost::system::error_code error;
+  // The protocol named here matters to Asio only where it opens sockets itself: IPv6 ones work too.
+  if (listener.udp) {
+    Udp::socket socket(executor_);
+    socket.assign(Udp::v4(), listener.fd.get(), error);
+    if (error) throw_listener(listener.port, error);
+    listener.fd.release();
+    tasks_.spawn(answer_datagrams(std::move(socket)));
+    return;
+  }
+  Tcp::acceptor acceptor(executor_);
+  acceptor.assign(Tcp::v4(), listener.fd.get(), error);
+  if (error) throw_listener(listener.port, error);
+  listener.fd.release();
+  tasks_.spawn(accept_all(std::move(acceptor), listener.port));
+}
+
+void Egress::set_policy(Policy policy) { policy_ = std::move(policy); }
 
 asio::awaitable<void> Egress::close() { co_await tasks_.close(); }
 
-void Egress::refuse(std::string target, std::uint16_t port, std::string why) {
-  on_refusal_(Refusal{std::move(target), port, std::move(why)});
+Egress::Slot Egress::take_slot() {
+  ++counters_.open;
+  // Owns nothing; what matters is that the deleter runs with its last copy.
+  return Slot(nullptr, [this](void*) { --counters_.open; });
 }
 
-// ---- names ----
-
-void Egress::serve_dns(sys::Fd socket) {
-  // Shared with the coroutine that owns it.
-  auto shared = std::make_shared<udp::socket>(executor_, udp::v4(), socket.release());
-  tasks_.spawn(answer_dns(std::move(shared)));
+void Egress::tell(const Refusal& refusal) {
+  ++counters_.refusals;
+  if (!filter_.admits(refusal, std::chrono::steady_clock::now())) return;
+  log::info("cell {}: {}:{} refused: {}", cell_id_, refusal.target, refusal.port,
+            to_string(refusal.why));
+  if (on_refusal_) on_refusal_(refusal);
 }
 
-std::string Egress::answer_query(std::string_view bytes) {
-  const auto query = decode_dns_query(bytes);
-  if (!query) return {};
-  const std::string name = normal_name(query->name);
-  if (!is_host_name(name) || !policy_.knows_name(name)) {
-    if (query->type == kTypeA) refuse(name, kDnsPort, "the name is not on the allow-list");
-    return encode_dns_refusal(*query);
-  }
-  return encode_dns_answer(*query, names_.address_of(name).to_uint());
-}
-
-asio::awaitable<void> Egress::answer_dns(std::shared_ptr<udp::socket> socket) {
-  std::string buffer(kDnsBytesMax, '\0');
+asio::awaitable<void> Egress::accept_all(Tcp::acceptor acceptor, std::uint16_t port) {
   for (;;) {
-    udp::endpoint asker;
-    const auto [error, size] =
-        co_await socket->async_receive_from(asio::buffer(buffer), asker, kAsTuple);
-    if (error == asio::error::operation_aborted) co_return;
-    if (error) continue;
-    const std::string answer = answer_query(std::string_view(buffer).substr(0, size));
-    if (answer.empty()) continue;
-    co_await socket->async_send_to(asio::buffer(answer), asker, kAsTuple);
-  }
-}
-
-asio::awaitable<void> Egress::answer_dns_stream(Socket client) {
-  for (;;) {
-    std::string size_bytes(2, '\0');
-    const auto [error, got] = co_await asio::async_read(client, asio::buffer(size_bytes), kAsTuple);
-    if (error) co_return;
-    std::string query(static_cast<std::size_t>(static_cast<unsigned char>(size_bytes[0]) << 8 |
-                                               static_cast<unsigned char>(size_bytes[1])),
-                      '\0');
-    const auto [body_error, size] =
-        co_await asio::async_read(client, asio::buffer(query), kAsTuple);
-    if (body_error) co_return;
-    std::string answer = answer_query(query);
-    if (answer.empty()) co_return;
-    answer.insert(0, 1, static_cast<char>(answer.size()));
-    answer.insert(0, 1, static_cast<char>((answer.size() - 1) >> 8));
-    co_await asio::async_write(client, asio::buffer(answer), kAsTuple);
-  }
-}
-
-// ---- connections ----
-
-void Egress::serve_tcp(sys::Fd listener, std::uint16_t port) {
-  auto acceptor = std::make_shared<tcp::acceptor>(executor_, tcp::v4(), listener.release());
-  tasks_.spawn(accept(std::move(acceptor), port));
-}
-
-asio::awaitable<void> Egress::accept(std::shared_ptr<tcp::acceptor> acceptor, std::uint16_t port) {
-  for (;;) {
-    auto [error, client] = co_await acceptor->async_accept(kAsTuple);
+    auto [error, socket] = co_await acceptor.async_accept(kAsTuple);
     if (error == asio::error::operation_aborted) co_return;
     if (error) {
-      co_await async::sleep_for(kAcceptPause);
+      log::warning("cell {}: accept on port {}: {}", cell_id_, port, error.message());
+      co_await async::sleep_for(kFailurePause);
       continue;
     }
-    if (connection_count_ >= kConnectionsMax) {
-      refuse("", port, "too many connections at a time");
-      reset(client);
+    ++counters_.connections;
+    if (counters_.open >= options_.connections_max) {
+      const Refusal refusal{"*", port, Why::too_many_connections};
+      reset(socket);
+      tell(refusal);
       continue;
     }
-    tasks_.spawn(port == kDnsPort ? answer_dns_stream(std::move(client))
-                                  : serve(std::move(client), port));
+    Slot slot = take_slot();
+    if (port == kDnsPort) {
+      tasks_.spawn(answer_stream(std::move(socket), std::move(slot)));
+    } else {
+      tasks_.spawn(serve(std::move(socket), std::move(slot)));
+    }
   }
 }
 
-// The first bytes of a connection must name the host that its address was given for.
-asio::awaitable<bool> Egress::is_as_said(Socket& client, const std::string& name,
-                                         std::uint16_t port, std::string& first_bytes) {
-  if (port != kHttpPort && port != kHttpsPort) co_return true;
-  std::string buffer(16 << 10, '\0');
+// --- Names ---
+
+std::string Egress::answer_to(const DnsQuery& query) {
+  ++counters_.questions;
+  const auto name = normal_name(query.name);
+  if (name && policy_.lists_name(*name)) {
+    if (query.type != DnsType::a) return encode_dns_answer(query, DnsCode::no_error);
+    return encode_dns_answer(query, names_.address_of(*name));
+  }
+  // Tools look up the names of addresses (PTR) without being asked to: nobody needs to hear of it.
+  if (name && name->ends_with(".arpa")) return encode_dns_answer(query, DnsCode::nx_domain);
+  const std::string shown = query.name.empty() ? "." : query.name;
+  tell({name.value_or(shown), kDnsPort, Why::not_listed});
+  return encode_dns_answer(query, DnsCode::refused);
+}
+
+asio::awaitable<void> Egress::answer_datagrams(Udp::socket socket) {
+  std::array<char, kDatagramSizeMax> bytes;
   for (;;) {
-    const auto [error, size] = co_await client.async_read_some(asio::buffer(buffer), kAsTuple);
-    if (error) co_return false;
-    first_bytes.append(buffer, 0, size);
-    const Peek peek = port == kHttpsPort ? peek_tls(first_bytes) : peek_http(first_bytes);
-    if (peek.kind == Peek::Kind::need_more) continue;
-    const bool same = peek.kind == Peek::Kind::named && normal_name(peek.name) == name;
-    if (!same) {
-      refuse(peek.name.empty() ? name : peek.name, port,
-             "the connection does not name the host that it was opened for");
-    }
-    co_return same;
-  }
-}
-
-asio::awaitable<std::vector<tcp::endpoint>> Egress::targets_of(std::string name,
-                                                               std::uint16_t port) {
-  const auto addresses = co_await seams_.resolve(name);
-  std::vector<tcp::endpoint> targets;
-  for (const asio::ip::address& address : addresses) {
-    if (is_private(address) && !policy_.allows_address(address, port)) {
-      refuse(name, port, "it resolves to " + address.to_string() + ", which is not public");
+    Udp::endpoint peer;
+    const auto [error, size] =
+        co_await socket.async_receive_from(asio::buffer(bytes), peer, kAsTuple);
+    if (error == asio::error::operation_aborted) co_return;
+    if (error) {
+      co_await async::sleep_for(kFailurePause);
       continue;
     }
-    targets.emplace_back(address, port);
+    const auto query = decode_dns_query(std::string_view(bytes.data(), size));
+    if (!query) continue;
+    const std::string answer = answer_to(*query);
+    // What cannot be sent is asked again.
+    co_await socket.async_send_to(asio::buffer(answer), peer, kAsTuple);
   }
-  co_return targets;
 }
 
-asio::awaitable<void> Egress::serve(Socket client, std::uint16_t port) {
-  const Counted counted(connection_count_);
-  const asio::ip::address destination = seams_.destination(client).address();
-  const auto name =
-      destination.is_v4() ? names_.name_of(destination.to_v4()) : std::optional<std::string>();
-  const std::string target = name ? *name : destination.to_string();
-  const bool allowed =
-      name ? policy_.allows_name(*name, port) : policy_.allows_address(destination, port);
-  std::string first_bytes;
-  if (!allowed) {
-    refuse(target, port, "it is not on the allow-list");
-    if (port == kHttpPort) co_await tell_refusal(client, target);
-    reset(client);
-    co_return;
-  }
-  std::vector<tcp::endpoint> targets;
-  if (name) {
-    auto deadline = close_after(client, kFirstBytesLimit);
-    const bool as_said = co_await is_as_said(client, *name, port, first_bytes);
-    deadline.cancel();
-    if (as_said) targets = co_await targets_of(*name, port);
-  } else {
-    targets.emplace_back(destination, port);
-  }
-  Socket upstream(executor_);
-  if (!targets.empty()) {
-    auto deadline = close_after(upstream, kConnectLimit);
-    const bool connected = co_await connect(upstream, targets);
-    deadline.cancel();
-    if (connected) {
-      co_await splice(std::move(client), std::move(upstream), std::move(first_bytes));
-      co_return;
+asio::awaitable<void> Egress::answer_stream(Tcp::socket socket, Slot slot) {
+  Watchdog idle(executor_, kDnsIdleLimit, [&socket] { reset(socket); });
+  std::array<char, kDatagramSizeMax> piece;
+  std::string bytes;  // never more than a message of 64 KiB and a piece
+  for (;;) {
+    const auto [error, size] = co_await socket.async_read_some(asio::buffer(piece), kAsTuple);
+    if (error) co_return;
+    bytes.append(piece.data(), size);
+    while (const auto message = unframe_dns(bytes)) {
+      const auto query = decode_dns_query(*message);
+      if (!query) co_return;
+      const std::string answer = frame_dns(answer_to(*query));
+      bytes.erase(0, frame_dns("").size() + message->size());
+      const auto [failure, sent] =
+          co_await asio::async_write(socket, asio::buffer(answer), kAsTuple);
+      if (failure) co_return;
+      idle.touch();
     }
   }
-  reset(client);
+}
+
+// --- Connections ---
+
+asio::awaitable<void> Egress::serve(Tcp::socket socket, Slot slot) {
+  try {
+    co_await connect(socket, std::move(slot));
+  } catch (const boost::system::system_error&) {
+    // The client left in the middle, or close() ends us: nothing that is worth a line in the log.
+  }
+}
+
+Egress::Target Egress::target_of(const Tcp::endpoint& destination) const {
+  const asio::ip::address address = unmapped(destination.address());
+  return {names_.name_of(address).value_or(""), address, destination.port()};
+}
+
+bool Egress::allows(const Target& target) const {
+  if (target.name.empty()) return policy_.allows_address(target.address, target.port);
+  return policy_.allows_name(target.name, target.port);
+}
+
+asio::awaitable<void> Egress::connect(Tcp::socket& socket, Slot slot) {
+  const Target target = target_of(options_.original_destination(socket));
+  Refusal refusal{target.text(), target.port, Why::not_listed};
+  if (!allows(target)) {
+    if (is_synthetic(target.address) && target.name.empty()) refusal.why = Why::unknown_address;
+    co_return co_await refuse(socket, std::move(refusal));
+  }
+  std::string head;
+  const bool must_say_name = target.port == kTlsPort || target.port == kHttpPort;
+  if (must_say_name && !target.name.empty()) {
+    const auto peek = target.port == kTlsPort ? peek_client_hello : peek_http_host;
+    const PeekedName said = co_await read_head(socket, head, peek, options_.head_limit);
+    if (said.state == PeekedName::State::more) co_return;
+    if (said.name != target.name) {
+      if (!said.name.empty()) refusal.target = said.name;
+      refusal.why = why_not(said.state);
+      co_return co_await refuse(socket, std::move(refusal));
+    }
+  }
+  co_await join(socket, target, std::move(head), std::move(slot));
+}
+
+asio::awaitable<std::vector<asio::ip::address>> Egress::lookup(std::string name) {
+  async::Serial& lookups = lookups_[std::hash<std::string>()(name) % kLookupsMax];
+  const async::Serial::Turn turn = co_await lookups.turn();
+  co_return co_await resolver_.resolve(std::move(name));
+}
+
+asio::awaitable<void> Egress::join(Tcp::socket& socket, Target target, std::string head,
+                                   Slot slot) {
+  std::vector<asio::ip::address> addresses(1, target.address);
+  if (!target.name.empty()) {
+    addresses = co_await lookup(target.name);
+    if (addresses.empty()) co_return co_await fail(socket, std::move(target));
+    std::erase_if(addresses, [&](const asio::ip::address& address) {
+      return is_private_address(address) && !policy_.allows_address(address, target.port);
+    });
+  }
+  if (addresses.empty()) {
+    Refusal refusal{target.name, target.port, Why::private_address};
+    co_return co_await refuse(socket, std::move(refusal));
+  }
+  std::vector<Tcp::endpoint> endpoints;
+  for (const asio::ip::address& address : addresses) {
+    if (endpoints.size() == kAddressesTriedMax) break;
+    endpoints.push_back(options_.dial_address(Tcp::endpoint(address, target.port)));
+  }
+  auto upstream = co_await dial(std::move(endpoints), options_.connect_limit);
+  if (!upstream) co_return co_await fail(socket, std::move(target));
+
+  socket.set_option(Tcp::no_delay(true));
+  upstream->set_option(Tcp::no_delay(true));
+  const auto joined = std::make_shared<Joined>(std::move(socket), std::move(*upstream),
+                                               options_.idle_limit, std::move(slot));
+  tasks_.spawn(pump(joined, joined->upstream, joined->client, {}, counters_.bytes_down));
+  co_await pump(joined, joined->client, joined->upstream, std::move(head), counters_.bytes_up);
+}
+
+asio::awaitable<void> Egress::refuse(Tcp::socket& socket, Refusal refusal) {
+  tell(refusal);
+  if (refusal.port == kHttpPort) {
+    co_await close_with(socket, refusal_response(refusal));
+  } else if (refusal.port == kTlsPort) {
+    co_await close_with(socket, std::string(refusal_alert()));
+  } else {
+    reset(socket);
+  }
+}
+
+asio::awaitable<void> Egress::fail(Tcp::socket& socket, Target target) {
+  ++counters_.failures;
+  log::debug("cell {}: {}:{} cannot be reached", cell_id_, target.text(), target.port);
+  if (target.port == kHttpPort) {
+    co_await close_with(socket, unreachable_response(target.text()));
+  } else {
+    reset(socket);
+  }
 }
 
 }  // namespace cellar::net

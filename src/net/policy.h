@@ -2,6 +2,7 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,50 +11,53 @@ namespace cellar::net {
 
 namespace asio = boost::asio;
 
-// What a cell may reach: a list of names and addresses, everything else is refused. Immutable.
+// What a cell may reach: its allow-list, parsed. A value; no I/O.
+//
+// An entry is a name ("api.example.com"), every name below one at any depth ("*.example.com", not
+// example.com itself) or an address ("203.0.113.7", "2001:db8::7"), each with a port behind a colon
+// or without one: then ports 80 and 443 are meant. An IPv6 address with a port is "[v6]:port".
 class Policy {
  public:
   static constexpr std::size_t kEntriesMax = 256;
 
-  // Nothing.
+  // Nothing is allowed.
   Policy() = default;
-
-  // Entries are "registry.npmjs.org", "*.debian.org" (every name below it, not itself),
-  // "10.0.0.5" and "[::1]", each with ":port" behind it or else for the ports 80 and 443. Names are
-  // compared without case. Throws Error `invalid_argument`, reason `invalid_allow`, naming the
-  // entry.
+  // Throws Error `invalid_argument`, reason `invalid_allow`, naming the entry.
   static Policy parse(const std::vector<std::string>& allow);
 
+  // Names in any case, with or without the dot at the end.
   bool allows_name(std::string_view name, std::uint16_t port) const;
-  // Whether a name may be asked for at all.
-  bool knows_name(std::string_view name) const;
-  // Only an address that is listed as such.
+  // Whether the name is allowed on some port: then it resolves.
+  bool lists_name(std::string_view name) const;
+  // Only addresses that are listed literally. An IPv4 address mapped into IPv6 is that address.
   bool allows_address(const asio::ip::address& address, std::uint16_t port) const;
-
-  // All ports that something is allowed on; 80 and 443 always.
-  std::vector<std::uint16_t> ports() const;
+  // 80, 443 and every port named, sorted: what the cell's listeners must cover.
+  std::vector<std::uint16_t> tcp_ports() const;
 
  private:
-  struct Entry {
-    std::string name;  // lower case; empty for an address
-    bool below = false;
-    asio::ip::address address;
-    std::uint16_t port = 0;  // 0: 80 and 443
+  struct NameRule {
+    std::string name;  // for a wildcard ".example.com": what the name must end in
+    std::optional<std::uint16_t> port;
+    bool covers(std::string_view other) const;
   };
-  static Entry parse_entry(const std::string& text);
-  static bool has_port(const Entry& entry, std::uint16_t port);
+  struct AddressRule {
+    asio::ip::address address;
+    std::optional<std::uint16_t> port;
+  };
 
-  std::vector<Entry> entries_;
+  void add(const std::string& entry);
+
+  std::vector<NameRule> names_;
+  std::vector<AddressRule> addresses_;
 };
 
-// A name as it is compared: lower case, without the final dot.
-std::string normal_name(std::string_view name);
-// Letters, digits, '-', '_' and dots, 253 bytes at most.
-bool is_host_name(std::string_view name) noexcept;
+// Whether `address` is not one of the public internet: loopback, private, link-local (the cloud's
+// metadata among them), carrier NAT, multicast, reserved, and every IPv6 form that carries one of
+// those. A name that resolves to such an address leads nowhere, unless the address is listed.
+// The documentation networks (203.0.113.0/24 and so on) count as public.
+bool is_private_address(const asio::ip::address& address);
 
-// Loopback, private, link-local, shared, multicast, benchmark and unspecified addresses, those of
-// cloud metadata services, and IPv6 forms that carry one of them: what a name on the list must
-// never lead to. (RFC 6890; the documentation blocks count as public.)
-bool is_private(const asio::ip::address& address);
+// An IPv4 address mapped into IPv6 as that IPv4 address; any other unchanged.
+asio::ip::address unmapped(const asio::ip::address& address);
 
 }  // namespace cellar::net

@@ -1,9 +1,10 @@
 #pragma once
 
-#include <boost/asio/ip/address_v4.hpp>
-#include <cstdint>
+#include <boost/asio/ip/address.hpp>
+#include <list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -11,22 +12,37 @@ namespace cellar::net {
 
 namespace asio = boost::asio;
 
-// Addresses of our own for the names that a cell asks for, so that a connection tells which name
-// it means: 198.18.0.0/15, which nobody on the Internet has (RFC 2544). Loop thread only.
+// Whether `address` is in 198.18.0.0/15, the network of benchmarks that is never routed: inside of
+// a cell its addresses stand for names.
+bool is_synthetic(const asio::ip::address& address);
+
+// The synthetic addresses of one cell: 198.18.1.0 for the first name, and so on. They mean nothing
+// outside of its network namespace and are forgotten when the daemon ends. Not thread-safe.
 class SyntheticNames {
  public:
-  static constexpr std::uint32_t kFirst = 0xc6120001;  // 198.18.0.1
-  static constexpr std::size_t kCountMax = 65'536;     // then the oldest is given away
+  static constexpr std::size_t kNamesMax = 65'536;
 
-  // The same address for the same name, as long as it is among the last kCountMax.
+  explicit SyntheticNames(std::size_t names_max = kNamesMax);
+
+  // The address of `name`, which is normal (name.h). A new name takes the address of the one that
+  // was not asked for the longest time, where all are in use.
   asio::ip::address_v4 address_of(const std::string& name);
-  // nullopt for an address that stands for no name.
-  std::optional<std::string> name_of(const asio::ip::address_v4& address) const;
+  // nullopt where the address stands for no name (any more).
+  std::optional<std::string> name_of(const asio::ip::address& address) const;
+
+  std::size_t size() const noexcept { return by_age_.size(); }
 
  private:
-  std::vector<std::string> names_;  // by address
-  std::unordered_map<std::string, std::uint32_t> indexes_;
-  std::uint32_t next_ = 0;
+  struct Entry {
+    std::string name;
+    std::size_t index = 0;
+  };
+  using Place = std::list<Entry>::iterator;
+
+  std::size_t names_max_;
+  std::list<Entry> by_age_;                              // the one to reuse first
+  std::unordered_map<std::string_view, Place> by_name_;  // the keys lie in the entries
+  std::vector<Place> by_index_;
 };
 
 }  // namespace cellar::net

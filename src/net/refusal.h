@@ -1,0 +1,53 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace cellar::net {
+
+// Why a cell was not let out.
+enum class Why : std::uint8_t {
+  not_listed,            // The name or address is not on the allow-list, or not with this port.
+  unknown_address,       // A synthetic address that stands for no name (any more): resolve again.
+  name_mismatch,         // TLS or HTTP names another host than the one that was resolved.
+  no_name,               // TLS or HTTP names no host.
+  malformed,             // Port 443 without TLS, port 80 without HTTP/1, or an ambiguous head.
+  private_address,       // The name leads into a private network.
+  too_many_connections,  // The cell's limit.
+};
+// "not_listed", "unknown_address", …: stable words.
+std::string_view to_string(Why why) noexcept;
+
+struct Refusal {
+  std::string target;      // a name, or an address as text
+  std::uint16_t port = 0;  // 53: the name was asked for and not resolved
+  Why why = Why::not_listed;
+};
+
+// The whole HTTP response for a refused request: 403 with a text for the person or agent who reads
+// it, saying what to add to the allow-list.
+std::string refusal_response(const Refusal& refusal);
+// The same for an upstream that cannot be reached: 502.
+std::string unreachable_response(std::string_view target);
+// A TLS record with a fatal alert, access_denied.
+std::string_view refusal_alert() noexcept;
+
+// Keeps the same refusal from being told more often than every kPause. Not thread-safe.
+class RefusalFilter {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  static constexpr std::chrono::seconds kPause{10};
+  // Different ones told in one kPause; more are dropped.
+  static constexpr std::size_t kToldMax = 256;
+
+  // Whether to tell this one, at `now`.
+  bool admits(const Refusal& refusal, Time now);
+
+ private:
+  std::map<std::string, Time> told_;
+};
+
+}  // namespace cellar::net

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/peeked_name.h"
+#include "net/watchdog.h"
+
+// What an egress does with TCP sockets. Loop thread only; every wait has a limit.
+namespace cellar::net {
+
+using Tcp = asio::ip::tcp;
+
+// Reads from `socket` into `head` until `peek` knows its answer. State `more`: the client left or
+// sent too little within `limit`.
+asio::awaitable<PeekedName> read_head(Tcp::socket& socket, std::string& head,
+                                      PeekedName (*peek)(std::string_view),
+                                      std::chrono::milliseconds limit);
+
+// Connects to the first endpoint that answers, each within an equal share of `limit`. nullopt where
+// none does.
+asio::awaitable<std::optional<Tcp::socket>> dial(std::vector<Tcp::endpoint> endpoints,
+                                                 std::chrono::milliseconds limit);
+
+// Sends `last_words`, then closes so that the peer gets to read them.
+asio::awaitable<void> close_with(Tcp::socket& socket, std::string last_words);
+
+// Closes at once: the peer sees "connection reset".
+void reset(Tcp::socket& socket);
+
+// Two connections that become one. Shared by its two directions: the last to end destroys it.
+struct Joined {
+  // `ends_with` is destroyed with it.
+  Joined(Tcp::socket client_side, Tcp::socket upstream_side, std::chrono::milliseconds idle_limit,
+         std::shared_ptr<void> ends_with);
+
+  void reset_both();
+
+  Tcp::socket client;
+  Tcp::socket upstream;
+  std::shared_ptr<void> kept;  // opaque, of the caller's
+  Watchdog idle;
+};
+
+// Sends `head`, then what comes from `from`, to `to`, both of `joined`, and adds it to
+// `byte_count`. The end of the stream is passed on as such; after an error or the idle limit both
+// are reset.
+asio::awaitable<void> pump(std::shared_ptr<Joined> joined, Tcp::socket& from, Tcp::socket& to,
+                           std::string head, std::uint64_t& byte_count);
+
+}  // namespace cellar::net
