@@ -119,22 +119,31 @@ asio::awaitable<std::shared_ptr<DomainLink>> Domains::require(Kind kind) {
   if (domain.link && !domain.link->is_lost()) co_return domain.link;
   const auto turn = co_await serial_.turn();
   if (domain.link && !domain.link->is_lost()) co_return domain.link;
-  if (domain.link || domain.init) {
-    const bool reconnect = !domain.link && is_alive(kind);
-    if (!reconnect) co_await forget(kind);
+  const bool found = !domain.link && is_alive(kind);
+  if (found) {
+    const std::optional<Error> failure = co_await try_connect(kind);
+    if (!failure) co_return domain.link;
+    log::warning("cell {}: its {} domain is made anew: {}", spec_.cell_id, name_of(kind),
+                 failure->what());
   }
-  if (!domain.init) co_await make(kind);
-  std::exception_ptr failure;
-  try {
-    co_await connect(kind);
-  } catch (const Error&) {
-    failure = std::current_exception();
-  }
+  if (domain.link || domain.init) co_await forget(kind);
+  co_await make(kind);
+  const std::optional<Error> failure = co_await try_connect(kind);
   if (failure) {  // It is of no use to anybody.
     co_await forget(kind);
-    std::rethrow_exception(failure);
+    throw *failure;
   }
   co_return domain.link;
+}
+
+asio::awaitable<std::optional<Error>> Domains::try_connect(Kind kind) {
+  try {
+    co_await connect(kind);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    co_return error;
+  }
+  co_return std::nullopt;
 }
 
 asio::awaitable<void> Domains::make(Kind kind) {

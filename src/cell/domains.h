@@ -10,6 +10,7 @@
 #include "async/pool.h"
 #include "async/serial.h"
 #include "async/task_group.h"
+#include "base/error.h"
 #include "cell/cgroups.h"
 #include "cell/command.h"
 #include "cell/domain_link.h"
@@ -83,6 +84,7 @@ class Domains {
   bool is_alive(Kind kind);
   asio::awaitable<void> make(Kind kind);
   asio::awaitable<void> connect(Kind kind);
+  asio::awaitable<std::optional<Error>> try_connect(Kind kind);
   asio::awaitable<void> forget(Kind kind);
   asio::awaitable<void> remove_when_empty(std::string folder);
   std::string socket_path(Kind kind) const;

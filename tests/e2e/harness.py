@@ -1,4 +1,5 @@
 """A real cellard with its own state folder and port, and a small client for it."""
+import hashlib
 import http.client
 import json
 import os
@@ -10,9 +11,12 @@ import tempfile
 import time
 import unittest
 
+import description
+
 BIN = pathlib.Path("build/release/bin")
 KEY = "e2e-key-0123456789"
 WAIT_S = 30  # the limit of every wait here
+GROUPS = set()  # the cgroups of the daemons that were started
 
 
 def eventually(what, probe, limit_s=WAIT_S):
@@ -87,6 +91,7 @@ class Daemon:
     def __init__(self, *options, key=KEY):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="cellar-e2e-"))
         self.state = self.root / "state"
+        GROUPS.add("cellar-" + hashlib.sha256(str(self.state).encode()).hexdigest()[:8])
         self.options, self.key = list(options), key
         self.process = None
         self.start()
@@ -104,6 +109,10 @@ class Daemon:
             self.process.wait(WAIT_S)
             raise AssertionError(f"cellard did not start: {line!r}\n{self.log()}")
         self.port = int(line.strip().rsplit(":", 1)[1])
+        connection = self.connect()
+        connection.request("GET", "/openapi.json")
+        self.description = description.Description(json.loads(connection.getresponse().read()))
+        connection.close()
 
     def log(self):
         return (self.root / "log").read_text(errors="replace")
@@ -149,6 +158,7 @@ class Daemon:
         connection, response = self.open(method, path, body, headers)
         answer = Answer(response.status, dict(response.getheaders()), response.read())
         connection.close()
+        self.description.check(method, path, answer)
         return answer
 
     def get(self, path, headers=None):
@@ -244,19 +254,21 @@ def leftovers():
     """What a correct suite leaves none of: processes, mounts, cgroups and folders of ours."""
     found = []
     for folder in pathlib.Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                name = (folder / "comm").read_text().strip()
-                state = (folder / "stat").read_text().rsplit(")", 1)[1].split()[0]
-            except OSError:
-                continue
-            if name in ("cellard", "cellar-spawn", "cell-init") and state != "Z":
-                command = (folder / "cmdline").read_bytes()
-                if b"cellar-e2e-" in command or name == "cell-init":
-                    found.append(f"process {folder.name} {name}")
+        if not folder.name.isdigit():
+            continue
+        try:
+            command = (folder / "cmdline").read_bytes()
+            groups = (folder / "cgroup").read_text()
+            state = (folder / "stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            continue
+        if state == "Z":  # Dead; whoever it was given to has not looked yet.
+            continue
+        if b"/cellar-e2e-" in command or any(group in groups for group in GROUPS):
+            found.append(f"process {folder.name} {command!r}")
     mounts = pathlib.Path("/proc/self/mountinfo").read_text()
     found += [f"mount {line.split()[4]}" for line in mounts.splitlines() if "cellar-e2e-" in line]
-    for root in pathlib.Path("/sys/fs/cgroup").glob("**/cellar-*"):
-        if any(child.is_dir() for child in root.iterdir()):
-            found.append(f"cgroup {root}")
+    roots = [pathlib.Path("/sys/fs/cgroup"), *pathlib.Path("/sys/fs/cgroup").iterdir()]
+    found += [f"cgroup {root / group}" for root in roots for group in GROUPS if (root / group).exists()]
+    found += [f"folder {path}" for path in pathlib.Path(tempfile.gettempdir()).glob("cellar-e2e-*")]
     return found

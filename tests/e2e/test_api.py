@@ -1,8 +1,10 @@
 """The API as a client sees it: keys, shapes, wrong input."""
 import http.client
 import json
+import re
 import socket
 
+import description
 import harness
 
 AGENT = """
@@ -22,6 +24,15 @@ class ApiTest(harness.CellTest):
         health = self.daemon.get("/healthz", {"Authorization": None})
         self.assertEqual((200, "ok"), (health.status, health.json["status"]))
         self.assertEqual("3.1.0", self.daemon.get("/openapi.json").json["openapi"])
+        self.assertEqual([], list(description.lint(self.daemon.description.document)))
+
+    def test_all_that_is_described_is_served(self):
+        for method, _, _, template in self.daemon.description.operations:
+            path = re.sub(r"{\w+}", "x", template)
+            connection, response = self.daemon.open(method, path)
+            code = json.loads(response.read() or "{}").get("code")
+            connection.close()
+            self.assertNotIn(code, ("no_such_path", "method_not_allowed"), (method, template))
 
     def test_a_missing_or_wrong_key_is_refused_with_json(self):
         for headers in ({"Authorization": None}, {"Authorization": "Bearer wrong"},
