@@ -1,0 +1,155 @@
+#pragma once
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "async/task_group.h"
+#include "net/egress.h"
+#include "net/stream.h"
+
+namespace cellar::net {
+
+// For tests: answers from a table, at once.
+class FakeResolver : public Resolver {
+ public:
+  asio::awaitable<std::vector<asio::ip::address>> resolve(std::string host) override {
+    asked.push_back(host);
+    co_return table[host];
+  }
+
+  std::map<std::string, std::vector<asio::ip::address>> table;
+  std::vector<std::string> asked;
+};
+
+inline asio::ip::address ip(const std::string& text) { return asio::ip::make_address(text); }
+
+// An egress with its listeners on free ports of the loopback address, and an upstream there too.
+// Whatever the egress dials is led to the upstream, which answers "<what it read until the end>".
+class World {
+ public:
+  explicit World(const std::vector<std::string>& allow, EgressOptions options = {})
+      : upstream_(loop_, Tcp::endpoint(asio::ip::address_v4::loopback(), 0)), tasks_(executor()) {
+    options.original_destination = [this](const Tcp::socket&) { return destination; };
+    options.dial_address = [this](const Tcp::endpoint& endpoint) {
+      dialed.push_back(endpoint.address().to_string() + ":" + std::to_string(endpoint.port()));
+      return is_upstream_up ? upstream_.local_endpoint() : Tcp::endpoint(ip("127.0.0.1"), 0);
+    };
+    std::vector<Listener> listeners;
+    Tcp::acceptor web(loop_, Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    Tcp::acceptor dns(loop_, Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    asio::ip::udp::socket udp(loop_, asio::ip::udp::endpoint(asio::ip::address_v4::loopback(), 0));
+    web_ = web.local_endpoint();
+    dns_ = dns.local_endpoint();
+    udp_ = udp.local_endpoint();
+    listeners.push_back({sys::Fd(web.release()), 443, false});
+    listeners.push_back({sys::Fd(dns.release()), 53, false});
+    listeners.push_back({sys::Fd(udp.release()), 53, true});
+    auto on_refusal = [this](const Refusal& refusal) {
+      refusals.push_back(refusal.target + ":" + std::to_string(refusal.port) + " " +
+                         std::string(to_string(refusal.why)));
+    };
+    egress = std::make_unique<Egress>(executor(), "c1", Policy::parse(allow), std::move(listeners),
+                                      resolver, on_refusal, std::move(options));
+    tasks_.spawn(serve_upstream());
+  }
+
+  asio::any_io_executor executor() { return loop_.get_executor(); }
+
+  // Runs `test` on the loop, then closes everything. Rethrows what the test throws.
+  void run(asio::awaitable<void> test) {
+    std::exception_ptr error;
+    auto done = [&](const std::exception_ptr& what) { error = what; };
+    asio::co_spawn(loop_, run_and_close(std::move(test)), done);
+    loop_.run();
+    if (error) std::rethrow_exception(error);
+  }
+
+  asio::awaitable<Tcp::socket> connect(const std::string& address, std::uint16_t port) {
+    destination = Tcp::endpoint(ip(address), port);
+    Tcp::socket socket(executor());
+    co_await socket.async_connect(port == 53 ? dns_ : web_, asio::use_awaitable);
+    co_return socket;
+  }
+
+  // Sends `bytes` and the end of the stream to this destination. Gives what comes back, "(reset)"
+  // added where the connection did not end well.
+  asio::awaitable<std::string> talk(std::string address, std::uint16_t port, std::string bytes) {
+    Tcp::socket socket = co_await connect(address, port);
+    co_await asio::async_write(socket, asio::buffer(bytes), kTuple);
+    boost::system::error_code ignored;
+    socket.shutdown(Tcp::socket::shutdown_send, ignored);
+    co_return co_await read_all(socket);
+  }
+
+  static asio::awaitable<std::string> read_all(Tcp::socket& socket) {
+    std::string answer;
+    const auto [error, size] =
+        co_await asio::async_read(socket, asio::dynamic_buffer(answer), kTuple);
+    co_return answer + (error == asio::error::eof ? "" : "(reset)");
+  }
+
+  // The answer to a DNS query sent in a datagram.
+  asio::awaitable<std::string> ask(std::string query) {
+    asio::ip::udp::socket socket(executor(), asio::ip::udp::v4());
+    co_await socket.async_send_to(asio::buffer(query), udp_, asio::use_awaitable);
+    std::string answer(512, '\0');
+    const auto size = co_await socket.async_receive(asio::buffer(answer), asio::use_awaitable);
+    co_return answer.substr(0, size);
+  }
+
+  FakeResolver resolver;
+  Tcp::endpoint destination;  // of the next connection
+  bool is_upstream_up = true;
+  std::vector<std::string> dialed;    // what the egress wanted to reach
+  std::vector<std::string> refusals;  // "target:port why"
+  std::unique_ptr<Egress> egress;
+
+ private:
+  static constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+
+  asio::awaitable<void> run_and_close(asio::awaitable<void> test) {
+    std::exception_ptr error;
+    try {
+      co_await std::move(test);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    co_await egress->close();
+    co_await tasks_.close();
+    if (error) std::rethrow_exception(error);
+  }
+
+  asio::awaitable<void> serve_upstream() {
+    for (;;) {
+      auto [error, socket] = co_await upstream_.async_accept(kTuple);
+      if (error) co_return;
+      tasks_.spawn(echo(std::move(socket)));
+    }
+  }
+
+  static asio::awaitable<void> echo(Tcp::socket socket) {
+    std::string greeting = "<";
+    co_await asio::async_write(socket, asio::buffer(greeting), kTuple);
+    std::string bytes = co_await read_all(socket);
+    bytes += ">";
+    co_await asio::async_write(socket, asio::buffer(bytes), kTuple);
+  }
+
+  asio::io_context loop_{1};
+  Tcp::acceptor upstream_;
+  Tcp::endpoint web_;
+  Tcp::endpoint dns_;
+  asio::ip::udp::endpoint udp_;
+  async::TaskGroup tasks_;
+};
+
+}  // namespace cellar::net

@@ -1,0 +1,376 @@
+#include "net/egress.h"
+
+#include <doctest/doctest.h>
+
+#include "base/error.h"
+#include "net/client_hello_fixture.h"
+#include "net/egress_fixture.h"
+
+namespace cellar::net {
+namespace {
+
+using Lines = std::vector<std::string>;
+using namespace std::string_literals;
+
+// The address that the first name asked for gets.
+constexpr const char* kFirst = "198.18.1.0";
+constexpr const char* kPublic = "203.0.113.7";
+
+std::string get(const std::string& host) { return "GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n"; }
+
+std::string dns_query(const std::string& name, char type = 1) {
+  std::string out = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"s;
+  for (std::size_t at = 0; at <= name.size();) {
+    const std::size_t dot = std::min(name.find('.', at), name.size());
+    out += prefixed(1, name.substr(at, dot - at));
+    at = dot + 1;
+  }
+  return out + "\x00\x00"s + type + "\x00\x01"s;
+}
+
+// The code of a DNS answer, and the address behind it where there is one.
+std::string outcome(const std::string& answer) {
+  const std::string code = std::to_string(answer.at(3) & 0x0F);
+  if (answer.at(7) == 0) return code;
+  asio::ip::address_v4::bytes_type bytes;
+  std::copy(answer.end() - 4, answer.end(), bytes.begin());
+  return code + " " + asio::ip::address_v4(bytes).to_string();
+}
+
+}  // namespace
+
+TEST_CASE("a listed name resolves to an address of its own; that leads to the real host") {
+  World world({"example.com"});
+  world.resolver.table["example.com"] = {ip(kPublic)};
+  auto test = [&]() -> asio::awaitable<void> {
+    CHECK(outcome(co_await world.ask(dns_query("Example.com"))) == "0 198.18.1.0");
+    CHECK(outcome(co_await world.ask(dns_query("example.com", 28))) == "0");
+    CHECK(co_await world.talk(kFirst, 80, get("example.com") + "more") ==
+          "<" + get("example.com") + "more>");
+    CHECK(co_await world.talk(kFirst, 443, client_hello("example.com")) ==
+          "<" + client_hello("example.com") + ">");
+  };
+  world.run(test());
+  CHECK(world.resolver.asked == Lines{"example.com", "example.com"});
+  CHECK(world.dialed == Lines{"203.0.113.7:80", "203.0.113.7:443"});
+  CHECK(world.refusals.empty());
+  const EgressCounters& counters = world.egress->counters();
+  const std::size_t sent = get("example.com").size() + 4 + client_hello("example.com").size();
+  CHECK(counters.connections == 2);
+  CHECK(counters.questions == 2);
+  CHECK(counters.bytes_up == sent);
+  CHECK(counters.bytes_down == sent + 4);
+  CHECK(counters.open == 0);
+}
+
+TEST_CASE("other names are refused, told once, and never asked of the host's resolver") {
+  World world({"example.com"});
+  auto test = [&]() -> asio::awaitable<void> {
+    CHECK(outcome(co_await world.ask(dns_query("evil.test"))) == "5");
+    CHECK(outcome(co_await world.ask(dns_query("EVIL.test", 28))) == "5");
+    CHECK(outcome(co_await world.ask(dns_query("1.0.0.10.in-addr.arpa", 12))) == "3");
+  };
+  world.run(test());
+  CHECK(world.refusals == Lines{"evil.test:53 not_listed"});
+  CHECK(world.resolver.asked.empty());
+  CHECK(world.egress->counters().refusals == 2);
+}
+
+TEST_CASE("names are resolved over TCP as well, several in one connection") {
+  World world({"*.example.com"});
+  auto test = [&]() -> asio::awaitable<void> {
+    const std::string bytes =
+        frame_dns(dns_query("a.example.com")) + frame_dns(dns_query("b.example.com"));
+    const std::string answers = co_await world.talk("10.0.0.1", 53, bytes);
+    const auto first = unframe_dns(answers);
+    REQUIRE(first.has_value());
+    CHECK(outcome(std::string(*first)) == "0 198.18.1.0");
+    const auto second = unframe_dns(std::string_view(answers).substr(2 + first->size()));
+    REQUIRE(second.has_value());
+    CHECK(outcome(std::string(*second)) == "0 198.18.1.1");
+    CHECK(co_await world.talk("10.0.0.1", 53, frame_dns("no query")) == "");
+  };
+  world.run(test());
+}
+
+TEST_CASE("TLS for another name than the one that was resolved gets an alert") {
+  World world({"example.com", "other.com"});
+  auto test = [&]() -> asio::awaitable<void> {
+    co_await world.ask(dns_query("example.com"));
+    const std::string alert(refusal_alert());
+    CHECK(co_await world.talk(kFirst, 443, client_hello("evil.test")) == alert);
+    CHECK(co_await world.talk(kFirst, 443, client_hello("other.com")) == alert);
+    CHECK(co_await world.talk(kFirst, 443, tls_record(hello_message(""))) == alert);
+    CHECK(co_await world.talk(kFirst, 443, get("example.com")) == alert);
+  };
+  world.run(test());
+  CHECK(world.refusals ==
+        Lines{"evil.test:443 name_mismatch", "other.com:443 name_mismatch",
+              "example.com:443 no_name"});  // malformed: the same target, not told
+  CHECK(world.egress->counters().refusals == 4);
+  CHECK(world.dialed.empty());
+}
+
+TEST_CASE("HTTP for another host than the one that was resolved gets a 403") {
+  World world({"example.com"});
+  auto test = [&]() -> asio::awaitable<void> {
+    co_await world.ask(dns_query("example.com"));
+    const std::string answer = co_await world.talk(kFirst, 80, get("evil.test"));
+    CHECK(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"));
+    CHECK(answer.find("may not reach evil.test: ") != std::string::npos);
+    const std::string http2 = co_await world.talk(kFirst, 80, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    CHECK(http2.starts_with("HTTP/1.1 403 Forbidden\r\n"));
+  };
+  world.run(test());
+  CHECK(world.refusals == Lines{"evil.test:80 name_mismatch", "example.com:80 malformed"});
+  CHECK(world.dialed.empty());
+}
+
+TEST_CASE("an address that is not listed is refused, whatever name is sent to it") {
+  World world({"example.com"});
+  auto test = [&]() -> asio::awaitable<void> {
+    const std::string answer = co_await world.talk(kPublic, 80, get("example.com"));
+    CHECK(answer.find("add \"203.0.113.7\" to the cell's \"allow\" list") != std::string::npos);
+    CHECK(co_await world.talk(kPublic, 443, client_hello("example.com")) ==
+          std::string(refusal_alert()));
+    CHECK(co_await world.talk("169.254.169.254", 22, "") == "(reset)");
+    CHECK(co_await world.talk("::ffff:127.0.0.1", 8080, "") == "(reset)");
+  };
+  world.run(test());
+  CHECK(world.refusals == Lines{"203.0.113.7:80 not_listed", "203.0.113.7:443 not_listed",
+                                "169.254.169.254:22 not_listed", "127.0.0.1:8080 not_listed"});
+  CHECK(world.dialed.empty());
+}
+
+TEST_CASE("a listed address is reached as it is, private or not, and may speak any protocol") {
+  World world({"127.0.0.1:8080", kPublic});
+  auto test = [&]() -> asio::awaitable<void> {
+    CHECK(co_await world.talk("127.0.0.1", 8080, "hello") == "<hello>");
+    CHECK(co_await world.talk(kPublic, 443, "no TLS") == "<no TLS>");
+  };
+  world.run(test());
+  CHECK(world.dialed == Lines{"127.0.0.1:8080", "203.0.113.7:443"});
+  CHECK(world.resolver.asked.empty());
+}
+
+TEST_CASE("a name that leads into a private network is refused, unless that address is listed") {
+  World world({"inside.test", "mixed.test", "listed.test", "10.0.0.9:80"});
+  world.resolver.table["inside.test"] = {ip("10.0.0.1"), ip("::1"), ip("169.254.169.254")};
+  world.resolver.table["mixed.test"] = {ip("10.0.0.1"), ip(kPublic)};
+  world.resolver.table["listed.test"] = {ip("10.0.0.9")};
+  auto test = [&]() -> asio::awaitable<void> {
+    for (const char* name : {"inside.test", "mixed.test", "listed.test"}) {
+      co_await world.ask(dns_query(name));
+    }
+    const std::string answer = co_await world.talk("198.18.1.0", 80, get("inside.test"));
+    CHECK(answer.find("private network") != std::string::npos);
+    CHECK(co_await world.talk("198.18.1.1", 80, get("mixed.test")) ==
+          "<" + get("mixed.test") + ">");
+    CHECK(co_await world.talk("198.18.1.2", 80, get("listed.test")) ==
+          "<" + get("listed.test") + ">");
+    CHECK(co_await world.talk("198.18.1.2", 443, client_hello("listed.test")) ==
+          std::string(refusal_alert()));
+  };
+  world.run(test());
+  CHECK(world.refusals ==
+        Lines{"inside.test:80 private_address", "listed.test:443 private_address"});
+  CHECK(world.dialed == Lines{"203.0.113.7:80", "10.0.0.9:80"});
+}
+
+TEST_CASE("on other ports the name must be listed with the port, and the server may speak first") {
+  World world({"git.test:22"});
+  world.resolver.table["git.test"] = {ip(kPublic)};
+  auto test = [&]() -> asio::awaitable<void> {
+    co_await world.ask(dns_query("git.test"));
+    auto socket = co_await world.connect(kFirst, 22);
+    std::string greeting(1, '\0');
+    co_await asio::async_read(socket, asio::buffer(greeting), asio::use_awaitable);
+    CHECK(greeting == "<");
+    CHECK(co_await world.talk(kFirst, 23, "hello") == "(reset)");
+    CHECK(co_await world.talk(kFirst, 443, client_hello("git.test")) ==
+          std::string(refusal_alert()));
+  };
+  world.run(test());
+  CHECK(world.refusals == Lines{"git.test:23 not_listed", "git.test:443 not_listed"});
+}
+
+TEST_CASE("a synthetic address that stands for no name is told apart") {
+  World world({"example.com"});
+  auto test = [&]() -> asio::awaitable<void> {
+    const std::string answer = co_await world.talk("198.18.7.7", 80, get("example.com"));
+    CHECK(answer.find("resolve it again") != std::string::npos);
+  };
+  world.run(test());
+  CHECK(world.refusals == Lines{"198.18.7.7:80 unknown_address"});
+}
+
+TEST_CASE("a new policy holds for the next question and the next connection") {
+  World world({"old.test"});
+  world.resolver.table["new.test"] = {ip(kPublic)};
+  auto test = [&]() -> asio::awaitable<void> {
+    co_await world.ask(dns_query("old.test"));
+    CHECK(outcome(co_await world.ask(dns_query("new.test"))) == "5");
+    world.egress->set_policy(Policy::parse({"new.test"}));
+    CHECK(outcome(co_await world.ask(dns_query("new.test"))) == "0 198.18.1.1");
+    CHECK(co_await world.talk("198.18.1.1", 80, get("new.test")) == "<" + get("new.test") + ">");
+    const std::string answer = co_await world.talk(kFirst, 80, get("old.test"));
+    CHECK(answer.starts_with("HTTP/1.1 403"));
+  };
+  world.run(test());
+}
+
+TEST_CASE("an upstream that cannot be reached is no refusal") {
+  World world({"example.com", "nowhere.test", "10.0.0.1:22"});
+  world.resolver.table["example.com"] = {ip(kPublic), ip("203.0.113.8")};
+  world.is_upstream_up = false;
+  auto test = [&]() -> asio::awaitable<void> {
+    co_await world.ask(dns_query("example.com"));
+    co_await world.ask(dns_query("nowhere.test"));
+    const std::string answer = co_await world.talk(kFirst, 80, get("example.com"));
+    CHECK(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"));
+    CHECK(co_await world.talk("198.18.1.1", 443, client_hello("nowhere.test")) == "(reset)");
+    CHECK(co_await world.talk("10.0.0.1", 22, "") == "(reset)");
+  };
+  world.run(test());
+  CHECK(world.dialed == Lines{"203.0.113.7:80", "203.0.113.8:80", "10.0.0.1:22"});
+  CHECK(world.refusals.empty());
+  CHECK(world.egress->counters().failures == 3);
+}
+
+TEST_CASE("connections above the limit are reset; one that ends makes room") {
+  EgressOptions options;
+  options.connections_max = 1;
+  World world({"127.0.0.1:22"}, options);
+  auto test = [&]() -> asio::awaitable<void> {
+    auto first = co_await world.connect("127.0.0.1", 22);
+    std::string greeting(1, '\0');
+    co_await asio::async_read(first, asio::buffer(greeting), asio::use_awaitable);
+    CHECK(world.egress->counters().open == 1);
+    CHECK(co_await world.talk("127.0.0.1", 22, "") == "(reset)");
+    first.shutdown(Tcp::socket::shutdown_send);
+    CHECK(co_await World::read_all(first) == ">");
+    // The last of the first connection ends in the same turn of the loop as its client reads.
+    std::string answer;
+    for (int tries = 0; tries < 1000 && answer != "<again>"; ++tries) {
+      answer = co_await world.talk("127.0.0.1", 22, "again");
+    }
+    CHECK(answer == "<again>");
+  };
+  world.run(test());
+  CHECK(world.refusals == Lines{"*:443 too_many_connections"});
+}
+
+TEST_CASE("a client that says nothing, or nothing whole, is not waited for") {
+  EgressOptions options;
+  options.head_limit = std::chrono::milliseconds(1);
+  World world({"example.com"}, options);
+  auto test = [&]() -> asio::awaitable<void> {
+    co_await world.ask(dns_query("example.com"));
+    auto socket = co_await world.connect(kFirst, 443);
+    CHECK(co_await World::read_all(socket) == "");
+  };
+  world.run(test());
+  CHECK(world.egress->counters().open == 0);
+  CHECK(world.refusals.empty());
+}
+
+TEST_CASE("a head in too many pieces is malformed") {
+  World world({"example.com"});
+  auto test = [&]() -> asio::awaitable<void> {
+    co_await world.ask(dns_query("example.com"));
+    auto socket = co_await world.connect(kFirst, 80);
+    socket.set_option(Tcp::no_delay(true));
+    const std::string bytes = get(std::string(300, 'a'));
+    for (std::size_t i = 0; i < bytes.size() && world.refusals.empty(); ++i) {
+      co_await asio::async_write(socket, asio::buffer(bytes.data() + i, 1), asio::use_awaitable);
+      co_await asio::post(world.executor(), asio::use_awaitable);
+    }
+    const std::string answer = co_await World::read_all(socket);
+    CHECK(answer.starts_with("HTTP/1.1 403"));
+  };
+  world.run(test());
+  CHECK(world.refusals == Lines{"example.com:80 malformed"});
+}
+
+TEST_CASE("a connection on which nothing moves is reset") {
+  EgressOptions options;
+  options.idle_limit = std::chrono::milliseconds(1);
+  World world({"127.0.0.1:22"}, options);
+  auto test = [&]() -> asio::awaitable<void> {
+    auto socket = co_await world.connect("127.0.0.1", 22);
+    const std::string answer = co_await World::read_all(socket);
+    CHECK(answer.ends_with("(reset)"));
+  };
+  world.run(test());
+  CHECK(world.egress->counters().open == 0);
+}
+
+TEST_CASE("a megabyte goes through both ways unchanged") {
+  World world({"127.0.0.1:22"});
+  std::string bytes(1 << 20, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 31 >> 3);
+  auto test = [&]() -> asio::awaitable<void> {
+    const bool same = co_await world.talk("127.0.0.1", 22, bytes) == "<" + bytes + ">";
+    CHECK(same);
+  };
+  world.run(test());
+  CHECK(world.egress->counters().bytes_up == bytes.size());
+}
+
+TEST_CASE("close ends the connections that are open") {
+  World world({"127.0.0.1:22", "example.com"});
+  auto test = [&]() -> asio::awaitable<void> {
+    co_await world.ask(dns_query("example.com"));
+    auto joined = co_await world.connect("127.0.0.1", 22);
+    std::string greeting(1, '\0');
+    co_await asio::async_read(joined, asio::buffer(greeting), asio::use_awaitable);
+    auto silent = co_await world.connect(kFirst, 443);
+    co_await world.egress->close();
+    CHECK(world.egress->counters().open == 0);
+    CHECK(co_await World::read_all(joined) == "(reset)");
+    bool refused = false;
+    try {
+      co_await world.connect(kFirst, 443);
+    } catch (const boost::system::system_error& error) {
+      refused = error.code() == asio::error::connection_refused;
+    }
+    CHECK(refused);
+  };
+  world.run(test());
+}
+
+TEST_CASE("the host's own resolver knows localhost, and has nothing for a broken name") {
+  asio::io_context loop;
+  HostResolver resolver(loop.get_executor(), 1);
+  std::vector<asio::ip::address> addresses;
+  std::vector<asio::ip::address> none;
+  auto test = [&]() -> asio::awaitable<void> {
+    addresses = co_await resolver.resolve("localhost");
+    none = co_await resolver.resolve("a..b");
+  };
+  asio::co_spawn(loop, test(), [](const std::exception_ptr& error) { CHECK(!error); });
+  loop.run();
+  REQUIRE_FALSE(addresses.empty());
+  CHECK(addresses.front().is_loopback());
+  CHECK(none.empty());
+}
+
+TEST_CASE("a listener that is none is refused") {
+  asio::io_context loop;
+  FakeResolver resolver;
+  bool failed = false;
+  auto test = [&]() -> asio::awaitable<void> {
+    Egress egress(loop.get_executor(), "c1", Policy(), {}, resolver, {});
+    try {
+      egress.listen({sys::Fd(), 443, false});
+    } catch (const Error& error) {
+      failed = error.code() == ErrorCode::internal;
+    }
+    co_await egress.close();
+  };
+  asio::co_spawn(loop, test(), [](const std::exception_ptr& error) { CHECK(!error); });
+  loop.run();
+  CHECK(failed);
+}
+
+}  // namespace cellar::net
