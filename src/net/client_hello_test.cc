@@ -46,7 +46,7 @@ TEST_CASE("a hello without a server name names none") {
 }
 
 TEST_CASE("what is no TLS, or names no single host, is malformed") {
-  using namespace std::string_literals;
+  using std::string_literals::operator""s;
   for (const std::string& bytes :
        {"GET / HTTP/1.1\r\n\r\n"s, "SSH-2.0-x\r\n"s, "\x80"s, "\x15\x03\x01\x00\x02\x01\x00"s,
         "\x16\x02\x00\x00\x04"s, "\x16\x03\x01\x00\x00"s, "\x16\x03\x01\x40\x01"s,

@@ -5,7 +5,7 @@
 namespace cellar::net {
 namespace {
 
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 
 // An A query for Example.com, recursion desired, with an EDNS record behind it.
 const std::string kHead = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01"s;

@@ -23,10 +23,15 @@ constexpr std::uint16_t kHttpPort = 80;
 constexpr std::uint16_t kTlsPort = 443;
 constexpr std::size_t kLookupsMax = 4;
 constexpr std::size_t kAddressesTriedMax = 4;
+// What the answer to a name that is not listed says.
+constexpr DnsCode kNotListed = DnsCode::refused;
 constexpr std::size_t kDatagramSizeMax = 4096;
 // How long a listener that failed (no descriptors are left) waits before it goes on.
 constexpr std::chrono::milliseconds kFailurePause{50};
 constexpr std::chrono::seconds kDnsIdleLimit{10};
+// Questions, and connections, that a cell may begin.
+constexpr int kPerSecond = 500;
+constexpr int kBurst = 250;
 
 constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 
@@ -51,6 +56,8 @@ Egress::Egress(asio::any_io_executor executor, std::string cell_id, Policy polic
       resolver_(resolver),
       on_refusal_(std::move(on_refusal)),
       options_(std::move(options)),
+      questions_pace_(kPerSecond, kBurst),
+      connections_pace_(kPerSecond, kBurst),
       tasks_(executor_) {
   if (!options_.original_destination) {
     options_.original_destination = [](const Tcp::socket& accepted) {
@@ -95,9 +102,12 @@ Egress::Slot Egress::take_slot() {
 void Egress::tell(const Refusal& refusal) {
   ++counters_.refusals;
   if (!filter_.admits(refusal, std::chrono::steady_clock::now())) return;
-  log::info("cell {}: {}:{} refused: {}", cell_id_, refusal.target, refusal.port,
-            to_string(refusal.why));
   if (on_refusal_) on_refusal_(refusal);
+}
+
+asio::awaitable<void> Egress::keep_pace(Pace& pace) {
+  const auto wait = pace.next(std::chrono::steady_clock::now());
+  if (wait.count() > 0) co_await async::sleep_for(wait);
 }
 
 asio::awaitable<void> Egress::accept_all(Tcp::acceptor acceptor, std::uint16_t port) {
@@ -109,6 +119,7 @@ asio::awaitable<void> Egress::accept_all(Tcp::acceptor acceptor, std::uint16_t p
       co_await async::sleep_for(kFailurePause);
       continue;
     }
+    co_await keep_pace(connections_pace_);
     ++counters_.connections;
     if (counters_.open >= options_.connections_max) {
       const Refusal refusal{"*", port, Why::too_many_connections};
@@ -138,7 +149,7 @@ std::string Egress::answer_to(const DnsQuery& query) {
   if (name && name->ends_with(".arpa")) return encode_dns_answer(query, DnsCode::nx_domain);
   const std::string shown = query.name.empty() ? "." : query.name;
   tell({name.value_or(shown), kDnsPort, Why::not_listed});
-  return encode_dns_answer(query, DnsCode::refused);
+  return encode_dns_answer(query, kNotListed);
 }
 
 asio::awaitable<void> Egress::answer_datagrams(Udp::socket socket) {
@@ -152,6 +163,7 @@ asio::awaitable<void> Egress::answer_datagrams(Udp::socket socket) {
       co_await async::sleep_for(kFailurePause);
       continue;
     }
+    co_await keep_pace(questions_pace_);
     const auto query = decode_dns_query(std::string_view(bytes.data(), size));
     if (!query) continue;
     const std::string answer = answer_to(*query);
@@ -169,6 +181,7 @@ asio::awaitable<void> Egress::answer_stream(Tcp::socket socket, Slot slot) {
     if (error) co_return;
     bytes.append(piece.data(), size);
     while (const auto message = unframe_dns(bytes)) {
+      co_await keep_pace(questions_pace_);
       const auto query = decode_dns_query(*message);
       if (!query) co_return;
       const std::string answer = frame_dns(answer_to(*query));

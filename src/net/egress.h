@@ -16,6 +16,7 @@
 #include "async/serial.h"
 #include "async/task_group.h"
 #include "net/dns.h"
+#include "net/pace.h"
 #include "net/policy.h"
 #include "net/refusal.h"
 #include "net/resolver.h"
@@ -109,6 +110,7 @@ class Egress {
 
   Target target_of(const asio::ip::tcp::endpoint& destination) const;
   bool allows(const Target& target) const;
+  asio::awaitable<void> keep_pace(Pace& pace);
   std::string answer_to(const DnsQuery& query);
   Slot take_slot();
   void tell(const Refusal& refusal);
@@ -125,6 +127,9 @@ class Egress {
   // A name's lookup waits its turn in one of these: so many go on at once, and a second one for the
   // same name finds the resolver's answer to the first.
   std::deque<async::Serial> lookups_;
+  // A cell that floods the loop waits: the kernel drops its datagrams, its connections queue.
+  Pace questions_pace_;
+  Pace connections_pace_;
   async::TaskGroup tasks_;
 };
 

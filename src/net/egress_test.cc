@@ -10,7 +10,7 @@ namespace cellar::net {
 namespace {
 
 using Lines = std::vector<std::string>;
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 
 // The address that the first name asked for gets.
 constexpr const char* kFirst = "198.18.1.0";

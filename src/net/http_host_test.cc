@@ -6,7 +6,7 @@ namespace cellar::net {
 namespace {
 
 using State = PeekedName::State;
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 
 }  // namespace
 

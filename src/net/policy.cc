@@ -116,8 +116,7 @@ bool is_private_address(const address& any) {
 }
 
 bool Policy::NameRule::covers(std::string_view other) const {
-  if (!name.starts_with('.')) return other == name;
-  return other.size() > name.size() && other.ends_with(name);
+  return name.starts_with('.') ? other.ends_with(name) : other == name;
 }
 
 Policy Policy::parse(const std::vector<std::string>& allow) {

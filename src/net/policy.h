@@ -38,7 +38,7 @@ class Policy {
   struct NameRule {
     std::string name;  // for a wildcard ".example.com": what the name must end in
     std::optional<std::uint16_t> port;
-    bool covers(std::string_view other) const;
+    bool covers(std::string_view other) const;  // `other` is normal (name.h)
   };
   struct AddressRule {
     asio::ip::address address;

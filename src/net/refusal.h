@@ -22,7 +22,7 @@ enum class Why : std::uint8_t {
 std::string_view to_string(Why why) noexcept;
 
 struct Refusal {
-  std::string target;      // a name, or an address as text
+  std::string target;      // a name, an address as text; "*" for too_many_connections
   std::uint16_t port = 0;  // 53: the name was asked for and not resolved
   Why why = Why::not_listed;
 };

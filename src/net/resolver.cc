@@ -28,17 +28,18 @@ asio::awaitable<std::vector<address>> HostResolver::resolve(std::string host) {
   }
   // Shared with the thread: getaddrinfo cannot be interrupted, so a wait that ends early leaves it.
   const auto lookup = std::make_shared<Lookup>(executor_);
-  auto ask = [host, lookup, loop = executor_, on = pool_.executor()] {
+  auto ask = [host, asked = lookup, loop = executor_, on = pool_.executor()]() mutable {
     asio::ip::tcp::resolver resolver(on);
-    const auto entries = resolver.resolve(host, "", lookup->error);
+    const auto entries = resolver.resolve(host, "", asked->error);
     // Many hosts have no way out for IPv6: IPv4 first.
     for (const bool wants_v4 : {true, false}) {
       for (const auto& entry : entries) {
         const address any = entry.endpoint().address();
-        if (any.is_v4() == wants_v4) lookup->addresses.push_back(any);
+        if (any.is_v4() == wants_v4) asked->addresses.push_back(any);
       }
     }
-    asio::post(loop, [lookup] { lookup->done.set(); });
+    // The last one to let go of it is on the loop's thread.
+    asio::post(loop, [answered = std::move(asked)] { answered->done.set(); });
   };
   asio::post(pool_.executor(), std::move(ask));
   const bool in_time = co_await lookup->done.wait_for(kLimit);
