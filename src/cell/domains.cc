@@ -177,7 +177,8 @@ asio::awaitable<void> Domains::connect(Kind kind) {
   tasks_.spawn(serve(link));
   co_await link->greeted(kGreetingLimit);
   const std::string network = "/proc/" + std::to_string(domain.init->pid) + "/ns/net";
-  domain.egress = std::make_unique<EgressPort>(machine_.executor, spec_.cell_id, spec_.allow);
+  domain.egress = std::make_unique<EgressPort>(machine_.executor, spec_.cell_id, machine_.resolver,
+                                               spec_.allow);
   co_await domain.egress->open(machine_.spawner, network);
   domain.link = std::move(link);
 }

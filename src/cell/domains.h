@@ -29,6 +29,7 @@ struct Machine {
   Spawner& spawner;
   sandbox::CgroupHost cgroup_host;
   std::string daemon_group;
+  net::Resolver& resolver;     // of names that cells may reach
   std::string agent_host_dir;  // the agent host's files, bound into agent domains
 };
 

@@ -7,15 +7,16 @@
 #include <vector>
 
 #include "cell/spawner.h"
+#include "net/egress.h"
 
 namespace cellar::cell {
 
 // The way out of one domain: listeners of the daemon in the domain's network namespace, and what
-// they let through (egress/egress.h). Loop thread only.
+// they let through (net/egress.h). Loop thread only.
 class EgressPort {
  public:
-  // `allow` has passed check().
-  EgressPort(asio::any_io_executor executor, std::string cell_id,
+  // `allow` has passed check(). `resolver` must outlive it.
+  EgressPort(asio::any_io_executor executor, std::string cell_id, net::Resolver& resolver,
              const std::vector<std::string>& allow);
   ~EgressPort();
   EgressPort(const EgressPort&) = delete;
@@ -32,8 +33,11 @@ class EgressPort {
   asio::awaitable<void> close();
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  asio::any_io_executor executor_;
+  std::string cell_id_;
+  net::Resolver& resolver_;
+  net::Policy policy_;
+  std::unique_ptr<net::Egress> egress_;
 };
 
 }  // namespace cellar::cell

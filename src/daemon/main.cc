@@ -18,6 +18,7 @@
 #include "daemon/agent_host.h"
 #include "daemon/config.h"
 #include "http/server.h"
+#include "net/resolver.h"
 #include "sys/file.h"
 #include "sys/lock_file.h"
 #include "sys/resource_limit.h"
@@ -104,12 +105,14 @@ void run(const Config& config) {
   const cell::Sealer sealer = cell::Sealer::from_key_file(config.seal_key_file);
   async::Pool pool(config.pool_threads);
   asio::io_context loop(1);
+  net::HostResolver resolver(loop.get_executor());
   cell::Spawner spawner(loop.get_executor(), config.libexec, config.state);
   const cell::Machine machine{.executor = loop.get_executor(),
                               .pool = pool,
                               .spawner = spawner,
                               .cgroup_host = sandbox::read_cgroup_host(),
                               .daemon_group = sandbox::daemon_group_of(config.state),
+                              .resolver = resolver,
                               .agent_host_dir = install_agent_host(config.state)};
   std::exception_ptr failure;
   auto done = [&failure](const std::exception_ptr& error) { failure = error; };

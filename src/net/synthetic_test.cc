@@ -41,6 +41,17 @@ TEST_CASE("a full table gives a new name the address that was not asked for the 
   CHECK(names.size() == 2);
 }
 
+TEST_CASE("addresses that go from name to name always lead to the latest one") {
+  SyntheticNames names(3);
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = std::string(static_cast<std::size_t>(20 + i % 7), 'n') + ".test";
+    const auto address = names.address_of(name);
+    CHECK(names.name_of(address) == name);
+    CHECK(names.address_of(name) == address);
+  }
+  CHECK(names.size() == 3);
+}
+
 TEST_CASE("all 65536 names of a cell have an address of 198.18.0.0/15") {
   SyntheticNames names;
   asio::ip::address_v4 last;
