@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Measures a daemon beside references of the same run: bench.py [--bin DIR] [--runs N] [--save]
+
+Prints medians and ratios; --save writes bench/results/DATE.json. Root is needed.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+sys.path.insert(0, str(ROOT / "examples" / "coding-agent"))
+import harness  # noqa: E402
+import prepare_job  # noqa: E402
+
+AGENT = """module.exports = {
+  nothing() { return 1; },
+  async steps(ctx, { count }) {
+    const times = [];
+    for (let i = 0; i < count; i++) {
+      const start = process.hrtime.bigint();
+      await ctx.step("s", () => i);
+      times.push(Number(process.hrtime.bigint() - start) / 1e6);
+    }
+    return times;
+  },
+};"""
+BWRAP = ["bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink",
+         "usr/lib64", "/lib64", "--symlink", "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
+         "--uid", "0", "--gid", "0", "--hostname", "cell"]
+
+
+def milliseconds(work, runs):
+    """The times of `work`, called `runs` times."""
+    times = []
+    for number in range(runs):
+        start = time.perf_counter()
+        work(number)
+        times.append((time.perf_counter() - start) * 1000)
+    return times
+
+
+class Client:
+    """One kept connection: what is measured is the daemon, not Python's client."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.socket = socket.create_connection(("127.0.0.1", daemon.port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.reader = self.socket.makefile("rb")
+
+    def call(self, method, path, body=None):
+        data = b"" if body is None else json.dumps(body).encode()
+        self.socket.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.daemon.key}\r\n"
+                            f"Content-Length: {len(data)}\r\n\r\n".encode() + data)
+        status = int(self.reader.readline().split()[1])
+        length = 0
+        while (line := self.reader.readline()) not in (b"\r\n", b""):
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        body = self.reader.read(length)
+        assert status < 300, (status, body)
+        return json.loads(body) if body else None
+
+
+def sync_loop(folder, runs):
+    """The reference of a durable step: 100 bytes and fdatasync, on the same file system."""
+    descriptor = os.open(folder / "reference", os.O_WRONLY | os.O_CREAT)
+    os.posix_fallocate(descriptor, 0, 1 << 20)
+    os.fsync(descriptor)
+
+    def write(number):
+        os.pwrite(descriptor, b"x" * 100, number * 104 % (1 << 20))
+        os.fdatasync(descriptor)
+
+    times = milliseconds(write, runs)
+    os.close(descriptor)
+    return times
+
+
+class Bench:
+    def __init__(self, runs):
+        self.runs, self.rows = runs, []
+        self.daemon = harness.Daemon()
+        self.client = Client(self.daemon)
+
+    def row(self, name, ours, reference=None, against="", unit="ms"):
+        entry = {"name": name, "unit": unit, "median": round(statistics.median(ours), 3),
+                 "p95": round(sorted(ours)[int(len(ours) * 0.95)], 3), "runs": len(ours)}
+        if reference:
+            entry |= {"reference": against, "reference_median": round(statistics.median(reference), 3),
+                      "ratio": round(statistics.median(ours) / statistics.median(reference), 2)}
+        self.rows.append(entry)
+        beside = f"{entry['reference_median']:9.3f} {unit} {against:<34} ratio {entry['ratio']}" if reference else ""
+        print(f"{name:<40} {entry['median']:9.3f} {unit}  p95 {entry['p95']:9.3f}   {beside}", flush=True)
+
+    def creation(self):
+        runs = max(5, self.runs // 10)
+
+        def create(number):
+            cell = self.client.call("POST", "/api/v1/cells", {"customer_id": f"new-{number}"})["cell_id"]
+            self.client.call("POST", f"/api/v1/cells/{cell}/exec", {"cmd": ["true"]})
+
+        ours = milliseconds(create, runs)
+        reference = milliseconds(lambda _: subprocess.run([*BWRAP, "true"], check=True), runs)
+        self.row("create a cell, first command done", ours, reference, "bwrap, the same namespaces")
+        for number in range(runs):
+            self.client.call("DELETE", f"/api/v1/cells/dev--new-{number}")
+
+    def commands(self):
+        path = f"/api/v1/cells/{self.cell.id}/exec"
+        ours = milliseconds(lambda _: self.client.call("POST", path, {"cmd": ["true"]}), self.runs)
+        reference = milliseconds(lambda _: subprocess.run(["true"], check=True), self.runs)
+        self.row("exec true in a running cell", ours, reference, "a process of the host")
+
+    def agent(self):
+        path = f"/api/v1/cells/{self.cell.id}/request"
+        steps = self.client.call("POST", path, {"method": "steps", "params": {"count": self.runs}})
+        self.row("durable step that does nothing", steps, sync_loop(self.daemon.root, self.runs), "write + fdatasync")
+        ours = milliseconds(lambda _: self.client.call("POST", path, {"method": "nothing"}), self.runs)
+        self.row("request to a warm agent", ours, sync_loop(self.daemon.root, self.runs), "write + fdatasync")
+
+    def resumes(self):
+        path = f"/api/v1/cells/{self.cell.id}"
+        for kind, runs in (("pause", max(5, self.runs // 4)), ("hibernate", max(5, self.runs // 20))):
+            ours = []
+            for _ in range(runs):
+                self.client.call("POST", f"{path}/{kind}")
+                ours += milliseconds(lambda _: self.client.call("POST", f"{path}/exec", {"cmd": ["true"]}), 1)
+            self.row(f"first command after {kind}", ours)
+
+    def search(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="cellar-bench-"))
+        names = prepare_job.prepare(folder)
+        for name in names:
+            target = self.cell.dir / "work" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / name, target)
+        path = f"/api/v1/cells/{self.cell.id}/search"
+        body = {"query": "parse a date with a format", "limit": 10}
+        self.row(f"first query, {len(names)} files indexed", milliseconds(lambda _: self.client.call("POST", path, body), 1))
+        ours = milliseconds(lambda _: self.client.call("POST", path, body), self.runs)
+        ripgrep = shutil.which("rg")
+        command = [ripgrep or "grep", *([] if ripgrep else ["-r"]), "-l", "parse", "."]
+        reference = milliseconds(
+            lambda _: subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True), max(5, self.runs // 4))
+        self.row("query, every file's state looked at", ours, reference, "ripgrep, one word" if ripgrep else "grep -r")
+        shutil.rmtree(folder)
+
+    def run(self):
+        try:
+            self.creation()
+            self.cell = self.daemon.create("bench", agent=AGENT)
+            self.cell.request("nothing")
+            self.cell.exec("true")
+            self.commands()
+            self.agent()
+            self.search()
+            self.resumes()
+        finally:
+            self.daemon.cleanup()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", default=str(ROOT / "build/release/bin"))
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--save", action="store_true")
+    arguments = parser.parse_args()
+    harness.BIN = pathlib.Path(arguments.bin).resolve()
+    bench = Bench(arguments.runs)
+    bench.run()
+    if arguments.save:
+        machine = {"kernel": platform.release(), "processors": os.cpu_count()}
+        day = datetime.date.today().isoformat()
+        path = HERE / "results" / f"{day}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"date": day, "machine": machine, "rows": bench.rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
