@@ -2,11 +2,18 @@
 
 #include <algorithm>
 
+#include "async/sleep.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "json/json.h"
 
 namespace cellar::cell {
+namespace {
+
+// Short for people, long for a step that does nothing.
+constexpr std::chrono::milliseconds kLater{2};
+
+}  // namespace
 
 CellJournal::CellJournal(asio::any_io_executor executor, async::Pool& pool, const std::string& dir,
                          const std::string& cell_id, RunTable& runs)
@@ -46,6 +53,18 @@ void CellJournal::sync_soon() {
   if (flushing_ || broken_ || !journal_.dirty()) return;
   flushing_ = true;
   tasks_.spawn(flush());
+}
+
+void CellJournal::sync_later() {
+  if (flushing_ || flush_planned_ || broken_) return;
+  flush_planned_ = true;
+  tasks_.spawn(flush_later());
+}
+
+asio::awaitable<void> CellJournal::flush_later() {
+  co_await async::sleep_for(kLater);
+  flush_planned_ = false;
+  sync_soon();
 }
 
 // Group commit without a timer: what is appended while a batch is on its way is the next batch.

@@ -43,6 +43,9 @@ class CellJournal {
   asio::awaitable<void> sync();
   // Makes what was appended durable soon, with nobody waiting for it.
   void sync_soon();
+  // The same a moment later, unless something else does it before: for what is mostly followed by
+  // something that is waited for.
+  void sync_later();
 
   // Prepares a value for a record: in it up to 64 KiB, else as a blob, which is durable when this
   // returns.
@@ -78,6 +81,7 @@ class CellJournal {
   journal::Lsn append_record(std::uint32_t run, std::uint32_t ordinal, journal::Type type,
                              std::uint16_t flags, std::string body);
   asio::awaitable<void> flush();
+  asio::awaitable<void> flush_later();
   asio::awaitable<void> make_spare();
   [[noreturn]] void throw_undecodable(journal::Lsn lsn) const;
   void require_working() const;
@@ -89,6 +93,7 @@ class CellJournal {
   journal::Journal journal_;
   async::Event durable_;  // more is durable, or it broke
   bool flushing_ = false;
+  bool flush_planned_ = false;
   bool making_spare_ = false;
   bool broken_ = false;
   async::TaskGroup tasks_;

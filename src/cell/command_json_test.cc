@@ -25,12 +25,14 @@ TEST_CASE("a command is a line for the shell or a list of words") {
 }
 
 TEST_CASE("REST and ctx say the same in their own spelling") {
-  const CommandRequest rest = parse_command(
-      R"({"cmd":"x","cwd":"sub","env":{"A":"b"},"stdin":"in","timeout_ms":5,"limits":{"output_bytes":7}})",
-      Names::rest);
-  const CommandRequest ctx = parse_command(
-      R"({"cmd":"x","opts":{"cwd":"sub","env":{"A":"b"},"stdin":"in","timeoutMs":5,"maxOutputBytes":7}})",
-      Names::ctx);
+  const CommandRequest rest =
+      parse_command(R"({"cmd":"x","cwd":"sub","env":{"A":"b"},"stdin":"in","timeout_ms":5,)"
+                    R"("limits":{"output_bytes":7}})",
+                    Names::rest);
+  const CommandRequest ctx =
+      parse_command(R"({"cmd":"x","opts":{"cwd":"sub","env":{"A":"b"},"stdin":"in","timeoutMs":5,)"
+                    R"("maxOutputBytes":7}})",
+                    Names::ctx);
   for (const CommandRequest& request : {rest, ctx}) {
     CHECK(request.cwd == "/work/sub");
     CHECK(request.env.at("A") == "b");

@@ -163,7 +163,7 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     const auto before = active.run.steps.find(ordinal);
     start.occ = before == active.run.steps.end() ? 1 : before->second.executed + 1;
     journal_.append(active.run.number, ordinal, start);
-    journal_.sync_soon();
+    journal_.sync_later();  // The end of a short step comes with its start in one write.
   }
   if (kind != "shell" && kind != "sleep") co_return;
   ShellCall call;

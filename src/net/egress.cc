@@ -24,7 +24,7 @@ constexpr std::uint16_t kTlsPort = 443;
 constexpr std::size_t kLookupsMax = 4;
 constexpr std::size_t kAddressesTriedMax = 4;
 // What the answer to a name that is not listed says.
-constexpr DnsCode kNotListed = DnsCode::refused;
+constexpr DnsCode kNotListed = DnsCode::nx_domain;
 constexpr std::size_t kDatagramSizeMax = 4096;
 // How long a listener that failed (no descriptors are left) waits before it goes on.
 constexpr std::chrono::milliseconds kFailurePause{50};
