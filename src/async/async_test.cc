@@ -8,6 +8,7 @@
 
 #include "async/event.h"
 #include "async/pool.h"
+#include "async/run_to_end.h"
 #include "async/serial.h"
 #include "async/sleep.h"
 #include "async/task_group.h"
@@ -90,6 +91,7 @@ TEST_CASE("a job runs on the pool, its result and its exception come back to the
       failed = error.code() == ErrorCode::corrupt;
     }
     CHECK(failed);
+    co_await works.close();
   };
   run(loop, test());
 }
@@ -120,6 +122,47 @@ TEST_CASE("what is not ready in time is named") {
   auto never = [] { return false; };
   CHECK_THROWS_WITH_AS(run(loop, poll_until("the agent", never, milliseconds(3), milliseconds(1))),
                        "the agent not ready after 3 ms", Error);
+}
+
+TEST_CASE("what must run to its end does so when its caller is canceled") {
+  asio::io_context loop;
+  bool ended = false;
+  auto body = [&]() -> asio::awaitable<void> {
+    TaskGroup works(loop.get_executor());
+    TaskGroup callers(loop.get_executor());
+    Event begun(loop.get_executor());
+    Event may_end(loop.get_executor());
+    auto work = [&]() -> asio::awaitable<int> {
+      begun.set();
+      co_await may_end.wait();
+      ended = true;
+      co_return 7;
+    };
+    auto call = [&]() -> asio::awaitable<void> { co_await run_to_end(works, work()); };
+    callers.spawn(call());
+    co_await begun.wait();
+    co_await callers.close();
+    CHECK_FALSE(ended);
+    may_end.set();
+    co_await works.join();
+    CHECK(ended);
+    const int again = co_await run_to_end(works, work());
+    CHECK(again == 7);
+    auto fail = []() -> asio::awaitable<void> {
+      throw Error(ErrorCode::conflict, "no");
+      co_return;
+    };
+    bool failed = false;
+    try {
+      co_await run_to_end(works, fail());
+    } catch (const Error& error) {
+      failed = error.code() == ErrorCode::conflict;
+    }
+    CHECK(failed);
+    co_await works.close();
+  };
+  asio::co_spawn(loop, body(), [](const std::exception_ptr& error) { CHECK(!error); });
+  loop.run();
 }
 
 }  // namespace cellar::async

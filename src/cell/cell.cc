@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "async/run_to_end.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/sha256.h"
@@ -47,7 +48,8 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       domains_(machine, layout_, spec_),
       transitions_(machine.executor),
       store_turns_(machine.executor),
-      index_turns_(machine.executor) {
+      index_turns_(machine.executor),
+      changes_(machine.executor) {
   metrics_.since = std::chrono::steady_clock::now();
 }
 
@@ -90,6 +92,7 @@ void Cell::recover_runs() {
 asio::awaitable<void> Cell::close() {
   if (!open_) co_return;
   open_ = false;
+  co_await changes_.join();
   co_await runner_->close();
   co_await domains_.close();
   co_await journal_->close();
@@ -99,9 +102,9 @@ asio::awaitable<void> Cell::close() {
 }
 
 asio::awaitable<void> Cell::destroy() {
-  const auto turn = co_await transitions_.turn();
   require_open();
   open_ = false;
+  co_await changes_.join();
   co_await runner_->close();
   co_await domains_.end_all();
   co_await domains_.close();
@@ -160,6 +163,11 @@ void Cell::check(const CellSettings& settings) {
 
 asio::awaitable<void> Cell::apply(CellSettings settings) {
   check(settings);
+  require_open();
+  co_await async::run_to_end(changes_, apply_now(std::move(settings)));
+}
+
+asio::awaitable<void> Cell::apply_now(CellSettings settings) {
   const auto turn = co_await transitions_.turn();
   require_open();
   CellSpec next = spec_;
@@ -206,7 +214,11 @@ asio::awaitable<ActivityLog::Activity> Cell::use(std::string kind, std::string d
 }
 
 asio::awaitable<void> Cell::wake() {
-  if (state_ == State::active) co_return;
+  require_open();
+  if (state_ != State::active) co_await async::run_to_end(changes_, wake_now());
+}
+
+asio::awaitable<void> Cell::wake_now() {
   const auto turn = co_await transitions_.turn();
   co_await thaw_or_start();
 }
@@ -238,6 +250,11 @@ asio::awaitable<void> Cell::resume() {
 }
 
 asio::awaitable<void> Cell::pause() {
+  require_open();
+  co_await async::run_to_end(changes_, pause_now());
+}
+
+asio::awaitable<void> Cell::pause_now() {
   const auto turn = co_await transitions_.turn();
   require_open();
   if (state_ != State::active) co_return;
@@ -249,6 +266,11 @@ asio::awaitable<void> Cell::pause() {
 }
 
 asio::awaitable<void> Cell::hibernate() {
+  require_open();
+  co_await async::run_to_end(changes_, hibernate_now());
+}
+
+asio::awaitable<void> Cell::hibernate_now() {
   const auto turn = co_await transitions_.turn();
   require_open();
   if (state_ == State::hibernated) co_return;

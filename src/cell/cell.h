@@ -127,6 +127,10 @@ class Cell : private RunnerHost {
   bool is_awake() const override { return state_ == State::active; }
 
   asio::awaitable<void> wake();
+  asio::awaitable<void> apply_now(CellSettings settings);
+  asio::awaitable<void> wake_now();
+  asio::awaitable<void> pause_now();
+  asio::awaitable<void> hibernate_now();
   asio::awaitable<void> thaw_or_start();
   void recover_runs();
   asio::awaitable<CommandResult> run_in_shell(std::uint32_t run, CommandRequest request,
@@ -166,6 +170,7 @@ class Cell : private RunnerHost {
   async::Serial store_turns_;
   async::Serial index_turns_;
   std::multimap<std::uint32_t, std::string> run_groups_;  // run → cgroups of its commands
+  async::TaskGroup changes_;  // of state and settings: they end whether their caller stays or not
 };
 
 template <typename Job>

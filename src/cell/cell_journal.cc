@@ -120,6 +120,7 @@ asio::awaitable<bool> CellJournal::advanced(journal::Lsn lsn, std::chrono::milli
   const auto give_up = std::chrono::steady_clock::now() + limit;
   while (journal_.last_durable() <= lsn) {
     require_working();
+    if (closed_) throw Error(ErrorCode::canceled, "the cell is closed");
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         give_up - std::chrono::steady_clock::now());
     if (left.count() <= 0) co_return false;
@@ -183,6 +184,8 @@ asio::awaitable<void> CellJournal::close() {
   } catch (const Error& error) {
     log::error("journal: what was not durable yet is lost: {}", error.what());
   }
+  closed_ = true;
+  durable_.set();  // Nobody waits for more.
   co_await tasks_.close();
 }
 

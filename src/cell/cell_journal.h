@@ -70,7 +70,8 @@ class CellJournal {
   Events events(const Run& run, journal::Lsn after, std::size_t limit);
   // Everything up to this record is durable.
   journal::Lsn last_durable() const noexcept { return journal_.last_durable(); }
-  // Waits until more is durable than `lsn`; false where `limit` passed first.
+  // Waits until more is durable than `lsn`; false where `limit` passed first. Throws Error
+  // `canceled` once the journal is closed.
   asio::awaitable<bool> advanced(journal::Lsn lsn, std::chrono::milliseconds limit);
 
   bool is_broken() const noexcept { return broken_; }
@@ -96,6 +97,7 @@ class CellJournal {
   bool flush_planned_ = false;
   bool making_spare_ = false;
   bool broken_ = false;
+  bool closed_ = false;
   async::TaskGroup tasks_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "async/run_to_end.h"
 #include "async/sleep.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -115,8 +116,13 @@ std::size_t Domains::process_count() const {
 // ---- making ----
 
 asio::awaitable<std::shared_ptr<DomainLink>> Domains::require(Kind kind) {
-  Domain& domain = of(kind);
+  const Domain& domain = of(kind);
   if (domain.link && !domain.link->is_lost()) co_return domain.link;
+  co_return co_await async::run_to_end(tasks_, make_or_find(kind));
+}
+
+asio::awaitable<std::shared_ptr<DomainLink>> Domains::make_or_find(Kind kind) {
+  Domain& domain = of(kind);
   const auto turn = co_await serial_.turn();
   if (domain.link && !domain.link->is_lost()) co_return domain.link;
   const bool found = !domain.link && is_alive(kind);

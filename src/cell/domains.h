@@ -83,6 +83,7 @@ class Domains {
   };
   Domain& of(Kind kind) noexcept { return domains_[static_cast<std::size_t>(kind)]; }
   bool is_alive(Kind kind);
+  asio::awaitable<std::shared_ptr<DomainLink>> make_or_find(Kind kind);
   asio::awaitable<void> make(Kind kind);
   asio::awaitable<void> connect(Kind kind);
   asio::awaitable<std::optional<Error>> try_connect(Kind kind);

@@ -75,9 +75,9 @@ asio::awaitable<std::string> Runner::start(std::string method, std::string param
   first.cause = "start";
   journal_.append(number, 0, created);
   journal_.append(number, 0, first);
-  auto active = add_active(*runs_.find(number));
+  // It goes on from here by itself, whether the caller stays or not.
+  tasks_.spawn(drive(add_active(*runs_.find(number)), "start"));
   co_await journal_.sync();
-  tasks_.spawn(drive(active, "start"));
   co_return id;
 }
 
@@ -133,8 +133,8 @@ asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) 
     next.n = run.attempt + 1;
     next.cause = cause;
     journal_.append(run.number, 0, next);
-    co_await journal_.sync();
   }
+  co_await journal_.sync();
   try {
     co_await ensure_agent();
   } catch (const Error& error) {

@@ -115,6 +115,7 @@ class Runner {
                                         std::string value);
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);
   asio::awaitable<void> end_run(Active& active, std::string status, std::string value);
+  asio::awaitable<void> act_on_cancel(std::shared_ptr<Active> active);
   asio::awaitable<void> end_after_grace(std::shared_ptr<Active> active);
   std::shared_ptr<Active> add_active(Run& run);
   Active* find_active(std::string_view run_id);

@@ -348,19 +348,19 @@ asio::awaitable<void> Runner::cancel(std::uint32_t number) {
                 "run " + run->id + " is " + std::string(to_string(run->status)) + " already");
   }
   journal_.append(number, 0, journal::CancelRequested());
-  const auto found = active_.find(number);
-  if (found == active_.end()) {  // Paused: nobody works on it, so this ends it.
-    const auto active = std::make_shared<Active>(*run, executor_);
-    co_await end_run(*active, "cancelled", error_json("CancelledError", "cancelled", "canceled"));
-    co_return;
-  }
-  const std::shared_ptr<Active> active = found->second;
+  // Paused: nobody works on it, so one who does ends it at once.
+  if (!active_.contains(number)) tasks_.spawn(drive(add_active(*run), "cancel"));
+  tasks_.spawn(act_on_cancel(active_.at(number)));
+  co_await journal_.sync();
+}
+
+asio::awaitable<void> Runner::act_on_cancel(std::shared_ptr<Active> active) {
   co_await journal_.sync();
   active->changed.set();
   tasks_.spawn(end_after_grace(active));
-  host_.kill_commands(number);
+  host_.kill_commands(active->run.number);
   if (active->in_agent && agent_) {
-    const json::Value cancel = json::object({{"t", "cancel"}, {"run", run->id}});
+    const json::Value cancel = json::object({{"t", "cancel"}, {"run", active->run.id}});
     agent_->send(cancel, {});
   }
 }
@@ -379,9 +379,8 @@ asio::awaitable<void> Runner::resume(std::uint32_t number) {
                 "run " + run->id + " is " + std::string(to_string(run->status)) + ", not paused");
   }
   journal_.append(number, 0, journal::Resumed());
-  auto active = add_active(*run);
+  tasks_.spawn(drive(add_active(*run), "resume"));
   co_await journal_.sync();
-  tasks_.spawn(drive(active, "resume"));
 }
 
 }  // namespace cellar::cell

@@ -1,5 +1,6 @@
 #include "cell/spawner.h"
 
+#include "async/run_to_end.h"
 #include "base/error.h"
 #include "sys/process.h"
 
@@ -28,14 +29,30 @@ Spawner::Spawner(const asio::any_io_executor& executor, const std::string& libex
                  pid_ = started.pid;
                  return std::move(started.socket);
                }()),
-      serial_(executor) {}
+      serial_(executor),
+      tasks_(executor) {}
 
 Spawner::~Spawner() {
   channel_.close();
   sys::wait_program(pid_);
 }
 
+asio::awaitable<void> Spawner::close() { co_await tasks_.join(); }
+
+// Each answer must be taken, whoever still wants it: the next one belongs to the next request.
 asio::awaitable<sys::Message> Spawner::ask(std::string request, std::vector<int> fds) {
+  std::vector<sys::Fd> held;  // The caller may be gone before its turn comes.
+  for (int& fd : fds) {
+    held.push_back(sys::duplicate(fd));
+    fd = held.back().get();
+  }
+  auto asking = ask_in_turn(std::move(request), std::move(held));
+  co_return co_await async::run_to_end(tasks_, std::move(asking));
+}
+
+asio::awaitable<sys::Message> Spawner::ask_in_turn(std::string request, std::vector<sys::Fd> held) {
+  std::vector<int> fds;
+  for (const sys::Fd& fd : held) fds.push_back(fd.get());
   const auto turn = co_await serial_.turn();
   channel_.send(request, fds);
   auto answer = co_await channel_.receive();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "async/serial.h"
+#include "async/task_group.h"
 #include "cell/message_channel.h"
 #include "sandbox/spawn_protocol.h"
 
@@ -19,6 +20,8 @@ class Spawner {
           const std::string& state_dir);
   // Lets the spawner end and waits for it; domains live on.
   ~Spawner();
+  // Waits for what is being asked; nothing may be asked afterwards.
+  asio::awaitable<void> close();
   Spawner(const Spawner&) = delete;
   Spawner& operator=(const Spawner&) = delete;
 
@@ -32,10 +35,12 @@ class Spawner {
 
  private:
   asio::awaitable<sys::Message> ask(std::string request, std::vector<int> fds);
+  asio::awaitable<sys::Message> ask_in_turn(std::string request, std::vector<sys::Fd> held);
 
   pid_t pid_ = 0;
   MessageChannel channel_;
   async::Serial serial_;
+  async::TaskGroup tasks_;
 };
 
 }  // namespace cellar::cell

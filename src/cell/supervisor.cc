@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "async/run_to_end.h"
 #include "async/sleep.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -78,6 +79,7 @@ Supervisor::Supervisor(const Machine& machine, CellConfig config, const Sealer& 
       sealer_(sealer),
       state_dir_(std::move(state_dir)),
       registry_turns_(machine.executor),
+      turns_(machine.executor),
       changes_(machine.executor),
       tasks_(machine.executor) {}
 
@@ -122,6 +124,7 @@ asio::awaitable<void> Supervisor::open_cell(CellSpec spec) {
 
 asio::awaitable<void> Supervisor::close() {
   co_await tasks_.close();
+  co_await changes_.join();
   for (auto& [id, cell] : cells_) co_await cell->close();
   cells_.clear();
 }
@@ -176,7 +179,14 @@ asio::awaitable<Supervisor::Created> Supervisor::create(std::string owner_id,
                                                         CellSettings settings) {
   check_customer_id(customer_id);
   Cell::check(settings);
-  const auto turn = co_await changes_.turn();
+  auto creating = create_now(std::move(owner_id), std::move(customer_id), std::move(settings));
+  co_return co_await async::run_to_end(changes_, std::move(creating));
+}
+
+asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id,
+                                                            std::string customer_id,
+                                                            CellSettings settings) {
+  const auto turn = co_await turns_.turn();
   const std::string id = cell_id_of(owner_id, customer_id);
   const auto found = cells_.find(id);
   if (found != cells_.end()) {
@@ -237,7 +247,12 @@ std::vector<Supervisor::CellPtr> Supervisor::cells_of(std::string_view owner_id)
 }
 
 asio::awaitable<void> Supervisor::remove(std::string owner_id, std::string cell_id) {
-  const auto turn = co_await changes_.turn();
+  auto removing = remove_now(std::move(owner_id), std::move(cell_id));
+  co_await async::run_to_end(changes_, std::move(removing));
+}
+
+asio::awaitable<void> Supervisor::remove_now(std::string owner_id, std::string cell_id) {
+  const auto turn = co_await turns_.turn();
   const CellPtr cell = get(owner_id, cell_id);
   co_await cell->destroy();
   cells_.erase(cell_id);

@@ -58,6 +58,9 @@ class Supervisor {
 
  private:
   asio::awaitable<void> open_cell(CellSpec spec);
+  asio::awaitable<Created> create_now(std::string owner_id, std::string customer_id,
+                                      CellSettings settings);
+  asio::awaitable<void> remove_now(std::string owner_id, std::string cell_id);
   asio::awaitable<void> run_timers();
   CellLayout layout_of(const std::string& cell_id) const;
   template <typename Job>
@@ -71,7 +74,8 @@ class Supervisor {
   std::map<std::string, CellPtr, std::less<>> cells_;
   std::map<std::string, std::string> owner_of_key_digest_;  // keys that were asked for before
   async::Serial registry_turns_;
-  async::Serial changes_;  // cells come and go one at a time
+  async::Serial turns_;       // cells come and go one at a time
+  async::TaskGroup changes_;  // and all the way, whether their caller stays or not
   async::TaskGroup tasks_;
 };
 

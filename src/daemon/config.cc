@@ -61,6 +61,8 @@ CommandLine read_command_line(int argc, char** argv) {
   CommandLine result;
   Config& config = result.config;
   CLI::App app{"cellard: a computer of its own for each user of your coding agent"};
+  app.name("cellard");
+  app.option_defaults()->always_capture_default();
   std::string listen = "127.0.0.1:4750";
   std::int64_t idle_s = config.idle_timeout.count();
   std::int64_t hibernate_s = config.hibernate_after.count();

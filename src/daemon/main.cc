@@ -86,6 +86,7 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   co_await server.drain(kDrainLimit);
   co_await tasks.close();
   co_await supervisor.close();
+  co_await machine.spawner.close();
   cell::remove_daemon_group(machine.cgroup_host, machine.daemon_group);
 }
 

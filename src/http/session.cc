@@ -63,11 +63,23 @@ beast::http::response<beast::http::string_body> to_beast(Response response, bool
   return message;
 }
 
+// Counts one request while it exists.
+class Busy {
+ public:
+  explicit Busy(Traffic& traffic) : traffic_(traffic) { ++traffic_.busy_count; }
+  ~Busy() { --traffic_.busy_count; }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  Traffic& traffic_;
+};
+
 class BeastExchange : public Exchange {
  public:
   BeastExchange(beast::tcp_stream& stream, beast::flat_buffer& buffer, Parser& parser,
-                const ServerOptions& options, const Traffic& traffic)
-      : stream_(stream), buffer_(buffer), parser_(parser), options_(options), traffic_(traffic) {}
+                const ServerOptions& options, Traffic& traffic)
+      : stream_(stream), buffer_(buffer), parser_(parser), options_(options), traffic_(traffic), busy_(traffic) {}
 
   // Throws Error for a head that is no request of ours.
   void parse() { request_ = to_request(parser_); }
@@ -120,6 +132,7 @@ class BeastExchange : public Exchange {
 
   asio::awaitable<void> start_stream(Response response) override {
     answered_ = true;
+    busy_.reset();
     std::string body = std::move(response.body);
     beast::http::response<beast::http::empty_body> head(static_cast<Status>(response.status), 11);
     head.set(beast::http::field::content_type, response.content_type);
@@ -163,21 +176,12 @@ class BeastExchange : public Exchange {
   beast::flat_buffer& buffer_;
   Parser& parser_;
   const ServerOptions& options_;
-  const Traffic& traffic_;
+  Traffic& traffic_;
+  // A stream may have no end: the server does not wait for it when it stops.
+  std::optional<Busy> busy_;
   Request request_;
   bool answered_ = false;
   bool finished_ = false;
-};
-
-class Busy {
- public:
-  explicit Busy(Traffic& traffic) : traffic_(traffic) { ++traffic_.busy_count; }
-  ~Busy() { --traffic_.busy_count; }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
-
- private:
-  Traffic& traffic_;
 };
 
 bool has_left(asio::ip::tcp::socket& socket) {
@@ -265,7 +269,6 @@ asio::awaitable<bool> serve_request(beast::tcp_stream& stream, beast::flat_buffe
       refused = refusal(400, failure.reason(), failure.what());
     }
   }
-  const Busy busy(traffic);
   if (refused) {
     co_await exchange.respond(std::move(*refused));
     co_return false;

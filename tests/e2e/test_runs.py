@@ -208,6 +208,18 @@ class RunsTest(harness.CellTest):
                 self.assertEqual(409, cell.call("POST", f"/runs/{run}/cancel").status)
                 cell.call("DELETE")
 
+    def test_a_client_that_leaves_at_once_changes_nothing(self):
+        cell = self.cell(agent="module.exports = { quick: () => 1 };")
+        body = json.dumps({"method": "quick"})
+        for _ in range(60):
+            connection = self.daemon.connect()
+            connection.request("POST", cell.path + "/request", body, {"Authorization": f"Bearer {self.daemon.key}"})
+            connection.close()
+        runs = harness.eventually("the runs end", lambda: (
+            all(run["status"] == "completed" for run in cell.runs()) and cell.runs()))
+        self.assertGreater(len(runs), 0)
+        self.assertEqual(1, cell.request("quick").json)
+
     def test_unknown_runs_are_404(self):
         cell = self.cell(agent=TEN)
         for rest in ("/runs/run_x", "/runs/run_x/events"):
