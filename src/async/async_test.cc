@@ -91,7 +91,6 @@ TEST_CASE("a job runs on the pool, its result and its exception come back to the
       failed = error.code() == ErrorCode::corrupt;
     }
     CHECK(failed);
-    co_await works.close();
   };
   run(loop, test());
 }

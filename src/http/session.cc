@@ -79,7 +79,12 @@ class BeastExchange : public Exchange {
  public:
   BeastExchange(beast::tcp_stream& stream, beast::flat_buffer& buffer, Parser& parser,
                 const ServerOptions& options, Traffic& traffic)
-      : stream_(stream), buffer_(buffer), parser_(parser), options_(options), traffic_(traffic), busy_(traffic) {}
+      : stream_(stream),
+        buffer_(buffer),
+        parser_(parser),
+        options_(options),
+        traffic_(traffic),
+        busy_(traffic) {}
 
   // Throws Error for a head that is no request of ours.
   void parse() { request_ = to_request(parser_); }
