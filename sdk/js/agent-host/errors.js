@@ -9,12 +9,20 @@ class CancelledError extends Error {
   }
 }
 
-// Unwinds the code of a run that this process has nothing to do with any more. No answer of such a
-// run ever settles.
+// Unwinds the code of a run that this process has nothing to do with any more. Nothing that such a
+// run still asks for is done.
 class ParkedRun extends Error {
   constructor() {
-    super('this run goes on elsewhere');
+    super('this run is over, or goes on elsewhere');
     this.name = 'ParkedRun';
+  }
+}
+
+// An error of the host's own about the agent as a whole: its code is told in the `end` frame.
+class AgentError extends Error {
+  constructor(code, message) {
+    super(message);
+    this.code = code;
   }
 }
 
@@ -22,14 +30,23 @@ function coded(code, message) {
   return Object.assign(new Error(message), { code });
 }
 
+// Anything may be thrown, also what cannot be shown.
+function shown(value, fallback) {
+  try {
+    return value === undefined || value === null ? fallback : String(value);
+  } catch {
+    return fallback;
+  }
+}
+
 function toJson(error) {
   if (error === null || typeof error !== 'object') {
-    return { name: 'Error', message: String(error), stack: '' };
+    return { name: 'Error', message: shown(error, String(error)), stack: '' };
   }
   const json = {
-    name: String(error.name ?? 'Error'),
-    message: String(error.message ?? ''),
-    stack: String(error.stack ?? ''),
+    name: shown(error.name, 'Error'),
+    message: shown(error.message, ''),
+    stack: shown(error.stack, ''),
   };
   if (typeof error.code === 'string' || typeof error.code === 'number') json.code = error.code;
   return json;
@@ -47,4 +64,4 @@ function fromJson(json) {
   return error;
 }
 
-module.exports = { CancelledError, ParkedRun, coded, toJson, fromJson };
+module.exports = { AgentError, CancelledError, ParkedRun, coded, toJson, fromJson };

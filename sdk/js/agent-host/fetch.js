@@ -1,59 +1,85 @@
 'use strict';
 // HTTP that tries again: what it gives is plain data, so that a journal can hold it.
 
+const { coded } = require('./errors');
+const { Deadline, pause } = require('./timers');
+
 const TIMEOUT_MS = 120_000;
 const RETRIES = 2;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
-const RETRIED = new Set([408, 425, 429, 500, 502, 503, 504]);
 
-function pauseOf(attempt, response) {
-  const asked = Number(response?.headers.get('retry-after'));
-  const own = FIRST_PAUSE_MS * 2 ** attempt * (0.5 + Math.random());
-  return Math.min(LONGEST_PAUSE_MS, Number.isFinite(asked) && asked > 0 ? asked * 1000 : own);
+// Seconds or a date.
+function askedPauseMs(response) {
+  const asked = response?.headers.get('retry-after');
+  if (!asked) return undefined;
+  const ms = Number.isFinite(Number(asked)) ? Number(asked) * 1000 : Date.parse(asked) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
-function pause(ms, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
-  });
+function pauseMs(attempt, response) {
+  const own = FIRST_PAUSE_MS * 2 ** attempt * (0.5 + Math.random());
+  return Math.min(LONGEST_PAUSE_MS, askedPauseMs(response) ?? own);
+}
+
+function failureOf(url, error) {
+  if (error?.code === 'fetch_timeout') return error;
+  const cause = error?.cause ? `: ${error.cause.message || error.cause.code}` : '';
+  return coded(error?.cause?.code ?? 'fetch_failed', `fetch ${url}: ${error?.message}${cause}`);
+}
+
+// One attempt: {response, body} or {failure}. Throws what a signal aborted it with.
+async function attemptOnce(url, init, timeoutMs, signals) {
+  const late = () => coded('fetch_timeout', `fetch ${url}: no answer within ${timeoutMs} ms`);
+  const deadline = new Deadline(timeoutMs, signals, late);
+  const exchange = async () => {
+    const response = await fetch(url, { ...init, signal: deadline.signal });
+    return { response, body: await response.text() };
+  };
+  try {
+    return await deadline.within(exchange());
+  } catch (error) {
+    const aborted = signals.find((signal) => signal.aborted);
+    if (aborted) throw aborted.reason;
+    return { failure: failureOf(url, error) };
+  } finally {
+    deadline.release();
+  }
 }
 
 // {status, statusText, headers, body} of the last attempt. A status of 429 or 5xx is tried again,
 // and given as it is in the end; only a network error throws.
 async function request(url, options, cancelled) {
   const { timeoutMs = TIMEOUT_MS, retries = RETRIES, signal, ...init } = options;
+  const signals = signal ? [cancelled, signal] : [cancelled];
   for (let attempt = 0; ; attempt += 1) {
-    let response;
-    let body;
-    let failure;
-    try {
-      const signals = [AbortSignal.timeout(timeoutMs), cancelled];
-      const any = new AbortController();
-      for (const one of signals) {
-        one.addEventListener('abort', () => any.abort(one.reason), { once: true });
-      }
-      if (cancelled.aborted) throw cancelled.reason;
-      response = await fetch(url, { ...init, signal: any.signal });
-      body = await response.text();
-    } catch (error) {
-      if (cancelled.aborted) throw cancelled.reason;
-      const cause = error.cause ? `: ${error.cause.message || error.cause.code}` : '';
-      failure = Object.assign(new Error(`fetch ${url}: ${error.message}${cause}`),
-        { code: error.cause?.code ?? error.code ?? 'fetch_failed' });
-    }
-    if (attempt < retries && (failure || RETRIED.has(response.status))) {
-      await pause(pauseOf(attempt, response), cancelled);
+    const { response, body, failure } = await attemptOnce(url, init, timeoutMs, signals);
+    const again = failure || response.status === 429 || response.status >= 500;
+    if (again && attempt < retries) {
+      const deadline = new Deadline(undefined, signals);
+      await pause(pauseMs(attempt, response), deadline.signal).finally(() => deadline.release());
       continue;
     }
     if (failure) throw failure;
     const { status, statusText, headers } = response;
     return { status, statusText, headers: Object.fromEntries(headers), body };
   }
+}
+
+// What makes two requests the same: plain data of the address and the options. Throws for what no
+// request can be made of.
+function identity(url, options) {
+  const { method = 'GET', headers, body } = options;
+  const isPlain = body === undefined || body === null || typeof body === 'string' ||
+    body instanceof URLSearchParams;
+  const bytes = ArrayBuffer.isView(body) || body instanceof ArrayBuffer;
+  return {
+    url: new URL(url).href,
+    method,
+    headers: Object.fromEntries(new Headers(headers)),
+    body: isPlain ? String(body ?? '') : bytes ? Buffer.from(body.buffer ?? body,
+      body.byteOffset, body.byteLength).toString('base64') : Object.prototype.toString.call(body),
+  };
 }
 
 // What agents get: the data with the methods of a Response that they are used to.
@@ -66,4 +92,4 @@ function toResponse(data) {
   };
 }
 
-module.exports = { request, toResponse };
+module.exports = { identity, request, toResponse };

@@ -7,6 +7,9 @@ const path = require('node:path');
 const { coded } = require('./errors');
 
 const LISTED_MAX = 100_000;
+const LINKS_MAX = 40; // in a chain, as the kernel counts
+
+const isMissing = (error) => error.code === 'ENOENT' || error.code === 'ENOTDIR';
 
 class Files {
   constructor(root) {
@@ -19,18 +22,45 @@ class Files {
       throw coded('invalid_path', `a path must be a text, it is ${JSON.stringify(relative)}`);
     }
     const absolute = path.resolve(this.root, relative);
+    this.#requireReallyInside(absolute, relative, LINKS_MAX);
+    return absolute;
+  }
+
+  // Follows the deepest part of the path that exists. A link to what is not there yet exists, too.
+  #requireReallyInside(absolute, relative, linksLeft) {
     this.#requireInside(absolute, relative);
     for (let at = absolute; ; at = path.dirname(at)) {
-      let real;
       try {
-        real = fs.realpathSync(at);
+        this.#requireInside(fs.realpathSync(at), relative);
+        return;
       } catch (error) {
-        if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
-        continue;
+        if (!isMissing(error)) throw error;
       }
-      this.#requireInside(real, relative);
-      return absolute;
+      const link = this.#targetOf(at);
+      if (link === null) continue;
+      if (linksLeft === 0) throw coded('invalid_path', `"${relative}" is a chain of links`);
+      const rest = path.relative(at, absolute);
+      this.#requireReallyInside(path.resolve(path.dirname(at), link, rest), relative, linksLeft - 1);
+      return;
     }
+  }
+
+  // null for what is no link.
+  #targetOf(absolute) {
+    try {
+      return fs.readlinkSync(absolute);
+    } catch {
+      return null;
+    }
+  }
+
+  // The absolute path of something in the work folder, not of the folder itself.
+  #resolveEntry(relative) {
+    const absolute = this.resolve(relative);
+    if (absolute === this.root) {
+      throw coded('invalid_path', `"${relative}" is the work folder itself`);
+    }
+    return absolute;
   }
 
   #requireInside(absolute, relative) {
@@ -44,24 +74,30 @@ class Files {
     try {
       return fs.readFileSync(this.resolve(relative), encoding === null ? undefined : encoding);
     } catch (error) {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+      if (isMissing(error)) return null;
       throw error;
     }
   }
 
   // The file holds the old or the new content, whatever happens.
   write(relative, content) {
-    const target = this.resolve(relative);
-    fs.mkdirSync(path.dirname(target), { recursive: true });
-    const draft = `${target}.${crypto.randomBytes(6).toString('hex')}.tmp`;
+    const target = this.#resolveEntry(relative);
+    const folder = path.dirname(target);
+    fs.mkdirSync(folder, { recursive: true });
+    const draft = path.join(folder, `.cellar-${crypto.randomBytes(8).toString('hex')}.tmp`);
     const fd = fs.openSync(draft, 'wx', this.#modeOf(target));
     try {
-      fs.writeFileSync(fd, content);
-      fs.fsyncSync(fd);
-    } finally {
-      fs.closeSync(fd);
+      try {
+        fs.writeFileSync(fd, content);
+        fs.fsyncSync(fd);
+      } finally {
+        fs.closeSync(fd);
+      }
+      fs.renameSync(draft, target);
+    } catch (error) {
+      fs.rmSync(draft, { force: true });
+      throw error;
     }
-    fs.renameSync(draft, target);
     return true;
   }
 
@@ -79,28 +115,39 @@ class Files {
 
   // False where there was nothing.
   delete(relative) {
-    const target = this.resolve(relative);
-    if (target === this.root) throw coded('invalid_path', 'the work folder itself stays');
+    const target = this.#resolveEntry(relative);
     if (!fs.lstatSync(target, { throwIfNoEntry: false })) return false;
     fs.rmSync(target, { recursive: true });
     return true;
   }
 
-  // All files below the folder, relative to it, sorted.
-  list(folder = '.') {
-    const start = this.resolve(folder);
+  // All files below the folder, relative to it, sorted; links are named, not followed.
+  list(folder) {
     const found = [];
+    let seen = 0;
     const visit = (dir, prefix) => {
-      for (const entry of fs.readdirSync(dir, { withFileTypes: true })) {
+      for (const entry of this.#entriesOf(dir)) {
+        seen += 1;
+        if (seen > LISTED_MAX) {
+          throw coded('too_many_files',
+            `"${folder}" holds more than ${LISTED_MAX} entries: list a folder below it`);
+        }
         if (entry.isDirectory()) visit(path.join(dir, entry.name), `${prefix}${entry.name}/`);
         else found.push(prefix + entry.name);
-        if (found.length > LISTED_MAX) {
-          throw coded('too_many_files', `"${folder}" holds more than ${LISTED_MAX} files: list a folder below it`);
-        }
       }
     };
-    if (fs.existsSync(start)) visit(start, '');
+    visit(this.resolve(folder), '');
     return found.sort();
+  }
+
+  // A folder may go while it is listed: commands run at the same time.
+  #entriesOf(dir) {
+    try {
+      return fs.readdirSync(dir, { withFileTypes: true });
+    } catch (error) {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    }
   }
 }
 

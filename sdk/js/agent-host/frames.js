@@ -5,40 +5,50 @@
 const fs = require('node:fs');
 
 const PREFIX_BYTES = 8;
+const JOINED_BYTES_MAX = 64 << 10;
+const RETRY_MS = 1;
 const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 
-function encode(header, body = '') {
+// The frame as the pieces to write, one after the other. A large body is not copied.
+function pieces(header, body = '') {
   const headerBytes = Buffer.from(JSON.stringify(header));
   const bodyBytes = Buffer.isBuffer(body) ? body : Buffer.from(body);
   const prefix = Buffer.alloc(PREFIX_BYTES);
   prefix.writeUInt32LE(headerBytes.length, 0);
   prefix.writeUInt32LE(bodyBytes.length, 4);
-  return Buffer.concat([prefix, headerBytes, bodyBytes]);
+  const all = [prefix, headerBytes, bodyBytes];
+  return bodyBytes.length <= JOINED_BYTES_MAX ? [Buffer.concat(all)] : all;
 }
 
-// A socket is blocking here, but whoever started us may have made it otherwise.
+function encode(header, body) {
+  return Buffer.concat(pieces(header, body));
+}
+
+// The socket is blocking here, but whoever started us may have made it otherwise.
 function retried(call) {
   for (;;) {
     try {
       return call();
     } catch (error) {
+      if (error.code === 'EPIPE' || error.code === 'ECONNRESET') process.exit(0);
       if (error.code !== 'EAGAIN') throw error;
-      Atomics.wait(sleepCell, 0, 0, 1);
+      Atomics.wait(sleepCell, 0, 0, RETRY_MS);
     }
   }
 }
 
 // The socket that everything of the agent's goes over, and the answers to synchronous calls come
-// back on.
+// back on. An answer bears no tag: the process waits for it, so there is one call at a time.
 class UpSocket {
   constructor(fd) {
     this.fd = fd;
   }
 
   send(header, body) {
-    const bytes = encode(header, body);
-    for (let at = 0; at < bytes.length;) {
-      at += retried(() => fs.writeSync(this.fd, bytes, at, bytes.length - at));
+    for (const bytes of pieces(header, body)) {
+      for (let at = 0; at < bytes.length;) {
+        at += retried(() => fs.writeSync(this.fd, bytes, at, bytes.length - at));
+      }
     }
   }
 

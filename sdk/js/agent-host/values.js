@@ -1,0 +1,44 @@
+'use strict';
+// What crosses to the daemon: JSON texts, the names of commands, and fingerprints of arguments.
+
+const crypto = require('node:crypto');
+const { coded } = require('./errors');
+
+const BODY_BYTES_MAX = 256 * 2 ** 20;
+const NAME_LENGTH_MAX = 4096; // A path is not longer.
+const FINGERPRINT_DIGITS = 16;
+
+// JSON.stringify writes half of a surrogate pair as an escape that strict parsers refuse, and an
+// agent that cuts a text into chunks does produce halves. They become U+FFFD, as in UTF-8.
+function withoutHalfPairs(json) {
+  if (!json.includes('\\ud')) return json;
+  return json.replace(/\\(u[\da-f]{4}|.)/g, (whole, escaped) =>
+    (/^ud[89a-f]/.test(escaped) ? '\ufffd' : whole));
+}
+
+// The value as JSON; undefined is null. `what` names it in errors.
+function stringify(value, what) {
+  let json;
+  try {
+    json = JSON.stringify(value === undefined ? null : value);
+  } catch (error) {
+    throw coded('not_serialisable', `${what} is not JSON: ${error?.message ?? error}`);
+  }
+  if (json === undefined) throw coded('not_serialisable', `${what} is not JSON: ${typeof value}`);
+  const size = Buffer.byteLength(json);
+  if (size > BODY_BYTES_MAX) {
+    throw coded('too_large', `${what} takes ${size} bytes as JSON, at most ${BODY_BYTES_MAX}`);
+  }
+  return withoutHalfPairs(json);
+}
+
+// A name as the journal keeps it: whole characters, and short enough for a header.
+function nameOf(value, lengthMax = NAME_LENGTH_MAX) {
+  return Buffer.from(String(value).slice(0, lengthMax)).toString();
+}
+
+function fingerprint(json) {
+  return crypto.createHash('sha256').update(json).digest('hex').slice(0, FINGERPRINT_DIGITS);
+}
+
+module.exports = { stringify, nameOf, fingerprint };
