@@ -1,8 +1,15 @@
 """The API as a client sees it: keys, shapes, wrong input."""
+import hashlib
 import http.client
 import json
+import os
+import pathlib
 import re
+import shutil
 import socket
+import sqlite3
+import subprocess
+import tempfile
 
 import description
 import harness
@@ -198,3 +205,39 @@ class OwnersTest(harness.CellTest):
         state = self.daemon.state
         stored = b"".join(p.read_bytes() for p in state.glob("registry.sqlite*"))
         self.assertNotIn(self.daemon.key.encode(), stored)
+
+    def test_another_owners_cell_is_not_there(self):
+        other = "another-owners-key"
+        registry = sqlite3.connect(self.daemon.state / "registry.sqlite")
+        with registry:
+            registry.execute("INSERT INTO owners (owner_id) VALUES ('other')")
+            registry.execute("INSERT INTO api_keys VALUES (?, 'other')", [hashlib.sha256(other.encode()).digest()])
+        registry.close()
+        cell = self.cell("mine")
+        key = {"Authorization": f"Bearer {other}"}
+        self.assertEqual([], self.daemon.get("/api/v1/cells", key).json["cells"])
+        for method, rest in (("GET", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/exec"), ("GET", "/files"),
+                             ("GET", "/runs"), ("POST", "/search"), ("POST", "/request")):
+            answer = cell.call(method, rest, None if method in ("GET", "DELETE") else {"cmd": "id", "query": "x", "method": "m"}, key)
+            self.assertEqual((404, "cell_not_found"), (answer.status, answer.json["code"]), (method, rest))
+        theirs = self.daemon.call("POST", "/api/v1/cells", {"customer_id": "mine"}, key)
+        self.assertEqual((201, "other--mine"), (theirs.status, theirs.json["cell_id"]))
+        self.assertEqual(204, self.daemon.call("DELETE", "/api/v1/cells/other--mine", headers=key).status)
+        self.assertEqual(200, cell.call("GET").status)
+
+    def test_a_daemon_that_is_given_no_key_makes_one_and_prints_it_once(self):
+        root = pathlib.Path(tempfile.mkdtemp(prefix="cellar-e2e-"))
+        self.addCleanup(shutil.rmtree, root)
+        environment = {name: value for name, value in os.environ.items() if name != "CELLAR_API_KEY"}
+        printed = []
+        for _ in range(2):
+            process = subprocess.Popen([harness.BIN / "cellard", "--state", root / "state", "--listen", "127.0.0.1:0",
+                                        "--seal-key-file", root / "seal.key"], stdout=subprocess.PIPE, text=True, env=environment)
+            lines = []
+            while not lines or "listening" not in lines[-1]:
+                lines.append(process.stdout.readline())
+            process.terminate()
+            self.assertEqual(0, process.wait(harness.WAIT_S))
+            process.stdout.close()
+            printed.append([line for line in lines if "API key" in line])
+        self.assertEqual([1, 0], [len(lines) for lines in printed])

@@ -8,16 +8,22 @@ const os = require('node:os');
 const path = require('node:path');
 const url = require('node:url');
 const vm = require('node:vm');
-const { coded } = require('./errors');
+const { AgentError, toJson } = require('./errors');
+
+const COMMON_JS_NAMES = ['exports', 'require', 'module', '__filename', '__dirname'];
+// What CommonJS says to an ES module, and what one looks like where it says something else first.
+const MODULE_ERRORS = /import statement|'export'|import\.meta/;
+const MODULE_LINES = /^\s*(import|export)\b/m;
 
 const loaded = new Map(); // path → promise of its exports
 
 function isModule(source, file) {
   try {
-    new vm.Script(Module.wrap(source), { filename: file });
+    vm.compileFunction(source, COMMON_JS_NAMES, { filename: file });
     return false;
   } catch (error) {
-    return error instanceof SyntaxError && /^\s*(import|export)\b/m.test(source);
+    return error instanceof SyntaxError &&
+      (MODULE_ERRORS.test(error.message) || MODULE_LINES.test(source));
   }
 }
 
@@ -43,9 +49,12 @@ async function load(file) {
   try {
     const source = fs.readFileSync(file, 'utf8');
     return isModule(source, file) ? await loadModule(source) : loadCommonJs(source, file);
-  } catch (error) {
-    throw Object.assign(coded('agent_load_failed', `the agent cannot be loaded: ${error.name}: ${error.message}`),
-      { stack: error.stack });
+  } catch (thrown) {
+    const { name, message, stack } = toJson(thrown);
+    const error = new AgentError('agent_load_failed',
+      `the agent cannot be loaded: ${name}: ${message}`);
+    if (stack) error.stack = stack;
+    throw error;
   }
 }
 
@@ -58,12 +67,14 @@ function loadAgent(file) {
   return loaded.get(file);
 }
 
-// Only what the agent itself exports is a method.
+// Only what the agent itself exports is a method: nothing of a prototype's, and not `setup`.
 function methodOf(agent, name) {
-  const own = agent !== null && typeof agent === 'object' && Object.hasOwn(agent, name);
-  if (own && name !== 'setup' && typeof agent[name] === 'function') return agent[name].bind(agent);
-  const there = Object.keys(agent ?? {}).filter((key) => key !== 'setup' && typeof agent[key] === 'function');
-  throw coded('method_not_found',
+  const exported = agent !== null && typeof agent === 'object' ? agent : {};
+  const isMethod = (key) => key !== 'setup' && Object.hasOwn(exported, key) &&
+    typeof exported[key] === 'function';
+  if (isMethod(name)) return exported[name].bind(exported);
+  const there = Object.keys(exported).filter(isMethod);
+  throw new AgentError('method_not_found',
     `the agent has no method "${name}"; it has ${there.join(', ') || 'none'}`);
 }
 

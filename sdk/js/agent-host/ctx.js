@@ -2,35 +2,23 @@
 // The `ctx` that an agent's methods get.
 
 const crypto = require('node:crypto');
+const util = require('node:util');
 const { coded } = require('./errors');
-const { request, toResponse } = require('./fetch');
-const { fingerprint } = require('./run');
+const { identity, request, toResponse } = require('./fetch');
+const { Deadline, pause } = require('./timers');
+const { fingerprint, nameOf, stringify } = require('./values');
 
 const SHOWN_NAME_MAX = 200;
 
-function makeStore(run, files) {
-  return {
-    read(path, options) {
-      const encoding = options?.encoding === undefined ? 'utf8' : options.encoding;
-      if (encoding !== null) {
-        return run.value('store.read', String(path), [path, encoding], () => files.read(path, encoding));
-      }
-      const text = run.value('store.read', String(path), [path, null],
-        () => files.read(path, null)?.toString('base64') ?? null);
-      return text === null ? null : Buffer.from(text, 'base64');
-    },
-    write(path, content) {
-      if (typeof content !== 'string' && !(content instanceof Uint8Array)) {
-        throw coded('invalid_content', `the content of "${path}" must be a text or bytes`);
-      }
-      const digest = crypto.createHash('sha256').update(content).digest('hex');
-      return run.value('store.write', String(path), [path, digest], () => files.write(path, content));
-    },
-    exists: (path) => run.value('store.exists', String(path), [path], () => files.exists(path)),
-    delete: (path) => run.value('store.delete', String(path), [path], () => files.delete(path)),
-    list: (folder) => run.value('store.list', String(folder ?? ''), [folder ?? null],
-      () => files.list(folder ?? '.')),
-  };
+function readFile(run, files, path, options) {
+  const asked = typeof options === 'string' ? options : options?.encoding;
+  const encoding = asked === undefined ? 'utf8' : asked;
+  // Bytes are recorded as base64.
+  const produce = encoding === null
+    ? () => files.read(path, null)?.toString('base64') ?? null
+    : () => files.read(path, encoding);
+  const text = run.value('store.read', path, { path, encoding }, produce);
+  return encoding === null && typeof text === 'string' ? toBytes(run, text) : text;
 }
 
 function makeDb(run) {

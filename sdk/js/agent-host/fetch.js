@@ -66,19 +66,23 @@ async function request(url, options, cancelled) {
   }
 }
 
-// What makes two requests the same: plain data of the address and the options. Throws for what no
-// request can be made of.
-function identity(url, options) {
-  const { method = 'GET', headers, body } = options;
-  const isPlain = body === undefined || body === null || typeof body === 'string' ||
-    body instanceof URLSearchParams;
-  const bytes = ArrayBuffer.isView(body) || body instanceof ArrayBuffer;
+function bodyIdentity(body) {
+  if (body === undefined || body === null) return null;
+  if (typeof body === 'string' || body instanceof URLSearchParams) return String(body);
+  if (body instanceof ArrayBuffer) return Buffer.from(body).toString('base64');
+  if (ArrayBuffer.isView(body)) {
+    return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64');
+  }
+  return Object.prototype.toString.call(body); // A form or a stream: its kind has to do.
+}
+
+// What makes two requests the same, as plain data. Throws for what no request can be made of.
+function identity(url, { method = 'GET', headers, body }) {
   return {
     url: new URL(url).href,
     method,
     headers: Object.fromEntries(new Headers(headers)),
-    body: isPlain ? String(body ?? '') : bytes ? Buffer.from(body.buffer ?? body,
-      body.byteOffset, body.byteLength).toString('base64') : Object.prototype.toString.call(body),
+    body: bodyIdentity(body),
   };
 }
 

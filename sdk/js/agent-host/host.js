@@ -5,10 +5,11 @@
 const net = require('node:net');
 const { loadAgent, methodOf } = require('./agents');
 const { makeCtx } = require('./ctx');
-const { CancelledError, ParkedRun, toJson } = require('./errors');
+const { AgentError, CancelledError, ParkedRun, toJson } = require('./errors');
 const { Files } = require('./files');
 const { FrameParser, UpSocket } = require('./frames');
-const { Run, stringify } = require('./run');
+const { Run } = require('./run');
+const { stringify } = require('./values');
 
 const UP_FD = 3;
 const DOWN_FD = 4;
@@ -19,32 +20,39 @@ const files = new Files(process.env.CELLAR_WORK_DIR ?? '/work');
 const cellId = process.env.CELLAR_CELL_ID ?? '';
 const runs = new Map();
 
-async function setUp(run, agent, ctx) {
-  if (typeof agent.setup === 'function') await agent.setup(ctx);
-  const o = run.next();
-  if (!run.lookUp(o, 'setup', '', '')) run.send({ t: 'setup.done', o });
-}
-
 async function execute(run, header) {
   const agent = await loadAgent(header.agent);
   const method = methodOf(agent, run.method);
   const ctx = makeCtx(run, files, cellId);
-  if (header.setup) await setUp(run, agent, ctx);
+  if (header.setup) {
+    if (typeof agent.setup === 'function') await agent.setup(ctx);
+    run.setupDone();
+  }
   return stringify(await method(ctx, run.params), `what ${run.method}() returns`);
 }
 
+function sendEnd(run, ok, body, code) {
+  if (!run.parked) run.send({ t: 'end', ok, ...(code ? { code } : {}) }, body);
+}
+
+// Why the run ended, where it was not the agent's own code that decided so.
+function endCode(error) {
+  if (error instanceof AgentError) return error.code;
+  return error?.code === 'canceled' ? error.code : undefined;
+}
+
 async function start(header, body) {
+  runs.get(header.run)?.park(); // Its next attempt is here.
   const run = new Run(up, header, body);
   runs.set(run.id, run);
   try {
     const result = await execute(run, header);
-    if (!run.parked) run.send({ t: 'end', ok: true }, result);
+    sendEnd(run, true, result);
   } catch (error) {
-    if (!run.parked) {
-      run.send({ t: 'end', ok: false, ...(error?.code ? { code: String(error.code) } : {}) },
-        JSON.stringify(toJson(error)));
-    }
+    const text = stringify(toJson(error), `the error of ${run.method}()`);
+    sendEnd(run, false, text, endCode(error));
   }
+  run.park(); // What it left unawaited has nobody who keeps it, and would wait for answers in vain.
   if (runs.get(run.id) === run) runs.delete(run.id);
 }
 
@@ -68,7 +76,8 @@ function take(header, body) {
 function crash(error) {
   // Code of a run that is over may still fail: nobody waits for it.
   if (error instanceof ParkedRun || error instanceof CancelledError) return;
-  process.stderr.write(`${error?.stack ?? error}\n`);
+  const { name, message, stack } = toJson(error);
+  process.stderr.write(`${stack || `${name}: ${message}`}\n`);
   process.exit(CRASHED);
 }
 
@@ -78,6 +87,7 @@ process.on('unhandledRejection', crash);
 const parser = new FrameParser(take);
 const down = new net.Socket({ fd: DOWN_FD, readable: true, writable: false });
 down.on('data', (chunk) => parser.feed(chunk));
+down.on('error', () => process.exit(0)); // The daemon is gone.
 down.on('close', () => process.exit(0));
 
 up.send({ t: 'hello', v: 1, node: process.version });

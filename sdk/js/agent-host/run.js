@@ -2,26 +2,28 @@
 // One run in this process: its ordinals, what the journal holds of it, and what it waits for.
 
 const { AsyncLocalStorage } = require('node:async_hooks');
-const crypto = require('node:crypto');
 const { CancelledError, ParkedRun, coded, fromJson, toJson } = require('./errors');
+const { fingerprint, nameOf, stringify } = require('./values');
 
 const MATCHED_SHOWN = 5;
-// Whether code runs inside a step: what it does there is part of the step, and not journaled.
+// The run whose step the code is in: what it does there is part of the step, and not journaled.
 const inside = new AsyncLocalStorage();
+// Unique in the process, not only in a run: a run may begin anew while an old result is on its way.
+let lastTag = 0;
 
-function fingerprint(...args) {
-  return crypto.createHash('sha256').update(JSON.stringify(args)).digest('hex').slice(0, 16);
+function nextTag() {
+  lastTag += 1;
+  return lastTag;
 }
 
-function stringify(value, what) {
-  let text;
+// What gives a promise never throws. In a run that is over the promise stays open: code that
+// catches everything and tries again would never let go of the process.
+function promised(begin) {
   try {
-    text = JSON.stringify(value === undefined ? null : value);
+    return Promise.resolve(begin());
   } catch (error) {
-    throw coded('not_serialisable', `${what} is not JSON: ${error.message}`);
+    return error instanceof ParkedRun ? new Promise(() => {}) : Promise.reject(error);
   }
-  if (text === undefined) throw coded('not_serialisable', `${what} is not JSON: ${typeof value}`);
-  return text;
 }
 
 class Run {
@@ -35,10 +37,10 @@ class Run {
     this.cancelled = false;
     this.parked = false;
     this.lastOrdinal = 0;
-    this.lastTag = 0;
     this.matched = []; // the last ones that were as recorded
     this.acks = new Map(); // ordinal → settle a step
     this.results = new Map(); // tag → settle a command of the daemon's
+    this.bodies = new Set(); // reject the steps that are executed now
     this.params = JSON.parse(body.subarray(0, header.params_len).toString());
     this.recorded = new Map();
     let at = header.params_len;
@@ -49,7 +51,7 @@ class Run {
   }
 
   get inStep() {
-    return inside.getStore() !== undefined;
+    return inside.getStore() === this;
   }
 
   // ---- ordinals and replay ----
@@ -59,15 +61,14 @@ class Run {
     if (this.cancelled) throw new CancelledError();
   }
 
-  next() {
-    this.check();
+  #next() {
     this.lastOrdinal += 1;
     return this.lastOrdinal;
   }
 
   // What the journal holds at this ordinal; undefined where it holds nothing. Where it holds
   // something else the run is over in this process, and the daemon is told both sides.
-  lookUp(o, k, n, fp) {
+  #lookUp(o, k, n, fp) {
     const entry = this.recorded.get(o);
     if (entry === undefined) return undefined;
     if (entry.k === k && entry.n === n && entry.fp === fp) {
@@ -82,20 +83,23 @@ class Run {
     throw new ParkedRun();
   }
 
+  // From now on nothing that its code asks for is done, and nothing that it waits for settles.
   park() {
     this.parked = true;
     this.acks.clear();
     this.results.clear();
+    this.bodies.clear();
   }
 
   cancel() {
+    if (this.cancelled || this.parked) return;
     this.cancelled = true;
-    this.abort.abort(new CancelledError());
-    for (const waiting of [...this.acks.values(), ...this.results.values()]) {
-      waiting.reject(new CancelledError());
-    }
+    const rejects = [...this.acks.values(), ...this.results.values()].map(({ reject }) => reject);
+    for (const reject of [...rejects, ...this.bodies]) reject(new CancelledError());
     this.acks.clear();
     this.results.clear();
+    this.bodies.clear();
+    this.abort.abort(new CancelledError());
   }
 
   // ---- the ways to do something ----
@@ -104,89 +108,123 @@ class Run {
     this.up.send({ ...header, run: this.id }, body);
   }
 
-  // Something that is done here and now: recorded with its value, not done again on replay.
-  value(k, n, args, produce) {
+  // Something that is done here and now: recorded with its value, not done again on replay. What
+  // throws leaves its ordinal empty, and is tried again.
+  value(k, name, args, produce) {
     this.check();
     if (this.inStep) return produce();
-    const fp = fingerprint(k, args);
-    const o = this.next();
-    const entry = this.lookUp(o, k, n, fp);
+    const n = nameOf(name);
+    const fp = fingerprint(stringify(args, `the arguments of ctx.${k}`));
+    const o = this.#next();
+    const entry = this.#lookUp(o, k, n, fp);
     if (entry) return JSON.parse(entry.bytes.toString());
     const value = produce();
-    this.send({ t: 'value', o, k, n, fp }, stringify(value, k));
+    this.send({ t: 'value', o, k, n, fp }, stringify(value, `what ctx.${k}("${n}") gives`));
     return value;
   }
 
   // Asks the daemon and waits.
-  call(op, n, args) {
+  call(op, name, args) {
     this.check();
-    const o = this.inStep ? 0 : this.next();
-    const fp = fingerprint(op, args);
-    const entry = o === 0 ? undefined : this.lookUp(o, op, n, fp);
+    const n = nameOf(name);
+    const text = stringify(args, `the arguments of ctx.${op}`);
+    const fp = fingerprint(text);
+    const o = this.inStep ? 0 : this.#next();
+    const entry = o === 0 ? undefined : this.#lookUp(o, op, n, fp);
     if (entry) return JSON.parse(entry.bytes.toString());
-    this.send({ t: 'call', o, op, n, fp }, stringify(args, op));
+    this.send({ t: 'call', o, op, n, fp }, text);
     return this.#answer();
   }
 
   #answer() {
     const { header, body } = this.up.receive();
     const value = JSON.parse(body);
-    if (!header.ok) throw fromJson(value);
-    return value;
+    if (header.ok) return value;
+    if (value.code === 'canceled') this.cancel(); // Its frame waits on the other socket.
+    throw fromJson(value);
   }
 
   event(type, data) {
     this.check();
     const body = stringify(data, `the argument of ctx.${type}`);
-    const o = this.inStep ? 0 : this.next();
-    if (o !== 0 && this.lookUp(o, 'event', type, '')) return;
+    const o = this.inStep ? 0 : this.#next();
+    if (o !== 0 && this.#lookUp(o, 'event', type, '')) return;
     this.send({ t: 'event', o, type }, body);
   }
 
-  // A command that the daemon executes: `sync` waits here, otherwise a promise is given.
-  command(k, n, args, { sync = false } = {}) {
+  setupDone() {
     this.check();
-    const o = this.inStep ? 0 : this.next();
-    const fp = fingerprint(k, args);
-    const entry = o === 0 ? undefined : this.lookUp(o, k, n, fp);
-    if (entry && entry.s !== 'open') return this.#replayed(entry, sync);
-    this.lastTag += 1;
-    const x = this.lastTag;
-    this.send({ t: 'cmd', o, k, n, fp, x, ...(sync ? { sync } : {}) }, stringify(args, k));
-    if (sync) return this.#answer();
-    return new Promise((resolve, reject) => this.results.set(x, { resolve, reject }));
+    const o = this.#next();
+    if (!this.#lookUp(o, 'setup', '', '')) this.send({ t: 'setup.done', o });
   }
 
-  #replayed(entry, sync) {
-    const value = JSON.parse(entry.bytes.toString());
-    if (entry.s === 'ok') return sync ? value : Promise.resolve(value);
-    if (sync) throw fromJson(value);
-    return Promise.reject(fromJson(value));
-  }
-
-  // A command whose body runs here: what it gives is on disk before anybody sees it.
-  step(k, n, fp, body) {
-    this.check();
-    if (this.inStep) {
-      return Promise.reject(coded('nested_step',
-        `step "${n}" is inside another step: end the outer one first, or call it plainly`));
+  // A command that the daemon executes, and that the process waits for.
+  commandSync(k, name, args) {
+    const { entry, header, text } = this.#command(k, name, args);
+    if (entry === undefined) {
+      this.send({ ...header, sync: true }, text);
+      return this.#answer();
     }
-    const o = this.next();
-    const entry = this.lookUp(o, k, n, fp);
-    if (entry && entry.s !== 'open') return this.#replayed(entry, false);
-    this.lastTag += 1;
-    this.send({ t: 'cmd', o, k, n, fp, x: this.lastTag });
-    return this.#execute(o, k, n, body);
+    const value = JSON.parse(entry.bytes.toString());
+    if (entry.s !== 'ok') throw fromJson(value);
+    return value;
+  }
+
+  // The same with a promise.
+  command(k, name, args) {
+    return promised(() => {
+      const { entry, header, text } = this.#command(k, name, args);
+      if (entry) return this.#replayed(entry);
+      this.send(header, text);
+      return new Promise((resolve, reject) => this.results.set(header.x, { resolve, reject }));
+    });
+  }
+
+  // What is recorded of it, or else the frame to send.
+  #command(k, name, args) {
+    this.check();
+    const n = nameOf(name);
+    const text = stringify(args, `the arguments of ctx.${k}`);
+    const fp = fingerprint(text);
+    const o = this.inStep ? 0 : this.#next();
+    const entry = o === 0 ? undefined : this.#lookUp(o, k, n, fp);
+    if (entry && entry.s !== 'open') return { entry };
+    return { header: { t: 'cmd', o, k, n, fp, x: nextTag() }, text };
+  }
+
+  async #replayed(entry) {
+    const value = JSON.parse(entry.bytes.toString());
+    if (entry.s !== 'ok') throw fromJson(value);
+    return value;
+  }
+
+  // A command whose body, body(ordinal), runs here: what it gives is on disk before anybody sees
+  // it.
+  step(k, name, fp, body) {
+    return promised(() => {
+      this.check();
+      const n = nameOf(name);
+      if (this.inStep) {
+        throw coded('nested_step',
+          `step "${n}" is inside another step: end the outer one first, or call it plainly`);
+      }
+      const o = this.#next();
+      const entry = this.#lookUp(o, k, n, fp);
+      if (entry && entry.s !== 'open') return this.#replayed(entry);
+      this.send({ t: 'cmd', o, k, n, fp, x: nextTag() });
+      return this.#execute(o, k, n, body);
+    });
   }
 
   async #execute(o, k, n, body) {
     let ok = true;
     let text;
     try {
-      text = stringify(await inside.run(o, body), `the value of ${k} "${n}"`);
+      const value = await this.#untilCancelled(async () => body(o));
+      text = stringify(value, `the value of ${k} "${n}"`);
     } catch (error) {
       ok = false;
-      text = JSON.stringify(toJson(error));
+      text = stringify(toJson(error), `the error of ${k} "${n}"`);
     }
     if (this.parked) return new Promise(() => {});
     this.check();
@@ -196,6 +234,18 @@ class Run {
     const value = JSON.parse(text); // As a replay would give it.
     if (!ok) throw fromJson(value);
     return value;
+  }
+
+  // What `work` gives inside a step; cancelling does not wait for it.
+  #untilCancelled(work) {
+    return new Promise((resolve, reject) => {
+      this.bodies.add(reject);
+      const settle = (give) => (what) => {
+        this.bodies.delete(reject);
+        give(what);
+      };
+      inside.run(this, work).then(settle(resolve), settle(reject));
+    });
   }
 
   // ---- what the daemon says ----
@@ -216,4 +266,4 @@ class Run {
   }
 }
 
-module.exports = { Run, stringify, fingerprint };
+module.exports = { Run };
