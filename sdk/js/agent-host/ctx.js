@@ -9,24 +9,44 @@ const { Deadline, pause } = require('./timers');
 const { fingerprint, nameOf, stringify } = require('./values');
 
 const SHOWN_NAME_MAX = 200;
+const SLEEP_MS_MAX = 100 * 365 * 86_400_000;
 
 function readFile(run, files, path, options) {
   const asked = typeof options === 'string' ? options : options?.encoding;
   const encoding = asked === undefined ? 'utf8' : asked;
-  // Bytes are recorded as base64.
-  const produce = encoding === null
-    ? () => files.read(path, null)?.toString('base64') ?? null
-    : () => files.read(path, encoding);
-  const text = run.value('store.read', path, { path, encoding }, produce);
-  return encoding === null && typeof text === 'string' ? toBytes(run, text) : text;
+  const args = { path, encoding };
+  if (encoding !== null) {
+    return run.value('store.read', path, args, () => files.read(path, encoding));
+  }
+  const base64 = run.value('store.read', path, args, () => files.read(path, 'base64'));
+  return base64 === null ? null : Buffer.from(base64, 'base64');
+}
+
+function writeFile(run, files, path, content) {
+  if (typeof content !== 'string' && !(content instanceof Uint8Array)) {
+    throw coded('invalid_content', `the content of "${path}" must be a text or bytes`);
+  }
+  const sha256 = crypto.createHash('sha256').update(content).digest('hex');
+  return run.value('store.write', path, { path, sha256 }, () => files.write(path, content));
+}
+
+function makeStore(run, files) {
+  return {
+    read: (path, options) => readFile(run, files, path, options),
+    write: (path, content) => writeFile(run, files, path, content),
+    exists: (path) => run.value('store.exists', path, { path }, () => files.exists(path)),
+    delete: (path) => run.value('store.delete', path, { path }, () => files.delete(path)),
+    list: (folder) => run.value('store.list', folder ?? '', { folder }, () =>
+      files.list(folder === undefined || folder === null || folder === '' ? '.' : folder)),
+  };
 }
 
 function makeDb(run) {
   return {
-    get: (key) => run.call('db.get', String(key), { key }),
-    set: (key, value) => run.call('db.set', String(key), { key, value: value === undefined ? null : value }),
-    delete: (key) => run.call('db.delete', String(key), { key }),
-    keys: (prefix) => run.call('db.keys', String(prefix ?? ''), prefix === undefined ? {} : { prefix }),
+    get: (key) => run.call('db.get', key, { key }),
+    set: (key, value = null) => run.call('db.set', key, { key, value }),
+    delete: (key) => run.call('db.delete', key, { key }),
+    keys: (prefix) => run.call('db.keys', prefix ?? '', { prefix }),
   };
 }
 
@@ -34,27 +54,25 @@ function makeSearch(run) {
   return {
     query(query, options) {
       const limit = typeof options === 'object' && options !== null ? options.limit : options;
-      return run.call('search.query', '', limit === undefined ? { query } : { query, limit });
+      return run.call('search.query', '', { query, limit });
     },
-    index: (path, text) => run.call('search.index', String(path), { path, text }),
+    index: (path, text) => run.call('search.index', path, { path, text }),
   };
 }
 
 function makeJournal(run) {
+  const text = (value) => (typeof value === 'string' ? value : util.format('%s', value ?? ''));
   return {
-    step: (type, message, meta) => run.call('journal.step', String(type), {
-      type: String(type), message: String(message ?? ''), ...(meta === undefined ? {} : { meta }),
-    }),
+    step: (type, message, meta) => run.call('journal.step', type,
+      { type: text(type), message: text(message), meta }),
     entries: () => run.call('journal.entries', '', {}),
     clear: () => run.call('journal.clear', '', {}),
   };
 }
 
+// Shows its arguments as console.log does.
 function makeLog(run) {
-  const write = (level) => (...args) => run.event('log', {
-    level,
-    message: args.map((part) => (typeof part === 'string' ? part : JSON.stringify(part) ?? String(part))).join(' '),
-  });
+  const write = (level) => (...args) => run.event('log', { level, message: util.format(...args) });
   return Object.assign(write('info'), {
     debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error'),
   });
@@ -62,63 +80,84 @@ function makeLog(run) {
 
 // (name, fn, opts) and (name, opts, fn) are the same.
 function stepArguments(name, second, third) {
-  const [fn, opts] = typeof second === 'function' ? [second, third] : [third, second];
+  const [fn, given] = typeof second === 'function' ? [second, third] : [third, second];
   if (typeof name !== 'string' || name === '' || typeof fn !== 'function') {
     throw coded('invalid_step', 'ctx.step(name, fn, options?) needs a name and a function');
   }
-  return { fn, opts: opts ?? {} };
-}
-
-function limited(work, ms, name) {
-  if (ms === undefined) return work;
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(coded('step_timeout', `step "${name}" took longer than ${ms} ms`)), ms);
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+  const { retries = 0, timeout } = given ?? {};
+  if (timeout !== undefined && !(timeout > 0)) {
+    throw coded('invalid_step', `the timeout of step "${name}" must be milliseconds above 0`);
+  }
+  return { fn, retries, timeout };
 }
 
 function makeStep(run) {
   return (name, second, third) => {
-    const { fn, opts } = stepArguments(name, second, third);
-    const body = async () => {
-      for (let attempt = 1; ; attempt += 1) {
-        const step = { attempt, signal: run.abort.signal, idempotencyKey: `${run.id}/${name}` };
-        try {
-          return await limited((async () => fn(step))(), opts.timeout, name);
-        } catch (error) {
-          if (attempt > (opts.retries ?? 0) || run.cancelled || run.parked) throw error;
-        }
+    const { fn, retries, timeout } = stepArguments(name, second, third);
+    const late = () => coded('step_timeout', `step "${name}" took longer than ${timeout} ms`);
+    const once = async (attempt, idempotencyKey) => {
+      const deadline = new Deadline(timeout, [run.abort.signal], late);
+      const step = { attempt, signal: deadline.signal, idempotencyKey };
+      try {
+        return await deadline.within((async () => fn(step))());
+      } finally {
+        deadline.release();
       }
     };
-    return run.step('step', name, '', body);
+    return run.step('step', name, '', async (ordinal) => {
+      const idempotencyKey = `${run.id}-${ordinal}`; // Also that of the next attempts of the run.
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await once(attempt, idempotencyKey);
+        } catch (error) {
+          if (attempt > retries || run.cancelled || run.parked) throw error;
+        }
+      }
+    });
   };
 }
 
 function makeFetch(run) {
-  return async (url, options = {}) => {
-    const target = String(url);
-    const { signal, ...plain } = options;
-    const attempt = () => request(target, plain, run.abort.signal);
-    const name = `${plain.method ?? 'GET'} ${target}`.slice(0, SHOWN_NAME_MAX);
-    const data = run.inStep
-      ? await attempt()
-      : await run.step('fetch', name, fingerprint('fetch', target, plain), attempt);
-    return toResponse(data);
+  return async (url, options) => {
+    const init = options ?? {};
+    const same = identity(url, init);
+    const attempt = () => request(same.url, init, run.abort.signal);
+    if (run.inStep) {
+      run.check();
+      return toResponse(await attempt());
+    }
+    const name = nameOf(`${same.method} ${same.url}`, SHOWN_NAME_MAX);
+    const fp = fingerprint(stringify(same, 'the request of ctx.fetch'));
+    return toResponse(await run.step('fetch', name, fp, attempt));
   };
 }
 
 function makeShell(run) {
-  const argsOf = (cmd, opts) => {
+  const argumentsOf = (cmd, opts) => {
     if (typeof cmd !== 'string' && !Array.isArray(cmd)) {
       throw coded('invalid_command', 'ctx.shell(cmd) needs a text or a list of texts');
     }
-    return opts === undefined ? { cmd } : { cmd, opts };
+    const name = nameOf(Array.isArray(cmd) ? cmd.join(' ') : cmd, SHOWN_NAME_MAX);
+    return ['shell', name, { cmd, opts: opts ?? undefined }];
   };
-  const nameOf = (cmd) => (Array.isArray(cmd) ? cmd.join(' ') : cmd).slice(0, SHOWN_NAME_MAX);
   return {
-    shell: (cmd, opts) => run.command('shell', nameOf(cmd), argsOf(cmd, opts), { sync: true }),
-    shellAsync: async (cmd, opts) => run.command('shell', nameOf(cmd), argsOf(cmd, opts)),
+    shell: (cmd, opts) => run.commandSync(...argumentsOf(cmd, opts)),
+    shellAsync: async (cmd, opts) => run.command(...argumentsOf(cmd, opts)),
+  };
+}
+
+function makeTime(run) {
+  return {
+    async sleep(ms) {
+      const length = Math.min(Math.max(0, Math.round(Number(ms) || 0)), SLEEP_MS_MAX);
+      if (!run.inStep) return run.command('sleep', '', { ms: length });
+      run.check();
+      await pause(length, run.abort.signal);
+      return null;
+    },
+    now: () => run.value('now', '', {}, () => Date.now()),
+    random: () => run.value('random', '', {}, () => Math.random()),
+    uuid: () => run.value('uuid', '', {}, () => crypto.randomUUID()),
   };
 }
 
@@ -137,10 +176,7 @@ function makeCtx(run, files, cellId) {
     fetch: makeFetch(run),
     ...makeShell(run),
     stream: (data) => run.event('stream', data),
-    sleep: async (ms) => run.command('sleep', '', { ms: Math.max(0, Math.round(Number(ms) || 0)) }),
-    now: () => run.value('now', '', [], () => Date.now()),
-    random: () => run.value('random', '', [], () => Math.random()),
-    uuid: () => run.value('uuid', '', [], () => crypto.randomUUID()),
+    ...makeTime(run),
   };
 }
 

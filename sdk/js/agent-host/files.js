@@ -39,8 +39,8 @@ class Files {
       const link = this.#targetOf(at);
       if (link === null) continue;
       if (linksLeft === 0) throw coded('invalid_path', `"${relative}" is a chain of links`);
-      const rest = path.relative(at, absolute);
-      this.#requireReallyInside(path.resolve(path.dirname(at), link, rest), relative, linksLeft - 1);
+      const target = path.resolve(path.dirname(at), link, path.relative(at, absolute));
+      this.#requireReallyInside(target, relative, linksLeft - 1);
       return;
     }
   }

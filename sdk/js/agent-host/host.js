@@ -36,9 +36,9 @@ function sendEnd(run, ok, body, code) {
 }
 
 // Why the run ended, where it was not the agent's own code that decided so.
-function endCode(error) {
+function endCode(run, error) {
   if (error instanceof AgentError) return error.code;
-  return error?.code === 'canceled' ? error.code : undefined;
+  return run.cancelled && error?.code === 'canceled' ? error.code : undefined;
 }
 
 async function start(header, body) {
@@ -50,7 +50,7 @@ async function start(header, body) {
     sendEnd(run, true, result);
   } catch (error) {
     const text = stringify(toJson(error), `the error of ${run.method}()`);
-    sendEnd(run, false, text, endCode(error));
+    sendEnd(run, false, text, endCode(run, error));
   }
   run.park(); // What it left unawaited has nobody who keeps it, and would wait for answers in vain.
   if (runs.get(run.id) === run) runs.delete(run.id);

@@ -21,7 +21,8 @@ test('values, promises and errors of a method reach the daemon', () => withHost(
   assert.equal((await ended('nothing', {}, 'b')).value, null);
   assert.deepEqual((await ended('later', {}, 'c')).value, [1]);
   const boom = await ended('boom', {}, 'd');
-  assert.deepEqual([boom.ok, boom.code, boom.value.name, boom.value.message], [false, 'E_BAD', 'TypeError', 'bad luck']);
+  assert.deepEqual([boom.ok, boom.code, boom.value.code, boom.value.name, boom.value.message],
+    [false, undefined, 'E_BAD', 'TypeError', 'bad luck']);
   assert.match(boom.value.stack, /agent\.js/);
   assert.match((await ended('cycle', {}, 'e')).value.message, /what cycle\(\) returns is not JSON/);
   for (const [name, id] of [['nope', 'f'], ['constructor', 'g'], ['__proto__', 'h'], ['setup', 'i']]) {
