@@ -16,6 +16,7 @@ import description
 BIN = pathlib.Path("build/release/bin")
 KEY = "e2e-key-0123456789"
 WAIT_S = 30  # the limit of every wait here
+PREFIX = f"cellar-e2e-{os.getpid()}-"  # of the folders of this run, and of no other's
 GROUPS = set()  # the cgroups of the daemons that were started
 
 
@@ -89,7 +90,7 @@ class Stream:
 
 class Daemon:
     def __init__(self, *options, key=KEY):
-        self.root = pathlib.Path(tempfile.mkdtemp(prefix="cellar-e2e-"))
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
         self.state = self.root / "state"
         GROUPS.add("cellar-" + hashlib.sha256(str(self.state).encode()).hexdigest()[:8])
         self.options, self.key = list(options), key
@@ -264,11 +265,11 @@ def leftovers():
             continue
         if state == "Z":  # Dead; whoever it was given to has not looked yet.
             continue
-        if b"/cellar-e2e-" in command or any(group in groups for group in GROUPS):
+        if PREFIX.encode() in command or any(group in groups for group in GROUPS):
             found.append(f"process {folder.name} {command!r}")
     mounts = pathlib.Path("/proc/self/mountinfo").read_text()
-    found += [f"mount {line.split()[4]}" for line in mounts.splitlines() if "cellar-e2e-" in line]
+    found += [f"mount {line.split()[4]}" for line in mounts.splitlines() if PREFIX in line]
     roots = [pathlib.Path("/sys/fs/cgroup"), *pathlib.Path("/sys/fs/cgroup").iterdir()]
     found += [f"cgroup {root / group}" for root in roots for group in GROUPS if (root / group).exists()]
-    found += [f"folder {path}" for path in pathlib.Path(tempfile.gettempdir()).glob("cellar-e2e-*")]
+    found += [f"folder {path}" for path in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*")]
     return found

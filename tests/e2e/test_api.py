@@ -226,7 +226,7 @@ class OwnersTest(harness.CellTest):
         self.assertEqual(200, cell.call("GET").status)
 
     def test_a_daemon_that_is_given_no_key_makes_one_and_prints_it_once(self):
-        root = pathlib.Path(tempfile.mkdtemp(prefix="cellar-e2e-"))
+        root = pathlib.Path(tempfile.mkdtemp(prefix=harness.PREFIX))
         self.addCleanup(shutil.rmtree, root)
         environment = {name: value for name, value in os.environ.items() if name != "CELLAR_API_KEY"}
         printed = []

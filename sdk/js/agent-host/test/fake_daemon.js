@@ -17,32 +17,49 @@ class FakeDaemon {
     this.agent = path.join(this.dir, 'agent.js');
     fs.writeFileSync(this.agent, source);
     this.frames = [];
+    this.given = new Map(); // "run ordinal" → [state, value] of what was answered
     this.waiting = [];
+    this.stdoutBytes = 0;
     this.stderr = '';
+    this.#spawn(env);
+  }
+
+  #spawn(env) {
     this.host = spawn(process.execPath, [path.join(__dirname, '..', 'host.js')], {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
       env: { ...process.env, CELLAR_WORK_DIR: this.work, CELLAR_CELL_ID: 'dev--test', ...env },
     });
-    const [, , errors, up, down] = this.host.stdio;
+    const [, output, errors, up, down] = this.host.stdio;
     this.up = up;
     this.down = down;
+    output.on('data', (chunk) => { this.stdoutBytes += chunk.length; });
     errors.on('data', (chunk) => { this.stderr += chunk; });
     for (const socket of [up, down]) socket.on('error', () => {}); // The host may be gone.
-    const parser = new FrameParser((header, body) => this.take({ ...header, body: Buffer.from(body) }));
+    const take = (header, body) => this.take({ ...header, body: Buffer.from(body) });
+    const parser = new FrameParser(take);
     up.on('data', (chunk) => parser.feed(chunk));
     this.exited = new Promise((resolve) => this.host.on('exit', (code) => resolve(code)));
   }
 
-  // Answers synchronous calls and acknowledges steps, unless a test does it by itself.
+  // Answers what `answer(op, args)` has an answer for, and acknowledges steps unless `keepsAcks`.
   take(frame) {
-    if (frame.t === 'call' && this.answer) {
-      const value = this.answer(frame.op, JSON.parse(frame.body));
-      this.up.write(encode({ ok: !(value instanceof Error) },
-        JSON.stringify(value instanceof Error ? { name: 'Error', message: value.message, stack: '' } : value)));
-    }
+    const op = frame.t === 'call' ? frame.op : frame.k;
+    const asks = frame.t === 'call' || (frame.t === 'cmd' && (op === 'shell' || op === 'sleep'));
+    const value = asks && this.answer ? this.answer(op, JSON.parse(frame.body)) : undefined;
+    if (value !== undefined) this.reply(frame, value);
     if (frame.t === 'done' && !this.keepsAcks) this.send({ t: 'ack', run: frame.run, o: frame.o });
     this.frames.push(frame);
-    this.waiting = this.waiting.filter((check) => !check());
+    this.waiting = this.waiting.filter((look) => !look(frame));
+  }
+
+  // The answer to a call or a command: a value, or an Error.
+  reply({ run, o, x, t, sync }, value) {
+    const ok = !(value instanceof Error);
+    const { name, message, code } = value ?? {};
+    const json = ok ? value : { name, message, code };
+    this.given.set(`${run} ${o}`, [ok ? 'ok' : 'error', json]);
+    const frame = encode({ t: 'result', run, o, x, ok }, JSON.stringify(json));
+    (t === 'call' || sync ? this.up : this.down).write(frame);
   }
 
   send(header, body) {
@@ -52,28 +69,51 @@ class FakeDaemon {
   // Begins a run; `replay` is a list of [o, k, n, fp, s, value].
   run(method, params = {}, { id = 'run_1', replay = [], setup = false, attempt = 1 } = {}) {
     const text = JSON.stringify(params);
-    const values = replay.map(([, , , , , value]) => (value === undefined ? '' : JSON.stringify(value)));
+    const values = replay.map(([, , , , , value]) =>
+      (value === undefined ? '' : JSON.stringify(value)));
+    const entries = replay.map(([o, k, n, fp, s], i) =>
+      ({ o, k, n, fp, s, len: Buffer.byteLength(values[i]) }));
     this.send({
-      t: 'run', run: id, method, agent: this.agent, setup, attempt, params_len: Buffer.byteLength(text),
-      replay: replay.map(([o, k, n, fp, s], i) => ({ o, k, n, fp, s, len: Buffer.byteLength(values[i]) })),
+      t: 'run', run: id, method, agent: this.agent, setup, attempt, replay: entries,
+      params_len: Buffer.byteLength(text),
     }, text + values.join(''));
   }
 
-  // The first frame that `matches`, now or later.
+  // The first frame that `matches`, now or later. Looks at each frame once, in order.
   next(matches) {
     const check = typeof matches === 'string' ? (frame) => frame.t === matches : matches;
+    const known = this.frames.find(check);
+    if (known !== undefined) return Promise.resolve(known);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(
-        `no such frame; there were ${JSON.stringify(this.frames.map((f) => f.t))}; ${this.stderr}`)), LIMIT_MS);
-      const look = () => {
-        const found = this.frames.find(check);
-        if (found === undefined) return false;
+        `no such frame; the last were ${this.types().slice(-20)}; ${this.stderr}`)), LIMIT_MS);
+      this.waiting.push((frame) => {
+        if (!check(frame)) return false;
         clearTimeout(timer);
-        resolve(found);
+        resolve(frame);
         return true;
-      };
-      if (!look()) this.waiting.push(look);
+      });
     });
+  }
+
+  // Waits until the host has done with what it was sent: what a frame sets going is done before
+  // the next frame, and what that puts off to the next turn of the loop before the second ping.
+  async idle() {
+    for (let turn = 0; turn < 2; turn += 1) {
+      this.pings = (this.pings ?? 0) + 1;
+      const n = this.pings;
+      this.send({ t: 'ping', n });
+      await this.next((frame) => frame.t === 'pong' && frame.n === n);
+    }
+  }
+
+  // The types of all frames, or the frames of some types.
+  types() {
+    return this.frames.map((frame) => frame.t);
+  }
+
+  of(...types) {
+    return this.frames.filter((frame) => types.includes(frame.t));
   }
 
   // The value or error that the run ended with.
@@ -82,21 +122,26 @@ class FakeDaemon {
     return { ok: frame.ok, code: frame.code, value: JSON.parse(frame.body) };
   }
 
+  // Runs a method and gives what it ended with.
+  async ended(method, params, id) {
+    this.run(method, params, { id });
+    return this.end(id);
+  }
+
   // What a journal would hold of the run: the argument `replay` of run().
   recorded(id = 'run_1') {
     const entries = new Map();
+    const put = (frame, k, n, [state, value] = ['open']) =>
+      entries.set(frame.o, [frame.o, k, n ?? '', frame.fp ?? '', state, value]);
     for (const frame of this.frames.filter((f) => f.run === id && f.o > 0)) {
-      const value = () => JSON.parse(frame.body);
-      if (frame.t === 'cmd') entries.set(frame.o, [frame.o, frame.k, frame.n, frame.fp, 'open']);
+      const given = this.given.get(`${id} ${frame.o}`);
+      if (frame.t === 'cmd') put(frame, frame.k, frame.n, given);
+      if (frame.t === 'call' && given[0] === 'ok') put(frame, frame.op, frame.n, given);
+      if (frame.t === 'value') put(frame, frame.k, frame.n, ['ok', JSON.parse(frame.body)]);
+      if (frame.t === 'event') put(frame, 'event', frame.type, ['ok']);
+      if (frame.t === 'setup.done') put(frame, 'setup', '', ['ok', null]);
       if (frame.t === 'done') {
-        const [o, k, n, fp] = entries.get(frame.o);
-        entries.set(frame.o, [o, k, n, fp, frame.ok ? 'ok' : 'error', value()]);
-      }
-      if (frame.t === 'value') entries.set(frame.o, [frame.o, frame.k, frame.n, frame.fp, 'ok', value()]);
-      if (frame.t === 'event') entries.set(frame.o, [frame.o, 'event', frame.type, '', 'ok', null]);
-      if (frame.t === 'setup.done') entries.set(frame.o, [frame.o, 'setup', '', '', 'ok', null]);
-      if (frame.t === 'call') {
-        entries.set(frame.o, [frame.o, frame.op, frame.n, frame.fp, 'ok', this.answer(frame.op, value())]);
+        entries.get(frame.o).splice(4, 2, frame.ok ? 'ok' : 'error', JSON.parse(frame.body));
       }
     }
     return [...entries.values()].sort((a, b) => a[0] - b[0]);
@@ -120,4 +165,7 @@ async function withHost(source, body, options) {
   }
 }
 
-module.exports = { withHost };
+// An agent with one method, main().
+const agent = (body) => `module.exports = { async main(ctx, params) { ${body} } };`;
+
+module.exports = { agent, withHost };

@@ -1,48 +1,13 @@
 'use strict';
 const assert = require('node:assert');
-const fs = require('node:fs');
-const path = require('node:path');
 const { test } = require('node:test');
-const { withHost } = require('./fake_daemon');
+const { agent, withHost } = require('./fake_daemon');
 
-const agent = (body) => `module.exports = { async main(ctx, params) { ${body} } };`;
-
-const MIXED = agent(`
-  ctx.stream({ begin: 1 });
-  const now = ctx.now(), random = ctx.random(), uuid = ctx.uuid();
-  ctx.store.write('f', 'written');
-  const step = await ctx.step('one', async () => ({ deep: [1, 2] }));
-  let failed;
-  try { await ctx.step('bad', () => { throw Object.assign(new RangeError('no'), { code: 'E1' }); }); }
-  catch (e) { failed = [e.name, e.message, e.code, e.stack]; }
-  return { now, random, uuid, step, failed, key: ctx.db.get('k'), list: ctx.store.list() };`);
-
-test('a replay gives the same result and says nothing', async () => {
-  let first;
-  let replay;
-  await withHost(MIXED, async (daemon) => {
-    daemon.answer = () => ({ stored: true });
-    daemon.run('main');
-    first = await daemon.end();
-    replay = daemon.recorded();
-  });
-  await withHost(MIXED, async (daemon) => {
-    daemon.run('main', {}, { replay, attempt: 2 });
-    assert.deepEqual(await daemon.end(), first);
-    assert.deepEqual(daemon.frames.map((frame) => frame.t), ['hello', 'end']);
-    assert.deepEqual(fs.readdirSync(daemon.work), []); // What was written is not written again.
-  });
-});
-
-test('a step that was interrupted is executed again, the ones before it are not', () => withHost(agent(`
-  const said = [];
-  await ctx.step('one', () => { said.push('one'); });
-  await ctx.step('two', () => { said.push('two'); });
-  return said;`), async (daemon) => {
-  daemon.run('main', {}, { replay: [[1, 'step', 'one', '', 'ok', null], [2, 'step', 'two', '', 'open']] });
-  assert.deepEqual((await daemon.end()).value, ['two']);
-  assert.deepEqual(daemon.frames.filter((f) => f.t === 'cmd').map((f) => f.o), [2]);
-}));
+test('the first frame says which protocol and which Node this is', () =>
+  withHost('', async (daemon) => {
+    const { v, node } = daemon.frames[0];
+    assert.deepEqual([v, node], [1, process.version]);
+  }));
 
 test('a result is given only when it is on disk', () => withHost(agent(`
   const value = await ctx.step('one', () => 1);
@@ -51,77 +16,128 @@ test('a result is given only when it is on disk', () => withHost(agent(`
   daemon.keepsAcks = true;
   daemon.run('main');
   const done = await daemon.next('done');
-  daemon.send({ t: 'ping', n: 1 });
-  await daemon.next('pong'); // It has had every chance to go on.
-  assert.equal(daemon.frames.some((f) => f.t === 'event'), false);
+  await daemon.idle(); // It has had every chance to go on.
+  assert.deepEqual(daemon.of('event'), []);
   daemon.send({ t: 'ack', run: 'run_1', o: done.o });
   assert.equal((await daemon.end()).value, 1);
 }));
 
-test('code that asks for something else is told with both sides, and never settles', () => withHost(agent(`
-  await ctx.step('one', () => 1);
-  try { await ctx.step('other', () => 2); } catch (e) { ctx.stream('not reached'); }
-  return 'not reached';`), async (daemon) => {
-  daemon.run('main', {}, { replay: [[1, 'step', 'one', '', 'ok', 1], [2, 'step', 'two', '', 'ok', 2]] });
-  const mismatch = await daemon.next('mismatch');
-  assert.deepEqual(JSON.parse(mismatch.body), {
-    expected: { k: 'step', n: 'two', fp: '' }, got: { k: 'step', n: 'other', fp: '' },
-    matched: [{ o: 1, k: 'step', n: 'one' }],
-  });
-  daemon.send({ t: 'ping', n: 2 });
-  await daemon.next((f) => f.t === 'pong' && f.n === 2);
-  assert.deepEqual(daemon.frames.filter((f) => ['end', 'event', 'cmd'].includes(f.t)), []);
-}));
-
-test('cancelling aborts the signal, rejects what waits and refuses what follows', () => withHost(agent(`
-  const seen = [];
-  ctx.signal.addEventListener('abort', () => seen.push('aborted'));
-  try { await ctx.sleep(1e6); } catch (e) { seen.push(e.name); }
-  try { ctx.now(); } catch (e) { seen.push(e.code); }
-  return seen;`), async (daemon) => {
+test('ordinals are taken at the call, in whatever order things end', () => withHost(agent(`
+  return Promise.all(['c', 'b', 'a'].map((name) => ctx.step(name, () => name)));`),
+async (daemon) => {
+  daemon.keepsAcks = true;
   daemon.run('main');
-  await daemon.next('cmd');
-  daemon.send({ t: 'cancel', run: 'run_1' });
-  assert.deepEqual((await daemon.end()).value, ['aborted', 'CancelledError', 'canceled']);
+  await daemon.next((f) => f.t === 'done' && f.o === 3);
+  assert.deepEqual(daemon.of('cmd').map((f) => [f.o, f.n]), [[1, 'c'], [2, 'b'], [3, 'a']]);
+  for (const o of [3, 1, 2]) daemon.send({ t: 'ack', run: 'run_1', o });
+  assert.deepEqual((await daemon.end()).value, ['c', 'b', 'a']);
 }));
 
-test('a step inside a step is refused, commands inside a step are part of it', () => withHost(agent(`
+test('a step retries, has a limit of time, and a key of its own for all attempts', () =>
+  withHost(agent(`
+    const keys = [];
+    const flaky = () => ctx.step('flaky', { retries: 2 }, ({ attempt, idempotencyKey }) => {
+      keys.push(idempotencyKey);
+      if (attempt < 3) throw new Error('again');
+      return attempt;
+    });
+    const values = [await flaky(), await flaky()];
+    let aborted;
+    const slow = ({ signal }) => new Promise(() => {
+      signal.addEventListener('abort', () => { aborted = signal.reason.code; });
+    });
+    const late = await ctx.step('slow', slow, { timeout: 5 }).catch((e) => e.code);
+    const all = await ctx.step('all', () => { throw new Error('never'); }, { retries: 1 })
+      .catch((e) => e.message);
+    return [values, keys.length, new Set(keys).size, late, aborted, all];`), async (daemon) => {
+    assert.deepEqual((await daemon.ended('main')).value,
+      [[3, 3], 6, 2, 'step_timeout', 'step_timeout', 'never']);
+  }));
+
+test('a step inside a step is refused, all else in a step is part of it', () => withHost(agent(`
   return ctx.step('outer', async () => {
-    let nested;
-    try { await ctx.step('inner', () => 1); } catch (e) { nested = e.code; }
+    const nested = await ctx.step('inner', () => 1).catch((e) => [e.code, e.message]);
     ctx.stream('inside');
-    return [nested, typeof ctx.now(), ctx.db.get('k')];
+    ctx.log('inside');
+    await ctx.sleep(1);
+    return [nested, typeof ctx.now(), typeof ctx.random(), ctx.uuid().length, ctx.db.get('k'),
+      ctx.shell('a'), await ctx.shellAsync('b')];
   });`), async (daemon) => {
-  daemon.answer = () => 7;
-  daemon.run('main');
-  assert.deepEqual((await daemon.end()).value, ['nested_step', 'number', 7]);
-  assert.deepEqual(daemon.frames.filter((f) => f.t === 'event' || f.t === 'call').map((f) => f.o), [0, 0]);
+  daemon.answer = (op) => op;
+  const { value } = await daemon.ended('main');
+  assert.equal(value[0][0], 'nested_step');
+  assert.match(value[0][1], /step "inner" is inside another step/);
+  assert.deepEqual(value.slice(1), ['number', 'number', 36, 'db.get', 'shell', 'shell']);
+  const inside = daemon.of('event', 'call', 'cmd', 'value').slice(1);
+  assert.deepEqual(inside.map((f) => [f.t, f.o]),
+    [['event', 0], ['event', 0], ['call', 0], ['cmd', 0], ['cmd', 0]]);
 }));
 
-test('a step retries, has a limit of time and one key for all attempts', () => withHost(agent(`
-  const keys = [];
-  const value = await ctx.step('flaky', { retries: 2 }, ({ attempt, idempotencyKey }) => {
-    keys.push(idempotencyKey);
-    if (attempt < 3) throw new Error('again');
-    return attempt;
-  });
-  let late;
-  try { await ctx.step('slow', () => new Promise(() => {}), { timeout: 5 }); } catch (e) { late = e.code; }
-  return [value, keys.length, new Set(keys).size, late];`), async (daemon) => {
+// ---- cancelling ----
+
+test('cancelling aborts the signal, rejects what waits and refuses what follows', () =>
+  withHost(agent(`
+    const seen = [];
+    ctx.signal.addEventListener('abort', () => seen.push('aborted ' + ctx.signal.reason.code));
+    const waits = [ctx.sleep(1e6), ctx.shellAsync('x'), ctx.step('s', () => new Promise(() => {}))];
+    for (const { reason } of await Promise.allSettled(waits)) seen.push(reason.name);
+    const follows = [() => ctx.now(), () => ctx.db.get('k'), () => ctx.shell('x'),
+      () => ctx.log(''), () => ctx.store.list(), () => ctx.step('t', () => 1),
+      () => ctx.fetch('http://127.0.0.1/')];
+    for (const call of follows) { try { await call(); } catch (e) { seen.push(e.code); } }
+    return seen;`), async (daemon) => {
+    daemon.run('main');
+    await daemon.next((f) => f.n === 's');
+    const before = daemon.frames.length;
+    daemon.send({ t: 'cancel', run: 'run_1' });
+    assert.deepEqual((await daemon.end()).value,
+      ['aborted canceled', ...Array(3).fill('CancelledError'), ...Array(7).fill('canceled')]);
+    assert.equal(daemon.frames.length, before + 1);
+  }));
+
+test('a cancelled run that lets go ends as one', () => withHost(agent('await ctx.sleep(1e6);'),
+  async (daemon) => {
+    daemon.run('main');
+    await daemon.next('cmd');
+    daemon.send({ t: 'cancel', run: 'run_1' });
+    const { ok, code, value } = await daemon.end();
+    assert.deepEqual([ok, code, value.name], [false, 'canceled', 'CancelledError']);
+  }));
+
+test('a step whose result is not acknowledged yet is rejected by a cancel', () => withHost(agent(`
+  return ctx.step('s', () => 1).catch((e) => e.code);`), async (daemon) => {
+  daemon.keepsAcks = true;
   daemon.run('main');
-  assert.deepEqual((await daemon.end()).value, [3, 3, 1, 'step_timeout']);
+  await daemon.next('done');
+  daemon.send({ t: 'cancel', run: 'run_1' });
+  assert.equal((await daemon.end()).value, 'canceled');
 }));
 
-test('setup runs before the method, once', () => withHost(`
-  let count = 0;
-  module.exports = { setup(ctx) { count += 1; ctx.db.set('s', count); }, main: () => count };`, async (daemon) => {
-  daemon.answer = () => true;
-  daemon.run('main', {}, { setup: true });
-  assert.equal((await daemon.end()).value, 1);
-  assert.deepEqual(daemon.frames.filter((f) => f.o > 0).map((f) => [f.t, f.o]), [['call', 1], ['setup.done', 2]]);
-  daemon.run('main', {}, { id: 'run_2' });
-  assert.equal((await daemon.end('run_2')).value, 1);
+test('a synchronous command that was cancelled cancels, before the frame is read', () =>
+  withHost(agent(`
+    try { ctx.shell('long'); } catch (e) { return [e.code, ctx.signal.aborted]; }`),
+  async (daemon) => {
+    daemon.run('main');
+    const command = await daemon.next('cmd');
+    daemon.reply(command, Object.assign(new Error('cancelled'), { code: 'canceled' }));
+    assert.deepEqual((await daemon.end()).value, ['canceled', true]);
+  }));
+
+test('output without an end is written whole, and a cancel gets through it', () => withHost(agent(`
+  for (;;) {
+    console.log('x'.repeat(10_000));
+    ctx.stream('y'.repeat(10_000));
+    await new Promise(setImmediate);
+  }`), async (daemon) => {
+  daemon.run('main');
+  let frames = 0;
+  await daemon.next(() => (frames += 1) > 100 && daemon.stdoutBytes > 1_000_000);
+  daemon.send({ t: 'cancel', run: 'run_1' });
+  assert.equal((await daemon.end()).code, 'canceled');
+  assert.ok(daemon.of('event').every((f) => f.body.length === 10_002));
 }));
+
+// ---- more than one run, and what comes after one ----
 
 test('two runs at once keep to themselves', () => withHost(agent(`
   const first = await ctx.step('a-' + params.n, () => params.n);
@@ -129,24 +145,81 @@ test('two runs at once keep to themselves', () => withHost(agent(`
   return [first, ctx.run.id];`), async (daemon) => {
   daemon.run('main', { n: 1 }, { id: 'r1' });
   daemon.run('main', { n: 2 }, { id: 'r2' });
-  const asleep = async (id) => daemon.next((f) => f.run === id && f.k === 'sleep');
-  for (const id of ['r2', 'r1']) {
-    const { o, x } = await asleep(id);
-    daemon.send({ t: 'result', run: id, o, x, ok: true }, 'null');
-  }
-  assert.deepEqual([(await daemon.end('r1')).value, (await daemon.end('r2')).value], [[1, 'r1'], [2, 'r2']]);
+  const asleep = (id) => daemon.next((f) => f.run === id && f.k === 'sleep');
+  const [one, two] = [await asleep('r1'), await asleep('r2')];
+  assert.notEqual(one.x, two.x);
+  daemon.reply(two, null);
+  daemon.reply(one, null);
+  assert.deepEqual([(await daemon.end('r1')).value, (await daemon.end('r2')).value],
+    [[1, 'r1'], [2, 'r2']]);
 }));
 
-test('an error that nobody catches ends the process, and the end of the daemon does', async () => {
-  await withHost(agent('setTimeout(() => { throw new Error("stray"); }, 0); await ctx.sleep(1e6);'), async (daemon) => {
+test('cancelling one run leaves the other alone', () => withHost(agent(
+  'await ctx.sleep(1e6); return ctx.run.id;'), async (daemon) => {
+  daemon.run('main', {}, { id: 'r1' });
+  daemon.run('main', {}, { id: 'r2' });
+  await daemon.next((f) => f.run === 'r2' && f.t === 'cmd');
+  daemon.send({ t: 'cancel', run: 'r1' });
+  assert.equal((await daemon.end('r1')).code, 'canceled');
+  daemon.reply(daemon.of('cmd').find((f) => f.run === 'r2'), null);
+  assert.equal((await daemon.end('r2')).value, 'r2');
+}));
+
+test('a run that is over does nothing more, also what it left unawaited', () => withHost(agent(`
+  ctx.step('left', async () => { await new Promise(setImmediate); ctx.db.get('late'); });
+  setTimeout(() => ctx.shell('late'), 0);
+  setTimeout(() => ctx.stream('late'), 0);
+  Promise.resolve().then(() => setImmediate(() => ctx.step('late', () => 1)));
+  return 1;`), async (daemon) => {
+  assert.equal((await daemon.ended('main')).value, 1);
+  await daemon.idle();
+  await daemon.idle();
+  assert.deepEqual(daemon.types().filter((t) => t !== 'pong'), ['hello', 'cmd', 'end']);
+}));
+
+test('a forgotten run never settles, and its next attempt is not mistaken for it', () =>
+  withHost(agent('const got = await ctx.shellAsync("x"); return got;'), async (daemon) => {
     daemon.run('main');
-    assert.equal(await daemon.exited, 70);
-    assert.match(daemon.stderr, /stray/);
-  });
-  await withHost(agent('await ctx.sleep(1e6);'), async (daemon) => {
+    const first = await daemon.next('cmd');
+    daemon.send({ t: 'forget', run: 'run_1' });
+    daemon.run('main', {}, { attempt: 2, replay: [[1, 'shell', 'x', first.fp, 'open']] });
+    const second = await daemon.next((f) => f.t === 'cmd' && f !== first);
+    daemon.reply(first, 'of the first attempt');
+    daemon.reply(second, 'of the second attempt');
+    assert.equal((await daemon.end()).value, 'of the second attempt');
+    await daemon.idle();
+    assert.equal(daemon.of('end').length, 1);
+  }));
+
+// ---- how the process ends ----
+
+test('an error that nobody catches ends the process with its stack', async () => {
+  const strays = ['setTimeout(() => { throw new Error("stray"); }, 0);',
+    'Promise.reject(new Error("stray"));'];
+  for (const stray of strays) {
+    await withHost(agent(`${stray} await ctx.sleep(1e6);`), async (daemon) => {
+      daemon.run('main');
+      assert.equal(await daemon.exited, 70);
+      assert.match(daemon.stderr, /^Error: stray\n +at .*agent\.js/);
+    });
+  }
+});
+
+test('the process ends when the daemon says so, or is gone', async () => {
+  const ways = [(daemon) => daemon.send({ t: 'stop' }), (daemon) => daemon.down.destroy(),
+    (daemon) => { daemon.up.destroy(); daemon.down.destroy(); }];
+  for (const way of ways) {
+    await withHost(agent('await ctx.sleep(1e6);'), async (daemon) => {
+      daemon.run('main');
+      await daemon.next('cmd');
+      way(daemon);
+      assert.equal(await daemon.exited, 0);
+    });
+  }
+  await withHost(agent('ctx.db.get("k");'), async (daemon) => {
     daemon.run('main');
-    await daemon.next('cmd');
-    daemon.down.destroy();
+    await daemon.next('call');
+    daemon.up.destroy(); // It waits for an answer.
     assert.equal(await daemon.exited, 0);
   });
 });

@@ -1,0 +1,197 @@
+'use strict';
+const assert = require('node:assert');
+const fs = require('node:fs');
+const { test } = require('node:test');
+const { agent, withHost } = require('./fake_daemon');
+
+const EVERYTHING = agent(`
+  ctx.stream({ begin: 1 });
+  ctx.log('begins');
+  const { store, db } = ctx;
+  const bytes = () => [...store.read('bytes', { encoding: null })];
+  const files = [store.write('f', 'written'), store.write('bytes', Buffer.from([0, 255])), bytes(),
+    store.read('f'), store.read('none'), store.exists('f'), store.list(), store.delete('f')];
+  const chance = [ctx.now(), ctx.random(), ctx.uuid()];
+  const asked = [db.set('k', 1), db.get('k'), db.delete('k'), db.keys(), ctx.search.query('q'),
+    ctx.search.index('p', 't'), ctx.journal.step('a', 'b'), ctx.journal.entries(),
+    ctx.journal.clear()];
+  const commands = [ctx.shell('a'), await ctx.shellAsync('b'), await ctx.sleep(1)];
+  const steps = await Promise.all([ctx.step('one', async () => ({ deep: [1, new Date(0)] })),
+    ctx.step('two', () => undefined), ctx.step('random', () => Math.random())]);
+  return { files, chance, asked, commands, steps };`);
+
+test('a replay gives the same result, says nothing and does nothing', async () => {
+  let first;
+  let replay;
+  await withHost(EVERYTHING, async (daemon) => {
+    daemon.answer = (op) => ({ from: op });
+    first = await daemon.ended('main');
+    assert.equal(first.ok, true);
+    assert.deepEqual(first.value.steps.slice(0, 2),
+      [{ deep: [1, '1970-01-01T00:00:00.000Z'] }, null]);
+    replay = daemon.recorded();
+    assert.equal(replay.length, 28);
+  });
+  await withHost(EVERYTHING, async (daemon) => {
+    daemon.run('main', {}, { replay, attempt: 2 });
+    assert.deepEqual(await daemon.end(), first);
+    assert.deepEqual(daemon.types(), ['hello', 'end']);
+    assert.deepEqual(fs.readdirSync(daemon.work), []); // What was written is not written again.
+  });
+});
+
+test('a replay that ends anywhere goes on from there', async () => {
+  let replay;
+  await withHost(EVERYTHING, async (daemon) => {
+    daemon.answer = (op) => ({ from: op });
+    await daemon.ended('main');
+    replay = daemon.recorded();
+  });
+  await withHost(EVERYTHING, async (daemon) => {
+    daemon.answer = (op) => ({ from: op });
+    for (let length = 0; length <= replay.length; length += 1) {
+      const id = `run_${length}`;
+      fs.writeFileSync(`${daemon.work}/bytes`, 'as the first attempt left it');
+      daemon.run('main', {}, { id, replay: replay.slice(0, length) });
+      assert.equal((await daemon.end(id)).ok, true, id);
+      const first = daemon.frames.find((f) => f.run === id && f.o > 0);
+      assert.equal(first?.o, length === replay.length ? undefined : length + 1);
+    }
+  });
+});
+
+test('errors are the same after a replay: name, message, stack and code', async () => {
+  const failing = agent(`
+    const seen = [];
+    const keep = (e) => seen.push([e instanceof Error, e.name, e.message, e.stack, e.code]);
+    try { await ctx.step('bad', () => {
+      throw Object.assign(new RangeError('no'), { code: 'E1' }); }); } catch (e) { keep(e); }
+    await ctx.step('text', () => { throw 'a text'; }).catch(keep);
+    await ctx.step('nothing', () => { throw undefined; }).catch(keep);
+    await ctx.step('cycle', () => { const a = {}; a.a = a; return a; }).catch(keep);
+    await ctx.shellAsync('x').catch((e) => seen.push([e.name, e.message, e.code]));
+    try { ctx.shell('x'); } catch (e) { seen.push([e.name, e.message, e.code]); }
+    return seen;`);
+  let first;
+  let replay;
+  await withHost(failing, async (daemon) => {
+    daemon.answer = () => Object.assign(new Error('no such command'), { code: 'not_found' });
+    first = (await daemon.ended('main')).value;
+    replay = daemon.recorded();
+  });
+  assert.deepEqual(first[0].filter((_, i) => i !== 3), [true, 'RangeError', 'no', 'E1']);
+  assert.match(first[0][3], /^RangeError: no\n +at .*agent\.js/);
+  assert.deepEqual(first.map(([isError, , message]) => (isError === true ? message : isError)),
+    ['no', 'a text', 'undefined', first[3][2], 'Error', 'Error']);
+  assert.equal(first[3][4], 'not_serialisable');
+  await withHost(failing, async (daemon) => {
+    daemon.run('main', {}, { replay });
+    assert.deepEqual((await daemon.end()).value, first);
+    assert.deepEqual(daemon.types(), ['hello', 'end']);
+  });
+});
+
+test('what was interrupted is executed again with its ordinal, what is before it is not', () =>
+  withHost(agent(`
+    const said = [];
+    await ctx.step('one', () => { said.push('one'); });
+    await ctx.step('two', ({ idempotencyKey }) => { said.push(idempotencyKey); });
+    said.push(ctx.shell('sync'), await ctx.shellAsync('later'), await ctx.sleep(5));
+    return said;`), async (daemon) => {
+    daemon.answer = (op) => op;
+    const said = (await daemon.ended('main')).value;
+    assert.deepEqual(said, ['one', said[1], 'shell', 'shell', 'sleep']);
+    const open = ([o, k, n, fp], index) => (index === 0
+      ? [o, k, n, fp, 'ok', null] : [o, k, n, fp, 'open']);
+    const replay = daemon.recorded().map(open);
+    const before = daemon.frames.length;
+    daemon.run('main', {}, { replay, attempt: 2 });
+    await daemon.next((f) => f.t === 'end' && daemon.frames.indexOf(f) >= before);
+    const after = daemon.frames.slice(before);
+    assert.deepEqual(after.filter((f) => f.t === 'cmd').map((f) => f.o), [2, 3, 4, 5]);
+    assert.deepEqual(JSON.parse(after.at(-1).body), said.slice(1)); // The key is the same.
+  }));
+
+const OTHER = `
+  const before = [ctx.store.exists('a'), await ctx.step('one', () => 1)];
+  ctx.stream({ at: 3 });`;
+const REPLAY_OTHER = [[1, 'store.exists', 'a', 'FP', 'ok', true],
+  [2, 'step', 'one', '', 'ok', 1], [3, 'event', 'stream', '', 'ok'],
+  [4, 'step', 'recorded', '', 'ok', 4]];
+
+test('code that asks for something else is told both sides, and never settles', async () => {
+  const others = {
+    "await ctx.step('other', () => 1);": { k: 'step', n: 'other', fp: '' },
+    "ctx.log('other');": { k: 'event', n: 'log', fp: '' },
+    "await ctx.sleep(1);": { k: 'sleep', n: '' },
+    "ctx.shell('recorded');": { k: 'shell', n: 'recorded' },
+    "ctx.db.get('recorded');": { k: 'db.get', n: 'recorded' },
+    'ctx.now();': { k: 'now', n: '' },
+  };
+  await withHost(`module.exports = { ${Object.keys(others).map((code, index) => `
+    async m${index}(ctx) {
+      ${OTHER} try { ${code} } catch {} ctx.stream('no'); return 'no';
+    }`)} };`,
+  async (daemon) => {
+    const fp = await fingerprintOf(daemon);
+    const replay = REPLAY_OTHER.map((entry) => entry.map((part) => (part === 'FP' ? fp : part)));
+    for (const [index, expected] of Object.values(others).entries()) {
+      const id = `run_${index}`;
+      daemon.run(`m${index}`, {}, { id, replay });
+      const mismatch = await daemon.next((f) => f.t === 'mismatch' && f.run === id);
+      assert.equal(mismatch.o, 4);
+      const { got, ...detail } = JSON.parse(mismatch.body);
+      assert.deepEqual({ ...got, ...expected }, got);
+      assert.deepEqual(detail, {
+        expected: { k: 'step', n: 'recorded', fp: '' },
+        matched: REPLAY_OTHER.slice(0, 3).map(([o, k, n]) => ({ o, k, n })),
+      });
+    }
+    await daemon.idle();
+    assert.deepEqual(daemon.of('end', 'cmd', 'call', 'event').filter((f) => f.run !== 'fp'), []);
+  });
+});
+
+// The fingerprint of ctx.store.exists('a'), from a run of its own.
+async function fingerprintOf(daemon) {
+  daemon.run('m0', {}, { id: 'fp' });
+  await daemon.end('fp');
+  return daemon.of('value').find((f) => f.run === 'fp').fp;
+}
+
+test('other arguments are a mismatch, and only the last five that fitted are told', () =>
+  withHost(agent('for (let i = 0; i < 8; i += 1) ctx.db.get(params.key + i);'), async (daemon) => {
+    daemon.answer = () => 1;
+    await daemon.ended('main', { key: 'k' });
+    const replay = daemon.recorded();
+    replay[6] = [7, 'db.get', 'k6', 'another', 'ok', 1];
+    daemon.run('main', { key: 'k' }, { id: 'b', replay });
+    const { expected, got, matched } = JSON.parse((await daemon.next('mismatch')).body);
+    assert.deepEqual([expected.n, got.n, expected.fp === got.fp], ['k6', 'k6', false]);
+    assert.deepEqual(matched.map(({ o }) => o), [2, 3, 4, 5, 6]);
+  }));
+
+test('code that catches everything does not keep the process after a mismatch', () =>
+  withHost(agent(`
+    for (;;) { try { await ctx.step('other', () => 1); } catch {} }`), async (daemon) => {
+    daemon.run('main', {}, { replay: [[1, 'step', 'one', '', 'ok', 1]] });
+    await daemon.next('mismatch');
+    await daemon.idle();
+    assert.equal(daemon.of('mismatch').length, 1);
+  }));
+
+test('a setup that is recorded is gone through again, and said nothing of', async () => {
+  const source = `exports.setup = (ctx) => { ctx.db.set('a', 1); };
+    exports.main = (ctx) => ctx.db.get('a');`;
+  await withHost(source, async (daemon) => {
+    daemon.answer = () => 5;
+    daemon.run('main', {}, { setup: true });
+    await daemon.end();
+    const replay = daemon.recorded();
+    assert.deepEqual(replay.map(([o, k]) => [o, k]), [[1, 'db.set'], [2, 'setup'], [3, 'db.get']]);
+    const before = daemon.frames.length;
+    daemon.run('main', {}, { id: 'again', setup: true, replay });
+    assert.equal((await daemon.end('again')).value, 5);
+    assert.equal(daemon.frames.length, before + 1);
+  });
+});
