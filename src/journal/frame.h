@@ -11,20 +11,35 @@
 // A segment is a file of a fixed size: a header of 4096 bytes, then records back to back, each at a
 // multiple of 8, then zeros.
 //
-//   header: offset size                        record: offset size
-//     0       8  magic "CELLJRN1"                0       4  crc32c of bytes 4 … end of the padding
-//     8       4  version of the writer           4       4  len: bytes of the body
-//    12       4  min_reader: refuse if newer     8       8  lsn, one more than the record before
-//    16       4  bytes of the cell id           16       8  durable_lsn: the highest lsn that was
-//    20     236  cell id, zeros behind it                   durable when this batch was written
-//   256       8  segment_no: 1, 2, 3 …          24       4  run: number of the run in the cell, 0:
-//   none 264       8  first_lsn, also its name       28       4  ordinal of the command in the run,
-//   0: none 272       8  salt, random                   32       2  type 280      32
-//   prev_segment_digest            34       2  flags 312       8  created_ns since 1970          36
-//   8  t_ns since 1970, for people only 320       8  segment_bytes, size of file    44     len
-//   body, canonical CBOR 328    3764  zeros, not looked at           44+len      0 to 7 zero bytes
-//   up to a multiple of 8
+// clang-format off
+//   header: offset size
+//     0       8  magic "CELLJRN1"
+//     8       4  version of the writer
+//    12       4  min_reader: refuse if newer
+//    16       4  bytes of the cell id
+//    20     236  cell id, zeros behind it
+//   256       8  segment_no: 1, 2, 3 …
+//   264       8  first_lsn, also its name
+//   272       8  salt, random
+//   280      32  prev_segment_digest
+//   312       8  created_ns since 1970
+//   320       8  segment_bytes, the size of the file
+//   328    3764  zeros, not looked at
 //  4092       4  crc32c of bytes 0 … 4091
+//
+//   record: offset size
+//     0       4  crc32c of bytes 4 … end of the padding
+//     4       4  len: bytes of the body
+//     8       8  lsn, one more than the record before
+//    16       8  durable_lsn: the highest lsn that was durable when this batch was written
+//    24       4  run: number of the run in the cell, 0: none
+//    28       4  ordinal of the command in the run, 0: none
+//    32       2  type
+//    34       2  flags
+//    36       8  t_ns since 1970, for people only
+//    44     len  body, canonical CBOR
+//  44+len  0…7   zeros up to a multiple of 8
+// clang-format on
 //
 // The checksum of a record runs over the 8 bytes of (salt XOR lsn) first, so that what an earlier
 // life of the same disk block left behind never passes for a record of this one.

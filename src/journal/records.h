@@ -203,8 +203,7 @@ struct RunEnded {
   bool operator==(const RunEnded&) const = default;
 };
 
-// Records before `first_kept` are not needed any more. Nothing writes it yet (docs/internals/
-// journal.md says what is left to do for retention).
+// Records before `first_kept` are not needed any more. Nothing writes it yet.
 struct Trim {
   static constexpr Type kType = Type::trim;
   static constexpr std::uint16_t kFlags = 0;
