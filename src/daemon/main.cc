@@ -55,14 +55,14 @@ asio::awaitable<void> require_key(cell::Supervisor& supervisor, const Config& co
   std::printf("cellard: API key (shown once): %s\n", shown.c_str());
 }
 
-asio::awaitable<void> wait_for_signal() {
-  asio::signal_set signals(co_await asio::this_coro::executor, SIGTERM, SIGINT);
+asio::awaitable<void> wait_for(asio::signal_set& signals) {
   const int signal = co_await signals.async_wait(asio::use_awaitable);
   log::info("signal {}: draining", signal);
 }
 
+// Until one of `signals`, which may come from the first moment on.
 asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
-                            const cell::Sealer& sealer) {
+                            const cell::Sealer& sealer, asio::signal_set& signals) {
   cell::CellConfig cells;
   cells.runner.stall_timeout = config.agent_stall_timeout;
   cells.hibernate_after = config.hibernate_after;
@@ -82,7 +82,7 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   std::printf("cellard: listening on http://%s:%u\n", config.host.c_str(), server.port());
   std::fflush(stdout);
 
-  co_await wait_for_signal();
+  co_await wait_for(signals);
   co_await server.drain(kDrainLimit);
   co_await tasks.close();
   co_await supervisor.close();
@@ -106,6 +106,7 @@ void run(const Config& config) {
   const cell::Sealer sealer = cell::Sealer::from_key_file(config.seal_key_file);
   async::Pool pool(config.pool_threads);
   asio::io_context loop(1);
+  asio::signal_set signals(loop, SIGTERM, SIGINT);
   net::HostResolver resolver(loop.get_executor());
   cell::Spawner spawner(loop.get_executor(), config.libexec, config.state);
   const cell::Machine machine{.executor = loop.get_executor(),
@@ -117,7 +118,7 @@ void run(const Config& config) {
                               .agent_host_dir = install_agent_host(config.state)};
   std::exception_ptr failure;
   auto done = [&failure](const std::exception_ptr& error) { failure = error; };
-  asio::co_spawn(loop, serve(config, machine, sealer), done);
+  asio::co_spawn(loop, serve(config, machine, sealer, signals), done);
   loop.run();
   if (failure) std::rethrow_exception(failure);
 }

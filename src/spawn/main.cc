@@ -32,6 +32,9 @@ int main(int argc, char** argv) {
   try {
     ::signal(SIGCHLD, SIG_IGN);  // Nobody waits for a domain's init.
     ::signal(SIGPIPE, SIG_IGN);
+    // A terminal's or service manager's signals go to all; this program ends after cellard.
+    ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGTERM, SIG_IGN);
     sys::raise_open_files(kOpenFilesMax);
     spawn::Server::Programs programs{
         sys::sealed_copy(init_program),

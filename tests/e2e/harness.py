@@ -138,7 +138,8 @@ class Daemon:
             self.start()
         for cell in self.get("/api/v1/cells").json["cells"]:
             self.call("DELETE", f"/api/v1/cells/{cell['cell_id']}")
-        self.stop()
+        code = self.stop()
+        assert code == 0, f"cellard ended with {code}:\n{self.log()}"
         shutil.rmtree(self.root)
 
     def connect(self):
