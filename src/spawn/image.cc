@@ -1,7 +1,6 @@
 #include "spawn/image.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <string_view>
 #include <vector>
@@ -19,99 +18,24 @@ namespace fs = std::filesystem;
 
 // What programs need of /etc. Everything else of the host's is not in a cell: keys, hashes of
 // passwords, names of machines and networks, settings of services.
-constexpr std::array<std::string_view, 58> kEtcAllowed = {"adduser.conf",
-                                                          "alternatives",
-                                                          "bash.bashrc",
-                                                          "bash_completion.d",
-                                                          "ca-certificates",
-                                                          "ca-certificates.conf",
-                                                          "cron.d",
-                                                          "cron.daily",
-                                                          "debconf.conf",
-                                                          "debian_version",
-                                                          "default",
-                                                          "deluser.conf",
-                                                          "dpkg",
-                                                          "environment",
-                                                          "fonts",
-                                                          "gai.conf",
-                                                          "group",
-                                                          "host.conf",
-                                                          "init.d",
-                                                          "inputrc",
-                                                          "issue",
-                                                          "java-17-openjdk",
-                                                          "ld.so.cache",
-                                                          "ld.so.conf",
-                                                          "ld.so.conf.d",
-                                                          "libaudit.conf",
-                                                          "localtime",
-                                                          "locale.alias",
-                                                          "locale.gen",
-                                                          "login.defs",
-                                                          "logrotate.d",
-                                                          "magic",
-                                                          "magic.mime",
-                                                          "mime.types",
-                                                          "networks",
-                                                          "nsswitch.conf",
-                                                          "opt",
-                                                          "os-release",
-                                                          "pam.conf",
-                                                          "pam.d",
-                                                          "passwd",
-                                                          "perl",
-                                                          "profile",
-                                                          "profile.d",
-                                                          "protocols",
-                                                          "python3",
-                                                          "python3.11",
-                                                          "python3.13",
-                                                          "rpc",
-                                                          "security",
-                                                          "selinux",
-                                                          "services",
-                                                          "sgml",
-                                                          "shells",
-                                                          "skel",
-                                                          "terminfo",
-                                                          "ucf.conf",
-                                                          "xml"};
+constexpr std::string_view kEtcAllowed =
+    "adduser.conf alternatives bash.bashrc bash_completion.d ca-certificates "
+    "ca-certificates.conf cron.d cron.daily debconf.conf debian_version default deluser.conf dpkg "
+    "environment fonts gai.conf group host.conf init.d inputrc issue java-17-openjdk "
+    "ld.so.cache ld.so.conf ld.so.conf.d libaudit.conf localtime locale.alias locale.gen "
+    "login.defs logrotate.d magic magic.mime mime.types networks nsswitch.conf opt os-release "
+    "pam.conf pam.d passwd perl profile profile.d protocols python3 python3.11 python3.13 rpc "
+    "security selinux services sgml shells skel terminfo ucf.conf xml";
 
 // Below /etc/ssl and /etc/apt only these.
-constexpr std::array<std::string_view, 6> kEtcParts = {"ssl/certs",         "ssl/openssl.cnf",
-                                                       "apt/sources.list",  "apt/sources.list.d",
-                                                       "apt/trusted.gpg.d", "apt/preferences.d"};
+constexpr std::string_view kEtcParts =
+    "ssl/certs ssl/openssl.cnf apt/sources.list apt/sources.list.d apt/trusted.gpg.d "
+    "apt/preferences.d";
 
-constexpr std::array<std::string_view, 29> kFolders = {"usr",
-                                                       "etc",
-                                                       "var",
-                                                       "home",
-                                                       "root",
-                                                       "work",
-                                                       "proc",
-                                                       "sys",
-                                                       "dev",
-                                                       "run",
-                                                       "tmp",
-                                                       "srv",
-                                                       "mnt",
-                                                       "media",
-                                                       "boot",
-                                                       "opt",
-                                                       "var/cache",
-                                                       "var/log",
-                                                       "var/mail",
-                                                       "var/spool",
-                                                       "var/lib/misc",
-                                                       "var/lib/dpkg",
-                                                       "var/local",
-                                                       "var/backups",
-                                                       "var/opt",
-                                                       "var/lib/apt/lists/partial",
-                                                       "var/cache/apt/archives/partial",
-                                                       "etc/apt/apt.conf.d",
-                                                       "var/tmp"};
+constexpr std::string_view kFolders =
+    "usr etc var home root work proc sys dev run tmp srv mnt media boot opt var/cache var/log "
+    "var/mail var/spool var/lib/misc var/lib/dpkg var/local var/backups var/opt "
+    "var/lib/apt/lists/partial var/cache/apt/archives/partial etc/apt/apt.conf.d var/tmp";
 
 constexpr std::string_view kHosts =
     "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
@@ -152,7 +76,7 @@ std::string shadow_of(std::string_view passwd) {
 }
 
 void fill(const fs::path& root) {
-  for (const std::string_view folder : kFolders) fs::create_directories(root / folder);
+  for (const std::string_view folder : split(kFolders, ' ')) fs::create_directories(root / folder);
   fs::permissions(root / "root", fs::perms::owner_all);
   fs::permissions(root / "tmp", fs::perms::all | fs::perms::sticky_bit);
   fs::permissions(root / "var/tmp", fs::perms::all | fs::perms::sticky_bit);
@@ -170,10 +94,10 @@ void fill(const fs::path& root) {
   fs::create_symlink("/run", root / "var/run");
   fs::create_symlink("/run/lock", root / "var/lock");
 
-  for (const std::string_view name : kEtcAllowed) {
+  for (const std::string_view name : split(kEtcAllowed, ' ')) {
     copy_public(fs::path("/etc") / name, root / "etc" / name);
   }
-  for (const std::string_view name : kEtcParts) {
+  for (const std::string_view name : split(kEtcParts, ' ')) {
     fs::create_directories((root / "etc" / name).parent_path());
     copy_public(fs::path("/etc") / name, root / "etc" / name);
   }
