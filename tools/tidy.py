@@ -36,7 +36,7 @@ HOMES = [
     (r"<boost/json", r"^src/json/\w+\.cc$"),
     (r"<sqlite3\.h>", r"^src/store/\w+\.cc$"),
     (r"<spdlog/", r"^src/base/log\.cc$"),
-    (r"<seccomp\.h>", r"^src/sys/seccomp\.cc$"),
+    (r"<seccomp\.h>", r"^src/sandbox/filter_(program|test)\.cc$"),
     (r"<curl/", r"^src/cli/\w+\.(h|cc)$"),
     (r"<CLI/", r"^src/(cli|daemon)/\w+\.cc$"),
 ]

@@ -2,64 +2,120 @@
 
 #include <cerrno>
 
+#include "base/text.h"
+
 namespace cellar::sandbox {
 namespace {
 
-constexpr const char* kForbidden[] = {
-    // Namespaces, mounts, file handles: ways out of the tree.
-    "mount", "umount", "umount2", "pivot_root", "setns", "unshare", "open_tree", "move_mount",
-    "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "name_to_handle_at",
-    "open_by_handle_at", "quotactl", "quotactl_fd", "fanotify_init",
-    // The kernel itself.
-    "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot",
-    "bpf", "perf_event_open", "userfaultfd", "lookup_dcookie", "syslog", "acct", "swapon",
-    "swapoff", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "iopl", "ioperm",
-    "modify_ldt", "nfsservctl", "vhangup", "sysfs", "uselib", "ustat", "sethostname",
-    "setdomainname",
-    // Keyrings are not part of any namespace.
-    "add_key", "request_key", "keyctl",
-    // Other processes' memory and descriptors. ptrace stays: debuggers are honest tools.
-    "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp", "move_pages",
-    "migrate_pages", "mbind", "set_mempolicy", "set_mempolicy_home_node"};
+constexpr std::string_view kAllowed =
+    // Files and folders.
+    "access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat "
+    "faccessat2 fadvise64 fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl "
+    "fdatasync fgetxattr flistxattr flock fremovexattr fsetxattr fstat fstatfs fsync ftruncate "
+    "futimesat getcwd getdents getdents64 getxattr inotify_add_watch inotify_init inotify_init1 "
+    "inotify_rm_watch ioctl lchown lgetxattr link linkat listxattr llistxattr lremovexattr lseek "
+    "lsetxattr lstat mkdir mkdirat mknod mknodat newfstatat open openat openat2 pread64 preadv "
+    "preadv2 pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv removexattr rename "
+    "renameat renameat2 rmdir sendfile setxattr splice stat statfs statx symlink symlinkat sync "
+    "sync_file_range syncfs tee truncate umask unlink unlinkat utime utimensat utimes vmsplice "
+    "write writev cachestat chroot "
+    // Waiting for several things at once.
+    "epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd eventfd2 "
+    "io_cancel io_destroy io_getevents io_pgetevents io_setup io_submit pipe pipe2 poll ppoll "
+    "pselect6 select signalfd signalfd4 timerfd_create timerfd_gettime timerfd_settime "
+    // Memory.
+    "brk madvise map_shadow_stack membarrier memfd_create mincore mlock mlock2 mlockall mmap "
+    "mprotect mremap mseal msync munlock munlockall munmap pkey_alloc pkey_free pkey_mprotect "
+    "remap_file_pages get_mempolicy shmat shmctl shmdt shmget "
+    // Processes, threads, signals.
+    "alarm arch_prctl capget capset clone execve execveat exit exit_group fork futex futex_requeue "
+    "futex_wait futex_waitv futex_wake get_robust_list get_thread_area getcpu getegid geteuid "
+    "getgid getgroups getitimer getpgid getpgrp getpid getppid getpriority getresgid getresuid "
+    "getrlimit getrusage getsid gettid getuid ioprio_get ioprio_set kill landlock_add_rule "
+    "landlock_create_ruleset landlock_restrict_self pause personality pidfd_open "
+    "pidfd_send_signal prctl prlimit64 ptrace restart_syscall rseq rt_sigaction rt_sigpending "
+    "rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_tgsigqueueinfo "
+    "sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam "
+    "sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setattr sched_setparam "
+    "sched_setscheduler sched_yield seccomp set_robust_list set_thread_area set_tid_address "
+    "setfsgid setfsuid setgid setgroups setitimer setpgid setpriority setregid setresgid setresuid "
+    "setreuid setrlimit setsid setuid sigaltstack tgkill tkill vfork wait4 waitid "
+    // Other programs in the cell.
+    "mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink msgctl msgget msgrcv "
+    "msgsnd semctl semget semop semtimedop "
+    // The network.
+    "accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg "
+    "recvmsg sendmmsg sendmsg sendto setsockopt shutdown socket socketpair "
+    // Time, chance, the machine.
+    "clock_getres clock_gettime clock_nanosleep getrandom gettimeofday nanosleep sysinfo time "
+    "timer_create timer_delete timer_getoverrun timer_gettime timer_settime times uname";
 
-// Programs probe for these and do without.
-constexpr const char* kMissing[] = {"clone3", "io_uring_setup", "io_uring_enter",
-                                    "io_uring_register"};
+// Refused with EPERM: a program that asks for these is told so.
+constexpr std::string_view kForbidden =
+    // Namespaces, mounts, file handles: ways out of the tree.
+    "mount umount2 pivot_root setns unshare open_tree open_tree_attr move_mount fsopen fsconfig "
+    "fsmount fspick mount_setattr name_to_handle_at open_by_handle_at quotactl quotactl_fd "
+    "fanotify_init fanotify_mark statmount listmount "
+    // The kernel itself.
+    "init_module finit_module delete_module create_module kexec_load kexec_file_load reboot bpf "
+    "perf_event_open userfaultfd lookup_dcookie syslog acct swapon swapoff settimeofday "
+    "clock_settime clock_adjtime adjtimex iopl ioperm modify_ldt nfsservctl vhangup sysfs uselib "
+    "ustat sethostname setdomainname _sysctl "
+    // Keyrings are not part of any namespace.
+    "add_key request_key keyctl "
+    // Other processes' memory and descriptors. ptrace stays: debuggers are honest tools.
+    "process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_getfd kcmp "
+    "move_pages migrate_pages mbind set_mempolicy set_mempolicy_home_node";
 
 // CLONE_NEW…: time, mount, cgroup, uts, ipc, user, pid, network.
 constexpr std::uint64_t kNamespaceFlags[] = {0x80,      0x20000,    0x2000000,  0x4000000,
                                              0x8000000, 0x10000000, 0x20000000, 0x40000000};
-constexpr std::uint64_t kTiocsti = 0x5412;
-constexpr std::uint64_t kTioclinux = 0x541C;
-constexpr std::uint64_t kLow32 = 0xffffffff;  // The kernel looks at 32 bits of ioctl's command.
+constexpr std::uint64_t kLow32 = 0xffffffff;  // Where the kernel looks at 32 bits of an argument.
 
-// AF_UNIX 1, AF_INET 2, AF_INET6 10 and AF_NETLINK 16 stay; netlink only as NETLINK_ROUTE 0.
-constexpr std::uint64_t kFamilyMax = 64;
-bool is_allowed_family(std::uint64_t family) {
-  return family == 1 || family == 2 || family == 10 || family == 16;
+// TIOCSTI types into a terminal for others, TIOCLINUX pastes, TIOCSETD loads a line discipline.
+constexpr std::uint64_t kTerminalTricks[] = {0x5412, 0x541C, 0x5423};
+
+constexpr std::uint64_t kUnix = 1, kInet = 2, kInet6 = 10, kNetlink = 16, kNetlinkRoute = 0;
+// DCCP, L2TP, SCTP, UDP-Lite, SMC: modules that nobody needs here.
+constexpr std::uint64_t kRareTransports[] = {33, 115, 132, 136, 256};
+
+constexpr std::uint64_t kFileKind = 0170000, kCharacterDevice = 0020000, kBlockDevice = 0060000;
+
+void refuse_sockets(std::vector<RefusedCall>& refused) {
+  std::vector<ArgumentMatch> other_families;
+  for (const std::uint64_t family : {kUnix, kInet, kInet6, kNetlink}) {
+    other_families.push_back({0, kLow32, family, Compare::different});
+  }
+  for (const char* name : {"socket", "socketpair"}) {
+    refused.push_back({name, EAFNOSUPPORT, other_families});
+    refused.push_back({name,
+                       EPROTONOSUPPORT,
+                       {{0, kLow32, kNetlink}, {2, kLow32, kNetlinkRoute, Compare::different}}});
+    for (const std::uint64_t protocol : kRareTransports) {
+      refused.push_back({name, EPROTONOSUPPORT, {{2, kLow32, protocol}}});
+    }
+  }
 }
 
 }  // namespace
 
-std::vector<sys::RefusedCall> refused_calls() {
-  std::vector<sys::RefusedCall> calls;
-  for (const char* name : kForbidden) calls.push_back({name, EPERM, {}});
-  for (const char* name : kMissing) calls.push_back({name, ENOSYS, {}});
+FilterPolicy command_filter() {
+  FilterPolicy policy;
+  policy.allowed = split(kAllowed, ' ');
+  std::vector<RefusedCall>& refused = policy.refused;
+  for (const std::string_view name : split(kForbidden, ' ')) refused.push_back({name, EPERM, {}});
   for (const std::uint64_t flag : kNamespaceFlags) {
-    calls.push_back({"clone", EPERM, {{0, flag, flag}}});
+    refused.push_back({"clone", EPERM, {{0, flag, flag}}});
   }
-  calls.push_back({"ioctl", EPERM, {{1, kLow32, kTiocsti}}});
-  calls.push_back({"ioctl", EPERM, {{1, kLow32, kTioclinux}}});
-  for (const char* name : {"socket", "socketpair"}) {
-    for (std::uint64_t family = 0; family < kFamilyMax; ++family) {
-      if (is_allowed_family(family)) continue;
-      calls.push_back({name, EAFNOSUPPORT, {{0, kLow32, family}}});
-    }
-    for (std::uint64_t protocol = 1; protocol < 32; ++protocol) {
-      calls.push_back({name, EPROTONOSUPPORT, {{0, kLow32, 16}, {2, kLow32, protocol}}});
-    }
+  for (const std::uint64_t command : kTerminalTricks) {
+    refused.push_back({"ioctl", EPERM, {{1, kLow32, command}}});
   }
-  return calls;
+  for (const std::uint64_t kind : {kCharacterDevice, kBlockDevice}) {
+    refused.push_back({"mknod", EPERM, {{1, kFileKind, kind}}});
+    refused.push_back({"mknodat", EPERM, {{2, kFileKind, kind}}});
+  }
+  refuse_sockets(refused);
+  return policy;
 }
 
 }  // namespace cellar::sandbox

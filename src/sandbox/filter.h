@@ -1,16 +1,44 @@
 #pragma once
 
+#include <cstdint>
+#include <string_view>
 #include <vector>
-
-#include "sys/seccomp.h"
 
 namespace cellar::sandbox {
 
-// System calls that no command of a cell, and no agent, gets through to the kernel. What a program
-// of a developer's machine uses stays; what only serves to take a kernel over goes: namespaces and
-// mounts, other programs' memory, keyrings, BPF, io_uring, performance counters, raw and rare
-// sockets, the console's input queue. The other walls (user namespace, capabilities) refuse most of
-// it a second time.
-std::vector<sys::RefusedCall> refused_calls();
+enum class Compare : std::uint8_t { equal, different };
+
+// One argument of a system call: (argument & mask) compared with `value`.
+struct ArgumentMatch {
+  unsigned index = 0;
+  std::uint64_t mask = ~0ULL;
+  std::uint64_t value = 0;
+  Compare compare = Compare::equal;
+};
+
+// A call that is answered with an errno: always, or where all of `when` match.
+struct RefusedCall {
+  std::string_view name;
+  int error = 0;
+  std::vector<ArgumentMatch> when;
+};
+
+// Which system calls get through to the kernel. A refusal that matches comes first, then what is
+// allowed; every other call, also one that no kernel had when this was written, is ENOSYS, so that
+// programs do without it.
+struct FilterPolicy {
+  std::vector<std::string_view> allowed;
+  std::vector<RefusedCall> refused;
+};
+
+// The system calls of everything that runs in a cell, commands and agents alike. What a program of
+// a developer's machine uses is allowed; what mostly serves to take a kernel over is refused by
+// name with EPERM: namespaces and mounts, other programs' memory, keyrings, BPF, performance
+// counters, file handles, raw and rare sockets, the console's input queue. The other walls (user
+// namespace, capabilities, Landlock) refuse most of it a second time.
+//
+// After the default profile of moby (github.com/moby/profiles), which is wider: it leaves in
+// AF_VSOCK's relatives, name_to_handle_at, process_vm_readv and the rare transports.
+FilterPolicy command_filter();
 
 }  // namespace cellar::sandbox

@@ -7,12 +7,11 @@
 #include <cstdio>
 
 #include "base/error.h"
-#include "sandbox/filter.h"
+#include "sandbox/filter_program.h"
 #include "spawn/image.h"
 #include "spawn/server.h"
 #include "sys/process.h"
 #include "sys/resource_limit.h"
-#include "sys/seccomp.h"
 
 namespace {
 
@@ -38,7 +37,8 @@ int main(int argc, char** argv) {
     sys::raise_open_files(kOpenFilesMax);
     spawn::Server::Programs programs{
         sys::sealed_copy(init_program),
-        sys::sealed_bytes("filter", sys::compile_filter(sandbox::refused_calls()))};
+        sys::sealed_bytes("filter", sandbox::compile_filter(sandbox::command_filter(),
+                                                            sandbox::own_architecture()))};
     spawn::Server server(sys::Fd(3), spawn::prepare_dev_image(state_dir), std::move(programs));
     server.run();
   } catch (const Error& error) {
