@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "sys/file.h"
+#include "sys/landlock.h"
 
 namespace cellar::init {
 namespace {
@@ -60,6 +61,7 @@ CommandFilter enter_domain() {
   if (::setresuid(0, 0, 0) == -1) throw_errno("setresuid");
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1) throw_errno("prctl PR_SET_NO_NEW_PRIVS");
   drop_capabilities();
+  sys::restrict_with_landlock();
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1) throw_errno("prctl PR_SET_DUMPABLE");
   return filter;
 }

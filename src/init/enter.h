@@ -12,8 +12,9 @@ inline constexpr int kReportFd = 6;  // takes the text of a failure, and is clos
 
 // The last steps into the sandbox: the program runs already, so that its memory belongs to the
 // host's user namespace and nothing in the cell can trace or read it, root there included. Joins
-// the user namespace, becomes its root, keeps only the capabilities that commands may have, and can
-// gain no more. Returns the commands' filter. Throws Error; the caller must exit then.
+// the user namespace, becomes its root, keeps only the capabilities that commands may have, can
+// gain no more, and is restricted by Landlock with all that it will start. Returns the commands'
+// filter. Throws Error; the caller must exit then.
 CommandFilter enter_domain();
 
 }  // namespace cellar::init
