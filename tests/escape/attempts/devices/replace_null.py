@@ -1,0 +1,8 @@
+# /dev/null becomes a link, so that a runtime mounts something else over what it means to mask (CVE-2025-31133).
+# defence: /dev is read-only; masks are mounted by descriptor
+# expect: \S+: (EROFS|EBUSY|EACCES|EPERM|EEXIST)
+
+import os
+attempt("unlink", lambda: os.unlink("/dev/null"))
+attempt("rename", lambda: os.rename("/dev/null", "/dev/old"))
+attempt("exchange", lambda: os.symlink("/proc/sys/kernel/core_pattern", "/dev/null"))

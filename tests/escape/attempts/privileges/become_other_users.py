@@ -1,0 +1,7 @@
+# The ids of the host's root, and of ids that are not the cell's.
+# defence: user namespace: they have no name inside
+# expect: \w+: (EINVAL|EPERM)
+
+import os
+for uid in (65536, 100000, 4294967294):
+    attempt(f"uid{uid}", lambda: os.setresuid(uid, uid, uid))

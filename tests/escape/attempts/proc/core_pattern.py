@@ -1,0 +1,5 @@
+# The program that the host runs at a crash is set.
+# defence: /proc/sys is read-only; user namespace
+# expect: \S+: (EROFS|EACCES|EPERM)
+
+written("/proc/sys/kernel/core_pattern", b"|/work/x")

@@ -1,0 +1,11 @@
+# Process 1 is stopped, so that nothing ends any more.
+# defence: it is in a namespace of which it is the first, and takes no signal from inside
+# expect: \w+: (EPERM|runs)
+
+import os, signal, time
+try:
+    os.kill(1, signal.SIGSTOP)
+    state = open("/proc/1/stat").read().rsplit(")", 1)[1].split()[0]
+    report("SIGSTOP", "runs" if state not in "Tt" else None)
+except PermissionError:
+    report("SIGSTOP", "EPERM")

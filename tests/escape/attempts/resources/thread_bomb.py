@@ -1,0 +1,19 @@
+# Threads without end.
+# defence: pids.max of the cell
+# expect: threads: EAGAIN
+# from: shell
+
+import threading
+event = threading.Event()
+started = []
+try:
+    for _ in range(3000):
+        thread = threading.Thread(target=event.wait)
+        thread.start()
+        started.append(thread)
+    report("threads", None)
+except RuntimeError:
+    report("threads", "EAGAIN")
+event.set()
+for thread in started:
+    thread.join()
