@@ -69,6 +69,19 @@ void write_all_at(int fd, std::string_view bytes, std::uint64_t offset, std::str
   }
 }
 
+std::string read_some(int fd, std::size_t max_bytes, std::string_view name) {
+  std::string bytes(max_bytes, '\0');
+  const ssize_t got = retry_on_signal([&] { return ::read(fd, bytes.data(), max_bytes); });
+  if (got == -1) throw_errno("read", name);
+  bytes.resize(static_cast<std::size_t>(got));
+  return bytes;
+}
+
+void sync_file_system(const std::string& path) {
+  const Fd fd = open_file(path, O_RDONLY);
+  if (retry_on_signal([&] { return ::syncfs(fd.get()); }) == -1) throw_errno("syncfs", path);
+}
+
 void sync_data(int fd, std::string_view name) {
   if (retry_on_signal([&] { return ::fdatasync(fd); }) == -1) throw_errno("fdatasync", name);
 }

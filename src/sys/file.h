@@ -20,6 +20,9 @@ std::string read_all(int fd, std::size_t max_bytes, std::string_view name);
 // The contents of the file at `path`; nullopt where there is none.
 std::optional<std::string> read_file(const std::string& path, std::size_t max_bytes = 64 << 20);
 
+// The next bytes at the current offset, at most `max_bytes`; empty at the end. Throws Error.
+std::string read_some(int fd, std::size_t max_bytes, std::string_view name);
+
 // Writes all of `bytes`, at the current offset or at `offset`. Throws Error.
 void write_all(int fd, std::string_view bytes, std::string_view name);
 void write_all_at(int fd, std::string_view bytes, std::uint64_t offset, std::string_view name);
@@ -29,6 +32,9 @@ void write_all_at(int fd, std::string_view bytes, std::uint64_t offset, std::str
 void sync_data(int fd, std::string_view name);
 // Makes the entries of a directory durable.
 void sync_dir(const std::string& path);
+
+// Makes all that was ever written to the file system of `path` durable.
+void sync_file_system(const std::string& path);
 
 // Replaces `path` by `bytes` so that after a crash at any moment it holds the old or the new
 // contents; durable when this returns. Throws Error.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "sys/mounts.h"
 
 namespace cellar::sys {
 
@@ -17,6 +18,11 @@ pid_t fork_into_namespaces() {
   const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
   if (pid == -1) throw_errno("clone3", "new namespaces");
   return static_cast<pid_t>(pid);
+}
+
+void enter_new_mount_namespace() {
+  if (::unshare(CLONE_NEWNS) == -1) throw_errno("unshare", "mount namespace");
+  make_mounts_private();
 }
 
 void enter_new_cgroup_namespace() {

@@ -11,6 +11,8 @@ namespace cellar::sys {
 pid_t fork_into_namespaces();
 
 // Throw Error.
+// From here on this process's mounts are its own, and those of the machine are no more followed.
+void enter_new_mount_namespace();
 void enter_new_cgroup_namespace();
 void set_host_name(const std::string& name);
 

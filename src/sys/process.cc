@@ -85,6 +85,37 @@ int wait_program(pid_t pid) {
   return status;
 }
 
+bool has_program(const std::string& name) {
+  const char* path = ::getenv("PATH");
+  for (const std::string_view folder : split(path == nullptr ? "/usr/bin:/bin" : path, ':')) {
+    if (::access((std::string(folder) + "/" + name).c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
+
+void run_program(const std::string& name, const std::vector<std::string>& arguments) {
+  if (!has_program(name)) {
+    throw Error(ErrorCode::unavailable, "program_missing", name + " is not installed",
+                "apt-get install " + name);
+  }
+  std::vector<char*> argv = {const_cast<char*>(name.c_str())};
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  pid_t pid = -1;
+  const int error = ::posix_spawnp(&pid, name.c_str(), &actions, nullptr, argv.data(), ::environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw_errno_value(error, "posix_spawn", name);
+  const int status = wait_program(pid);
+  if (status == 0) return;
+  throw Error(ErrorCode::internal,
+              name + " failed" +
+                  (WIFEXITED(status) ? " with exit code " + std::to_string(WEXITSTATUS(status))
+                                     : ", ended by signal " + std::to_string(WTERMSIG(status))));
+}
+
 Fd sealed_bytes(const std::string& name, const std::string& bytes) {
   Fd fd(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) throw_errno("memfd_create", name);

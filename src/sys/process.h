@@ -36,6 +36,13 @@ pid_t start_program(const std::string& program, const std::vector<std::string>& 
 // Waits until the child ends, and returns its wait status. Throws Error.
 int wait_program(pid_t pid);
 
+// Runs a program of PATH to its end, with our output and error, no input, and our terminal's
+// signals. Throws Error: `unavailable`, reason `program_missing`, where there is none of that name;
+// `internal` where it fails.
+void run_program(const std::string& name, const std::vector<std::string>& arguments);
+// Whether PATH has such a program.
+bool has_program(const std::string& name);
+
 // A copy of the file in memory, sealed so that nobody can ever change it. Throws Error.
 Fd sealed_copy(const std::string& path);
 // Bytes as such a file.
