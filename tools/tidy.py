@@ -21,14 +21,15 @@ LAYERS = {
     "store": ["base", "sys", "json"],
     "search": ["base"],
     "sandbox": ["base", "sys", "wire"],
+    "image": ["base", "sys", "json"],
     "http": ["base", "async"],
     "net": ["base", "sys", "async"],
-    "cell": ["base", "sys", "async", "json", "wire", "journal", "store", "search", "sandbox", "net"],
+    "cell": ["base", "sys", "async", "json", "wire", "journal", "store", "search", "sandbox", "image", "net"],
     "api": ["base", "sys", "async", "json", "wire", "journal", "search", "cell", "http"],
     "daemon": ["base", "sys", "async", "json", "sandbox", "wire", "net", "cell", "api", "http"],
     "spawn": ["base", "sys", "wire", "sandbox"],
     "init": ["base", "sys", "wire", "sandbox"],
-    "cli": ["base", "sys", "json", "wire", "http"],
+    "cli": ["base", "sys", "json", "wire", "image", "http"],
 }
 # Headers with one home: (pattern, where it may be included).
 HOMES = [

@@ -9,6 +9,7 @@ namespace cellar::cli {
 namespace {
 
 constexpr const char* kDefaultUrl = "http://127.0.0.1:4750";
+constexpr const char* kDefaultState = "/var/lib/cellar";
 constexpr int kUsageExit = 2;
 
 // What CLI11 fills in before it becomes a CommandLine.
@@ -83,6 +84,34 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
   add_for_cell(Remove{}, "rm", "Delete a cell with all its files");
   add_for_cell(Pause{}, "pause", "Freeze a cell's processes");
   add_for_cell(Resume{}, "resume", "Bring a cell back (any other use of it does, too)");
+}
+
+void add_image_commands(CLI::App& app, Raw& raw) {
+  CLI::App* image = app.add_subcommand("image", "Root file systems of cells, on this machine");
+  image->require_subcommand(1);
+  image->fallthrough();
+  const auto add = [&]<typename T>(T start, const std::string& name, const std::string& help) {
+    auto command = std::make_shared<T>(std::move(start));
+    command->state = kDefaultState;
+    CLI::App* added = image->add_subcommand(name, help);
+    added->add_option("--state", command->state, "The daemon's state folder")
+        ->envname("CELLAR_STATE");
+    added->callback([&raw, command] { raw.command = [command] { return Command(*command); }; });
+    return std::make_pair(added, command);
+  };
+  const auto [build, to_build] =
+      add(ImageBuild{}, "build", "Make a Debian with Node.js, Python, git and compilers");
+  build->add_option("--name", to_build->name, "Its name; cells get \"default\" by themselves");
+  build->add_option("--suite", to_build->suite, "Debian's release");
+  build->add_option("--mirror", to_build->mirror, "Where packages come from");
+  add_repeated(*build, "--package", to_build->packages, "One more package of Debian's");
+  const auto [import, to_import] =
+      add(ImageImport{}, "import", "Take a folder, a tar archive or an OCI image as an image");
+  import->add_option("PATH", to_import->path, "The folder or archive")->required();
+  import->add_option("--name", to_import->name, "Its name")->required();
+  add(ImageList{}, "ls", "List the images");
+  const auto [remove, to_remove] = add(ImageRemove{}, "rm", "Forget an image that no cell has");
+  remove->add_option("NAME", to_remove->name, "Its name")->required();
 }
 
 void add_work_commands(CLI::App& app, Raw& raw) {
@@ -177,6 +206,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   app.require_subcommand(1);
   app.fallthrough();
   add_cell_commands(app, raw);
+  add_image_commands(app, raw);
   add_work_commands(app, raw);
   add_run_commands(app, raw);
 

@@ -72,8 +72,29 @@ struct Cancel {
   std::string cell_id;
   std::string run_id;
 };
-using Command = std::variant<Create, List, Get, Remove, Pause, Resume, Exec, Copy, AgentRequest,
-                             Search, Events, Runs, Cancel>;
+// The images of the daemon on this machine: these work on its state folder, without the daemon.
+struct ImageBuild {
+  std::string state;
+  std::string name = "default";
+  std::string suite = "bookworm";
+  std::string mirror;
+  std::vector<std::string> packages;
+};
+struct ImageImport {
+  std::string state;
+  std::string name;
+  std::string path;
+};
+struct ImageList {
+  std::string state;
+};
+struct ImageRemove {
+  std::string state;
+  std::string name;
+};
+using Command =
+    std::variant<Create, List, Get, Remove, Pause, Resume, Exec, Copy, AgentRequest, Search, Events,
+                 Runs, Cancel, ImageBuild, ImageImport, ImageList, ImageRemove>;
 
 struct CommandLine {
   std::string url;

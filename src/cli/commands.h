@@ -27,6 +27,10 @@ int run(const Search& command, Context& context);        // search.cc
 int run(const Events& command, Context& context);        // events.cc
 int run(const Runs& command, Context& context);          // runs.cc
 int run(const Cancel& command, Context& context);        // cancel.cc
+int run(const ImageBuild& command, Context& context);    // image.cc
+int run(const ImageImport& command, Context& context);
+int run(const ImageList& command, Context& context);
+int run(const ImageRemove& command, Context& context);
 
 // An object as -o json has it, or a member a line. In get.cc.
 void show(const json::Value& object, Output& output);
