@@ -45,8 +45,11 @@ def require(condition, why):
 class Daemon:
     """A cellard on a free port with its own state folder."""
 
-    def __init__(self, programs, root):
+    def __init__(self, programs, root, images):
         self.programs, self.root = programs, root
+        if images.exists():  # Else cells see a view of this machine.
+            (root / "state").mkdir()
+            subprocess.run(["cp", "--archive", "--link", images, root / "state" / "images"], check=True)
         self.key, self.port, self.process = secrets.token_hex(16), 0, None
         self.start()
 
@@ -284,7 +287,7 @@ def main():
     why = None
     daemon = None
     try:
-        daemon = Daemon(programs, root)
+        daemon = Daemon(programs, root, HERE.parents[1] / "build/images/images")
         run_demo(daemon, model, root)
     except Failed as failure:
         why = str(failure)

@@ -16,6 +16,7 @@ constexpr std::int64_t kListMax = 10'000;
 
 cell::CellSettings settings_of(const json::Reader& body) {
   cell::CellSettings settings;
+  settings.image = body.optional_string("image");
   settings.tier = body.optional_string("tier");
   settings.permanent = body.optional_bool("permanent");
   settings.agent = body.optional_string("agent");
@@ -23,12 +24,6 @@ cell::CellSettings settings_of(const json::Reader& body) {
   settings.allow = body.optional_strings("allow", kAllowMax);
   if (const auto seconds = body.optional_int("idle_timeout_s", 1, kIdleTimeoutMaxS)) {
     settings.idle_timeout = std::chrono::seconds(*seconds);
-  }
-  const std::string image = body.optional_string("image").value_or("default");
-  if (image != "default" && image != "dev") {
-    throw Error(ErrorCode::invalid_argument, "invalid_image",
-                "\"image\" must be default or dev, it is \"" + image + "\"",
-                "images of your own are not served yet");
   }
   return settings;
 }

@@ -24,6 +24,7 @@ namespace cellar::cell {
 
 // What a create call sets; nullopt leaves what was there.
 struct CellSettings {
+  std::optional<std::string> image;  // of a new cell: a name, "default" or "dev"
   std::optional<std::string> tier;
   std::optional<bool> permanent;
   std::optional<std::string> agent;  // source text

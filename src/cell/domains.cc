@@ -162,6 +162,7 @@ asio::awaitable<void> Domains::make(Kind kind) {
   domain.cell_id = spec_.cell_id;
   domain.kind = kind;
   domain.cell_dir = layout_.dir;
+  domain.image_dir = image_dir();
   domain.uid_base = uid_base(kind);
   domain.tmp_bytes = tier_of(spec_.tier).limits.tmp_bytes;
   if (kind == Kind::agent) domain.binds.push_back({machine_.agent_host_dir, kAgentHostPath});
@@ -171,6 +172,17 @@ asio::awaitable<void> Domains::make(Kind kind) {
   of(kind).init = sys::identify(pid);
   if (!of(kind).init) throw Error(ErrorCode::unavailable, "domain_lost", "cell-init ended at once");
   sys::replace_file(record_path(kind), encode(*of(kind).init));
+}
+
+// Where the cell's image is; empty for the view of the host.
+std::string Domains::image_dir() const {
+  if (spec_.image_digest.empty()) return {};
+  const auto image = machine_.images.find(spec_.image_digest);
+  if (image) return image->dir;
+  throw Error(ErrorCode::unavailable, "image_missing",
+              "the image \"" + spec_.image + "\" of this cell, " + spec_.image_digest +
+                  ", is not in the state folder any more",
+              "copy its folder back to images/ of the state folder");
 }
 
 asio::awaitable<void> Domains::connect(Kind kind) {

@@ -18,6 +18,7 @@
 #include "cell/layout.h"
 #include "cell/spawner.h"
 #include "cell/spec.h"
+#include "image/store.h"
 #include "sys/process.h"
 
 namespace cellar::cell {
@@ -29,6 +30,7 @@ struct Machine {
   Spawner& spawner;
   sandbox::CgroupHost cgroup_host;
   std::string daemon_group;
+  image::Store images;
   net::Resolver& resolver;     // of names that cells may reach
   std::string agent_host_dir;  // the agent host's files, bound into agent domains
 };
@@ -89,6 +91,7 @@ class Domains {
   asio::awaitable<std::optional<Error>> try_connect(Kind kind);
   asio::awaitable<void> forget(Kind kind);
   asio::awaitable<void> remove_when_empty(std::string folder);
+  std::string image_dir() const;
   std::string socket_path(Kind kind) const;
   std::string record_path(Kind kind) const;
 

@@ -48,6 +48,7 @@ std::string encode(const CellSpec& spec) {
                                   {"tier", spec.tier},
                                   {"permanent", spec.permanent},
                                   {"image", spec.image},
+                                  {"image_digest", spec.image_digest},
                                   {"agent_digest", spec.agent_digest},
                                   {"allow", std::move(allow)},
                                   {"idle_timeout_s", spec.idle_timeout.count()},
@@ -72,6 +73,7 @@ CellSpec decode_cell_spec(std::string_view text) {
     spec.tier = tier_of(reader.required_string("tier")).id;
     spec.permanent = reader.optional_bool("permanent").value_or(false);
     spec.image = reader.required_string("image");
+    spec.image_digest = reader.optional_string("image_digest").value_or("");
     spec.agent_digest = reader.optional_string("agent_digest").value_or("");
     spec.allow = reader.optional_strings("allow", 256).value_or(std::vector<std::string>());
     spec.idle_timeout =

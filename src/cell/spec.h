@@ -39,7 +39,8 @@ struct CellSpec {
   std::string customer_id;
   std::string tier = "starter";
   bool permanent = false;
-  std::string image = "dev";
+  std::string image = "dev";       // as it was asked for, or "dev"
+  std::string image_digest;        // which one that was then; empty: the view of the host
   std::string agent_digest;        // of the current agent; empty where there is none
   std::vector<std::string> allow;  // names and addresses that the cell may reach (net/policy.h)
   std::chrono::seconds idle_timeout{900};

@@ -51,6 +51,30 @@ store::CellRow row_of(const CellSpec& spec) {
           .created_at = spec.created_at};
 }
 
+struct ChosenImage {
+  std::string name;
+  std::string digest;
+};
+
+// What a new cell starts from. The default is the image of that name where one was made here.
+ChosenImage choose_image(const image::Store& images, const std::string& name) {
+  if (name == "dev") return {name, ""};
+  const auto image = images.find(name);
+  if (image) return {name, image->digest};
+  if (name == image::kDefaultName) return {"dev", ""};
+  throw Error(ErrorCode::not_found, "image_not_found", "no image \"" + name + "\"",
+              "see `cellar image ls` on the daemon's machine, and make one with `cellar image`");
+}
+
+// An image is for life: settings of a cell that is there may name only the one it has.
+void require_same_image(const CellSpec& spec, const std::optional<std::string>& asked) {
+  if (!asked || *asked == image::kDefaultName || *asked == spec.image) return;
+  throw Error(
+      ErrorCode::conflict, "image_differs",
+      "cell " + spec.cell_id + " has the image \"" + spec.image + "\", not \"" + *asked + "\"",
+      "delete the cell and create it again, or leave \"image\" out");
+}
+
 // Makes the registry say what the folders say: a folder may have been copied here, or the registry
 // lost.
 void reconcile(store::Registry& registry, const std::vector<CellSpec>& specs) {
@@ -191,9 +215,13 @@ asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id
   const auto found = cells_.find(id);
   if (found != cells_.end()) {
     Created existing{found->second, false};
+    require_same_image(existing.cell->spec(), settings.image);
     co_await existing.cell->apply(std::move(settings));
     co_return existing;
   }
+  const std::string asked = settings.image.value_or(std::string(image::kDefaultName));
+  auto choose = [images = machine_.images, asked] { return choose_image(images, asked); };
+  const ChosenImage chosen = co_await async::offload(machine_.pool, std::move(choose));
   const WallTime now = wall_now();
   auto add = [id, owner_id, customer_id, now](store::Registry& registry) {
     return registry.get_or_add_cell(id, owner_id, customer_id, now);
@@ -207,6 +235,8 @@ asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id
   spec.cell_id = id;
   spec.owner_id = owner_id;
   spec.customer_id = customer_id;
+  spec.image = chosen.name;
+  spec.image_digest = chosen.digest;
   spec.idle_timeout = config_.idle_timeout;
   spec.uid_index = added.row.uid_index;
   spec.created_at = now;

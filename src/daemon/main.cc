@@ -114,6 +114,7 @@ void run(const Config& config) {
                               .spawner = spawner,
                               .cgroup_host = sandbox::read_cgroup_host(),
                               .daemon_group = sandbox::daemon_group_of(config.state),
+                              .images = image::Store(config.state),
                               .resolver = resolver,
                               .agent_host_dir = install_agent_host(config.state)};
   std::exception_ptr failure;

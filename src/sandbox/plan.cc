@@ -25,9 +25,13 @@ std::string owned_by(std::uint32_t id) {
 void open_sources(Plan& plan, const DomainSpec& spec, const Image& image) {
   const bool is_shell = spec.kind == DomainKind::shell;
   plan.push_back(OpenSource{"image", image.root, Owners::domain, kData | kReadOnly});
-  plan.push_back(OpenSource{"usr", image.usr, Owners::domain, kData | kReadOnly});
+  if (!image.usr.empty()) {
+    plan.push_back(OpenSource{"usr", image.usr, Owners::domain, kData | kReadOnly});
+  }
   if (is_shell) {
-    plan.push_back(OpenSource{"packages", image.packages, Owners::domain, kData | kReadOnly});
+    if (!image.packages.empty()) {
+      plan.push_back(OpenSource{"packages", image.packages, Owners::domain, kData | kReadOnly});
+    }
     plan.push_back(OpenSource{"layers", spec.cell_dir + "/root/layers", Owners::domain, kData});
     plan.push_back(OpenSource{"home", spec.cell_dir + "/root/home", Owners::domain, kData});
   } else {
@@ -45,23 +49,30 @@ void open_sources(Plan& plan, const DomainSpec& spec, const Image& image) {
   }
 }
 
+// A layer of the cell's own over a part of the dev image that is the host's.
+void overlay_part(Plan& plan, const std::string& path, const std::string& source,
+                  const std::string& layer) {
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    plan.push_back(MakeFolder{path.substr(0, slash)});
+  }
+  plan.push_back(MakeFolder{path});
+  plan.push_back(Overlay{path, {source}, "layers", layer});
+}
+
 // The shell domain may change all of its root and keeps it; the agent domain nothing.
-void build_root(Plan& plan, DomainKind kind) {
+void build_root(Plan& plan, DomainKind kind, const Image& image) {
   if (kind == DomainKind::shell) {
     plan.push_back(Overlay{"/", {"image"}, "layers", "root"});
-    plan.push_back(MakeFolder{"/usr"});
-    plan.push_back(Overlay{"/usr", {"usr"}, "layers", "usr"});
-    plan.push_back(MakeFolder{"/var"});
-    plan.push_back(MakeFolder{"/var/lib"});
-    plan.push_back(MakeFolder{"/var/lib/dpkg"});
-    plan.push_back(Overlay{"/var/lib/dpkg", {"packages"}, "layers", "dpkg"});
+    if (!image.usr.empty()) overlay_part(plan, "/usr", "usr", "usr");
+    if (!image.packages.empty()) overlay_part(plan, "/var/lib/dpkg", "packages", "dpkg");
     for (const char* folder : {"/root", "/work", "/proc", "/dev", "/tmp", "/run"}) {
       plan.push_back(MakeFolder{folder});
     }
     plan.push_back(MountSource{"home", "/root"});
   } else {
     plan.push_back(Overlay{"/", {"agent-image", "image"}, "", ""});
-    plan.push_back(MountSource{"usr", "/usr"});
+    if (!image.usr.empty()) plan.push_back(MountSource{"usr", "/usr"});
     plan.push_back(MountSource{"data", "/data"});
   }
   plan.push_back(MountSource{"work", "/work"});
@@ -147,7 +158,7 @@ std::vector<Step> plan_for(const DomainSpec& spec, const Image& image) {
   plan.push_back(MakeEveryAddressLocal{});
 
   open_sources(plan, spec, image);
-  build_root(plan, spec.kind);
+  build_root(plan, spec.kind, image);
   for (const ReadOnlyBind& bind : spec.binds) {
     plan.push_back(MountSource{bind.path, bind.path});
   }

@@ -84,12 +84,14 @@ using Step = std::variant<JoinGroup, NewCgroupNamespace, SetHostName, MakeEveryA
                           OpenSource, Overlay, MountSource, MountNew, MakeFile, MakeFolder,
                           MakeLink, Mask, MakeReadOnly, PivotRoot>;
 
-// Folders of the "dev" image, the masked view of the host (docs/internals/sandbox.md).
+// What a domain's root is made of. An image of our own is one folder; of the "dev" image, the
+// masked view of the host (docs/internals/sandbox.md), /usr and the package database are the
+// host's.
 struct Image {
-  std::string root;      // a folder of ours: the skeleton of /, with a filtered copy of /etc
+  std::string root;      // a mounted image, or a skeleton of / with a filtered copy of /etc
   std::string agent;     // a folder of ours: what agent domains have besides, /data for one
-  std::string usr;       // the host's /usr
-  std::string packages;  // the host's /var/lib/dpkg, what dpkg thinks is installed
+  std::string usr;       // the host's /usr; empty where it is in `root`
+  std::string packages;  // the host's /var/lib/dpkg; empty where it is in `root`
 };
 
 // The complete, ordered list of what makes a process a domain, between clone and cell-init. This is

@@ -13,6 +13,9 @@ namespace {
 
 const Image kImage{"/s/images/dev-1/root", "/s/images/dev-1/agent", "/usr", "/var/lib/dpkg"};
 
+// An image of our own is whole.
+const Image kOwnImage{"/s/images/ab12/mount", "/s/images/dev-1/agent", "", ""};
+
 DomainSpec domain(DomainKind kind) {
   DomainSpec spec{.cell_id = "dev--a",
                   .kind = kind,
@@ -47,6 +50,16 @@ TEST_CASE("a shell sees its own root over the image, its work and home, and no h
 
 TEST_CASE("an agent sees the untouched image, its code and the work, all but the last read-only") {
   CHECK(describe(plan_for(domain(DomainKind::agent), kImage)) == golden("plan_agent.txt"));
+}
+
+TEST_CASE("of an image of our own nothing is the host's") {
+  const std::string shell = describe(plan_for(domain(DomainKind::shell), kOwnImage));
+  CHECK(shell == golden("plan_shell_own_image.txt"));
+  CHECK(describe(plan_for(domain(DomainKind::agent), kOwnImage)) ==
+        golden("plan_agent_own_image.txt"));
+  for (const char* hosts : {"= /usr", "= /var", "= /etc"}) {
+    CHECK(shell.find(hosts) == std::string::npos);
+  }
 }
 
 TEST_CASE("nothing of the agent's is in a shell's plan") {

@@ -10,7 +10,7 @@ using wire::Unpacker;
 
 void pack(Packer& out, const DomainSpec& spec) {
   out.text(spec.cell_id).u8(static_cast<std::uint8_t>(spec.kind)).text(spec.cell_dir);
-  out.u32(spec.uid_base).u64(spec.tmp_bytes);
+  out.text(spec.image_dir).u32(spec.uid_base).u64(spec.tmp_bytes);
   out.u32(static_cast<std::uint32_t>(spec.binds.size()));
   for (const ReadOnlyBind& bind : spec.binds) out.text(bind.host_path).text(bind.path);
   out.texts(spec.join_groups).text(spec.group);
@@ -21,6 +21,7 @@ DomainSpec unpack_spec(Unpacker& in) {
   spec.cell_id = in.text();
   spec.kind = in.u8() == 0 ? DomainKind::agent : DomainKind::shell;
   spec.cell_dir = in.text();
+  spec.image_dir = in.text();
   spec.uid_base = in.u32();
   spec.tmp_bytes = in.u64();
   const std::uint32_t bind_count = in.u32();

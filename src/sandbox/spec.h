@@ -23,6 +23,7 @@ struct DomainSpec {
   std::string cell_id;  // also the host name inside
   DomainKind kind = DomainKind::shell;
   std::string cell_dir;         // <state>/cells/<id>
+  std::string image_dir;        // <state>/images/<digest>; empty: the dev image
   std::uint32_t uid_base = 0;   // host uid and gid of the domain's root; 65536 ids from here
   std::uint64_t tmp_bytes = 0;  // size limit of each of /tmp, /run and /dev/shm
   std::vector<ReadOnlyBind> binds;

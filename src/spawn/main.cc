@@ -10,6 +10,7 @@
 #include "sandbox/filter_program.h"
 #include "spawn/image.h"
 #include "spawn/server.h"
+#include "sys/namespace.h"
 #include "sys/process.h"
 #include "sys/resource_limit.h"
 
@@ -35,11 +36,13 @@ int main(int argc, char** argv) {
     ::signal(SIGINT, SIG_IGN);
     ::signal(SIGTERM, SIG_IGN);
     sys::raise_open_files(kOpenFilesMax);
+    sys::enter_new_mount_namespace();
     spawn::Server::Programs programs{
         sys::sealed_copy(init_program),
         sys::sealed_bytes("filter", sandbox::compile_filter(sandbox::command_filter(),
                                                             sandbox::own_architecture()))};
-    spawn::Server server(sys::Fd(3), spawn::prepare_dev_image(state_dir), std::move(programs));
+    spawn::Images images(spawn::prepare_dev_image(state_dir));
+    spawn::Server server(sys::Fd(3), std::move(images), std::move(programs));
     server.run();
   } catch (const Error& error) {
     std::fprintf(stderr, "cellar-spawn: %s\n", error.what());

@@ -53,11 +53,12 @@ Server::Answer Server::answer(const sys::Message& message) {
 }
 
 sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
+  const sandbox::Image& image = images_.get(request.spec.image_dir);
   const sys::Fd user = sys::make_user_namespace(request.spec.uid_base, kIdsPerDomain);
   const sys::Fd listener = sys::seqpacket_listen(request.socket_path);
   sys::Pipe report = sys::make_pipe();
   const pid_t pid = sys::fork_into_namespaces();
-  if (pid == 0) become_init(request, listener.get(), user.get(), report.write_end.get());
+  if (pid == 0) become_init(request, image, listener.get(), user.get(), report.write_end.get());
 
   // Empty once cell-init is all in: it closes its end then.
   report.write_end.reset();
@@ -66,12 +67,13 @@ sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
   return {static_cast<std::uint32_t>(pid)};
 }
 
-void Server::become_init(const sandbox::MakeDomain& request, int listener, int user, int report) {
+void Server::become_init(const sandbox::MakeDomain& request, const sandbox::Image& image,
+                         int listener, int user, int report) {
   try {
     ::signal(SIGCHLD, SIG_DFL);
     Performer performer(user, request.spec.uid_base);
     sys::Fd filter = reopen(programs_.filter.get());
-    performer.perform(sandbox::plan_for(request.spec, image_));
+    performer.perform(sandbox::plan_for(request.spec, image));
 
     // As init/enter.h names them: 3 listener, 4 user namespace, 5 filter, 6 report.
     std::array<int, 5> given = {listener, user, filter.get(), report, programs_.init.get()};

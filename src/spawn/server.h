@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "sandbox/plan.h"
 #include "sandbox/spawn_protocol.h"
+#include "spawn/images.h"
 #include "sys/fd.h"
 #include "sys/seqpacket.h"
 
@@ -17,8 +17,8 @@ class Server {
     sys::Fd filter;  // the commands' BPF program, sealed in memory
   };
 
-  Server(sys::Fd socket, sandbox::Image image, Programs programs)
-      : socket_(std::move(socket)), image_(std::move(image)), programs_(std::move(programs)) {}
+  Server(sys::Fd socket, Images images, Programs programs)
+      : socket_(std::move(socket)), images_(std::move(images)), programs_(std::move(programs)) {}
 
   // Until the daemon closes its end.
   void run();
@@ -30,11 +30,11 @@ class Server {
   };
   Answer answer(const sys::Message& message);
   sandbox::DomainMade make(const sandbox::MakeDomain& request);
-  [[noreturn]] void become_init(const sandbox::MakeDomain& request, int listener, int user,
-                                int report);
+  [[noreturn]] void become_init(const sandbox::MakeDomain& request, const sandbox::Image& image,
+                                int listener, int user, int report);
 
   sys::Fd socket_;
-  sandbox::Image image_;
+  Images images_;
   Programs programs_;
 };
 

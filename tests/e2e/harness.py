@@ -14,6 +14,7 @@ import unittest
 import description
 
 BIN = pathlib.Path("build/release/bin")
+IMAGES = pathlib.Path(__file__).resolve().parents[2] / "build/images/images"
 KEY = "e2e-key-0123456789"
 WAIT_S = 30  # the limit of every wait here
 PREFIX = f"cellar-e2e-{os.getpid()}-"  # of the folders of this run, and of no other's
@@ -88,11 +89,20 @@ class Stream:
         self.connection.close()
 
 
+def share_images(state):
+    """Gives a state folder the images that scripts/image made: links to the same files."""
+    state.mkdir(parents=True)
+    subprocess.run(["cp", "--archive", "--link", IMAGES, state / "images"], check=True)
+
+
 class Daemon:
-    def __init__(self, *options, key=KEY):
+    def __init__(self, *options, key=KEY, images="dev"):
+        """`images`: "default" gives it the image that scripts/image made, "dev" only the view of the host."""
         self.root = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
         self.state = self.root / "state"
         GROUPS.add("cellar-" + hashlib.sha256(str(self.state).encode()).hexdigest()[:8])
+        if images == "default":
+            share_images(self.state)
         self.options, self.key = list(options), key
         self.process = None
         self.start()
@@ -232,12 +242,13 @@ class CellTest(unittest.TestCase):
     """One daemon for the tests of a class; each test makes the cells that it needs."""
 
     options = ()
+    images = "dev"
 
     @classmethod
     def setUpClass(cls):
         if os.geteuid() != 0:
             raise unittest.SkipTest("needs root: cells are made of namespaces and mounts")
-        cls.daemon = Daemon(*cls.options)
+        cls.daemon = Daemon(*cls.options, images=cls.images)
         cls.addClassCleanup(cls.daemon.cleanup)
 
     def setUp(self):

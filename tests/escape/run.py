@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Tries to break out of a cell: every attempt in attempts/, from both domains, as root and as a user, beside a
-neighbour that must not notice. Usage: run.py [--bin DIR] [--table FILE] [PATTERN]
+neighbour that must not notice. Usage: run.py [--bin DIR] [--image dev] [--table FILE] [PATTERN]
 
 An attempt is a file. It begins with comments: what is tried, then `defence:` what refuses it, `expect:` a regular
 expression for each line that it prints, and where it makes no sense everywhere `from: shell` or `as: root`. A line
@@ -97,8 +97,8 @@ class Neighbour(threading.Thread):
 
 
 class Suite:
-    def __init__(self):
-        self.daemon = harness.Daemon()
+    def __init__(self, images):
+        self.daemon = harness.Daemon(images=images)
         self.results = {}  # (attempt, domain, user) → None, or what went wrong
         self.slow = {}     # attempt → p95 of the neighbour's answers, ms
         self.worst_ms = 0
@@ -179,6 +179,7 @@ def write_table(file, attempts, results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin", default=str(HERE.parents[1] / "build/release/bin"))
+    parser.add_argument("--image", choices=["default", "dev"], default="default", help="what cells are made of")
     parser.add_argument("--table", type=pathlib.Path, help="the file whose table of attempts is written anew")
     parser.add_argument("pattern", nargs="?", default="*", help="names of attempts, as family/name")
     arguments = parser.parse_args()
@@ -188,7 +189,7 @@ def main():
     harness.BIN = pathlib.Path(arguments.bin).resolve()
     paths = sorted((HERE / "attempts").glob("*/*.*"))
     attempts = [a for a in map(Attempt.read, paths) if fnmatch.fnmatch(f"{a.family}/{a.name}", arguments.pattern)]
-    suite = Suite()
+    suite = Suite(arguments.image)
     suite.neighbour.start()
     for attempt in attempts:
         suite.run(attempt)
