@@ -91,19 +91,19 @@ void sync_dir(const std::string& path) {
   if (retry_on_signal([&] { return ::fsync(dir.get()); }) == -1) throw_errno("fsync", path);
 }
 
-void replace_file(const std::string& path, std::string_view bytes, mode_t mode) {
+void replace_file(const std::string& path, std::string_view bytes, mode_t mode, Durable durable) {
   const std::string temporary = path + ".tmp-" + random_hex(6);
   {
     const Fd fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
     write_all(fd.get(), bytes, temporary);
-    sync_data(fd.get(), temporary);
+    if (durable == Durable::yes) sync_data(fd.get(), temporary);
   }
   if (::rename(temporary.c_str(), path.c_str()) == -1) {
     const int error = errno;
     ::unlink(temporary.c_str());
     throw_errno_value(error, "rename", path);
   }
-  sync_dir(std::filesystem::path(path).parent_path().string());
+  if (durable == Durable::yes) sync_dir(std::filesystem::path(path).parent_path().string());
 }
 
 void replace_link(const std::string& path, const std::string& target) {

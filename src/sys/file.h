@@ -36,9 +36,13 @@ void sync_dir(const std::string& path);
 // Makes all that was ever written to the file system of `path` durable.
 void sync_file_system(const std::string& path);
 
+// Whether something must survive the machine's end, or only this process's.
+enum class Durable : std::uint8_t { yes, no };
+
 // Replaces `path` by `bytes` so that after a crash at any moment it holds the old or the new
-// contents; durable when this returns. Throws Error.
-void replace_file(const std::string& path, std::string_view bytes, mode_t mode = 0600);
+// contents; durable when this returns, where that is asked for. Throws Error.
+void replace_file(const std::string& path, std::string_view bytes, mode_t mode = 0600,
+                  Durable durable = Durable::yes);
 
 // Makes `path` a symbolic link to `target`, whatever file or link was there; durable when this
 // returns. Throws Error.

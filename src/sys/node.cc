@@ -38,4 +38,8 @@ void make_link_at(int folder, const std::string& name, const std::string& target
   if (::symlinkat(target.c_str(), folder, name.c_str()) == -1) throw_errno("symlink", name);
 }
 
+void give_place_to(int fd, unsigned id) {
+  if (::fchownat(fd, "", id, id, AT_EMPTY_PATH) == -1) throw_errno("fchownat");
+}
+
 }  // namespace cellar::sys

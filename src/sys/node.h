@@ -16,4 +16,7 @@ void make_file_at(int folder, const std::string& name);
 void make_folder_at(int folder, const std::string& name);
 void make_link_at(int folder, const std::string& name, const std::string& target);
 
+// Makes what `fd` is open for, be it by O_PATH, belong to the uid and gid `id`.
+void give_place_to(int fd, unsigned id);
+
 }  // namespace cellar::sys
