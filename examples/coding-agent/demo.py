@@ -124,9 +124,11 @@ class Cell:
 
     def agent_pid(self):
         """The host's number of the agent's process."""
+        record = self.daemon.root / "state/cells" / self.id / "run/slot.json"
+        slot = json.loads(record.read_text())["slot"]
         for folder in pathlib.Path("/proc").iterdir():
             try:
-                if folder.name.isdigit() and f"/{self.id}/agent/" in (folder / "cgroup").read_text() \
+                if folder.name.isdigit() and f"/{slot}/agent/" in (folder / "cgroup").read_text() \
                         and b"agent-host" in (folder / "cmdline").read_bytes():
                     return int(folder.name)
             except OSError:

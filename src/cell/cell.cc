@@ -8,6 +8,7 @@
 #include "base/sha256.h"
 #include "json/json.h"
 #include "json/reader.h"
+#include "sandbox/groups.h"
 #include "sys/file.h"
 #include "sys/process.h"
 
@@ -330,7 +331,7 @@ asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequ
 
 void Cell::kill_commands(std::uint32_t run) {
   const auto [first, last] = run_groups_.equal_range(run);
-  for (auto at = first; at != last; ++at) kill_group(at->second);
+  for (auto at = first; at != last; ++at) sandbox::kill_group(at->second);
 }
 
 asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,

@@ -2,11 +2,10 @@
 
 #include <fcntl.h>
 
-#include <filesystem>
-
 #include "async/sleep.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "sandbox/groups.h"
 #include "sys/file.h"
 
 namespace cellar::cell {
@@ -40,11 +39,6 @@ asio::awaitable<void> set_frozen(std::string folder, bool frozen) {
 
 }  // namespace
 
-void apply(const sandbox::CgroupPlan& plan) {
-  for (const std::string& folder : plan.folders) sys::make_dirs(folder, 0755);
-  for (const auto& [file, value] : plan.settings) write_setting(file, value);
-}
-
 std::string make_program_group(const std::string& domain_group, std::uint64_t number,
                                std::uint32_t uid) {
   const std::string folder = domain_group + "/c" + std::to_string(number);
@@ -55,16 +49,6 @@ std::string make_program_group(const std::string& domain_group, std::uint64_t nu
   return folder;
 }
 
-bool try_remove_group(const std::string& folder) {
-  std::error_code error;
-  std::filesystem::remove(folder, error);
-  return !error || error == std::errc::no_such_file_or_directory;
-}
-
-void kill_group(const std::string& folder) {
-  if (sys::exists(folder)) write_setting(folder + "/cgroup.kill", "1");
-}
-
 asio::awaitable<void> freeze(std::string folder) { return set_frozen(std::move(folder), true); }
 asio::awaitable<void> thaw(std::string folder) { return set_frozen(std::move(folder), false); }
 
@@ -72,39 +56,25 @@ bool is_frozen(const std::string& folder) {
   return read_number(folder + "/cgroup.events", "frozen") == 1;
 }
 
-bool try_remove_tree(const std::string& folder) {
-  std::error_code ignored;
-  std::vector<std::string> below;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, ignored)) {
-    if (entry.is_directory(ignored)) below.push_back(entry.path().string());
-  }
-  for (auto at = below.rbegin(); at != below.rend(); ++at) try_remove_group(*at);
-  return try_remove_group(folder);
-}
-
 asio::awaitable<void> end_group(std::string folder) {
   if (!sys::exists(folder)) co_return;
-  kill_group(folder);
-  auto removed = [folder] { return try_remove_tree(folder); };
+  sandbox::kill_group(folder);
+  auto removed = [folder] { return sandbox::try_remove_tree(folder); };
   co_await async::poll_until("removal of cgroup " + folder, std::move(removed), kRemoveLimit,
                              kPollPause);
 }
 
 asio::awaitable<void> remove(sandbox::CgroupPlan plan) {
   co_await end_group(plan.cell);
-  auto removed = [plan] {
-    bool all = true;
-    for (const std::string& folder : plan.join) all = try_remove_group(folder) && all;
-    return all;
-  };
+  auto removed = [plan] { return sandbox::try_remove(plan); };
   co_await async::poll_until("removal of the cgroups of " + plan.cell, std::move(removed),
                              kRemoveLimit, kPollPause);
 }
 
 void remove_daemon_group(const sandbox::CgroupHost& host, const std::string& daemon_group) {
-  try_remove_group(host.unified + "/" + daemon_group);
+  sandbox::try_remove_group(host.unified + "/" + daemon_group);
   for (const auto& [controller, mount] : host.legacy) {
-    try_remove_group(mount + "/" + daemon_group);
+    sandbox::try_remove_group(mount + "/" + daemon_group);
   }
 }
 

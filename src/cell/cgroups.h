@@ -12,22 +12,11 @@ namespace cellar::cell {
 
 namespace asio = boost::asio;
 
-void apply(const sandbox::CgroupPlan& plan);
-
 // A group for one program of a domain, into which its cell-init (root is the host's `uid`) may
 // start processes.
 std::string make_program_group(const std::string& domain_group, std::uint64_t number,
                                std::uint32_t uid);
 
-// False where there is still something in it.
-bool try_remove_group(const std::string& folder);
-
-// Kills all that is in the group and below it. Nothing happens where there is no such group.
-//
-// A group that was killed once starts no process in a group made later: Linux 6.12 to 6.18 compare
-// the kill counts of both (kernel/cgroup/cgroup.c, cgroup_post_fork) and kill the child. So a
-// domain's groups are removed after they were killed, and made anew.
-void kill_group(const std::string& folder);
 // Kills what is in it, waits until it is gone, and removes the group with those below it.
 asio::awaitable<void> end_group(std::string folder);
 

@@ -7,8 +7,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cell/slots.h"
 #include "json/json.h"
 #include "json/reader.h"
+#include "sandbox/groups.h"
 #include "sys/directory.h"
 #include "sys/file.h"
 
@@ -44,12 +46,13 @@ std::optional<sys::ProcessId> decode(const std::optional<std::string>& text) {
   }
 }
 
-sandbox::CgroupPlan plan_groups(const Machine& machine, const CellSpec& spec) {
+sandbox::CgroupPlan plan_groups(const Machine& machine, const CellSpec& spec,
+                                const std::string& slot) {
   const Limits& limits = tier_of(spec.tier).limits;
   const sandbox::ResourceLimits resources{.memory_bytes = limits.memory_bytes,
                                           .pids_max = limits.pids_max,
                                           .cpu_millis = limits.cpu_millis};
-  return sandbox::plan_cgroups(machine.cgroup_host, machine.daemon_group, spec.cell_id, resources);
+  return sandbox::plan_cgroups(machine.cgroup_host, machine.daemon_group, slot, resources);
 }
 
 }  // namespace
@@ -58,7 +61,6 @@ Domains::Domains(const Machine& machine, const CellLayout& layout, const CellSpe
     : machine_(machine),
       layout_(layout),
       spec_(spec),
-      groups_(plan_groups(machine, spec)),
       serial_(machine.executor),
       tasks_(machine.executor) {}
 
@@ -73,21 +75,28 @@ std::string Domains::record_path(Kind kind) const {
   return layout_.run() + "/" + name_of(kind) + ".json";
 }
 
+void Domains::set_slot(std::string slot) {
+  slot_ = std::move(slot);
+  groups_ = slot_.empty() ? sandbox::CgroupPlan() : plan_groups(machine_, spec_, slot_);
+}
+
 // ---- finding ----
 
 void Domains::find() {
+  set_slot(read_slot(layout_));
+  if (slot_.empty()) return;
   for (const Kind kind : {Kind::agent, Kind::shell}) {
     of(kind).init = decode(sys::read_file(record_path(kind)));
     if (!is_alive(kind)) of(kind).init.reset();
+    of(kind).may_have_remains = !of(kind).init;
   }
-  groups_made_ = sys::exists(groups_.cell);
   // Groups of an earlier daemon's programs: their numbers are not given again.
   for (const Kind kind : {Kind::agent, Kind::shell}) {
     for (const std::string& name : sys::folders_in(groups_.domain(kind))) {
       if (!name.starts_with("c")) continue;
       const auto number = parse_int(std::string_view(name).substr(1)).value_or(0);
       program_count_ = std::max(program_count_, static_cast<std::uint64_t>(number));
-      try_remove_group(groups_.domain(kind) + "/" + name);
+      sandbox::try_remove_group(groups_.domain(kind) + "/" + name);
     }
   }
 }
@@ -99,10 +108,11 @@ bool Domains::is_alive(Kind kind) {
 
 bool Domains::any_alive() { return is_alive(Kind::agent) || is_alive(Kind::shell); }
 
-bool Domains::is_frozen() const { return cell::is_frozen(groups_.cell); }
+bool Domains::is_frozen() const { return !slot_.empty() && cell::is_frozen(groups_.cell); }
 
 std::size_t Domains::process_count() const {
   std::size_t count = 0;
+  if (slot_.empty()) return count;
   for (const Kind kind : {Kind::agent, Kind::shell}) {
     for (const std::string& name : sys::folders_in(groups_.domain(kind))) {
       const std::string path = groups_.domain(kind) + "/" + name + "/cgroup.procs";
@@ -153,11 +163,8 @@ asio::awaitable<std::optional<Error>> Domains::try_connect(Kind kind) {
 }
 
 asio::awaitable<void> Domains::make(Kind kind) {
-  // What a daemon left that crashed before it took note of it.
-  co_await end_group(groups_.domain(kind));
-  auto apply_groups = [this] { apply(groups_); };
-  co_await async::offload(machine_.pool, apply_groups);
-  groups_made_ = true;
+  if (of(kind).may_have_remains) co_await end_group(groups_.domain(kind));
+  of(kind).may_have_remains = false;
   sandbox::DomainSpec domain;
   domain.cell_id = spec_.cell_id;
   domain.kind = kind;
@@ -166,12 +173,16 @@ asio::awaitable<void> Domains::make(Kind kind) {
   domain.uid_base = uid_base(kind);
   domain.tmp_bytes = tier_of(spec_.tier).limits.tmp_bytes;
   if (kind == Kind::agent) domain.binds.push_back({machine_.agent_host_dir, kAgentHostPath});
-  domain.join_groups = groups_.join;
-  domain.group = groups_.domain(kind);
-  const pid_t pid = co_await machine_.spawner.make_domain(std::move(domain), socket_path(kind));
-  of(kind).init = sys::identify(pid);
+  const sandbox::DomainMade made =
+      co_await machine_.spawner.make_domain(std::move(domain), socket_path(kind), slot_);
+  if (made.slot != slot_) {
+    set_slot(made.slot);
+    write_slot(layout_, slot_);
+  }
+  sandbox::apply(groups_);  // The limits: nothing of the cell runs yet.
+  of(kind).init = sys::identify(static_cast<pid_t>(made.pid));
   if (!of(kind).init) throw Error(ErrorCode::unavailable, "domain_lost", "cell-init ended at once");
-  sys::replace_file(record_path(kind), encode(*of(kind).init));
+  sys::replace_file(record_path(kind), encode(*of(kind).init), 0600, sys::Durable::no);
 }
 
 // Where the cell's image is; empty for the view of the host.
@@ -202,8 +213,9 @@ asio::awaitable<void> Domains::connect(Kind kind) {
 }
 
 void Domains::apply_limits() {
-  groups_ = plan_groups(machine_, spec_);
-  if (groups_made_) apply(groups_);
+  if (slot_.empty()) return;
+  set_slot(slot_);
+  sandbox::apply(groups_);
 }
 
 void Domains::set_allow(const std::vector<std::string>& allow) {
@@ -216,12 +228,12 @@ void Domains::set_allow(const std::vector<std::string>& allow) {
 
 asio::awaitable<void> Domains::freeze() {
   const auto turn = co_await serial_.turn();
-  if (groups_made_) co_await cell::freeze(groups_.cell);
+  if (!slot_.empty()) co_await cell::freeze(groups_.cell);
 }
 
 asio::awaitable<void> Domains::thaw() {
   const auto turn = co_await serial_.turn();
-  if (groups_made_) co_await cell::thaw(groups_.cell);
+  if (!slot_.empty()) co_await cell::thaw(groups_.cell);
 }
 
 asio::awaitable<void> Domains::forget(Kind kind) {
@@ -230,7 +242,7 @@ asio::awaitable<void> Domains::forget(Kind kind) {
   domain.link.reset();
   if (domain.egress) co_await domain.egress->close();
   domain.egress.reset();
-  co_await end_group(groups_.domain(kind));
+  if (!slot_.empty()) co_await end_group(groups_.domain(kind));
   auto gone = [this, kind] { return !is_alive(kind); };
   co_await async::poll_until("end of a domain", std::move(gone), kEndLimit, kPollPause);
   domain.init.reset();
@@ -245,11 +257,13 @@ asio::awaitable<void> Domains::end(Kind kind) {
 
 asio::awaitable<void> Domains::end_all() {
   const auto turn = co_await serial_.turn();
-  if (groups_made_ && cell::is_frozen(groups_.cell)) co_await cell::thaw(groups_.cell);
+  if (is_frozen()) co_await cell::thaw(groups_.cell);
   co_await forget(Kind::agent);
   co_await forget(Kind::shell);
+  if (slot_.empty()) co_return;
   co_await cell::remove(groups_);
-  groups_made_ = false;
+  set_slot({});
+  forget_slot(layout_);
 }
 
 asio::awaitable<void> Domains::close() {
@@ -274,12 +288,12 @@ asio::awaitable<CommandPlace> Domains::place(Kind kind) {
 }
 
 void Domains::leave(const CommandPlace& place) {
-  kill_group(place.group);
-  if (!try_remove_group(place.group)) tasks_.spawn(remove_when_empty(place.group));
+  sandbox::kill_group(place.group);
+  if (!sandbox::try_remove_group(place.group)) tasks_.spawn(remove_when_empty(place.group));
 }
 
 asio::awaitable<void> Domains::remove_when_empty(std::string folder) {
-  auto removed = [folder] { return try_remove_group(folder); };
+  auto removed = [folder] { return sandbox::try_remove_group(folder); };
   co_await async::poll_until("removal of cgroup " + folder, std::move(removed), kEndLimit,
                              kPollPause);
 }

@@ -82,6 +82,7 @@ class Domains {
     std::optional<sys::ProcessId> init;
     std::shared_ptr<DomainLink> link;  // shared with what runs over it
     std::unique_ptr<EgressPort> egress;
+    bool may_have_remains = false;  // of what an earlier daemon made and took no note of
   };
   Domain& of(Kind kind) noexcept { return domains_[static_cast<std::size_t>(kind)]; }
   bool is_alive(Kind kind);
@@ -94,12 +95,13 @@ class Domains {
   std::string image_dir() const;
   std::string socket_path(Kind kind) const;
   std::string record_path(Kind kind) const;
+  void set_slot(std::string slot);
 
   const Machine& machine_;
   const CellLayout& layout_;
   const CellSpec& spec_;
-  sandbox::CgroupPlan groups_;
-  bool groups_made_ = false;
+  std::string slot_;            // names the groups; empty where the cell has no processes
+  sandbox::CgroupPlan groups_;  // of the slot
   std::uint64_t program_count_ = 0;
   std::array<Domain, 2> domains_;
   async::Serial serial_;

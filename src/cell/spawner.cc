@@ -2,30 +2,36 @@
 
 #include "async/run_to_end.h"
 #include "base/error.h"
+#include "base/random.h"
 #include "sys/process.h"
 
 namespace cellar::cell {
 namespace {
+
+constexpr std::size_t kRunBytes = 4;
 
 struct Started {
   pid_t pid;
   sys::Fd socket;
 };
 
-Started start(const std::string& libexec, const std::string& state_dir) {
+Started start(const Spawner::Options& options, const std::string& run) {
   auto [ours, theirs] = sys::seqpacket_pair();
-  const pid_t pid = sys::start_program(libexec + "/cellar-spawn",
-                                       {state_dir, libexec + "/cell-init"}, {theirs.get()});
+  const pid_t pid =
+      sys::start_program(options.libexec + "/cellar-spawn",
+                         {options.state_dir, options.libexec + "/cell-init", options.daemon_group,
+                          run, std::to_string(options.prepared_cells)},
+                         {theirs.get()});
   return {pid, std::move(ours)};
 }
 
 }  // namespace
 
-Spawner::Spawner(const asio::any_io_executor& executor, const std::string& libexec,
-                 const std::string& state_dir)
-    : channel_(executor,
+Spawner::Spawner(const asio::any_io_executor& executor, const Options& options)
+    : run_(random_hex(kRunBytes)),
+      channel_(executor,
                [&] {
-                 Started started = start(libexec, state_dir);
+                 Started started = start(options, run_);
                  pid_ = started.pid;
                  return std::move(started.socket);
                }()),
@@ -60,16 +66,19 @@ asio::awaitable<sys::Message> Spawner::ask_in_turn(std::string request, std::vec
   co_return std::move(*answer);
 }
 
-asio::awaitable<pid_t> Spawner::make_domain(sandbox::DomainSpec spec, std::string socket_path) {
+asio::awaitable<sandbox::DomainMade> Spawner::make_domain(sandbox::DomainSpec spec,
+                                                          std::string socket_path,
+                                                          std::string slot) {
   sandbox::MakeDomain request;
   request.spec = std::move(spec);
   request.socket_path = std::move(socket_path);
+  request.slot = std::move(slot);
   std::string bytes = sandbox::encode(sandbox::SpawnRequest(std::move(request)));
   std::vector<int> none;
   const sys::Message answer = co_await ask(std::move(bytes), none);
   const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
   if (decoded && std::holds_alternative<sandbox::DomainMade>(*decoded)) {
-    co_return static_cast<pid_t>(std::get<sandbox::DomainMade>(*decoded).pid);
+    co_return std::get<sandbox::DomainMade>(*decoded);
   }
   const auto* failed = decoded ? std::get_if<sandbox::SpawnFailed>(&*decoded) : nullptr;
   throw Error(ErrorCode::unavailable, "sandbox_failed",

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "base/sha256.h"
 #include "cell/identity.h"
+#include "cell/slots.h"
 #include "sys/directory.h"
 #include "sys/file.h"
 
@@ -131,6 +132,8 @@ asio::awaitable<void> Supervisor::open() {
   };
   std::vector<CellSpec> specs = co_await async::offload(machine_.pool, prepare);
   for (CellSpec& spec : specs) co_await open_cell(std::move(spec));
+  tasks_.spawn(remove_lost_slots(machine_.cgroup_host, machine_.daemon_group, state_dir_ + "/cells",
+                                 machine_.spawner.run()));
   tasks_.spawn(run_timers());
 }
 

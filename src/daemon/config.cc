@@ -90,6 +90,10 @@ CommandLine read_command_line(int argc, char** argv) {
   app.add_option("--pool-threads", config.pool_threads, "Threads for blocking work")
       ->envname("CELLAR_POOL_THREADS")
       ->check(CLI::Range(1, 64));
+  app.add_option("--prepared-cells", config.prepared_cells,
+                 "Sandboxes made before anybody needs them")
+      ->envname("CELLAR_PREPARED_CELLS")
+      ->check(CLI::Range(0, 64));
   app.add_option("--log-level", config.log_level, "debug, info, warning or error")
       ->envname("CELLAR_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));

@@ -8,12 +8,14 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstdio>
+#include <memory>
 
 #include "api/api.h"
 #include "async/pool.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "cell/slots.h"
 #include "cell/supervisor.h"
 #include "daemon/agent_host.h"
 #include "daemon/config.h"
@@ -87,7 +89,6 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   co_await tasks.close();
   co_await supervisor.close();
   co_await machine.spawner.close();
-  cell::remove_daemon_group(machine.cgroup_host, machine.daemon_group);
 }
 
 void run(const Config& config) {
@@ -108,12 +109,17 @@ void run(const Config& config) {
   asio::io_context loop(1);
   asio::signal_set signals(loop, SIGTERM, SIGINT);
   net::HostResolver resolver(loop.get_executor());
-  cell::Spawner spawner(loop.get_executor(), config.libexec, config.state);
+  const std::string daemon_group = cell::daemon_group_of(config.state);
+  auto spawner = std::make_unique<cell::Spawner>(
+      loop.get_executor(), cell::Spawner::Options{.libexec = config.libexec,
+                                                  .state_dir = config.state,
+                                                  .daemon_group = daemon_group,
+                                                  .prepared_cells = config.prepared_cells});
   const cell::Machine machine{.executor = loop.get_executor(),
                               .pool = pool,
-                              .spawner = spawner,
+                              .spawner = *spawner,
                               .cgroup_host = sandbox::read_cgroup_host(),
-                              .daemon_group = sandbox::daemon_group_of(config.state),
+                              .daemon_group = daemon_group,
                               .images = image::Store(config.state),
                               .resolver = resolver,
                               .agent_host_dir = install_agent_host(config.state)};
@@ -121,6 +127,8 @@ void run(const Config& config) {
   auto done = [&failure](const std::exception_ptr& error) { failure = error; };
   asio::co_spawn(loop, serve(config, machine, sealer, signals), done);
   loop.run();
+  spawner.reset();  // With what it had prepared.
+  cell::remove_daemon_group(machine.cgroup_host, machine.daemon_group);
   if (failure) std::rethrow_exception(failure);
 }
 

@@ -2,17 +2,14 @@
 
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstring>
 
 #include "base/error.h"
-#include "sys/file.h"
 #include "sys/landlock.h"
 
 namespace cellar::init {
@@ -47,15 +44,9 @@ void drop_capabilities() {
 
 }  // namespace
 
-CommandFilter enter_domain() {
-  const std::string program = sys::read_all(kFilterFd, 1 << 20, "the commands' filter");
-  CommandFilter filter(program.size() / sizeof(sock_filter));
-  std::memcpy(filter.data(), program.data(), filter.size() * sizeof(sock_filter));
-  if (filter.empty()) throw Error(ErrorCode::internal, "the commands' filter is empty");
-
-  if (::setns(kUserFd, CLONE_NEWUSER) == -1) throw_errno("setns user");
-  ::close(kUserFd);
-  ::close(kFilterFd);
+void enter_domain(sys::Fd user_namespace) {
+  if (::setns(user_namespace.get(), CLONE_NEWUSER) == -1) throw_errno("setns user");
+  user_namespace.reset();
   if (::setgroups(0, nullptr) == -1) throw_errno("setgroups");
   if (::setresgid(0, 0, 0) == -1) throw_errno("setresgid");
   if (::setresuid(0, 0, 0) == -1) throw_errno("setresuid");
@@ -63,7 +54,6 @@ CommandFilter enter_domain() {
   drop_capabilities();
   sys::restrict_with_landlock();
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1) throw_errno("prctl PR_SET_DUMPABLE");
-  return filter;
 }
 
 }  // namespace cellar::init

@@ -1,5 +1,4 @@
-// cell-init: PID 1 of a domain. `cell-init sandboxed` is how the spawner starts it, `cell-init
-// plain` how tests do: with the control socket and no sandbox.
+// cell-init: PID 1 of a domain, started by the spawner as a blank.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -8,11 +7,9 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <string>
-#include <string_view>
 
 #include "base/error.h"
-#include "init/enter.h"
+#include "init/blank.h"
 #include "init/server.h"
 #include "sys/file.h"
 
@@ -37,31 +34,21 @@ void leave_output() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::dup2(null.get(), fd) == -1) cellar::throw_errno("dup2");
   }
-  ::close(cellar::init::kReportFd);
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  const std::string_view mode = argc == 2 ? argv[1] : "";
-  if (mode != "sandboxed" && mode != "plain") {
-    std::fprintf(stderr, "cell-init: it is started by cellar-spawn\n");
-    return 2;
-  }
+int main() {
   try {
-    cellar::init::CommandFilter filter;
-    if (mode == "sandboxed") {
-      filter = cellar::init::enter_domain();
-      leave_output();
-    }
-    ::fcntl(cellar::init::kListenerFd, F_SETFD, FD_CLOEXEC);
-    cellar::init::Server server(cellar::sys::Fd(cellar::init::kListenerFd), take_signals(),
-                                std::move(filter));
+    cellar::init::Entered entered = cellar::init::become_domain();
+    leave_output();
+    cellar::init::Server server(std::move(entered.listener), take_signals(),
+                                std::move(entered.filter));
     server.run();
   } catch (const cellar::Error& error) {
-    const std::string text = std::string("cell-init: ") + error.what() + "\n";
-    (void)!::write(mode == "sandboxed" ? cellar::init::kReportFd : STDERR_FILENO, text.data(),
-                   text.size());
-    return 1;
+    // A blank that nobody needs any more ends without a word.
+    const bool is_over = error.code() == cellar::ErrorCode::canceled;
+    if (!is_over) std::fprintf(stderr, "cell-init, which cellar-spawn starts: %s\n", error.what());
+    return is_over ? 0 : 1;
   }
 }

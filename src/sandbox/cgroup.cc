@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/sha256.h"
 #include "base/text.h"
 #include "sys/file.h"
 
@@ -80,10 +79,10 @@ CgroupHost read_cgroup_host() {
 }
 
 CgroupPlan plan_cgroups(const CgroupHost& host, const std::string& daemon_group,
-                        const std::string& cell_id, const ResourceLimits& limits) {
+                        const std::string& slot, const std::optional<ResourceLimits>& limits) {
   CgroupPlan plan;
   const std::string group = host.unified + "/" + daemon_group;
-  plan.cell = group + "/" + cell_id;
+  plan.cell = group + "/" + slot;
   std::string enabled;
   for (const char* name : kNeeded) {
     if (has(host.controllers, name)) enabled += std::string(enabled.empty() ? "+" : " +") + name;
@@ -98,23 +97,19 @@ CgroupPlan plan_cgroups(const CgroupHost& host, const std::string& daemon_group,
   }
   for (const char* name : kNeeded) {
     if (has(host.controllers, name)) {
-      limit_v2(plan.settings, plan.cell, name, limits);
+      if (limits) limit_v2(plan.settings, plan.cell, name, *limits);
       if (std::string(name) == "memory") plan.memory = plan.cell;
       continue;
     }
     const std::string parent = host.legacy.at(name) + "/" + daemon_group;
-    const std::string folder = parent + "/" + cell_id;
+    const std::string folder = parent + "/" + slot;
     plan.folders.push_back(parent);
     plan.folders.push_back(folder);
     plan.join.push_back(folder);
-    limit_v1(plan.settings, folder, name, limits);
+    if (limits) limit_v1(plan.settings, folder, name, *limits);
     if (std::string(name) == "memory") plan.memory = folder;
   }
   return plan;
-}
-
-std::string daemon_group_of(const std::string& state_dir) {
-  return "cellar-" + sha256_hex(state_dir).substr(0, 8);
 }
 
 }  // namespace cellar::sandbox

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,11 +43,10 @@ struct CgroupPlan {
   }
 };
 
-// `daemon_group` is one name for all cells of a state folder.
+// `daemon_group` is one name for all cells of a state folder, `slot` one for a running cell: the
+// groups are made before it is known for which (spawn/pool.h), and get their limits then.
 CgroupPlan plan_cgroups(const CgroupHost& host, const std::string& daemon_group,
-                        const std::string& cell_id, const ResourceLimits& limits);
-
-// "cellar-" and 8 hexadecimal digits of the state folder's hash.
-std::string daemon_group_of(const std::string& state_dir);
+                        const std::string& slot,
+                        const std::optional<ResourceLimits>& limits = std::nullopt);
 
 }  // namespace cellar::sandbox

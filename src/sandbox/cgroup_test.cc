@@ -61,8 +61,3 @@ TEST_CASE("on cgroup v1 each controller's own tree limits it, and the unified on
         "join /cg/cpu/cellar-1/a\n"
         "memory /cg/memory/cellar-1/a\n");
 }
-
-TEST_CASE("two state folders never share a group") {
-  CHECK(daemon_group_of("/a") != daemon_group_of("/b"));
-  CHECK(daemon_group_of("/a").size() == 15);
-}

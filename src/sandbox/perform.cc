@@ -1,4 +1,4 @@
-#include "spawn/perform.h"
+#include "sandbox/perform.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,13 +12,14 @@
 #include "sys/network_namespace.h"
 #include "sys/node.h"
 
-namespace cellar::spawn {
+namespace cellar::sandbox {
 namespace {
 
-// A small filesystem of this process's own, over a folder that every machine has: what an overlay
-// is made of must have a path.
-constexpr const char* kStage = "/tmp";
-constexpr const char* kStagedRoot = "/tmp/new-root";
+// Where the scratch root is mounted, a folder that every machine has.
+constexpr const char* kScratchPlace = "/tmp";
+// In the scratch root of a blank: what an overlay is made of must have a path.
+constexpr const char* kStage = "/sources";
+constexpr const char* kNewRoot = "/new-root";
 
 sys::MountOptions parse_options(const std::string& text) {
   sys::MountOptions options;
@@ -33,37 +34,47 @@ sys::MountOptions parse_options(const std::string& text) {
 
 }  // namespace
 
-void Performer::perform(const std::vector<sandbox::Step>& plan) {
+sys::Fd open_source(const OpenSource& step, int user_namespace) {
+  sys::Fd tree = sys::clone_tree(step.host_path);
+  const bool translates = step.owners == Owners::domain;
+  sys::set_mount(tree.get(), step.attributes, translates ? user_namespace : -1);
+  return tree;
+}
+
+void Performer::perform(const std::vector<Step>& plan) {
   sys::make_mounts_private();
-  for (const sandbox::Step& step : plan) {
+  for (const Step& step : plan) {
     std::visit([this](const auto& what) { act(what); }, step);
   }
 }
 
 // ---- what is not a mount ----
 
-void Performer::act(const sandbox::JoinGroup& step) {
+void Performer::act(const JoinGroup& step) {
   const std::string path = step.folder + "/cgroup.procs";
   const sys::Fd file = sys::open_file(path, O_WRONLY);
   sys::write_all(file.get(), "0", path);
 }
 
-void Performer::act(const sandbox::NewCgroupNamespace&) { sys::enter_new_cgroup_namespace(); }
+void Performer::act(const NewCgroupNamespace&) { sys::enter_new_cgroup_namespace(); }
 
-void Performer::act(const sandbox::SetHostName& step) { sys::set_host_name(step.name); }
+void Performer::act(const SetHostName& step) { sys::set_host_name(step.name); }
 
-void Performer::act(const sandbox::MakeEveryAddressLocal&) { sys::make_every_address_local(); }
+void Performer::act(const MakeEveryAddressLocal&) { sys::make_every_address_local(); }
 
 // ---- sources and the root ----
 
-void Performer::act(const sandbox::OpenSource& step) {
-  sys::Fd tree = sys::clone_tree(step.host_path);
-  const bool translates = step.owners == sandbox::Owners::domain;
-  sys::set_mount(tree.get(), step.attributes, translates ? user_namespace_ : -1);
-  sources_[step.name] = std::move(tree);
+void Performer::act(const OpenSource& step) {
+  if (!sources_.contains(step.name)) sources_[step.name] = open_source(step, -1);
 }
 
-void Performer::act(const sandbox::Overlay& step) {
+void Performer::act(const ScratchRoot&) {
+  const sys::Fd scratch = sys::make_mount("tmpfs", {{"size", "64k"}, {"mode", "0755"}}, 0);
+  sys::attach_mount(scratch.get(), sys::open_file(kScratchPlace, O_PATH | O_DIRECTORY).get());
+  root_ = sys::open_file(kScratchPlace, O_PATH | O_DIRECTORY);
+}
+
+void Performer::act(const Overlay& step) {
   std::string lower;
   for (const std::string& source : step.lower) lower += (lower.empty() ? "" : ":") + staged(source);
   sys::MountOptions options = {{"lowerdir", lower}};
@@ -78,22 +89,16 @@ void Performer::act(const sandbox::Overlay& step) {
     overlay = sys::make_mount("overlay", options, sys::kNoSuid | sys::kNoDev);
   }
   if (step.path == "/") {
-    set_root(overlay.get());
+    sys::make_dirs(kNewRoot);
+    sys::attach_mount(overlay.get(), sys::open_file(kNewRoot, O_PATH | O_DIRECTORY).get());
+    root_ = sys::open_file(kNewRoot, O_PATH | O_DIRECTORY);
   } else {
     sys::attach_mount(overlay.get(), target_of(step.path).get());
   }
 }
 
-void Performer::require_stage() {
-  if (has_stage_) return;
-  const sys::Fd stage = sys::make_mount("tmpfs", {{"size", "64k"}, {"mode", "0700"}}, 0);
-  sys::attach_mount(stage.get(), sys::open_file(kStage, O_PATH | O_DIRECTORY).get());
-  has_stage_ = true;
-}
-
 // Gives a source a path.
 std::string Performer::staged(const std::string& source) {
-  require_stage();
   const std::string path = std::string(kStage) + "/" + source;
   if (!sys::exists(path)) {
     sys::make_dirs(path);
@@ -101,13 +106,6 @@ std::string Performer::staged(const std::string& source) {
     sys::attach_mount(sources_.at(source).get(), target.get());
   }
   return path;
-}
-
-void Performer::set_root(int mount) {
-  require_stage();
-  sys::make_dirs(kStagedRoot);
-  sys::attach_mount(mount, sys::open_file(kStagedRoot, O_PATH | O_DIRECTORY).get());
-  root_ = sys::open_file(kStagedRoot, O_PATH | O_DIRECTORY);
 }
 
 // ---- in the root ----
@@ -120,27 +118,34 @@ sys::Fd Performer::target_of(const std::string& path) {
   return target;
 }
 
-void Performer::act(const sandbox::MountSource& step) {
+void Performer::act(const MountSource& step) {
   sys::attach_mount(sources_.at(step.source).get(), target_of(step.path).get());
 }
 
-void Performer::act(const sandbox::MountNew& step) {
+void Performer::act(const MountNew& step) {
   const sys::Fd mount = sys::make_mount(step.type, parse_options(step.options), step.attributes);
   sys::attach_mount(mount.get(), target_of(step.path).get());
 }
 
-void Performer::act(const sandbox::MakeFile& step) {
+void Performer::act(const Take& step) {
+  sys::attach_mount(sys::open_file(step.path, O_PATH | O_DIRECTORY).get(),
+                    target_of(step.path).get());
+}
+
+void Performer::act(const Own& step) { sys::give_place_to(target_of(step.path).get(), uid_base_); }
+
+void Performer::act(const MakeFile& step) {
   const sys::FileOwner as_owner(uid_base_);
   sys::make_file_at(parent_of(step.path).get(), sys::name_of(step.path));
 }
 
 // Where a cell's own root has something else at this place, the cell loses it: it stays usable.
-void Performer::act(const sandbox::MakeFolder& step) {
+void Performer::act(const MakeFolder& step) {
   const sys::FileOwner as_owner(uid_base_);
   sys::make_folder_at(parent_of(step.path).get(), sys::name_of(step.path));
 }
 
-void Performer::act(const sandbox::MakeLink& step) {
+void Performer::act(const MakeLink& step) {
   const sys::FileOwner as_owner(uid_base_);
   sys::make_link_at(parent_of(step.path).get(), sys::name_of(step.path), step.target);
 }
@@ -150,7 +155,7 @@ sys::Fd Performer::parent_of(const std::string& path) {
   return target_of(slash == 0 ? "." : path.substr(0, slash));
 }
 
-void Performer::act(const sandbox::Mask& step) {
+void Performer::act(const Mask& step) {
   const sys::Fd target = sys::open_target(root_.get(), step.path);
   if (!target) return;
   const sys::Fd cover =
@@ -161,7 +166,7 @@ void Performer::act(const sandbox::Mask& step) {
   sys::attach_mount(cover.get(), target.get());
 }
 
-void Performer::act(const sandbox::MakeReadOnly& step) {
+void Performer::act(const MakeReadOnly& step) {
   const sys::Fd target = sys::open_target(root_.get(), step.path);
   if (!target) return;
   if (sys::is_mount_root(target.get())) {
@@ -173,10 +178,10 @@ void Performer::act(const sandbox::MakeReadOnly& step) {
   sys::attach_mount(cover.get(), target.get());
 }
 
-void Performer::act(const sandbox::PivotRoot&) {
+void Performer::act(const PivotRoot&) {
   sys::pivot_into(root_.get());
   root_.reset();
   sources_.clear();
 }
 
-}  // namespace cellar::spawn
+}  // namespace cellar::sandbox

@@ -7,45 +7,52 @@
 #include "sandbox/plan.h"
 #include "sys/fd.h"
 
-namespace cellar::spawn {
+namespace cellar::sandbox {
+
+// What plans take hold of, by name.
+using Sources = std::map<std::string, sys::Fd>;
+
+// A detached mount of the host folder or file that the step names; of the domain whose user
+// namespace that is (-1 where none of the plan's sources is a domain's). Throws Error.
+sys::Fd open_source(const OpenSource& step, int user_namespace);
 
 // Does the steps of a plan, one by one, in a process that is alone in new namespaces. Any failure
 // throws Error, and the process must end: there is no weaker domain.
 class Performer {
  public:
-  // `user_namespace` is the domain's, `uid_base` the host's id of its root.
-  Performer(int user_namespace, std::uint32_t uid_base)
-      : user_namespace_(user_namespace), uid_base_(uid_base) {}
+  // `uid_base` is the host's id of who owns what is made. Of what is in `sources` nothing is
+  // opened here.
+  explicit Performer(std::uint32_t uid_base, Sources sources = {})
+      : uid_base_(uid_base), sources_(std::move(sources)) {}
 
-  void perform(const std::vector<sandbox::Step>& plan);
+  void perform(const std::vector<Step>& plan);
 
  private:
-  void act(const sandbox::JoinGroup& step);
-  void act(const sandbox::NewCgroupNamespace& step);
-  void act(const sandbox::SetHostName& step);
-  void act(const sandbox::MakeEveryAddressLocal& step);
-  void act(const sandbox::OpenSource& step);
-  void act(const sandbox::Overlay& step);
-  void act(const sandbox::MountSource& step);
-  void act(const sandbox::MountNew& step);
-  void act(const sandbox::MakeFile& step);
-  void act(const sandbox::MakeFolder& step);
-  void act(const sandbox::MakeLink& step);
-  void act(const sandbox::Mask& step);
-  void act(const sandbox::MakeReadOnly& step);
-  void act(const sandbox::PivotRoot& step);
+  void act(const JoinGroup& step);
+  void act(const NewCgroupNamespace& step);
+  void act(const SetHostName& step);
+  void act(const MakeEveryAddressLocal& step);
+  void act(const OpenSource& step);
+  void act(const ScratchRoot& step);
+  void act(const Overlay& step);
+  void act(const MountSource& step);
+  void act(const MountNew& step);
+  void act(const Take& step);
+  void act(const Own& step);
+  void act(const MakeFile& step);
+  void act(const MakeFolder& step);
+  void act(const MakeLink& step);
+  void act(const Mask& step);
+  void act(const MakeReadOnly& step);
+  void act(const PivotRoot& step);
 
   std::string staged(const std::string& source);
-  void require_stage();
-  void set_root(int mount);
   sys::Fd target_of(const std::string& path);
   sys::Fd parent_of(const std::string& path);
 
-  int user_namespace_;
   std::uint32_t uid_base_;
-  std::map<std::string, sys::Fd> sources_;
-  bool has_stage_ = false;
-  sys::Fd root_;
+  Sources sources_;
+  sys::Fd root_;  // the one that is being built
 };
 
-}  // namespace cellar::spawn
+}  // namespace cellar::sandbox

@@ -43,10 +43,6 @@ void open_sources(Plan& plan, const DomainSpec& spec, const Image& image) {
   for (const ReadOnlyBind& bind : spec.binds) {
     plan.push_back(OpenSource{bind.path, bind.host_path, Owners::domain, kData | kReadOnly});
   }
-  for (const char* device : kDevices) {
-    plan.push_back(OpenSource{std::string("dev-") + device, std::string("/dev/") + device,
-                              Owners::host, kNoSuid | kNoExec});
-  }
 }
 
 // A layer of the cell's own over a part of the dev image that is the host's.
@@ -78,34 +74,46 @@ void build_root(Plan& plan, DomainKind kind, const Image& image) {
   plan.push_back(MountSource{"work", "/work"});
 }
 
+void open_devices(Plan& plan) {
+  for (const char* device : kDevices) {
+    plan.push_back(OpenSource{std::string("dev-") + device, std::string("/dev/") + device,
+                              Owners::host, kNoSuid | kNoExec});
+  }
+}
+
 void build_proc(Plan& plan) {
+  plan.push_back(MakeFolder{"/proc"});
   plan.push_back(MountNew{"proc", "", "/proc", kNoSuid | kNoDev | kNoExec});
   for (const char* path : kMasked) plan.push_back(Mask{path});
   for (const char* path : kReadOnlyProc) plan.push_back(MakeReadOnly{path});
 }
 
-void build_dev(Plan& plan, const DomainSpec& spec) {
-  const std::string size = "size=" + std::to_string(spec.tmp_bytes);
-  const std::string owner = owned_by(spec.uid_base);
-  plan.push_back(MountNew{"tmpfs", "size=64k,mode=0755," + owner, "/dev", kNoSuid | kNoExec});
+void build_dev(Plan& plan) {
+  plan.push_back(MakeFolder{"/dev"});
+  plan.push_back(MountNew{"tmpfs", "size=64k,mode=0755", "/dev", kNoSuid | kNoExec});
   for (const char* device : kDevices) {
     const std::string path = std::string("/dev/") + device;
     plan.push_back(MakeFile{path});
     plan.push_back(MountSource{std::string("dev-") + device, path});
   }
   plan.push_back(MakeFolder{"/dev/pts"});
-  plan.push_back(MountNew{"devpts",
-                          "mode=0620,ptmxmode=0666,uid=" + std::to_string(spec.uid_base) +
-                              ",gid=" + std::to_string(spec.uid_base + 5),
-                          "/dev/pts", kNoSuid | kNoExec});
   plan.push_back(MakeFolder{"/dev/shm"});
-  plan.push_back(
-      MountNew{"tmpfs", size + ",mode=1777," + owner, "/dev/shm", kNoSuid | kNoDev | kNoExec});
   plan.push_back(MakeLink{"/dev/ptmx", "pts/ptmx"});
   plan.push_back(MakeLink{"/dev/fd", "/proc/self/fd"});
   plan.push_back(MakeLink{"/dev/stdin", "/proc/self/fd/0"});
   plan.push_back(MakeLink{"/dev/stdout", "/proc/self/fd/1"});
   plan.push_back(MakeLink{"/dev/stderr", "/proc/self/fd/2"});
+}
+
+// What belongs to the domain's root has its ids, which a blank does not know yet.
+void finish_dev(Plan& plan, const DomainSpec& spec, const std::string& scratch) {
+  plan.push_back(Take{"/dev"});
+  plan.push_back(Own{"/dev"});
+  plan.push_back(MountNew{"devpts",
+                          "mode=0620,ptmxmode=0666,uid=" + std::to_string(spec.uid_base) +
+                              ",gid=" + std::to_string(spec.uid_base + 5),
+                          "/dev/pts", kNoSuid | kNoExec});
+  plan.push_back(MountNew{"tmpfs", scratch, "/dev/shm", kNoSuid | kNoDev | kNoExec});
   plan.push_back(MakeReadOnly{"/dev"});
 }
 
@@ -128,6 +136,9 @@ struct Describe {
     return "open " + s.name + " = " + s.host_path + " " + attributes_of(s.attributes) +
            (s.owners == Owners::domain ? " idmapped" : "");
   }
+  std::string operator()(const ScratchRoot&) { return "scratch-root"; }
+  std::string operator()(const Take& s) { return "take " + s.path; }
+  std::string operator()(const Own& s) { return "own " + s.path; }
   std::string operator()(const Overlay& s) {
     std::string text = "overlay " + s.path + " =";
     for (const std::string& lower : s.lower) text += " " + lower;
@@ -148,24 +159,33 @@ struct Describe {
 
 }  // namespace
 
+std::vector<Step> plan_blank(const DomainGroups& groups) {
+  Plan plan;
+  for (const std::string& folder : groups.join) plan.push_back(JoinGroup{folder});
+  plan.push_back(JoinGroup{groups.own});
+  plan.push_back(NewCgroupNamespace{});
+  plan.push_back(JoinGroup{groups.own + "/init"});
+  plan.push_back(MakeEveryAddressLocal{});
+  open_devices(plan);
+  plan.push_back(ScratchRoot{});
+  build_proc(plan);
+  build_dev(plan);
+  plan.push_back(PivotRoot{});
+  return plan;
+}
+
 std::vector<Step> plan_for(const DomainSpec& spec, const Image& image) {
   Plan plan;
-  for (const std::string& folder : spec.join_groups) plan.push_back(JoinGroup{folder});
-  plan.push_back(JoinGroup{spec.group});
-  plan.push_back(NewCgroupNamespace{});
-  plan.push_back(JoinGroup{spec.group + "/init"});
   plan.push_back(SetHostName{spec.cell_id});
-  plan.push_back(MakeEveryAddressLocal{});
-
   open_sources(plan, spec, image);
   build_root(plan, spec.kind, image);
   for (const ReadOnlyBind& bind : spec.binds) {
     plan.push_back(MountSource{bind.path, bind.path});
   }
-  build_proc(plan);
-  build_dev(plan, spec);
   const std::string scratch =
       "size=" + std::to_string(spec.tmp_bytes) + ",mode=1777," + owned_by(spec.uid_base);
+  plan.push_back(Take{"/proc"});
+  finish_dev(plan, spec, scratch);
   plan.push_back(MountNew{"tmpfs", scratch, "/tmp", kNoSuid | kNoDev});
   plan.push_back(MountNew{"tmpfs", scratch, "/run", kNoSuid | kNoDev});
   plan.push_back(PivotRoot{});

@@ -9,7 +9,11 @@
 #include "sys/mounts.h"
 
 // A domain as a list of steps. Steps only name what to do: building them touches nothing, so a
-// whole sandbox can be compared, printed and tested as a value. spawn/perform.h does them.
+// whole sandbox can be compared, printed and tested as a value. sandbox/perform.h does them.
+//
+// A domain is made in two parts. The first makes a **blank**, a process alone in new namespaces
+// with a /proc and a /dev: it costs most of the time, is the same for all cells, and is done ahead.
+// The second makes the blank a cell's.
 namespace cellar::sandbox {
 
 using sys::kNoDev;
@@ -33,7 +37,7 @@ struct MakeEveryAddressLocal {};
 enum class Owners : std::uint8_t { host, domain };
 
 // Takes hold of a host folder or file, by the name that later steps use. All are opened before
-// anything is mounted.
+// anything is mounted; those of a cell by the spawner, as a blank sees nothing of the host.
 struct OpenSource {
   std::string name;
   std::string host_path;
@@ -52,6 +56,16 @@ struct Overlay {
 };
 struct MountSource {
   std::string source;
+  std::string path;
+};
+// A small empty root, to build a blank in.
+struct ScratchRoot {};
+// Moves what a blank has mounted at this place, with all that is mounted in it, to the new root.
+struct Take {
+  std::string path;
+};
+// Gives a folder of a blank to the domain's root.
+struct Own {
   std::string path;
 };
 struct MountNew {
@@ -81,8 +95,8 @@ struct MakeReadOnly {  // a mount that is there, or a folder of one
 struct PivotRoot {};
 
 using Step = std::variant<JoinGroup, NewCgroupNamespace, SetHostName, MakeEveryAddressLocal,
-                          OpenSource, Overlay, MountSource, MountNew, MakeFile, MakeFolder,
-                          MakeLink, Mask, MakeReadOnly, PivotRoot>;
+                          OpenSource, ScratchRoot, Overlay, MountSource, MountNew, Take, Own,
+                          MakeFile, MakeFolder, MakeLink, Mask, MakeReadOnly, PivotRoot>;
 
 // What a domain's root is made of. An image of our own is one folder; of the "dev" image, the
 // masked view of the host (docs/internals/sandbox.md), /usr and the package database are the
@@ -92,12 +106,13 @@ struct Image {
   std::string agent;     // a folder of ours: what agent domains have besides, /data for one
   std::string usr;       // the host's /usr; empty where it is in `root`
   std::string packages;  // the host's /var/lib/dpkg; empty where it is in `root`
+  bool operator==(const Image&) const = default;
 };
 
-// The complete, ordered list of what makes a process a domain, between clone and cell-init. This is
-// the security policy: there is no other place that decides what a domain sees. The namespaces are
-// new when it starts; ids, capabilities and the commands' filter come after it (init/enter.h,
-// sandbox/filter.h).
+// The complete, ordered list of what makes a process in new namespaces a blank, and a blank a
+// domain. This is the security policy: there is no other place that decides what a domain sees.
+// Ids, capabilities and the commands' filter come after it (init/enter.h, sandbox/filter.h).
+std::vector<Step> plan_blank(const DomainGroups& groups);
 std::vector<Step> plan_for(const DomainSpec& spec, const Image& image);
 
 // One line a step, for people and tests.

@@ -13,7 +13,6 @@ void pack(Packer& out, const DomainSpec& spec) {
   out.text(spec.image_dir).u32(spec.uid_base).u64(spec.tmp_bytes);
   out.u32(static_cast<std::uint32_t>(spec.binds.size()));
   for (const ReadOnlyBind& bind : spec.binds) out.text(bind.host_path).text(bind.path);
-  out.texts(spec.join_groups).text(spec.group);
 }
 
 DomainSpec unpack_spec(Unpacker& in) {
@@ -31,9 +30,20 @@ DomainSpec unpack_spec(Unpacker& in) {
     bind.path = in.text();
     spec.binds.push_back(std::move(bind));
   }
-  spec.join_groups = in.texts();
-  spec.group = in.text();
   return spec;
+}
+
+void pack(Packer& out, const Image& image) {
+  out.text(image.root).text(image.agent).text(image.usr).text(image.packages);
+}
+
+Image unpack_image(Unpacker& in) {
+  Image image;
+  image.root = in.text();
+  image.agent = in.text();
+  image.usr = in.text();
+  image.packages = in.text();
+  return image;
 }
 
 }  // namespace
@@ -43,7 +53,7 @@ std::string encode(const SpawnRequest& request) {
   if (const auto* make = std::get_if<MakeDomain>(&request)) {
     out.u8(1);
     pack(out, make->spec);
-    out.text(make->socket_path);
+    out.text(make->socket_path).text(make->slot);
     return out.take();
   }
   const auto& listen = std::get<ListenIn>(request);
@@ -55,7 +65,7 @@ std::string encode(const SpawnRequest& request) {
 std::string encode(const SpawnAnswer& answer) {
   Packer out;
   if (const auto* made = std::get_if<DomainMade>(&answer)) {
-    out.u8(101).u32(made->pid);
+    out.u8(101).u32(made->pid).text(made->slot);
   } else if (std::holds_alternative<Listening>(answer)) {
     out.u8(102);
   } else {
@@ -72,6 +82,7 @@ std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes) {
       MakeDomain make;
       make.spec = unpack_spec(in);
       make.socket_path = in.text();
+      make.slot = in.text();
       request = std::move(make);
       break;
     }
@@ -97,9 +108,13 @@ std::optional<SpawnAnswer> decode_spawn_answer(std::string_view bytes) {
   Unpacker in(bytes);
   SpawnAnswer answer;
   switch (in.u8()) {
-    case 101:
-      answer = DomainMade{in.u32()};
+    case 101: {
+      DomainMade made;
+      made.pid = in.u32();
+      made.slot = in.text();
+      answer = std::move(made);
       break;
+    }
     case 102:
       answer = Listening{};
       break;
@@ -111,6 +126,46 @@ std::optional<SpawnAnswer> decode_spawn_answer(std::string_view bytes) {
   }
   if (!in.complete()) return std::nullopt;
   return answer;
+}
+
+// ---- with a blank ----
+
+std::string encode(const BlankRequest& request) {
+  Packer out;
+  if (const auto* prepare = std::get_if<Prepare>(&request)) {
+    out.u8(1).texts(prepare->groups.join).text(prepare->groups.own);
+  } else {
+    const auto& assign = std::get<Assign>(request);
+    out.u8(2);
+    pack(out, assign.spec);
+    pack(out, assign.image);
+  }
+  return out.take();
+}
+
+std::optional<BlankRequest> decode_blank_request(std::string_view bytes) {
+  Unpacker in(bytes);
+  BlankRequest request;
+  switch (in.u8()) {
+    case 1: {
+      Prepare prepare;
+      prepare.groups.join = in.texts();
+      prepare.groups.own = in.text();
+      request = std::move(prepare);
+      break;
+    }
+    case 2: {
+      Assign assign;
+      assign.spec = unpack_spec(in);
+      assign.image = unpack_image(in);
+      request = std::move(assign);
+      break;
+    }
+    default:
+      return std::nullopt;
+  }
+  if (!in.complete()) return std::nullopt;
+  return request;
 }
 
 }  // namespace cellar::sandbox

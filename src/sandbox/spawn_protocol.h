@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "sandbox/spec.h"
+#include "sandbox/plan.h"
 
 // Messages between the daemon and the spawner, on a SOCK_SEQPACKET socket: one message is one
 // packet, u8 type and then its fields as wire/packer.h lays them out, in the order below. Each
@@ -18,6 +18,7 @@ namespace cellar::sandbox {
 struct MakeDomain {
   DomainSpec spec;
   std::string socket_path;
+  std::string slot;  // of the cell's other domain; empty: the cell has none yet
   bool operator==(const MakeDomain&) const = default;
 };
 
@@ -33,9 +34,10 @@ struct ListenIn {
   bool operator==(const ListenIn&) const = default;
 };
 
-// Type 101. `pid` of its cell-init, as the host sees it.
+// Type 101.
 struct DomainMade {
-  std::uint32_t pid = 0;
+  std::uint32_t pid = 0;  // of its cell-init, as the host sees it
+  std::string slot;       // names the cell's cgroups (sandbox/cgroup.h)
   bool operator==(const DomainMade&) const = default;
 };
 
@@ -59,5 +61,28 @@ std::string encode(const SpawnAnswer& answer);
 // nullopt for bytes that are no such message.
 std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes);
 std::optional<SpawnAnswer> decode_spawn_answer(std::string_view bytes);
+
+// ---- between the spawner and a cell-init that is a blank yet ----
+// Each request is answered with one packet of text: kBlankDone, or why it could not be done, and
+// then the blank has ended.
+inline constexpr std::string_view kBlankDone = "done";
+
+// Type 1, the first: become a blank.
+struct Prepare {
+  DomainGroups groups;
+  bool operator==(const Prepare&) const = default;
+};
+
+// Type 2, the last: become a domain. With it come the listening control socket, the domain's user
+// namespace, and then the sources of the plan in its order.
+struct Assign {
+  DomainSpec spec;
+  Image image;
+  bool operator==(const Assign&) const = default;
+};
+
+using BlankRequest = std::variant<Prepare, Assign>;
+std::string encode(const BlankRequest& request);
+std::optional<BlankRequest> decode_blank_request(std::string_view bytes);
 
 }  // namespace cellar::sandbox

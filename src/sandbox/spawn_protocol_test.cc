@@ -11,17 +11,21 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
                .cell_dir = "/s/cells/dev--a",
                .uid_base = 0x10000000,
                .tmp_bytes = 64 << 20,
-               .binds = {{"/h", "/p"}},
-               .join_groups = {"/m", "/c"},
-               .group = "/g"};
+               .binds = {{"/h", "/p"}}};
   make.socket_path = "/s/cells/dev--a/run/agent.sock";
+  make.slot = "1f-3";
   const SpawnRequest listen = ListenIn{{{53, true}, {443, false}}};
   for (const SpawnRequest& request : {SpawnRequest(make), listen}) {
     CHECK(decode_spawn_request(encode(request)) == request);
   }
-  for (const SpawnAnswer& answer :
-       {SpawnAnswer(DomainMade{7}), SpawnAnswer(Listening{}), SpawnAnswer(SpawnFailed{"no"})}) {
+  for (const SpawnAnswer& answer : {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{}),
+                                    SpawnAnswer(SpawnFailed{"no"})}) {
     CHECK(decode_spawn_answer(encode(answer)) == answer);
+  }
+  const BlankRequest prepare = Prepare{{{"/m", "/c"}, "/g"}};
+  const BlankRequest assign = Assign{make.spec, {"/root", "/agent", "", "/packages"}};
+  for (const BlankRequest& request : {prepare, assign}) {
+    CHECK(decode_blank_request(encode(request)) == request);
   }
 }
 
@@ -34,6 +38,8 @@ TEST_CASE("bytes that are no message, or only a part of one, are refused") {
   }
   CHECK_FALSE(decode_spawn_request(whole + "x"));
   CHECK_FALSE(decode_spawn_answer("\x01"));
+  CHECK_FALSE(decode_blank_request(encode(BlankRequest(Prepare())) + "x"));
+  CHECK_FALSE(decode_blank_request("\x03"));
   ListenIn many;
   many.ports.resize(ListenIn::kPortsMax + 1);
   CHECK_FALSE(decode_spawn_request(encode(SpawnRequest(many))));

@@ -27,9 +27,14 @@ struct DomainSpec {
   std::uint32_t uid_base = 0;   // host uid and gid of the domain's root; 65536 ids from here
   std::uint64_t tmp_bytes = 0;  // size limit of each of /tmp, /run and /dev/shm
   std::vector<ReadOnlyBind> binds;
-  std::vector<std::string> join_groups;  // cgroup v1 folders that the domain's processes belong to
-  std::string group;                     // cgroup v2 folder of the domain, with `init` in it
   bool operator==(const DomainSpec&) const = default;
+};
+
+// Where the processes of one domain are counted.
+struct DomainGroups {
+  std::vector<std::string> join;  // cgroup v1 folders
+  std::string own;                // cgroup v2 folder, with `init` in it
+  bool operator==(const DomainGroups&) const = default;
 };
 
 }  // namespace cellar::sandbox

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "sandbox/filter_program.h"
 #include "spawn/image.h"
 #include "spawn/server.h"
@@ -19,16 +20,36 @@ namespace {
 // What a command may ask for at most.
 constexpr std::uint64_t kOpenFilesMax = 1 << 20;
 
+// What cellard passes, in this order.
+struct Arguments {
+  std::string state_dir;
+  std::string init_program;
+  std::string daemon_group;
+  std::string run;
+  std::size_t ahead;
+};
+
+void serve(const cellar::spawn::Programs& programs, const Arguments& arguments) {
+  using namespace cellar;
+  spawn::Pool pool(programs, {.host = sandbox::read_cgroup_host(),
+                              .daemon_group = arguments.daemon_group,
+                              .run = arguments.run,
+                              .ready_max = arguments.ahead});
+  spawn::Images images(spawn::prepare_dev_image(arguments.state_dir));
+  spawn::Server server(sys::Fd(3), std::move(images), pool, arguments.ahead);
+  server.run();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace cellar;
-  if (argc != 3) {
+  const auto ahead = argc == 6 ? parse_int(argv[5]) : std::nullopt;
+  if (!ahead || *ahead < 0) {
     std::fprintf(stderr, "cellar-spawn: it is started by cellard\n");
     return 2;
   }
-  const std::string state_dir = argv[1];
-  const std::string init_program = argv[2];
+  const Arguments arguments{argv[1], argv[2], argv[3], argv[4], static_cast<std::size_t>(*ahead)};
   try {
     ::signal(SIGCHLD, SIG_IGN);  // Nobody waits for a domain's init.
     ::signal(SIGPIPE, SIG_IGN);
@@ -37,13 +58,11 @@ int main(int argc, char** argv) {
     ::signal(SIGTERM, SIG_IGN);
     sys::raise_open_files(kOpenFilesMax);
     sys::enter_new_mount_namespace();
-    spawn::Server::Programs programs{
-        sys::sealed_copy(init_program),
+    const spawn::Programs programs{
+        sys::sealed_copy(arguments.init_program),
         sys::sealed_bytes("filter", sandbox::compile_filter(sandbox::command_filter(),
                                                             sandbox::own_architecture()))};
-    spawn::Images images(spawn::prepare_dev_image(state_dir));
-    spawn::Server server(sys::Fd(3), std::move(images), std::move(programs));
-    server.run();
+    serve(programs, arguments);
   } catch (const Error& error) {
     std::fprintf(stderr, "cellar-spawn: %s\n", error.what());
     return 1;

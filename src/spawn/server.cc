@@ -1,37 +1,59 @@
 #include "spawn/server.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <unistd.h>
+#include <poll.h>
 
-#include <array>
+#include <algorithm>
 
 #include "base/error.h"
-#include "spawn/perform.h"
-#include "sys/file.h"
-#include "sys/namespace.h"
+#include "sys/call.h"
 #include "sys/network_namespace.h"
-#include "sys/user_namespace.h"
 
 namespace cellar::spawn {
 namespace {
 
-constexpr std::uint32_t kIdsPerDomain = 65536;
-constexpr std::size_t kReportBytesMax = 4096;
-// Above all descriptors that cell-init is given.
-constexpr int kAside = 100;
-
-// A new open file for the same bytes: offsets are not shared.
-sys::Fd reopen(int fd) { return sys::open_file("/proc/self/fd/" + std::to_string(fd), O_RDONLY); }
+// Preparing takes a processor from the cell that was just made: it waits until it is quiet.
+constexpr int kQuietMs = 20;
 
 }  // namespace
 
 void Server::run() {
-  while (const auto message = sys::receive_message(socket_.get())) {
-    const Answer reply = answer(*message);
-    std::vector<int> fds;
-    for (const sys::Fd& fd : reply.fds) fds.push_back(fd.get());
-    sys::send_message(socket_.get(), sandbox::encode(reply.message), fds);
+  for (;;) {
+    switch (wait()) {
+      case Event::quiet:
+        all_prepared_ = !prepare_more();
+        break;
+      case Event::blank:
+        pool_.check_blanks();
+        break;
+      case Event::request: {
+        const auto message = sys::receive_message(socket_.get());
+        if (!message) return;
+        const Answer reply = answer(*message);
+        std::vector<int> fds;
+        for (const sys::Fd& fd : reply.fds) fds.push_back(fd.get());
+        sys::send_message(socket_.get(), sandbox::encode(reply.message), fds);
+        all_prepared_ = false;
+      }
+    }
+  }
+}
+
+Server::Event Server::wait() {
+  std::vector<pollfd> waits = {{socket_.get(), POLLIN, 0}};
+  for (const int socket : pool_.sockets()) waits.push_back({socket, POLLIN, 0});
+  const int timeout = all_prepared_ ? -1 : kQuietMs;
+  const int ready =
+      sys::retry_on_signal([&] { return ::poll(waits.data(), waits.size(), timeout); });
+  if (ready == -1) throw_errno("poll");
+  if (waits[0].revents != 0) return Event::request;
+  return ready == 0 ? Event::quiet : Event::blank;
+}
+
+bool Server::prepare_more() {
+  try {
+    return pool_.make_ahead() || users_.make_ahead(2 * ahead_);
+  } catch (const Error&) {
+    return false;  // Whoever needs it is told why.
   }
 }
 
@@ -54,47 +76,15 @@ Server::Answer Server::answer(const sys::Message& message) {
 
 sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
   const sandbox::Image& image = images_.get(request.spec.image_dir);
-  const sys::Fd user = sys::make_user_namespace(request.spec.uid_base, kIdsPerDomain);
+  const int user = users_.get(request.spec.uid_base);
   const sys::Fd listener = sys::seqpacket_listen(request.socket_path);
-  sys::Pipe report = sys::make_pipe();
-  const pid_t pid = sys::fork_into_namespaces();
-  if (pid == 0) become_init(request, image, listener.get(), user.get(), report.write_end.get());
-
-  // Empty once cell-init is all in: it closes its end then.
-  report.write_end.reset();
-  const std::string failure = sys::read_all(report.read_end.get(), kReportBytesMax, "a report");
-  if (!failure.empty()) throw Error(ErrorCode::internal, failure);
-  return {static_cast<std::uint32_t>(pid)};
-}
-
-void Server::become_init(const sandbox::MakeDomain& request, const sandbox::Image& image,
-                         int listener, int user, int report) {
+  Pool::Taken taken = pool_.take(request.slot, request.spec.kind);
   try {
-    ::signal(SIGCHLD, SIG_DFL);
-    Performer performer(user, request.spec.uid_base);
-    sys::Fd filter = reopen(programs_.filter.get());
-    performer.perform(sandbox::plan_for(request.spec, image));
-
-    // As init/enter.h names them: 3 listener, 4 user namespace, 5 filter, 6 report.
-    std::array<int, 5> given = {listener, user, filter.get(), report, programs_.init.get()};
-    for (int& fd : given) {
-      fd = ::fcntl(fd, F_DUPFD_CLOEXEC, kAside);
-      if (fd == -1) throw_errno("fcntl F_DUPFD_CLOEXEC");
-    }
-    for (int i = 0; i < 4; ++i) {
-      if (::dup2(given[static_cast<std::size_t>(i)], 3 + i) == -1) throw_errno("dup2");
-    }
-    if (::close_range(7, kAside - 1, 0) == -1) throw_errno("close_range");
-    const char* const arguments[] = {"cell-init", "sandboxed", nullptr};
-    const char* const environment[] = {nullptr};
-    ::fexecve(given[4], const_cast<char* const*>(arguments), const_cast<char* const*>(environment));
-    throw_errno("fexecve", "cell-init");
-  } catch (const Error& error) {
-    // Whichever of the two is left.
-    const std::string_view text = error.what();
-    if (::write(report, text.data(), text.size()) == -1)
-      (void)!::write(6, text.data(), text.size());
-    ::_exit(1);
+    const pid_t pid = taken.blank.assign(request.spec, image, user, listener.get());
+    return {static_cast<std::uint32_t>(pid), std::move(taken.slot)};
+  } catch (const Error&) {
+    if (request.slot.empty()) pool_.discard(taken.slot);
+    throw;
   }
 }
 

@@ -1,24 +1,24 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "sandbox/spawn_protocol.h"
 #include "spawn/images.h"
+#include "spawn/pool.h"
+#include "spawn/user_namespaces.h"
 #include "sys/fd.h"
 #include "sys/seqpacket.h"
 
 namespace cellar::spawn {
 
-// Answers the daemon's requests, one after the other. Single-threaded: it forks.
+// Answers the daemon's requests, one after the other, and prepares what the next ones will need
+// while there are none. Single-threaded: it forks.
 class Server {
  public:
-  struct Programs {
-    sys::Fd init;    // cell-init, sealed in memory
-    sys::Fd filter;  // the commands' BPF program, sealed in memory
-  };
-
-  Server(sys::Fd socket, Images images, Programs programs)
-      : socket_(std::move(socket)), images_(std::move(images)), programs_(std::move(programs)) {}
+  // `ahead` is how many cells are prepared.
+  Server(sys::Fd socket, Images images, Pool& pool, std::size_t ahead)
+      : socket_(std::move(socket)), images_(std::move(images)), pool_(pool), ahead_(ahead) {}
 
   // Until the daemon closes its end.
   void run();
@@ -28,14 +28,19 @@ class Server {
     sandbox::SpawnAnswer message;
     std::vector<sys::Fd> fds;
   };
+  enum class Event : std::uint8_t { request, blank, quiet };
+  Event wait();
+  // False where nothing is left to prepare.
+  bool prepare_more();
   Answer answer(const sys::Message& message);
   sandbox::DomainMade make(const sandbox::MakeDomain& request);
-  [[noreturn]] void become_init(const sandbox::MakeDomain& request, const sandbox::Image& image,
-                                int listener, int user, int report);
 
   sys::Fd socket_;
   Images images_;
-  Programs programs_;
+  Pool& pool_;
+  UserNamespaces users_;
+  std::size_t ahead_;
+  bool all_prepared_ = false;
 };
 
 }  // namespace cellar::spawn

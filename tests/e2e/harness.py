@@ -1,4 +1,5 @@
 """A real cellard with its own state folder and port, and a small client for it."""
+import contextlib
 import hashlib
 import http.client
 import json
@@ -223,19 +224,31 @@ class Cell:
             f"run {run_id} settles",
             lambda: (run := self.run(run_id))["status"] not in ("running", "waiting") and run)
 
-    def agent_pid(self):
-        """The host's pid of the cell's agent host: the node process in the cell's agent group."""
+    def slot(self):
+        """The name of the cell's cgroups, or None where it has no processes."""
+        record = self.dir / "run/slot.json"
+        return json.loads(record.read_text())["slot"] if record.exists() else None
+
+    def processes(self, domain=""):
+        """The host's numbers and command lines of the processes of the cell, or of one domain of it."""
+        place = f"/{self.slot()}/{domain}"
+        found = {}
         for folder in pathlib.Path("/proc").iterdir():
-            if not folder.name.isdigit():
-                continue
             try:
-                groups = (folder / "cgroup").read_text()
-                command = (folder / "cmdline").read_bytes()
+                if folder.name.isdigit() and place in (folder / "cgroup").read_text():
+                    found[int(folder.name)] = (folder / "cmdline").read_bytes()
             except OSError:
                 continue
-            if f"/{self.id}/agent/" in groups and b"agent-host" in command:
-                return int(folder.name)
-        return None
+        return found
+
+    def agent_pid(self):
+        """The host's pid of the cell's agent host: the node process in the cell's agent group."""
+        return next((pid for pid, command in self.processes("agent").items() if b"agent-host" in command), None)
+
+    def kill_processes(self, domain=""):
+        for pid in self.processes(domain):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 class CellTest(unittest.TestCase):

@@ -1,7 +1,5 @@
 """What survives: restarts of the daemon, pause, hibernation, a host that was switched off."""
 import json
-import os
-import signal
 
 import harness
 
@@ -76,12 +74,7 @@ class PersistenceTest(harness.CellTest):
         cell = self.cell(agent=AGENT)
         self.fill(cell)
         self.daemon.kill()
-        for folder in os.listdir("/proc"):  # no process of the cell is left, as after a reboot
-            try:
-                if folder.isdigit() and f"/{cell.id}" in open(f"/proc/{folder}/cgroup").read():
-                    os.kill(int(folder), signal.SIGKILL)
-            except OSError:
-                pass
+        cell.kill_processes()  # as after a reboot
         self.daemon.start()
         self.check(cell)
 

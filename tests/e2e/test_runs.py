@@ -99,16 +99,9 @@ class RunsTest(harness.CellTest):
         self.interrupted_at_each_step(lambda cell: self.daemon.restart())
 
     def test_a_cell_killed_in_a_step_repeats_only_that_step(self):
-        def kill_cell(cell):
-            for folder in os.listdir("/proc"):
-                try:
-                    if folder.isdigit() and f"/{cell.id}/agent" in open(f"/proc/{folder}/cgroup").read():
-                        os.kill(int(folder), signal.SIGKILL)
-                except OSError:
-                    pass
         cell, run = self.begin("ten", gate=4)
         self.reaches(cell, 4)
-        kill_cell(cell)
+        cell.kill_processes("agent")
         self.open_gate(cell)
         self.assertEqual(SQUARES, cell.settled(run)["result"])
         self.assertEqual({str(i): 2 if i == 4 else 1 for i in range(10)}, self.executions(cell))

@@ -1,0 +1,51 @@
+#include "sandbox/groups.h"
+
+#include <fcntl.h>
+
+#include <filesystem>
+#include <vector>
+
+#include "sys/file.h"
+
+namespace cellar::sandbox {
+namespace {
+
+void write_setting(const std::string& path, std::string_view value) {
+  const sys::Fd file = sys::open_file(path, O_WRONLY);
+  sys::write_all(file.get(), value, path);
+}
+
+}  // namespace
+
+void apply(const CgroupPlan& plan) {
+  for (const std::string& folder : plan.folders) sys::make_dirs(folder, 0755);
+  for (const auto& [file, value] : plan.settings) write_setting(file, value);
+}
+
+bool try_remove_group(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::remove(folder, error);
+  return !error || error == std::errc::no_such_file_or_directory;
+}
+
+bool try_remove_tree(const std::string& folder) {
+  std::error_code ignored;
+  std::vector<std::string> below;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, ignored)) {
+    if (entry.is_directory(ignored)) below.push_back(entry.path().string());
+  }
+  for (auto at = below.rbegin(); at != below.rend(); ++at) try_remove_group(*at);
+  return try_remove_group(folder);
+}
+
+void kill_group(const std::string& folder) {
+  if (sys::exists(folder)) write_setting(folder + "/cgroup.kill", "1");
+}
+
+bool try_remove(const CgroupPlan& plan) {
+  bool all = try_remove_tree(plan.cell);
+  for (const std::string& folder : plan.join) all = try_remove_group(folder) && all;
+  return all;
+}
+
+}  // namespace cellar::sandbox

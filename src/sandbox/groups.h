@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "sandbox/cgroup.h"
+
+// Acts on cgroups. Quick writes to the kernel. All throw Error.
+namespace cellar::sandbox {
+
+// Makes the folders that are not there, and writes all settings.
+void apply(const CgroupPlan& plan);
+
+// False where there is still something in it.
+bool try_remove_group(const std::string& folder);
+// With all groups below it.
+bool try_remove_tree(const std::string& folder);
+
+// Kills all that is in the group and below it. Nothing happens where there is no such group.
+//
+// A group that was killed once starts no process in a group made later: Linux 6.12 to 6.18 compare
+// the kill counts of both (kernel/cgroup/cgroup.c, cgroup_post_fork) and kill the child. So a
+// domain's groups are removed after they were killed, and made anew.
+void kill_group(const std::string& folder);
+
+// Removes all of a plan's groups that no other cell is in; false where something is left.
+bool try_remove(const CgroupPlan& plan);
+
+}  // namespace cellar::sandbox

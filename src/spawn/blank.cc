@@ -1,0 +1,84 @@
+#include "spawn/blank.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "sandbox/perform.h"
+#include "sys/file.h"
+#include "sys/namespace.h"
+#include "sys/seqpacket.h"
+
+namespace cellar::spawn {
+namespace {
+
+constexpr int kFirst = 3;  // as init/blank.h names them: 3 the spawner, 4 the filter
+constexpr int kAside = 100;
+
+// A new open file for the same bytes: offsets are not shared.
+sys::Fd reopen(int fd) { return sys::open_file("/proc/self/fd/" + std::to_string(fd), O_RDONLY); }
+
+// In the child, which is a copy of the spawner: ends in cell-init or not at all.
+[[noreturn]] void become_init(int socket, int filter, int program) {
+  ::signal(SIGCHLD, SIG_DFL);
+  const int aside[] = {::fcntl(socket, F_DUPFD_CLOEXEC, kAside),
+                       ::fcntl(filter, F_DUPFD_CLOEXEC, kAside)};
+  const int executable = ::fcntl(program, F_DUPFD_CLOEXEC, kAside);
+  const bool placed = ::dup2(aside[0], kFirst) != -1 && ::dup2(aside[1], kFirst + 1) != -1;
+  if (placed && ::close_range(kFirst + 2, kAside - 1, 0) == 0) {
+    const char* const arguments[] = {"cell-init", nullptr};
+    const char* const environment[] = {nullptr};
+    ::fexecve(executable, const_cast<char* const*>(arguments),
+              const_cast<char* const*>(environment));
+  }
+  ::_exit(1);
+}
+
+}  // namespace
+
+Blank::Blank(const Programs& programs, const sandbox::DomainGroups& groups) {
+  auto [ours, theirs] = sys::seqpacket_pair();
+  const sys::Fd filter = reopen(programs.filter.get());
+  pid_ = sys::fork_into_namespaces();
+  if (pid_ == 0) become_init(theirs.get(), filter.get(), programs.init.get());
+  socket_ = std::move(ours);
+  sys::send_message(socket_.get(), sandbox::encode(sandbox::Prepare{groups}));
+}
+
+bool Blank::check() {
+  try {
+    bool would_block = false;
+    const auto message = sys::receive_message(socket_.get(), sys::Wait::no, &would_block);
+    if (would_block) return true;
+    ready_ = message && message->bytes == sandbox::kBlankDone && !ready_;
+    return ready_;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void Blank::await_done() {
+  const auto answer = sys::receive_message(socket_.get());
+  if (!answer) throw Error(ErrorCode::internal, "cell-init has ended");
+  if (answer->bytes != sandbox::kBlankDone) throw Error(ErrorCode::internal, answer->bytes);
+}
+
+pid_t Blank::assign(const sandbox::DomainSpec& spec, const sandbox::Image& image,
+                    int user_namespace, int listener) {
+  std::vector<sys::Fd> sources;
+  std::vector<int> fds = {listener, user_namespace};
+  for (const sandbox::Step& step : sandbox::plan_for(spec, image)) {
+    const auto* source = std::get_if<sandbox::OpenSource>(&step);
+    if (source == nullptr) continue;
+    sources.push_back(sandbox::open_source(*source, user_namespace));
+    fds.push_back(sources.back().get());
+  }
+  if (!ready_) await_done();
+  ready_ = true;
+  sys::send_message(socket_.get(), sandbox::encode(sandbox::Assign{spec, image}), fds);
+  await_done();
+  return pid_;
+}
+
+}  // namespace cellar::spawn

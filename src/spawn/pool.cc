@@ -1,0 +1,133 @@
+#include "spawn/pool.h"
+
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "base/error.h"
+#include "sandbox/groups.h"
+
+namespace cellar::spawn {
+namespace {
+
+using sandbox::DomainKind;
+
+constexpr int kRemoveAttempts = 500;
+constexpr std::chrono::milliseconds kRemovePause{1};
+
+std::size_t index_of(DomainKind kind) noexcept { return static_cast<std::size_t>(kind); }
+
+// False where one of them is gone.
+bool all_well(std::array<std::optional<Blank>, 2>& blanks) {
+  for (auto& blank : blanks) {
+    if (blank && !blank->check()) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Pool::~Pool() {
+  std::vector<std::string> names;
+  for (const Slot& slot : ready_) names.push_back(slot.name);
+  ready_.clear();
+  for (const std::string& name : names) discard(name);
+}
+
+sandbox::CgroupPlan Pool::groups_of(const std::string& slot) const {
+  return sandbox::plan_cgroups(options_.host, options_.daemon_group, slot);
+}
+
+Blank Pool::make_blank(const std::string& slot, DomainKind kind) {
+  const sandbox::CgroupPlan groups = groups_of(slot);
+  return Blank(programs_, {groups.join, groups.domain(kind)});
+}
+
+Pool::Slot Pool::make_slot() {
+  Slot slot{options_.run + "-" + std::to_string(++count_), {}};
+  sandbox::apply(groups_of(slot.name));
+  for (const DomainKind kind : {DomainKind::agent, DomainKind::shell}) {
+    slot.blanks[index_of(kind)].emplace(make_blank(slot.name, kind));
+  }
+  return slot;
+}
+
+Pool::Taken Pool::take(const std::string& slot, DomainKind kind) {
+  if (!slot.empty()) {
+    const auto given = given_.find(slot);
+    if (given != given_.end() && given->second[index_of(kind)]) {
+      Blank blank = std::move(*given->second[index_of(kind)]);
+      given_.erase(given);
+      return {slot, std::move(blank)};
+    }
+    sandbox::apply(groups_of(slot));
+    return {slot, make_blank(slot, kind)};
+  }
+  check_blanks();
+  Slot taken;
+  if (ready_.empty()) {
+    taken = make_slot();
+  } else {
+    taken = std::move(ready_.front());
+    ready_.pop_front();
+  }
+  failing_ = false;
+  Blank blank = std::move(*taken.blanks[index_of(kind)]);
+  taken.blanks[index_of(kind)].reset();
+  given_.emplace(taken.name, std::move(taken.blanks));
+  return {std::move(taken.name), std::move(blank)};
+}
+
+bool Pool::make_ahead() {
+  if (failing_ || ready_.size() >= options_.ready_max) return false;
+  try {
+    ready_.push_back(make_slot());
+    return true;
+  } catch (const Error& error) {
+    std::fprintf(stderr, "cellar-spawn: nothing is prepared: %s\n", error.what());
+    failing_ = true;
+    return false;
+  }
+}
+
+std::vector<int> Pool::sockets() const {
+  std::vector<int> all;
+  const auto add = [&all](const Pair& blanks) {
+    for (const auto& blank : blanks) {
+      if (blank) all.push_back(blank->socket());
+    }
+  };
+  for (const Slot& slot : ready_) add(slot.blanks);
+  for (const auto& [name, blanks] : given_) add(blanks);
+  return all;
+}
+
+void Pool::check_blanks() {
+  for (auto at = ready_.begin(); at != ready_.end();) {
+    if (all_well(at->blanks)) {
+      ++at;
+      continue;
+    }
+    std::fprintf(stderr, "cellar-spawn: a prepared cell has failed\n");
+    failing_ = true;
+    const std::string name = std::move(at->name);
+    at = ready_.erase(at);
+    discard(name);
+  }
+  // The cell has ended, and its groups are the daemon's to remove.
+  for (auto at = given_.begin(); at != given_.end();) {
+    at = all_well(at->second) ? std::next(at) : given_.erase(at);
+  }
+}
+
+void Pool::discard(const std::string& slot) {
+  given_.erase(slot);
+  const sandbox::CgroupPlan groups = groups_of(slot);
+  sandbox::kill_group(groups.cell);
+  // What is left where a process dies slowly, the next daemon removes.
+  for (int attempt = 0; attempt < kRemoveAttempts && !sandbox::try_remove(groups); ++attempt) {
+    std::this_thread::sleep_for(kRemovePause);
+  }
+}
+
+}  // namespace cellar::spawn
