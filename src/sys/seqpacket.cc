@@ -102,8 +102,12 @@ bool send_message(int socket, std::string_view bytes, std::span<const int> fds, 
 
 std::optional<Message> receive_message(int socket, Wait wait, bool* would_block) {
   if (would_block != nullptr) *would_block = false;
+  const int waits = wait == Wait::no ? MSG_DONTWAIT : 0;
+  // Room for the largest message would cost more to clear than a look at the size of this one.
+  const ssize_t next =
+      retry_on_signal([&] { return ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | waits); });
   Message message;
-  message.bytes.resize(kMessageBytesMax + 1);
+  message.bytes.resize(next <= 0 ? 1 : std::min<std::size_t>(next, kMessageBytesMax));
   iovec part{message.bytes.data(), message.bytes.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(kMessageFdsMax * sizeof(int))];
   msghdr header{};
@@ -111,8 +115,8 @@ std::optional<Message> receive_message(int socket, Wait wait, bool* would_block)
   header.msg_iovlen = 1;
   header.msg_control = control;
   header.msg_controllen = sizeof control;
-  const int flags = MSG_CMSG_CLOEXEC | (wait == Wait::no ? MSG_DONTWAIT : 0);
-  const ssize_t size = retry_on_signal([&] { return ::recvmsg(socket, &header, flags); });
+  const ssize_t size =
+      retry_on_signal([&] { return ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | waits); });
   if (size == -1) {
     if (errno == EAGAIN) {
       if (would_block != nullptr) *would_block = true;
