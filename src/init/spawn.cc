@@ -16,9 +16,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
+#include <optional>
 #include <string_view>
 
 #include "base/text.h"
+#include "init/clone.h"
 #include "sys/call.h"
 
 namespace cellar::init {
@@ -28,13 +31,11 @@ constexpr std::array<std::string_view, 7> kSteps = {"clone3", "setsid",  "descri
                                                     "chdir",  "seccomp", "execve"};
 enum Step : std::uint8_t { clone_step, session, descriptors, limits, folder, filter_step, exec };
 
-// What the child tells when it cannot become the program.
-struct Failure {
-  std::uint8_t step;
-  int error;
-};
+// Enough for what is below; one command is started at a time.
+constexpr std::size_t kStackBytes = 64 << 10;
 
-// All that the child uses: plain pointers into memory that was laid out before the clone.
+// All that the child uses, laid out before the clone. The memory is the parent's, who waits
+// meanwhile: the child tells there what failed.
 struct Plan {
   std::vector<char*> argv;
   std::vector<char*> env;
@@ -44,7 +45,8 @@ struct Plan {
   rlimit open_files{};
   rlimit file_bytes{};
   sock_fprog filter{};
-  int report = -1;
+  std::optional<Step> failed;
+  int error = 0;
 };
 
 std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
@@ -76,27 +78,24 @@ rlimit open_files_limit(std::uint64_t wanted) {
   return {count, count};
 }
 
-[[noreturn]] void fail(const Plan& plan, Step step) {
-  const Failure failure{step, errno};
-  (void)!::write(plan.report, &failure, sizeof failure);
+[[noreturn]] void fail(Plan& plan, Step step) {
+  plan.error = errno;
+  plan.failed = step;
   ::_exit(127);
 }
 
-// The sent descriptors become 0, 1, 2, …; the report pipe stays just above them until the exec.
+// The sent descriptors become 0, 1, 2, …
 void place_descriptors(Plan& plan) {
   constexpr int kAside = 100;
   for (int& fd : plan.fds) {
     fd = ::fcntl(fd, F_DUPFD_CLOEXEC, kAside);
     if (fd == -1) fail(plan, descriptors);
   }
-  plan.report = ::fcntl(plan.report, F_DUPFD_CLOEXEC, kAside);
   int target = 0;
   for (const int fd : plan.fds) {
     if (::dup2(fd, target++) == -1) fail(plan, descriptors);
   }
-  if (::dup3(plan.report, target, O_CLOEXEC) == -1) fail(plan, descriptors);
-  plan.report = target;
-  if (::syscall(SYS_close_range, static_cast<unsigned>(target) + 1, ~0U, 0) == -1) {
+  if (::syscall(SYS_close_range, static_cast<unsigned>(target), ~0U, 0) == -1) {
     fail(plan, descriptors);
   }
 }
@@ -108,7 +107,8 @@ void reset_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-[[noreturn]] void become(Plan& plan) {
+void become(void* laid_out) {
+  Plan& plan = *static_cast<Plan*>(laid_out);
   if (::setsid() == -1) fail(plan, session);
   reset_signals();
   place_descriptors(plan);
@@ -151,26 +151,18 @@ SpawnResult spawn(const wire::SpawnRequest& request, const std::vector<sys::Fd>&
   plan.file_bytes = {request.file_bytes_max, request.file_bytes_max};
   plan.filter = {static_cast<unsigned short>(filter.size()),
                  const_cast<sock_filter*>(filter.data())};
-  sys::Pipe report = sys::make_pipe();
-  plan.report = report.write_end.get();
-
   clone_args arguments{};
   arguments.exit_signal = SIGCHLD;
   if (request.in_cgroup) {
     arguments.flags = CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<std::uint64_t>(fds.back().get());
   }
-  const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+  alignas(16) static std::byte stack[kStackBytes];
+  const pid_t pid = clone_until_exec(arguments, stack, become, &plan);
   if (pid == -1) return {-1, std::string(kSteps[clone_step]), errno};
-  if (pid == 0) become(plan);
-
-  report.write_end.reset();
-  Failure failure{};
-  const ssize_t size =
-      sys::retry_on_signal([&] { return ::read(report.read_end.get(), &failure, sizeof failure); });
-  if (size != sizeof failure) return {static_cast<pid_t>(pid), {}, 0};
-  sys::retry_on_signal([&] { return ::waitpid(static_cast<pid_t>(pid), nullptr, 0); });
-  return {-1, std::string(kSteps[failure.step]), failure.error};
+  if (!plan.failed) return {pid, {}, 0};
+  sys::retry_on_signal([&] { return ::waitpid(pid, nullptr, 0); });
+  return {-1, std::string(kSteps[*plan.failed]), plan.error};
 }
 
 }  // namespace cellar::init

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <linux/sched.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <span>
+
+namespace cellar::init {
+
+// clone3(2) as vfork(2) is: the child runs `run(argument)` on `stack`, in this process's memory,
+// while this process waits until the child has executed a program or ended. No page is copied,
+// which is most of what a fork costs. `run` never returns, and does only what may be done between
+// vfork and exec. Returns the child's pid, or -1 and errno.
+pid_t clone_until_exec(clone_args arguments, std::span<std::byte> stack, void (*run)(void*),
+                       void* argument);
+
+}  // namespace cellar::init
