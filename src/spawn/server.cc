@@ -25,6 +25,9 @@ void Server::run() {
       case Event::blank:
         pool_.check_blanks();
         break;
+      case Event::domain_end:
+        roots_.release_ended();
+        break;
       case Event::request: {
         const auto message = sys::receive_message(socket_.get());
         if (!message) return;
@@ -41,12 +44,17 @@ void Server::run() {
 Server::Event Server::wait() {
   std::vector<pollfd> waits = {{socket_.get(), POLLIN, 0}};
   for (const int socket : pool_.sockets()) waits.push_back({socket, POLLIN, 0});
+  const std::size_t blanks_end = waits.size();
+  for (const int process : roots_.descriptors()) waits.push_back({process, POLLIN, 0});
   const int timeout = all_prepared_ ? -1 : kQuietMs;
   const int ready =
       sys::retry_on_signal([&] { return ::poll(waits.data(), waits.size(), timeout); });
   if (ready == -1) throw_errno("poll");
   if (waits[0].revents != 0) return Event::request;
-  return ready == 0 ? Event::quiet : Event::blank;
+  if (ready == 0) return Event::quiet;
+  const auto said = [](const pollfd& wait) { return wait.revents != 0; };
+  const auto end = waits.begin() + static_cast<std::ptrdiff_t>(blanks_end);
+  return std::any_of(waits.begin(), end, said) ? Event::blank : Event::domain_end;
 }
 
 bool Server::prepare_more() {
@@ -78,9 +86,11 @@ sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
   const sandbox::Image& image = images_.get(request.spec.image_dir);
   const int user = users_.get(request.spec.uid_base);
   const sys::Fd listener = sys::seqpacket_listen(request.socket_path);
+  roots_.finish(request.spec.cell_dir);
   Pool::Taken taken = pool_.take(request.slot, request.spec.kind);
   try {
     const pid_t pid = taken.blank.assign(request.spec, image, user, listener.get());
+    roots_.hold(pid, request.spec, image);
     return {static_cast<std::uint32_t>(pid), std::move(taken.slot)};
   } catch (const Error&) {
     if (request.slot.empty()) pool_.discard(taken.slot);

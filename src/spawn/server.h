@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "sandbox/spawn_protocol.h"
+#include "spawn/held_roots.h"
 #include "spawn/images.h"
 #include "spawn/pool.h"
 #include "spawn/user_namespaces.h"
@@ -28,7 +29,7 @@ class Server {
     sandbox::SpawnAnswer message;
     std::vector<sys::Fd> fds;
   };
-  enum class Event : std::uint8_t { request, blank, quiet };
+  enum class Event : std::uint8_t { request, blank, domain_end, quiet };
   Event wait();
   // False where nothing is left to prepare.
   bool prepare_more();
@@ -39,6 +40,7 @@ class Server {
   Images images_;
   Pool& pool_;
   UserNamespaces users_;
+  HeldRoots roots_;
   std::size_t ahead_;
   bool all_prepared_ = false;
 };
