@@ -103,11 +103,18 @@ bool send_message(int socket, std::string_view bytes, std::span<const int> fds, 
 std::optional<Message> receive_message(int socket, Wait wait, bool* would_block) {
   if (would_block != nullptr) *would_block = false;
   const int waits = wait == Wait::no ? MSG_DONTWAIT : 0;
+  // Says that nothing came; throws what else the call says.
+  const auto nothing = [&] {
+    if (errno == EAGAIN && would_block != nullptr) *would_block = true;
+    if (errno != EAGAIN && errno != ECONNRESET) throw_errno("recvmsg");
+    return std::nullopt;
+  };
   // Room for the largest message would cost more to clear than a look at the size of this one.
-  const ssize_t next =
-      retry_on_signal([&] { return ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | waits); });
+  const ssize_t next = retry_on_signal(
+      [&] { return ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | waits); });
+  if (next == -1) return nothing();
   Message message;
-  message.bytes.resize(next <= 0 ? 1 : std::min<std::size_t>(next, kMessageBytesMax));
+  message.bytes.resize(std::min<std::size_t>(next, kMessageBytesMax));
   iovec part{message.bytes.data(), message.bytes.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(kMessageFdsMax * sizeof(int))];
   msghdr header{};
@@ -117,14 +124,7 @@ std::optional<Message> receive_message(int socket, Wait wait, bool* would_block)
   header.msg_controllen = sizeof control;
   const ssize_t size =
       retry_on_signal([&] { return ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | waits); });
-  if (size == -1) {
-    if (errno == EAGAIN) {
-      if (would_block != nullptr) *would_block = true;
-      return std::nullopt;
-    }
-    if (errno == ECONNRESET) return std::nullopt;
-    throw_errno("recvmsg");
-  }
+  if (size == -1) return nothing();
   for (cmsghdr* at = CMSG_FIRSTHDR(&header); at != nullptr; at = CMSG_NXTHDR(&header, at)) {
     if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
