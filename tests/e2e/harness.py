@@ -96,12 +96,17 @@ def share_images(state):
     subprocess.run(["cp", "--archive", "--link", IMAGES, state / "images"], check=True)
 
 
+def daemon_group(state):
+    """The cgroup that all cells of a state folder are below."""
+    return "cellar-" + hashlib.sha256(str(state).encode()).hexdigest()[:8]
+
+
 class Daemon:
     def __init__(self, *options, key=KEY, images="dev"):
         """`images`: "default" gives it the image that scripts/image made, "dev" only the view of the host."""
         self.root = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
         self.state = self.root / "state"
-        GROUPS.add("cellar-" + hashlib.sha256(str(self.state).encode()).hexdigest()[:8])
+        GROUPS.add(daemon_group(self.state))
         if images == "default":
             share_images(self.state)
         self.options, self.key = list(options), key
@@ -128,6 +133,11 @@ class Daemon:
 
     def log(self):
         return (self.root / "log").read_text(errors="replace")
+
+    def commands(self):
+        """The command lines of the programs that it started, as files."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [pathlib.Path(f"/proc/{child}/cmdline") for child in children.split()]
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)

@@ -1,0 +1,71 @@
+"""Cells in numbers: a thousand that come and go, two hundred at once, daemons killed in between. Nothing is left."""
+import concurrent.futures
+import os
+import pathlib
+
+import harness
+
+CYCLES = int(os.environ.get("CELLAR_E2E_CYCLES", "1000"))
+AT_ONCE = int(os.environ.get("CELLAR_E2E_CELLS", "200"))
+WORKERS = 4
+KEPT_MAX = 300  # the spawner keeps up to 256 user namespaces, of the newest ids
+
+
+class ManyCellsTest(harness.CellTest):
+    images = "default"
+
+    def groups(self):
+        """Of this daemon's cells, in every hierarchy, but for those that are prepared for later ones."""
+        name = harness.daemon_group(self.daemon.state)
+        roots = [pathlib.Path("/sys/fs/cgroup"), *pathlib.Path("/sys/fs/cgroup").iterdir()]
+        slots = {slot.name for root in roots if (root / name).is_dir() for slot in (root / name).iterdir() if slot.is_dir()}
+        return slots - self.prepared(slots)
+
+    def prepared(self, slots):
+        """The slots of the spawner that runs, and of no cell."""
+        own = {record.read_text() for record in self.daemon.state.glob("cells/*/run/slot.json")}
+        run = next(command.split(b"\0")[4].decode() for command in map(pathlib.Path.read_bytes, self.daemon.commands())
+                   if b"cellar-spawn" in command)
+        return {slot for slot in slots if slot.startswith(run) and not any(f'"{slot}"' in record for record in own)}
+
+    def descriptors(self):
+        """How many the daemon and its spawner have."""
+        return sum(len(list((command.parent / "fd").iterdir()))
+                   for command in [*self.daemon.commands(), pathlib.Path(f"/proc/{self.daemon.process.pid}/cmdline")])
+
+    def settled(self, what, probe, expected):
+        harness.eventually(f"{what} is {expected}", lambda: probe() == expected or None)
+
+    def cycle(self, number):
+        cell = self.daemon.create(f"cycle-{number}")
+        result = cell.exec(f"echo {number} > file; cat file; sleep 1000 &")
+        assert (result["exit_code"], result["stdout"]) == (0, f"{number}\n"), result
+        assert cell.call("DELETE").status == 204
+
+    def test_a_thousand_cells_come_and_go_and_leave_nothing(self):
+        before = self.descriptors()
+        for start in range(0, CYCLES, CYCLES // 4):
+            with concurrent.futures.ThreadPoolExecutor(WORKERS) as workers:
+                list(workers.map(self.cycle, range(start, start + CYCLES // 4)))
+            half_done = self.daemon.create("half-done")
+            half_done.exec("sleep 1000 > /dev/null 2>&1 & echo up")
+            self.daemon.restart()  # By SIGKILL: what it had prepared is somebody else's to remove.
+            self.assertEqual("0\n", half_done.exec("echo $?")["stdout"])
+            self.assertEqual(204, half_done.call("DELETE").status)
+        self.settled("the groups left", self.groups, set())
+        self.assertEqual([], list((self.daemon.state / "cells").iterdir()))
+        self.assertNotIn(str(self.daemon.state), pathlib.Path("/proc/self/mountinfo").read_text())
+        # What still held a namespace, a mount or a socket of a cell would be a descriptor.
+        harness.eventually("no descriptors are kept", lambda: self.descriptors() <= before + KEPT_MAX)
+
+    def test_two_hundred_cells_run_at_once_and_outlive_the_daemon(self):
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as workers:
+            cells = list(workers.map(lambda n: self.daemon.create(f"crowd-{n}"), range(AT_ONCE)))
+            list(workers.map(lambda cell: cell.exec(f"echo {cell.id} > /tmp/mine"), cells))
+            self.assertEqual(AT_ONCE, len(self.groups()))
+            self.daemon.restart()
+            kept = list(workers.map(lambda cell: cell.exec("cat /tmp/mine")["stdout"].strip(), cells))
+            self.assertEqual([cell.id for cell in cells], kept)  # /tmp is memory: they were not made anew
+            list(workers.map(lambda cell: cell.call("DELETE"), cells))
+        self.settled("the groups left", self.groups, set())
+        self.assertEqual([], list((self.daemon.state / "cells").iterdir()))
