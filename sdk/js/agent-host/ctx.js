@@ -84,7 +84,17 @@ function stepArguments(name, second, third) {
   if (typeof name !== 'string' || name === '' || typeof fn !== 'function') {
     throw coded('invalid_step', 'ctx.step(name, fn, options?) needs a name and a function');
   }
-  const { retries = 0, timeout } = given ?? {};
+  const { retries = 0, timeout, onInterrupt = 'retry', ...unknown } = given ?? {};
+  for (const option of Object.keys(unknown)) {
+    throw coded('invalid_step', `step "${name}" has the unknown option "${option}"`);
+  }
+  if (onInterrupt !== 'retry') {
+    throw coded('invalid_step', `step "${name}" asks for onInterrupt ${util.inspect(onInterrupt)}: ` +
+      'so far a step that was interrupted is executed again ("retry"), always');
+  }
+  if (!Number.isSafeInteger(retries) || retries < 0) {
+    throw coded('invalid_step', `the retries of step "${name}" must be a whole number from 0 on`);
+  }
   if (timeout !== undefined && !(timeout > 0)) {
     throw coded('invalid_step', `the timeout of step "${name}" must be milliseconds above 0`);
   }

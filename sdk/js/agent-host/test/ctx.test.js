@@ -107,11 +107,13 @@ test('what is no call throws before it is one', () => withHost(agent(`
   const codes = [];
   const wrong = [() => ctx.stream(cycle), () => ctx.db.set('k', cycle), () => ctx.db.set('k', 1n),
     () => ctx.stream(() => 1), () => ctx.shell(5), () => ctx.step('', () => 1), () => ctx.step('s'),
-    () => ctx.step('s', () => 1, { timeout: -1 }), () => ctx.fetch('no address')];
+    () => ctx.step('s', () => 1, { timeout: -1 }), () => ctx.step('s', () => 1, { retries: 'x' }),
+    () => ctx.step('s', () => 1, { retries: -1 }), () => ctx.step('s', () => 1, { retry: 2 }),
+    () => ctx.step('s', { onInterrupt: 'fail' }, () => 1), () => ctx.fetch('no address')];
   for (const call of wrong) { try { await call(); } catch (e) { codes.push(e.code); } }
   return codes;`), async (daemon) => {
   assert.deepEqual((await daemon.ended('main')).value, [
-    ...Array(4).fill('not_serialisable'), 'invalid_command', ...Array(3).fill('invalid_step'),
+    ...Array(4).fill('not_serialisable'), 'invalid_command', ...Array(7).fill('invalid_step'),
     'ERR_INVALID_URL']);
   assert.deepEqual(daemon.types(), ['hello', 'end']);
 }));
