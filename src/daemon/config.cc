@@ -13,6 +13,9 @@
 namespace cellar::daemon {
 namespace {
 
+constexpr std::int64_t kSecondsMax = 31'536'000;  // a year
+constexpr std::int64_t kStallMsMax = 86'400'000;  // a day
+
 [[noreturn]] void refuse(const std::string& option, const std::string& why) {
   throw Error(ErrorCode::invalid_argument, "invalid_option", "--" + option + ": " + why);
 }
@@ -69,6 +72,7 @@ CommandLine read_command_line(int argc, char** argv) {
   std::int64_t stall_ms = config.agent_stall_timeout.count();
 
   app.set_config("--config", "", "TOML file with these options")->envname("CELLAR_CONFIG");
+  app.allow_config_extras(CLI::config_extras_mode::error);  // A name misspelt there is an error.
   app.add_option("--state", config.state, "Folder that holds everything")->envname("CELLAR_STATE");
   app.add_option("--listen", listen, "HOST:PORT")->envname("CELLAR_LISTEN");
   app.add_option("--api-key", config.api_key,
@@ -80,13 +84,13 @@ CommandLine read_command_line(int argc, char** argv) {
       ->envname("CELLAR_PREVIEW_DOMAIN");
   app.add_option("--idle-timeout-s", idle_s, "Seconds until an idle cell pauses")
       ->envname("CELLAR_IDLE_TIMEOUT_S")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(std::int64_t{1}, kSecondsMax));
   app.add_option("--hibernate-after-s", hibernate_s, "Seconds until a paused cell hibernates")
       ->envname("CELLAR_HIBERNATE_AFTER_S")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(std::int64_t{1}, kSecondsMax));
   app.add_option("--agent-stall-timeout-ms", stall_ms, "An agent that answers no ping is restarted")
       ->envname("CELLAR_AGENT_STALL_TIMEOUT_MS")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(std::int64_t{1}, kStallMsMax));
   app.add_option("--pool-threads", config.pool_threads, "Threads for blocking work")
       ->envname("CELLAR_POOL_THREADS")
       ->check(CLI::Range(1, 64));

@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <cctype>
 #include <cstdlib>
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -46,6 +49,61 @@ TEST_CASE("a seal key inside the state folder is refused") {
   config.state = "/srv/cellar";
   config.seal_key_file = "/srv/cellar/../cellar/seal.key";
   CHECK_THROWS_AS(check(config), Error);
+}
+
+TEST_CASE("every option can be given in the file and in the environment") {
+  struct Case {
+    std::string name;
+    std::string file_value;  // as TOML writes it
+    std::string value;
+    std::function<std::string(const Config&)> get;
+  };
+  const std::vector<Case> cases = {
+      {"state", "\"/s\"", "/s", [](const Config& c) { return c.state; }},
+      {"listen", "\"h:7\"", "h:7",
+       [](const Config& c) { return c.host + ":" + std::to_string(c.port); }},
+      {"api-key", "\"abcdefgh\"", "abcdefgh", [](const Config& c) { return c.api_key; }},
+      {"seal-key-file", "\"/k\"", "/k", [](const Config& c) { return c.seal_key_file; }},
+      {"preview-domain", "\"d.org\"", "d.org", [](const Config& c) { return c.preview_domain; }},
+      {"idle-timeout-s", "3", "3",
+       [](const Config& c) { return std::to_string(c.idle_timeout.count()); }},
+      {"hibernate-after-s", "4", "4",
+       [](const Config& c) { return std::to_string(c.hibernate_after.count()); }},
+      {"agent-stall-timeout-ms", "5", "5",
+       [](const Config& c) { return std::to_string(c.agent_stall_timeout.count()); }},
+      {"pool-threads", "6", "6", [](const Config& c) { return std::to_string(c.pool_threads); }},
+      {"prepared-cells", "7", "7",
+       [](const Config& c) { return std::to_string(c.prepared_cells); }},
+      {"log-level", "\"error\"", "error", [](const Config& c) { return c.log_level; }},
+      {"libexec", "\"/l\"", "/l", [](const Config& c) { return c.libexec; }}};
+  const testing::TempDir dir;
+  for (const Case& each : cases) {
+    CAPTURE(each.name);
+    REQUIRE(each.get(read({}).config) != each.value);
+    sys::replace_file(dir.file("c.toml"), each.name + " = " + each.file_value + "\n");
+    CHECK(each.get(read({"--config", dir.file("c.toml")}).config) == each.value);
+    std::string variable = "CELLAR_" + each.name;
+    for (char& c : variable) {
+      c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    }
+    ::setenv(variable.c_str(), each.value.c_str(), 1);
+    CHECK(each.get(read({}).config) == each.value);
+    ::unsetenv(variable.c_str());
+  }
+}
+
+TEST_CASE("a name in the file that is no option is refused") {
+  const testing::TempDir dir;
+  sys::replace_file(dir.file("c.toml"), "idle-timeout = 60\n");
+  CHECK(read({"--config", dir.file("c.toml")}).exit_code == 2);
+  CHECK(read({"--config", dir.file("none.toml")}).exit_code == 2);
+}
+
+TEST_CASE("times have a limit, so that none overflows a clock") {
+  CHECK(read({"--idle-timeout-s", "9223372036854775807"}).exit_code == 2);
+  CHECK(read({"--hibernate-after-s", "31536001"}).exit_code == 2);
+  CHECK(read({"--agent-stall-timeout-ms", "0"}).exit_code == 2);
+  CHECK(read({"--idle-timeout-s", "31536000"}).config.idle_timeout.count() == 31'536'000);
 }
 
 TEST_CASE("a wrong option ends with exit code 2") { CHECK(read({"--nonsense"}).exit_code == 2); }
