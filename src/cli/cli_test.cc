@@ -104,6 +104,14 @@ TEST_CASE("a failure is told with its remedy, and by its exit code") {
     CHECK(result.out.empty());
     CHECK(result.err == "cellar: it \xef\xbf\xbd[1mfailed\n        do y\n");
   }
+  FakeDaemon refusing([](const Seen&) {
+    return json_reply(404, R"({"error":"gone","code":"cell_not_found","remediation":"do y"})");
+  });
+  const Result as_json = call(refusing.url(), {"-o", "json", "get", "c"});
+  CHECK(as_json.exit_code == 3);
+  CHECK(as_json.out.empty());
+  CHECK(as_json.err ==
+        "{\"error\":\"gone\",\"code\":\"cell_not_found\",\"remediation\":\"do y\"}\n");
   FakeDaemon other([](const Seen&) { return reply(502, "text/html", "<html>"); });
   CHECK(call(other.url(), {"get", "c"}).err == "cellar: the daemon answered with status 502\n");
   std::string url;

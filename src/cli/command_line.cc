@@ -11,6 +11,8 @@ namespace {
 constexpr const char* kDefaultUrl = "http://127.0.0.1:4750";
 constexpr const char* kDefaultState = "/var/lib/cellar";
 constexpr int kUsageExit = 2;
+constexpr double kTimeoutMinS = 0.001;
+constexpr double kTimeoutMaxS = 86'400;
 
 // What CLI11 fills in before it becomes a CommandLine.
 struct Raw {
@@ -120,7 +122,7 @@ void add_work_commands(CLI::App& app, Raw& raw) {
   sub->add_option("ID", exec->cell_id, "The cell")->required();
   sub->add_option("--cwd", exec->cwd, "Folder it runs in (/work)");
   sub->add_option("--timeout", exec->timeout_s, "Seconds until it is killed")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(kTimeoutMinS, kTimeoutMaxS));
   add_repeated(*sub, "--env", raw.env, "NAME=VALUE for its environment");
   sub->add_flag("-n,--no-stdin", exec->without_stdin, "Do not pass standard input on");
   sub->footer("One word after -- is a line for the shell, more are a program and its arguments.");
@@ -220,6 +222,11 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
     if (exec != nullptr && rest.empty()) throw CLI::ValidationError("exec", "ID -- CMD...");
     if (exec == nullptr && has_rest) throw CLI::ValidationError("--", "is for exec only");
   } catch (const CLI::ParseError& error) {
+    const std::vector<std::string> unknown = app.remaining();
+    if (error.get_name() == "RequiredError" && app.get_subcommands().empty() && !unknown.empty()) {
+      return Usage{"there is no command \"" + unknown.front() + "\"; cellar --help lists them\n",
+                   kUsageExit};
+    }
     std::ostringstream out, err;
     const int code = app.exit(error, out, err);
     return Usage{out.str() + err.str(), code == 0 ? 0 : kUsageExit};

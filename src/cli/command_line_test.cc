@@ -102,6 +102,10 @@ TEST_CASE("help is no mistake, and a mistake is exit code 2") {
   CHECK(usage_of({"exec", "--help"}) == 0);
   CHECK(usage_of({}) == 2);
   CHECK(usage_of({"nope"}) == 2);
+  CHECK(std::get<Usage>(read({"nope"})).text ==
+        "there is no command \"nope\"; cellar --help lists them\n");
+  CHECK(usage_of({"exec", "c", "--timeout", "0", "--", "a"}) == 2);
+  CHECK(usage_of({"exec", "c", "--timeout", "1e300", "--", "a"}) == 2);
   CHECK(usage_of({"get"}) == 2);
   CHECK(usage_of({"get", "a", "b"}) == 2);
   CHECK(usage_of({"ls", "-o", "yaml"}) == 2);

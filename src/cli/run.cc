@@ -4,12 +4,13 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
+#include "json/json.h"
 #include "sys/file.h"
 
 namespace cellar::cli {
 namespace {
 
-// README.md and the end-to-end tests know them.
+// `cellar --help` and the end-to-end tests know them.
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 constexpr int kNotFound = 3;
@@ -27,6 +28,12 @@ int exit_code_of(const Error& error) {
 }
 
 int report(const Error& error, Output& output) {
+  if (output.format() == Format::json) {
+    json::Value body = json::object({{"error", error.what()}, {"code", error.reason()}});
+    if (!error.remediation().empty()) body.as_object().set("remediation", error.remediation());
+    output.write_error(printable(json::dump(body)) + "\n");
+    return exit_code_of(error);
+  }
   std::string text = error.what();
   if (!error.remediation().empty()) text += "\n        " + error.remediation();
   output.note(text);
