@@ -106,9 +106,30 @@ def lint(document):
             yield f"{where} does not describe its path's names"
         if operation.get("security") != [] and "401" not in operation["responses"]:
             yield f"{where} does not say what a wrong key gets"
+        known = list(map(description.resolve, parameters))
+        takes_input = "requestBody" in operation or any(p["in"] in ("query", "header") for p in known)
+        if takes_input and "400" not in operation["responses"]:
+            yield f"{where} does not say what wrong input gets"
+        if "requestBody" in operation and "413" not in operation["responses"]:
+            yield f"{where} does not say what too long a body gets"
+        if "{id}" in template and "404" not in operation["responses"]:
+            yield f"{where} does not say what an unknown cell gets"
+        for parameter in known:
+            if "schema" not in parameter or (parameter["in"] == "path") != bool(parameter.get("required")) \
+                    and parameter["in"] != "header":
+                yield f"{where} parameter {parameter['name']} has no schema, or is required where it must not be"
         for status, response in operation["responses"].items():
             if not description.resolve(response).get("description"):
                 yield f"{where} {status} has no description"
+    used = set(re.findall(r'"\$ref": "#/components/([^"]+)"', json.dumps(document)))
+    for kind, members in document["components"].items():
+        for name in members:
+            if kind != "securitySchemes" and f"{kind}/{name}" not in used:
+                yield f"components/{kind}/{name} is used nowhere"
+    for name, schema in document["components"]["schemas"].items():
+        for member in schema.get("required", []):
+            if member not in schema.get("properties", {}):
+                yield f"schema {name} requires {member}, which it does not describe"
     for reference in re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)):
         try:
             description.resolve({"$ref": reference})
