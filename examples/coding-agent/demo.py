@@ -42,6 +42,14 @@ def require(condition, why):
         raise Failed(why)
 
 
+def link_or_copy(source, target):
+    """Images are large and never change: one file in two places, unless /tmp is another file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 class Daemon:
     """A cellard on a free port with its own state folder."""
 
@@ -49,7 +57,7 @@ class Daemon:
         self.programs, self.root = programs, root
         if images.exists():  # Else cells see a view of this machine.
             (root / "state").mkdir()
-            subprocess.run(["cp", "--archive", "--link", images, root / "state" / "images"], check=True)
+            shutil.copytree(images, root / "state" / "images", symlinks=True, copy_function=link_or_copy)
         self.key, self.port, self.process = secrets.token_hex(16), 0, None
         self.start()
 
@@ -291,7 +299,7 @@ def main():
     try:
         daemon = Daemon(programs, root, HERE.parents[1] / "build/images/images")
         run_demo(daemon, model, root)
-    except Failed as failure:
+    except (Failed, OSError, subprocess.SubprocessError, shutil.Error) as failure:
         why = str(failure)
     finally:
         try:

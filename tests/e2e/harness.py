@@ -91,9 +91,15 @@ class Stream:
 
 
 def share_images(state):
-    """Gives a state folder the images that scripts/image made: links to the same files."""
+    """Gives a state folder the images that scripts/image made: the same files, where links reach."""
+    def link_or_copy(source, target):
+        try:
+            os.link(source, target)
+        except OSError:  # Another file system, or another mount of it.
+            shutil.copy2(source, target)
+
     state.mkdir(parents=True)
-    subprocess.run(["cp", "--archive", "--link", IMAGES, state / "images"], check=True)
+    shutil.copytree(IMAGES, state / "images", symlinks=True, copy_function=link_or_copy)
 
 
 def daemon_group(state):
