@@ -315,7 +315,7 @@ asio::awaitable<CommandResult> Cell::exec(CommandRequest request, OnOutput on_ou
 
 asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequest request,
                                                   OnOutput on_output) {
-  CommandPlace place = co_await domains_.place(Domains::Kind::shell);
+  CommandPlace place = co_await domains_.place(Domains::Kind::shell, request.resources);
   // However it ends: the group goes, and the run does not name it any more.
   struct Leave {
     Cell& cell;

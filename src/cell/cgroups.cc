@@ -39,16 +39,6 @@ asio::awaitable<void> set_frozen(std::string folder, bool frozen) {
 
 }  // namespace
 
-std::string make_program_group(const std::string& domain_group, std::uint64_t number,
-                               std::uint32_t uid) {
-  const std::string folder = domain_group + "/c" + std::to_string(number);
-  sys::make_dirs(folder, 0755);
-  // Starting a process in a group needs both, its own and the nearest common one.
-  sys::give_to(sys::open_file(folder + "/cgroup.procs", O_RDONLY).get(), uid);
-  sys::give_to(sys::open_file(domain_group + "/cgroup.procs", O_RDONLY).get(), uid);
-  return folder;
-}
-
 asio::awaitable<void> freeze(std::string folder) { return set_frozen(std::move(folder), true); }
 asio::awaitable<void> thaw(std::string folder) { return set_frozen(std::move(folder), false); }
 
@@ -78,9 +68,9 @@ void remove_daemon_group(const sandbox::CgroupHost& host, const std::string& dae
   }
 }
 
-std::uint64_t oom_kills(const sandbox::CgroupPlan& plan) {
-  auto count = read_number(plan.memory + "/memory.events", "oom_kill");
-  if (!count) count = read_number(plan.memory + "/memory.oom_control", "oom_kill");
+std::uint64_t oom_kills(const std::string& memory_folder) {
+  auto count = read_number(memory_folder + "/memory.events", "oom_kill");
+  if (!count) count = read_number(memory_folder + "/memory.oom_control", "oom_kill");
   return static_cast<std::uint64_t>(count.value_or(0));
 }
 

@@ -12,11 +12,6 @@ namespace cellar::cell {
 
 namespace asio = boost::asio;
 
-// A group for one program of a domain, into which its cell-init (root is the host's `uid`) may
-// start processes.
-std::string make_program_group(const std::string& domain_group, std::uint64_t number,
-                               std::uint32_t uid);
-
 // Kills what is in it, waits until it is gone, and removes the group with those below it.
 asio::awaitable<void> end_group(std::string folder);
 
@@ -31,7 +26,8 @@ asio::awaitable<void> remove(sandbox::CgroupPlan plan);
 // Removes the groups that all cells of a daemon share, where no cell is left in them.
 void remove_daemon_group(const sandbox::CgroupHost& host, const std::string& daemon_group);
 
-// How often the kernel has killed a process of the cell for want of memory.
-std::uint64_t oom_kills(const sandbox::CgroupPlan& plan);
+// How often the kernel has killed a process of the group, whose memory that folder counts, for want
+// of memory.
+std::uint64_t oom_kills(const std::string& memory_folder);
 
 }  // namespace cellar::cell

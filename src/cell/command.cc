@@ -176,11 +176,17 @@ asio::awaitable<std::uint32_t> start(const CommandPlace& place, const CommandReq
   spawn.in_cgroup = true;
   spawn.open_files_max = request.open_files_max;
   spawn.file_bytes_max = request.file_bytes_max;
-  std::vector<int> fds(4);
+  std::vector<int> fds(3);
   fds[0] = in.read_end.get();
   fds[1] = out.write_end.get();
   fds[2] = err.write_end.get();
-  fds[3] = group.fd();
+  std::vector<sys::Fd> joined;
+  for (const std::string& folder : place.join) {
+    joined.push_back(sys::open_file(folder + "/cgroup.procs", O_WRONLY));
+    fds.push_back(joined.back().get());
+  }
+  spawn.join_count = static_cast<std::uint32_t>(joined.size());
+  fds.push_back(group.fd());
   co_return co_await place.domain->start(std::move(spawn), std::move(fds));
 }
 
@@ -227,7 +233,8 @@ asio::awaitable<CommandResult> run_started(const CommandPlace& place, const Comm
   result.stdout_bytes = std::move(running.out.bytes);
   result.stderr_bytes = std::move(running.err.bytes);
   result.truncated = running.out.truncated || running.err.truncated;
-  result.oom = result.signal == SIGKILL && place.count_oom_kills() > oom_before;
+  // A shell that lived on tells of its child's end by the same number.
+  result.oom = result.exit_code == 128 + SIGKILL && place.count_oom_kills() > oom_before;
   result.duration = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - began);
   co_return result;

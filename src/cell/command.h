@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cell/domain_link.h"
+#include "sandbox/cgroup.h"
 
 namespace cellar::cell {
 
@@ -24,7 +25,8 @@ struct CommandRequest {
   std::chrono::milliseconds timeout{120'000};
   std::uint64_t output_bytes_max = 10 << 20;  // of stdout and stderr, each; the rest is dropped
   std::uint64_t open_files_max = 65536;
-  std::uint64_t file_bytes_max = 0;  // 0: no limit
+  std::uint64_t file_bytes_max = 0;   // 0: no limit
+  sandbox::ResourceLimits resources;  // besides the cell's own
 };
 
 struct CommandResult {
@@ -33,7 +35,7 @@ struct CommandResult {
   int exit_code = 0;  // 128 + the signal's number where one ended it, as a shell has it
   std::optional<int> signal;
   bool timed_out = false;
-  bool oom = false;        // the kernel killed something of the cell for want of memory
+  bool oom = false;        // the kernel killed it, or something of it, for want of memory
   bool truncated = false;  // there was more output than the limit
   bool lost = false;       // the cell was stopped under it
   std::chrono::milliseconds duration{0};
@@ -47,6 +49,7 @@ inline constexpr std::size_t kCommandBytesMax = 128 << 10;  // argv and env toge
 struct CommandPlace {
   std::shared_ptr<DomainLink> domain;  // it may end while the command runs
   std::string group;                   // a new cgroup v2 folder for it; removed by the caller
+  std::vector<std::string> join;       // new v1 folders for it, likewise
   std::uint32_t uid = 0;               // the host's id of the domain's root
   std::function<std::uint64_t()> count_oom_kills;
 };

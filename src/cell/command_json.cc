@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::size_t kArgumentsMax = 4096;
 constexpr std::size_t kStdinBytesMax = 64 << 20;
+constexpr std::int64_t kMemoryBytesMin = 1 << 20;
+constexpr std::int64_t kPidsMax = 1 << 22;
+constexpr std::int64_t kCpuMillisMin = 10;  // the kernel's least quota is 1 ms of 100
+constexpr std::int64_t kCpuMillisMax = 1'000'000;
+constexpr std::int64_t kWeightMax = 10'000;
 
 std::vector<std::string> argv_of(const json::Value& cmd) {
   std::vector<std::string> argv;
@@ -55,6 +60,22 @@ void check_words(const CommandRequest& request) {
   }
 }
 
+// Of 1 to `max`; at least what a shell needs to start at all.
+void read_resources(sandbox::ResourceLimits& resources, const json::Reader& from, Names names) {
+  const bool rest = names == Names::rest;
+  const auto number = [&](const char* in_rest, const char* in_ctx, std::int64_t min,
+                          std::int64_t max) {
+    return static_cast<std::uint64_t>(
+        from.optional_int(rest ? in_rest : in_ctx, min, max).value_or(0));
+  };
+  resources.memory_bytes = number("memory_bytes", "memoryBytes", kMemoryBytesMin, INT64_MAX);
+  resources.pids_max = static_cast<std::uint32_t>(number("pids", "pids", 1, kPidsMax));
+  resources.cpu_millis =
+      static_cast<std::uint32_t>(number("cpu_millis", "cpuMillis", kCpuMillisMin, kCpuMillisMax));
+  resources.cpu_weight =
+      static_cast<std::uint32_t>(number("cpu_weight", "cpuWeight", 1, kWeightMax));
+}
+
 void read_options(CommandRequest& request, const json::Reader& options, Names names) {
   const bool rest = names == Names::rest;
   if (const auto cwd = options.optional_string("cwd")) {
@@ -84,6 +105,7 @@ void read_options(CommandRequest& request, const json::Reader& options, Names na
   if (const auto n = from.optional_int(rest ? "file_bytes" : "maxFileBytes", 0, INT64_MAX)) {
     request.file_bytes_max = static_cast<std::uint64_t>(*n);
   }
+  read_resources(request.resources, from, names);
   if (limits) limits->refuse_unknown();
 }
 

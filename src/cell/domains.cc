@@ -278,18 +278,26 @@ asio::awaitable<void> Domains::close() {
 
 // ---- commands ----
 
-asio::awaitable<CommandPlace> Domains::place(Kind kind) {
+asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits limits) {
   CommandPlace place;
   place.domain = co_await require(kind);
+  const sandbox::ProgramPlan plan =
+      sandbox::plan_program(machine_.cgroup_host, groups_, kind, ++program_count_, limits);
+  sandbox::apply(plan, uid_base(kind));
   place.uid = uid_base(kind);
-  place.group = make_program_group(groups_.domain(kind), ++program_count_, place.uid);
-  place.count_oom_kills = [groups = groups_] { return oom_kills(groups); };
+  place.group = plan.group;
+  place.join = plan.folders;
+  place.count_oom_kills = [memory = plan.memory] { return oom_kills(memory); };
   co_return place;
 }
 
 void Domains::leave(const CommandPlace& place) {
   sandbox::kill_group(place.group);
-  if (!sandbox::try_remove_group(place.group)) tasks_.spawn(remove_when_empty(place.group));
+  std::vector<std::string> folders = place.join;
+  folders.push_back(place.group);
+  for (const std::string& folder : folders) {
+    if (!sandbox::try_remove_group(folder)) tasks_.spawn(remove_when_empty(folder));
+  }
 }
 
 asio::awaitable<void> Domains::remove_when_empty(std::string folder) {

@@ -65,10 +65,9 @@ class Domains {
 
   // A place for one program in a domain, which is made where it is not there, and the end of its
   // use: whatever is left in it is killed.
-  asio::awaitable<CommandPlace> place(Kind kind);
+  asio::awaitable<CommandPlace> place(Kind kind, sandbox::ResourceLimits limits = {});
   void leave(const CommandPlace& place);
 
-  std::uint64_t oom_kill_count() const { return oom_kills(groups_); }
   // Processes of the cell, both domains together.
   std::size_t process_count() const;
   // The cell's tier changed.

@@ -27,9 +27,18 @@
 namespace cellar::init {
 namespace {
 
-constexpr std::array<std::string_view, 7> kSteps = {"clone3", "setsid",  "descriptors", "setrlimit",
-                                                    "chdir",  "seccomp", "execve"};
-enum Step : std::uint8_t { clone_step, session, descriptors, limits, folder, filter_step, exec };
+constexpr std::array<std::string_view, 8> kSteps = {"clone3",    "setsid", "cgroup",  "descriptors",
+                                                    "setrlimit", "chdir",  "seccomp", "execve"};
+enum Step : std::uint8_t {
+  clone_step,
+  session,
+  group,
+  descriptors,
+  limits,
+  folder,
+  filter_step,
+  exec
+};
 
 // Enough for what is below; one command is started at a time.
 constexpr std::size_t kStackBytes = 64 << 10;
@@ -42,6 +51,7 @@ struct Plan {
   std::vector<std::string> programs;  // what to try to execute, in order
   const char* cwd = nullptr;
   std::vector<int> fds;
+  std::vector<int> groups;  // cgroup.procs of each, open for writing
   rlimit open_files{};
   rlimit file_bytes{};
   sock_fprog filter{};
@@ -111,6 +121,9 @@ void become(void* laid_out) {
   Plan& plan = *static_cast<Plan*>(laid_out);
   if (::setsid() == -1) fail(plan, session);
   reset_signals();
+  for (const int procs : plan.groups) {
+    if (::write(procs, "0", 1) != 1) fail(plan, group);
+  }
   place_descriptors(plan);
   ::umask(022);
   const rlimit no_core{0, 0};
@@ -139,14 +152,18 @@ void become(void* laid_out) {
 
 SpawnResult spawn(const wire::SpawnRequest& request, const std::vector<sys::Fd>& fds,
                   const CommandFilter& filter) {
-  if (request.in_cgroup && fds.empty()) return {-1, "descriptors", EBADF};
+  const std::size_t of_groups = request.join_count + (request.in_cgroup ? 1U : 0U);
+  if (fds.size() < of_groups) return {-1, "descriptors", EBADF};
   Plan plan;
   plan.argv = pointers_to(request.argv);
   plan.env = pointers_to(request.env);
   plan.programs = programs_of(request);
   plan.cwd = request.cwd.c_str();
-  const std::size_t own_fds = fds.size() - (request.in_cgroup ? 1 : 0);
+  const std::size_t own_fds = fds.size() - of_groups;
   for (std::size_t i = 0; i < own_fds; ++i) plan.fds.push_back(fds[i].get());
+  for (std::size_t i = 0; i < request.join_count; ++i) {
+    plan.groups.push_back(fds[own_fds + i].get());
+  }
   plan.open_files = open_files_limit(request.open_files_max);
   plan.file_bytes = {request.file_bytes_max, request.file_bytes_max};
   plan.filter = {static_cast<unsigned short>(filter.size()),

@@ -11,6 +11,8 @@ namespace {
 
 constexpr const char* kNeeded[] = {"memory", "pids", "cpu"};
 constexpr std::uint32_t kCpuPeriodUs = 100'000;
+constexpr std::uint32_t kBfqWeightMax = 1000;
+constexpr std::uint32_t kSharesPerWeight = 10;  // 1024 shares are v1's usual, weight 100 is v2's
 
 bool has(const std::vector<std::string>& list, const std::string& name) {
   return std::find(list.begin(), list.end(), name) != list.end();
@@ -24,27 +26,52 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 
 void limit_v2(Settings& settings, const std::string& folder, const std::string& controller,
               const ResourceLimits& limits) {
-  if (controller == "memory") {
-    settings.emplace_back(folder + "/memory.max", std::to_string(limits.memory_bytes));
-    settings.emplace_back(folder + "/memory.swap.max", "0");
-  } else if (controller == "pids") {
-    settings.emplace_back(folder + "/pids.max", std::to_string(limits.pids_max));
-  } else {
-    settings.emplace_back(folder + "/cpu.max",
-                          cpu_quota_us(limits.cpu_millis) + " " + std::to_string(kCpuPeriodUs));
+  const auto set = [&](const char* file, const std::string& value) {
+    settings.emplace_back(folder + file, value);
+  };
+  if (controller == "memory" && limits.memory_bytes != 0) {
+    set("/memory.max", std::to_string(limits.memory_bytes));
+    set("/memory.swap.max", "0");
+  }
+  if (controller == "pids" && limits.pids_max != 0) {
+    set("/pids.max", std::to_string(limits.pids_max));
+  }
+  if (controller == "cpu" && limits.cpu_millis != 0) {
+    set("/cpu.max", cpu_quota_us(limits.cpu_millis) + " " + std::to_string(kCpuPeriodUs));
+  }
+  if (controller == "cpu" && limits.cpu_weight != 0) {
+    set("/cpu.weight", std::to_string(limits.cpu_weight));
   }
 }
 
 void limit_v1(Settings& settings, const std::string& folder, const std::string& controller,
               const ResourceLimits& limits) {
-  if (controller == "memory") {
-    settings.emplace_back(folder + "/memory.limit_in_bytes", std::to_string(limits.memory_bytes));
-  } else if (controller == "pids") {
-    settings.emplace_back(folder + "/pids.max", std::to_string(limits.pids_max));
-  } else {
-    settings.emplace_back(folder + "/cpu.cfs_period_us", std::to_string(kCpuPeriodUs));
-    settings.emplace_back(folder + "/cpu.cfs_quota_us", cpu_quota_us(limits.cpu_millis));
+  const auto set = [&](const char* file, const std::string& value) {
+    settings.emplace_back(folder + file, value);
+  };
+  if (controller == "memory" && limits.memory_bytes != 0) {
+    set("/memory.limit_in_bytes", std::to_string(limits.memory_bytes));
   }
+  if (controller == "pids" && limits.pids_max != 0) {
+    set("/pids.max", std::to_string(limits.pids_max));
+  }
+  if (controller == "cpu" && limits.cpu_millis != 0) {
+    set("/cpu.cfs_period_us", std::to_string(kCpuPeriodUs));
+    set("/cpu.cfs_quota_us", cpu_quota_us(limits.cpu_millis));
+  }
+  if (controller == "cpu" && limits.cpu_weight != 0) {
+    set("/cpu.shares", std::to_string(limits.cpu_weight * kSharesPerWeight));
+  }
+}
+
+// The cell's group in the tree of a v1 controller, which all its processes join.
+std::string add_v1(CgroupPlan& plan, const std::string& mount, const std::string& daemon_group,
+                   const std::string& slot) {
+  const std::string parent = mount + "/" + daemon_group;
+  plan.folders.push_back(parent);
+  plan.folders.push_back(parent + "/" + slot);
+  plan.join.push_back(parent + "/" + slot);
+  return parent + "/" + slot;
 }
 
 }  // namespace
@@ -87,13 +114,22 @@ CgroupPlan plan_cgroups(const CgroupHost& host, const std::string& daemon_group,
   for (const char* name : kNeeded) {
     if (has(host.controllers, name)) enabled += std::string(enabled.empty() ? "+" : " +") + name;
   }
+  if (has(host.controllers, "io")) enabled += std::string(enabled.empty() ? "+" : " +") + "io";
   plan.folders = {group, plan.cell};
-  if (!enabled.empty()) {
-    plan.settings.emplace_back(host.unified + "/cgroup.subtree_control", enabled);
-    plan.settings.emplace_back(group + "/cgroup.subtree_control", enabled);
-  }
+  const auto enable_in = [&](const std::string& folder) {
+    if (!enabled.empty()) plan.settings.emplace_back(folder + "/cgroup.subtree_control", enabled);
+  };
+  enable_in(host.unified);
+  enable_in(group);
   for (const char* name : {"/agent", "/agent/init", "/shell", "/shell/init"}) {
     plan.folders.push_back(plan.cell + name);
+  }
+  if (limits) {
+    // Not before the domains' processes have gone to `init`: a group with members has none below.
+    for (const char* name : {"", "/agent", "/shell"}) enable_in(plan.cell + name);
+    if (limits->io_weight != 0) {
+      plan.wishes.emplace_back(plan.cell + "/io.weight", std::to_string(limits->io_weight));
+    }
   }
   for (const char* name : kNeeded) {
     if (has(host.controllers, name)) {
@@ -101,13 +137,39 @@ CgroupPlan plan_cgroups(const CgroupHost& host, const std::string& daemon_group,
       if (std::string(name) == "memory") plan.memory = plan.cell;
       continue;
     }
-    const std::string parent = host.legacy.at(name) + "/" + daemon_group;
-    const std::string folder = parent + "/" + slot;
-    plan.folders.push_back(parent);
-    plan.folders.push_back(folder);
-    plan.join.push_back(folder);
+    const std::string folder = add_v1(plan, host.legacy.at(name), daemon_group, slot);
     if (limits) limit_v1(plan.settings, folder, name, *limits);
     if (std::string(name) == "memory") plan.memory = folder;
+  }
+  if (!has(host.controllers, "io") && host.legacy.contains("blkio")) {
+    const std::string folder = add_v1(plan, host.legacy.at("blkio"), daemon_group, slot);
+    if (limits && limits->io_weight != 0) {
+      plan.wishes.emplace_back(folder + "/blkio.bfq.weight",
+                               std::to_string(std::min(limits->io_weight, kBfqWeightMax)));
+    }
+  }
+  return plan;
+}
+
+ProgramPlan plan_program(const CgroupHost& host, const CgroupPlan& cell, DomainKind kind,
+                         std::uint64_t number, const ResourceLimits& limits) {
+  ProgramPlan plan;
+  const std::string name = "/c" + std::to_string(number);
+  plan.group = cell.domain(kind) + name;
+  plan.memory = cell.memory;
+  const std::string place = cell.cell.substr(host.unified.size());  // below every mount point
+  for (const char* controller : kNeeded) {
+    if (has(host.controllers, controller)) {
+      limit_v2(plan.settings, plan.group, controller, limits);
+      if (std::string(controller) == "memory") plan.memory = plan.group;
+      continue;
+    }
+    const std::string folder = host.legacy.at(controller) + place + name;
+    const std::size_t before = plan.settings.size();
+    limit_v1(plan.settings, folder, controller, limits);
+    if (plan.settings.size() == before) continue;
+    plan.folders.push_back(folder);
+    if (std::string(controller) == "memory") plan.memory = folder;
   }
   return plan;
 }

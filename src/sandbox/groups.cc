@@ -20,6 +20,20 @@ void write_setting(const std::string& path, std::string_view value) {
 void apply(const CgroupPlan& plan) {
   for (const std::string& folder : plan.folders) sys::make_dirs(folder, 0755);
   for (const auto& [file, value] : plan.settings) write_setting(file, value);
+  for (const auto& [file, value] : plan.wishes) {
+    if (sys::exists(file)) write_setting(file, value);
+  }
+}
+
+void apply(const ProgramPlan& plan, std::uint32_t uid) {
+  sys::make_dirs(plan.group, 0755);
+  for (const std::string& folder : plan.folders) sys::make_dirs(folder, 0755);
+  for (const auto& [file, value] : plan.settings) write_setting(file, value);
+  // Starting a process in a group needs both, its own and the nearest common one.
+  const std::string domain = plan.group.substr(0, plan.group.rfind('/'));
+  for (const std::string& folder : {plan.group, domain}) {
+    sys::give_to(sys::open_file(folder + "/cgroup.procs", O_RDONLY).get(), uid);
+  }
 }
 
 bool try_remove_group(const std::string& folder) {
@@ -44,7 +58,7 @@ void kill_group(const std::string& folder) {
 
 bool try_remove(const CgroupPlan& plan) {
   bool all = try_remove_tree(plan.cell);
-  for (const std::string& folder : plan.join) all = try_remove_group(folder) && all;
+  for (const std::string& folder : plan.join) all = try_remove_tree(folder) && all;
   return all;
 }
 

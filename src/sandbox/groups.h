@@ -10,6 +10,10 @@ namespace cellar::sandbox {
 // Makes the folders that are not there, and writes all settings.
 void apply(const CgroupPlan& plan);
 
+// Makes a program's folders with their limits. Its cell-init, whose root is the host's `uid`, may
+// start processes in the group; it joins the others through descriptors.
+void apply(const ProgramPlan& plan, std::uint32_t uid);
+
 // False where there is still something in it.
 bool try_remove_group(const std::string& folder);
 // With all groups below it.

@@ -9,8 +9,8 @@
 
 // Messages between the daemon and the cell-init of a domain, on a SOCK_SEQPACKET socket: one
 // message is one packet, u8 type and then its fields as wire/packer.h lays them out, in the order
-// below. Descriptors travel beside `spawn`: first those for the child, then the command's cgroup
-// folder.
+// below. Descriptors travel beside `spawn`: first those for the child, then `cgroup.procs` of the
+// v1 groups that it joins, then the command's cgroup folder.
 namespace cellar::wire {
 
 // ---- to cell-init ----
@@ -22,6 +22,7 @@ struct SpawnRequest {
   std::vector<std::string> argv;     // at least one; looked up in PATH of `env`
   std::vector<std::string> env;      // "NAME=value"
   std::string cwd;                   // absolute
+  std::uint32_t join_count = 0;      // descriptors of cgroup.procs
   bool in_cgroup = false;            // the last descriptor is the cgroup v2 folder to start it in
   std::uint64_t open_files_max = 0;  // RLIMIT_NOFILE; 0 leaves it
   std::uint64_t file_bytes_max = 0;  // RLIMIT_FSIZE; 0 leaves it

@@ -1,7 +1,10 @@
 """The limits of docs/guide/limits.md that a client can reach."""
+import time
+
 import harness
 
 MIB = 1 << 20
+LATE_MS = 1000  # 100 on a quiet machine, which a shared one is not (scripts/bench has the figure)
 
 
 class LimitsTest(harness.CellTest):
@@ -42,6 +45,53 @@ class LimitsTest(harness.CellTest):
         self.assertEqual((413, "command_too_large"), (long.status, long.json["code"]))
         for fields in ({"timeout_ms": 86_400_001}, {"limits": {"output_bytes": 64 * MIB + 1}}):
             self.assertEqual(400, cell.call("POST", "/exec", {"cmd": "true", **fields}).status, fields)
+
+    def test_a_command_may_have_less_memory_than_its_cell(self):
+        cell, eat = self.cell(), "python3 -c 'x = bytearray(200 << 20); print(len(x))'"
+        self.assertEqual(0, cell.exec(eat)["exit_code"])
+        killed = cell.exec(eat, limits={"memory_bytes": 64 * MIB})
+        self.assertEqual((137, True, ""), (killed["exit_code"], killed["oom"], killed["stdout"]))
+        in_shell = cell.exec(f"{eat}; echo after $?", limits={"memory_bytes": 64 * MIB})
+        self.assertEqual(("after 137\n", 0), (in_shell["stdout"], in_shell["exit_code"]))
+
+    def test_a_command_that_is_killed_beside_one_without_memory_is_not_told_to_be_out_of_it(self):
+        cell = self.cell()
+        cell.exec("mkfifo /work/fifo")
+        stream = self.daemon.stream("POST", cell.path + "/exec", {"cmd": "echo up; read line < /work/fifo; kill -9 $$"})
+        next(iter(stream))
+        hungry = cell.exec("python3 -c 'x = bytearray(200 << 20)'", limits={"memory_bytes": 64 * MIB})
+        self.assertTrue(hungry["oom"])
+        cell.exec("echo > /work/fifo")
+        ended = list(stream)[-1].json
+        self.assertEqual((137, False), (ended["exit_code"], ended["oom"]))
+
+    def test_a_command_may_have_fewer_processes_and_less_processor_than_its_cell(self):
+        cell = self.cell()
+        forks = "for i in 1 2 3 4 5 6 7 8 9; do sleep 0.2 & done; wait"
+        self.assertEqual("", cell.exec(forks)["stderr"])
+        self.assertIn("fork", cell.exec(forks, limits={"pids": 4})["stderr"])
+        spin = "python3 -c 'import time\nwhile time.process_time() < 0.2: pass'"
+        started = time.monotonic()
+        self.assertEqual(0, cell.exec(spin, limits={"cpu_millis": 100, "cpu_weight": 10})["exit_code"])
+        self.assertGreater(time.monotonic() - started, 1)  # at a tenth of one
+        self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
+
+    def test_all_of_a_command_is_gone_soon_after_its_time(self):
+        cell = self.cell()
+        script = ("import os, signal, time\n"
+                  "for n in range(60):\n"
+                  "    if os.fork() == 0:\n"
+                  "        os.setsid()\n"
+                  "        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n"
+                  "        if n % 3 == 0: os.kill(os.getpid(), signal.SIGSTOP)\n"
+                  "        while n % 20 == 1: pass\n"
+                  "        time.sleep(1000)\n"
+                  "print('up', flush=True)\n"
+                  "time.sleep(1000)\n")
+        result = cell.exec(["python3", "-c", script], timeout_ms=4000)
+        self.assertEqual(("up\n", True, 137), (result["stdout"], result["timed_out"], result["exit_code"]))
+        self.assertLess(result["duration_ms"], 4000 + LATE_MS)
+        self.assertEqual("0\n", cell.exec("ps -e -o args | grep -c '[p]ython3 -c'")["stdout"])
 
     def test_values_and_keys_of_the_database_have_limits(self):
         cell = self.cell()
