@@ -95,6 +95,7 @@ asio::awaitable<void> write(const Call& call) {
   const auto activity = co_await cell->use("request", "files");
   std::string bytes;
   if (call.exchange.has_body()) bytes = co_await call.exchange.read_body(kFileBodyMax);
+  co_await cell->require_room(bytes.size());
   auto put = [cell, path, bytes = std::move(bytes)] {
     cell->work().write_atomic(path, bytes);
     return true;

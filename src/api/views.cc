@@ -68,13 +68,20 @@ json::Value cell_json(const cell::CellView& view, const std::string& preview_dom
                     {"allow", std::move(allow)},
                     {"limits", json::object({{"memory_bytes", limits.memory_bytes},
                                              {"pids", limits.pids_max},
-                                             {"cpu_millis", limits.cpu_millis}})},
+                                             {"cpu_millis", limits.cpu_millis},
+                                             {"disk_bytes", view.disk_limits.bytes},
+                                             {"inodes", view.disk_limits.inodes},
+                                             {"disk_enforced_by", "counted"}})},
                     {"idle", idle_json(view)}});
   json::Object& members = value.as_object();
   if (!spec.image_digest.empty()) members.set("image_digest", spec.image_digest);
   if (!spec.agent_digest.empty()) members.set("agent_digest", spec.agent_digest);
   if (!preview_domain.empty()) {
     members.set("preview_url", "https://" + spec.cell_id + "." + preview_domain);
+  }
+  if (view.disk_used) {
+    members.set("disk", json::object({{"used_bytes", view.disk_used->bytes},
+                                      {"used_inodes", view.disk_used->inodes}}));
   }
   if (view.resume) members.set("resume", resume_json(*view.resume));
   return value;
@@ -88,7 +95,7 @@ json::Value tiers_json() {
                                  {"spec", tier.spec},
                                  {"active_price", 0},
                                  {"paused_price", 0},
-                                 {"storage", "the host's disk"}}));
+                                 {"storage", tier.storage}}));
   }
   return json::object({{"tiers", std::move(list)}});
 }

@@ -1,5 +1,7 @@
 #include "cell/cell.h"
 
+#include <signal.h>
+
 #include <algorithm>
 
 #include "async/run_to_end.h"
@@ -50,8 +52,11 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       transitions_(machine.executor),
       store_turns_(machine.executor),
       index_turns_(machine.executor),
+      quota_(machine.executor, machine.pool, {layout_.dir + "/root", layout_.work()},
+             [this] { end_programs_over_quota(); }),
       changes_(machine.executor) {
   metrics_.since = std::chrono::steady_clock::now();
+  set_disk_limits();
 }
 
 Cell::~Cell() = default;
@@ -95,6 +100,7 @@ asio::awaitable<void> Cell::close() {
   open_ = false;
   co_await changes_.join();
   co_await runner_->close();
+  co_await quota_.close();
   co_await domains_.close();
   co_await journal_->close();
   const auto store_turn = co_await store_turns_.turn();
@@ -107,6 +113,7 @@ asio::awaitable<void> Cell::destroy() {
   open_ = false;
   co_await changes_.join();
   co_await runner_->close();
+  co_await quota_.close();
   co_await domains_.end_all();
   co_await domains_.close();
   co_await journal_->close();
@@ -130,6 +137,8 @@ CellView Cell::view() const {
   }
   view.quiet_since = activities_.quiet_since();
   view.resume = resume_;
+  view.disk_limits = quota_.ledger().limits();
+  view.disk_used = quota_.ledger().used();
   const LifecycleView lifecycle{.state = state_,
                                 .permanent = spec_.permanent,
                                 .blocker_count = view.blockers.size(),
@@ -193,6 +202,7 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
   const bool new_tier = next.tier != spec_.tier;
   co_await save_spec(next);
   if (new_tier) domains_.apply_limits();
+  if (new_tier) set_disk_limits();
   if (settings.allow) domains_.set_allow(spec_.allow);
   // The environment of a running agent host is what it was started with.
   if (settings.secrets) runner_->stop_agent("settings");
@@ -203,6 +213,27 @@ asio::awaitable<void> Cell::save_spec(CellSpec spec) {
   auto write = [this, text = cell::encode(spec)] { sys::replace_file(layout_.record(), text); };
   co_await async::offload(machine_.pool, std::move(write));
   spec_ = std::move(spec);
+}
+
+// ---- the disk ----
+
+void Cell::set_disk_limits() {
+  const Limits& tier = tier_of(spec_.tier).limits;
+  const auto least = [](std::uint64_t a, std::uint64_t b) { return b == 0 ? a : std::min(a, b); };
+  quota_.set_limits({least(tier.disk_bytes, config_.disk_max.bytes),
+                     least(tier.inodes, config_.disk_max.inodes)});
+}
+
+void Cell::end_programs_over_quota() {
+  const sys::DiskUse used = quota_.ledger().used().value_or(sys::DiskUse());
+  log::warning("cell {}: it has {} bytes in {} files, too much: what runs in it is ended",
+               spec_.cell_id, used.bytes, used.inodes);
+  domains_.kill_programs();
+}
+
+asio::awaitable<void> Cell::require_room(std::uint64_t bytes) {
+  require_open();
+  co_await quota_.require_room(bytes);
 }
 
 // ---- states ----
@@ -315,6 +346,8 @@ asio::awaitable<CommandResult> Cell::exec(CommandRequest request, OnOutput on_ou
 
 asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequest request,
                                                   OnOutput on_output) {
+  const DiskQuota::Use disk = quota_.begin_use();
+  const std::uint64_t ended_before = quota_.end_count();
   CommandPlace place = co_await domains_.place(Domains::Kind::shell, request.resources);
   // However it ends: the group goes, and the run does not name it any more.
   struct Leave {
@@ -326,7 +359,9 @@ asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequ
       cell.domains_.leave(place);
     }
   } const leave{*this, place, run_groups_.emplace(run, place.group)};
-  co_return co_await run_command(place, std::move(request), std::move(on_output));
+  CommandResult result = co_await run_command(place, std::move(request), std::move(on_output));
+  result.disk_full = result.signal == SIGKILL && quota_.end_count() != ended_before;
+  co_return result;
 }
 
 void Cell::kill_commands(std::uint32_t run) {
@@ -360,7 +395,9 @@ asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent() {
     log_lines_.push_back(std::move(line));
     if (log_lines_.size() > kLogLinesMax) log_lines_.pop_front();
   };
-  options.on_end = [this](const CommandPlace& place) { domains_.leave(place); };
+  options.on_end = [this, disk = quota_.begin_use()](const CommandPlace& place) {
+    domains_.leave(place);
+  };
   CommandPlace place = co_await domains_.place(Domains::Kind::agent);
   co_return co_await AgentProcess::start(machine_.executor, std::move(place), std::move(options));
 }

@@ -10,6 +10,7 @@
 #include "async/serial.h"
 #include "cell/activity.h"
 #include "cell/cell_journal.h"
+#include "cell/disk_quota.h"
 #include "cell/domains.h"
 #include "cell/layout.h"
 #include "cell/lifecycle.h"
@@ -37,6 +38,7 @@ struct CellConfig {
   RunnerConfig runner;
   std::chrono::seconds hibernate_after{3600};
   std::chrono::seconds idle_timeout{900};  // of new cells that name none
+  sys::DiskUse disk_max;                   // at most, whatever the tier has; 0: what that has
 };
 
 // How a cell came back the last time.
@@ -54,6 +56,8 @@ struct CellView {
   WallTime quiet_since;
   std::optional<WallTime> pauses_at;
   std::optional<ResumeReport> resume;
+  sys::DiskUse disk_limits;
+  std::optional<sys::DiskUse> disk_used;  // when it was measured last
 };
 
 struct Metrics {
@@ -106,6 +110,8 @@ class Cell : private RunnerHost {
 
   // ---- what a cell does ----
   const sys::BeneathDir& work() const { return *work_; }
+  // Before a file of that size is written there. Throws Error `exhausted`, reason `disk_quota`.
+  asio::awaitable<void> require_room(std::uint64_t bytes);
   async::Pool& pool() { return machine_.pool; }
   asio::awaitable<CommandResult> exec(CommandRequest request, OnOutput on_output);
   asio::awaitable<search::Hits> search(std::string query, std::size_t limit);
@@ -136,6 +142,8 @@ class Cell : private RunnerHost {
   void recover_runs();
   asio::awaitable<CommandResult> run_in_shell(std::uint32_t run, CommandRequest request,
                                               OnOutput on_output);
+  void set_disk_limits();
+  void end_programs_over_quota();
   // Runs `job(store::CellStore&)` on the pool, one at a time.
   template <typename Job>
   auto with_store(Job job) -> asio::awaitable<std::invoke_result_t<Job&, store::CellStore&>>;
@@ -171,6 +179,7 @@ class Cell : private RunnerHost {
   async::Serial store_turns_;
   async::Serial index_turns_;
   std::multimap<std::uint32_t, std::string> run_groups_;  // run → cgroups of its commands
+  DiskQuota quota_;
   async::TaskGroup changes_;  // of state and settings: they end whether their caller stays or not
 };
 

@@ -180,7 +180,9 @@ asio::awaitable<json::Value> Cell::answer_file_method(std::string method, json::
     };
     co_return co_await async::offload(machine_.pool, std::move(read));
   }
-  auto write = [this, path, content = reader.required_string("content")] {
+  std::string text = reader.required_string("content");
+  co_await quota_.require_room(text.size());
+  auto write = [this, path, content = std::move(text)] {
     work_->write_atomic(path, content);
     return json::object({{"ok", true}});
   };

@@ -37,6 +37,7 @@ struct CommandResult {
   bool timed_out = false;
   bool oom = false;        // the kernel killed it, or something of it, for want of memory
   bool truncated = false;  // there was more output than the limit
+  bool disk_full = false;  // killed, as the cell had more on disk than it may
   bool lost = false;       // the cell was stopped under it
   std::chrono::milliseconds duration{0};
 };

@@ -137,6 +137,7 @@ std::string encode(const CommandResult& result, Names names) {
                     {"truncated", result.truncated},
                     {rest ? "duration_ms" : "durationMs", result.duration.count()}});
   if (result.signal) value.as_object().set("signal", *result.signal);
+  if (result.disk_full) value.as_object().set(rest ? "disk_full" : "diskFull", true);
   if (result.lost) value.as_object().set("lost", true);
   if (!rest) value.as_object().set("failed", result.exit_code != 0);
   return json::dump(value);

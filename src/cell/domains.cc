@@ -51,7 +51,9 @@ sandbox::CgroupPlan plan_groups(const Machine& machine, const CellSpec& spec,
   const Limits& limits = tier_of(spec.tier).limits;
   const sandbox::ResourceLimits resources{.memory_bytes = limits.memory_bytes,
                                           .pids_max = limits.pids_max,
-                                          .cpu_millis = limits.cpu_millis};
+                                          .cpu_millis = limits.cpu_millis,
+                                          .cpu_weight = limits.cpu_weight,
+                                          .io_weight = limits.cpu_weight};
   return sandbox::plan_cgroups(machine.cgroup_host, machine.daemon_group, slot, resources);
 }
 
@@ -297,6 +299,15 @@ void Domains::leave(const CommandPlace& place) {
   folders.push_back(place.group);
   for (const std::string& folder : folders) {
     if (!sandbox::try_remove_group(folder)) tasks_.spawn(remove_when_empty(folder));
+  }
+}
+
+void Domains::kill_programs() {
+  if (slot_.empty()) return;
+  for (const Kind kind : {Kind::agent, Kind::shell}) {
+    for (const std::string& name : sys::folders_in(groups_.domain(kind))) {
+      if (name.starts_with("c")) sandbox::kill_group(groups_.domain(kind) + "/" + name);
+    }
   }
 }
 

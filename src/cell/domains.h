@@ -67,6 +67,8 @@ class Domains {
   // use: whatever is left in it is killed.
   asio::awaitable<CommandPlace> place(Kind kind, sandbox::ResourceLimits limits = {});
   void leave(const CommandPlace& place);
+  // Kills all programs of both domains.
+  void kill_programs();
 
   // Processes of the cell, both domains together.
   std::size_t process_count() const;

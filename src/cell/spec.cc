@@ -14,9 +14,21 @@ constexpr std::int64_t kVersion = 1;
 
 const std::vector<Tier>& tiers() {
   static const std::vector<Tier> kTiers = {
-      {"starter", "Starter", "1 vCPU, 1 GB", {1 * kGiB, 512, 1000, kGiB / 4}},
-      {"standard", "Standard", "2 vCPU, 4 GB", {4 * kGiB, 1024, 2000, 1 * kGiB}},
-      {"performance", "Performance", "4 vCPU, 8 GB", {8 * kGiB, 2048, 4000, 2 * kGiB}},
+      {"starter",
+       "Starter",
+       "1 vCPU, 1 GB",
+       "10 GB",
+       {1 * kGiB, 512, 1000, kGiB / 4, 10 * kGiB, 1'000'000, 100}},
+      {"standard",
+       "Standard",
+       "2 vCPU, 4 GB",
+       "25 GB",
+       {4 * kGiB, 1024, 2000, 1 * kGiB, 25 * kGiB, 2'500'000, 200}},
+      {"performance",
+       "Performance",
+       "4 vCPU, 8 GB",
+       "50 GB",
+       {8 * kGiB, 2048, 4000, 2 * kGiB, 50 * kGiB, 5'000'000, 400}},
   };
   return kTiers;
 }

@@ -17,6 +17,9 @@ struct Limits {
   std::uint32_t pids_max = 0;
   std::uint32_t cpu_millis = 0;  // 1000 is one processor
   std::uint64_t tmp_bytes = 0;   // of /tmp, and of /dev/shm; counted as memory, too
+  std::uint64_t disk_bytes = 0;  // of /work, /root and what it changed of /
+  std::uint64_t inodes = 0;      // files and folders of the same
+  std::uint32_t cpu_weight = 0;  // its share where several want the processor, or the disk
 };
 
 // A named size of a cell, as the contract lists them.
@@ -24,6 +27,7 @@ struct Tier {
   std::string_view id;
   std::string_view name;
   std::string_view spec;
+  std::string_view storage;
   Limits limits;
 };
 

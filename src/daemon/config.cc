@@ -94,6 +94,12 @@ CommandLine read_command_line(int argc, char** argv) {
   app.add_option("--pool-threads", config.pool_threads, "Threads for blocking work")
       ->envname("CELLAR_POOL_THREADS")
       ->check(CLI::Range(1, 64));
+  app.add_option("--cell-disk-bytes", config.cell_disk_bytes,
+                 "Disk of each cell at most; 0: what its tier has")
+      ->envname("CELLAR_CELL_DISK_BYTES");
+  app.add_option("--cell-inodes", config.cell_inodes,
+                 "Files of each cell at most; 0: what its tier has")
+      ->envname("CELLAR_CELL_INODES");
   app.add_option("--prepared-cells", config.prepared_cells,
                  "Sandboxes made before anybody needs them")
       ->envname("CELLAR_PREPARED_CELLS")

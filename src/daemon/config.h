@@ -20,6 +20,8 @@ struct Config {
   std::chrono::seconds hibernate_after{3600};
   std::chrono::milliseconds agent_stall_timeout{30'000};
   unsigned pool_threads = 4;
+  std::uint64_t cell_disk_bytes = 0;  // of each cell at most; 0: what its tier has
+  std::uint64_t cell_inodes = 0;
   unsigned prepared_cells = 4;  // sandboxes that are made before anybody needs them
   std::string log_level = "info";
   std::string libexec;  // folder of cellar-spawn and cell-init; empty: cellard's own

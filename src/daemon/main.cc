@@ -69,6 +69,7 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   cells.runner.stall_timeout = config.agent_stall_timeout;
   cells.hibernate_after = config.hibernate_after;
   cells.idle_timeout = config.idle_timeout;
+  cells.disk_max = {config.cell_disk_bytes, config.cell_inodes};
   cell::Supervisor supervisor(machine, cells, sealer, config.state);
   co_await supervisor.open();
   co_await require_key(supervisor, config);

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <algorithm>
+#include <optional>
+
+#include "sys/disk_use.h"
+
+namespace cellar::cell {
+
+// Decides when a cell's use of the disk must be measured, and whether it is too much. Measuring
+// means to walk all its folders; but nobody can write more than the whole file system has lost
+// since the last time, and that is one quick call. A value: it measures nothing itself.
+class DiskLedger {
+ public:
+  // How much a cell that is over its limit may grow: whoever deletes writes a little, too.
+  static constexpr sys::DiskUse kSlack{1 << 20, 100};
+
+  explicit DiskLedger(sys::DiskUse limits) : limits_(limits) {}
+
+  void set_limits(sys::DiskUse limits) { limits_ = limits; }
+  const sys::DiskUse& limits() const noexcept { return limits_; }
+  // What was measured last.
+  const std::optional<sys::DiskUse>& used() const noexcept { return used_; }
+
+  // `free_before` is what the file system had left when the walk began.
+  void measured(sys::DiskUse used, sys::DiskUse free_before) {
+    used_ = used;
+    free_ = free_before;
+    written_ = {};
+  }
+  // The daemon itself wrote for the cell.
+  void wrote(sys::DiskUse more) { written_ += more; }
+
+  // Whether the cell could have more than it may, by all that is known. Before the first measuring
+  // it always could.
+  bool may_exceed(sys::DiskUse free_now) const noexcept {
+    if (!used_) return true;
+    const sys::DiskUse most = allowed();
+    return used_->bytes + lost(free_.bytes, free_now.bytes) > most.bytes ||
+           used_->inodes + lost(free_.inodes, free_now.inodes) > most.inodes;
+  }
+  // Whether it had, when it was measured, more than `most` of an earlier allowed().
+  bool exceeds(sys::DiskUse most) const noexcept {
+    return used_ && (used_->bytes > most.bytes || used_->inodes > most.inodes);
+  }
+  bool is_over() const noexcept { return exceeds(limits_); }
+  bool has_room(sys::DiskUse more) const noexcept {
+    return used_ && used_->bytes + written_.bytes + more.bytes <= limits_.bytes &&
+           used_->inodes + written_.inodes + more.inodes <= limits_.inodes;
+  }
+  // What it may have until it is measured again: its limit, or where it is over that, little more
+  // than it has.
+  sys::DiskUse allowed() const noexcept {
+    const sys::DiskUse used = used_.value_or(sys::DiskUse());
+    return {used.bytes > limits_.bytes ? used.bytes + kSlack.bytes : limits_.bytes,
+            used.inodes > limits_.inodes ? used.inodes + kSlack.inodes : limits_.inodes};
+  }
+
+ private:
+  static std::uint64_t lost(std::uint64_t before, std::uint64_t now) noexcept {
+    return before > now ? before - now : 0;
+  }
+
+  sys::DiskUse limits_;
+  std::optional<sys::DiskUse> used_;
+  sys::DiskUse free_;     // when it was measured
+  sys::DiskUse written_;  // by the daemon, since
+};
+
+}  // namespace cellar::cell

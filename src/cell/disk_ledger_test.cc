@@ -1,0 +1,60 @@
+#include "cell/disk_ledger.h"
+
+#include <doctest/doctest.h>
+
+using namespace cellar::cell;
+using cellar::sys::DiskUse;
+
+namespace {
+
+constexpr std::uint64_t kMiB = 1 << 20;
+constexpr DiskUse kLimits{100 * kMiB, 1000};
+constexpr DiskUse kFree{10'000 * kMiB, 100'000};
+
+DiskUse less(std::uint64_t mib, std::uint64_t inodes = 0) {
+  return {kFree.bytes - mib * kMiB, kFree.inodes - inodes};
+}
+
+}  // namespace
+
+TEST_CASE("a cell is measured first, and again when the disk has lost as much as it had left") {
+  DiskLedger ledger(kLimits);
+  CHECK(ledger.may_exceed(kFree));
+  ledger.measured({60 * kMiB, 500}, kFree);
+  CHECK_FALSE(ledger.may_exceed(less(40)));
+  CHECK(ledger.may_exceed(less(41)));
+  CHECK_FALSE(ledger.may_exceed(less(0, 500)));
+  CHECK(ledger.may_exceed(less(0, 501)));
+  CHECK_FALSE(ledger.may_exceed({kFree.bytes * 2, kFree.inodes * 2}));  // Somebody deleted.
+}
+
+TEST_CASE("a cell that is over its limit may be emptied, but not grow") {
+  DiskLedger ledger(kLimits);
+  const DiskUse before = ledger.allowed();
+  ledger.measured({300 * kMiB, 10}, kFree);
+  CHECK(ledger.is_over());
+  CHECK(ledger.exceeds(before));
+  const DiskUse now = ledger.allowed();
+  CHECK_FALSE(ledger.may_exceed(less(1)));
+  CHECK(ledger.may_exceed(less(2)));
+  ledger.measured({299 * kMiB, 10}, kFree);
+  CHECK_FALSE(ledger.exceeds(now));
+  CHECK(ledger.is_over());
+  ledger.measured({50 * kMiB, 10}, kFree);
+  CHECK_FALSE(ledger.is_over());
+  CHECK(ledger.allowed() == kLimits);
+}
+
+TEST_CASE("what the daemon writes for a cell is taken from its room at once") {
+  DiskLedger ledger(kLimits);
+  CHECK_FALSE(ledger.has_room({1, 1}));  // Nobody knows.
+  ledger.measured({90 * kMiB, 10}, kFree);
+  CHECK(ledger.has_room({10 * kMiB, 1}));
+  CHECK_FALSE(ledger.has_room({10 * kMiB + 1, 1}));
+  ledger.wrote({6 * kMiB, 1});
+  CHECK(ledger.has_room({4 * kMiB, 1}));
+  CHECK_FALSE(ledger.has_room({5 * kMiB, 1}));
+  CHECK_FALSE(ledger.has_room({0, 990}));
+  ledger.measured({91 * kMiB, 11}, kFree);
+  CHECK(ledger.has_room({9 * kMiB, 1}));
+}

@@ -1,0 +1,102 @@
+#include "cell/disk_quota.h"
+
+#include "async/sleep.h"
+#include "base/error.h"
+
+namespace cellar::cell {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A walk over many files takes a while; this many times as long there is no other.
+constexpr int kRestFactor = 5;
+
+struct Measured {
+  sys::DiskUse used;
+  sys::DiskUse free_before;
+  Clock::duration took;
+};
+
+}  // namespace
+
+DiskQuota::DiskQuota(const asio::any_io_executor& executor, async::Pool& pool,
+                     std::vector<std::string> folders, std::function<void()> end_programs)
+    : pool_(pool),
+      folders_(std::move(folders)),
+      end_programs_(std::move(end_programs)),
+      ledger_({}),
+      turns_(executor),
+      tasks_(executor) {}
+
+DiskQuota::~DiskQuota() = default;
+
+DiskQuota::Use DiskQuota::begin_use() {
+  Use use = users_.lock();
+  if (!use) {
+    use = std::make_shared<int>(0);
+    users_ = use;
+  }
+  if (!watching_) {
+    watching_ = true;
+    tasks_.spawn(watch());
+  }
+  return use;
+}
+
+asio::awaitable<void> DiskQuota::measure() {
+  const auto turn = co_await turns_.turn();
+  auto walk = [folders = folders_, most = ledger_.limits().inodes] {
+    const auto began = Clock::now();
+    Measured measured{{}, sys::disk_free(folders.front()), {}};
+    for (const std::string& folder : folders) {
+      // One above the limit is too many already, and ten times as many are not worth the walk.
+      measured.used += sys::disk_use(folder, 2 * most);
+    }
+    measured.took = Clock::now() - began;
+    return measured;
+  };
+  const Measured measured = co_await async::offload(pool_, std::move(walk));
+  ledger_.measured(measured.used, measured.free_before);
+  rest_until_ = Clock::now() + kRestFactor * measured.took;
+}
+
+asio::awaitable<void> DiskQuota::watch() {
+  struct Ended {
+    bool& watching;
+    ~Ended() { watching = false; }
+  } const ended{watching_};
+  // What a cell has already when it is first looked at, it may keep, and delete.
+  if (!ledger_.used()) co_await measure();
+  while (!users_.expired()) {
+    const sys::DiskUse most = ledger_.allowed();
+    const bool look = Clock::now() >= rest_until_;
+    if (look && ledger_.may_exceed(sys::disk_free(folders_.front()))) {
+      co_await measure();
+      if (ledger_.exceeds(most)) {
+        ++end_count_;
+        end_programs_();
+      }
+    }
+    co_await async::sleep_for(kLook);
+  }
+}
+
+asio::awaitable<void> DiskQuota::require_room(std::uint64_t bytes) {
+  const sys::DiskUse more{bytes, 1};
+  if (!ledger_.has_room(more)) co_await measure();
+  if (!ledger_.has_room(more)) {
+    const sys::DiskUse used = ledger_.used().value_or(sys::DiskUse());
+    const sys::DiskUse& limits = ledger_.limits();
+    throw Error(ErrorCode::exhausted, "disk_quota",
+                "the cell has " + std::to_string(used.bytes) + " of " +
+                    std::to_string(limits.bytes) + " bytes and " + std::to_string(used.inodes) +
+                    " of " + std::to_string(limits.inodes) + " files: " + std::to_string(bytes) +
+                    " bytes more do not fit",
+                "delete files of the cell, or give it a larger tier");
+  }
+  ledger_.wrote(more);
+}
+
+asio::awaitable<void> DiskQuota::close() { co_await tasks_.close(); }
+
+}  // namespace cellar::cell

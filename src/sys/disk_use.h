@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace cellar::sys {
+
+struct DiskUse {
+  std::uint64_t bytes = 0;  // in blocks of the disk, as du(1) counts
+  std::uint64_t inodes = 0;
+  DiskUse& operator+=(const DiskUse& other) {
+    bytes += other.bytes;
+    inodes += other.inodes;
+    return *this;
+  }
+  bool operator==(const DiskUse&) const = default;
+};
+
+// What the tree at `path` takes, itself included; a file with several names once. Links are not
+// followed, and other file systems not entered. What vanishes meanwhile is passed over, a folder
+// that is deeper than kDepthMax counts without what is in it, and after `inodes_max` it stops:
+// all that makes too little of it at most. Blocking. Throws Error where `path` cannot be read.
+inline constexpr std::size_t kDepthMax = 2000;
+DiskUse disk_use(const std::string& path, std::uint64_t inodes_max);
+
+// What is left on the file system of `path`. Quick. Throws Error.
+DiskUse disk_free(const std::string& path);
+
+}  // namespace cellar::sys

@@ -1,0 +1,54 @@
+#include "sys/disk_use.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "sys/file.h"
+#include "testing/temp_dir.h"
+
+using namespace cellar;
+using namespace cellar::sys;
+namespace fs = std::filesystem;
+
+TEST_CASE(
+    "a tree takes what its files do, a file with two names once, and a link nothing of its "
+    "target") {
+  const testing::TempDir dir, elsewhere;
+  const DiskUse empty = disk_use(dir.path(), 1000);
+  CHECK(empty.inodes == 1);
+  replace_file(dir.file("a"), std::string(100'000, 'x'));
+  const DiskUse one = disk_use(dir.path(), 1000);
+  CHECK(one.inodes == 2);
+  CHECK(one.bytes - empty.bytes >= 100'000);
+  CHECK(one.bytes - empty.bytes < 200'000);
+  fs::create_hard_link(dir.file("a"), dir.file("b"));
+  CHECK(disk_use(dir.path(), 1000) == one);
+  replace_file(elsewhere.file("large"), std::string(1'000'000, 'x'));
+  fs::create_directory_symlink(elsewhere.path(), dir.file("link"));
+  const DiskUse linked = disk_use(dir.path(), 1000);
+  CHECK(linked.inodes == 3);
+  CHECK(linked.bytes < one.bytes + 100'000);
+}
+
+TEST_CASE("it ends at the limit of files, and in folders without end") {
+  const testing::TempDir dir;
+  for (int i = 0; i < 50; ++i) replace_file(dir.file(std::to_string(i)), "", 0600, Durable::no);
+  CHECK(disk_use(dir.path(), 20).inodes == 20);
+  const fs::path before = fs::current_path();
+  fs::current_path(dir.path());
+  for (std::size_t depth = 0; depth < kDepthMax + 100; ++depth) {
+    fs::create_directory("d");
+    fs::current_path("d");
+  }
+  fs::current_path(before);
+  CHECK(disk_use(dir.path(), 10'000).inodes == 1 + 50 + kDepthMax);
+  CHECK_THROWS_AS(disk_use(dir.file("none"), 1), Error);
+}
+
+TEST_CASE("what is written is missing on the file system") {
+  const testing::TempDir dir;
+  CHECK(disk_free(dir.path()).bytes > 0);
+  CHECK_THROWS_AS(disk_free(dir.file("none")), Error);
+}
