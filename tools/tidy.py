@@ -22,14 +22,15 @@ LAYERS = {
     "search": ["base"],
     "sandbox": ["base", "sys", "wire"],
     "image": ["base", "sys", "json"],
+    "doctor": ["base", "sys", "sandbox", "image"],
     "http": ["base", "async"],
     "net": ["base", "sys", "async"],
     "cell": ["base", "sys", "async", "json", "wire", "journal", "store", "search", "sandbox", "image", "net"],
     "api": ["base", "sys", "async", "json", "wire", "journal", "search", "cell", "http"],
-    "daemon": ["base", "sys", "async", "json", "sandbox", "wire", "net", "cell", "api", "http"],
+    "daemon": ["base", "sys", "async", "json", "sandbox", "wire", "doctor", "net", "cell", "api", "http"],
     "spawn": ["base", "sys", "wire", "sandbox"],
     "init": ["base", "sys", "wire", "sandbox"],
-    "cli": ["base", "sys", "json", "wire", "image", "http"],
+    "cli": ["base", "sys", "json", "wire", "image", "doctor", "http"],
 }
 # Headers with one home: (pattern, where it may be included).
 HOMES = [

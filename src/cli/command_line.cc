@@ -116,6 +116,43 @@ void add_image_commands(CLI::App& app, Raw& raw) {
   remove->add_option("NAME", to_remove->name, "Its name")->required();
 }
 
+// What the file that cellard is configured by says, for options that are not given here.
+void take_configuration(CLI::App& app, const std::string& path) {
+  if (path.empty()) return;
+  std::vector<CLI::ConfigItem> items;
+  try {
+    items = CLI::ConfigTOML().from_file(path);
+  } catch (const std::exception& error) {
+    throw CLI::ValidationError("--config", path + ": " + error.what());
+  }
+  for (const CLI::ConfigItem& item : items) {
+    CLI::Option* option = app.get_option_no_throw("--" + item.name);
+    if (option == nullptr || option->count() > 0 || item.inputs.empty()) continue;
+    option->add_result(item.inputs);
+    option->run_callback();
+  }
+}
+
+void add_doctor_command(CLI::App& app, Raw& raw) {
+  auto doctor = std::make_shared<Doctor>();
+  auto config = std::make_shared<std::string>();
+  doctor->state = kDefaultState;
+  CLI::App* sub = app.add_subcommand("doctor", "Tell what this host can do for cells");
+  sub->add_option("--config", *config, "The daemon's TOML file")->envname("CELLAR_CONFIG");
+  sub->add_option("--state", doctor->state, "The daemon's state folder")->envname("CELLAR_STATE");
+  sub->add_option("--seal-key-file", doctor->seal_key_file, "The key that seals secrets")
+      ->envname("CELLAR_SEAL_KEY_FILE");
+  sub->add_option("--level", doctor->level, "What is needed: full or reduced")
+      ->envname("CELLAR_LEVEL")
+      ->check(CLI::IsMember({"full", "reduced"}));
+  sub->footer(
+      "Exit codes: 0 the level is satisfied, 1 something that it needs is missing, 2 usage.");
+  sub->callback([&raw, sub, doctor, config] {
+    take_configuration(*sub, *config);
+    raw.command = [doctor] { return Command(*doctor); };
+  });
+}
+
 void add_work_commands(CLI::App& app, Raw& raw) {
   auto exec = std::make_shared<Exec>();
   CLI::App* sub = app.add_subcommand("exec", "Run a command in a cell: exec ID -- CMD...");
@@ -209,6 +246,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   app.fallthrough();
   add_cell_commands(app, raw);
   add_image_commands(app, raw);
+  add_doctor_command(app, raw);
   add_work_commands(app, raw);
   add_run_commands(app, raw);
 

@@ -92,9 +92,15 @@ struct ImageRemove {
   std::string state;
   std::string name;
 };
+// What this host can do for cells; without the daemon, but with its settings.
+struct Doctor {
+  std::string state;
+  std::string seal_key_file = "/etc/cellar/seal.key";
+  std::string level = "full";
+};
 using Command =
     std::variant<Create, List, Get, Remove, Pause, Resume, Exec, Copy, AgentRequest, Search, Events,
-                 Runs, Cancel, ImageBuild, ImageImport, ImageList, ImageRemove>;
+                 Runs, Cancel, ImageBuild, ImageImport, ImageList, ImageRemove, Doctor>;
 
 struct CommandLine {
   std::string url;

@@ -3,6 +3,7 @@
 #include "cli/api.h"
 #include "cli/command_line.h"
 #include "cli/output.h"
+#include "doctor/judge.h"
 
 namespace cellar::cli {
 
@@ -31,9 +32,14 @@ int run(const ImageBuild& command, Context& context);    // image.cc
 int run(const ImageImport& command, Context& context);
 int run(const ImageList& command, Context& context);
 int run(const ImageRemove& command, Context& context);
+int run(const Doctor& command, Context& context);  // doctor.cc
 
 // An object as -o json has it, or a member a line. In get.cc.
 void show(const json::Value& object, Output& output);
+
+// The findings as a table, and what they amount to. In doctor.cc.
+std::string format_findings(const doctor::Findings& findings, Look look);
+std::string format_judgement(const doctor::Judgement& judgement, doctor::Level level, Look look);
 
 // The member's text for a table: empty where it is absent or null. In ls.cc.
 std::string column(const json::Value& object, std::string_view name);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "doctor/examine.h"
 
 namespace cellar::daemon {
 namespace {
@@ -28,13 +29,6 @@ void set_listen(Config& config, const std::string& listen) {
   }
   config.host = listen.substr(0, colon);
   config.port = static_cast<std::uint16_t>(*port);
-}
-
-bool is_inside(const std::string& path, const std::string& folder) {
-  namespace fs = std::filesystem;
-  const fs::path relative =
-      fs::weakly_canonical(path).lexically_relative(fs::weakly_canonical(folder));
-  return !relative.empty() && *relative.begin() != "..";
 }
 
 // The library lets the file win over the environment, and options over both: what the environment
@@ -104,6 +98,10 @@ CommandLine read_command_line(int argc, char** argv) {
                  "Sandboxes made before anybody needs them")
       ->envname("CELLAR_PREPARED_CELLS")
       ->check(CLI::Range(0, 64));
+  app.add_option("--level", config.level,
+                 "Isolation without which nothing is served: full, reduced")
+      ->envname("CELLAR_LEVEL")
+      ->check(CLI::IsMember({"full", "reduced"}));
   app.add_option("--log-level", config.log_level, "debug, info, warning or error")
       ->envname("CELLAR_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
@@ -130,7 +128,7 @@ CommandLine read_command_line(int argc, char** argv) {
 }
 
 void check(const Config& config) {
-  if (is_inside(config.seal_key_file, config.state)) {
+  if (doctor::is_inside(config.seal_key_file, config.state)) {
     refuse("seal-key-file", config.seal_key_file +
                                 " is inside --state: a copy of the state folder "
                                 "would tell the secrets");

@@ -2,7 +2,6 @@
 // what it runs in.
 
 #include <signal.h>
-#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -19,6 +18,8 @@
 #include "cell/supervisor.h"
 #include "daemon/agent_host.h"
 #include "daemon/config.h"
+#include "doctor/examine.h"
+#include "doctor/judge.h"
 #include "http/server.h"
 #include "net/resolver.h"
 #include "sys/file.h"
@@ -92,12 +93,28 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   co_await machine.spawner.close();
 }
 
-void run(const Config& config) {
-  if (::geteuid() != 0) {
-    throw Error(ErrorCode::unavailable, "not_root",
-                "cellard must be started as root: it makes user namespaces and cgroups for cells");
+// Throws Error where this host gives less than what is configured. Forks: before any thread.
+void require_level(const Config& config) {
+  const doctor::Findings findings = doctor::examine({.state = config.state,
+                                                     .seal_key_file = config.seal_key_file,
+                                                     .depth = doctor::Depth::quick});
+  const auto level = doctor::parse_level(config.level).value();  // The command line checks it.
+  doctor::require(doctor::judge(findings, level), level);
+  if (level != doctor::Level::full) {
+    log::warning(
+        "level {}: cells may have less isolation than this software can give; "
+        "see `cellar doctor`",
+        config.level);
   }
+  for (const doctor::Finding& finding : findings) {
+    if (finding.id != "image.default" || finding.verdict == doctor::Verdict::ok) continue;
+    log::warning("default image: {}: {}; {}", finding.found, finding.means, finding.remedy);
+  }
+}
+
+void run(const Config& config) {
   check(config);
+  require_level(config);
   sys::raise_open_files(kOpenFilesMax);
   sys::make_dirs(config.state);
   const auto lock = sys::try_lock_file(config.state + "/LOCK");

@@ -76,9 +76,9 @@ std::string add_v1(CgroupPlan& plan, const std::string& mount, const std::string
 
 }  // namespace
 
-CgroupHost read_cgroup_host() {
+CgroupHost find_cgroup_host(const std::string& root) {
   CgroupHost host;
-  const std::string mounts = sys::read_file("/proc/self/mounts").value_or("");
+  const std::string mounts = sys::read_file(root + "/proc/self/mounts").value_or("");
   for (const std::string_view line : split(mounts, '\n')) {
     const auto fields = split(line, ' ');
     if (fields.size() < 4) continue;
@@ -88,13 +88,20 @@ CgroupHost read_cgroup_host() {
       host.legacy.emplace(option, fields[1]);
     }
   }
+  if (host.unified.empty()) return host;
+  const std::string controllers =
+      sys::read_file(root + host.unified + "/cgroup.controllers").value_or("");
+  for (const std::string_view name : split(trim(controllers), ' ')) {
+    if (!name.empty()) host.controllers.emplace_back(name);
+  }
+  return host;
+}
+
+CgroupHost read_cgroup_host() {
+  CgroupHost host = find_cgroup_host();
   if (host.unified.empty()) {
     throw Error(ErrorCode::unavailable, "no_cgroup", "cgroup v2 is not mounted",
                 "mount -t cgroup2 none /sys/fs/cgroup/unified");
-  }
-  const std::string controllers = sys::read_file(host.unified + "/cgroup.controllers").value_or("");
-  for (const std::string_view name : split(trim(controllers), ' ')) {
-    host.controllers.emplace_back(name);
   }
   for (const char* name : kNeeded) {
     if (has(host.controllers, name) || host.legacy.contains(name)) continue;

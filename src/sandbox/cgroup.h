@@ -21,8 +21,10 @@ struct CgroupHost {
   std::map<std::string, std::string> legacy;  // v1: controller → mount point
 };
 
-// Reads mounts and controllers. Throws Error `unavailable`, reason `no_cgroup`, naming what is
-// missing: a cell without limits is not made.
+// Reads mounts and controllers, whatever is missing; of the machine whose /proc is below `root`.
+CgroupHost find_cgroup_host(const std::string& root = {});
+// The same, but throws Error `unavailable`, reason `no_cgroup`, naming what is missing: a cell
+// without limits is not made.
 CgroupHost read_cgroup_host();
 
 // What the processes of a group may use together. 0: as much as the group above.

@@ -1,0 +1,164 @@
+#include "doctor/programs.h"
+
+#include <chrono>
+
+#include "base/text.h"
+#include "doctor/attempt.h"
+#include "doctor/trial_folder.h"
+#include "image/store.h"
+#include "sys/bounded_program.h"
+#include "sys/file.h"
+#include "sys/process.h"
+
+namespace cellar::doctor {
+namespace {
+
+constexpr std::chrono::milliseconds kProgramLimit{10'000};
+
+std::string first_line(const std::string& text) {
+  return std::string(trim(text.substr(0, text.find('\n'))));
+}
+
+std::string last_line(const std::string& text) {
+  const std::string_view trimmed = trim(text);
+  return std::string(trimmed.substr(trimmed.rfind('\n') + 1));
+}
+
+// "systrap, ptrace", or why none of them runs a program.
+struct Platforms {
+  std::string working;
+  std::string refusal;
+};
+
+Platforms try_platforms(const std::string& place) {
+  Platforms result;
+  for (const char* name : {"systrap", "kvm", "ptrace"}) {
+    if (std::string_view(name) == "kvm" && !sys::exists("/dev/kvm")) continue;
+    const TrialFolder records(place);  // runsc's list of its containers
+    const sys::ProgramEnd end =
+        sys::run_bounded("runsc",
+                         {"--root", records.path(), std::string("--platform=") + name,
+                          "--network=none", "--ignore-cgroups", "do", "true"},
+                         kProgramLimit);
+    if (end.exit_code == 0) {
+      result.working += (result.working.empty() ? "" : ", ") + std::string(name);
+    } else {
+      result.refusal += (result.refusal.empty() ? "" : "; ") + std::string(name) + ": " +
+                        (end.timed_out ? "no answer within 10 s" : last_line(end.output));
+    }
+  }
+  return result;
+}
+
+Findings examine_gvisor(const std::string& place) {
+  constexpr const char* kMeans = "cells of runtime gvisor cannot be made";
+  if (!sys::has_program("runsc")) {
+    return {{"gvisor.runsc", Group::gvisor, Verdict::missing, "runsc is not installed", kMeans,
+             "apt-get install runsc (a newer one: https://gvisor.dev/docs/user_guide/install)"}};
+  }
+  const sys::ProgramEnd version = sys::run_bounded("runsc", {"--version"}, kProgramLimit);
+  Findings findings = {
+      {"gvisor.runsc", Group::gvisor, Verdict::ok, first_line(version.output), "", ""}};
+  Finding& platform = findings.emplace_back();
+  platform = {"gvisor.platform", Group::gvisor, Verdict::ok, "", "", ""};
+  Platforms platforms;
+  const auto refusal = refusal_of([&] { platforms = try_platforms(place); });
+  platform.found = platforms.working;
+  if (platforms.working.empty()) {
+    platform.verdict = Verdict::missing;
+    platform.found = "runs no program: " + refusal.value_or(platforms.refusal);
+    platform.means = kMeans;
+    platform.remedy = "start as root on the host itself, with a current runsc";
+  } else if (platforms.working == "ptrace") {
+    platform.verdict = Verdict::warning;
+    platform.means = "each system call of a cell is slow (systrap is faster)";
+    platform.remedy = "a newer runsc: https://gvisor.dev/docs/user_guide/install";
+  }
+  return findings;
+}
+
+Finding examine_criu() {
+  constexpr const char* kMeans = "the processes of a hibernated cell are gone, as always for now";
+  Finding finding{"criu", Group::host, Verdict::ok, "criu check: looks good", "", ""};
+  if (!sys::has_program("criu")) {
+    return {"criu", Group::host, Verdict::warning, "not installed", kMeans, "apt-get install criu"};
+  }
+  sys::ProgramEnd end;
+  const auto refusal =
+      refusal_of([&] { end = sys::run_bounded("criu", {"check"}, kProgramLimit); });
+  if (!refusal && end.exit_code == 0) return finding;
+  return {"criu",
+          Group::host,
+          Verdict::warning,
+          "criu check: " +
+              (end.timed_out ? "no answer within 10 s" : refusal.value_or(last_line(end.output))),
+          kMeans,
+          "CRIU 4 or later"};
+}
+
+Finding examine_default_image(const std::string& state) {
+  constexpr const char* kBuild = "cellar image build --state ";
+  std::optional<image::Image> image;
+  const auto refusal = refusal_of([&] { image = image::Store(state).find(image::kDefaultName); });
+  if (refusal) {
+    return {"image.default",
+            Group::images,
+            Verdict::missing,
+            *refusal,
+            "cells that ask for no image cannot be made",
+            kBuild + state};
+  }
+  if (image) {
+    return {"image.default",
+            Group::images,
+            Verdict::ok,
+            image->source + ", " + std::to_string(image->size_bytes / 1'000'000) + " MB",
+            "",
+            ""};
+  }
+  return {"image.default",
+          Group::images,
+          Verdict::warning,
+          "none: cells get dev",
+          "dev is a view of this host: cells read its /usr and share its page cache",
+          kBuild + state};
+}
+
+Finding examine_tool(const std::string& id, const std::string& program, const std::string& package,
+                     const std::string& means) {
+  if (sys::has_program(program)) {
+    return {id, Group::images, Verdict::ok, "installed", "", ""};
+  }
+  return {
+      id, Group::images, Verdict::warning, "not installed", means, "apt-get install " + package};
+}
+
+Finding examine_node() {
+  for (const char* path : {"/usr/local/bin/node", "/usr/bin/node"}) {
+    if (sys::exists(path)) return {"image.dev_node", Group::images, Verdict::ok, path, "", ""};
+  }
+  return {"image.dev_node",
+          Group::images,
+          Verdict::warning,
+          "no node in /usr",
+          "agents cannot run in cells of image dev",
+          "apt-get install nodejs"};
+}
+
+}  // namespace
+
+Findings examine_programs(const std::string& place) {
+  Findings findings = {examine_criu()};
+  for (Finding& finding : examine_gvisor(place)) findings.push_back(std::move(finding));
+  return findings;
+}
+
+Findings examine_images(const std::string& state) {
+  return {examine_default_image(state), examine_node(),
+          examine_tool("image.mmdebstrap", "mmdebstrap", "mmdebstrap",
+                       "images can be imported, not built"),
+          examine_tool("image.erofs", "mkfs.erofs", "erofs-utils",
+                       "images can be neither built nor imported")};
+}
+
+}  // namespace cellar::doctor

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace cellar::sys {
+
+struct ProgramEnd {
+  bool timed_out = false;
+  int exit_code = -1;  // -1 where a signal ended it
+  std::string output;  // both of its outputs, at most the first 64 KiB
+};
+
+// Runs a program of PATH in a process group of its own and kills that group after `limit`; no
+// input. Throws Error where it cannot be started.
+ProgramEnd run_bounded(const std::string& name, const std::vector<std::string>& arguments,
+                       std::chrono::milliseconds limit);
+
+}  // namespace cellar::sys
