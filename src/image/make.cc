@@ -26,24 +26,6 @@ constexpr const char* kTrustLocalAuthorities =
     "cp /usr/local/share/ca-certificates/*.crt \"$1/usr/local/share/ca-certificates/\" && "
     "chroot \"$1\" update-ca-certificates > /dev/null; fi";
 
-// A draft that goes away with whoever fails to finish it.
-class Draft {
- public:
-  explicit Draft(Store& store) : path_(store.make_draft()) { sys::make_dirs(root(), 0755); }
-  ~Draft() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Draft(const Draft&) = delete;
-  Draft& operator=(const Draft&) = delete;
-
-  const std::string& path() const { return path_; }
-  std::string root() const { return path_ + "/root"; }
-
- private:
-  std::string path_;
-};
-
 Image finish(Store& store, const Draft& draft, std::string_view name, const std::string& source) {
   finish_root(draft.root());
   const Packed packed = pack(draft.path());
@@ -70,7 +52,7 @@ void unpack_archive(const std::string& archive, const Draft& draft) {
 
 Image build(Store& store, std::string_view name, const BuildOptions& options) {
   check_name(name);
-  Draft draft(store);
+  const Draft draft = store.make_draft();
   std::string packages = kBasePackages;
   for (const std::string& package : options.packages) packages += "," + package;
   std::vector<std::string> arguments = {"--variant=minbase",
@@ -91,7 +73,7 @@ Image import(Store& store, std::string_view name, const std::string& path) {
   if (!fs::exists(path)) {
     throw Error(ErrorCode::not_found, "file_not_found", path + " is not there");
   }
-  Draft draft(store);
+  const Draft draft = store.make_draft();
   if (fs::exists(path + "/oci-layout")) {
     unpack_oci(path, draft.root());
   } else if (fs::is_directory(path)) {

@@ -10,6 +10,7 @@
 #include "json/reader.h"
 #include "sys/directory.h"
 #include "sys/file.h"
+#include "sys/lock_file.h"
 
 namespace cellar::image {
 namespace {
@@ -17,6 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kDigestCharacters = 64;
+constexpr std::string_view kDraftPrefix = "draft-";
+constexpr std::string_view kLockSuffix = ".lock";
 
 bool is_digest(std::string_view text) {
   return text.size() == kDigestCharacters &&
@@ -94,10 +97,35 @@ std::optional<Image> Store::find(std::string_view name) const {
   return read(target.filename().string());
 }
 
-std::string Store::make_draft() {
-  const std::string draft = dir_ + "/draft-" + random_hex(8);
-  sys::make_dirs(draft);
-  return draft;
+Draft::~Draft() {
+  if (!lock_) return;  // Moved away.
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+  fs::remove(path_ + std::string(kLockSuffix), ignored);
+}
+
+// A draft whose lock nobody holds is nobody's. What is mounted in one is never deleted: its maker
+// left more behind than files.
+void Store::remove_stale_drafts() {
+  const std::string mounts = sys::read_file("/proc/self/mountinfo").value_or("");
+  for (const std::string& name : sys::files_in(dir_)) {
+    if (!name.starts_with(kDraftPrefix) || !name.ends_with(kLockSuffix)) continue;
+    const std::string path = dir_ + "/" + name.substr(0, name.size() - kLockSuffix.size());
+    const auto lock = sys::try_lock_file(dir_ + "/" + name);
+    if (!lock || mounts.find(path + "/") != std::string::npos) continue;
+    sys::remove_tree(path);
+    sys::remove_file(dir_ + "/" + name);
+  }
+}
+
+Draft Store::make_draft() {
+  sys::make_dirs(dir_);
+  remove_stale_drafts();
+  const std::string path = dir_ + "/" + std::string(kDraftPrefix) + random_hex(8);
+  auto lock = sys::try_lock_file(path + std::string(kLockSuffix));
+  if (!lock) throw Error(ErrorCode::conflict, path + " is taken");
+  sys::make_dirs(path + "/root", 0755);
+  return {path, std::move(*lock)};
 }
 
 Image Store::add(const std::string& draft, const std::string& digest, std::uint64_t size_bytes,

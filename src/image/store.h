@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "sys/fd.h"
 
 // The images of a state folder: root file systems that cells start from. Each is kept once, under
 // the SHA-256 of what it holds, and is never changed:
@@ -43,6 +44,23 @@ struct NamedImage {
 // digest and not "dev", which is the view of the host.
 void check_name(std::string_view name);
 
+// A folder in which an image is made; removed by the destructor, where it was not given to add().
+// While it lives its lock is held: images/draft-….lock.
+class Draft {
+ public:
+  Draft(std::string path, sys::Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  ~Draft();
+  Draft(Draft&&) noexcept = default;
+  Draft& operator=(Draft&&) = delete;
+
+  const std::string& path() const noexcept { return path_; }
+  std::string root() const { return path_ + "/root"; }
+
+ private:
+  std::string path_;
+  sys::Fd lock_;
+};
+
 // Blocking. Any thread.
 class Store {
  public:
@@ -53,9 +71,9 @@ class Store {
   // By name or digest; nullopt where there is none. Throws Error `corrupt` where it does not read.
   std::optional<Image> find(std::string_view name) const;
 
-  // A new folder on the same file system, to make a root in; the caller removes what it does not
-  // give to add().
-  std::string make_draft();
+  // A new folder on the same file system, to make a root in. Drafts that somebody was interrupted
+  // at are removed.
+  Draft make_draft();
   // Takes over `draft`, which holds root.erofs or root/, as the image `digest`, by this name from
   // now on. What is there already is kept, and the draft is removed. Durable when it returns.
   Image add(const std::string& draft, const std::string& digest, std::uint64_t size_bytes,
@@ -66,6 +84,7 @@ class Store {
   bool remove(std::string_view name);
 
  private:
+  void remove_stale_drafts();
   std::string name_path(std::string_view name) const;
   Image read(const std::string& digest) const;
 

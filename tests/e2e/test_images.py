@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import tarfile
 
@@ -181,6 +182,34 @@ class ImportTest(harness.CellTest):
         left = [p.name for p in (self.daemon.state / "images").iterdir() if p.name.startswith("draft")]
         self.assertEqual([], left)
         self.assertFalse(os.path.lexists(self.daemon.state / "images/names/bad"))
+
+    def test_an_interrupted_import_is_cleared_away_by_the_next_one_and_a_running_one_is_not(self):
+        images = self.daemon.state / "images"
+
+        def drafts():
+            return sorted(path.name for path in images.glob("draft-*")) if images.exists() else []
+
+        def begin(name):
+            """An import that waits for an archive which nobody writes, in a process group of its own."""
+            os.mkfifo(self.daemon.root / name)
+            before = len(drafts())
+            process = subprocess.Popen([harness.BIN / "cellar", "image", "import", self.daemon.root / name, "--name", name,
+                                        "--state", self.daemon.state], start_new_session=True, stderr=subprocess.DEVNULL)
+            harness.eventually("a draft", lambda: len(drafts()) == before + 2 and
+                               any((images / draft / "root").exists() for draft in drafts()))
+            return process
+
+        def end(process):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+        running = begin("running")
+        self.addCleanup(end, running)
+        kept = drafts()
+        end(begin("interrupted"))
+        self.assertEqual(4, len(drafts()))
+        self.assertEqual(0, cellar(self.daemon.state, "import", self.folder("root-d", "d"), "--name", "d").returncode)
+        self.assertEqual(kept, drafts())
 
     def test_links_in_an_image_lead_nowhere_outside(self):
         folder = self.folder("links", "links")
