@@ -92,7 +92,7 @@ Finding examine_idmapped(const std::string& place) {
 
 // An empty image, as mkfs.erofs makes it of an empty folder: what is not zero of its 4096 bytes.
 std::string empty_erofs() {
-  using namespace std::string_view_literals;
+  using std::string_view_literals::operator""sv;
   std::string bytes(4096, '\0');
   const auto put = [&bytes](std::size_t at, std::string_view part) {
     bytes.replace(at, part.size(), part);
