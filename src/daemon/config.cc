@@ -52,6 +52,20 @@ std::vector<std::string> with_environment(CLI::App& app, int argc, char** argv) 
   return arguments;
 }
 
+// What each cell gets, and what is ready for the next one.
+void add_cell_options(CLI::App& app, Config& config) {
+  app.add_option("--cell-disk-bytes", config.cell_disk_bytes,
+                 "Disk of each cell at most; 0: what its tier has")
+      ->envname("CELLAR_CELL_DISK_BYTES");
+  app.add_option("--cell-inodes", config.cell_inodes,
+                 "Files of each cell at most; 0: what its tier has")
+      ->envname("CELLAR_CELL_INODES");
+  app.add_option("--prepared-cells", config.prepared_cells,
+                 "Sandboxes made before anybody needs them")
+      ->envname("CELLAR_PREPARED_CELLS")
+      ->check(CLI::Range(0, 64));
+}
+
 }  // namespace
 
 CommandLine read_command_line(int argc, char** argv) {
@@ -88,16 +102,7 @@ CommandLine read_command_line(int argc, char** argv) {
   app.add_option("--pool-threads", config.pool_threads, "Threads for blocking work")
       ->envname("CELLAR_POOL_THREADS")
       ->check(CLI::Range(1, 64));
-  app.add_option("--cell-disk-bytes", config.cell_disk_bytes,
-                 "Disk of each cell at most; 0: what its tier has")
-      ->envname("CELLAR_CELL_DISK_BYTES");
-  app.add_option("--cell-inodes", config.cell_inodes,
-                 "Files of each cell at most; 0: what its tier has")
-      ->envname("CELLAR_CELL_INODES");
-  app.add_option("--prepared-cells", config.prepared_cells,
-                 "Sandboxes made before anybody needs them")
-      ->envname("CELLAR_PREPARED_CELLS")
-      ->check(CLI::Range(0, 64));
+  add_cell_options(app, config);
   app.add_option("--level", config.level,
                  "Isolation without which nothing is served: full, reduced")
       ->envname("CELLAR_LEVEL")
