@@ -17,6 +17,9 @@ constexpr std::int64_t kListMax = 10'000;
 cell::CellSettings settings_of(const json::Reader& body) {
   cell::CellSettings settings;
   settings.image = body.optional_string("image");
+  if (const auto runtime = body.optional_string("runtime")) {
+    settings.runtime = cell::parse_runtime(*runtime);
+  }
   settings.tier = body.optional_string("tier");
   settings.permanent = body.optional_bool("permanent");
   settings.agent = body.optional_string("agent");

@@ -62,7 +62,7 @@ json::Value cell_json(const cell::CellView& view, const std::string& preview_dom
                     {"state", cell::to_string(view.state)},
                     {"permanent", spec.permanent},
                     {"image", spec.image},
-                    {"runtime", "native"},
+                    {"runtime", sandbox::name_of(spec.runtime)},
                     {"created_at", to_iso8601(spec.created_at)},
                     {"last_active_at", to_iso8601(spec.last_active_at)},
                     {"allow", std::move(allow)},

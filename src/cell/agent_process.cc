@@ -32,7 +32,6 @@ wire::SpawnRequest spawn_request(const AgentProcess::Options& options) {
   request.env = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "LANG=C.UTF-8",
                  "CELLAR_CELL_ID=" + options.cell_id, "CELLAR_WORK_DIR=/work"};
   for (const auto& [name, value] : options.secrets) request.env.push_back(name + "=" + value);
-  request.in_cgroup = true;
   request.open_files_max = 65536;
   return request;
 }
@@ -68,15 +67,20 @@ asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_
   agent->oom_before_ = agent->place_.count_oom_kills();
 
   const sys::Fd null = sys::open_file("/dev/null", O_RDONLY);
-  const sys::Fd group = sys::open_file(agent->place_.group, O_PATH | O_DIRECTORY);
-  std::vector<int> fds(6);
+  sys::Fd group;
+  std::vector<int> fds(5);
   fds[0] = null.get();
   fds[1] = output.write_end.get();
   fds[2] = output.write_end.get();
   fds[3] = up_theirs.get();
   fds[4] = down_theirs.get();
-  fds[5] = group.get();
   wire::SpawnRequest request = spawn_request(agent->options_);
+  request.id = agent->place_.id;
+  request.in_cgroup = !agent->place_.group.empty();
+  if (request.in_cgroup) {
+    group = sys::open_file(agent->place_.group, O_PATH | O_DIRECTORY);
+    fds.push_back(group.get());
+  }
   agent->id_ = co_await domain->start(std::move(request), std::move(fds));
   co_return agent;
 }

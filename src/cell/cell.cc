@@ -349,24 +349,24 @@ asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequ
   const DiskQuota::Use disk = quota_.begin_use();
   const std::uint64_t ended_before = quota_.end_count();
   CommandPlace place = co_await domains_.place(Domains::Kind::shell, request.resources);
-  // However it ends: the group goes, and the run does not name it any more.
+  // However it ends: the place goes, and the run does not name it any more.
   struct Leave {
     Cell& cell;
     const CommandPlace& place;
-    std::multimap<std::uint32_t, std::string>::iterator entry;
+    std::multimap<std::uint32_t, CommandPlace>::iterator entry;
     ~Leave() {
-      cell.run_groups_.erase(entry);
+      cell.run_places_.erase(entry);
       cell.domains_.leave(place);
     }
-  } const leave{*this, place, run_groups_.emplace(run, place.group)};
+  } const leave{*this, place, run_places_.emplace(run, place)};
   CommandResult result = co_await run_command(place, std::move(request), std::move(on_output));
   result.disk_full = result.signal == SIGKILL && quota_.end_count() != ended_before;
   co_return result;
 }
 
 void Cell::kill_commands(std::uint32_t run) {
-  const auto [first, last] = run_groups_.equal_range(run);
-  for (auto at = first; at != last; ++at) sandbox::kill_group(at->second);
+  const auto [first, last] = run_places_.equal_range(run);
+  for (auto at = first; at != last; ++at) kill(at->second);
 }
 
 asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,

@@ -25,7 +25,8 @@ namespace cellar::cell {
 
 // What a create call sets; nullopt leaves what was there.
 struct CellSettings {
-  std::optional<std::string> image;  // of a new cell: a name, "default" or "dev"
+  std::optional<std::string> image;         // of a new cell: a name, "default" or "dev"
+  std::optional<sandbox::Runtime> runtime;  // of a new cell
   std::optional<std::string> tier;
   std::optional<bool> permanent;
   std::optional<std::string> agent;  // source text
@@ -178,7 +179,7 @@ class Cell : private RunnerHost {
   async::Serial transitions_;
   async::Serial store_turns_;
   async::Serial index_turns_;
-  std::multimap<std::uint32_t, std::string> run_groups_;  // run → cgroups of its commands
+  std::multimap<std::uint32_t, CommandPlace> run_places_;  // run → where its commands are
   DiskQuota quota_;
   async::TaskGroup changes_;  // of state and settings: they end whether their caller stays or not
 };

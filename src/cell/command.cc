@@ -23,6 +23,9 @@ using Descriptor = asio::posix::stream_descriptor;
 constexpr std::size_t kReadBytes = 64 << 10;
 // How long output may still come after everything of a command was killed.
 constexpr std::chrono::milliseconds kDrainLimit{2000};
+// How long gVisor may take to kill a command, and how often it is asked for lack of memory.
+constexpr std::chrono::milliseconds kKillLimit{2000};
+constexpr std::chrono::milliseconds kOomPause{50};
 
 constexpr std::pair<const char*, const char*> kEnvironment[] = {
     {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
@@ -100,28 +103,21 @@ sys::Pipe make_command_pipe(std::uint32_t uid, bool command_reads) {
   return pipe;
 }
 
-// The command's group with all in it, killed however the coroutine ends.
+// The command with all that it started, killed however the coroutine ends.
 class Group {
  public:
-  explicit Group(std::string folder)
-      : folder_(std::move(folder)), fd_(sys::open_file(folder_, O_PATH | O_DIRECTORY)) {}
+  explicit Group(const CommandPlace& place) : place_(place) {
+    if (!place.group.empty()) fd_ = sys::open_file(place.group, O_PATH | O_DIRECTORY);
+  }
   ~Group() { kill(); }
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
 
-  int fd() const noexcept { return fd_.get(); }
-  void kill() noexcept {
-    try {
-      const std::string path = folder_ + "/cgroup.kill";
-      const sys::Fd file = sys::open_file(path, O_WRONLY);
-      sys::write_all(file.get(), "1", path);
-    } catch (const Error&) {
-      // The cell was deleted meanwhile, and its processes with it.
-    }
-  }
+  int fd() const noexcept { return fd_.get(); }  // -1 where there is no cgroup
+  void kill() noexcept { cell::kill(place_); }
 
  private:
-  std::string folder_;
+  const CommandPlace& place_;
   sys::Fd fd_;
 };
 
@@ -173,7 +169,8 @@ asio::awaitable<std::uint32_t> start(const CommandPlace& place, const CommandReq
   spawn.argv = request.argv;
   spawn.env = environment_of(request);
   spawn.cwd = request.cwd;
-  spawn.in_cgroup = true;
+  spawn.id = place.id;
+  spawn.in_cgroup = group.fd() != -1;
   spawn.open_files_max = request.open_files_max;
   spawn.file_bytes_max = request.file_bytes_max;
   std::vector<int> fds(3);
@@ -181,19 +178,38 @@ asio::awaitable<std::uint32_t> start(const CommandPlace& place, const CommandReq
   fds[1] = out.write_end.get();
   fds[2] = err.write_end.get();
   std::vector<sys::Fd> joined;
-  for (const std::string& folder : place.join) {
-    joined.push_back(sys::open_file(folder + "/cgroup.procs", O_WRONLY));
-    fds.push_back(joined.back().get());
+  if (spawn.in_cgroup) {
+    for (const std::string& folder : place.join) {
+      joined.push_back(sys::open_file(folder + "/cgroup.procs", O_WRONLY));
+      fds.push_back(joined.back().get());
+    }
+    fds.push_back(group.fd());
   }
   spawn.join_count = static_cast<std::uint32_t>(joined.size());
-  fds.push_back(group.fd());
   co_return co_await place.domain->start(std::move(spawn), std::move(fds));
 }
 
-asio::awaitable<void> kill_at(Group& group, std::chrono::milliseconds timeout, bool& timed_out) {
+// In gVisor it is gVisor's kernel that kills; where it does not, it ends with all it runs.
+asio::awaitable<void> kill_surely(const CommandPlace& place) {
+  kill(place);
+  if (!place.end_domain) co_return;
+  co_await async::sleep_for(kKillLimit);
+  place.end_domain();
+}
+
+asio::awaitable<void> kill_at(const CommandPlace& place, std::chrono::milliseconds timeout,
+                              bool& timed_out) {
   co_await async::sleep_for(timeout);
   timed_out = true;
-  group.kill();
+  co_await kill_surely(place);
+}
+
+// What the machine kills for want of memory is a process that gVisor keeps for a program: the
+// program then stands still, for ever. So the commands of the cell end.
+asio::awaitable<void> kill_at_oom(const CommandPlace& place) {
+  const std::uint64_t before = place.count_oom_kills();
+  while (place.count_oom_kills() == before) co_await async::sleep_for(kOomPause);
+  co_await kill_surely(place);
 }
 
 asio::awaitable<void> drain(Running& running) {
@@ -224,7 +240,8 @@ asio::awaitable<CommandResult> run_started(const CommandPlace& place, const Comm
   if (running.input.is_open()) {
     running.tasks.spawn(write_input(running.input, request.stdin_bytes));
   }
-  running.tasks.spawn(kill_at(group, request.timeout, result.timed_out));
+  running.tasks.spawn(kill_at(place, request.timeout, result.timed_out));
+  if (place.end_domain) running.tasks.spawn(kill_at_oom(place));
   const DomainLink::Exit exit = co_await place.domain->wait_exit(id);
   group.kill();
   co_await drain(running);
@@ -242,9 +259,23 @@ asio::awaitable<CommandResult> run_started(const CommandPlace& place, const Comm
 
 }  // namespace
 
+void kill(const CommandPlace& place) noexcept {
+  try {
+    if (place.group.empty()) {
+      place.domain->signal(place.id, SIGKILL);
+      return;
+    }
+    const std::string path = place.group + "/cgroup.kill";
+    const sys::Fd file = sys::open_file(path, O_WRONLY);
+    sys::write_all(file.get(), "1", path);
+  } catch (const Error&) {
+    // The cell was deleted meanwhile, and its processes with it.
+  }
+}
+
 asio::awaitable<CommandResult> run_command(CommandPlace place, CommandRequest request,
                                            OnOutput on_output) {
-  Group group(place.group);
+  Group group(place);
   Running running(co_await asio::this_coro::executor, request);
   std::exception_ptr failure;
   CommandResult result;

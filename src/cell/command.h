@@ -49,11 +49,19 @@ inline constexpr std::size_t kCommandBytesMax = 128 << 10;  // argv and env toge
 // Where a command runs.
 struct CommandPlace {
   std::shared_ptr<DomainLink> domain;  // it may end while the command runs
-  std::string group;                   // a new cgroup v2 folder for it; removed by the caller
-  std::vector<std::string> join;       // new v1 folders for it, likewise
-  std::uint32_t uid = 0;               // the host's id of the domain's root
+  // What keeps together all that it starts: a new cgroup v2 folder, removed by the caller, or,
+  // where it is empty, the domain's gVisor.
+  std::string group;
+  std::vector<std::string> join;  // new v1 folders for it, removed likewise
+  std::uint32_t id = 0;           // of the program there
+  std::uint32_t uid = 0;          // the host's id of the domain's root
   std::function<std::uint64_t()> count_oom_kills;
+  std::function<void()> end_domain;  // in gVisor: ends the sandbox and all that runs in it
 };
+
+// Kills the program there with all that it started. Never throws: nothing is left of it where it is
+// gone with its domain.
+void kill(const CommandPlace& place) noexcept;
 
 // Runs a command to its end. When it ends, by itself, by the timeout or because this coroutine is
 // canceled, all that it started is killed. `on_output` (may be empty) gets every piece as it comes,

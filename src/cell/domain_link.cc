@@ -69,7 +69,6 @@ void DomainLink::take(const wire::InitReport& report) {
 
 asio::awaitable<std::uint32_t> DomainLink::start(wire::SpawnRequest request, std::vector<int> fds) {
   if (lost_) throw Error(ErrorCode::unavailable, "domain_lost", "the domain has ended");
-  request.id = ++last_id_;
   const auto program = std::make_shared<Program>(executor_);
   programs_[request.id] = program;
   channel_.send(wire::encode(wire::InitRequest(request)), fds);

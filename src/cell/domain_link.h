@@ -34,10 +34,13 @@ class DomainLink {
   // Throws Error `unavailable` where cell-init does not greet within `limit`.
   asio::awaitable<void> greeted(std::chrono::milliseconds limit);
 
-  // Starts a program and returns its id once it runs. `request.id` is chosen here; `fds` become 0,
-  // 1, 2, … in it, the last one is the cgroup where `request.in_cgroup`. Throws Error: reason
-  // `start_failed`, the message naming the step; `not_found` for a program or folder that is not
-  // there; `unavailable` where the domain is gone.
+  // A name for a program that is not started yet.
+  std::uint32_t new_id() noexcept { return ++last_id_; }
+
+  // Starts a program and returns its id, `request.id`, once it runs. `fds` become 0, 1, 2, … in it,
+  // the last one is the cgroup where `request.in_cgroup`. Throws Error: reason `start_failed`, the
+  // message naming the step; `not_found` for a program or folder that is not there; `unavailable`
+  // where the domain is gone.
   asio::awaitable<std::uint32_t> start(wire::SpawnRequest request, std::vector<int> fds);
   // Waits until the program ends. Once for each program.
   asio::awaitable<Exit> wait_exit(std::uint32_t id);

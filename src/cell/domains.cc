@@ -127,7 +127,18 @@ std::size_t Domains::process_count() const {
 
 // ---- making ----
 
+// The floor may have been raised since the cell was made.
+void Domains::require_floor() const {
+  if (spec_.runtime >= machine_.runtime_floor) return;
+  throw Error(ErrorCode::unavailable, "runtime_too_weak",
+              "cell " + spec_.cell_id + " runs on " + std::string(name_of(spec_.runtime)) +
+                  ", weaker than this daemon's floor, " +
+                  std::string(name_of(machine_.runtime_floor)),
+              "copy its files, delete it and create it again");
+}
+
 asio::awaitable<std::shared_ptr<DomainLink>> Domains::require(Kind kind) {
+  require_floor();
   const Domain& domain = of(kind);
   if (domain.link && !domain.link->is_lost()) co_return domain.link;
   co_return co_await async::run_to_end(tasks_, make_or_find(kind));
@@ -170,6 +181,7 @@ asio::awaitable<void> Domains::make(Kind kind) {
   sandbox::DomainSpec domain;
   domain.cell_id = spec_.cell_id;
   domain.kind = kind;
+  domain.runtime = spec_.runtime;
   domain.cell_dir = layout_.dir;
   domain.image_dir = image_dir();
   domain.uid_base = uid_base(kind);
@@ -200,8 +212,10 @@ std::string Domains::image_dir() const {
 
 asio::awaitable<void> Domains::connect(Kind kind) {
   Domain& domain = of(kind);
-  auto link =
-      std::make_shared<DomainLink>(machine_.executor, sys::seqpacket_connect(socket_path(kind)));
+  const std::string path = socket_path(kind);
+  auto link = std::make_shared<DomainLink>(
+      machine_.executor, spec_.runtime == sandbox::Runtime::gvisor ? sys::rendezvous_connect(path)
+                                                                   : sys::seqpacket_connect(path));
   auto serve = [](std::shared_ptr<DomainLink> served) -> asio::awaitable<void> {
     co_await served->serve();
   };
@@ -250,6 +264,7 @@ asio::awaitable<void> Domains::forget(Kind kind) {
   domain.init.reset();
   sys::remove_file(record_path(kind));
   sys::remove_file(socket_path(kind));
+  sys::remove_tree(socket_path(kind) + ".runsc");  // what runsc kept of it (spawn/gvisor.cc)
 }
 
 asio::awaitable<void> Domains::end(Kind kind) {
@@ -281,20 +296,33 @@ asio::awaitable<void> Domains::close() {
 // ---- commands ----
 
 asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits limits) {
+  const bool is_native = spec_.runtime == sandbox::Runtime::native;
+  if (!is_native && limits != sandbox::ResourceLimits()) {
+    throw Error(ErrorCode::invalid_argument, "not_in_gvisor",
+                "a command in gVisor has no limits of its own for memory, processes and processor",
+                "leave them out, or use a cell whose runtime is native");
+  }
   CommandPlace place;
   place.domain = co_await require(kind);
-  const sandbox::ProgramPlan plan =
-      sandbox::plan_program(machine_.cgroup_host, groups_, kind, ++program_count_, limits);
-  sandbox::apply(plan, uid_base(kind));
   place.uid = uid_base(kind);
-  place.group = plan.group;
-  place.join = plan.folders;
-  place.count_oom_kills = [memory = plan.memory] { return oom_kills(memory); };
+  place.id = place.domain->new_id();
+  if (is_native) {
+    const sandbox::ProgramPlan plan =
+        sandbox::plan_program(machine_.cgroup_host, groups_, kind, ++program_count_, limits);
+    sandbox::apply(plan, place.uid);
+    place.group = plan.group;
+    place.join = plan.folders;
+    place.count_oom_kills = [memory = plan.memory] { return oom_kills(memory); };
+  } else {
+    place.end_domain = [group = groups_.domain(kind)] { sandbox::kill_group(group); };
+    place.count_oom_kills = [memory = groups_.memory] { return oom_kills(memory); };
+  }
   co_return place;
 }
 
 void Domains::leave(const CommandPlace& place) {
-  sandbox::kill_group(place.group);
+  kill(place);
+  if (place.group.empty()) return;
   std::vector<std::string> folders = place.join;
   folders.push_back(place.group);
   for (const std::string& folder : folders) {
@@ -305,8 +333,11 @@ void Domains::leave(const CommandPlace& place) {
 void Domains::kill_programs() {
   if (slot_.empty()) return;
   for (const Kind kind : {Kind::agent, Kind::shell}) {
-    for (const std::string& name : sys::folders_in(groups_.domain(kind))) {
-      if (name.starts_with("c")) sandbox::kill_group(groups_.domain(kind) + "/" + name);
+    const std::string domain = groups_.domain(kind);
+    // gVisor's programs are in its own group.
+    if (spec_.runtime == sandbox::Runtime::gvisor) sandbox::kill_group(domain);
+    for (const std::string& name : sys::folders_in(domain)) {
+      if (name.starts_with("c")) sandbox::kill_group(domain + "/" + name);
     }
   }
 }

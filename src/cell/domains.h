@@ -31,7 +31,8 @@ struct Machine {
   sandbox::CgroupHost cgroup_host;
   std::string daemon_group;
   image::Store images;
-  net::Resolver& resolver;     // of names that cells may reach
+  net::Resolver& resolver;                                    // of names that cells may reach
+  sandbox::Runtime runtime_floor = sandbox::Runtime::native;  // weaker cells do not run
   std::string agent_host_dir;  // the agent host's files, bound into agent domains
 };
 
@@ -97,6 +98,7 @@ class Domains {
   std::string socket_path(Kind kind) const;
   std::string record_path(Kind kind) const;
   void set_slot(std::string slot);
+  void require_floor() const;
 
   const Machine& machine_;
   const CellLayout& layout_;

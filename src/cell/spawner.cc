@@ -86,6 +86,23 @@ asio::awaitable<sandbox::DomainMade> Spawner::make_domain(sandbox::DomainSpec sp
                   (failed != nullptr ? failed->message : std::string("no such answer")));
 }
 
+asio::awaitable<void> Spawner::require_gvisor() {
+  if (gvisor_works_) co_return;
+  std::string bytes = sandbox::encode(sandbox::SpawnRequest(sandbox::ProbeGvisor()));
+  std::vector<int> none;
+  const sys::Message answer = co_await ask(std::move(bytes), none);
+  const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
+  gvisor_works_ = decoded && std::holds_alternative<sandbox::GvisorWorks>(*decoded);
+  if (gvisor_works_) co_return;
+  const auto* failed = decoded ? std::get_if<sandbox::SpawnFailed>(&*decoded) : nullptr;
+  throw Error(
+      ErrorCode::unavailable, "runtime_unavailable",
+      "the runtime gvisor cannot be used on this machine: " +
+          (failed != nullptr ? failed->message : std::string("no such answer")),
+      "install runsc of 2024 or later: apt-get install runsc on Debian 13, scripts/setup on "
+      "Debian 12, or https://gvisor.dev/docs/user_guide/install");
+}
+
 asio::awaitable<std::vector<sys::Fd>> Spawner::listen_in(
     sys::Fd network_namespace, std::vector<sandbox::ListenIn::Port> ports) {
   std::vector<sys::Fd> sockets;

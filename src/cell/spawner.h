@@ -39,6 +39,10 @@ class Spawner {
   // How the names of all slots begin that this spawner makes.
   const std::string& run() const noexcept { return run_; }
 
+  // Throws Error `unavailable`, reason `runtime_unavailable`, saying why this machine cannot run
+  // cells in gVisor.
+  asio::awaitable<void> require_gvisor();
+
   // Sockets on these ports of every address in the namespace, in the order of `ports`.
   asio::awaitable<std::vector<sys::Fd>> listen_in(sys::Fd network_namespace,
                                                   std::vector<sandbox::ListenIn::Port> ports);
@@ -49,6 +53,7 @@ class Spawner {
 
   std::string run_;
   pid_t pid_ = 0;
+  bool gvisor_works_ = false;  // it did once
   MessageChannel channel_;
   async::Serial serial_;
   async::TaskGroup tasks_;

@@ -42,6 +42,12 @@ const Tier& tier_of(std::string_view id) {
       "\"tier\" must be starter, standard or performance, it is \"" + std::string(id) + "\"");
 }
 
+sandbox::Runtime parse_runtime(std::string_view name) {
+  if (const auto runtime = sandbox::runtime_of(name)) return *runtime;
+  throw Error(ErrorCode::invalid_argument, "invalid_runtime",
+              "\"runtime\" must be native or gvisor, it is \"" + std::string(name) + "\"");
+}
+
 std::uint32_t agent_uid_base(std::uint32_t uid_index) noexcept {
   return kUidBase + uid_index * 2 * kUidRange;
 }
@@ -61,6 +67,7 @@ std::string encode(const CellSpec& spec) {
                                   {"permanent", spec.permanent},
                                   {"image", spec.image},
                                   {"image_digest", spec.image_digest},
+                                  {"runtime", sandbox::name_of(spec.runtime)},
                                   {"agent_digest", spec.agent_digest},
                                   {"allow", std::move(allow)},
                                   {"idle_timeout_s", spec.idle_timeout.count()},
@@ -86,6 +93,7 @@ CellSpec decode_cell_spec(std::string_view text) {
     spec.permanent = reader.optional_bool("permanent").value_or(false);
     spec.image = reader.required_string("image");
     spec.image_digest = reader.optional_string("image_digest").value_or("");
+    spec.runtime = parse_runtime(reader.optional_string("runtime").value_or("native"));
     spec.agent_digest = reader.optional_string("agent_digest").value_or("");
     spec.allow = reader.optional_strings("allow", 256).value_or(std::vector<std::string>());
     spec.idle_timeout =

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "sandbox/runtime.h"
 
 namespace cellar::cell {
 
@@ -43,8 +44,9 @@ struct CellSpec {
   std::string customer_id;
   std::string tier = "starter";
   bool permanent = false;
-  std::string image = "dev";       // as it was asked for, or "dev"
-  std::string image_digest;        // which one that was then; empty: the view of the host
+  std::string image = "dev";  // as it was asked for, or "dev"
+  std::string image_digest;   // which one that was then; empty: the view of the host
+  sandbox::Runtime runtime = sandbox::Runtime::native;  // for the life of the cell
   std::string agent_digest;        // of the current agent; empty where there is none
   std::vector<std::string> allow;  // names and addresses that the cell may reach (net/policy.h)
   std::chrono::seconds idle_timeout{900};
@@ -53,6 +55,9 @@ struct CellSpec {
   WallTime created_at;
   WallTime last_active_at;
 };
+
+// Throws Error `invalid_argument`, naming the runtimes there are.
+sandbox::Runtime parse_runtime(std::string_view name);
 
 // Host uid (and gid) of root in each domain. Two ranges of 65536 ids a cell, from kUidBase upwards.
 inline constexpr std::uint32_t kUidBase = 0x10000000;

@@ -13,6 +13,7 @@ TEST_CASE("a cell's record comes back as it was written") {
   spec.customer_id = "x \"y\"";
   spec.tier = "standard";
   spec.permanent = true;
+  spec.runtime = sandbox::Runtime::gvisor;
   spec.agent_digest = "abc";
   spec.allow = {"registry.npmjs.org", "127.0.0.1:80"};
   spec.idle_timeout = std::chrono::seconds(7);
@@ -23,6 +24,7 @@ TEST_CASE("a cell's record comes back as it was written") {
   CHECK(encode(back) == encode(spec));
   CHECK(back.customer_id == spec.customer_id);
   CHECK(back.uid_index == 12);
+  CHECK(back.runtime == sandbox::Runtime::gvisor);
 }
 
 TEST_CASE("a torn or foreign record is corrupt, and never taken for a cell") {

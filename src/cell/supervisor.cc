@@ -76,6 +76,24 @@ void require_same_image(const CellSpec& spec, const std::optional<std::string>& 
       "delete the cell and create it again, or leave \"image\" out");
 }
 
+// A runtime is for life, too, and never weaker than the floor.
+sandbox::Runtime choose_runtime(const CellSettings& settings, sandbox::Runtime floor) {
+  const sandbox::Runtime chosen = settings.runtime.value_or(floor);
+  if (chosen >= floor) return chosen;
+  throw Error(ErrorCode::invalid_argument, "runtime_too_weak",
+              "this daemon runs no cell on a runtime weaker than " + std::string(name_of(floor)),
+              "leave \"runtime\" out, or set it to \"" + std::string(name_of(floor)) + "\"");
+}
+
+void require_same_runtime(const CellSpec& spec, std::optional<sandbox::Runtime> asked) {
+  if (!asked || *asked == spec.runtime) return;
+  const std::string has(name_of(spec.runtime));
+  throw Error(
+      ErrorCode::conflict, "runtime_differs",
+      "cell " + spec.cell_id + " runs on " + has + ", not on " + std::string(name_of(*asked)),
+      "delete the cell and create it again, or leave \"runtime\" out");
+}
+
 // Makes the registry say what the folders say: a folder may have been copied here, or the registry
 // lost.
 void reconcile(store::Registry& registry, const std::vector<CellSpec>& specs) {
@@ -219,9 +237,12 @@ asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id
   if (found != cells_.end()) {
     Created existing{found->second, false};
     require_same_image(existing.cell->spec(), settings.image);
+    require_same_runtime(existing.cell->spec(), settings.runtime);
     co_await existing.cell->apply(std::move(settings));
     co_return existing;
   }
+  const sandbox::Runtime runtime = choose_runtime(settings, machine_.runtime_floor);
+  if (runtime == sandbox::Runtime::gvisor) co_await machine_.spawner.require_gvisor();
   const std::string asked = settings.image.value_or(std::string(image::kDefaultName));
   auto choose = [images = machine_.images, asked] { return choose_image(images, asked); };
   const ChosenImage chosen = co_await async::offload(machine_.pool, std::move(choose));
@@ -240,6 +261,7 @@ asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id
   spec.customer_id = customer_id;
   spec.image = chosen.name;
   spec.image_digest = chosen.digest;
+  spec.runtime = runtime;
   spec.idle_timeout = config_.idle_timeout;
   spec.uid_index = added.row.uid_index;
   spec.created_at = now;

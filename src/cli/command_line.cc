@@ -61,6 +61,7 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
   sub->add_option("--agent", create->agent_file, "A file with the agent's source");
   sub->add_option("--tier", create->tier, "starter, standard or performance");
   sub->add_option("--image", create->image, "The cell's root file system");
+  sub->add_option("--runtime", create->runtime, "native, or gvisor: a kernel of its own");
   sub->add_flag("--permanent", create->permanent, "Never pause it");
   sub->add_option("--idle-timeout", create->idle_timeout_s, "Seconds of idleness until it pauses");
   add_repeated(*sub, "--secret", raw.secrets,

@@ -17,6 +17,7 @@ struct Create {
   std::string agent_file;
   std::string tier;
   std::string image;
+  std::string runtime;
   bool permanent = false;
   std::map<std::string, std::string> secrets;
   std::vector<std::string> allow;

@@ -47,9 +47,11 @@ TEST_CASE("the daemon and the key come from options, else from the environment")
 TEST_CASE("create takes its options in any order and any number") {
   ::setenv("CLI_TEST_SECRET", "s", 1);
   const auto create =
-      command_of<Create>({"create", "--secret", "A=b=c", "--secret", "CLI_TEST_SECRET", "--allow",
-                          "a.org", "--allow", "[::1]:80", "alice", "--permanent", "--tier",
-                          "standard", "--agent", "a.js", "--idle-timeout", "60", "--image", "dev"});
+      command_of<Create>({"create",         "--secret", "A=b=c",    "--secret", "CLI_TEST_SECRET",
+                          "--allow",        "a.org",    "--allow",  "[::1]:80", "alice",
+                          "--permanent",    "--tier",   "standard", "--agent",  "a.js",
+                          "--idle-timeout", "60",       "--image",  "dev",      "--runtime",
+                          "gvisor"});
   CHECK(create.customer_id == "alice");
   CHECK(create.secrets ==
         std::map<std::string, std::string>{{"A", "b=c"}, {"CLI_TEST_SECRET", "s"}});
@@ -58,6 +60,7 @@ TEST_CASE("create takes its options in any order and any number") {
   CHECK(create.tier == "standard");
   CHECK(create.agent_file == "a.js");
   CHECK(create.image == "dev");
+  CHECK(create.runtime == "gvisor");
   CHECK(create.idle_timeout_s == 60);
   CHECK(usage_of({"create", "alice", "--secret", "CLI_TEST_NOT_SET"}) == 2);
   CHECK(usage_of({"create", "alice", "--secret", "=x"}) == 2);

@@ -17,6 +17,7 @@ json::Value body_of(const Create& command) {
   }
   if (!command.tier.empty()) body.set("tier", command.tier);
   if (!command.image.empty()) body.set("image", command.image);
+  if (!command.runtime.empty()) body.set("runtime", command.runtime);
   if (command.permanent) body.set("permanent", true);
   if (command.idle_timeout_s) body.set("idle_timeout_s", *command.idle_timeout_s);
   if (!command.secrets.empty()) {

@@ -75,6 +75,7 @@ CommandLine read_command_line(int argc, char** argv) {
   app.name("cellard");
   app.option_defaults()->always_capture_default();
   std::string listen = "127.0.0.1:4750";
+  std::string floor(sandbox::name_of(config.runtime_floor));
   std::int64_t idle_s = config.idle_timeout.count();
   std::int64_t hibernate_s = config.hibernate_after.count();
   std::int64_t stall_ms = config.agent_stall_timeout.count();
@@ -107,6 +108,10 @@ CommandLine read_command_line(int argc, char** argv) {
                  "Isolation without which nothing is served: full, reduced")
       ->envname("CELLAR_LEVEL")
       ->check(CLI::IsMember({"full", "reduced"}));
+  app.add_option("--runtime-floor,--runtime_floor", floor,
+                 "native or gvisor: no cell runs on a weaker runtime, and new ones on this")
+      ->envname("CELLAR_RUNTIME_FLOOR")
+      ->check(CLI::IsMember({"native", "gvisor"}));
   app.add_option("--log-level", config.log_level, "debug, info, warning or error")
       ->envname("CELLAR_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
@@ -122,6 +127,7 @@ CommandLine read_command_line(int argc, char** argv) {
     return result;
   }
   set_listen(config, listen);
+  config.runtime_floor = sandbox::runtime_of(floor).value_or(sandbox::Runtime::gvisor);
   config.idle_timeout = std::chrono::seconds(idle_s);
   config.hibernate_after = std::chrono::seconds(hibernate_s);
   config.agent_stall_timeout = std::chrono::milliseconds(stall_ms);

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "sandbox/runtime.h"
+
 namespace cellar::daemon {
 
 // All that can be set for cellard: as an option (--state), as a line of the TOML file named by
@@ -23,7 +25,8 @@ struct Config {
   std::uint64_t cell_disk_bytes = 0;  // of each cell at most; 0: what its tier has
   std::uint64_t cell_inodes = 0;
   unsigned prepared_cells = 4;  // sandboxes that are made before anybody needs them
-  std::string level = "full";  // or "reduced": on a host that gives less, cellard does not start
+  std::string level = "full";   // or "reduced": on a host that gives less, cellard does not start
+  sandbox::Runtime runtime_floor = sandbox::Runtime::native;  // no cell runs on a weaker one
   std::string log_level = "info";
   std::string libexec;  // folder of cellar-spawn and cell-init; empty: cellard's own
 };

@@ -38,6 +38,18 @@ TEST_CASE("an option wins over the environment, the environment over the file") 
   CHECK(config.state == "/z");
 }
 
+TEST_CASE("the floor of the runtimes is set like all else, and only to one that there is") {
+  const testing::TempDir dir;
+  sys::replace_file(dir.file("c.toml"), "runtime_floor = \"gvisor\"\n");
+  CHECK(read({}).config.runtime_floor == sandbox::Runtime::native);
+  CHECK(read({"--config", dir.file("c.toml")}).config.runtime_floor == sandbox::Runtime::gvisor);
+  ::setenv("CELLAR_RUNTIME_FLOOR", "gvisor", 1);
+  CHECK(read({}).config.runtime_floor == sandbox::Runtime::gvisor);
+  CHECK(read({"--runtime-floor", "native"}).config.runtime_floor == sandbox::Runtime::native);
+  ::unsetenv("CELLAR_RUNTIME_FLOOR");
+  CHECK(read({"--runtime-floor", "docker"}).exit_code == 2);
+}
+
 TEST_CASE("an address without a port is refused by name") {
   CHECK_THROWS_WITH_AS(read({"--listen", "localhost"}),
                        "--listen: \"localhost\" is not HOST:PORT (port 0 takes a free one)", Error);

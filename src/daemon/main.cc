@@ -140,6 +140,7 @@ void run(const Config& config) {
                               .daemon_group = daemon_group,
                               .images = image::Store(config.state),
                               .resolver = resolver,
+                              .runtime_floor = config.runtime_floor,
                               .agent_host_dir = install_agent_host(config.state)};
   std::exception_ptr failure;
   auto done = [&failure](const std::exception_ptr& error) { failure = error; };

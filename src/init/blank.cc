@@ -1,28 +1,14 @@
 #include "init/blank.h"
 
-#include <linux/filter.h>
 #include <unistd.h>
 
-#include <cstring>
-
 #include "base/error.h"
-#include "init/enter.h"
 #include "sandbox/perform.h"
 #include "sandbox/spawn_protocol.h"
-#include "sys/file.h"
 #include "sys/seqpacket.h"
 
 namespace cellar::init {
 namespace {
-
-CommandFilter take_filter() {
-  const sys::Fd file(kFilterFd);
-  const std::string program = sys::read_all(file.get(), 1 << 20, "the commands' filter");
-  CommandFilter filter(program.size() / sizeof(sock_filter));
-  std::memcpy(filter.data(), program.data(), filter.size() * sizeof(sock_filter));
-  if (filter.empty()) throw Error(ErrorCode::internal, "the commands' filter is empty");
-  return filter;
-}
 
 struct Request {
   sandbox::BlankRequest what;
@@ -66,7 +52,7 @@ Entered become_domain() {
   const sys::Fd spawner(kSpawnerFd);
   try {
     Entered entered;
-    entered.filter = take_filter();
+    entered.filter = read_filter(sys::Fd(kFilterFd));
     prepare(receive(spawner).what);
     sys::send_message(spawner.get(), sandbox::kBlankDone);
     entered.listener = assign(receive(spawner));

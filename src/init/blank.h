@@ -1,18 +1,12 @@
 #pragma once
 
-#include "init/spawn.h"
-#include "sys/fd.h"
+#include "init/enter.h"
 
 namespace cellar::init {
 
 // What cell-init inherits from the spawner, at these numbers.
 inline constexpr int kSpawnerFd = 3;  // the spawner's end is closed when nobody needs a blank
 inline constexpr int kFilterFd = 4;   // the commands' BPF program: struct sock_filter, one by one
-
-struct Entered {
-  sys::Fd listener;  // the domain's control socket
-  CommandFilter filter;
-};
 
 // Becomes a blank, and then a domain, as the spawner says (sandbox/spawn_protocol.h); tells it how
 // each went. The program is executed before it joins the domain's user namespace: its memory

@@ -2,14 +2,17 @@
 
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
+#include <cstring>
 
 #include "base/error.h"
+#include "sys/file.h"
 #include "sys/landlock.h"
 
 namespace cellar::init {
@@ -43,6 +46,14 @@ void drop_capabilities() {
 }
 
 }  // namespace
+
+CommandFilter read_filter(sys::Fd file) {
+  const std::string program = sys::read_all(file.get(), 1 << 20, "the commands' filter");
+  CommandFilter filter(program.size() / sizeof(sock_filter));
+  std::memcpy(filter.data(), program.data(), filter.size() * sizeof(sock_filter));
+  if (filter.empty()) throw Error(ErrorCode::internal, "the commands' filter is empty");
+  return filter;
+}
 
 void enter_domain(sys::Fd user_namespace) {
   if (::setns(user_namespace.get(), CLONE_NEWUSER) == -1) throw_errno("setns user");

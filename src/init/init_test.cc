@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "init/server.h"
 #include "sys/file.h"
+#include "sys/namespace.h"
 #include "testing/temp_dir.h"
 
 namespace cellar::init {
@@ -25,9 +26,13 @@ sys::Fd child_signals() {
 
 // A cell-init in this process, and the daemon's end of its socket.
 struct Fixture {
-  Fixture()
-      : server(sys::seqpacket_listen(dir.file("init.sock")), child_signals(), CommandFilter()),
-        socket(sys::seqpacket_connect(dir.file("init.sock"))) {}
+  explicit Fixture(sandbox::Runtime runtime = sandbox::Runtime::native)
+      : server(runtime == sandbox::Runtime::gvisor ? sys::rendezvous_listen(dir.file("init.sock"))
+                                                   : sys::seqpacket_listen(dir.file("init.sock")),
+               child_signals(), CommandFilter(), runtime),
+        socket(runtime == sandbox::Runtime::gvisor
+                   ? sys::rendezvous_connect(dir.file("init.sock"))
+                   : sys::seqpacket_connect(dir.file("init.sock"))) {}
 
   wire::InitReport next() {
     for (;;) {
@@ -121,6 +126,54 @@ TEST_CASE("a new connection replaces the old one, bytes that are no request end 
   sys::send_message(second.get(), "garbage");
   init.server.run_once();
   CHECK_FALSE(sys::receive_message(second.get()));
+}
+
+// On the machine's kernel the same calls do the same, for root.
+TEST_CASE("a contained program is alone with what it starts, and all of it ends with it") {
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: making pid namespaces needs root");
+    return;
+  }
+  sys::enter_new_mount_namespace();  // What it mounts must not show on the machine.
+  Fixture init(sandbox::Runtime::gvisor);
+  CHECK(std::holds_alternative<wire::InitHello>(init.next()));
+  CHECK(init.run({"sh", "-c", "echo $$ $PPID; readlink /proc/self/ns/pid | grep -c pid"}).first ==
+        "2 1\n1\n");
+  CHECK(init.run({"sh", "-c", "exit 3"}).second == 3 << 8);
+  CHECK(init.run({"sh", "-c", "kill -9 $$"}).second == SIGKILL);
+  // SYS_ADMIN is the 22nd of them.
+  CHECK(init.run({"sh", "-c", "grep -c '^Cap[BEP].*[0-9a-f]*[014589cd].....$' /proc/self/status"})
+            .first == "3\n");
+  // The background process has the pipe: the end of the output comes when that is gone, too.
+  CHECK(init.run({"sh", "-c", "trap '' TERM HUP; setsid sleep 1000 & echo on"}).first == "on\n");
+}
+
+TEST_CASE("whoever contains a program passes signals on, and KILL ends all, whatever it ignores") {
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: making pid namespaces needs root");
+    return;
+  }
+  sys::enter_new_mount_namespace();
+  Fixture init(sandbox::Runtime::gvisor);
+  init.next();
+  const auto end_by = [&](int signal, const char* script) {
+    sys::Pipe output = sys::make_pipe();
+    const sys::Fd null = sys::open_file("/dev/null", O_RDWR);
+    wire::SpawnRequest request{.id = 1, .argv = {"sh", "-c", script}, .env = {}, .cwd = "/"};
+    init.send(request, {null.get(), output.write_end.get(), null.get()});
+    output.write_end.reset();
+    init.next();
+    char byte = 0;
+    REQUIRE(::read(output.read_end.get(), &byte, 1) == 1);
+    init.send(wire::SignalRequest{1, static_cast<std::uint32_t>(signal)});
+    const auto status = std::get<wire::Exited>(init.next()).wait_status;
+    CHECK(sys::read_all(output.read_end.get(), 100, "output") == "p\n");
+    return status;
+  };
+  CHECK(end_by(SIGTERM, "sleep 1000 & echo up; wait") == SIGTERM);
+  CHECK(
+      end_by(SIGKILL, "trap '' TERM; setsid sh -c 'trap \"\" TERM; sleep 1000' & echo up; wait") ==
+      SIGKILL);
 }
 
 }  // namespace cellar::init

@@ -1,4 +1,5 @@
-// cell-init: PID 1 of a domain, started by the spawner as a blank.
+// cell-init: PID 1 of a domain, started by the spawner as a blank; `cell-init gvisor` is the first
+// process in gVisor.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -7,9 +8,11 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <string_view>
 
 #include "base/error.h"
 #include "init/blank.h"
+#include "init/gvisor.h"
 #include "init/server.h"
 #include "sys/file.h"
 
@@ -38,12 +41,17 @@ void leave_output() {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  using cellar::sandbox::Runtime;
+  const std::string_view mode = argc == 2 ? argv[1] : "";
+  if (mode == "gvisor-probe") return cellar::init::probe_gvisor();
+  const Runtime runtime = mode == "gvisor" ? Runtime::gvisor : Runtime::native;
   try {
-    cellar::init::Entered entered = cellar::init::become_domain();
+    cellar::init::Entered entered =
+        runtime == Runtime::gvisor ? cellar::init::enter_gvisor() : cellar::init::become_domain();
     leave_output();
     cellar::init::Server server(std::move(entered.listener), take_signals(),
-                                std::move(entered.filter));
+                                std::move(entered.filter), runtime);
     server.run();
   } catch (const cellar::Error& error) {
     // A blank that nobody needs any more ends without a word.

@@ -11,12 +11,16 @@
 #include <array>
 
 #include "base/error.h"
+#include "init/gvisor.h"
 #include "sys/call.h"
 
 namespace cellar::init {
 
-Server::Server(sys::Fd listener, sys::Fd signals, CommandFilter filter)
-    : listener_(std::move(listener)), signals_(std::move(signals)), filter_(std::move(filter)) {}
+Server::Server(sys::Fd listener, sys::Fd signals, CommandFilter filter, Runtime runtime)
+    : listener_(std::move(listener)),
+      signals_(std::move(signals)),
+      filter_(std::move(filter)),
+      runtime_(runtime) {}
 
 void Server::run() {
   for (;;) run_once();
@@ -42,10 +46,12 @@ void Server::run_once() {
 }
 
 void Server::accept() {
-  const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
-  if (fd == -1) return;  // It was gone again.
+  sys::Fd accepted = runtime_ == Runtime::gvisor
+                         ? sys::rendezvous_accept(listener_.get())
+                         : sys::Fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!accepted) return;  // It was gone again.
   if (connection_) drop_connection();
-  connection_.reset(fd);
+  connection_ = std::move(accepted);
   report(wire::InitHello());
 }
 
@@ -68,20 +74,23 @@ void Server::receive() {
 
 void Server::handle(const wire::InitRequest& request, const std::vector<sys::Fd>& fds) {
   if (const auto* start = std::get_if<wire::SpawnRequest>(&request)) {
-    const SpawnResult result = spawn(*start, fds, filter_);
+    SpawnResult result = spawn(*start, fds, filter_, runtime_);
     if (result.pid == -1) {
       report(wire::StartFailed{start->id, result.failed_step,
                                static_cast<std::uint32_t>(result.error)});
       return;
     }
-    leaders_[result.pid] = start->id;
+    leaders_[result.pid] = {start->id, std::move(result.status)};
     report(wire::Started{start->id, static_cast<std::uint32_t>(result.pid)});
     return;
   }
   const auto& signal = std::get<wire::SignalRequest>(request);
   const auto leader = std::find_if(leaders_.begin(), leaders_.end(),
-                                   [&](const auto& entry) { return entry.second == signal.id; });
-  if (leader != leaders_.end()) ::kill(-leader->first, static_cast<int>(signal.signal));
+                                   [&](const auto& entry) { return entry.second.id == signal.id; });
+  if (leader == leaders_.end()) return;
+  // Who contains a program passes signals on, and ends with all of it.
+  const pid_t target = runtime_ == Runtime::gvisor ? leader->first : -leader->first;
+  ::kill(target, static_cast<int>(signal.signal));
 }
 
 void Server::reap() {
@@ -91,7 +100,8 @@ void Server::reap() {
     if (pid <= 0) return;
     const auto leader = leaders_.find(pid);
     if (leader == leaders_.end()) continue;  // An orphan that became ours.
-    const std::uint32_t id = leader->second;
+    const std::uint32_t id = leader->second.id;
+    if (leader->second.status) status = contained_status(leader->second.status.get(), status);
     leaders_.erase(leader);
     if (connection_) report(wire::Exited{id, static_cast<std::uint32_t>(status)});
   }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "init/spawn.h"
+#include "sandbox/runtime.h"
 #include "sys/fd.h"
 #include "sys/seqpacket.h"
 
@@ -19,8 +20,11 @@ namespace cellar::init {
 // outlive it: when it is lost, every other process of the domain is killed.
 class Server {
  public:
-  // `listener` is a listening seqpacket socket, `signals` a signalfd of SIGCHLD.
-  Server(sys::Fd listener, sys::Fd signals, CommandFilter filter);
+  using Runtime = sandbox::Runtime;
+  // `listener` is a listening seqpacket socket, `signals` a signalfd of SIGCHLD. In gVisor the
+  // listener is a rendezvous (sys/seqpacket.h), and each program is contained (init/gvisor.h).
+  Server(sys::Fd listener, sys::Fd signals, CommandFilter filter,
+         Runtime runtime = Runtime::native);
 
   // Serves for ever.
   [[noreturn]] void run();
@@ -39,7 +43,12 @@ class Server {
   sys::Fd signals_;
   CommandFilter filter_;
   sys::Fd connection_;
-  std::map<pid_t, std::uint32_t> leaders_;  // pid → the daemon's id
+  Runtime runtime_;
+  struct Leader {
+    std::uint32_t id = 0;  // the daemon's
+    sys::Fd status;        // of a contained program: tells how it ended
+  };
+  std::map<pid_t, Leader> leaders_;
 };
 
 }  // namespace cellar::init

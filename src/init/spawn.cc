@@ -16,21 +16,25 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <cstddef>
 #include <optional>
 #include <string_view>
 
 #include "base/text.h"
 #include "init/clone.h"
+#include "init/gvisor.h"
 #include "sys/call.h"
 
 namespace cellar::init {
 namespace {
 
-constexpr std::array<std::string_view, 8> kSteps = {"clone3",    "setsid", "cgroup",  "descriptors",
-                                                    "setrlimit", "chdir",  "seccomp", "execve"};
+constexpr std::array<std::string_view, 9> kSteps = {"clone3", "container",   "setsid",
+                                                    "cgroup", "descriptors", "setrlimit",
+                                                    "chdir",  "seccomp",     "execve"};
 enum Step : std::uint8_t {
   clone_step,
+  container,
   session,
   group,
   descriptors,
@@ -38,6 +42,12 @@ enum Step : std::uint8_t {
   folder,
   filter_step,
   exec
+};
+
+// What a child with memory of its own tells when it cannot become the program.
+struct Failure {
+  Step step;
+  int error;
 };
 
 // Enough for what is below; one command is started at a time.
@@ -57,6 +67,7 @@ struct Plan {
   sock_fprog filter{};
   std::optional<Step> failed;
   int error = 0;
+  int report = -1;  // where a child tells that does not share the memory
 };
 
 std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
@@ -91,8 +102,13 @@ rlimit open_files_limit(std::uint64_t wanted) {
 [[noreturn]] void fail(Plan& plan, Step step) {
   plan.error = errno;
   plan.failed = step;
+  const Failure failure{step, plan.error};
+  if (plan.report != -1) (void)!::write(plan.report, &failure, sizeof failure);
   ::_exit(127);
 }
+
+// gVisor takes no larger number for close_range(2).
+constexpr unsigned kLastFd = INT_MAX;
 
 // The sent descriptors become 0, 1, 2, …
 void place_descriptors(Plan& plan) {
@@ -101,11 +117,16 @@ void place_descriptors(Plan& plan) {
     fd = ::fcntl(fd, F_DUPFD_CLOEXEC, kAside);
     if (fd == -1) fail(plan, descriptors);
   }
+  if (plan.report != -1) plan.report = ::fcntl(plan.report, F_DUPFD_CLOEXEC, kAside);
   int target = 0;
   for (const int fd : plan.fds) {
     if (::dup2(fd, target++) == -1) fail(plan, descriptors);
   }
-  if (::syscall(SYS_close_range, static_cast<unsigned>(target), ~0U, 0) == -1) {
+  if (plan.report != -1) {
+    if (::dup3(plan.report, target, O_CLOEXEC) == -1) fail(plan, descriptors);
+    plan.report = target++;
+  }
+  if (::syscall(SYS_close_range, static_cast<unsigned>(target), kLastFd, 0) == -1) {
     fail(plan, descriptors);
   }
 }
@@ -148,12 +169,35 @@ void become(void* laid_out) {
   fail(plan, exec);
 }
 
+// Who contains the program lives on, and so has memory of its own.
+SpawnResult start_contained(Plan& plan) {
+  sys::Pipe report = sys::make_pipe();
+  sys::Pipe status = sys::make_pipe();
+  plan.report = report.write_end.get();
+  clone_args arguments{};
+  arguments.exit_signal = SIGCHLD;
+  arguments.flags = CLONE_NEWPID | CLONE_NEWNS;
+  const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+  if (pid == -1) return {-1, std::string(kSteps[clone_step]), errno, {}};
+  if (pid == 0) {
+    if (!contain(status.write_end.get())) fail(plan, container);
+    become(&plan);
+  }
+  report.write_end.reset();
+  Failure failure{};
+  const ssize_t size =
+      sys::retry_on_signal([&] { return ::read(report.read_end.get(), &failure, sizeof failure); });
+  if (size != sizeof failure) return {pid, {}, 0, std::move(status.read_end)};
+  sys::retry_on_signal([&] { return ::waitpid(pid, nullptr, 0); });
+  return {-1, std::string(kSteps[failure.step]), failure.error, {}};
+}
+
 }  // namespace
 
 SpawnResult spawn(const wire::SpawnRequest& request, const std::vector<sys::Fd>& fds,
-                  const CommandFilter& filter) {
+                  const CommandFilter& filter, sandbox::Runtime runtime) {
   const std::size_t of_groups = request.join_count + (request.in_cgroup ? 1U : 0U);
-  if (fds.size() < of_groups) return {-1, "descriptors", EBADF};
+  if (fds.size() < of_groups) return {-1, "descriptors", EBADF, {}};
   Plan plan;
   plan.argv = pointers_to(request.argv);
   plan.env = pointers_to(request.env);
@@ -174,12 +218,13 @@ SpawnResult spawn(const wire::SpawnRequest& request, const std::vector<sys::Fd>&
     arguments.flags = CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<std::uint64_t>(fds.back().get());
   }
+  if (runtime == sandbox::Runtime::gvisor) return start_contained(plan);
   alignas(16) static std::byte stack[kStackBytes];
   const pid_t pid = clone_until_exec(arguments, stack, become, &plan);
-  if (pid == -1) return {-1, std::string(kSteps[clone_step]), errno};
-  if (!plan.failed) return {pid, {}, 0};
+  if (pid == -1) return {-1, std::string(kSteps[clone_step]), errno, {}};
+  if (!plan.failed) return {pid, {}, 0, {}};
   sys::retry_on_signal([&] { return ::waitpid(pid, nullptr, 0); });
-  return {-1, std::string(kSteps[*plan.failed]), plan.error};
+  return {-1, std::string(kSteps[*plan.failed]), plan.error, {}};
 }
 
 }  // namespace cellar::init

@@ -35,6 +35,7 @@ struct ResourceLimits {
   // Shares where several want it; 100 is usual, at most 10,000.
   std::uint32_t cpu_weight = 0;
   std::uint32_t io_weight = 0;  // for schedulers that know it: bfq, or iocost on cgroup v2
+  bool operator==(const ResourceLimits&) const = default;
 };
 
 // The groups of one cell, as a value.

@@ -99,7 +99,7 @@ void refuse_sockets(std::vector<RefusedCall>& refused) {
 
 }  // namespace
 
-FilterPolicy command_filter() {
+FilterPolicy command_filter(Runtime runtime) {
   FilterPolicy policy;
   policy.allowed = split(kAllowed, ' ');
   std::vector<RefusedCall>& refused = policy.refused;
@@ -115,6 +115,9 @@ FilterPolicy command_filter() {
     refused.push_back({"mknodat", EPERM, {{2, kFileKind, kind}}});
   }
   refuse_sockets(refused);
+  if (runtime == Runtime::gvisor) {
+    for (const char* name : {"lgetxattr", "llistxattr"}) refused.push_back({name, ENOTSUP, {}});
+  }
   return policy;
 }
 

@@ -140,6 +140,18 @@ TEST_CASE("what programs need is allowed, what takes a kernel over is refused by
   }
 }
 
+TEST_CASE("in gVisor the attributes of links themselves are not supported, all else is alike") {
+  const Filter native(Architecture::x86_64);
+  const Filter gvisor(Architecture::x86_64, command_filter(Runtime::gvisor));
+  for (const char* name : {"lgetxattr", "llistxattr"}) {
+    CHECK(native(name) == kAllow);
+    CHECK(gvisor(name) == refused(ENOTSUP));
+  }
+  for (const char* name : {"getxattr", "read", "mount", "bpf", "clone3"}) {
+    CHECK(native(name) == gvisor(name));
+  }
+}
+
 TEST_CASE("numbers that nobody knows are not there, those of other ABIs kill") {
   for (const Architecture architecture : kArchitectures) {
     const Filter filter(architecture);

@@ -15,9 +15,9 @@
 namespace cellar::sandbox {
 namespace {
 
-// Where the scratch root is mounted, a folder that every machine has.
+// Where a scratch root is mounted, a folder that every machine has.
 constexpr const char* kScratchPlace = "/tmp";
-// In the scratch root of a blank: what an overlay is made of must have a path.
+// In the scratch root: what an overlay is made of must have a path.
 constexpr const char* kStage = "/sources";
 constexpr const char* kNewRoot = "/new-root";
 
@@ -65,13 +65,14 @@ void Performer::act(const MakeEveryAddressLocal&) { sys::make_every_address_loca
 // ---- sources and the root ----
 
 void Performer::act(const OpenSource& step) {
-  if (!sources_.contains(step.name)) sources_[step.name] = open_source(step, -1);
+  if (!sources_.contains(step.name)) sources_[step.name] = open_source(step, user_namespace_);
 }
 
 void Performer::act(const ScratchRoot&) {
   const sys::Fd scratch = sys::make_mount("tmpfs", {{"size", "64k"}, {"mode", "0755"}}, 0);
   sys::attach_mount(scratch.get(), sys::open_file(kScratchPlace, O_PATH | O_DIRECTORY).get());
   root_ = sys::open_file(kScratchPlace, O_PATH | O_DIRECTORY);
+  scratch_ = kScratchPlace;
 }
 
 void Performer::act(const Overlay& step) {
@@ -89,9 +90,10 @@ void Performer::act(const Overlay& step) {
     overlay = sys::make_mount("overlay", options, sys::kNoSuid | sys::kNoDev);
   }
   if (step.path == "/") {
-    sys::make_dirs(kNewRoot);
-    sys::attach_mount(overlay.get(), sys::open_file(kNewRoot, O_PATH | O_DIRECTORY).get());
-    root_ = sys::open_file(kNewRoot, O_PATH | O_DIRECTORY);
+    const std::string place = scratch_ + kNewRoot;
+    sys::make_dirs(place, 0755);
+    sys::attach_mount(overlay.get(), sys::open_file(place, O_PATH | O_DIRECTORY).get());
+    root_ = sys::open_file(place, O_PATH | O_DIRECTORY);
   } else {
     sys::attach_mount(overlay.get(), target_of(step.path).get());
   }
@@ -99,12 +101,16 @@ void Performer::act(const Overlay& step) {
 
 // Gives a source a path.
 std::string Performer::staged(const std::string& source) {
-  const std::string path = std::string(kStage) + "/" + source;
-  if (!sys::exists(path)) {
+  const std::string path = scratch_ + kStage + "/" + source;
+  if (sys::exists(path)) return path;
+  const sys::Fd& mount = sources_.at(source);
+  sys::make_dirs(scratch_ + kStage, 0755);
+  if (sys::is_folder(mount.get())) {
     sys::make_dirs(path);
-    const sys::Fd target = sys::open_file(path, O_PATH | O_DIRECTORY);
-    sys::attach_mount(sources_.at(source).get(), target.get());
+  } else {
+    sys::open_file(path, O_CREAT | O_WRONLY, 0644);
   }
+  sys::attach_mount(mount.get(), sys::open_file(path, O_PATH).get());
   return path;
 }
 
@@ -117,6 +123,8 @@ sys::Fd Performer::target_of(const std::string& path) {
   }
   return target;
 }
+
+void Performer::act(const Stage& step) { staged(step.source); }
 
 void Performer::act(const MountSource& step) {
   sys::attach_mount(sources_.at(step.source).get(), target_of(step.path).get());

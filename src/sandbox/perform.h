@@ -21,9 +21,9 @@ sys::Fd open_source(const OpenSource& step, int user_namespace);
 class Performer {
  public:
   // `uid_base` is the host's id of who owns what is made. Of what is in `sources` nothing is
-  // opened here.
-  explicit Performer(std::uint32_t uid_base, Sources sources = {})
-      : uid_base_(uid_base), sources_(std::move(sources)) {}
+  // opened here; all else of the domain's whose user namespace that is.
+  explicit Performer(std::uint32_t uid_base, Sources sources = {}, int user_namespace = -1)
+      : uid_base_(uid_base), sources_(std::move(sources)), user_namespace_(user_namespace) {}
 
   void perform(const std::vector<Step>& plan);
 
@@ -35,6 +35,7 @@ class Performer {
   void act(const OpenSource& step);
   void act(const ScratchRoot& step);
   void act(const Overlay& step);
+  void act(const Stage& step);
   void act(const MountSource& step);
   void act(const MountNew& step);
   void act(const Take& step);
@@ -52,7 +53,9 @@ class Performer {
 
   std::uint32_t uid_base_;
   Sources sources_;
-  sys::Fd root_;  // the one that is being built
+  int user_namespace_;
+  std::string scratch_;  // where the scratch root is: "" once it is the root
+  sys::Fd root_;         // the one that is being built
 };
 
 }  // namespace cellar::sandbox

@@ -144,6 +144,7 @@ struct Describe {
     for (const std::string& lower : s.lower) text += " " + lower;
     return text + (s.upper.empty() ? " ro" : " + " + s.upper + "/" + s.layer);
   }
+  std::string operator()(const Stage& s) { return "stage " + s.source; }
   std::string operator()(const MountSource& s) { return "mount " + s.path + " = " + s.source; }
   std::string operator()(const MountNew& s) {
     return s.type + " " + s.path + " " + (s.options.empty() ? "" : s.options + " ") +
@@ -159,13 +160,18 @@ struct Describe {
 
 }  // namespace
 
-std::vector<Step> plan_blank(const DomainGroups& groups) {
+std::vector<Step> plan_groups(const DomainGroups& groups) {
   Plan plan;
   for (const std::string& folder : groups.join) plan.push_back(JoinGroup{folder});
   plan.push_back(JoinGroup{groups.own});
   plan.push_back(NewCgroupNamespace{});
   plan.push_back(JoinGroup{groups.own + "/init"});
   plan.push_back(MakeEveryAddressLocal{});
+  return plan;
+}
+
+std::vector<Step> plan_blank(const DomainGroups& groups) {
+  Plan plan = plan_groups(groups);
   open_devices(plan);
   plan.push_back(ScratchRoot{});
   build_proc(plan);
@@ -182,6 +188,7 @@ std::vector<Step> plan_for(const DomainSpec& spec, const Image& image) {
   for (const ReadOnlyBind& bind : spec.binds) {
     plan.push_back(MountSource{bind.path, bind.path});
   }
+  if (spec.runtime == Runtime::gvisor) return plan;
   const std::string scratch =
       "size=" + std::to_string(spec.tmp_bytes) + ",mode=1777," + owned_by(spec.uid_base);
   plan.push_back(Take{"/proc"});

@@ -54,6 +54,10 @@ struct Overlay {
   std::string upper;
   std::string layer;
 };
+// Puts a source in the scratch root, where a program can be told its path.
+struct Stage {
+  std::string source;
+};
 struct MountSource {
   std::string source;
   std::string path;
@@ -95,7 +99,7 @@ struct MakeReadOnly {  // a mount that is there, or a folder of one
 struct PivotRoot {};
 
 using Step = std::variant<JoinGroup, NewCgroupNamespace, SetHostName, MakeEveryAddressLocal,
-                          OpenSource, ScratchRoot, Overlay, MountSource, MountNew, Take, Own,
+                          OpenSource, ScratchRoot, Overlay, Stage, MountSource, MountNew, Take, Own,
                           MakeFile, MakeFolder, MakeLink, Mask, MakeReadOnly, PivotRoot>;
 
 // What a domain's root is made of. An image of our own is one folder; of the "dev" image, the
@@ -112,8 +116,14 @@ struct Image {
 // The complete, ordered list of what makes a process in new namespaces a blank, and a blank a
 // domain. This is the security policy: there is no other place that decides what a domain sees.
 // Ids, capabilities and the commands' filter come after it (init/enter.h, sandbox/filter.h).
+//
+// For gVisor there are no blanks, and the second part ends with the root put together: the rest is
+// gVisor's own (oci_bundle.h).
 std::vector<Step> plan_blank(const DomainGroups& groups);
 std::vector<Step> plan_for(const DomainSpec& spec, const Image& image);
+
+// The first steps of both: the cgroups, and a network that leads nowhere.
+std::vector<Step> plan_groups(const DomainGroups& groups);
 
 // One line a step, for people and tests.
 std::string describe(const std::vector<Step>& plan);

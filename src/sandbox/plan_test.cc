@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "sys/file.h"
+#include "testing/golden.h"
 
 using namespace cellar;
 using namespace cellar::sandbox;
@@ -28,11 +28,8 @@ DomainSpec domain(DomainKind kind) {
   return spec;
 }
 
-// The text of a golden file; with UPDATE=1 in the environment it becomes `text`.
 std::string golden(const std::string& name, const std::string& text) {
-  const std::string path = std::string(CELLAR_SANDBOX_TESTDATA "/") + name;
-  if (::getenv("UPDATE") != nullptr) sys::replace_file(path, text, 0644);
-  return sys::read_file(path).value_or("");
+  return testing::golden(CELLAR_SANDBOX_TESTDATA "/" + name, text);
 }
 
 template <typename Kind>

@@ -9,7 +9,8 @@ using wire::Packer;
 using wire::Unpacker;
 
 void pack(Packer& out, const DomainSpec& spec) {
-  out.text(spec.cell_id).u8(static_cast<std::uint8_t>(spec.kind)).text(spec.cell_dir);
+  out.text(spec.cell_id).u8(static_cast<std::uint8_t>(spec.kind));
+  out.u8(static_cast<std::uint8_t>(spec.runtime)).text(spec.cell_dir);
   out.text(spec.image_dir).u32(spec.uid_base).u64(spec.tmp_bytes);
   out.u32(static_cast<std::uint32_t>(spec.binds.size()));
   for (const ReadOnlyBind& bind : spec.binds) out.text(bind.host_path).text(bind.path);
@@ -19,6 +20,7 @@ DomainSpec unpack_spec(Unpacker& in) {
   DomainSpec spec;
   spec.cell_id = in.text();
   spec.kind = in.u8() == 0 ? DomainKind::agent : DomainKind::shell;
+  spec.runtime = in.u8() == 0 ? Runtime::native : Runtime::gvisor;
   spec.cell_dir = in.text();
   spec.image_dir = in.text();
   spec.uid_base = in.u32();
@@ -56,6 +58,7 @@ std::string encode(const SpawnRequest& request) {
     out.text(make->socket_path).text(make->slot);
     return out.take();
   }
+  if (std::holds_alternative<ProbeGvisor>(request)) return out.u8(3).take();
   const auto& listen = std::get<ListenIn>(request);
   out.u8(2).u32(static_cast<std::uint32_t>(listen.ports.size()));
   for (const ListenIn::Port& port : listen.ports) out.u32(port.port).u8(port.udp ? 1 : 0);
@@ -68,6 +71,8 @@ std::string encode(const SpawnAnswer& answer) {
     out.u8(101).u32(made->pid).text(made->slot);
   } else if (std::holds_alternative<Listening>(answer)) {
     out.u8(102);
+  } else if (std::holds_alternative<GvisorWorks>(answer)) {
+    out.u8(104);
   } else {
     out.u8(103).text(std::get<SpawnFailed>(answer).message);
   }
@@ -97,6 +102,9 @@ std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes) {
       request = std::move(listen);
       break;
     }
+    case 3:
+      request = ProbeGvisor{};
+      break;
     default:
       return std::nullopt;
   }
@@ -120,6 +128,9 @@ std::optional<SpawnAnswer> decode_spawn_answer(std::string_view bytes) {
       break;
     case 103:
       answer = SpawnFailed{in.text()};
+      break;
+    case 104:
+      answer = GvisorWorks{};
       break;
     default:
       return std::nullopt;

@@ -34,9 +34,14 @@ struct ListenIn {
   bool operator==(const ListenIn&) const = default;
 };
 
+// Type 3. Answer: GvisorWorks, or SpawnFailed with the reason why it does not.
+struct ProbeGvisor {
+  bool operator==(const ProbeGvisor&) const = default;
+};
+
 // Type 101.
 struct DomainMade {
-  std::uint32_t pid = 0;  // of its cell-init, as the host sees it
+  std::uint32_t pid = 0;  // of its cell-init as the host sees it; or of gVisor's sandbox
   std::string slot;       // names the cell's cgroups (sandbox/cgroup.h)
   bool operator==(const DomainMade&) const = default;
 };
@@ -52,8 +57,13 @@ struct SpawnFailed {
   bool operator==(const SpawnFailed&) const = default;
 };
 
-using SpawnRequest = std::variant<MakeDomain, ListenIn>;
-using SpawnAnswer = std::variant<DomainMade, Listening, SpawnFailed>;
+// Type 104. A sandbox was made and ran a program of ours.
+struct GvisorWorks {
+  bool operator==(const GvisorWorks&) const = default;
+};
+
+using SpawnRequest = std::variant<MakeDomain, ListenIn, ProbeGvisor>;
+using SpawnAnswer = std::variant<DomainMade, Listening, SpawnFailed, GvisorWorks>;
 
 std::string encode(const SpawnRequest& request);
 std::string encode(const SpawnAnswer& answer);

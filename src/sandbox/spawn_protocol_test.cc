@@ -8,6 +8,7 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
   MakeDomain make;
   make.spec = {.cell_id = "dev--a",
                .kind = DomainKind::agent,
+               .runtime = Runtime::gvisor,
                .cell_dir = "/s/cells/dev--a",
                .uid_base = 0x10000000,
                .tmp_bytes = 64 << 20,
@@ -15,11 +16,11 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
   make.socket_path = "/s/cells/dev--a/run/agent.sock";
   make.slot = "1f-3";
   const SpawnRequest listen = ListenIn{{{53, true}, {443, false}}};
-  for (const SpawnRequest& request : {SpawnRequest(make), listen}) {
+  for (const SpawnRequest& request : {SpawnRequest(make), listen, SpawnRequest(ProbeGvisor{})}) {
     CHECK(decode_spawn_request(encode(request)) == request);
   }
   for (const SpawnAnswer& answer : {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{}),
-                                    SpawnAnswer(SpawnFailed{"no"})}) {
+                                    SpawnAnswer(SpawnFailed{"no"}), SpawnAnswer(GvisorWorks{})}) {
     CHECK(decode_spawn_answer(encode(answer)) == answer);
   }
   const BlankRequest prepare = Prepare{{{"/m", "/c"}, "/g"}};

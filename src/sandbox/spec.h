@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/runtime.h"
+
 namespace cellar::sandbox {
 
 // Who runs in a domain. The agent domain sees /data and the agent host; the shell domain never
@@ -22,6 +24,7 @@ struct ReadOnlyBind {
 struct DomainSpec {
   std::string cell_id;  // also the host name inside
   DomainKind kind = DomainKind::shell;
+  Runtime runtime = Runtime::native;
   std::string cell_dir;         // <state>/cells/<id>
   std::string image_dir;        // <state>/images/<digest>; empty: the dev image
   std::uint32_t uid_base = 0;   // host uid and gid of the domain's root; 65536 ids from here

@@ -20,6 +20,12 @@ namespace {
 // What a command may ask for at most.
 constexpr std::uint64_t kOpenFilesMax = 1 << 20;
 
+cellar::sys::Fd sealed_filter(cellar::sandbox::Runtime runtime) {
+  using namespace cellar::sandbox;
+  return cellar::sys::sealed_bytes("filter",
+                                   compile_filter(command_filter(runtime), own_architecture()));
+}
+
 // What cellard passes, in this order.
 struct Arguments {
   std::string state_dir;
@@ -36,7 +42,9 @@ void serve(const cellar::spawn::Programs& programs, const Arguments& arguments) 
                               .run = arguments.run,
                               .ready_max = arguments.ahead});
   spawn::Images images(spawn::prepare_dev_image(arguments.state_dir));
-  spawn::Server server(sys::Fd(3), std::move(images), pool, arguments.ahead);
+  spawn::Gvisor gvisor(arguments.state_dir, arguments.init_program,
+                       sealed_filter(sandbox::Runtime::gvisor));
+  spawn::Server server(sys::Fd(3), std::move(images), pool, gvisor, arguments.ahead);
   server.run();
 }
 
@@ -58,10 +66,8 @@ int main(int argc, char** argv) {
     ::signal(SIGTERM, SIG_IGN);
     sys::raise_open_files(kOpenFilesMax);
     sys::enter_new_mount_namespace();
-    const spawn::Programs programs{
-        sys::sealed_copy(arguments.init_program),
-        sys::sealed_bytes("filter", sandbox::compile_filter(sandbox::command_filter(),
-                                                            sandbox::own_architecture()))};
+    const spawn::Programs programs{sys::sealed_copy(arguments.init_program),
+                                   sealed_filter(sandbox::Runtime::native)};
     serve(programs, arguments);
   } catch (const Error& error) {
     std::fprintf(stderr, "cellar-spawn: %s\n", error.what());

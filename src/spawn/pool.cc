@@ -38,14 +38,23 @@ sandbox::CgroupPlan Pool::groups_of(const std::string& slot) const {
   return sandbox::plan_cgroups(options_.host, options_.daemon_group, slot);
 }
 
-Blank Pool::make_blank(const std::string& slot, DomainKind kind) {
+sandbox::DomainGroups Pool::groups_of(const std::string& slot, DomainKind kind) const {
   const sandbox::CgroupPlan groups = groups_of(slot);
-  return Blank(programs_, {groups.join, groups.domain(kind)});
+  return {groups.join, groups.domain(kind)};
+}
+
+std::string Pool::make_groups(const std::string& slot) {
+  std::string name = slot.empty() ? options_.run + "-" + std::to_string(++count_) : slot;
+  sandbox::apply(groups_of(name));
+  return name;
+}
+
+Blank Pool::make_blank(const std::string& slot, DomainKind kind) {
+  return Blank(programs_, groups_of(slot, kind));
 }
 
 Pool::Slot Pool::make_slot() {
-  Slot slot{options_.run + "-" + std::to_string(++count_), {}};
-  sandbox::apply(groups_of(slot.name));
+  Slot slot{make_groups({}), {}};
   for (const DomainKind kind : {DomainKind::agent, DomainKind::shell}) {
     slot.blanks[index_of(kind)].emplace(make_blank(slot.name, kind));
   }
@@ -60,7 +69,7 @@ Pool::Taken Pool::take(const std::string& slot, DomainKind kind) {
       given_.erase(given);
       return {slot, std::move(blank)};
     }
-    sandbox::apply(groups_of(slot));
+    make_groups(slot);
     return {slot, make_blank(slot, kind)};
   }
   check_blanks();

@@ -36,6 +36,10 @@ class Pool {
   };
   // A blank of that kind: in a new slot, or in `slot`, which a cell has. Throws Error.
   Taken take(const std::string& slot, sandbox::DomainKind kind);
+  // Makes the groups of a slot without blanks, a new one where `slot` is empty, and names it.
+  // Throws Error.
+  std::string make_groups(const std::string& slot);
+  sandbox::DomainGroups groups_of(const std::string& slot, sandbox::DomainKind kind) const;
   // Ends and removes a slot that was taken for nothing.
   void discard(const std::string& slot);
 

@@ -72,6 +72,10 @@ Server::Answer Server::answer(const sys::Message& message) {
     if (const auto* make_request = std::get_if<sandbox::MakeDomain>(&*request)) {
       return {make(*make_request), {}};
     }
+    if (std::holds_alternative<sandbox::ProbeGvisor>(*request)) {
+      gvisor_.probe();
+      return {sandbox::GvisorWorks(), {}};
+    }
     const auto& listen = std::get<sandbox::ListenIn>(*request);
     if (message.fds.size() != 1) return {sandbox::SpawnFailed{"one namespace is needed"}, {}};
     std::vector<sys::PortSpec> ports;
@@ -84,6 +88,7 @@ Server::Answer Server::answer(const sys::Message& message) {
 
 sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
   const sandbox::Image& image = images_.get(request.spec.image_dir);
+  if (request.spec.runtime == sandbox::Runtime::gvisor) return make_in_gvisor(request, image);
   const int user = users_.get(request.spec.uid_base);
   const sys::Fd listener = sys::seqpacket_listen(request.socket_path);
   roots_.finish(request.spec.cell_dir);
@@ -94,6 +99,18 @@ sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
     return {static_cast<std::uint32_t>(pid), std::move(taken.slot)};
   } catch (const Error&) {
     if (request.slot.empty()) pool_.discard(taken.slot);
+    throw;
+  }
+}
+
+sandbox::DomainMade Server::make_in_gvisor(const sandbox::MakeDomain& request,
+                                           const sandbox::Image& image) {
+  const std::string slot = pool_.make_groups(request.slot);
+  try {
+    const pid_t pid = gvisor_.make(request, image, pool_.groups_of(slot, request.spec.kind));
+    return {static_cast<std::uint32_t>(pid), slot};
+  } catch (const Error&) {
+    if (request.slot.empty()) pool_.discard(slot);
     throw;
   }
 }

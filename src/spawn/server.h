@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "sandbox/spawn_protocol.h"
+#include "spawn/gvisor.h"
 #include "spawn/held_roots.h"
 #include "spawn/images.h"
 #include "spawn/pool.h"
@@ -17,9 +18,13 @@ namespace cellar::spawn {
 // while there are none. Single-threaded: it forks.
 class Server {
  public:
-  // `ahead` is how many cells are prepared.
-  Server(sys::Fd socket, Images images, Pool& pool, std::size_t ahead)
-      : socket_(std::move(socket)), images_(std::move(images)), pool_(pool), ahead_(ahead) {}
+  // `ahead` is how many cells are prepared. `pool` and `gvisor` must outlive it.
+  Server(sys::Fd socket, Images images, Pool& pool, Gvisor& gvisor, std::size_t ahead)
+      : socket_(std::move(socket)),
+        images_(std::move(images)),
+        pool_(pool),
+        gvisor_(gvisor),
+        ahead_(ahead) {}
 
   // Until the daemon closes its end.
   void run();
@@ -35,10 +40,13 @@ class Server {
   bool prepare_more();
   Answer answer(const sys::Message& message);
   sandbox::DomainMade make(const sandbox::MakeDomain& request);
+  sandbox::DomainMade make_in_gvisor(const sandbox::MakeDomain& request,
+                                     const sandbox::Image& image);
 
   sys::Fd socket_;
   Images images_;
   Pool& pool_;
+  Gvisor& gvisor_;
   UserNamespaces users_;
   HeldRoots roots_;
   std::size_t ahead_;

@@ -11,9 +11,10 @@
 
 namespace cellar::sys {
 
-pid_t fork_into_namespaces() {
+pid_t fork_into_namespaces(ProcessNumbers numbers) {
   clone_args arguments{};
-  arguments.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+  arguments.flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+  if (numbers == ProcessNumbers::own) arguments.flags |= CLONE_NEWPID;
   arguments.exit_signal = SIGCHLD;
   const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
   if (pid == -1) throw_errno("clone3", "new namespaces");

@@ -2,13 +2,16 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 
 namespace cellar::sys {
 
-// Forks into new mount, pid, ipc, uts and network namespaces, which the caller's user namespace
-// owns: 0 in the child, which is process 1 there. For single-threaded programs. Throws Error.
-pid_t fork_into_namespaces();
+// Forks into new mount, ipc, uts and network namespaces, which the caller's user namespace owns: 0
+// in the child, which with `own` process numbers is process 1 of a pid namespace. For
+// single-threaded programs. Throws Error.
+enum class ProcessNumbers : std::uint8_t { own, shared };
+pid_t fork_into_namespaces(ProcessNumbers numbers = ProcessNumbers::own);
 
 // Throw Error.
 // From here on this process's mounts are its own, and those of the machine are no more followed.

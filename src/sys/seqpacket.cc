@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstring>
 #include <filesystem>
 
@@ -16,8 +17,8 @@
 namespace cellar::sys {
 namespace {
 
-Fd new_socket() {
-  const int fd = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+Fd new_socket(int type) {
+  const int fd = ::socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
   if (fd == -1) throw_errno("socket AF_UNIX");
   return Fd(fd);
 }
@@ -41,6 +42,28 @@ Address address_of(const std::string& path) {
   return address;
 }
 
+Fd bound_socket(const std::string& path, int type) {
+  remove_file(path);
+  Fd socket = new_socket(type);
+  const Address address = address_of(path);
+  const auto* name = reinterpret_cast<const sockaddr*>(&address.name);
+  const mode_t before = ::umask(0177);
+  const int bound = ::bind(socket.get(), name, sizeof address.name);
+  ::umask(before);
+  if (bound == -1) throw_errno("bind", path);
+  return socket;
+}
+
+Fd connected_socket(const std::string& path, int type) {
+  Fd socket = new_socket(type);
+  const Address address = address_of(path);
+  const auto* name = reinterpret_cast<const sockaddr*>(&address.name);
+  if (retry_on_signal([&] { return ::connect(socket.get(), name, sizeof address.name); }) == -1) {
+    throw_errno("connect", path);
+  }
+  return socket;
+}
+
 }  // namespace
 
 std::pair<Fd, Fd> seqpacket_pair() {
@@ -52,26 +75,30 @@ std::pair<Fd, Fd> seqpacket_pair() {
 }
 
 Fd seqpacket_listen(const std::string& path) {
-  remove_file(path);
-  Fd socket = new_socket();
-  const Address address = address_of(path);
-  const auto* name = reinterpret_cast<const sockaddr*>(&address.name);
   // Nobody can connect before listen(), so there is no moment at which the mode is too wide.
-  if (::bind(socket.get(), name, sizeof address.name) == -1) throw_errno("bind", path);
-  if (::chmod(path.c_str(), 0600) == -1) throw_errno("chmod", path);
+  Fd socket = bound_socket(path, SOCK_SEQPACKET);
   constexpr int kBacklog = 8;
   if (::listen(socket.get(), kBacklog) == -1) throw_errno("listen", path);
   return socket;
 }
 
-Fd seqpacket_connect(const std::string& path) {
-  Fd socket = new_socket();
-  const Address address = address_of(path);
-  const auto* name = reinterpret_cast<const sockaddr*>(&address.name);
-  if (retry_on_signal([&] { return ::connect(socket.get(), name, sizeof address.name); }) == -1) {
-    throw_errno("connect", path);
+Fd seqpacket_connect(const std::string& path) { return connected_socket(path, SOCK_SEQPACKET); }
+
+Fd rendezvous_listen(const std::string& path) { return bound_socket(path, SOCK_DGRAM); }
+
+Fd rendezvous_connect(const std::string& path) {
+  const Fd socket = connected_socket(path, SOCK_DGRAM);
+  auto [ours, theirs] = seqpacket_pair();
+  const std::array<int, 1> given = {theirs.get()};
+  if (!send_message(socket.get(), "c", given, Wait::no)) {
+    throw Error(ErrorCode::unavailable, "nobody takes connections at " + path);
   }
-  return socket;
+  return std::move(ours);
+}
+
+Fd rendezvous_accept(int socket) {
+  auto message = receive_message(socket, Wait::no);
+  return message && message->fds.size() == 1 ? std::move(message->fds[0]) : Fd();
 }
 
 bool send_message(int socket, std::string_view bytes, std::span<const int> fds, Wait wait) {
@@ -110,8 +137,8 @@ std::optional<Message> receive_message(int socket, Wait wait, bool* would_block)
     return std::nullopt;
   };
   // Room for the largest message would cost more to clear than a look at the size of this one.
-  const ssize_t next = retry_on_signal(
-      [&] { return ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | waits); });
+  const ssize_t next =
+      retry_on_signal([&] { return ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | waits); });
   if (next == -1) return nothing();
   Message message;
   message.bytes.resize(std::min<std::size_t>(next, kMessageBytesMax));

@@ -36,6 +36,14 @@ Fd seqpacket_listen(const std::string& path);
 // Throws Error: `unavailable` where nobody listens, `not_found` where there is no socket.
 Fd seqpacket_connect(const std::string& path);
 
+// For a peer that cannot accept(2) on a socket of ours, as nothing in gVisor can: a datagram socket
+// at `path`, to which each connection is sent as one end of a pair. Mode 0600. Throw Error.
+Fd rendezvous_listen(const std::string& path);
+// The other end: `unavailable` where nobody takes connections, or too slowly.
+Fd rendezvous_connect(const std::string& path);
+// The next connection; empty where there is none now.
+Fd rendezvous_accept(int socket);
+
 // Sends one message whole. At Wait::no false where there is no room now. Throws Error, `too_large`
 // above kMessageBytesMax, `unavailable` where the peer is gone.
 bool send_message(int socket, std::string_view bytes, std::span<const int> fds = {},

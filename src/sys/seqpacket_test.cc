@@ -54,4 +54,25 @@ TEST_CASE("a peer that is gone ends the stream, and sending to it fails") {
   CHECK_THROWS_AS(send_message(ours.get(), "x"), Error);
 }
 
+TEST_CASE("a connection is handed over at a rendezvous, and nothing else is taken for one") {
+  const testing::TempDir dir;
+  const std::string path = dir.file("rendezvous.sock");
+  CHECK_THROWS_AS(rendezvous_connect(path), Error);
+  Fd listener = rendezvous_listen(path);
+  CHECK_FALSE(rendezvous_accept(listener.get()));
+  const Fd client = rendezvous_connect(path);
+  const Fd served = rendezvous_accept(listener.get());
+  REQUIRE(served);
+  send_message(client.get(), "hello");
+  CHECK(receive_message(served.get())->bytes == "hello");
+  // Nobody takes them: the caller is told, and does not wait.
+  CHECK_THROWS_AS(
+      [&] {
+        for (int i = 0; i < 10'000; ++i) rendezvous_connect(path);
+      }(),
+      Error);
+  listener.reset();
+  CHECK_THROWS_AS(rendezvous_connect(path), Error);
+}
+
 }  // namespace cellar::sys

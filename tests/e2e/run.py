@@ -22,7 +22,7 @@ class NamedResult(unittest.TextTestResult):
         self.passed += 1
 
     def getDescription(self, test):
-        return f"{test.__class__.__module__}: {test._testMethodName.removeprefix('test_').replace('_', ' ')}"
+        return f"{test.__class__.__module__}: {getattr(test, '_testMethodName', str(test)).removeprefix('test_').replace('_', ' ')}"
 
 
 def main():

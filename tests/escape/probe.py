@@ -86,14 +86,24 @@ def absent(*paths):
         report(path, "absent" if not os.path.lexists(path) else None)
 
 
+NO_MEMORY = 77
+
+
 def in_child(what, action):
     """`action` in a process of its own: what may end it."""
     child = os.fork()
     if child == 0:
-        action()
+        try:
+            action()
+        except MemoryError:  # It was told that there is no more, and got none.
+            os._exit(NO_MEMORY)
         os._exit(0)
     status = os.waitpid(child, 0)[1]
-    report(what, signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else None)
+    if os.WIFSIGNALED(status):
+        report(what, signal.Signals(os.WTERMSIG(status)).name)
+    else:
+        code = os.WEXITSTATUS(status)
+        report(what, "MemoryError" if code == NO_MEMORY else f"exit {code}" if code != 0 else None)
 
 
 def connected(address, port, family=socket.AF_INET, seconds=5):

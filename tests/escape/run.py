@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Tries to break out of a cell: every attempt in attempts/, from both domains, as root and as a user, beside a
-neighbour that must not notice. Usage: run.py [--bin DIR] [--image dev] [--table FILE] [PATTERN]
+neighbour that must not notice. Usage: run.py [--bin DIR] [--image dev] [--runtime gvisor] [--table FILE]
+[PATTERN]
 
 An attempt is a file. It begins with comments: what is tried, then `defence:` what refuses it, `expect:` a regular
 expression for each line that it prints, and where it makes no sense everywhere `from: shell` or `as: root`. A line
-ALLOWED is an escape. `.sh` and `.py` run in the cell (with probe.py), `.api.py` runs here and uses the API."""
+ALLOWED is an escape, but in gVisor where `expect-gvisor:` has it: its kernel does there what `in-gvisor:` says, to itself only. `.sh` and
+`.py` run in the cell (with probe.py), `.api.py` runs here and uses the API."""
 import argparse
 import dataclasses
 import fnmatch
@@ -47,6 +49,7 @@ class Attempt:
     source: str
     defence: str
     expect: str
+    expect_gvisor: str
     domains: tuple
     users: tuple
 
@@ -54,24 +57,26 @@ class Attempt:
     def read(path):
         source = path.read_text()
         head = [line[1:].strip() for line in source.split("\n\n", 1)[0].splitlines() if line.startswith("#")]
-        fields = dict(line.split(": ", 1) for line in head if re.match(r"(defence|expect|from|as): ", line))
-        what = " ".join(line for line in head if not re.match(r"(defence|expect|from|as): ", line))
+        fields = dict(line.split(": ", 1) for line in head if re.match(r"(defence|expect|expect-gvisor|in-gvisor|from|as): ", line))
+        what = " ".join(line for line in head if not re.match(r"(defence|expect|expect-gvisor|in-gvisor|from|as): ", line))
         kind = "api" if path.name.endswith(".api.py") else path.suffix[1:]
-        return Attempt(path.name.split(".")[0], path.parent.name, kind, what, source, fields["defence"], fields["expect"],
-                       tuple(fields.get("from", "shell agent").split()), tuple(fields.get("as", "root user").split()))
+        defence = "; in gVisor: ".join(fields[name] for name in ("defence", "in-gvisor") if name in fields)
+        return Attempt(path.name.split(".")[0], path.parent.name, kind, what, source, defence, fields["expect"],
+                       fields.get("expect-gvisor", fields["expect"]), tuple(fields.get("from", "shell agent").split()), tuple(fields.get("as", "root user").split()))
 
     def argv(self, user):
         program = ["python3", "-B", "-c", f"import sys; sys.path.insert(0, '/work/.escape')\nfrom probe import *\n{self.source}"] \
             if self.kind == "py" else ["sh", "-c", self.source]
         return program if user == "root" else USER + program
 
-    def judge(self, output):
+    def judge(self, output, runtime):
         """Why `output` is no refusal; None where it is."""
         lines = [line for line in output.splitlines() if line.strip()]
         if not lines:
             return "it printed nothing"
         for line in lines:
-            if line.startswith("ALLOWED") or not re.fullmatch(self.expect, line):
+            expect = self.expect_gvisor if runtime == "gvisor" else self.expect
+            if line.startswith("ALLOWED") and runtime == "native" or not re.fullmatch(expect, line):
                 return line
         return None
 
@@ -97,7 +102,8 @@ class Neighbour(threading.Thread):
 
 
 class Suite:
-    def __init__(self, images):
+    def __init__(self, images, runtime):
+        self.runtime = runtime
         self.daemon = harness.Daemon(images=images)
         self.results = {}  # (attempt, domain, user) → None, or what went wrong
         self.slow = {}     # attempt → p95 of the neighbour's answers, ms
@@ -109,7 +115,7 @@ class Suite:
         self.neighbour = Neighbour(self.neighbour_cell)
 
     def fresh_cell(self, name="prisoner"):
-        cell = self.daemon.create(name, agent=AGENT)
+        cell = self.daemon.create(name, agent=AGENT, runtime=self.runtime)
         cell.call("PUT", "/files/.escape/probe.py", (HERE / "probe.py").read_bytes())
         host = f"DAEMON_PORT = {self.daemon.port}\nDAEMON_PID = {self.daemon.process.pid}\nSTATE = {str(self.daemon.state)!r}\n"
         cell.call("PUT", "/files/.escape/host.py", host.encode())
@@ -120,6 +126,8 @@ class Suite:
             answer = self.cell.exec(attempt.argv(user), timeout_ms=TIMEOUT_MS)
         else:
             answer = self.cell.request("run", {"argv": attempt.argv(user)}).json
+        if domain == "shell" and self.runtime == "gvisor" and not answer["stdout"] and answer.get("signal") == 9:
+            return "command: SIGKILL", ""  # All of it ended, where natively only a part of it does.
         return answer["stdout"], answer["stderr"]
 
     def run_here(self, attempt):
@@ -136,14 +144,19 @@ class Suite:
         places = [("api", "")] if attempt.kind == "api" else [(d, u) for d in attempt.domains for u in attempt.users]
         self.neighbour.take()
         for domain, user in places:
+            spoilt = False
             try:
                 output, errors = self.run_here(attempt) if domain == "api" else self.run_in_cell(attempt, domain, user)
-                wrong = attempt.judge(output)
+                wrong = attempt.judge(output, self.runtime)
+                spoilt = "ALLOWED" in output
                 if wrong is not None and errors.strip():
                     wrong += f" ({errors.strip().splitlines()[-1]})"
             except Exception:  # Of an attempt's own code, or of the API: no refusal in any case.
                 wrong = traceback.format_exc().strip().splitlines()[-1]
             self.results[attempt.name, domain, user] = wrong
+            if spoilt:  # What gVisor emulates may have changed the prisoner's own root.
+                self.cell.call("DELETE")
+                self.cell = self.fresh_cell()
             shown = f"{attempt.family}/{attempt.name} {domain} {user}".strip()
             print(f"{'ok  ' if wrong is None else 'FAIL'} {shown}{'' if wrong is None else ': ' + wrong}", flush=True)
         took = self.neighbour.take()
@@ -164,15 +177,20 @@ class Suite:
         return lost
 
 
-def write_table(file, attempts, results):
-    lines = ["| attempt | what is tried | refused by | runs refused |", "|---|---|---|---|"]
-    for attempt in attempts:
-        runs = [wrong for (name, _, _), wrong in results.items() if name == attempt.name]
-        refused = sum(wrong is None for wrong in runs)
-        cells = (f"{attempt.family}/{attempt.name}", attempt.what, attempt.defence, f"{refused} of {len(runs)}")
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+def write_table(file, attempts, results, runtime):
+    """Fills the column of `runtime`; the other one stays as it was."""
     text = file.read_text()
     begin, end = (text.index(mark) for mark in MARKS)
+    rows = (line.strip("| ").split(" | ") for line in text[begin:end].splitlines() if line.startswith("| "))
+    known = {row[0]: row[3:] for row in rows}
+    lines = ["| attempt | what is tried | refused by | native | gVisor |", "|---|---|---|---|---|"]
+    for attempt in attempts:
+        name = f"{attempt.family}/{attempt.name}"
+        runs = [wrong for (tried, _, _), wrong in results.items() if tried == attempt.name]
+        columns = dict(zip(("native", "gvisor"), known.get(name, []) + ["", ""]))
+        columns[runtime] = f"{sum(wrong is None for wrong in runs)} of {len(runs)}"
+        cells = (name, attempt.what, attempt.defence, *columns.values())
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     file.write_text(text[:begin] + MARKS[0] + "\n" + "\n".join(lines) + "\n" + text[end:])
 
 
@@ -180,6 +198,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin", default=str(HERE.parents[1] / "build/release/bin"))
     parser.add_argument("--image", choices=["default", "dev"], default="default", help="what cells are made of")
+    parser.add_argument("--runtime", choices=["native", "gvisor"], default="native", help="what cells run on")
+    parser.add_argument("--from", dest="domain", choices=["shell", "agent"], help="only attempts from this domain")
+    parser.add_argument("--as", dest="user", choices=["root", "user"], help="only attempts as this user")
     parser.add_argument("--table", type=pathlib.Path, help="the file whose table of attempts is written anew")
     parser.add_argument("pattern", nargs="?", default="*", help="names of attempts, as family/name")
     arguments = parser.parse_args()
@@ -189,13 +210,16 @@ def main():
     harness.BIN = pathlib.Path(arguments.bin).resolve()
     paths = sorted((HERE / "attempts").glob("*/*.*"))
     attempts = [a for a in map(Attempt.read, paths) if fnmatch.fnmatch(f"{a.family}/{a.name}", arguments.pattern)]
-    suite = Suite(arguments.image)
+    for attempt in attempts:
+        attempt.domains = tuple(d for d in attempt.domains if arguments.domain in (None, d))
+        attempt.users = tuple(u for u in attempt.users if arguments.user in (None, u))
+    suite = Suite(arguments.image, arguments.runtime)
     suite.neighbour.start()
     for attempt in attempts:
         suite.run(attempt)
     lost = suite.finish()
     if arguments.table:
-        write_table(arguments.table, attempts, suite.results)
+        write_table(arguments.table, attempts, suite.results, arguments.runtime)
     wrong = sum(result is not None for result in suite.results.values()) + len(suite.slow)
     leaked = harness.leftovers()
     for what in leaked:

@@ -1,6 +1,8 @@
 # Every process is killed.
 # defence: own pid namespace; process 1 takes no signal from inside
 # expect: \w+: (EPERM|alive|ESRCH)
+# in-gvisor: the caller is killed with the rest of its own command
+# expect-gvisor: \w+: (EPERM|alive|ESRCH)|command: SIGKILL
 # from: shell
 
 import os, signal

@@ -1,6 +1,8 @@
 # Process 1 is stopped, so that nothing ends any more.
 # defence: it is in a namespace of which it is the first, and takes no signal from inside
 # expect: \w+: (EPERM|runs)
+# in-gvisor: process 1 is around this one program, and the timeout ends both
+# expect-gvisor: \w+: (EPERM|runs)|ALLOWED SIGSTOP
 
 import os, signal, time
 try:

@@ -1,6 +1,8 @@
 # Processes that start processes.
 # defence: pids.max of the cell
 # expect: processes: EAGAIN
+# in-gvisor: the sandbox ends for want of memory or processes, and the command with it
+# expect-gvisor: processes: EAGAIN|command: SIGKILL
 # from: shell
 
 import os, signal

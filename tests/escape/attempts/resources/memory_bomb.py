@@ -1,6 +1,8 @@
 # More memory than the cell has.
 # defence: the cell's memory limit
 # expect: memory: SIGKILL
+# in-gvisor: the whole command ends, or the allocation fails
+# expect-gvisor: memory: SIGKILL|memory: MemoryError|memory: exit 1|command: SIGKILL
 # from: shell
 
 def take():

@@ -1,6 +1,8 @@
 # A file of 8 exabytes.
 # defence: the file system's limit
 # expect: \S+: (EFBIG|EINVAL)
+# in-gvisor: a file of that size takes no room
+# expect-gvisor: \S+: (EFBIG|EINVAL)|ALLOWED sparse
 # as: root
 
 import os
