@@ -52,8 +52,9 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       transitions_(machine.executor),
       store_turns_(machine.executor),
       index_turns_(machine.executor),
-      quota_(machine.executor, machine.pool, {layout_.dir + "/root", layout_.work()},
-             [this] { end_programs_over_quota(); }),
+      quota_(
+          machine.executor, machine.pool, {layout_.dir + "/root", layout_.work()},
+          [this] { return domains_.processes(); }, [this] { end_programs_over_quota(); }),
       changes_(machine.executor) {
   metrics_.since = std::chrono::steady_clock::now();
   set_disk_limits();

@@ -8,8 +8,9 @@
 namespace cellar::cell {
 
 // Decides when a cell's use of the disk must be measured, and whether it is too much. Measuring
-// means to walk all its folders; but nobody can write more than the whole file system has lost
-// since the last time, and that is one quick call. A value: it measures nothing itself.
+// means to walk all its folders; but where nobody deletes, nobody can have written more than the
+// whole file system has lost since the last time, and that is one quick call. A value: it measures
+// nothing itself.
 class DiskLedger {
  public:
   // How much a cell that is over its limit may grow: whoever deletes writes a little, too.

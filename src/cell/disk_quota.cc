@@ -2,14 +2,12 @@
 
 #include "async/sleep.h"
 #include "base/error.h"
+#include "base/log.h"
 
 namespace cellar::cell {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// A walk over many files takes a while; this many times as long there is no other.
-constexpr int kRestFactor = 5;
 
 struct Measured {
   sys::DiskUse used;
@@ -20,9 +18,11 @@ struct Measured {
 }  // namespace
 
 DiskQuota::DiskQuota(const asio::any_io_executor& executor, async::Pool& pool,
-                     std::vector<std::string> folders, std::function<void()> end_programs)
+                     std::vector<std::string> folders, std::function<Processes()> processes,
+                     std::function<void()> end_programs)
     : pool_(pool),
       folders_(std::move(folders)),
+      processes_(std::move(processes)),
       end_programs_(std::move(end_programs)),
       ledger_({}),
       turns_(executor),
@@ -45,19 +45,21 @@ DiskQuota::Use DiskQuota::begin_use() {
 
 asio::awaitable<void> DiskQuota::measure() {
   const auto turn = co_await turns_.turn();
-  auto walk = [folders = folders_, most = ledger_.limits().inodes] {
+  auto walk = [folders = folders_, processes = processes_(), most = ledger_.limits().inodes] {
     const auto began = Clock::now();
     Measured measured{{}, sys::disk_free(folders.front()), {}};
     for (const std::string& folder : folders) {
-      // One above the limit is too many already, and ten times as many are not worth the walk.
+      // What is above the limit is not worth the walk.
       measured.used += sys::disk_use(folder, 2 * most);
     }
+    measured.used += sys::unlinked_use(processes());
     measured.took = Clock::now() - began;
     return measured;
   };
   const Measured measured = co_await async::offload(pool_, std::move(walk));
   ledger_.measured(measured.used, measured.free_before);
-  rest_until_ = Clock::now() + kRestFactor * measured.took;
+  rest_until_ = Clock::now() + measured.took;
+  walk_at_ = Clock::now() + kWalk;
 }
 
 asio::awaitable<void> DiskQuota::watch() {
@@ -65,20 +67,28 @@ asio::awaitable<void> DiskQuota::watch() {
     bool& watching;
     ~Ended() { watching = false; }
   } const ended{watching_};
-  // What a cell has already when it is first looked at, it may keep, and delete.
-  if (!ledger_.used()) co_await measure();
   while (!users_.expired()) {
-    const sys::DiskUse most = ledger_.allowed();
-    const bool look = Clock::now() >= rest_until_;
-    if (look && ledger_.may_exceed(sys::disk_free(folders_.front()))) {
-      co_await measure();
-      if (ledger_.exceeds(most)) {
-        ++end_count_;
-        end_programs_();
-      }
+    try {
+      co_await look();
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+      log::warning("the disk that {} takes was not measured: {}", folders_.front(), error.what());
     }
     co_await async::sleep_for(kLook);
   }
+}
+
+asio::awaitable<void> DiskQuota::look() {
+  const bool is_first = !ledger_.used();
+  const sys::DiskUse most = ledger_.allowed();
+  const auto now = Clock::now();
+  if (now < rest_until_) co_return;
+  if (now < walk_at_ && !ledger_.may_exceed(sys::disk_free(folders_.front()))) co_return;
+  co_await measure();
+  // What a cell has already when it is first looked at, it may keep, and delete.
+  if (is_first || !ledger_.exceeds(most)) co_return;
+  ++end_count_;
+  end_programs_();
 }
 
 asio::awaitable<void> DiskQuota::require_room(std::uint64_t bytes) {

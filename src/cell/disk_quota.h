@@ -17,16 +17,22 @@ namespace cellar::cell {
 namespace asio = boost::asio;
 
 // Holds a cell to its part of the disk where the file system has no quotas of its own: it counts.
-// While something runs in the cell it looks every kLook at what the file system has left, and
-// measures the cell where that could matter; a cell that has too much loses what runs in it. Until
-// then it can have written for a moment longer. Loop thread only.
+// While something runs in the cell it looks every kLook at what the file system has lost, and
+// measures the cell where that could matter, and every kWalk in any case, as others may have
+// deleted meanwhile; a cell that has too much loses what runs in it. After a walk it rests as long
+// as that took, so a cell can have written for some tenths of a second longer, and for twice the
+// time of a walk over many files. Loop thread only.
 class DiskQuota {
  public:
   static constexpr std::chrono::milliseconds kLook{100};
+  static constexpr std::chrono::seconds kWalk{10};
 
-  // `folders` are counted together; `end_programs` ends what runs in the cell.
+  // `folders` are counted together, with what `processes()` (called on the pool) have open of
+  // deleted files; `end_programs` ends what runs in the cell.
+  using Processes = std::function<std::vector<pid_t>()>;
   DiskQuota(const asio::any_io_executor& executor, async::Pool& pool,
-            std::vector<std::string> folders, std::function<void()> end_programs);
+            std::vector<std::string> folders, std::function<Processes()> processes,
+            std::function<void()> end_programs);
   ~DiskQuota();
   DiskQuota(const DiskQuota&) = delete;
   DiskQuota& operator=(const DiskQuota&) = delete;
@@ -47,15 +53,18 @@ class DiskQuota {
 
  private:
   asio::awaitable<void> watch();
+  asio::awaitable<void> look();
 
   async::Pool& pool_;
   std::vector<std::string> folders_;
+  std::function<Processes()> processes_;
   std::function<void()> end_programs_;
   DiskLedger ledger_;
   std::weak_ptr<void> users_;
   bool watching_ = false;
   std::uint64_t end_count_ = 0;
   std::chrono::steady_clock::time_point rest_until_;
+  std::chrono::steady_clock::time_point walk_at_;
   async::Serial turns_;
   async::TaskGroup tasks_;
 };

@@ -112,18 +112,24 @@ bool Domains::any_alive() { return is_alive(Kind::agent) || is_alive(Kind::shell
 
 bool Domains::is_frozen() const { return !slot_.empty() && cell::is_frozen(groups_.cell); }
 
-std::size_t Domains::process_count() const {
-  std::size_t count = 0;
-  if (slot_.empty()) return count;
-  for (const Kind kind : {Kind::agent, Kind::shell}) {
-    for (const std::string& name : sys::folders_in(groups_.domain(kind))) {
-      const std::string path = groups_.domain(kind) + "/" + name + "/cgroup.procs";
-      const std::string text = sys::read_file(path).value_or("");
-      count += static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+std::function<std::vector<pid_t>()> Domains::processes() const {
+  return [slot = slot_, groups = groups_] {
+    std::vector<pid_t> found;
+    if (slot.empty()) return found;
+    for (const Kind kind : {Kind::agent, Kind::shell}) {
+      for (const std::string& name : sys::folders_in(groups.domain(kind))) {
+        const std::string path = groups.domain(kind) + "/" + name + "/cgroup.procs";
+        const std::string text = sys::read_file(path).value_or("");
+        for (const std::string_view line : split(text, '\n')) {
+          if (const auto pid = parse_int(line)) found.push_back(static_cast<pid_t>(*pid));
+        }
+      }
     }
-  }
-  return count;
+    return found;
+  };
 }
+
+std::size_t Domains::process_count() const { return processes()().size(); }
 
 // ---- making ----
 

@@ -71,6 +71,8 @@ class Domains {
   // Kills all programs of both domains.
   void kill_programs();
 
+  // Tells on any thread which processes the cell has then, both domains together.
+  std::function<std::vector<pid_t>()> processes() const;
   // Processes of the cell, both domains together.
   std::size_t process_count() const;
   // The cell's tier changed.

@@ -2,10 +2,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 
 #include <memory>
+#include <set>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
@@ -53,8 +56,34 @@ DiskUse disk_use(const std::string& path, std::uint64_t inodes_max) {
     const bool is_folder = S_ISDIR(file.st_mode);
     if (!is_folder && file.st_nlink > 1 && !seen.insert(file.st_ino).second) continue;
     use += DiskUse{static_cast<std::uint64_t>(file.st_blocks) * kBlockBytes, 1};
-    if (!is_folder || open.size() >= kDepthMax) continue;
+    if (!is_folder) continue;
+    if (open.size() >= kDepthMax) {
+      use.inodes = inodes_max;
+      break;
+    }
     if (Dir below = open_dir(folder, entry->d_name)) open.push_back(std::move(below));
+  }
+  return use;
+}
+
+DiskUse unlinked_use(const std::vector<pid_t>& processes) {
+  DiskUse use;
+  std::set<std::pair<dev_t, ino_t>> seen;
+  for (const pid_t process : processes) {
+    for (const char* kind : {"fd", "map_files"}) {
+      const std::string path = "/proc/" + std::to_string(process) + "/" + kind;
+      const Dir dir = open_dir(AT_FDCWD, path.c_str());
+      if (!dir) continue;
+      while (const dirent* entry = ::readdir(dir.get())) {
+        struct stat file{};
+        if (::fstatat(::dirfd(dir.get()), entry->d_name, &file, 0) == -1) continue;
+        if (!S_ISREG(file.st_mode) || file.st_nlink != 0) continue;
+        struct statfs state{};
+        if (::statfs((path + "/" + entry->d_name).c_str(), &state) == -1) continue;
+        if (state.f_type == TMPFS_MAGIC || !seen.emplace(file.st_dev, file.st_ino).second) continue;
+        use += DiskUse{static_cast<std::uint64_t>(file.st_blocks) * kBlockBytes, 1};
+      }
+    }
   }
   return use;
 }

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace cellar::sys {
 
@@ -17,11 +20,15 @@ struct DiskUse {
 };
 
 // What the tree at `path` takes, itself included; a file with several names once. Links are not
-// followed, and other file systems not entered. What vanishes meanwhile is passed over, a folder
-// that is deeper than kDepthMax counts without what is in it, and after `inodes_max` it stops:
-// all that makes too little of it at most. Blocking. Throws Error where `path` cannot be read.
+// followed, and other file systems not entered. What vanishes meanwhile is passed over. It stops
+// after `inodes_max`; a tree deeper than kDepthMax has as many: nobody hides below. Blocking.
+// Throws Error where `path` cannot be read.
 inline constexpr std::size_t kDepthMax = 2000;
 DiskUse disk_use(const std::string& path, std::uint64_t inodes_max);
+
+// What deleted files take that these processes still have open or mapped, but for those in memory
+// only. Blocking. Processes that are gone are passed over.
+DiskUse unlinked_use(const std::vector<pid_t>& processes);
 
 // What is left on the file system of `path`. Quick. Throws Error.
 DiskUse disk_free(const std::string& path);

@@ -1,6 +1,9 @@
 #include "sys/disk_use.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -43,8 +46,25 @@ TEST_CASE("it ends at the limit of files, and in folders without end") {
     fs::current_path("d");
   }
   fs::current_path(before);
-  CHECK(disk_use(dir.path(), 10'000).inodes == 1 + 50 + kDepthMax);
+  CHECK(disk_use(dir.path(), 10'000).inodes == 10'000);
   CHECK_THROWS_AS(disk_use(dir.file("none"), 1), Error);
+}
+
+TEST_CASE("a deleted file counts as long as a process has it open, and one in memory does not") {
+  const testing::TempDir dir;
+  const std::vector<pid_t> own = {::getpid()};
+  const DiskUse before = unlinked_use(own);
+  const Fd file = open_file(dir.file("gone"), O_CREAT | O_RDWR);
+  write_all(file.get(), std::string(300'000, 'x'), "gone");
+  const Fd again = duplicate(file.get());
+  CHECK(unlinked_use(own) == before);
+  remove_file(dir.file("gone"));
+  const DiskUse open = unlinked_use(own);
+  CHECK(open.inodes == before.inodes + 1);
+  CHECK(open.bytes >= before.bytes + 300'000);
+  const Fd memory(::memfd_create("memory", MFD_CLOEXEC));
+  write_all(memory.get(), std::string(300'000, 'x'), "memory");
+  CHECK(unlinked_use(own) == open);
 }
 
 TEST_CASE("what is written is missing on the file system") {

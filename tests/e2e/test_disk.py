@@ -45,6 +45,16 @@ class DiskTest(harness.CellTest):
         self.assertEqual(0, cell.exec("rm -rf /opt/many")["exit_code"])
         self.assertEqual(200, cell.call("PUT", "/files/one", b"").status)
 
+    def test_a_deleted_file_that_is_written_to_counts_and_so_does_what_is_hidden_deep(self):
+        cell = self.cell()
+        script = "import os, time\nf = open('/work/f', 'wb')\nos.unlink('/work/f')\nwhile True: f.write(b'x' * 1000000); f.flush(); time.sleep(0.02)"
+        bomb = cell.exec(["python3", "-c", script], timeout_ms=60000)
+        self.assertEqual((137, True), (bomb["exit_code"], bomb.get("disk_full")))
+        deep = "import os\nfor n in range(2100): os.mkdir('d'); os.chdir('d')\nwhile True: open('f', 'ab').write(b'x' * 10000)"
+        bomb = cell.exec(["python3", "-c", deep], timeout_ms=60000)
+        self.assertEqual((137, True), (bomb["exit_code"], bomb.get("disk_full")))
+        self.assertEqual(204, cell.call("DELETE").status)
+
     def test_what_the_api_writes_counts_before_it_is_written(self):
         cell = self.cell()
         self.assertEqual(200, cell.call("PUT", "/files/half", b"x" * (DISK // 2)).status)
