@@ -141,6 +141,16 @@ class Suite:
         return output.getvalue(), ""
 
     def run(self, attempt):
+        """Where the neighbour was slow, once more: others use this machine, too."""
+        for _ in range(2):
+            late = self.run_once(attempt)
+            if late <= NEIGHBOUR_MS:
+                return
+        self.slow[attempt.name] = late
+        print(f"FAIL {attempt.family}/{attempt.name}: the neighbour answers in {late:.0f} ms, twice", flush=True)
+
+    def run_once(self, attempt):
+        """How long the neighbour's answers took meanwhile, ms: of twenty, one took longer."""
         places = [("api", "")] if attempt.kind == "api" else [(d, u) for d in attempt.domains for u in attempt.users]
         self.neighbour.take()
         for domain, user in places:
@@ -160,12 +170,10 @@ class Suite:
             shown = f"{attempt.family}/{attempt.name} {domain} {user}".strip()
             print(f"{'ok  ' if wrong is None else 'FAIL'} {shown}{'' if wrong is None else ': ' + wrong}", flush=True)
         took = self.neighbour.take()
-        if len(took) >= 5:
-            self.worst_ms = max(self.worst_ms, *took)
-            late = statistics.quantiles(took, n=20)[-1]
-            if late > NEIGHBOUR_MS:
-                self.slow[attempt.name] = late
-                print(f"FAIL {attempt.family}/{attempt.name}: the neighbour answers in {late:.0f} ms", flush=True)
+        if len(took) < 5:
+            return 0
+        self.worst_ms = max(self.worst_ms, *took)
+        return statistics.quantiles(took, n=20)[-1]
 
     def finish(self):
         self.neighbour.over.set()
