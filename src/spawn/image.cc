@@ -135,7 +135,7 @@ sandbox::Image prepare_dev_image(const std::string& state_dir) {
   try {
     const fs::path images = fs::path(state_dir) / "images";
     sys::make_dirs(images.string());
-    const fs::path draft = images / ("draft-" + random_hex(4));
+    const fs::path draft = images / (".dev-draft-" + random_hex(4));
     sys::make_dirs(draft.string(), 0755);
     fill(draft / "root");
     for (const char* folder : {"agent/data", "agent/opt/cellar/agent-host"}) {
