@@ -269,6 +269,7 @@ asio::awaitable<void> Cell::thaw_or_start() {
     co_await domains_.require(Domains::Kind::shell);
     report.from = "disk";
   }
+  quota_.go_on();
   state_ = State::active;
   report.took = std::chrono::duration_cast<std::chrono::microseconds>(
       std::chrono::steady_clock::now() - began);
@@ -292,6 +293,7 @@ asio::awaitable<void> Cell::pause_now() {
   require_open();
   if (state_ != State::active) co_return;
   co_await domains_.freeze();
+  quota_.stop_watching();
   state_ = State::paused;
   activities_.touch();
   CellSpec spec = spec_;

@@ -36,11 +36,19 @@ DiskQuota::Use DiskQuota::begin_use() {
     use = std::make_shared<int>(0);
     users_ = use;
   }
-  if (!watching_) {
-    watching_ = true;
-    tasks_.spawn(watch());
-  }
+  start_watching();
   return use;
+}
+
+void DiskQuota::start_watching() {
+  if (watching_) return;
+  watching_ = true;
+  tasks_.spawn(watch());
+}
+
+void DiskQuota::go_on() {
+  stands_still_ = false;
+  if (!users_.expired()) start_watching();
 }
 
 asio::awaitable<void> DiskQuota::measure() {
@@ -67,7 +75,7 @@ asio::awaitable<void> DiskQuota::watch() {
     bool& watching;
     ~Ended() { watching = false; }
   } const ended{watching_};
-  while (!users_.expired()) {
+  while (!users_.expired() && !stands_still_) {
     try {
       co_await look();
     } catch (const Error& error) {

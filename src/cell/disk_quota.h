@@ -43,6 +43,10 @@ class DiskQuota {
   // Something may write to the disk while this object lives.
   using Use = std::shared_ptr<void>;
   Use begin_use();
+  // While a cell stands still nothing is watched; it goes on where something may write by then.
+  void stop_watching() noexcept { stands_still_ = true; }
+  void go_on();
+  bool is_watching() const noexcept { return watching_; }
   // How often what ran was ended.
   std::uint64_t end_count() const noexcept { return end_count_; }
 
@@ -52,6 +56,7 @@ class DiskQuota {
   asio::awaitable<void> close();
 
  private:
+  void start_watching();
   asio::awaitable<void> watch();
   asio::awaitable<void> look();
 
@@ -62,6 +67,7 @@ class DiskQuota {
   DiskLedger ledger_;
   std::weak_ptr<void> users_;
   bool watching_ = false;
+  bool stands_still_ = false;
   std::uint64_t end_count_ = 0;
   std::chrono::steady_clock::time_point rest_until_;
   std::chrono::steady_clock::time_point walk_at_;
