@@ -1,7 +1,5 @@
 #include "cell/cgroups.h"
 
-#include <fcntl.h>
-
 #include "async/sleep.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -15,11 +13,6 @@ constexpr std::chrono::seconds kFreezeLimit{5};
 constexpr std::chrono::seconds kRemoveLimit{10};
 constexpr std::chrono::milliseconds kPollPause{20};
 
-void write_setting(const std::string& path, std::string_view value) {
-  const sys::Fd file = sys::open_file(path, O_WRONLY);
-  sys::write_all(file.get(), value, path);
-}
-
 // The number behind `key` in a file of "key number" lines; nullopt where there is no such line.
 std::optional<std::int64_t> read_number(const std::string& path, std::string_view key) {
   const auto text = sys::read_file(path);
@@ -32,7 +25,7 @@ std::optional<std::int64_t> read_number(const std::string& path, std::string_vie
 }
 
 asio::awaitable<void> set_frozen(std::string folder, bool frozen) {
-  write_setting(folder + "/cgroup.freeze", frozen ? "1" : "0");
+  sys::write_setting(folder + "/cgroup.freeze", frozen ? "1" : "0");
   auto reached = [folder, frozen] { return is_frozen(folder) == frozen; };
   co_await async::poll_until("cgroup " + folder, std::move(reached), kFreezeLimit, kPollPause);
 }
@@ -55,7 +48,7 @@ asio::awaitable<void> end_group(std::string folder) {
 }
 
 asio::awaitable<void> remove(sandbox::CgroupPlan plan) {
-  co_await end_group(plan.cell);
+  sandbox::kill_group(plan.cell);
   auto removed = [plan] { return sandbox::try_remove(plan); };
   co_await async::poll_until("removal of the cgroups of " + plan.cell, std::move(removed),
                              kRemoveLimit, kPollPause);

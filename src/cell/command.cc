@@ -14,6 +14,7 @@
 #include "async/sleep.h"
 #include "async/task_group.h"
 #include "base/error.h"
+#include "sandbox/groups.h"
 #include "sys/file.h"
 
 namespace cellar::cell {
@@ -263,11 +264,9 @@ void kill(const CommandPlace& place) noexcept {
   try {
     if (place.group.empty()) {
       place.domain->signal(place.id, SIGKILL);
-      return;
+    } else {
+      sandbox::kill_group(place.group);
     }
-    const std::string path = place.group + "/cgroup.kill";
-    const sys::Fd file = sys::open_file(path, O_WRONLY);
-    sys::write_all(file.get(), "1", path);
   } catch (const Error&) {
     // The cell was deleted meanwhile, and its processes with it.
   }

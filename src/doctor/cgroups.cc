@@ -29,11 +29,6 @@ bool becomes_true(const std::function<bool()>& probe) {
   return true;
 }
 
-void write(const std::string& path, std::string_view value) {
-  const sys::Fd file = sys::open_file(path, O_WRONLY);
-  sys::write_all(file.get(), value, path);
-}
-
 // A new group below `parent`, removed by the destructor.
 class TrialGroup {
  public:
@@ -86,7 +81,7 @@ void try_limit(const sandbox::CgroupHost& host, const Limit& limit) {
   const auto legacy = host.legacy.find(limit.controller);
   if (legacy != host.legacy.end()) {
     const TrialGroup group(legacy->second);
-    write(group.file(limit.legacy_file), limit.value);
+    sys::write_setting(group.file(limit.legacy_file), limit.value);
     return;
   }
   const std::string top = top_of(host.unified);
@@ -97,7 +92,7 @@ void try_limit(const sandbox::CgroupHost& host, const Limit& limit) {
     return;
   }
   const TrialGroup group(top);
-  write(group.file(limit.unified_file), limit.value);
+  sys::write_setting(group.file(limit.unified_file), limit.value);
 }
 
 Finding examine_limit(const sandbox::CgroupHost& host, const Limit& limit) {
@@ -141,17 +136,17 @@ constexpr const char* kMeansFreeze = "cells could not pause";
 constexpr const char* kMeansKill = "what a command started could outlive it";
 
 void freeze(const TrialGroup& group) {
-  write(group.file("cgroup.freeze"), "1");
+  sys::write_setting(group.file("cgroup.freeze"), "1");
   const bool is_frozen = becomes_true([&] {
     const std::string events = sys::read_file(group.file("cgroup.events")).value_or("");
     return events.find("frozen 1") != std::string::npos;
   });
-  write(group.file("cgroup.freeze"), "0");
+  sys::write_setting(group.file("cgroup.freeze"), "0");
   if (!is_frozen) throw Error(ErrorCode::timed_out, "a group did not freeze within 2 s");
 }
 
 void kill(const TrialGroup& group, const sys::WaitingProcess& process) {
-  write(group.file("cgroup.kill"), "1");
+  sys::write_setting(group.file("cgroup.kill"), "1");
   if (!process.ends_within(kLimit)) {
     throw Error(ErrorCode::timed_out, "a killed process did not end within 2 s");
   }

@@ -8,27 +8,18 @@
 #include "sys/file.h"
 
 namespace cellar::sandbox {
-namespace {
-
-void write_setting(const std::string& path, std::string_view value) {
-  const sys::Fd file = sys::open_file(path, O_WRONLY);
-  sys::write_all(file.get(), value, path);
-}
-
-}  // namespace
-
 void apply(const CgroupPlan& plan) {
   for (const std::string& folder : plan.folders) sys::make_dirs(folder, 0755);
-  for (const auto& [file, value] : plan.settings) write_setting(file, value);
+  for (const auto& [file, value] : plan.settings) sys::write_setting(file, value);
   for (const auto& [file, value] : plan.wishes) {
-    if (sys::exists(file)) write_setting(file, value);
+    if (sys::exists(file)) sys::write_setting(file, value);
   }
 }
 
 void apply(const ProgramPlan& plan, std::uint32_t uid) {
   sys::make_dirs(plan.group, 0755);
   for (const std::string& folder : plan.folders) sys::make_dirs(folder, 0755);
-  for (const auto& [file, value] : plan.settings) write_setting(file, value);
+  for (const auto& [file, value] : plan.settings) sys::write_setting(file, value);
   // Starting a process in a group needs both, its own and the nearest common one.
   const std::string domain = plan.group.substr(0, plan.group.rfind('/'));
   for (const std::string& folder : {plan.group, domain}) {
@@ -53,7 +44,7 @@ bool try_remove_tree(const std::string& folder) {
 }
 
 void kill_group(const std::string& folder) {
-  if (sys::exists(folder)) write_setting(folder + "/cgroup.kill", "1");
+  if (sys::exists(folder)) sys::write_setting(folder + "/cgroup.kill", "1");
 }
 
 bool try_remove(const CgroupPlan& plan) {

@@ -51,9 +51,7 @@ void Performer::perform(const std::vector<Step>& plan) {
 // ---- what is not a mount ----
 
 void Performer::act(const JoinGroup& step) {
-  const std::string path = step.folder + "/cgroup.procs";
-  const sys::Fd file = sys::open_file(path, O_WRONLY);
-  sys::write_all(file.get(), "0", path);
+  sys::write_setting(step.folder + "/cgroup.procs", "0");
 }
 
 void Performer::act(const NewCgroupNamespace&) { sys::enter_new_cgroup_namespace(); }

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "sandbox/groups.h"
 #include "sandbox/perform.h"
+#include "spawn/user_namespaces.h"
 #include "sys/call.h"
 #include "sys/file.h"
 #include "sys/namespace.h"
@@ -24,7 +25,6 @@
 namespace cellar::spawn {
 namespace {
 
-constexpr std::uint32_t kIdsPerDomain = 65536;
 // Below all that cells get (cell/spec.h).
 constexpr std::uint32_t kProbeUidBase = 0x10000000 - kIdsPerDomain;
 constexpr std::size_t kReportBytesMax = 4096;

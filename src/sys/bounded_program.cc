@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "sys/argv.h"
 #include "sys/call.h"
 #include "sys/fd.h"
 
@@ -22,9 +23,7 @@ constexpr std::chrono::milliseconds kLookPause{10};  // its output may outlive i
 using Clock = std::chrono::steady_clock;
 
 pid_t start(const std::string& name, const std::vector<std::string>& arguments, int output) {
-  std::vector<char*> argv = {const_cast<char*>(name.c_str())};
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
+  std::vector<char*> argv = argv_of(name, arguments);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);

@@ -69,6 +69,11 @@ void write_all_at(int fd, std::string_view bytes, std::uint64_t offset, std::str
   }
 }
 
+void write_setting(const std::string& path, std::string_view value) {
+  const Fd file = open_file(path, O_WRONLY);
+  write_all(file.get(), value, path);
+}
+
 std::string read_some(int fd, std::size_t max_bytes, std::string_view name) {
   std::string bytes(max_bytes, '\0');
   const ssize_t got = retry_on_signal([&] { return ::read(fd, bytes.data(), max_bytes); });

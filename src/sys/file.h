@@ -27,6 +27,10 @@ std::string read_some(int fd, std::size_t max_bytes, std::string_view name);
 void write_all(int fd, std::string_view bytes, std::string_view name);
 void write_all_at(int fd, std::string_view bytes, std::uint64_t offset, std::string_view name);
 
+// Writes a value to a file that the kernel has (of a cgroup, below /proc/sys), which must be there.
+// Throws Error.
+void write_setting(const std::string& path, std::string_view value);
+
 // Makes the file's data (and the metadata needed to read it) durable. Never call it again on the
 // same descriptor after it threw: the kernel reports a lost page only once.
 void sync_data(int fd, std::string_view name);

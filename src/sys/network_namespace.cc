@@ -70,11 +70,6 @@ void add_local_default(int netlink, unsigned char family) {
   }
 }
 
-void set_sysctl(const std::string& path, std::string_view value) {
-  const Fd file = open_file(path, O_WRONLY);
-  write_all(file.get(), value, path);
-}
-
 Fd bind_socket(const PortSpec& spec) {
   const int type = (spec.udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
   Fd socket(::socket(AF_INET, type, 0));
@@ -114,7 +109,7 @@ void make_every_address_local() {
   if (!netlink) throw_errno("socket", "netlink");
   add_local_default(netlink.get(), AF_INET);
   add_local_default(netlink.get(), AF_INET6);
-  set_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+  write_setting("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 }
 
 std::vector<Fd> listen_in(int network_namespace, std::span<const PortSpec> ports) {

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "sys/argv.h"
 #include "sys/call.h"
 #include "sys/file.h"
 
@@ -63,9 +64,7 @@ pid_t start_program(const std::string& program, const std::vector<std::string>& 
     if (!aside.back()) throw_errno("fcntl F_DUPFD_CLOEXEC");
     posix_spawn_file_actions_adddup2(&actions, aside.back().get(), 3 + static_cast<int>(i));
   }
-  std::vector<char*> argv = {const_cast<char*>(program.c_str())};
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
+  std::vector<char*> argv = argv_of(program, arguments);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   // A terminal's Ctrl-C is for the daemon, which then ends its programs in order.
@@ -98,9 +97,7 @@ void run_program(const std::string& name, const std::vector<std::string>& argume
     throw Error(ErrorCode::unavailable, "program_missing", name + " is not installed",
                 "apt-get install " + name);
   }
-  std::vector<char*> argv = {const_cast<char*>(name.c_str())};
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
+  std::vector<char*> argv = argv_of(name, arguments);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
