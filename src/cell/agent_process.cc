@@ -7,7 +7,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
@@ -22,6 +21,7 @@ namespace cellar::cell {
 namespace {
 
 constexpr std::size_t kQueuedBytesMax = 512 << 20;
+constexpr std::size_t kReadAheadBytes = 16 << 10;
 constexpr std::size_t kOutputLineMax = 8 << 10;
 constexpr const char* kHost = "/opt/cellar/agent-host/host.js";
 
@@ -45,6 +45,7 @@ AgentProcess::AgentProcess(const asio::any_io_executor& executor, CommandPlace p
       up_(executor),
       down_(executor),
       output_(executor),
+      read_ahead_(kReadAheadBytes, '\0'),
       queued_(executor),
       heard_at_(std::chrono::steady_clock::now()) {}
 
@@ -63,6 +64,8 @@ asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_
   const asio::local::stream_protocol protocol;
   agent->up_.assign(protocol, up.release());
   agent->down_.assign(protocol, down.release());
+  agent->up_.non_blocking(true);
+  agent->down_.non_blocking(true);
   agent->output_.assign(output.read_end.release());
   agent->oom_before_ = agent->place_.count_oom_kills();
 
@@ -87,13 +90,29 @@ asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_
 
 // ---- reading ----
 
+std::size_t AgentProcess::take_unread(std::span<char> into) noexcept {
+  const std::size_t size = unread_.copy(into.data(), into.size());
+  unread_.remove_prefix(size);
+  return size;
+}
+
+// Small frames come several in one system call; a large one is not copied.
 asio::awaitable<bool> AgentProcess::read_exactly(std::string& bytes) {
-  const auto [error, size] =
-      co_await asio::async_read(up_, asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
-  if (error == asio::error::operation_aborted && up_.is_open()) {
-    throw Error(ErrorCode::canceled, "canceled while reading from the agent");
+  std::span<char> rest(bytes);
+  rest = rest.subspan(take_unread(rest));
+  while (!rest.empty()) {
+    const bool is_large = rest.size() >= read_ahead_.size();
+    const std::span<char> target = is_large ? rest : std::span<char>(read_ahead_);
+    const auto [error, size] = co_await up_.async_read_some(
+        asio::buffer(target.data(), target.size()), asio::as_tuple(asio::use_awaitable));
+    if (error == asio::error::operation_aborted && up_.is_open()) {
+      throw Error(ErrorCode::canceled, "canceled while reading from the agent");
+    }
+    if (error) co_return false;
+    if (!is_large) unread_ = std::string_view(read_ahead_).substr(0, size);
+    rest = rest.subspan(is_large ? size : take_unread(rest));
   }
-  co_return !error && size == bytes.size();
+  co_return true;
 }
 
 asio::awaitable<std::optional<AgentFrame>> AgentProcess::receive() {
@@ -139,6 +158,8 @@ void AgentProcess::reply(const json::Value& header, std::string body) {
 
 void AgentProcess::queue(Socket& socket, const json::Value& header, std::string body) {
   Outgoing outgoing{&socket, wire::encode_agent_frame(json::dump(header), body)};
+  if (outgoing_bytes_ == 0) send_at_once(outgoing);
+  if (outgoing.bytes.empty()) return;
   outgoing_bytes_ += outgoing.bytes.size();
   outgoing_.push_back(std::move(outgoing));
   if (outgoing_bytes_ > kQueuedBytesMax) {
@@ -146,6 +167,13 @@ void AgentProcess::queue(Socket& socket, const json::Value& header, std::string 
     kill();
   }
   queued_.set();
+}
+
+// Takes off what the socket takes now: mostly all of it, without a turn of the loop.
+void AgentProcess::send_at_once(Outgoing& outgoing) {
+  boost::system::error_code error;  // write_queued() meets it again.
+  const std::size_t size = outgoing.socket->write_some(asio::buffer(outgoing.bytes), error);
+  outgoing.bytes.erase(0, size);
 }
 
 asio::awaitable<void> AgentProcess::write_queued() {

@@ -9,7 +9,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "async/event.h"
 #include "cell/command.h"
@@ -68,13 +70,17 @@ class AgentProcess {
     std::string bytes;
   };
   void queue(Socket& socket, const json::Value& header, std::string body);
+  void send_at_once(Outgoing& outgoing);
   asio::awaitable<bool> read_exactly(std::string& bytes);
+  std::size_t take_unread(std::span<char> into) noexcept;
 
   CommandPlace place_;
   Options options_;
   Socket up_;    // frames from the agent, and replies to its synchronous calls
   Socket down_;  // frames to the agent
   asio::posix::stream_descriptor output_;
+  std::string read_ahead_;   // from up_
+  std::string_view unread_;  // of it, what receive() has not come to
   std::uint32_t id_ = 0;
   std::uint64_t oom_before_ = 0;
   std::deque<Outgoing> outgoing_;
