@@ -4,6 +4,8 @@
 #include "api/views.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "json/json.h"
+#include "json/reader.h"
 
 namespace cellar::api {
 namespace {
@@ -62,11 +64,34 @@ asio::awaitable<void> cancel(const Call& call) {
   co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
 }
 
+// {"step": {"decision": "retry" | "fail" | "value", "value"?}}, or nothing at all.
+std::optional<cell::Decision> decision_of(const json::Reader& body) {
+  const auto step = body.optional_object("step");
+  body.refuse_unknown();
+  if (!step) return std::nullopt;
+  cell::Decision decision;
+  const std::string kind = step->required_string("decision");
+  if (kind == "value") {
+    decision.kind = cell::Decision::Kind::value;
+    const json::Value* value = step->optional_value("value");
+    decision.value = value == nullptr ? "null" : json::dump(*value);
+  } else if (kind == "fail") {
+    decision.kind = cell::Decision::Kind::fail;
+  } else if (kind != "retry") {
+    json::Reader::refuse("step.decision", "retry, fail or value");
+  }
+  step->refuse_unknown();
+  return decision;
+}
+
 asio::awaitable<void> resume(const Call& call) {
   const auto cell = call.cell();
   const std::uint32_t number = run_in(call, *cell).number;
+  const json::Value value = co_await call.body(kBodyMax);
+  const json::Reader body(value, "the body");
+  std::optional<cell::Decision> decision = decision_of(body);
   const auto activity = co_await cell->use("request", "resume a run");
-  co_await cell->runner().resume(number);
+  co_await cell->runner().resume(number, std::move(decision));
   co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
 }
 

@@ -55,6 +55,21 @@ void CellJournal::sync_soon() {
   tasks_.spawn(flush());
 }
 
+void CellJournal::when_durable(std::function<void()> then) {
+  require_working();
+  deliveries_.push_back({journal_.last_appended(), std::move(then)});
+  sync_soon();
+  if (!flushing_) deliver();
+}
+
+void CellJournal::deliver() {
+  while (!deliveries_.empty() && deliveries_.front().after <= journal_.last_durable()) {
+    const std::function<void()> then = std::move(deliveries_.front().then);
+    deliveries_.pop_front();
+    then();
+  }
+}
+
 void CellJournal::sync_later() {
   if (flushing_ || flush_planned_ || broken_) return;
   flush_planned_ = true;
@@ -76,6 +91,7 @@ asio::awaitable<void> CellJournal::flush() {
       auto write = [this, &batch] { journal_.write(batch); };
       co_await async::offload(pool_, write);
       journal_.committed(std::move(batch));
+      deliver();
     } catch (const Error& error) {
       log::error("journal: {}", error.what());
       journal_.failed();

@@ -2,6 +2,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -41,6 +42,9 @@ class CellJournal {
 
   // Returns when all that was appended before the call is durable.
   asio::awaitable<void> sync();
+  // Calls `then` once all that was appended before the call is durable: in the order of the calls,
+  // which is the order of the records. Never where the journal breaks or is closed before.
+  void when_durable(std::function<void()> then);
   // Makes what was appended durable soon, with nobody waiting for it.
   void sync_soon();
   // The same a moment later, unless something else does it before: for what is mostly followed by
@@ -68,6 +72,8 @@ class CellJournal {
     bool more = false;      // there is more that is durable already
   };
   Events events(const Run& run, journal::Lsn after, std::size_t limit);
+  // The newest record, durable or not.
+  journal::Lsn last_appended() const noexcept { return journal_.last_appended(); }
   // Everything up to this record is durable.
   journal::Lsn last_durable() const noexcept { return journal_.last_durable(); }
   // Waits until more is durable than `lsn`; false where `limit` passed first. Throws Error
@@ -86,6 +92,7 @@ class CellJournal {
   asio::awaitable<void> make_spare();
   [[noreturn]] void throw_undecodable(journal::Lsn lsn) const;
   void require_working() const;
+  void deliver();
 
   asio::any_io_executor executor_;
   async::Pool& pool_;
@@ -93,6 +100,11 @@ class CellJournal {
   journal::FileStorage storage_;
   journal::Journal journal_;
   async::Event durable_;  // more is durable, or it broke
+  struct Delivery {
+    journal::Lsn after;
+    std::function<void()> then;
+  };
+  std::deque<Delivery> deliveries_;
   bool flushing_ = false;
   bool flush_planned_ = false;
   bool making_spare_ = false;

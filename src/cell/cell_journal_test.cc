@@ -177,4 +177,55 @@ TEST_CASE("only attempts that are the agent's doing count, and a finished step f
   });
 }
 
+TEST_CASE("what waits for the disk is told in the order of the records") {
+  const testing::TempDir dir;
+  with_journal(dir.path(), [](CellJournal& journal, RunTable&) -> asio::awaitable<void> {
+    std::string order;
+    begin(journal, "run_a");
+    for (std::uint32_t ordinal = 1; ordinal <= 5; ++ordinal) {
+      start_step(journal, ordinal, "s");
+      end_step(journal, ordinal, "1");
+      const journal::Lsn lsn = journal.last_appended();
+      auto told = [&order, &journal, ordinal, lsn] {
+        CHECK(journal.last_durable() >= lsn);
+        order += std::to_string(ordinal);
+      };
+      journal.when_durable(told);
+      if (ordinal == 3) co_await journal.sync();  // What comes then is in another batch.
+    }
+    CHECK(order == "123");
+    co_await journal.sync();
+    CHECK(order == "12345");
+    journal.when_durable([&order] { order += "6"; });  // There is nothing to wait for.
+    CHECK(order == "123456");
+  });
+}
+
+TEST_CASE("a step is interrupted until somebody decides about it") {
+  const testing::TempDir dir;
+  with_journal(dir.path(), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    begin(journal, "run_a");
+    start_step(journal, 1, "pay");
+    const Step& step = runs.find("run_a")->steps.at(1);
+    CHECK(step.is_interrupted());
+    journal::StepInterrupted decided;
+    decided.attempt = 1;
+    decided.cause = "decided";
+    journal.append(1, 1, decided);
+    CHECK_FALSE(step.is_interrupted());
+    start_step(journal, 1, "pay", 2);
+    CHECK(step.is_interrupted());
+    journal::StepAttemptFailed failed;
+    failed.attempt = 3;
+    failed.error = "{}";
+    failed.next_at_ns = 5'000'000;
+    journal.append(1, 1, failed);
+    CHECK(step.failed_attempts == 3);
+    CHECK(step.retry_at == from_unix_ms(5));
+    end_step(journal, 1, "1");
+    CHECK_FALSE(step.is_interrupted());
+    co_return;
+  });
+}
+
 }  // namespace cellar::cell

@@ -76,6 +76,10 @@ void RunTable::apply(const journal::Record& record) {
       return start_step(record);
     case Type::step_end:
       return end_step(record);
+    case Type::step_attempt_failed:
+    case Type::step_interrupted:
+    case Type::progress:
+      return change_step(record);
     case Type::value:
       return add_value(record);
     case Type::event:
@@ -113,7 +117,11 @@ void RunTable::start_step(const journal::Record& record) {
   step.kind = body.kind;
   step.name = body.name;
   step.args_fp = body.args_fp;
-  if (step.executed == 0) step.started_at = time_of(record);
+  step.policy = body.policy;
+  if (step.executed == 0) {
+    step.started_at = time_of(record);
+    step.begun = record.lsn;
+  }
   ++step.executed;
 }
 
@@ -127,6 +135,19 @@ void RunTable::end_step(const journal::Record& record) {
   run.attempts_without_progress = 0;
 }
 
+void RunTable::change_step(const journal::Record& record) {
+  Step& step = run_of(record).steps[record.ordinal];
+  if (record.type == journal::Type::progress) {
+    step.progress = record.lsn;
+  } else if (record.type == journal::Type::step_attempt_failed) {
+    const auto body = decode<journal::StepAttemptFailed>(record);
+    step.failed_attempts = body.attempt;
+    step.retry_at = from_unix_ms(static_cast<std::int64_t>(body.next_at_ns / 1'000'000));
+  } else {
+    step.executions_explained = decode<journal::StepInterrupted>(record).attempt;
+  }
+}
+
 void RunTable::add_value(const journal::Record& record) {
   const auto body = decode<journal::Value>(record);
   Step& step = run_of(record).steps[record.ordinal];
@@ -138,6 +159,7 @@ void RunTable::add_value(const journal::Record& record) {
           .executed = 1,
           .started_at = time_of(record),
           .ended_at = time_of(record),
+          .begun = record.lsn,
           .outcome = record.lsn};
   if (body.kind == "setup") setup_done_ = true;
 }
@@ -148,6 +170,7 @@ void RunTable::add_event(const journal::Record& record) {
   if (body.type != "stream" && body.type != "log") return;
   Step& step = run_of(record).steps[record.ordinal];
   step.ordinal = record.ordinal;
+  step.begun = record.lsn;
   step.kind = "event";
   step.name = body.type;
   step.status = StepStatus::ok;

@@ -31,7 +31,17 @@ struct Step {
   std::uint32_t executed = 0;  // how often its body was started
   WallTime started_at;
   std::optional<WallTime> ended_at;
-  journal::Lsn outcome = 0;
+  journal::Lsn begun = 0;    // the record that it began with
+  journal::Lsn outcome = 0;  // the record that holds its value
+  std::string policy;        // what follows an interruption: retry (also where empty), fail, ask
+  std::uint32_t executions_explained = 0;  // interrupted ones that somebody has decided about
+  std::uint32_t failed_attempts = 0;       // in it, each followed by another
+  std::optional<WallTime> retry_at;        // when the next attempt is due
+  journal::Lsn progress = 0;               // its last Progress record
+  // It was executed and is not now: whether what it does was done is not known.
+  bool is_interrupted() const noexcept {
+    return status == StepStatus::open && executed > executions_explained;
+  }
   // Steps are shown to people; values only serve replay.
   bool is_step() const noexcept {
     return kind == "step" || kind == "shell" || kind == "fetch" || kind == "sleep";
@@ -85,6 +95,7 @@ class RunTable {
   void create(const journal::Record& record);
   void start_step(const journal::Record& record);
   void end_step(const journal::Record& record);
+  void change_step(const journal::Record& record);
   void add_value(const journal::Record& record);
   void add_event(const journal::Record& record);
   void change_state(const journal::Record& record);

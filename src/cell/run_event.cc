@@ -17,14 +17,30 @@ Named of_step_start(const journal::Record& record, const journal::StepStart& sta
                                                                   {"execution", start.occ}})};
 }
 
-Named of_step_end(const journal::Record& record, const journal::StepEnd& end, const Run& run,
-                  const std::function<std::string(const journal::Payload&)>& load) {
-  json::Value data = json::object({{"ordinal", record.ordinal}, {"ok", end.ok}});
+// {ordinal, name, kind} of the step that a record is about.
+json::Value step_data(const journal::Record& record, const Run& run) {
+  json::Value data = json::object({{"ordinal", record.ordinal}});
   const auto step = run.steps.find(record.ordinal);
   if (step != run.steps.end()) {
     data.as_object().set("name", step->second.name);
     data.as_object().set("kind", step->second.kind);
   }
+  return data;
+}
+
+Named of_failed_attempt(const journal::Record& record, const journal::StepAttemptFailed& failed,
+                        const Run& run) {
+  json::Value data = step_data(record, run);
+  data.as_object().set("attempt", failed.attempt);
+  data.as_object().set("error", json::parse(failed.error));
+  data.as_object().set("next_at", failed.next_at_ns / 1'000'000);
+  return {"step.retry", std::move(data)};
+}
+
+Named of_step_end(const journal::Record& record, const journal::StepEnd& end, const Run& run,
+                  const std::function<std::string(const journal::Payload&)>& load) {
+  json::Value data = step_data(record, run);
+  data.as_object().set("ok", end.ok);
   if (!end.ok) data.as_object().set("error", json::parse(load(end.value)));
   return {"step.completed", std::move(data)};
 }
@@ -61,6 +77,26 @@ std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,
     case Type::step_end:
       if (const auto body = journal::StepEnd::decode(record.body)) {
         named = of_step_end(record, *body, run, load);
+      }
+      break;
+    case Type::step_attempt_failed:
+      if (const auto body = journal::StepAttemptFailed::decode(record.body)) {
+        named = of_failed_attempt(record, *body, run);
+      }
+      break;
+    case Type::step_interrupted:
+      if (const auto body = journal::StepInterrupted::decode(record.body)) {
+        json::Value data = step_data(record, run);
+        data.as_object().set("execution", body->attempt);
+        data.as_object().set("cause", body->cause);
+        named = Named{"step.interrupted", std::move(data)};
+      }
+      break;
+    case Type::progress:
+      if (const auto body = journal::Progress::decode(record.body)) {
+        json::Value data = step_data(record, run);
+        data.as_object().set("progress", json::parse(body->value));
+        named = Named{"step.progress", std::move(data)};
       }
       break;
     case Type::event:

@@ -25,8 +25,10 @@ struct RunEvent {
 //   run.paused      {reason, detail?}           step.completed  {ordinal, name, kind, ok, error?}
 //   run.resumed     {}                          stdout, stderr  {text} or {b64}
 //   run.completed   {result}                    stream, log     what the agent gave
-//   run.failed      {error}
-//   run.cancelled   {error}
+//   run.failed      {error}                     step.retry      {ordinal, name, kind, attempt,
+//   run.cancelled   {error}                                      error, next_at (ms)}
+//   step.interrupted {ordinal, name, kind, execution, cause}
+//   step.progress   {ordinal, name, kind, progress}
 //
 // `load` gives the bytes of a value.
 std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,

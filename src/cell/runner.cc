@@ -129,6 +129,7 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
 asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) {
   Run& run = active.run;
   if (cause != "start") {
+    if (co_await settle_interrupted(active, cause)) co_return true;
     journal::RunAttempt next;
     next.n = run.attempt + 1;
     next.cause = cause;

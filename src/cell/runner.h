@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,17 @@ class RunnerHost {
   virtual bool is_awake() const = 0;
 };
 
+// Why a run is paused whose step with onInterrupt "ask" was interrupted.
+inline constexpr std::string_view kAmbiguousStep = "ambiguous_step";
+
+// What somebody decides about such a step: execute it again, let it fail, or take this as its
+// value.
+struct Decision {
+  enum class Kind : std::uint8_t { retry, fail, value };
+  Kind kind = Kind::retry;
+  std::string value;  // JSON text
+};
+
 struct RunnerConfig {
   std::chrono::milliseconds stall_timeout{30'000};
   std::chrono::milliseconds cancel_grace{1'000};
@@ -76,7 +88,9 @@ class Runner {
   // run has ended already.
   asio::awaitable<void> cancel(std::uint32_t run);
   // Lets a paused run go on with a fresh budget. Throws Error `conflict` where it is not paused.
-  asio::awaitable<void> resume(std::uint32_t run);
+  // One that is paused for a step which may or may not have been done (`ambiguous_step`) needs a
+  // decision, others take none: else `conflict`, reason `decision_needed` or `no_decision_needed`.
+  asio::awaitable<void> resume(std::uint32_t run, std::optional<Decision> decision);
 
   // Runs that are not settled.
   std::size_t active_count() const noexcept { return active_.size(); }
@@ -99,6 +113,8 @@ class Runner {
   asio::awaitable<void> handle(AgentProcess& agent, AgentFrame frame);
   asio::awaitable<void> on_command(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_done(Active& active, const AgentFrame& frame);
+  void on_attempt_failed(Active& active, const AgentFrame& frame);
+  void on_progress(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_value(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_call(AgentProcess& agent, Active* active, const AgentFrame& frame);
   asio::awaitable<void> on_end(Active& active, const AgentFrame& frame);
@@ -108,9 +124,14 @@ class Runner {
   struct ShellCall;
   asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, ShellCall call);
   asio::awaitable<void> run_sleep(std::shared_ptr<AgentProcess> agent, ShellCall call);
-  asio::awaitable<void> acknowledge(std::shared_ptr<AgentProcess> agent, std::string run_id,
-                                    std::uint32_t ordinal);
+  void answer(std::shared_ptr<AgentProcess> agent, const ShellCall& call, bool ok,
+              std::string result);
 
+  // Ends, or pauses the run for, what was interrupted and says that it must not be executed again;
+  // true where it is paused.
+  asio::awaitable<bool> settle_interrupted(Active& active, const std::string& cause);
+  void append_interrupted(const Run& run, const Step& step, const std::string& cause);
+  asio::awaitable<void> append_decision(const Run& run, const Decision& decision);
   asio::awaitable<void> append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
                                         std::string value);
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);

@@ -9,6 +9,20 @@
 
 namespace cellar::cell {
 
+namespace {
+
+// What the next execution of an open step goes on from.
+void add_what_was_open(CellJournal& journal, const Step& step, json::Object& entry) {
+  entry.set("started_at", to_unix_ms(step.started_at));
+  if (step.failed_attempts != 0) entry.set("tries", step.failed_attempts);
+  if (step.retry_at) entry.set("retry_at", to_unix_ms(*step.retry_at));
+  if (step.progress != 0) {
+    entry.set("progress", json::parse(journal.read<journal::Progress>(step.progress).value));
+  }
+}
+
+}  // namespace
+
 ReplayImage replay_image(CellJournal& journal, const Run& run) {
   ReplayImage image;
   const std::string params = journal.read<journal::RunCreated>(run.created).params;
@@ -17,14 +31,18 @@ ReplayImage replay_image(CellJournal& journal, const Run& run) {
   for (const auto& [ordinal, step] : run.steps) {
     std::string value;
     if (step.outcome != 0) value = journal.read_value(step.outcome);
-    entries.push_back(json::object({{"o", ordinal},
-                                    {"k", step.kind},
-                                    {"n", step.name},
-                                    {"fp", step.args_fp},
-                                    {"s", step.status == StepStatus::ok      ? "ok"
-                                          : step.status == StepStatus::error ? "error"
-                                                                             : "open"},
-                                    {"len", value.size()}}));
+    json::Value entry = json::object({{"o", ordinal},
+                                      {"k", step.kind},
+                                      {"n", step.name},
+                                      {"fp", step.args_fp},
+                                      {"s", step.status == StepStatus::ok      ? "ok"
+                                            : step.status == StepStatus::error ? "error"
+                                                                               : "open"},
+                                      {"at", step.begun},
+                                      {"end", step.outcome == 0 ? step.begun : step.outcome},
+                                      {"len", value.size()}});
+    if (step.status == StepStatus::open) add_what_was_open(journal, step, entry.as_object());
+    entries.push_back(std::move(entry));
     image.body += value;
   }
   image.header = json::object({{"t", "run"},
@@ -137,6 +155,10 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
   if (active == nullptr || !active->in_agent) co_return;  // It was forgotten meanwhile.
   if (type == "cmd") {
     co_await on_command(*active, frame);
+  } else if (type == "failed") {
+    on_attempt_failed(*active, frame);
+  } else if (type == "progress") {
+    on_progress(*active, frame);
   } else if (type == "done") {
     co_await on_done(*active, frame);
   } else if (type == "value" || type == "setup.done") {
@@ -162,8 +184,14 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     start.args_fp = text_of(frame.header, "fp");
     const auto before = active.run.steps.find(ordinal);
     start.occ = before == active.run.steps.end() ? 1 : before->second.executed + 1;
+    start.policy = text_of(frame.header, "pol");
     journal_.append(active.run.number, ordinal, start);
-    journal_.sync_later();  // The end of a short step comes with its start in one write.
+    if (start.policy.empty()) {
+      journal_.sync_later();  // The end of a short step comes with its start in one write.
+    } else {
+      json::Value began = json::object({{"t", "began"}, {"run", active.run.id}, {"o", ordinal}});
+      journal_.when_durable([agent = agent_, began = std::move(began)] { agent->send(began, {}); });
+    }
   }
   if (kind != "shell" && kind != "sleep") co_return;
   ShellCall call;
@@ -179,6 +207,34 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
   } else {
     tasks_.spawn(run_sleep(agent_, std::move(call)));
   }
+}
+
+// A century: no clock overflows.
+constexpr std::int64_t kDelayMsMax = 100LL * 365 * 86'400'000;
+
+void Runner::on_attempt_failed(Active& active, const AgentFrame& frame) {
+  journal::StepAttemptFailed failed;
+  failed.attempt = static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(number_of(frame.header, "n"), 0, 1 << 30));
+  failed.error = json::dump(json::parse(frame.body));
+  const std::chrono::milliseconds delay(
+      std::clamp<std::int64_t>(number_of(frame.header, "delay"), 0, kDelayMsMax));
+  failed.next_at_ns = static_cast<std::uint64_t>(to_unix_ms(wall_now() + delay)) * 1'000'000;
+  journal_.append(active.run.number, ordinal_of(frame), failed);
+  journal_.sync_soon();
+}
+
+void Runner::on_progress(Active& active, const AgentFrame& frame) {
+  if (frame.body.size() > journal::kInlineBytesMax) {
+    throw Error(ErrorCode::too_large, "it sent a progress of more than 64 KiB");
+  }
+  journal::Progress progress;
+  progress.value = json::dump(json::parse(frame.body));
+  journal_.append(active.run.number, ordinal_of(frame), progress);
+  ShellCall call;
+  call.run_id = active.run.id;
+  call.tag = number_of(frame.header, "x");
+  answer(agent_, call, true, "null");
 }
 
 asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, ShellCall call) {
@@ -208,15 +264,24 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, She
     result = error_json("CancelledError", "the run was cancelled", "canceled");
   } else if (call.ordinal != 0) {
     co_await append_step_end(found->second->run, call.ordinal, ok, result);
-    co_await journal_.sync();
   }
-  const json::Value answer = json::object(
+  answer(std::move(agent), call, ok, std::move(result));
+}
+
+// Results reach the agent in the order of their records, so that a replay can give them alike.
+void Runner::answer(std::shared_ptr<AgentProcess> agent, const ShellCall& call, bool ok,
+                    std::string result) {
+  json::Value header = json::object(
       {{"t", "result"}, {"run", call.run_id}, {"o", call.ordinal}, {"x", call.tag}, {"ok", ok}});
-  if (call.synchronous) {
-    agent->reply(answer, std::move(result));
-  } else {
-    agent->send(answer, std::move(result));
-  }
+  auto send = [agent = std::move(agent), synchronous = call.synchronous, header = std::move(header),
+               result = std::move(result)]() mutable {
+    if (synchronous) {
+      agent->reply(header, std::move(result));
+    } else {
+      agent->send(header, std::move(result));
+    }
+  };
+  journal_.when_durable(std::move(send));
 }
 
 asio::awaitable<void> Runner::run_sleep(std::shared_ptr<AgentProcess> agent, ShellCall call) {
@@ -231,23 +296,14 @@ asio::awaitable<void> Runner::run_sleep(std::shared_ptr<AgentProcess> agent, She
   const auto still = active_.find(call.run);
   if (agent_ != agent || still == active_.end() || !still->second->in_agent) co_return;
   co_await append_step_end(still->second->run, call.ordinal, true, "null");
-  co_await journal_.sync();
-  const json::Value answer = json::object(
-      {{"t", "result"}, {"run", call.run_id}, {"o", call.ordinal}, {"x", call.tag}, {"ok", true}});
-  agent->send(answer, "null");
+  answer(std::move(agent), call, true, "null");
 }
 
 asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
   co_await append_step_end(active.run, ordinal, flag_of(frame.header, "ok"), frame.body);
-  tasks_.spawn(acknowledge(agent_, active.run.id, ordinal));
-}
-
-asio::awaitable<void> Runner::acknowledge(std::shared_ptr<AgentProcess> agent, std::string run_id,
-                                          std::uint32_t ordinal) {
-  co_await journal_.sync();
-  const json::Value ack = json::object({{"t", "ack"}, {"run", run_id}, {"o", ordinal}});
-  agent->send(ack, {});
+  json::Value ack = json::object({{"t", "ack"}, {"run", active.run.id}, {"o", ordinal}});
+  journal_.when_durable([agent = agent_, ack = std::move(ack)] { agent->send(ack, {}); });
 }
 
 asio::awaitable<void> Runner::append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
@@ -372,14 +428,77 @@ asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active) {
   if (!active->settled && active->in_agent) stop_agent("cancel");
 }
 
-asio::awaitable<void> Runner::resume(std::uint32_t number) {
+// ---- steps that must not simply be executed again ----
+
+asio::awaitable<bool> Runner::settle_interrupted(Active& active, const std::string& cause) {
+  for (const auto& [ordinal, step] : active.run.steps) {
+    if (!step.is_interrupted()) continue;
+    if (step.policy == "fail") {
+      append_interrupted(active.run, step, cause);
+      const std::string message =
+          "step \"" + step.name + "\" was interrupted (" + cause + "), and is not executed again";
+      const std::string error = error_json("StepInterruptedError", message, "step_interrupted");
+      co_await append_step_end(active.run, ordinal, false, error);
+    } else if (step.policy == "ask") {
+      const json::Value detail =
+          json::object({{"message", "step \"" + step.name + "\" was interrupted (" + cause +
+                                        "): whether what it does was done is not known"},
+                        {"ordinal", ordinal},
+                        {"name", step.name},
+                        {"executed", step.executed}});
+      co_await pause_run(active, std::string(kAmbiguousStep), json::dump(detail));
+      co_return true;
+    }
+  }
+  co_return false;
+}
+
+void Runner::append_interrupted(const Run& run, const Step& step, const std::string& cause) {
+  journal::StepInterrupted interrupted;
+  interrupted.attempt = step.executed;
+  interrupted.cause = cause;
+  journal_.append(run.number, step.ordinal, interrupted);
+}
+
+// Appends what somebody has decided about the step that a run was paused for.
+asio::awaitable<void> Runner::append_decision(const Run& run, const Decision& decision) {
+  const auto found = std::find_if(run.steps.begin(), run.steps.end(), [](const auto& entry) {
+    return entry.second.policy == "ask" && entry.second.is_interrupted();
+  });
+  if (found == run.steps.end()) co_return;
+  const Step& step = found->second;
+  append_interrupted(run, step, "decided");
+  if (decision.kind == Decision::Kind::value) {
+    co_await append_step_end(run, step.ordinal, true, decision.value);
+  } else if (decision.kind == Decision::Kind::fail) {
+    const std::string message = "step \"" + step.name + "\" was interrupted, and given up";
+    co_await append_step_end(run, step.ordinal, false,
+                             error_json("StepInterruptedError", message, "step_interrupted"));
+  }
+}
+
+asio::awaitable<void> Runner::resume(std::uint32_t number, std::optional<Decision> decision) {
   Run* run = runs_.find(number);
-  if (run->status != RunStatus::paused) {
+  if (run->status != RunStatus::paused || active_.contains(number)) {
     throw Error(ErrorCode::conflict, "run_not_paused",
                 "run " + run->id + " is " + std::string(to_string(run->status)) + ", not paused");
   }
+  const bool is_ambiguous = run->reason == kAmbiguousStep;
+  if (is_ambiguous && !decision) {
+    throw Error(
+        ErrorCode::conflict, "decision_needed",
+        "run " + run->id + " is paused for a step that may or may not have been done",
+        "send {\"step\": {\"decision\": \"retry\"}}, or \"fail\", or \"value\" with a value");
+  }
+  if (!is_ambiguous && decision) {
+    throw Error(ErrorCode::conflict, "no_decision_needed",
+                "run " + run->id + " is paused for another reason: " + run->reason,
+                "send no \"step\"");
+  }
+  const auto active = add_active(*run);  // Nobody else resumes it from here on.
+  if (decision) co_await append_decision(*run, *decision);
   journal_.append(number, 0, journal::Resumed());
-  tasks_.spawn(drive(add_active(*run), "resume"));
+  tasks_.spawn(drive(active, "resume"));
   co_await journal_.sync();
 }
 

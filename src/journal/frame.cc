@@ -74,6 +74,7 @@ bool is_known(Type type) noexcept {
     case Type::step_end:
     case Type::step_interrupted:
     case Type::value:
+    case Type::progress:
     case Type::cancel_requested:
     case Type::paused:
     case Type::resumed:

@@ -10,7 +10,7 @@
 
 // Journals that earlier versions wrote and every later one must read: testdata/journal_v1.txt. A
 // new version of the format adds a file; these are never changed. CELLAR_UPDATE_GOLDEN=1 writes the
-// current one anew.
+// current one anew: types may be added at its end.
 namespace cellar::journal {
 namespace {
 
@@ -87,6 +87,8 @@ void for_every_record(Each each) {
   each(1u, 0u, CancelRequested{});
   each(1u, 0u, RunEnded{.status = "cancelled", .codec = "json", .value = kInRecord});
   each(0u, 0u, Trim{.first_kept = 1});
+  each(1u, 2u, Progress{.value = "{\"job\":7}"});
+  each(1u, 3u, Progress{.value = "null"});
 }
 
 // "<offset> <hex>" for every 32 bytes that are not all zero.

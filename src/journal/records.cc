@@ -177,6 +177,14 @@ std::optional<StepInterrupted> StepInterrupted::decode(std::string_view body) {
   return if_ok(reader, std::move(interrupted));
 }
 
+std::string Progress::encode() const { return cbor::encode(Map{{"value", value}}); }
+
+std::optional<Progress> Progress::decode(std::string_view body) {
+  Reader reader(body);
+  Progress progress{.value = reader.text("value")};
+  return if_ok(reader, std::move(progress));
+}
+
 std::string Value::encode() const {
   Map map = {{"kind", kind}, {"name", name}, {"args_fp", args_fp}};
   put_payload(map, value);

@@ -126,6 +126,19 @@ struct StepInterrupted {
   bool operator==(const StepInterrupted&) const = default;
 };
 
+// What a step that still runs says of itself; its next execution gets the last one.
+struct Progress {
+  static constexpr Type kType = Type::progress;
+  static constexpr std::uint16_t kFlags = kHint;
+
+  std::string value;  // JSON text of at most kInlineBytesMax bytes
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<Progress> decode(std::string_view body);
+  bool operator==(const Progress&) const = default;
+};
+
 // Something that was read or done at once: now, random, db.get, store.read, …
 struct Value {
   static constexpr Type kType = Type::value;

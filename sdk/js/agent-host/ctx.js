@@ -3,9 +3,10 @@
 
 const crypto = require('node:crypto');
 const util = require('node:util');
-const { coded } = require('./errors');
+const { coded, forAgents } = require('./errors');
 const { identity, request, toResponse } = require('./fetch');
-const { Deadline, pause } = require('./timers');
+const { makeSteps } = require('./steps');
+const { milliseconds, pause } = require('./timers');
 const { fingerprint, nameOf, stringify } = require('./values');
 
 const SHOWN_NAME_MAX = 200;
@@ -78,55 +79,6 @@ function makeLog(run) {
   });
 }
 
-// (name, fn, opts) and (name, opts, fn) are the same.
-function stepArguments(name, second, third) {
-  const [fn, given] = typeof second === 'function' ? [second, third] : [third, second];
-  if (typeof name !== 'string' || name === '' || typeof fn !== 'function') {
-    throw coded('invalid_step', 'ctx.step(name, fn, options?) needs a name and a function');
-  }
-  const { retries = 0, timeout, onInterrupt = 'retry', ...unknown } = given ?? {};
-  for (const option of Object.keys(unknown)) {
-    throw coded('invalid_step', `step "${name}" has the unknown option "${option}"`);
-  }
-  if (onInterrupt !== 'retry') {
-    throw coded('invalid_step', `step "${name}" asks for onInterrupt ${util.inspect(onInterrupt)}: ` +
-      'so far a step that was interrupted is executed again ("retry"), always');
-  }
-  if (!Number.isSafeInteger(retries) || retries < 0) {
-    throw coded('invalid_step', `the retries of step "${name}" must be a whole number from 0 on`);
-  }
-  if (timeout !== undefined && !(timeout > 0)) {
-    throw coded('invalid_step', `the timeout of step "${name}" must be milliseconds above 0`);
-  }
-  return { fn, retries, timeout };
-}
-
-function makeStep(run) {
-  return (name, second, third) => {
-    const { fn, retries, timeout } = stepArguments(name, second, third);
-    const late = () => coded('step_timeout', `step "${name}" took longer than ${timeout} ms`);
-    const once = async (attempt, idempotencyKey) => {
-      const deadline = new Deadline(timeout, [run.abort.signal], late);
-      const step = { attempt, signal: deadline.signal, idempotencyKey };
-      try {
-        return await deadline.within((async () => fn(step))());
-      } finally {
-        deadline.release();
-      }
-    };
-    return run.step('step', name, '', async (ordinal) => {
-      const idempotencyKey = `${run.id}-${ordinal}`; // Also that of the next attempts of the run.
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          return await once(attempt, idempotencyKey);
-        } catch (error) {
-          if (attempt > retries || run.cancelled || run.parked) throw error;
-        }
-      }
-    });
-  };
-}
-
 function makeFetch(run) {
   return async (url, options) => {
     const init = options ?? {};
@@ -138,7 +90,7 @@ function makeFetch(run) {
     }
     const name = nameOf(`${same.method} ${same.url}`, SHOWN_NAME_MAX);
     const fp = fingerprint(stringify(same, 'the request of ctx.fetch'));
-    return toResponse(await run.step('fetch', name, fp, attempt));
+    return toResponse(await run.step('fetch', () => name, fp, attempt));
   };
 }
 
@@ -148,22 +100,31 @@ function makeShell(run) {
       throw coded('invalid_command', 'ctx.shell(cmd) needs a text or a list of texts');
     }
     const name = nameOf(Array.isArray(cmd) ? cmd.join(' ') : cmd, SHOWN_NAME_MAX);
-    return ['shell', name, { cmd, opts: opts ?? undefined }];
+    return [name, { cmd, opts: opts ?? undefined }];
   };
   return {
-    shell: (cmd, opts) => run.commandSync(...argumentsOf(cmd, opts)),
-    shellAsync: async (cmd, opts) => run.command(...argumentsOf(cmd, opts)),
+    shell: (cmd, opts) => run.commandSync('shell', ...argumentsOf(cmd, opts)),
+    shellAsync: (cmd, opts) => run.command('shell', () => argumentsOf(cmd, opts)),
   };
+}
+
+// Milliseconds or a text; what is no time at all is no wait, as with setTimeout.
+function sleepTime(time) {
+  if (typeof time === 'string' && Number.isNaN(Number(time))) return milliseconds(time, 'a sleep');
+  return Math.max(0, Number(time) || 0);
+}
+
+async function sleepInStep(run, ms) {
+  run.check();
+  await pause(ms, run.abort.signal);
+  return null;
 }
 
 function makeTime(run) {
   return {
-    async sleep(ms) {
-      const length = Math.min(Math.max(0, Math.round(Number(ms) || 0)), SLEEP_MS_MAX);
-      if (!run.inStep) return run.command('sleep', '', { ms: length });
-      run.check();
-      await pause(length, run.abort.signal);
-      return null;
+    sleep(time) {
+      const length = Math.min(Math.round(sleepTime(time)), SLEEP_MS_MAX);
+      return run.inStep ? sleepInStep(run, length) : run.command('sleep', () => ['', { ms: length }]);
     },
     now: () => run.value('now', '', {}, () => Date.now()),
     random: () => run.value('random', '', {}, () => Math.random()),
@@ -177,12 +138,13 @@ function makeCtx(run, files, cellId) {
     workDir: files.root,
     run: { id: run.id, method: run.method, attempt: run.attempt },
     signal: run.abort.signal,
+    errors: forAgents,
     store: makeStore(run, files),
     db: makeDb(run),
     search: makeSearch(run),
     journal: makeJournal(run),
     log: makeLog(run),
-    step: makeStep(run),
+    ...makeSteps(run),
     fetch: makeFetch(run),
     ...makeShell(run),
     stream: (data) => run.event('stream', data),

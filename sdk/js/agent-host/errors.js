@@ -1,6 +1,8 @@
 'use strict';
 // Errors that agents see, and how errors travel.
 
+const { milliseconds } = require('./timers');
+
 class CancelledError extends Error {
   constructor(message = 'the run was cancelled') {
     super(message);
@@ -25,6 +27,49 @@ class AgentError extends Error {
     this.code = code;
   }
 }
+
+// What a step throws to say that no other attempt would help.
+class NonRetryableError extends Error {
+  constructor(message, options) {
+    super(message, options);
+    this.name = 'NonRetryableError';
+    this.code = 'non_retryable';
+  }
+}
+
+// What a step throws to say when the next attempt is worth it: milliseconds, "30s", or a Date.
+class RetryAfterError extends Error {
+  constructor(message, after, options) {
+    super(message, options);
+    this.name = 'RetryAfterError';
+    this.code = 'retry_after';
+    this.delay = after instanceof Date ? Math.max(0, after - Date.now())
+      : milliseconds(after, 'the time of RetryAfterError(message, after)');
+  }
+}
+
+class StepTimeoutError extends Error {
+  constructor(message) {
+    super(message);
+    this.name = 'StepTimeoutError';
+    this.code = 'step_timeout';
+  }
+}
+
+// A step with onInterrupt "fail" was running when its process ended: whether what it does was done
+// is not known, and it is not done again.
+class StepInterruptedError extends Error {
+  constructor(message) {
+    super(message);
+    this.name = 'StepInterruptedError';
+    this.code = 'step_interrupted';
+  }
+}
+
+// Those that agents may throw and recognise, as ctx.errors.
+const forAgents = {
+  CancelledError, NonRetryableError, RetryAfterError, StepInterruptedError, StepTimeoutError,
+};
 
 function coded(code, message) {
   return Object.assign(new Error(message), { code });
@@ -52,9 +97,11 @@ function toJson(error) {
   return json;
 }
 
-// The same error again: name, message, stack and code are what they were.
+// The same error again: class, name, message, stack and code are what they were.
 function fromJson(json) {
   const error = new Error(json.message);
+  const kind = Object.hasOwn(forAgents, json.name) ? forAgents[json.name] : undefined;
+  if (kind !== undefined) Object.setPrototypeOf(error, kind.prototype);
   for (const key of ['name', 'stack', 'code']) {
     if (json[key] === undefined) continue;
     Object.defineProperty(error, key, {
@@ -64,4 +111,7 @@ function fromJson(json) {
   return error;
 }
 
-module.exports = { AgentError, CancelledError, ParkedRun, coded, toJson, fromJson };
+module.exports = {
+  AgentError, CancelledError, NonRetryableError, ParkedRun, RetryAfterError, StepTimeoutError,
+  coded, forAgents, fromJson, toJson,
+};

@@ -8,6 +8,7 @@ const { makeCtx } = require('./ctx');
 const { AgentError, CancelledError, ParkedRun, toJson } = require('./errors');
 const { Files } = require('./files');
 const { FrameParser, UpSocket } = require('./frames');
+const { OneATurn } = require('./replay');
 const { Run } = require('./run');
 const { stringify } = require('./values');
 
@@ -47,6 +48,7 @@ async function start(header, body) {
   runs.set(run.id, run);
   try {
     const result = await execute(run, header);
+    run.checkForgotten();
     sendEnd(run, true, result);
   } catch (error) {
     const text = stringify(toJson(error), `the error of ${run.method}()`);
@@ -61,6 +63,7 @@ function take(header, body) {
   switch (header.t) {
     case 'run': start(header, body); break;
     case 'ack': run?.acknowledge(header.o); break;
+    case 'began': run?.began(header.o); break;
     case 'result': run?.settle(header.x, header.ok, body); break;
     case 'cancel': run?.cancel(); break;
     case 'forget':
@@ -84,7 +87,8 @@ function crash(error) {
 process.on('uncaughtException', crash);
 process.on('unhandledRejection', crash);
 
-const parser = new FrameParser(take);
+const turns = new OneATurn(take);
+const parser = new FrameParser((header, body) => turns.push(header, body));
 const down = new net.Socket({ fd: DOWN_FD, readable: true, writable: false });
 down.on('data', (chunk) => parser.feed(chunk));
 down.on('error', () => process.exit(0)); // The daemon is gone.

@@ -3,6 +3,7 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { CancelledError, ParkedRun, coded, fromJson, toJson } = require('./errors');
+const { Replay } = require('./replay');
 const { fingerprint, nameOf, stringify } = require('./values');
 
 const MATCHED_SHOWN = 5;
@@ -16,11 +17,23 @@ function nextTag() {
   return lastTag;
 }
 
+// The promise of a command, which knows whether anybody has ever waited for it.
+class CommandPromise extends Promise {
+  static get [Symbol.species]() {
+    return Promise;
+  }
+
+  then(...settlers) {
+    this.isAwaited = true;
+    return super.then(...settlers);
+  }
+}
+
 // What gives a promise never throws. In a run that is over the promise stays open: code that
 // catches everything and tries again would never let go of the process.
 function promised(begin) {
   try {
-    return Promise.resolve(begin());
+    return begin();
   } catch (error) {
     return error instanceof ParkedRun ? new Promise(() => {}) : Promise.reject(error);
   }
@@ -39,15 +52,15 @@ class Run {
     this.lastOrdinal = 0;
     this.matched = []; // the last ones that were as recorded
     this.acks = new Map(); // ordinal → settle a step
+    this.begins = new Map(); // ordinal → let a step begin
     this.results = new Map(); // tag → settle a command of the daemon's
-    this.bodies = new Set(); // reject the steps that are executed now
+    this.rejects = new Set(); // of what else is waited for: step bodies, recorded completions
+    this.open = new Map(); // ordinal → [name, promise] of commands that have not ended
+    this.names = new Map(); // name → how many steps bear it
     this.params = JSON.parse(body.subarray(0, header.params_len).toString());
-    this.recorded = new Map();
-    let at = header.params_len;
-    for (const entry of header.replay) {
-      this.recorded.set(entry.o, { ...entry, bytes: body.subarray(at, at + entry.len) });
-      at += entry.len;
-    }
+    this.replay = new Replay(header.replay, body, header.params_len, (missing) => {
+      this.#differs(missing, missing.o, { k: 'nothing', n: 'the code waits', fp: '' });
+    });
   }
 
   get inStep() {
@@ -66,40 +79,62 @@ class Run {
     return this.lastOrdinal;
   }
 
-  // What the journal holds at this ordinal; undefined where it holds nothing. Where it holds
-  // something else the run is over in this process, and the daemon is told both sides.
+  // What the journal holds at this ordinal; undefined where it holds nothing.
   #lookUp(o, k, n, fp) {
-    const entry = this.recorded.get(o);
+    const entry = this.replay.issue(o);
     if (entry === undefined) return undefined;
     if (entry.k === k && entry.n === n && entry.fp === fp) {
       this.matched.push({ o, k, n });
       if (this.matched.length > MATCHED_SHOWN) this.matched.shift();
       return entry;
     }
-    const expected = { k: entry.k, n: entry.n, fp: entry.fp };
-    const detail = { expected, got: { k, n, fp }, matched: this.matched };
-    this.send({ t: 'mismatch', o }, JSON.stringify(detail));
-    this.park();
+    this.#differs(entry, o, { k, n, fp });
     throw new ParkedRun();
+  }
+
+  // The run is over in this process, and the daemon is told both sides.
+  #differs(entry, o, got) {
+    const expected = { k: entry.k, n: entry.n, fp: entry.fp };
+    this.send({ t: 'mismatch', o }, JSON.stringify({ expected, got, matched: this.matched }));
+    this.park();
   }
 
   // From now on nothing that its code asks for is done, and nothing that it waits for settles.
   park() {
     this.parked = true;
-    this.acks.clear();
-    this.results.clear();
-    this.bodies.clear();
+    this.#letGo();
+  }
+
+  #letGo() {
+    this.replay.stop();
+    for (const list of [this.acks, this.begins, this.results, this.rejects]) list.clear();
   }
 
   cancel() {
     if (this.cancelled || this.parked) return;
     this.cancelled = true;
-    const rejects = [...this.acks.values(), ...this.results.values()].map(({ reject }) => reject);
-    for (const reject of [...rejects, ...this.bodies]) reject(new CancelledError());
-    this.acks.clear();
-    this.results.clear();
-    this.bodies.clear();
+    const waiting = [...this.acks.values(), ...this.begins.values(), ...this.results.values()];
+    const rejects = [...waiting.map(({ reject }) => reject), ...this.rejects];
+    for (const reject of rejects) reject(new CancelledError());
+    this.#letGo();
     this.abort.abort(new CancelledError());
+  }
+
+  // The name of the next step that its code calls `name`: name, name#2, name#3, …
+  named(name) {
+    const count = (this.names.get(name) ?? 0) + 1;
+    this.names.set(name, count);
+    return count === 1 ? name : `${name}#${count}`;
+  }
+
+  // Throws where the method has returned and left something open that nobody waits for: it would
+  // be cut off at any point, and not the same on replay.
+  checkForgotten() {
+    const names = [...this.open.values()].filter(([, promise]) => !promise?.isAwaited)
+      .map(([name]) => `"${name}"`);
+    if (names.length === 0) return;
+    throw coded('forgotten_await', `${this.method}() returned while ${names.join(', ')} ` +
+      `${names.length === 1 ? 'was' : 'were'} open and nobody waited for it: await what ctx gives`);
   }
 
   // ---- the ways to do something ----
@@ -170,14 +205,28 @@ class Run {
     return value;
   }
 
-  // The same with a promise.
-  command(k, name, args) {
+  // The same with a promise. prepare() gives name and arguments; what it throws rejects.
+  command(k, prepare) {
     return promised(() => {
+      const [name, args] = prepare();
       const { entry, header, text } = this.#command(k, name, args);
-      if (entry) return this.#replayed(entry);
+      if (entry) return this.#completes(entry.o, name, this.#replayed(entry));
       this.send(header, text);
-      return new Promise((resolve, reject) => this.results.set(header.x, { resolve, reject }));
+      return this.#completes(header.o, name, this.#until(this.results, header.x));
     });
+  }
+
+  // `work` as the promise of the command with this ordinal; 0 for none of its own.
+  #completes(o, name, work) {
+    const promise = new CommandPromise((resolve, reject) => {
+      const settle = (give) => (what) => {
+        this.open.delete(o);
+        give(what);
+      };
+      work.then(settle(resolve), settle(reject));
+    });
+    if (o !== 0) this.open.set(o, [name, promise]);
+    return promise;
   }
 
   // What is recorded of it, or else the frame to send.
@@ -192,27 +241,70 @@ class Run {
     return { header: { t: 'cmd', o, k, n, fp, x: nextTag() }, text };
   }
 
-  async #replayed(entry) {
-    const value = JSON.parse(entry.bytes.toString());
-    if (entry.s !== 'ok') throw fromJson(value);
-    return value;
+  // Settles in its turn, as it did before.
+  #replayed(entry) {
+    return new Promise((resolve, reject) => {
+      this.rejects.add(reject);
+      this.replay.whenCompleted(entry.o, () => {
+        this.rejects.delete(reject);
+        const value = JSON.parse(entry.bytes.toString());
+        if (entry.s === 'ok') resolve(value);
+        else reject(fromJson(value));
+      });
+    });
   }
 
-  // A command whose body, body(ordinal), runs here: what it gives is on disk before anybody sees
-  // it.
-  step(k, name, fp, body) {
+  // Begins a step, or finds it in the journal. makeName() is called once it is clear that it is one.
+  #begin(k, makeName, fp, policy) {
+    this.check();
+    if (this.inStep) {
+      throw coded('nested_step',
+        `step "${makeName()}" is inside another step: end the outer one first, or call it plainly`);
+    }
+    const n = nameOf(makeName());
+    const o = this.#next();
+    const entry = this.#lookUp(o, k, n, fp);
+    if (entry === undefined || entry.s === 'open') {
+      const asked = policy === 'retry' ? {} : { pol: policy };
+      this.send({ t: 'cmd', o, k, n, fp, x: nextTag(), ...asked });
+    }
+    return { o, n, entry, isDone: entry !== undefined && entry.s !== 'open' };
+  }
+
+  // A command whose body, body(ordinal, name, before), runs here: what it gives is on disk before
+  // anybody sees it. `before` is what the journal holds of a step that was interrupted.
+  step(k, makeName, fp, body, policy = 'retry') {
+    return promised(() => {
+      const { o, n, entry, isDone } = this.#begin(k, makeName, fp, policy);
+      const work = isDone ? this.#replayed(entry) : this.#execute(o, k, n, async () => {
+        // That it begins is on disk before it does: it must not be executed twice.
+        if (policy !== 'retry') await this.#until(this.begins, o);
+        return body(o, n, entry ?? {});
+      });
+      return this.#completes(o, n, work);
+    });
+  }
+
+  beginStep(makeName, makeHandle) {
+    return promised(() => {
+      const { o, n, entry, isDone } = this.#begin('step', makeName, '', 'retry');
+      const handle = makeHandle(n, o);
+      if (isDone) {
+        return this.#replayed(entry).then((value) => Object.assign(handle, { done: true, value }));
+      }
+      this.open.set(o, [n, undefined]);
+      return Promise.resolve(handle);
+    });
+  }
+
+  completeStep(handle, value) {
     return promised(() => {
       this.check();
-      const n = nameOf(name);
-      if (this.inStep) {
-        throw coded('nested_step',
-          `step "${n}" is inside another step: end the outer one first, or call it plainly`);
-      }
-      const o = this.#next();
-      const entry = this.#lookUp(o, k, n, fp);
-      if (entry && entry.s !== 'open') return this.#replayed(entry);
-      this.send({ t: 'cmd', o, k, n, fp, x: nextTag() });
-      return this.#execute(o, k, n, body);
+      if (handle.done) throw coded('step_ended', `step "${handle.name}" is completed already`);
+      const text = stringify(value, `the value of step "${handle.name}"`);
+      Object.assign(handle, { done: true, value: JSON.parse(text) }); // As a replay would give it.
+      const recorded = this.#record(handle.ordinal, true, text).then(() => handle.value);
+      return this.#completes(handle.ordinal, handle.name, recorded);
     });
   }
 
@@ -220,7 +312,7 @@ class Run {
     let ok = true;
     let text;
     try {
-      const value = await this.#untilCancelled(async () => body(o));
+      const value = await this.#untilCancelled(body);
       text = stringify(value, `the value of ${k} "${n}"`);
     } catch (error) {
       ok = false;
@@ -228,20 +320,44 @@ class Run {
     }
     if (this.parked) return new Promise(() => {});
     this.check();
-    const durable = new Promise((resolve, reject) => this.acks.set(o, { resolve, reject }));
-    this.send({ t: 'done', o, ok }, text);
-    await durable;
+    await this.#record(o, ok, text);
     const value = JSON.parse(text); // As a replay would give it.
     if (!ok) throw fromJson(value);
     return value;
   }
 
+  // The end of a step; returns when it is on disk.
+  #record(o, ok, text) {
+    const durable = this.#until(this.acks, o);
+    this.send({ t: 'done', o, ok }, text);
+    return durable;
+  }
+
+  #until(list, key) {
+    return new Promise((resolve, reject) => list.set(key, { resolve, reject }));
+  }
+
+  // One attempt of a step failed, another follows in `delay` ms.
+  attemptFailed(o, attempt, error, delay) {
+    if (this.parked) return;
+    this.send({ t: 'failed', o, n: attempt, delay: Math.round(delay) },
+      stringify(toJson(error), 'the error of an attempt'));
+  }
+
+  // Resolves when it is on disk.
+  progress(o, text) {
+    this.check();
+    const x = nextTag();
+    this.send({ t: 'progress', o, x }, text);
+    return this.#until(this.results, x);
+  }
+
   // What `work` gives inside a step; cancelling does not wait for it.
   #untilCancelled(work) {
     return new Promise((resolve, reject) => {
-      this.bodies.add(reject);
+      this.rejects.add(reject);
       const settle = (give) => (what) => {
-        this.bodies.delete(reject);
+        this.rejects.delete(reject);
         give(what);
       };
       inside.run(this, work).then(settle(resolve), settle(reject));
@@ -251,18 +367,30 @@ class Run {
   // ---- what the daemon says ----
 
   acknowledge(o) {
-    const waiting = this.acks.get(o);
-    this.acks.delete(o);
+    this.#give(this.acks, o, ({ resolve }) => resolve());
+  }
+
+  began(o) {
+    const waiting = this.begins.get(o);
+    this.begins.delete(o);
     waiting?.resolve();
   }
 
   settle(x, ok, body) {
-    const waiting = this.results.get(x);
-    this.results.delete(x);
-    if (waiting === undefined) return;
-    const value = JSON.parse(body.toString());
-    if (ok) waiting.resolve(value);
-    else waiting.reject(fromJson(value));
+    this.#give(this.results, x, ({ resolve, reject }) => {
+      const value = JSON.parse(body.toString());
+      if (ok) resolve(value);
+      else reject(fromJson(value));
+    });
+  }
+
+  // Something has ended: behind all that ended before it.
+  #give(list, key, give) {
+    this.replay.whenCaughtUp(() => {
+      const waiting = list.get(key);
+      list.delete(key);
+      if (waiting !== undefined) give(waiting);
+    });
   }
 }
 

@@ -3,6 +3,17 @@
 
 const TIMER_MS_MAX = 2 ** 31 - 1; // What is longer fires at once.
 
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+// A time as people write it, in milliseconds: 1500, "1500ms", "1.5s", "10m", "1h", "7d".
+function milliseconds(value, what) {
+  if (typeof value === 'number' && value >= 0 && Number.isFinite(value)) return value;
+  const parts = typeof value === 'string' ? /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d)$/.exec(value) : null;
+  if (parts !== null) return Number(parts[1]) * UNITS[parts[2]];
+  throw Object.assign(new Error(`${what} must be milliseconds or a text like "10s" or "5m", not ` +
+    `${typeof value === 'string' ? `"${value}"` : String(value)}`), { code: 'invalid_time' });
+}
+
 // Rejects with the signal's reason when it aborts.
 function pause(ms, signal) {
   return new Promise((resolve, reject) => {
@@ -52,4 +63,4 @@ class Deadline {
   }
 }
 
-module.exports = { pause, Deadline };
+module.exports = { pause, milliseconds, Deadline };

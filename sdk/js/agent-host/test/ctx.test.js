@@ -109,12 +109,12 @@ test('what is no call throws before it is one', () => withHost(agent(`
     () => ctx.stream(() => 1), () => ctx.shell(5), () => ctx.step('', () => 1), () => ctx.step('s'),
     () => ctx.step('s', () => 1, { timeout: -1 }), () => ctx.step('s', () => 1, { retries: 'x' }),
     () => ctx.step('s', () => 1, { retries: -1 }), () => ctx.step('s', () => 1, { retry: 2 }),
-    () => ctx.step('s', { onInterrupt: 'fail' }, () => 1), () => ctx.fetch('no address')];
+    () => ctx.step('s', { onInterrupt: 'never' }, () => 1), () => ctx.fetch('no address')];
   for (const call of wrong) { try { await call(); } catch (e) { codes.push(e.code); } }
   return codes;`), async (daemon) => {
   assert.deepEqual((await daemon.ended('main')).value, [
-    ...Array(4).fill('not_serialisable'), 'invalid_command', ...Array(7).fill('invalid_step'),
-    'ERR_INVALID_URL']);
+    ...Array(4).fill('not_serialisable'), 'invalid_command', 'invalid_step', 'invalid_step',
+    'invalid_time', ...Array(4).fill('invalid_step'), 'ERR_INVALID_URL']);
   assert.deepEqual(daemon.types(), ['hello', 'end']);
 }));
 

@@ -7,7 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { encode, FrameParser } = require('../frames');
 
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 60_000;
 
 class FakeDaemon {
   constructor(source, { env = {} } = {}) {
@@ -17,6 +17,8 @@ class FakeDaemon {
     this.agent = path.join(this.dir, 'agent.js');
     fs.writeFileSync(this.agent, source);
     this.frames = [];
+    this.lsn = 0;
+    this.places = new Map(); // "run ordinal" → [at, end] in the journal
     this.given = new Map(); // "run ordinal" → [state, value] of what was answered
     this.waiting = [];
     this.stdoutBytes = 0;
@@ -43,13 +45,29 @@ class FakeDaemon {
 
   // Answers what `answer(op, args)` has an answer for, and acknowledges steps unless `keepsAcks`.
   take(frame) {
+    this.#place(frame);
     const op = frame.t === 'call' ? frame.op : frame.k;
     const asks = frame.t === 'call' || (frame.t === 'cmd' && (op === 'shell' || op === 'sleep'));
     const value = asks && this.answer ? this.answer(op, JSON.parse(frame.body)) : undefined;
     if (value !== undefined) this.reply(frame, value);
     if (frame.t === 'done' && !this.keepsAcks) this.send({ t: 'ack', run: frame.run, o: frame.o });
+    if (frame.pol !== undefined) this.send({ t: 'began', run: frame.run, o: frame.o });
+    if (frame.t === 'progress') {
+      this.down.write(encode({ t: 'result', run: frame.run, x: frame.x, ok: true }, 'null'));
+    }
     this.frames.push(frame);
     this.waiting = this.waiting.filter((look) => !look(frame));
+  }
+
+  #place({ run, o, t }) {
+    const key = `${run} ${o}`;
+    if (['cmd', 'value', 'call', 'event', 'setup.done'].includes(t)) {
+      this.lsn += 1;
+      if (!this.places.has(key)) this.places.set(key, [this.lsn, t === 'cmd' ? 0 : this.lsn]);
+    } else if (t === 'done' || t === 'result') {
+      this.lsn += 1;
+      this.places.get(key)[1] = this.lsn;
+    }
   }
 
   // The answer to a call or a command: a value, or an Error.
@@ -58,6 +76,7 @@ class FakeDaemon {
     const { name, message, code } = value ?? {};
     const json = ok ? value : { name, message, code };
     this.given.set(`${run} ${o}`, [ok ? 'ok' : 'error', json]);
+    if (t === 'cmd') this.#place({ run, o, t: 'result' });
     const frame = encode({ t: 'result', run, o, x, ok }, JSON.stringify(json));
     (t === 'call' || sync ? this.up : this.down).write(frame);
   }
@@ -66,13 +85,14 @@ class FakeDaemon {
     this.down.write(encode(header, body));
   }
 
-  // Begins a run; `replay` is a list of [o, k, n, fp, s, value].
+  // Begins a run; `replay` is a list of [o, k, n, fp, s, value, place, before]. Without the places
+  // [at, end] in the journal each ends before the next begins; `before` is what an open step has.
   run(method, params = {}, { id = 'run_1', replay = [], setup = false, attempt = 1 } = {}) {
     const text = JSON.stringify(params);
     const values = replay.map(([, , , , , value]) =>
       (value === undefined ? '' : JSON.stringify(value)));
-    const entries = replay.map(([o, k, n, fp, s], i) =>
-      ({ o, k, n, fp, s, len: Buffer.byteLength(values[i]) }));
+    const entries = replay.map(([o, k, n, fp, s, , [at, end] = [2 * o, 2 * o + 1], before], i) =>
+      ({ o, k, n, fp, s, at, end, len: Buffer.byteLength(values[i]), ...before }));
     this.send({
       t: 'run', run: id, method, agent: this.agent, setup, attempt, replay: entries,
       params_len: Buffer.byteLength(text),
@@ -132,7 +152,8 @@ class FakeDaemon {
   recorded(id = 'run_1') {
     const entries = new Map();
     const put = (frame, k, n, [state, value] = ['open']) =>
-      entries.set(frame.o, [frame.o, k, n ?? '', frame.fp ?? '', state, value]);
+      entries.set(frame.o, [frame.o, k, n ?? '', frame.fp ?? '', state, value,
+        this.places.get(`${id} ${frame.o}`)]);
     for (const frame of this.frames.filter((f) => f.run === id && f.o > 0)) {
       const given = this.given.get(`${id} ${frame.o}`);
       if (frame.t === 'cmd') put(frame, frame.k, frame.n, given);
@@ -145,6 +166,13 @@ class FakeDaemon {
       }
     }
     return [...entries.values()].sort((a, b) => a[0] - b[0]);
+  }
+
+  // What the journal would hold of the run after its record `lsn`.
+  recordedUntil(lsn, id) {
+    return this.recorded(id).filter(([, , , , , , [at]]) => at <= lsn)
+      .map(([o, k, n, fp, s, value, [at, end]]) => (end > 0 && end <= lsn
+        ? [o, k, n, fp, s, value, [at, end]] : [o, k, n, fp, 'open', undefined, [at, 0]]));
   }
 
   async close() {

@@ -103,7 +103,7 @@ test('what was interrupted is executed again with its ordinal, what is before it
     assert.deepEqual(said, ['one', said[1], 'shell', 'shell', 'sleep']);
     const open = ([o, k, n, fp], index) => (index === 0
       ? [o, k, n, fp, 'ok', null] : [o, k, n, fp, 'open']);
-    const replay = daemon.recorded().map(open);
+    const replay = daemon.recorded().slice(0, 2).map(open);
     const before = daemon.frames.length;
     daemon.run('main', {}, { replay, attempt: 2 });
     await daemon.next((f) => f.t === 'end' && daemon.frames.indexOf(f) >= before);

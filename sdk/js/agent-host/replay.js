@@ -1,0 +1,136 @@
+'use strict';
+const STALL_MS = 30_000;
+
+// What the journal holds of a run, given back in the order in which it happened.
+//
+// Live, each completion (the end of a step, the result of a command) reaches the code in a turn of
+// the loop of its own, in the order of the journal. Replay does the same: a completion is given
+// only when all that is recorded before it was asked for again or given, and all that it sets going
+// is done before the next one. So Promise.all, race, any and allSettled resolve as they did.
+class Replay {
+  // `entries` as in the `run` frame; their values lie in `body` from `at` on, one behind the other.
+  // `onStall` gets the entry of a command that the code does not come to, while it waits itself for
+  // what was recorded behind it.
+  constructor(entries, body, at, onStall) {
+    this.onStall = onStall;
+    this.recorded = new Map(); // ordinal → entry
+    this.issued = new Set(); // ordinals that the code has come to
+    this.waiting = new Map(); // ordinal → gives its recorded completion
+    this.live = []; // completions that came while older ones were still to be given
+    this.position = 0;
+    this.pumping = false;
+    this.order = []; // what happened, in the order of the journal
+    let from = at;
+    for (const entry of entries) {
+      this.recorded.set(entry.o, { ...entry, bytes: body.subarray(from, from + entry.len) });
+      from += entry.len;
+      this.order.push({ lsn: entry.at, o: entry.o, completes: false });
+      const completesLater = entry.s !== 'open' && entry.end !== entry.at;
+      if (completesLater) this.order.push({ lsn: entry.end, o: entry.o, completes: true });
+    }
+    this.order.sort((a, b) => a.lsn - b.lsn);
+  }
+
+  // The code has come to this ordinal: its entry, undefined where nothing is recorded.
+  issue(o) {
+    const entry = this.recorded.get(o);
+    if (entry === undefined) return undefined;
+    this.issued.add(o);
+    this.#pumpSoon();
+    return entry;
+  }
+
+  // Calls `give` when it is the turn of the recorded completion of this ordinal.
+  whenCompleted(o, give) {
+    this.waiting.set(o, give);
+  }
+
+  // Calls `give`, for something that completes now: at once, or behind all that is recorded.
+  whenCaughtUp(give) {
+    if (this.live.length === 0 && this.position === this.order.length) {
+      give();
+      return;
+    }
+    this.live.push(give);
+    this.#pumpSoon();
+  }
+
+  // Nothing is given any more.
+  stop() {
+    clearTimeout(this.stallTimer);
+    this.waiting.clear();
+    this.live = [];
+  }
+
+  #pumpSoon() {
+    if (this.pumping) return;
+    this.pumping = true;
+    setImmediate(() => this.#pump());
+  }
+
+  // Gives one completion, and comes back in the next turn.
+  #pump() {
+    this.pumping = false;
+    clearTimeout(this.stallTimer);
+    const give = this.#next();
+    if (give === undefined) {
+      this.#watch();
+      return;
+    }
+    this.#pumpSoon();
+    give();
+  }
+
+  #watch() {
+    if (this.waiting.size === 0 && this.live.length === 0) return;
+    const missing = this.recorded.get(this.order[this.position].o);
+    this.stallTimer = setTimeout(() => this.onStall(missing), STALL_MS);
+  }
+
+  #next() {
+    while (this.position < this.order.length) {
+      const { o, completes } = this.order[this.position];
+      if (!this.issued.has(o)) return undefined;
+      this.position += 1;
+      if (!completes) continue;
+      const give = this.waiting.get(o);
+      this.waiting.delete(o);
+      if (give !== undefined) return give; // Nobody waits for what was given synchronously.
+    }
+    return this.live.shift();
+  }
+}
+
+// Handles frames one in a turn of the loop: what the first sets going is done before the second.
+class OneATurn {
+  constructor(take) {
+    this.take = take;
+    this.frames = [];
+    this.at = 0;
+    this.isBusy = false;
+  }
+
+  push(header, body) {
+    this.frames.push([header, body]);
+    if (this.isBusy) return;
+    this.isBusy = true;
+    this.#next();
+  }
+
+  #next() {
+    const [header, body] = this.frames[this.at];
+    this.at += 1;
+    if (this.at === this.frames.length) {
+      this.frames = [];
+      this.at = 0;
+    }
+    // The turn is over when all that this frame sets going is done.
+    setImmediate(() => {
+      if (this.frames.length > 0) this.#next();
+      else this.isBusy = false;
+    });
+    this.take(header, body);
+  }
+}
+
+module.exports = { Replay, OneATurn };

@@ -1,0 +1,202 @@
+'use strict';
+// ctx.step, ctx.beginStep and ctx.completeStep: options, attempts, waiting between them.
+
+const util = require('node:util');
+const {
+  NonRetryableError, ParkedRun, RetryAfterError, StepTimeoutError, coded,
+} = require('./errors');
+const { Deadline, milliseconds, pause } = require('./timers');
+const { stringify } = require('./values');
+
+const POLICIES = ['retry', 'fail', 'ask'];
+const GROWTH = {
+  constant: () => 1,
+  linear: (attempt) => attempt,
+  exponential: (attempt) => 2 ** Math.min(attempt - 1, 50),
+};
+const DELAY_MS = 200;
+const DELAY_MS_MAX = 60_000;
+const ATTEMPTS_MAX = 1000;
+const PROGRESS_BYTES_MAX = 64 << 10;
+
+function known(name, given, what, ...keys) {
+  for (const key of Object.keys(given)) {
+    if (!keys.includes(key)) {
+      throw coded('invalid_step', `step "${name}" has the unknown ${what} "${key}"`);
+    }
+  }
+}
+
+function isObject(value) {
+  return typeof value === 'object' && value !== null;
+}
+
+// A number is how often a failed attempt is followed by another; an object says more.
+function retriesOf(name, given = 0) {
+  const asked = isObject(given) ? given : { maxAttempts: given + 1 };
+  known(name, asked, 'option of retries', 'maxAttempts', 'delay', 'backoff', 'maxDelay', 'jitter');
+  const { maxAttempts = 1, backoff = 'exponential', jitter = true } = asked;
+  if (!Number.isSafeInteger(maxAttempts) || maxAttempts < 1 || maxAttempts > ATTEMPTS_MAX) {
+    throw coded('invalid_step', `the retries of step "${name}" must be a whole number from 0 on, ` +
+      `or {maxAttempts} from 1 to ${ATTEMPTS_MAX}`);
+  }
+  if (!Object.hasOwn(GROWTH, backoff)) {
+    throw coded('invalid_step', `the backoff of step "${name}" must be one of ` +
+      `${Object.keys(GROWTH).join(', ')}, not ${util.inspect(backoff)}`);
+  }
+  const time = (value, fallback, what) => (value === undefined ? fallback
+    : milliseconds(value, `the ${what} of step "${name}"`));
+  return {
+    maxAttempts,
+    jitter: Boolean(jitter),
+    growth: GROWTH[backoff],
+    delay: time(asked.delay, DELAY_MS, 'delay'),
+    maxDelay: time(asked.maxDelay, DELAY_MS_MAX, 'maxDelay'),
+  };
+}
+
+function timeoutsOf(name, given) {
+  const asked = isObject(given) ? given : { attempt: given };
+  known(name, asked, 'option of timeout', 'attempt', 'total');
+  const limit = (value) => {
+    if (value === undefined) return undefined;
+    const ms = milliseconds(value, `the timeout of step "${name}"`);
+    if (ms > 0) return ms;
+    throw coded('invalid_step', `the timeout of step "${name}" must be above 0`);
+  };
+  return { attempt: limit(asked.attempt), total: limit(asked.total) };
+}
+
+function checkName(name, call) {
+  if (typeof name !== 'string' || name === '') {
+    throw coded('invalid_step', `${call} needs a name`);
+  }
+}
+
+// (name, fn, opts) and (name, opts, fn) are the same.
+function stepArguments(name, second, third) {
+  const [fn, given = {}] = typeof second === 'function' ? [second, third] : [third, second];
+  checkName(name, 'ctx.step(name, fn, options?)');
+  if (typeof fn !== 'function') {
+    throw coded('invalid_step', `step "${name}" needs a function: ctx.step(name, fn, options?)`);
+  }
+  const options = given ?? {};
+  known(name, options, 'option', 'retries', 'timeout', 'onInterrupt');
+  const { onInterrupt = 'retry' } = options;
+  if (!POLICIES.includes(onInterrupt)) {
+    throw coded('invalid_step', `onInterrupt of step "${name}" must be one of ` +
+      `${POLICIES.join(', ')}, not ${util.inspect(onInterrupt)}`);
+  }
+  return {
+    fn,
+    policy: onInterrupt,
+    retries: retriesOf(name, options.retries),
+    timeouts: timeoutsOf(name, options.timeout),
+  };
+}
+
+// How long to wait before the next attempt; undefined where there is none.
+function delayAfter(error, attempt, retries) {
+  if (attempt >= retries.maxAttempts || error instanceof NonRetryableError) return undefined;
+  if (error instanceof RetryAfterError) return error.delay;
+  const full = Math.min(retries.delay * retries.growth(attempt), retries.maxDelay);
+  // Half of it at least: clients that failed together do not come back together.
+  return Math.round(retries.jitter ? full * (0.5 + Math.random() / 2) : full);
+}
+
+// The attempts of one step. `before` is what the journal holds of it: attempts that failed in
+// earlier processes, when the next one is due, when the first one began, the last progress.
+class Attempts {
+  constructor(run, name, ordinal, options, before) {
+    Object.assign(this, { run, name, ordinal, options, before });
+    const { total } = options.timeouts;
+    this.end = total === undefined ? undefined : (before.started_at ?? Date.now()) + total;
+    this.progress = before.progress ?? null;
+  }
+
+  async result() {
+    let wait = this.before.retry_at === undefined ? 0 : this.before.retry_at - Date.now();
+    for (let attempt = (this.before.tries ?? 0) + 1; ; attempt += 1) {
+      if (wait > 0) await pause(wait, this.run.abort.signal);
+      if (this.run.parked) throw new ParkedRun(); // Meanwhile.
+      try {
+        return await this.#once(attempt);
+      } catch (error) {
+        if (this.run.cancelled || this.run.parked) throw error;
+        const delay = delayAfter(error, attempt, this.options.retries);
+        if (delay === undefined) throw error;
+        if (this.end !== undefined && Date.now() + delay >= this.end) throw error;
+        this.run.attemptFailed(this.ordinal, attempt, error, delay);
+        wait = delay;
+      }
+    }
+  }
+
+  async #once(attempt) {
+    const left = this.end === undefined ? undefined : Math.max(1, this.end - Date.now());
+    const limits = [this.options.timeouts.attempt, left].filter((ms) => ms !== undefined);
+    const limit = limits.length > 0 ? Math.min(...limits) : undefined;
+    const late = () => new StepTimeoutError(limit === left
+      ? `step "${this.name}" took longer than ${this.options.timeouts.total} ms in all`
+      : `step "${this.name}" took longer than ${limit} ms`);
+    const deadline = new Deadline(limit, [this.run.abort.signal], late);
+    try {
+      return await deadline.within((async () => this.options.fn(this.#handle(attempt, deadline)))());
+    } finally {
+      deadline.release();
+    }
+  }
+
+  // What the step's function gets.
+  #handle(attempt, deadline) {
+    return {
+      name: this.name,
+      ordinal: this.ordinal,
+      attempt,
+      signal: deadline.signal,
+      idempotencyKey: `${this.run.id}-${this.ordinal}`, // The same in every attempt of the run.
+      lastProgress: this.progress,
+      progress: (value) => {
+        const text = stringify(value, `the progress of step "${this.name}"`);
+        if (Buffer.byteLength(text) > PROGRESS_BYTES_MAX) {
+          throw coded('too_large', `the progress of step "${this.name}" takes ` +
+            `${Buffer.byteLength(text)} bytes as JSON, at most ${PROGRESS_BYTES_MAX}`);
+        }
+        this.progress = JSON.parse(text);
+        return this.run.progress(this.ordinal, text);
+      },
+    };
+  }
+}
+
+// A step that begins and ends in different places of the code.
+class BegunStep {
+  constructor(name, ordinal) {
+    this.name = name;
+    this.ordinal = ordinal;
+    this.done = false;
+    this.value = undefined;
+  }
+}
+
+function makeSteps(run) {
+  return {
+    step(name, second, third) {
+      const options = stepArguments(name, second, third);
+      return run.step('step', () => run.named(name), '', (ordinal, shown, before) =>
+        new Attempts(run, shown, ordinal, options, before).result(), options.policy);
+    },
+    beginStep(name) {
+      checkName(name, 'ctx.beginStep(name)');
+      return run.beginStep(() => run.named(name), (shown, o) => new BegunStep(shown, o));
+    },
+    completeStep(step, value) {
+      if (!(step instanceof BegunStep)) {
+        throw coded('invalid_step', 'ctx.completeStep(step, value) needs what ctx.beginStep gave');
+      }
+      return run.completeStep(step, value);
+    },
+  };
+}
+
+module.exports = { makeSteps };

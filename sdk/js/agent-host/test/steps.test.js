@@ -1,0 +1,168 @@
+'use strict';
+const assert = require('node:assert');
+const { test } = require('node:test');
+const { agent, withHost } = require('./fake_daemon');
+
+test('an attempt that fails is recorded with the time of the next one', () => withHost(agent(`
+  const attempts = [];
+  const value = await ctx.step('flaky', ({ attempt }) => {
+    attempts.push(attempt);
+    if (attempt < 3) throw new RangeError('attempt ' + attempt);
+    return 'done';
+  }, { retries: { maxAttempts: 3, delay: 8, backoff: 'linear', jitter: false } });
+  return [value, attempts];`), async (daemon) => {
+  assert.deepEqual((await daemon.ended('main')).value, ['done', [1, 2, 3]]);
+  assert.deepEqual(daemon.of('failed').map((f) => [f.o, f.n, f.delay]), [[1, 1, 8], [1, 2, 16]]);
+  assert.equal(JSON.parse(daemon.of('failed')[1].body).message, 'attempt 2');
+}));
+
+test('attempts go on where the last process left them, and not before they are due', () =>
+  withHost(agent(`
+    return ctx.step('flaky', (s) => [s.attempt, s.lastProgress, Date.now() >= params.due],
+      { retries: 5 });`), async (daemon) => {
+    const due = Date.now() + 50;
+    const before = { tries: 3, retry_at: due, started_at: due - 1000, progress: { job: 7 } };
+    daemon.run('main', { due }, {
+      replay: [[1, 'step', 'flaky', '', 'open', undefined, [1, 0], before]],
+    });
+    assert.deepEqual((await daemon.end()).value, [4, { job: 7 }, true]);
+  }));
+
+test('delays grow up to their limit, and jitter takes off at most half', () => withHost(agent(`
+  await ctx.step('s', ({ attempt }) => { if (attempt < 7) throw new Error('x'); },
+    { retries: { maxAttempts: 9, delay: 1, maxDelay: 10 } });`), async (daemon) => {
+  await daemon.ended('main');
+  const delays = daemon.of('failed').map((f) => f.delay);
+  assert.equal(delays.length, 6);
+  delays.forEach((delay, i) => {
+    const full = Math.min(2 ** i, 10);
+    assert.ok(delay >= Math.floor(full / 2) && delay <= full, `${i}: ${delays}`);
+  });
+}));
+
+test('an error may say that no attempt follows, or when', () => withHost(agent(`
+  const { NonRetryableError, RetryAfterError } = ctx.errors;
+  const count = { no: 0, after: 0 };
+  const no = await ctx.step('no', () => { count.no += 1; throw new NonRetryableError('bad key'); },
+    { retries: 5 }).catch((e) => [e instanceof NonRetryableError, e.message, e.code]);
+  const after = await ctx.step('after', () => {
+    count.after += 1;
+    if (count.after === 1) throw new RetryAfterError('busy', '0.02s');
+    return 'then';
+  }, { retries: 1 });
+  return { count, no, after };`), async (daemon) => {
+  assert.deepEqual((await daemon.ended('main')).value, {
+    count: { no: 1, after: 2 }, no: [true, 'bad key', 'non_retryable'], after: 'then',
+  });
+  assert.deepEqual(daemon.of('failed').map((f) => f.delay), [20]);
+}));
+
+test('a limit of time holds for an attempt and for all of them', () => withHost(agent(`
+  const never = () => new Promise(() => {});
+  const codes = [];
+  const keep = (e) => codes.push([e.code, e instanceof ctx.errors.StepTimeoutError]);
+  await ctx.step('attempt', never, { timeout: '5ms', retries: { maxAttempts: 2, delay: 1 } }).catch(keep);
+  await ctx.step('total', never, { timeout: { attempt: 5, total: 40 },
+    retries: { maxAttempts: 1000, delay: 1, backoff: 'constant' } }).catch(keep);
+  return codes;`), async (daemon) => {
+  assert.deepEqual((await daemon.ended('main')).value,
+    [['step_timeout', true], ['step_timeout', true]]);
+  assert.equal(daemon.of('failed').filter((f) => f.o === 1).length, 1);
+}));
+
+test('the limit of all attempts counts from the first one, in whatever process it was', () =>
+  withHost(agent(`
+    return ctx.step('s', ({ attempt }) => { throw new Error('attempt ' + attempt); },
+      { timeout: { total: '1h' }, retries: 100 }).catch((e) => e.message);`), async (daemon) => {
+    const before = { tries: 4, started_at: Date.now() - 3_600_000 };
+    daemon.run('main', {}, { replay: [[1, 'step', 's', '', 'open', undefined, [1, 0], before]] });
+    assert.equal((await daemon.end()).value, 'attempt 5');
+  }));
+
+test('a step that must not be executed twice waits until its start is on disk', () =>
+  withHost(agent(`
+    return ctx.step('pay', { onInterrupt: 'fail' }, () => { ctx.db.set('paid', 1); return 'paid'; });`),
+  async (daemon) => {
+    const order = [];
+    daemon.answer = (op) => { order.push(op); return null; };
+    const send = daemon.send.bind(daemon);
+    let letBegin;
+    const asked = new Promise((resolve) => {
+      daemon.send = (header, body) => {
+        if (header.t !== 'began') return send(header, body);
+        letBegin = () => { order.push('began'); send(header, body); };
+        return resolve();
+      };
+    });
+    daemon.run('main');
+    await asked;
+    await daemon.idle(); // It has had every chance to begin.
+    letBegin();
+    assert.equal((await daemon.end()).value, 'paid');
+    assert.deepEqual(order, ['began', 'db.set']);
+    assert.equal(daemon.of('cmd')[0].pol, 'fail');
+  }));
+
+test('progress is told, waited for, and given to the next attempt', () => withHost(agent(`
+  return ctx.step('job', async (s) => {
+    if (s.attempt === 1) { await s.progress({ id: 5 }); throw new Error('again'); }
+    return s.lastProgress;
+  }, { retries: { maxAttempts: 2, delay: 1 } });`), async (daemon) => {
+  assert.deepEqual((await daemon.ended('main')).value, { id: 5 });
+  assert.deepEqual(JSON.parse(daemon.of('progress')[0].body), { id: 5 });
+}));
+
+test('a step may begin and end in different places', async () => {
+  const source = agent(`
+    const step = await ctx.beginStep('message');
+    const seen = [step.name, step.done];
+    if (!step.done) await ctx.completeStep(step, { text: 'hi' });
+    const twice = await ctx.completeStep(step, 1).catch((e) => e.code);
+    return [...seen, step.value, step.done, twice];`);
+  await withHost(source, async (daemon) => {
+    assert.deepEqual((await daemon.ended('main')).value,
+      ['message', false, { text: 'hi' }, true, 'step_ended']);
+    daemon.run('main', {}, { id: 'again', replay: daemon.recorded() });
+    assert.deepEqual((await daemon.end('again')).value,
+      ['message', true, { text: 'hi' }, true, 'step_ended']);
+  });
+});
+
+test('steps of one name get numbers', () => withHost(agent(`
+  const names = [];
+  for (const name of ['a', 'b', 'a', 'a']) await ctx.step(name, (s) => { names.push(s.name); });
+  await ctx.completeStep(await ctx.beginStep('b'), 0);
+  return names;`), async (daemon) => {
+  assert.deepEqual((await daemon.ended('main')).value, ['a', 'b', 'a#2', 'a#3']);
+  assert.deepEqual(daemon.of('cmd').map((f) => f.n), ['a', 'b', 'a#2', 'a#3', 'b#2']);
+}));
+
+test('what is open at the end and was never waited for fails the run, and is named', () =>
+  withHost(`module.exports = {
+    async forgets(ctx) { ctx.step('lost', () => new Promise(() => {})); ctx.shellAsync('sleep 9'); },
+    async begins(ctx) { await ctx.beginStep('half'); },
+    async races(ctx) { return Promise.race([ctx.step('quick', () => 1), ctx.sleep('1h')]); },
+  };`, async (daemon) => {
+    const forgot = await daemon.ended('forgets', {}, 'a');
+    assert.equal(forgot.value.code, 'forgotten_await');
+    assert.match(forgot.value.message, /"lost", "sleep 9" were open/);
+    assert.equal((await daemon.ended('begins', {}, 'b')).value.code, 'forgotten_await');
+    assert.equal((await daemon.ended('races', {}, 'c')).value, 1);
+  }));
+
+test('options that are none are refused, and say what would be right', () => withHost(agent(`
+  const wrong = [{ retries: -1 }, { retries: { maxAttempts: 0 } }, { retries: { tries: 1 } },
+    { retries: { maxAttempts: 2, backoff: 'cubic' } }, { timeout: 'soon' }, { timeout: 0 },
+    { timeout: { each: 1 } }, { onInterrupt: 'panic' }, { fs: 'atomic' }];
+  const messages = [];
+  for (const options of wrong) {
+    try { await ctx.step('s', () => 1, options); } catch (e) { messages.push(e.message); }
+  }
+  return messages;`), async (daemon) => {
+  const messages = (await daemon.ended('main')).value;
+  assert.equal(messages.length, 9);
+  assert.match(messages[3], /constant, linear, exponential/);
+  assert.match(messages[4], /"10s" or "5m", not "soon"/);
+  assert.match(messages[8], /unknown option "fs"/);
+  assert.deepEqual(daemon.of('cmd'), []);
+}));
