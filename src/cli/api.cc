@@ -34,6 +34,13 @@ std::string text_of(const json::Value& body, std::string_view key) {
   return value != nullptr && value->is_string() ? value->as_string() : "";
 }
 
+// What to do about it here: the daemon's remedies speak of requests, not of commands.
+std::string remedy_of(ErrorCode code, const std::string& reason, const json::Value& body) {
+  if (code == ErrorCode::unauthenticated) return "give your key with --api-key or CELLAR_API_KEY";
+  if (reason == "cell_not_found") return "\"cellar ls\" lists the cells";
+  return text_of(body, "remediation");
+}
+
 json::Value parse_answer(const Response& response) {
   if (response.body.empty()) return {};
   const json::ParseLimits limits{.depth_max = 512};
@@ -77,11 +84,8 @@ void throw_answer(const Response& response) {
   if (text.empty()) text = "the daemon answered with status " + std::to_string(response.status);
   const ErrorCode code = code_of(response.status);
   const std::string reason = text_of(body, "code");
-  std::string remedy = text_of(body, "remediation");
-  if (code == ErrorCode::unauthenticated && remedy.empty()) {
-    remedy = "give your key with --api-key or CELLAR_API_KEY";
-  }
-  throw Error(code, reason.empty() ? std::string(to_string(code)) : reason, text, remedy);
+  throw Error(code, reason.empty() ? std::string(to_string(code)) : reason, text,
+              remedy_of(code, reason, body));
 }
 
 Response Api::send(const Request& request) { return stream(request, Client::OnBytes()); }

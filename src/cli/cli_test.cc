@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -102,16 +103,18 @@ TEST_CASE("a failure is told with its remedy, and by its exit code") {
     const Result result = call(daemon.url(), {"get", "c"});
     CHECK(result.exit_code == c.exit_code);
     CHECK(result.out.empty());
-    CHECK(result.err == "cellar: it \xef\xbf\xbd[1mfailed\n        do y\n");
+    const std::string remedy =
+        c.status == 401 ? "give your key with --api-key or CELLAR_API_KEY" : "do y";
+    CHECK(result.err == "cellar: it \xef\xbf\xbd[1mfailed\n        " + remedy + "\n");
   }
   FakeDaemon refusing([](const Seen&) {
-    return json_reply(404, R"({"error":"gone","code":"cell_not_found","remediation":"do y"})");
+    return json_reply(404, R"({"error":"gone","code":"run_not_found","remediation":"do y"})");
   });
   const Result as_json = call(refusing.url(), {"-o", "json", "get", "c"});
   CHECK(as_json.exit_code == 3);
   CHECK(as_json.out.empty());
   CHECK(as_json.err ==
-        "{\"error\":\"gone\",\"code\":\"cell_not_found\",\"remediation\":\"do y\"}\n");
+        "{\"error\":\"gone\",\"code\":\"run_not_found\",\"remediation\":\"do y\"}\n");
   FakeDaemon other([](const Seen&) { return reply(502, "text/html", "<html>"); });
   CHECK(call(other.url(), {"get", "c"}).err == "cellar: the daemon answered with status 502\n");
   std::string url;
@@ -124,6 +127,7 @@ TEST_CASE("a failure is told with its remedy, and by its exit code") {
   CHECK(result.exit_code == 4);
   CHECK(result.err.find("is cellard running there?") != std::string::npos);
   CHECK(call("gopher://x", {"get", "c"}).exit_code == 2);
+  CHECK(call(url, {"--api-key", "a b", "get", "c"}).exit_code == 5);
 }
 
 TEST_CASE("exec writes both streams as they are, and ends as the command did") {
@@ -174,7 +178,11 @@ TEST_CASE("request prints a value, or the lines of a stream, and tells a failed 
     if (method == "text") return json_reply(200, "\"two\\nlines\"");
     if (method == "value") return json_reply(200, "{\"a\":[1]}");
     if (method == "nothing") return json_reply(200, "null");
-    if (method == "fails") return event_reply("data: {\"n\":1}\n\ndata: {\"error\":\"boom\"}\n\n");
+    if (method == "own") return event_reply("data: {\"error\":\"mine\"}\n\n");
+    if (method == "fails") {
+      return event_reply(
+          "data: {\"n\":1}\n\ndata: {\"error\":\"boom\",\"code\":\"x\",\"run\":\"r\"}\n\n");
+    }
     return event_reply("data: {\"n\":1}\n\ndata: 2\n\ndata: [DONE]\n\n");
   });
   CHECK(call(daemon.url(), {"request", "c", "text"}).out == "two\nlines\n");
@@ -186,7 +194,13 @@ TEST_CASE("request prints a value, or the lines of a stream, and tells a failed 
   CHECK(body_of(daemon.seen().back()).find("params")->as_array().size() == 1);
   const Result failed = call(daemon.url(), {"request", "c", "fails"});
   CHECK(failed.exit_code == 1);
+  CHECK(failed.out == "{\"n\":1}\n");
   CHECK(failed.err == "cellar: boom\n");
+  CHECK(call(daemon.url(), {"-o", "json", "request", "c", "fails"}).err ==
+        "{\"error\":\"boom\",\"code\":\"x\"}\n");
+  const Result own = call(daemon.url(), {"request", "c", "own"});
+  CHECK(own.exit_code == 0);
+  CHECK(own.out == "{\"error\":\"mine\"}\n");
   CHECK(call(daemon.url(), {"request", "c", "value", "{p:1}"}).exit_code == 2);
 }
 
@@ -269,6 +283,7 @@ TEST_CASE("a folder is copied into a cell, with the right to run its programs") 
   sys::replace_file(dir.file("src/a"), "A");
   sys::replace_file(dir.file("src/sub dir/run"), "");
   ::chmod(dir.file("src/sub dir/run").c_str(), 0755);
+  sys::make_dirs(dir.file("src/empty"));
   std::filesystem::create_symlink("a", dir.path() / "src/link");
   const Result result = call(daemon.url(), {"-o", "json", "cp", dir.file("src"), "c:/to/"});
   CHECK(result.exit_code == 0);
@@ -280,7 +295,10 @@ TEST_CASE("a folder is copied into a cell, with the right to run its programs") 
   }
   CHECK(put == std::map<std::string, std::string>{{"/api/v1/cells/c/files/to/a", "A"},
                                                   {"/api/v1/cells/c/files/to/sub%20dir/run", ""}});
-  CHECK(body_of(daemon.seen().back()) ==
+  const auto seen = daemon.seen();
+  CHECK(body_of(seen.at(seen.size() - 2)) ==
+        json::parse(R"({"cmd":["mkdir","-p","--","/work/to/empty"]})"));
+  CHECK(body_of(seen.back()) ==
         json::parse(R"({"cmd":["chmod","+x","--","/work/to/sub dir/run"]})"));
 }
 
@@ -303,6 +321,8 @@ TEST_CASE("a file is copied to a name, or into a folder that only the daemon kno
   }
   CHECK(targets == std::vector<std::string>{"name", "dir", "dir/f", "f", "d/f"});
   CHECK(call(daemon.url(), {"cp", dir.file("none"), "c:/x"}).exit_code == 3);
+  REQUIRE(::mkfifo(dir.file("pipe").c_str(), 0600) == 0);
+  CHECK(call(daemon.url(), {"cp", dir.file("pipe"), "c:/x"}).exit_code == 1);
   CHECK(call(daemon.url(), {"cp", "a", "b"}).exit_code == 2);
   CHECK(call(daemon.url(), {"cp", "c:/a", "d:/b"}).exit_code == 2);
   CHECK(call(daemon.url(), {"cp", "./c:a", "b"}).exit_code == 2);
@@ -310,6 +330,7 @@ TEST_CASE("a file is copied to a name, or into a folder that only the daemon kno
 
 TEST_CASE("files and folders are copied out of a cell") {
   FakeDaemon daemon([](const Seen& seen) {
+    if (seen.target.ends_with("/exec")) return json_reply(200, R"({"exit_code":0,"stdout":"0\n"})");
     if (seen.target.ends_with("/files/d?list=1&recursive=1")) {
       return json_reply(200,
                         R"({"files":[{"path":"d/a","type":"file"},{"path":"d/s","type":"directory"},
@@ -325,6 +346,8 @@ TEST_CASE("files and folders are copied out of a cell") {
   CHECK(sys::read_file(dir.file("out/a")) == std::string("\0\xff", 2) + "a");
   CHECK(sys::read_file(dir.file("out/s/b")) == std::string("\0\xff", 2) + "b");
   CHECK_FALSE(sys::exists(dir.file("out/l")));
+  CHECK(::access(dir.file("out/a").c_str(), X_OK) == 0);  // The command said so of number 0.
+  CHECK(::access(dir.file("out/s/b").c_str(), X_OK) != 0);
   CHECK(call(daemon.url(), {"cp", "c:/x/f", dir.path().string()}).exit_code == 0);
   CHECK(sys::exists(dir.file("f")));
   CHECK(call(daemon.url(), {"cp", "c:/empty", dir.file("e")}).exit_code == 0);

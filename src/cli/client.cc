@@ -179,8 +179,9 @@ Client::Client(std::string url, const std::string& api_key) : url_(std::move(url
   while (url_.ends_with('/')) url_.pop_back();
   for (const char c : api_key) {
     if (c > ' ' && c < 0x7f) continue;
-    throw Error(ErrorCode::invalid_argument, "invalid_key",
-                "the API key holds a character that no key has");
+    throw Error(ErrorCode::unauthenticated, "invalid_key",
+                "the API key holds a character that no key has",
+                "give your key with --api-key or CELLAR_API_KEY");
   }
   if (!api_key.empty()) authorization_ = "Authorization: Bearer " + api_key;
   handles_ = std::make_unique<Handles>();

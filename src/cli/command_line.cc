@@ -53,6 +53,13 @@ void add_repeated(CLI::App& app, const std::string& name, std::vector<std::strin
   app.add_option(name, into, help)->allow_extra_args(false)->type_name("");
 }
 
+void add_cell_id(CLI::App& app, std::string& into) {
+  const auto refuse_nothing = [](const std::string& id) {
+    return id.empty() ? std::string("must not be empty") : std::string();
+  };
+  app.add_option("ID", into, "The cell")->required()->check(refuse_nothing, "");
+}
+
 void add_cell_commands(CLI::App& app, Raw& raw) {
   auto create = std::make_shared<Create>();
   CLI::App* sub =
@@ -80,7 +87,7 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
   const auto add_for_cell = [&]<typename T>(T, const std::string& name, const std::string& help) {
     auto command = std::make_shared<T>();
     CLI::App* added = app.add_subcommand(name, help);
-    added->add_option("ID", command->cell_id, "The cell")->required();
+    add_cell_id(*added, command->cell_id);
     added->callback([&raw, command] { raw.command = [command] { return Command(*command); }; });
   };
   add_for_cell(Get{}, "get", "Show one cell");
@@ -157,7 +164,7 @@ void add_doctor_command(CLI::App& app, Raw& raw) {
 void add_work_commands(CLI::App& app, Raw& raw) {
   auto exec = std::make_shared<Exec>();
   CLI::App* sub = app.add_subcommand("exec", "Run a command in a cell: exec ID -- CMD...");
-  sub->add_option("ID", exec->cell_id, "The cell")->required();
+  add_cell_id(*sub, exec->cell_id);
   sub->add_option("--cwd", exec->cwd, "Folder it runs in (/work)");
   sub->add_option("--timeout", exec->timeout_s, "Seconds until it is killed")
       ->check(CLI::Range(kTimeoutMinS, kTimeoutMaxS));
@@ -179,14 +186,14 @@ void add_work_commands(CLI::App& app, Raw& raw) {
 
   auto request = std::make_shared<AgentRequest>();
   sub = app.add_subcommand("request", "Call a method of a cell's agent");
-  sub->add_option("ID", request->cell_id, "The cell")->required();
+  add_cell_id(*sub, request->cell_id);
   sub->add_option("METHOD", request->method, "The method")->required();
   sub->add_option("JSON", request->params, "Its params; - reads them from standard input");
   sub->callback([&raw, request] { raw.command = [request] { return Command(*request); }; });
 
   auto search = std::make_shared<Search>();
   sub = app.add_subcommand("search", "Search the code of a cell");
-  sub->add_option("ID", search->cell_id, "The cell")->required();
+  add_cell_id(*sub, search->cell_id);
   sub->add_option("QUERY", search->query, "What to look for")->required();
   sub->add_option("--limit", search->limit, "At most so many results")->check(CLI::Range(1, 100));
   sub->callback([&raw, search] { raw.command = [search] { return Command(*search); }; });
@@ -195,13 +202,13 @@ void add_work_commands(CLI::App& app, Raw& raw) {
 void add_run_commands(CLI::App& app, Raw& raw) {
   auto runs = std::make_shared<Runs>();
   CLI::App* sub = app.add_subcommand("runs", "List the runs of a cell, newest first");
-  sub->add_option("ID", runs->cell_id, "The cell")->required();
+  add_cell_id(*sub, runs->cell_id);
   sub->add_option("--limit", runs->limit, "At most so many")->check(CLI::Range(1, 1000));
   sub->callback([&raw, runs] { raw.command = [runs] { return Command(*runs); }; });
 
   auto events = std::make_shared<Events>();
   sub = app.add_subcommand("events", "Show the events of a run");
-  sub->add_option("ID", events->cell_id, "The cell")->required();
+  add_cell_id(*sub, events->cell_id);
   sub->add_option("RUN", events->run_id, "The run")->required();
   sub->add_option("--after", events->after, "Only events behind this number")
       ->check(CLI::NonNegativeNumber);
@@ -210,7 +217,7 @@ void add_run_commands(CLI::App& app, Raw& raw) {
 
   auto cancel = std::make_shared<Cancel>();
   sub = app.add_subcommand("cancel", "Cancel a run, with its processes");
-  sub->add_option("ID", cancel->cell_id, "The cell")->required();
+  add_cell_id(*sub, cancel->cell_id);
   sub->add_option("RUN", cancel->run_id, "The run")->required();
   sub->callback([&raw, cancel] { raw.command = [cancel] { return Command(*cancel); }; });
 }
@@ -240,9 +247,12 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   app.footer(
       "Exit codes: 1 failed, 2 wrong usage, 3 not found, 4 daemon not reachable, 5 wrong key;\n"
       "of exec: the command's own.");
-  app.add_option("--url", line.url, "The daemon (CELLAR_URL)")->capture_default_str();
-  app.add_option("--api-key", line.api_key, "Your key (CELLAR_API_KEY)");
-  app.add_option("-o,--output", raw.format, "text or json")->check(CLI::IsMember({"text", "json"}));
+  // The last one counts: an alias may hold the others.
+  app.add_option("--url", line.url, "The daemon (CELLAR_URL)")->capture_default_str()->take_last();
+  app.add_option("--api-key", line.api_key, "Your key (CELLAR_API_KEY)")->take_last();
+  app.add_option("-o,--output", raw.format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->take_last();
   app.require_subcommand(1);
   app.fallthrough();
   add_cell_commands(app, raw);
@@ -258,13 +268,19 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
     line.command = raw.command();
     auto* exec = std::get_if<Exec>(&line.command);
     if (exec != nullptr) exec->command = rest;
-    if (exec != nullptr && rest.empty()) throw CLI::ValidationError("exec", "ID -- CMD...");
+    if (exec != nullptr && rest.empty()) {
+      throw CLI::ValidationError("exec", "the command is missing: cellar exec ID -- CMD...");
+    }
     if (exec == nullptr && has_rest) throw CLI::ValidationError("--", "is for exec only");
   } catch (const CLI::ParseError& error) {
     const std::vector<std::string> unknown = app.remaining();
     if (error.get_name() == "RequiredError" && app.get_subcommands().empty() && !unknown.empty()) {
       return Usage{"there is no command \"" + unknown.front() + "\"; cellar --help lists them\n",
                    kUsageExit};
+    }
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) &&
+        app.got_subcommand("exec") && !has_rest) {
+      return Usage{"a command comes behind --: cellar exec ID -- CMD...\n", kUsageExit};
     }
     std::ostringstream out, err;
     const int code = app.exit(error, out, err);

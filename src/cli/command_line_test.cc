@@ -111,6 +111,9 @@ TEST_CASE("help is no mistake, and a mistake is exit code 2") {
   CHECK(usage_of({"exec", "c", "--timeout", "1e300", "--", "a"}) == 2);
   CHECK(usage_of({"get"}) == 2);
   CHECK(usage_of({"get", "a", "b"}) == 2);
+  CHECK(std::get<Usage>(read({"rm", ""})).text.starts_with("ID: must not be empty\n"));
+  CHECK(std::get<Usage>(read({"exec", "c", "ls"})).text ==
+        "a command comes behind --: cellar exec ID -- CMD...\n");
   CHECK(usage_of({"ls", "-o", "yaml"}) == 2);
   CHECK(usage_of({"search", "c", "q", "--limit", "0"}) == 2);
   CHECK(usage_of({"events", "c", "r", "--after", "-1"}) == 2);

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "sys/beneath.h"
 #include "sys/file.h"
@@ -50,16 +51,20 @@ class Copier {
   void upload(const fs::path& from, const Side& to) {
     if (fs::is_directory(from)) {
       upload_folder(from, to);
-    } else if (fs::exists(from)) {
+    } else if (fs::is_regular_file(from)) {
       upload_file(from, to);
+    } else if (fs::exists(from)) {  // To read a pipe could take for ever.
+      throw Error(ErrorCode::invalid_argument, "not a file or folder: " + from.string());
     } else {
       throw Error(ErrorCode::not_found, "no such file: " + from.string());
     }
   }
 
   void download(const Side& from, const Side& to) {
-    if (!from.is_folder && try_download_file(from, to)) return;
-    download_folder(from, to.path);
+    std::optional<Error> refusal;
+    if (!from.is_folder) refusal = try_download_file(from, to);
+    if (from.is_folder || refusal) download_folder(from, to.path, refusal);
+    take_executables(from.cell_id);
   }
 
   std::size_t file_count() const noexcept { return file_count_; }
@@ -78,15 +83,18 @@ class Copier {
     const std::string name = from.filename().string();
     try {
       put(from, files_path(to, to.is_folder ? name : ""));
-    } catch (const Error& error) {  // Probably a folder, which only the daemon knew.
-      if (to.is_folder || error.code() != ErrorCode::invalid_argument) throw;
+      if (is_executable(from)) in_cell(to, {"chmod", "+x", "--"}, {to.is_folder ? name : ""});
+    } catch (const Error& error) {  // A folder, which only the daemon knew.
+      if (to.is_folder || error.reason() != "not_a_file") throw;
       put(from, files_path(to, name));
+      if (is_executable(from)) in_cell(to, {"chmod", "+x", "--"}, {name});
     }
-    if (is_executable(from)) mark_executable(to, {to.is_folder ? name : ""});
   }
 
   void upload_folder(const fs::path& from, const Side& to) {
     std::vector<std::string> executables;
+    std::vector<std::string> empty_folders;
+    if (fs::is_empty(from)) empty_folders.push_back("");
     for (const auto& entry : fs::recursive_directory_iterator(from)) {
       const std::string below = entry.path().lexically_relative(from).generic_string();
       if (entry.is_symlink() || (!entry.is_regular_file() && !entry.is_directory())) {
@@ -94,35 +102,81 @@ class Copier {
       } else if (entry.is_regular_file()) {
         put(entry.path(), files_path(to, below));
         if (is_executable(entry.path())) executables.push_back(below);
+      } else if (fs::is_empty(entry.path())) {  // The daemon makes the others with their files.
+        empty_folders.push_back(below);
       }
     }
-    mark_executable(to, executables);
+    in_cell(to, {"mkdir", "-p", "--"}, empty_folders);
+    in_cell(to, {"chmod", "+x", "--"}, executables);
   }
 
   static bool is_executable(const fs::path& path) {
     return (fs::status(path).permissions() & fs::perms::owner_exec) != fs::perms::none;
   }
 
-  // Files come to the cell with mode 0644: what can be run here must be there, too.
-  void mark_executable(const Side& to, const std::vector<std::string>& below) {
-    constexpr std::size_t kBatch = 500;
-    for (std::size_t from = 0; from < below.size(); from += kBatch) {
-      json::Array command = {"chmod", "+x", "--"};
-      for (std::size_t i = from; i < std::min(from + kBatch, below.size()); ++i) {
-        std::string path = "/work/" + to.path;
-        if (!below[i].empty()) path += (path.ends_with('/') ? "" : "/") + below[i];
-        command.push_back(path);
-      }
-      const json::Value body = json::object({{"cmd", std::move(command)}});
-      const json::Value result = context_.api.post(cell_path(to.cell_id, "/exec"), body);
-      if (column(result, "exit_code") != "0") {
-        context_.output.note("not made executable: " + column(result, "stderr"));
+  static std::string path_in_cell(const Side& side, const std::string& below) {
+    std::string path = "/work/" + side.path;
+    if (!below.empty()) path += (path.ends_with('/') ? "" : "/") + below;
+    return path;
+  }
+
+  // Runs `words` in the cell with so many paths behind them as there are. What files and folders
+  // are beside their bytes (the right to run them, folders without a file) is no matter of the file
+  // API: it goes by commands, which every image has.
+  void in_cell(const Side& to, const std::vector<std::string>& words,
+               const std::vector<std::string>& below) {
+    std::vector<std::string> paths;
+    for (const std::string& path : below) paths.push_back(path_in_cell(to, path));
+    for (std::size_t next = 0; next < paths.size();) {
+      json::Array command(words.begin(), words.end());
+      add_batch(command, paths, next);
+      const json::Value result = run_in_cell(to.cell_id, std::move(command));
+      if (column(result, "exit_code") == "0") continue;
+      throw Error(ErrorCode::internal, words.front() + " failed in the cell: " +
+                                           std::string(trim(column(result, "stderr"))));
+    }
+  }
+
+  // As many of the paths from `next` on as fit in one command, and at least one.
+  static void add_batch(json::Array& command, const std::vector<std::string>& paths,
+                        std::size_t& next) {
+    for (std::size_t bytes = 0; next < paths.size() && bytes < kBatchBytes; ++next) {
+      bytes += paths[next].size() + 1;
+      command.push_back(paths[next]);
+    }
+  }
+
+  json::Value run_in_cell(const std::string& cell_id, json::Array command) {
+    const json::Value body = json::object({{"cmd", std::move(command)}});
+    return context_.api.post(cell_path(cell_id, "/exec"), body);
+  }
+
+  // What can be run in the cell can be run here. The shell's own `test` needs no other program.
+  void take_executables(const std::string& cell_id) {
+    constexpr const char* kScript = "n=0; for f; do [ -x \"$f\" ] && echo $n; n=$((n+1)); done; :";
+    for (std::size_t next = 0; next < remote_.size();) {
+      const std::size_t first = next;
+      json::Array command = {"sh", "-c", kScript, "sh"};
+      add_batch(command, remote_, next);
+      const json::Value result = run_in_cell(cell_id, std::move(command));
+      const std::string numbers = column(result, "stdout");
+      for (const std::string_view number : split(numbers, '\n')) {
+        const auto index = parse_int(number);
+        if (!index || *index < 0 || first + *index >= next) continue;
+        make_executable(local_[first + *index]);
       }
     }
   }
 
+  // For whom it may be read.
+  static void make_executable(const fs::path& path) {
+    const auto read = static_cast<unsigned>(fs::status(path).permissions()) & 0444;
+    fs::permissions(path, fs::perms{read >> 2}, fs::perm_options::add);
+  }
+
   // Writes the bytes of a remote file to `to` as they come.
-  void get(const std::string& path, const fs::path& to) {
+  void get(const Side& from, const std::string& below, const fs::path& to) {
+    const std::string path = files_path(from, below);
     sys::Fd file;
     const auto open = [&] {
       if (!file) file = sys::open_file(to.string(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
@@ -134,25 +188,38 @@ class Copier {
       return Flow::go_on;
     });
     open();  // of an empty file, too
+    if (fs::is_regular_file(to)) {
+      remote_.push_back(path_in_cell(from, below));
+      local_.push_back(to);
+    }
     ++file_count_;
   }
 
-  // False where it is a folder.
-  bool try_download_file(const Side& from, const Side& to) {
+  // Gives what the daemon says where it is no file.
+  std::optional<Error> try_download_file(const Side& from, const Side& to) {
     fs::path target = to.path;
     if (to.is_folder) sys::make_dirs(to.path, 0755);
     if (fs::is_directory(target)) target /= fs::path(from.path).filename();
     try {
-      get(files_path(from), target);
-      return true;
-    } catch (const Error& error) {  // Probably a folder; if not, its listing says what is wrong.
-      if (error.code() != ErrorCode::invalid_argument) throw;
-      return false;
+      get(from, "", target);
+      return std::nullopt;
+    } catch (const Error& error) {  // A folder, or nothing that can be copied.
+      if (error.reason() != "not_a_file") throw;
+      return error;
     }
   }
 
-  void download_folder(const Side& from, const fs::path& to) {
-    const json::Value answer = context_.api.get(files_path(from) + "?list=1&recursive=1");
+  json::Value listing_of(const Side& from, const std::optional<Error>& refusal) {
+    try {
+      return context_.api.get(files_path(from) + "?list=1&recursive=1");
+    } catch (const Error& error) {  // A pipe or a device: what was said first is what is wrong.
+      if (refusal && error.reason() == "not_a_directory") throw *refusal;
+      throw;
+    }
+  }
+
+  void download_folder(const Side& from, const fs::path& to, const std::optional<Error>& refusal) {
+    const json::Value answer = listing_of(from, refusal);
     const json::Value* files = answer.find("files");
     if (files == nullptr || !files->is_array()) {
       throw Error(ErrorCode::internal, "the daemon's answer holds no files");
@@ -171,7 +238,7 @@ class Copier {
         sys::make_dirs((to / below).string(), 0755);
       } else if (type == "file") {
         sys::make_dirs((to / below).parent_path().string(), 0755);
-        get(files_path(from, below), to / below);
+        get(from, below, to / below);
       } else {
         context_.output.note("left out, no file or folder: " + path);
       }
@@ -185,7 +252,12 @@ class Copier {
     return path.starts_with(prefix) ? path.substr(prefix.size()) : path;
   }
 
+  // Of one command's paths: with the longest one behind them they are less than a command may have.
+  static constexpr std::size_t kBatchBytes = 64 << 10;
+
   Context& context_;
+  std::vector<std::string> remote_;  // the files that came, as the cell sees them
+  std::vector<fs::path> local_;      // and where each is now
   std::size_t file_count_ = 0;
 };
 

@@ -27,13 +27,16 @@ json::Value body_of(const AgentRequest& command, int in) {
   return body;
 }
 
-// A stream that failed ends with {"error": "text"}.
-std::string failure_of(const std::string& last_line) {
-  if (last_line.empty()) return "";
-  const json::Value value = json::parse(last_line, {.depth_max = 512});
-  const bool is_failure = value.is_object() && value.as_object().size() == 1;
-  const json::Value* text = is_failure ? value.find("error") : nullptr;
-  return text != nullptr && text->is_string() ? text->as_string() : "";
+// The last line of a stream that failed is {"error", "code", "run"}; an agent's own value that only
+// has an "error" is none.
+std::optional<Error> failure_of(const std::string& line) {
+  const json::Value value = json::parse(line, {.depth_max = 512});
+  if (!value.is_object()) return std::nullopt;
+  for (const std::string_view name : {"error", "code", "run"}) {
+    const json::Value* text = value.find(name);
+    if (text == nullptr || !text->is_string()) return std::nullopt;
+  }
+  return Error(ErrorCode::internal, column(value, "code"), column(value, "error"));
 }
 
 }  // namespace
@@ -47,12 +50,12 @@ int run(const AgentRequest& command, Context& context) {
       .body = json::dump(body_of(command, context.in))};
 
   EventStreamParser parser;
-  std::string whole;      // of an answer that is no stream
-  std::string last_line;  // of a stream
+  std::string whole;  // of an answer that is no stream
+  std::optional<Error> failure;
   const auto on_event = [&](const StreamEvent& event) {
     if (event.data == "[DONE]") return;
-    last_line = event.data;
-    output.text(event.data + "\n");
+    failure = failure_of(event.data);
+    if (!failure) output.text(event.data + "\n");
   };
   context.api.stream(request, [&](const Response& head, std::string_view bytes) {
     if (head.content_type == "text/event-stream") {
@@ -65,10 +68,7 @@ int run(const AgentRequest& command, Context& context) {
     return Flow::go_on;
   });
 
-  if (const std::string failure = failure_of(last_line); !failure.empty()) {
-    output.note(failure);
-    return 1;
-  }
+  if (failure) throw *failure;
   if (whole.empty()) return 0;
   const json::Value value = json::parse(whole, {.depth_max = 512});
   if (output.format() == Format::text && value.is_string()) {
