@@ -30,6 +30,7 @@ class ApiTest(harness.CellTest):
     def test_the_daemon_says_that_it_serves_and_what_it_serves(self):
         health = self.daemon.get("/healthz", {"Authorization": None})
         self.assertEqual((200, "ok"), (health.status, health.json["status"]))
+        self.assertEqual("invalid_query", self.daemon.get("/healthz?x=%zz", {"Authorization": None}).json["code"])
         self.assertEqual("3.1.0", self.daemon.get("/openapi.json").json["openapi"])
         self.assertEqual([], list(description.lint(self.daemon.description.document)))
 
