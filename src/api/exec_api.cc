@@ -112,8 +112,9 @@ asio::awaitable<void> search(const Call& call) {
   if (query.size() > kQueryBytesMax) json::Reader::refuse("query", "at most 65536 bytes");
   const auto limit = body.optional_int("limit", 1, search::kHitsMax).value_or(10);
   const auto activity = co_await cell->use("request", "search");
-  const auto hits = co_await cell->search(std::move(query), static_cast<std::size_t>(limit));
-  json::Value answer = json::object({{"results", cell::to_json(hits)}});
+  const auto found = co_await cell->search(std::move(query), static_cast<std::size_t>(limit));
+  json::Value answer = json::object({{"results", cell::to_json(found.hits)}});
+  if (found.left_out_count > 0) answer.as_object().set("left_out", found.left_out_count);
   co_await call.answer(std::move(answer));
 }
 

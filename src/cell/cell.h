@@ -115,7 +115,7 @@ class Cell : private RunnerHost {
   asio::awaitable<void> require_room(std::uint64_t bytes);
   async::Pool& pool() { return machine_.pool; }
   asio::awaitable<CommandResult> exec(CommandRequest request, OnOutput on_output);
-  asio::awaitable<search::Hits> search(std::string query, std::size_t limit);
+  asio::awaitable<WorkIndex::Answer> search(std::string query, std::size_t limit);
   // A method of the contract that needs no agent; nullopt where there is none of that name.
   asio::awaitable<std::optional<std::string>> answer(std::string method, std::string params);
   // Starts a run of the agent. Throws Error `not_found`, reason `agent_missing`.

@@ -71,7 +71,7 @@ std::optional<json::Value> answer_store_op(store::CellStore& store, const std::s
 
 }  // namespace
 
-asio::awaitable<search::Hits> Cell::search(std::string query, std::size_t limit) {
+asio::awaitable<WorkIndex::Answer> Cell::search(std::string query, std::size_t limit) {
   const auto turn = co_await index_turns_.turn();
   require_open();
   if (!documents_loaded_) {
@@ -98,13 +98,15 @@ asio::awaitable<json::Value> Cell::call_op(std::string op, json::Value arguments
     const json::Reader reader(arguments, "ctx.search.query");
     std::string query = reader.required_string("query");
     const auto limit = reader.optional_int("limit", 1, search::kHitsMax).value_or(10);
-    const search::Hits hits = co_await search(std::move(query), static_cast<std::size_t>(limit));
-    co_return to_json(hits);
+    const auto found = co_await search(std::move(query), static_cast<std::size_t>(limit));
+    co_return to_json(found.hits);
   }
   if (op == "search.index") {
     const json::Reader reader(arguments, "ctx.search.index");
     const std::string path = reader.required_string("path");
     const std::string text = reader.required_string("text");
+    // Before it is stored: what the index refuses would fail each search from the next start on.
+    search::Index::check_document(path, text);
     auto put = [path, text](store::CellStore& store) {
       store.documents.put(path, text);
       return true;

@@ -26,6 +26,14 @@ std::optional<std::string> read_if_possible(const sys::BeneathDir& work, const s
 }  // namespace
 
 void WorkIndex::refresh() {
+  const std::size_t vanished_count = look();
+  // What vanished was there while the others were looked at: it took the room that they need.
+  const bool is_full = unknown_count_ + index_.left_out_count() > 0;
+  if (vanished_count > 0 && is_full) look();
+}
+
+std::size_t WorkIndex::look() {
+  unknown_count_ = 0;
   search::IgnoreRules ignored;
   std::unordered_set<std::string> seen;
   const auto enter = [&](const std::string& folder) {
@@ -47,7 +55,10 @@ void WorkIndex::refresh() {
                                 .mtime_ns = file.stat.mtime_ns,
                                 .inode = file.stat.inode,
                                 .ctime_ns = file.stat.ctime_ns};
-    if (index_.find(file.path) == meta) return;
+    if (!index_.needs(meta)) {
+      if (!index_.find(file.path)) ++unknown_count_;
+      return;
+    }
     if (meta.size_bytes > search::kFileBytesMax) {
       index_.put_skipped(meta, search::Admission::too_large);
       return;
@@ -56,13 +67,14 @@ void WorkIndex::refresh() {
       index_.put(meta, *text);
     }
   };
-  work_.for_each_file(enter, visit);
-  index_.retain([&](const std::string& path) { return seen.contains(path); });
+  // A walk that is given up has files behind it that nobody has seen: one stands for all of them.
+  if (!work_.for_each_file(enter, visit)) ++unknown_count_;
+  return index_.retain([&](const std::string& path) { return seen.contains(path); });
 }
 
-search::Hits WorkIndex::query(std::string_view text, std::size_t limit) {
+WorkIndex::Answer WorkIndex::query(std::string_view text, std::size_t limit) {
   refresh();
-  return index_.query(text, {.limit = limit});
+  return {index_.query(text, {.limit = limit}), unknown_count_ + index_.left_out_count()};
 }
 
 void WorkIndex::put_document(std::string_view name, std::string_view text) {

@@ -16,19 +16,28 @@ namespace cellar::cell {
 // start of the daemon reads all.
 class WorkIndex {
  public:
-  // `work` must outlive it.
-  explicit WorkIndex(const sys::BeneathDir& work) : work_(work) {}
+  struct Answer {
+    search::Hits hits;
+    std::size_t left_out_count = 0;  // files that could match, but for the index's limits
+  };
 
-  search::Hits query(std::string_view text, std::size_t limit);
+  // `work` must outlive it.
+  explicit WorkIndex(const sys::BeneathDir& work, const search::IndexLimits& limits = {})
+      : work_(work), index_(limits) {}
+
+  Answer query(std::string_view text, std::size_t limit);
 
   // Documents beside the files; see search::Index.
   void put_document(std::string_view name, std::string_view text);
 
  private:
   void refresh();
+  // Looks at every file once, and says how many of those it knew are there no longer.
+  std::size_t look();
 
   const sys::BeneathDir& work_;
   search::Index index_;
+  std::size_t unknown_count_ = 0;  // files beyond the number that the index remembers
 };
 
 // [{path, content, score, start_line, end_line, symbol?, language?}], as REST and ctx give it.

@@ -215,6 +215,13 @@ TEST_CASE("search shows place, score and the first lines") {
   CHECK(body_of(daemon.seen().at(0)) == json::parse(R"({"query":"q","limit":3})"));
 }
 
+TEST_CASE("search says that files are left out") {
+  FakeDaemon daemon([](const Seen&) { return json_reply(200, R"({"results":[],"left_out":7})"); });
+  const Result result = call(daemon.url(), {"search", "c", "q"});
+  CHECK(result.exit_code == 0);
+  CHECK(result.err == "cellar: the index is full: 7 files are not searched\n");
+}
+
 TEST_CASE("events go on behind the last one when the connection breaks") {
   int connection = 0;
   FakeDaemon daemon([&](const Seen&) -> std::string {

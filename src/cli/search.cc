@@ -54,6 +54,9 @@ int run(const Search& command, Context& context) {
     output.write(printable(place) + "\t" + score_of(result) + "\t" +
                  printable(column(result, "symbol")) + "\n" + snippet_of(result));
   }
+  if (const std::string count = column(answer, "left_out"); !count.empty()) {
+    output.note("the index is full: " + count + " files are not searched");
+  }
   return 0;
 }
 

@@ -19,7 +19,8 @@ std::string names_around(std::string_view path) {
 
 }  // namespace
 
-Index::Index() : text_field_(1.5F, .75F), symbol_field_(1.2F, .3F), file_field_(1.5F, .75F) {}
+Index::Index(const IndexLimits& limits)
+    : limits_(limits), text_field_(1.5F, .75F), symbol_field_(1.2F, .3F), file_field_(1.5F, .75F) {}
 
 Admission Index::put(const FileMeta& meta, std::string_view text) {
   File file;
@@ -35,7 +36,7 @@ void Index::put_skipped(const FileMeta& meta, Admission why) {
   insert(file_names_, std::move(file), {});
 }
 
-Admission Index::put_document(std::string_view name, std::string_view text) {
+void Index::check_document(std::string_view name, std::string_view text) {
   if (name.empty() || name.size() > kDocumentNameBytesMax) {
     throw Error(ErrorCode::invalid_argument, "invalid_path",
                 "a document's name has 1 to " + std::to_string(kDocumentNameBytesMax) + " bytes");
@@ -45,6 +46,10 @@ Admission Index::put_document(std::string_view name, std::string_view text) {
                 "document '" + std::string(name) + "' is larger than " +
                     std::to_string(kFileBytesMax) + " bytes");
   }
+}
+
+Admission Index::put_document(std::string_view name, std::string_view text) {
+  check_document(name, text);
   File file;
   file.meta.path = name;
   file.meta.size_bytes = text.size();
@@ -62,22 +67,43 @@ std::optional<FileMeta> Index::find(std::string_view path) const {
   return files_[at->second].meta;
 }
 
-void Index::retain(const std::function<bool(const std::string&)>& keep) {
+bool Index::needs(const FileMeta& meta) const {
+  const auto at = file_names_.find(meta.path);
+  if (at == file_names_.end()) return has_room_for_file();
+  const File& file = files_[at->second];
+  if (file.meta != meta) return true;
+  return file.admission == Admission::index_full && has_room_for_text(meta.size_bytes);
+}
+
+std::size_t Index::retain(const std::function<bool(const std::string&)>& keep) {
   std::vector<std::string> gone;
   for (const auto& [path, id] : file_names_) {
     if (!keep(path)) gone.push_back(path);
   }
   for (const auto& path : gone) erase(file_names_, path);
+  return gone.size();
+}
+
+// What is dead counts no longer: compact_if_worth_it() keeps it a part of what lives.
+bool Index::has_room_for_file() const noexcept {
+  return files_.size() - dead_file_count_ < limits_.files_max;
+}
+
+bool Index::has_room_for_text(std::size_t bytes) const noexcept {
+  constexpr std::size_t kChunkBytesLeast = kChunkBytesMax * 2 / 5;
+  const std::size_t chunk_count = chunks_.size() - dead_chunk_count_;
+  return text_bytes_ + bytes <= limits_.text_bytes_max &&
+         chunk_count + bytes / kChunkBytesLeast + 1 <= limits_.chunks_max;
 }
 
 Admission Index::insert(Names& names, File file, std::string_view text) {
   erase(names, file.meta.path);
-  const std::size_t chunks_more = text.size() / (kChunkBytesMax * 2 / 5) + 1;
-  const bool full = files_.size() >= kFilesMax || text_bytes_ + text.size() > kTextBytesMax ||
-                    chunks_.size() + chunks_more > kChunksMax;
-  if (full && file.admission == Admission::indexed) file.admission = Admission::index_full;
   // Beyond the number of files not even the metadata is kept.
-  if (files_.size() >= kFilesMax) return Admission::index_full;
+  if (!has_room_for_file()) return Admission::index_full;
+  if (file.admission == Admission::indexed && !has_room_for_text(text.size())) {
+    file.admission = Admission::index_full;
+  }
+  if (file.admission == Admission::index_full) ++left_out_count_;
   const Admission admission = file.admission;
   const auto id = static_cast<FileId>(files_.size());
   file.language = language_of(file.meta.path);
@@ -155,6 +181,7 @@ void Index::erase(Names& names, const std::string& name) {
   }
   file_field_.remove(id);
   text_bytes_ -= file.text.size();
+  if (file.admission == Admission::index_full) --left_out_count_;
   dead_chunk_count_ += file.chunk_count;
   ++dead_file_count_;
   file.alive = false;
@@ -220,12 +247,11 @@ IndexStats Index::stats() const {
   out.dead_chunk_count = dead_chunk_count_;
   out.term_count = vocabulary_.size();
   out.text_bytes = text_bytes_;
-  out.full = files_.size() >= kFilesMax;
+  out.left_out_count = left_out_count_;
   constexpr std::size_t kPerFileBytes = sizeof(File) + sizeof(Names::value_type) + 128;
   for (const auto& [path, id] : file_names_) {
     const Admission admission = files_[id].admission;
     ++(admission == Admission::indexed ? out.file_count : out.skipped_count);
-    out.full = out.full || admission == Admission::index_full;
   }
   out.memory_bytes = text_bytes_ + files_.size() * kPerFileBytes +
                      chunks_.capacity() * sizeof(ChunkRow) + symbols_.capacity() * sizeof(Symbol) +

@@ -18,11 +18,15 @@
 
 namespace cellar::search {
 
-inline constexpr std::size_t kFilesMax = 200'000;  // Documents and files that are skipped included.
-inline constexpr std::size_t kTextBytesMax = 256 << 20;
-inline constexpr std::size_t kChunksMax = 2'000'000;
 inline constexpr std::size_t kDocumentNameBytesMax = 4096;
 inline constexpr std::size_t kHitsMax = 100;
+
+// How much one index takes in. What comes when it is full is left out, until there is room again.
+struct IndexLimits {
+  std::size_t files_max = 200'000;  // Documents and files that are skipped included.
+  std::size_t text_bytes_max = 256 << 20;
+  std::size_t chunks_max = 2'000'000;
+};
 
 // What tells a changed file from an unchanged one. The index only keeps it.
 struct FileMeta {
@@ -60,8 +64,8 @@ struct IndexStats {
   std::size_t dead_chunk_count = 0;
   std::size_t term_count = 0;
   std::size_t text_bytes = 0;
-  std::size_t memory_bytes = 0;  // About, text included.
-  bool full = false;             // Something is left out because of a limit above.
+  std::size_t memory_bytes = 0;    // About, text included.
+  std::size_t left_out_count = 0;  // Known files and documents that there is no room for.
 };
 
 // Full-text search over the files of one tree and over documents that have no file. Pure: bytes and
@@ -73,21 +77,27 @@ struct IndexStats {
 // Not thread-safe; queries may run at the same time as each other. Sizes are in bytes.
 class Index {
  public:
-  Index();
+  explicit Index(const IndexLimits& limits = {});
 
   // Makes `text` the contents of the file. A text that is not worth indexing is only remembered by
-  // its metadata. Whatever the bytes are, there is an answer and no exception.
+  // its metadata. Whatever the bytes are, there is an answer and no exception. `index_full`: there
+  // is no room for the text, or, where find() does not know the file afterwards, for another file.
   Admission put(const FileMeta& meta, std::string_view text);
   // Remembers that a file is there whose contents nobody needs to read.
   void put_skipped(const FileMeta& meta, Admission why);
   // Nothing happens where there is no such file.
   void remove(std::string_view path);
   std::optional<FileMeta> find(std::string_view path) const;
-  // Removes every file for which `keep(path)` is false.
-  void retain(const std::function<bool(const std::string& path)>& keep);
+  // Whether put() would do something for this file: it is new or changed and can be remembered, or
+  // it was left out and now there is room.
+  bool needs(const FileMeta& meta) const;
+  // Removes every file for which `keep(path)` is false, and says how many.
+  std::size_t retain(const std::function<bool(const std::string& path)>& keep);
 
-  // Adds or replaces a document beside the files. Throws Error `invalid_argument` for a name that
-  // is empty or too long, `too_large` for a text above kFileBytesMax.
+  // Throws Error `invalid_argument` for a document's name that is empty or too long, `too_large`
+  // for a text above kFileBytesMax.
+  static void check_document(std::string_view name, std::string_view text);
+  // Adds or replaces a document beside the files. Throws as check_document().
   Admission put_document(std::string_view name, std::string_view text);
   void remove_document(std::string_view name);
 
@@ -95,6 +105,7 @@ class Index {
   Hits query(std::string_view text, const QueryOptions& options = {}) const;
 
   IndexStats stats() const;
+  std::size_t left_out_count() const noexcept { return left_out_count_; }
 
  private:
   friend class Ranking;
@@ -120,6 +131,8 @@ class Index {
   };
   using Names = std::unordered_map<std::string, FileId>;
 
+  bool has_room_for_file() const noexcept;
+  bool has_room_for_text(std::size_t bytes) const noexcept;
   Admission insert(Names& names, File file, std::string_view text);
   void add_chunks(FileId id);
   void erase(Names& names, const std::string& name);
@@ -127,6 +140,7 @@ class Index {
   void compact_if_worth_it();
   void compact();
 
+  IndexLimits limits_;
   Names file_names_;
   Names document_names_;
   std::vector<File> files_;
@@ -140,6 +154,7 @@ class Index {
   std::size_t dead_chunk_count_ = 0;
   std::size_t dead_file_count_ = 0;
   std::size_t text_bytes_ = 0;
+  std::size_t left_out_count_ = 0;
 };
 
 }  // namespace cellar::search

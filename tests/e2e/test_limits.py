@@ -33,6 +33,36 @@ class LimitsTest(harness.CellTest):
         answer = self.daemon.call("POST", "/api/v1/cells", {"customer_id": "larger", "agent": fits + "a"})
         self.assertEqual((413, "agent_too_large"), (answer.status, answer.json["code"]))
 
+    def test_files_beyond_those_that_search_takes_in_are_left_out_and_counted(self):
+        cell = self.cell()
+        cell.exec(["python3", "-c", "import os\n"
+                   "os.mkdir('many')\n"
+                   "for n in range(5): open(f'many/{n}', 'w').close()\n"  # one file has at most 65,000 links
+                   "for n in range(5, 200000): os.link(f'many/{n % 5}', f'many/{n}')"])
+        for name in ("a", "b"):
+            cell.call("PUT", f"/files/{name}.py", b"def parse_config(text):\n    return text\n")
+            cell.call("PUT", f"/files/many/z{name}.py", b"def parse_config(text):\n    return text\n")
+        answer = cell.call("POST", "/search", {"query": "parse config"}).json
+        # A folder's own files come first, and then its folders'.
+        self.assertEqual((["a.py", "b.py"], 4), ([hit["path"] for hit in answer["results"]], answer["left_out"]))
+        cell.exec("rm many/[1-4]")
+        answer = cell.call("POST", "/search", {"query": "parse config"}).json
+        self.assertEqual((["a.py", "b.py", "many/za.py", "many/zb.py"], None),
+                         (sorted(hit["path"] for hit in answer["results"]), answer.get("left_out")))
+
+    def test_a_document_has_at_most_1_mb_and_a_larger_one_hurts_no_search(self):
+        cell = self.cell(agent="""
+          module.exports = {
+            add(ctx, { bytes }) { ctx.search.index("notes", "deploy the frontend\\n".repeat(bytes / 20)); return true; },
+            find(ctx) { return ctx.search.query("deploy frontend").length; },
+          };""")
+        self.assertIs(True, cell.request("add", {"bytes": 1000000}).json)
+        refused = cell.request("add", {"bytes": 1000020})
+        self.assertEqual(500, refused.status)
+        self.assertIn("larger than 1000000 bytes", refused.json["error"])
+        self.daemon.restart()
+        self.assertEqual(1, cell.request("find").json)
+
     def test_an_allow_list_has_at_most_256_entries(self):
         names = [f"h{number}.example" for number in range(257)]
         self.assertEqual(256, len(self.cell(allow=names[:256]).fields["allow"]))

@@ -1,0 +1,91 @@
+#include "search/index.h"
+
+#include <doctest/doctest.h>
+
+#include "base/error.h"
+
+namespace cellar::search {
+namespace {
+
+constexpr std::string_view kText = "def parse_config(text):\n    return text\n";
+
+FileMeta meta(const std::string& path, std::size_t size_bytes = kText.size()) {
+  return {.path = path, .size_bytes = size_bytes, .inode = 1};
+}
+
+std::size_t hit_count(const Index& index) {
+  return index.query("parse config", {.limit = kHitsMax}).size();
+}
+
+}  // namespace
+
+TEST_CASE("an index takes in as many files as its limit says, and takes changes of those") {
+  Index index({.files_max = 2});
+  CHECK(index.put(meta("a"), kText) == Admission::indexed);
+  index.put_skipped(meta("large", 2'000'000), Admission::too_large);
+  CHECK_FALSE(index.needs(meta("b")));
+  CHECK(index.put(meta("b"), kText) == Admission::index_full);
+  CHECK_FALSE(index.find("b").has_value());
+  CHECK(index.put_document("doc", kText) == Admission::index_full);
+  CHECK(hit_count(index) == 1);
+
+  for (int change = 0; change < 5000; ++change) {  // What is dead is swept out or does not count.
+    CHECK(index.put(meta("a", static_cast<std::size_t>(change)), kText) == Admission::indexed);
+  }
+  CHECK(index.stats().dead_chunk_count < 5000);
+  index.remove("large");
+  CHECK(index.needs(meta("b")));
+  CHECK(index.put(meta("b"), kText) == Admission::indexed);
+  CHECK(hit_count(index) == 2);
+}
+
+TEST_CASE("an index remembers a file whose text has no room, and wants it once there is") {
+  Index index({.text_bytes_max = kText.size() * 2});
+  CHECK(index.put(meta("a"), kText) == Admission::indexed);
+  CHECK(index.put_document("doc", kText) == Admission::indexed);
+  CHECK(index.put(meta("b"), kText) == Admission::index_full);
+  CHECK(index.put(meta("empty", 0), "") == Admission::indexed);  // That one needs none.
+  CHECK(index.find("b") == meta("b"));
+  CHECK_FALSE(index.needs(meta("b")));
+  CHECK(index.left_out_count() == 1);
+  CHECK(index.stats().left_out_count == 1);
+  CHECK(index.stats().text_bytes == kText.size() * 2);
+
+  index.remove_document("doc");
+  CHECK(index.needs(meta("b")));
+  CHECK(index.put(meta("b"), kText) == Admission::indexed);
+  CHECK(index.left_out_count() == 0);
+  CHECK_FALSE(index.needs(meta("b")));
+  CHECK(hit_count(index) == 2);
+
+  CHECK(index.put(meta("c"), kText) == Admission::index_full);
+  CHECK(index.retain([](const std::string& path) { return path != "c"; }) == 1);
+  CHECK(index.left_out_count() == 0);
+}
+
+TEST_CASE("an index takes in as many chunks as its limit says") {
+  Index index({.chunks_max = 3});
+  for (const char* path : {"a", "b", "c"}) {
+    CHECK(index.put(meta(path), kText) == Admission::indexed);
+  }
+  CHECK(index.put(meta("d"), kText) == Admission::index_full);
+  CHECK(index.stats().chunk_count == 3);
+  index.remove("b");
+  CHECK(index.put(meta("d"), kText) == Admission::indexed);
+  // Of one that is longer, the most that it could become counts before it is cut.
+  CHECK(index.put(meta("a", 700), std::string(700, '\n')) == Admission::index_full);
+}
+
+TEST_CASE("a file that is data, and a document that is too large or has no name, are refused") {
+  Index index;
+  CHECK(index.put(meta("a", kFileBytesMax + 1), std::string(kFileBytesMax + 1, '\n')) ==
+        Admission::too_large);
+  CHECK(index.put(meta("b", 3), std::string("a\0b", 3)) == Admission::binary);
+  CHECK(index.stats().skipped_count == 2);
+  CHECK(index.left_out_count() == 0);
+  CHECK_THROWS_AS(index.put_document("", kText), Error);
+  CHECK_THROWS_AS(index.put_document(std::string(kDocumentNameBytesMax + 1, 'x'), kText), Error);
+  CHECK_THROWS_AS(index.put_document("d", std::string(kFileBytesMax + 1, 'x')), Error);
+}
+
+}  // namespace cellar::search
