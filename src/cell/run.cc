@@ -130,6 +130,7 @@ void RunTable::end_step(const journal::Record& record) {
   Run& run = run_of(record);
   Step& step = run.steps[record.ordinal];
   step.status = body.ok ? StepStatus::ok : StepStatus::error;
+  if (body.codec != "json") step.codec = body.codec;
   step.ended_at = time_of(record);
   step.outcome = record.lsn;
   run.attempts_without_progress = 0;

@@ -33,6 +33,7 @@ struct Step {
   std::optional<WallTime> ended_at;
   journal::Lsn begun = 0;    // the record that it began with
   journal::Lsn outcome = 0;  // the record that holds its value
+  std::string codec;         // of the value, where it is not JSON
   std::string policy;        // what follows an interruption: retry (also where empty), fail, ask
   std::uint32_t executions_explained = 0;  // interrupted ones that somebody has decided about
   std::uint32_t failed_attempts = 0;       // in it, each followed by another

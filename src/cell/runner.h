@@ -133,7 +133,7 @@ class Runner {
   void append_interrupted(const Run& run, const Step& step, const std::string& cause);
   asio::awaitable<void> append_decision(const Run& run, const Decision& decision);
   asio::awaitable<void> append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
-                                        std::string value);
+                                        std::string value, std::string codec = "json");
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);
   asio::awaitable<void> end_run(Active& active, std::string status, std::string value);
   asio::awaitable<void> act_on_cancel(std::shared_ptr<Active> active);

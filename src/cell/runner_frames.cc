@@ -41,6 +41,7 @@ ReplayImage replay_image(CellJournal& journal, const Run& run) {
                                       {"at", step.begun},
                                       {"end", step.outcome == 0 ? step.begun : step.outcome},
                                       {"len", value.size()}});
+    if (!step.codec.empty()) entry.as_object().set("c", step.codec);
     if (step.status == StepStatus::open) add_what_was_open(journal, step, entry.as_object());
     entries.push_back(std::move(entry));
     image.body += value;
@@ -301,16 +302,18 @@ asio::awaitable<void> Runner::run_sleep(std::shared_ptr<AgentProcess> agent, She
 
 asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
-  co_await append_step_end(active.run, ordinal, flag_of(frame.header, "ok"), frame.body);
+  const bool is_typed = text_of(frame.header, "c") == "typed";
+  co_await append_step_end(active.run, ordinal, flag_of(frame.header, "ok"), frame.body,
+                           is_typed ? "typed" : "json");
   json::Value ack = json::object({{"t", "ack"}, {"run", active.run.id}, {"o", ordinal}});
   journal_.when_durable([agent = agent_, ack = std::move(ack)] { agent->send(ack, {}); });
 }
 
 asio::awaitable<void> Runner::append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
-                                              std::string value) {
+                                              std::string value, std::string codec) {
   journal::StepEnd end;
   end.ok = ok;
-  end.codec = "json";
+  end.codec = std::move(codec);
   end.value = co_await journal_.store_value(std::move(value));
   journal_.append(run.number, ordinal, end);
 }

@@ -103,8 +103,8 @@ struct StepEnd {
   static constexpr std::uint16_t kFlags = 0;
 
   bool ok = false;
-  std::string codec = "json";
-  Payload value;  // the result, or the error
+  std::string codec = "json";  // or "typed": docs/internals/agent-protocol.md
+  Payload value;               // the result, or the error
 
   std::uint16_t flags() const noexcept { return value.blob ? kFlags | kBlob : kFlags; }
   std::string encode() const;

@@ -3,6 +3,7 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { CancelledError, ParkedRun, coded, fromJson, toJson } = require('./errors');
+const { decodeValue, encodeValue } = require('./codec');
 const { Replay } = require('./replay');
 const { fingerprint, nameOf, stringify } = require('./values');
 
@@ -247,9 +248,9 @@ class Run {
       this.rejects.add(reject);
       this.replay.whenCompleted(entry.o, () => {
         this.rejects.delete(reject);
-        const value = JSON.parse(entry.bytes.toString());
-        if (entry.s === 'ok') resolve(value);
-        else reject(fromJson(value));
+        const text = entry.bytes.toString();
+        if (entry.s === 'ok') resolve(decodeValue(text, entry.c));
+        else reject(fromJson(JSON.parse(text)));
       });
     });
   }
@@ -301,9 +302,10 @@ class Run {
     return promised(() => {
       this.check();
       if (handle.done) throw coded('step_ended', `step "${handle.name}" is completed already`);
-      const text = stringify(value, `the value of step "${handle.name}"`);
-      Object.assign(handle, { done: true, value: JSON.parse(text) }); // As a replay would give it.
-      const recorded = this.#record(handle.ordinal, true, text).then(() => handle.value);
+      const { text, codec } = encodeValue(value, `the value of step "${handle.name}"`);
+      // As a replay would give it.
+      Object.assign(handle, { done: true, value: decodeValue(text, codec) });
+      const recorded = this.#record(handle.ordinal, true, text, codec).then(() => handle.value);
       return this.#completes(handle.ordinal, handle.name, recorded);
     });
   }
@@ -311,25 +313,25 @@ class Run {
   async #execute(o, k, n, body) {
     let ok = true;
     let text;
+    let codec;
     try {
       const value = await this.#untilCancelled(body);
-      text = stringify(value, `the value of ${k} "${n}"`);
+      ({ text, codec } = encodeValue(value, `the value of ${k} "${n}"`));
     } catch (error) {
       ok = false;
       text = stringify(toJson(error), `the error of ${k} "${n}"`);
     }
     if (this.parked) return new Promise(() => {});
     this.check();
-    await this.#record(o, ok, text);
-    const value = JSON.parse(text); // As a replay would give it.
-    if (!ok) throw fromJson(value);
-    return value;
+    await this.#record(o, ok, text, codec);
+    if (!ok) throw fromJson(JSON.parse(text));
+    return decodeValue(text, codec); // As a replay would give it.
   }
 
   // The end of a step; returns when it is on disk.
-  #record(o, ok, text) {
+  #record(o, ok, text, codec) {
     const durable = this.#until(this.acks, o);
-    this.send({ t: 'done', o, ok }, text);
+    this.send({ t: 'done', o, ok, ...(codec === 'typed' ? { c: codec } : {}) }, text);
     return durable;
   }
 

@@ -25,11 +25,15 @@ function stringify(value, what) {
     throw coded('not_serialisable', `${what} is not JSON: ${error?.message ?? error}`);
   }
   if (json === undefined) throw coded('not_serialisable', `${what} is not JSON: ${typeof value}`);
+  checkSize(json, what);
+  return withoutHalfPairs(json);
+}
+
+function checkSize(json, what) {
   const size = Buffer.byteLength(json);
   if (size > BODY_BYTES_MAX) {
     throw coded('too_large', `${what} takes ${size} bytes as JSON, at most ${BODY_BYTES_MAX}`);
   }
-  return withoutHalfPairs(json);
 }
 
 // A name as the journal keeps it: whole characters, and short enough for a header.
@@ -41,4 +45,4 @@ function fingerprint(json) {
   return crypto.createHash('sha256').update(json).digest('hex').slice(0, FINGERPRINT_DIGITS);
 }
 
-module.exports = { stringify, nameOf, fingerprint };
+module.exports = { checkSize, fingerprint, nameOf, stringify, withoutHalfPairs };

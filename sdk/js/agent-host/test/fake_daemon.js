@@ -163,6 +163,7 @@ class FakeDaemon {
       if (frame.t === 'setup.done') put(frame, 'setup', '', ['ok', null]);
       if (frame.t === 'done') {
         entries.get(frame.o).splice(4, 2, frame.ok ? 'ok' : 'error', JSON.parse(frame.body));
+        if (frame.c !== undefined) entries.get(frame.o)[7] = { c: frame.c };
       }
     }
     return [...entries.values()].sort((a, b) => a[0] - b[0]);
@@ -171,8 +172,8 @@ class FakeDaemon {
   // What the journal would hold of the run after its record `lsn`.
   recordedUntil(lsn, id) {
     return this.recorded(id).filter(([, , , , , , [at]]) => at <= lsn)
-      .map(([o, k, n, fp, s, value, [at, end]]) => (end > 0 && end <= lsn
-        ? [o, k, n, fp, s, value, [at, end]] : [o, k, n, fp, 'open', undefined, [at, 0]]));
+      .map(([o, k, n, fp, s, value, [at, end], more]) => (end > 0 && end <= lsn
+        ? [o, k, n, fp, s, value, [at, end], more] : [o, k, n, fp, 'open', undefined, [at, 0]]));
   }
 
   async close() {

@@ -1,0 +1,151 @@
+'use strict';
+// Values of steps as text, so that a replay gives what was given live: JSON where that is enough
+// (codec "json"), else JSON in which {"$": type, "v": …} stands for what JSON has not ("typed").
+
+const util = require('node:util');
+const { coded, fromJson, toJson } = require('./errors');
+const { checkSize, stringify, withoutHalfPairs } = require('./values');
+
+const { isAnyArrayBuffer, isDate, isMap, isNativeError, isRegExp, isSet } = util.types;
+const VIEWS = new Map([Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array,
+  Uint32Array, Float32Array, Float64Array, BigInt64Array, BigUint64Array, DataView]
+  .map((kind) => [kind.name, kind]));
+
+function isPlainNumber(value) {
+  return Number.isFinite(value) && !Object.is(value, -0);
+}
+
+// Whether JSON would give `value` back as something else.
+function needsTypes(value) {
+  switch (typeof value) {
+    case 'number': return !isPlainNumber(value);
+    case 'undefined':
+    case 'bigint': return true;
+    case 'object': break;
+    default: return false;
+  }
+  if (value === null) return false;
+  if (Array.isArray(value)) return value.some(needsTypes) || Object.keys(value).length < value.length;
+  if (isSpecial(value) || Object.hasOwn(value, '$')) return true;
+  if (typeof value.toJSON === 'function') return false; // It says itself what it is as JSON.
+  return Object.values(value).some(needsTypes);
+}
+
+function isSpecial(value) {
+  return isDate(value) || isMap(value) || isSet(value) || isRegExp(value) || isNativeError(value) ||
+    isAnyArrayBuffer(value) || ArrayBuffer.isView(value);
+}
+
+function base64(buffer, offset = 0, length = buffer.byteLength) {
+  return Buffer.from(buffer, offset, length).toString('base64');
+}
+
+function tagged(type, v) {
+  return v === undefined ? { $: type } : { $: type, v };
+}
+
+class Encoder {
+  constructor(what) {
+    this.what = what;
+    this.above = new Set(); // the objects that hold the one at hand
+  }
+
+  value(value) {
+    switch (typeof value) {
+      case 'number': return isPlainNumber(value) ? value
+        : tagged('number', Object.is(value, -0) ? '-0' : String(value));
+      case 'bigint': return tagged('bigint', value.toString());
+      case 'undefined':
+      case 'function':
+      case 'symbol': return tagged('undefined');
+      case 'object': return value === null ? null : this.#nested(value);
+      default: return value;
+    }
+  }
+
+  #nested(object) {
+    if (this.above.has(object)) {
+      throw coded('not_serialisable', `${this.what} holds itself: a circle cannot be written down`);
+    }
+    this.above.add(object);
+    const encoded = this.#object(object);
+    this.above.delete(object);
+    return encoded;
+  }
+
+  #object(object) {
+    const all = (list) => Array.from(list, (value) => this.value(value));
+    if (Array.isArray(object)) return all(object);
+    if (isDate(object)) return tagged('Date', this.value(object.getTime()));
+    if (isMap(object)) return tagged('Map', Array.from(object, (pair) => all(pair)));
+    if (isSet(object)) return tagged('Set', all(object));
+    if (isRegExp(object)) return tagged('RegExp', [object.source, object.flags]);
+    if (isNativeError(object)) return tagged('Error', toJson(object));
+    if (isAnyArrayBuffer(object)) return tagged('ArrayBuffer', base64(object));
+    if (ArrayBuffer.isView(object)) {
+      const type = Buffer.isBuffer(object) ? 'Buffer' : object[Symbol.toStringTag] ?? 'DataView';
+      return tagged(type, base64(object.buffer, object.byteOffset, object.byteLength));
+    }
+    if (typeof object.toJSON === 'function') return this.value(object.toJSON());
+    const fields = Object.entries(object).filter(([, value]) =>
+      typeof value !== 'function' && typeof value !== 'symbol')
+      .map(([key, value]) => [key, this.value(value)]);
+    const encoded = Object.fromEntries(fields);
+    return Object.hasOwn(encoded, '$') ? tagged('object', encoded) : encoded;
+  }
+}
+
+function view(kind, v) {
+  const bytes = Buffer.from(v, 'base64');
+  const own = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
+  return new kind(own);
+}
+
+const DECODERS = {
+  number: Number,
+  bigint: BigInt,
+  undefined: () => undefined,
+  Date: (v) => new Date(decode(v)),
+  Map: (v) => new Map(v.map((pair) => pair.map(decode))),
+  Set: (v) => new Set(v.map(decode)),
+  RegExp: ([source, flags]) => new RegExp(source, flags),
+  Error: fromJson,
+  ArrayBuffer: (v) => view(Uint8Array, v).buffer,
+  Buffer: (v) => Buffer.from(v, 'base64'),
+  object: (v) => fieldsOf(v),
+};
+
+function fieldsOf(object) {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, decode(value)]));
+}
+
+function decode(value) {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(decode);
+  if (!Object.hasOwn(value, '$')) return fieldsOf(value);
+  if (VIEWS.has(value.$)) return view(VIEWS.get(value.$), value.v);
+  return DECODERS[value.$](value.v);
+}
+
+// {text, codec} of a value. `what` names it in errors.
+function encodeValue(value, what) {
+  if (value === undefined) return { text: JSON.stringify(tagged('undefined')), codec: 'typed' };
+  let isTyped;
+  try {
+    isTyped = needsTypes(value);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error; // toJSON or a getter threw: its error is told.
+    isTyped = true; // It holds itself, and the encoder says so; or it is deeper than the stack.
+  }
+  if (!isTyped) return { text: stringify(value, what), codec: 'json' };
+  const text = withoutHalfPairs(JSON.stringify(new Encoder(what).value(value)));
+  checkSize(text, what);
+  return { text, codec: 'typed' };
+}
+
+function decodeValue(text, codec) {
+  const value = JSON.parse(text);
+  return codec === 'typed' ? decode(value) : value;
+}
+
+module.exports = { encodeValue, decodeValue };

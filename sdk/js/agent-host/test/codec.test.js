@@ -1,0 +1,63 @@
+'use strict';
+const assert = require('node:assert');
+const { test } = require('node:test');
+const { decodeValue, encodeValue } = require('../codec');
+const { agent, withHost } = require('./fake_daemon');
+
+const again = (value) => {
+  const { text, codec } = encodeValue(value, 'it');
+  return decodeValue(text, codec);
+};
+
+test('every kind of value comes back as it was', () => {
+  const values = [undefined, null, true, 0, -0, NaN, -Infinity, 1e300, 'text', '', 12345678901234567890n,
+    new Date(1234567890123), /a+/giu, [1, undefined, [2n]], { a: undefined, b: { c: NaN } },
+    { $: 'bigint', v: 'no number' }, { deep: [{ $: 1 }] }, new Map([['k', new Set([1n, { a: 1 }])]]),
+    Buffer.from([0, 255, 128]), new Uint8Array([1, 2]), new Float64Array([0.5, NaN]), new BigInt64Array([-1n]),
+    Uint8Array.of(1, 2, 3).buffer, new DataView(Uint8Array.of(9, 8, 7).buffer, 1, 2)];
+  for (const value of values) assert.deepStrictEqual(again(value), value);
+  assert.ok(Number.isNaN(again(new Date(NaN)).getTime()));
+  const part = new Uint8Array(Uint8Array.of(1, 2, 3, 4).buffer, 1, 2);
+  assert.deepStrictEqual(again(part), Uint8Array.of(2, 3));
+});
+
+test('what JSON has is written as JSON', () => {
+  const value = { a: [1, 'x', null, { b: true }], toJSON: undefined };
+  delete value.toJSON;
+  assert.deepEqual(encodeValue(value, 'it'), { text: JSON.stringify(value), codec: 'json' });
+  const own = { toJSON: () => ({ own: 1 }) };
+  assert.deepEqual(again({ own, f() {} }), { own: { own: 1 } });
+});
+
+test('an error in a value keeps class, stack and code', () => {
+  const error = Object.assign(new TypeError('bad'), { code: 'E7' });
+  const back = again({ error }).error;
+  assert.ok(back instanceof Error);
+  assert.deepEqual([back.name, back.message, back.code, back.stack],
+    ['TypeError', 'bad', 'E7', error.stack]);
+});
+
+test('what holds itself is refused by name', () => {
+  const circle = { n: NaN };
+  circle.circle = circle;
+  assert.throws(() => encodeValue(circle, 'the value of step "s"'),
+    (e) => e.code === 'not_serialisable' && /the value of step "s" holds itself/.test(e.message));
+  const twice = { n: NaN };
+  assert.deepEqual(again([twice, twice]), [twice, twice]); // The same thing twice is no circle.
+});
+
+test('a step gives live what a replay gives', async () => {
+  const source = agent(`
+    const value = await ctx.step('all', () => ({ bytes: Buffer.from('hi'), at: new Date(5), big: 7n, not: undefined }));
+    const step = await ctx.beginStep('half');
+    const half = step.done ? step.value : await ctx.completeStep(step, new Map([[1, NaN]]));
+    return [Buffer.isBuffer(value.bytes) && value.bytes.toString(), value.at instanceof Date && +value.at,
+      typeof value.big, 'not' in value, half instanceof Map && Number.isNaN(half.get(1))];`);
+  const expected = ['hi', 5, 'bigint', true, true];
+  await withHost(source, async (daemon) => {
+    assert.deepEqual((await daemon.ended('main')).value, expected);
+    daemon.run('main', {}, { id: 'again', replay: daemon.recorded() });
+    assert.deepEqual((await daemon.end('again')).value, expected);
+    assert.deepEqual(daemon.of('done').map((f) => f.c), ['typed', 'typed']);
+  });
+});
