@@ -2,7 +2,9 @@
 
 #include "api/api.h"
 #include "api/views.h"
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "json/json.h"
 #include "json/reader.h"
@@ -64,6 +66,16 @@ asio::awaitable<void> cancel(const Call& call) {
   co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
 }
 
+std::string name_in(const json::Reader& body, std::string_view key, bool required) {
+  constexpr std::size_t kNameBytesMax = 256;
+  std::string name = required ? body.required_string(key) : body.optional_string(key).value_or("");
+  const bool is_missing = required && name.empty();
+  if (is_missing || name.size() > kNameBytesMax) {
+    json::Reader::refuse(key, "a text of 1 to 256 bytes");
+  }
+  return name;
+}
+
 // {"step": {"decision": "retry" | "fail" | "value", "value"?}}, or nothing at all.
 std::optional<cell::Decision> decision_of(const json::Reader& body) {
   const auto step = body.optional_object("step");
@@ -92,6 +104,41 @@ asio::awaitable<void> resume(const Call& call) {
   std::optional<cell::Decision> decision = decision_of(body);
   const auto activity = co_await cell->use("request", "resume a run");
   co_await cell->runner().resume(number, std::move(decision));
+  co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
+}
+
+// {"id"?, "type", "payload"?}
+asio::awaitable<void> send_event(const Call& call) {
+  const auto cell = call.cell();
+  const std::uint32_t number = run_in(call, *cell).number;
+  const json::Value value = co_await call.body(kSmallBodyMax);
+  const json::Reader body(value, "the body");
+  std::string type = name_in(body, "type", true);
+  std::string id = name_in(body, "id", false);
+  const json::Value* payload = body.optional_value("payload");
+  body.refuse_unknown();
+  if (id.empty()) id = "evt_" + random_hex(8);
+  const auto activity = cell->watch("request", "an event for a run");
+  const bool is_new = co_await cell->runner().receive_event(
+      number, id, std::move(type), payload == nullptr ? std::string("null") : json::dump(*payload));
+  co_await call.answer(json::object({{"id", id}, {"duplicate", !is_new}}));
+}
+
+// {"approved", "step"?, "by"?, "comment"?}
+asio::awaitable<void> approve(const Call& call) {
+  const auto cell = call.cell();
+  const std::uint32_t number = run_in(call, *cell).number;
+  const json::Value value = co_await call.body(kSmallBodyMax);
+  const json::Reader body(value, "the body");
+  json::Value answer = json::object({{"approved", body.required_bool("approved")}});
+  for (const char* key : {"by", "comment"}) {
+    if (const auto text = body.optional_string(key)) answer.as_object().set(key, *text);
+  }
+  answer.as_object().set("at", to_unix_ms(wall_now()));
+  std::string step = body.optional_string("step").value_or("");
+  body.refuse_unknown();
+  const auto activity = cell->watch("request", "an approval for a run");
+  co_await cell->runner().answer_approval(number, std::move(step), json::dump(answer));
   co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
 }
 
@@ -145,6 +192,8 @@ std::vector<Route> run_routes() {
   return {{"GET", "/api/v1/cells/{id}/runs", list},
           {"GET", "/api/v1/cells/{id}/runs/{run}", get},
           {"GET", "/api/v1/cells/{id}/runs/{run}/events", stream},
+          {"POST", "/api/v1/cells/{id}/runs/{run}/events", send_event},
+          {"POST", "/api/v1/cells/{id}/runs/{run}/approve", approve},
           {"POST", "/api/v1/cells/{id}/runs/{run}/cancel", cancel},
           {"POST", "/api/v1/cells/{id}/runs/{run}/resume", resume}};
 }

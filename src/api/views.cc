@@ -23,10 +23,10 @@ json::Value idle_json(const cell::CellView& view) {
   return idle;
 }
 
-std::string_view step_status(cell::StepStatus status) noexcept {
-  switch (status) {
+std::string_view step_status(const cell::Step& step) noexcept {
+  switch (step.status) {
     case cell::StepStatus::open:
-      return "running";
+      return cell::is_wait(step.kind) ? "waiting" : "running";
     case cell::StepStatus::ok:
       return "completed";
     case cell::StepStatus::error:
@@ -35,15 +35,27 @@ std::string_view step_status(cell::StepStatus status) noexcept {
   return "failed";
 }
 
+// What it waits for: until when, an event of which type, what a person is asked.
+void add_wait(json::Object& members, const cell::Step& step) {
+  if (const auto until = cell::wait_until(step.args)) members.set("until", to_iso8601(*until));
+  const json::Value args = json::parse(step.args);
+  for (const char* key : {"type", "match", "prompt", "data"}) {
+    if (const json::Value* value = args.find(key)) members.set(key, *value);
+  }
+}
+
 json::Value step_json(const cell::Step& step) {
   json::Value value = json::object({{"ordinal", step.ordinal},
                                     {"name", step.name},
                                     {"kind", step.kind},
-                                    {"status", step_status(step.status)},
-                                    {"attempts", step.executed},
+                                    {"status", step_status(step)},
+                                    {"attempts", step.failed_attempts + 1},
                                     {"executed", step.executed},
                                     {"started_at", to_iso8601(step.started_at)}});
   if (step.ended_at) value.as_object().set("ended_at", to_iso8601(*step.ended_at));
+  if (step.status == cell::StepStatus::open && cell::is_wait(step.kind)) {
+    add_wait(value.as_object(), step);
+  }
   return value;
 }
 
@@ -100,14 +112,32 @@ json::Value tiers_json() {
   return json::object({{"tiers", std::move(list)}});
 }
 
+namespace {
+
+// Every run that is not finished has one reason: what it waits for, or why it is paused.
+std::string reason_of(const cell::Run& run) {
+  if (run.status != cell::RunStatus::running || !run.is_only_waiting()) return run.reason;
+  const std::string& kind = run.waits().front()->kind;
+  return kind == "wait" ? "event" : kind;
+}
+
+std::string_view status_of(const cell::Run& run) {
+  const bool waits = run.status == cell::RunStatus::running && run.is_only_waiting();
+  return cell::to_string(waits ? cell::RunStatus::waiting : run.status);
+}
+
+}  // namespace
+
 json::Value run_json(const cell::Run& run) {
   json::Value value = json::object({{"id", run.id},
                                     {"method", run.method},
-                                    {"status", cell::to_string(run.status)},
+                                    {"status", status_of(run)},
                                     {"attempt", run.attempt},
                                     {"started_at", to_iso8601(run.started_at)},
                                     {"steps_done", run.steps_done()}});
-  if (!run.reason.empty()) value.as_object().set("reason", run.reason);
+  if (std::string reason = reason_of(run); !reason.empty()) {
+    value.as_object().set("reason", std::move(reason));
+  }
   if (run.ended_at) value.as_object().set("ended_at", to_iso8601(*run.ended_at));
   return value;
 }

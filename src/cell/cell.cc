@@ -82,6 +82,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
            : domains_.any_alive()    ? State::active
            : origin == Origin::found ? State::hibernated
                                      : State::active;
+  runner_->recover_waits();
   if (frozen) {
     recovery_waits_ = true;
   } else {
@@ -91,7 +92,11 @@ asio::awaitable<void> Cell::open(Origin origin) {
 
 void Cell::recover_runs() {
   recovery_waits_ = false;
-  if (runs_.unfinished().empty()) return;
+  const std::vector<Run*> unfinished = runs_.unfinished();
+  if (std::all_of(unfinished.begin(), unfinished.end(),
+                  [](const Run* run) { return run->is_only_waiting(); })) {
+    return;
+  }
   state_ = State::active;
   runner_->recover("daemon_restart");
 }
@@ -328,7 +333,7 @@ asio::awaitable<void> Cell::hibernate_now() {
 
 asio::awaitable<void> Cell::tick(WallTime now) {
   if (!open_) co_return;
-  if (runner_->active_count() > 0) activities_.touch();
+  if (!runner_->active_runs().empty()) activities_.touch();
   const CellView shown = view();
   const LifecycleView lifecycle{.state = state_,
                                 .permanent = spec_.permanent,

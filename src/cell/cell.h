@@ -132,6 +132,7 @@ class Cell : private RunnerHost {
                                      OnOutput on_output) override;
   void kill_commands(std::uint32_t run) override;
   asio::awaitable<std::string> call(std::string op, std::string arguments) override;
+  asio::awaitable<void> wake_up() override { co_await wake(); }
   bool is_awake() const override { return state_ == State::active; }
 
   asio::awaitable<void> wake();

@@ -171,6 +171,8 @@ std::string CellJournal::read_value(journal::Lsn lsn) {
       return journal_.load(read<journal::Value>(lsn).value);
     case journal::Type::run_ended:
       return journal_.load(read<journal::RunEnded>(lsn).value);
+    case journal::Type::event_received:
+      return journal_.load(read<journal::EventReceived>(lsn).value);
     case journal::Type::event:
       return "null";  // On replay an event is not sent again: nothing is asked of it.
     default:

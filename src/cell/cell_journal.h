@@ -62,7 +62,7 @@ class CellJournal {
     if (!body) throw_undecodable(lsn);
     return *std::move(body);
   }
-  // The value held by the step_end, value or run_ended record at `lsn`.
+  // The value held by the step_end, value, event_received or run_ended record at `lsn`.
   std::string read_value(journal::Lsn lsn);
 
   // Durable events of a run behind `after`, oldest first, from at most `limit` records.

@@ -53,6 +53,24 @@ std::uint32_t Run::steps_done() const noexcept {
       }));
 }
 
+std::vector<const Step*> Run::waits() const {
+  std::vector<const Step*> list;
+  for (const auto& [ordinal, step] : steps) {
+    if (step.status == StepStatus::open && is_wait(step.kind)) list.push_back(&step);
+  }
+  return list;
+}
+
+bool Run::is_only_waiting() const noexcept {
+  bool waits = false;
+  for (const auto& [ordinal, step] : steps) {
+    if (step.status != StepStatus::open) continue;
+    if (!is_wait(step.kind)) return false;
+    waits = true;
+  }
+  return waits;
+}
+
 bool counts_against_budget(std::string_view cause) noexcept {
   return cause == "agent_exit" || cause == "agent_stalled" || cause == "oom";
 }
@@ -84,6 +102,9 @@ void RunTable::apply(const journal::Record& record) {
       return add_value(record);
     case Type::event:
       return add_event(record);
+    case Type::event_received:
+    case Type::wait_matched:
+      return receive(record);
     case Type::run_ended:
       return end(record);
     case Type::run_attempt:
@@ -118,6 +139,7 @@ void RunTable::start_step(const journal::Record& record) {
   step.name = body.name;
   step.args_fp = body.args_fp;
   step.policy = body.policy;
+  if (is_wait(body.kind)) step.args = body.args.value_or("{}");
   if (step.executed == 0) {
     step.started_at = time_of(record);
     step.begun = record.lsn;
@@ -175,6 +197,20 @@ void RunTable::add_event(const journal::Record& record) {
   step.kind = "event";
   step.name = body.type;
   step.status = StepStatus::ok;
+}
+
+void RunTable::receive(const journal::Record& record) {
+  Run& run = run_of(record);
+  if (record.type == journal::Type::event_received) {
+    const auto body = decode<journal::EventReceived>(record);
+    run.events.push_back({.lsn = record.lsn, .type = body.type, .taken = false});
+    run.event_ids.insert(body.id);
+    return;
+  }
+  const auto body = decode<journal::WaitMatched>(record);
+  for (ReceivedEvent& event : run.events) {
+    if (event.lsn == body.event) event.taken = true;
+  }
 }
 
 void RunTable::change_state(const journal::Record& record) {

@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
+#include "cell/waits.h"
 #include "journal/records.h"
 
 // The runs of a cell as the journal tells them: a pure fold over its records. The same code serves
@@ -43,10 +45,18 @@ struct Step {
   bool is_interrupted() const noexcept {
     return status == StepStatus::open && executed > executions_explained;
   }
+  std::string args;  // of what waits: see waits.h
   // Steps are shown to people; values only serve replay.
   bool is_step() const noexcept {
-    return kind == "step" || kind == "shell" || kind == "fetch" || kind == "sleep";
+    return kind == "step" || kind == "shell" || kind == "fetch" || is_wait(kind);
   }
+};
+
+// Something that somebody sent to a run; its payload stays in the journal.
+struct ReceivedEvent {
+  journal::Lsn lsn = 0;
+  std::string type;
+  bool taken = false;  // it has ended a wait
 };
 
 struct Run {
@@ -66,8 +76,14 @@ struct Run {
   journal::Lsn created = 0;  // the record that holds the params
   journal::Lsn ended = 0;    // the record that holds the result
   std::map<std::uint32_t, Step> steps;
+  std::vector<ReceivedEvent> events;  // in the order in which they came
+  std::set<std::string, std::less<>> event_ids;
 
   std::uint32_t steps_done() const noexcept;
+  // The open commands that wait for a time, an event or an approval.
+  std::vector<const Step*> waits() const;
+  // It waits, and nothing else of it is open: no process is needed until a wait ends.
+  bool is_only_waiting() const noexcept;
 };
 
 // Whether an attempt that began for this cause brings a crash-looping run nearer to its pause. What
@@ -99,6 +115,7 @@ class RunTable {
   void change_step(const journal::Record& record);
   void add_value(const journal::Record& record);
   void add_event(const journal::Record& record);
+  void receive(const journal::Record& record);
   void change_state(const journal::Record& record);
   void end(const journal::Record& record);
 

@@ -32,9 +32,11 @@ asio::awaitable<void> Runner::close() {
 
 // ---- starting and settling ----
 
-std::shared_ptr<Runner::Active> Runner::add_active(Run& run) {
+std::shared_ptr<Runner::Active> Runner::add_active(Run& run, bool suspended) {
   auto active = std::make_shared<Active>(run, executor_);
+  active->suspended = suspended;
   active_[run.number] = active;
+  for (const Step* wait : run.waits()) tasks_.spawn(keep_time(active, wait->ordinal));
   return active;
 }
 
@@ -45,9 +47,16 @@ Runner::Active* Runner::find_active(std::string_view run_id) {
   return found == active_.end() ? nullptr : found->second.get();
 }
 
+bool Runner::is_active(std::uint32_t number) const {
+  const auto found = active_.find(number);
+  return found != active_.end() && !found->second->settled;
+}
+
 std::vector<const Run*> Runner::active_runs() const {
   std::vector<const Run*> list;
-  for (const auto& [number, active] : active_) list.push_back(&active->run);
+  for (const auto& [number, active] : active_) {
+    if (!active->suspended) list.push_back(&active->run);
+  }
   return list;
 }
 
@@ -82,7 +91,16 @@ asio::awaitable<std::string> Runner::start(std::string method, std::string param
 }
 
 void Runner::recover(const std::string& cause) {
-  for (Run* run : runs_.unfinished()) tasks_.spawn(drive(add_active(*run), cause));
+  for (Run* run : runs_.unfinished()) {
+    if (!is_active(run->number)) tasks_.spawn(drive(add_active(*run), cause));
+  }
+}
+
+void Runner::recover_waits() {
+  for (Run* run : runs_.unfinished()) {
+    if (!run->is_only_waiting()) continue;
+    tasks_.spawn(drive(add_active(*run, true), "wake"));
+  }
 }
 
 asio::awaitable<void> Runner::settled(std::uint32_t run) {
@@ -99,6 +117,12 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
     if (run.cancel_requested) {
       co_await end_run(*active, "cancelled", error_json("CancelledError", "cancelled", "canceled"));
       break;
+    }
+    if (active->suspended) {
+      cause = "wake";
+      co_await active->changed.wait();
+      active->changed.reset();
+      continue;
     }
     if (run.attempts_without_progress >= config_.attempts_max) {
       const std::string detail =
@@ -121,7 +145,9 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
       backoff = config_.first_backoff;
     }
   }
-  active_.erase(run.number);
+  // One that settled by a pause may be under way again.
+  const auto found = active_.find(run.number);
+  if (found != active_.end() && found->second == active) active_.erase(found);
   settled_.set();
 }
 
@@ -137,6 +163,7 @@ asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) 
   }
   co_await journal_.sync();
   try {
+    co_await host_.wake_up();
     co_await ensure_agent();
   } catch (const Error& error) {
     log::warning("run {}: the agent host does not start: {}", run.id, error.what());
@@ -145,11 +172,15 @@ asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) 
   }
   active.changed.reset();
   active.in_agent = true;
+  active.tags.clear();
   ReplayImage image = replay_image(journal_, run);
   agent_->send(image.header, image.body);
+  active.heard_at = std::chrono::steady_clock::now();
   while (active.in_agent && !active.settled) {
-    co_await active.changed.wait();
+    const bool changed = co_await active.changed.wait_for(config_.suspend_after);
     active.changed.reset();
+    const auto silent = std::chrono::steady_clock::now() - active.heard_at;
+    if (!changed && silent >= config_.suspend_after && run.is_only_waiting()) suspend(active);
   }
   active.in_agent = false;
   co_return active.settled;

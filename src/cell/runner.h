@@ -39,6 +39,8 @@ class RunnerHost {
   // A synchronous call of ctx (db.get, search.query, …): arguments and result are JSON.
   virtual asio::awaitable<std::string> call(std::string op, std::string arguments) = 0;
 
+  // Makes the cell's processes run, where they do not.
+  virtual asio::awaitable<void> wake_up() = 0;
   // Whether the cell's processes run now: a frozen agent answers no ping.
   virtual bool is_awake() const = 0;
 };
@@ -60,7 +62,13 @@ struct RunnerConfig {
   std::chrono::milliseconds first_backoff{200};
   std::chrono::milliseconds longest_backoff{60'000};
   std::uint32_t attempts_max = 5;  // without a finished step between them
+  // A run that only waits, and of which nothing was heard for so long, is put out of the agent.
+  std::chrono::milliseconds suspend_after{5'000};
 };
+
+// Events that a run was sent and has not taken yet, and ids of all that it was sent.
+inline constexpr std::size_t kEventsWaitingMax = 1000;
+inline constexpr std::size_t kEventsMax = 100'000;
 
 // Carries the runs of one cell through: from the journal to the agent and back.
 //
@@ -80,6 +88,8 @@ class Runner {
 
   // Lets every unfinished run of the journal go on. `cause` says what interrupted them.
   void recover(const std::string& cause);
+  // The part of it that needs no process: the times and events that runs wait for.
+  void recover_waits();
 
   // Waits until the run is completed, failed, cancelled or paused.
   asio::awaitable<void> settled(std::uint32_t run);
@@ -92,8 +102,16 @@ class Runner {
   // decision, others take none: else `conflict`, reason `decision_needed` or `no_decision_needed`.
   asio::awaitable<void> resume(std::uint32_t run, std::optional<Decision> decision);
 
-  // Runs that are not settled.
-  std::size_t active_count() const noexcept { return active_.size(); }
+  // Takes an event for a run, durable when it returns. `id` names it: false where the run has got
+  // it already. Throws Error `conflict` for a run that has ended, `exhausted` for too many.
+  asio::awaitable<bool> receive_event(std::uint32_t run, std::string id, std::string type,
+                                      std::string payload);
+  // Ends the wait of ctx.approve with this answer, JSON text; durable when it returns. `step` is
+  // its name, empty for the only one. Throws Error `not_found` where there is none,
+  // `invalid_argument` where several wait and none is named.
+  asio::awaitable<void> answer_approval(std::uint32_t run, std::string step, std::string answer);
+
+  // Runs that need the cell's processes: not settled, and not only waiting.
   std::vector<const Run*> active_runs() const;
   // Ends the agent host, so that the next run starts a new one. Active runs start another attempt.
   void stop_agent(const std::string& cause);
@@ -121,9 +139,18 @@ class Runner {
   asio::awaitable<void> on_mismatch(Active& active, const AgentFrame& frame);
   void on_event(Active& active, const AgentFrame& frame);
 
+  void on_wait(Active& active, const AgentFrame& frame, const std::string& kind);
+  asio::awaitable<void> keep_time(std::shared_ptr<Active> active, std::uint32_t ordinal);
+  // Lets an event that is there end the wait; false where there is none for it.
+  asio::awaitable<bool> take_event(std::shared_ptr<Active> active, std::uint32_t ordinal);
+  // False where the wait has ended meanwhile. `event` is what ended it, 0 for nothing.
+  asio::awaitable<bool> end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal, bool ok,
+                                 std::string value, journal::Lsn event = 0);
+  void give_outcome(const Active& active, const Step& wait);
+  void suspend(Active& active);
+
   struct ShellCall;
   asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, ShellCall call);
-  asio::awaitable<void> run_sleep(std::shared_ptr<AgentProcess> agent, ShellCall call);
   void answer(std::shared_ptr<AgentProcess> agent, const ShellCall& call, bool ok,
               std::string result);
 
@@ -138,8 +165,9 @@ class Runner {
   asio::awaitable<void> end_run(Active& active, std::string status, std::string value);
   asio::awaitable<void> act_on_cancel(std::shared_ptr<Active> active);
   asio::awaitable<void> end_after_grace(std::shared_ptr<Active> active);
-  std::shared_ptr<Active> add_active(Run& run);
+  std::shared_ptr<Active> add_active(Run& run, bool suspended = false);
   Active* find_active(std::string_view run_id);
+  bool is_active(std::uint32_t number) const;
   bool setup_is_running() const noexcept;
 
   asio::any_io_executor executor_;

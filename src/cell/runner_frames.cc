@@ -154,6 +154,7 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     co_return;
   }
   if (active == nullptr || !active->in_agent) co_return;  // It was forgotten meanwhile.
+  active->heard_at = std::chrono::steady_clock::now();
   if (type == "cmd") {
     co_await on_command(*active, frame);
   } else if (type == "failed") {
@@ -178,6 +179,10 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
 asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
   const std::string kind = text_of(frame.header, "k");
+  if (is_wait(kind)) {
+    on_wait(active, frame, kind);
+    co_return;
+  }
   if (ordinal != 0) {
     journal::StepStart start;
     start.kind = kind;
@@ -194,7 +199,7 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
       journal_.when_durable([agent = agent_, began = std::move(began)] { agent->send(began, {}); });
     }
   }
-  if (kind != "shell" && kind != "sleep") co_return;
+  if (kind != "shell") co_return;
   ShellCall call;
   call.run = active.run.number;
   call.run_id = active.run.id;
@@ -203,11 +208,7 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
   call.synchronous = flag_of(frame.header, "sync");
   call.request = frame.body;
   if (call.synchronous) ++synchronous_calls_;
-  if (kind == "shell") {
-    tasks_.spawn(run_shell(agent_, std::move(call)));
-  } else {
-    tasks_.spawn(run_sleep(agent_, std::move(call)));
-  }
+  tasks_.spawn(run_shell(agent_, std::move(call)));
 }
 
 // A century: no clock overflows.
@@ -283,21 +284,6 @@ void Runner::answer(std::shared_ptr<AgentProcess> agent, const ShellCall& call, 
     }
   };
   journal_.when_durable(std::move(send));
-}
-
-asio::awaitable<void> Runner::run_sleep(std::shared_ptr<AgentProcess> agent, ShellCall call) {
-  const json::Value request = json::parse(call.request);
-  const std::chrono::milliseconds length(std::max<std::int64_t>(0, number_of(request, "ms")));
-  // Counted from its first start, so that a crash does not make a sleep longer.
-  const auto found = active_.find(call.run);
-  if (found == active_.end()) co_return;
-  const WallTime until = found->second->run.steps[call.ordinal].started_at + length;
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - wall_now());
-  if (left.count() > 0) co_await async::sleep_for(left);
-  const auto still = active_.find(call.run);
-  if (agent_ != agent || still == active_.end() || !still->second->in_agent) co_return;
-  co_await append_step_end(still->second->run, call.ordinal, true, "null");
-  answer(std::move(agent), call, true, "null");
 }
 
 asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
@@ -402,14 +388,12 @@ asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std:
 
 asio::awaitable<void> Runner::cancel(std::uint32_t number) {
   Run* run = runs_.find(number);
-  if (is_terminal(run->status)) {
-    throw Error(ErrorCode::conflict, "run_ended",
-                "run " + run->id + " is " + std::string(to_string(run->status)) + " already");
-  }
+  require_open_run(*run);
   journal_.append(number, 0, journal::CancelRequested());
   // Paused: nobody works on it, so one who does ends it at once.
-  if (!active_.contains(number)) tasks_.spawn(drive(add_active(*run), "cancel"));
-  tasks_.spawn(act_on_cancel(active_.at(number)));
+  if (!is_active(number)) tasks_.spawn(drive(add_active(*run), "cancel"));
+  const auto found = active_.find(number);  // It may have ended at once.
+  if (found != active_.end()) tasks_.spawn(act_on_cancel(found->second));
   co_await journal_.sync();
 }
 
@@ -482,7 +466,7 @@ asio::awaitable<void> Runner::append_decision(const Run& run, const Decision& de
 
 asio::awaitable<void> Runner::resume(std::uint32_t number, std::optional<Decision> decision) {
   Run* run = runs_.find(number);
-  if (run->status != RunStatus::paused || active_.contains(number)) {
+  if (run->status != RunStatus::paused || is_active(number)) {
     throw Error(ErrorCode::conflict, "run_not_paused",
                 "run " + run->id + " is " + std::string(to_string(run->status)) + ", not paused");
   }

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -41,6 +43,13 @@ inline std::string error_json(const Error& error) {
   return error_json("Error", error.what(), error.reason());
 }
 
+// Throws Error `conflict` for a run that has ended.
+inline void require_open_run(const Run& run) {
+  if (!is_terminal(run.status)) return;
+  throw Error(ErrorCode::conflict, "run_ended",
+              "run " + run.id + " is " + std::string(to_string(run.status)) + " already");
+}
+
 // One run on its way: from its start, or its recovery, until it settles.
 struct Runner::Active {
   explicit Active(Run& of, const asio::any_io_executor& executor) : run(of), changed(executor) {}
@@ -49,7 +58,10 @@ struct Runner::Active {
   async::Event changed;   // the agent let go of it, or it ended
   bool in_agent = false;  // sent to the agent, which has not let go
   bool settled = false;
-  std::string interruption;  // why the agent let go; empty: it ended
+  bool suspended = false;  // only waiting: not in the agent until a wait ends
+  std::chrono::steady_clock::time_point heard_at = std::chrono::steady_clock::now();
+  std::map<std::uint32_t, std::int64_t> tags;  // ordinal → the frame's `x`, of waits
+  std::string interruption;                    // why the agent let go; empty: it ended
 };
 
 // What answers an asynchronous or synchronous command.

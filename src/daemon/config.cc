@@ -79,6 +79,7 @@ CommandLine read_command_line(int argc, char** argv) {
   std::int64_t idle_s = config.idle_timeout.count();
   std::int64_t hibernate_s = config.hibernate_after.count();
   std::int64_t stall_ms = config.agent_stall_timeout.count();
+  std::int64_t suspend_ms = config.run_suspend_after.count();
 
   app.set_config("--config", "", "TOML file with these options")->envname("CELLAR_CONFIG");
   app.allow_config_extras(CLI::config_extras_mode::error);  // A name misspelt there is an error.
@@ -99,6 +100,10 @@ CommandLine read_command_line(int argc, char** argv) {
       ->check(CLI::Range(std::int64_t{1}, kSecondsMax));
   app.add_option("--agent-stall-timeout-ms", stall_ms, "An agent that answers no ping is restarted")
       ->envname("CELLAR_AGENT_STALL_TIMEOUT_MS")
+      ->check(CLI::Range(std::int64_t{1}, kStallMsMax));
+  app.add_option("--run-suspend-after-ms", suspend_ms,
+                 "A run that only waits leaves the agent after so long")
+      ->envname("CELLAR_RUN_SUSPEND_AFTER_MS")
       ->check(CLI::Range(std::int64_t{1}, kStallMsMax));
   app.add_option("--pool-threads", config.pool_threads, "Threads for blocking work")
       ->envname("CELLAR_POOL_THREADS")
@@ -131,6 +136,7 @@ CommandLine read_command_line(int argc, char** argv) {
   config.idle_timeout = std::chrono::seconds(idle_s);
   config.hibernate_after = std::chrono::seconds(hibernate_s);
   config.agent_stall_timeout = std::chrono::milliseconds(stall_ms);
+  config.run_suspend_after = std::chrono::milliseconds(suspend_ms);
   if (config.libexec.empty()) {
     config.libexec = std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
   }

@@ -83,6 +83,8 @@ TEST_CASE("every option can be given in the file and in the environment") {
        [](const Config& c) { return std::to_string(c.hibernate_after.count()); }},
       {"agent-stall-timeout-ms", "5", "5",
        [](const Config& c) { return std::to_string(c.agent_stall_timeout.count()); }},
+      {"run-suspend-after-ms", "8", "8",
+       [](const Config& c) { return std::to_string(c.run_suspend_after.count()); }},
       {"pool-threads", "6", "6", [](const Config& c) { return std::to_string(c.pool_threads); }},
       {"prepared-cells", "7", "7",
        [](const Config& c) { return std::to_string(c.prepared_cells); }},

@@ -75,6 +75,8 @@ bool is_known(Type type) noexcept {
     case Type::step_interrupted:
     case Type::value:
     case Type::progress:
+    case Type::event_received:
+    case Type::wait_matched:
     case Type::cancel_requested:
     case Type::paused:
     case Type::resumed:

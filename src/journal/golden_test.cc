@@ -89,6 +89,8 @@ void for_every_record(Each each) {
   each(0u, 0u, Trim{.first_kept = 1});
   each(1u, 2u, Progress{.value = "{\"job\":7}"});
   each(1u, 3u, Progress{.value = "null"});
+  each(1u, 0u, EventReceived{.id = "e-1", .type = "merged", .value = kInRecord});
+  each(1u, 4u, WaitMatched{.event = 17});
 }
 
 // "<offset> <hex>" for every 32 bytes that are not all zero.

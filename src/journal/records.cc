@@ -208,6 +208,27 @@ std::optional<Event> Event::decode(std::string_view body) {
   return if_ok(reader, std::move(event));
 }
 
+std::string EventReceived::encode() const {
+  Map map = {{"id", id}, {"type", type}};
+  put_payload(map, value);
+  return cbor::encode(std::move(map));
+}
+
+std::optional<EventReceived> EventReceived::decode(std::string_view body) {
+  Reader reader(body);
+  EventReceived event{
+      .id = reader.text("id"), .type = reader.text("type"), .value = reader.payload()};
+  return if_ok(reader, std::move(event));
+}
+
+std::string WaitMatched::encode() const { return cbor::encode(Map{{"event", event}}); }
+
+std::optional<WaitMatched> WaitMatched::decode(std::string_view body) {
+  Reader reader(body);
+  const WaitMatched matched{.event = reader.u64("event")};
+  return if_ok(reader, matched);
+}
+
 std::string CancelRequested::encode() const { return cbor::encode(Map{}); }
 
 std::optional<CancelRequested> CancelRequested::decode(std::string_view body) {

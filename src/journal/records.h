@@ -75,7 +75,7 @@ struct StepStart {
   std::uint32_t occ = 0;
   std::string args_fp;
   std::string policy;               // retry fail ask; empty: retry
-  std::optional<std::string> args;  // JSON text
+  std::optional<std::string> args;  // JSON text; of what waits, with `until` in ms
 
   std::uint16_t flags() const noexcept { return kFlags; }
   std::string encode() const;
@@ -167,6 +167,34 @@ struct Event {
   std::string encode() const;
   static std::optional<Event> decode(std::string_view body);
   bool operator==(const Event&) const = default;
+};
+
+// An event that somebody sent to the run.
+struct EventReceived {
+  static constexpr Type kType = Type::event_received;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::string id;  // of its sender's choice: the same event is taken once
+  std::string type;
+  Payload value;  // its payload, JSON text
+
+  std::uint16_t flags() const noexcept { return value.blob ? kFlags | kBlob : kFlags; }
+  std::string encode() const;
+  static std::optional<EventReceived> decode(std::string_view body);
+  bool operator==(const EventReceived&) const = default;
+};
+
+// An event ended a wait, whose StepEnd comes in the same batch.
+struct WaitMatched {
+  static constexpr Type kType = Type::wait_matched;
+  static constexpr std::uint16_t kFlags = 0;
+
+  Lsn event = 0;  // its EventReceived
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<WaitMatched> decode(std::string_view body);
+  bool operator==(const WaitMatched&) const = default;
 };
 
 struct CancelRequested {

@@ -1,5 +1,6 @@
 """A real cellard with its own state folder and port, and a small client for it."""
 import contextlib
+import datetime
 import hashlib
 import http.client
 import json
@@ -34,6 +35,11 @@ def eventually(what, probe, limit_s=WAIT_S):
             raise AssertionError(f"not within {limit_s} s: {what}")
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
+
+
+def now_iso():
+    """The time as the daemon writes it, to compare with what it wrote."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Answer:

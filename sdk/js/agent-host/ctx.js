@@ -6,6 +6,7 @@ const util = require('node:util');
 const { coded, forAgents } = require('./errors');
 const { identity, request, toResponse } = require('./fetch');
 const { makeSteps } = require('./steps');
+const { makeWaits } = require('./waits');
 const { milliseconds, pause } = require('./timers');
 const { fingerprint, nameOf, stringify } = require('./values');
 
@@ -122,9 +123,20 @@ async function sleepInStep(run, ms) {
 
 function makeTime(run) {
   return {
-    sleep(time) {
+    // (time) or (name, time).
+    sleep(...given) {
+      const [name, time] = given.length > 1 ? given : ['', given[0]];
       const length = Math.min(Math.round(sleepTime(time)), SLEEP_MS_MAX);
-      return run.inStep ? sleepInStep(run, length) : run.command('sleep', () => ['', { ms: length }]);
+      return run.inStep ? sleepInStep(run, length)
+        : run.command('sleep', () => [name, { ms: length }]);
+    },
+    // (time) or (name, time): a Date, or milliseconds since 1970.
+    sleepUntil(...given) {
+      const [name, time] = given.length > 1 ? given : ['', given[0]];
+      const until = Number(time);
+      if (!Number.isFinite(until)) throw coded('invalid_time', 'ctx.sleepUntil needs a Date');
+      return run.inStep ? sleepInStep(run, Math.max(0, until - Date.now()))
+        : run.command('sleep', () => [name, { until: Math.round(until) }]);
     },
     now: () => run.value('now', '', {}, () => Date.now()),
     random: () => run.value('random', '', {}, () => Math.random()),
@@ -149,6 +161,7 @@ function makeCtx(run, files, cellId) {
     ...makeShell(run),
     stream: (data) => run.event('stream', data),
     ...makeTime(run),
+    ...makeWaits(run),
   };
 }
 

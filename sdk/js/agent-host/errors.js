@@ -66,9 +66,19 @@ class StepInterruptedError extends Error {
   }
 }
 
+// What was waited for did not come in time.
+class WaitTimeoutError extends Error {
+  constructor(message) {
+    super(message);
+    this.name = 'WaitTimeoutError';
+    this.code = 'wait_timeout';
+  }
+}
+
 // Those that agents may throw and recognise, as ctx.errors.
 const forAgents = {
   CancelledError, NonRetryableError, RetryAfterError, StepInterruptedError, StepTimeoutError,
+  WaitTimeoutError,
 };
 
 function coded(code, message) {

@@ -1,0 +1,48 @@
+'use strict';
+const assert = require('node:assert');
+const { test } = require('node:test');
+const { agent, withHost } = require('./fake_daemon');
+
+const timeout = () => Object.assign(new Error('late'), { name: 'WaitTimeoutError', code: 'wait_timeout' });
+
+test('what is waited for is asked of the daemon, under numbered names', () => withHost(agent(`
+  const day = new Date(86_400_000);
+  return [await ctx.sleep('10ms'), await ctx.sleep('rest', '2m'), await ctx.sleepUntil(day),
+    await ctx.waitForEvent('merged', { match: { pr: 7 }, timeout: '1h' }),
+    await ctx.waitForEvent('merged', { type: 'closed' }), await ctx.approve('go', { prompt: 'Go?', data: [1] })];`),
+async (daemon) => {
+  const asked = [];
+  daemon.answer = (op, args) => { asked.push([op, args]); return op; };
+  const plain = daemon.take.bind(daemon);
+  daemon.take = (frame) => {
+    plain(frame);
+    if (frame.k === 'wait' || frame.k === 'approval') daemon.reply(frame, { took: JSON.parse(frame.body) });
+  };
+  const { value } = await daemon.ended('main');
+  assert.deepEqual(asked.map(([, args]) => args), [{ ms: 10 }, { ms: 120_000 }, { until: 86_400_000 }]);
+  assert.deepEqual(value.slice(3), [{ took: { type: 'merged', match: { pr: 7 }, timeout: 3_600_000 } },
+    { took: { type: 'closed' } }, { took: { prompt: 'Go?', data: [1] } }]);
+  assert.deepEqual(daemon.of('cmd').map((f) => f.n), ['', 'rest', '', 'merged', 'merged#2', 'go']);
+}));
+
+test('a wait that ended too late throws, or gives what onTimeout says', () => withHost(agent(`
+  const thrown = await ctx.waitForEvent('a', { timeout: 1 })
+    .catch((e) => [e.code, e instanceof ctx.errors.WaitTimeoutError]);
+  return [thrown, await ctx.approve('b', { timeout: 1, onTimeout: { approved: false } })];`),
+async (daemon) => {
+  const plain = daemon.take.bind(daemon);
+  daemon.take = (frame) => { plain(frame); if (frame.t === 'cmd') daemon.reply(frame, timeout()); };
+  assert.deepEqual((await daemon.ended('main')).value, [['wait_timeout', true], { approved: false }]);
+}));
+
+test('waits that can never be are refused by name', () => withHost(agent(`
+  const wrong = [() => ctx.waitForEvent(''), () => ctx.waitForEvent('a', { kind: 1 }),
+    () => ctx.waitForEvent('a', { type: 5 }), () => ctx.approve('a', { prompt: 5 }),
+    () => ctx.waitForEvent('a', { timeout: 'soon' }), () => ctx.approve('a', { data: 'x'.repeat(70_000) }),
+    () => ctx.sleepUntil('never'), () => ctx.step('s', () => ctx.waitForEvent('a'))];
+  const codes = [];
+  for (const call of wrong) { try { await call(); } catch (e) { codes.push(e.code); } }
+  return codes;`), async (daemon) => {
+  assert.deepEqual((await daemon.ended('main')).value, [...Array(4).fill('invalid_wait'), 'invalid_time',
+    'too_large', 'invalid_time', 'nested_wait']);
+}));

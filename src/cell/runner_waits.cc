@@ -1,0 +1,202 @@
+// What runs wait for: times, events, approvals. Nothing of it needs the agent, or any process.
+
+#include <algorithm>
+#include <utility>
+
+#include "async/sleep.h"
+#include "base/log.h"
+#include "cell/runner_parts.h"
+#include "cell/waits.h"
+
+namespace cellar::cell {
+namespace {
+
+// The wall clock may be set: a long wait looks at it now and then.
+constexpr std::chrono::milliseconds kLookAgain{60'000};
+
+std::string timeout_error(const Step& step) {
+  const char* what = step.kind == "approval" ? "nobody approved or refused" : "no event came";
+  return error_json("WaitTimeoutError", std::string(what) + " in time for \"" + step.name + "\"",
+                    "wait_timeout");
+}
+
+}  // namespace
+
+void Runner::on_wait(Active& active, const AgentFrame& frame, const std::string& kind) {
+  const std::uint32_t ordinal = ordinal_of(frame);
+  if (ordinal == 0) throw Error(ErrorCode::internal, "it waits for something inside a step");
+  active.tags[ordinal] = number_of(frame.header, "x");
+  const std::shared_ptr<Active> shared = active_.at(active.run.number);
+  const auto known = active.run.steps.find(ordinal);
+  if (known != active.run.steps.end() && known->second.status != StepStatus::open) {
+    // It ended after the agent was told that it is open.
+    give_outcome(active, known->second);
+    return;
+  }
+  if (known == active.run.steps.end()) {
+    journal::StepStart start;
+    start.kind = kind;
+    start.name = text_of(frame.header, "n");
+    start.args_fp = text_of(frame.header, "fp");
+    start.occ = 1;
+    start.args = absolute_wait(kind, frame.body, wall_now());
+    if (start.args->size() > journal::kInlineBytesMax) {
+      throw Error(ErrorCode::too_large, "it waits with arguments of more than 64 KiB");
+    }
+    journal_.append(active.run.number, ordinal, start);
+    journal_.sync_later();
+    tasks_.spawn(keep_time(shared, ordinal));
+  }
+  // It may have come already.
+  auto take = [](Runner* self, std::shared_ptr<Active> of,
+                 std::uint32_t wait) -> asio::awaitable<void> {
+    co_await self->take_event(std::move(of), wait);
+  };
+  tasks_.spawn(take(this, shared, ordinal));
+}
+
+void Runner::give_outcome(const Active& active, const Step& wait) {
+  ShellCall call;
+  call.run_id = active.run.id;
+  call.ordinal = wait.ordinal;
+  call.tag = active.tags.at(wait.ordinal);
+  answer(agent_, call, wait.status == StepStatus::ok, journal_.read_value(wait.outcome));
+}
+
+asio::awaitable<void> Runner::keep_time(std::shared_ptr<Active> active, std::uint32_t ordinal) {
+  const auto until = wait_until(active->run.steps.at(ordinal).args);
+  if (!until) co_return;
+  for (;;) {
+    const Step& step = active->run.steps.at(ordinal);
+    if (active->settled || step.status != StepStatus::open) co_return;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*until - wall_now());
+    if (left.count() <= 0) break;
+    co_await async::sleep_for(std::min(left, kLookAgain));
+  }
+  const Step& step = active->run.steps.at(ordinal);
+  const bool is_sleep = step.kind == "sleep";
+  co_await end_wait(active, ordinal, is_sleep, is_sleep ? "null" : timeout_error(step));
+}
+
+asio::awaitable<bool> Runner::take_event(std::shared_ptr<Active> active, std::uint32_t ordinal) {
+  const Run& run = active->run;
+  const Step& step = run.steps.at(ordinal);
+  for (std::size_t i = 0; i < run.events.size(); ++i) {
+    const journal::Lsn lsn = run.events[i].lsn;
+    if (run.events[i].taken || step.kind != "wait") continue;
+    std::string payload = journal_.read_value(lsn);
+    if (!wait_takes(step.args, run.events[i].type, json::parse(payload))) continue;
+    co_return co_await end_wait(active, ordinal, true, std::move(payload), lsn);
+  }
+  co_return false;
+}
+
+asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
+                                       bool ok, std::string value, journal::Lsn event) {
+  const Run& run = active->run;
+  journal::StepEnd end;
+  end.ok = ok;
+  end.value = co_await journal_.store_value(std::move(value));
+  const auto is_taken = [&] {
+    return event != 0 && std::any_of(run.events.begin(), run.events.end(), [&](const auto& other) {
+             return other.lsn == event && other.taken;
+           });
+  };
+  if (active->settled || run.steps.at(ordinal).status != StepStatus::open || is_taken()) {
+    co_return false;
+  }
+  if (event != 0) {
+    journal::WaitMatched matched;
+    matched.event = event;
+    journal_.append(run.number, ordinal, matched);
+  }
+  journal_.append(run.number, ordinal, end);
+  if (active->in_agent && agent_ && active->tags.contains(ordinal)) {
+    give_outcome(*active, run.steps.at(ordinal));
+  } else {
+    journal_.sync_soon();
+    active->suspended = false;  // The next attempt finds it in the journal.
+    active->changed.set();
+  }
+  co_return true;
+}
+
+// The run goes on in another attempt, from the journal.
+void Runner::suspend(Active& active) {
+  if (agent_) {
+    const json::Value forget = json::object({{"t", "forget"}, {"run", active.run.id}});
+    agent_->send(forget, {});
+  }
+  active.in_agent = false;
+  active.suspended = true;
+  active.tags.clear();
+  log::debug("run {} waits without the agent", active.run.id);
+}
+
+// ---- from outside ----
+
+asio::awaitable<bool> Runner::receive_event(std::uint32_t number, std::string id, std::string type,
+                                            std::string payload) {
+  Run* run = runs_.find(number);
+  const auto known = [&] { return run->event_ids.contains(id); };
+  if (known()) {
+    co_await journal_.sync();  // It may be on its way still.
+    co_return false;
+  }
+  require_open_run(*run);
+  const auto waiting = std::count_if(run->events.begin(), run->events.end(),
+                                     [](const auto& event) { return !event.taken; });
+  if (static_cast<std::size_t>(waiting) >= kEventsWaitingMax || run->events.size() >= kEventsMax) {
+    throw Error(ErrorCode::exhausted, "too_many_events",
+                "run " + run->id + " has " + std::to_string(waiting) +
+                    " events that it has not waited for, and at most " +
+                    std::to_string(kEventsMax) + " in all",
+                "send them when it waits for them");
+  }
+  journal::EventReceived event;
+  event.id = id;
+  event.type = std::move(type);
+  event.value = co_await journal_.store_value(std::move(payload));
+  if (known()) co_return false;  // Meanwhile.
+  require_open_run(*run);
+  journal_.append(number, 0, event);
+  const auto found = active_.find(number);
+  if (found != active_.end()) {
+    const std::shared_ptr<Active> active = found->second;
+    for (const Step* wait : run->waits()) {
+      const bool taken = co_await take_event(active, wait->ordinal);
+      if (taken) break;
+    }
+  }
+  co_await journal_.sync();
+  co_return true;
+}
+
+asio::awaitable<void> Runner::answer_approval(std::uint32_t number, std::string step,
+                                              std::string answer) {
+  Run* run = runs_.find(number);
+  require_open_run(*run);
+  std::vector<const Step*> asked = run->waits();
+  std::erase_if(asked, [&](const Step* wait) {
+    return wait->kind != "approval" || (!step.empty() && wait->name != step);
+  });
+  const auto found = active_.find(number);
+  if (asked.empty() || found == active_.end()) {
+    throw Error(ErrorCode::not_found, "approval_not_found",
+                "run " + run->id + " does not wait for an approval" +
+                    (step.empty() ? std::string() : " of \"" + step + "\""));
+  }
+  if (asked.size() > 1) {
+    throw Error(ErrorCode::invalid_argument, "step_needed",
+                "run " + run->id + " waits for " + std::to_string(asked.size()) + " approvals",
+                "name one of them as \"step\"");
+  }
+  const bool ended = co_await end_wait(found->second, asked.front()->ordinal, true, answer);
+  if (!ended) {
+    throw Error(ErrorCode::not_found, "approval_not_found",
+                "somebody else has answered, or it is too late");
+  }
+  co_await journal_.sync();
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,181 @@
+"""Runs that wait: for times, events and people. They need no process meanwhile, and nothing is lost or done twice."""
+import json
+import os
+import signal
+
+import harness
+
+AGENT = """
+const fs = require("fs");
+const log = (line) => fs.appendFileSync("/work/log", line + "\\n");
+module.exports = {
+  async event(ctx, options) {
+    await ctx.step("before", () => log("before"));
+    const got = await ctx.waitForEvent("merged", options);
+    await ctx.step("after", () => log("after"));
+    return got;
+  },
+  async two(ctx) {
+    const [a, b] = await Promise.all([ctx.waitForEvent("a", { match: { n: 1 } }), ctx.waitForEvent("a", { match: { n: 2 } })]);
+    return [a, b];
+  },
+  async late(ctx) {
+    await ctx.step("first", async () => { log("first"); while (!fs.existsSync("/work/gate")) await new Promise((r) => setTimeout(r, 5)); });
+    return [await ctx.waitForEvent("x"), await ctx.waitForEvent("x")];
+  },
+  async approve(ctx) {
+    await ctx.step("before", () => log("before"));
+    const answer = await ctx.approve("deploy", { prompt: "Deploy?", data: { version: 3 } });
+    return [answer.approved, answer.by, answer.comment];
+  },
+  async sleeps(ctx, { ms }) {
+    await ctx.step("before", () => log("before"));
+    await ctx.sleep("rest", ms);
+    return ctx.step("after", () => { log("after"); return "slept"; });
+  },
+  async timeouts(ctx) {
+    const thrown = await ctx.waitForEvent("never", { timeout: 20 }).catch((e) => [e.code, e instanceof ctx.errors.WaitTimeoutError]);
+    return [thrown, await ctx.approve("nobody", { timeout: "20ms", onTimeout: "refused" })];
+  },
+  async races(ctx) {
+    const first = await Promise.race([ctx.waitForEvent("go").then(() => "event"), ctx.sleep("1h").then(() => "time")]);
+    ctx.stream({ first });
+    await ctx.waitForEvent("end");
+    return first;
+  },
+};
+"""
+
+
+class WaitsTest(harness.CellTest):
+    options = ("--run-suspend-after-ms", "50")
+
+    def begin(self, method, **params):
+        cell = self.cell(agent=AGENT)
+        connection = self.daemon.connect()
+        connection.request("POST", cell.path + "/request", json.dumps({"method": method, "params": params}),
+                           {"Authorization": f"Bearer {self.daemon.key}", "Content-Type": "application/json"})
+        run = harness.eventually("the run is there", lambda: cell.runs())[0]["id"]
+        connection.close()
+        return cell, run
+
+    def waits(self, cell, run, reason="event"):
+        """Until it waits without the agent: then nothing keeps the cell awake."""
+        harness.eventually("the run waits", lambda: cell.run(run)["status"] == "waiting")
+        harness.eventually("it leaves the agent",
+                           lambda: not any(b["kind"] == "run" for b in cell.get()["idle"]["blockers"]))
+        self.assertEqual(("waiting", reason), (cell.run(run)["status"], cell.run(run)["reason"]))
+
+    def send(self, cell, run, **event):
+        return cell.call("POST", f"/runs/{run}/events", event)
+
+    def log(self, cell):
+        return cell.call("GET", "/files/log").body.decode().split()
+
+    def completes(self, cell, run, result):
+        ended = harness.eventually(
+            "the run ends", lambda: (now := cell.run(run))["status"] not in ("running", "waiting") and now)
+        self.assertEqual(("completed", result), (ended["status"], ended.get("result")), ended)
+
+    def test_a_run_waits_through_everything_and_repeats_nothing(self):
+        def hibernate(cell):
+            self.assertEqual(200, cell.call("POST", "/hibernate").status)
+
+        for what, disturb in (("nothing", lambda cell: None), ("pause", lambda cell: cell.call("POST", "/pause")),
+                              ("hibernation", hibernate), ("restart", lambda cell: self.daemon.restart()),
+                              ("restart while paused", lambda cell: (cell.call("POST", "/pause"), self.daemon.restart())),
+                              ("restart while hibernated", lambda cell: (hibernate(cell), self.daemon.restart())),
+                              ("kill", lambda cell: os.kill(cell.agent_pid(), signal.SIGKILL))):
+            with self.subTest(disturbed_by=what):
+                cell, run = self.begin("event")
+                self.waits(cell, run)
+                disturb(cell)
+                self.assertEqual("waiting", cell.run(run)["status"])
+                self.assertEqual(200, self.send(cell, run, type="merged", payload={"pr": 7}).status)
+                self.completes(cell, run, {"pr": 7})
+                self.assertEqual(["before", "after"], self.log(cell))
+                cell.call("DELETE")
+
+    def test_a_sleep_ends_in_time_and_wakes_the_cell(self):
+        cell, run = self.begin("sleeps", ms=1500)
+        self.waits(cell, run, "sleep")
+        self.assertEqual(200, cell.call("POST", "/hibernate").status)
+        self.assertEqual("hibernated", cell.get()["state"])
+        self.completes(cell, run, "slept")
+        self.assertEqual("active", cell.get()["state"])
+        self.assertEqual(["before", "after"], self.log(cell))
+
+    def test_a_sleep_that_ended_while_nobody_was_there_ends_at_once(self):
+        cell, run = self.begin("sleeps", ms=600)
+        self.waits(cell, run, "sleep")
+        until = cell.run(run)["steps"][1]["until"]
+        self.daemon.kill()
+        harness.eventually("the time is over", lambda: harness.now_iso() > until)
+        self.daemon.start()
+        self.completes(cell, run, "slept")
+
+    def test_an_event_is_taken_once_and_kept_until_it_is_waited_for(self):
+        cell, run = self.begin("late")
+        harness.eventually("it runs", lambda: cell.call("GET", "/files/log").status == 200)
+        first = self.send(cell, run, id="e1", type="x", payload=1)
+        self.assertEqual((200, {"id": "e1", "duplicate": False}), (first.status, first.json))
+        self.assertEqual({"id": "e1", "duplicate": True}, self.send(cell, run, id="e1", type="x", payload=9).json)
+        self.daemon.restart()
+        self.assertEqual({"id": "e1", "duplicate": True}, self.send(cell, run, id="e1", type="x", payload=9).json)
+        self.assertFalse(self.send(cell, run, id="e2", type="x", payload=2).json["duplicate"])
+        cell.call("PUT", "/files/gate", b"")
+        self.completes(cell, run, [1, 2])
+        answer = self.send(cell, run, type="x")
+        self.assertEqual((409, "run_ended"), (answer.status, answer.json["code"]))
+
+    def test_events_go_to_the_wait_that_they_match(self):
+        cell, run = self.begin("two")
+        self.waits(cell, run)
+        self.send(cell, run, type="a", payload={"n": 3})
+        self.send(cell, run, type="b", payload={"n": 1})
+        self.send(cell, run, type="a", payload={"n": 2, "which": "second"})
+        self.assertEqual("waiting", cell.run(run)["status"])
+        self.send(cell, run, type="a", payload={"n": 1})
+        self.completes(cell, run, [{"n": 1}, {"n": 2, "which": "second"}])
+
+    def test_a_person_approves_and_is_shown_what(self):
+        cell, run = self.begin("approve")
+        self.waits(cell, run, "approval")
+        step = next(s for s in cell.run(run)["steps"] if s["kind"] == "approval")
+        self.assertEqual(("deploy", "waiting", "Deploy?", {"version": 3}),
+                         (step["name"], step["status"], step["prompt"], step["data"]))
+        wrong = cell.call("POST", f"/runs/{run}/approve", {"approved": True, "step": "other"})
+        self.assertEqual((404, "approval_not_found"), (wrong.status, wrong.json["code"]))
+        self.assertEqual(400, cell.call("POST", f"/runs/{run}/approve", {"approved": "yes"}).status)
+        self.daemon.restart()
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/approve",
+                                        {"approved": False, "by": "ada", "comment": "not today"}).status)
+        self.completes(cell, run, [False, "ada", "not today"])
+        self.assertEqual(["before"], self.log(cell))
+
+    def test_what_does_not_come_in_time_is_an_error_or_the_value_asked_for(self):
+        cell, run = self.begin("timeouts")
+        self.completes(cell, run, [["wait_timeout", True], "refused"])
+
+    def test_a_race_of_waits_is_the_same_afterwards(self):
+        cell, run = self.begin("races")
+        self.waits(cell, run)
+        self.send(cell, run, type="go")
+        harness.eventually("it goes on", lambda: any(s["name"] == "end" for s in cell.run(run)["steps"]))
+        self.waits(cell, run, "sleep")  # the one that lost
+        self.send(cell, run, type="end")
+        self.completes(cell, run, "event")
+        self.assertEqual(["event"], [e.json["data"]["first"] for e in cell.events(run) if e.type == "stream"])
+
+    def test_a_waiting_run_is_cancelled_at_once(self):
+        cell, run = self.begin("event")
+        self.waits(cell, run)
+        self.assertEqual("cancelled", cell.call("POST", f"/runs/{run}/cancel").json["status"])
+
+    def test_more_events_than_are_kept_are_refused(self):
+        cell, run = self.begin("event", type="other")
+        self.waits(cell, run)
+        for number in range(1000):
+            self.assertEqual(200, self.send(cell, run, type="merged", payload=number).status)
+        answer = self.send(cell, run, type="merged")
+        self.assertEqual((507, "too_many_events"), (answer.status, answer.json["code"]))
