@@ -6,9 +6,15 @@ namespace cellar::api {
 namespace {
 
 json::Value resume_json(const cell::ResumeReport& report) {
-  return json::object({{"from", report.from},
-                       {"processes", json::object({{"survived", report.survived}})},
-                       {"took_ms", static_cast<double>(report.took.count()) / 1000.0}});
+  json::Array lost;
+  for (const cell::Program& program : report.lost) {
+    lost.push_back(json::object(
+        {{"domain", program.domain}, {"pid", program.pid}, {"command", program.command}}));
+  }
+  return json::object(
+      {{"from", report.from},
+       {"processes", json::object({{"survived", report.survived}, {"lost", std::move(lost)}})},
+       {"took_ms", static_cast<double>(report.took.count()) / 1000.0}});
 }
 
 json::Value idle_json(const cell::CellView& view) {

@@ -84,7 +84,9 @@ asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_
     group = sys::open_file(agent->place_.group, O_PATH | O_DIRECTORY);
     fds.push_back(group.get());
   }
-  agent->id_ = co_await domain->start(std::move(request), std::move(fds));
+  const std::vector<std::string> words = request.argv;
+  const std::uint32_t pid = co_await domain->start(std::move(request), std::move(fds));
+  agent->place_.note_start(pid, words);
   co_return agent;
 }
 
@@ -194,8 +196,9 @@ asio::awaitable<void> AgentProcess::write_queued() {
 // ---- ending ----
 
 asio::awaitable<std::string> AgentProcess::wait_end() {
-  place_.domain->signal(id_, SIGKILL);  // Its sockets are closed: what is left of it is of no use.
-  const DomainLink::Exit exit = co_await place_.domain->wait_exit(id_);
+  place_.domain->signal(place_.id,
+                        SIGKILL);  // Its sockets are closed: what is left of it is of no use.
+  const DomainLink::Exit exit = co_await place_.domain->wait_exit(place_.id);
   const bool killed = !exit.lost && WIFSIGNALED(exit.wait_status);
   const bool oom = killed && place_.count_oom_kills() > oom_before_;
   boost::system::error_code ignored;
@@ -204,7 +207,7 @@ asio::awaitable<std::string> AgentProcess::wait_end() {
   co_return oom ? "oom" : "agent_exit";
 }
 
-void AgentProcess::kill() { place_.domain->signal(id_, SIGKILL); }
+void AgentProcess::kill() { place_.domain->signal(place_.id, SIGKILL); }
 
 std::chrono::steady_clock::duration AgentProcess::silent_for() const {
   return std::chrono::steady_clock::now() - heard_at_;

@@ -81,7 +81,6 @@ class AgentProcess {
   asio::posix::stream_descriptor output_;
   std::string read_ahead_;   // from up_
   std::string_view unread_;  // of it, what receive() has not come to
-  std::uint32_t id_ = 0;
   std::uint64_t oom_before_ = 0;
   std::deque<Outgoing> outgoing_;
   std::size_t outgoing_bytes_ = 0;

@@ -83,6 +83,8 @@ asio::awaitable<void> Cell::open(Origin origin) {
            : origin == Origin::found ? State::hibernated
                                      : State::active;
   runner_->recover_waits();
+  // Nobody had to wait for it, but it came back all the same.
+  if (state_ == State::active && origin == Origin::found) report_return("memory", {});
   if (frozen) {
     recovery_waits_ = true;
   } else {
@@ -97,6 +99,7 @@ void Cell::recover_runs() {
                   [](const Run* run) { return run->is_only_waiting(); })) {
     return;
   }
+  if (state_ != State::active) report_return("disk", {});
   state_ = State::active;
   runner_->recover("daemon_restart");
 }
@@ -105,6 +108,7 @@ asio::awaitable<void> Cell::close() {
   if (!open_) co_return;
   open_ = false;
   co_await changes_.join();
+  expect_end();
   co_await runner_->close();
   co_await quota_.close();
   co_await domains_.close();
@@ -265,22 +269,26 @@ asio::awaitable<void> Cell::thaw_or_start() {
   require_open();
   if (state_ == State::active) co_return;
   const auto began = std::chrono::steady_clock::now();
-  ResumeReport report;
-  if (state_ == State::paused) {
+  const bool is_in_memory = state_ == State::paused;
+  if (is_in_memory) {
     co_await domains_.thaw();
-    report.from = "memory";
-    report.survived = domains_.process_count();
   } else {
     co_await domains_.require(Domains::Kind::shell);
-    report.from = "disk";
   }
   quota_.go_on();
   state_ = State::active;
-  report.took = std::chrono::duration_cast<std::chrono::microseconds>(
-      std::chrono::steady_clock::now() - began);
-  resume_ = report;
+  const auto took = std::chrono::steady_clock::now() - began;
+  report_return(is_in_memory ? "memory" : "disk",
+                std::chrono::duration_cast<std::chrono::microseconds>(took));
   activities_.touch();
   if (recovery_waits_) recover_runs();
+}
+
+void Cell::report_return(std::string from, std::chrono::microseconds took) {
+  ResumeReport report{.from = std::move(from), .took = took};
+  if (report.from == "memory") report.survived = domains_.survivor_count();
+  report.lost = domains_.programs().take_lost();
+  resume_ = std::move(report);
 }
 
 asio::awaitable<void> Cell::resume() {
@@ -321,6 +329,7 @@ asio::awaitable<void> Cell::hibernate_now() {
                 "the cell is busy with " + blockers.front().kind + " " + blockers.front().detail,
                 "cancel it, or wait until it ends");
   }
+  domains_.programs().lose_all();
   co_await domains_.end_all();
   co_await journal_->sync();
   const auto store_turn = co_await store_turns_.turn();

@@ -42,10 +42,11 @@ struct CellConfig {
   sys::DiskUse disk_max;                   // at most, whatever the tier has; 0: what that has
 };
 
-// How a cell came back the last time.
+// How a cell came back the last time: from a pause, from its disk, or to a new daemon.
 struct ResumeReport {
   std::string from;  // "memory", "disk"
   std::size_t survived = 0;
+  std::vector<Program> lost;  // in the order in which they were started
   std::chrono::microseconds took{0};
 };
 
@@ -85,6 +86,8 @@ class Cell : private RunnerHost {
   asio::awaitable<void> open(Origin origin);
   // Lets go of everything; processes stay for the next daemon.
   asio::awaitable<void> close();
+  // What the daemon runs in it now is lost with the daemon.
+  void expect_end() { domains_.programs().lose_all(); }
   // Ends all that runs in it, as its files are about to be deleted.
   asio::awaitable<void> destroy();
 
@@ -142,6 +145,7 @@ class Cell : private RunnerHost {
   asio::awaitable<void> hibernate_now();
   asio::awaitable<void> thaw_or_start();
   void recover_runs();
+  void report_return(std::string from, std::chrono::microseconds took);
   asio::awaitable<CommandResult> run_in_shell(std::uint32_t run, CommandRequest request,
                                               OnOutput on_output);
   void set_disk_limits();

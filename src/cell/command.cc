@@ -227,9 +227,9 @@ asio::awaitable<CommandResult> run_started(const CommandPlace& place, const Comm
   const std::uint64_t oom_before = place.count_oom_kills();
   CommandResult result;
   std::optional<Error> failure;
-  std::uint32_t id = 0;
   try {
-    id = co_await start(place, request, group, running);
+    const std::uint32_t pid = co_await start(place, request, group, running);
+    place.note_start(pid, request.argv);
   } catch (const Error& error) {
     if (error.reason() != "start_failed") throw;
     failure = error;
@@ -243,7 +243,7 @@ asio::awaitable<CommandResult> run_started(const CommandPlace& place, const Comm
   }
   running.tasks.spawn(kill_at(place, request.timeout, result.timed_out));
   if (place.end_domain) running.tasks.spawn(kill_at_oom(place));
-  const DomainLink::Exit exit = co_await place.domain->wait_exit(id);
+  const DomainLink::Exit exit = co_await place.domain->wait_exit(place.id);
   group.kill();
   co_await drain(running);
 

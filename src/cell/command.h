@@ -54,7 +54,10 @@ struct CommandPlace {
   std::string group;
   std::vector<std::string> join;  // new v1 folders for it, removed likewise
   std::uint32_t id = 0;           // of the program there
-  std::uint32_t uid = 0;          // the host's id of the domain's root
+  std::uint64_t number = 0;       // of the program in its cell
+  // To be called once it runs: whoever asks later what was lost is told of it.
+  std::function<void(std::uint32_t pid, const std::vector<std::string>& words)> note_start;
+  std::uint32_t uid = 0;  // the host's id of the domain's root
   std::function<std::uint64_t()> count_oom_kills;
   std::function<void()> end_domain;  // in gVisor: ends the sandbox and all that runs in it
 };

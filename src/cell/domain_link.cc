@@ -59,7 +59,7 @@ void DomainLink::take(const wire::InitReport& report) {
   const auto found = programs_.find(std::visit(id_of, report));
   if (found == programs_.end()) return;
   Program& program = *found->second;
-  if (std::holds_alternative<wire::Started>(report)) program.started = true;
+  if (const auto* started = std::get_if<wire::Started>(&report)) program.pid = started->pid;
   if (const auto* failure = std::get_if<wire::StartFailed>(&report)) program.failure = *failure;
   if (const auto* exited = std::get_if<wire::Exited>(&report)) {
     program.exit = Exit{.wait_status = static_cast<int>(exited->wait_status)};
@@ -72,7 +72,7 @@ asio::awaitable<std::uint32_t> DomainLink::start(wire::SpawnRequest request, std
   const auto program = std::make_shared<Program>(executor_);
   programs_[request.id] = program;
   channel_.send(wire::encode(wire::InitRequest(request)), fds);
-  while (!program->started && !program->failure && !program->exit) {
+  while (!program->pid && !program->failure && !program->exit) {
     program->changed.reset();
     co_await program->changed.wait();
   }
@@ -80,7 +80,7 @@ asio::awaitable<std::uint32_t> DomainLink::start(wire::SpawnRequest request, std
     programs_.erase(request.id);
     throw error_of(*program->failure, request);
   }
-  co_return request.id;
+  co_return program->pid.value_or(0);  // 0: it was lost before it could be told.
 }
 
 asio::awaitable<DomainLink::Exit> DomainLink::wait_exit(std::uint32_t id) {

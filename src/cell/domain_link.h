@@ -37,10 +37,10 @@ class DomainLink {
   // A name for a program that is not started yet.
   std::uint32_t new_id() noexcept { return ++last_id_; }
 
-  // Starts a program and returns its id, `request.id`, once it runs. `fds` become 0, 1, 2, … in it,
-  // the last one is the cgroup where `request.in_cgroup`. Throws Error: reason `start_failed`, the
-  // message naming the step; `not_found` for a program or folder that is not there; `unavailable`
-  // where the domain is gone.
+  // Starts a program and returns its pid, as the domain sees it, once it runs. `fds` become 0, 1,
+  // 2, … in it, the last one is the cgroup where `request.in_cgroup`. Throws Error: reason
+  // `start_failed`, the message naming the step; `not_found` for a program or folder that is not
+  // there; `unavailable` where the domain is gone.
   asio::awaitable<std::uint32_t> start(wire::SpawnRequest request, std::vector<int> fds);
   // Waits until the program ends. Once for each program.
   asio::awaitable<Exit> wait_exit(std::uint32_t id);
@@ -54,7 +54,7 @@ class DomainLink {
   struct Program {
     explicit Program(const asio::any_io_executor& executor) : changed(executor) {}
     async::Event changed;
-    bool started = false;
+    std::optional<std::uint32_t> pid;  // once it runs
     std::optional<wire::StartFailed> failure;
     std::optional<Exit> exit;
   };

@@ -57,12 +57,36 @@ sandbox::CgroupPlan plan_groups(const Machine& machine, const CellSpec& spec,
   return sandbox::plan_cgroups(machine.cgroup_host, machine.daemon_group, slot, resources);
 }
 
+// Programs have groups of their own, "c" and the program's number; 0 for another group.
+std::uint64_t program_number_of(std::string_view group) {
+  if (!group.starts_with("c")) return 0;
+  return static_cast<std::uint64_t>(parse_int(group.substr(1)).value_or(0));
+}
+
+// All of both domains, but for the programs with the numbers 1 to `last`.
+std::vector<pid_t> processes_behind(const sandbox::CgroupPlan& groups, std::uint64_t last) {
+  std::vector<pid_t> found;
+  for (const Kind kind : {Kind::agent, Kind::shell}) {
+    for (const std::string& name : sys::folders_in(groups.domain(kind))) {
+      const std::uint64_t number = program_number_of(name);
+      if (number > 0 && number <= last) continue;
+      const std::string path = groups.domain(kind) + "/" + name + "/cgroup.procs";
+      const std::string text = sys::read_file(path).value_or("");
+      for (const std::string_view line : split(text, '\n')) {
+        if (const auto pid = parse_int(line)) found.push_back(static_cast<pid_t>(*pid));
+      }
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 Domains::Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec)
     : machine_(machine),
       layout_(layout),
       spec_(spec),
+      programs_(layout.programs()),
       serial_(machine.executor),
       tasks_(machine.executor) {}
 
@@ -85,6 +109,8 @@ void Domains::set_slot(std::string slot) {
 // ---- finding ----
 
 void Domains::find() {
+  programs_.find();
+  found_count_ = program_count_ = programs_.last_number();
   set_slot(read_slot(layout_));
   if (slot_.empty()) return;
   for (const Kind kind : {Kind::agent, Kind::shell}) {
@@ -96,11 +122,11 @@ void Domains::find() {
   for (const Kind kind : {Kind::agent, Kind::shell}) {
     for (const std::string& name : sys::folders_in(groups_.domain(kind))) {
       if (!name.starts_with("c")) continue;
-      const auto number = parse_int(std::string_view(name).substr(1)).value_or(0);
-      program_count_ = std::max(program_count_, static_cast<std::uint64_t>(number));
+      program_count_ = std::max(program_count_, program_number_of(name));
       sandbox::try_remove_group(groups_.domain(kind) + "/" + name);
     }
   }
+  found_count_ = program_count_;
 }
 
 bool Domains::is_alive(Kind kind) {
@@ -114,22 +140,13 @@ bool Domains::is_frozen() const { return !slot_.empty() && cell::is_frozen(group
 
 std::function<std::vector<pid_t>()> Domains::processes() const {
   return [slot = slot_, groups = groups_] {
-    std::vector<pid_t> found;
-    if (slot.empty()) return found;
-    for (const Kind kind : {Kind::agent, Kind::shell}) {
-      for (const std::string& name : sys::folders_in(groups.domain(kind))) {
-        const std::string path = groups.domain(kind) + "/" + name + "/cgroup.procs";
-        const std::string text = sys::read_file(path).value_or("");
-        for (const std::string_view line : split(text, '\n')) {
-          if (const auto pid = parse_int(line)) found.push_back(static_cast<pid_t>(*pid));
-        }
-      }
-    }
-    return found;
+    return slot.empty() ? std::vector<pid_t>() : processes_behind(groups, 0);
   };
 }
 
-std::size_t Domains::process_count() const { return processes()().size(); }
+std::size_t Domains::survivor_count() const {
+  return slot_.empty() ? 0 : processes_behind(groups_, found_count_).size();
+}
 
 // ---- making ----
 
@@ -312,9 +329,13 @@ asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits 
   place.domain = co_await require(kind);
   place.uid = uid_base(kind);
   place.id = place.domain->new_id();
+  place.number = ++program_count_;
+  place.note_start = [this, kind, number = place.number](std::uint32_t pid, const auto& words) {
+    programs_.add(number, name_of(kind), pid, words);
+  };
   if (is_native) {
     const sandbox::ProgramPlan plan =
-        sandbox::plan_program(machine_.cgroup_host, groups_, kind, ++program_count_, limits);
+        sandbox::plan_program(machine_.cgroup_host, groups_, kind, place.number, limits);
     sandbox::apply(plan, place.uid);
     place.group = plan.group;
     place.join = plan.folders;
@@ -327,6 +348,7 @@ asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits 
 }
 
 void Domains::leave(const CommandPlace& place) {
+  programs_.remove(place.number);
   kill(place);
   if (place.group.empty()) return;
   std::vector<std::string> folders = place.join;

@@ -16,6 +16,7 @@
 #include "cell/domain_link.h"
 #include "cell/egress_port.h"
 #include "cell/layout.h"
+#include "cell/programs.h"
 #include "cell/spawner.h"
 #include "cell/spec.h"
 #include "image/store.h"
@@ -48,7 +49,8 @@ class Domains {
   Domains(const Domains&) = delete;
   Domains& operator=(const Domains&) = delete;
 
-  // Finds the processes that an earlier daemon left. Blocking for a moment.
+  // Finds the processes that an earlier daemon left, and notes what it started as lost: it ends as
+  // soon as its domain runs. Blocking for a moment.
   void find();
   bool any_alive();
   bool is_frozen() const;
@@ -73,8 +75,10 @@ class Domains {
 
   // Tells on any thread which processes the cell has then, both domains together.
   std::function<std::vector<pid_t>()> processes() const;
-  // Processes of the cell, both domains together.
-  std::size_t process_count() const;
+  // Processes of the cell, both domains together, but for those that find() noted as lost.
+  std::size_t survivor_count() const;
+  // What was started in the domains, and is lost with them or with the daemon.
+  ProgramRecords& programs() noexcept { return programs_; }
   // The cell's tier changed.
   void apply_limits();
   // The names that both domains may reach from now on.
@@ -108,6 +112,8 @@ class Domains {
   std::string slot_;            // names the groups; empty where the cell has no processes
   sandbox::CgroupPlan groups_;  // of the slot
   std::uint64_t program_count_ = 0;
+  std::uint64_t found_count_ = 0;  // programs up to this one are an earlier daemon's
+  ProgramRecords programs_;
   std::array<Domain, 2> domains_;
   async::Serial serial_;
   async::TaskGroup tasks_;

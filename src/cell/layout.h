@@ -20,6 +20,7 @@ struct CellLayout {
   std::string journal() const { return dir + "/journal"; }
   std::string index() const { return dir + "/index"; }
   std::string run() const { return dir + "/run"; }
+  std::string programs() const { return dir + "/run/programs"; }
 
   // Makes all folders, durable when this returns. Blocking. Throws Error.
   void create() const;

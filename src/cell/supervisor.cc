@@ -174,6 +174,10 @@ asio::awaitable<void> Supervisor::close() {
   cells_.clear();
 }
 
+void Supervisor::expect_end() {
+  for (auto& [id, cell] : cells_) cell->expect_end();
+}
+
 asio::awaitable<void> Supervisor::run_timers() {
   for (;;) {
     co_await async::sleep_for(kTimerPause);

@@ -27,6 +27,8 @@ class Supervisor {
   // Opens the registry and every cell; unfinished runs go on. A cell that cannot be opened is told
   // in the log and left alone. Throws Error for a registry that cannot be read.
   asio::awaitable<void> open();
+  // The daemon is about to end: what it runs in cells now, the next one tells to be lost.
+  void expect_end();
   // Lets go of all cells; their processes stay for the next daemon.
   asio::awaitable<void> close();
 

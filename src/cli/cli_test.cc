@@ -88,6 +88,17 @@ TEST_CASE("pause and resume send no body and no content type") {
   CHECK(call(daemon.url(), {"resume", "c"}).exit_code == 0);
 }
 
+TEST_CASE("resume says what was lost, and steers no terminal by it") {
+  FakeDaemon daemon([](const Seen&) {
+    return json_reply(200, R"({"resume":{"processes":{"lost":[
+      {"domain":"shell","pid":7,"command":"npm\u001b test"},{"domain":"agent","pid":2}]}}})");
+  });
+  const Result result = call(daemon.url(), {"resume", "c"});
+  CHECK(result.exit_code == 0);
+  CHECK(result.err == "cellar: lost: npm\xef\xbf\xbd test (shell 7)\ncellar: lost:  (agent 2)\n");
+  CHECK(call(daemon.url(), {"-o", "json", "resume", "c"}).err.empty());
+}
+
 TEST_CASE("a failure is told with its remedy, and by its exit code") {
   struct Case {
     int status;

@@ -90,6 +90,8 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
 
   co_await wait_for(signals);
   co_await server.drain(kDrainLimit);
+  supervisor.expect_end();
+  co_await server.close();
   co_await tasks.close();
   co_await supervisor.close();
   co_await machine.spawner.close();

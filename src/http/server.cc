@@ -77,7 +77,8 @@ asio::awaitable<void> Server::drain(std::chrono::milliseconds limit) {
   while (state_->traffic.busy_count > 0 && std::chrono::steady_clock::now() < give_up) {
     co_await async::sleep_for(kPause);
   }
-  co_await state_->connections.close();
 }
+
+asio::awaitable<void> Server::close() { co_await state_->connections.close(); }
 
 }  // namespace cellar::http

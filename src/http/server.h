@@ -42,8 +42,10 @@ class Server {
 
   // Serves until drain().
   asio::awaitable<void> run();
-  // Takes no more requests, waits for those under way at most `limit`, and ends the rest.
+  // Takes no more requests, and waits for those under way at most `limit`.
   asio::awaitable<void> drain(std::chrono::milliseconds limit);
+  // Ends the rest.
+  asio::awaitable<void> close();
 
  private:
   struct State;

@@ -80,6 +80,7 @@ void with_server(const Test& test, ServerOptions options = {}) {
     }
     const std::chrono::milliseconds kLimit(1000);
     co_await server.drain(kLimit);
+    co_await server.close();
     co_await tasks.close();
     if (failed) std::rethrow_exception(failed);
   };

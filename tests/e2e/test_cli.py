@@ -127,6 +127,15 @@ class CellsTest(CliTest):
         self.assertEqual("memory", json.loads(resumed["resume"])["from"])
         self.assertEqual("memory", self.json("resume", cell.id)["resume"]["from"])
 
+    def test_what_a_hibernated_cell_lost_is_said(self):
+        cell = self.cell(agent=AGENT)
+        cell.request("text")
+        cell.call("POST", "/hibernate")
+        lost = "cellar: lost: node /opt/cellar/agent-host/host.js (agent "
+        code, out, err = self.cellar("resume", cell.id)
+        self.assertEqual((0, "disk"), (code, json.loads(self.record(out)["resume"])["from"]))
+        self.assertTrue(err.startswith(lost) and err.count("\n") == 1, err)
+
     def test_what_is_wrong_with_a_cells_settings_is_named(self):
         for words, code, what in ((("--tier", "huge"), 1, "tier"), (("--image", "none-such"), 3, "none-such"),
                                   (("--allow", "http://x"), 1, "http://x"), (("--idle-timeout", "0"), 1, "idle_timeout_s"),
@@ -324,6 +333,7 @@ class AgentTest(CliTest):
         cell = self.cell(agent="module.exports = { async wait(ctx) { ctx.stream(1); await ctx.sleep(600000); } }")
         self.daemon.stream("POST", cell.path + "/request", {"method": "wait"}).close()
         run = harness.eventually("the run", cell.runs)[0]
+        harness.eventually("its step", lambda: cell.run(run["id"])["steps"])
         start = time.monotonic()
         self.assertEqual(0, self.cellar("events", cell.id, run["id"])[0])  # without -f it does not wait
         self.assertLess(time.monotonic() - start, 10)

@@ -104,6 +104,96 @@ class PersistenceTest(harness.CellTest):
         self.assertEqual([], query())
 
 
+class LostProcessesTest(harness.CellTest):
+    """What a cell that came back says of what did not."""
+
+    def begin(self, cell, command):
+        """A command that runs, and what is told of it when it is lost."""
+        stream = self.daemon.stream("POST", cell.path + "/exec", {"cmd": f"echo $$; exec {command}"})
+        self.addCleanup(stream.close)
+        return {"domain": "shell", "pid": int(next(iter(stream)).json["text"]), "command": f"/bin/sh -c echo $$; exec {command}"}
+
+    def warm_agent(self, cell):
+        cell.request("count")
+        return {"domain": "agent", "command": "node /opt/cellar/agent-host/host.js"}
+
+    def lost(self, resume):
+        return resume["processes"]["lost"]
+
+    def without_pid(self, programs):
+        return [{name: value for name, value in program.items() if name != "pid"} for program in programs]
+
+    def resume(self, cell):
+        return cell.call("POST", "/resume").json["resume"]
+
+    def test_a_hibernated_cell_has_lost_its_agent_and_nothing_that_had_ended(self):
+        cell = self.cell(agent=AGENT)
+        agent = self.warm_agent(cell)
+        cell.exec("true")
+        cell.call("POST", "/hibernate")
+        resumed = self.resume(cell)
+        self.assertEqual(("disk", 0, [agent]), (resumed["from"], resumed["processes"]["survived"], self.without_pid(self.lost(resumed))))
+        self.assertEqual(resumed, cell.get()["resume"])
+        self.assertEqual(resumed, self.resume(cell))  # It was active: nothing came back again.
+        cell.call("POST", "/hibernate")
+        self.assertEqual([], self.lost(self.resume(cell)))
+
+    def test_a_paused_cell_has_lost_nothing(self):
+        cell = self.cell(agent=AGENT)
+        self.warm_agent(cell)
+        self.begin(cell, "sleep 1001")
+        cell.call("POST", "/pause")
+        resumed = self.resume(cell)
+        self.assertEqual((len(cell.processes()), []), (resumed["processes"]["survived"], self.lost(resumed)))
+
+    def test_a_daemon_that_was_killed_or_stopped_takes_what_it_started_with_it(self):
+        cell = self.cell(agent=AGENT)
+        for end in (self.daemon.kill, self.daemon.stop):
+            agent, command = self.warm_agent(cell), self.begin(cell, "sleep 1002")
+            end()
+            self.daemon.start()
+            resume = cell.get()["resume"]
+            self.assertEqual("memory", resume["from"])
+            self.assertIn(command, self.lost(resume))
+            self.assertEqual([agent, {"domain": "shell", "command": command["command"]}], self.without_pid(self.lost(resume)))
+            harness.eventually("only those that survived are there",
+                               lambda: len(cell.processes()) == resume["processes"]["survived"])
+
+    def test_a_command_that_was_frozen_as_the_daemon_was_killed_is_lost_with_the_pause(self):
+        cell = self.cell()
+        command = self.begin(cell, "sleep 1003")
+        cell.call("POST", "/pause")
+        self.daemon.restart()
+        self.assertEqual("paused", cell.get()["state"])
+        self.assertNotIn("resume", cell.get())
+        resumed = self.resume(cell)
+        self.assertEqual(("memory", [command]), (resumed["from"], self.lost(resumed)))
+        harness.eventually("only those that survived are there",
+                           lambda: len(cell.processes()) == resumed["processes"]["survived"])
+
+    def test_what_a_host_that_was_switched_off_ended_is_told_even_after_a_second_daemon(self):
+        cell = self.cell()
+        command = self.begin(cell, "sleep 1004")
+        self.daemon.kill()
+        cell.kill_processes()  # as after a reboot
+        self.daemon.start()
+        self.daemon.restart()
+        self.assertEqual("hibernated", cell.get()["state"])
+        resumed = self.resume(cell)
+        self.assertEqual(("disk", 0, [command]), (resumed["from"], resumed["processes"]["survived"], self.lost(resumed)))
+        self.assertEqual([], list((cell.dir / "run/programs").iterdir()))
+
+    def test_a_command_whose_processes_are_killed_under_it_ends_as_lost(self):
+        cell = self.cell()
+        stream = self.daemon.stream("POST", cell.path + "/exec", {"cmd": "echo here; exec sleep 1005"})
+        events = iter(stream)
+        next(events)
+        cell.kill_processes("shell")
+        end = list(events)[-1]
+        self.assertEqual(("exit", 137, True), (end.type, end.json["exit_code"], end.json["lost"]))
+        self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
+
+
 class IdleTest(harness.CellTest):
     def test_an_idle_cell_pauses_by_itself_and_a_busy_one_does_not(self):
         cell, busy, permanent = (self.cell("idle", idle_timeout_s=1), self.cell("busy", idle_timeout_s=1),
