@@ -97,7 +97,7 @@ TEST_CASE("a job runs on the pool, its result and its exception come back to the
 
 TEST_CASE("turns are taken one at a time, in the order in which they were asked for") {
   asio::io_context loop;
-  Serial serial(loop.get_executor(), 3);
+  Serial serial(loop.get_executor(), {.waiters_max = 3});
   std::vector<int> order;
   auto worker = [&](int number) -> asio::awaitable<void> {
     const Serial::Turn turn = co_await serial.turn();
@@ -114,6 +114,34 @@ TEST_CASE("turns are taken one at a time, in the order in which they were asked 
   };
   run(loop, test());
   CHECK(order == std::vector<int>{1, -1, 2, -2, 3, -3, 4, -4});
+}
+
+TEST_CASE("of those that pass at once there are as many as may, and one that gives up is no loss") {
+  asio::io_context loop;
+  Serial serial(loop.get_executor(), {.at_once = 2});
+  int inside = 0;
+  int most = 0;
+  int done = 0;
+  auto worker = [&]() -> asio::awaitable<void> {
+    const Serial::Turn turn = co_await serial.turn();
+    most = std::max(most, ++inside);
+    co_await sleep_for(milliseconds(1));
+    --inside;
+    ++done;
+  };
+  auto test = [&]() -> asio::awaitable<void> {
+    TaskGroup tasks(loop.get_executor());
+    TaskGroup leaving(loop.get_executor());
+    for (int number = 0; number < 3; ++number) tasks.spawn(worker());
+    leaving.spawn(worker());
+    for (int number = 0; number < 3; ++number) tasks.spawn(worker());
+    co_await sleep_for(milliseconds(0));
+    co_await leaving.close();
+    co_await tasks.join();
+  };
+  run(loop, test());
+  CHECK(most == 2);
+  CHECK(done == 6);
 }
 
 TEST_CASE("what is not ready in time is named") {

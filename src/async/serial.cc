@@ -5,13 +5,12 @@
 #include "base/error.h"
 
 namespace cellar::async {
-
 asio::awaitable<Serial::Turn> Serial::turn() {
-  if (!taken_) {
-    taken_ = true;
+  if (taken_count_ < limits_.at_once) {
+    ++taken_count_;
     co_return Turn(*this);
   }
-  if (waiting_.size() >= waiters_max_) {
+  if (waiting_.size() >= limits_.waiters_max) {
     throw Error(ErrorCode::unavailable, "too_many_waiting", "too many requests wait for this cell");
   }
   const auto mine = std::make_shared<Event>(executor_);
@@ -32,7 +31,7 @@ asio::awaitable<Serial::Turn> Serial::turn() {
 
 void Serial::next() {
   if (waiting_.empty()) {
-    taken_ = false;
+    --taken_count_;
     return;
   }
   const auto first = waiting_.front();

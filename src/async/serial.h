@@ -9,8 +9,13 @@
 
 namespace cellar::async {
 
-// Lets one coroutine at a time pass, in the order in which they came: a cell changes its state in
-// one place at a time. Loop thread only; outlives every Turn.
+struct SerialLimits {
+  std::size_t at_once = 1;
+  std::size_t waiters_max = 10'000;
+};
+
+// Lets one coroutine at a time pass, or `at_once` of them, in the order in which they came: a cell
+// changes its state in one place at a time. Loop thread only; outlives every Turn.
 class Serial {
  public:
   // Ends the turn when destroyed.
@@ -27,8 +32,8 @@ class Serial {
     Serial* serial_;
   };
 
-  explicit Serial(asio::any_io_executor executor, std::size_t waiters_max = 10'000)
-      : executor_(std::move(executor)), waiters_max_(waiters_max) {}
+  explicit Serial(asio::any_io_executor executor, SerialLimits limits = {})
+      : executor_(std::move(executor)), limits_(limits) {}
 
   // Throws Error `unavailable` where too many wait already.
   asio::awaitable<Turn> turn();
@@ -37,8 +42,8 @@ class Serial {
   void next();
 
   asio::any_io_executor executor_;
-  std::size_t waiters_max_;
-  bool taken_ = false;
+  SerialLimits limits_;
+  std::size_t taken_count_ = 0;
   std::deque<std::shared_ptr<Event>> waiting_;  // shared with the coroutine that waits
 };
 

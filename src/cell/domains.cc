@@ -106,6 +106,12 @@ void Domains::set_slot(std::string slot) {
   groups_ = slot_.empty() ? sandbox::CgroupPlan() : plan_groups(machine_, spec_, slot_);
 }
 
+void Domains::keep_slot(const std::string& slot) {
+  if (slot == slot_) return;
+  set_slot(slot);
+  write_slot(layout_, slot_);
+}
+
 // ---- finding ----
 
 void Domains::find() {
@@ -210,16 +216,33 @@ asio::awaitable<void> Domains::make(Kind kind) {
   domain.uid_base = uid_base(kind);
   domain.tmp_bytes = tier_of(spec_.tier).limits.tmp_bytes;
   if (kind == Kind::agent) domain.binds.push_back({machine_.agent_host_dir, kAgentHostPath});
-  const sandbox::DomainMade made =
-      co_await machine_.spawner.make_domain(std::move(domain), socket_path(kind), slot_);
-  if (made.slot != slot_) {
-    set_slot(made.slot);
-    write_slot(layout_, slot_);
+  std::uint32_t pid = 0;
+  if (spec_.runtime == sandbox::Runtime::gvisor) {
+    pid = co_await make_in_gvisor(std::move(domain));
+  } else {
+    const sandbox::DomainMade made =
+        co_await machine_.spawner.make_domain(std::move(domain), socket_path(kind), slot_);
+    keep_slot(made.slot);
+    pid = made.pid;
   }
   sandbox::apply(groups_);  // The limits: nothing of the cell runs yet.
-  of(kind).init = sys::identify(static_cast<pid_t>(made.pid));
+  of(kind).init = sys::identify(static_cast<pid_t>(pid));
   if (!of(kind).init) throw Error(ErrorCode::unavailable, "domain_lost", "cell-init ended at once");
   sys::replace_file(record_path(kind), encode(*of(kind).init), 0600, sys::Durable::no);
+}
+
+asio::awaitable<std::uint32_t> Domains::make_in_gvisor(sandbox::DomainSpec domain) {
+  const Kind kind = domain.kind;
+  auto launch =
+      co_await machine_.spawner.launch_in_gvisor(std::move(domain), socket_path(kind), slot_);
+  keep_slot(launch.slot());
+  try {
+    co_return co_await launch.finish();
+  } catch (...) {  // Canceled, too: nobody takes note of what was made.
+    of(kind).may_have_remains = true;
+    sandbox::kill_group(groups_.domain(kind));
+    throw;
+  }
 }
 
 // Where the cell's image is; empty for the view of the host.
@@ -287,7 +310,7 @@ asio::awaitable<void> Domains::forget(Kind kind) {
   domain.init.reset();
   sys::remove_file(record_path(kind));
   sys::remove_file(socket_path(kind));
-  sys::remove_tree(socket_path(kind) + ".runsc");  // what runsc kept of it (spawn/gvisor.cc)
+  sys::remove_tree(sandbox::runsc_folder(socket_path(kind)));
 }
 
 asio::awaitable<void> Domains::end(Kind kind) {

@@ -96,6 +96,8 @@ class Domains {
   bool is_alive(Kind kind);
   asio::awaitable<std::shared_ptr<DomainLink>> make_or_find(Kind kind);
   asio::awaitable<void> make(Kind kind);
+  // Returns the host's pid of the sandbox.
+  asio::awaitable<std::uint32_t> make_in_gvisor(sandbox::DomainSpec domain);
   asio::awaitable<void> connect(Kind kind);
   asio::awaitable<std::optional<Error>> try_connect(Kind kind);
   asio::awaitable<void> forget(Kind kind);
@@ -104,6 +106,8 @@ class Domains {
   std::string socket_path(Kind kind) const;
   std::string record_path(Kind kind) const;
   void set_slot(std::string slot);
+  // Takes a slot that the spawner has given the cell, and notes it for the next daemon.
+  void keep_slot(const std::string& slot);
   void require_floor() const;
 
   const Machine& machine_;

@@ -3,17 +3,36 @@
 #include "async/run_to_end.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "base/text.h"
+#include "cell/cgroups.h"
+#include "cell/runsc_report.h"
+#include "sys/file.h"
 #include "sys/process.h"
 
 namespace cellar::cell {
 namespace {
 
 constexpr std::size_t kRunBytes = 4;
+constexpr std::chrono::seconds kLaunchLimit{20};
+// Each takes some 0.6 s of a processor: with more of them at a time each would take longer only.
+constexpr std::size_t kLaunchesAtOnce = 4;
+// kvm is never taken: it wants /dev/kvm, and another kind of trust in the machine.
+constexpr const char* kPlatforms[] = {"systrap", "ptrace"};
 
 struct Started {
   pid_t pid;
   sys::Fd socket;
 };
+
+// What was answered where the answer is none of those that were hoped for.
+std::string failure_in(const std::optional<sandbox::SpawnAnswer>& answer) {
+  const auto* failed = answer ? std::get_if<sandbox::SpawnFailed>(&*answer) : nullptr;
+  return failed != nullptr ? failed->message : "no such answer";
+}
+
+Error sandbox_failed(const std::string& why) {
+  return Error(ErrorCode::unavailable, "sandbox_failed", "the sandbox could not be made: " + why);
+}
 
 Started start(const Spawner::Options& options, const std::string& run) {
   auto [ours, theirs] = sys::seqpacket_pair();
@@ -28,22 +47,29 @@ Started start(const Spawner::Options& options, const std::string& run) {
 }  // namespace
 
 Spawner::Spawner(const asio::any_io_executor& executor, const Options& options)
-    : run_(random_hex(kRunBytes)),
+    : options_(options),
+      run_(random_hex(kRunBytes)),
       channel_(executor,
                [&] {
-                 Started started = start(options, run_);
+                 Started started = start(options_, run_);
                  pid_ = started.pid;
                  return std::move(started.socket);
                }()),
       serial_(executor),
-      tasks_(executor) {}
+      probe_turns_(executor),
+      launches_(executor, {.at_once = kLaunchesAtOnce}),
+      tasks_(executor),
+      probes_(executor) {}
 
 Spawner::~Spawner() {
   channel_.close();
   sys::wait_program(pid_);
 }
 
-asio::awaitable<void> Spawner::close() { co_await tasks_.join(); }
+asio::awaitable<void> Spawner::close() {
+  co_await probes_.close();
+  co_await tasks_.join();
+}
 
 // Each answer must be taken, whoever still wants it: the next one belongs to the next request.
 asio::awaitable<sys::Message> Spawner::ask(std::string request, std::vector<int> fds) {
@@ -80,27 +106,93 @@ asio::awaitable<sandbox::DomainMade> Spawner::make_domain(sandbox::DomainSpec sp
   if (decoded && std::holds_alternative<sandbox::DomainMade>(*decoded)) {
     co_return std::get<sandbox::DomainMade>(*decoded);
   }
-  const auto* failed = decoded ? std::get_if<sandbox::SpawnFailed>(&*decoded) : nullptr;
-  throw Error(ErrorCode::unavailable, "sandbox_failed",
-              "the sandbox could not be made: " +
-                  (failed != nullptr ? failed->message : std::string("no such answer")));
+  throw sandbox_failed(failure_in(decoded));
+}
+
+// ---- in gVisor ----
+
+asio::awaitable<Spawner::GvisorLaunch> Spawner::launch_in_gvisor(sandbox::DomainSpec spec,
+                                                                 std::string socket_path,
+                                                                 std::string slot) {
+  co_await require_gvisor();
+  auto turn = co_await launches_.turn();
+  const std::string folder = sandbox::runsc_folder(socket_path);
+  sandbox::MakeDomain request;
+  request.spec = std::move(spec);
+  request.socket_path = std::move(socket_path);
+  request.slot = std::move(slot);
+  request.platform = gvisor_platform_;
+  std::string bytes = sandbox::encode(sandbox::SpawnRequest(std::move(request)));
+  std::vector<int> none;
+  sys::Message answer = co_await ask(std::move(bytes), none);
+  const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
+  const auto* started = decoded ? std::get_if<sandbox::RunscStarted>(&*decoded) : nullptr;
+  if (started == nullptr || answer.fds.size() != 1) throw sandbox_failed(failure_in(decoded));
+  co_return GvisorLaunch(std::move(turn), started->slot, std::move(answer.fds[0]), folder);
+}
+
+asio::awaitable<std::uint32_t> Spawner::GvisorLaunch::finish() {
+  std::optional<Error> failure;
+  try {
+    co_await await_runsc(std::move(report_), kLaunchLimit);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    failure = sandbox_failed(error.what());
+  }
+  if (failure) throw *failure;
+  const auto text = sys::read_file(folder_ + "/pid");
+  const auto pid = parse_int(trim(text.value_or("")));
+  if (!pid || *pid <= 0) throw sandbox_failed("runsc made no sandbox");
+  co_return static_cast<std::uint32_t>(*pid);
 }
 
 asio::awaitable<void> Spawner::require_gvisor() {
-  if (gvisor_works_) co_return;
-  std::string bytes = sandbox::encode(sandbox::SpawnRequest(sandbox::ProbeGvisor()));
-  std::vector<int> none;
-  const sys::Message answer = co_await ask(std::move(bytes), none);
-  const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
-  gvisor_works_ = decoded && std::holds_alternative<sandbox::GvisorWorks>(*decoded);
-  if (gvisor_works_) co_return;
-  const auto* failed = decoded ? std::get_if<sandbox::SpawnFailed>(&*decoded) : nullptr;
+  if (gvisor_platform_.empty()) co_await async::run_to_end(probes_, probe_gvisor());
+}
+
+asio::awaitable<void> Spawner::probe_gvisor() {
+  const auto turn = co_await probe_turns_.turn();
+  std::string failures;
+  for (const char* platform : kPlatforms) {
+    if (!gvisor_platform_.empty()) co_return;
+    const std::optional<Error> failure = co_await try_gvisor(platform);
+    if (!failure) {
+      gvisor_platform_ = platform;
+    } else {
+      failures +=
+          (failures.empty() ? "" : "; ") + std::string("on ") + platform + ": " + failure->what();
+    }
+  }
+  if (!gvisor_platform_.empty()) co_return;
   throw Error(
       ErrorCode::unavailable, "runtime_unavailable",
-      "the runtime gvisor cannot be used on this machine: " +
-          (failed != nullptr ? failed->message : std::string("no such answer")),
+      "the runtime gvisor cannot be used on this machine: runsc does not work here, " + failures,
       "install runsc of 2024 or later: apt-get install runsc on Debian 13, scripts/setup on "
       "Debian 12, or https://gvisor.dev/docs/user_guide/install");
+}
+
+asio::awaitable<std::optional<Error>> Spawner::try_gvisor(std::string platform) {
+  std::string bytes = sandbox::encode(sandbox::SpawnRequest(sandbox::ProbeGvisor{platform}));
+  std::vector<int> none;
+  sys::Message answer = co_await ask(std::move(bytes), none);
+  const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
+  const auto* started = decoded ? std::get_if<sandbox::RunscStarted>(&*decoded) : nullptr;
+  if (started == nullptr || answer.fds.size() != 1) {
+    co_return Error(ErrorCode::unavailable, failure_in(decoded));
+  }
+  std::optional<Error> failure;
+  try {
+    co_await await_runsc(std::move(answer.fds[0]), kLaunchLimit);
+  } catch (const Error& error) {
+    failure = error;
+  }
+  // However it ended, canceled or not, nothing of it is left.
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  co_await remove(
+      sandbox::plan_cgroups(options_.cgroup_host, options_.daemon_group, started->slot));
+  sys::remove_tree(options_.state_dir + "/" + sandbox::kProbeFolder);
+  if (failure && failure->code() == ErrorCode::canceled) throw *failure;
+  co_return failure;
 }
 
 asio::awaitable<std::vector<sys::Fd>> Spawner::listen_in(
@@ -116,9 +208,7 @@ asio::awaitable<std::vector<sys::Fd>> Spawner::listen_in(
     sys::Message answer = co_await ask(std::move(bytes), std::move(fds));
     const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
     if (!decoded || !std::holds_alternative<sandbox::Listening>(*decoded)) {
-      const auto* failed = decoded ? std::get_if<sandbox::SpawnFailed>(&*decoded) : nullptr;
-      throw Error(ErrorCode::unavailable, "listen_failed",
-                  failed != nullptr ? failed->message : "no such answer");
+      throw Error(ErrorCode::unavailable, "listen_failed", failure_in(decoded));
     }
     for (sys::Fd& fd : answer.fds) sockets.push_back(std::move(fd));
   }

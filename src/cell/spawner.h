@@ -2,12 +2,15 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "async/serial.h"
 #include "async/task_group.h"
+#include "base/error.h"
 #include "cell/message_channel.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/spawn_protocol.h"
 
 namespace cellar::cell {
@@ -19,28 +22,54 @@ class Spawner {
     std::string libexec;  // folder of cellar-spawn and cell-init
     std::string state_dir;
     std::string daemon_group;
+    sandbox::CgroupHost cgroup_host;
     unsigned prepared_cells = 0;  // how many are made ahead
   };
   // Starts the program. Blocking for a moment. Throws Error.
   Spawner(const asio::any_io_executor& executor, const Options& options);
   // Lets the spawner end and waits for it; domains live on.
   ~Spawner();
-  // Waits for what is being asked; nothing may be asked afterwards.
+  // Waits for what is being asked, and ends a probe; nothing may be asked afterwards.
   asio::awaitable<void> close();
   Spawner(const Spawner&) = delete;
   Spawner& operator=(const Spawner&) = delete;
 
-  // Makes a domain whose cell-init listens at `socket_path`. `slot` is that of the cell's other
-  // domain, empty where it has none. Throws Error, naming the step that failed; nothing is left of
-  // a new slot then.
+  // Makes a native domain whose cell-init listens at `socket_path`. `slot` is that of the cell's
+  // other domain, empty where it has none. Throws Error, naming the step that failed; nothing is
+  // left of a new slot then.
   asio::awaitable<sandbox::DomainMade> make_domain(sandbox::DomainSpec spec,
                                                    std::string socket_path, std::string slot);
+
+  // The same in gVisor, but it only begins: a domain takes most of a second, so some are made at a
+  // time, and others than these do not wait.
+  class GvisorLaunch {
+   public:
+    const std::string& slot() const noexcept { return slot_; }
+    // Waits until the domain is made, and returns the host's pid of its sandbox. Once. Throws
+    // Error; whoever began it ends what is left in the domain's group then.
+    asio::awaitable<std::uint32_t> finish();
+
+   private:
+    friend class Spawner;
+    GvisorLaunch(async::Serial::Turn turn, std::string slot, sys::Fd report, std::string folder)
+        : turn_(std::move(turn)),
+          slot_(std::move(slot)),
+          report_(std::move(report)),
+          folder_(std::move(folder)) {}
+    async::Serial::Turn turn_;
+    std::string slot_;
+    sys::Fd report_;
+    std::string folder_;  // runsc's
+  };
+  asio::awaitable<GvisorLaunch> launch_in_gvisor(sandbox::DomainSpec spec, std::string socket_path,
+                                                 std::string slot);
 
   // How the names of all slots begin that this spawner makes.
   const std::string& run() const noexcept { return run_; }
 
-  // Throws Error `unavailable`, reason `runtime_unavailable`, saying why this machine cannot run
-  // cells in gVisor.
+  // Runs a program of ours in gVisor until that has worked once: first on the platform systrap,
+  // then on ptrace. Throws Error `unavailable`, reason `runtime_unavailable`, saying why this
+  // machine cannot run cells in gVisor.
   asio::awaitable<void> require_gvisor();
 
   // Sockets on these ports of every address in the namespace, in the order of `ports`.
@@ -51,12 +80,19 @@ class Spawner {
   asio::awaitable<sys::Message> ask(std::string request, std::vector<int> fds);
   asio::awaitable<sys::Message> ask_in_turn(std::string request, std::vector<sys::Fd> held);
 
+  asio::awaitable<void> probe_gvisor();
+  asio::awaitable<std::optional<Error>> try_gvisor(std::string platform);
+
+  Options options_;
   std::string run_;
   pid_t pid_ = 0;
-  bool gvisor_works_ = false;  // it did once
+  std::string gvisor_platform_;  // that has worked once; empty: none yet
   MessageChannel channel_;
   async::Serial serial_;
+  async::Serial probe_turns_;
+  async::Serial launches_;
   async::TaskGroup tasks_;
+  async::TaskGroup probes_;
 };
 
 }  // namespace cellar::cell

@@ -228,6 +228,11 @@ asio::awaitable<Supervisor::Created> Supervisor::create(std::string owner_id,
                                                         CellSettings settings) {
   check_customer_id(customer_id);
   Cell::check(settings);
+  // Before its turn comes: a probe takes most of a second.
+  const bool is_new = find_customer(owner_id, customer_id) == nullptr;
+  if (is_new && choose_runtime(settings, machine_.runtime_floor) == sandbox::Runtime::gvisor) {
+    co_await machine_.spawner.require_gvisor();
+  }
   auto creating = create_now(std::move(owner_id), std::move(customer_id), std::move(settings));
   co_return co_await async::run_to_end(changes_, std::move(creating));
 }
@@ -246,7 +251,6 @@ asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id
     co_return existing;
   }
   const sandbox::Runtime runtime = choose_runtime(settings, machine_.runtime_floor);
-  if (runtime == sandbox::Runtime::gvisor) co_await machine_.spawner.require_gvisor();
   const std::string asked = settings.image.value_or(std::string(image::kDefaultName));
   auto choose = [images = machine_.images, asked] { return choose_image(images, asked); };
   const ChosenImage chosen = co_await async::offload(machine_.pool, std::move(choose));

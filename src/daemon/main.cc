@@ -136,6 +136,7 @@ void run(const Config& config) {
       loop.get_executor(), cell::Spawner::Options{.libexec = config.libexec,
                                                   .state_dir = config.state,
                                                   .daemon_group = daemon_group,
+                                                  .cgroup_host = sandbox::read_cgroup_host(),
                                                   .prepared_cells = config.prepared_cells});
   const cell::Machine machine{.executor = loop.get_executor(),
                               .pool = pool,

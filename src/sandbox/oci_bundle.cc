@@ -157,9 +157,9 @@ OciBundle oci_bundle(const DomainSpec& spec, const Image& image, const DomainGro
   return bundle;
 }
 
-OciBundle probe_bundle(std::uint32_t uid_base, const BundleHost& host) {
+OciBundle probe_bundle(std::uint32_t uid_base, const DomainGroups& groups, const BundleHost& host) {
   OciBundle bundle;
-  bundle.plan = in_scratch({MakeEveryAddressLocal{}}, host, {Stage{kInit}});
+  bundle.plan = in_scratch(plan_groups(groups), host, {Stage{kInit}});
   constexpr std::uint64_t kTmpBytes = 1 << 20;
   bundle.config = config_of({"probe", std::string("/") + kInit, "gvisor-probe", kBundleSources,
                              true, uid_base, base_mounts(kTmpBytes)});

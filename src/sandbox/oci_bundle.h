@@ -34,6 +34,6 @@ OciBundle oci_bundle(const DomainSpec& spec, const Image& image, const DomainGro
                      const BundleHost& host);
 
 // One that has nothing but cell-init, to learn whether runsc works here.
-OciBundle probe_bundle(std::uint32_t uid_base, const BundleHost& host);
+OciBundle probe_bundle(std::uint32_t uid_base, const DomainGroups& groups, const BundleHost& host);
 
 }  // namespace cellar::sandbox

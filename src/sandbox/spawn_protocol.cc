@@ -55,10 +55,12 @@ std::string encode(const SpawnRequest& request) {
   if (const auto* make = std::get_if<MakeDomain>(&request)) {
     out.u8(1);
     pack(out, make->spec);
-    out.text(make->socket_path).text(make->slot);
+    out.text(make->socket_path).text(make->slot).text(make->platform);
     return out.take();
   }
-  if (std::holds_alternative<ProbeGvisor>(request)) return out.u8(3).take();
+  if (const auto* probe = std::get_if<ProbeGvisor>(&request)) {
+    return out.u8(3).text(probe->platform).take();
+  }
   const auto& listen = std::get<ListenIn>(request);
   out.u8(2).u32(static_cast<std::uint32_t>(listen.ports.size()));
   for (const ListenIn::Port& port : listen.ports) out.u32(port.port).u8(port.udp ? 1 : 0);
@@ -71,8 +73,8 @@ std::string encode(const SpawnAnswer& answer) {
     out.u8(101).u32(made->pid).text(made->slot);
   } else if (std::holds_alternative<Listening>(answer)) {
     out.u8(102);
-  } else if (std::holds_alternative<GvisorWorks>(answer)) {
-    out.u8(104);
+  } else if (const auto* started = std::get_if<RunscStarted>(&answer)) {
+    out.u8(104).text(started->slot);
   } else {
     out.u8(103).text(std::get<SpawnFailed>(answer).message);
   }
@@ -88,6 +90,7 @@ std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes) {
       make.spec = unpack_spec(in);
       make.socket_path = in.text();
       make.slot = in.text();
+      make.platform = in.text();
       request = std::move(make);
       break;
     }
@@ -103,7 +106,7 @@ std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes) {
       break;
     }
     case 3:
-      request = ProbeGvisor{};
+      request = ProbeGvisor{in.text()};
       break;
     default:
       return std::nullopt;
@@ -130,7 +133,7 @@ std::optional<SpawnAnswer> decode_spawn_answer(std::string_view bytes) {
       answer = SpawnFailed{in.text()};
       break;
     case 104:
-      answer = GvisorWorks{};
+      answer = RunscStarted{in.text()};
       break;
     default:
       return std::nullopt;

@@ -14,13 +14,20 @@
 // request has one answer, in order.
 namespace cellar::sandbox {
 
-// Type 1. Makes a domain, whose cell-init listens at `socket_path`. Answer: DomainMade.
+// Type 1. Makes a domain, whose cell-init listens at `socket_path`. Answer: DomainMade, or in
+// gVisor RunscStarted.
 struct MakeDomain {
   DomainSpec spec;
   std::string socket_path;
-  std::string slot;  // of the cell's other domain; empty: the cell has none yet
+  std::string slot;      // of the cell's other domain; empty: the cell has none yet
+  std::string platform;  // gVisor's, which a probe has found to work; empty: native
   bool operator==(const MakeDomain&) const = default;
 };
+
+// Where runsc keeps what it has of the domain that is reached at `socket_path`.
+inline std::string runsc_folder(const std::string& socket_path) { return socket_path + ".runsc"; }
+// The same of a probe, in the state folder.
+inline constexpr const char* kProbeFolder = "gvisor-probe";
 
 // Type 2, with a descriptor of a network namespace. Answer: Listening, with one descriptor a port.
 struct ListenIn {
@@ -34,8 +41,9 @@ struct ListenIn {
   bool operator==(const ListenIn&) const = default;
 };
 
-// Type 3. Answer: GvisorWorks, or SpawnFailed with the reason why it does not.
+// Type 3. Runs a program of ours in gVisor, on this platform. Answer: RunscStarted.
 struct ProbeGvisor {
+  std::string platform;  // "systrap", "ptrace"
   bool operator==(const ProbeGvisor&) const = default;
 };
 
@@ -57,13 +65,17 @@ struct SpawnFailed {
   bool operator==(const SpawnFailed&) const = default;
 };
 
-// Type 104. A sandbox was made and ran a program of ours.
-struct GvisorWorks {
-  bool operator==(const GvisorWorks&) const = default;
+// Type 104, with one descriptor. Making a sandbox takes long: it goes on while the next request is
+// answered. What goes wrong is told at the descriptor, a pipe, which ends when runsc has ended and
+// cell-init serves, or has done what a probe does; a domain's pid is in `<socket_path>.runsc/pid`
+// then. Who asked sets a limit, and ends what is in the slot where it failed.
+struct RunscStarted {
+  std::string slot;  // as in DomainMade; a probe's has no other use
+  bool operator==(const RunscStarted&) const = default;
 };
 
 using SpawnRequest = std::variant<MakeDomain, ListenIn, ProbeGvisor>;
-using SpawnAnswer = std::variant<DomainMade, Listening, SpawnFailed, GvisorWorks>;
+using SpawnAnswer = std::variant<DomainMade, Listening, SpawnFailed, RunscStarted>;
 
 std::string encode(const SpawnRequest& request);
 std::string encode(const SpawnAnswer& answer);

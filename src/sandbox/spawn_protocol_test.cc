@@ -15,12 +15,15 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
                .binds = {{"/h", "/p"}}};
   make.socket_path = "/s/cells/dev--a/run/agent.sock";
   make.slot = "1f-3";
+  make.platform = "systrap";
   const SpawnRequest listen = ListenIn{{{53, true}, {443, false}}};
-  for (const SpawnRequest& request : {SpawnRequest(make), listen, SpawnRequest(ProbeGvisor{})}) {
+  for (const SpawnRequest& request :
+       {SpawnRequest(make), listen, SpawnRequest(ProbeGvisor{"ptrace"})}) {
     CHECK(decode_spawn_request(encode(request)) == request);
   }
-  for (const SpawnAnswer& answer : {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{}),
-                                    SpawnAnswer(SpawnFailed{"no"}), SpawnAnswer(GvisorWorks{})}) {
+  for (const SpawnAnswer& answer :
+       {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{}),
+        SpawnAnswer(SpawnFailed{"no"}), SpawnAnswer(RunscStarted{"1f-4"})}) {
     CHECK(decode_spawn_answer(encode(answer)) == answer);
   }
   const BlankRequest prepare = Prepare{{{"/m", "/c"}, "/g"}};

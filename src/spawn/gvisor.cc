@@ -1,21 +1,15 @@
 #include "spawn/gvisor.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <array>
-#include <chrono>
 
 #include "base/error.h"
-#include "base/log.h"
-#include "base/text.h"
-#include "sandbox/groups.h"
 #include "sandbox/perform.h"
 #include "spawn/user_namespaces.h"
-#include "sys/call.h"
 #include "sys/file.h"
 #include "sys/namespace.h"
 #include "sys/process.h"
@@ -27,30 +21,7 @@ namespace {
 
 // Below all that cells get (cell/spec.h).
 constexpr std::uint32_t kProbeUidBase = 0x10000000 - kIdsPerDomain;
-constexpr std::size_t kReportBytesMax = 4096;
-constexpr std::chrono::seconds kLaunchLimit{20};
 constexpr const char* kRunsc = "runsc";
-// kvm is never taken: it wants /dev/kvm, and another kind of trust in the machine.
-constexpr const char* kPlatforms[] = {"systrap", "ptrace"};
-
-// What is told on the way, until everybody has closed the other end. Throws Error for silence.
-std::string read_report(int fd) {
-  using Clock = std::chrono::steady_clock;
-  const auto until = Clock::now() + kLaunchLimit;
-  std::string text;
-  for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
-    pollfd wait{fd, POLLIN, 0};
-    const int ready = sys::retry_on_signal([&] {
-      return ::poll(&wait, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
-    });
-    if (ready == -1) throw_errno("poll");
-    if (ready == 0) throw Error(ErrorCode::unavailable, "runsc is not ready within 20 s: " + text);
-    const std::string more = sys::read_some(fd, kReportBytesMax, "a report");
-    if (more.empty()) return text;
-    if (text.size() < kReportBytesMax) text += more;
-  }
-}
 
 }  // namespace
 
@@ -63,50 +34,26 @@ struct Gvisor::Launch {
   int input = -1;  // descriptor 0 of cell-init
 };
 
-void Gvisor::probe() {
-  if (!platform_.empty()) return;
+sys::Fd Gvisor::probe(const std::string& platform, const sandbox::DomainGroups& groups) {
   if (!sys::has_program(kRunsc)) throw Error(ErrorCode::unavailable, "runsc is not installed");
   const sys::Fd null = sys::open_file("/dev/null", O_RDONLY);
-  std::string failures;
-  for (const char* platform : kPlatforms) {
-    const std::string folder = state_dir_ + "/gvisor-probe";
-    const Launch tried{sandbox::probe_bundle(kProbeUidBase, {init_program_, folder}), folder,
-                       platform, kProbeUidBase, null.get()};
-    try {
-      launch(tried);
-      platform_ = platform;
-    } catch (const Error& error) {
-      failures += (failures.empty() ? "" : "; ") + std::string("on ") + platform + ": " +
-                  std::string(trim(error.what()));
-    }
-    sys::remove_tree(tried.folder);
-    if (!platform_.empty()) return;
-  }
-  throw Error(ErrorCode::unavailable, "runsc does not work here, " + failures);
+  const std::string folder = state_dir_ + "/" + sandbox::kProbeFolder;
+  const Launch tried{sandbox::probe_bundle(kProbeUidBase, groups, {init_program_, folder}), folder,
+                     platform, kProbeUidBase, null.get()};
+  return launch(tried);
 }
 
-pid_t Gvisor::make(const sandbox::MakeDomain& request, const sandbox::Image& image,
-                   const sandbox::DomainGroups& groups) {
-  probe();
+sys::Fd Gvisor::make(const sandbox::MakeDomain& request, const sandbox::Image& image,
+                     const sandbox::DomainGroups& groups) {
   const sandbox::DomainSpec& spec = request.spec;
   const sys::Fd rendezvous = sys::rendezvous_listen(request.socket_path);
-  const std::string folder = request.socket_path + ".runsc";
+  const std::string folder = sandbox::runsc_folder(request.socket_path);
   const Launch domain{sandbox::oci_bundle(spec, image, groups, {init_program_, folder}), folder,
-                      platform_, spec.uid_base, rendezvous.get()};
-  try {
-    launch(domain);
-    const auto text = sys::read_file(domain.folder + "/pid");
-    const auto pid = parse_int(trim(text.value_or("")));
-    if (!pid || *pid <= 0) throw Error(ErrorCode::internal, "runsc made no sandbox");
-    return static_cast<pid_t>(*pid);
-  } catch (const Error&) {
-    sandbox::kill_group(groups.own);
-    sys::remove_tree(domain.folder);
-    throw;
-  }
+                      request.platform, spec.uid_base, rendezvous.get()};
+  return launch(domain);
 }
 
-void Gvisor::launch(const Launch& launch) {
+sys::Fd Gvisor::launch(const Launch& launch) {
   sys::remove_tree(launch.folder);
   sys::make_dirs(launch.folder + "/state");
   const std::string config = launch.folder + "/config.json";
@@ -117,15 +64,7 @@ void Gvisor::launch(const Launch& launch) {
   sys::Pipe report = sys::make_pipe();
   const pid_t pid = sys::fork_into_namespaces(sys::ProcessNumbers::shared);
   if (pid == 0) become_runsc(launch, user.get(), report.write_end.get());
-  // Empty once runsc has ended and cell-init has closed its end.
-  report.write_end.reset();
-  try {
-    const std::string failure = read_report(report.read_end.get());
-    if (!failure.empty()) throw Error(ErrorCode::internal, failure);
-  } catch (const Error&) {
-    ::kill(pid, SIGKILL);
-    throw;
-  }
+  return std::move(report.read_end);
 }
 
 void Gvisor::become_runsc(const Launch& launch, int user, int report) {
@@ -163,6 +102,8 @@ void Gvisor::become_runsc(const Launch& launch, int user, int report) {
                                      pid_file.c_str(),
                                      "cell",
                                      nullptr};
+    // Nobody waits for it without the spawner. Changing ids before would have undone this.
+    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) == -1) throw_errno("prctl", "PR_SET_PDEATHSIG");
     ::execvp(kRunsc, const_cast<char* const*>(arguments));
     throw_errno("execvp", kRunsc);
   } catch (const Error& error) {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
 
 #include "sandbox/oci_bundle.h"
@@ -21,24 +19,24 @@ class Gvisor {
         init_program_(std::move(init_program)),
         filter_(std::move(filter)) {}
 
-  // Makes a sandbox and runs a program of ours in it, until that has worked once: first on the
-  // platform systrap, then on ptrace. Throws Error, naming what each of them failed with.
-  void probe();
-
-  // Returns the host's pid of the sandbox once cell-init serves in it. Throws Error; nothing is
-  // left then.
-  pid_t make(const sandbox::MakeDomain& request, const sandbox::Image& image,
-             const sandbox::DomainGroups& groups);
+  // Both begin only, and return where runsc and what it starts tell what goes wrong: a pipe that
+  // ends when all is done (sandbox::RunscStarted). Throw Error; nothing is left then but the
+  // groups.
+  //
+  // Runs a program of ours in a sandbox.
+  sys::Fd probe(const std::string& platform, const sandbox::DomainGroups& groups);
+  // Makes a domain, whose folder is the socket's path and ".runsc".
+  sys::Fd make(const sandbox::MakeDomain& request, const sandbox::Image& image,
+               const sandbox::DomainGroups& groups);
 
  private:
   struct Launch;
-  void launch(const Launch& launch);
+  sys::Fd launch(const Launch& launch);
   [[noreturn]] void become_runsc(const Launch& launch, int user, int report);
 
   std::string state_dir_;
   std::string init_program_;
   sys::Fd filter_;
-  std::string platform_;  // that has worked; empty: not probed yet
 };
 
 }  // namespace cellar::spawn

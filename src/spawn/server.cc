@@ -70,12 +70,10 @@ Server::Answer Server::answer(const sys::Message& message) {
   if (!request) return {sandbox::SpawnFailed{"no such request"}, {}};
   try {
     if (const auto* make_request = std::get_if<sandbox::MakeDomain>(&*request)) {
+      if (make_request->spec.runtime == sandbox::Runtime::gvisor) return begin(*make_request);
       return {make(*make_request), {}};
     }
-    if (std::holds_alternative<sandbox::ProbeGvisor>(*request)) {
-      gvisor_.probe();
-      return {sandbox::GvisorWorks(), {}};
-    }
+    if (const auto* probe = std::get_if<sandbox::ProbeGvisor>(&*request)) return begin(*probe);
     const auto& listen = std::get<sandbox::ListenIn>(*request);
     if (message.fds.size() != 1) return {sandbox::SpawnFailed{"one namespace is needed"}, {}};
     std::vector<sys::PortSpec> ports;
@@ -88,7 +86,6 @@ Server::Answer Server::answer(const sys::Message& message) {
 
 sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
   const sandbox::Image& image = images_.get(request.spec.image_dir);
-  if (request.spec.runtime == sandbox::Runtime::gvisor) return make_in_gvisor(request, image);
   const int user = users_.get(request.spec.uid_base);
   const sys::Fd listener = sys::seqpacket_listen(request.socket_path);
   roots_.finish(request.spec.cell_dir);
@@ -103,16 +100,31 @@ sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
   }
 }
 
-sandbox::DomainMade Server::make_in_gvisor(const sandbox::MakeDomain& request,
-                                           const sandbox::Image& image) {
-  const std::string slot = pool_.make_groups(request.slot);
+Server::Answer Server::begin(const sandbox::MakeDomain& request) {
+  const sandbox::Image& image = images_.get(request.spec.image_dir);
+  return begin_in(request.slot, request.spec.kind, [&](const sandbox::DomainGroups& groups) {
+    return gvisor_.make(request, image, groups);
+  });
+}
+
+Server::Answer Server::begin(const sandbox::ProbeGvisor& request) {
+  return begin_in({}, sandbox::DomainKind::shell, [&](const sandbox::DomainGroups& groups) {
+    return gvisor_.probe(request.platform, groups);
+  });
+}
+
+Server::Answer Server::begin_in(const std::string& given, sandbox::DomainKind kind,
+                                const BeginRunsc& begin_runsc) {
+  std::string slot = pool_.make_groups(given);
+  Answer answer;
   try {
-    const pid_t pid = gvisor_.make(request, image, pool_.groups_of(slot, request.spec.kind));
-    return {static_cast<std::uint32_t>(pid), slot};
+    answer.fds.push_back(begin_runsc(pool_.groups_of(slot, kind)));
   } catch (const Error&) {
-    if (request.slot.empty()) pool_.discard(slot);
+    if (given.empty()) pool_.discard(slot);
     throw;
   }
+  answer.message = sandbox::RunscStarted{std::move(slot)};
+  return answer;
 }
 
 }  // namespace cellar::spawn

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,12 @@ class Server {
   bool prepare_more();
   Answer answer(const sys::Message& message);
   sandbox::DomainMade make(const sandbox::MakeDomain& request);
-  sandbox::DomainMade make_in_gvisor(const sandbox::MakeDomain& request,
-                                     const sandbox::Image& image);
+  // In gVisor a domain takes most of a second: these only begin it.
+  Answer begin(const sandbox::MakeDomain& request);
+  Answer begin(const sandbox::ProbeGvisor& request);
+  using BeginRunsc = std::function<sys::Fd(const sandbox::DomainGroups&)>;
+  Answer begin_in(const std::string& given, sandbox::DomainKind kind,
+                  const BeginRunsc& begin_runsc);
 
   sys::Fd socket_;
   Images images_;
