@@ -72,25 +72,25 @@ json::Value cell_json(const cell::CellView& view, const std::string& preview_dom
   const cell::Limits& limits = cell::tier_of(spec.tier).limits;
   json::Array allow;
   for (const std::string& entry : spec.allow) allow.emplace_back(entry);
-  json::Value value =
-      json::object({{"cell_id", spec.cell_id},
-                    {"customer_id", spec.customer_id},
-                    {"tier", spec.tier},
-                    {"status", view.state == cell::State::active ? "active" : "paused"},
-                    {"state", cell::to_string(view.state)},
-                    {"permanent", spec.permanent},
-                    {"image", spec.image},
-                    {"runtime", sandbox::name_of(spec.runtime)},
-                    {"created_at", to_iso8601(spec.created_at)},
-                    {"last_active_at", to_iso8601(spec.last_active_at)},
-                    {"allow", std::move(allow)},
-                    {"limits", json::object({{"memory_bytes", limits.memory_bytes},
-                                             {"pids", limits.pids_max},
-                                             {"cpu_millis", limits.cpu_millis},
-                                             {"disk_bytes", view.disk_limits.bytes},
-                                             {"inodes", view.disk_limits.inodes},
-                                             {"disk_enforced_by", "counted"}})},
-                    {"idle", idle_json(view)}});
+  json::Value value = json::object(
+      {{"cell_id", spec.cell_id},
+       {"customer_id", spec.customer_id},
+       {"tier", spec.tier},
+       {"status", view.state == cell::State::active ? "active" : "paused"},
+       {"state", cell::to_string(view.state)},
+       {"permanent", spec.permanent},
+       {"image", spec.image},
+       {"runtime", sandbox::name_of(spec.runtime)},
+       {"created_at", to_iso8601(spec.created_at)},
+       {"last_active_at", to_iso8601(spec.last_active_at)},
+       {"allow", std::move(allow)},
+       {"limits", json::object({{"memory_bytes", limits.memory_bytes},
+                                {"pids", limits.pids_max},
+                                {"cpu_millis", limits.cpu_millis},
+                                {"disk_bytes", view.disk_limits.bytes},
+                                {"inodes", view.disk_limits.inodes},
+                                {"disk_enforced_by", sys::name_of(view.disk_enforcer)}})},
+       {"idle", idle_json(view)}});
   json::Object& members = value.as_object();
   if (!spec.image_digest.empty()) members.set("image_digest", spec.image_digest);
   if (!spec.agent_digest.empty()) members.set("agent_digest", spec.agent_digest);

@@ -93,6 +93,10 @@ void throw_errno_value(int error, std::string_view call, std::string_view subjec
   std::string message(call);
   if (!subject.empty()) message.append(" ").append(subject);
   message.append(": ").append(std::generic_category().message(error));
+  if (error == EDQUOT) {
+    throw Error(ErrorCode::exhausted, "disk_quota", message,
+                "delete files of the cell, or give it a larger tier");
+  }
   throw Error(code_of_errno(error), message);
 }
 

@@ -21,6 +21,7 @@ TEST_CASE("the reason defaults to the code's name, and only passing troubles are
   CHECK_FALSE(Error(ErrorCode::not_found, "no").retryable());
   CHECK(Error(ErrorCode::unavailable, "wait").retryable());
   CHECK(code_of_errno(ENOSPC) == ErrorCode::exhausted);
+  CHECK(code_of_errno(EDQUOT) == ErrorCode::exhausted);
 }
 
 }  // namespace cellar

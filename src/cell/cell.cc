@@ -48,12 +48,12 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       sealer_(sealer),
       layout_(std::move(layout)),
       spec_(std::move(spec)),
-      domains_(machine, layout_, spec_),
+      domains_(machine, layout_, spec_, quota_),
       transitions_(machine.executor),
       store_turns_(machine.executor),
       index_turns_(machine.executor),
       quota_(
-          machine.executor, machine.pool, {layout_.dir + "/root", layout_.work()},
+          machine.executor, machine.pool, layout_.limited(),
           [this] { return domains_.processes(); }, [this] { end_programs_over_quota(); }),
       changes_(machine.executor) {
   metrics_.since = std::chrono::steady_clock::now();
@@ -66,7 +66,7 @@ Cell::~Cell() = default;
 
 asio::awaitable<void> Cell::open(Origin origin) {
   auto prepare = [this] {
-    layout_.create();
+    layout_.create(machine_.disk_enforcer);
     work_ = std::make_unique<sys::BeneathDir>(layout_.work());
     index_ = std::make_unique<WorkIndex>(*work_);
     journal_ = std::make_unique<CellJournal>(machine_.executor, machine_.pool, layout_.journal(),
@@ -74,6 +74,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
     domains_.find();
   };
   co_await async::offload(machine_.pool, prepare);
+  co_await quota_.enforce();
   RunnerHost& host = *this;
   runner_ = std::make_unique<Runner>(machine_.executor, *journal_, runs_, host, config_.runner);
   open_ = true;
@@ -148,6 +149,7 @@ CellView Cell::view() const {
   view.quiet_since = activities_.quiet_since();
   view.resume = resume_;
   view.disk_limits = quota_.ledger().limits();
+  view.disk_enforcer = quota_.ledger().enforcer();
   view.disk_used = quota_.ledger().used();
   const LifecycleView lifecycle{.state = state_,
                                 .permanent = spec_.permanent,
@@ -211,8 +213,11 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
   }
   const bool new_tier = next.tier != spec_.tier;
   co_await save_spec(next);
-  if (new_tier) domains_.apply_limits();
-  if (new_tier) set_disk_limits();
+  if (new_tier) {
+    domains_.apply_limits();
+    set_disk_limits();
+    co_await quota_.enforce();
+  }
   if (settings.allow) domains_.set_allow(spec_.allow);
   // The environment of a running agent host is what it was started with.
   if (settings.secrets) runner_->stop_agent("settings");

@@ -59,6 +59,7 @@ struct CellView {
   std::optional<WallTime> pauses_at;
   std::optional<ResumeReport> resume;
   sys::DiskUse disk_limits;
+  sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;
   std::optional<sys::DiskUse> disk_used;  // when it was measured last
 };
 

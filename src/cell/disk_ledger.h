@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "sys/disk_limit.h"
 #include "sys/disk_use.h"
 
 namespace cellar::cell {
@@ -19,6 +20,9 @@ class DiskLedger {
   explicit DiskLedger(sys::DiskUse limits) : limits_(limits) {}
 
   void set_limits(sys::DiskUse limits) { limits_ = limits; }
+  // What the file system itself keeps below the limit is none of the ledger's business.
+  void set_enforcer(sys::DiskEnforcer enforcer) { enforcer_ = enforcer; }
+  sys::DiskEnforcer enforcer() const noexcept { return enforcer_; }
   const sys::DiskUse& limits() const noexcept { return limits_; }
   // What was measured last.
   const std::optional<sys::DiskUse>& used() const noexcept { return used_; }
@@ -37,12 +41,13 @@ class DiskLedger {
   bool may_exceed(sys::DiskUse free_now) const noexcept {
     if (!used_) return true;
     const sys::DiskUse most = allowed();
-    return used_->bytes + lost(free_.bytes, free_now.bytes) > most.bytes ||
-           used_->inodes + lost(free_.inodes, free_now.inodes) > most.inodes;
+    return (counts_bytes() && used_->bytes + lost(free_.bytes, free_now.bytes) > most.bytes) ||
+           (counts_inodes() && used_->inodes + lost(free_.inodes, free_now.inodes) > most.inodes);
   }
   // Whether it had, when it was measured, more than `most` of an earlier allowed().
   bool exceeds(sys::DiskUse most) const noexcept {
-    return used_ && (used_->bytes > most.bytes || used_->inodes > most.inodes);
+    return used_ && ((counts_bytes() && used_->bytes > most.bytes) ||
+                     (counts_inodes() && used_->inodes > most.inodes));
   }
   bool is_over() const noexcept { return exceeds(limits_); }
   bool has_room(sys::DiskUse more) const noexcept {
@@ -58,11 +63,14 @@ class DiskLedger {
   }
 
  private:
+  bool counts_bytes() const noexcept { return enforcer_ == sys::DiskEnforcer::counted; }
+  bool counts_inodes() const noexcept { return enforcer_ != sys::DiskEnforcer::project; }
   static std::uint64_t lost(std::uint64_t before, std::uint64_t now) noexcept {
     return before > now ? before - now : 0;
   }
 
   sys::DiskUse limits_;
+  sys::DiskEnforcer enforcer_ = sys::DiskEnforcer::counted;
   std::optional<sys::DiskUse> used_;
   sys::DiskUse free_;     // when it was measured
   sys::DiskUse written_;  // by the daemon, since

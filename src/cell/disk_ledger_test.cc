@@ -45,6 +45,22 @@ TEST_CASE("a cell that is over its limit may be emptied, but not grow") {
   CHECK(ledger.allowed() == kLimits);
 }
 
+TEST_CASE("what the file system limits is not counted against a cell") {
+  DiskLedger ledger(kLimits);
+  ledger.measured({99 * kMiB, 999}, kFree);
+  const DiskUse too_many_bytes = less(2), too_many_files = less(0, 2);
+  using cellar::sys::DiskEnforcer;
+  for (const DiskEnforcer enforcer :
+       {DiskEnforcer::counted, DiskEnforcer::qgroup, DiskEnforcer::project}) {
+    ledger.set_enforcer(enforcer);
+    CHECK(ledger.may_exceed(too_many_bytes) == (enforcer == DiskEnforcer::counted));
+    CHECK(ledger.may_exceed(too_many_files) == (enforcer != DiskEnforcer::project));
+    CHECK(ledger.exceeds({98 * kMiB, 999}) == (enforcer == DiskEnforcer::counted));
+    CHECK(ledger.exceeds({99 * kMiB, 998}) == (enforcer != DiskEnforcer::project));
+    CHECK_FALSE(ledger.has_room({2 * kMiB, 0}));  // Asked before the daemon itself writes.
+  }
+}
+
 TEST_CASE("what the daemon writes for a cell is taken from its room at once") {
   DiskLedger ledger(kLimits);
   CHECK_FALSE(ledger.has_room({1, 1}));  // Nobody knows.

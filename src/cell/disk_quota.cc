@@ -30,6 +30,32 @@ DiskQuota::DiskQuota(const asio::any_io_executor& executor, async::Pool& pool,
 
 DiskQuota::~DiskQuota() = default;
 
+asio::awaitable<void> DiskQuota::enforce() {
+  auto tell = [folders = folders_, limits = ledger_.limits()] {
+    const sys::DiskEnforcer enforcer = sys::enforcer_of(folders);
+    try {
+      sys::limit_disk(enforcer, folders, limits);
+    } catch (const Error& error) {
+      log::warning("the file system does not limit {} any more, it is counted: {}", folders.front(),
+                   error.what());
+      return sys::DiskEnforcer::counted;
+    }
+    return enforcer;
+  };
+  ledger_.set_enforcer(co_await async::offload(pool_, std::move(tell)));
+}
+
+asio::awaitable<void> DiskQuota::loosen() {
+  if (ledger_.enforcer() != sys::DiskEnforcer::qgroup) co_return;  // Others let root pass.
+  sys::DiskUse more = ledger_.limits();
+  more.bytes += kMakingBytes;
+  auto tell = [folders = folders_, more] {
+    sys::limit_disk(sys::DiskEnforcer::qgroup, folders, more);
+    return true;
+  };
+  co_await async::offload(pool_, std::move(tell));
+}
+
 DiskQuota::Use DiskQuota::begin_use() {
   Use use = users_.lock();
   if (!use) {
@@ -53,9 +79,14 @@ void DiskQuota::go_on() {
 
 asio::awaitable<void> DiskQuota::measure() {
   const auto turn = co_await turns_.turn();
-  auto walk = [folders = folders_, processes = processes_(), most = ledger_.limits().inodes] {
+  auto walk = [folders = folders_, processes = processes_(), most = ledger_.limits().inodes,
+               enforcer = ledger_.enforcer()] {
     const auto began = Clock::now();
     Measured measured{{}, sys::disk_free(folders.front()), {}};
+    if (const auto told = sys::limited_use(enforcer, folders)) {
+      measured.used = *told;
+      return measured;
+    }
     for (const std::string& folder : folders) {
       // What is above the limit is not worth the walk.
       measured.used += sys::disk_use(folder, 2 * most);

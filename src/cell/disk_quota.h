@@ -16,16 +16,17 @@ namespace cellar::cell {
 
 namespace asio = boost::asio;
 
-// Holds a cell to its part of the disk where the file system has no quotas of its own: it counts.
-// While something runs in the cell it looks every kLook at what the file system has lost, and
-// measures the cell where that could matter, and every kWalk in any case, as others may have
-// deleted meanwhile; a cell that has too much loses what runs in it. After a walk it rests as long
-// as that took, so a cell can have written for some tenths of a second longer, and for twice the
-// time of a walk over many files. Loop thread only.
+// Holds a cell to its part of the disk: lets the file system do it where that can
+// (sys/disk_limit.h), and counts the rest. While something runs in the cell it looks every kLook at
+// what the file system has lost, and measures the cell where that could matter, and every kWalk in
+// any case, as others may have deleted meanwhile; a cell that has too much loses what runs in it.
+// After a walk it rests as long as that took, so a cell can have written for some tenths of a
+// second longer, and for twice the time of a walk over many files. Loop thread only.
 class DiskQuota {
  public:
   static constexpr std::chrono::milliseconds kLook{100};
   static constexpr std::chrono::seconds kWalk{10};
+  static constexpr std::uint64_t kMakingBytes = 8 << 20;
 
   // `folders` are counted together, with what `processes()` (called on the pool) have open of
   // deleted files; `end_programs` ends what runs in the cell.
@@ -38,6 +39,12 @@ class DiskQuota {
   DiskQuota& operator=(const DiskQuota&) = delete;
 
   void set_limits(sys::DiskUse limits) { ledger_.set_limits(limits); }
+  // Tells the file system the limits where it made the folders such that it can hold them. Throws
+  // nothing for one that cannot any more: it is counted then, and the log says so.
+  asio::awaitable<void> enforce();
+  // Gives a full cell what the making of a domain takes: without it the overlay of its root would
+  // be read-only, and the cell could not be emptied. enforce() comes after it.
+  asio::awaitable<void> loosen();
   const DiskLedger& ledger() const noexcept { return ledger_; }
 
   // Something may write to the disk while this object lives.

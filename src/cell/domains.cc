@@ -82,10 +82,12 @@ std::vector<pid_t> processes_behind(const sandbox::CgroupPlan& groups, std::uint
 
 }  // namespace
 
-Domains::Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec)
+Domains::Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec,
+                 DiskQuota& disk)
     : machine_(machine),
       layout_(layout),
       spec_(spec),
+      disk_(disk),
       programs_(layout.programs()),
       serial_(machine.executor),
       tasks_(machine.executor) {}
@@ -205,6 +207,18 @@ asio::awaitable<std::optional<Error>> Domains::try_connect(Kind kind) {
 }
 
 asio::awaitable<void> Domains::make(Kind kind) {
+  co_await disk_.loosen();
+  std::optional<Error> failure;
+  try {
+    co_await make_now(kind);
+  } catch (const Error& error) {
+    failure = error;
+  }
+  if (disk_.ledger().enforcer() == sys::DiskEnforcer::qgroup) co_await disk_.enforce();
+  if (failure) throw *failure;
+}
+
+asio::awaitable<void> Domains::make_now(Kind kind) {
   if (of(kind).may_have_remains) co_await end_group(groups_.domain(kind));
   of(kind).may_have_remains = false;
   sandbox::DomainSpec domain;

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "cell/cgroups.h"
 #include "cell/command.h"
+#include "cell/disk_quota.h"
 #include "cell/domain_link.h"
 #include "cell/egress_port.h"
 #include "cell/layout.h"
@@ -32,8 +33,9 @@ struct Machine {
   sandbox::CgroupHost cgroup_host;
   std::string daemon_group;
   image::Store images;
-  net::Resolver& resolver;                                    // of names that cells may reach
-  sandbox::Runtime runtime_floor = sandbox::Runtime::native;  // weaker cells do not run
+  net::Resolver& resolver;                                       // of names that cells may reach
+  sandbox::Runtime runtime_floor = sandbox::Runtime::native;     // weaker cells do not run
+  sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;  // of new cells' folders
   std::string agent_host_dir;  // the agent host's files, bound into agent domains
 };
 
@@ -45,7 +47,8 @@ class Domains {
  public:
   using Kind = sandbox::DomainKind;
 
-  Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec);
+  // All must outlive it.
+  Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec, DiskQuota& disk);
   Domains(const Domains&) = delete;
   Domains& operator=(const Domains&) = delete;
 
@@ -96,6 +99,7 @@ class Domains {
   bool is_alive(Kind kind);
   asio::awaitable<std::shared_ptr<DomainLink>> make_or_find(Kind kind);
   asio::awaitable<void> make(Kind kind);
+  asio::awaitable<void> make_now(Kind kind);
   // Returns the host's pid of the sandbox.
   asio::awaitable<std::uint32_t> make_in_gvisor(sandbox::DomainSpec domain);
   asio::awaitable<void> connect(Kind kind);
@@ -113,6 +117,7 @@ class Domains {
   const Machine& machine_;
   const CellLayout& layout_;
   const CellSpec& spec_;
+  DiskQuota& disk_;
   std::string slot_;            // names the groups; empty where the cell has no processes
   sandbox::CgroupPlan groups_;  // of the slot
   std::uint64_t program_count_ = 0;

@@ -6,7 +6,11 @@
 
 namespace cellar::cell {
 
-void CellLayout::create() const {
+void CellLayout::create(sys::DiskEnforcer enforcer) const {
+  if (!sys::exists(dir)) {
+    sys::make_dirs(dir);
+    sys::make_limited(enforcer, limited());
+  }
   for (const char* folder :
        {"/root/home", "/work", "/data/versions", "/db", "/journal", "/index", "/run"}) {
     sys::make_dirs(dir + folder, 0700);
@@ -23,6 +27,11 @@ void CellLayout::create() const {
   }
   for (const std::string& folder : {dir + "/root", dir + "/data", dir}) sys::sync_dir(folder);
   sys::sync_dir(std::filesystem::path(dir).parent_path().string());
+}
+
+void CellLayout::remove() const {
+  sys::remove_limited(limited());
+  sys::remove_tree(dir);
 }
 
 }  // namespace cellar::cell

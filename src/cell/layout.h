@@ -1,6 +1,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
+
+#include "sys/disk_limit.h"
 
 namespace cellar::cell {
 
@@ -22,8 +25,14 @@ struct CellLayout {
   std::string run() const { return dir + "/run"; }
   std::string programs() const { return dir + "/run/programs"; }
 
-  // Makes all folders, durable when this returns. Blocking. Throws Error.
-  void create() const;
+  // What counts as the cell's part of the disk.
+  std::vector<std::string> limited() const { return {dir + "/root", work()}; }
+
+  // Makes all folders that are not there, durable when this returns. A new cell's limited ones are
+  // made such that `enforcer` can limit them. Blocking. Throws Error.
+  void create(sys::DiskEnforcer enforcer) const;
+  // Removes all of it. Blocking. Throws Error.
+  void remove() const;
 };
 
 }  // namespace cellar::cell

@@ -27,12 +27,12 @@ std::vector<CellSpec> read_specs(const std::string& cells_dir) {
   for (const std::string& name : sys::folders_in(cells_dir)) {
     const std::string dir = cells_dir + "/" + name;
     if (name.starts_with(kTrash)) {
-      sys::remove_tree(dir);
+      CellLayout{dir}.remove();
       continue;
     }
     const auto text = sys::read_file(dir + "/cell.json");
     if (!text) {  // Its making was never acknowledged.
-      sys::remove_tree(dir);
+      CellLayout{dir}.remove();
       continue;
     }
     try {
@@ -323,7 +323,7 @@ asio::awaitable<void> Supervisor::remove_now(std::string owner_id, std::string c
     const std::string trash = cells + kTrash + random_hex(8);
     sys::rename_file(cells + cell_id, trash);
     sys::sync_dir(cells);
-    sys::remove_tree(trash);
+    CellLayout{trash}.remove();
     return true;
   };
   co_await async::offload(machine_.pool, std::move(remove_files));

@@ -146,6 +146,7 @@ void run(const Config& config) {
                               .images = image::Store(config.state),
                               .resolver = resolver,
                               .runtime_floor = config.runtime_floor,
+                              .disk_enforcer = sys::try_disk_limit(config.state),
                               .agent_host_dir = install_agent_host(config.state)};
   std::exception_ptr failure;
   auto done = [&failure](const std::exception_ptr& error) { failure = error; };

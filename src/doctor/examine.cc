@@ -6,6 +6,7 @@
 #include "doctor/native.h"
 #include "doctor/programs.h"
 #include "doctor/settings.h"
+#include "sys/disk_limit.h"
 #include "sys/file.h"
 #include "sys/probe.h"
 #include "sys/process.h"
@@ -67,18 +68,25 @@ Finding examine_free_space(const std::string& place) {
 Finding examine_quota(const std::string& place) {
   const std::string type = sys::file_system_of(place).type;
   Finding finding{"state.quota", Group::host, Verdict::ok, "", "", ""};
-  if (type == "btrfs") {
-    finding.found = "btrfs: quota groups";
-    return finding;
-  }
-  if (has_project_quota("", place)) {
-    finding.found = type + ": project quota";
-    return finding;
+  switch (sys::try_disk_limit(place)) {
+    case sys::DiskEnforcer::qgroup:
+      finding.found = type + ": a quota group holds";
+      return finding;
+    case sys::DiskEnforcer::project:
+      finding.found = type + ": a project quota holds";
+      return finding;
+    case sys::DiskEnforcer::counted:
+      break;
   }
   finding.verdict = Verdict::warning;
-  finding.found = type + " without project quota";
-  finding.means = "what a cell writes can be counted only, not limited by the kernel";
-  finding.remedy = "a state folder on btrfs, or on xfs or ext4 mounted with prjquota";
+  finding.found = type + " limits no folders";
+  finding.means =
+      "cellard counts what a cell has, and ends what runs in one that has more; until then it can "
+      "have written more";
+  finding.remedy =
+      type == "btrfs"
+          ? "btrfs quota enable --simple, or without --simple before Linux 6.7; new cells then"
+          : "a state folder on btrfs with quotas, or on xfs or ext4 mounted with prjquota";
   return finding;
 }
 

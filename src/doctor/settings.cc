@@ -170,23 +170,4 @@ Findings examine_settings(const std::string& root) {
   return findings;
 }
 
-bool has_project_quota(const std::string& root, const std::string& path) {
-  std::size_t longest = 0;
-  bool has_quota = false;
-  const std::string mounts = read_setting(root, "/proc/self/mounts").value_or("");
-  for (const std::string_view line : split(mounts, '\n')) {
-    const auto fields = split(line, ' ');
-    if (fields.size() < 4 || fields[1].size() < longest || !path.starts_with(fields[1])) continue;
-    const bool is_below =
-        fields[1] == "/" || path.size() == fields[1].size() || path[fields[1].size()] == '/';
-    if (!is_below) continue;
-    longest = fields[1].size();
-    const auto options = split(fields[3], ',');
-    has_quota = std::any_of(options.begin(), options.end(), [](std::string_view option) {
-      return option == "prjquota" || option == "pquota";
-    });
-  }
-  return has_quota;
-}
-
 }  // namespace cellar::doctor

@@ -22,8 +22,4 @@ Finding judge_cgroup_mounts(const std::string& root);
 // Swap, pressure, and settings of the kernel that make an escape easier.
 Findings examine_settings(const std::string& root);
 
-// The option of the file system at `path` that accounts projects ("prjquota"), from
-// /proc/self/mounts.
-bool has_project_quota(const std::string& root, const std::string& path);
-
 }  // namespace cellar::doctor

@@ -120,16 +120,4 @@ TEST_CASE("settings that weaken a host are warnings that say how to change them"
   CHECK(find(examine_settings(strong.root()), "swap").found == "/dev/zram0");
 }
 
-TEST_CASE("the quota that counts is that of the file system which the folder is on") {
-  Machine machine;
-  machine.write("/proc/self/mounts",
-                "/dev/vda / ext4 rw,relatime,prjquota 0 0\n"
-                "/dev/vdb /srv xfs rw,noquota 0 0\n"
-                "/dev/vdc /srv/cellar xfs rw,prjquota 0 0\n");
-  CHECK(has_project_quota(machine.root(), "/var/lib/cellar"));
-  CHECK(!has_project_quota(machine.root(), "/srv"));
-  CHECK(!has_project_quota(machine.root(), "/srv/cellarium"));
-  CHECK(has_project_quota(machine.root(), "/srv/cellar/state"));
-}
-
 }  // namespace cellar::doctor

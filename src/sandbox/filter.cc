@@ -75,6 +75,12 @@ constexpr std::uint64_t kLow32 = 0xffffffff;  // Where the kernel looks at 32 bi
 // TIOCSTI types into a terminal for others, TIOCLINUX pastes, TIOCSETD loads a line discipline.
 constexpr std::uint64_t kTerminalTricks[] = {0x5412, 0x541C, 0x5423};
 
+// A subvolume of btrfs made in a cell would not count as the cell's, and one that is made read-only
+// or deleted would not be as the daemon left it: SNAP_CREATE, SUBVOL_CREATE, SNAP_DESTROY, each in
+// both versions, SUBVOL_SETFLAGS. Copies that share blocks (FICLONE) stay.
+constexpr std::uint64_t kSubvolumes[] = {0x50009401, 0x50009417, 0x5000940e, 0x50009418,
+                                         0x5000940f, 0x5000943f, 0x4008941a};
+
 constexpr std::uint64_t kUnix = 1, kInet = 2, kInet6 = 10, kNetlink = 16, kNetlinkRoute = 0;
 // DCCP, L2TP, SCTP, UDP-Lite, SMC: modules that nobody needs here.
 constexpr std::uint64_t kRareTransports[] = {33, 115, 132, 136, 256};
@@ -108,6 +114,9 @@ FilterPolicy command_filter(Runtime runtime) {
     refused.push_back({"clone", EPERM, {{0, flag, flag}}});
   }
   for (const std::uint64_t command : kTerminalTricks) {
+    refused.push_back({"ioctl", EPERM, {{1, kLow32, command}}});
+  }
+  for (const std::uint64_t command : kSubvolumes) {
     refused.push_back({"ioctl", EPERM, {{1, kLow32, command}}});
   }
   for (const std::uint64_t kind : {kCharacterDevice, kBlockDevice}) {

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 #include <linux/audit.h>
+#include <linux/btrfs.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 
@@ -190,7 +192,14 @@ TEST_CASE("the kernel's 32 bits of an ioctl decide, whatever is above them") {
     CHECK(filter("ioctl", {0, high | 0x5412}) == refused(EPERM));  // TIOCSTI
     CHECK(filter("ioctl", {0, high | 0x541C}) == refused(EPERM));  // TIOCLINUX
     CHECK(filter("ioctl", {0, high | 0x5413}) == kAllow);          // TIOCGWINSZ
-    CHECK(filter("ioctl", {0, high | 0x80045430}) == kAllow);      // TIOCGPTN
+    for (const unsigned long command :
+         {BTRFS_IOC_SNAP_CREATE, BTRFS_IOC_SNAP_CREATE_V2, BTRFS_IOC_SUBVOL_CREATE,
+          BTRFS_IOC_SUBVOL_CREATE_V2, BTRFS_IOC_SNAP_DESTROY, BTRFS_IOC_SNAP_DESTROY_V2,
+          BTRFS_IOC_SUBVOL_SETFLAGS}) {
+      CHECK(filter("ioctl", {0, high | command}) == refused(EPERM));
+    }
+    CHECK(filter("ioctl", {0, high | FICLONE}) == kAllow);
+    CHECK(filter("ioctl", {0, high | 0x80045430}) == kAllow);  // TIOCGPTN
   }
 }
 

@@ -114,9 +114,10 @@ def daemon_group(state):
 
 
 class Daemon:
-    def __init__(self, *options, key=KEY, images="dev"):
-        """`images`: "default" gives it the image that scripts/image made, "dev" only the view of the host."""
-        self.root = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
+    def __init__(self, *options, key=KEY, images="dev", place=None):
+        """`images`: "default" gives it the image that scripts/image made, "dev" only the view of the host.
+        Its folder is made in `place`."""
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
         self.state = self.root / "state"
         GROUPS.add(daemon_group(self.state))
         if images == "default":
