@@ -395,6 +395,10 @@ asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,
                                          OnOutput on_output) {
   CommandRequest command = parse_command(request, Names::ctx);
   const CommandResult result = co_await run_in_shell(run, std::move(command), std::move(on_output));
+  const bool is_explained = result.timed_out || result.oom || result.disk_full;  // In gVisor.
+  if (result.lost && !is_explained) {
+    throw Error(ErrorCode::unavailable, "domain_lost", "the command was lost with its domain");
+  }
   co_return cell::encode(result, Names::ctx);
 }
 

@@ -70,8 +70,14 @@ void DomainLink::take(const wire::InitReport& report) {
 asio::awaitable<std::uint32_t> DomainLink::start(wire::SpawnRequest request, std::vector<int> fds) {
   if (lost_) throw Error(ErrorCode::unavailable, "domain_lost", "the domain has ended");
   const auto program = std::make_shared<Program>(executor_);
+  try {
+    channel_.send(wire::encode(wire::InitRequest(request)), fds);
+  } catch (const Error& error) {  // It is gone, and serve() has not come to it yet.
+    if (error.code() != ErrorCode::unavailable) throw;
+    throw Error(ErrorCode::unavailable, "domain_lost",
+                "the domain has ended: " + std::string(error.what()));
+  }
   programs_[request.id] = program;
-  channel_.send(wire::encode(wire::InitRequest(request)), fds);
   while (!program->pid && !program->failure && !program->exit) {
     program->changed.reset();
     co_await program->changed.wait();
@@ -97,7 +103,11 @@ asio::awaitable<DomainLink::Exit> DomainLink::wait_exit(std::uint32_t id) {
 void DomainLink::signal(std::uint32_t id, int signal) {
   if (lost_ || !programs_.contains(id)) return;
   const wire::SignalRequest request{id, static_cast<std::uint32_t>(signal)};
-  channel_.send(wire::encode(wire::InitRequest(request)));
+  try {
+    channel_.send(wire::encode(wire::InitRequest(request)));
+  } catch (const Error&) {
+    // The domain is gone, and all in it: serve() has not come to it yet.
+  }
 }
 
 }  // namespace cellar::cell

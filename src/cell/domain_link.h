@@ -44,7 +44,7 @@ class DomainLink {
   asio::awaitable<std::uint32_t> start(wire::SpawnRequest request, std::vector<int> fds);
   // Waits until the program ends. Once for each program.
   asio::awaitable<Exit> wait_exit(std::uint32_t id);
-  // For the whole process group; nothing happens where it has ended.
+  // For the whole process group; nothing happens where it has ended, alone or with its domain.
   void signal(std::uint32_t id, int signal);
 
   bool is_lost() const noexcept { return lost_; }

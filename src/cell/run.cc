@@ -72,7 +72,8 @@ bool Run::is_only_waiting() const noexcept {
 }
 
 bool counts_against_budget(std::string_view cause) noexcept {
-  return cause == "agent_exit" || cause == "agent_stalled" || cause == "oom";
+  return cause == "agent_exit" || cause == "agent_stalled" || cause == "oom" ||
+         cause == "shell_lost";
 }
 
 Run& RunTable::run_of(const journal::Record& record) {

@@ -30,7 +30,8 @@ class RunnerHost {
   virtual asio::awaitable<std::shared_ptr<AgentProcess>> start_agent() = 0;
 
   // Runs a command of a run in the shell domain. `request` is the JSON {cmd, opts} of ctx.shell;
-  // the result is the JSON of its answer. `on_output` gets what it prints, as it prints it.
+  // the result is the JSON of its answer. `on_output` gets what it prints, as it prints it. Throws
+  // Error; reason `domain_lost`: the command had no end of its own.
   virtual asio::awaitable<std::string> shell(std::uint32_t run, std::string request,
                                              OnOutput on_output) = 0;
   // Kills the commands that this run has going.

@@ -250,12 +250,14 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, She
     journal_.sync_soon();
   };
   bool ok = true;
+  bool is_lost = false;
   std::string result;
   try {
     result = co_await host_.shell(call.run, call.request, on_output);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     ok = false;
+    is_lost = error.reason() == "domain_lost";
     result = error_json(error);
   }
   if (call.synchronous) --synchronous_calls_;
@@ -264,6 +266,9 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, She
   if (found->second->run.cancel_requested) {  // What the kill left of it is no result.
     ok = false;
     result = error_json("CancelledError", "the run was cancelled", "canceled");
+  } else if (is_lost) {  // No end that the agent may build on: as after any crash, it runs again.
+    stop_agent("shell_lost");
+    co_return;
   } else if (call.ordinal != 0) {
     co_await append_step_end(found->second->run, call.ordinal, ok, result);
   }

@@ -80,17 +80,21 @@ class RunsTest(harness.CellTest):
         for gate in range(10):
             with self.subTest(step=gate):
                 cell, run = self.begin("ten", gate=gate)
-                self.reaches(cell, gate)
-                interrupt(cell)
-                self.open_gate(cell)
-                ended = cell.settled(run)
-                self.assertEqual(("completed", SQUARES), (ended["status"], ended["result"]), ended)
-                counts = self.executions(cell)
-                self.assertEqual({str(i): 2 if i == gate else 1 for i in range(10)}, counts)
-                self.assertEqual(2, next(s for s in ended["steps"] if s["name"] == f"step-{gate}")["executed"])
-                seen = [e.json["data"]["did"] for e in cell.events(run) if e.type == "stream"]
-                self.assertEqual(list(range(10)), seen)
-                cell.call("DELETE")
+                try:
+                    self.repeats_only(cell, run, gate, interrupt)
+                finally:
+                    cell.call("DELETE")
+
+    def repeats_only(self, cell, run, gate, interrupt):
+        self.reaches(cell, gate)
+        interrupt(cell)
+        self.open_gate(cell)
+        ended = cell.settled(run)
+        self.assertEqual(("completed", SQUARES), (ended["status"], ended.get("result")), ended)
+        self.assertEqual({str(i): 2 if i == gate else 1 for i in range(10)}, self.executions(cell))
+        self.assertEqual(2, next(s for s in ended["steps"] if s["name"] == f"step-{gate}")["executed"])
+        seen = [e.json["data"]["did"] for e in cell.events(run) if e.type == "stream"]
+        self.assertEqual(list(range(10)), seen)
 
     def test_an_agent_killed_in_each_of_ten_steps_repeats_only_that_step(self):
         self.interrupted_at_each_step(self.kill_agent)
@@ -98,7 +102,22 @@ class RunsTest(harness.CellTest):
     def test_a_daemon_killed_in_each_of_ten_steps_repeats_only_that_step(self):
         self.interrupted_at_each_step(lambda cell: self.daemon.restart())
 
-    def test_a_cell_killed_in_a_step_repeats_only_that_step(self):
+    def test_a_cell_killed_in_each_of_ten_steps_repeats_only_that_step(self):
+        def kill_all(cell):
+            before = set(cell.processes())
+            cell.kill_processes()
+            harness.eventually("all of them are gone", lambda: before.isdisjoint(cell.processes()))
+
+        self.interrupted_at_each_step(kill_all)
+
+    def test_a_cell_killed_with_its_commands_in_a_shell_step_repeats_only_that_step(self):
+        cell, run = self.begin("shells", gate=1)
+        self.reaches(cell, 1)
+        cell.kill_processes()
+        self.open_gate(cell)
+        self.assertEqual("0\n1\n1\n2\n", cell.settled(run)["result"])
+
+    def test_an_agents_domain_killed_in_a_step_repeats_only_that_step(self):
         cell, run = self.begin("ten", gate=4)
         self.reaches(cell, 4)
         cell.kill_processes("agent")
