@@ -29,8 +29,14 @@ Error error_of(const cell::Run& run, const json::Value& error) {
 }
 
 Error error_of_pause(const cell::Run& run) {
-  return Error(ErrorCode::unavailable, run.reason, "run " + run.id + " is paused: " + run.reason,
-               "GET …/runs/" + run.id + " says why; POST …/runs/" + run.id + "/resume goes on");
+  const std::string go_on = "POST …/runs/" + run.id + "/resume goes on";
+  const json::Value detail = run.detail.empty() ? json::Value() : json::parse(run.detail);
+  const std::string message = text_in(detail, "message");
+  const std::string remediation = text_in(detail, "remediation");
+  return Error(
+      ErrorCode::unavailable, run.reason,
+      "run " + run.id + " is paused: " + (message.empty() ? run.reason : message),
+      (remediation.empty() ? "GET …/runs/" + run.id + " says why" : remediation) + "; " + go_on);
 }
 
 // The answer to one call: JSON, or a stream once the agent streams.

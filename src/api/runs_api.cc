@@ -119,9 +119,11 @@ asio::awaitable<void> send_event(const Call& call) {
   body.refuse_unknown();
   if (id.empty()) id = "evt_" + random_hex(8);
   const auto activity = cell->watch("request", "an event for a run");
-  const bool is_new = co_await cell->runner().receive_event(
-      number, id, std::move(type), payload == nullptr ? std::string("null") : json::dump(*payload));
-  co_await call.answer(json::object({{"id", id}, {"duplicate", !is_new}}));
+  std::string text = payload == nullptr ? std::string("null") : json::dump(*payload);
+  const bool is_new =
+      co_await cell->runner().receive_event(number, id, std::move(type), std::move(text));
+  json::Value answer = json::object({{"id", id}, {"duplicate", !is_new}});
+  co_await call.answer(std::move(answer));
 }
 
 // {"approved", "step"?, "by"?, "comment"?}

@@ -36,6 +36,15 @@ wire::SpawnRequest spawn_request(const AgentProcess::Options& options) {
   return request;
 }
 
+Error host_missing(const std::string& image, const Error& cause) {
+  return Error(
+      ErrorCode::unavailable, AgentProcess::kHostMissing,
+      "the image \"" + image + "\" has no Node.js that can run an agent (" + cause.what() + ")",
+      "put node into /usr/local/bin or /usr/bin of the image, import it again under its "
+      "name and create the cell anew, or give the cell an image made by `cellar image "
+      "build`");
+}
+
 }  // namespace
 
 AgentProcess::AgentProcess(const asio::any_io_executor& executor, CommandPlace place,
@@ -85,8 +94,16 @@ asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_
     fds.push_back(group.get());
   }
   const std::vector<std::string> words = request.argv;
-  const std::uint32_t pid = co_await domain->start(std::move(request), std::move(fds));
-  agent->place_.note_start(pid, words);
+  try {
+    const std::uint32_t pid = co_await domain->start(std::move(request), std::move(fds));
+    agent->place_.note_start(pid, words);
+  } catch (const Error& error) {
+    // It is the program that is not there, or what it needs to be loaded.
+    if (error.code() == ErrorCode::not_found && error.reason() == "start_failed") {
+      throw host_missing(agent->options_.image, error);
+    }
+    throw;
+  }
   co_return agent;
 }
 

@@ -31,11 +31,14 @@ class AgentProcess {
  public:
   struct Options {
     std::string cell_id;
+    std::string image;  // by its name, for who is told that it lacks the agent host's program
     Secrets secrets;
     std::function<void(std::string line)> on_output;  // each line that the agent prints
     std::function<void(const CommandPlace&)> on_end;  // its place is not needed any more
   };
-  // Starts it in a place of the agent domain.
+  // Starts it in a place of the agent domain. Throws Error; reason kHostMissing where the cell's
+  // image has no `node` that starts, which another attempt does not change.
+  static constexpr const char* kHostMissing = "agent_host_missing";
   static asio::awaitable<std::shared_ptr<AgentProcess>> start(asio::any_io_executor executor,
                                                               CommandPlace place, Options options);
 

@@ -406,6 +406,7 @@ asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent() {
   co_await wake();
   AgentProcess::Options options;
   options.cell_id = spec_.cell_id;
+  options.image = spec_.image;
   if (spec_.has_secrets) {
     auto read = [this] { return sys::read_file(layout_.secrets()); };
     const auto sealed = co_await async::offload(machine_.pool, read);

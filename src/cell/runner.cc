@@ -162,13 +162,19 @@ asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) 
     journal_.append(run.number, 0, next);
   }
   co_await journal_.sync();
+  std::optional<Error> failure;
   try {
     co_await host_.wake_up();
     co_await ensure_agent();
   } catch (const Error& error) {
     log::warning("run {}: the agent host does not start: {}", run.id, error.what());
+    failure = error;
+  }
+  if (failure) {
+    const bool hopeless = failure->reason() == AgentProcess::kHostMissing;
+    if (hopeless) co_await pause_run(active, failure->reason(), pause_json(*failure));
     active.interruption = "agent_exit";
-    co_return false;
+    co_return hopeless;
   }
   active.changed.reset();
   active.in_agent = true;

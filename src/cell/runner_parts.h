@@ -50,6 +50,12 @@ inline void require_open_run(const Run& run) {
               "run " + run.id + " is " + std::string(to_string(run.status)) + " already");
 }
 
+// Why a run is paused, with what its owner can do.
+inline std::string pause_json(const Error& error) {
+  return json::dump(json::object(
+      {{"message", error.what()}, {"code", error.reason()}, {"remediation", error.remediation()}}));
+}
+
 // One run on its way: from its start, or its recovery, until it settles.
 struct Runner::Active {
   explicit Active(Run& of, const asio::any_io_executor& executor) : run(of), changed(executor) {}

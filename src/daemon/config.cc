@@ -66,6 +66,44 @@ void add_cell_options(CLI::App& app, Config& config) {
       ->check(CLI::Range(0, 64));
 }
 
+// Times as the plain numbers that options are.
+struct Times {
+  explicit Times(const Config& config)
+      : idle_s(config.idle_timeout.count()),
+        hibernate_s(config.hibernate_after.count()),
+        stall_ms(config.agent_stall_timeout.count()),
+        suspend_ms(config.run_suspend_after.count()) {}
+
+  void put_into(Config& config) const {
+    config.idle_timeout = std::chrono::seconds(idle_s);
+    config.hibernate_after = std::chrono::seconds(hibernate_s);
+    config.agent_stall_timeout = std::chrono::milliseconds(stall_ms);
+    config.run_suspend_after = std::chrono::milliseconds(suspend_ms);
+  }
+
+  std::int64_t idle_s;
+  std::int64_t hibernate_s;
+  std::int64_t stall_ms;
+  std::int64_t suspend_ms;
+};
+
+void add_time_options(CLI::App& app, Times& times) {
+  app.add_option("--idle-timeout-s", times.idle_s, "Seconds until an idle cell pauses")
+      ->envname("CELLAR_IDLE_TIMEOUT_S")
+      ->check(CLI::Range(std::int64_t{1}, kSecondsMax));
+  app.add_option("--hibernate-after-s", times.hibernate_s, "Seconds until a paused cell hibernates")
+      ->envname("CELLAR_HIBERNATE_AFTER_S")
+      ->check(CLI::Range(std::int64_t{1}, kSecondsMax));
+  app.add_option("--agent-stall-timeout-ms", times.stall_ms,
+                 "An agent that answers no ping is restarted")
+      ->envname("CELLAR_AGENT_STALL_TIMEOUT_MS")
+      ->check(CLI::Range(std::int64_t{1}, kStallMsMax));
+  app.add_option("--run-suspend-after-ms", times.suspend_ms,
+                 "A run that only waits leaves the agent after so long")
+      ->envname("CELLAR_RUN_SUSPEND_AFTER_MS")
+      ->check(CLI::Range(std::int64_t{1}, kStallMsMax));
+}
+
 }  // namespace
 
 CommandLine read_command_line(int argc, char** argv) {
@@ -76,10 +114,7 @@ CommandLine read_command_line(int argc, char** argv) {
   app.option_defaults()->always_capture_default();
   std::string listen = "127.0.0.1:4750";
   std::string floor(sandbox::name_of(config.runtime_floor));
-  std::int64_t idle_s = config.idle_timeout.count();
-  std::int64_t hibernate_s = config.hibernate_after.count();
-  std::int64_t stall_ms = config.agent_stall_timeout.count();
-  std::int64_t suspend_ms = config.run_suspend_after.count();
+  Times times(config);
 
   app.set_config("--config", "", "TOML file with these options")->envname("CELLAR_CONFIG");
   app.allow_config_extras(CLI::config_extras_mode::error);  // A name misspelt there is an error.
@@ -92,19 +127,7 @@ CommandLine read_command_line(int argc, char** argv) {
       ->envname("CELLAR_SEAL_KEY_FILE");
   app.add_option("--preview-domain", config.preview_domain, "Base domain of preview URLs")
       ->envname("CELLAR_PREVIEW_DOMAIN");
-  app.add_option("--idle-timeout-s", idle_s, "Seconds until an idle cell pauses")
-      ->envname("CELLAR_IDLE_TIMEOUT_S")
-      ->check(CLI::Range(std::int64_t{1}, kSecondsMax));
-  app.add_option("--hibernate-after-s", hibernate_s, "Seconds until a paused cell hibernates")
-      ->envname("CELLAR_HIBERNATE_AFTER_S")
-      ->check(CLI::Range(std::int64_t{1}, kSecondsMax));
-  app.add_option("--agent-stall-timeout-ms", stall_ms, "An agent that answers no ping is restarted")
-      ->envname("CELLAR_AGENT_STALL_TIMEOUT_MS")
-      ->check(CLI::Range(std::int64_t{1}, kStallMsMax));
-  app.add_option("--run-suspend-after-ms", suspend_ms,
-                 "A run that only waits leaves the agent after so long")
-      ->envname("CELLAR_RUN_SUSPEND_AFTER_MS")
-      ->check(CLI::Range(std::int64_t{1}, kStallMsMax));
+  add_time_options(app, times);
   app.add_option("--pool-threads", config.pool_threads, "Threads for blocking work")
       ->envname("CELLAR_POOL_THREADS")
       ->check(CLI::Range(1, 64));
@@ -133,10 +156,7 @@ CommandLine read_command_line(int argc, char** argv) {
   }
   set_listen(config, listen);
   config.runtime_floor = sandbox::runtime_of(floor).value_or(sandbox::Runtime::gvisor);
-  config.idle_timeout = std::chrono::seconds(idle_s);
-  config.hibernate_after = std::chrono::seconds(hibernate_s);
-  config.agent_stall_timeout = std::chrono::milliseconds(stall_ms);
-  config.run_suspend_after = std::chrono::milliseconds(suspend_ms);
+  times.put_into(config);
   if (config.libexec.empty()) {
     config.libexec = std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
   }
