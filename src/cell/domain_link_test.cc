@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "base/error.h"
@@ -23,7 +22,7 @@ struct Fixture {
     auto [ours, theirs] = sys::seqpacket_pair();
     init = std::move(theirs);
     link = std::make_shared<DomainLink>(loop.get_executor(), std::move(ours));
-    asio::co_spawn(loop, link->serve(), asio::detached);
+    asio::co_spawn(loop, link->serve(), [](const std::exception_ptr&) {});
     run();
   }
 
