@@ -342,7 +342,8 @@ class AgentTest(CliTest):
             seen = [process.stdout.readline().split("\t")[2]]
             relay.cut()
             self.assertEqual("cancelled", self.json("cancel", cell.id, run["id"])["status"])
-            out, err = process.communicate(timeout=harness.WAIT_S)
+            out, err = process.stdout.read(), process.stderr.read()  # communicate() loses what readline() read ahead
+            process.wait(timeout=harness.WAIT_S)
         seen += [line.split("\t")[2] for line in out.splitlines()]
         self.assertEqual((0, ""), (process.returncode, err))
         self.assertEqual(["run.started", "stream", "step.started", "run.cancelled"], seen)
