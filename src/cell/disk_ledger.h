@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 
 #include "sys/disk_limit.h"
@@ -16,6 +17,8 @@ class DiskLedger {
  public:
   // How much a cell that is over its limit may grow: whoever deletes writes a little, too.
   static constexpr sys::DiskUse kSlack{1 << 20, 100};
+  static constexpr std::chrono::seconds kWalkPause{10};
+  static constexpr std::chrono::seconds kWalkPauseMax{60};
 
   explicit DiskLedger(sys::DiskUse limits) : limits_(limits) {}
 
@@ -29,10 +32,20 @@ class DiskLedger {
 
   // `free_before` is what the file system had left when the walk began.
   void measured(sys::DiskUse used, sys::DiskUse free_before) {
+    unchanged_count_ = used_ && is_about(used, *used_) && is_far(used) ? unchanged_count_ + 1 : 0;
     used_ = used;
     free_ = free_before;
     written_ = {};
   }
+  // After how long it is to be measured in any case, as others may have deleted what it wrote: the
+  // longer, the more often there was no change, but for a cell that has more than half of its part.
+  std::chrono::seconds walk_pause() const noexcept {
+    std::chrono::seconds pause = kWalkPause;
+    for (unsigned i = 0; i < unchanged_count_ && pause < kWalkPauseMax; ++i) pause *= 2;
+    return std::min(pause, kWalkPauseMax);
+  }
+  // Something new runs in the cell.
+  void expect_change() noexcept { unchanged_count_ = 0; }
   // The daemon itself wrote for the cell.
   void wrote(sys::DiskUse more) { written_ += more; }
 
@@ -65,6 +78,13 @@ class DiskLedger {
  private:
   bool counts_bytes() const noexcept { return enforcer_ == sys::DiskEnforcer::counted; }
   bool counts_inodes() const noexcept { return enforcer_ != sys::DiskEnforcer::project; }
+  static bool is_about(const sys::DiskUse& a, const sys::DiskUse& b) noexcept {
+    return std::max(a.bytes, b.bytes) - std::min(a.bytes, b.bytes) <= kSlack.bytes &&
+           std::max(a.inodes, b.inodes) - std::min(a.inodes, b.inodes) <= kSlack.inodes;
+  }
+  bool is_far(const sys::DiskUse& used) const noexcept {
+    return used.bytes <= limits_.bytes / 2 && used.inodes <= limits_.inodes / 2;
+  }
   static std::uint64_t lost(std::uint64_t before, std::uint64_t now) noexcept {
     return before > now ? before - now : 0;
   }
@@ -72,8 +92,9 @@ class DiskLedger {
   sys::DiskUse limits_;
   sys::DiskEnforcer enforcer_ = sys::DiskEnforcer::counted;
   std::optional<sys::DiskUse> used_;
-  sys::DiskUse free_;     // when it was measured
-  sys::DiskUse written_;  // by the daemon, since
+  sys::DiskUse free_;             // when it was measured
+  sys::DiskUse written_;          // by the daemon, since
+  unsigned unchanged_count_ = 0;  // measurings in a row that found no change, far from the limit
 };
 
 }  // namespace cellar::cell

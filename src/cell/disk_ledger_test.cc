@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <vector>
+
 using namespace cellar::cell;
 using cellar::sys::DiskUse;
 
@@ -43,6 +45,28 @@ TEST_CASE("a cell that is over its limit may be emptied, but not grow") {
   ledger.measured({50 * kMiB, 10}, kFree);
   CHECK_FALSE(ledger.is_over());
   CHECK(ledger.allowed() == kLimits);
+}
+
+TEST_CASE("a cell that does not change is measured less often, until something new runs in it") {
+  using std::chrono::seconds;
+  DiskLedger ledger(kLimits);
+  std::vector<seconds> pauses;
+  for (int i = 0; i < 6; ++i) {
+    ledger.measured({10 * kMiB + i * 1000U, 10}, kFree);  // A log grows a little.
+    pauses.push_back(ledger.walk_pause());
+  }
+  CHECK(pauses == std::vector<seconds>{seconds(10), seconds(20), seconds(40), seconds(60),
+                                       seconds(60), seconds(60)});
+  ledger.expect_change();
+  CHECK(ledger.walk_pause() == seconds(10));
+  ledger.measured({10 * kMiB, 10}, kFree);
+  CHECK(ledger.walk_pause() == seconds(20));
+  ledger.measured({10 * kMiB, 200}, kFree);
+  CHECK(ledger.walk_pause() == seconds(10));
+  for (const DiskUse near : {DiskUse{60 * kMiB, 10}, DiskUse{10 * kMiB, 600}}) {
+    for (int i = 0; i < 3; ++i) ledger.measured(near, kFree);
+    CHECK(ledger.walk_pause() == seconds(10));
+  }
 }
 
 TEST_CASE("what the file system limits is not counted against a cell") {

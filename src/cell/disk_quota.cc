@@ -1,5 +1,7 @@
 #include "cell/disk_quota.h"
 
+#include <algorithm>
+
 #include "async/sleep.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -62,6 +64,7 @@ DiskQuota::Use DiskQuota::begin_use() {
     use = std::make_shared<int>(0);
     users_ = use;
   }
+  expect_change();
   start_watching();
   return use;
 }
@@ -72,8 +75,14 @@ void DiskQuota::start_watching() {
   tasks_.spawn(watch());
 }
 
+void DiskQuota::expect_change() {
+  ledger_.expect_change();
+  walk_at_ = std::min(walk_at_, Clock::now() + ledger_.walk_pause());
+}
+
 void DiskQuota::go_on() {
   stands_still_ = false;
+  expect_change();
   if (!users_.expired()) start_watching();
 }
 
@@ -98,7 +107,7 @@ asio::awaitable<void> DiskQuota::measure() {
   const Measured measured = co_await async::offload(pool_, std::move(walk));
   ledger_.measured(measured.used, measured.free_before);
   rest_until_ = Clock::now() + measured.took;
-  walk_at_ = Clock::now() + kWalk;
+  walk_at_ = Clock::now() + ledger_.walk_pause();
 }
 
 asio::awaitable<void> DiskQuota::watch() {
@@ -128,6 +137,9 @@ asio::awaitable<void> DiskQuota::look() {
   if (is_first || !ledger_.exceeds(most)) co_return;
   ++end_count_;
   end_programs_();
+  // What they wrote until they were gone is not the doing of what runs from now on.
+  co_await async::sleep_for(kLook);
+  co_await measure();
 }
 
 asio::awaitable<void> DiskQuota::require_room(std::uint64_t bytes) {

@@ -18,14 +18,14 @@ namespace asio = boost::asio;
 
 // Holds a cell to its part of the disk: lets the file system do it where that can
 // (sys/disk_limit.h), and counts the rest. While something runs in the cell it looks every kLook at
-// what the file system has lost, and measures the cell where that could matter, and every kWalk in
-// any case, as others may have deleted meanwhile; a cell that has too much loses what runs in it.
-// After a walk it rests as long as that took, so a cell can have written for some tenths of a
-// second longer, and for twice the time of a walk over many files. Loop thread only.
+// what the file system has lost, and measures the cell where that could matter, and now and then in
+// any case, as others may have deleted meanwhile (DiskLedger::walk_pause); a cell that has too much
+// loses what runs in it. After a walk it rests as long as that took, so a cell can have written for
+// some tenths of a second longer, and for twice the time of a walk over many files. Loop thread
+// only.
 class DiskQuota {
  public:
   static constexpr std::chrono::milliseconds kLook{100};
-  static constexpr std::chrono::seconds kWalk{10};
   static constexpr std::uint64_t kMakingBytes = 8 << 20;
 
   // `folders` are counted together, with what `processes()` (called on the pool) have open of
@@ -64,6 +64,7 @@ class DiskQuota {
 
  private:
   void start_watching();
+  void expect_change();
   asio::awaitable<void> watch();
   asio::awaitable<void> look();
 
