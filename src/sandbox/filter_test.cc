@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <linux/audit.h>
 #include <linux/btrfs.h>
+#include <linux/falloc.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/seccomp.h>
@@ -200,6 +201,18 @@ TEST_CASE("the kernel's 32 bits of an ioctl decide, whatever is above them") {
     }
     CHECK(filter("ioctl", {0, high | FICLONE}) == kAllow);
     CHECK(filter("ioctl", {0, high | 0x80045430}) == kAllow);  // TIOCGPTN
+  }
+}
+
+TEST_CASE("room on the disk is taken by writing only, and may be given back") {
+  for (const Architecture architecture : kArchitectures) {
+    const Filter filter(architecture);
+    for (const unsigned long mode :
+         {0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE, FALLOC_FL_INSERT_RANGE}) {
+      CHECK(filter("fallocate", {3, mode}) == refused(EOPNOTSUPP));
+    }
+    CHECK(filter("fallocate", {3, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE}) == kAllow);
+    CHECK(filter("fallocate", {3, FALLOC_FL_COLLAPSE_RANGE}) == kAllow);
   }
 }
 

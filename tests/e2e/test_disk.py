@@ -55,6 +55,16 @@ class DiskTest(harness.CellTest):
         self.assertEqual((137, True), (bomb["exit_code"], bomb.get("disk_full")))
         self.assertEqual(204, cell.call("DELETE").status)
 
+    def test_room_is_taken_by_writing_only(self):
+        cell = self.cell()
+        script = ("import ctypes, errno, os\n"
+                  "file = os.open('f', os.O_CREAT | os.O_RDWR)\n"
+                  "libc = ctypes.CDLL(None, use_errno=True)\n"
+                  "print(libc.fallocate(file, 0, ctypes.c_long(0), ctypes.c_long(1 << 30)), errno.errorcode[ctypes.get_errno()])\n"
+                  "os.posix_fallocate(file, 0, 1 << 20)\n"
+                  "print(libc.fallocate(file, 3, ctypes.c_long(0), ctypes.c_long(1 << 20)), os.stat('f').st_size, os.stat('f').st_blocks)")
+        self.assertEqual("-1 ENOTSUP\n0 1048576 0\n", cell.exec(["python3", "-c", script])["stdout"])
+
     def test_what_the_api_writes_counts_before_it_is_written(self):
         cell = self.cell()
         self.assertEqual(200, cell.call("PUT", "/files/half", b"x" * (DISK // 2)).status)

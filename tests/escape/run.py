@@ -26,6 +26,7 @@ import harness  # noqa: E402
 
 USER = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--"]
 TIMEOUT_MS = 30_000
+DISK_BYTES, INODES = 256 << 20, 2000  # of each cell
 NEIGHBOUR_MS = 100  # within which the neighbour answers, at the 95th percentile of each attempt
 MARKS = ("<!-- attempts: begin, written by tests/escape/run.py --table -->", "<!-- attempts: end -->")
 AGENT = """
@@ -104,7 +105,7 @@ class Neighbour(threading.Thread):
 class Suite:
     def __init__(self, images, runtime):
         self.runtime = runtime
-        self.daemon = harness.Daemon(images=images)
+        self.daemon = harness.Daemon("--cell-disk-bytes", str(DISK_BYTES), "--cell-inodes", str(INODES), images=images)
         self.results = {}  # (attempt, domain, user) → None, or what went wrong
         self.slow = {}     # attempt → p95 of the neighbour's answers, ms
         self.worst_ms = 0
@@ -136,7 +137,7 @@ class Suite:
         def report(what, result):
             print(f"{what}: {result}" if result else f"ALLOWED {what}", file=output)
         exec(compile(attempt.source, attempt.name, "exec"),
-             {"cell": self.cell, "daemon": self.daemon, "neighbour": self.neighbour_cell, "suite": self, "report": report,
+             {"cell": self.cell, "daemon": self.daemon, "neighbour": self.neighbour_cell, "suite": self, "report": report, "USER": USER,
               "time": time, "threading": threading})
         return output.getvalue(), ""
 
