@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <future>
@@ -142,6 +143,32 @@ TEST_CASE("of those that pass at once there are as many as may, and one that giv
   run(loop, test());
   CHECK(most == 2);
   CHECK(done == 6);
+}
+
+TEST_CASE("a job that was begun is waited for, whenever its caller is canceled") {
+  asio::io_context loop;
+  Pool pool(2);
+  std::atomic<int> begun = 0;
+  std::atomic<int> ended = 0;
+  auto work = [&]() -> asio::awaitable<void> {
+    for (;;) {
+      auto job = [&] {
+        ++begun;
+        return ++ended;
+      };
+      co_await offload(pool, std::move(job));
+    }
+  };
+  auto test = [&]() -> asio::awaitable<void> {
+    for (int round = 0; round < 2000; ++round) {
+      TaskGroup tasks(loop.get_executor());
+      for (int i = 0; i < 4; ++i) tasks.spawn(work());
+      co_await sleep_for(milliseconds(0));
+      co_await tasks.close();
+      CHECK(begun == ended);
+    }
+  };
+  run(loop, test());
 }
 
 TEST_CASE("what is not ready in time is named") {

@@ -58,8 +58,8 @@ void run_into(std::shared_ptr<JobResult<T>> result, Job job) {
 
 // Runs `job` on the pool and gives its result, or its exception, on the caller's executor. `job`
 // must own, or outlive with, all that it touches: it is not interrupted when the caller is
-// canceled. Name the job first (docs/adr/0004): `auto job = [..] {..}; co_await offload(pool,
-// job);`
+// canceled, who waits for it all the same. Name the job first (docs/adr/0004): `auto job = [..]
+// {..}; co_await offload(pool, job);`
 //
 // One hand-over there and one back: a durable step is waiting for them.
 template <typename Job>
