@@ -1,5 +1,6 @@
 # Files without number that hold nothing: plain ones, folders, links, names of pipes.
 # defence: the cell's number of files
+# in-gvisor: the names of pipes are in its own memory, which the cell's limit counts
 # expect: \w+ \w+: stopped
 
 BOMB = """
@@ -15,7 +16,7 @@ while True:
 full = suite.fresh_cell("inode-bomb")
 full.exec("mkdir -m 1777 /opt/bomb")
 for user, words in (("root", []), ("user", USER)):
-    for way in ("files", "folders", "links", "pipes"):
+    for way in ("files", "folders", "links", *(["pipes"] if suite.runtime == "native" else [])):
         answer = full.exec([*words, "python3", "-c", BOMB, way], timeout_ms=60000)
         refused = full.call("PUT", "/files/more", b"").status == 507
         held = answer.get("disk_full") or "Disk quota exceeded" in answer["stderr"]
