@@ -127,8 +127,10 @@ asio::awaitable<void> call_method(const Call& call, cell::Cell& cell, std::strin
     co_await call.answer_text(std::move(*answered));
     co_return;
   }
-  const std::string id = co_await cell.start_run(std::move(method), std::move(params));
-  Answer answer(call, cell, *cell.runs().find(id));
+  auto key = call.idempotency_key();
+  const cell::Runner::Started started =
+      co_await cell.start_run(std::move(method), std::move(params), std::move(key));
+  Answer answer(call, cell, *cell.runs().find(started.id));
   co_await answer.send();
 }
 

@@ -19,6 +19,17 @@ std::optional<std::int64_t> Call::query_int(std::string_view name, std::int64_t 
   return number;
 }
 
+std::optional<std::string> Call::idempotency_key() const {
+  constexpr std::size_t kKeyBytesMax = 256;
+  const std::string* key = exchange.request().header("idempotency-key");
+  if (key == nullptr) return std::nullopt;
+  if (key->empty() || key->size() > kKeyBytesMax) {
+    throw Error(ErrorCode::invalid_argument, "invalid_header",
+                "Idempotency-Key must be a text of 1 to 256 bytes");
+  }
+  return *key;
+}
+
 bool Call::query_flag(std::string_view name) const {
   const auto text = exchange.request().query_value(name);
   if (!text || *text == "0") return false;

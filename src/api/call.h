@@ -28,6 +28,8 @@ struct Call {
   std::optional<std::int64_t> query_int(std::string_view name, std::int64_t min,
                                         std::int64_t max) const;
   bool query_flag(std::string_view name) const;
+  // The header Idempotency-Key. Throws Error `invalid_argument` for one that is none.
+  std::optional<std::string> idempotency_key() const;
   // The body as JSON; `{}` where there is none. Throws Error.
   asio::awaitable<json::Value> body(std::size_t bytes_max) const;
   asio::awaitable<void> answer(json::Value value, int status = 200) const;

@@ -25,6 +25,16 @@ const cell::Run& run_in(const Call& call, cell::Cell& cell) {
   return *run;
 }
 
+std::string name_in(const json::Reader& body, std::string_view key, bool required) {
+  constexpr std::size_t kNameBytesMax = 256;
+  std::string name = required ? body.required_string(key) : body.optional_string(key).value_or("");
+  const bool is_missing = required && name.empty();
+  if (is_missing || name.size() > kNameBytesMax) {
+    json::Reader::refuse(key, "a text of 1 to 256 bytes");
+  }
+  return name;
+}
+
 asio::awaitable<void> list(const Call& call) {
   const auto cell = call.cell();
   const auto limit = static_cast<std::size_t>(call.query_int("limit", 1, kRunsMax).value_or(100));
@@ -57,23 +67,60 @@ asio::awaitable<void> get(const Call& call) {
   co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
 }
 
-asio::awaitable<void> cancel(const Call& call) {
+// {"method", "params"?}: begins a run and does not wait for it.
+asio::awaitable<void> start(const Call& call) {
+  const auto cell = call.cell();
+  const json::Value value = co_await call.body(kBodyMax);
+  const json::Reader body(value, "the body");
+  std::string method = name_in(body, "method", true);
+  const json::Value* params = body.optional_value("params");
+  std::string text = params == nullptr ? std::string("{}") : json::dump(*params);
+  body.refuse_unknown();
+  auto key = call.idempotency_key();
+  const auto activity = co_await cell->use("request", method);
+  const cell::Runner::Started started =
+      co_await cell->start_run(std::move(method), std::move(text), std::move(key));
+  json::Value answer = run_detail_json(*cell->runs().find(started.id), cell->journal());
+  co_await call.answer(std::move(answer), started.is_new ? 202 : 200);
+}
+
+// Waits until the run settles, for at most `timeout` seconds.
+asio::awaitable<void> await_run(const Call& call) {
+  constexpr std::int64_t kTimeoutMax = 3600;
+  constexpr std::int64_t kTimeoutDefault = 30;
+  const auto cell = call.cell();
+  const cell::Run& run = run_in(call, *cell);
+  const std::chrono::seconds timeout(
+      call.query_int("timeout", 0, kTimeoutMax).value_or(kTimeoutDefault));
+  const auto activity = cell->watch("request", "await " + run.id);
+  co_await cell->runner().settled(run.number, timeout);
+  co_await call.answer(run_detail_json(run, cell->journal()));
+}
+
+asio::awaitable<void> pause(const Call& call) {
   const auto cell = call.cell();
   const std::uint32_t number = run_in(call, *cell).number;
-  const auto activity = co_await cell->use("request", "cancel");
-  co_await cell->runner().cancel(number);
-  co_await cell->runner().settled(number);
+  const auto activity = cell->watch("request", "pause a run");
+  co_await cell->runner().pause(number);
   co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
 }
 
-std::string name_in(const json::Reader& body, std::string_view key, bool required) {
-  constexpr std::size_t kNameBytesMax = 256;
-  std::string name = required ? body.required_string(key) : body.optional_string(key).value_or("");
-  const bool is_missing = required && name.empty();
-  if (is_missing || name.size() > kNameBytesMax) {
-    json::Reader::refuse(key, "a text of 1 to 256 bytes");
+// {"grace_ms"?}, or nothing at all.
+asio::awaitable<void> cancel(const Call& call) {
+  constexpr std::int64_t kGraceMsMax = 600'000;
+  const auto cell = call.cell();
+  const std::uint32_t number = run_in(call, *cell).number;
+  const json::Value value = co_await call.body(kSmallBodyMax);
+  const json::Reader body(value, "the body");
+  std::optional<std::chrono::milliseconds> grace;
+  if (const auto ms = body.optional_int("grace_ms", 0, kGraceMsMax)) {
+    grace = std::chrono::milliseconds(*ms);
   }
-  return name;
+  body.refuse_unknown();
+  const auto activity = co_await cell->use("request", "cancel");
+  co_await cell->runner().cancel(number, grace);
+  co_await cell->runner().settled(number);
+  co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
 }
 
 // {"step": {"decision": "retry" | "fail" | "value", "value"?}}, or nothing at all.
@@ -192,7 +239,10 @@ asio::awaitable<void> stream(const Call& call) {
 
 std::vector<Route> run_routes() {
   return {{"GET", "/api/v1/cells/{id}/runs", list},
+          {"POST", "/api/v1/cells/{id}/runs", start},
           {"GET", "/api/v1/cells/{id}/runs/{run}", get},
+          {"GET", "/api/v1/cells/{id}/runs/{run}/await", await_run},
+          {"POST", "/api/v1/cells/{id}/runs/{run}/pause", pause},
           {"GET", "/api/v1/cells/{id}/runs/{run}/events", stream},
           {"POST", "/api/v1/cells/{id}/runs/{run}/events", send_event},
           {"POST", "/api/v1/cells/{id}/runs/{run}/approve", approve},

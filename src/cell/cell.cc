@@ -429,15 +429,19 @@ asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent() {
   co_return co_await AgentProcess::start(machine_.executor, std::move(place), std::move(options));
 }
 
-asio::awaitable<std::string> Cell::start_run(std::string method, std::string params) {
+asio::awaitable<Runner::Started> Cell::start_run(std::string method, std::string params,
+                                                 std::optional<std::string> idempotency_key) {
   require_open();
   if (spec_.agent_digest.empty()) {
     throw Error(ErrorCode::not_found, "agent_missing",
                 "no such method: cell " + spec_.cell_id + " has no agent",
                 "create the cell again with \"agent\" set to the agent's source");
   }
-  std::string digest = spec_.agent_digest;
-  co_return co_await runner_->start(std::move(method), std::move(params), std::move(digest));
+  Runner::Start start{.method = std::move(method),
+                      .params = std::move(params),
+                      .digest = spec_.agent_digest,
+                      .idempotency_key = std::move(idempotency_key)};
+  co_return co_await runner_->start(std::move(start));
 }
 
 void Cell::count_request(bool failed, std::chrono::microseconds took) {

@@ -123,7 +123,8 @@ class Cell : private RunnerHost {
   // A method of the contract that needs no agent; nullopt where there is none of that name.
   asio::awaitable<std::optional<std::string>> answer(std::string method, std::string params);
   // Starts a run of the agent. Throws Error `not_found`, reason `agent_missing`.
-  asio::awaitable<std::string> start_run(std::string method, std::string params);
+  asio::awaitable<Runner::Started> start_run(std::string method, std::string params,
+                                             std::optional<std::string> idempotency_key);
   void count_request(bool failed, std::chrono::microseconds took);
 
   RunTable& runs() noexcept { return runs_; }

@@ -129,6 +129,7 @@ void RunTable::create(const journal::Record& record) {
   run.started_at = time_of(record);
   run.created = record.lsn;
   numbers_[run.id] = run.number;
+  if (body.idem_key) keys_[*body.idem_key] = run.number;
   last_number_ = std::max(last_number_, run.number);
 }
 
@@ -255,6 +256,11 @@ Run* RunTable::find(std::uint32_t number) noexcept {
 Run* RunTable::find(std::string_view id) noexcept {
   const auto found = numbers_.find(id);
   return found == numbers_.end() ? nullptr : find(found->second);
+}
+
+Run* RunTable::find_key(std::string_view idempotency_key) noexcept {
+  const auto found = keys_.find(idempotency_key);
+  return found == keys_.end() ? nullptr : find(found->second);
 }
 
 std::vector<const Run*> RunTable::newest_first() const {

@@ -96,6 +96,8 @@ class RunTable {
   // decode or names a run that was never created.
   void apply(const journal::Record& record);
 
+  // The run that was begun with this idempotency key; nullptr where there is none.
+  Run* find_key(std::string_view idempotency_key) noexcept;
   // The next free number; each run has its own.
   std::uint32_t next_number() const noexcept { return last_number_ + 1; }
   bool setup_done() const noexcept { return setup_done_; }
@@ -121,6 +123,7 @@ class RunTable {
 
   std::map<std::uint32_t, Run> runs_;
   std::map<std::string, std::uint32_t, std::less<>> numbers_;
+  std::map<std::string, std::uint32_t, std::less<>> keys_;  // idempotency key → number
   std::uint32_t last_number_ = 0;
   bool setup_done_ = false;
 };

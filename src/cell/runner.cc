@@ -65,19 +65,38 @@ bool Runner::setup_is_running() const noexcept {
                      [](const auto& entry) { return entry.second->run.setup; });
 }
 
-asio::awaitable<std::string> Runner::start(std::string method, std::string params,
-                                           std::string digest) {
-  while (!runs_.setup_done() && setup_is_running()) {
+const Run* Runner::begun_before(const Start& request) {
+  if (!request.idempotency_key) return nullptr;
+  const Run* run = runs_.find_key(*request.idempotency_key);
+  if (run == nullptr) return nullptr;
+  const auto created = journal_.read<journal::RunCreated>(run->created);
+  if (created.method != request.method || created.params != request.params) {
+    throw Error(ErrorCode::conflict, "idempotency_key_reused",
+                "the idempotency key is that of run " + run->id +
+                    ", which has another method or other params",
+                "send another key");
+  }
+  return run;
+}
+
+asio::awaitable<Runner::Started> Runner::start(Start request) {
+  while (!runs_.setup_done() && setup_is_running() && begun_before(request) == nullptr) {
     settled_.reset();
     co_await settled_.wait();
   }
+  if (const Run* run = begun_before(request)) {
+    std::string id = run->id;
+    co_await journal_.sync();  // It may be on its way still.
+    co_return Started{.id = std::move(id), .is_new = false};
+  }
   const std::uint32_t number = runs_.next_number();
-  const std::string id = "run_" + random_hex(8);
+  Started started{.id = "run_" + random_hex(8), .is_new = true};
   journal::RunCreated created;
-  created.run_id = id;
-  created.method = std::move(method);
-  created.params = std::move(params);
-  created.agent_digest = std::move(digest);
+  created.run_id = started.id;
+  created.method = std::move(request.method);
+  created.params = std::move(request.params);
+  created.agent_digest = std::move(request.digest);
+  created.idem_key = std::move(request.idempotency_key);
   created.setup = !runs_.setup_done();
   journal::RunAttempt first;
   first.n = 1;
@@ -87,7 +106,7 @@ asio::awaitable<std::string> Runner::start(std::string method, std::string param
   // It goes on from here by itself, whether the caller stays or not.
   tasks_.spawn(drive(add_active(*runs_.find(number)), "start"));
   co_await journal_.sync();
-  co_return id;
+  co_return started;
 }
 
 void Runner::recover(const std::string& cause) {
@@ -107,6 +126,17 @@ asio::awaitable<void> Runner::settled(std::uint32_t run) {
   while (active_.contains(run)) {
     settled_.reset();
     co_await settled_.wait();
+  }
+}
+
+asio::awaitable<void> Runner::settled(std::uint32_t run, std::chrono::milliseconds limit) {
+  const auto give_up = std::chrono::steady_clock::now() + limit;
+  while (active_.contains(run)) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        give_up - std::chrono::steady_clock::now());
+    if (left.count() <= 0) co_return;
+    settled_.reset();
+    co_await settled_.wait_for(left);
   }
 }
 

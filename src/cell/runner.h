@@ -84,8 +84,19 @@ class Runner {
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
 
-  // Creates a run of the agent version `digest` and lets it go; durable when this returns its id.
-  asio::awaitable<std::string> start(std::string method, std::string params, std::string digest);
+  struct Start {
+    std::string method;
+    std::string params;  // JSON text
+    std::string digest;  // of the agent's version
+    std::optional<std::string> idempotency_key;
+  };
+  struct Started {
+    std::string id;
+    bool is_new = false;  // false: the key is that of an earlier run
+  };
+  // Creates a run and lets it go; durable when this returns. Throws Error `conflict`, reason
+  // `idempotency_key_reused`, for the key of a run with another method or other params.
+  asio::awaitable<Started> start(Start request);
 
   // Lets every unfinished run of the journal go on. `cause` says what interrupted them.
   void recover(const std::string& cause);
@@ -94,10 +105,16 @@ class Runner {
 
   // Waits until the run is completed, failed, cancelled or paused.
   asio::awaitable<void> settled(std::uint32_t run);
+  // The same for at most `limit`.
+  asio::awaitable<void> settled(std::uint32_t run, std::chrono::milliseconds limit);
 
-  // Durable when it returns; the run ends within the grace time. Throws Error `conflict` where the
+  // Durable when it returns; the run ends within the grace time (the configured one where there is
+  // none). Throws Error `conflict` where the
   // run has ended already.
-  asio::awaitable<void> cancel(std::uint32_t run);
+  asio::awaitable<void> cancel(std::uint32_t run, std::optional<std::chrono::milliseconds> grace);
+  // Takes it out of the agent and kills its commands; what of it was under way counts as
+  // interrupted. Durable when it returns. Throws Error `conflict` where it has ended or is paused.
+  asio::awaitable<void> pause(std::uint32_t run);
   // Lets a paused run go on with a fresh budget. Throws Error `conflict` where it is not paused.
   // One that is paused for a step which may or may not have been done (`ambiguous_step`) needs a
   // decision, others take none: else `conflict`, reason `decision_needed` or `no_decision_needed`.
@@ -152,6 +169,7 @@ class Runner {
 
   struct ShellCall;
   asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, ShellCall call);
+  void let_go(AgentProcess& agent);
   void answer(std::shared_ptr<AgentProcess> agent, const ShellCall& call, bool ok,
               std::string result);
 
@@ -164,8 +182,12 @@ class Runner {
                                         std::string value, std::string codec = "json");
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);
   asio::awaitable<void> end_run(Active& active, std::string status, std::string value);
-  asio::awaitable<void> act_on_cancel(std::shared_ptr<Active> active);
-  asio::awaitable<void> end_after_grace(std::shared_ptr<Active> active);
+  asio::awaitable<void> act_on_cancel(std::shared_ptr<Active> active,
+                                      std::chrono::milliseconds grace);
+  asio::awaitable<void> end_after_grace(std::shared_ptr<Active> active,
+                                        std::chrono::milliseconds grace);
+  // The run of this key, where it is for the same call; nullptr for none.
+  const Run* begun_before(const Start& request);
   std::shared_ptr<Active> add_active(Run& run, bool suspended = false);
   Active* find_active(std::string_view run_id);
   bool is_active(std::uint32_t number) const;

@@ -153,7 +153,11 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     co_await on_call(agent, active, frame);
     co_return;
   }
-  if (active == nullptr || !active->in_agent) co_return;  // It was forgotten meanwhile.
+  if (active == nullptr || !active->in_agent || active->is_pausing) {
+    // It was forgotten meanwhile, and learns of it once its process waits for nothing else.
+    if (flag_of(frame.header, "sync")) let_go(agent);
+    co_return;
+  }
   active->heard_at = std::chrono::steady_clock::now();
   if (type == "cmd") {
     co_await on_command(*active, frame);
@@ -174,6 +178,12 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
   } else {
     throw Error(ErrorCode::internal, "it sent a frame of unknown type \"" + type + "\"");
   }
+}
+
+// Ends a synchronous command of a run that the agent has nothing to do with any more.
+void Runner::let_go(AgentProcess& agent) {
+  const json::Value header = json::object({{"t", "result"}, {"ok", false}});
+  agent.reply(header, error_json("CancelledError", "the run goes on elsewhere", "canceled"));
 }
 
 asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame) {
@@ -201,6 +211,7 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
   }
   if (kind != "shell") co_return;
   ShellCall call;
+  call.owner = active_.at(active.run.number);
   call.run = active.run.number;
   call.run_id = active.run.id;
   call.ordinal = ordinal;
@@ -261,16 +272,20 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, She
     result = error_json(error);
   }
   if (call.synchronous) --synchronous_calls_;
-  const auto found = active_.find(call.run);
-  if (agent_ != agent || found == active_.end() || !found->second->in_agent) co_return;
-  if (found->second->run.cancel_requested) {  // What the kill left of it is no result.
+  if (agent_ != agent) co_return;
+  const Active& owner = *call.owner;
+  if (owner.settled || !owner.in_agent || owner.is_pausing) {
+    if (call.synchronous) let_go(*agent);
+    co_return;
+  }
+  if (owner.run.cancel_requested) {  // What the kill left of it is no result.
     ok = false;
     result = error_json("CancelledError", "the run was cancelled", "canceled");
   } else if (is_lost) {  // No end that the agent may build on: as after any crash, it runs again.
     stop_agent("shell_lost");
     co_return;
   } else if (call.ordinal != 0) {
-    co_await append_step_end(found->second->run, call.ordinal, ok, result);
+    co_await append_step_end(owner.run, call.ordinal, ok, result);
   }
   answer(std::move(agent), call, ok, std::move(result));
 }
@@ -376,6 +391,7 @@ asio::awaitable<void> Runner::end_run(Active& active, std::string status, std::s
 }
 
 asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std::string detail) {
+  active.is_pausing = true;
   if (active.in_agent && agent_) {
     const json::Value forget = json::object({{"t", "forget"}, {"run", active.run.id}});
     agent_->send(forget, {});
@@ -391,21 +407,25 @@ asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std:
 
 // ---- cancel and resume ----
 
-asio::awaitable<void> Runner::cancel(std::uint32_t number) {
+asio::awaitable<void> Runner::cancel(std::uint32_t number,
+                                     std::optional<std::chrono::milliseconds> grace) {
   Run* run = runs_.find(number);
   require_open_run(*run);
   journal_.append(number, 0, journal::CancelRequested());
   // Paused: nobody works on it, so one who does ends it at once.
   if (!is_active(number)) tasks_.spawn(drive(add_active(*run), "cancel"));
   const auto found = active_.find(number);  // It may have ended at once.
-  if (found != active_.end()) tasks_.spawn(act_on_cancel(found->second));
+  if (found != active_.end()) {
+    tasks_.spawn(act_on_cancel(found->second, grace.value_or(config_.cancel_grace)));
+  }
   co_await journal_.sync();
 }
 
-asio::awaitable<void> Runner::act_on_cancel(std::shared_ptr<Active> active) {
+asio::awaitable<void> Runner::act_on_cancel(std::shared_ptr<Active> active,
+                                            std::chrono::milliseconds grace) {
   co_await journal_.sync();
   active->changed.set();
-  tasks_.spawn(end_after_grace(active));
+  tasks_.spawn(end_after_grace(active, grace));
   host_.kill_commands(active->run.number);
   if (active->in_agent && agent_) {
     const json::Value cancel = json::object({{"t", "cancel"}, {"run", active->run.id}});
@@ -415,9 +435,22 @@ asio::awaitable<void> Runner::act_on_cancel(std::shared_ptr<Active> active) {
 
 // An agent that does not let go of a cancelled run within the grace time is ended; its other runs
 // go on with another attempt.
-asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active) {
-  co_await async::sleep_for(config_.cancel_grace);
+asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active,
+                                              std::chrono::milliseconds grace) {
+  co_await async::sleep_for(grace);
   if (!active->settled && active->in_agent) stop_agent("cancel");
+}
+
+asio::awaitable<void> Runner::pause(std::uint32_t number) {
+  Run* run = runs_.find(number);
+  require_open_run(*run);
+  const auto found = active_.find(number);
+  if (run->status == RunStatus::paused || found == active_.end() || found->second->is_pausing) {
+    throw Error(ErrorCode::conflict, "run_paused", "run " + run->id + " is paused already");
+  }
+  const std::shared_ptr<Active> active = found->second;
+  co_await pause_run(*active, "user", std::string());
+  host_.kill_commands(number);
 }
 
 // ---- steps that must not simply be executed again ----

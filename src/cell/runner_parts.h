@@ -64,7 +64,8 @@ struct Runner::Active {
   async::Event changed;   // the agent let go of it, or it ended
   bool in_agent = false;  // sent to the agent, which has not let go
   bool settled = false;
-  bool suspended = false;  // only waiting: not in the agent until a wait ends
+  bool is_pausing = false;  // nothing more is taken from the agent
+  bool suspended = false;   // only waiting: not in the agent until a wait ends
   std::chrono::steady_clock::time_point heard_at = std::chrono::steady_clock::now();
   std::map<std::uint32_t, std::int64_t> tags;  // ordinal → the frame's `x`, of waits
   std::string interruption;                    // why the agent let go; empty: it ended
@@ -72,6 +73,7 @@ struct Runner::Active {
 
 // What answers an asynchronous or synchronous command.
 struct Runner::ShellCall {
+  std::shared_ptr<Active> owner;  // who asked: not the same where the run was paused and resumed
   std::uint32_t run = 0;
   std::string run_id;
   std::uint32_t ordinal = 0;  // 0: inside a step, not journaled

@@ -1,0 +1,129 @@
+"""Runs in the hands of their owner: begun once, awaited, paused, resumed, cancelled with time to clean up."""
+import threading
+
+import harness
+
+AGENT = """
+const fs = require("fs");
+const log = (line) => fs.appendFileSync("/work/log", line + "\\n");
+const gate = async (name) => { while (!fs.existsSync("/work/" + name)) await new Promise((r) => setTimeout(r, 5)); };
+module.exports = {
+  async work(ctx, { n }) {
+    await ctx.step("first", () => log("first"));
+    await ctx.step("second", async () => { log("second"); await gate("gate"); });
+    return n;
+  },
+  async commands(ctx) { return ctx.shell("echo began >> log; while [ ! -e gate ]; do sleep 0.02; done; echo ended").exitCode; },
+  async tidies(ctx) {
+    try { await ctx.step("wait", () => { log("began"); return gate("never"); }); }
+    catch (error) { await gate("cleaned"); log("cleaned"); throw error; }
+  },
+};
+"""
+
+
+class RunControlTest(harness.CellTest):
+    def start(self, cell, method="work", key=None, **params):
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return cell.call("POST", "/runs", {"method": method, "params": params}, headers)
+
+    def reaches(self, cell, line):
+        harness.eventually(f"it gets to {line}", lambda: line in self.log(cell))
+
+    def log(self, cell):
+        answer = cell.call("GET", "/files/log")
+        return answer.body.decode().split() if answer.status == 200 else []
+
+    def open(self, cell, name="gate"):
+        cell.call("PUT", f"/files/{name}", b"")
+
+    def awaited(self, cell, run, timeout=harness.WAIT_S):
+        return cell.call("GET", f"/runs/{run}/await?timeout={timeout}").json
+
+    def test_a_run_is_begun_and_awaited(self):
+        cell = self.cell(agent=AGENT)
+        begun = self.start(cell, n=7)
+        self.assertEqual(202, begun.status, begun)
+        run = begun.json["id"]
+        self.assertEqual("running", self.awaited(cell, run, timeout=0)["status"])
+        self.reaches(cell, "second")
+        self.open(cell)
+        ended = self.awaited(cell, run)
+        self.assertEqual(("completed", 7), (ended["status"], ended["result"]))
+        self.assertEqual(400, cell.call("GET", f"/runs/{run}/await?timeout=soon").status)
+        self.assertEqual(404, cell.call("GET", "/runs/none/await").status)
+        self.assertEqual(400, cell.call("POST", "/runs", {"params": {}}).status)
+        bare = self.daemon.create("without")
+        self.assertEqual("agent_missing", bare.call("POST", "/runs", {"method": "x"}).json["code"])
+
+    def test_the_same_call_is_one_run_however_often_it_is_sent(self):
+        cell = self.cell(agent=AGENT)
+        first = self.start(cell, key="order-1", n=1)
+        again = self.start(cell, key="order-1", n=1)
+        self.assertEqual((202, 200, first.json["id"]), (first.status, again.status, again.json["id"]))
+        other = self.start(cell, key="order-1", n=2)
+        self.assertEqual((409, "idempotency_key_reused"), (other.status, other.json["code"]))
+        self.assertEqual(400, self.start(cell, key="k" * 257, n=1).status)
+        self.daemon.restart()
+        self.assertEqual(first.json["id"], self.start(cell, key="order-1", n=1).json["id"])
+        self.open(cell)
+        answer = cell.call("POST", "/request", {"method": "work", "params": {"n": 1}}, {"Idempotency-Key": "order-1"})
+        self.assertEqual((200, 1), (answer.status, answer.json))  # of the same run
+        self.assertEqual(1, len(cell.runs()))
+
+    def test_calls_with_one_key_at_the_same_time_are_one_run(self):
+        cell = self.cell(agent=AGENT)
+        self.open(cell)
+        ids = []
+
+        def send():
+            ids.append(self.start(cell, key="together", n=1).json["id"])
+
+        threads = [threading.Thread(target=send) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual((8, 1), (len(ids), len(set(ids))))
+        self.assertEqual(1, len(cell.runs()))
+
+    def test_a_run_is_paused_and_goes_on(self):
+        cell = self.cell(agent=AGENT)
+        run = self.start(cell, n=3).json["id"]
+        self.reaches(cell, "second")
+        paused = cell.call("POST", f"/runs/{run}/pause").json
+        self.assertEqual(("paused", "user"), (paused["status"], paused["reason"]))
+        self.assertEqual((409, "run_paused"), (lambda a: (a.status, a.json["code"]))(cell.call("POST", f"/runs/{run}/pause")))
+        self.open(cell)  # What goes on in the agent counts no more.
+        self.daemon.restart()
+        self.assertEqual("paused", cell.run(run)["status"])
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume").status)
+        self.assertEqual(("completed", 3), (self.awaited(cell, run)["status"], cell.run(run)["result"]))
+        self.assertEqual(["first", "second", "second"], self.log(cell))
+        self.assertEqual("run_ended", cell.call("POST", f"/runs/{run}/pause").json["code"])
+
+    def test_pausing_kills_the_commands_of_the_run(self):
+        cell = self.cell(agent=AGENT)
+        run = self.start(cell, "commands").json["id"]
+        self.reaches(cell, "began")
+        self.assertEqual("paused", cell.call("POST", f"/runs/{run}/pause").json["status"])
+        harness.eventually("its command is gone",
+                           lambda: not any(b"gate" in command for command in cell.processes("shell").values()))
+        self.open(cell)
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume").status)
+        self.assertEqual(0, self.awaited(cell, run)["result"])
+        self.assertEqual(["began", "began"], self.log(cell))
+
+    def test_cancelling_gives_the_time_to_clean_up_that_was_asked_for(self):
+        cell = self.cell(agent=AGENT)
+        run = self.start(cell, "tidies").json["id"]
+        self.reaches(cell, "began")
+        self.assertEqual(400, cell.call("POST", f"/runs/{run}/cancel", {"grace_ms": -1}).status)
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(
+            self.daemon.call("POST", f"{cell.path}/runs/{run}/cancel", {"grace_ms": 600000})))
+        thread.start()
+        self.open(cell, "cleaned")
+        thread.join()
+        self.assertEqual("cancelled", answers[0].json["status"])
+        self.assertEqual(["began", "cleaned"], self.log(cell))
