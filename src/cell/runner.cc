@@ -175,6 +175,9 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
       backoff = config_.first_backoff;
     }
   }
+  if (run.cancel_requested && run.status == RunStatus::paused) {  // Asked for while it was pausing.
+    co_await end_run(*active, "cancelled", error_json("CancelledError", "cancelled", "canceled"));
+  }
   // One that settled by a pause may be under way again.
   const auto found = active_.find(run.number);
   if (found != active_.end() && found->second == active) active_.erase(found);

@@ -504,6 +504,8 @@ asio::awaitable<void> Runner::append_decision(const Run& run, const Decision& de
 
 asio::awaitable<void> Runner::resume(std::uint32_t number, std::optional<Decision> decision) {
   Run* run = runs_.find(number);
+  // Its pause is on its way to the disk still.
+  if (run->status == RunStatus::paused && is_active(number)) co_await settled(number);
   if (run->status != RunStatus::paused || is_active(number)) {
     throw Error(ErrorCode::conflict, "run_not_paused",
                 "run " + run->id + " is " + std::string(to_string(run->status)) + ", not paused");
