@@ -45,7 +45,7 @@ std::string_view step_status(const cell::Step& step) noexcept {
 void add_wait(json::Object& members, const cell::Step& step) {
   if (const auto until = cell::wait_until(step.args)) members.set("until", to_iso8601(*until));
   const json::Value args = json::parse(step.args);
-  for (const char* key : {"type", "match", "prompt", "data"}) {
+  for (const char* key : {"type", "match", "prompt", "data", "run"}) {
     if (const json::Value* value = args.find(key)) members.set(key, *value);
   }
 }
@@ -123,7 +123,7 @@ namespace {
 // Every run that is not finished has one reason: what it waits for, or why it is paused.
 std::string reason_of(const cell::Run& run) {
   if (run.status != cell::RunStatus::running || !run.is_only_waiting()) return run.reason;
-  const std::string& kind = run.waits().front()->kind;
+  const std::string& kind = run.waits().front()->kind;  // sleep, wait, approval, child
   return kind == "wait" ? "event" : kind;
 }
 

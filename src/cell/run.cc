@@ -21,6 +21,9 @@ Body decode(const journal::Record& record) {
   return *std::move(body);
 }
 
+// A header's value holds no line feed.
+std::string child_prefix(const Run& parent) { return "child\n" + parent.id + "\n"; }
+
 }  // namespace
 
 std::string_view to_string(RunStatus status) noexcept {
@@ -69,6 +72,10 @@ bool Run::is_only_waiting() const noexcept {
     waits = true;
   }
   return waits;
+}
+
+std::string child_key(const Run& parent, std::uint32_t ordinal) {
+  return child_prefix(parent) + std::to_string(ordinal);
 }
 
 bool counts_against_budget(std::string_view cause) noexcept {
@@ -261,6 +268,16 @@ Run* RunTable::find(std::string_view id) noexcept {
 Run* RunTable::find_key(std::string_view idempotency_key) noexcept {
   const auto found = keys_.find(idempotency_key);
   return found == keys_.end() ? nullptr : find(found->second);
+}
+
+std::vector<Run*> RunTable::children_of(const Run& parent) {
+  const std::string prefix = child_prefix(parent);
+  std::vector<Run*> list;
+  for (auto at = keys_.lower_bound(prefix); at != keys_.end() && at->first.starts_with(prefix);
+       ++at) {
+    list.push_back(find(at->second));
+  }
+  return list;
 }
 
 std::vector<const Run*> RunTable::newest_first() const {

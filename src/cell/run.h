@@ -48,7 +48,7 @@ struct Step {
   std::string args;  // of what waits: see waits.h
   // Steps are shown to people; values only serve replay.
   bool is_step() const noexcept {
-    return kind == "step" || kind == "shell" || kind == "fetch" || is_wait(kind);
+    return kind == "step" || kind == "shell" || kind == "fetch" || kind == "spawn" || is_wait(kind);
   }
 };
 
@@ -86,6 +86,10 @@ struct Run {
   bool is_only_waiting() const noexcept;
 };
 
+// The idempotency key of the run that `parent` begins at this ordinal: begun once, whatever
+// crashes. No client can send one like it.
+std::string child_key(const Run& parent, std::uint32_t ordinal);
+
 // Whether an attempt that began for this cause brings a crash-looping run nearer to its pause. What
 // is not the agent's doing (daemon_restart, host_reboot, cell_stop, start, resume) does not.
 bool counts_against_budget(std::string_view cause) noexcept;
@@ -98,6 +102,8 @@ class RunTable {
 
   // The run that was begun with this idempotency key; nullptr where there is none.
   Run* find_key(std::string_view idempotency_key) noexcept;
+  // The runs that this one has begun with ctx.spawn.
+  std::vector<Run*> children_of(const Run& parent);
   // The next free number; each run has its own.
   std::uint32_t next_number() const noexcept { return last_number_ + 1; }
   bool setup_done() const noexcept { return setup_done_; }

@@ -36,7 +36,10 @@ std::shared_ptr<Runner::Active> Runner::add_active(Run& run, bool suspended) {
   auto active = std::make_shared<Active>(run, executor_);
   active->suspended = suspended;
   active_[run.number] = active;
-  for (const Step* wait : run.waits()) tasks_.spawn(keep_time(active, wait->ordinal));
+  for (const Step* wait : run.waits()) {
+    tasks_.spawn(keep_time(active, wait->ordinal));
+    tasks_.spawn(look_at_wait(active, wait->ordinal));  // What it is for may be there.
+  }
   return active;
 }
 
@@ -88,6 +91,11 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
     std::string id = run->id;
     co_await journal_.sync();  // It may be on its way still.
     co_return Started{.id = std::move(id), .is_new = false};
+  }
+  if (active_.size() >= kOpenRunsMax) {
+    throw Error(ErrorCode::exhausted, "too_many_runs",
+                "the cell has " + std::to_string(active_.size()) + " runs that are not finished",
+                "wait until some have ended, or cancel them");
   }
   const std::uint32_t number = runs_.next_number();
   Started started{.id = "run_" + random_hex(8), .is_new = true};

@@ -67,6 +67,8 @@ struct RunnerConfig {
   std::chrono::milliseconds suspend_after{5'000};
 };
 
+// Runs of a cell that are not finished, children included; paused ones do not count.
+inline constexpr std::size_t kOpenRunsMax = 1000;
 // Events that a run was sent and has not taken yet, and ids of all that it was sent.
 inline constexpr std::size_t kEventsWaitingMax = 1000;
 inline constexpr std::size_t kEventsMax = 100'000;
@@ -95,7 +97,8 @@ class Runner {
     bool is_new = false;  // false: the key is that of an earlier run
   };
   // Creates a run and lets it go; durable when this returns. Throws Error `conflict`, reason
-  // `idempotency_key_reused`, for the key of a run with another method or other params.
+  // `idempotency_key_reused`, for the key of a run with another method or other params, and
+  // `exhausted`, reason `too_many_runs`, where kOpenRunsMax are under way.
   asio::awaitable<Started> start(Start request);
 
   // Lets every unfinished run of the journal go on. `cause` says what interrupted them.
@@ -139,6 +142,7 @@ class Runner {
 
  private:
   struct Active;
+  struct ShellCall;
 
   asio::awaitable<void> drive(std::shared_ptr<Active> active, std::string cause);
   asio::awaitable<bool> attempt(Active& active, const std::string& cause);
@@ -159,15 +163,20 @@ class Runner {
 
   void on_wait(Active& active, const AgentFrame& frame, const std::string& kind);
   asio::awaitable<void> keep_time(std::shared_ptr<Active> active, std::uint32_t ordinal);
-  // Lets an event that is there end the wait; false where there is none for it.
-  asio::awaitable<bool> take_event(std::shared_ptr<Active> active, std::uint32_t ordinal);
+  // Lets an event that is there, or a child that has ended, end the wait; false where there is
+  // none.
+  asio::awaitable<bool> try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal);
+  asio::awaitable<void> look_at_wait(std::shared_ptr<Active> active, std::uint32_t ordinal);
+  // Lets those who wait for this run, which has ended, go on.
+  void tell_parents(const Run& child);
+  asio::awaitable<void> run_spawn(std::shared_ptr<AgentProcess> agent, ShellCall call,
+                                  std::string digest);
   // False where the wait has ended meanwhile. `event` is what ended it, 0 for nothing.
   asio::awaitable<bool> end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal, bool ok,
                                  std::string value, journal::Lsn event = 0);
   void give_outcome(const Active& active, const Step& wait);
   void suspend(Active& active);
 
-  struct ShellCall;
   asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, ShellCall call);
   void let_go(AgentProcess& agent);
   void answer(std::shared_ptr<AgentProcess> agent, const ShellCall& call, bool ok,

@@ -209,7 +209,7 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
       journal_.when_durable([agent = agent_, began = std::move(began)] { agent->send(began, {}); });
     }
   }
-  if (kind != "shell") co_return;
+  if (kind != "shell" && kind != "spawn") co_return;
   ShellCall call;
   call.owner = active_.at(active.run.number);
   call.run = active.run.number;
@@ -218,6 +218,11 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
   call.tag = number_of(frame.header, "x");
   call.synchronous = flag_of(frame.header, "sync");
   call.request = frame.body;
+  if (kind == "spawn") {
+    if (ordinal == 0) throw Error(ErrorCode::internal, "it begins a run inside a step");
+    tasks_.spawn(run_spawn(agent_, std::move(call), active.run.agent_digest));
+    co_return;
+  }
   if (call.synchronous) ++synchronous_calls_;
   tasks_.spawn(run_shell(agent_, std::move(call)));
 }
@@ -388,6 +393,7 @@ asio::awaitable<void> Runner::end_run(Active& active, std::string status, std::s
   co_await journal_.sync();
   active.settled = true;
   active.changed.set();
+  tell_parents(active.run);
 }
 
 asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std::string detail) {
@@ -417,6 +423,11 @@ asio::awaitable<void> Runner::cancel(std::uint32_t number,
   const auto found = active_.find(number);  // It may have ended at once.
   if (found != active_.end()) {
     tasks_.spawn(act_on_cancel(found->second, grace.value_or(config_.cancel_grace)));
+  }
+  for (Run* child : runs_.children_of(*run)) {
+    if (!is_terminal(child->status) && !child->cancel_requested) {
+      co_await cancel(child->number, grace);
+    }
   }
   co_await journal_.sync();
 }

@@ -47,12 +47,11 @@ void Runner::on_wait(Active& active, const AgentFrame& frame, const std::string&
     journal_.sync_later();
     tasks_.spawn(keep_time(shared, ordinal));
   }
-  // It may have come already.
-  auto take = [](Runner* self, std::shared_ptr<Active> of,
-                 std::uint32_t wait) -> asio::awaitable<void> {
-    co_await self->take_event(std::move(of), wait);
-  };
-  tasks_.spawn(take(this, shared, ordinal));
+  tasks_.spawn(look_at_wait(shared, ordinal));  // What it is for may be there already.
+}
+
+asio::awaitable<void> Runner::look_at_wait(std::shared_ptr<Active> active, std::uint32_t ordinal) {
+  co_await try_end_wait(std::move(active), ordinal);
 }
 
 void Runner::give_outcome(const Active& active, const Step& wait) {
@@ -78,17 +77,60 @@ asio::awaitable<void> Runner::keep_time(std::shared_ptr<Active> active, std::uin
   co_await end_wait(active, ordinal, is_sleep, is_sleep ? "null" : timeout_error(step));
 }
 
-asio::awaitable<bool> Runner::take_event(std::shared_ptr<Active> active, std::uint32_t ordinal) {
+asio::awaitable<bool> Runner::try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal) {
   const Run& run = active->run;
   const Step& step = run.steps.at(ordinal);
+  if (step.kind == "child") {
+    const Run* child = runs_.find(wait_run(step.args));
+    if (child == nullptr || !is_terminal(child->status)) co_return false;
+    const bool ok = child->status == RunStatus::completed;
+    std::string value = journal_.read_value(child->ended);
+    co_return co_await end_wait(active, ordinal, ok, std::move(value));
+  }
+  if (step.kind != "wait") co_return false;
   for (std::size_t i = 0; i < run.events.size(); ++i) {
     const journal::Lsn lsn = run.events[i].lsn;
-    if (run.events[i].taken || step.kind != "wait") continue;
+    if (run.events[i].taken) continue;
     std::string payload = journal_.read_value(lsn);
     if (!wait_takes(step.args, run.events[i].type, json::parse(payload))) continue;
     co_return co_await end_wait(active, ordinal, true, std::move(payload), lsn);
   }
   co_return false;
+}
+
+// ---- children ----
+
+asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, ShellCall call,
+                                        std::string digest) {
+  const json::Value request = json::parse(call.request);
+  const json::Value* params = request.find("params");
+  Start start{.method = text_of(request, "method"),
+              .params = params == nullptr ? std::string("{}") : json::dump(*params),
+              .digest = std::move(digest),
+              .idempotency_key = child_key(call.owner->run, call.ordinal)};
+  bool ok = true;
+  std::string text;
+  try {
+    const Started started = co_await this->start(std::move(start));
+    text = json::dump(json::object({{"run", started.id}}));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    ok = false;
+    text = error_json(error);
+  }
+  const Active& owner = *call.owner;
+  if (agent_ != agent || owner.settled || !owner.in_agent || owner.is_pausing) co_return;
+  co_await append_step_end(owner.run, call.ordinal, ok, text);
+  answer(std::move(agent), call, ok, std::move(text));
+}
+
+void Runner::tell_parents(const Run& child) {
+  for (const auto& [number, active] : active_) {
+    for (const Step* wait : active->run.waits()) {
+      if (wait->kind != "child" || wait_run(wait->args) != child.id) continue;
+      tasks_.spawn(look_at_wait(active, wait->ordinal));
+    }
+  }
 }
 
 asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
@@ -164,7 +206,7 @@ asio::awaitable<bool> Runner::receive_event(std::uint32_t number, std::string id
   if (found != active_.end()) {
     const std::shared_ptr<Active> active = found->second;
     for (const Step* wait : run->waits()) {
-      const bool taken = co_await take_event(active, wait->ordinal);
+      const bool taken = co_await try_end_wait(active, wait->ordinal);
       if (taken) break;
     }
   }

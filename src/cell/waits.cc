@@ -22,13 +22,13 @@ std::optional<std::int64_t> ms_of(const json::Value& object, std::string_view ke
 }  // namespace
 
 bool is_wait(std::string_view kind) noexcept {
-  return kind == "sleep" || kind == "wait" || kind == "approval";
+  return kind == "sleep" || kind == "wait" || kind == "approval" || kind == "child";
 }
 
 std::string absolute_wait(std::string_view kind, std::string_view text, WallTime now) {
   const json::Value asked = json::parse(text);
   json::Value kept = json::object({});
-  for (const std::string_view key : {"type", "match", "prompt", "data"}) {
+  for (const std::string_view key : {"type", "match", "prompt", "data", "run"}) {
     if (const json::Value* value = asked.find(key)) kept.as_object().set(std::string(key), *value);
   }
   std::optional<std::int64_t> until = ms_of(asked, "until");
@@ -42,6 +42,12 @@ std::optional<WallTime> wait_until(std::string_view args) {
   const auto until = ms_of(json::parse(args), "until");
   if (!until) return std::nullopt;
   return from_unix_ms(*until);
+}
+
+std::string wait_run(std::string_view args) {
+  const json::Value wait = json::parse(args);
+  const json::Value* run = wait.find("run");
+  return run != nullptr && run->is_string() ? run->as_string() : std::string();
 }
 
 bool wait_takes(std::string_view args, std::string_view type, const json::Value& payload) {

@@ -12,12 +12,14 @@
 namespace cellar::cell {
 
 // Commands of these kinds are ended by the daemon alone: the agent may be gone meanwhile.
-bool is_wait(std::string_view kind) noexcept;  // "sleep", "wait", "approval"
+bool is_wait(std::string_view kind) noexcept;  // "sleep", "wait", "approval", "child"
 
 // The arguments of such a command, with times as points in time, so that they can be kept. `text`
 // is what the agent sent:
-//   sleep {ms} or {until}; wait {type, match?, timeout?}; approval {prompt?, data?, timeout?}
-// and becomes {until}, {type, match?, until?}, {prompt?, data?, until?}. Throws Error for no JSON.
+//   sleep {ms} or {until}; wait {type, match?, timeout?}; approval {prompt?, data?, timeout?};
+//   child {run}
+// and becomes {until}, {type, match?, until?}, {prompt?, data?, until?}, {run}. Throws Error for no
+// JSON.
 std::string absolute_wait(std::string_view kind, std::string_view text, WallTime now);
 
 // When it ends by itself; nullopt for never. `args` is what absolute_wait() gave.
@@ -26,5 +28,8 @@ std::optional<WallTime> wait_until(std::string_view args);
 // Whether an event of this type and payload is what the wait is for: the type is the same, and
 // every member of `match` is in the payload and equal.
 bool wait_takes(std::string_view args, std::string_view type, const json::Value& payload);
+
+// The run that a wait of the kind "child" is for.
+std::string wait_run(std::string_view args);
 
 }  // namespace cellar::cell

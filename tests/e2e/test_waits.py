@@ -37,6 +37,20 @@ module.exports = {
     const thrown = await ctx.waitForEvent("never", { timeout: 20 }).catch((e) => [e.code, e instanceof ctx.errors.WaitTimeoutError]);
     return [thrown, await ctx.approve("nobody", { timeout: "20ms", onTimeout: "refused" })];
   },
+  async parent(ctx, { names }) {
+    const children = [];
+    for (const name of names) children.push(await ctx.spawn("child", { name }));
+    const results = await Promise.all(children.map((c) => c.result().catch((e) => "no " + e.message)));
+    return ctx.step("after", () => results);
+  },
+  async child(ctx, { name }) {
+    await ctx.step("work", () => log(name));
+    if (name === "bad") throw new Error("it was bad");
+    return name + " " + await ctx.waitForEvent("go");
+  },
+  async many(ctx) {
+    try { for (;;) await ctx.spawn("child", { name: "x" }); } catch (error) { return error.code; }
+  },
   async races(ctx) {
     const first = await Promise.race([ctx.waitForEvent("go").then(() => "event"), ctx.sleep("1h").then(() => "time")]);
     ctx.stream({ first });
@@ -179,3 +193,33 @@ class WaitsTest(harness.CellTest):
             self.assertEqual(200, self.send(cell, run, type="merged", payload=number).status)
         answer = self.send(cell, run, type="merged")
         self.assertEqual((507, "too_many_events"), (answer.status, answer.json["code"]))
+
+    def children(self, cell):
+        return sorted((r for r in cell.runs() if r["method"] == "child"), key=lambda r: r["started_at"])
+
+    def test_children_are_begun_once_and_their_results_waited_for(self):
+        for disturb in (lambda cell: None, lambda cell: self.daemon.restart(),
+                        lambda cell: os.kill(cell.agent_pid(), signal.SIGKILL)):
+            cell, run = self.begin("parent", names=["a", "bad", "b"])
+            self.waits(cell, run, "child")
+            self.assertEqual(3, len(self.children(cell)))
+            disturb(cell)
+            for child in self.children(cell):
+                self.send(cell, child["id"], type="go", payload="on")
+            self.completes(cell, run, ["a on", "no it was bad", "b on"])
+            self.assertEqual((3, ["a", "b", "bad"]), (len(self.children(cell)), sorted(self.log(cell))))
+            cell.call("DELETE")
+
+    def test_cancelling_a_run_cancels_its_children(self):
+        cell, run = self.begin("parent", names=["a", "b"])
+        self.waits(cell, run, "child")
+        harness.eventually("the children wait", lambda: all(c["status"] == "waiting" for c in self.children(cell)))
+        self.assertEqual("cancelled", cell.call("POST", f"/runs/{run}/cancel").json["status"])
+        harness.eventually("they are cancelled", lambda: all(c["status"] == "cancelled" for c in self.children(cell)))
+
+    def test_more_unfinished_runs_than_a_cell_may_have_are_refused(self):
+        cell, run = self.begin("many")
+        self.completes(cell, run, "too_many_runs")
+        harness.eventually("all others wait", lambda: cell.call("POST", "/runs", {"method": "child", "params": {}}).status in (202, 507))
+        answer = cell.call("POST", "/runs", {"method": "child", "params": {"name": "y"}})
+        self.assertEqual((507, "too_many_runs"), (answer.status, answer.json["code"]))

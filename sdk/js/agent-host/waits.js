@@ -1,5 +1,5 @@
 'use strict';
-// ctx.waitForEvent and ctx.approve: the daemon waits, and this process may be gone meanwhile.
+// ctx.waitForEvent, ctx.approve and ctx.spawn: the daemon waits, and this process may be gone meanwhile.
 
 const { coded } = require('./errors');
 const { milliseconds } = require('./timers');
@@ -42,6 +42,20 @@ function makeWaits(run) {
     });
   };
   return {
+    // Begins another run of this agent, once; its result is waited for with result().
+    spawn(method, params) {
+      if (typeof method !== 'string' || method === '' || method.length > 256) {
+        throw coded('invalid_spawn', 'ctx.spawn(method, params?) needs the name of a method');
+      }
+      if (run.inStep) {
+        throw coded('nested_spawn', `ctx.spawn("${method}") is inside a step: end the step first`);
+      }
+      return run.command('spawn', () => [run.named(method), { method, params: params ?? {} }])
+        .then(({ run: id }) => ({
+          id,
+          result: () => run.command('child', () => [run.named(method), { run: id }]),
+        }));
+    },
     waitForEvent(name, given) {
       const options = optionsOf('ctx.waitForEvent', name, given, ['type', 'match']);
       const { type = name, match } = options;
