@@ -298,6 +298,11 @@ class CellTest(unittest.TestCase):
     def cell(self, customer=None, **fields):
         return self.daemon.create(customer or self._testMethodName.replace("_", "-")[-40:], **fields)
 
+    def begin(self, agent, method, **params):
+        """A cell with this agent, and a run of it that nobody waits for."""
+        cell = self.cell(agent=agent)
+        return cell, cell.call("POST", "/runs", {"method": method, "params": params}).json["id"]
+
 
 def leftovers():
     """What a correct suite leaves none of: processes, mounts, cgroups and folders of ours."""

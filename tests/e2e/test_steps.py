@@ -1,5 +1,4 @@
 """What a step promises: attempts that survive crashes, at most once where asked for, a person asked where wanted."""
-import json
 import os
 import signal
 
@@ -39,16 +38,6 @@ module.exports = {
 
 
 class StepsTest(harness.CellTest):
-    def begin(self, method):
-        """Starts a run and leaves it in the first step that waits."""
-        cell = self.cell(agent=AGENT)
-        connection = self.daemon.connect()
-        connection.request("POST", cell.path + "/request", json.dumps({"method": method}),
-                           {"Authorization": f"Bearer {self.daemon.key}", "Content-Type": "application/json"})
-        run = harness.eventually("the run is there", lambda: cell.runs())[0]["id"]
-        connection.close()
-        return cell, run
-
     def log(self, cell):
         answer = cell.call("GET", "/files/log")
         return answer.body.decode().split() if answer.status == 200 else []
@@ -67,7 +56,7 @@ class StepsTest(harness.CellTest):
 
     def test_a_step_that_must_not_be_repeated_is_not_whatever_was_killed(self):
         for kill in (self.kill_agent, lambda cell: self.daemon.restart()):
-            cell, run = self.begin("fail")
+            cell, run = self.begin(AGENT, "fail")
             self.reaches(cell, "pay")
             kill(cell)
             self.open_gate(cell)
@@ -78,7 +67,7 @@ class StepsTest(harness.CellTest):
             cell.call("DELETE")
 
     def paused(self, method="ask"):
-        cell, run = self.begin(method)
+        cell, run = self.begin(AGENT, method)
         self.reaches(cell, "mail")
         self.kill_agent(cell)
         ended = cell.settled(run)
@@ -121,7 +110,7 @@ class StepsTest(harness.CellTest):
 
     def test_attempts_and_progress_survive_a_kill(self):
         for kill in (self.kill_agent, lambda cell: self.daemon.restart()):
-            cell, run = self.begin("retries")
+            cell, run = self.begin(AGENT, "retries")
             self.reaches(cell, "waits")
             kill(cell)
             self.open_gate(cell)
@@ -132,7 +121,7 @@ class StepsTest(harness.CellTest):
             cell.call("DELETE")
 
     def test_a_race_has_the_same_winner_after_a_kill(self):
-        cell, run = self.begin("race")
+        cell, run = self.begin(AGENT, "race")
         self.reaches(cell, "second")
         cell.call("PUT", "/files/slow", b"")
         harness.eventually("the other one has ended too",
@@ -143,7 +132,7 @@ class StepsTest(harness.CellTest):
         self.assertEqual(["quick"], [e.json["data"]["first"] for e in cell.events(run) if e.type == "stream"])
 
     def test_a_step_that_nobody_waits_for_fails_the_run_by_name(self):
-        cell, run = self.begin("forgets")
+        cell, run = self.begin(AGENT, "forgets")
         ended = cell.settled(run)
         self.assertEqual(("failed", "forgotten_await"), (ended["status"], ended["error"]["code"]))
         self.assertIn('"lost"', ended["error"]["message"])

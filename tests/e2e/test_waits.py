@@ -1,5 +1,4 @@
 """Runs that wait: for times, events and people. They need no process meanwhile, and nothing is lost or done twice."""
-import json
 import os
 import signal
 
@@ -64,15 +63,6 @@ module.exports = {
 class WaitsTest(harness.CellTest):
     options = ("--run-suspend-after-ms", "50")
 
-    def begin(self, method, **params):
-        cell = self.cell(agent=AGENT)
-        connection = self.daemon.connect()
-        connection.request("POST", cell.path + "/request", json.dumps({"method": method, "params": params}),
-                           {"Authorization": f"Bearer {self.daemon.key}", "Content-Type": "application/json"})
-        run = harness.eventually("the run is there", lambda: cell.runs())[0]["id"]
-        connection.close()
-        return cell, run
-
     def waits(self, cell, run, reason="event"):
         """Until it waits without the agent: then nothing keeps the cell awake."""
         harness.eventually("the run waits", lambda: cell.run(run)["status"] == "waiting")
@@ -101,7 +91,7 @@ class WaitsTest(harness.CellTest):
                               ("restart while hibernated", lambda cell: (hibernate(cell), self.daemon.restart())),
                               ("kill", lambda cell: os.kill(cell.agent_pid(), signal.SIGKILL))):
             with self.subTest(disturbed_by=what):
-                cell, run = self.begin("event")
+                cell, run = self.begin(AGENT, "event")
                 self.waits(cell, run)
                 disturb(cell)
                 self.assertEqual("waiting", cell.run(run)["status"])
@@ -111,7 +101,7 @@ class WaitsTest(harness.CellTest):
                 cell.call("DELETE")
 
     def test_a_sleep_ends_in_time_and_wakes_the_cell(self):
-        cell, run = self.begin("sleeps", ms=1500)
+        cell, run = self.begin(AGENT, "sleeps", ms=1500)
         self.waits(cell, run, "sleep")
         self.assertEqual(200, cell.call("POST", "/hibernate").status)
         self.assertEqual("hibernated", cell.get()["state"])
@@ -120,7 +110,7 @@ class WaitsTest(harness.CellTest):
         self.assertEqual(["before", "after"], self.log(cell))
 
     def test_a_sleep_that_ended_while_nobody_was_there_ends_at_once(self):
-        cell, run = self.begin("sleeps", ms=600)
+        cell, run = self.begin(AGENT, "sleeps", ms=600)
         self.waits(cell, run, "sleep")
         until = cell.run(run)["steps"][1]["until"]
         self.daemon.kill()
@@ -129,7 +119,7 @@ class WaitsTest(harness.CellTest):
         self.completes(cell, run, "slept")
 
     def test_an_event_is_taken_once_and_kept_until_it_is_waited_for(self):
-        cell, run = self.begin("late")
+        cell, run = self.begin(AGENT, "late")
         harness.eventually("it runs", lambda: cell.call("GET", "/files/log").status == 200)
         first = self.send(cell, run, id="e1", type="x", payload=1)
         self.assertEqual((200, {"id": "e1", "duplicate": False}), (first.status, first.json))
@@ -143,7 +133,7 @@ class WaitsTest(harness.CellTest):
         self.assertEqual((409, "run_ended"), (answer.status, answer.json["code"]))
 
     def test_events_go_to_the_wait_that_they_match(self):
-        cell, run = self.begin("two")
+        cell, run = self.begin(AGENT, "two")
         self.waits(cell, run)
         self.send(cell, run, type="a", payload={"n": 3})
         self.send(cell, run, type="b", payload={"n": 1})
@@ -153,7 +143,7 @@ class WaitsTest(harness.CellTest):
         self.completes(cell, run, [{"n": 1}, {"n": 2, "which": "second"}])
 
     def test_a_person_approves_and_is_shown_what(self):
-        cell, run = self.begin("approve")
+        cell, run = self.begin(AGENT, "approve")
         self.waits(cell, run, "approval")
         step = next(s for s in cell.run(run)["steps"] if s["kind"] == "approval")
         self.assertEqual(("deploy", "waiting", "Deploy?", {"version": 3}),
@@ -168,11 +158,11 @@ class WaitsTest(harness.CellTest):
         self.assertEqual(["before"], self.log(cell))
 
     def test_what_does_not_come_in_time_is_an_error_or_the_value_asked_for(self):
-        cell, run = self.begin("timeouts")
+        cell, run = self.begin(AGENT, "timeouts")
         self.completes(cell, run, [["wait_timeout", True], "refused"])
 
     def test_a_race_of_waits_is_the_same_afterwards(self):
-        cell, run = self.begin("races")
+        cell, run = self.begin(AGENT, "races")
         self.waits(cell, run)
         self.send(cell, run, type="go")
         harness.eventually("it goes on", lambda: any(s["name"] == "end" for s in cell.run(run)["steps"]))
@@ -182,12 +172,12 @@ class WaitsTest(harness.CellTest):
         self.assertEqual(["event"], [e.json["data"]["first"] for e in cell.events(run) if e.type == "stream"])
 
     def test_a_waiting_run_is_cancelled_at_once(self):
-        cell, run = self.begin("event")
+        cell, run = self.begin(AGENT, "event")
         self.waits(cell, run)
         self.assertEqual("cancelled", cell.call("POST", f"/runs/{run}/cancel").json["status"])
 
     def test_more_events_than_are_kept_are_refused(self):
-        cell, run = self.begin("event", type="other")
+        cell, run = self.begin(AGENT, "event", type="other")
         self.waits(cell, run)
         for number in range(1000):
             self.assertEqual(200, self.send(cell, run, type="merged", payload=number).status)
@@ -200,7 +190,7 @@ class WaitsTest(harness.CellTest):
     def test_children_are_begun_once_and_their_results_waited_for(self):
         for disturb in (lambda cell: None, lambda cell: self.daemon.restart(),
                         lambda cell: os.kill(cell.agent_pid(), signal.SIGKILL)):
-            cell, run = self.begin("parent", names=["a", "bad", "b"])
+            cell, run = self.begin(AGENT, "parent", names=["a", "bad", "b"])
             self.waits(cell, run, "child")
             self.assertEqual(3, len(self.children(cell)))
             disturb(cell)
@@ -211,14 +201,14 @@ class WaitsTest(harness.CellTest):
             cell.call("DELETE")
 
     def test_cancelling_a_run_cancels_its_children(self):
-        cell, run = self.begin("parent", names=["a", "b"])
+        cell, run = self.begin(AGENT, "parent", names=["a", "b"])
         self.waits(cell, run, "child")
         harness.eventually("the children wait", lambda: all(c["status"] == "waiting" for c in self.children(cell)))
         self.assertEqual("cancelled", cell.call("POST", f"/runs/{run}/cancel").json["status"])
         harness.eventually("they are cancelled", lambda: all(c["status"] == "cancelled" for c in self.children(cell)))
 
     def test_more_unfinished_runs_than_a_cell_may_have_are_refused(self):
-        cell, run = self.begin("many")
+        cell, run = self.begin(AGENT, "many")
         self.completes(cell, run, "too_many_runs")
         harness.eventually("all others wait", lambda: cell.call("POST", "/runs", {"method": "child", "params": {}}).status in (202, 507))
         answer = cell.call("POST", "/runs", {"method": "child", "params": {"name": "y"}})
