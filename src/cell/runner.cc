@@ -227,7 +227,8 @@ asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) 
     const bool changed = co_await active.changed.wait_for(config_.suspend_after);
     active.changed.reset();
     const auto silent = std::chrono::steady_clock::now() - active.heard_at;
-    if (!changed && silent >= config_.suspend_after && run.is_only_waiting()) suspend(active);
+    if (!changed && silent >= config_.suspend_after && run.is_only_waiting())
+      ask_to_suspend(active);
   }
   active.in_agent = false;
   co_return active.settled;

@@ -63,7 +63,7 @@ struct RunnerConfig {
   std::chrono::milliseconds first_backoff{200};
   std::chrono::milliseconds longest_backoff{60'000};
   std::uint32_t attempts_max = 5;  // without a finished step between them
-  // A run that only waits, and of which nothing was heard for so long, is put out of the agent.
+  // A run that only waits, and of which nothing was heard for so long, may leave the agent.
   std::chrono::milliseconds suspend_after{5'000};
 };
 
@@ -165,7 +165,9 @@ class Runner {
   asio::awaitable<void> keep_time(std::shared_ptr<Active> active, std::uint32_t ordinal);
   // Lets an event that is there, or a child that has ended, end the wait; false where there is
   // none.
-  asio::awaitable<bool> try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal);
+  // Older events than `newest` do not count: they were tried before.
+  asio::awaitable<bool> try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
+                                     journal::Lsn newest = 0);
   asio::awaitable<void> look_at_wait(std::shared_ptr<Active> active, std::uint32_t ordinal);
   // Lets those who wait for this run, which has ended, go on.
   void tell_parents(const Run& child);
@@ -175,7 +177,8 @@ class Runner {
   asio::awaitable<bool> end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal, bool ok,
                                  std::string value, journal::Lsn event = 0);
   void give_outcome(const Active& active, const Step& wait);
-  void suspend(Active& active);
+  void ask_to_suspend(const Active& active);
+  void on_suspended(Active& active);
 
   asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, ShellCall call);
   void let_go(AgentProcess& agent);

@@ -158,6 +158,10 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     if (flag_of(frame.header, "sync")) let_go(agent);
     co_return;
   }
+  if (type == "suspended") {
+    on_suspended(*active);
+    co_return;
+  }
   active->heard_at = std::chrono::steady_clock::now();
   if (type == "cmd") {
     co_await on_command(*active, frame);

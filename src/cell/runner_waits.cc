@@ -77,7 +77,8 @@ asio::awaitable<void> Runner::keep_time(std::shared_ptr<Active> active, std::uin
   co_await end_wait(active, ordinal, is_sleep, is_sleep ? "null" : timeout_error(step));
 }
 
-asio::awaitable<bool> Runner::try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal) {
+asio::awaitable<bool> Runner::try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
+                                           journal::Lsn newest) {
   const Run& run = active->run;
   const Step& step = run.steps.at(ordinal);
   if (step.kind == "child") {
@@ -90,7 +91,7 @@ asio::awaitable<bool> Runner::try_end_wait(std::shared_ptr<Active> active, std::
   if (step.kind != "wait") co_return false;
   for (std::size_t i = 0; i < run.events.size(); ++i) {
     const journal::Lsn lsn = run.events[i].lsn;
-    if (run.events[i].taken) continue;
+    if (run.events[i].taken || lsn < newest) continue;
     std::string payload = journal_.read_value(lsn);
     if (!wait_takes(step.args, run.events[i].type, json::parse(payload))) continue;
     co_return co_await end_wait(active, ordinal, true, std::move(payload), lsn);
@@ -163,15 +164,20 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
   co_return true;
 }
 
-// The run goes on in another attempt, from the journal.
-void Runner::suspend(Active& active) {
-  if (agent_) {
-    const json::Value forget = json::object({{"t", "forget"}, {"run", active.run.id}});
-    agent_->send(forget, {});
-  }
+// Asks the agent, which says no, by saying nothing, while the run does something of its own.
+void Runner::ask_to_suspend(const Active& active) {
+  if (!agent_) return;
+  const json::Value suspend = json::object({{"t", "suspend"}, {"run", active.run.id}});
+  agent_->send(suspend, {});
+}
+
+// The agent has let go of it: it goes on in another attempt, from the journal.
+void Runner::on_suspended(Active& active) {
   active.in_agent = false;
-  active.suspended = true;
   active.tags.clear();
+  active.suspended = active.run.is_only_waiting();  // A wait may have ended meanwhile.
+  active.interruption = "wake";
+  active.changed.set();
   log::debug("run {} waits without the agent", active.run.id);
 }
 
@@ -201,12 +207,12 @@ asio::awaitable<bool> Runner::receive_event(std::uint32_t number, std::string id
   event.value = co_await journal_.store_value(std::move(payload));
   if (known()) co_return false;  // Meanwhile.
   require_open_run(*run);
-  journal_.append(number, 0, event);
+  const journal::Lsn lsn = journal_.append(number, 0, event);
   const auto found = active_.find(number);
   if (found != active_.end()) {
     const std::shared_ptr<Active> active = found->second;
     for (const Step* wait : run->waits()) {
-      const bool taken = co_await try_end_wait(active, wait->ordinal);
+      const bool taken = co_await try_end_wait(active, wait->ordinal, lsn);
       if (taken) break;
     }
   }

@@ -50,6 +50,13 @@ module.exports = {
   async many(ctx) {
     try { for (;;) await ctx.spawn("child", { name: "x" }); } catch (error) { return error.code; }
   },
+  async own(ctx) {
+    const own = new Promise((done) => setTimeout(() => done("own"), 400));
+    const first = await Promise.race([own, ctx.sleep("1h").then(() => "time")]);
+    log(first);
+    await ctx.waitForEvent("end");
+    return first;
+  },
   async races(ctx) {
     const first = await Promise.race([ctx.waitForEvent("go").then(() => "event"), ctx.sleep("1h").then(() => "time")]);
     ctx.stream({ first });
@@ -170,6 +177,13 @@ class WaitsTest(harness.CellTest):
         self.send(cell, run, type="end")
         self.completes(cell, run, "event")
         self.assertEqual(["event"], [e.json["data"]["first"] for e in cell.events(run) if e.type == "stream"])
+
+    def test_a_run_that_does_something_of_its_own_stays_in_the_agent(self):
+        cell, run = self.begin(AGENT, "own")
+        harness.eventually("its timer has ended", lambda: cell.call("GET", "/files/log").status == 200)
+        self.assertEqual(1, cell.run(run)["attempt"])
+        self.send(cell, run, type="end")
+        self.completes(cell, run, "own")
 
     def test_a_waiting_run_is_cancelled_at_once(self):
         cell, run = self.begin(AGENT, "event")

@@ -58,6 +58,28 @@ async function start(header, body) {
   if (runs.get(run.id) === run) runs.delete(run.id);
 }
 
+// What keeps this process busy, by kind: sockets, timers, requests.
+function resources() {
+  const counts = new Map();
+  for (const kind of process.getActiveResourcesInfo?.() ?? []) {
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  counts.delete('Immediate'); // The turn at hand.
+  return counts;
+}
+
+let atRest; // resources() when there was nothing to do
+
+// The run only waits for the daemon, which asks whether it may go on without us. Not while anything
+// is under way that the daemon knows nothing of: it would begin anew.
+function suspend(run) {
+  const isBusy = [...resources()].some(([kind, count]) => count > (atRest.get(kind) ?? 0));
+  if (isBusy || process.getActiveResourcesInfo === undefined) return;
+  run.park();
+  runs.delete(run.id);
+  up.send({ t: 'suspended', run: run.id });
+}
+
 function take(header, body) {
   const run = runs.get(header.run);
   switch (header.t) {
@@ -66,6 +88,7 @@ function take(header, body) {
     case 'began': run?.began(header.o); break;
     case 'result': run?.settle(header.x, header.ok, body); break;
     case 'cancel': run?.cancel(); break;
+    case 'suspend': if (run !== undefined) suspend(run); break;
     case 'forget':
       run?.park();
       runs.delete(header.run);
@@ -94,4 +117,5 @@ down.on('data', (chunk) => parser.feed(chunk));
 down.on('error', () => process.exit(0)); // The daemon is gone.
 down.on('close', () => process.exit(0));
 
+atRest = resources();
 up.send({ t: 'hello', v: 1, node: process.version });
