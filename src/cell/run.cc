@@ -65,13 +65,15 @@ std::vector<const Step*> Run::waits() const {
 }
 
 bool Run::is_only_waiting() const noexcept {
-  bool waits = false;
+  journal::Lsn newest_wait = 0;
+  journal::Lsn newest_end = 0;
   for (const auto& [ordinal, step] : steps) {
+    newest_end = std::max(newest_end, step.outcome);
     if (step.status != StepStatus::open) continue;
     if (!is_wait(step.kind)) return false;
-    waits = true;
+    newest_wait = std::max(newest_wait, step.begun);
   }
-  return waits;
+  return newest_wait > newest_end;
 }
 
 std::string child_key(const Run& parent, std::uint32_t ordinal) {

@@ -82,7 +82,8 @@ struct Run {
   std::uint32_t steps_done() const noexcept;
   // The open commands that wait for a time, an event or an approval.
   std::vector<const Step*> waits() const;
-  // It waits, and nothing else of it is open: no process is needed until a wait ends.
+  // It waits, nothing else of it is open, and nothing has ended since it began to wait: what ended
+  // may have set more going. No process is needed until a wait ends.
   bool is_only_waiting() const noexcept;
 };
 

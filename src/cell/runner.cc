@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "cell/runner_parts.h"
 #include "json/json.h"
+#include "wire/agent_frame.h"
 
 namespace cellar::cell {
 
@@ -217,10 +218,17 @@ asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) 
     active.interruption = "agent_exit";
     co_return hopeless;
   }
+  ReplayImage image = replay_image(journal_, run);
+  if (image.body.size() > wire::kAgentBodyMax ||
+      json::dump(image.header).size() > wire::kAgentHeaderMax) {
+    const std::string why = "the run has recorded more than the agent can be given at once";
+    const std::string detail = error_json("ReplayTooLarge", why, "replay_too_large");
+    co_await pause_run(active, "replay_too_large", detail);
+    co_return true;
+  }
   active.changed.reset();
   active.in_agent = true;
   active.tags.clear();
-  ReplayImage image = replay_image(journal_, run);
   agent_->send(image.header, image.body);
   active.heard_at = std::chrono::steady_clock::now();
   while (active.in_agent && !active.settled) {

@@ -149,6 +149,8 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
   const std::string type = text_of(frame.header, "t");
   if (type == "hello" || type == "pong") co_return;
   Active* active = find_active(text_of(frame.header, "run"));
+  // It may be paused, and let go of, while its frame is handled.
+  const auto keep = active == nullptr ? nullptr : active_.at(active->run.number);
   if (type == "call") {
     co_await on_call(agent, active, frame);
     co_return;

@@ -149,7 +149,7 @@ class OwnPathTest(harness.CellTest):
     def setUpClass(cls):
         path = os.environ["PATH"]
         cls.addClassCleanup(os.environ.update, PATH=path)
-        folder = pathlib.Path(tempfile.mkdtemp(prefix=harness.PREFIX, dir=harness.BIN))
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=harness.PREFIX, dir="/var/tmp"))  # not /tmp: a start has its own
         cls.addClassCleanup(shutil.rmtree, folder)
         folder.chmod(0o755)
         cls.folder = folder

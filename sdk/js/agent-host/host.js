@@ -74,7 +74,7 @@ let atRest; // resources() when there was nothing to do
 // is under way that the daemon knows nothing of: it would begin anew.
 function suspend(run) {
   const isBusy = [...resources()].some(([kind, count]) => count > (atRest.get(kind) ?? 0));
-  if (isBusy || process.getActiveResourcesInfo === undefined) return;
+  if (isBusy || !run.isAtRest || process.getActiveResourcesInfo === undefined) return;
   run.park();
   runs.delete(run.id);
   up.send({ t: 'suspended', run: run.id });

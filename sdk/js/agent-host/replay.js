@@ -55,6 +55,11 @@ class Replay {
     this.#pumpSoon();
   }
 
+  // All that is recorded was asked for again and given.
+  get isCaughtUp() {
+    return this.live.length === 0 && this.position === this.order.length && !this.pumping;
+  }
+
   // Nothing is given any more.
   stop() {
     clearTimeout(this.stallTimer);

@@ -64,6 +64,11 @@ class Run {
     });
   }
 
+  // Nothing of it is under way here: what it waits for is the daemon's to give.
+  get isAtRest() {
+    return this.replay.isCaughtUp && this.acks.size + this.begins.size + this.rejects.size === 0;
+  }
+
   get inStep() {
     return inside.getStore() === this;
   }
