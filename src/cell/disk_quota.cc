@@ -1,6 +1,7 @@
 #include "cell/disk_quota.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "async/sleep.h"
 #include "base/error.h"
@@ -135,11 +136,20 @@ asio::awaitable<void> DiskQuota::look() {
   co_await measure();
   // What a cell has already when it is first looked at, it may keep, and delete.
   if (is_first || !ledger_.exceeds(most)) co_return;
+  // Of what it had too much, it may have more when it is measured again: what they wrote until they
+  // were gone is not the doing of what runs from now on. Of the rest it may not.
+  constexpr std::uint64_t kAny = std::numeric_limits<std::uint64_t>::max();
+  const sys::DiskUse limits = ledger_.limits();
+  const sys::DiskUse used = ledger_.used().value_or(sys::DiskUse());
+  const sys::DiskUse rest{used.bytes > limits.bytes ? kAny : limits.bytes,
+                          used.inodes > limits.inodes ? kAny : limits.inodes};
   ++end_count_;
   end_programs_();
-  // What they wrote until they were gone is not the doing of what runs from now on.
   co_await async::sleep_for(kLook);
   co_await measure();
+  if (!ledger_.exceeds(rest)) co_return;
+  ++end_count_;
+  end_programs_();
 }
 
 asio::awaitable<void> DiskQuota::require_room(std::uint64_t bytes) {
