@@ -9,7 +9,6 @@ namespace cellar::api {
 namespace {
 
 constexpr std::size_t kRecordsAtOnce = 512;
-constexpr std::size_t kMethodBytesMax = 256;
 constexpr std::string_view kRunHeader = "X-Cellar-Run";
 
 std::string text_in(const json::Value& value, std::string_view key) {
@@ -136,9 +135,7 @@ asio::awaitable<void> call_method(const Call& call, cell::Cell& cell, std::strin
 
 asio::awaitable<void> request_cell(const Call& call, std::shared_ptr<cell::Cell> cell,
                                    std::string method, std::string params) {
-  if (method.empty() || method.size() > kMethodBytesMax) {
-    json::Reader::refuse("method", "a name of 1 to 256 bytes");
-  }
+  method = checked_name("method", std::move(method));
   const auto began = std::chrono::steady_clock::now();
   const auto activity = co_await cell->use("request", method);
   std::exception_ptr failure;
@@ -158,8 +155,7 @@ asio::awaitable<void> request(const Call& call) {
   const json::Value value = co_await call.body(kBodyMax);
   const json::Reader body(value, "the body");
   std::string method = body.required_string("method");
-  const json::Value* params = body.optional_value("params");
-  std::string params_text = params != nullptr ? json::dump(*params) : std::string("{}");
+  std::string params_text = body.optional_json("params", "{}");
   co_await request_cell(call, cell, std::move(method), std::move(params_text));
 }
 

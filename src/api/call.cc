@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "json/json.h"
+#include "json/reader.h"
 
 namespace cellar::api {
 
@@ -17,6 +18,14 @@ std::optional<std::int64_t> Call::query_int(std::string_view name, std::int64_t 
                     " to " + std::to_string(max));
   }
   return number;
+}
+
+std::string checked_name(std::string_view key, std::string name) {
+  constexpr std::size_t kNameBytesMax = 256;
+  if (name.empty() || name.size() > kNameBytesMax) {
+    json::Reader::refuse(key, "a name of 1 to 256 bytes");
+  }
+  return name;
 }
 
 std::optional<std::string> Call::idempotency_key() const {

@@ -37,6 +37,9 @@ struct Call {
   asio::awaitable<void> answer_nothing() const;
 };
 
+// `name`, the value of the field `key`. Throws Error `invalid_argument` for none, or a long one.
+std::string checked_name(std::string_view key, std::string name);
+
 inline constexpr std::size_t kSmallBodyMax = 1 << 20;
 inline constexpr std::size_t kBodyMax = 64 << 20;
 inline constexpr std::size_t kFileBodyMax = 256 << 20;

@@ -25,16 +25,6 @@ const cell::Run& run_in(const Call& call, cell::Cell& cell) {
   return *run;
 }
 
-std::string name_in(const json::Reader& body, std::string_view key, bool required) {
-  constexpr std::size_t kNameBytesMax = 256;
-  std::string name = required ? body.required_string(key) : body.optional_string(key).value_or("");
-  const bool is_missing = required && name.empty();
-  if (is_missing || name.size() > kNameBytesMax) {
-    json::Reader::refuse(key, "a text of 1 to 256 bytes");
-  }
-  return name;
-}
-
 asio::awaitable<void> list(const Call& call) {
   const auto cell = call.cell();
   const auto limit = static_cast<std::size_t>(call.query_int("limit", 1, kRunsMax).value_or(100));
@@ -72,9 +62,8 @@ asio::awaitable<void> start(const Call& call) {
   const auto cell = call.cell();
   const json::Value value = co_await call.body(kBodyMax);
   const json::Reader body(value, "the body");
-  std::string method = name_in(body, "method", true);
-  const json::Value* params = body.optional_value("params");
-  std::string text = params == nullptr ? std::string("{}") : json::dump(*params);
+  std::string method = checked_name("method", body.required_string("method"));
+  std::string text = body.optional_json("params", "{}");
   body.refuse_unknown();
   auto key = call.idempotency_key();
   const auto activity = co_await cell->use("request", method);
@@ -132,8 +121,7 @@ std::optional<cell::Decision> decision_of(const json::Reader& body) {
   const std::string kind = step->required_string("decision");
   if (kind == "value") {
     decision.kind = cell::Decision::Kind::value;
-    const json::Value* value = step->optional_value("value");
-    decision.value = value == nullptr ? "null" : json::dump(*value);
+    decision.value = step->optional_json("value", "null");
   } else if (kind == "fail") {
     decision.kind = cell::Decision::Kind::fail;
   } else if (kind != "retry") {
@@ -160,15 +148,15 @@ asio::awaitable<void> send_event(const Call& call) {
   const std::uint32_t number = run_in(call, *cell).number;
   const json::Value value = co_await call.body(kSmallBodyMax);
   const json::Reader body(value, "the body");
-  std::string type = name_in(body, "type", true);
-  std::string id = name_in(body, "id", false);
-  const json::Value* payload = body.optional_value("payload");
-  body.refuse_unknown();
+  std::string type = checked_name("type", body.required_string("type"));
+  std::string id = body.optional_string("id").value_or("");
   if (id.empty()) id = "evt_" + random_hex(8);
+  id = checked_name("id", std::move(id));
+  std::string payload = body.optional_json("payload", "null");
+  body.refuse_unknown();
   const auto activity = cell->watch("request", "an event for a run");
-  std::string text = payload == nullptr ? std::string("null") : json::dump(*payload);
   const bool is_new =
-      co_await cell->runner().receive_event(number, id, std::move(type), std::move(text));
+      co_await cell->runner().receive_event(number, id, std::move(type), std::move(payload));
   json::Value answer = json::object({{"id", id}, {"duplicate", !is_new}});
   co_await call.answer(std::move(answer));
 }

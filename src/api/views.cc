@@ -65,6 +65,18 @@ json::Value step_json(const cell::Step& step) {
   return value;
 }
 
+// Every run that is not finished has one reason: what it waits for, or why it is paused.
+std::string reason_of(const cell::Run& run) {
+  if (run.status != cell::RunStatus::running || !run.is_only_waiting()) return run.reason;
+  const std::string& kind = run.waits().front()->kind;  // sleep, wait, approval, child
+  return kind == "wait" ? "event" : kind;
+}
+
+std::string_view status_of(const cell::Run& run) {
+  const bool waits = run.status == cell::RunStatus::running && run.is_only_waiting();
+  return cell::to_string(waits ? cell::RunStatus::waiting : run.status);
+}
+
 }  // namespace
 
 json::Value cell_json(const cell::CellView& view, const std::string& preview_domain) {
@@ -117,22 +129,6 @@ json::Value tiers_json() {
   }
   return json::object({{"tiers", std::move(list)}});
 }
-
-namespace {
-
-// Every run that is not finished has one reason: what it waits for, or why it is paused.
-std::string reason_of(const cell::Run& run) {
-  if (run.status != cell::RunStatus::running || !run.is_only_waiting()) return run.reason;
-  const std::string& kind = run.waits().front()->kind;  // sleep, wait, approval, child
-  return kind == "wait" ? "event" : kind;
-}
-
-std::string_view status_of(const cell::Run& run) {
-  const bool waits = run.status == cell::RunStatus::running && run.is_only_waiting();
-  return cell::to_string(waits ? cell::RunStatus::waiting : run.status);
-}
-
-}  // namespace
 
 json::Value run_json(const cell::Run& run) {
   json::Value value = json::object({{"id", run.id},

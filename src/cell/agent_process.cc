@@ -169,14 +169,17 @@ asio::awaitable<void> AgentProcess::read_output() {
 // ---- writing ----
 
 void AgentProcess::send(const json::Value& header, std::string body) {
+  send_text(json::dump(header), std::move(body));
+}
+void AgentProcess::send_text(std::string_view header, std::string body) {
   queue(down_, header, std::move(body));
 }
 void AgentProcess::reply(const json::Value& header, std::string body) {
-  queue(up_, header, std::move(body));
+  queue(up_, json::dump(header), std::move(body));
 }
 
-void AgentProcess::queue(Socket& socket, const json::Value& header, std::string body) {
-  Outgoing outgoing{&socket, wire::encode_agent_frame(json::dump(header), body)};
+void AgentProcess::queue(Socket& socket, std::string_view header, std::string body) {
+  Outgoing outgoing{&socket, wire::encode_agent_frame(header, body)};
   if (outgoing_bytes_ == 0) send_at_once(outgoing);
   if (outgoing.bytes.empty()) return;
   outgoing_bytes_ += outgoing.bytes.size();

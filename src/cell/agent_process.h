@@ -55,7 +55,8 @@ class AgentProcess {
   // The next frame; nullopt at the end. Throws Error `corrupt` for bytes that are none.
   asio::awaitable<std::optional<AgentFrame>> receive();
   // Queues a frame. An agent that leaves more than kQueuedBytesMax unread is ended.
-  void send(const json::Value& header, std::string body);   // on the down socket
+  void send(const json::Value& header, std::string body);  // on the down socket
+  void send_text(std::string_view header, std::string body);
   void reply(const json::Value& header, std::string body);  // to a synchronous call
 
   // Waits for the end of the process and says why: "agent_exit", "oom".
@@ -72,7 +73,7 @@ class AgentProcess {
     Socket* socket;
     std::string bytes;
   };
-  void queue(Socket& socket, const json::Value& header, std::string body);
+  void queue(Socket& socket, std::string_view header, std::string body);
   void send_at_once(Outgoing& outgoing);
   asio::awaitable<bool> read_exactly(std::string& bytes);
   std::size_t take_unread(std::span<char> into) noexcept;

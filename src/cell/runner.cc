@@ -12,6 +12,12 @@
 
 namespace cellar::cell {
 
+namespace {
+
+std::string cancelled_error() { return error_json("CancelledError", "cancelled", "canceled"); }
+
+}  // namespace
+
 Runner::Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& runs,
                RunnerHost& host, RunnerConfig config)
     : executor_(std::move(executor)),
@@ -44,11 +50,11 @@ std::shared_ptr<Runner::Active> Runner::add_active(Run& run, bool suspended) {
   return active;
 }
 
-Runner::Active* Runner::find_active(std::string_view run_id) {
+std::shared_ptr<Runner::Active> Runner::find_active(std::string_view run_id) {
   const Run* run = runs_.find(run_id);
   if (run == nullptr) return nullptr;
   const auto found = active_.find(run->number);
-  return found == active_.end() ? nullptr : found->second.get();
+  return found == active_.end() ? nullptr : found->second;
 }
 
 bool Runner::is_active(std::uint32_t number) const {
@@ -131,13 +137,6 @@ void Runner::recover_waits() {
   }
 }
 
-asio::awaitable<void> Runner::settled(std::uint32_t run) {
-  while (active_.contains(run)) {
-    settled_.reset();
-    co_await settled_.wait();
-  }
-}
-
 asio::awaitable<void> Runner::settled(std::uint32_t run, std::chrono::milliseconds limit) {
   const auto give_up = std::chrono::steady_clock::now() + limit;
   while (active_.contains(run)) {
@@ -154,7 +153,7 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
   std::chrono::milliseconds backoff = config_.first_backoff;
   while (!active->settled) {
     if (run.cancel_requested) {
-      co_await end_run(*active, "cancelled", error_json("CancelledError", "cancelled", "canceled"));
+      co_await end_run(*active, "cancelled", cancelled_error());
       break;
     }
     if (active->suspended) {
@@ -185,7 +184,7 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
     }
   }
   if (run.cancel_requested && run.status == RunStatus::paused) {  // Asked for while it was pausing.
-    co_await end_run(*active, "cancelled", error_json("CancelledError", "cancelled", "canceled"));
+    co_await end_run(*active, "cancelled", cancelled_error());
   }
   // One that settled by a pause may be under way again.
   const auto found = active_.find(run.number);
@@ -219,8 +218,7 @@ asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) 
     co_return hopeless;
   }
   ReplayImage image = replay_image(journal_, run);
-  if (image.body.size() > wire::kAgentBodyMax ||
-      json::dump(image.header).size() > wire::kAgentHeaderMax) {
+  if (image.body.size() > wire::kAgentBodyMax || image.header.size() > wire::kAgentHeaderMax) {
     const std::string why = "the run has recorded more than the agent can be given at once";
     const std::string detail = error_json("ReplayTooLarge", why, "replay_too_large");
     co_await pause_run(active, "replay_too_large", detail);
@@ -229,7 +227,7 @@ asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) 
   active.changed.reset();
   active.in_agent = true;
   active.tags.clear();
-  agent_->send(image.header, image.body);
+  agent_->send_text(image.header, std::move(image.body));
   active.heard_at = std::chrono::steady_clock::now();
   while (active.in_agent && !active.settled) {
     const bool changed = co_await active.changed.wait_for(config_.suspend_after);

@@ -80,6 +80,8 @@ inline constexpr std::size_t kEventsMax = 100'000;
 // on disk before anybody hears of it. Loop thread only. What the constructor takes must outlive it.
 class Runner {
  public:
+  static constexpr std::chrono::hours kForever{24 * 365 * 10};
+
   Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& runs, RunnerHost& host,
          RunnerConfig config);
   ~Runner();
@@ -107,9 +109,8 @@ class Runner {
   void recover_waits();
 
   // Waits until the run is completed, failed, cancelled or paused.
-  asio::awaitable<void> settled(std::uint32_t run);
-  // The same for at most `limit`.
-  asio::awaitable<void> settled(std::uint32_t run, std::chrono::milliseconds limit);
+  // Returns after `limit` in any case.
+  asio::awaitable<void> settled(std::uint32_t run, std::chrono::milliseconds limit = kForever);
 
   // Durable when it returns; the run ends within the grace time (the configured one where there is
   // none). Throws Error `conflict` where the
@@ -201,7 +202,7 @@ class Runner {
   // The run of this key, where it is for the same call; nullptr for none.
   const Run* begun_before(const Start& request);
   std::shared_ptr<Active> add_active(Run& run, bool suspended = false);
-  Active* find_active(std::string_view run_id);
+  std::shared_ptr<Active> find_active(std::string_view run_id);
   bool is_active(std::uint32_t number) const;
   bool setup_is_running() const noexcept;
 

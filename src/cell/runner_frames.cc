@@ -46,14 +46,15 @@ ReplayImage replay_image(CellJournal& journal, const Run& run) {
     entries.push_back(std::move(entry));
     image.body += value;
   }
-  image.header = json::object({{"t", "run"},
-                               {"run", run.id},
-                               {"method", run.method},
-                               {"agent", "/data/versions/" + run.agent_digest + ".js"},
-                               {"setup", run.setup},
-                               {"attempt", run.attempt},
-                               {"params_len", params.size()},
-                               {"replay", std::move(entries)}});
+  const json::Value header = json::object({{"t", "run"},
+                                           {"run", run.id},
+                                           {"method", run.method},
+                                           {"agent", "/data/versions/" + run.agent_digest + ".js"},
+                                           {"setup", run.setup},
+                                           {"attempt", run.attempt},
+                                           {"params_len", params.size()},
+                                           {"replay", std::move(entries)}});
+  image.header = json::dump(header);
   return image;
 }
 
@@ -148,14 +149,13 @@ void Runner::stop_agent(const std::string& cause) {
 asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
   const std::string type = text_of(frame.header, "t");
   if (type == "hello" || type == "pong") co_return;
-  Active* active = find_active(text_of(frame.header, "run"));
-  // It may be paused, and let go of, while its frame is handled.
-  const auto keep = active == nullptr ? nullptr : active_.at(active->run.number);
+  // Ours, too: it may be paused, and let go of, while its frame is handled.
+  const std::shared_ptr<Active> active = find_active(text_of(frame.header, "run"));
   if (type == "call") {
-    co_await on_call(agent, active, frame);
+    co_await on_call(agent, active.get(), frame);
     co_return;
   }
-  if (active == nullptr || !active->in_agent || active->is_pausing) {
+  if (!active || !active->is_served()) {
     // It was forgotten meanwhile, and learns of it once its process waits for nothing else.
     if (flag_of(frame.header, "sync")) let_go(agent);
     co_return;
@@ -285,7 +285,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, She
   if (call.synchronous) --synchronous_calls_;
   if (agent_ != agent) co_return;
   const Active& owner = *call.owner;
-  if (owner.settled || !owner.in_agent || owner.is_pausing) {
+  if (!owner.is_served()) {
     if (call.synchronous) let_go(*agent);
     co_return;
   }
@@ -472,15 +472,22 @@ asio::awaitable<void> Runner::pause(std::uint32_t number) {
 
 // ---- steps that must not simply be executed again ----
 
+namespace {
+
+std::string interrupted_error(const Step& step, const std::string& what_then) {
+  return error_json("StepInterruptedError",
+                    "step \"" + step.name + "\" was interrupted" + what_then, "step_interrupted");
+}
+
+}  // namespace
+
 asio::awaitable<bool> Runner::settle_interrupted(Active& active, const std::string& cause) {
   for (const auto& [ordinal, step] : active.run.steps) {
     if (!step.is_interrupted()) continue;
     if (step.policy == "fail") {
       append_interrupted(active.run, step, cause);
-      const std::string message =
-          "step \"" + step.name + "\" was interrupted (" + cause + "), and is not executed again";
-      const std::string error = error_json("StepInterruptedError", message, "step_interrupted");
-      co_await append_step_end(active.run, ordinal, false, error);
+      std::string error = interrupted_error(step, " (" + cause + "), and is not executed again");
+      co_await append_step_end(active.run, ordinal, false, std::move(error));
     } else if (step.policy == "ask") {
       const json::Value detail =
           json::object({{"message", "step \"" + step.name + "\" was interrupted (" + cause +
@@ -513,9 +520,8 @@ asio::awaitable<void> Runner::append_decision(const Run& run, const Decision& de
   if (decision.kind == Decision::Kind::value) {
     co_await append_step_end(run, step.ordinal, true, decision.value);
   } else if (decision.kind == Decision::Kind::fail) {
-    const std::string message = "step \"" + step.name + "\" was interrupted, and given up";
-    co_await append_step_end(run, step.ordinal, false,
-                             error_json("StepInterruptedError", message, "step_interrupted"));
+    std::string error = interrupted_error(step, ", and given up");
+    co_await append_step_end(run, step.ordinal, false, std::move(error));
   }
 }
 

@@ -61,7 +61,9 @@ struct Runner::Active {
   explicit Active(Run& of, const asio::any_io_executor& executor) : run(of), changed(executor) {}
 
   Run& run;
-  async::Event changed;   // the agent let go of it, or it ended
+  async::Event changed;  // the agent let go of it, or it ended
+  // What the agent says and is told of it counts.
+  bool is_served() const noexcept { return in_agent && !is_pausing && !settled; }
   bool in_agent = false;  // sent to the agent, which has not let go
   bool settled = false;
   bool is_pausing = false;  // nothing more is taken from the agent
@@ -85,7 +87,7 @@ struct Runner::ShellCall {
 // The `run` frame: what the agent needs to begin an attempt, with all that the journal holds of the
 // run so far. Reads values from the journal. Throws Error.
 struct ReplayImage {
-  json::Value header;
+  std::string header;  // JSON text
   std::string body;
 };
 ReplayImage replay_image(CellJournal& journal, const Run& run);

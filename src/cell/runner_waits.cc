@@ -89,12 +89,12 @@ asio::awaitable<bool> Runner::try_end_wait(std::shared_ptr<Active> active, std::
     co_return co_await end_wait(active, ordinal, ok, std::move(value));
   }
   if (step.kind != "wait") co_return false;
-  for (std::size_t i = 0; i < run.events.size(); ++i) {
-    const journal::Lsn lsn = run.events[i].lsn;
-    if (run.events[i].taken || lsn < newest) continue;
-    std::string payload = journal_.read_value(lsn);
-    if (!wait_takes(step.args, run.events[i].type, json::parse(payload))) continue;
-    co_return co_await end_wait(active, ordinal, true, std::move(payload), lsn);
+  const EventFilter filter = wait_filter(step.args);
+  for (const ReceivedEvent& event : run.events) {
+    if (event.taken || event.lsn < newest || event.type != filter.type) continue;
+    std::string payload = journal_.read_value(event.lsn);
+    if (!filter.takes(json::parse(payload))) continue;
+    co_return co_await end_wait(active, ordinal, true, std::move(payload), event.lsn);
   }
   co_return false;
 }
@@ -120,7 +120,7 @@ asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, She
     text = error_json(error);
   }
   const Active& owner = *call.owner;
-  if (agent_ != agent || owner.settled || !owner.in_agent || owner.is_pausing) co_return;
+  if (agent_ != agent || !owner.is_served()) co_return;
   co_await append_step_end(owner.run, call.ordinal, ok, text);
   answer(std::move(agent), call, ok, std::move(text));
 }

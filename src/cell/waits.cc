@@ -50,14 +50,21 @@ std::string wait_run(std::string_view args) {
   return run != nullptr && run->is_string() ? run->as_string() : std::string();
 }
 
-bool wait_takes(std::string_view args, std::string_view type, const json::Value& payload) {
+EventFilter wait_filter(std::string_view args) {
   const json::Value wait = json::parse(args);
-  const json::Value* wanted = wait.find("type");
-  if (wanted == nullptr || !wanted->is_string() || wanted->as_string() != type) return false;
-  const json::Value* match = wait.find("match");
-  if (match == nullptr || !match->is_object()) return true;
-  return std::all_of(match->as_object().begin(), match->as_object().end(), [&](const auto& member) {
-    const json::Value* found = payload.is_object() ? payload.find(member.first) : nullptr;
+  EventFilter filter;
+  if (const json::Value* type = wait.find("type"); type != nullptr && type->is_string()) {
+    filter.type = type->as_string();
+  }
+  if (const json::Value* match = wait.find("match"); match != nullptr && match->is_object()) {
+    filter.match = match->as_object();
+  }
+  return filter;
+}
+
+bool EventFilter::takes(const json::Value& payload) const {
+  return std::all_of(match.begin(), match.end(), [&](const auto& member) {
+    const json::Value* found = payload.find(member.first);
     return found != nullptr && *found == member.second;
   });
 }

@@ -25,9 +25,14 @@ std::string absolute_wait(std::string_view kind, std::string_view text, WallTime
 // When it ends by itself; nullopt for never. `args` is what absolute_wait() gave.
 std::optional<WallTime> wait_until(std::string_view args);
 
-// Whether an event of this type and payload is what the wait is for: the type is the same, and
-// every member of `match` is in the payload and equal.
-bool wait_takes(std::string_view args, std::string_view type, const json::Value& payload);
+// Which events a wait is for: those of this type whose payload has every member of `match`, equal.
+struct EventFilter {
+  std::string type;
+  json::Object match;
+
+  bool takes(const json::Value& payload) const;
+};
+EventFilter wait_filter(std::string_view args);
 
 // The run that a wait of the kind "child" is for.
 std::string wait_run(std::string_view args);

@@ -11,7 +11,8 @@ namespace {
 const WallTime kNow = from_unix_ms(1'000'000);
 
 bool takes(const std::string& wait, const std::string& type, const std::string& payload) {
-  return wait_takes(absolute_wait("wait", wait, kNow), type, json::parse(payload));
+  const EventFilter filter = wait_filter(absolute_wait("wait", wait, kNow));
+  return filter.type == type && filter.takes(json::parse(payload));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "json/json.h"
 
 namespace cellar::json {
 
@@ -32,6 +33,11 @@ const Value* Reader::optional_value(std::string_view key) const {
   if (std::find(asked_.begin(), asked_.end(), key) == asked_.end()) asked_.emplace_back(key);
   const Value* value = value_.find(key);
   return value == nullptr || value->is_null() ? nullptr : value;
+}
+
+std::string Reader::optional_json(std::string_view key, std::string_view otherwise) const {
+  const Value* value = optional_value(key);
+  return value == nullptr ? std::string(otherwise) : dump(*value);
 }
 
 const Value& Reader::required_value(std::string_view key) const {

@@ -55,4 +55,13 @@ TEST_CASE("a field that nobody asked for is refused by name") {
   CHECK_NOTHROW(reader.refuse_unknown());
 }
 
+TEST_CASE("a field is taken as JSON text, or what stands for none") {
+  const Value body = parse(R"({"a": [1, "x"], "b": null})");
+  const Reader reader(body, "the body");
+  CHECK(reader.optional_json("a", "{}") == R"([1,"x"])");
+  CHECK(reader.optional_json("b", "{}") == "{}");
+  CHECK(reader.optional_json("c", "null") == "null");
+  CHECK_NOTHROW(reader.refuse_unknown());
+}
+
 }  // namespace cellar::json

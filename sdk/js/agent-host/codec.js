@@ -129,7 +129,6 @@ function decode(value) {
 
 // {text, codec} of a value. `what` names it in errors.
 function encodeValue(value, what) {
-  if (value === undefined) return { text: JSON.stringify(tagged('undefined')), codec: 'typed' };
   let isTyped;
   try {
     isTyped = needsTypes(value);

@@ -109,6 +109,11 @@ function makeShell(run) {
   };
 }
 
+// Of (time) or (name, time).
+function nameAndTime(given) {
+  return given.length > 1 ? given : ['', given[0]];
+}
+
 // Milliseconds or a text; what is no time at all is no wait, as with setTimeout.
 function sleepTime(time) {
   if (typeof time === 'string' && Number.isNaN(Number(time))) return milliseconds(time, 'a sleep');
@@ -123,16 +128,15 @@ async function sleepInStep(run, ms) {
 
 function makeTime(run) {
   return {
-    // (time) or (name, time).
     sleep(...given) {
-      const [name, time] = given.length > 1 ? given : ['', given[0]];
+      const [name, time] = nameAndTime(given);
       const length = Math.min(Math.round(sleepTime(time)), SLEEP_MS_MAX);
       return run.inStep ? sleepInStep(run, length)
         : run.command('sleep', () => [name, { ms: length }]);
     },
-    // (time) or (name, time): a Date, or milliseconds since 1970.
+    // A Date, or milliseconds since 1970.
     sleepUntil(...given) {
-      const [name, time] = given.length > 1 ? given : ['', given[0]];
+      const [name, time] = nameAndTime(given);
       const until = Number(time);
       if (!Number.isFinite(until)) throw coded('invalid_time', 'ctx.sleepUntil needs a Date');
       return run.inStep ? sleepInStep(run, Math.max(0, until - Date.now()))
