@@ -22,6 +22,9 @@ namespace {
 
 constexpr std::size_t kQueuedBytesMax = 512 << 20;
 constexpr std::size_t kReadAheadBytes = 16 << 10;
+// Of what the agent says: a name, a path, some numbers.
+constexpr std::size_t kHeaderBytesMax = 256 << 10;
+constexpr std::size_t kFirstBodyBytes = 1 << 20;
 constexpr std::size_t kOutputLineMax = 8 << 10;
 constexpr const char* kHost = "/opt/cellar/agent-host/host.js";
 
@@ -55,7 +58,6 @@ AgentProcess::AgentProcess(const asio::any_io_executor& executor, CommandPlace p
       down_(executor),
       output_(executor),
       read_ahead_(kReadAheadBytes, '\0'),
-      queued_(executor),
       heard_at_(std::chrono::steady_clock::now()) {}
 
 AgentProcess::~AgentProcess() { options_.on_end(place_); }
@@ -71,10 +73,10 @@ asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_
   sys::give_to(output.write_end.get(), agent->place_.uid);
   sys::set_nonblocking(output.read_end.get());
   const asio::local::stream_protocol protocol;
-  agent->up_.assign(protocol, up.release());
-  agent->down_.assign(protocol, down.release());
-  agent->up_.non_blocking(true);
-  agent->down_.non_blocking(true);
+  agent->up_.socket.assign(protocol, up.release());
+  agent->down_.socket.assign(protocol, down.release());
+  agent->up_.socket.non_blocking(true);
+  agent->down_.socket.non_blocking(true);
   agent->output_.assign(output.read_end.release());
   agent->oom_before_ = agent->place_.count_oom_kills();
 
@@ -116,20 +118,30 @@ std::size_t AgentProcess::take_unread(std::span<char> into) noexcept {
 }
 
 // Small frames come several in one system call; a large one is not copied.
-asio::awaitable<bool> AgentProcess::read_exactly(std::string& bytes) {
-  std::span<char> rest(bytes);
+asio::awaitable<bool> AgentProcess::read_exactly(std::span<char> rest) {
   rest = rest.subspan(take_unread(rest));
   while (!rest.empty()) {
     const bool is_large = rest.size() >= read_ahead_.size();
     const std::span<char> target = is_large ? rest : std::span<char>(read_ahead_);
-    const auto [error, size] = co_await up_.async_read_some(
+    const auto [error, size] = co_await up_.socket.async_read_some(
         asio::buffer(target.data(), target.size()), asio::as_tuple(asio::use_awaitable));
-    if (error == asio::error::operation_aborted && up_.is_open()) {
+    if (error == asio::error::operation_aborted && up_.socket.is_open()) {
       throw Error(ErrorCode::canceled, "canceled while reading from the agent");
     }
     if (error) co_return false;
     if (!is_large) unread_ = std::string_view(read_ahead_).substr(0, size);
     rest = rest.subspan(is_large ? size : take_unread(rest));
+  }
+  co_return true;
+}
+
+// Takes no more memory than twice what has really come.
+asio::awaitable<bool> AgentProcess::read_growing(std::string& bytes, std::size_t size) {
+  while (bytes.size() < size) {
+    const std::size_t before = bytes.size();
+    bytes.resize(std::min(size, std::max(2 * before, kFirstBodyBytes)));
+    const bool has_more = co_await read_exactly(std::span<char>(bytes).subspan(before));
+    if (!has_more) co_return false;
   }
   co_return true;
 }
@@ -140,11 +152,13 @@ asio::awaitable<std::optional<AgentFrame>> AgentProcess::receive() {
   if (!has_prefix) co_return std::nullopt;
   const auto sizes = wire::decode_agent_prefix(prefix);
   if (!sizes) throw Error(ErrorCode::corrupt, "the agent host sent a frame that is too large");
+  if (sizes->header > kHeaderBytesMax) {
+    throw Error(ErrorCode::corrupt, "the agent host sent a header that is too large");
+  }
   std::string header(sizes->header, '\0');
   AgentFrame frame;
-  frame.body.resize(sizes->body);
   const bool has_header = co_await read_exactly(header);
-  const bool has_body = has_header && co_await read_exactly(frame.body);
+  const bool has_body = has_header && co_await read_growing(frame.body, sizes->body);
   if (!has_body) co_return std::nullopt;
   heard_from();
   frame.header = json::parse(header);
@@ -168,48 +182,44 @@ asio::awaitable<void> AgentProcess::read_output() {
 
 // ---- writing ----
 
-void AgentProcess::send(const json::Value& header, std::string body) {
-  send_text(json::dump(header), std::move(body));
+void AgentProcess::send(const json::Value& header, std::string_view body) {
+  send_text(json::dump(header), body);
 }
-void AgentProcess::send_text(std::string_view header, std::string body) {
-  queue(down_, header, std::move(body));
+void AgentProcess::send_text(std::string_view header, std::string_view body) {
+  queue(down_, header, body);
 }
-void AgentProcess::reply(const json::Value& header, std::string body) {
-  queue(up_, json::dump(header), std::move(body));
+void AgentProcess::reply(const json::Value& header, std::string_view body) {
+  queue(up_, json::dump(header), body);
 }
 
-void AgentProcess::queue(Socket& socket, std::string_view header, std::string body) {
-  Outgoing outgoing{&socket, wire::encode_agent_frame(header, body)};
-  if (outgoing_bytes_ == 0) send_at_once(outgoing);
-  if (outgoing.bytes.empty()) return;
-  outgoing_bytes_ += outgoing.bytes.size();
-  outgoing_.push_back(std::move(outgoing));
-  if (outgoing_bytes_ > kQueuedBytesMax) {
+void AgentProcess::queue(Line& line, std::string_view header, std::string_view body) {
+  std::string frame = wire::encode_agent_frame(header, body);
+  if (line.bytes == 0) {  // Mostly the socket takes all of it now, without a turn of the loop.
+    boost::system::error_code error;  // write_queued() meets it again.
+    frame.erase(0, line.socket.write_some(asio::buffer(frame), error));
+  }
+  if (frame.empty()) return;
+  line.bytes += frame.size();
+  line.frames.push_back(std::move(frame));
+  if (line.bytes > kQueuedBytesMax) {
     log::warning("cell {}: the agent host reads nothing: it is ended", options_.cell_id);
     kill();
   }
-  queued_.set();
+  line.queued.set();
 }
 
-// Takes off what the socket takes now: mostly all of it, without a turn of the loop.
-void AgentProcess::send_at_once(Outgoing& outgoing) {
-  boost::system::error_code error;  // write_queued() meets it again.
-  const std::size_t size = outgoing.socket->write_some(asio::buffer(outgoing.bytes), error);
-  outgoing.bytes.erase(0, size);
-}
-
-asio::awaitable<void> AgentProcess::write_queued() {
+asio::awaitable<void> AgentProcess::write_queued(Line& line) {
   for (;;) {
-    while (outgoing_.empty()) {
-      queued_.reset();
-      co_await queued_.wait();
+    while (line.frames.empty()) {
+      line.queued.reset();
+      co_await line.queued.wait();
     }
-    Outgoing next = std::move(outgoing_.front());
-    outgoing_.pop_front();
-    const auto [error, size] = co_await asio::async_write(*next.socket, asio::buffer(next.bytes),
+    const std::string frame = std::move(line.frames.front());
+    line.frames.pop_front();
+    const auto [error, size] = co_await asio::async_write(line.socket, asio::buffer(frame),
                                                           asio::as_tuple(asio::use_awaitable));
     if (error) co_return;  // It is ending; receive() tells.
-    outgoing_bytes_ -= size;
+    line.bytes -= size;
   }
 }
 
@@ -222,8 +232,8 @@ asio::awaitable<std::string> AgentProcess::wait_end() {
   const bool killed = !exit.lost && WIFSIGNALED(exit.wait_status);
   const bool oom = killed && place_.count_oom_kills() > oom_before_;
   boost::system::error_code ignored;
-  up_.close(ignored);
-  down_.close(ignored);
+  up_.socket.close(ignored);
+  down_.socket.close(ignored);
   co_return oom ? "oom" : "agent_exit";
 }
 

@@ -47,17 +47,18 @@ class AgentProcess {
   AgentProcess(const AgentProcess&) = delete;
   AgentProcess& operator=(const AgentProcess&) = delete;
 
-  // Two things that the owner keeps running: what send() and reply() queued is written, and what
-  // the agent prints is read.
-  asio::awaitable<void> write_queued();
+  // What the owner keeps running: what reply() and send() queued is written, and what the agent
+  // prints is read.
+  asio::awaitable<void> write_up() { return write_queued(up_); }
+  asio::awaitable<void> write_down() { return write_queued(down_); }
   asio::awaitable<void> read_output();
 
   // The next frame; nullopt at the end. Throws Error `corrupt` for bytes that are none.
   asio::awaitable<std::optional<AgentFrame>> receive();
   // Queues a frame. An agent that leaves more than kQueuedBytesMax unread is ended.
-  void send(const json::Value& header, std::string body);  // on the down socket
-  void send_text(std::string_view header, std::string body);
-  void reply(const json::Value& header, std::string body);  // to a synchronous call
+  void send(const json::Value& header, std::string_view body);  // on the down socket
+  void send_text(std::string_view header, std::string_view body);
+  void reply(const json::Value& header, std::string_view body);  // to a synchronous call
 
   // Waits for the end of the process and says why: "agent_exit", "oom".
   asio::awaitable<std::string> wait_end();
@@ -69,26 +70,29 @@ class AgentProcess {
 
  private:
   using Socket = asio::local::stream_protocol::socket;
-  struct Outgoing {
-    Socket* socket;
-    std::string bytes;
+  // A socket and what is queued for it. Each has its own queue: the agent may wait for an answer on
+  // the one while it reads nothing from the other.
+  struct Line {
+    explicit Line(const asio::any_io_executor& executor) : socket(executor), queued(executor) {}
+    Socket socket;
+    std::deque<std::string> frames;
+    std::size_t bytes = 0;
+    async::Event queued;
   };
-  void queue(Socket& socket, std::string_view header, std::string body);
-  void send_at_once(Outgoing& outgoing);
-  asio::awaitable<bool> read_exactly(std::string& bytes);
+  void queue(Line& line, std::string_view header, std::string_view body);
+  asio::awaitable<void> write_queued(Line& line);
+  asio::awaitable<bool> read_exactly(std::span<char> rest);
+  asio::awaitable<bool> read_growing(std::string& bytes, std::size_t size);
   std::size_t take_unread(std::span<char> into) noexcept;
 
   CommandPlace place_;
   Options options_;
-  Socket up_;    // frames from the agent, and replies to its synchronous calls
-  Socket down_;  // frames to the agent
+  Line up_;    // frames from the agent, and replies to its synchronous calls
+  Line down_;  // frames to the agent
   asio::posix::stream_descriptor output_;
   std::string read_ahead_;   // from up_
   std::string_view unread_;  // of it, what receive() has not come to
   std::uint64_t oom_before_ = 0;
-  std::deque<Outgoing> outgoing_;
-  std::size_t outgoing_bytes_ = 0;
-  async::Event queued_;
   std::chrono::steady_clock::time_point heard_at_;
 };
 

@@ -12,6 +12,8 @@ namespace {
 
 // Short for people, long for a step that does nothing.
 constexpr std::chrono::milliseconds kLater{2};
+// A part of journal::kPendingBytesMax.
+constexpr std::size_t kPendingBytesWaited = 16 << 20;
 
 }  // namespace
 
@@ -91,16 +93,17 @@ asio::awaitable<void> CellJournal::flush() {
       auto write = [this, &batch] { journal_.write(batch); };
       co_await async::offload(pool_, write);
       journal_.committed(std::move(batch));
-      deliver();
     } catch (const Error& error) {
       log::error("journal: {}", error.what());
       journal_.failed();
       failed = true;
     }
+    if (!failed) deliver();
     durable_.set();
     durable_.reset();
   }
   broken_ = broken_ || failed;
+  if (broken_) deliveries_.clear();
   flushing_ = false;
   durable_.set();
   durable_.reset();
@@ -162,21 +165,43 @@ void CellJournal::throw_undecodable(journal::Lsn lsn) const {
               "record " + std::to_string(lsn) + " has a body that does not decode");
 }
 
-std::string CellJournal::read_value(journal::Lsn lsn) {
+journal::Payload CellJournal::payload_at(journal::Lsn lsn) {
   const journal::Record record = journal_.read(lsn);
   switch (record.type) {
     case journal::Type::step_end:
-      return journal_.load(read<journal::StepEnd>(lsn).value);
+      return read<journal::StepEnd>(lsn).value;
     case journal::Type::value:
-      return journal_.load(read<journal::Value>(lsn).value);
+      return read<journal::Value>(lsn).value;
     case journal::Type::run_ended:
-      return journal_.load(read<journal::RunEnded>(lsn).value);
+      return read<journal::RunEnded>(lsn).value;
     case journal::Type::event_received:
-      return journal_.load(read<journal::EventReceived>(lsn).value);
+      return read<journal::EventReceived>(lsn).value;
     case journal::Type::event:
-      return "null";  // On replay an event is not sent again: nothing is asked of it.
+      // On replay an event is not sent again: nothing is asked of it.
+      return {.bytes = "null", .blob = std::nullopt};
     default:
       throw_undecodable(lsn);
+  }
+}
+
+asio::awaitable<std::string> CellJournal::load_all(std::vector<journal::Payload> values) {
+  const bool blocks = std::any_of(values.begin(), values.end(),
+                                  [](const auto& value) { return value.blob.has_value(); });
+  auto load = [this, values = std::move(values)] {
+    std::string all;
+    for (const journal::Payload& value : values) {
+      all += value.blob ? journal_.load(value) : value.bytes;
+    }
+    return all;
+  };
+  if (!blocks) co_return load();
+  co_return co_await async::offload(pool_, std::move(load));
+}
+
+asio::awaitable<void> CellJournal::room() {
+  while (journal_.pending_bytes() > kPendingBytesWaited && !broken_) {
+    sync_soon();
+    co_await durable_.wait();
   }
 }
 
@@ -205,6 +230,7 @@ asio::awaitable<void> CellJournal::close() {
   closed_ = true;
   durable_.set();  // Nobody waits for more.
   co_await tasks_.close();
+  deliveries_.clear();
 }
 
 }  // namespace cellar::cell

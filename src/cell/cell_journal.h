@@ -63,7 +63,10 @@ class CellJournal {
     return *std::move(body);
   }
   // The value held by the step_end, value, event_received or run_ended record at `lsn`.
-  std::string read_value(journal::Lsn lsn);
+  std::string read_value(journal::Lsn lsn) { return journal_.load(payload_at(lsn)); }
+  // The same as it lies there, and the bytes of many, one behind the other.
+  journal::Payload payload_at(journal::Lsn lsn);
+  asio::awaitable<std::string> load_all(std::vector<journal::Payload> values);
 
   // Durable events of a run behind `after`, oldest first, from at most `limit` records.
   struct Events {
@@ -79,6 +82,12 @@ class CellJournal {
   // Waits until more is durable than `lsn`; false where `limit` passed first. Throws Error
   // `canceled` once the journal is closed.
   asio::awaitable<bool> advanced(journal::Lsn lsn, std::chrono::milliseconds limit);
+
+  // Returns at once, or where so much is on its way to the disk that more would soon be refused,
+  // once that has become less.
+  asio::awaitable<void> room();
+  // For what takes long in general.
+  async::Pool& pool() noexcept { return pool_; }
 
   bool is_broken() const noexcept { return broken_; }
   // Syncs what is left; nothing may be appended afterwards.

@@ -58,18 +58,17 @@ std::uint32_t Run::steps_done() const noexcept {
 
 std::vector<const Step*> Run::waits() const {
   std::vector<const Step*> list;
-  for (const auto& [ordinal, step] : steps) {
-    if (step.status == StepStatus::open && is_wait(step.kind)) list.push_back(&step);
+  for (const std::uint32_t ordinal : open) {
+    const Step& step = steps.at(ordinal);
+    if (is_wait(step.kind)) list.push_back(&step);
   }
   return list;
 }
 
 bool Run::is_only_waiting() const noexcept {
   journal::Lsn newest_wait = 0;
-  journal::Lsn newest_end = 0;
-  for (const auto& [ordinal, step] : steps) {
-    newest_end = std::max(newest_end, step.outcome);
-    if (step.status != StepStatus::open) continue;
+  for (const std::uint32_t ordinal : open) {
+    const Step& step = steps.at(ordinal);
     if (!is_wait(step.kind)) return false;
     newest_wait = std::max(newest_wait, step.begun);
   }
@@ -144,7 +143,9 @@ void RunTable::create(const journal::Record& record) {
 
 void RunTable::start_step(const journal::Record& record) {
   const auto body = decode<journal::StepStart>(record);
-  Step& step = run_of(record).steps[record.ordinal];
+  Run& run = run_of(record);
+  Step& step = run.steps[record.ordinal];
+  if (step.status == StepStatus::open) run.open.insert(record.ordinal);
   step.ordinal = record.ordinal;
   step.kind = body.kind;
   step.name = body.name;
@@ -166,7 +167,9 @@ void RunTable::end_step(const journal::Record& record) {
   if (body.codec != "json") step.codec = body.codec;
   step.ended_at = time_of(record);
   step.outcome = record.lsn;
-  run.attempts_without_progress = 0;
+  run.open.erase(record.ordinal);
+  run.newest_end = record.lsn;
+  if (!is_wait(step.kind)) run.attempts_without_progress = 0;  // Waiting is no work.
 }
 
 void RunTable::change_step(const journal::Record& record) {
@@ -184,17 +187,18 @@ void RunTable::change_step(const journal::Record& record) {
 
 void RunTable::add_value(const journal::Record& record) {
   const auto body = decode<journal::Value>(record);
-  Step& step = run_of(record).steps[record.ordinal];
-  step = {.ordinal = record.ordinal,
-          .kind = body.kind,
-          .name = body.name,
-          .args_fp = body.args_fp,
-          .status = StepStatus::ok,
-          .executed = 1,
-          .started_at = time_of(record),
-          .ended_at = time_of(record),
-          .begun = record.lsn,
-          .outcome = record.lsn};
+  Run& run = run_of(record);
+  run.newest_end = record.lsn;
+  run.steps[record.ordinal] = {.ordinal = record.ordinal,
+                               .kind = body.kind,
+                               .name = body.name,
+                               .args_fp = body.args_fp,
+                               .status = StepStatus::ok,
+                               .executed = 1,
+                               .started_at = time_of(record),
+                               .ended_at = time_of(record),
+                               .begun = record.lsn,
+                               .outcome = record.lsn};
   if (body.kind == "setup") setup_done_ = true;
 }
 

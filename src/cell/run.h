@@ -76,6 +76,8 @@ struct Run {
   journal::Lsn created = 0;  // the record that holds the params
   journal::Lsn ended = 0;    // the record that holds the result
   std::map<std::uint32_t, Step> steps;
+  std::set<std::uint32_t> open;       // ordinals of steps that have begun and not ended
+  journal::Lsn newest_end = 0;        // the record that ended a step last
   std::vector<ReceivedEvent> events;  // in the order in which they came
   std::set<std::string, std::less<>> event_ids;
 

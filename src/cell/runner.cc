@@ -8,7 +8,6 @@
 #include "base/random.h"
 #include "cell/runner_parts.h"
 #include "json/json.h"
-#include "wire/agent_frame.h"
 
 namespace cellar::cell {
 
@@ -113,6 +112,9 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
   created.agent_digest = std::move(request.digest);
   created.idem_key = std::move(request.idempotency_key);
   created.setup = !runs_.setup_done();
+  if (request.parent != nullptr && request.parent->cancel_requested) {
+    throw Error(ErrorCode::conflict, "canceled", "the run that begins it is cancelled");
+  }
   journal::RunAttempt first;
   first.n = 1;
   first.cause = "start";
@@ -150,16 +152,41 @@ asio::awaitable<void> Runner::settled(std::uint32_t run, std::chrono::millisecon
 
 asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string cause) {
   Run& run = active->run;
+  std::optional<Error> failure;
+  try {
+    co_await carry_through(*active, std::move(cause));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::error("run {}: {}", run.id, error.what());
+    failure = error;
+  }
+  if (failure && !journal_.is_broken() && !active->settled) {
+    co_await pause_run(*active, failure->reason().empty() ? "internal" : failure->reason(),
+                       pause_json(*failure));
+  }
+  // One that settled by a pause may be under way again.
+  const auto found = active_.find(run.number);
+  if (found != active_.end() && found->second == active) active_.erase(found);
+  settled_.set();
+}
+
+asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
+  Run& run = active.run;
   std::chrono::milliseconds backoff = config_.first_backoff;
-  while (!active->settled) {
+  while (!active.settled) {
+    if (active.is_pausing || active.is_ending) {  // It settles soon.
+      co_await active.changed.wait();
+      active.changed.reset();
+      continue;
+    }
     if (run.cancel_requested) {
-      co_await end_run(*active, "cancelled", cancelled_error());
+      co_await end_run(active, "cancelled", cancelled_error());
       break;
     }
-    if (active->suspended) {
+    if (active.suspended) {
       cause = "wake";
-      co_await active->changed.wait();
-      active->changed.reset();
+      co_await active.changed.wait();
+      active.changed.reset();
       continue;
     }
     if (run.attempts_without_progress >= config_.attempts_max) {
@@ -168,35 +195,32 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
                      "the agent ended " + std::to_string(run.attempts_without_progress) +
                          " times in a row with no step finished between, the last time by " + cause,
                      "crash_loop");
-      co_await pause_run(*active, "crash_loop", detail);
+      co_await pause_run(active, "crash_loop", detail);
       break;
     }
-    const bool ended = co_await attempt(*active, cause);
-    if (ended) break;
+    co_await attempt(active, cause);
+    if (active.settled) break;
     host_.kill_commands(run.number);
-    cause = std::exchange(active->interruption, {});
-    if (run.attempts_without_progress > 0 && !run.cancel_requested) {
-      active->changed.reset();  // A cancel ends the wait.
-      co_await active->changed.wait_for(backoff);
+    cause = std::exchange(active.interruption, {});
+    if (run.attempts_without_progress > 0 && !run.cancel_requested && !active.is_pausing) {
+      active.changed.reset();  // A cancel ends the wait.
+      co_await active.changed.wait_for(backoff);
       backoff = std::min(backoff * 2, config_.longest_backoff);
     } else {
       backoff = config_.first_backoff;
     }
   }
   if (run.cancel_requested && run.status == RunStatus::paused) {  // Asked for while it was pausing.
-    co_await end_run(*active, "cancelled", cancelled_error());
+    co_await end_run(active, "cancelled", cancelled_error());
   }
-  // One that settled by a pause may be under way again.
-  const auto found = active_.find(run.number);
-  if (found != active_.end() && found->second == active) active_.erase(found);
-  settled_.set();
 }
 
-// One attempt; true where the run settled in it. The first attempt's record is there already.
-asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) {
+// One attempt. The first attempt's record is there already.
+asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) {
   Run& run = active.run;
   if (cause != "start") {
-    if (co_await settle_interrupted(active, cause)) co_return true;
+    const bool is_paused = co_await settle_interrupted(active, cause);
+    if (is_paused) co_return;
     journal::RunAttempt next;
     next.n = run.attempt + 1;
     next.cause = cause;
@@ -215,19 +239,24 @@ asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) 
     const bool hopeless = failure->reason() == AgentProcess::kHostMissing;
     if (hopeless) co_await pause_run(active, failure->reason(), pause_json(*failure));
     active.interruption = "agent_exit";
-    co_return hopeless;
+    co_return;
   }
-  ReplayImage image = replay_image(journal_, run);
-  if (image.body.size() > wire::kAgentBodyMax || image.header.size() > wire::kAgentHeaderMax) {
+  std::optional<ReplayImage> image = co_await replay_image(run);
+  if (!image) {
     const std::string why = "the run has recorded more than the agent can be given at once";
     const std::string detail = error_json("ReplayTooLarge", why, "replay_too_large");
     co_await pause_run(active, "replay_too_large", detail);
-    co_return true;
+    co_return;
+  }
+  // Meanwhile it may have been paused or cancelled, or the agent may have ended.
+  const bool is_wanted = !active.settled && !active.is_pausing && !run.cancel_requested;
+  if (!is_wanted || !agent_) {
+    active.interruption = is_wanted ? "agent_exit" : cause;
+    co_return;
   }
   active.changed.reset();
   active.in_agent = true;
-  active.tags.clear();
-  agent_->send_text(image.header, std::move(image.body));
+  agent_->send_text(image->header, image->body);
   active.heard_at = std::chrono::steady_clock::now();
   while (active.in_agent && !active.settled) {
     const bool changed = co_await active.changed.wait_for(config_.suspend_after);
@@ -237,7 +266,6 @@ asio::awaitable<bool> Runner::attempt(Active& active, const std::string& cause) 
       ask_to_suspend(active);
   }
   active.in_agent = false;
-  co_return active.settled;
 }
 
 }  // namespace cellar::cell

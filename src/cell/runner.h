@@ -69,6 +69,10 @@ struct RunnerConfig {
 
 // Runs of a cell that are not finished, children included; paused ones do not count.
 inline constexpr std::size_t kOpenRunsMax = 1000;
+// What a run asks for, each with a place in its record, its streamed events among them.
+inline constexpr std::uint32_t kOrdinalsMax = 200'000;
+// What a run waits for at the same time.
+inline constexpr std::size_t kOpenWaitsMax = 1000;
 // Events that a run was sent and has not taken yet, and ids of all that it was sent.
 inline constexpr std::size_t kEventsWaitingMax = 1000;
 inline constexpr std::size_t kEventsMax = 100'000;
@@ -93,6 +97,7 @@ class Runner {
     std::string params;  // JSON text
     std::string digest;  // of the agent's version
     std::optional<std::string> idempotency_key;
+    const Run* parent = nullptr;  // that begins it; refused once that is cancelled
   };
   struct Started {
     std::string id;
@@ -143,10 +148,11 @@ class Runner {
 
  private:
   struct Active;
-  struct ShellCall;
+  struct HostCall;
 
   asio::awaitable<void> drive(std::shared_ptr<Active> active, std::string cause);
-  asio::awaitable<bool> attempt(Active& active, const std::string& cause);
+  asio::awaitable<void> carry_through(Active& active, std::string cause);
+  asio::awaitable<void> attempt(Active& active, const std::string& cause);
   asio::awaitable<void> ensure_agent();
   asio::awaitable<void> serve_agent(std::shared_ptr<AgentProcess> agent);
   asio::awaitable<void> watch_agent(std::shared_ptr<AgentProcess> agent);
@@ -157,9 +163,10 @@ class Runner {
   void on_attempt_failed(Active& active, const AgentFrame& frame);
   void on_progress(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_value(Active& active, const AgentFrame& frame);
-  asio::awaitable<void> on_call(AgentProcess& agent, Active* active, const AgentFrame& frame);
+  asio::awaitable<void> on_call(AgentProcess& agent, Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_end(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_mismatch(Active& active, const AgentFrame& frame);
+  asio::awaitable<void> pause_for_length(Active& active);
   void on_event(Active& active, const AgentFrame& frame);
 
   void on_wait(Active& active, const AgentFrame& frame, const std::string& kind);
@@ -169,11 +176,11 @@ class Runner {
   // Older events than `newest` do not count: they were tried before.
   asio::awaitable<bool> try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                      journal::Lsn newest = 0);
+  asio::awaitable<void> refuse_wait(std::shared_ptr<Active> active, std::uint32_t ordinal);
   asio::awaitable<void> look_at_wait(std::shared_ptr<Active> active, std::uint32_t ordinal);
   // Lets those who wait for this run, which has ended, go on.
   void tell_parents(const Run& child);
-  asio::awaitable<void> run_spawn(std::shared_ptr<AgentProcess> agent, ShellCall call,
-                                  std::string digest);
+  asio::awaitable<void> run_spawn(std::shared_ptr<AgentProcess> agent, HostCall call);
   // False where the wait has ended meanwhile. `event` is what ended it, 0 for nothing.
   asio::awaitable<bool> end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal, bool ok,
                                  std::string value, journal::Lsn event = 0);
@@ -181,22 +188,34 @@ class Runner {
   void ask_to_suspend(const Active& active);
   void on_suspended(Active& active);
 
-  asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, ShellCall call);
+  asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, HostCall call);
   void let_go(AgentProcess& agent);
-  void answer(std::shared_ptr<AgentProcess> agent, const ShellCall& call, bool ok,
+  void answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, bool ok,
               std::string result);
+
+  // The `run` frame: what the agent needs to begin an attempt, with all that the journal holds of
+  // the run. nullopt where it is more than a frame takes. Throws Error.
+  struct ReplayImage {
+    std::string header;  // JSON text
+    std::string body;
+  };
+  asio::awaitable<std::optional<ReplayImage>> replay_image(const Run& run);
 
   // Ends, or pauses the run for, what was interrupted and says that it must not be executed again;
   // true where it is paused.
   asio::awaitable<bool> settle_interrupted(Active& active, const std::string& cause);
   void append_interrupted(const Run& run, const Step& step, const std::string& cause);
-  asio::awaitable<void> append_decision(const Run& run, const Decision& decision);
+  asio::awaitable<void> append_decision(const Run& run, Decision decision);
   asio::awaitable<void> append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
                                         std::string value, std::string codec = "json");
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);
   asio::awaitable<void> end_run(Active& active, std::string status, std::string value);
-  asio::awaitable<void> act_on_cancel(std::shared_ptr<Active> active,
-                                      std::chrono::milliseconds grace);
+  asio::awaitable<void> cancel_now(std::uint32_t number, std::chrono::milliseconds grace);
+  void act_on_cancel(const std::shared_ptr<Active>& active, std::chrono::milliseconds grace);
+  asio::awaitable<void> pause_now(std::uint32_t number);
+  asio::awaitable<void> resume_now(std::uint32_t number, std::optional<Decision> decision);
+  asio::awaitable<bool> receive_now(std::uint32_t number, std::string id, std::string type,
+                                    std::string payload);
   asio::awaitable<void> end_after_grace(std::shared_ptr<Active> active,
                                         std::chrono::milliseconds grace);
   // The run of this key, where it is for the same call; nullptr for none.
@@ -213,7 +232,8 @@ class Runner {
   RunnerConfig config_;
   std::map<std::uint32_t, std::shared_ptr<Active>> active_;
   std::shared_ptr<AgentProcess> agent_;
-  std::string agent_end_cause_;  // why we ended it ourselves; empty: it ended by itself
+  std::string agent_end_cause_;    // why we ended it ourselves; empty: it ended by itself
+  std::string starting_is_stale_;  // why the one that is starting must not stay; empty: it may
   std::size_t synchronous_calls_ = 0;
   async::Event settled_;   // some run settled
   async::Event starting_;  // an agent start ended

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cell/runner_parts.h"
+#include "wire/agent_frame.h"
 
 namespace cellar::cell {
 
@@ -21,44 +22,21 @@ void add_what_was_open(CellJournal& journal, const Step& step, json::Object& ent
   }
 }
 
-}  // namespace
-
-ReplayImage replay_image(CellJournal& journal, const Run& run) {
-  ReplayImage image;
-  const std::string params = journal.read<journal::RunCreated>(run.created).params;
-  image.body = params;
-  json::Array entries;
-  for (const auto& [ordinal, step] : run.steps) {
-    std::string value;
-    if (step.outcome != 0) value = journal.read_value(step.outcome);
-    json::Value entry = json::object({{"o", ordinal},
-                                      {"k", step.kind},
-                                      {"n", step.name},
-                                      {"fp", step.args_fp},
-                                      {"s", step.status == StepStatus::ok      ? "ok"
-                                            : step.status == StepStatus::error ? "error"
-                                                                               : "open"},
-                                      {"at", step.begun},
-                                      {"end", step.outcome == 0 ? step.begun : step.outcome},
-                                      {"len", value.size()}});
-    if (!step.codec.empty()) entry.as_object().set("c", step.codec);
-    if (step.status == StepStatus::open) add_what_was_open(journal, step, entry.as_object());
-    entries.push_back(std::move(entry));
-    image.body += value;
-  }
-  const json::Value header = json::object({{"t", "run"},
-                                           {"run", run.id},
-                                           {"method", run.method},
-                                           {"agent", "/data/versions/" + run.agent_digest + ".js"},
-                                           {"setup", run.setup},
-                                           {"attempt", run.attempt},
-                                           {"params_len", params.size()},
-                                           {"replay", std::move(entries)}});
-  image.header = json::dump(header);
-  return image;
+json::Value replay_entry(CellJournal& journal, const Step& step, std::size_t value_bytes) {
+  json::Value entry = json::object({{"o", step.ordinal},
+                                    {"k", step.kind},
+                                    {"n", step.name},
+                                    {"fp", step.args_fp},
+                                    {"s", step.status == StepStatus::ok      ? "ok"
+                                          : step.status == StepStatus::error ? "error"
+                                                                             : "open"},
+                                    {"at", step.begun},
+                                    {"end", step.outcome == 0 ? step.begun : step.outcome},
+                                    {"len", value_bytes}});
+  if (!step.codec.empty()) entry.as_object().set("c", step.codec);
+  if (step.status == StepStatus::open) add_what_was_open(journal, step, entry.as_object());
+  return entry;
 }
-
-namespace {
 
 // Runs one of the agent's own coroutines, which needs it to stay.
 asio::awaitable<void> keep(std::shared_ptr<AgentProcess> agent,
@@ -67,6 +45,40 @@ asio::awaitable<void> keep(std::shared_ptr<AgentProcess> agent,
 }
 
 }  // namespace
+
+asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(const Run& run) {
+  ReplayImage image;
+  journal::Lsn newest_end = 0;
+  do {  // Again where a wait has ended while values were read.
+    newest_end = run.newest_end;
+    image.body = journal_.read<journal::RunCreated>(run.created).params;
+    json::Value header = frame_for(run, "run");
+    json::Object& fields = header.as_object();
+    fields.set("method", run.method);
+    fields.set("agent", "/data/versions/" + run.agent_digest + ".js");
+    fields.set("setup", run.setup);
+    fields.set("params_len", image.body.size());
+    json::Array entries;
+    std::vector<journal::Payload> values;
+    std::size_t body_bytes = image.body.size();
+    for (const auto& [ordinal, step] : run.steps) {
+      std::size_t size = 0;
+      if (step.outcome != 0) {
+        values.push_back(journal_.payload_at(step.outcome));
+        size = journal::size_of(values.back());
+      }
+      entries.push_back(replay_entry(journal_, step, size));
+      body_bytes += size;
+    }
+    fields.set("replay", std::move(entries));
+    image.header = json::dump(header);
+    if (body_bytes > wire::kAgentBodyMax || image.header.size() > wire::kAgentHeaderMax) {
+      co_return std::nullopt;
+    }
+    image.body += co_await journal_.load_all(std::move(values));
+  } while (newest_end != run.newest_end);
+  co_return image;
+}
 
 // ---- the agent host ----
 
@@ -77,6 +89,7 @@ asio::awaitable<void> Runner::ensure_agent() {
   }
   if (agent_) co_return;
   is_starting_ = true;
+  starting_is_stale_.clear();
   try {
     agent_ = co_await host_.start_agent();
   } catch (...) {
@@ -86,9 +99,11 @@ asio::awaitable<void> Runner::ensure_agent() {
   }
   is_starting_ = false;
   agent_end_cause_.clear();
+  if (!starting_is_stale_.empty()) stop_agent(starting_is_stale_);
   tasks_.spawn(serve_agent(agent_));
   tasks_.spawn(watch_agent(agent_));
-  tasks_.spawn(keep(agent_, &AgentProcess::write_queued));
+  tasks_.spawn(keep(agent_, &AgentProcess::write_up));
+  tasks_.spawn(keep(agent_, &AgentProcess::write_down));
   tasks_.spawn(keep(agent_, &AgentProcess::read_output));
   starting_.set();
 }
@@ -98,6 +113,7 @@ asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
     std::optional<AgentFrame> frame = co_await agent->receive();
     if (!frame) break;
     try {
+      co_await journal_.room();  // An agent that says more than the disk takes waits.
       co_await handle(*agent, std::move(*frame));
     } catch (const Error& error) {
       if (error.code() == ErrorCode::canceled) throw;
@@ -139,6 +155,7 @@ asio::awaitable<void> Runner::watch_agent(std::shared_ptr<AgentProcess> agent) {
 }
 
 void Runner::stop_agent(const std::string& cause) {
+  if (is_starting_) starting_is_stale_ = cause;
   if (!agent_) return;
   agent_end_cause_ = cause;
   agent_->kill();
@@ -151,13 +168,12 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
   if (type == "hello" || type == "pong") co_return;
   // Ours, too: it may be paused, and let go of, while its frame is handled.
   const std::shared_ptr<Active> active = find_active(text_of(frame.header, "run"));
-  if (type == "call") {
-    co_await on_call(agent, active.get(), frame);
-    co_return;
-  }
-  if (!active || !active->is_served()) {
+  const bool is_call = type == "call";
+  const bool is_meant = active && active->is_served() && &agent == agent_.get() &&
+                        number_of(frame.header, "a") == active->run.attempt;
+  if (!is_meant) {
     // It was forgotten meanwhile, and learns of it once its process waits for nothing else.
-    if (flag_of(frame.header, "sync")) let_go(agent);
+    if (is_call || flag_of(frame.header, "sync")) let_go(agent);
     co_return;
   }
   if (type == "suspended") {
@@ -165,7 +181,12 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     co_return;
   }
   active->heard_at = std::chrono::steady_clock::now();
-  if (type == "cmd") {
+  if (ordinal_of(frame) > kOrdinalsMax) {
+    co_await pause_for_length(*active);
+    if (is_call || flag_of(frame.header, "sync")) let_go(agent);
+  } else if (is_call) {
+    co_await on_call(agent, *active, frame);
+  } else if (type == "cmd") {
     co_await on_command(*active, frame);
   } else if (type == "failed") {
     on_attempt_failed(*active, frame);
@@ -199,6 +220,9 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     on_wait(active, frame, kind);
     co_return;
   }
+  if (kind == "spawn" && ordinal == 0) {
+    throw Error(ErrorCode::internal, "it begins a run inside a step");
+  }
   if (ordinal != 0) {
     journal::StepStart start;
     start.kind = kind;
@@ -211,27 +235,51 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     if (start.policy.empty()) {
       journal_.sync_later();  // The end of a short step comes with its start in one write.
     } else {
-      json::Value began = json::object({{"t", "began"}, {"run", active.run.id}, {"o", ordinal}});
+      json::Value began = frame_for(active.run, "began");
+      began.as_object().set("o", ordinal);
       journal_.when_durable([agent = agent_, began = std::move(began)] { agent->send(began, {}); });
     }
   }
   if (kind != "shell" && kind != "spawn") co_return;
-  ShellCall call;
+  HostCall call;
   call.owner = active_.at(active.run.number);
-  call.run = active.run.number;
-  call.run_id = active.run.id;
+  call.attempt = active.run.attempt;
   call.ordinal = ordinal;
   call.tag = number_of(frame.header, "x");
   call.synchronous = flag_of(frame.header, "sync");
   call.request = frame.body;
   if (kind == "spawn") {
-    if (ordinal == 0) throw Error(ErrorCode::internal, "it begins a run inside a step");
-    tasks_.spawn(run_spawn(agent_, std::move(call), active.run.agent_digest));
+    tasks_.spawn(run_spawn(agent_, std::move(call)));
     co_return;
   }
   if (call.synchronous) ++synchronous_calls_;
   tasks_.spawn(run_shell(agent_, std::move(call)));
 }
+
+namespace {
+
+// An error, or what else is shown to people, as it came; in place of what is no JSON that can be
+// read again, what is wrong with it.
+std::string checked_error(const std::string& text) {
+  try {
+    return json::dump(json::parse(text));
+  } catch (const Error& error) {
+    return error_json("Error", std::string("an error that cannot be shown: ") + error.what(),
+                      "not_serialisable");
+  }
+}
+
+// Empty where it can be read again.
+std::string problem_of_json(const std::string& text) {
+  try {
+    json::parse(text);
+    return {};
+  } catch (const Error& error) {
+    return std::string("what the method returned cannot be kept: ") + error.what();
+  }
+}
+
+}  // namespace
 
 // A century: no clock overflows.
 constexpr std::int64_t kDelayMsMax = 100LL * 365 * 86'400'000;
@@ -240,7 +288,7 @@ void Runner::on_attempt_failed(Active& active, const AgentFrame& frame) {
   journal::StepAttemptFailed failed;
   failed.attempt = static_cast<std::uint32_t>(
       std::clamp<std::int64_t>(number_of(frame.header, "n"), 0, 1 << 30));
-  failed.error = json::dump(json::parse(frame.body));
+  failed.error = checked_error(frame.body);
   const std::chrono::milliseconds delay(
       std::clamp<std::int64_t>(number_of(frame.header, "delay"), 0, kDelayMsMax));
   failed.next_at_ns = static_cast<std::uint64_t>(to_unix_ms(wall_now() + delay)) * 1'000'000;
@@ -255,15 +303,17 @@ void Runner::on_progress(Active& active, const AgentFrame& frame) {
   journal::Progress progress;
   progress.value = json::dump(json::parse(frame.body));
   journal_.append(active.run.number, ordinal_of(frame), progress);
-  ShellCall call;
-  call.run_id = active.run.id;
+  HostCall call;
+  call.owner = active_.at(active.run.number);
+  call.attempt = active.run.attempt;
   call.tag = number_of(frame.header, "x");
   answer(agent_, call, true, "null");
 }
 
-asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, ShellCall call) {
-  auto on_output = [this, run = call.run, ordinal = call.ordinal](std::string_view stream,
-                                                                  std::string_view bytes) {
+asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, HostCall call) {
+  const std::uint32_t number = call.owner->run.number;
+  auto on_output = [this, run = number, ordinal = call.ordinal](std::string_view stream,
+                                                                std::string_view bytes) {
     journal::Event event;
     event.type = stream;
     event.data = json::dump(is_valid_utf8(bytes) ? json::object({{"text", bytes}})
@@ -275,7 +325,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, She
   bool is_lost = false;
   std::string result;
   try {
-    result = co_await host_.shell(call.run, call.request, on_output);
+    result = co_await host_.shell(number, call.request, on_output);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     ok = false;
@@ -285,7 +335,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, She
   if (call.synchronous) --synchronous_calls_;
   if (agent_ != agent) co_return;
   const Active& owner = *call.owner;
-  if (!owner.is_served()) {
+  if (!owner.is_served() || call.attempt != owner.run.attempt) {
     if (call.synchronous) let_go(*agent);
     co_return;
   }
@@ -302,10 +352,12 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, She
 }
 
 // Results reach the agent in the order of their records, so that a replay can give them alike.
-void Runner::answer(std::shared_ptr<AgentProcess> agent, const ShellCall& call, bool ok,
+void Runner::answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, bool ok,
                     std::string result) {
-  json::Value header = json::object(
-      {{"t", "result"}, {"run", call.run_id}, {"o", call.ordinal}, {"x", call.tag}, {"ok", ok}});
+  json::Value header = frame_for(call.owner->run, "result");
+  header.as_object().set("o", call.ordinal);
+  header.as_object().set("x", call.tag);
+  header.as_object().set("ok", ok);
   auto send = [agent = std::move(agent), synchronous = call.synchronous, header = std::move(header),
                result = std::move(result)]() mutable {
     if (synchronous) {
@@ -320,9 +372,11 @@ void Runner::answer(std::shared_ptr<AgentProcess> agent, const ShellCall& call, 
 asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
   const bool is_typed = text_of(frame.header, "c") == "typed";
-  co_await append_step_end(active.run, ordinal, flag_of(frame.header, "ok"), frame.body,
+  const bool ok = flag_of(frame.header, "ok");
+  co_await append_step_end(active.run, ordinal, ok, ok ? frame.body : checked_error(frame.body),
                            is_typed ? "typed" : "json");
-  json::Value ack = json::object({{"t", "ack"}, {"run", active.run.id}, {"o", ordinal}});
+  json::Value ack = frame_for(active.run, "ack");
+  ack.as_object().set("o", ordinal);
   journal_.when_durable([agent = agent_, ack = std::move(ack)] { agent->send(ack, {}); });
 }
 
@@ -344,9 +398,10 @@ asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) 
   value.value = co_await journal_.store_value(is_setup ? std::string("null") : frame.body);
   // Not synced by itself: whatever depends on it is later in the same journal.
   journal_.append(active.run.number, ordinal_of(frame), value);
+  if (is_setup) settled_.set();  // Runs that wait for it begin.
 }
 
-asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active* active,
+asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
                                       const AgentFrame& frame) {
   ++synchronous_calls_;
   bool ok = true;
@@ -361,13 +416,13 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active* active,
   }
   --synchronous_calls_;
   const std::uint32_t ordinal = ordinal_of(frame);
-  if (ok && ordinal != 0 && active != nullptr && active->in_agent) {
+  if (ok && ordinal != 0 && active.is_served()) {
     journal::Value value;
     value.kind = op;
     value.name = text_of(frame.header, "n");
     value.args_fp = text_of(frame.header, "fp");
     value.value = co_await journal_.store_value(result);
-    journal_.append(active->run.number, ordinal, value);
+    journal_.append(active.run.number, ordinal, value);
   }
   const json::Value answer = json::object({{"ok", ok}});
   agent.reply(answer, std::move(result));
@@ -384,14 +439,37 @@ void Runner::on_event(Active& active, const AgentFrame& frame) {
 asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   const bool ok = flag_of(frame.header, "ok");
   const bool canceled = !ok && active.run.cancel_requested;
-  co_await end_run(active, ok ? "completed" : canceled ? "cancelled" : "failed", frame.body);
+  std::string value = ok ? frame.body : checked_error(frame.body);
+  std::string problem;
+  if (ok && frame.body.size() > journal::kInlineBytesMax) {
+    auto look = [&frame] { return problem_of_json(frame.body); };
+    problem = co_await async::offload(journal_.pool(), look);
+  } else if (ok) {
+    problem = problem_of_json(frame.body);
+  }
+  if (!problem.empty()) value = error_json("Error", problem, "not_serialisable");
+  const bool completed = ok && problem.empty();
+  co_await end_run(active,
+                   completed  ? "completed"
+                   : canceled ? "cancelled"
+                              : "failed",
+                   std::move(value));
 }
 
 asio::awaitable<void> Runner::on_mismatch(Active& active, const AgentFrame& frame) {
-  co_await pause_run(active, "replay_mismatch", frame.body);
+  co_await pause_run(active, "replay_mismatch", checked_error(frame.body));
+}
+
+asio::awaitable<void> Runner::pause_for_length(Active& active) {
+  const Error error(ErrorCode::exhausted, "run_too_long",
+                    "the run has asked for " + std::to_string(kOrdinalsMax) +
+                        " things, streamed events among them",
+                    "cancel it; let its method do less in one run, or stream inside of steps");
+  co_await pause_run(active, error.reason(), pause_json(error));
 }
 
 asio::awaitable<void> Runner::end_run(Active& active, std::string status, std::string value) {
+  if (std::exchange(active.is_ending, true)) co_return;
   journal::RunEnded ended;
   ended.status = std::move(status);
   ended.value = co_await journal_.store_value(std::move(value));
@@ -404,10 +482,7 @@ asio::awaitable<void> Runner::end_run(Active& active, std::string status, std::s
 
 asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std::string detail) {
   active.is_pausing = true;
-  if (active.in_agent && agent_) {
-    const json::Value forget = json::object({{"t", "forget"}, {"run", active.run.id}});
-    agent_->send(forget, {});
-  }
+  if (active.in_agent && agent_) agent_->send(frame_for(active.run, "forget"), {});
   journal::Paused paused;
   paused.reason = std::move(reason);
   paused.detail = std::move(detail);
@@ -415,141 +490,6 @@ asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std:
   co_await journal_.sync();
   active.settled = true;
   active.changed.set();
-}
-
-// ---- cancel and resume ----
-
-asio::awaitable<void> Runner::cancel(std::uint32_t number,
-                                     std::optional<std::chrono::milliseconds> grace) {
-  Run* run = runs_.find(number);
-  require_open_run(*run);
-  journal_.append(number, 0, journal::CancelRequested());
-  // Paused: nobody works on it, so one who does ends it at once.
-  if (!is_active(number)) tasks_.spawn(drive(add_active(*run), "cancel"));
-  const auto found = active_.find(number);  // It may have ended at once.
-  if (found != active_.end()) {
-    tasks_.spawn(act_on_cancel(found->second, grace.value_or(config_.cancel_grace)));
-  }
-  for (Run* child : runs_.children_of(*run)) {
-    if (!is_terminal(child->status) && !child->cancel_requested) {
-      co_await cancel(child->number, grace);
-    }
-  }
-  co_await journal_.sync();
-}
-
-asio::awaitable<void> Runner::act_on_cancel(std::shared_ptr<Active> active,
-                                            std::chrono::milliseconds grace) {
-  co_await journal_.sync();
-  active->changed.set();
-  tasks_.spawn(end_after_grace(active, grace));
-  host_.kill_commands(active->run.number);
-  if (active->in_agent && agent_) {
-    const json::Value cancel = json::object({{"t", "cancel"}, {"run", active->run.id}});
-    agent_->send(cancel, {});
-  }
-}
-
-// An agent that does not let go of a cancelled run within the grace time is ended; its other runs
-// go on with another attempt.
-asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active,
-                                              std::chrono::milliseconds grace) {
-  co_await async::sleep_for(grace);
-  if (!active->settled && active->in_agent) stop_agent("cancel");
-}
-
-asio::awaitable<void> Runner::pause(std::uint32_t number) {
-  Run* run = runs_.find(number);
-  require_open_run(*run);
-  const auto found = active_.find(number);
-  if (run->status == RunStatus::paused || found == active_.end() || found->second->is_pausing) {
-    throw Error(ErrorCode::conflict, "run_paused", "run " + run->id + " is paused already");
-  }
-  const std::shared_ptr<Active> active = found->second;
-  co_await pause_run(*active, "user", std::string());
-  host_.kill_commands(number);
-}
-
-// ---- steps that must not simply be executed again ----
-
-namespace {
-
-std::string interrupted_error(const Step& step, const std::string& what_then) {
-  return error_json("StepInterruptedError",
-                    "step \"" + step.name + "\" was interrupted" + what_then, "step_interrupted");
-}
-
-}  // namespace
-
-asio::awaitable<bool> Runner::settle_interrupted(Active& active, const std::string& cause) {
-  for (const auto& [ordinal, step] : active.run.steps) {
-    if (!step.is_interrupted()) continue;
-    if (step.policy == "fail") {
-      append_interrupted(active.run, step, cause);
-      std::string error = interrupted_error(step, " (" + cause + "), and is not executed again");
-      co_await append_step_end(active.run, ordinal, false, std::move(error));
-    } else if (step.policy == "ask") {
-      const json::Value detail =
-          json::object({{"message", "step \"" + step.name + "\" was interrupted (" + cause +
-                                        "): whether what it does was done is not known"},
-                        {"ordinal", ordinal},
-                        {"name", step.name},
-                        {"executed", step.executed}});
-      co_await pause_run(active, std::string(kAmbiguousStep), json::dump(detail));
-      co_return true;
-    }
-  }
-  co_return false;
-}
-
-void Runner::append_interrupted(const Run& run, const Step& step, const std::string& cause) {
-  journal::StepInterrupted interrupted;
-  interrupted.attempt = step.executed;
-  interrupted.cause = cause;
-  journal_.append(run.number, step.ordinal, interrupted);
-}
-
-// Appends what somebody has decided about the step that a run was paused for.
-asio::awaitable<void> Runner::append_decision(const Run& run, const Decision& decision) {
-  const auto found = std::find_if(run.steps.begin(), run.steps.end(), [](const auto& entry) {
-    return entry.second.policy == "ask" && entry.second.is_interrupted();
-  });
-  if (found == run.steps.end()) co_return;
-  const Step& step = found->second;
-  append_interrupted(run, step, "decided");
-  if (decision.kind == Decision::Kind::value) {
-    co_await append_step_end(run, step.ordinal, true, decision.value);
-  } else if (decision.kind == Decision::Kind::fail) {
-    std::string error = interrupted_error(step, ", and given up");
-    co_await append_step_end(run, step.ordinal, false, std::move(error));
-  }
-}
-
-asio::awaitable<void> Runner::resume(std::uint32_t number, std::optional<Decision> decision) {
-  Run* run = runs_.find(number);
-  // Its pause is on its way to the disk still.
-  if (run->status == RunStatus::paused && is_active(number)) co_await settled(number);
-  if (run->status != RunStatus::paused || is_active(number)) {
-    throw Error(ErrorCode::conflict, "run_not_paused",
-                "run " + run->id + " is " + std::string(to_string(run->status)) + ", not paused");
-  }
-  const bool is_ambiguous = run->reason == kAmbiguousStep;
-  if (is_ambiguous && !decision) {
-    throw Error(
-        ErrorCode::conflict, "decision_needed",
-        "run " + run->id + " is paused for a step that may or may not have been done",
-        "send {\"step\": {\"decision\": \"retry\"}}, or \"fail\", or \"value\" with a value");
-  }
-  if (!is_ambiguous && decision) {
-    throw Error(ErrorCode::conflict, "no_decision_needed",
-                "run " + run->id + " is paused for another reason: " + run->reason,
-                "send no \"step\"");
-  }
-  const auto active = add_active(*run);  // Nobody else resumes it from here on.
-  if (decision) co_await append_decision(*run, *decision);
-  journal_.append(number, 0, journal::Resumed());
-  tasks_.spawn(drive(active, "resume"));
-  co_await journal_.sync();
 }
 
 }  // namespace cellar::cell

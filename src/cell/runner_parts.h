@@ -34,6 +34,11 @@ inline std::uint32_t ordinal_of(const AgentFrame& frame) {
       std::clamp<std::int64_t>(number_of(frame.header, "o"), 0, 1 << 30));
 }
 
+// A frame about the attempt that is under way: what another attempt is told, or says, is not meant.
+inline json::Value frame_for(const Run& run, std::string_view type) {
+  return json::object({{"t", type}, {"run", run.id}, {"a", run.attempt}});
+}
+
 inline std::string error_json(std::string_view name, std::string_view message,
                               std::string_view code) {
   return json::dump(json::object({{"name", name}, {"message", message}, {"code", code}}));
@@ -63,33 +68,24 @@ struct Runner::Active {
   Run& run;
   async::Event changed;  // the agent let go of it, or it ended
   // What the agent says and is told of it counts.
-  bool is_served() const noexcept { return in_agent && !is_pausing && !settled; }
+  bool is_served() const noexcept { return in_agent && !is_pausing && !is_ending && !settled; }
   bool in_agent = false;  // sent to the agent, which has not let go
   bool settled = false;
   bool is_pausing = false;  // nothing more is taken from the agent
+  bool is_ending = false;   // the same: its result is on its way to the disk
   bool suspended = false;   // only waiting: not in the agent until a wait ends
   std::chrono::steady_clock::time_point heard_at = std::chrono::steady_clock::now();
-  std::map<std::uint32_t, std::int64_t> tags;  // ordinal → the frame's `x`, of waits
-  std::string interruption;                    // why the agent let go; empty: it ended
+  std::string interruption;  // why the agent let go; empty: it ended
 };
 
 // What answers an asynchronous or synchronous command.
-struct Runner::ShellCall {
+struct Runner::HostCall {
   std::shared_ptr<Active> owner;  // who asked: not the same where the run was paused and resumed
-  std::uint32_t run = 0;
-  std::string run_id;
-  std::uint32_t ordinal = 0;  // 0: inside a step, not journaled
-  std::int64_t tag = 0;       // the frame's `x`
+  std::uint32_t attempt = 0;      // of the run's, that asked
+  std::uint32_t ordinal = 0;      // 0: inside a step, not journaled
+  std::int64_t tag = 0;           // the frame's `x`, where there is no ordinal
   bool synchronous = false;
   std::string request;
 };
-
-// The `run` frame: what the agent needs to begin an attempt, with all that the journal holds of the
-// run so far. Reads values from the journal. Throws Error.
-struct ReplayImage {
-  std::string header;  // JSON text
-  std::string body;
-};
-ReplayImage replay_image(CellJournal& journal, const Run& run);
 
 }  // namespace cellar::cell

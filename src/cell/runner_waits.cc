@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "async/run_to_end.h"
 #include "async/sleep.h"
 #include "base/log.h"
 #include "cell/runner_parts.h"
@@ -25,15 +26,10 @@ std::string timeout_error(const Step& step) {
 void Runner::on_wait(Active& active, const AgentFrame& frame, const std::string& kind) {
   const std::uint32_t ordinal = ordinal_of(frame);
   if (ordinal == 0) throw Error(ErrorCode::internal, "it waits for something inside a step");
-  active.tags[ordinal] = number_of(frame.header, "x");
   const std::shared_ptr<Active> shared = active_.at(active.run.number);
-  const auto known = active.run.steps.find(ordinal);
-  if (known != active.run.steps.end() && known->second.status != StepStatus::open) {
-    // It ended after the agent was told that it is open.
-    give_outcome(active, known->second);
-    return;
-  }
-  if (known == active.run.steps.end()) {
+  const bool is_known = active.run.steps.contains(ordinal);
+  if (!is_known) {
+    const bool is_too_much = active.run.open.size() >= kOpenWaitsMax;
     journal::StepStart start;
     start.kind = kind;
     start.name = text_of(frame.header, "n");
@@ -45,9 +41,21 @@ void Runner::on_wait(Active& active, const AgentFrame& frame, const std::string&
     }
     journal_.append(active.run.number, ordinal, start);
     journal_.sync_later();
+    if (is_too_much) {
+      tasks_.spawn(refuse_wait(shared, ordinal));
+      return;
+    }
     tasks_.spawn(keep_time(shared, ordinal));
+    tasks_.spawn(look_at_wait(shared, ordinal));  // What it is for may be there already.
   }
-  tasks_.spawn(look_at_wait(shared, ordinal));  // What it is for may be there already.
+  // A known one is kept in time and looked at since the run is active; what ended it since this
+  // attempt began was given then.
+}
+
+asio::awaitable<void> Runner::refuse_wait(std::shared_ptr<Active> active, std::uint32_t ordinal) {
+  const std::string why =
+      "the run waits for " + std::to_string(kOpenWaitsMax) + " things already, or does them";
+  co_await end_wait(std::move(active), ordinal, false, error_json("Error", why, "too_many_waits"));
 }
 
 asio::awaitable<void> Runner::look_at_wait(std::shared_ptr<Active> active, std::uint32_t ordinal) {
@@ -55,10 +63,9 @@ asio::awaitable<void> Runner::look_at_wait(std::shared_ptr<Active> active, std::
 }
 
 void Runner::give_outcome(const Active& active, const Step& wait) {
-  ShellCall call;
-  call.run_id = active.run.id;
+  HostCall call;
+  call.owner = active_.at(active.run.number);
   call.ordinal = wait.ordinal;
-  call.tag = active.tags.at(wait.ordinal);
   answer(agent_, call, wait.status == StepStatus::ok, journal_.read_value(wait.outcome));
 }
 
@@ -90,28 +97,38 @@ asio::awaitable<bool> Runner::try_end_wait(std::shared_ptr<Active> active, std::
   }
   if (step.kind != "wait") co_return false;
   const EventFilter filter = wait_filter(step.args);
-  for (const ReceivedEvent& event : run.events) {
+  for (std::size_t at = 0; at < run.events.size(); ++at) {  // More may come meanwhile.
+    const ReceivedEvent event = run.events[at];
     if (event.taken || event.lsn < newest || event.type != filter.type) continue;
     std::string payload = journal_.read_value(event.lsn);
     if (!filter.takes(json::parse(payload))) continue;
-    co_return co_await end_wait(active, ordinal, true, std::move(payload), event.lsn);
+    const bool ended = co_await end_wait(active, ordinal, true, std::move(payload), event.lsn);
+    if (ended) co_return true;
+    if (active->settled || step.status != StepStatus::open) co_return false;
+    // Another wait has taken this one.
   }
   co_return false;
 }
 
 // ---- children ----
 
-asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, ShellCall call,
-                                        std::string digest) {
-  const json::Value request = json::parse(call.request);
-  const json::Value* params = request.find("params");
-  Start start{.method = text_of(request, "method"),
-              .params = params == nullptr ? std::string("{}") : json::dump(*params),
-              .digest = std::move(digest),
-              .idempotency_key = child_key(call.owner->run, call.ordinal)};
+asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, HostCall call) {
+  const Run& parent = call.owner->run;
   bool ok = true;
   std::string text;
   try {
+    if (parent.setup && !runs_.setup_done()) {
+      throw Error(ErrorCode::conflict, "spawn_in_setup",
+                  "setup() cannot begin runs: each of them waits for the end of setup()",
+                  "call ctx.spawn in a method");
+    }
+    const json::Value request = json::parse(call.request);
+    const json::Value* params = request.find("params");
+    Start start{.method = text_of(request, "method"),
+                .params = params == nullptr ? std::string("{}") : json::dump(*params),
+                .digest = parent.agent_digest,
+                .idempotency_key = child_key(parent, call.ordinal),
+                .parent = &parent};
     const Started started = co_await this->start(std::move(start));
     text = json::dump(json::object({{"run", started.id}}));
   } catch (const Error& error) {
@@ -119,9 +136,8 @@ asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, She
     ok = false;
     text = error_json(error);
   }
-  const Active& owner = *call.owner;
-  if (agent_ != agent || !owner.is_served()) co_return;
-  co_await append_step_end(owner.run, call.ordinal, ok, text);
+  if (agent_ != agent || !call.owner->is_served() || call.attempt != parent.attempt) co_return;
+  co_await append_step_end(parent, call.ordinal, ok, text);
   answer(std::move(agent), call, ok, std::move(text));
 }
 
@@ -154,7 +170,7 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
     journal_.append(run.number, ordinal, matched);
   }
   journal_.append(run.number, ordinal, end);
-  if (active->in_agent && agent_ && active->tags.contains(ordinal)) {
+  if (active->in_agent && agent_) {
     give_outcome(*active, run.steps.at(ordinal));
   } else {
     journal_.sync_soon();
@@ -166,15 +182,12 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
 
 // Asks the agent, which says no, by saying nothing, while the run does something of its own.
 void Runner::ask_to_suspend(const Active& active) {
-  if (!agent_) return;
-  const json::Value suspend = json::object({{"t", "suspend"}, {"run", active.run.id}});
-  agent_->send(suspend, {});
+  if (agent_) agent_->send(frame_for(active.run, "suspend"), {});
 }
 
 // The agent has let go of it: it goes on in another attempt, from the journal.
 void Runner::on_suspended(Active& active) {
   active.in_agent = false;
-  active.tags.clear();
   active.suspended = active.run.is_only_waiting();  // A wait may have ended meanwhile.
   active.interruption = "wake";
   active.changed.set();
@@ -185,6 +198,12 @@ void Runner::on_suspended(Active& active) {
 
 asio::awaitable<bool> Runner::receive_event(std::uint32_t number, std::string id, std::string type,
                                             std::string payload) {
+  auto receiving = receive_now(number, std::move(id), std::move(type), std::move(payload));
+  co_return co_await async::run_to_end(tasks_, std::move(receiving));
+}
+
+asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, std::string type,
+                                          std::string payload) {
   Run* run = runs_.find(number);
   const auto known = [&] { return run->event_ids.contains(id); };
   if (known()) {

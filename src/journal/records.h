@@ -32,6 +32,10 @@ struct Payload {
   bool operator==(const Payload&) const = default;
 };
 
+inline std::size_t size_of(const Payload& value) noexcept {
+  return value.blob ? value.blob->size_bytes : value.bytes.size();
+}
+
 struct RunCreated {
   static constexpr Type kType = Type::run_created;
   static constexpr std::uint16_t kFlags = 0;

@@ -4,12 +4,13 @@
 
 const util = require('node:util');
 const { coded, fromJson, toJson } = require('./errors');
-const { checkSize, stringify, withoutHalfPairs } = require('./values');
+const { checkSize, toText, withoutHalfPairs } = require('./values');
 
 const { isAnyArrayBuffer, isDate, isMap, isNativeError, isRegExp, isSet } = util.types;
 const VIEWS = new Map([Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array,
-  Uint32Array, Float32Array, Float64Array, BigInt64Array, BigUint64Array, DataView]
-  .map((kind) => [kind.name, kind]));
+  Uint32Array, Float32Array, Float64Array, BigInt64Array, BigUint64Array, DataView,
+  globalThis.Float16Array] // Node 24 has it.
+  .filter((kind) => kind !== undefined).map((kind) => [kind.name, kind]));
 
 function isPlainNumber(value) {
   return Number.isFinite(value) && !Object.is(value, -0);
@@ -124,7 +125,8 @@ function decode(value) {
   if (Array.isArray(value)) return value.map(decode);
   if (!Object.hasOwn(value, '$')) return fieldsOf(value);
   if (VIEWS.has(value.$)) return view(VIEWS.get(value.$), value.v);
-  return DECODERS[value.$](value.v);
+  if (Object.hasOwn(DECODERS, value.$)) return DECODERS[value.$](value.v);
+  throw coded('not_serialisable', `this Node.js has no ${value.$}, which is in a recorded value`);
 }
 
 // {text, codec} of a value. `what` names it in errors.
@@ -136,7 +138,7 @@ function encodeValue(value, what) {
     if (!(error instanceof RangeError)) throw error; // toJSON or a getter threw: its error is told.
     isTyped = true; // It holds itself, and the encoder says so; or it is deeper than the stack.
   }
-  if (!isTyped) return { text: stringify(value, what), codec: 'json' };
+  if (!isTyped) return { text: toText(value, what), codec: 'json' };
   const text = withoutHalfPairs(JSON.stringify(new Encoder(what).value(value)));
   checkSize(text, what);
   return { text, codec: 'typed' };

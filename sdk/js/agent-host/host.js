@@ -77,21 +77,23 @@ function suspend(run) {
   if (isBusy || !run.isAtRest || process.getActiveResourcesInfo === undefined) return;
   run.park();
   runs.delete(run.id);
-  up.send({ t: 'suspended', run: run.id });
+  run.send({ t: 'suspended' });
 }
 
 function take(header, body) {
-  const run = runs.get(header.run);
+  const known = runs.get(header.run);
+  const run = known?.attempt === header.a ? known : undefined; // What an earlier one was told.
   switch (header.t) {
     case 'run': start(header, body); break;
     case 'ack': run?.acknowledge(header.o); break;
     case 'began': run?.began(header.o); break;
-    case 'result': run?.settle(header.x, header.ok, body); break;
+    case 'result': run?.settle(header, body); break;
     case 'cancel': run?.cancel(); break;
     case 'suspend': if (run !== undefined) suspend(run); break;
     case 'forget':
-      run?.park();
-      runs.delete(header.run);
+      if (run === undefined) break;
+      run.park();
+      runs.delete(run.id);
       break;
     case 'ping': up.send({ t: 'pong', n: header.n }); break;
     case 'stop': process.exit(0); break;

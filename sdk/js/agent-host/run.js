@@ -10,14 +10,6 @@ const { fingerprint, nameOf, stringify } = require('./values');
 const MATCHED_SHOWN = 5;
 // The run whose step the code is in: what it does there is part of the step, and not journaled.
 const inside = new AsyncLocalStorage();
-// Unique in the process, not only in a run: a run may begin anew while an old result is on its way.
-let lastTag = 0;
-
-function nextTag() {
-  lastTag += 1;
-  return lastTag;
-}
-
 // The promise of a command, which knows whether anybody has ever waited for it.
 class CommandPromise extends Promise {
   static get [Symbol.species]() {
@@ -46,7 +38,7 @@ class Run {
     this.up = up;
     this.id = header.run;
     this.method = header.method;
-    this.attempt = header.attempt;
+    this.attempt = header.a;
     this.abort = new AbortController();
     this.cancelled = false;
     this.parked = false;
@@ -54,7 +46,9 @@ class Run {
     this.matched = []; // the last ones that were as recorded
     this.acks = new Map(); // ordinal → settle a step
     this.begins = new Map(); // ordinal → let a step begin
-    this.results = new Map(); // tag → settle a command of the daemon's
+    this.results = new Map(); // ordinal → settle a command of the daemon's
+    this.answers = new Map(); // tag → the same for one inside a step
+    this.lastTag = 0;
     this.rejects = new Set(); // of what else is waited for: step bodies, recorded completions
     this.open = new Map(); // ordinal → [name, promise] of commands that have not ended
     this.names = new Map(); // name → how many steps bear it
@@ -66,7 +60,8 @@ class Run {
 
   // Nothing of it is under way here: what it waits for is the daemon's to give.
   get isAtRest() {
-    return this.replay.isCaughtUp && this.acks.size + this.begins.size + this.rejects.size === 0;
+    const busy = this.acks.size + this.begins.size + this.answers.size + this.rejects.size;
+    return this.replay.isCaughtUp && busy === 0;
   }
 
   get inStep() {
@@ -113,13 +108,15 @@ class Run {
 
   #letGo() {
     this.replay.stop();
-    for (const list of [this.acks, this.begins, this.results, this.rejects]) list.clear();
+    const lists = [this.acks, this.begins, this.results, this.answers, this.rejects];
+    for (const list of lists) list.clear();
   }
 
   cancel() {
     if (this.cancelled || this.parked) return;
     this.cancelled = true;
-    const waiting = [...this.acks.values(), ...this.begins.values(), ...this.results.values()];
+    const waiting = [this.acks, this.begins, this.results, this.answers]
+      .flatMap((list) => [...list.values()]);
     const rejects = [...waiting.map(({ reject }) => reject), ...this.rejects];
     for (const reject of rejects) reject(new CancelledError());
     this.#letGo();
@@ -146,7 +143,7 @@ class Run {
   // ---- the ways to do something ----
 
   send(header, body) {
-    this.up.send({ ...header, run: this.id }, body);
+    this.up.send({ ...header, run: this.id, a: this.attempt }, body);
   }
 
   // Something that is done here and now: recorded with its value, not done again on replay. What
@@ -211,15 +208,23 @@ class Run {
     return value;
   }
 
-  // The same with a promise. prepare() gives name and arguments; what it throws rejects.
-  command(k, prepare) {
+  // The same with a promise. prepare() gives name and arguments; what it throws rejects. finish()
+  // makes of the result what the code gets.
+  command(k, prepare, finish = (work) => work) {
     return promised(() => {
       const [name, args] = prepare();
       const { entry, header, text } = this.#command(k, name, args);
-      if (entry) return this.#completes(entry.o, name, this.#replayed(entry));
+      if (entry) return this.#completes(entry.o, name, finish(this.#replayed(entry)));
       this.send(header, text);
-      return this.#completes(header.o, name, this.#until(this.results, header.x));
+      const { o, x } = header;
+      const work = o === 0 ? this.#until(this.answers, x) : this.#until(this.results, o);
+      return this.#completes(o, name, finish(work));
     });
+  }
+
+  #nextTag() {
+    this.lastTag += 1;
+    return this.lastTag;
   }
 
   // `work` as the promise of the command with this ordinal; 0 for none of its own.
@@ -244,7 +249,7 @@ class Run {
     const o = this.inStep ? 0 : this.#next();
     const entry = o === 0 ? undefined : this.#lookUp(o, k, n, fp);
     if (entry && entry.s !== 'open') return { entry };
-    return { header: { t: 'cmd', o, k, n, fp, x: nextTag() }, text };
+    return { header: { t: 'cmd', o, k, n, fp, x: this.#nextTag() }, text };
   }
 
   // Settles in its turn, as it did before.
@@ -272,7 +277,7 @@ class Run {
     const entry = this.#lookUp(o, k, n, fp);
     if (entry === undefined || entry.s === 'open') {
       const asked = policy === 'retry' ? {} : { pol: policy };
-      this.send({ t: 'cmd', o, k, n, fp, x: nextTag(), ...asked });
+      this.send({ t: 'cmd', o, k, n, fp, ...asked });
     }
     return { o, n, entry, isDone: entry !== undefined && entry.s !== 'open' };
   }
@@ -354,9 +359,9 @@ class Run {
   // Resolves when it is on disk.
   progress(o, text) {
     this.check();
-    const x = nextTag();
+    const x = this.#nextTag();
     this.send({ t: 'progress', o, x }, text);
-    return this.#until(this.results, x);
+    return this.#until(this.answers, x);
   }
 
   // What `work` gives inside a step; cancelling does not wait for it.
@@ -383,8 +388,10 @@ class Run {
     waiting?.resolve();
   }
 
-  settle(x, ok, body) {
-    this.#give(this.results, x, ({ resolve, reject }) => {
+  // The result of the command with this ordinal; inside a step, of the one with this tag.
+  settle({ o, x, ok }, body) {
+    const [list, key] = o === 0 ? [this.answers, x] : [this.results, o];
+    this.#give(list, key, ({ resolve, reject }) => {
       const value = JSON.parse(body.toString());
       if (ok) resolve(value);
       else reject(fromJson(value));

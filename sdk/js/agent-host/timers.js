@@ -14,16 +14,27 @@ function milliseconds(value, what) {
     `${typeof value === 'string' ? `"${value}"` : String(value)}`), { code: 'invalid_time' });
 }
 
+// setTimeout for any time. `clear` ends it.
+function after(ms, call) {
+  let timer;
+  const begin = (left) => {
+    const part = Math.min(left, TIMER_MS_MAX);
+    timer = setTimeout(() => (part < left ? begin(left - part) : call()), part);
+  };
+  begin(ms);
+  return { clear: () => clearTimeout(timer) };
+}
+
 // Rejects with the signal's reason when it aborts.
 function pause(ms, signal) {
   return new Promise((resolve, reject) => {
     const give = (settle) => () => {
-      clearTimeout(timer);
+      timer.clear();
       signal.removeEventListener('abort', abort);
       settle(signal.reason);
     };
     const abort = give(reject);
-    const timer = setTimeout(give(() => resolve()), Math.min(ms, TIMER_MS_MAX));
+    const timer = after(ms, give(() => resolve()));
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort);
   });
@@ -41,10 +52,7 @@ class Deadline {
       if (parent.aborted) this.controller.abort(parent.reason);
       else parent.addEventListener('abort', this.follow);
     }
-    if (ms !== undefined) {
-      const expire = () => this.controller.abort(makeReason());
-      this.timer = setTimeout(expire, Math.min(ms, TIMER_MS_MAX));
-    }
+    if (ms !== undefined) this.timer = after(ms, () => this.controller.abort(makeReason()));
   }
 
   // What `work` gives, or the reason of the abort if that is earlier.
@@ -58,9 +66,9 @@ class Deadline {
   }
 
   release() {
-    clearTimeout(this.timer);
+    this.timer?.clear();
     for (const parent of this.parents) parent.removeEventListener('abort', this.follow);
   }
 }
 
-module.exports = { pause, milliseconds, Deadline };
+module.exports = { after, pause, milliseconds, Deadline };

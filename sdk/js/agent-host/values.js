@@ -5,6 +5,7 @@ const crypto = require('node:crypto');
 const { coded } = require('./errors');
 
 const BODY_BYTES_MAX = 256 * 2 ** 20;
+const DEPTH_MAX = 60; // The daemon reads 64 levels, and adds some of its own.
 const NAME_LENGTH_MAX = 4096; // A path is not longer.
 const FINGERPRINT_DIGITS = 16;
 
@@ -16,8 +17,49 @@ function withoutHalfPairs(json) {
     (/^ud[89a-f]/.test(escaped) ? '\ufffd' : whole));
 }
 
-// The value as JSON; undefined is null. `what` names it in errors.
+// Where the string that begins at this quote ends.
+function endOfString(json, from) {
+  for (let at = json.indexOf('"', from + 1); ; at = json.indexOf('"', at + 1)) {
+    let escapes = at;
+    while (json[escapes - 1] === '\\') escapes -= 1;
+    if ((at - escapes) % 2 === 0) return at;
+  }
+}
+
+// How many objects and arrays hold one another at most in a JSON text.
+function depthOf(json) {
+  let depth = 0;
+  let deepest = 0;
+  for (let at = 0; at < json.length; at += 1) {
+    switch (json[at]) {
+      case '"': at = endOfString(json, at); break;
+      case '[':
+      case '{':
+        depth += 1;
+        deepest = Math.max(deepest, depth);
+        break;
+      case ']':
+      case '}': depth -= 1; break;
+      default:
+    }
+  }
+  return deepest;
+}
+
+function checkDepth(json, what) {
+  if (json.length <= 2 * DEPTH_MAX || depthOf(json) <= DEPTH_MAX) return;
+  throw coded('not_serialisable', `${what} is nested more than ${DEPTH_MAX} levels deep`);
+}
+
+// The value as JSON that the daemon reads; undefined is null. `what` names it in errors.
 function stringify(value, what) {
+  const json = toText(value, what);
+  checkDepth(json, what);
+  return json;
+}
+
+// The same at any depth, for what only this side reads.
+function toText(value, what) {
   let json;
   try {
     json = JSON.stringify(value === undefined ? null : value);
@@ -45,4 +87,4 @@ function fingerprint(json) {
   return crypto.createHash('sha256').update(json).digest('hex').slice(0, FINGERPRINT_DIGITS);
 }
 
-module.exports = { checkSize, fingerprint, nameOf, stringify, withoutHalfPairs };
+module.exports = { checkSize, fingerprint, nameOf, stringify, toText, withoutHalfPairs };

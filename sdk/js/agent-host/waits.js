@@ -34,12 +34,12 @@ function makeWaits(run) {
       throw coded('too_large', `the options of ${call}("${name}") take ${size} bytes as JSON, ` +
         `at most ${ARGUMENTS_BYTES_MAX}: keep the rest in a file`);
     }
-    const result = run.command(kind, () => [run.named(name), all]);
-    if (!Object.hasOwn(options, 'onTimeout')) return result;
-    return result.catch((error) => {
+    const instead = (error) => {
       if (error?.code === 'wait_timeout') return options.onTimeout;
       throw error;
-    });
+    };
+    const finish = Object.hasOwn(options, 'onTimeout') ? (work) => work.catch(instead) : undefined;
+    return run.command(kind, () => [run.named(name), all], finish);
   };
   return {
     // Begins another run of this agent, once; its result is waited for with result().
@@ -50,11 +50,12 @@ function makeWaits(run) {
       if (run.inStep) {
         throw coded('nested_spawn', `ctx.spawn("${method}") is inside a step: end the step first`);
       }
-      return run.command('spawn', () => [run.named(method), { method, params: params ?? {} }])
-        .then(({ run: id }) => ({
-          id,
-          result: () => run.command('child', () => [run.named(method), { run: id }]),
-        }));
+      const begun = ({ run: id }) => ({
+        id,
+        result: () => run.command('child', () => [run.named(method), { run: id }]),
+      });
+      return run.command('spawn', () => [run.named(method), { method, params: params ?? {} }],
+        (work) => work.then(begun));
     },
     waitForEvent(name, given) {
       const options = optionsOf('ctx.waitForEvent', name, given, ['type', 'match']);

@@ -20,6 +20,7 @@ class FakeDaemon {
     this.lsn = 0;
     this.places = new Map(); // "run ordinal" → [at, end] in the journal
     this.given = new Map(); // "run ordinal" → [state, value] of what was answered
+    this.attempts = new Map(); // run → the attempt that was begun last
     this.waiting = [];
     this.stdoutBytes = 0;
     this.stderr = '';
@@ -53,7 +54,7 @@ class FakeDaemon {
     if (frame.t === 'done' && !this.keepsAcks) this.send({ t: 'ack', run: frame.run, o: frame.o });
     if (frame.pol !== undefined) this.send({ t: 'began', run: frame.run, o: frame.o });
     if (frame.t === 'progress') {
-      this.down.write(encode({ t: 'result', run: frame.run, x: frame.x, ok: true }, 'null'));
+      this.send({ t: 'result', run: frame.run, a: frame.a, o: 0, x: frame.x, ok: true }, 'null');
     }
     this.frames.push(frame);
     this.waiting = this.waiting.filter((look) => !look(frame));
@@ -71,18 +72,19 @@ class FakeDaemon {
   }
 
   // The answer to a call or a command: a value, or an Error.
-  reply({ run, o, x, t, sync }, value) {
+  reply({ run, a, o, x, t, sync }, value) {
     const ok = !(value instanceof Error);
     const { name, message, code } = value ?? {};
     const json = ok ? value : { name, message, code };
     this.given.set(`${run} ${o}`, [ok ? 'ok' : 'error', json]);
     if (t === 'cmd') this.#place({ run, o, t: 'result' });
-    const frame = encode({ t: 'result', run, o, x, ok }, JSON.stringify(json));
+    const frame = encode({ t: 'result', run, a, o, x, ok }, JSON.stringify(json));
     (t === 'call' || sync ? this.up : this.down).write(frame);
   }
 
+  // To the attempt that was begun last, unless the header says another.
   send(header, body) {
-    this.down.write(encode(header, body));
+    this.down.write(encode({ a: this.attempts.get(header.run), ...header }, body));
   }
 
   // Begins a run; `replay` is a list of [o, k, n, fp, s, value, place, before]. Without the places
@@ -93,8 +95,9 @@ class FakeDaemon {
       (value === undefined ? '' : JSON.stringify(value)));
     const entries = replay.map(([o, k, n, fp, s, , [at, end] = [2 * o, 2 * o + 1], before], i) =>
       ({ o, k, n, fp, s, at, end, len: Buffer.byteLength(values[i]), ...before }));
+    this.attempts.set(id, attempt);
     this.send({
-      t: 'run', run: id, method, agent: this.agent, setup, attempt, replay: entries,
+      t: 'run', run: id, method, agent: this.agent, setup, replay: entries,
       params_len: Buffer.byteLength(text),
     }, text + values.join(''));
   }

@@ -1,0 +1,159 @@
+// What people ask of a run: cancel, pause, resume, and what they decide about its steps.
+
+#include <algorithm>
+#include <utility>
+
+#include "async/run_to_end.h"
+#include "async/sleep.h"
+#include "cell/runner_parts.h"
+
+namespace cellar::cell {
+
+// ---- cancel and resume ----
+
+asio::awaitable<void> Runner::cancel(std::uint32_t number,
+                                     std::optional<std::chrono::milliseconds> grace) {
+  co_await async::run_to_end(tasks_, cancel_now(number, grace.value_or(config_.cancel_grace)));
+}
+
+// The run, and all that it began: none is left out, whatever crashes.
+asio::awaitable<void> Runner::cancel_now(std::uint32_t number, std::chrono::milliseconds grace) {
+  std::vector<Run*> all{runs_.find(number)};
+  require_open_run(*all.front());
+  for (std::size_t at = 0; at < all.size(); ++at) {
+    journal_.append(all[at]->number, 0, journal::CancelRequested());
+    for (Run* child : runs_.children_of(*all[at])) {
+      if (!is_terminal(child->status) && !child->cancel_requested) all.push_back(child);
+    }
+  }
+  co_await journal_.sync();
+  for (Run* run : all) {
+    // Paused: nobody works on it, so one who does ends it at once.
+    if (!is_terminal(run->status) && !is_active(run->number)) {
+      tasks_.spawn(drive(add_active(*run), "cancel"));
+    }
+    const auto found = active_.find(run->number);  // It may have ended at once.
+    if (found != active_.end()) act_on_cancel(found->second, grace);
+  }
+}
+
+void Runner::act_on_cancel(const std::shared_ptr<Active>& active, std::chrono::milliseconds grace) {
+  active->changed.set();
+  tasks_.spawn(end_after_grace(active, grace));
+  host_.kill_commands(active->run.number);
+  if (active->in_agent && agent_) agent_->send(frame_for(active->run, "cancel"), {});
+}
+
+// An agent that does not let go of a cancelled run within the grace time is ended; its other runs
+// go on with another attempt.
+asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active,
+                                              std::chrono::milliseconds grace) {
+  co_await async::sleep_for(grace);
+  if (!active->settled && active->in_agent) stop_agent("cancel");
+}
+
+asio::awaitable<void> Runner::pause(std::uint32_t number) {
+  co_await async::run_to_end(tasks_, pause_now(number));
+}
+
+asio::awaitable<void> Runner::pause_now(std::uint32_t number) {
+  Run* run = runs_.find(number);
+  const auto found = active_.find(number);
+  if (found != active_.end() && found->second->is_ending) co_await settled(number);
+  require_open_run(*run);
+  if (run->status == RunStatus::paused || found == active_.end() || found->second->is_pausing) {
+    throw Error(ErrorCode::conflict, "run_paused", "run " + run->id + " is paused already");
+  }
+  const std::shared_ptr<Active> active = found->second;
+  co_await pause_run(*active, "user", std::string());
+  host_.kill_commands(number);
+}
+
+// ---- steps that must not simply be executed again ----
+
+namespace {
+
+std::string interrupted_error(const Step& step, const std::string& what_then) {
+  return error_json("StepInterruptedError",
+                    "step \"" + step.name + "\" was interrupted" + what_then, "step_interrupted");
+}
+
+}  // namespace
+
+asio::awaitable<bool> Runner::settle_interrupted(Active& active, const std::string& cause) {
+  for (const auto& [ordinal, step] : active.run.steps) {
+    if (!step.is_interrupted()) continue;
+    if (step.policy == "fail") {
+      append_interrupted(active.run, step, cause);
+      std::string error = interrupted_error(step, " (" + cause + "), and is not executed again");
+      co_await append_step_end(active.run, ordinal, false, std::move(error));
+    } else if (step.policy == "ask") {
+      const json::Value detail =
+          json::object({{"message", "step \"" + step.name + "\" was interrupted (" + cause +
+                                        "): whether what it does was done is not known"},
+                        {"ordinal", ordinal},
+                        {"name", step.name},
+                        {"executed", step.executed}});
+      co_await pause_run(active, std::string(kAmbiguousStep), json::dump(detail));
+      co_return true;
+    }
+  }
+  co_return false;
+}
+
+void Runner::append_interrupted(const Run& run, const Step& step, const std::string& cause) {
+  journal::StepInterrupted interrupted;
+  interrupted.attempt = step.executed;
+  interrupted.cause = cause;
+  journal_.append(run.number, step.ordinal, interrupted);
+}
+
+// Appends what somebody has decided about the step that a run was paused for: all of it in one
+// write, or nothing.
+asio::awaitable<void> Runner::append_decision(const Run& run, Decision decision) {
+  const auto found = std::find_if(run.steps.begin(), run.steps.end(), [](const auto& entry) {
+    return entry.second.policy == "ask" && entry.second.is_interrupted();
+  });
+  if (found == run.steps.end()) co_return;
+  const Step& step = found->second;
+  journal::StepEnd end;
+  end.ok = decision.kind == Decision::Kind::value;
+  std::string value =
+      end.ok ? std::move(decision.value) : interrupted_error(step, ", and given up");
+  end.value = co_await journal_.store_value(std::move(value));
+  append_interrupted(run, step, "decided");
+  if (decision.kind != Decision::Kind::retry) journal_.append(run.number, step.ordinal, end);
+}
+
+asio::awaitable<void> Runner::resume(std::uint32_t number, std::optional<Decision> decision) {
+  co_await async::run_to_end(tasks_, resume_now(number, std::move(decision)));
+}
+
+asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Decision> decision) {
+  Run* run = runs_.find(number);
+  // Its pause is on its way to the disk still.
+  if (run->status == RunStatus::paused && is_active(number)) co_await settled(number);
+  if (run->status != RunStatus::paused || is_active(number)) {
+    throw Error(ErrorCode::conflict, "run_not_paused",
+                "run " + run->id + " is " + std::string(to_string(run->status)) + ", not paused");
+  }
+  const bool is_ambiguous = run->reason == kAmbiguousStep;
+  if (is_ambiguous && !decision) {
+    throw Error(
+        ErrorCode::conflict, "decision_needed",
+        "run " + run->id + " is paused for a step that may or may not have been done",
+        "send {\"step\": {\"decision\": \"retry\"}}, or \"fail\", or \"value\" with a value");
+  }
+  if (!is_ambiguous && decision) {
+    throw Error(ErrorCode::conflict, "no_decision_needed",
+                "run " + run->id + " is paused for another reason: " + run->reason,
+                "send no \"step\"");
+  }
+  const auto active = add_active(*run);  // Nobody else resumes it from here on.
+  if (decision) co_await append_decision(*run, *std::move(decision));
+  journal_.append(number, 0, journal::Resumed());
+  tasks_.spawn(drive(active, "resume"));
+  co_await journal_.sync();
+}
+
+}  // namespace cellar::cell
