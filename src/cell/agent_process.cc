@@ -160,7 +160,6 @@ asio::awaitable<std::optional<AgentFrame>> AgentProcess::receive() {
   const bool has_header = co_await read_exactly(header);
   const bool has_body = has_header && co_await read_growing(frame.body, sizes->body);
   if (!has_body) co_return std::nullopt;
-  heard_from();
   frame.header = json::parse(header);
   co_return frame;
 }

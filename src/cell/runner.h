@@ -65,12 +65,14 @@ struct RunnerConfig {
   std::uint32_t attempts_max = 5;  // without a finished step between them
   // A run that only waits, and of which nothing was heard for so long, may leave the agent.
   std::chrono::milliseconds suspend_after{5'000};
+  // Recorded values that an agent is given at once, for a run that goes on.
+  std::size_t replay_bytes_max = 256 << 20;
 };
 
 // Runs of a cell that are not finished, children included; paused ones do not count.
 inline constexpr std::size_t kOpenRunsMax = 1000;
 // What a run asks for, each with a place in its record, its streamed events among them.
-inline constexpr std::uint32_t kOrdinalsMax = 200'000;
+inline constexpr std::uint32_t kOrdinalsMax = 100'000;
 // What a run waits for at the same time.
 inline constexpr std::size_t kOpenWaitsMax = 1000;
 // Events that a run was sent and has not taken yet, and ids of all that it was sent.

@@ -72,7 +72,7 @@ asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(const R
     }
     fields.set("replay", std::move(entries));
     image.header = json::dump(header);
-    if (body_bytes > wire::kAgentBodyMax || image.header.size() > wire::kAgentHeaderMax) {
+    if (body_bytes > config_.replay_bytes_max || image.header.size() > wire::kAgentHeaderMax) {
       co_return std::nullopt;
     }
     image.body += co_await journal_.load_all(std::move(values));
@@ -165,7 +165,10 @@ void Runner::stop_agent(const std::string& cause) {
 
 asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
   const std::string type = text_of(frame.header, "t");
-  if (type == "hello" || type == "pong") co_return;
+  if (type == "hello" || type == "pong") {
+    agent.heard_from();
+    co_return;
+  }
   // Ours, too: it may be paused, and let go of, while its frame is handled.
   const std::shared_ptr<Active> active = find_active(text_of(frame.header, "run"));
   const bool is_call = type == "call";
@@ -173,9 +176,11 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
                         number_of(frame.header, "a") == active->run.attempt;
   if (!is_meant) {
     // It was forgotten meanwhile, and learns of it once its process waits for nothing else.
+    // Its code may never come to know, in an endless loop: this is no sign of life.
     if (is_call || flag_of(frame.header, "sync")) let_go(agent);
     co_return;
   }
+  agent.heard_from();
   if (type == "suspended") {
     on_suspended(*active);
     co_return;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "doctor/examine.h"
+#include "wire/agent_frame.h"
 
 namespace cellar::daemon {
 namespace {
@@ -60,6 +61,10 @@ void add_cell_options(CLI::App& app, Config& config) {
   app.add_option("--cell-inodes", config.cell_inodes,
                  "Files of each cell at most; 0: what its tier has")
       ->envname("CELLAR_CELL_INODES");
+  app.add_option("--run-replay-bytes-max", config.run_replay_bytes_max,
+                 "Recorded values that an agent is given at once, for a run that goes on")
+      ->envname("CELLAR_RUN_REPLAY_BYTES_MAX")
+      ->check(CLI::Range(std::uint64_t{1} << 10, std::uint64_t{wire::kAgentBodyMax}));
   app.add_option("--prepared-cells", config.prepared_cells,
                  "Sandboxes made before anybody needs them")
       ->envname("CELLAR_PREPARED_CELLS")

@@ -85,6 +85,8 @@ TEST_CASE("every option can be given in the file and in the environment") {
        [](const Config& c) { return std::to_string(c.agent_stall_timeout.count()); }},
       {"run-suspend-after-ms", "8", "8",
        [](const Config& c) { return std::to_string(c.run_suspend_after.count()); }},
+      {"run-replay-bytes-max", "2048", "2048",
+       [](const Config& c) { return std::to_string(c.run_replay_bytes_max); }},
       {"pool-threads", "6", "6", [](const Config& c) { return std::to_string(c.pool_threads); }},
       {"prepared-cells", "7", "7",
        [](const Config& c) { return std::to_string(c.prepared_cells); }},

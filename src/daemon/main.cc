@@ -70,6 +70,7 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   cell::CellConfig cells;
   cells.runner.stall_timeout = config.agent_stall_timeout;
   cells.runner.suspend_after = config.run_suspend_after;
+  cells.runner.replay_bytes_max = config.run_replay_bytes_max;
   cells.hibernate_after = config.hibernate_after;
   cells.idle_timeout = config.idle_timeout;
   cells.disk_max = {config.cell_disk_bytes, config.cell_inodes};

@@ -1,4 +1,6 @@
 """Runs in the hands of their owner: begun once, awaited, paused, resumed, cancelled with time to clean up."""
+import json
+import random
 import threading
 
 import harness
@@ -12,6 +14,13 @@ module.exports = {
     await ctx.step("first", () => log("first"));
     await ctx.step("second", async () => { log("second"); await gate("gate"); });
     return n;
+  },
+  async notes(ctx) { ctx.log("runs"); log("runs"); await ctx.step("first", () => 1); return "noted"; },
+  async quick() { return "quick"; },
+  async listens(ctx) {
+    const got = [];
+    for (let i = 0; i < 3; i += 1) got.push(await ctx.waitForEvent("go"));
+    return got;
   },
   async commands(ctx) { return ctx.shell("echo began >> log; while [ ! -e gate ]; do sleep 0.02; done; echo ended").exitCode; },
   async tidies(ctx) {
@@ -127,3 +136,48 @@ class RunControlTest(harness.CellTest):
         thread.join()
         self.assertEqual("cancelled", answers[0].json["status"])
         self.assertEqual(["began", "cleaned"], self.log(cell))
+
+    def test_what_is_asked_while_the_agent_starts_is_done(self):
+        """The code of a run that is paused or cancelled before the agent has it is not executed."""
+        for asked, status in (("pause", "paused"), ("cancel", "cancelled")):
+            with self.subTest(asked=asked):
+                cell, run = self.asked_before_it_began(asked, status)
+                if asked == "pause":
+                    self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume").status)
+                    self.assertEqual("noted", self.awaited(cell, run)["result"])
+                    self.assertEqual(["runs"], self.log(cell))
+
+    def asked_before_it_began(self, asked, status):
+        for attempt in range(20):  # The agent is seldom faster than we.
+            cell = self.cell(f"{asked}-{attempt}", agent=AGENT)
+            run = self.start(cell, "notes").json["id"]
+            self.assertEqual(status, cell.call("POST", f"/runs/{run}/{asked}").json["status"])
+            self.assertEqual("quick", cell.request("quick").json)  # Behind it in the agent.
+            if self.log(cell) == []:
+                return cell, run
+            cell.call("DELETE")
+        self.fail("its code was executed each time")
+
+    def test_a_client_that_leaves_in_the_middle_leaves_nothing_half_done(self):
+        seed = random.randrange(1 << 30)
+        rng = random.Random(seed)
+        cell = self.cell(agent=AGENT)
+        runs = [self.start(cell, "listens").json["id"] for _ in range(20)]
+        for run in runs:
+            for i in range(8):
+                what, body = rng.choice([("pause", {}), ("resume", {}), ("events", {"id": str(i), "type": "go"})])
+                connection = self.daemon.connect()
+                headers = {"Authorization": f"Bearer {self.daemon.key}", "Content-Type": "application/json"}
+                connection.request("POST", f"{cell.path}/runs/{run}/{what}", json.dumps(body), headers)
+                connection.close()
+        for run in runs:
+            for i in range(8, 11):
+                answer = cell.call("POST", f"/runs/{run}/events", {"id": str(i), "type": "go"})
+                self.assertIn(answer.status, (200, 409), f"seed {seed}: {answer}")
+            harness.eventually(f"run {run} ends, seed {seed}", lambda: self.pushed_to_its_end(cell, run))
+
+    def pushed_to_its_end(self, cell, run):
+        now = cell.run(run)
+        if now["status"] == "paused":
+            cell.call("POST", f"/runs/{run}/resume")
+        return now.get("result") == [None] * 3

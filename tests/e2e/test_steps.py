@@ -108,6 +108,15 @@ class StepsTest(harness.CellTest):
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/cancel").status)
         self.assertEqual("cancelled", cell.run(run)["status"])
 
+    def test_a_large_value_that_somebody_decides_is_kept(self):
+        cell, run = self.paused()
+        value = "v" * 200_000
+        self.assertEqual(200, self.decide(cell, run, decision="value", value=value).status)
+        self.daemon.kill()
+        self.daemon.start()
+        self.assertEqual([value, None], cell.settled(run)["result"])
+        self.assertEqual(["mail", "after"], self.log(cell))
+
     def test_attempts_and_progress_survive_a_kill(self):
         for kill in (self.kill_agent, lambda cell: self.daemon.restart()):
             cell, run = self.begin(AGENT, "retries")

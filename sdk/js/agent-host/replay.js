@@ -1,5 +1,6 @@
 'use strict';
 const STALL_MS = 30_000;
+const BEGUN_STALL_MS = 1000;
 
 // What the journal holds of a run, given back in the order in which it happened.
 //
@@ -16,6 +17,7 @@ class Replay {
     this.recorded = new Map(); // ordinal → entry
     this.issued = new Set(); // ordinals that the code has come to
     this.waiting = new Map(); // ordinal → gives its recorded completion
+    this.begun = new Set(); // those of them that were begun with ctx.beginStep
     this.live = []; // completions that came while older ones were still to be given
     this.position = 0;
     this.pumping = false;
@@ -43,6 +45,14 @@ class Replay {
   // Calls `give` when it is the turn of the recorded completion of this ordinal.
   whenCompleted(o, give) {
     this.waiting.set(o, give);
+  }
+
+  // The same for a step that was begun and completed in different places. Its code may have called
+  // more in between, and calls that again only once it has the step: where nothing else goes on, it
+  // is given before its turn.
+  whenBegunCompleted(o, give) {
+    this.begun.add(o);
+    this.whenCompleted(o, give);
   }
 
   // Calls `give`, for something that completes now: at once, or behind all that is recorded.
@@ -89,7 +99,19 @@ class Replay {
   #watch() {
     if (this.waiting.size === 0 && this.live.length === 0) return;
     const missing = this.recorded.get(this.order[this.position].o);
-    this.stallTimer = setTimeout(() => this.onStall(missing), STALL_MS);
+    const begun = [...this.begun].find((o) => this.waiting.has(o) && o < missing.o);
+    if (begun === undefined) {
+      this.stallTimer = setTimeout(() => this.onStall(missing), STALL_MS);
+    } else {
+      this.stallTimer = setTimeout(() => this.#giveEarly(begun), BEGUN_STALL_MS);
+    }
+  }
+
+  #giveEarly(o) {
+    const give = this.waiting.get(o);
+    this.waiting.delete(o);
+    this.#pumpSoon();
+    give();
   }
 
   #next() {

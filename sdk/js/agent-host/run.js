@@ -8,6 +8,7 @@ const { Replay } = require('./replay');
 const { fingerprint, nameOf, stringify } = require('./values');
 
 const MATCHED_SHOWN = 5;
+const EVENT_BYTES_MAX = 1 << 20;
 // The run whose step the code is in: what it does there is part of the step, and not journaled.
 const inside = new AsyncLocalStorage();
 // The promise of a command, which knows whether anybody has ever waited for it.
@@ -185,6 +186,11 @@ class Run {
   event(type, data) {
     this.check();
     const body = stringify(data, `the argument of ctx.${type}`);
+    const size = Buffer.byteLength(body);
+    if (size > EVENT_BYTES_MAX) {
+      throw coded('too_large', `the argument of ctx.${type} takes ${size} bytes as JSON, at most ` +
+        `${EVENT_BYTES_MAX}: send it in parts`);
+    }
     const o = this.inStep ? 0 : this.#next();
     if (o !== 0 && this.#lookUp(o, 'event', type, '')) return;
     this.send({ t: 'event', o, type }, body);
@@ -253,10 +259,10 @@ class Run {
   }
 
   // Settles in its turn, as it did before.
-  #replayed(entry) {
+  #replayed(entry, whenCompleted = (at, give) => this.replay.whenCompleted(at, give)) {
     return new Promise((resolve, reject) => {
       this.rejects.add(reject);
-      this.replay.whenCompleted(entry.o, () => {
+      whenCompleted(entry.o, () => {
         this.rejects.delete(reject);
         const text = entry.bytes.toString();
         if (entry.s === 'ok') resolve(decodeValue(text, entry.c));
@@ -301,7 +307,9 @@ class Run {
       const { o, n, entry, isDone } = this.#begin('step', makeName, '', 'retry');
       const handle = makeHandle(n, o);
       if (isDone) {
-        return this.#replayed(entry).then((value) => Object.assign(handle, { done: true, value }));
+        const whenCompleted = (at, give) => this.replay.whenBegunCompleted(at, give);
+        return this.#replayed(entry, whenCompleted)
+          .then((value) => Object.assign(handle, { done: true, value }));
       }
       this.open.set(o, [n, undefined]);
       return Promise.resolve(handle);

@@ -166,12 +166,12 @@ test('the sockets may be non-blocking, and no command of the agent inherits them
   const { spawnSync } = require('node:child_process');
   const kept = new Socket({ fd: 3, readable: false }); // Which makes it non-blocking.
   module.exports = { main(ctx) {
-    ctx.stream('x'.repeat(20 << 20));
+    for (let i = 0; i < 20; i += 1) ctx.stream('x'.repeat((1 << 20) - 2));
     const inherited = spawnSync('sh', ['-c', 'ls /proc/$$/fd']).stdout.toString();
     return [ctx.db.get('k'), inherited.match(/^[34]$/m), kept.readable];
   } };`, async (daemon) => {
   daemon.run('main');
   daemon.reply(await daemon.next('call'), 'late'); // It has waited for this.
   assert.deepEqual((await daemon.end()).value, ['late', null, false]);
-  assert.equal(daemon.of('event')[0].body.length, (20 << 20) + 2);
+  assert.deepEqual(daemon.of('event').map((f) => f.body.length), Array(20).fill(1 << 20));
 }));

@@ -192,6 +192,45 @@ test('a forgotten run never settles, and its next attempt is not mistaken for it
     assert.equal(daemon.of('end').length, 1);
   }));
 
+test('what ended before the code came to it keeps its place', () => withHost(agent(`
+  const seen = [];
+  const slow = ctx.shellAsync('a').then(() => seen.push('shell'));
+  await ctx.step('first', () => new Promise((resolve) => { setImmediate(resolve); }));
+  const wait = ctx.sleep(1).then(() => seen.push('sleep'));
+  await Promise.all([slow, wait]);
+  return seen;`), async (daemon) => {
+  daemon.run('main');
+  await daemon.next((f) => f.k === 'sleep');
+  const [shell, , sleep] = daemon.of('cmd');
+  const open = ({ o, k, n, fp }, at) => [o, k, n, fp, 'open', undefined, [at, at]];
+  const replay = [open(shell, 1), [2, 'step', 'first', '', 'ok', null, [2, 3]], open(sleep, 4)];
+  daemon.send({ t: 'forget', run: 'run_1' });
+  // The sleep has ended by the time that the agent is there, and the command ends after it.
+  daemon.run('main', {}, { attempt: 2, replay });
+  daemon.reply({ ...sleep, a: 2 }, null);
+  daemon.reply({ ...shell, a: 2 }, null);
+  assert.deepEqual((await daemon.end()).value, ['sleep', 'shell']);
+}));
+
+test('what the daemon cannot read is refused where it is said', () => withHost(agent(`
+  const deep = (levels) => (levels === 0 ? 'x]' : [deep(levels - 1)]);
+  const codes = [];
+  const attempt = async (call) => { codes.push(await (async () => call())().catch((e) => e.code)); };
+  await attempt(() => ctx.stream(deep(61)));
+  await attempt(() => ctx.stream('x'.repeat(2 ** 20)));
+  await attempt(() => ctx.approve('a', { data: deep(61) }));
+  await attempt(() => ctx.spawn('m', deep(61)));
+  await attempt(() => ctx.step('s', (s) => s.progress(deep(61))));
+  await attempt(async () => JSON.stringify(await ctx.step('kept', () => deep(200))).length);
+  ctx.stream(deep(60));
+  return params.deep ? deep(61) : codes;`), async (daemon) => {
+  const codes = ['not_serialisable', 'too_large', 'not_serialisable', 'not_serialisable',
+    'not_serialisable', 404];
+  assert.deepEqual((await daemon.ended('main')).value, codes);
+  const failed = await daemon.ended('main', { deep: true }, 'deep');
+  assert.deepEqual([failed.ok, failed.value.code], [false, 'not_serialisable']);
+}));
+
 // ---- how the process ends ----
 
 test('an error that nobody catches ends the process with its stack', async () => {

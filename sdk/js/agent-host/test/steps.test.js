@@ -128,6 +128,21 @@ test('a step may begin and end in different places', async () => {
   });
 });
 
+test('what is called between the begin and the end of a step is found again', async () => {
+  const source = agent(`
+    const step = await ctx.beginStep('message');
+    const between = [await ctx.step('a', () => 1), ctx.now() > 0];
+    if (!step.done) await ctx.completeStep(step, { text: 'hi' });
+    return [step.value, between, await ctx.step('b', () => 2)];`);
+  await withHost(source, async (daemon) => {
+    const first = await daemon.ended('main');
+    assert.deepEqual(first.value, [{ text: 'hi' }, [1, true], 2]);
+    daemon.run('main', {}, { id: 'again', replay: daemon.recorded() });
+    assert.deepEqual(await daemon.end('again'), first);
+    assert.deepEqual(daemon.of('mismatch'), []);
+  });
+});
+
 test('steps of one name get numbers', () => withHost(agent(`
   const names = [];
   for (const name of ['a', 'b', 'a', 'a']) await ctx.step(name, (s) => { names.push(s.name); });
@@ -141,6 +156,8 @@ test('what is open at the end and was never waited for fails the run, and is nam
   withHost(`module.exports = {
     async forgets(ctx) { ctx.step('lost', () => new Promise(() => {})); ctx.shellAsync('sleep 9'); },
     async begins(ctx) { await ctx.beginStep('half'); },
+    async spawns(ctx) { ctx.spawn('child'); },
+    async asks(ctx) { ctx.approve('deploy', { timeout: '1h', onTimeout: null }); },
     async races(ctx) { return Promise.race([ctx.step('quick', () => 1), ctx.sleep('1h')]); },
   };`, async (daemon) => {
     const forgot = await daemon.ended('forgets', {}, 'a');
@@ -148,6 +165,8 @@ test('what is open at the end and was never waited for fails the run, and is nam
     assert.match(forgot.value.message, /"lost", "sleep 9" were open/);
     assert.equal((await daemon.ended('begins', {}, 'b')).value.code, 'forgotten_await');
     assert.equal((await daemon.ended('races', {}, 'c')).value, 1);
+    assert.equal((await daemon.ended('spawns', {}, 'd')).value.code, 'forgotten_await');
+    assert.equal((await daemon.ended('asks', {}, 'e')).value.code, 'forgotten_await');
   }));
 
 test('options that are none are refused, and say what would be right', () => withHost(agent(`

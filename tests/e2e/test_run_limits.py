@@ -1,0 +1,74 @@
+"""The limits of a run, each reached: what is too much is refused by name, and nothing is lost by it."""
+import os
+import signal
+
+import harness
+
+AGENT = """
+const fs = require("fs");
+module.exports = {
+  async setup(ctx) {
+    const code = await ctx.spawn("other").catch((e) => e.code);
+    fs.writeFileSync("/work/setup", code);
+  },
+  async other() { return 1; },
+  async waits(ctx, { count }) {
+    const all = Array.from({ length: count }, (_, i) => ctx.waitForEvent("e" + i));
+    const refused = await Promise.race(all.map((wait) => wait.catch((e) => e.code)));
+    return refused;
+  },
+  async counts(ctx) { for (;;) ctx.now(); },
+  async streams(ctx) {
+    const line = "x".repeat(1 << 20 - 2);
+    for (let i = 0; i < 100; i += 1) ctx.stream(line);
+    return ctx.db.keys().length;
+  },
+  async records(ctx) {
+    for (let i = 0; i < 5; i += 1) await ctx.step("large", () => "v".repeat(250_000));
+    await ctx.waitForEvent("end");
+  },
+  async both(ctx) {
+    const large = ctx.shellAsync("head -c 4000000 /dev/zero | tr -c x a; touch /work/printed");
+    const small = ctx.shell("while [ ! -e /work/printed ]; do sleep 0.02; done; echo small").stdout;
+    return [small, (await large).stdout.length];
+  },
+};
+"""
+
+
+class RunLimitsTest(harness.CellTest):
+    options = ("--run-replay-bytes-max", "1000000", "--agent-stall-timeout-ms", "4000")
+
+    def test_what_a_run_waits_for_at_once_is_limited(self):
+        cell, run = self.begin(AGENT, "waits", count=1001)
+        self.assertEqual("too_many_waits", cell.settled(run)["result"])
+
+    def test_a_run_that_asks_without_end_is_paused(self):
+        cell, run = self.begin(AGENT, "counts")
+        paused = cell.call("GET", f"/runs/{run}/await?timeout=60").json
+        self.assertEqual(("paused", "run_too_long"), (paused["status"], paused["reason"]))
+        self.assertEqual(1, cell.request("other").json)  # Once the agent, which never stops, is ended.
+
+    def test_an_agent_that_streams_faster_than_the_disk_waits(self):
+        cell, run = self.begin(AGENT, "streams")
+        self.assertEqual(("completed", 0), (cell.settled(run)["status"], cell.run(run)["result"]))
+        self.assertEqual(1, cell.run(run)["attempt"])
+
+    def test_a_run_that_records_more_than_an_agent_can_be_given_is_paused(self):
+        cell, run = self.begin(AGENT, "records")
+        harness.eventually("all is recorded", lambda: cell.run(run)["status"] == "waiting")
+        os.kill(cell.agent_pid(), signal.SIGKILL)
+        paused = cell.settled(run)
+        self.assertEqual(("paused", "replay_too_large"), (paused["status"], paused["reason"]))
+        self.assertEqual(1, cell.request("other").json)
+
+    def test_a_large_result_and_a_synchronous_call_do_not_wait_for_each_other(self):
+        cell, run = self.begin(AGENT, "both")
+        small, large = cell.settled(run)["result"]
+        self.assertEqual("small\n", small)
+        self.assertGreater(large, 500_000)
+
+    def test_setup_begins_no_runs(self):
+        cell, run = self.begin(AGENT, "other")
+        self.assertEqual(1, cell.settled(run)["result"])
+        self.assertEqual(b"spawn_in_setup", cell.call("GET", "/files/setup").body)
