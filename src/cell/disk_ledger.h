@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <optional>
 
 #include "sys/disk_limit.h"
@@ -74,6 +75,12 @@ class DiskLedger {
     return {used.bytes > limits_.bytes ? used.bytes + kSlack.bytes : limits_.bytes,
             used.inodes > limits_.inodes ? used.inodes + kSlack.inodes : limits_.inodes};
   }
+  // How far the files are counted: all of them, where what is found is what a cell may have from
+  // then on, or until there are too many. What is hidden too deep is too much each time.
+  sys::DiskWalk whole_walk() const noexcept {
+    return {std::numeric_limits<std::uint64_t>::max(), 2 * limits_.inodes};
+  }
+  sys::DiskWalk short_walk() const noexcept { return {2 * allowed().inodes, allowed().inodes + 1}; }
 
  private:
   bool counts_bytes() const noexcept { return enforcer_ == sys::DiskEnforcer::counted; }

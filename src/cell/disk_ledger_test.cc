@@ -98,3 +98,19 @@ TEST_CASE("what the daemon writes for a cell is taken from its room at once") {
   ledger.measured({91 * kMiB, 11}, kFree);
   CHECK(ledger.has_room({9 * kMiB, 1}));
 }
+
+TEST_CASE("more files are seen whatever a cell has already, and so is what it hides deep") {
+  DiskLedger ledger(kLimits);
+  for (const std::uint64_t inodes : {0U, 1000U, 2000U, 2004U, 100'000U}) {
+    CAPTURE(inodes);
+    ledger.measured({kMiB, inodes}, kFree);
+    const DiskUse most = ledger.allowed();
+    const cellar::sys::DiskWalk walk = ledger.short_walk();
+    ledger.measured({kMiB, walk.inodes_max}, kFree);
+    CHECK(ledger.exceeds(most));
+    ledger.measured({kMiB, walk.deep_inodes}, kFree);
+    CHECK(ledger.exceeds(most));
+  }
+  CHECK(ledger.whole_walk().inodes_max > 1'000'000'000);
+  CHECK(ledger.whole_walk().deep_inodes > kLimits.inodes);
+}

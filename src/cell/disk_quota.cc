@@ -87,10 +87,10 @@ void DiskQuota::go_on() {
   if (!users_.expired()) start_watching();
 }
 
-asio::awaitable<void> DiskQuota::measure() {
+asio::awaitable<void> DiskQuota::measure(Walk kind) {
   const auto turn = co_await turns_.turn();
-  auto walk = [folders = folders_, processes = processes_(), most = ledger_.limits().inodes,
-               enforcer = ledger_.enforcer()] {
+  const sys::DiskWalk how = kind == Walk::whole ? ledger_.whole_walk() : ledger_.short_walk();
+  auto walk = [folders = folders_, processes = processes_(), how, enforcer = ledger_.enforcer()] {
     const auto began = Clock::now();
     Measured measured{{}, sys::disk_free(folders.front()), {}};
     if (const auto told = sys::limited_use(enforcer, folders)) {
@@ -98,8 +98,7 @@ asio::awaitable<void> DiskQuota::measure() {
       return measured;
     }
     for (const std::string& folder : folders) {
-      // What is above the limit is not worth the walk.
-      measured.used += sys::disk_use(folder, 2 * most);
+      measured.used += sys::disk_use(folder, how);
     }
     measured.used += sys::unlinked_use(processes());
     measured.took = Clock::now() - began;
@@ -133,7 +132,7 @@ asio::awaitable<void> DiskQuota::look() {
   const auto now = Clock::now();
   if (now < rest_until_) co_return;
   if (now < walk_at_ && !ledger_.may_exceed(sys::disk_free(folders_.front()))) co_return;
-  co_await measure();
+  co_await measure(is_first ? Walk::whole : Walk::until_too_much);
   // What a cell has already when it is first looked at, it may keep, and delete.
   if (is_first || !ledger_.exceeds(most)) co_return;
   // Of what it had too much, it may have more when it is measured again: what they wrote until they
@@ -146,7 +145,7 @@ asio::awaitable<void> DiskQuota::look() {
   ++end_count_;
   end_programs_();
   co_await async::sleep_for(kLook);
-  co_await measure();
+  co_await measure(Walk::whole);
   if (!ledger_.exceeds(rest)) co_return;
   ++end_count_;
   end_programs_();
@@ -154,7 +153,7 @@ asio::awaitable<void> DiskQuota::look() {
 
 asio::awaitable<void> DiskQuota::require_room(std::uint64_t bytes) {
   const sys::DiskUse more{bytes, 1};
-  if (!ledger_.has_room(more)) co_await measure();
+  if (!ledger_.has_room(more)) co_await measure(Walk::until_too_much);
   if (!ledger_.has_room(more)) {
     const sys::DiskUse used = ledger_.used().value_or(sys::DiskUse());
     const sys::DiskUse& limits = ledger_.limits();

@@ -59,10 +59,12 @@ class DiskQuota {
 
   // Before the daemon writes a file for the cell. Throws Error `exhausted`, reason `disk_quota`.
   asio::awaitable<void> require_room(std::uint64_t bytes);
-  asio::awaitable<void> measure();
   asio::awaitable<void> close();
 
  private:
+  // Whether a walk may end where it is known that there is too much.
+  enum class Walk : std::uint8_t { whole, until_too_much };
+  asio::awaitable<void> measure(Walk kind);
   void start_watching();
   void expect_change();
   asio::awaitable<void> watch();

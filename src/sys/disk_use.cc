@@ -7,6 +7,7 @@
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <memory>
 #include <set>
 #include <string_view>
@@ -32,7 +33,7 @@ Dir open_dir(int parent, const char* name) {
 
 }  // namespace
 
-DiskUse disk_use(const std::string& path, std::uint64_t inodes_max) {
+DiskUse disk_use(const std::string& path, const DiskWalk& walk) {
   std::vector<Dir> open;
   open.push_back(open_dir(AT_FDCWD, path.c_str()));
   if (!open.back()) throw_errno("opendir", path);
@@ -41,7 +42,7 @@ DiskUse disk_use(const std::string& path, std::uint64_t inodes_max) {
 
   DiskUse use{static_cast<std::uint64_t>(root.st_blocks) * kBlockBytes, 1};
   std::unordered_set<ino_t> seen;  // of those with several names
-  while (!open.empty() && use.inodes < inodes_max) {
+  while (!open.empty() && use.inodes < walk.inodes_max) {
     const dirent* entry = ::readdir(open.back().get());
     if (entry == nullptr) {
       open.pop_back();
@@ -58,7 +59,7 @@ DiskUse disk_use(const std::string& path, std::uint64_t inodes_max) {
     use += DiskUse{static_cast<std::uint64_t>(file.st_blocks) * kBlockBytes, 1};
     if (!is_folder) continue;
     if (open.size() >= kDepthMax) {
-      use.inodes = inodes_max;
+      use.inodes = std::max(use.inodes, walk.deep_inodes);
       break;
     }
     if (Dir below = open_dir(folder, entry->d_name)) open.push_back(std::move(below));

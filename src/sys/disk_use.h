@@ -21,10 +21,14 @@ struct DiskUse {
 
 // What the tree at `path` takes, itself included; a file with several names once. Links are not
 // followed, and other file systems not entered. What vanishes meanwhile is passed over. It stops
-// after `inodes_max`; a tree deeper than kDepthMax has as many: nobody hides below. Blocking.
-// Throws Error where `path` cannot be read.
+// after `inodes_max`, and in a tree deeper than kDepthMax, which has `deep_inodes` at least: nobody
+// hides below. Blocking. Throws Error where `path` cannot be read.
 inline constexpr std::size_t kDepthMax = 2000;
-DiskUse disk_use(const std::string& path, std::uint64_t inodes_max);
+struct DiskWalk {
+  std::uint64_t inodes_max;
+  std::uint64_t deep_inodes;
+};
+DiskUse disk_use(const std::string& path, const DiskWalk& walk);
 
 // What deleted files take that these processes still have open or mapped, but for those in memory
 // only. Blocking. Processes that are gone are passed over.

@@ -50,9 +50,10 @@ class DiskTest(harness.CellTest):
         script = "import os, time\nf = open('/work/f', 'wb')\nos.unlink('/work/f')\nwhile True: f.write(b'x' * 1000000); f.flush(); time.sleep(0.02)"
         bomb = cell.exec(["python3", "-c", script], timeout_ms=60000)
         self.assertEqual((137, True), (bomb["exit_code"], bomb.get("disk_full")))
-        deep = "import os\nfor n in range(2100): os.mkdir('d'); os.chdir('d')\nwhile True: open('f', 'ab').write(b'x' * 10000)"
-        bomb = cell.exec(["python3", "-c", deep], timeout_ms=60000)
-        self.assertEqual((137, True), (bomb["exit_code"], bomb.get("disk_full")))
+        deep = "import os\nfor n in range(2100): os.makedirs('d', exist_ok=True); os.chdir('d')\nwhile True: open('f', 'ab').write(b'x' * 10000)"
+        for time in ("first", "second"):
+            bomb = cell.exec(["python3", "-c", deep], timeout_ms=30000)
+            self.assertEqual((137, True), (bomb["exit_code"], bomb.get("disk_full")), time)
         self.assertEqual(204, cell.call("DELETE").status)
 
     def test_room_is_taken_by_writing_only(self):
