@@ -319,8 +319,8 @@ std::string normalize_path(std::string_view path) {
   return out.empty() ? "." : out;
 }
 
-BeneathDir::BeneathDir(const std::string& path)
-    : root_(open_file(path, O_PATH | O_DIRECTORY | O_NOFOLLOW)) {}
+BeneathDir::BeneathDir(const std::string& path, std::uint32_t root)
+    : root_(open_file(path, O_PATH | O_DIRECTORY | O_NOFOLLOW)), owner_(root) {}
 
 std::optional<OpenFile> BeneathDir::open_read(std::string_view request) const {
   const std::string path = normalize_path(request);
@@ -375,7 +375,7 @@ Fd BeneathDir::make_parent_of(const std::string& path) const {
       if (made && next) {
         // Neither our umask nor a set-group-id folder of the cell shall decide.
         if (::fchmod(next.get(), 0755) == -1) throw_errno("fchmod", so_far);
-        if (::geteuid() == 0 && ::fchown(next.get(), 0, 0) == -1) throw_errno("fchown", so_far);
+        if (::geteuid() == 0) give_to(next.get(), owner_);
         sync_folder(here.get(), so_far);
       }
     }
@@ -396,8 +396,8 @@ void BeneathDir::write_atomic(std::string_view request, std::string_view bytes, 
   if (!parent) throw_resolution(errno, path);
 
   const std::string name = name_of(path);
-  uid_t uid = 0;
-  gid_t gid = 0;
+  uid_t uid = owner_;
+  gid_t gid = owner_;
   if (const auto old = stat_name(parent.get(), name, path)) {
     if (!S_ISREG(old->st_mode) && !S_ISLNK(old->st_mode)) {
       throw_path("not_a_file", path, "is not a regular file");

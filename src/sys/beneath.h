@@ -73,8 +73,9 @@ class BeneathDir {
   static constexpr std::size_t kWalkEntriesMax = 2'000'000;
   static constexpr std::size_t kRemoveEntriesMax = 20'000'000;
 
-  // `path` is the host's own (trusted) path of the folder.
-  explicit BeneathDir(const std::string& path);
+  // `path` is the host's own (trusted) path of the folder; `root` is the id on disk of the cell's
+  // root.
+  explicit BeneathDir(const std::string& path, std::uint32_t root = 0);
 
   // The contents, or nullopt where there is nothing. `too_large` above `max_bytes`.
   std::optional<std::string> read(std::string_view path, std::size_t max_bytes) const;
@@ -85,8 +86,8 @@ class BeneathDir {
 
   // Replaces the file (or the link) at `path` so that it holds the old or the new bytes after a
   // crash at any moment; durable when this returns. Makes missing folders, mode 0755. An existing
-  // file keeps its mode and owner; a new one gets `mode` and belongs to uid and gid 0, the root of
-  // the cell (where this process may say so).
+  // file keeps its mode and owner; a new one gets `mode` and belongs to the root of the cell (where
+  // this process may say so).
   void write_atomic(std::string_view path, std::string_view bytes, mode_t mode = 0644) const;
 
   // Removes a file, a link or a whole tree, of any depth. False where there is nothing.
@@ -108,6 +109,7 @@ class BeneathDir {
   Fd make_parent_of(const std::string& path) const;
 
   Fd root_;
+  std::uint32_t owner_;
 };
 
 }  // namespace cellar::sys

@@ -1,6 +1,7 @@
 #include "sys/fd.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -37,6 +38,12 @@ void set_blocking(int fd) {
 
 void give_to(int fd, unsigned id) {
   if (::fchown(fd, id, id) == -1) throw_errno("fchown");
+}
+
+unsigned owner_of(int fd) {
+  struct stat status{};
+  if (::fstat(fd, &status) == -1) throw_errno("fstat");
+  return status.st_uid;
 }
 
 }  // namespace cellar::sys

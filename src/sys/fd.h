@@ -39,6 +39,8 @@ Pipe make_pipe();
 
 // Makes the open file belong to the uid and gid `id`. Throws Error.
 void give_to(int fd, unsigned id);
+// The uid that it belongs to. Throws Error.
+unsigned owner_of(int fd);
 
 // Adds or removes O_NONBLOCK of the open file. Throws Error.
 void set_nonblocking(int fd);

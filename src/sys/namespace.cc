@@ -30,6 +30,10 @@ void enter_new_cgroup_namespace() {
   if (::unshare(CLONE_NEWCGROUP) == -1) throw_errno("unshare", "cgroup namespace");
 }
 
+void enter_new_network_namespace() {
+  if (::unshare(CLONE_NEWNET) == -1) throw_errno("unshare", "network namespace");
+}
+
 void set_host_name(const std::string& name) {
   if (::sethostname(name.c_str(), name.size()) == -1) throw_errno("sethostname", name);
 }

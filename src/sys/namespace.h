@@ -17,6 +17,7 @@ pid_t fork_into_namespaces(ProcessNumbers numbers = ProcessNumbers::own);
 // From here on this process's mounts are its own, and those of the machine are no more followed.
 void enter_new_mount_namespace();
 void enter_new_cgroup_namespace();
+void enter_new_network_namespace();
 void set_host_name(const std::string& name);
 
 }  // namespace cellar::sys

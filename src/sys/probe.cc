@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "base/error.h"
 #include "sys/call.h"
@@ -133,7 +134,7 @@ int try_vsock() {
 int try_overlay(const std::string& lower, const std::string& upper, const std::string& work) {
   const bool is_rootless = !is_root();
   const std::string options = "lowerdir=" + lower + ",upperdir=" + upper + ",workdir=" + work +
-                              (is_rootless ? ",userxattr" : "");
+                              (is_rootless || !has_all_ids() ? ",userxattr" : "");
   const std::string user_map = "0 " + std::to_string(::geteuid()) + " 1\n";
   const std::string group_map = "0 " + std::to_string(::getegid()) + " 1\n";
   const std::string deny = "deny";
@@ -219,6 +220,16 @@ KernelName kernel_name() {
 }
 
 bool is_root() noexcept { return ::geteuid() == 0; }
+
+bool has_all_ids() noexcept {
+  unsigned inside = 1, outside = 1, count = 0;
+  std::FILE* map = std::fopen("/proc/self/uid_map", "re");
+  if (map == nullptr) return true;  // A kernel without user namespaces.
+  const int fields = std::fscanf(map, "%u %u %u", &inside, &outside, &count);
+  std::fclose(map);
+  return fields == 3 && inside == 0 && outside == 0 && count == UINT32_MAX;
+}
+
 unsigned user_id() noexcept { return ::geteuid(); }
 
 FileSystem file_system_of(const std::string& path) {

@@ -27,7 +27,7 @@ int try_filter(const std::string& program);
 // A socket to the hypervisor.
 int try_vsock();
 // An overlay over three folders that this user may write to, in a mount namespace of its own; as
-// another user than root in a user namespace, with the option "userxattr".
+// another user than root in a user namespace. In one of those it is with the option "userxattr".
 int try_overlay(const std::string& lower, const std::string& upper, const std::string& work);
 // A mount by the calls of Linux 5.2 to 5.12, as another user than root in a user namespace.
 int try_new_mounts();
@@ -58,7 +58,8 @@ struct KernelName {
 };
 KernelName kernel_name();
 
-bool is_root() noexcept;
+bool is_root() noexcept;      // of the user namespace that this process is in
+bool has_all_ids() noexcept;  // that is the machine's own
 unsigned user_id() noexcept;
 
 struct FileSystem {

@@ -8,4 +8,8 @@ namespace cellar::sys {
 // Needs CAP_SYS_RESOURCE to go above the hard limit; gives what there is where it may not.
 void raise_open_files(std::uint64_t count);
 
+// This process's user, and each user that it or what it starts becomes, has no more than `count`
+// processes; root of the machine is not concerned. Throws Error.
+void limit_processes(std::uint64_t count);
+
 }  // namespace cellar::sys
