@@ -143,7 +143,7 @@ class Cell {
  public:
   Cell(Spawner& spawner, std::string dir, std::string image, std::uint32_t number)
       : spawner_(spawner), layout_{std::move(dir)}, image_(std::move(image)), number_(number) {
-    layout_.create();
+    layout_.create(sys::DiskEnforcer::counted, 0);
   }
 
   void make(DomainKind kind) {

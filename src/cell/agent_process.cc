@@ -227,6 +227,8 @@ asio::awaitable<void> AgentProcess::write_queued(Line& line) {
 asio::awaitable<std::string> AgentProcess::wait_end() {
   place_.domain->signal(place_.id,
                         SIGKILL);  // Its sockets are closed: what is left of it is of no use.
+  const bool is_gone = co_await place_.domain->ends_within(place_.id, kKillLimit);
+  if (!is_gone && place_.end_domain) place_.end_domain();
   const DomainLink::Exit exit = co_await place_.domain->wait_exit(place_.id);
   const bool killed = !exit.lost && WIFSIGNALED(exit.wait_status);
   const bool oom = killed && place_.count_oom_kills() > oom_before_;

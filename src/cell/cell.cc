@@ -66,8 +66,10 @@ Cell::~Cell() = default;
 
 asio::awaitable<void> Cell::open(Origin origin) {
   auto prepare = [this] {
-    layout_.create(machine_.disk_enforcer);
-    work_ = std::make_unique<sys::BeneathDir>(layout_.work());
+    const std::uint32_t root =
+        machine_.isolation.rights == sandbox::Rights::user ? sandbox::kUserIdBase : 0;
+    layout_.create(machine_.disk_enforcer, root);
+    work_ = std::make_unique<sys::BeneathDir>(layout_.work(), root);
     index_ = std::make_unique<WorkIndex>(*work_);
     journal_ = std::make_unique<CellJournal>(machine_.executor, machine_.pool, layout_.journal(),
                                              spec_.cell_id, runs_);
@@ -151,6 +153,7 @@ CellView Cell::view() const {
   view.disk_limits = quota_.ledger().limits();
   view.disk_enforcer = quota_.ledger().enforcer();
   view.disk_used = quota_.ledger().used();
+  view.isolation = machine_.isolation;
   const LifecycleView lifecycle{.state = state_,
                                 .permanent = spec_.permanent,
                                 .blocker_count = view.blockers.size(),

@@ -61,6 +61,7 @@ struct CellView {
   sys::DiskUse disk_limits;
   sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;
   std::optional<sys::DiskUse> disk_used;  // when it was measured last
+  Isolation isolation;
 };
 
 struct Metrics {

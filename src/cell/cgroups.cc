@@ -48,6 +48,7 @@ asio::awaitable<void> end_group(std::string folder) {
 }
 
 asio::awaitable<void> remove(sandbox::CgroupPlan plan) {
+  if (plan.cell.empty()) co_return;
   sandbox::kill_group(plan.cell);
   auto removed = [plan] { return sandbox::try_remove(plan); };
   co_await async::poll_until("removal of the cgroups of " + plan.cell, std::move(removed),
@@ -55,6 +56,7 @@ asio::awaitable<void> remove(sandbox::CgroupPlan plan) {
 }
 
 void remove_daemon_group(const sandbox::CgroupHost& host, const std::string& daemon_group) {
+  if (host.unified.empty()) return;
   sandbox::try_remove_group(host.unified + "/" + daemon_group);
   for (const auto& [controller, mount] : host.legacy) {
     sandbox::try_remove_group(mount + "/" + daemon_group);

@@ -24,8 +24,7 @@ using Descriptor = asio::posix::stream_descriptor;
 constexpr std::size_t kReadBytes = 64 << 10;
 // How long output may still come after everything of a command was killed.
 constexpr std::chrono::milliseconds kDrainLimit{2000};
-// How long gVisor may take to kill a command, and how often it is asked for lack of memory.
-constexpr std::chrono::milliseconds kKillLimit{2000};
+// How often it is asked for lack of memory.
 constexpr std::chrono::milliseconds kOomPause{50};
 
 constexpr std::pair<const char*, const char*> kEnvironment[] = {
@@ -190,7 +189,7 @@ asio::awaitable<std::uint32_t> start(const CommandPlace& place, const CommandReq
   co_return co_await place.domain->start(std::move(spawn), std::move(fds));
 }
 
-// In gVisor it is gVisor's kernel that kills; where it does not, it ends with all it runs.
+// Without a cgroup it is something in the domain that kills; where it does not, the domain ends.
 asio::awaitable<void> kill_surely(const CommandPlace& place) {
   kill(place);
   if (!place.end_domain) co_return;
@@ -242,7 +241,7 @@ asio::awaitable<CommandResult> run_started(const CommandPlace& place, const Comm
     running.tasks.spawn(write_input(running.input, request.stdin_bytes));
   }
   running.tasks.spawn(kill_at(place, request.timeout, result.timed_out));
-  if (place.end_domain) running.tasks.spawn(kill_at_oom(place));
+  if (place.stalls_at_oom) running.tasks.spawn(kill_at_oom(place));
   const DomainLink::Exit exit = co_await place.domain->wait_exit(place.id);
   group.kill();
   co_await drain(running);

@@ -50,7 +50,7 @@ inline constexpr std::size_t kCommandBytesMax = 128 << 10;  // argv and env toge
 struct CommandPlace {
   std::shared_ptr<DomainLink> domain;  // it may end while the command runs
   // What keeps together all that it starts: a new cgroup v2 folder, removed by the caller, or,
-  // where it is empty, the domain's gVisor.
+  // where it is empty, the domain's cell-init: in gVisor, and where there are no cgroups.
   std::string group;
   std::vector<std::string> join;  // new v1 folders for it, removed likewise
   std::uint32_t id = 0;           // of the program there
@@ -59,8 +59,12 @@ struct CommandPlace {
   std::function<void(std::uint32_t pid, const std::vector<std::string>& words)> note_start;
   std::uint32_t uid = 0;  // the host's id of the domain's root
   std::function<std::uint64_t()> count_oom_kills;
-  std::function<void()> end_domain;  // in gVisor: ends the sandbox and all that runs in it
+  std::function<void()> end_domain;  // without a group: ends the domain and all that runs in it
+  bool stalls_at_oom = false;        // in gVisor: what memory ran out for stands still
 };
+
+// How long something in a domain may take to kill a program, before the domain ends.
+inline constexpr std::chrono::milliseconds kKillLimit{2000};
 
 // Kills the program there with all that it started. Never throws: nothing is left of it where it is
 // gone with its domain.

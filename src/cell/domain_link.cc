@@ -100,6 +100,20 @@ asio::awaitable<DomainLink::Exit> DomainLink::wait_exit(std::uint32_t id) {
   co_return exit;
 }
 
+asio::awaitable<bool> DomainLink::ends_within(std::uint32_t id, std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  for (;;) {
+    const auto found = programs_.find(id);
+    if (found == programs_.end() || found->second->exit) co_return true;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) co_return false;
+    const auto program = found->second;
+    program->changed.reset();
+    co_await program->changed.wait_for(left);
+  }
+}
+
 void DomainLink::signal(std::uint32_t id, int signal) {
   if (lost_ || !programs_.contains(id)) return;
   const wire::SignalRequest request{id, static_cast<std::uint32_t>(signal)};

@@ -44,6 +44,8 @@ class DomainLink {
   asio::awaitable<std::uint32_t> start(wire::SpawnRequest request, std::vector<int> fds);
   // Waits until the program ends. Once for each program.
   asio::awaitable<Exit> wait_exit(std::uint32_t id);
+  // Whether it has ended within `limit`, or was waited for.
+  asio::awaitable<bool> ends_within(std::uint32_t id, std::chrono::milliseconds limit);
   // For the whole process group; nothing happens where it has ended, alone or with its domain.
   void signal(std::uint32_t id, int signal);
 

@@ -7,12 +7,12 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cell/domain_record.h"
 #include "cell/slots.h"
-#include "json/json.h"
-#include "json/reader.h"
 #include "sandbox/groups.h"
 #include "sys/directory.h"
 #include "sys/file.h"
+#include "sys/pid_namespace.h"
 
 namespace cellar::cell {
 namespace {
@@ -25,26 +25,6 @@ constexpr std::chrono::milliseconds kPollPause{20};
 constexpr const char* kAgentHostPath = "/opt/cellar/agent-host";
 
 const char* name_of(Kind kind) noexcept { return kind == Kind::agent ? "agent" : "shell"; }
-
-// run/<domain>.json: which process it is, so that no other one is taken for it.
-std::string encode(const sys::ProcessId& process) {
-  return json::dump(json::object(
-      {{"pid", process.pid}, {"start_time", process.start_time}, {"boot_id", sys::boot_id()}}));
-}
-
-std::optional<sys::ProcessId> decode(const std::optional<std::string>& text) {
-  if (!text) return std::nullopt;
-  try {
-    const json::Value value = json::parse(*text);
-    const json::Reader record(value, "a domain's record");
-    if (record.required_string("boot_id") != sys::boot_id()) return std::nullopt;
-    const auto pid = record.required_int("pid", 1, INT32_MAX);
-    const auto start = record.required_int("start_time", 0, INT64_MAX);
-    return sys::ProcessId{static_cast<pid_t>(pid), static_cast<std::uint64_t>(start)};
-  } catch (const Error&) {
-    return std::nullopt;  // Cut off by a crash: the domain's group still tells what to kill.
-  }
-}
 
 sandbox::CgroupPlan plan_groups(const Machine& machine, const CellSpec& spec,
                                 const std::string& slot) {
@@ -93,6 +73,7 @@ Domains::Domains(const Machine& machine, const CellLayout& layout, const CellSpe
       tasks_(machine.executor) {}
 
 std::uint32_t Domains::uid_base(Kind kind) const noexcept {
+  if (machine_.isolation.rights == sandbox::Rights::user) return sandbox::kUserIdBase;
   return kind == Kind::agent ? agent_uid_base(spec_.uid_index) : shell_uid_base(spec_.uid_index);
 }
 
@@ -122,7 +103,7 @@ void Domains::find() {
   set_slot(read_slot(layout_));
   if (slot_.empty()) return;
   for (const Kind kind : {Kind::agent, Kind::shell}) {
-    of(kind).init = decode(sys::read_file(record_path(kind)));
+    of(kind).init = decode_domain_record(sys::read_file(record_path(kind)));
     if (!is_alive(kind)) of(kind).init.reset();
     of(kind).may_have_remains = !of(kind).init;
   }
@@ -144,9 +125,34 @@ bool Domains::is_alive(Kind kind) {
 
 bool Domains::any_alive() { return is_alive(Kind::agent) || is_alive(Kind::shell); }
 
-bool Domains::is_frozen() const { return !slot_.empty() && cell::is_frozen(groups_.cell); }
+bool Domains::is_frozen() const {
+  if (slot_.empty()) return false;
+  if (has_groups()) return cell::is_frozen(groups_.cell);
+  const std::vector<sys::ProcessId> all = inits();
+  return std::any_of(all.begin(), all.end(), sys::is_stopped);
+}
+
+std::vector<sys::ProcessId> Domains::inits() const {
+  std::vector<sys::ProcessId> all;
+  for (const Domain& domain : domains_) {
+    if (domain.init) all.push_back(*domain.init);
+  }
+  return all;
+}
 
 std::function<std::vector<pid_t>()> Domains::processes() const {
+  if (!has_groups()) {
+    return [all = inits()] {
+      std::vector<pid_t> found;
+      for (const sys::ProcessId& init : all) {
+        // Its own children are who keeps programs together (init/subtree.h).
+        for (const sys::Member& member : sys::members_of(init)) {
+          if (member.parent != init.pid) found.push_back(member.pid);
+        }
+      }
+      return found;
+    };
+  }
   return [slot = slot_, groups = groups_] {
     return slot.empty() ? std::vector<pid_t>() : processes_behind(groups, 0);
   };
@@ -225,10 +231,12 @@ asio::awaitable<void> Domains::make_now(Kind kind) {
   domain.cell_id = spec_.cell_id;
   domain.kind = kind;
   domain.runtime = spec_.runtime;
+  domain.rights = machine_.isolation.rights;
   domain.cell_dir = layout_.dir;
   domain.image_dir = image_dir();
   domain.uid_base = uid_base(kind);
   domain.tmp_bytes = tier_of(spec_.tier).limits.tmp_bytes;
+  domain.pids_max = tier_of(spec_.tier).limits.pids_max;
   if (kind == Kind::agent) domain.binds.push_back({machine_.agent_host_dir, kAgentHostPath});
   std::uint32_t pid = 0;
   if (spec_.runtime == sandbox::Runtime::gvisor) {
@@ -304,12 +312,33 @@ void Domains::set_allow(const std::vector<std::string>& allow) {
 
 asio::awaitable<void> Domains::freeze() {
   const auto turn = co_await serial_.turn();
-  if (!slot_.empty()) co_await cell::freeze(groups_.cell);
+  if (has_groups()) {
+    co_await cell::freeze(groups_.cell);
+    co_return;
+  }
+  auto stop = [all = inits()] {
+    try {
+      std::for_each(all.begin(), all.end(), sys::stop_members);
+    } catch (const Error&) {  // Half a pause is none.
+      std::for_each(all.begin(), all.end(), sys::continue_members);
+      throw;
+    }
+  };
+  co_await async::offload(machine_.pool, std::move(stop));
 }
 
 asio::awaitable<void> Domains::thaw() {
   const auto turn = co_await serial_.turn();
-  if (!slot_.empty()) co_await cell::thaw(groups_.cell);
+  co_await thaw_now();
+}
+
+asio::awaitable<void> Domains::thaw_now() {
+  if (has_groups()) {
+    co_await cell::thaw(groups_.cell);
+    co_return;
+  }
+  auto go_on = [all = inits()] { std::for_each(all.begin(), all.end(), sys::continue_members); };
+  co_await async::offload(machine_.pool, std::move(go_on));
 }
 
 asio::awaitable<void> Domains::forget(Kind kind) {
@@ -318,7 +347,11 @@ asio::awaitable<void> Domains::forget(Kind kind) {
   domain.link.reset();
   if (domain.egress) co_await domain.egress->close();
   domain.egress.reset();
-  if (!slot_.empty()) co_await end_group(groups_.domain(kind));
+  if (has_groups()) {
+    co_await end_group(groups_.domain(kind));
+  } else if (domain.init) {
+    sys::end_members(*domain.init);
+  }
   auto gone = [this, kind] { return !is_alive(kind); };
   co_await async::poll_until("end of a domain", std::move(gone), kEndLimit, kPollPause);
   domain.init.reset();
@@ -334,7 +367,7 @@ asio::awaitable<void> Domains::end(Kind kind) {
 
 asio::awaitable<void> Domains::end_all() {
   const auto turn = co_await serial_.turn();
-  if (is_frozen()) co_await cell::thaw(groups_.cell);
+  if (has_groups() && is_frozen()) co_await thaw_now();
   co_await forget(Kind::agent);
   co_await forget(Kind::shell);
   if (slot_.empty()) co_return;
@@ -357,6 +390,12 @@ asio::awaitable<void> Domains::close() {
 
 asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits limits) {
   const bool is_native = spec_.runtime == sandbox::Runtime::native;
+  if (machine_.isolation.rights == sandbox::Rights::user && limits != sandbox::ResourceLimits()) {
+    throw Error(ErrorCode::invalid_argument, "limit_not_enforced",
+                "this daemon has no cgroups: it cannot limit memory_bytes, pids, cpu_millis and "
+                "the weights of a command",
+                "leave them out, or use a daemon that root starts; `cellar doctor` says why");
+  }
   if (!is_native && limits != sandbox::ResourceLimits()) {
     throw Error(ErrorCode::invalid_argument, "not_in_gvisor",
                 "a command in gVisor has no limits of its own for memory, processes and processor",
@@ -370,7 +409,10 @@ asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits 
   place.note_start = [this, kind, number = place.number](std::uint32_t pid, const auto& words) {
     programs_.add(number, name_of(kind), pid, words);
   };
-  if (is_native) {
+  if (!has_groups()) {
+    place.end_domain = [init = *of(kind).init] { sys::end_members(init); };
+    place.count_oom_kills = [] { return std::uint64_t{0}; };
+  } else if (is_native) {
     const sandbox::ProgramPlan plan =
         sandbox::plan_program(machine_.cgroup_host, groups_, kind, place.number, limits);
     sandbox::apply(plan, place.uid);
@@ -379,6 +421,7 @@ asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits 
     place.count_oom_kills = [memory = plan.memory] { return oom_kills(memory); };
   } else {
     place.end_domain = [group = groups_.domain(kind)] { sandbox::kill_group(group); };
+    place.stalls_at_oom = true;
     place.count_oom_kills = [memory = groups_.memory] { return oom_kills(memory); };
   }
   co_return place;
@@ -387,6 +430,7 @@ asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits 
 void Domains::leave(const CommandPlace& place) {
   programs_.remove(place.number);
   kill(place);
+  if (place.end_domain) tasks_.spawn(end_surely(place));
   if (place.group.empty()) return;
   std::vector<std::string> folders = place.join;
   folders.push_back(place.group);
@@ -395,8 +439,19 @@ void Domains::leave(const CommandPlace& place) {
   }
 }
 
+// Whoever waited for it may have gone. What is paused is killed when it goes on.
+asio::awaitable<void> Domains::end_surely(CommandPlace place) {
+  const bool is_gone = co_await place.domain->ends_within(place.id, kKillLimit);
+  if (!is_gone && !is_frozen()) place.end_domain();
+}
+
 void Domains::kill_programs() {
   if (slot_.empty()) return;
+  if (!has_groups()) {
+    const std::vector<sys::ProcessId> all = inits();
+    std::for_each(all.begin(), all.end(), sys::end_members);
+    return;
+  }
   for (const Kind kind : {Kind::agent, Kind::shell}) {
     const std::string domain = groups_.domain(kind);
     // gVisor's programs are in its own group.

@@ -25,6 +25,17 @@
 
 namespace cellar::cell {
 
+// What this machine and this daemon's rights on it give to cells, and what not.
+struct Isolation {
+  struct Lack {
+    std::string id;  // of `cellar doctor`
+    std::string means;
+  };
+  sandbox::Rights rights = sandbox::Rights::root;
+  bool is_full = true;  // of what the software can give nothing is missing
+  std::vector<Lack> missing;
+};
+
 // What all cells of a daemon share.
 struct Machine {
   asio::any_io_executor executor;
@@ -36,6 +47,7 @@ struct Machine {
   net::Resolver& resolver;                                       // of names that cells may reach
   sandbox::Runtime runtime_floor = sandbox::Runtime::native;     // weaker cells do not run
   sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;  // of new cells' folders
+  Isolation isolation;
   std::string agent_host_dir;  // the agent host's files, bound into agent domains
 };
 
@@ -97,6 +109,10 @@ class Domains {
   };
   Domain& of(Kind kind) noexcept { return domains_[static_cast<std::size_t>(kind)]; }
   bool is_alive(Kind kind);
+  // Else the processes are those of the domains' pid namespaces, and nothing limits them together.
+  bool has_groups() const noexcept { return !groups_.cell.empty(); }
+  std::vector<sys::ProcessId> inits() const;
+  asio::awaitable<void> thaw_now();
   asio::awaitable<std::shared_ptr<DomainLink>> make_or_find(Kind kind);
   asio::awaitable<void> make(Kind kind);
   asio::awaitable<void> make_now(Kind kind);
@@ -106,6 +122,7 @@ class Domains {
   asio::awaitable<std::optional<Error>> try_connect(Kind kind);
   asio::awaitable<void> forget(Kind kind);
   asio::awaitable<void> remove_when_empty(std::string folder);
+  asio::awaitable<void> end_surely(CommandPlace place);
   std::string image_dir() const;
   std::string socket_path(Kind kind) const;
   std::string record_path(Kind kind) const;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -7,7 +8,7 @@
 
 namespace cellar::cell {
 
-// Where the parts of one cell are on the host. Every folder is root's and 0700 but for what a
+// Where the parts of one cell are on the host. Every folder is the daemon's and 0700 but for what a
 // domain sees through its own mounts (docs/internals/sandbox.md). Copying `dir` moves the cell.
 struct CellLayout {
   std::string dir;  // <state>/cells/<cell_id>
@@ -29,8 +30,9 @@ struct CellLayout {
   std::vector<std::string> limited() const { return {dir + "/root", work()}; }
 
   // Makes all folders that are not there, durable when this returns. A new cell's limited ones are
-  // made such that `enforcer` can limit them. Blocking. Throws Error.
-  void create(sys::DiskEnforcer enforcer) const;
+  // made such that `enforcer` can limit them; those that a domain sees belong to `root`, the id of
+  // its root on disk. Blocking. Throws Error.
+  void create(sys::DiskEnforcer enforcer, std::uint32_t root) const;
   // Removes all of it. Blocking. Throws Error.
   void remove() const;
 };

@@ -58,6 +58,7 @@ void forget_slot(const CellLayout& layout) { sys::remove_file(path_of(layout)); 
 
 asio::awaitable<void> remove_lost_slots(sandbox::CgroupHost host, std::string daemon_group,
                                         std::string cells_dir, std::string run) {
+  if (host.unified.empty()) co_return;
   std::set<std::string> lost = slots_of(host, daemon_group);
   std::erase_if(lost, [&run](const std::string& slot) { return slot.starts_with(run); });
   for (const std::string& cell : sys::folders_in(cells_dir)) {

@@ -39,7 +39,8 @@ Started start(const Spawner::Options& options, const std::string& run) {
   const pid_t pid =
       sys::start_program(options.libexec + "/cellar-spawn",
                          {options.state_dir, options.libexec + "/cell-init", options.daemon_group,
-                          run, std::to_string(options.prepared_cells)},
+                          run, std::to_string(options.prepared_cells),
+                          options.rights == sandbox::Rights::root ? "root" : "user"},
                          {theirs.get()});
   return {pid, std::move(ours)};
 }
@@ -95,6 +96,7 @@ asio::awaitable<sys::Message> Spawner::ask_in_turn(std::string request, std::vec
 asio::awaitable<sandbox::DomainMade> Spawner::make_domain(sandbox::DomainSpec spec,
                                                           std::string socket_path,
                                                           std::string slot) {
+  if (spec.runtime == sandbox::Runtime::gvisor) co_await require_gvisor();
   sandbox::MakeDomain request;
   request.spec = std::move(spec);
   request.socket_path = std::move(socket_path);
@@ -147,6 +149,11 @@ asio::awaitable<std::uint32_t> Spawner::GvisorLaunch::finish() {
 }
 
 asio::awaitable<void> Spawner::require_gvisor() {
+  if (options_.rights == sandbox::Rights::user) {
+    throw Error(ErrorCode::unavailable, "runtime_unavailable",
+                "the runtime gvisor cannot be used by a daemon without root",
+                "use the runtime native, or a daemon that root starts");
+  }
   if (gvisor_platform_.empty()) co_await async::run_to_end(probes_, probe_gvisor());
 }
 

@@ -24,6 +24,7 @@ class Spawner {
     std::string daemon_group;
     sandbox::CgroupHost cgroup_host;
     unsigned prepared_cells = 0;  // how many are made ahead
+    sandbox::Rights rights = sandbox::Rights::root;
   };
   // Starts the program. Blocking for a moment. Throws Error.
   Spawner(const asio::any_io_executor& executor, const Options& options);

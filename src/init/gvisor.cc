@@ -88,11 +88,12 @@ bool contain(int status_pipe) noexcept {
   watch(static_cast<pid_t>(program), 0);
 }
 
-int contained_status(int status_pipe, int own) noexcept {
+std::optional<int> contained_status(int status_pipe) noexcept {
   int status = 0;
   const ssize_t size =
       sys::retry_on_signal([&] { return ::read(status_pipe, &status, sizeof status); });
-  return size == sizeof status ? status : own;
+  if (size != sizeof status) return std::nullopt;
+  return status;
 }
 
 int probe_gvisor() {
@@ -113,7 +114,7 @@ int probe_gvisor() {
   status.write_end.reset();
   int ended = 0;
   if (::waitpid(static_cast<pid_t>(pid), &ended, 0) == -1) return tell("waitpid");
-  ended = contained_status(status.read_end.get(), ended);
+  ended = contained_status(status.read_end.get()).value_or(ended);
   if (WIFEXITED(ended) && WEXITSTATUS(ended) == 7) return 0;
   errno = 0;
   return tell("a contained program did not end as it should");

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "init/enter.h"
 
 // cell-init in gVisor. The sandbox around it is runsc's; what it inherits is 0 the domain's
@@ -19,9 +21,9 @@ Entered enter_gvisor();
 // False where that failed, errno says why. Allocates nothing and never throws.
 bool contain(int status_pipe) noexcept;
 
-// How a contained program ended: what is in its status pipe, or else `own`, the status of the
-// process around it, which was killed.
-int contained_status(int status_pipe, int own) noexcept;
+// How a contained program ended: what is in its status pipe; nullopt where the process around it
+// was killed before it could say so.
+std::optional<int> contained_status(int status_pipe) noexcept;
 
 // Tries what contain() needs, and what older releases of gVisor lack; tells failures at 2 and
 // returns the exit code.

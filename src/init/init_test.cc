@@ -116,6 +116,19 @@ TEST_CASE("a signal reaches the whole process group") {
   CHECK(sys::read_all(output.read_end.get(), 100, "output") == "p\n");
 }
 
+TEST_CASE("what a program without a cgroup started ends with it, wherever it went") {
+  Fixture init;
+  init.next();
+  // The background processes have the pipe: the output ends when they are gone.
+  CHECK(init.run({"sh", "-c",
+                  "trap '' TERM HUP; setsid sh -c 'sleep 1000 & setsid sleep 1000' & "
+                  "(setsid sleep 1000 &); echo on; exit 4"}) ==
+        std::pair<std::string, int>("on\n", 4 << 8));
+  // One that is always somebody else's child, too.
+  const char* hopping = R"(F='setsid sh -c "$F" & exit 0'; export F; sh -c "$F"; exit 5)";
+  CHECK(init.run({"sh", "-c", hopping}).second == 5 << 8);
+}
+
 TEST_CASE("a new connection replaces the old one, bytes that are no request end it") {
   Fixture init;
   init.next();

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "init/gvisor.h"
+#include "init/subtree.h"
 #include "sys/call.h"
 
 namespace cellar::init {
@@ -89,8 +90,12 @@ void Server::handle(const wire::InitRequest& request, const std::vector<sys::Fd>
                                    [&](const auto& entry) { return entry.second.id == signal.id; });
   if (leader == leaders_.end()) return;
   // Who contains a program passes signals on, and ends with all of it.
-  const pid_t target = runtime_ == Runtime::gvisor ? leader->first : -leader->first;
-  ::kill(target, static_cast<int>(signal.signal));
+  const bool is_contained = static_cast<bool>(leader->second.status);
+  if (is_contained && runtime_ == Runtime::native && signal.signal == SIGKILL) {
+    end_subtree(leader->first);
+  } else {
+    ::kill(is_contained ? leader->first : -leader->first, static_cast<int>(signal.signal));
+  }
 }
 
 void Server::reap() {
@@ -101,7 +106,12 @@ void Server::reap() {
     const auto leader = leaders_.find(pid);
     if (leader == leaders_.end()) continue;  // An orphan that became ours.
     const std::uint32_t id = leader->second.id;
-    if (leader->second.status) status = contained_status(leader->second.status.get(), status);
+    if (leader->second.status) {
+      const auto told = contained_status(leader->second.status.get());
+      // In gVisor all of it ended with the one that was killed.
+      if (!told && runtime_ == Runtime::native) kill_all();
+      status = told.value_or(status);
+    }
     leaders_.erase(leader);
     if (connection_) report(wire::Exited{id, static_cast<std::uint32_t>(status)});
   }
@@ -121,6 +131,10 @@ void Server::report(const wire::InitReport& report) {
 void Server::drop_connection() {
   connection_.reset();
   leaders_.clear();
+  kill_all();
+}
+
+void Server::kill_all() {
   if (::getpid() == 1) ::kill(-1, SIGKILL);  // All but ourselves, in this pid namespace only.
 }
 

@@ -38,6 +38,7 @@ class Server {
   void reap();
   void report(const wire::InitReport& report);
   void drop_connection();
+  static void kill_all();
 
   sys::Fd listener_;
   sys::Fd signals_;

@@ -24,6 +24,7 @@
 #include "base/text.h"
 #include "init/clone.h"
 #include "init/gvisor.h"
+#include "init/subtree.h"
 #include "sys/call.h"
 
 namespace cellar::init {
@@ -170,17 +171,19 @@ void become(void* laid_out) {
 }
 
 // Who contains the program lives on, and so has memory of its own.
-SpawnResult start_contained(Plan& plan) {
+SpawnResult start_contained(Plan& plan, sandbox::Runtime runtime) {
+  const bool in_gvisor = runtime == sandbox::Runtime::gvisor;
   sys::Pipe report = sys::make_pipe();
   sys::Pipe status = sys::make_pipe();
   plan.report = report.write_end.get();
   clone_args arguments{};
   arguments.exit_signal = SIGCHLD;
-  arguments.flags = CLONE_NEWPID | CLONE_NEWNS;
+  if (in_gvisor) arguments.flags = CLONE_NEWPID | CLONE_NEWNS;
   const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
   if (pid == -1) return {-1, std::string(kSteps[clone_step]), errno, {}};
   if (pid == 0) {
-    if (!contain(status.write_end.get())) fail(plan, container);
+    const int told = status.write_end.get();
+    if (in_gvisor ? !contain(told) : !keep_subtree(told)) fail(plan, container);
     become(&plan);
   }
   report.write_end.reset();
@@ -218,7 +221,9 @@ SpawnResult spawn(const wire::SpawnRequest& request, const std::vector<sys::Fd>&
     arguments.flags = CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<std::uint64_t>(fds.back().get());
   }
-  if (runtime == sandbox::Runtime::gvisor) return start_contained(plan);
+  if (runtime == sandbox::Runtime::gvisor || !request.in_cgroup) {
+    return start_contained(plan, runtime);
+  }
   alignas(16) static std::byte stack[kStackBytes];
   const pid_t pid = clone_until_exec(arguments, stack, become, &plan);
   if (pid == -1) return {-1, std::string(kSteps[clone_step]), errno, {}};

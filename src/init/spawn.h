@@ -20,11 +20,12 @@ struct SpawnResult {
   pid_t pid = -1;
   std::string failed_step;
   int error = 0;
-  sys::Fd status;  // in gVisor: tells how it ended (init/gvisor.h)
+  sys::Fd status;  // of a contained program: tells how it ended (init/gvisor.h)
 };
 
-// Starts a command. Between clone and exec nothing allocates or throws: all it needs is laid out
-// before. Returns once the program runs, or cannot.
+// Starts a command; in gVisor, and where it gets no cgroup (init/subtree.h), the process is one of
+// ours that contains it. Between clone and exec nothing allocates or throws: all it needs is laid
+// out before. Returns once the program runs, or cannot.
 SpawnResult spawn(const wire::SpawnRequest& request, const std::vector<sys::Fd>& fds,
                   const CommandFilter& filter, sandbox::Runtime runtime = sandbox::Runtime::native);
 

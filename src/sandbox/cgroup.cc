@@ -115,6 +115,7 @@ CgroupHost read_cgroup_host() {
 CgroupPlan plan_cgroups(const CgroupHost& host, const std::string& daemon_group,
                         const std::string& slot, const std::optional<ResourceLimits>& limits) {
   CgroupPlan plan;
+  if (host.unified.empty()) return plan;
   const std::string group = host.unified + "/" + daemon_group;
   plan.cell = group + "/" + slot;
   std::string enabled;
@@ -161,6 +162,7 @@ CgroupPlan plan_cgroups(const CgroupHost& host, const std::string& daemon_group,
 ProgramPlan plan_program(const CgroupHost& host, const CgroupPlan& cell, DomainKind kind,
                          std::uint64_t number, const ResourceLimits& limits) {
   ProgramPlan plan;
+  if (cell.cell.empty()) return plan;
   const std::string name = "/c" + std::to_string(number);
   plan.group = cell.domain(kind) + name;
   plan.memory = cell.memory;

@@ -16,7 +16,7 @@ namespace cellar::sandbox {
 
 // What this machine mounts.
 struct CgroupHost {
-  std::string unified;                        // mount point of cgroup v2
+  std::string unified;                        // mount point of cgroup v2; empty: there are none
   std::vector<std::string> controllers;       // of `unified`
   std::map<std::string, std::string> legacy;  // v1: controller → mount point
 };
@@ -38,7 +38,7 @@ struct ResourceLimits {
   bool operator==(const ResourceLimits&) const = default;
 };
 
-// The groups of one cell, as a value.
+// The groups of one cell, as a value. All of it is empty where there are none.
 struct CgroupPlan {
   std::vector<std::string> folders;                           // to make, parents first
   std::vector<std::pair<std::string, std::string>> settings;  // file → value, in order
@@ -47,6 +47,7 @@ struct CgroupPlan {
   std::string cell;                                           // v2 folder of the cell
   std::string memory;                                         // folder that counts memory
   std::string domain(DomainKind kind) const {
+    if (cell.empty()) return {};
     return cell + (kind == DomainKind::agent ? "/agent" : "/shell");
   }
 };
@@ -57,7 +58,7 @@ CgroupPlan plan_cgroups(const CgroupHost& host, const std::string& daemon_group,
                         const std::string& slot,
                         const std::optional<ResourceLimits>& limits = std::nullopt);
 
-// The groups of one program in a cell, as a value.
+// The groups of one program in a cell, as a value; empty where its cell has none.
 struct ProgramPlan {
   std::string group;                                          // v2 folder, started into
   std::vector<std::string> folders;                           // v1, to make; joined before it runs

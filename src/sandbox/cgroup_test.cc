@@ -114,3 +114,12 @@ TEST_CASE("a program has a group of its own, and v1 groups only for limits of it
   CHECK(unified.settings ==
         std::vector<std::pair<std::string, std::string>>{{"/u/g/s/agent/c5/pids.max", "9"}});
 }
+
+TEST_CASE("where there are no cgroups, cells and programs have none") {
+  const CgroupPlan cell = plan_cgroups({}, "cellar-1", "a", kLimits);
+  CHECK(describe(cell) == "memory \n");
+  CHECK(cell.domain(DomainKind::shell).empty());
+  const ProgramPlan program = plan_program({}, cell, DomainKind::shell, 7, kLimits);
+  CHECK(program.group.empty());
+  CHECK(program.settings.empty());
+}

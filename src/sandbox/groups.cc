@@ -17,6 +17,7 @@ void apply(const CgroupPlan& plan) {
 }
 
 void apply(const ProgramPlan& plan, std::uint32_t uid) {
+  if (plan.group.empty()) return;
   sys::make_dirs(plan.group, 0755);
   for (const std::string& folder : plan.folders) sys::make_dirs(folder, 0755);
   for (const auto& [file, value] : plan.settings) sys::write_setting(file, value);

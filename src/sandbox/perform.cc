@@ -11,6 +11,7 @@
 #include "sys/namespace.h"
 #include "sys/network_namespace.h"
 #include "sys/node.h"
+#include "sys/resource_limit.h"
 
 namespace cellar::sandbox {
 namespace {
@@ -82,6 +83,7 @@ void Performer::act(const Overlay& step) {
     options.emplace_back("upperdir", layer + "/upper");
     options.emplace_back("workdir", layer + "/work");
   }
+  if (step.notes == Notes::user) options.emplace_back("userxattr", "");
   sys::Fd overlay;
   {
     const sys::FileOwner as_owner(uid_base_);
@@ -189,5 +191,9 @@ void Performer::act(const PivotRoot&) {
   root_.reset();
   sources_.clear();
 }
+
+void Performer::act(const LimitProcesses& step) { sys::limit_processes(step.count); }
+
+void Performer::act(const DieFirst&) { sys::write_setting("/proc/self/oom_score_adj", "1000"); }
 
 }  // namespace cellar::sandbox

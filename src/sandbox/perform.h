@@ -46,6 +46,8 @@ class Performer {
   void act(const Mask& step);
   void act(const MakeReadOnly& step);
   void act(const PivotRoot& step);
+  void act(const LimitProcesses& step);
+  void act(const DieFirst& step);
 
   std::string staged(const std::string& source);
   sys::Fd target_of(const std::string& path);

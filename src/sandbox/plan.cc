@@ -23,51 +23,49 @@ std::string owned_by(std::uint32_t id) {
 }
 
 void open_sources(Plan& plan, const DomainSpec& spec, const Image& image) {
-  const bool is_shell = spec.kind == DomainKind::shell;
-  plan.push_back(OpenSource{"image", image.root, Owners::domain, kData | kReadOnly});
-  if (!image.usr.empty()) {
-    plan.push_back(OpenSource{"usr", image.usr, Owners::domain, kData | kReadOnly});
-  }
-  if (is_shell) {
-    if (!image.packages.empty()) {
-      plan.push_back(OpenSource{"packages", image.packages, Owners::domain, kData | kReadOnly});
-    }
-    plan.push_back(OpenSource{"layers", spec.cell_dir + "/root/layers", Owners::domain, kData});
-    plan.push_back(OpenSource{"home", spec.cell_dir + "/root/home", Owners::domain, kData});
+  // Nobody but root can translate ids: a user's files are on disk as the domain sees them.
+  const Owners owners = spec.rights == Rights::root ? Owners::domain : Owners::host;
+  const auto open = [&](const std::string& name, const std::string& path, std::uint64_t more) {
+    plan.push_back(OpenSource{name, path, owners, kData | more});
+  };
+  open("image", image.root, kReadOnly);
+  if (!image.usr.empty()) open("usr", image.usr, kReadOnly);
+  if (spec.kind == DomainKind::shell) {
+    if (!image.packages.empty()) open("packages", image.packages, kReadOnly);
+    open("layers", spec.cell_dir + "/root/layers", 0);
+    open("home", spec.cell_dir + "/root/home", 0);
   } else {
-    plan.push_back(OpenSource{"agent-image", image.agent, Owners::domain, kData | kReadOnly});
-    plan.push_back(
-        OpenSource{"data", spec.cell_dir + "/data", Owners::domain, kData | kNoExec | kReadOnly});
+    open("agent-image", image.agent, kReadOnly);
+    open("data", spec.cell_dir + "/data", kNoExec | kReadOnly);
   }
-  plan.push_back(OpenSource{"work", spec.cell_dir + "/work", Owners::domain, kData});
-  for (const ReadOnlyBind& bind : spec.binds) {
-    plan.push_back(OpenSource{bind.path, bind.host_path, Owners::domain, kData | kReadOnly});
-  }
+  open("work", spec.cell_dir + "/work", 0);
+  for (const ReadOnlyBind& bind : spec.binds) open(bind.path, bind.host_path, kReadOnly);
 }
 
 // A layer of the cell's own over a part of the dev image that is the host's.
 void overlay_part(Plan& plan, const std::string& path, const std::string& source,
-                  const std::string& layer) {
+                  const std::string& layer, Notes notes) {
   for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
        slash = path.find('/', slash + 1)) {
     plan.push_back(MakeFolder{path.substr(0, slash)});
   }
   plan.push_back(MakeFolder{path});
-  plan.push_back(Overlay{path, {source}, "layers", layer});
+  plan.push_back(Overlay{path, {source}, "layers", layer, notes});
 }
 
 // The shell domain may change all of its root and keeps it; the agent domain nothing.
-void build_root(Plan& plan, DomainKind kind, const Image& image) {
-  if (kind == DomainKind::shell) {
-    plan.push_back(Overlay{"/", {"image"}, "layers", "root"});
-    if (!image.usr.empty()) overlay_part(plan, "/usr", "usr", "usr");
-    if (!image.packages.empty()) overlay_part(plan, "/var/lib/dpkg", "packages", "dpkg");
+void build_root(Plan& plan, const DomainSpec& spec, const Image& image) {
+  const Notes notes = spec.rights == Rights::root ? Notes::trusted : Notes::user;
+  if (spec.kind == DomainKind::shell) {
+    plan.push_back(Overlay{"/", {"image"}, "layers", "root", notes});
+    if (!image.usr.empty()) overlay_part(plan, "/usr", "usr", "usr", notes);
+    if (!image.packages.empty()) overlay_part(plan, "/var/lib/dpkg", "packages", "dpkg", notes);
     for (const char* folder : {"/root", "/work", "/proc", "/dev", "/tmp", "/run"}) {
       plan.push_back(MakeFolder{folder});
     }
     plan.push_back(MountSource{"home", "/root"});
   } else {
-    plan.push_back(Overlay{"/", {"agent-image", "image"}, "", ""});
+    plan.push_back(Overlay{"/", {"agent-image", "image"}, "", "", notes});
     if (!image.usr.empty()) plan.push_back(MountSource{"usr", "/usr"});
     plan.push_back(MountSource{"data", "/data"});
   }
@@ -142,7 +140,8 @@ struct Describe {
   std::string operator()(const Overlay& s) {
     std::string text = "overlay " + s.path + " =";
     for (const std::string& lower : s.lower) text += " " + lower;
-    return text + (s.upper.empty() ? " ro" : " + " + s.upper + "/" + s.layer);
+    text += s.upper.empty() ? " ro" : " + " + s.upper + "/" + s.layer;
+    return text + (s.notes == Notes::user ? " userxattr" : "");
   }
   std::string operator()(const Stage& s) { return "stage " + s.source; }
   std::string operator()(const MountSource& s) { return "mount " + s.path + " = " + s.source; }
@@ -156,6 +155,10 @@ struct Describe {
   std::string operator()(const Mask& s) { return "mask " + s.path; }
   std::string operator()(const MakeReadOnly& s) { return "read-only " + s.path; }
   std::string operator()(const PivotRoot&) { return "pivot-root"; }
+  std::string operator()(const LimitProcesses& s) {
+    return "limit-processes " + std::to_string(s.count);
+  }
+  std::string operator()(const DieFirst&) { return "die-first"; }
 };
 
 }  // namespace
@@ -163,9 +166,10 @@ struct Describe {
 std::vector<Step> plan_groups(const DomainGroups& groups) {
   Plan plan;
   for (const std::string& folder : groups.join) plan.push_back(JoinGroup{folder});
-  plan.push_back(JoinGroup{groups.own});
+  const bool has_groups = !groups.own.empty();
+  if (has_groups) plan.push_back(JoinGroup{groups.own});
   plan.push_back(NewCgroupNamespace{});
-  plan.push_back(JoinGroup{groups.own + "/init"});
+  if (has_groups) plan.push_back(JoinGroup{groups.own + "/init"});
   plan.push_back(MakeEveryAddressLocal{});
   return plan;
 }
@@ -184,7 +188,7 @@ std::vector<Step> plan_for(const DomainSpec& spec, const Image& image) {
   Plan plan;
   plan.push_back(SetHostName{spec.cell_id});
   open_sources(plan, spec, image);
-  build_root(plan, spec.kind, image);
+  build_root(plan, spec, image);
   for (const ReadOnlyBind& bind : spec.binds) {
     plan.push_back(MountSource{bind.path, bind.path});
   }
@@ -196,6 +200,10 @@ std::vector<Step> plan_for(const DomainSpec& spec, const Image& image) {
   plan.push_back(MountNew{"tmpfs", scratch, "/tmp", kNoSuid | kNoDev});
   plan.push_back(MountNew{"tmpfs", scratch, "/run", kNoSuid | kNoDev});
   plan.push_back(PivotRoot{});
+  if (spec.rights == Rights::user) {
+    plan.push_back(LimitProcesses{spec.pids_max});
+    plan.push_back(DieFirst{});
+  }
   return plan;
 }
 

@@ -45,6 +45,10 @@ struct OpenSource {
   std::uint64_t attributes = 0;
 };
 
+// Where an overlay notes on the files of its upper layer what it must know: the usual place needs
+// rights over the file system.
+enum class Notes : std::uint8_t { trusted, user };
+
 // An overlay of the sources `lower`, the first one on top, and where `upper` is not empty of the
 // folders <upper>/<layer>/{upper,work} of that source; else it is read-only. The one at "/" is the
 // root itself and comes first.
@@ -53,6 +57,7 @@ struct Overlay {
   std::vector<std::string> lower;
   std::string upper;
   std::string layer;
+  Notes notes = Notes::trusted;
 };
 // Puts a source in the scratch root, where a program can be told its path.
 struct Stage {
@@ -97,10 +102,17 @@ struct MakeReadOnly {  // a mount that is there, or a folder of one
   std::string path;
 };
 struct PivotRoot {};
+// The domain's processes, of each of its users, are no more than that.
+struct LimitProcesses {
+  std::uint32_t count;
+};
+// Where the machine has no memory left, the domain's processes are ended before others.
+struct DieFirst {};
 
-using Step = std::variant<JoinGroup, NewCgroupNamespace, SetHostName, MakeEveryAddressLocal,
-                          OpenSource, ScratchRoot, Overlay, Stage, MountSource, MountNew, Take, Own,
-                          MakeFile, MakeFolder, MakeLink, Mask, MakeReadOnly, PivotRoot>;
+using Step =
+    std::variant<JoinGroup, NewCgroupNamespace, SetHostName, MakeEveryAddressLocal, OpenSource,
+                 ScratchRoot, Overlay, Stage, MountSource, MountNew, Take, Own, MakeFile,
+                 MakeFolder, MakeLink, Mask, MakeReadOnly, PivotRoot, LimitProcesses, DieFirst>;
 
 // What a domain's root is made of. An image of our own is one folder; of the "dev" image, the
 // masked view of the host (docs/internals/sandbox.md), /usr and the package database are the
@@ -116,6 +128,9 @@ struct Image {
 // The complete, ordered list of what makes a process in new namespaces a blank, and a blank a
 // domain. This is the security policy: there is no other place that decides what a domain sees.
 // Ids, capabilities and the commands' filter come after it (init/enter.h, sandbox/filter.h).
+//
+// A daemon with the rights of a user (`spec.rights`) opens files as they are on disk, with the
+// domain's ids, and cgroups hold nothing.
 //
 // For gVisor there are no blanks, and the second part ends with the root put together: the rest is
 // gVisor's own (oci_bundle.h).

@@ -68,6 +68,22 @@ TEST_CASE("of an image of our own nothing is the host's") {
   }
 }
 
+TEST_CASE("for a user nothing is idmapped, no group is joined, and processes are limited") {
+  DomainSpec spec = domain(DomainKind::shell);
+  spec.rights = Rights::user;
+  spec.uid_base = kUserIdBase;
+  spec.pids_max = 512;
+  const std::string shell = describe(plan_for(spec, kImage));
+  CHECK(shell == golden("plan_shell_rootless.txt", shell));
+  CHECK(shell.find("idmapped") == std::string::npos);
+  spec.kind = DomainKind::agent;
+  const std::string agent = describe(plan_for(spec, kOwnImage));
+  CHECK(agent == golden("plan_agent_rootless.txt", agent));
+  CHECK(agent.find("idmapped") == std::string::npos);
+  const std::string blank = describe(plan_blank({}));
+  CHECK(blank == golden("plan_blank_rootless.txt", blank));
+}
+
 TEST_CASE("nothing of the agent's is in a shell's plan") {
   const std::string shell = describe(plan_for(domain(DomainKind::shell), kImage));
   for (const char* hidden : {"/data", "agent-host", "/db", "/journal", "secrets", "/run/"}) {

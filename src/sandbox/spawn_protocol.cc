@@ -10,8 +10,9 @@ using wire::Unpacker;
 
 void pack(Packer& out, const DomainSpec& spec) {
   out.text(spec.cell_id).u8(static_cast<std::uint8_t>(spec.kind));
-  out.u8(static_cast<std::uint8_t>(spec.runtime)).text(spec.cell_dir);
-  out.text(spec.image_dir).u32(spec.uid_base).u64(spec.tmp_bytes);
+  out.u8(static_cast<std::uint8_t>(spec.runtime)).u8(static_cast<std::uint8_t>(spec.rights));
+  out.text(spec.cell_dir).text(spec.image_dir).u32(spec.uid_base).u64(spec.tmp_bytes);
+  out.u32(spec.pids_max);
   out.u32(static_cast<std::uint32_t>(spec.binds.size()));
   for (const ReadOnlyBind& bind : spec.binds) out.text(bind.host_path).text(bind.path);
 }
@@ -21,10 +22,12 @@ DomainSpec unpack_spec(Unpacker& in) {
   spec.cell_id = in.text();
   spec.kind = in.u8() == 0 ? DomainKind::agent : DomainKind::shell;
   spec.runtime = in.u8() == 0 ? Runtime::native : Runtime::gvisor;
+  spec.rights = in.u8() == 0 ? Rights::root : Rights::user;
   spec.cell_dir = in.text();
   spec.image_dir = in.text();
   spec.uid_base = in.u32();
   spec.tmp_bytes = in.u64();
+  spec.pids_max = in.u32();
   const std::uint32_t bind_count = in.u32();
   for (std::uint32_t i = 0; i < bind_count && in.ok(); ++i) {
     ReadOnlyBind bind;

@@ -9,9 +9,11 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
   make.spec = {.cell_id = "dev--a",
                .kind = DomainKind::agent,
                .runtime = Runtime::gvisor,
+               .rights = Rights::user,
                .cell_dir = "/s/cells/dev--a",
                .uid_base = 0x10000000,
                .tmp_bytes = 64 << 20,
+               .pids_max = 512,
                .binds = {{"/h", "/p"}}};
   make.socket_path = "/s/cells/dev--a/run/agent.sock";
   make.slot = "1f-3";

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/rights.h"
 #include "sandbox/runtime.h"
 
 namespace cellar::sandbox {
@@ -25,10 +26,12 @@ struct DomainSpec {
   std::string cell_id;  // also the host name inside
   DomainKind kind = DomainKind::shell;
   Runtime runtime = Runtime::native;
+  Rights rights = Rights::root;
   std::string cell_dir;         // <state>/cells/<id>
   std::string image_dir;        // <state>/images/<digest>; empty: the dev image
   std::uint32_t uid_base = 0;   // host uid and gid of the domain's root; 65536 ids from here
   std::uint64_t tmp_bytes = 0;  // size limit of each of /tmp, /run and /dev/shm
+  std::uint32_t pids_max = 0;   // of each user in it, for Rights::user: cgroups know better
   std::vector<ReadOnlyBind> binds;
   bool operator==(const DomainSpec&) const = default;
 };
@@ -36,7 +39,7 @@ struct DomainSpec {
 // Where the processes of one domain are counted.
 struct DomainGroups {
   std::vector<std::string> join;  // cgroup v1 folders
-  std::string own;                // cgroup v2 folder, with `init` in it
+  std::string own;                // cgroup v2 folder, with `init` in it; empty: nowhere
   bool operator==(const DomainGroups&) const = default;
 };
 

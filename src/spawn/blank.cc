@@ -22,6 +22,8 @@ sys::Fd reopen(int fd) { return sys::open_file("/proc/self/fd/" + std::to_string
 // In the child, which is a copy of the spawner: ends in cell-init or not at all.
 [[noreturn]] void become_init(int socket, int filter, int program) {
   ::signal(SIGCHLD, SIG_DFL);
+  // In the spawner's session it would be continued where it stands still when the spawner ends.
+  ::setsid();
   const int aside[] = {::fcntl(socket, F_DUPFD_CLOEXEC, kAside),
                        ::fcntl(filter, F_DUPFD_CLOEXEC, kAside)};
   const int executable = ::fcntl(program, F_DUPFD_CLOEXEC, kAside);

@@ -10,6 +10,7 @@
 #include "base/sha256.h"
 #include "base/text.h"
 #include "sys/file.h"
+#include "sys/mounts.h"
 
 namespace cellar::spawn {
 namespace {
@@ -56,7 +57,8 @@ void copy_public(const fs::path& from, const fs::path& to) {
     fs::copy_symlink(from, to, ignored);
   } else if (fs::is_directory(status)) {
     fs::create_directories(to);
-    for (const fs::directory_entry& entry : fs::directory_iterator(from)) {
+    // What the daemon's own user may not list stays out, too.
+    for (const fs::directory_entry& entry : fs::directory_iterator(from, ignored)) {
       copy_public(entry.path(), to / entry.path().filename());
     }
   } else if (fs::is_regular_file(status)) {
@@ -131,13 +133,16 @@ std::string digest_of(const fs::path& root) {
 
 }  // namespace
 
-sandbox::Image prepare_dev_image(const std::string& state_dir) {
+sandbox::Image prepare_dev_image(const std::string& state_dir, sandbox::Rights rights) {
   try {
     const fs::path images = fs::path(state_dir) / "images";
     sys::make_dirs(images.string());
     const fs::path draft = images / (".dev-draft-" + random_hex(4));
     sys::make_dirs(draft.string(), 0755);
-    fill(draft / "root");
+    {
+      const sys::FileOwner as_owner(rights == sandbox::Rights::user ? sandbox::kUserIdBase : 0);
+      fill(draft / "root");
+    }
     for (const char* folder : {"agent/data", "agent/opt/cellar/agent-host"}) {
       fs::create_directories(draft / folder);
     }

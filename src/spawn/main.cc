@@ -33,15 +33,17 @@ struct Arguments {
   std::string daemon_group;
   std::string run;
   std::size_t ahead;
+  cellar::sandbox::Rights rights;
 };
 
 void serve(const cellar::spawn::Programs& programs, const Arguments& arguments) {
   using namespace cellar;
-  spawn::Pool pool(programs, {.host = sandbox::read_cgroup_host(),
+  const bool is_root = arguments.rights == sandbox::Rights::root;
+  spawn::Pool pool(programs, {.host = is_root ? sandbox::read_cgroup_host() : sandbox::CgroupHost(),
                               .daemon_group = arguments.daemon_group,
                               .run = arguments.run,
                               .ready_max = arguments.ahead});
-  spawn::Images images(spawn::prepare_dev_image(arguments.state_dir));
+  spawn::Images images(spawn::prepare_dev_image(arguments.state_dir, arguments.rights));
   spawn::Gvisor gvisor(arguments.state_dir, arguments.init_program,
                        sealed_filter(sandbox::Runtime::gvisor));
   spawn::Server server(sys::Fd(3), std::move(images), pool, gvisor, arguments.ahead);
@@ -52,12 +54,18 @@ void serve(const cellar::spawn::Programs& programs, const Arguments& arguments) 
 
 int main(int argc, char** argv) {
   using namespace cellar;
-  const auto ahead = argc == 6 ? parse_int(argv[5]) : std::nullopt;
+  const auto ahead = argc == 7 ? parse_int(argv[5]) : std::nullopt;
   if (!ahead || *ahead < 0) {
     std::fprintf(stderr, "cellar-spawn: it is started by cellard\n");
     return 2;
   }
-  const Arguments arguments{argv[1], argv[2], argv[3], argv[4], static_cast<std::size_t>(*ahead)};
+  const bool is_root = std::string_view(argv[6]) == "root";
+  const Arguments arguments{argv[1],
+                            argv[2],
+                            argv[3],
+                            argv[4],
+                            static_cast<std::size_t>(*ahead),
+                            is_root ? sandbox::Rights::root : sandbox::Rights::user};
   try {
     ::signal(SIGCHLD, SIG_IGN);  // Nobody waits for a domain's init.
     ::signal(SIGPIPE, SIG_IGN);
@@ -66,6 +74,8 @@ int main(int argc, char** argv) {
     ::signal(SIGTERM, SIG_IGN);
     sys::raise_open_files(kOpenFilesMax);
     sys::enter_new_mount_namespace();
+    // Without root there is no way back from a cell's network to the machine's.
+    if (!is_root) sys::enter_new_network_namespace();
     const spawn::Programs programs{sys::sealed_copy(arguments.init_program),
                                    sealed_filter(sandbox::Runtime::native)};
     serve(programs, arguments);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "sys/call.h"
 #include "sys/network_namespace.h"
+#include "sys/user_namespace.h"
 
 namespace cellar::spawn {
 namespace {
@@ -86,7 +87,11 @@ Server::Answer Server::answer(const sys::Message& message) {
 
 sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
   const sandbox::Image& image = images_.get(request.spec.image_dir);
-  const int user = users_.get(request.spec.uid_base);
+  // Where all domains have the same ids, each still has a namespace of its own.
+  const bool shares_ids = request.spec.rights == sandbox::Rights::user;
+  const sys::Fd own =
+      shares_ids ? sys::make_user_namespace(request.spec.uid_base, kIdsPerDomain) : sys::Fd();
+  const int user = own ? own.get() : users_.get(request.spec.uid_base);
   const sys::Fd listener = sys::seqpacket_listen(request.socket_path);
   roots_.finish(request.spec.cell_dir);
   Pool::Taken taken = pool_.take(request.slot, request.spec.kind);

@@ -1,0 +1,44 @@
+#include "cell/domain_record.h"
+
+#include "base/error.h"
+#include "cell/layout.h"
+#include "json/json.h"
+#include "json/reader.h"
+#include "sys/directory.h"
+#include "sys/file.h"
+
+namespace cellar::cell {
+
+std::string encode(const sys::ProcessId& init) {
+  return json::dump(json::object(
+      {{"pid", init.pid}, {"start_time", init.start_time}, {"boot_id", sys::boot_id()}}));
+}
+
+std::optional<sys::ProcessId> decode_domain_record(const std::optional<std::string>& text) {
+  if (!text) return std::nullopt;
+  try {
+    const json::Value value = json::parse(*text);
+    const json::Reader record(value, "a domain's record");
+    if (record.required_string("boot_id") != sys::boot_id()) return std::nullopt;
+    const auto pid = record.required_int("pid", 1, INT32_MAX);
+    const auto start = record.required_int("start_time", 0, INT64_MAX);
+    return sys::ProcessId{static_cast<pid_t>(pid), static_cast<std::uint64_t>(start)};
+  } catch (const Error&) {
+    return std::nullopt;  // Cut off by a crash: the domain's group still tells what to kill.
+  }
+}
+
+std::vector<sys::ProcessId> living_domains(const std::string& state_dir) {
+  std::vector<sys::ProcessId> living;
+  const std::string cells = state_dir + "/cells";
+  for (const std::string& cell : sys::folders_in(cells)) {
+    for (const char* domain : {"/agent.json", "/shell.json"}) {
+      const std::string path = CellLayout{cells + "/" + cell}.run() + domain;
+      const auto init = decode_domain_record(sys::read_file(path));
+      if (init && sys::identify(init->pid) == *init) living.push_back(*init);
+    }
+  }
+  return living;
+}
+
+}  // namespace cellar::cell

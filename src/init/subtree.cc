@@ -1,0 +1,146 @@
+#include "init/subtree.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
+
+#include "base/text.h"
+
+namespace cellar::init {
+namespace {
+
+const int kEndSignal = SIGRTMIN + 5;  // no program of ours uses it
+// How often it is looked for processes that were not stopped yet. A tree that never stands still is
+// killed while it runs.
+constexpr int kStopPassesMax = 200;
+
+// Parent of each process that /proc shows.
+std::map<pid_t, pid_t> read_parents() {
+  std::map<pid_t, pid_t> parents;
+  DIR* folder = ::opendir("/proc");
+  if (folder == nullptr) return parents;
+  while (const dirent* entry = ::readdir(folder)) {
+    const auto pid = parse_int(entry->d_name);
+    if (!pid) continue;
+    const std::string path = std::string("/proc/") + entry->d_name + "/stat";
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    char bytes[512];  // The name has 64 bytes at most; behind it come state and parent.
+    const ssize_t size = file == -1 ? -1 : ::read(file, bytes, sizeof bytes);
+    if (file != -1) ::close(file);
+    if (size <= 0) continue;  // It has ended.
+    const std::string_view text(bytes, static_cast<std::size_t>(size));
+    const std::size_t name_end = text.rfind(") ");
+    if (name_end == std::string_view::npos) continue;
+    const auto fields = split(text.substr(name_end + 2), ' ');
+    const auto parent = fields.size() > 1 ? parse_int(fields[1]) : std::nullopt;
+    if (parent) parents[static_cast<pid_t>(*pid)] = static_cast<pid_t>(*parent);
+  }
+  ::closedir(folder);
+  return parents;
+}
+
+std::set<pid_t> descendants_of(pid_t root) {
+  const std::map<pid_t, pid_t> parents = read_parents();
+  std::set<pid_t> found;
+  for (const auto& [pid, parent] : parents) {
+    // Up to `root`; a list that was read while it changed may have a circle in it.
+    pid_t at = pid;
+    for (std::size_t steps = 0; at != root && steps <= parents.size(); ++steps) {
+      const auto above = parents.find(at);
+      if (above == parents.end()) break;
+      at = above->second;
+    }
+    if (at == root && pid != root) found.insert(pid);
+  }
+  return found;
+}
+
+// What forks while it is looked for is stopped first: then nothing is missed.
+void stop_descendants(pid_t root) {
+  std::set<pid_t> stopped;
+  for (int pass = 0; pass < kStopPassesMax; ++pass) {
+    bool any_new = false;
+    for (const pid_t pid : descendants_of(root)) {
+      if (!stopped.insert(pid).second) continue;
+      any_new = true;
+      ::kill(pid, SIGSTOP);
+    }
+    if (!any_new) return;
+  }
+}
+
+// Takes note of the program's end; false where no child is left.
+bool reap(pid_t program, std::optional<int>& status) {
+  for (;;) {
+    int ended = 0;
+    const pid_t pid = ::waitpid(-1, &ended, WNOHANG);
+    if (pid == 0) return true;
+    if (pid == -1) return errno == EINTR;
+    if (pid == program) status = ended;
+  }
+}
+
+void end_all(pid_t program, std::optional<int>& status) {
+  const timespec pause{0, 1'000'000};
+  while (reap(program, status)) {
+    stop_descendants(::getpid());
+    for (const pid_t pid : descendants_of(::getpid())) ::kill(pid, SIGKILL);
+    if (!reap(program, status)) return;
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    ::sigtimedwait(&child, nullptr, &pause);
+  }
+}
+
+[[noreturn]] void watch(pid_t program, int status_pipe) {
+  sigset_t all;
+  sigfillset(&all);
+  std::optional<int> status;
+  while (!status) {
+    const int signal = ::sigwaitinfo(&all, nullptr);
+    if (signal == kEndSignal) break;
+    if (signal == SIGCHLD) reap(program, status);
+    if (signal > 0 && signal != SIGCHLD) ::kill(-program, signal);
+  }
+  end_all(program, status);
+  const int known = status.value_or(SIGKILL);
+  (void)!::write(status_pipe, &known, sizeof known);
+  ::_exit(0);
+}
+
+}  // namespace
+
+bool keep_subtree(int status_pipe) noexcept {
+  sigset_t all;
+  sigfillset(&all);
+  if (::sigprocmask(SIG_SETMASK, &all, nullptr) == -1) return false;
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1) return false;
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1) return false;
+  clone_args arguments{};
+  arguments.exit_signal = SIGCHLD;
+  const long program = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (program <= 0) return program == 0;
+  // Of all that it inherited only the pipe: the others' ends are watched for their closing.
+  if (::dup2(status_pipe, 0) == -1) ::_exit(1);
+  if (::syscall(SYS_close_range, 1U, static_cast<unsigned>(INT_MAX), 0) == -1) ::_exit(1);
+  watch(static_cast<pid_t>(program), 0);
+}
+
+void end_subtree(pid_t keeper) noexcept { ::kill(keeper, kEndSignal); }
+
+}  // namespace cellar::init
