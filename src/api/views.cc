@@ -17,6 +17,30 @@ json::Value resume_json(const cell::ResumeReport& report) {
        {"took_ms", static_cast<double>(report.took.count()) / 1000.0}});
 }
 
+json::Value limits_json(const cell::CellView& view) {
+  const cell::Limits& limits = cell::tier_of(view.spec.tier).limits;
+  json::Array not_enforced;  // Without cgroups `pids` holds for each user in the cell only.
+  if (view.isolation.rights == sandbox::Rights::user) {
+    for (const char* name : {"memory_bytes", "pids", "cpu_millis"}) not_enforced.emplace_back(name);
+  }
+  return json::object({{"memory_bytes", limits.memory_bytes},
+                       {"pids", limits.pids_max},
+                       {"cpu_millis", limits.cpu_millis},
+                       {"disk_bytes", view.disk_limits.bytes},
+                       {"inodes", view.disk_limits.inodes},
+                       {"disk_enforced_by", sys::name_of(view.disk_enforcer)},
+                       {"not_enforced", std::move(not_enforced)}});
+}
+
+json::Value isolation_json(const cell::Isolation& isolation) {
+  json::Array missing;
+  for (const cell::Isolation::Lack& lack : isolation.missing) {
+    missing.push_back(json::object({{"id", lack.id}, {"means", lack.means}}));
+  }
+  return json::object(
+      {{"level", isolation.is_full ? "full" : "reduced"}, {"missing", std::move(missing)}});
+}
+
 json::Value idle_json(const cell::CellView& view) {
   json::Array blockers;
   for (const cell::Blocker& blocker : view.blockers) {
@@ -81,28 +105,23 @@ std::string_view status_of(const cell::Run& run) {
 
 json::Value cell_json(const cell::CellView& view, const std::string& preview_domain) {
   const cell::CellSpec& spec = view.spec;
-  const cell::Limits& limits = cell::tier_of(spec.tier).limits;
   json::Array allow;
   for (const std::string& entry : spec.allow) allow.emplace_back(entry);
-  json::Value value = json::object(
-      {{"cell_id", spec.cell_id},
-       {"customer_id", spec.customer_id},
-       {"tier", spec.tier},
-       {"status", view.state == cell::State::active ? "active" : "paused"},
-       {"state", cell::to_string(view.state)},
-       {"permanent", spec.permanent},
-       {"image", spec.image},
-       {"runtime", sandbox::name_of(spec.runtime)},
-       {"created_at", to_iso8601(spec.created_at)},
-       {"last_active_at", to_iso8601(spec.last_active_at)},
-       {"allow", std::move(allow)},
-       {"limits", json::object({{"memory_bytes", limits.memory_bytes},
-                                {"pids", limits.pids_max},
-                                {"cpu_millis", limits.cpu_millis},
-                                {"disk_bytes", view.disk_limits.bytes},
-                                {"inodes", view.disk_limits.inodes},
-                                {"disk_enforced_by", sys::name_of(view.disk_enforcer)}})},
-       {"idle", idle_json(view)}});
+  json::Value value =
+      json::object({{"cell_id", spec.cell_id},
+                    {"customer_id", spec.customer_id},
+                    {"tier", spec.tier},
+                    {"status", view.state == cell::State::active ? "active" : "paused"},
+                    {"state", cell::to_string(view.state)},
+                    {"permanent", spec.permanent},
+                    {"image", spec.image},
+                    {"runtime", sandbox::name_of(spec.runtime)},
+                    {"created_at", to_iso8601(spec.created_at)},
+                    {"last_active_at", to_iso8601(spec.last_active_at)},
+                    {"allow", std::move(allow)},
+                    {"limits", limits_json(view)},
+                    {"isolation", isolation_json(view.isolation)},
+                    {"idle", idle_json(view)}});
   json::Object& members = value.as_object();
   if (!spec.image_digest.empty()) members.set("image_digest", spec.image_digest);
   if (!spec.agent_digest.empty()) members.set("agent_digest", spec.agent_digest);

@@ -5,11 +5,12 @@
 #include <memory>
 #include <sstream>
 
+#include "doctor/user.h"
+
 namespace cellar::cli {
 namespace {
 
 constexpr const char* kDefaultUrl = "http://127.0.0.1:4750";
-constexpr const char* kDefaultState = "/var/lib/cellar";
 constexpr int kUsageExit = 2;
 constexpr double kTimeoutMinS = 0.001;
 constexpr double kTimeoutMaxS = 86'400;
@@ -102,7 +103,7 @@ void add_image_commands(CLI::App& app, Raw& raw) {
   image->fallthrough();
   const auto add = [&]<typename T>(T start, const std::string& name, const std::string& help) {
     auto command = std::make_shared<T>(std::move(start));
-    command->state = kDefaultState;
+    command->state = doctor::default_state();
     CLI::App* added = image->add_subcommand(name, help);
     added->add_option("--state", command->state, "The daemon's state folder")
         ->envname("CELLAR_STATE");
@@ -144,7 +145,8 @@ void take_configuration(CLI::App& app, const std::string& path) {
 void add_doctor_command(CLI::App& app, Raw& raw) {
   auto doctor = std::make_shared<Doctor>();
   auto config = std::make_shared<std::string>();
-  doctor->state = kDefaultState;
+  doctor->state = cellar::doctor::default_state();
+  doctor->seal_key_file = cellar::doctor::default_seal_key_file();
   CLI::App* sub = app.add_subcommand("doctor", "Tell what this host can do for cells");
   sub->add_option("--config", *config, "The daemon's TOML file")->envname("CELLAR_CONFIG");
   sub->add_option("--state", doctor->state, "The daemon's state folder")->envname("CELLAR_STATE");

@@ -96,7 +96,7 @@ struct ImageRemove {
 // What this host can do for cells; without the daemon, but with its settings.
 struct Doctor {
   std::string state;
-  std::string seal_key_file = "/etc/cellar/seal.key";
+  std::string seal_key_file;
   std::string level = "full";
 };
 using Command =

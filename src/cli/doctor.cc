@@ -90,7 +90,9 @@ int run(const Doctor& command, Context& context) {
                 "--level: \"" + command.level + "\" is neither full nor reduced");
   }
   const doctor::Findings findings =
-      doctor::examine({.state = command.state, .seal_key_file = command.seal_key_file});
+      doctor::examine({.state = command.state,
+                       .seal_key_file = command.seal_key_file,
+                       .user = doctor::become_daemon_user(command.state)});
   const doctor::Judgement judgement = doctor::judge(findings, *level);
   Output& output = context.output;
   if (output.format() == Format::json) {

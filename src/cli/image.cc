@@ -2,13 +2,27 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
+#include "doctor/state_ids.h"
 #include "image/make.h"
 #include "image/store.h"
+#include "sys/file.h"
+#include "sys/own_namespace.h"
+#include "sys/probe.h"
 
 namespace cellar::cli {
 namespace {
 
 constexpr std::size_t kShownDigest = 12;
+
+// The files of a user's images have the ids of cells; the folders that lead to them are the user's.
+image::Store open_store(const std::string& state) {
+  if (!sys::is_root()) {
+    sys::make_dirs(state + "/images");
+    doctor::note_state_ids(state, sys::own_ids());
+    sys::enter_own_namespace(sys::Numbers::range_only);
+  }
+  return image::Store(state);
+}
 
 json::Value to_json(const std::string& name, const image::Image& image) {
   return json::object({{"name", name},
@@ -31,13 +45,13 @@ int show_made(const std::string& name, const image::Image& image, Output& output
 }  // namespace
 
 int run(const ImageBuild& command, Context& context) {
-  image::Store store(command.state);
+  image::Store store = open_store(command.state);
   const image::BuildOptions options{command.suite, command.mirror, command.packages};
   return show_made(command.name, image::build(store, command.name, options), context.output);
 }
 
 int run(const ImageImport& command, Context& context) {
-  image::Store store(command.state);
+  image::Store store = open_store(command.state);
   const image::Image image = image::import(store, command.name, command.path);
   return show_made(command.name, image, context.output);
 }
@@ -46,7 +60,7 @@ int run(const ImageList& command, Context& context) {
   Output& output = context.output;
   json::Array list;
   std::vector<Row> rows;
-  for (const auto& [name, image] : image::Store(command.state).list()) {
+  for (const auto& [name, image] : open_store(command.state).list()) {
     list.push_back(to_json(name, image));
     rows.push_back({name, image.digest.substr(0, kShownDigest),
                     fmt::format("{} MB", image.size_bytes / 1'000'000),
@@ -61,7 +75,7 @@ int run(const ImageList& command, Context& context) {
 }
 
 int run(const ImageRemove& command, Context&) {
-  if (image::Store(command.state).remove(command.name)) return 0;
+  if (open_store(command.state).remove(command.name)) return 0;
   throw Error(ErrorCode::not_found, "image_not_found", "no image \"" + command.name + "\"",
               "see `cellar image ls`");
 }

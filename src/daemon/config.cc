@@ -114,6 +114,8 @@ void add_time_options(CLI::App& app, Times& times) {
 CommandLine read_command_line(int argc, char** argv) {
   CommandLine result;
   Config& config = result.config;
+  config.state = doctor::default_state();
+  config.seal_key_file = doctor::default_seal_key_file();
   CLI::App app{"cellard: a computer of its own for each user of your coding agent"};
   app.name("cellard");
   app.option_defaults()->always_capture_default();

@@ -12,7 +12,7 @@ namespace cellar::daemon {
 // --config (state = "…"), or in the environment (CELLAR_STATE). An option wins over the
 // environment, the environment over the file.
 struct Config {
-  std::string state = "/var/lib/cellar";
+  std::string state = "/var/lib/cellar";  // of another user than root: doctor/user.h
   std::string host = "127.0.0.1";
   std::uint16_t port = 4750;
   std::string api_key;  // CELLAR_API_KEY; empty: one is made at the first start and printed once

@@ -1,6 +1,7 @@
 // cellard: the daemon. It serves the API, keeps the cells' journals, and lets cellar-spawn make
 // what it runs in.
 
+#include <fcntl.h>
 #include <signal.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -15,16 +16,19 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "cell/domain_record.h"
 #include "cell/slots.h"
 #include "cell/supervisor.h"
 #include "daemon/agent_host.h"
 #include "daemon/config.h"
 #include "doctor/examine.h"
 #include "doctor/judge.h"
+#include "doctor/state_ids.h"
 #include "http/server.h"
 #include "net/resolver.h"
 #include "sys/file.h"
 #include "sys/lock_file.h"
+#include "sys/probe.h"
 #include "sys/resource_limit.h"
 
 namespace cellar::daemon {
@@ -98,30 +102,56 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   co_await machine.spawner.close();
 }
 
-// Throws Error where this host gives less than what is configured. Forks: before any thread.
-void require_level(const Config& config) {
+// What cells have here. Throws Error where that is less than what is configured. Forks: before any
+// thread.
+cell::Isolation require_level(const Config& config, const doctor::User& user) {
   const doctor::Findings findings = doctor::examine({.state = config.state,
                                                      .seal_key_file = config.seal_key_file,
-                                                     .depth = doctor::Depth::quick});
+                                                     .depth = doctor::Depth::quick,
+                                                     .user = user});
   const auto level = doctor::parse_level(config.level).value();  // The command line checks it.
   doctor::require(doctor::judge(findings, level), level);
-  if (level != doctor::Level::full) {
-    log::warning(
-        "level {}: cells may have less isolation than this software can give; "
-        "see `cellar doctor`",
-        config.level);
+  const doctor::Judgement full = doctor::judge(findings, doctor::Level::full);
+  cell::Isolation isolation{.rights = user.rights, .is_full = full.satisfied};
+  for (const doctor::Finding& finding : full.lacking) {
+    isolation.missing.push_back({finding.id, finding.means});
+    log::warning("cells have less isolation than this software can give: {}: {} ({})", finding.id,
+                 finding.found, finding.means);
   }
   for (const doctor::Finding& finding : findings) {
     if (finding.id != "image.default" || finding.verdict == doctor::Verdict::ok) continue;
     log::warning("default image: {}: {}; {}", finding.found, finding.means, finding.remedy);
   }
+  return isolation;
+}
+
+// A user's daemon has rights only over processes below its namespace: where cells of an earlier
+// one live, it enters theirs.
+doctor::User enter(const Config& config) {
+  if (sys::is_root()) return {};
+  const std::vector<sys::ProcessId> living = cell::living_domains(config.state);
+  return doctor::become_daemon_user(
+      config.state, living.empty() ? std::nullopt : std::optional(living.front().pid));
+}
+
+// What is on disk has the ids of whoever made it.
+void require_own_state(const std::string& state) {
+  const auto cells = sys::open_file_if_exists(state + "/cells", O_RDONLY | O_DIRECTORY);
+  if (!cells || sys::owner_of(cells->get()) == 0) return;
+  throw Error(ErrorCode::conflict, "state_of_another",
+              state + " is the state folder of another user's cellard",
+              "start cellard as that user, or set --state to another folder");
 }
 
 void run(const Config& config) {
   check(config);
-  require_level(config);
+  const doctor::User user = enter(config);
+  const cell::Isolation isolation = require_level(config, user);
+  const bool is_root = isolation.rights == sandbox::Rights::root;
   sys::raise_open_files(kOpenFilesMax);
   sys::make_dirs(config.state);
+  require_own_state(config.state);
+  if (!is_root) doctor::note_state_ids(config.state, user.ids);
   const auto lock = sys::try_lock_file(config.state + "/LOCK");
   if (!lock) {
     throw Error(ErrorCode::conflict, "state_in_use",
@@ -133,22 +163,26 @@ void run(const Config& config) {
   asio::signal_set signals(loop, SIGTERM, SIGINT);
   net::HostResolver resolver(loop.get_executor());
   const std::string daemon_group = cell::daemon_group_of(config.state);
+  const auto cgroup_host = is_root ? sandbox::read_cgroup_host() : sandbox::CgroupHost();
   auto spawner = std::make_unique<cell::Spawner>(
       loop.get_executor(), cell::Spawner::Options{.libexec = config.libexec,
                                                   .state_dir = config.state,
                                                   .daemon_group = daemon_group,
-                                                  .cgroup_host = sandbox::read_cgroup_host(),
-                                                  .prepared_cells = config.prepared_cells});
-  const cell::Machine machine{.executor = loop.get_executor(),
-                              .pool = pool,
-                              .spawner = *spawner,
-                              .cgroup_host = sandbox::read_cgroup_host(),
-                              .daemon_group = daemon_group,
-                              .images = image::Store(config.state),
-                              .resolver = resolver,
-                              .runtime_floor = config.runtime_floor,
-                              .disk_enforcer = sys::try_disk_limit(config.state),
-                              .agent_host_dir = install_agent_host(config.state)};
+                                                  .cgroup_host = cgroup_host,
+                                                  .prepared_cells = config.prepared_cells,
+                                                  .rights = isolation.rights});
+  const cell::Machine machine{
+      .executor = loop.get_executor(),
+      .pool = pool,
+      .spawner = *spawner,
+      .cgroup_host = cgroup_host,
+      .daemon_group = daemon_group,
+      .images = image::Store(config.state),
+      .resolver = resolver,
+      .runtime_floor = config.runtime_floor,
+      .disk_enforcer = is_root ? sys::try_disk_limit(config.state) : sys::DiskEnforcer::counted,
+      .isolation = isolation,
+      .agent_host_dir = install_agent_host(config.state)};
   std::exception_ptr failure;
   auto done = [&failure](const std::exception_ptr& error) { failure = error; };
   asio::co_spawn(loop, serve(config, machine, sealer, signals), done);

@@ -169,9 +169,25 @@ Findings examine_processes(const std::string& unified) {
           answer("cgroup.kill", killing, kMeansKill)};
 }
 
+// A subtree that somebody delegates to a user is not used.
+Findings none_for_users() {
+  constexpr const char* kRemedy = "sudo cellard";
+  const std::string found = "a daemon without root uses no cgroups";
+  Findings findings;
+  const auto add = [&](const std::string& id, const char* means) {
+    findings.push_back({"cgroup." + id, Group::native, Verdict::missing, found, means, kRemedy});
+  };
+  for (const Limit& limit : kLimits) add(limit.controller, limit.means);
+  add("into", "a program is kept together with what it starts by a process of the cell's");
+  add("freeze", "cells pause by signals, which their programs notice");
+  add("kill", "where a cell keeps a command from being killed, all of it ends");
+  return findings;
+}
+
 }  // namespace
 
-Findings examine_cgroups() {
+Findings examine_cgroups(sandbox::Rights rights) {
+  if (rights == sandbox::Rights::user) return none_for_users();
   const sandbox::CgroupHost host = sandbox::find_cgroup_host();
   Findings findings;
   for (const Limit& limit : kLimits) findings.push_back(examine_limit(host, limit));

@@ -41,13 +41,24 @@ Finding examine_kernel() {
   return finding;
 }
 
-Finding examine_user() {
-  if (sys::is_root()) return {"user", Group::host, Verdict::ok, "root", "", ""};
+Finding examine_user(const User& user) {
+  if (user.rights == sandbox::Rights::root)
+    return {"user", Group::host, Verdict::ok, "root", "", ""};
+  const std::string uid = "uid " + std::to_string(user.uid);
+  if (!user.refusal.empty()) {
+    return {"user",
+            Group::host,
+            Verdict::missing,
+            uid + ": " + user.refusal,
+            "a daemon without root needs a user namespace with ids of its own",
+            user.remedy.empty() ? "sudo cellard" : user.remedy};
+  }
   return {"user",
           Group::host,
-          Verdict::missing,
-          "not root, but uid " + std::to_string(sys::user_id()),
-          "there is no rootless daemon yet: idmapped mounts and cgroups need root",
+          Verdict::warning,
+          uid + ", root of a user namespace with ids of its own",
+          "all cells have the same ids, nothing but a process of theirs holds what a command "
+          "started together, and processes are limited for each user of a cell only",
           "sudo cellard"};
 }
 
@@ -126,19 +137,6 @@ Finding examine_vsock() {
   return finding;
 }
 
-Finding examine_own_ids() {
-  const bool has_ranges = read_setting("", "/etc/subuid").value_or("") != "";
-  if (has_ranges && sys::has_program("newuidmap")) {
-    return {"rootless.ids", Group::host, Verdict::ok, "/etc/subuid and newuidmap", "", ""};
-  }
-  return {"rootless.ids",
-          Group::host,
-          Verdict::warning,
-          has_ranges ? "newuidmap is not installed" : "/etc/subuid gives nobody ids",
-          "a user namespace of this user has one id only",
-          "apt-get install uidmap"};
-}
-
 }  // namespace
 
 bool is_inside(const std::string& path, const std::string& folder) {
@@ -151,13 +149,12 @@ Findings examine(const Options& options) {
   const std::string state = nearest_folder(options.state);
   // Only root keeps cells in the state folder.
   const std::string place = sys::is_root() ? state : fs::temp_directory_path().string();
-  Findings findings = {examine_kernel(), examine_user()};
+  Findings findings = {examine_kernel(), examine_user(options.user)};
   const auto add = [&findings](Findings more) {
     for (Finding& finding : more) findings.push_back(std::move(finding));
   };
-  if (!sys::is_root()) add({examine_own_ids()});
   add({examine_free_space(state), examine_quota(state), examine_seal_key(options)});
-  add(examine_native(place));
+  add(examine_native(place, options.user.rights));
   add(examine_settings(""));
   add({examine_vsock()});
   add(examine_images(options.state));

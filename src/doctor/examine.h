@@ -4,6 +4,7 @@
 #include <string>
 
 #include "doctor/finding.h"
+#include "doctor/user.h"
 
 namespace cellar::doctor {
 
@@ -16,6 +17,7 @@ struct Options {
   std::string state;  // the daemon's folder; need not be there yet
   std::string seal_key_file;
   Depth depth = Depth::all;
+  User user;  // who this process is by now
 };
 
 // Looks at the host: tries what can be tried, with a time limit each, and leaves nothing behind.

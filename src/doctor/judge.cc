@@ -9,15 +9,14 @@ namespace cellar::doctor {
 namespace {
 
 constexpr std::string_view kNeededAlways[] = {
-    "namespace.user", "namespace.mount", "namespace.pid",  "namespace.net", "namespace.ipc",
-    "namespace.uts",  "mounts.new",      "mounts.overlay", "seccomp",       "no_new_privs",
+    "user",           "namespace.user", "namespace.mount", "namespace.pid",
+    "namespace.net",  "namespace.ipc",  "namespace.uts",   "mounts.new",
+    "mounts.overlay", "seccomp",        "no_new_privs",
 };
 constexpr std::string_view kNeededForFull[] = {
     "namespace.cgroup", "mounts.idmapped", "cgroup.memory", "cgroup.pids",
     "cgroup.cpu",       "cgroup.into",     "cgroup.freeze", "cgroup.kill",
 };
-// Whatever the level, as long as there is no rootless daemon.
-constexpr std::string_view kNeededByNow[] = {"user"};
 
 const Finding* find(const Findings& findings, std::string_view id) {
   const auto at = std::find_if(findings.begin(), findings.end(),
@@ -40,7 +39,6 @@ void add_lacking(std::vector<Finding>& lacking, const Findings& findings,
 
 std::vector<Finding> lacking_for(const Findings& findings, Level level) {
   std::vector<Finding> lacking;
-  add_lacking(lacking, findings, kNeededByNow);
   add_lacking(lacking, findings, kNeededAlways);
   if (level == Level::full) add_lacking(lacking, findings, kNeededForFull);
   return lacking;
@@ -66,6 +64,9 @@ RuntimeState gvisor_state(const Findings& findings) {
     if (finding == nullptr) return {"gvisor", "unavailable", "was not examined"};
     if (finding->verdict == Verdict::missing) return {"gvisor", "unavailable", finding->found};
   }
+  if (find(findings, "user")->verdict == Verdict::warning) {
+    return {"gvisor", "unavailable", "needs a daemon that root starts"};
+  }
   return {"gvisor", "available", find(findings, "gvisor.platform")->found};
 }
 
@@ -85,6 +86,7 @@ Judgement judge(const Findings& findings, Level level) {
   Judgement judgement;
   judgement.lacking = lacking_for(findings, level);
   judgement.satisfied = judgement.lacking.empty();
+  judgement.reduced_is_there = lacking_for(findings, Level::reduced).empty();
   judgement.runtimes = {native_state(findings), gvisor_state(findings)};
   return judgement;
 }
@@ -98,7 +100,9 @@ void require(const Judgement& judgement, Level level) {
     if (!finding.remedy.empty()) message += "\n    " + finding.remedy;
   }
   throw Error(ErrorCode::unavailable, "below_level", message,
-              "`cellar doctor` shows all that was found");
+              judgement.reduced_is_there
+                  ? "--level reduced serves without these; `cellar doctor` shows all that was found"
+                  : "`cellar doctor` shows all that was found");
 }
 
 }  // namespace cellar::doctor

@@ -14,8 +14,8 @@ namespace cellar::doctor {
 // How much isolation a daemon promises. It serves nothing on a host that gives less.
 enum class Level : std::uint8_t {
   full,     // every wall and every limit
-  reduced,  // what a daemon without root can have: namespaces and filters, but neither idmapped
-            // mounts nor cgroups
+  reduced,  // what a daemon without root has: namespaces and filters, but neither idmapped mounts
+            // nor cgroups
 };
 std::string_view to_string(Level level) noexcept;
 std::optional<Level> parse_level(std::string_view text) noexcept;
@@ -27,7 +27,8 @@ struct RuntimeState {
 };
 
 struct Judgement {
-  bool satisfied = false;        // `level` can be kept
+  bool satisfied = false;  // `level` can be kept
+  bool reduced_is_there = false;
   std::vector<Finding> lacking;  // what it needs and is missing
   std::vector<RuntimeState> runtimes;
 };

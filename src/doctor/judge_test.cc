@@ -113,4 +113,15 @@ TEST_CASE("a level has one of two names") {
   CHECK(!parse_level(""));
 }
 
+TEST_CASE("a user with ids has reduced isolation, and no gVisor; one without has nothing") {
+  Findings findings = without("cgroup.memory");
+  findings.front() = {"user", Group::host, Verdict::warning, "uid 1000", "", ""};
+  const Judgement judgement = judge(findings, Level::full);
+  CHECK_FALSE(judgement.satisfied);
+  CHECK(judgement.reduced_is_there);
+  CHECK(state_of(judgement, "native") == "reduced: lacks cgroup.memory");
+  CHECK(state_of(judgement, "gvisor") == "unavailable: needs a daemon that root starts");
+  CHECK(state_of(judge(without("user"), Level::reduced), "native") == "unavailable: lacks user");
+}
+
 }  // namespace cellar::doctor

@@ -46,9 +46,9 @@ std::optional<std::string> text_of(int error) {
   return text_of_errno(error);
 }
 
-Findings examine_namespaces() {
+Findings examine_namespaces(sandbox::Rights rights) {
   const int error = sys::try_namespace(sys::NamespaceKind::user);
-  Findings findings = {judge_user_namespace("", error, sys::is_root())};
+  Findings findings = {judge_user_namespace("", error, rights == sandbox::Rights::root)};
   for (const auto& [kind, id, means] : kNamespaces) {
     findings.push_back(
         answer(id, text_of(sys::try_namespace(kind)), "can be made", means, kNotContained));
@@ -79,9 +79,11 @@ Finding examine_overlay_descriptors(const std::string& place) {
           "Linux 6.13 or later"};
 }
 
-Finding examine_idmapped(const std::string& place) {
+Finding examine_idmapped(const std::string& place, sandbox::Rights rights) {
   const auto refusal = refusal_of([&] {
-    const sys::Fd ids = sys::make_user_namespace(kTrialIds, kTrialIdCount);
+    const bool is_root = rights == sandbox::Rights::root;
+    const sys::Fd ids =
+        sys::make_user_namespace(is_root ? kTrialIds : sandbox::kUserIdBase, kTrialIdCount);
     const sys::Fd tree = sys::clone_tree(place);
     sys::set_mount(tree.get(), 0, ids.get());
   });
@@ -154,15 +156,15 @@ Finding examine_landlock() {
 
 }  // namespace
 
-Findings examine_native(const std::string& place) {
-  Findings findings = examine_namespaces();
+Findings examine_native(const std::string& place, sandbox::Rights rights) {
+  Findings findings = examine_namespaces(rights);
   findings.push_back(examine_new_mounts());
-  findings.push_back(examine_idmapped(place));
+  findings.push_back(examine_idmapped(place, rights));
   findings.push_back(examine_overlay(place));
   findings.push_back(examine_overlay_descriptors(place));
   findings.push_back(examine_erofs(place));
   findings.push_back(judge_cgroup_mounts(""));
-  for (Finding& finding : examine_cgroups()) findings.push_back(std::move(finding));
+  for (Finding& finding : examine_cgroups(rights)) findings.push_back(std::move(finding));
   findings.push_back(examine_filter());
   findings.push_back(answer("no_new_privs", text_of(sys::try_no_new_privileges()), "works",
                             "setuid programs would gain rights", "Linux 3.5 or later"));

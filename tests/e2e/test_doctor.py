@@ -72,11 +72,11 @@ class DoctorTest(unittest.TestCase):
         self.assertIn("mount -t cgroup", refused.stderr)
         self.assertFalse((self.root / "state").exists())
 
-    def test_cellard_of_another_user_says_that_it_needs_root(self):
+    def test_cellard_of_a_user_without_ids_says_what_it_needs(self):
         refused = self.run_program("cellard", "--listen", "127.0.0.1:0", wrap=NOBODY, env={"CELLAR_LEVEL": "reduced"})
         self.assertEqual((1, ""), (refused.returncode, refused.stdout))
         self.assertIn('level "reduced"', refused.stderr)
-        self.assertIn("no rootless daemon yet", refused.stderr)
+        self.assertIn("a user namespace with ids of its own", refused.stderr)
 
     def test_the_level_comes_from_the_option_the_environment_or_the_daemons_file(self):
         config = self.root / "cellar.toml"
