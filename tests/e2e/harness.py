@@ -113,11 +113,63 @@ def daemon_group(state):
     return "cellar-" + hashlib.sha256(str(state).encode()).hexdigest()[:8]
 
 
+class User:
+    """Somebody who is not root and has ids of their own, known to nobody but the programs that `wrap` starts."""
+
+    uid, first_id, id_count = 71000, 71_000_000, 65536
+    files = {"passwd": f"cellar-e2e:x:{uid}:{uid}::/nowhere:/bin/sh", "group": f"cellar-e2e:x:{uid}:",
+             "subuid": f"cellar-e2e:{first_id}:{id_count}", "subgid": f"cellar-e2e:{first_id}:{id_count}"}
+
+    @classmethod
+    def why_not(cls):
+        """What keeps this machine from having such a user; None where nothing does."""
+        if os.geteuid() != 0:
+            return "needs root, to make a user"
+        for program in ("newuidmap", "newgidmap", "setpriv"):
+            if not shutil.which(program):
+                return f"{program} is not installed"
+        missing = [name for name in cls.files if not pathlib.Path("/etc", name).exists()]
+        return f"there is no /etc/{missing[0]} to put another one over" if missing else None
+
+    def __init__(self, root):
+        """Keeps what it needs in the folder `root`, which becomes the user's."""
+        self.root = root
+        (root / "etc").mkdir()
+        (root / "bin").mkdir()
+        for name, line in self.files.items():
+            (root / "etc" / name).write_text(pathlib.Path("/etc", name).read_text() + line + "\n")
+        for name in ("cellar", "cellard", "cellar-spawn", "cell-init"):
+            shutil.copy(BIN / name, root / "bin")  # where everybody may start them
+        os.chmod(root, 0o755)
+        os.chown(root, self.uid, self.uid)
+
+    def wrap(self, *command):
+        """`command` with the user's programs, started as the user."""
+        binds = "".join(f"mount --bind {self.root}/etc/{name} /etc/{name} && " for name in self.files)
+        return ["unshare", "-m", "--propagation", "private", "sh", "-c", binds + 'exec "$@"', "sh", "setpriv", f"--reuid={self.uid}",
+                f"--regid={self.uid}", "--clear-groups", self.root / "bin" / command[0], *command[1:]]
+
+    def processes(self):
+        """The host's numbers of all processes of the user and of its ids."""
+        ids = {self.uid, *range(self.first_id, self.first_id + self.id_count)}
+        found = []
+        for folder in pathlib.Path("/proc").iterdir():
+            try:
+                status = (folder / "status").read_text() if folder.name.isdigit() else ""
+            except OSError:
+                continue
+            uid = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("Uid:")), 0)
+            if uid in ids and "State:\tZ" not in status:
+                found.append(int(folder.name))
+        return found
+
+
 class Daemon:
-    def __init__(self, *options, key=KEY, images="dev", place=None):
+    def __init__(self, *options, key=KEY, images="dev", place=None, rootless=False):
         """`images`: "default" gives it the image that scripts/image made, "dev" only the view of the host.
-        Its folder is made in `place`."""
+        Its folder is made in `place`. `rootless`: it is a User's."""
         self.root = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+        self.user = User(self.root) if rootless else None
         self.state = self.root / "state"
         GROUPS.add(daemon_group(self.state))
         if images == "default":
@@ -129,9 +181,9 @@ class Daemon:
     def start(self):
         environment = dict(os.environ, CELLAR_API_KEY=self.key)
         log = open(self.root / "log", "ab")
+        words = ["--state", self.state, "--listen", "127.0.0.1:0", "--seal-key-file", self.root / "keys" / "seal.key", *self.options]
         self.process = subprocess.Popen(
-            [BIN / "cellard", "--state", self.state, "--listen", "127.0.0.1:0", "--seal-key-file",
-             self.root / "keys" / "seal.key", *self.options],
+            self.user.wrap("cellard", *words) if self.user else [BIN / "cellard", *words],
             stdout=subprocess.PIPE, stderr=log, env=environment)
         log.close()
         line = self.process.stdout.readline().decode()

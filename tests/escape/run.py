@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Tries to break out of a cell: every attempt in attempts/, from both domains, as root and as a user, beside a
-neighbour that must not notice. Usage: run.py [--bin DIR] [--image dev] [--runtime gvisor] [--table FILE]
-[PATTERN]
+neighbour that must not notice. Usage: run.py [--bin DIR] [--image dev] [--runtime gvisor] [--rootless]
+[--table FILE] [PATTERN]
 
 An attempt is a file. It begins with comments: what is tried, then `defence:` what refuses it, `expect:` a regular
-expression for each line that it prints, and where it makes no sense everywhere `from: shell` or `as: root`. A line
+expression for each line that it prints, and where it makes no sense everywhere `from: shell` or `as: root`; `lacking:` is
+what a daemon without root does not have against it. A line
 ALLOWED is an escape, but in gVisor where `expect-gvisor:` has it: its kernel does there what `in-gvisor:` says, to itself only. `.sh` and
 `.py` run in the cell (with probe.py), `.api.py` runs here and uses the API."""
 import argparse
@@ -27,6 +28,7 @@ import harness  # noqa: E402
 USER = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--"]
 TIMEOUT_MS = 30_000
 DISK_BYTES, INODES = 256 << 20, 2000  # of each cell
+FIELD = r"(defence|expect|expect-gvisor|in-gvisor|from|as|lacking): "
 NEIGHBOUR_MS = 100  # within which the neighbour answers, at the 95th percentile of each attempt
 MARKS = ("<!-- attempts: begin, written by tests/escape/run.py --table -->", "<!-- attempts: end -->")
 AGENT = """
@@ -53,17 +55,19 @@ class Attempt:
     expect_gvisor: str
     domains: tuple
     users: tuple
+    lacking: str
 
     @staticmethod
     def read(path):
         source = path.read_text()
         head = [line[1:].strip() for line in source.split("\n\n", 1)[0].splitlines() if line.startswith("#")]
-        fields = dict(line.split(": ", 1) for line in head if re.match(r"(defence|expect|expect-gvisor|in-gvisor|from|as): ", line))
-        what = " ".join(line for line in head if not re.match(r"(defence|expect|expect-gvisor|in-gvisor|from|as): ", line))
+        fields = dict(line.split(": ", 1) for line in head if re.match(FIELD, line))
+        what = " ".join(line for line in head if not re.match(FIELD, line))
         kind = "api" if path.name.endswith(".api.py") else path.suffix[1:]
         defence = "; in gVisor: ".join(fields[name] for name in ("defence", "in-gvisor") if name in fields)
         return Attempt(path.name.split(".")[0], path.parent.name, kind, what, source, defence, fields["expect"],
-                       fields.get("expect-gvisor", fields["expect"]), tuple(fields.get("from", "shell agent").split()), tuple(fields.get("as", "root user").split()))
+                       fields.get("expect-gvisor", fields["expect"]), tuple(fields.get("from", "shell agent").split()), tuple(fields.get("as", "root user").split()),
+                       fields.get("lacking", ""))
 
     def argv(self, user):
         program = ["python3", "-B", "-c", f"import sys; sys.path.insert(0, '/work/.escape')\nfrom probe import *\n{self.source}"] \
@@ -103,9 +107,12 @@ class Neighbour(threading.Thread):
 
 
 class Suite:
-    def __init__(self, images, runtime):
+    def __init__(self, images, runtime, rootless):
         self.runtime = runtime
-        self.daemon = harness.Daemon("--cell-disk-bytes", str(DISK_BYTES), "--cell-inodes", str(INODES), images=images)
+        options = ["--cell-disk-bytes", str(DISK_BYTES), "--cell-inodes", str(INODES)]
+        if rootless:
+            options += ["--level", "reduced"]
+        self.daemon = harness.Daemon(*options, images=images, rootless=rootless)
         self.results = {}  # (attempt, domain, user) → None, or what went wrong
         self.slow = {}     # attempt → p95 of the neighbour's answers, ms
         self.worst_ms = 0
@@ -208,6 +215,7 @@ def main():
     parser.add_argument("--bin", default=str(HERE.parents[1] / "build/release/bin"))
     parser.add_argument("--image", choices=["default", "dev"], default="default", help="what cells are made of")
     parser.add_argument("--runtime", choices=["native", "gvisor"], default="native", help="what cells run on")
+    parser.add_argument("--rootless", action="store_true", help="the daemon is a user's; with the image dev")
     parser.add_argument("--from", dest="domain", choices=["shell", "agent"], help="only attempts from this domain")
     parser.add_argument("--as", dest="user", choices=["root", "user"], help="only attempts as this user")
     parser.add_argument("--table", type=pathlib.Path, help="the file whose table of attempts is written anew")
@@ -217,12 +225,19 @@ def main():
         print("skipped: all attempts: cellard needs root")
         return 0
     harness.BIN = pathlib.Path(arguments.bin).resolve()
+    if arguments.rootless and harness.User.why_not():
+        print(f"skipped: all attempts: {harness.User.why_not()}")
+        return 0
     paths = sorted((HERE / "attempts").glob("*/*.*"))
     attempts = [a for a in map(Attempt.read, paths) if fnmatch.fnmatch(f"{a.family}/{a.name}", arguments.pattern)]
+    for attempt in attempts if arguments.rootless else []:
+        if attempt.lacking:
+            print(f"skipped: {attempt.family}/{attempt.name}: {attempt.lacking}")
+    attempts = [a for a in attempts if not (arguments.rootless and a.lacking)]
     for attempt in attempts:
         attempt.domains = tuple(d for d in attempt.domains if arguments.domain in (None, d))
         attempt.users = tuple(u for u in attempt.users if arguments.user in (None, u))
-    suite = Suite(arguments.image, arguments.runtime)
+    suite = Suite("dev" if arguments.rootless else arguments.image, arguments.runtime, arguments.rootless)
     suite.neighbour.start()
     for attempt in attempts:
         suite.run(attempt)

@@ -3,6 +3,7 @@
 # expect: \w+: apart
 # in-gvisor: it shows a map of its own; test_gvisor.py looks at the sandbox's
 # expect-gvisor: \w+: apart|ALLOWED ids
+# lacking: idmapped mounts: all cells have the same ids
 
 maps = [one.exec("cat /proc/self/uid_map")["stdout"].split() for one in (cell, neighbour)]
 maps += [one.request("run", {"argv": ["cat", "/proc/self/uid_map"]}).json["stdout"].split() for one in (cell, neighbour)]

@@ -3,6 +3,7 @@
 # expect: \w+: none
 # in-gvisor: it shows a map of its own; test_gvisor.py looks at the sandbox's
 # expect-gvisor: \w+: none|ALLOWED ids
+# lacking: idmapped mounts: all cells have the same ids
 
 neighbour.call("PUT", "/files/private", b"of the neighbour")
 found = cell.exec("grep -rs 'of the neighbour' /work /tmp /run /root /var /srv /mnt /home 2> /dev/null")

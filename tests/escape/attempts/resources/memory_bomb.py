@@ -4,6 +4,7 @@
 # in-gvisor: the whole command ends, or the allocation fails
 # expect-gvisor: memory: SIGKILL|memory: MemoryError|memory: exit 1|command: SIGKILL
 # from: shell
+# lacking: cgroups, to limit memory
 
 def take():
     held = []
