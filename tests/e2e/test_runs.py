@@ -1,4 +1,5 @@
 """Durable runs: nothing finished is done twice, nothing acknowledged is lost, streams go on."""
+import contextlib
 import json
 import os
 import signal
@@ -87,6 +88,8 @@ class RunsTest(harness.CellTest):
 
     def repeats_only(self, cell, run, gate, interrupt):
         self.reaches(cell, gate)
+        with contextlib.closing(cell.events(run)) as events:  # Only what is on disk is an event.
+            self.assertTrue(any(e.type == "step.started" and e.json["data"]["name"] == f"step-{gate}" for e in events))
         interrupt(cell)
         self.open_gate(cell)
         ended = cell.settled(run)
