@@ -112,10 +112,8 @@ asio::awaitable<void> cancel(const Call& call) {
   co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
 }
 
-// {"step": {"decision": "retry" | "fail" | "value", "value"?}}, or nothing at all.
 std::optional<cell::Decision> decision_of(const json::Reader& body) {
   const auto step = body.optional_object("step");
-  body.refuse_unknown();
   if (!step) return std::nullopt;
   cell::Decision decision;
   const std::string kind = step->required_string("decision");
@@ -131,15 +129,56 @@ std::optional<cell::Decision> decision_of(const json::Reader& body) {
   return decision;
 }
 
+// {"step": {"decision": "retry" | "fail" | "value", "value"?}}, {"upgrade": true}, or nothing.
 asio::awaitable<void> resume(const Call& call) {
   const auto cell = call.cell();
   const std::uint32_t number = run_in(call, *cell).number;
   const json::Value value = co_await call.body(kBodyMax);
   const json::Reader body(value, "the body");
   std::optional<cell::Decision> decision = decision_of(body);
+  const bool upgrades = body.optional_bool("upgrade").value_or(false);
+  body.refuse_unknown();
+  if (upgrades && decision) json::Reader::refuse("upgrade", "left out where there is a \"step\"");
   const auto activity = co_await cell->use("request", "resume a run");
-  co_await cell->runner().resume(number, std::move(decision));
+  if (upgrades) {
+    co_await cell->runner().upgrade(number, cell->spec().agent_digest);
+  } else {
+    co_await cell->runner().resume(number, std::move(decision));
+  }
   co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
+}
+
+// {"agent"?}: tries the run with that source, or with the cell's agent of today.
+asio::awaitable<void> replay(const Call& call) {
+  const auto cell = call.cell();
+  const std::uint32_t number = run_in(call, *cell).number;
+  const json::Value value = co_await call.body(kBodyMax);
+  const json::Reader body(value, "the body");
+  std::optional<std::string> source = body.optional_string("agent");
+  body.refuse_unknown();
+  const auto activity = co_await cell->use("request", "replay a run");
+  std::string digest = cell->spec().agent_digest;
+  if (source) digest = co_await cell->keep_version(*std::move(source));
+  const auto trial = co_await cell->runner().try_version(number, digest);
+  json::Value answer = json::object({{"ok", trial.ok},
+                                     {"matched", trial.matched},
+                                     {"agent_digest", digest},
+                                     {"detail", json::parse(trial.detail)}});
+  co_await call.answer(std::move(answer));
+}
+
+// {"from"?}: begins a run with what this one had recorded before the step of this name.
+asio::awaitable<void> restart(const Call& call) {
+  const auto cell = call.cell();
+  const std::uint32_t number = run_in(call, *cell).number;
+  const json::Value value = co_await call.body(kSmallBodyMax);
+  const json::Reader body(value, "the body");
+  std::optional<std::string> from = body.optional_string("from");
+  body.refuse_unknown();
+  const auto activity = co_await cell->use("request", "restart a run");
+  const std::string id = co_await cell->runner().restart(number, std::move(from));
+  json::Value answer = run_detail_json(*cell->runs().find(id), cell->journal());
+  co_await call.answer(std::move(answer), 202);
 }
 
 // {"id"?, "type", "payload"?}
@@ -235,7 +274,9 @@ std::vector<Route> run_routes() {
           {"POST", "/api/v1/cells/{id}/runs/{run}/events", send_event},
           {"POST", "/api/v1/cells/{id}/runs/{run}/approve", approve},
           {"POST", "/api/v1/cells/{id}/runs/{run}/cancel", cancel},
-          {"POST", "/api/v1/cells/{id}/runs/{run}/resume", resume}};
+          {"POST", "/api/v1/cells/{id}/runs/{run}/resume", resume},
+          {"POST", "/api/v1/cells/{id}/runs/{run}/replay", replay},
+          {"POST", "/api/v1/cells/{id}/runs/{run}/restart", restart}};
 }
 
 }  // namespace cellar::api

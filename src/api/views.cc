@@ -155,7 +155,10 @@ json::Value run_json(const cell::Run& run) {
                                     {"status", status_of(run)},
                                     {"attempt", run.attempt},
                                     {"started_at", to_iso8601(run.started_at)},
-                                    {"steps_done", run.steps_done()}});
+                                    {"steps_done", run.steps_done()},
+                                    {"agent_digest", run.agent_digest}});
+  if (run.generation > 1) value.as_object().set("generation", run.generation);
+  if (!run.forked_from.empty()) value.as_object().set("restarted_from", run.forked_from);
   if (std::string reason = reason_of(run); !reason.empty()) {
     value.as_object().set("reason", std::move(reason));
   }

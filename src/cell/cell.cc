@@ -33,9 +33,21 @@ Secrets decode_secrets(const std::string& text) {
   return secrets;
 }
 
-void write_agent(const CellLayout& layout, const std::string& digest, const std::string& source) {
+void check_agent(const std::string& source) {
+  if (source.size() <= kAgentBytesMax) return;
+  throw Error(ErrorCode::too_large, "agent_too_large",
+              "the agent has " + std::to_string(source.size()) + " bytes, at most " +
+                  std::to_string(kAgentBytesMax),
+              "leave out what it does not need, or load data from /work");
+}
+
+void write_version(const CellLayout& layout, const std::string& digest, const std::string& source) {
   const std::string path = layout.agent_version(digest);
   if (!sys::exists(path)) sys::replace_file(path, source, 0644);
+}
+
+void write_agent(const CellLayout& layout, const std::string& digest, const std::string& source) {
+  write_version(layout, digest, source);
   sys::replace_link(layout.data() + "/agent.js", "versions/" + digest + ".js");
 }
 
@@ -170,12 +182,7 @@ CellView Cell::view() const {
 void Cell::check(const CellSettings& settings) {
   if (settings.tier) tier_of(*settings.tier);
   if (settings.allow) EgressPort::check(*settings.allow);
-  if (settings.agent && settings.agent->size() > kAgentBytesMax) {
-    throw Error(ErrorCode::too_large, "agent_too_large",
-                "the agent has " + std::to_string(settings.agent->size()) + " bytes, at most " +
-                    std::to_string(kAgentBytesMax),
-                "leave out what it does not need, or load data from /work");
-  }
+  if (settings.agent) check_agent(*settings.agent);
   for (const auto& [name, value] : settings.secrets.value_or(Secrets())) {
     const bool bad = name.empty() || name.find('=') != std::string::npos ||
                      name.find('\0') != std::string::npos || value.find('\0') != std::string::npos;
@@ -445,6 +452,17 @@ asio::awaitable<Runner::Started> Cell::start_run(std::string method, std::string
                       .digest = spec_.agent_digest,
                       .idempotency_key = std::move(idempotency_key)};
   co_return co_await runner_->start(std::move(start));
+}
+
+asio::awaitable<std::string> Cell::keep_version(std::string source) {
+  require_open();
+  check_agent(source);
+  std::string digest = sha256_hex(source);
+  auto write = [this, digest, source = std::move(source)] {
+    write_version(layout_, digest, source);
+  };
+  co_await async::offload(machine_.pool, std::move(write));
+  co_return digest;
 }
 
 void Cell::count_request(bool failed, std::chrono::microseconds took) {

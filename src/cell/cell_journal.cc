@@ -1,6 +1,7 @@
 #include "cell/cell_journal.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "async/sleep.h"
 #include "base/error.h"
@@ -182,6 +183,15 @@ journal::Payload CellJournal::payload_at(journal::Lsn lsn) {
     default:
       throw_undecodable(lsn);
   }
+}
+
+journal::Payload CellJournal::params_of(const Run& run) {
+  if (run.continued != 0) return read<journal::Continued>(run.continued).value;
+  return {.bytes = read<journal::RunCreated>(run.created).params, .blob = std::nullopt};
+}
+
+void CellJournal::for_each(std::uint32_t run, const journal::Journal::Visit& visit) {
+  journal_.for_each(run, 0, std::numeric_limits<std::size_t>::max(), visit);
 }
 
 asio::awaitable<std::string> CellJournal::load_all(std::vector<journal::Payload> values) {

@@ -40,6 +40,12 @@ class CellJournal {
     return append_record(run, ordinal, Body::kType, body.flags(), body.encode());
   }
 
+  // The same for a copy of a record of another run.
+  journal::Lsn append_copy(std::uint32_t run, const journal::Record& record) {
+    return append_record(run, record.ordinal, record.type, record.flags & ~journal::kBatchEnd,
+                         record.body);
+  }
+
   // Returns when all that was appended before the call is durable.
   asio::awaitable<void> sync();
   // Calls `then` once all that was appended before the call is durable: in the order of the calls,
@@ -64,9 +70,14 @@ class CellJournal {
   }
   // The value held by the step_end, value, event_received or run_ended record at `lsn`.
   std::string read_value(journal::Lsn lsn) { return journal_.load(payload_at(lsn)); }
+  // What the run's method gets: its params, or the state that it was continued with.
+  journal::Payload params_of(const Run& run);
   // The same as it lies there, and the bytes of many, one behind the other.
   journal::Payload payload_at(journal::Lsn lsn);
   asio::awaitable<std::string> load_all(std::vector<journal::Payload> values);
+
+  // Calls `visit` for the records of a run, in order, durable or not.
+  void for_each(std::uint32_t run, const journal::Journal::Visit& visit);
 
   // Durable events of a run behind `after`, oldest first, from at most `limit` records.
   struct Events {

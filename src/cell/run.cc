@@ -96,6 +96,8 @@ Run& RunTable::run_of(const journal::Record& record) {
 
 void RunTable::apply(const journal::Record& record) {
   using journal::Type;
+  // An earlier generation's, on its way when the run was continued.
+  if (record.ordinal != 0 && record.ordinal <= run_of(record).base) return;
   switch (record.type) {
     case Type::run_created:
       return create(record);
@@ -116,6 +118,14 @@ void RunTable::apply(const journal::Record& record) {
       return receive(record);
     case Type::run_ended:
       return end(record);
+    case Type::continued:
+      return continue_as(record);
+    case Type::upgraded:
+      run_of(record).agent_digest = decode<journal::Upgraded>(record).agent_digest;
+      return;
+    case Type::forked_from:
+      run_of(record).forked_from = decode<journal::ForkedFrom>(record).run_id;
+      return;
     case Type::run_attempt:
     case Type::cancel_requested:
     case Type::paused:
@@ -259,6 +269,18 @@ void RunTable::end(const journal::Record& record) {
   run.ended_at = time_of(record);
   run.ended = record.lsn;
   if (run.setup && run.status == RunStatus::completed) setup_done_ = true;
+}
+
+void RunTable::continue_as(const journal::Record& record) {
+  Run& run = run_of(record);
+  run.continued = record.lsn;
+  run.base = record.ordinal;
+  run.setup = false;
+  ++run.generation;
+  run.steps.clear();
+  run.open.clear();
+  run.newest_end = record.lsn;
+  run.attempts_without_progress = 0;
 }
 
 Run* RunTable::find(std::uint32_t number) noexcept {

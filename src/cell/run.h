@@ -73,12 +73,16 @@ struct Run {
   bool cancel_requested = false;
   WallTime started_at;
   std::optional<WallTime> ended_at;
-  journal::Lsn created = 0;  // the record that holds the params
-  journal::Lsn ended = 0;    // the record that holds the result
-  std::map<std::uint32_t, Step> steps;
-  std::set<std::uint32_t> open;       // ordinals of steps that have begun and not ended
-  journal::Lsn newest_end = 0;        // the record that ended a step last
-  std::vector<ReceivedEvent> events;  // in the order in which they came
+  journal::Lsn created = 0;             // the record that holds the params
+  journal::Lsn continued = 0;           // the one that holds the state in their place; 0: none
+  std::uint32_t base = 0;               // its ordinal: what follows counts from there
+  std::uint32_t generation = 1;         // one more each time it is continued
+  std::string forked_from;              // the run that it was begun from again; empty: none
+  journal::Lsn ended = 0;               // the record that holds the result
+  std::map<std::uint32_t, Step> steps;  // of this generation
+  std::set<std::uint32_t> open;         // ordinals of steps that have begun and not ended
+  journal::Lsn newest_end = 0;          // the record that ended a step last
+  std::vector<ReceivedEvent> events;    // in the order in which they came
   std::set<std::string, std::less<>> event_ids;
 
   std::uint32_t steps_done() const noexcept;
@@ -129,6 +133,7 @@ class RunTable {
   void receive(const journal::Record& record);
   void change_state(const journal::Record& record);
   void end(const journal::Record& record);
+  void continue_as(const journal::Record& record);
 
   std::map<std::uint32_t, Run> runs_;
   std::map<std::string, std::uint32_t, std::less<>> numbers_;

@@ -88,6 +88,13 @@ const Run* Runner::begun_before(const Start& request) {
   return run;
 }
 
+void Runner::require_room_for_run() const {
+  if (active_.size() < kOpenRunsMax) return;
+  throw Error(ErrorCode::exhausted, "too_many_runs",
+              "the cell has " + std::to_string(active_.size()) + " runs that are not finished",
+              "wait until some have ended, or cancel them");
+}
+
 asio::awaitable<Runner::Started> Runner::start(Start request) {
   while (!runs_.setup_done() && setup_is_running() && begun_before(request) == nullptr) {
     settled_.reset();
@@ -98,13 +105,9 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
     co_await journal_.sync();  // It may be on its way still.
     co_return Started{.id = std::move(id), .is_new = false};
   }
-  if (active_.size() >= kOpenRunsMax) {
-    throw Error(ErrorCode::exhausted, "too_many_runs",
-                "the cell has " + std::to_string(active_.size()) + " runs that are not finished",
-                "wait until some have ended, or cancel them");
-  }
+  require_room_for_run();
   const std::uint32_t number = runs_.next_number();
-  Started started{.id = "run_" + random_hex(8), .is_new = true};
+  Started started{.id = new_run_id(), .is_new = true};
   journal::RunCreated created;
   created.run_id = started.id;
   created.method = std::move(request.method);
@@ -241,7 +244,7 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
     active.interruption = "agent_exit";
     co_return;
   }
-  std::optional<ReplayImage> image = co_await replay_image(run);
+  std::optional<ReplayImage> image = co_await replay_image(run, run.agent_digest);
   if (!image) {
     const std::string why = "the run has recorded more than the agent can be given at once";
     const std::string detail = error_json("ReplayTooLarge", why, "replay_too_large");
@@ -256,7 +259,7 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
   }
   active.changed.reset();
   active.in_agent = true;
-  agent_->send_text(image->header, image->body);
+  agent_->send(image->header, image->body);
   active.heard_at = std::chrono::steady_clock::now();
   while (active.in_agent && !active.settled) {
     const bool changed = co_await active.changed.wait_for(config_.suspend_after);

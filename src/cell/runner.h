@@ -75,6 +75,9 @@ inline constexpr std::size_t kOpenRunsMax = 1000;
 inline constexpr std::uint32_t kOrdinalsMax = 100'000;
 // What a run waits for at the same time.
 inline constexpr std::size_t kOpenWaitsMax = 1000;
+// Trials of runs with other versions at the same time, and how long each may take.
+inline constexpr std::size_t kTrialsMax = 8;
+inline constexpr std::chrono::seconds kTrialLimit{60};
 // Events that a run was sent and has not taken yet, and ids of all that it was sent.
 inline constexpr std::size_t kEventsWaitingMax = 1000;
 inline constexpr std::size_t kEventsMax = 100'000;
@@ -131,6 +134,21 @@ class Runner {
   // decision, others take none: else `conflict`, reason `decision_needed` or `no_decision_needed`.
   asio::awaitable<void> resume(std::uint32_t run, std::optional<Decision> decision);
 
+  // Lets a paused run go on with another version of the agent, whose trial has passed.
+  asio::awaitable<void> upgrade(std::uint32_t run, std::string agent_digest);
+  // Whether a version of the agent comes to the end of what the run has recorded. Executes what is
+  // outside of steps, and nothing of the run itself.
+  struct Trial {
+    bool ok = false;
+    std::uint32_t matched = 0;  // the ordinal that it came to
+    std::string detail;         // JSON text: what differs, or what it threw; "null" for nothing
+  };
+  asio::awaitable<Trial> try_version(std::uint32_t run, std::string agent_digest);
+  // Begins a run with the same method, params and agent's version; with `from`, with all that this
+  // one had recorded before the step of this name began. Gives its id; durable when it returns.
+  // Throws Error `not_found` for a step that is not there, `too_large` for too long a record.
+  asio::awaitable<std::string> restart(std::uint32_t run, std::optional<std::string> from);
+
   // Takes an event for a run, durable when it returns. `id` names it: false where the run has got
   // it already. Throws Error `conflict` for a run that has ended, `exhausted` for too many.
   asio::awaitable<bool> receive_event(std::uint32_t run, std::string id, std::string type,
@@ -151,6 +169,7 @@ class Runner {
  private:
   struct Active;
   struct HostCall;
+  struct TrialInProgress;
 
   asio::awaitable<void> drive(std::shared_ptr<Active> active, std::string cause);
   asio::awaitable<void> carry_through(Active& active, std::string cause);
@@ -168,6 +187,7 @@ class Runner {
   asio::awaitable<void> on_call(AgentProcess& agent, Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_end(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_mismatch(Active& active, const AgentFrame& frame);
+  asio::awaitable<void> on_continue(Active& active, const AgentFrame& frame);
   asio::awaitable<void> pause_for_length(Active& active);
   void on_event(Active& active, const AgentFrame& frame);
 
@@ -180,6 +200,7 @@ class Runner {
                                      journal::Lsn newest = 0);
   asio::awaitable<void> refuse_wait(std::shared_ptr<Active> active, std::uint32_t ordinal);
   asio::awaitable<void> look_at_wait(std::shared_ptr<Active> active, std::uint32_t ordinal);
+  static bool open_wait(const Active& active, std::uint32_t ordinal);
   // Lets those who wait for this run, which has ended, go on.
   void tell_parents(const Run& child);
   asio::awaitable<void> run_spawn(std::shared_ptr<AgentProcess> agent, HostCall call);
@@ -198,10 +219,16 @@ class Runner {
   // The `run` frame: what the agent needs to begin an attempt, with all that the journal holds of
   // the run. nullopt where it is more than a frame takes. Throws Error.
   struct ReplayImage {
-    std::string header;  // JSON text
+    json::Value header;
     std::string body;
   };
-  asio::awaitable<std::optional<ReplayImage>> replay_image(const Run& run);
+  asio::awaitable<std::optional<ReplayImage>> replay_image(const Run& run,
+                                                           const std::string& agent_digest);
+  asio::awaitable<Trial> try_version_now(std::uint32_t number, std::string agent_digest);
+  void on_trial(TrialInProgress& trial, const AgentFrame& frame);
+  asio::awaitable<std::string> restart_now(std::uint32_t number, std::optional<std::string> from);
+  std::vector<journal::Record> history_before(const Run& run, journal::Lsn end);
+  void require_room_for_run() const;
 
   // Ends, or pauses the run for, what was interrupted and says that it must not be executed again;
   // true where it is paused.
@@ -216,6 +243,8 @@ class Runner {
   void act_on_cancel(const std::shared_ptr<Active>& active, std::chrono::milliseconds grace);
   asio::awaitable<void> pause_now(std::uint32_t number);
   asio::awaitable<void> resume_now(std::uint32_t number, std::optional<Decision> decision);
+  asio::awaitable<void> upgrade_now(std::uint32_t number, std::string agent_digest);
+  asio::awaitable<Run*> paused_run(std::uint32_t number);
   asio::awaitable<bool> receive_now(std::uint32_t number, std::string id, std::string type,
                                     std::string payload);
   asio::awaitable<void> end_after_grace(std::shared_ptr<Active> active,
@@ -237,6 +266,8 @@ class Runner {
   std::string agent_end_cause_;    // why we ended it ourselves; empty: it ended by itself
   std::string starting_is_stale_;  // why the one that is starting must not stay; empty: it may
   std::size_t synchronous_calls_ = 0;
+  std::map<std::string, std::shared_ptr<TrialInProgress>>
+      trials_;             // by the id that the agent knows
   async::Event settled_;   // some run settled
   async::Event starting_;  // an agent start ended
   bool is_starting_ = false;

@@ -129,7 +129,8 @@ asio::awaitable<void> Runner::resume(std::uint32_t number, std::optional<Decisio
   co_await async::run_to_end(tasks_, resume_now(number, std::move(decision)));
 }
 
-asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Decision> decision) {
+// The run, once its pause is on disk. Throws Error `conflict` where it is not paused.
+asio::awaitable<Run*> Runner::paused_run(std::uint32_t number) {
   Run* run = runs_.find(number);
   // Its pause is on its way to the disk still.
   if (run->status == RunStatus::paused && is_active(number)) co_await settled(number);
@@ -137,6 +138,11 @@ asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Dec
     throw Error(ErrorCode::conflict, "run_not_paused",
                 "run " + run->id + " is " + std::string(to_string(run->status)) + ", not paused");
   }
+  co_return run;
+}
+
+asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Decision> decision) {
+  Run* run = co_await paused_run(number);
   const bool is_ambiguous = run->reason == kAmbiguousStep;
   if (is_ambiguous && !decision) {
     throw Error(
@@ -151,6 +157,30 @@ asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Dec
   }
   const auto active = add_active(*run);  // Nobody else resumes it from here on.
   if (decision) co_await append_decision(*run, *std::move(decision));
+  journal_.append(number, 0, journal::Resumed());
+  tasks_.spawn(drive(active, "resume"));
+  co_await journal_.sync();
+}
+
+asio::awaitable<void> Runner::upgrade(std::uint32_t number, std::string agent_digest) {
+  co_await async::run_to_end(tasks_, upgrade_now(number, std::move(agent_digest)));
+}
+
+asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, std::string agent_digest) {
+  co_await paused_run(number);
+  const Trial trial = co_await try_version_now(number, agent_digest);
+  if (!trial.ok) {
+    throw Error(
+        ErrorCode::conflict, "upgrade_differs",
+        "that version of the agent does not do what the run has recorded: " + trial.detail,
+        "mark what is new with ctx.getVersion and what is gone with ctx.removed; try it with "
+        "POST .../replay");
+  }
+  Run* run = co_await paused_run(number);  // Somebody may have been faster.
+  journal::Upgraded upgraded;
+  upgraded.agent_digest = std::move(agent_digest);
+  journal_.append(number, 0, upgraded);
+  const auto active = add_active(*run);
   journal_.append(number, 0, journal::Resumed());
   tasks_.spawn(drive(active, "resume"));
   co_await journal_.sync();

@@ -6,37 +6,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cell/runner_parts.h"
-#include "wire/agent_frame.h"
 
 namespace cellar::cell {
 
 namespace {
-
-// What the next execution of an open step goes on from.
-void add_what_was_open(CellJournal& journal, const Step& step, json::Object& entry) {
-  entry.set("started_at", to_unix_ms(step.started_at));
-  if (step.failed_attempts != 0) entry.set("tries", step.failed_attempts);
-  if (step.retry_at) entry.set("retry_at", to_unix_ms(*step.retry_at));
-  if (step.progress != 0) {
-    entry.set("progress", json::parse(journal.read<journal::Progress>(step.progress).value));
-  }
-}
-
-json::Value replay_entry(CellJournal& journal, const Step& step, std::size_t value_bytes) {
-  json::Value entry = json::object({{"o", step.ordinal},
-                                    {"k", step.kind},
-                                    {"n", step.name},
-                                    {"fp", step.args_fp},
-                                    {"s", step.status == StepStatus::ok      ? "ok"
-                                          : step.status == StepStatus::error ? "error"
-                                                                             : "open"},
-                                    {"at", step.begun},
-                                    {"end", step.outcome == 0 ? step.begun : step.outcome},
-                                    {"len", value_bytes}});
-  if (!step.codec.empty()) entry.as_object().set("c", step.codec);
-  if (step.status == StepStatus::open) add_what_was_open(journal, step, entry.as_object());
-  return entry;
-}
 
 // Runs one of the agent's own coroutines, which needs it to stay.
 asio::awaitable<void> keep(std::shared_ptr<AgentProcess> agent,
@@ -45,40 +18,6 @@ asio::awaitable<void> keep(std::shared_ptr<AgentProcess> agent,
 }
 
 }  // namespace
-
-asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(const Run& run) {
-  ReplayImage image;
-  journal::Lsn newest_end = 0;
-  do {  // Again where a wait has ended while values were read.
-    newest_end = run.newest_end;
-    image.body = journal_.read<journal::RunCreated>(run.created).params;
-    json::Value header = frame_for(run, "run");
-    json::Object& fields = header.as_object();
-    fields.set("method", run.method);
-    fields.set("agent", "/data/versions/" + run.agent_digest + ".js");
-    fields.set("setup", run.setup);
-    fields.set("params_len", image.body.size());
-    json::Array entries;
-    std::vector<journal::Payload> values;
-    std::size_t body_bytes = image.body.size();
-    for (const auto& [ordinal, step] : run.steps) {
-      std::size_t size = 0;
-      if (step.outcome != 0) {
-        values.push_back(journal_.payload_at(step.outcome));
-        size = journal::size_of(values.back());
-      }
-      entries.push_back(replay_entry(journal_, step, size));
-      body_bytes += size;
-    }
-    fields.set("replay", std::move(entries));
-    image.header = json::dump(header);
-    if (body_bytes > config_.replay_bytes_max || image.header.size() > wire::kAgentHeaderMax) {
-      co_return std::nullopt;
-    }
-    image.body += co_await journal_.load_all(std::move(values));
-  } while (newest_end != run.newest_end);
-  co_return image;
-}
 
 // ---- the agent host ----
 
@@ -126,6 +65,11 @@ asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
   const std::string cause = agent_end_cause_.empty() ? own_end : agent_end_cause_;
   if (agent_ == agent) agent_.reset();
   log::debug("the agent host ended: {}", cause);
+  for (auto& [id, trial] : trials_) {
+    trial->outcome =
+        Trial{.ok = false, .detail = error_json("Error", "the agent host ended", cause)};
+    trial->ended.set();
+  }
   for (auto& [number, active] : active_) {
     if (!active->in_agent) continue;
     active->in_agent = false;
@@ -169,6 +113,10 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     agent.heard_from();
     co_return;
   }
+  if (const auto trial = trials_.find(text_of(frame.header, "run")); trial != trials_.end()) {
+    on_trial(*trial->second, frame);
+    co_return;
+  }
   // Ours, too: it may be paused, and let go of, while its frame is handled.
   const std::shared_ptr<Active> active = find_active(text_of(frame.header, "run"));
   const bool is_call = type == "call";
@@ -186,7 +134,7 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     co_return;
   }
   active->heard_at = std::chrono::steady_clock::now();
-  if (ordinal_of(frame) > kOrdinalsMax) {
+  if (ordinal_of(frame) > active->run.base + kOrdinalsMax) {
     co_await pause_for_length(*active);
     if (is_call || flag_of(frame.header, "sync")) let_go(agent);
   } else if (is_call) {
@@ -205,6 +153,8 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     on_event(*active, frame);
   } else if (type == "end") {
     co_await on_end(*active, frame);
+  } else if (type == "continue") {
+    co_await on_continue(*active, frame);
   } else if (type == "mismatch") {
     co_await on_mismatch(*active, frame);
   } else {
@@ -262,17 +212,6 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
 }
 
 namespace {
-
-// An error, or what else is shown to people, as it came; in place of what is no JSON that can be
-// read again, what is wrong with it.
-std::string checked_error(const std::string& text) {
-  try {
-    return json::dump(json::parse(text));
-  } catch (const Error& error) {
-    return error_json("Error", std::string("an error that cannot be shown: ") + error.what(),
-                      "not_serialisable");
-  }
-}
 
 // Empty where it can be read again.
 std::string problem_of_json(const std::string& text) {
@@ -465,11 +404,23 @@ asio::awaitable<void> Runner::on_mismatch(Active& active, const AgentFrame& fram
   co_await pause_run(active, "replay_mismatch", checked_error(frame.body));
 }
 
+// The run goes on in another attempt, which knows nothing of what is behind it.
+asio::awaitable<void> Runner::on_continue(Active& active, const AgentFrame& frame) {
+  journal::Continued continued;
+  continued.value = co_await journal_.store_value(frame.body);
+  if (!active.is_served()) co_return;  // Paused meanwhile.
+  journal_.append(active.run.number, ordinal_of(frame), continued);
+  active.in_agent = false;
+  active.interruption = "continue";
+  active.changed.set();
+}
+
 asio::awaitable<void> Runner::pause_for_length(Active& active) {
   const Error error(ErrorCode::exhausted, "run_too_long",
                     "the run has asked for " + std::to_string(kOrdinalsMax) +
                         " things, streamed events among them",
-                    "cancel it; let its method do less in one run, or stream inside of steps");
+                    "cancel it; let its method go on with ctx.continueAs(state) now and then, "
+                    "or stream inside of steps");
   co_await pause_run(active, error.reason(), pause_json(error));
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "cell/runner.h"
 #include "json/json.h"
 
@@ -29,6 +30,8 @@ inline bool flag_of(const json::Value& header, std::string_view key) {
   return value != nullptr && value->is_bool() && value->as_bool();
 }
 
+inline std::string new_run_id() { return "run_" + random_hex(8); }
+
 inline std::uint32_t ordinal_of(const AgentFrame& frame) {
   return static_cast<std::uint32_t>(
       std::clamp<std::int64_t>(number_of(frame.header, "o"), 0, 1 << 30));
@@ -46,6 +49,17 @@ inline std::string error_json(std::string_view name, std::string_view message,
 
 inline std::string error_json(const Error& error) {
   return error_json("Error", error.what(), error.reason());
+}
+
+// An error, or what else is shown to people, as it came; in place of what is no JSON that can be
+// read again, what is wrong with it.
+inline std::string checked_error(const std::string& text) {
+  try {
+    return json::dump(json::parse(text));
+  } catch (const Error& error) {
+    return error_json("Error", std::string("an error that cannot be shown: ") + error.what(),
+                      "not_serialisable");
+  }
 }
 
 // Throws Error `conflict` for a run that has ended.
@@ -76,6 +90,14 @@ struct Runner::Active {
   bool suspended = false;   // only waiting: not in the agent until a wait ends
   std::chrono::steady_clock::time_point heard_at = std::chrono::steady_clock::now();
   std::string interruption;  // why the agent let go; empty: it ended
+};
+
+// A trial of a run with another version of the agent, while it goes on.
+struct Runner::TrialInProgress {
+  explicit TrialInProgress(const asio::any_io_executor& executor) : ended(executor) {}
+
+  async::Event ended;
+  std::optional<Trial> outcome;
 };
 
 // What answers an asynchronous or synchronous command.

@@ -58,6 +58,11 @@ asio::awaitable<void> Runner::refuse_wait(std::shared_ptr<Active> active, std::u
   co_await end_wait(std::move(active), ordinal, false, error_json("Error", why, "too_many_waits"));
 }
 
+// Whether it still waits: it may have ended, or its run have settled or gone on without it.
+bool Runner::open_wait(const Active& active, std::uint32_t ordinal) {
+  return !active.settled && active.run.open.contains(ordinal);
+}
+
 asio::awaitable<void> Runner::look_at_wait(std::shared_ptr<Active> active, std::uint32_t ordinal) {
   co_await try_end_wait(std::move(active), ordinal);
 }
@@ -70,11 +75,11 @@ void Runner::give_outcome(const Active& active, const Step& wait) {
 }
 
 asio::awaitable<void> Runner::keep_time(std::shared_ptr<Active> active, std::uint32_t ordinal) {
+  if (!open_wait(*active, ordinal)) co_return;
   const auto until = wait_until(active->run.steps.at(ordinal).args);
   if (!until) co_return;
   for (;;) {
-    const Step& step = active->run.steps.at(ordinal);
-    if (active->settled || step.status != StepStatus::open) co_return;
+    if (!open_wait(*active, ordinal)) co_return;
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*until - wall_now());
     if (left.count() <= 0) break;
     co_await async::sleep_for(std::min(left, kLookAgain));
@@ -87,7 +92,8 @@ asio::awaitable<void> Runner::keep_time(std::shared_ptr<Active> active, std::uin
 asio::awaitable<bool> Runner::try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                            journal::Lsn newest) {
   const Run& run = active->run;
-  const Step& step = run.steps.at(ordinal);
+  if (!open_wait(*active, ordinal)) co_return false;
+  const Step step = run.steps.at(ordinal);
   if (step.kind == "child") {
     const Run* child = runs_.find(wait_run(step.args));
     if (child == nullptr || !is_terminal(child->status)) co_return false;
@@ -104,7 +110,7 @@ asio::awaitable<bool> Runner::try_end_wait(std::shared_ptr<Active> active, std::
     if (!filter.takes(json::parse(payload))) continue;
     const bool ended = co_await end_wait(active, ordinal, true, std::move(payload), event.lsn);
     if (ended) co_return true;
-    if (active->settled || step.status != StepStatus::open) co_return false;
+    if (!open_wait(*active, ordinal)) co_return false;
     // Another wait has taken this one.
   }
   co_return false;
@@ -161,9 +167,7 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
              return other.lsn == event && other.taken;
            });
   };
-  if (active->settled || run.steps.at(ordinal).status != StepStatus::open || is_taken()) {
-    co_return false;
-  }
+  if (!open_wait(*active, ordinal) || is_taken()) co_return false;
   if (event != 0) {
     journal::WaitMatched matched;
     matched.event = event;

@@ -31,7 +31,7 @@ std::uint32_t checksum(std::string_view frame, std::uint64_t salt) noexcept {
 }  // namespace
 
 std::string_view to_string(Type type) noexcept {
-  static constexpr std::array<std::string_view, 30> kNames = {"unknown",
+  static constexpr std::array<std::string_view, 32> kNames = {"unknown",
                                                               "run_created",
                                                               "run_attempt",
                                                               "step_start",
@@ -60,7 +60,9 @@ std::string_view to_string(Type type) noexcept {
                                                               "snapshot",
                                                               "forked_from",
                                                               "trim",
-                                                              "event"};
+                                                              "event",
+                                                              "continued",
+                                                              "upgraded"};
   const auto number = static_cast<std::size_t>(type);
   return kNames[number < kNames.size() ? number : 0];
 }
@@ -83,6 +85,9 @@ bool is_known(Type type) noexcept {
     case Type::run_ended:
     case Type::trim:
     case Type::event:
+    case Type::forked_from:
+    case Type::continued:
+    case Type::upgraded:
       return true;
     default:
       return false;

@@ -90,6 +90,8 @@ enum class Type : std::uint16_t {
   forked_from = 27,
   trim = 28,
   event = 29,
+  continued = 30,
+  upgraded = 31,
 };
 // "run_created", …; "unknown" for numbers that have no name yet.
 std::string_view to_string(Type type) noexcept;

@@ -91,6 +91,10 @@ void for_every_record(Each each) {
   each(1u, 3u, Progress{.value = "null"});
   each(1u, 0u, EventReceived{.id = "e-1", .type = "merged", .value = kInRecord});
   each(1u, 4u, WaitMatched{.event = 17});
+  each(1u, 5u, Continued{.value = kInRecord});
+  each(1u, 0u, Upgraded{.agent_digest = "sha256-bb"});
+  each(2u, 0u, ForkedFrom{.run_id = "run_0011223344556677", .ordinal = 5});
+  each(3u, 0u, ForkedFrom{.run_id = "run_0011223344556677", .ordinal = 0});
 }
 
 // "<offset> <hex>" for every 32 bytes that are not all zero.

@@ -266,6 +266,36 @@ std::optional<RunEnded> RunEnded::decode(std::string_view body) {
   return if_ok(reader, std::move(ended));
 }
 
+std::string Continued::encode() const {
+  Map map;
+  put_payload(map, value);
+  return cbor::encode(std::move(map));
+}
+
+std::optional<Continued> Continued::decode(std::string_view body) {
+  Reader reader(body);
+  Continued continued{.value = reader.payload()};
+  return if_ok(reader, std::move(continued));
+}
+
+std::string Upgraded::encode() const { return cbor::encode(Map{{"agent_digest", agent_digest}}); }
+
+std::optional<Upgraded> Upgraded::decode(std::string_view body) {
+  Reader reader(body);
+  Upgraded upgraded{.agent_digest = reader.text("agent_digest")};
+  return if_ok(reader, std::move(upgraded));
+}
+
+std::string ForkedFrom::encode() const {
+  return cbor::encode(Map{{"run_id", run_id}, {"ordinal", std::uint64_t{ordinal}}});
+}
+
+std::optional<ForkedFrom> ForkedFrom::decode(std::string_view body) {
+  Reader reader(body);
+  ForkedFrom forked{.run_id = reader.text("run_id"), .ordinal = reader.u32("ordinal")};
+  return if_ok(reader, std::move(forked));
+}
+
 std::string Trim::encode() const { return cbor::encode(Map{{"first_kept", first_kept}}); }
 
 std::optional<Trim> Trim::decode(std::string_view body) {

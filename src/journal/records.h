@@ -248,6 +248,47 @@ struct RunEnded {
   bool operator==(const RunEnded&) const = default;
 };
 
+// The run goes on with this state in place of its params, and nothing of what it recorded before:
+// ctx.continueAs. At its ordinal; the run's next one follows it.
+struct Continued {
+  static constexpr Type kType = Type::continued;
+  static constexpr std::uint16_t kFlags = 0;
+
+  Payload value;
+
+  std::uint16_t flags() const noexcept { return value.blob ? kFlags | kBlob : kFlags; }
+  std::string encode() const;
+  static std::optional<Continued> decode(std::string_view body);
+  bool operator==(const Continued&) const = default;
+};
+
+// The run goes on with another version of its agent.
+struct Upgraded {
+  static constexpr Type kType = Type::upgraded;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::string agent_digest;
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<Upgraded> decode(std::string_view body);
+  bool operator==(const Upgraded&) const = default;
+};
+
+// The run begins with copies of what another run had recorded before this ordinal began.
+struct ForkedFrom {
+  static constexpr Type kType = Type::forked_from;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::string run_id;
+  std::uint32_t ordinal = 0;  // 0: it begins anew
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<ForkedFrom> decode(std::string_view body);
+  bool operator==(const ForkedFrom&) const = default;
+};
+
 // Records before `first_kept` are not needed any more. Nothing writes it yet.
 struct Trim {
   static constexpr Type kType = Type::trim;

@@ -148,6 +148,27 @@ function makeTime(run) {
   };
 }
 
+function makeVersions(run) {
+  const checkName = (name, call) => {
+    if (typeof name === 'string' && name !== '') return;
+    throw coded('invalid_version', `${call} needs a name`);
+  };
+  return {
+    getVersion(name, newest) {
+      checkName(name, 'ctx.getVersion(name, newest)');
+      if (!Number.isSafeInteger(newest) || newest < 1) {
+        throw coded('invalid_version', `the newest version of "${name}" must be a number from 1 on`);
+      }
+      return run.version(name, newest);
+    },
+    removed(name) {
+      checkName(name, 'ctx.removed(name)');
+      run.removed(name);
+    },
+    continueAs: (state) => run.continueAs(state),
+  };
+}
+
 function makeCtx(run, files, cellId) {
   return {
     cellId,
@@ -166,6 +187,7 @@ function makeCtx(run, files, cellId) {
     stream: (data) => run.event('stream', data),
     ...makeTime(run),
     ...makeWaits(run),
+    ...makeVersions(run),
   };
 }
 

@@ -15,6 +15,7 @@ const { stringify } = require('./values');
 const UP_FD = 3;
 const DOWN_FD = 4;
 const CRASHED = 70;
+const ENDED_EARLY = JSON.stringify({ message: 'the method returns before it has done what is recorded' });
 
 const up = new UpSocket(UP_FD);
 const files = new Files(process.env.CELLAR_WORK_DIR ?? '/work');
@@ -49,10 +50,12 @@ async function start(header, body) {
   try {
     const result = await execute(run, header);
     run.checkForgotten();
-    sendEnd(run, true, result);
+    if (run.isTrial) run.endTrial(run.replay.isComplete, ENDED_EARLY);
+    else sendEnd(run, true, result);
   } catch (error) {
     const text = stringify(toJson(error), `the error of ${run.method}()`);
-    sendEnd(run, false, text, endCode(run, error));
+    if (run.isTrial) run.endTrial(run.replay.isComplete, text);
+    else sendEnd(run, false, text, endCode(run, error));
   }
   run.park(); // What it left unawaited has nobody who keeps it, and would wait for answers in vain.
   if (runs.get(run.id) === run) runs.delete(run.id);

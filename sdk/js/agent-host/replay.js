@@ -12,8 +12,10 @@ class Replay {
   // `entries` as in the `run` frame; their values lie in `body` from `at` on, one behind the other.
   // `onStall` gets the entry of a command that the code does not come to, while it waits itself for
   // what was recorded behind it.
-  constructor(entries, body, at, onStall) {
+  // onCaughtUp: all that is recorded was asked for again, and given.
+  constructor(entries, body, at, { onStall, onCaughtUp }) {
     this.onStall = onStall;
+    this.onCaughtUp = onCaughtUp;
     this.recorded = new Map(); // ordinal → entry
     this.issued = new Set(); // ordinals that the code has come to
     this.waiting = new Map(); // ordinal → gives its recorded completion
@@ -31,6 +33,16 @@ class Replay {
       if (completesLater) this.order.push({ lsn: entry.end, o: entry.o, completes: true });
     }
     this.order.sort((a, b) => a.lsn - b.lsn);
+  }
+
+  // The code has come to all that is recorded.
+  get isComplete() {
+    return this.issued.size === this.recorded.size;
+  }
+
+  // What is recorded at an ordinal, without coming to it.
+  peek(o) {
+    return this.recorded.get(o);
   }
 
   // The code has come to this ordinal: its entry, undefined where nothing is recorded.
@@ -97,6 +109,7 @@ class Replay {
   }
 
   #watch() {
+    if (this.position === this.order.length) this.onCaughtUp();
     if (this.waiting.size === 0 && this.live.length === 0) return;
     const missing = this.recorded.get(this.order[this.position].o);
     const begun = [...this.begun].find((o) => this.waiting.has(o) && o < missing.o);

@@ -43,7 +43,8 @@ class Run {
     this.abort = new AbortController();
     this.cancelled = false;
     this.parked = false;
-    this.lastOrdinal = 0;
+    this.isTrial = header.trial === true; // Of this version: nothing is done, only compared.
+    this.lastOrdinal = header.base;
     this.matched = []; // the last ones that were as recorded
     this.acks = new Map(); // ordinal → settle a step
     this.begins = new Map(); // ordinal → let a step begin
@@ -54,9 +55,18 @@ class Run {
     this.open = new Map(); // ordinal → [name, promise] of commands that have not ended
     this.names = new Map(); // name → how many steps bear it
     this.params = JSON.parse(body.subarray(0, header.params_len).toString());
-    this.replay = new Replay(header.replay, body, header.params_len, (missing) => {
-      this.#differs(missing, missing.o, { k: 'nothing', n: 'the code waits', fp: '' });
+    this.replay = new Replay(header.replay, body, header.params_len, {
+      onStall: (missing) =>
+        this.#differs(missing, missing.o, { k: 'nothing', n: 'the code waits', fp: '' }),
+      onCaughtUp: () => { if (this.isTrial) this.endTrial(true, 'null'); },
     });
+  }
+
+  // The trial has come to an end of what is recorded: nothing is executed behind it.
+  endTrial(ok, text) {
+    if (this.parked) return;
+    this.send({ t: 'trial', o: this.lastOrdinal, ok }, ok ? 'null' : text);
+    this.park();
   }
 
   // Nothing of it is under way here: what it waits for is the daemon's to give.
@@ -84,6 +94,10 @@ class Run {
   // What the journal holds at this ordinal; undefined where it holds nothing.
   #lookUp(o, k, n, fp) {
     const entry = this.replay.issue(o);
+    if (entry === undefined && this.isTrial) {
+      this.endTrial(true, 'null');
+      throw new ParkedRun();
+    }
     if (entry === undefined) return undefined;
     if (entry.k === k && entry.n === n && entry.fp === fp) {
       this.matched.push({ o, k, n });
@@ -92,6 +106,11 @@ class Run {
     }
     this.#differs(entry, o, { k, n, fp });
     throw new ParkedRun();
+  }
+
+  // A trial executes nothing: what was open stays so, and the code waits for it.
+  #leaveOpen() {
+    if (this.isTrial) throw new ParkedRun();
   }
 
   // The run is over in this process, and the daemon is told both sides.
@@ -196,6 +215,44 @@ class Run {
     this.send({ t: 'event', o, type }, body);
   }
 
+  // ---- versions of the agent, and histories that become too long ----
+
+  // Which way the run goes: `newest` where it comes here for the first time, what it was then on
+  // replay, 0 where it came past here before this call was in the code.
+  version(name, newest) {
+    this.check();
+    if (this.inStep) throw coded('nested_version', `ctx.getVersion("${name}") is inside a step`);
+    const recorded = this.replay.peek(this.lastOrdinal + 1);
+    const isOlder = recorded !== undefined && (recorded.k !== 'version' || recorded.n !== nameOf(name));
+    return isOlder ? 0 : this.value('version', name, {}, () => newest);
+  }
+
+  // A command of this name was here once: runs that recorded it go past it.
+  removed(name) {
+    this.check();
+    if (this.inStep) throw coded('nested_version', `ctx.removed("${name}") is inside a step`);
+    const o = this.lastOrdinal + 1;
+    if (this.replay.peek(o)?.n !== nameOf(name)) return;
+    this.lastOrdinal = o;
+    this.replay.issue(o);
+    this.named(name);
+  }
+
+  // The run goes on with `state` as its params, and with an empty history. Never returns.
+  continueAs(state) {
+    return promised(() => {
+      this.check();
+      if (this.inStep) throw coded('nested_continue', 'ctx.continueAs() is inside a step');
+      this.checkForgotten();
+      const text = stringify(state, 'the state of ctx.continueAs()');
+      const o = this.#next();
+      this.#lookUp(o, 'continue', '', '');
+      this.send({ t: 'continue', o }, text);
+      this.park();
+      throw new ParkedRun();
+    });
+  }
+
   setupDone() {
     this.check();
     const o = this.#next();
@@ -255,6 +312,7 @@ class Run {
     const o = this.inStep ? 0 : this.#next();
     const entry = o === 0 ? undefined : this.#lookUp(o, k, n, fp);
     if (entry && entry.s !== 'open') return { entry };
+    this.#leaveOpen();
     return { header: { t: 'cmd', o, k, n, fp, x: this.#nextTag() }, text };
   }
 
@@ -282,6 +340,7 @@ class Run {
     const o = this.#next();
     const entry = this.#lookUp(o, k, n, fp);
     if (entry === undefined || entry.s === 'open') {
+      this.#leaveOpen();
       const asked = policy === 'retry' ? {} : { pol: policy };
       this.send({ t: 'cmd', o, k, n, fp, ...asked });
     }

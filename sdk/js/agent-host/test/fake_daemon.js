@@ -89,7 +89,7 @@ class FakeDaemon {
 
   // Begins a run; `replay` is a list of [o, k, n, fp, s, value, place, before]. Without the places
   // [at, end] in the journal each ends before the next begins; `before` is what an open step has.
-  run(method, params = {}, { id = 'run_1', replay = [], setup = false, attempt = 1 } = {}) {
+  run(method, params = {}, { id = 'run_1', replay = [], attempt = 1, ...more } = {}) {
     const text = JSON.stringify(params);
     const values = replay.map(([, , , , , value]) =>
       (value === undefined ? '' : JSON.stringify(value)));
@@ -97,7 +97,7 @@ class FakeDaemon {
       ({ o, k, n, fp, s, at, end, len: Buffer.byteLength(values[i]), ...before }));
     this.attempts.set(id, attempt);
     this.send({
-      t: 'run', run: id, method, agent: this.agent, setup, replay: entries,
+      t: 'run', run: id, method, agent: this.agent, setup: false, base: 0, ...more, replay: entries,
       params_len: Buffer.byteLength(text),
     }, text + values.join(''));
   }

@@ -1,0 +1,234 @@
+// What an agent is given of a run that goes on; the same for a trial with another version, and for
+// a run that begins again from somewhere in another one.
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "async/run_to_end.h"
+#include "cell/runner_parts.h"
+#include "wire/agent_frame.h"
+
+namespace cellar::cell {
+
+namespace {
+
+// What is copied at most, all records of a run together.
+constexpr std::size_t kCopiedBytesMax = 32 << 20;
+
+// What the next execution of an open step goes on from.
+void add_what_was_open(CellJournal& journal, const Step& step, json::Object& entry) {
+  entry.set("started_at", to_unix_ms(step.started_at));
+  if (step.failed_attempts != 0) entry.set("tries", step.failed_attempts);
+  if (step.retry_at) entry.set("retry_at", to_unix_ms(*step.retry_at));
+  if (step.progress != 0) {
+    entry.set("progress", json::parse(journal.read<journal::Progress>(step.progress).value));
+  }
+}
+
+json::Value replay_entry(CellJournal& journal, const Step& step, std::size_t value_bytes) {
+  json::Value entry = json::object({{"o", step.ordinal},
+                                    {"k", step.kind},
+                                    {"n", step.name},
+                                    {"fp", step.args_fp},
+                                    {"s", step.status == StepStatus::ok      ? "ok"
+                                          : step.status == StepStatus::error ? "error"
+                                                                             : "open"},
+                                    {"at", step.begun},
+                                    {"end", step.outcome == 0 ? step.begun : step.outcome},
+                                    {"len", value_bytes}});
+  if (!step.codec.empty()) entry.as_object().set("c", step.codec);
+  if (step.status == StepStatus::open) add_what_was_open(journal, step, entry.as_object());
+  return entry;
+}
+
+// What belongs to what a run did, not to how it was carried through.
+bool is_history(journal::Type type) noexcept {
+  using journal::Type;
+  switch (type) {
+    case Type::step_start:
+    case Type::step_attempt_failed:
+    case Type::step_end:
+    case Type::step_interrupted:
+    case Type::value:
+    case Type::progress:
+    case Type::event:
+    case Type::event_received:
+    case Type::wait_matched:
+    case Type::continued:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The step of this name, else the one with this ordinal. Throws Error `not_found`.
+const Step& step_called(const Run& run, const std::string& from) {
+  for (const auto& [ordinal, step] : run.steps) {
+    if (step.is_step() && step.name == from) return step;
+  }
+  throw Error(ErrorCode::not_found, "step_not_found",
+              "run " + run.id + " has no step \"" + from + "\"",
+              "take the name of one of its \"steps\"");
+}
+
+}  // namespace
+
+// ---- a run that goes on ----
+
+asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
+    const Run& run, const std::string& agent_digest) {
+  ReplayImage image;
+  journal::Lsn newest_end = 0;
+  do {  // Again where a wait has ended while values were read.
+    newest_end = run.newest_end;
+    std::vector<journal::Payload> values{journal_.params_of(run)};
+    std::size_t body_bytes = journal::size_of(values.front());
+    image.header = frame_for(run, "run");
+    json::Object& fields = image.header.as_object();
+    fields.set("method", run.method);
+    fields.set("agent", "/data/versions/" + agent_digest + ".js");
+    fields.set("setup", run.setup);
+    fields.set("base", run.base);
+    fields.set("params_len", body_bytes);
+    json::Array entries;
+    for (const auto& [ordinal, step] : run.steps) {
+      std::size_t size = 0;
+      if (step.outcome != 0) {
+        values.push_back(journal_.payload_at(step.outcome));
+        size = journal::size_of(values.back());
+      }
+      entries.push_back(replay_entry(journal_, step, size));
+      body_bytes += size;
+    }
+    fields.set("replay", std::move(entries));
+    if (body_bytes > config_.replay_bytes_max) co_return std::nullopt;
+    image.body = co_await journal_.load_all(std::move(values));
+  } while (newest_end != run.newest_end);
+  co_return image;
+}
+
+// ---- a trial with another version ----
+
+asio::awaitable<Runner::Trial> Runner::try_version(std::uint32_t number, std::string agent_digest) {
+  return async::run_to_end(tasks_, try_version_now(number, std::move(agent_digest)));
+}
+
+asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
+                                                       std::string agent_digest) {
+  const Run& run = *runs_.find(number);
+  if (trials_.size() >= kTrialsMax) {
+    throw Error(
+        ErrorCode::exhausted, "too_many_trials",
+        "the cell tries " + std::to_string(kTrialsMax) + " runs with other versions already",
+        "wait until one has ended");
+  }
+  co_await host_.wake_up();
+  co_await ensure_agent();
+  std::optional<ReplayImage> image = co_await replay_image(run, agent_digest);
+  if (!image || !agent_) {
+    throw Error(ErrorCode::unavailable, image ? "agent_exit" : "replay_too_large",
+                image ? "the agent ended before the trial began"
+                      : "the run has recorded more than an agent can be given at once");
+  }
+  // A run of its own for the agent, which neither asks for nor is told anything of the real one.
+  const std::string id = run.id + "/trial-" + random_hex(4);
+  image->header.as_object().set("run", id);
+  image->header.as_object().set("trial", true);
+  const auto trial = std::make_shared<TrialInProgress>(executor_);
+  trials_[id] = trial;
+  agent_->send(image->header, image->body);
+  co_await trial->ended.wait_for(kTrialLimit);
+  trials_.erase(id);
+  if (agent_ && !trial->outcome) {
+    const json::Value forget = json::object({{"t", "forget"}, {"run", id}, {"a", run.attempt}});
+    agent_->send(forget, {});
+  }
+  if (trial->outcome) co_return *std::move(trial->outcome);
+  throw Error(
+      ErrorCode::timed_out, "trial_without_end",
+      "the agent neither came to the end of what the run has recorded, nor differed from it",
+      "look at what its code does outside of steps");
+}
+
+void Runner::on_trial(TrialInProgress& trial, const AgentFrame& frame) {
+  const std::string type = text_of(frame.header, "t");
+  if (type != "trial" && type != "mismatch") return;
+  trial.outcome = Trial{.ok = type == "trial" && flag_of(frame.header, "ok"),
+                        .matched = ordinal_of(frame),
+                        .detail = checked_error(frame.body)};
+  trial.ended.set();
+}
+
+// ---- a run that begins again ----
+
+asio::awaitable<std::string> Runner::restart(std::uint32_t number,
+                                             std::optional<std::string> from) {
+  return async::run_to_end(tasks_, restart_now(number, std::move(from)));
+}
+
+asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
+                                                 std::optional<std::string> from) {
+  Run& source = *runs_.find(number);
+  co_await journal_.room();
+  require_room_for_run();
+  journal::RunCreated created = journal_.read<journal::RunCreated>(source.created);
+  std::vector<journal::Record> history;
+  journal::ForkedFrom forked;
+  forked.run_id = source.id;
+  if (from) {
+    const Step& step = step_called(source, *from);
+    forked.ordinal = step.ordinal;
+    history = history_before(source, step.begun);
+  } else {
+    created.setup = !runs_.setup_done();
+  }
+  const std::string id = new_run_id();
+  created.run_id = id;
+  created.agent_digest = source.agent_digest;
+  created.idem_key.reset();
+  const std::uint32_t copy = runs_.next_number();
+  journal_.append(copy, 0, created);
+  journal_.append(copy, 0, forked);
+  std::map<journal::Lsn, journal::Lsn> events;  // where they were → where their copies are
+  for (const journal::Record& record : history) {
+    if (record.type == journal::Type::wait_matched) {
+      auto matched = journal_.read<journal::WaitMatched>(record.lsn);
+      matched.event = events.at(matched.event);
+      journal_.append(copy, record.ordinal, matched);
+    } else {
+      events[record.lsn] = journal_.append_copy(copy, record);
+    }
+  }
+  tasks_.spawn(drive(add_active(*runs_.find(copy)), "restart"));
+  co_await journal_.sync();
+  co_return id;
+}
+
+std::vector<journal::Record> Runner::history_before(const Run& run, journal::Lsn end) {
+  std::vector<journal::Record> history;
+  std::set<journal::Lsn> taken;  // events, by earlier generations
+  std::size_t bytes = 0;
+  journal_.for_each(run.number, [&](const journal::Record& record) {
+    const bool is_older = record.lsn < run.continued;
+    if (is_older && record.type == journal::Type::wait_matched) {
+      taken.insert(journal_.read<journal::WaitMatched>(record.lsn).event);
+    }
+    const bool is_kept =
+        is_history(record.type) && (!is_older || record.type == journal::Type::event_received);
+    if (record.lsn >= end || !is_kept) return;
+    bytes += record.body.size();
+    history.push_back(record);
+  });
+  std::erase_if(history, [&](const auto& record) { return taken.contains(record.lsn); });
+  if (bytes > kCopiedBytesMax) {
+    throw Error(ErrorCode::too_large, "run_too_large",
+                "run " + run.id + " has recorded " + std::to_string(bytes) +
+                    " bytes before that step, at most " + std::to_string(kCopiedBytesMax) +
+                    " are copied",
+                "restart it from an earlier step, or from its beginning");
+  }
+  return history;
+}
+
+}  // namespace cellar::cell

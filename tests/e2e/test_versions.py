@@ -1,0 +1,125 @@
+"""Runs that outlive the code they began with: another version, a new beginning, an empty history."""
+import harness
+
+AGENT = """
+const fs = require("fs");
+const log = (line) => fs.appendFileSync("/work/log", line + "\\n");
+module.exports = {
+  async work(ctx, { n }) {
+    const a = await ctx.step("a", () => { log("a"); return n + 1; });
+    await ctx.step("b", () => log("b"));
+    const event = await ctx.waitForEvent("go");
+    return [a, event, await ctx.step("c", () => { log("c"); return "old"; })];
+  },
+  async counts(ctx, { n, seen = [] }) {
+    const next = await ctx.step("count", () => { log("count" + n); return n + 1; });
+    const event = await ctx.waitForEvent("go");
+    if (next < 4) return ctx.continueAs({ n: next, seen: [...seen, event] });
+    return [ctx.run.id, next, ...seen, event];
+  },
+  async forever(ctx, { n }) { await ctx.step("s", () => 1); return ctx.continueAs({ n: n + 1 }); },
+};
+"""
+DIFFERENT = AGENT.replace('ctx.step("b"', 'ctx.step("B"')
+NEWER = AGENT.replace('await ctx.step("b", () => log("b"));',
+                      'ctx.removed("b"); if (ctx.getVersion("flow", 1) === 1) await ctx.step("new", () => log("new"));'
+                      ).replace('"old"', '"newer"')
+
+
+class VersionsTest(harness.CellTest):
+    def log(self, cell):
+        return cell.call("GET", "/files/log").body.decode().split()
+
+    def waits(self, cell, run):
+        harness.eventually("the run waits", lambda: cell.run(run)["status"] == "waiting")
+
+    def begin_work(self):
+        cell, run = self.begin(AGENT, "work", n=1)
+        self.waits(cell, run)
+        return cell, run
+
+    def set_agent(self, cell, source):
+        self.daemon.create(cell.fields["customer_id"], agent=source)
+
+    def send(self, cell, run, payload="x"):
+        return cell.call("POST", f"/runs/{run}/events", {"type": "go", "payload": payload})
+
+    def test_another_version_is_tried_without_a_trace(self):
+        cell, run = self.begin_work()
+        before = cell.run(run)
+        tried = cell.call("POST", f"/runs/{run}/replay", {"agent": AGENT}).json
+        self.assertTrue(tried["ok"], tried)
+        self.assertTrue(cell.call("POST", f"/runs/{run}/replay", {"agent": NEWER}).json["ok"])
+        differs = cell.call("POST", f"/runs/{run}/replay", {"agent": DIFFERENT}).json
+        self.assertEqual((False, "b", "B"), (differs["ok"], differs["detail"]["expected"]["n"], differs["detail"]["got"]["n"]))
+        broken = cell.call("POST", f"/runs/{run}/replay", {"agent": "module.exports = {"}).json
+        self.assertFalse(broken["ok"])
+        self.assertIn("message", broken["detail"])
+        self.assertEqual(404, cell.call("POST", "/runs/none/replay").status)
+        self.assertEqual(413, cell.call("POST", f"/runs/{run}/replay", {"agent": " " * (5 << 20)}).status)
+        self.assertEqual(before, cell.run(run))
+        self.assertEqual(["a", "b"], self.log(cell))
+        self.send(cell, run)
+        self.assertEqual([2, "x", "old"], cell.settled(run)["result"])
+        self.assertTrue(cell.call("POST", f"/runs/{run}/replay").json["ok"])  # Of one that has ended, too.
+
+    def test_a_run_moves_to_a_version_whose_trial_passes(self):
+        cell, run = self.begin_work()
+        not_paused = cell.call("POST", f"/runs/{run}/resume", {"upgrade": True})
+        self.assertEqual((409, "run_not_paused"), (not_paused.status, not_paused.json["code"]))
+        cell.call("POST", f"/runs/{run}/pause")
+        self.set_agent(cell, DIFFERENT)
+        refused = cell.call("POST", f"/runs/{run}/resume", {"upgrade": True})
+        self.assertEqual((409, "upgrade_differs"), (refused.status, refused.json["code"]))
+        self.assertEqual("paused", cell.run(run)["status"])
+        self.set_agent(cell, NEWER)
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume", {"upgrade": True}).status)
+        self.daemon.restart()
+        self.send(cell, run)
+        ended = cell.settled(run)
+        self.assertEqual([2, "x", "newer"], ended["result"])
+        self.assertEqual(["a", "b", "c"], self.log(cell))  # And not "new": it came past there before.
+        self.assertEqual(cell.get()["agent_digest"], ended["agent_digest"])
+
+    def test_a_run_begins_again_from_a_step(self):
+        cell, run = self.begin_work()
+        self.send(cell, run, "first")
+        cell.settled(run)
+        answer = cell.call("POST", f"/runs/{run}/restart", {"from": "c"})
+        self.assertEqual((202, run), (answer.status, answer.json["restarted_from"]), answer)
+        self.assertEqual([2, "first", "old"], cell.settled(answer.json["id"])["result"])
+        self.assertEqual(["a", "b", "c", "c"], self.log(cell))
+        # The event came before "go" was taken, but not before "b" began.
+        earlier = cell.call("POST", f"/runs/{run}/restart", {"from": "b"}).json["id"]
+        self.waits(cell, earlier)
+        self.daemon.restart()
+        self.send(cell, earlier, "second")
+        self.assertEqual([2, "second", "old"], cell.settled(earlier)["result"])
+        whole = cell.call("POST", f"/runs/{run}/restart").json["id"]
+        self.waits(cell, whole)
+        self.assertEqual(["a", "b", "c", "c", "b", "c", "a", "b"], self.log(cell))
+        unknown = cell.call("POST", f"/runs/{run}/restart", {"from": "nothing"})
+        self.assertEqual((404, "step_not_found"), (unknown.status, unknown.json["code"]))
+        cell.call("POST", f"/runs/{whole}/cancel")
+
+    def test_a_run_goes_on_with_a_state_and_an_empty_history(self):
+        cell, run = self.begin(AGENT, "counts", n=1)
+        for generation, disturb in ((1, lambda: None), (2, self.daemon.restart), (3, lambda: cell.call("POST", "/hibernate"))):
+            harness.eventually(f"generation {generation} waits", lambda: (now := cell.run(run))["status"] == "waiting"
+                               and now.get("generation", 1) == generation)
+            self.assertEqual(["count", "go"], [step["name"] for step in cell.run(run)["steps"]])
+            disturb()
+            self.send(cell, run, generation)
+        ended = cell.settled(run)
+        self.assertEqual([run, 4, 1, 2, 3], ended["result"])
+        self.assertEqual(["count1", "count2", "count3"], self.log(cell))
+        # From a step of the last generation, with its state.
+        again = cell.call("POST", f"/runs/{run}/restart", {"from": "count"}).json["id"]
+        self.waits(cell, again)
+        self.send(cell, again, 9)
+        self.assertEqual([again, 4, 1, 2, 9], cell.settled(again)["result"])
+
+    def test_a_run_that_goes_on_for_ever_is_cancelled(self):
+        cell, run = self.begin(AGENT, "forever", n=1)
+        harness.eventually("it goes on", lambda: cell.run(run).get("generation", 1) > 20)
+        self.assertEqual("cancelled", cell.call("POST", f"/runs/{run}/cancel").json["status"])
