@@ -13,7 +13,9 @@ namespace cellar::cell {
 
 namespace {
 
-std::string cancelled_error() { return error_json("CancelledError", "cancelled", "canceled"); }
+journal::Payload cancelled_error() {
+  return {.bytes = error_json("CancelledError", "cancelled", "canceled"), .blob = std::nullopt};
+}
 
 }  // namespace
 

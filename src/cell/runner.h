@@ -238,7 +238,7 @@ class Runner {
   asio::awaitable<void> append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
                                         std::string value, std::string codec = "json");
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);
-  asio::awaitable<void> end_run(Active& active, std::string status, std::string value);
+  asio::awaitable<void> end_run(Active& active, std::string status, journal::Payload value);
   asio::awaitable<void> cancel_now(std::uint32_t number, std::chrono::milliseconds grace);
   void act_on_cancel(const std::shared_ptr<Active>& active, std::chrono::milliseconds grace);
   asio::awaitable<void> pause_now(std::uint32_t number);

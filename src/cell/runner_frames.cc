@@ -83,7 +83,8 @@ asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
 asio::awaitable<void> Runner::watch_agent(std::shared_ptr<AgentProcess> agent) {
   while (agent_ == agent) {
     co_await async::sleep_for(config_.stall_timeout / 4);
-    const bool expects_answer = synchronous_calls_ == 0 && !active_.empty() && host_.is_awake();
+    const bool has_work = !active_.empty() || !trials_.empty();
+    const bool expects_answer = synchronous_calls_ == 0 && has_work && host_.is_awake();
     if (!expects_answer) {
       agent->heard_from();
       continue;
@@ -393,11 +394,10 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   }
   if (!problem.empty()) value = error_json("Error", problem, "not_serialisable");
   const bool completed = ok && problem.empty();
-  co_await end_run(active,
-                   completed  ? "completed"
-                   : canceled ? "cancelled"
-                              : "failed",
-                   std::move(value));
+  journal::Payload stored = co_await journal_.store_value(std::move(value));
+  if (!active.is_served()) co_return;  // Paused meanwhile: it comes to this end again.
+  const char* status = completed ? "completed" : canceled ? "cancelled" : "failed";
+  co_await end_run(active, status, std::move(stored));
 }
 
 asio::awaitable<void> Runner::on_mismatch(Active& active, const AgentFrame& frame) {
@@ -424,12 +424,13 @@ asio::awaitable<void> Runner::pause_for_length(Active& active) {
   co_await pause_run(active, error.reason(), pause_json(error));
 }
 
-asio::awaitable<void> Runner::end_run(Active& active, std::string status, std::string value) {
-  if (std::exchange(active.is_ending, true)) co_return;
+asio::awaitable<void> Runner::end_run(Active& active, std::string status, journal::Payload value) {
+  if (active.is_ending) co_return;
   journal::RunEnded ended;
   ended.status = std::move(status);
-  ended.value = co_await journal_.store_value(std::move(value));
+  ended.value = std::move(value);
   journal_.append(active.run.number, 0, ended);
+  active.is_ending = true;
   co_await journal_.sync();
   active.settled = true;
   active.changed.set();
@@ -437,12 +438,12 @@ asio::awaitable<void> Runner::end_run(Active& active, std::string status, std::s
 }
 
 asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std::string detail) {
-  active.is_pausing = true;
-  if (active.in_agent && agent_) agent_->send(frame_for(active.run, "forget"), {});
   journal::Paused paused;
   paused.reason = std::move(reason);
   paused.detail = std::move(detail);
   journal_.append(active.run.number, 0, paused);
+  active.is_pausing = true;
+  if (active.in_agent && agent_) agent_->send(frame_for(active.run, "forget"), {});
   co_await journal_.sync();
   active.settled = true;
   active.changed.set();

@@ -7,6 +7,7 @@ const { decodeValue, encodeValue } = require('./codec');
 const { Replay } = require('./replay');
 const { fingerprint, nameOf, stringify } = require('./values');
 
+const COMMANDS = ['step', 'shell', 'fetch', 'spawn', 'sleep', 'wait', 'approval', 'child'];
 const MATCHED_SHOWN = 5;
 const EVENT_BYTES_MAX = 1 << 20;
 // The run whose step the code is in: what it does there is part of the step, and not journaled.
@@ -232,7 +233,8 @@ class Run {
     this.check();
     if (this.inStep) throw coded('nested_version', `ctx.removed("${name}") is inside a step`);
     const o = this.lastOrdinal + 1;
-    if (this.replay.peek(o)?.n !== nameOf(name)) return;
+    const entry = this.replay.peek(o);
+    if (!COMMANDS.includes(entry?.k) || entry.n !== nameOf(name)) return;
     this.lastOrdinal = o;
     this.replay.issue(o);
     this.named(name);
