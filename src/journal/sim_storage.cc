@@ -30,7 +30,7 @@ class SimStorage::SimFile : public File {
   }
   void sync() override { storage_.sync(id_); }
   std::string read_at(std::uint64_t offset, std::size_t size) const override {
-    storage_.require_power();
+    storage_.next_read();
     const std::string& data = storage_.files_[id_].seen;
     return offset >= data.size() ? std::string() : data.substr(offset, size);
   }
@@ -51,6 +51,17 @@ void SimStorage::lose_power_at(int call) { calls_until_power_loss_ = call; }
 void SimStorage::fail_at(int call, int error) {
   calls_until_error_ = call;
   error_ = error;
+  failing_ = Failing::once;
+}
+
+void SimStorage::fail_from(int call, int error) {
+  fail_at(call, error);
+  failing_ = Failing::from_then_on;
+}
+
+void SimStorage::fail_read_at(int call, int error) {
+  reads_until_error_ = call;
+  error_ = error;
 }
 
 void SimStorage::require_power() const {
@@ -65,9 +76,18 @@ SimStorage::Fault SimStorage::next_call() {
   }
   if (calls_until_error_ > 0 && --calls_until_error_ == 0) {
     has_failed_ = true;
+    if (failing_ == Failing::from_then_on) calls_until_error_ = 1;
     return Fault::error;
   }
   return Fault::none;
+}
+
+void SimStorage::next_read() {
+  require_power();
+  if (reads_until_error_ > 0 && --reads_until_error_ == 0) {
+    has_failed_ = true;
+    throw_errno_value(error_, "read", "simulated file");
+  }
 }
 
 void SimStorage::restore_power(const std::function<bool(std::size_t)>& keep) {
@@ -91,6 +111,7 @@ void SimStorage::restore_power(const std::function<bool(std::size_t)>& keep) {
   for (Data& file : files_) file.seen = file.on_disk;
   calls_until_power_loss_ = 0;
   calls_until_error_ = 0;
+  reads_until_error_ = 0;
   power_lost_ = false;
   has_failed_ = false;
 }
@@ -110,7 +131,7 @@ void SimStorage::write(FileId file, std::uint64_t offset, std::string_view bytes
   const Fault fault = next_call();
   if (fault == Fault::error) bytes = bytes.substr(0, bytes.size() / 2);
   while (!bytes.empty()) {
-    const auto size = std::min<std::uint64_t>(kSectorBytes - offset % kSectorBytes, bytes.size());
+    const auto size = std::min<std::uint64_t>(sector_bytes_ - offset % sector_bytes_, bytes.size());
     Unsynced piece;
     piece.file = file;
     piece.offset = offset;
@@ -137,14 +158,14 @@ void SimStorage::sync(FileId file) {
   Data& data = files_[file];
   std::set<std::uint64_t> sectors;
   for (const Unsynced& piece : unsynced_) {
-    if (piece.file == file && !piece.is_forgotten) sectors.insert(piece.offset / kSectorBytes);
+    if (piece.file == file && !piece.is_forgotten) sectors.insert(piece.offset / sector_bytes_);
   }
   for (const std::uint64_t sector : sectors) {
-    const std::uint64_t begin = sector * kSectorBytes;
-    overlay(data.on_disk, begin, data.seen.substr(begin, kSectorBytes));
+    const std::uint64_t begin = sector * sector_bytes_;
+    overlay(data.on_disk, begin, data.seen.substr(begin, sector_bytes_));
   }
   std::erase_if(unsynced_, [&](const Unsynced& piece) {
-    return piece.file == file && sectors.contains(piece.offset / kSectorBytes);
+    return piece.file == file && sectors.contains(piece.offset / sector_bytes_);
   });
 }
 

@@ -12,15 +12,17 @@
 namespace cellar::journal {
 
 // A disk in memory, for tests, that loses power and fails as real ones do. What was not synced when
-// the power went is kept or lost in pieces: sectors of 512 bytes of each write, and single names of
-// a folder, each by itself, in whatever order. A file whose sync failed reads as if nothing had
-// happened, later syncs of it succeed, and what the first one should have made durable is gone with
-// the next power loss: so do ext4 and XFS.
+// the power went is kept or lost in pieces: sectors of each write, and single names of a folder,
+// each by itself, in whatever order. A file whose sync failed reads as if nothing had happened,
+// later syncs of it succeed, and what the first one should have made durable is gone with the next
+// power loss: so do ext4 and XFS.
 //
-// Only calls that change something are counted. Not thread-safe.
+// Only calls that change something are counted. Not thread-safe. A copy is another disk with the
+// same contents; files that are open belong to the disk they were opened on.
 class SimStorage : public Storage {
  public:
-  static constexpr std::size_t kSectorBytes = 512;
+  // Disks write 512 bytes or 4096 at once.
+  explicit SimStorage(std::size_t sector_bytes = 512) : sector_bytes_(sector_bytes) {}
 
   // The power goes during the `call`-th call from now on, 1 being the next: it and all later ones
   // throw Error `unavailable`.
@@ -29,6 +31,10 @@ class SimStorage : public Storage {
   // The `call`-th call from now on fails with `error` (an errno); a write has done half by then.
   // 0 takes the fault back.
   void fail_at(int call, int error);
+  // The same, and every later call too: a full disk, or one that has become read-only.
+  void fail_from(int call, int error);
+  // The `call`-th read of a file's contents from now on fails with `error`. 0 takes it back.
+  void fail_read_at(int call, int error);
   bool has_failed() const noexcept { return has_failed_; }
 
   // What would be kept or lost now, in the order in which it was done.
@@ -73,22 +79,27 @@ class SimStorage : public Storage {
     std::vector<std::pair<std::string, FileId>> names;
   };
   enum class Fault : std::uint8_t { none, power, error };
+  enum class Failing : std::uint8_t { once, from_then_on };
 
   Fault next_call();
   void require_power() const;
+  void next_read();
   void change_names(const std::string& folder, std::vector<std::pair<std::string, FileId>> names);
   static void apply(Names& names, const Unsynced& change);
   static void overlay(std::string& data, std::uint64_t offset, const std::string& bytes);
   void write(FileId file, std::uint64_t offset, std::string_view bytes);
   void sync(FileId file);
 
+  std::size_t sector_bytes_;
   std::vector<Data> files_ = std::vector<Data>(1);  // by FileId; the first stands for folders
   Names names_;
   Names names_on_disk_;
   std::vector<Unsynced> unsynced_;
   int calls_until_power_loss_ = 0;  // 0: never
   int calls_until_error_ = 0;
+  int reads_until_error_ = 0;
   int error_ = 0;
+  Failing failing_ = Failing::once;
   bool power_lost_ = false;
   bool has_failed_ = false;
 };

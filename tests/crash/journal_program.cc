@@ -1,0 +1,149 @@
+#include "journal_program.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/sha256.h"
+
+namespace cellar::crash {
+namespace {
+
+constexpr std::size_t kBatchesMax = 9;
+constexpr std::size_t kRecordsMax = 3;  // in a batch
+
+// What put_blob() and Journal::store() make of a value.
+journal::Payload payload_of(const Value& value) {
+  journal::Payload payload;
+  if (value.in_blob) {
+    payload.blob = {.digest = sha256_hex(value.bytes), .size_bytes = value.bytes.size()};
+  } else {
+    payload.bytes = value.bytes;
+  }
+  return payload;
+}
+
+journal::StepEnd record_of(const Value& value) { return {.ok = true, .value = payload_of(value)}; }
+
+// Many small ones, some that fill sectors, a few that do not fit into what is left of a segment.
+Value make_value(Random& random, std::size_t number) {
+  const std::size_t kind = pick(random, 10);
+  const std::size_t size = kind < 6   ? pick(random, 60)
+                           : kind < 9 ? pick(random, 1200)
+                                      : 1500 + pick(random, 2500);
+  Value value;
+  value.bytes = fmt::format("{}:", number);
+  value.bytes.append(size, static_cast<char>('a' + number % 26));
+  value.in_blob = pick(random, 12) == 0;
+  return value;
+}
+
+void commit(journal::Journal& journal) {
+  journal::Batch batch = journal.seal();
+  try {
+    journal.write(batch);
+  } catch (...) {
+    journal.failed();
+    throw;
+  }
+  journal.committed(std::move(batch));
+}
+
+void append(journal::Journal& journal, const Value& value) {
+  if (value.in_blob) journal.put_blob(value.bytes);
+  journal.append(1, 1, record_of(value));
+}
+
+}  // namespace
+
+Program make_program(Random& random) {
+  Program program;
+  program.options.cell_id = "acme--user-1";
+  program.options.first_segment_bytes = 8192;
+  program.options.segment_bytes_max = pick(random, 4) == 0 ? 32768 : 8192;
+  program.sector_bytes = pick(random, 2) == 0 ? 512 : 4096;
+  program.makes_spares = pick(random, 2) == 0;
+  program.batches.resize(2 + pick(random, kBatchesMax - 1));
+  std::size_t number = 0;
+  for (std::vector<Value>& batch : program.batches) {
+    const std::size_t count = 1 + pick(random, kRecordsMax);
+    for (std::size_t i = 0; i < count; ++i) batch.push_back(make_value(random, ++number));
+  }
+  return program;
+}
+
+Expected::Expected(const Program& program) : options_(program.options), ends_{0} {
+  for (const std::vector<Value>& batch : program.batches) {
+    for (const Value& value : batch) bodies_.push_back(record_of(value).encode());
+    ends_.push_back(bodies_.size());
+  }
+}
+
+void Expected::cut(std::size_t count) {
+  bodies_.resize(count);
+  while (ends_.back() > count) ends_.pop_back();
+}
+
+void Expected::add(const std::string& value) {
+  bodies_.push_back(record_of({.bytes = value}).encode());
+  ends_.push_back(bodies_.size());
+}
+
+std::size_t Expected::read(journal::SimStorage& disk, std::size_t acknowledged) const {
+  std::size_t count = 0;
+  std::vector<journal::Payload> blobs;
+  const auto visit = [&](const journal::Record& record) {
+    if (count == bodies_.size()) throw Broken{"there are more records than were appended"};
+    if (record.body != bodies_[count] || record.lsn != count + 1) {
+      throw Broken{fmt::format("record {} is not what was appended", count + 1)};
+    }
+    ++count;
+    if ((record.flags & journal::kBlob) == 0) return;
+    blobs.push_back(journal::StepEnd::decode(record.body)->value);
+  };
+  const journal::Journal journal(disk, options_, visit);
+  if (count < acknowledged) {
+    throw Broken{
+        fmt::format("{} of {} acknowledged records are lost", acknowledged - count, acknowledged)};
+  }
+  if (!std::binary_search(ends_.begin(), ends_.end(), count)) {
+    throw Broken{fmt::format("a batch is there in part: {} records", count)};
+  }
+  for (const journal::Payload& blob : blobs) {
+    try {
+      journal.load(blob);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::corrupt) throw;
+      throw Broken{std::string("a record names a blob that is not there: ") + error.what()};
+    }
+  }
+  return count;
+}
+
+std::size_t run(const Program& program, journal::SimStorage& disk) {
+  std::size_t acknowledged = 0;
+  try {
+    journal::Journal journal(disk, program.options, [](const journal::Record&) {});
+    for (const std::vector<Value>& batch : program.batches) {
+      for (const Value& value : batch) append(journal, value);
+      commit(journal);
+      acknowledged = journal.last_durable();
+      const std::uint64_t spare_bytes = program.makes_spares ? journal.wanted_spare_bytes() : 0;
+      if (spare_bytes == 0) continue;
+      journal.make_spare(spare_bytes);
+      journal.spare_made(spare_bytes);
+    }
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::corrupt) throw Broken{error.what()};
+  }
+  return acknowledged;
+}
+
+void append_one(const Program& program, journal::SimStorage& disk, const std::string& value) {
+  journal::Journal journal(disk, program.options, [](const journal::Record&) {});
+  append(journal, {.bytes = value});
+  commit(journal);
+}
+
+}  // namespace cellar::crash

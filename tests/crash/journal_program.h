@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "journal/journal.h"
+#include "journal/sim_storage.h"
+
+// What is done to a journal on a simulated disk, made up from a seed, and what must be there
+// afterwards.
+namespace cellar::crash {
+
+using Random = std::mt19937_64;
+
+// 0, 1, …, `count` - 1.
+inline std::size_t pick(Random& random, std::size_t count) { return random() % count; }
+
+struct Value {
+  std::string bytes;
+  bool in_blob = false;  // outside the records, as values above 64 KiB are
+};
+
+struct Program {
+  journal::Options options;
+  std::size_t sector_bytes = 512;
+  bool makes_spares = false;
+  std::vector<std::vector<Value>> batches;
+};
+Program make_program(Random& random);
+
+// A broken promise: what was expected and what was found.
+struct Broken {
+  std::string what;
+};
+
+// The records of a journal as they must come back.
+class Expected {
+ public:
+  // `what` names the journal in messages.
+  explicit Expected(const Program& program);
+
+  // Opens the journal on `disk`, reads every record and every blob, and gives their number. Throws
+  // Broken where a record is another than was appended, where fewer than `acknowledged` are there,
+  // or a part of a batch. Exceptions of the journal reach the caller unchanged.
+  std::size_t read(journal::SimStorage& disk, std::size_t acknowledged) const;
+
+  // From now on only the first `count` are expected, and then `value`, in a batch of its own.
+  void cut(std::size_t count);
+  void add(const std::string& value);
+
+  const std::vector<std::string>& bodies() const noexcept { return bodies_; }
+  // How many records there may be: the ends of batches.
+  const std::vector<std::size_t>& ends() const noexcept { return ends_; }
+
+ private:
+  journal::Options options_;
+  std::vector<std::string> bodies_;
+  std::vector<std::size_t> ends_;
+};
+
+// Appends the program's batches until the disk fails; the number of records that were acknowledged.
+// Throws Broken where the journal says that it is damaged.
+std::size_t run(const Program& program, journal::SimStorage& disk);
+
+// Opens the journal and appends one value in a batch of its own. Throws Error.
+void append_one(const Program& program, journal::SimStorage& disk, const std::string& value);
+
+}  // namespace cellar::crash
