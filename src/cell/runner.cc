@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "cell/runner_parts.h"
@@ -123,11 +124,14 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
   journal::RunAttempt first;
   first.n = 1;
   first.cause = "start";
+  fault_point("run.before_created");
   journal_.append(number, 0, created);
   journal_.append(number, 0, first);
+  fault_point("run.created");
   // It goes on from here by itself, whether the caller stays or not.
   tasks_.spawn(drive(add_active(*runs_.find(number)), "start"));
   co_await journal_.sync();
+  fault_point("run.before_answer");
   co_return started;
 }
 
@@ -229,9 +233,11 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
     journal::RunAttempt next;
     next.n = run.attempt + 1;
     next.cause = cause;
+    fault_point("attempt.before_written");
     journal_.append(run.number, 0, next);
   }
   co_await journal_.sync();
+  fault_point("attempt.before_agent");
   std::optional<Error> failure;
   try {
     co_await host_.wake_up();
@@ -261,7 +267,9 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
   }
   active.changed.reset();
   active.in_agent = true;
+  fault_point("attempt.before_given");
   agent_->send(image->header, image->body);
+  fault_point("attempt.given");
   active.heard_at = std::chrono::steady_clock::now();
   while (active.in_agent && !active.settled) {
     const bool changed = co_await active.changed.wait_for(config_.suspend_after);

@@ -5,6 +5,7 @@
 
 #include "async/run_to_end.h"
 #include "async/sleep.h"
+#include "base/fault.h"
 #include "cell/runner_parts.h"
 
 namespace cellar::cell {
@@ -20,6 +21,7 @@ asio::awaitable<void> Runner::cancel(std::uint32_t number,
 asio::awaitable<void> Runner::cancel_now(std::uint32_t number, std::chrono::milliseconds grace) {
   std::vector<Run*> all{runs_.find(number)};
   require_open_run(*all.front());
+  fault_point("cancel.before_written");
   for (std::size_t at = 0; at < all.size(); ++at) {
     journal_.append(all[at]->number, 0, journal::CancelRequested());
     for (Run* child : runs_.children_of(*all[at])) {
@@ -27,6 +29,7 @@ asio::awaitable<void> Runner::cancel_now(std::uint32_t number, std::chrono::mill
     }
   }
   co_await journal_.sync();
+  fault_point("cancel.durable");
   for (Run* run : all) {
     // Paused: nobody works on it, so one who does ends it at once.
     if (!is_terminal(run->status) && !is_active(run->number)) {
@@ -84,6 +87,7 @@ asio::awaitable<bool> Runner::settle_interrupted(Active& active, const std::stri
   for (const auto& [ordinal, step] : active.run.steps) {
     if (!step.is_interrupted()) continue;
     if (step.policy == "fail") {
+      fault_point("interrupted.before_written");
       append_interrupted(active.run, step, cause);
       std::string error = interrupted_error(step, " (" + cause + "), and is not executed again");
       co_await append_step_end(active.run, ordinal, false, std::move(error));
@@ -121,6 +125,7 @@ asio::awaitable<void> Runner::append_decision(const Run& run, Decision decision)
   std::string value =
       end.ok ? std::move(decision.value) : interrupted_error(step, ", and given up");
   end.value = co_await journal_.store_value(std::move(value));
+  fault_point("decision.before_written");
   append_interrupted(run, step, "decided");
   if (decision.kind != Decision::Kind::retry) journal_.append(run.number, step.ordinal, end);
 }
@@ -157,9 +162,11 @@ asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Dec
   }
   const auto active = add_active(*run);  // Nobody else resumes it from here on.
   if (decision) co_await append_decision(*run, *std::move(decision));
+  fault_point("resume.before_written");
   journal_.append(number, 0, journal::Resumed());
   tasks_.spawn(drive(active, "resume"));
   co_await journal_.sync();
+  fault_point("resume.durable");
 }
 
 asio::awaitable<void> Runner::upgrade(std::uint32_t number, std::string agent_digest) {

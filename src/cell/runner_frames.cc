@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "async/sleep.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cell/runner_parts.h"
@@ -179,6 +180,7 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
   if (kind == "spawn" && ordinal == 0) {
     throw Error(ErrorCode::internal, "it begins a run inside a step");
   }
+  fault_point("step.before_start");
   if (ordinal != 0) {
     journal::StepStart start;
     start.kind = kind;
@@ -188,12 +190,16 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     start.occ = before == active.run.steps.end() ? 1 : before->second.executed + 1;
     start.policy = text_of(frame.header, "pol");
     journal_.append(active.run.number, ordinal, start);
+    fault_point("step.started");
     if (start.policy.empty()) {
       journal_.sync_later();  // The end of a short step comes with its start in one write.
     } else {
       json::Value began = frame_for(active.run, "began");
       began.as_object().set("o", ordinal);
-      journal_.when_durable([agent = agent_, began = std::move(began)] { agent->send(began, {}); });
+      journal_.when_durable([agent = agent_, began = std::move(began)] {
+        fault_point("step.before_began");
+        agent->send(began, {});
+      });
     }
   }
   if (kind != "shell" && kind != "spawn") co_return;
@@ -238,6 +244,7 @@ void Runner::on_attempt_failed(Active& active, const AgentFrame& frame) {
       std::clamp<std::int64_t>(number_of(frame.header, "delay"), 0, kDelayMsMax));
   failed.next_at_ns = static_cast<std::uint64_t>(to_unix_ms(wall_now() + delay)) * 1'000'000;
   journal_.append(active.run.number, ordinal_of(frame), failed);
+  fault_point("step.attempt_failed");
   journal_.sync_soon();
 }
 
@@ -279,6 +286,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
   }
   if (call.synchronous) --synchronous_calls_;
   if (agent_ != agent) co_return;
+  fault_point("shell.ended");
   const Active& owner = *call.owner;
   if (!owner.is_served() || call.attempt != owner.run.attempt) {
     if (call.synchronous) let_go(*agent);
@@ -305,11 +313,13 @@ void Runner::answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, b
   header.as_object().set("ok", ok);
   auto send = [agent = std::move(agent), synchronous = call.synchronous, header = std::move(header),
                result = std::move(result)]() mutable {
+    fault_point("result.before_sent");
     if (synchronous) {
       agent->reply(header, std::move(result));
     } else {
       agent->send(header, std::move(result));
     }
+    fault_point("result.sent");
   };
   journal_.when_durable(std::move(send));
 }
@@ -317,12 +327,17 @@ void Runner::answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, b
 asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
   const bool is_typed = text_of(frame.header, "c") == "typed";
+  fault_point("step.done");
   const bool ok = flag_of(frame.header, "ok");
   co_await append_step_end(active.run, ordinal, ok, ok ? frame.body : checked_error(frame.body),
                            is_typed ? "typed" : "json");
   json::Value ack = frame_for(active.run, "ack");
   ack.as_object().set("o", ordinal);
-  journal_.when_durable([agent = agent_, ack = std::move(ack)] { agent->send(ack, {}); });
+  journal_.when_durable([agent = agent_, ack = std::move(ack)] {
+    fault_point("step.before_ack");
+    agent->send(ack, {});
+    fault_point("step.acked");
+  });
 }
 
 asio::awaitable<void> Runner::append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
@@ -331,7 +346,9 @@ asio::awaitable<void> Runner::append_step_end(const Run& run, std::uint32_t ordi
   end.ok = ok;
   end.codec = std::move(codec);
   end.value = co_await journal_.store_value(std::move(value));
+  fault_point("step.before_end");
   journal_.append(run.number, ordinal, end);
+  fault_point("step.ended");
 }
 
 asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) {
@@ -342,6 +359,7 @@ asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) 
   value.args_fp = text_of(frame.header, "fp");
   value.value = co_await journal_.store_value(is_setup ? std::string("null") : frame.body);
   // Not synced by itself: whatever depends on it is later in the same journal.
+  fault_point("value.before_written");
   journal_.append(active.run.number, ordinal_of(frame), value);
   if (is_setup) settled_.set();  // Runs that wait for it begin.
 }
@@ -360,6 +378,7 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
     result = error_json(error);
   }
   --synchronous_calls_;
+  fault_point("call.done");
   const std::uint32_t ordinal = ordinal_of(frame);
   if (ok && ordinal != 0 && active.is_served()) {
     journal::Value value;
@@ -370,6 +389,7 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
     journal_.append(active.run.number, ordinal, value);
   }
   const json::Value answer = json::object({{"ok", ok}});
+  fault_point("call.before_answer");
   agent.reply(answer, std::move(result));
 }
 
@@ -429,9 +449,12 @@ asio::awaitable<void> Runner::end_run(Active& active, std::string status, journa
   journal::RunEnded ended;
   ended.status = std::move(status);
   ended.value = std::move(value);
+  fault_point("run.before_end");
   journal_.append(active.run.number, 0, ended);
+  fault_point("run.ended");
   active.is_ending = true;
   co_await journal_.sync();
+  fault_point("run.end_durable");
   active.settled = true;
   active.changed.set();
   tell_parents(active.run);
@@ -441,10 +464,12 @@ asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std:
   journal::Paused paused;
   paused.reason = std::move(reason);
   paused.detail = std::move(detail);
+  fault_point("pause.before_written");
   journal_.append(active.run.number, 0, paused);
   active.is_pausing = true;
   if (active.in_agent && agent_) agent_->send(frame_for(active.run, "forget"), {});
   co_await journal_.sync();
+  fault_point("pause.durable");
   active.settled = true;
   active.changed.set();
 }

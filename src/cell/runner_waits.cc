@@ -5,6 +5,7 @@
 
 #include "async/run_to_end.h"
 #include "async/sleep.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "cell/runner_parts.h"
 #include "cell/waits.h"
@@ -39,7 +40,9 @@ void Runner::on_wait(Active& active, const AgentFrame& frame, const std::string&
     if (start.args->size() > journal::kInlineBytesMax) {
       throw Error(ErrorCode::too_large, "it waits with arguments of more than 64 KiB");
     }
+    fault_point("wait.before_begun");
     journal_.append(active.run.number, ordinal, start);
+    fault_point("wait.begun");
     journal_.sync_later();
     if (is_too_much) {
       tasks_.spawn(refuse_wait(shared, ordinal));
@@ -136,6 +139,7 @@ asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, Hos
                 .idempotency_key = child_key(parent, call.ordinal),
                 .parent = &parent};
     const Started started = co_await this->start(std::move(start));
+    fault_point("spawn.begun");
     text = json::dump(json::object({{"run", started.id}}));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
@@ -168,12 +172,14 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
            });
   };
   if (!open_wait(*active, ordinal) || is_taken()) co_return false;
+  fault_point("wait.before_ended");
   if (event != 0) {
     journal::WaitMatched matched;
     matched.event = event;
     journal_.append(run.number, ordinal, matched);
   }
   journal_.append(run.number, ordinal, end);
+  fault_point("wait.ended");
   if (active->in_agent && agent_) {
     give_outcome(*active, run.steps.at(ordinal));
   } else {
@@ -191,6 +197,7 @@ void Runner::ask_to_suspend(const Active& active) {
 
 // The agent has let go of it: it goes on in another attempt, from the journal.
 void Runner::on_suspended(Active& active) {
+  fault_point("run.suspended");
   active.in_agent = false;
   active.suspended = active.run.is_only_waiting();  // A wait may have ended meanwhile.
   active.interruption = "wake";
@@ -230,7 +237,9 @@ asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, 
   event.value = co_await journal_.store_value(std::move(payload));
   if (known()) co_return false;  // Meanwhile.
   require_open_run(*run);
+  fault_point("event.before_received");
   const journal::Lsn lsn = journal_.append(number, 0, event);
+  fault_point("event.received");
   const auto found = active_.find(number);
   if (found != active_.end()) {
     const std::shared_ptr<Active> active = found->second;
@@ -240,6 +249,7 @@ asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, 
     }
   }
   co_await journal_.sync();
+  fault_point("event.before_answer");
   co_return true;
 }
 
@@ -268,6 +278,7 @@ asio::awaitable<void> Runner::answer_approval(std::uint32_t number, std::string 
                 "somebody else has answered, or it is too late");
   }
   co_await journal_.sync();
+  fault_point("approval.before_answer");
 }
 
 }  // namespace cellar::cell

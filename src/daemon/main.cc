@@ -9,11 +9,13 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 #include "api/api.h"
 #include "async/pool.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "cell/domain_record.h"
@@ -156,6 +158,10 @@ void run(const Config& config) {
   if (!lock) {
     throw Error(ErrorCode::conflict, "state_in_use",
                 config.state + " is used by another cellard that still runs");
+  }
+  if (const char* plan = std::getenv("CELLAR_FAULTS")) {
+    log::warning("crashes are tested: {} says where this daemon fails", plan);
+    arm_faults(plan);
   }
   const cell::Sealer sealer = cell::Sealer::from_key_file(config.seal_key_file);
   async::Pool pool(config.pool_threads);

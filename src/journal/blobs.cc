@@ -1,6 +1,7 @@
 #include "journal/blobs.h"
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/random.h"
 #include "base/sha256.h"
 
@@ -34,14 +35,19 @@ BlobRef put_blob(Storage& storage, std::string_view bytes) {
   if (!there || there->size() != bytes.size() || there->read_at(0, bytes.size()) != bytes) {
     storage.make_folder(shelf_of(blob));
     const std::string temporary = "blob-" + random_hex(6) + ".tmp";  // remove_leftovers() finds it
+    fault_point("blob.before_write");
     const auto file = storage.create(temporary);
     file->write_at(0, bytes);
+    fault_point("blob.before_sync");
     file->sync();
+    fault_point("blob.before_rename");
     storage.rename(temporary, name);
   }
+  fault_point("blob.before_names_sync");
   storage.sync_names(shelf_of(blob));
   storage.sync_names(kFolder);
   storage.sync_names("");
+  fault_point("blob.after_names_sync");
   return blob;
 }
 

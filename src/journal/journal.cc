@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/random.h"
 #include "base/sha256.h"
 #include "journal/recovery.h"
@@ -136,8 +137,11 @@ void Journal::write(Batch& batch) const {
   if (batch.begin_) {
     begin_segment(storage_, *batch.begin_, batch.bytes_);
   } else {
+    fault_point("journal.before_write");
     batch.file_->write_at(batch.offset_, batch.bytes_);
+    fault_point("journal.before_sync");
     batch.file_->sync();
+    fault_point("journal.after_sync");
   }
 }
 

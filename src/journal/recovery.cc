@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/sha256.h"
 
 namespace cellar::journal {
@@ -179,11 +180,15 @@ class Reader {
   // synced, before anybody relies on it. The same holds for the name of its segment.
   void repair() {
     File& file = *recovered_.active;
+    fault_point("recovery.before_write");
     write_zeros(file, segment().end, segment().end + recovered_.cut_bytes);
     file.write_at(last_batch_,
                   std::string_view(bytes_).substr(last_batch_, segment().end - last_batch_));
+    fault_point("recovery.before_sync");
     file.sync();
+    fault_point("recovery.before_names_sync");
     storage_.sync_names("");
+    fault_point("recovery.after_names_sync");
   }
 
   Storage& storage_;

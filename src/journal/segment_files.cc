@@ -1,4 +1,5 @@
 #include "journal/segment_files.h"
+#include "base/fault.h"
 
 #include <fmt/format.h>
 
@@ -55,24 +56,33 @@ void begin_segment(Storage& storage, NewSegment& segment, std::string_view batch
   const bool is_fresh = !file;
   if (is_fresh) {
     made_as = name + std::string(kHalfMade);
+    fault_point("segment.before_create");
     file = storage.create(made_as);
   }
+  fault_point("segment.before_write");
   file->write_at(0, segment.header);
   file->write_at(segment.header.size(), batch);
   // Zeros, not only space: a write into space that was never written changes the file's metadata
   // too, and each fdatasync would have to wait for that.
   if (is_fresh) write_zeros(*file, segment.header.size() + batch.size(), segment.bytes);
+  fault_point("segment.before_sync");
   file->sync();
+  fault_point("segment.before_rename");
   storage.rename(made_as, name);
+  fault_point("segment.before_names_sync");
   storage.sync_names("");
+  fault_point("segment.after_names_sync");
   segment.file = std::move(file);
 }
 
 void make_spare_segment(Storage& storage, std::uint64_t bytes) {
   const auto file = storage.create(kSpareHalfMade);
   write_zeros(*file, 0, bytes);
+  fault_point("spare.before_sync");
   file->sync();
+  fault_point("spare.before_rename");
   storage.rename(kSpareHalfMade, kSpare);
+  fault_point("spare.after_rename");
 }
 
 void write_zeros(File& file, std::uint64_t begin, std::uint64_t end) {
