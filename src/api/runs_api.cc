@@ -25,6 +25,18 @@ const cell::Run& run_in(const Call& call, cell::Cell& cell) {
   return *run;
 }
 
+// What is told of runs is on disk: `answer`, made just now, may hold what is on its way there.
+asio::awaitable<void> answer_durable(const Call& call, cell::Cell& cell, json::Value answer,
+                                     int status = 200) {
+  co_await cell.journal().sync();
+  co_await call.answer(std::move(answer), status);
+}
+
+asio::awaitable<void> answer_run(const Call& call, cell::Cell& cell, const cell::Run& run) {
+  json::Value answer = run_detail_json(run, cell.journal());
+  co_await answer_durable(call, cell, std::move(answer));
+}
+
 asio::awaitable<void> list(const Call& call) {
   const auto cell = call.cell();
   const auto limit = static_cast<std::size_t>(call.query_int("limit", 1, kRunsMax).value_or(100));
@@ -49,12 +61,12 @@ asio::awaitable<void> list(const Call& call) {
   }
   json::Value answer = json::object({{"runs", std::move(runs)}});
   if (!next.empty()) answer.as_object().set("next_cursor", next);
-  co_await call.answer(std::move(answer));
+  co_await answer_durable(call, *cell, std::move(answer));
 }
 
 asio::awaitable<void> get(const Call& call) {
   const auto cell = call.cell();
-  co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
+  co_await answer_run(call, *cell, run_in(call, *cell));
 }
 
 // {"method", "params"?}: begins a run and does not wait for it.
@@ -70,7 +82,7 @@ asio::awaitable<void> start(const Call& call) {
   const cell::Runner::Started started =
       co_await cell->start_run(std::move(method), std::move(text), std::move(key));
   json::Value answer = run_detail_json(*cell->runs().find(started.id), cell->journal());
-  co_await call.answer(std::move(answer), started.is_new ? 202 : 200);
+  co_await answer_durable(call, *cell, std::move(answer), started.is_new ? 202 : 200);
 }
 
 // Waits until the run settles, for at most `timeout` seconds.
@@ -83,7 +95,7 @@ asio::awaitable<void> await_run(const Call& call) {
       call.query_int("timeout", 0, kTimeoutMax).value_or(kTimeoutDefault));
   const auto activity = cell->watch("request", "await " + run.id);
   co_await cell->runner().settled(run.number, timeout);
-  co_await call.answer(run_detail_json(run, cell->journal()));
+  co_await answer_run(call, *cell, run);
 }
 
 asio::awaitable<void> pause(const Call& call) {
@@ -91,7 +103,7 @@ asio::awaitable<void> pause(const Call& call) {
   const std::uint32_t number = run_in(call, *cell).number;
   const auto activity = cell->watch("request", "pause a run");
   co_await cell->runner().pause(number);
-  co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
+  co_await answer_run(call, *cell, run_in(call, *cell));
 }
 
 // {"grace_ms"?}, or nothing at all.
@@ -109,7 +121,7 @@ asio::awaitable<void> cancel(const Call& call) {
   const auto activity = co_await cell->use("request", "cancel");
   co_await cell->runner().cancel(number, grace);
   co_await cell->runner().settled(number);
-  co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
+  co_await answer_run(call, *cell, run_in(call, *cell));
 }
 
 std::optional<cell::Decision> decision_of(const json::Reader& body) {
@@ -145,7 +157,7 @@ asio::awaitable<void> resume(const Call& call) {
   } else {
     co_await cell->runner().resume(number, std::move(decision));
   }
-  co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
+  co_await answer_run(call, *cell, run_in(call, *cell));
 }
 
 // {"agent"?}: tries the run with that source, or with the cell's agent of today.
@@ -215,7 +227,7 @@ asio::awaitable<void> approve(const Call& call) {
   body.refuse_unknown();
   const auto activity = cell->watch("request", "an approval for a run");
   co_await cell->runner().answer_approval(number, std::move(step), json::dump(answer));
-  co_await call.answer(run_detail_json(run_in(call, *cell), cell->journal()));
+  co_await answer_run(call, *cell, run_in(call, *cell));
 }
 
 journal::Lsn start_of(const Call& call) {
