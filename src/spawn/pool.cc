@@ -62,6 +62,7 @@ Pool::Slot Pool::make_slot() {
 }
 
 Pool::Taken Pool::take(const std::string& slot, DomainKind kind) {
+  check_blanks();  // Whoever kills all of a cell kills the blank that is kept for it, too.
   if (!slot.empty()) {
     const auto given = given_.find(slot);
     if (given != given_.end() && given->second[index_of(kind)]) {
@@ -72,7 +73,6 @@ Pool::Taken Pool::take(const std::string& slot, DomainKind kind) {
     make_groups(slot);
     return {slot, make_blank(slot, kind)};
   }
-  check_blanks();
   Slot taken;
   if (ready_.empty()) {
     taken = make_slot();
