@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "base/sha256.h"
@@ -53,6 +54,16 @@ void commit(journal::Journal& journal) {
 void append(journal::Journal& journal, const Value& value) {
   if (value.in_blob) journal.put_blob(value.bytes);
   journal.append(1, 1, record_of(value));
+}
+
+// A disk that works again does not mend a journal that it failed once.
+void require_refusal(journal::Journal& journal) {
+  try {
+    append(journal, {.bytes = "never"});
+  } catch (const Error&) {
+    return;
+  }
+  throw Broken{"a journal takes records after a write that failed"};
 }
 
 }  // namespace
@@ -123,19 +134,21 @@ std::size_t Expected::read(journal::SimStorage& disk, std::size_t acknowledged) 
 
 std::size_t run(const Program& program, journal::SimStorage& disk) {
   std::size_t acknowledged = 0;
+  std::optional<journal::Journal> journal;
   try {
-    journal::Journal journal(disk, program.options, [](const journal::Record&) {});
+    journal.emplace(disk, program.options, [](const journal::Record&) {});
     for (const std::vector<Value>& batch : program.batches) {
-      for (const Value& value : batch) append(journal, value);
-      commit(journal);
-      acknowledged = journal.last_durable();
-      const std::uint64_t spare_bytes = program.makes_spares ? journal.wanted_spare_bytes() : 0;
+      for (const Value& value : batch) append(*journal, value);
+      commit(*journal);
+      acknowledged = journal->last_durable();
+      const std::uint64_t spare_bytes = program.makes_spares ? journal->wanted_spare_bytes() : 0;
       if (spare_bytes == 0) continue;
-      journal.make_spare(spare_bytes);
-      journal.spare_made(spare_bytes);
+      journal->make_spare(spare_bytes);
+      journal->spare_made(spare_bytes);
     }
   } catch (const Error& error) {
     if (error.code() == ErrorCode::corrupt) throw Broken{error.what()};
+    if (journal && journal->is_broken()) require_refusal(*journal);
   }
   return acknowledged;
 }

@@ -178,13 +178,15 @@ class Daemon:
         self.process = None
         self.start()
 
+    def environment(self):
+        return dict(os.environ, CELLAR_API_KEY=self.key)
+
     def start(self):
-        environment = dict(os.environ, CELLAR_API_KEY=self.key)
         log = open(self.root / "log", "ab")
         words = ["--state", self.state, "--listen", "127.0.0.1:0", "--seal-key-file", self.root / "keys" / "seal.key", *self.options]
         self.process = subprocess.Popen(
             self.user.wrap("cellard", *words) if self.user else [BIN / "cellard", *words],
-            stdout=subprocess.PIPE, stderr=log, env=environment)
+            stdout=subprocess.PIPE, stderr=log, env=self.environment())
         log.close()
         line = self.process.stdout.readline().decode()
         if "listening on http://" not in line:

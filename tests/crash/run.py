@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""Ends agent, cell and daemon at every fault point of a run, and searches the states of a simulated disk.
+
+Usage: tests/crash/run.py [--bin DIR] [--seed N] [--seconds S] [--only NAME]
+
+Without --seconds it runs the slice that belongs to every change. With it, everything (each point, each time that it is
+reached, each victim), and then random states until the time is over. Prints what was broken with the words that repeat
+it, and `N states, M kills, L lost, R repeated`. Needs root for all but the disk; docs/internals/crash-tests.md says
+what is covered. --only repeats one state: POINT:OCCURRENCE:VICTIM[,POINT:OCCURRENCE:VICTIM…], model:SEED or
+control:SEED.
+"""
+import argparse
+import collections
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import canonical  # noqa: E402
+import model  # noqa: E402
+from canonical import Broken, Cells  # noqa: E402
+from faulty import VICTIMS, Fault, FaultyDaemon, harness  # noqa: E402
+
+DISK_STATES = 1_000_000  # in the slice of every change
+MODELS = 12
+# Points at which a call to the disk is about to be made, and what it may answer.
+DISK_POINTS = ("journal.before_write", "journal.before_sync", "segment.before_create", "segment.before_write",
+               "segment.before_sync", "segment.before_rename", "segment.before_names_sync", "spare.before_sync",
+               "spare.before_rename", "blob.before_write", "blob.before_sync", "blob.before_rename",
+               "blob.before_names_sync")
+ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EROFS")
+# Where a daemon is killed so that its recovery can be interrupted: in the run's record, between a step's end and its
+# acknowledgement, between a segment and its name, in a blob, with an event that was acknowledged, at the end.
+BEFORE_RECOVERY = (("run.created", 1), ("journal.before_sync", 6), ("step.before_ack", 3), ("segment.before_rename", 1),
+                   ("blob.before_rename", 1), ("wait.ended", 2), ("run.ended", 2))
+DEPTH_MAX = 3
+
+
+class Work:
+    """What is to be tried, and what came of it. States are (name, function of the cells that tries it)."""
+
+    def __init__(self, end=None):
+        self.waiting, self.end, self.lock = collections.deque(), end, threading.Lock()
+        self.states, self.kills, self.broken = 0, 0, collections.Counter()
+        self.met = set()
+
+    def add(self, name, attempt):
+        self.waiting.append((name, attempt))
+
+    def next(self):
+        with self.lock:
+            over = self.end is not None and time.monotonic() > self.end
+            return None if over or not self.waiting else self.waiting.popleft()
+
+    def note(self, trial):
+        with self.lock:
+            self.states += 1
+            self.kills += trial.kills
+            self.met |= {fault.point for fault in trial.happened}
+
+    def note_broken(self, name, error):
+        with self.lock:
+            self.states += 1
+            kind = error.kind if isinstance(error, Broken) else "lost"
+            self.broken[kind] += 1
+            print(f"broken: tests/crash/run.py --only {name}: {error}", flush=True)
+            if not isinstance(error, (Broken, AssertionError)):
+                traceback.print_exception(error)
+
+
+class Worker(threading.Thread):
+    """One daemon, one agent's cells, one state after the other."""
+
+    def __init__(self, work, number, source):
+        super().__init__()
+        self.work, self.number, self.source = work, number, source
+
+    def run(self):
+        daemon = FaultyDaemon()
+        cells = Cells(daemon, f"w{self.number}")
+        while (state := self.work.next() or self.source()) is not None:
+            name, attempt = state
+            try:
+                self.work.note(attempt(cells))
+            except Exception as error:  # Reported with what repeats it; the next state begins anew.
+                self.work.note_broken(name, error)
+                self.show(daemon)
+                cells.forget()
+                if daemon.process.poll() is None:
+                    daemon.kill()
+                daemon.plan()
+                daemon.start()
+        daemon.cleanup()
+
+    def show(self, daemon):
+        with self.work.lock:
+            lines = [line for line in daemon.log().splitlines() if "default image" not in line]
+            print("\n".join("    " + line for line in lines[-8:]), flush=True)
+
+
+def text_of(faults):
+    return ",".join(map(str, faults))
+
+
+def add_state(work, *faults, twice=False):
+    work.add(text_of(faults), lambda cells: canonical.run_state(cells, faults, twice))
+
+
+def reference(*faults):
+    """The points that a run reaches behind these faults, in order, and how often each."""
+    daemon = FaultyDaemon()
+    try:
+        cells = Cells(daemon, "reference")
+        trial = canonical.run_state(cells, faults, fresh=True)
+        return collections.Counter(trial.hits)
+    finally:
+        daemon.cleanup()
+
+
+def add_every_kill(work, choose):
+    """Every point, every occurrence, every victim, or those that `choose` leaves of them."""
+    points = reference()
+    for point, count in sorted(points.items()):
+        for victim in VICTIMS:
+            for occurrence in choose(point, victim, count):
+                add_state(work, Fault(point, occurrence, victim), twice=victim == "daemon" and occurrence == 1)
+    return set(points)
+
+
+def add_disk_errors(work, rng, count):
+    for point in DISK_POINTS:
+        for error in ERRORS[:count]:
+            occurrence = rng.randint(1, 12) if point.startswith("journal.") else 1
+            add_state(work, Fault(point, occurrence, error))
+
+
+def add_kills_in_recovery(work, rng, befores):
+    """The daemon is killed, and again at each point of its recovery, and then a third time."""
+    points = set()
+    for point, occurrence in befores:
+        first = Fault(point, occurrence, "daemon")
+        again = list(reference(first))
+        points |= set(again)
+        for second in again:
+            third = Fault(rng.choice(again), 1, rng.choice(VICTIMS))
+            add_state(work, first, Fault(second, 1, "daemon"), third)
+    return points
+
+
+def model_state(kind, seed, points):
+    """`kind`: "model", or "control" for one whose run is also paused, resumed or cancelled."""
+    return f"{kind}:{seed}", lambda cells: model.run_state(cells, seed, points, control=kind == "control")
+
+
+def random_state(rng, points):
+    kind = rng.choice(("model", "control", "kills", "kills"))
+    if kind != "kills":
+        return model_state(kind, rng.randrange(1 << 30), points)
+    faults = [Fault(rng.choice(points), rng.randint(1, 12) if n == 0 else 1, rng.choice(VICTIMS))
+              for n in range(rng.randint(1, DEPTH_MAX))]
+    return text_of(faults), lambda cells: canonical.run_state(cells, faults)
+
+
+def carry_out(work, source=lambda: None, count=os.cpu_count()):
+    workers = [Worker(work, number, source) for number in range(count)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def start_disk(arguments, seed, number, count):
+    program = arguments.bin.parent / "test/disk_states"
+    how = ["--seconds", str(arguments.seconds)] if arguments.seconds else ["--states", str(DISK_STATES // count)]
+    return subprocess.Popen([program, *how, "--seed", str(seed + number), "--step", str(count)],
+                            stdout=subprocess.PIPE, text=True)
+
+
+def wait_for_disk(processes):
+    """Their states, and whether all kept their promise."""
+    states, good = 0, True
+    for process in processes:
+        out, _ = process.communicate()
+        lines = out.splitlines()
+        good = good and process.returncode == 0
+        if process.returncode != 0:
+            print("\n".join(lines), flush=True)
+        states += int(lines[-1].split()[0])
+    return states, good
+
+
+def repeat(name):
+    work = Work()
+    if name.startswith(("model:", "control:")):
+        kind, seed = name.split(":")
+        work.add(*model_state(kind, int(seed), model.POINTS))
+    else:
+        faults = [Fault(point, int(occurrence), victim)
+                  for point, occurrence, victim in (part.split(":") for part in name.split(","))]
+        add_state(work, *faults)
+    carry_out(work, count=1)
+    return work
+
+
+def slice_of_a_change(seed):
+    """Each point with each victim, another time each; the daemon also at the first; the recovery of one kill."""
+    work, rng = Work(), random.Random(seed)
+
+    def choose(point, victim, count):
+        return {1, rng.randint(1, count)} if victim == "daemon" else {rng.randint(1, count)}
+
+    add_every_kill(work, choose)
+    add_disk_errors(work, rng, 1)
+    add_kills_in_recovery(work, rng, [rng.choice(BEFORE_RECOVERY)])
+    for number in range(MODELS):
+        work.add(*model_state("model", seed * 1000 + number, model.POINTS))
+    carry_out(work)
+    return work
+
+
+def campaign(seed, seconds):
+    """Everything once, in an order that the seed decides, and then whatever comes."""
+    work, rng = Work(time.monotonic() + seconds), random.Random(seed)
+    points = add_every_kill(work, lambda point, victim, count: range(1, count + 1))
+    add_disk_errors(work, rng, len(ERRORS))
+    points |= add_kills_in_recovery(work, rng, BEFORE_RECOVERY)
+    rng.shuffle(work.waiting)
+    points = sorted(points | set(model.POINTS))
+
+    def source():
+        with work.lock:
+            return None if time.monotonic() > work.end else random_state(rng, points)
+
+    carry_out(work, source)
+    return work
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", type=pathlib.Path, default=HERE.parents[1] / "build/release/bin")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=int)
+    parser.add_argument("--only")
+    arguments = parser.parse_args()
+    arguments.bin = harness.BIN = arguments.bin.resolve()
+    if os.geteuid() != 0:
+        print("skipped: kills of real cells need root")
+    begun = time.monotonic()
+    if arguments.only:
+        work = repeat(arguments.only)
+        print(f"{work.states} states, {work.kills} kills, {work.broken['lost']} lost, {work.broken['repeated']} repeated")
+        return 1 if work.broken else 0
+    count = os.cpu_count()
+    disks = [start_disk(arguments, arguments.seed * 1000, number, count) for number in range(count)]
+    if not arguments.seconds:
+        disk_states, disk_good = wait_for_disk(disks)
+    work = Work()
+    if os.geteuid() == 0:
+        work = campaign(arguments.seed, arguments.seconds) if arguments.seconds else slice_of_a_change(arguments.seed)
+    if arguments.seconds:
+        disk_states, disk_good = wait_for_disk(disks)
+    leaked = harness.leftovers()
+    for what in leaked:
+        print(f"left behind: {what}")
+    lost = work.broken["lost"] + (not disk_good)
+    print(f"{disk_states} states of a disk, {work.states} of processes, killed at {len(work.met)} points; "
+          f"seed {arguments.seed}; {time.monotonic() - begun:.0f} s")
+    if arguments.seconds and work.waiting:
+        print(f"the time was over before {len(work.waiting)} states were tried")
+    print(f"{disk_states + work.states} states, {work.kills} kills, {lost} lost, {work.broken['repeated']} repeated")
+    return 1 if lost or work.broken["repeated"] or leaked else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
