@@ -1,5 +1,7 @@
 #include "cli/api.h"
 
+#include <map>
+
 #include "base/error.h"
 #include "json/json.h"
 
@@ -34,10 +36,22 @@ std::string text_of(const json::Value& body, std::string_view key) {
   return value != nullptr && value->is_string() ? value->as_string() : "";
 }
 
+const std::map<std::string, const char*> kRemedies = {
+    {"cell_not_found", "\"cellar ls\" lists the cells"},
+    {"run_not_found", "\"cellar runs ls CELL\" lists the runs of a cell"},
+    {"decision_needed",
+     "say with --retry, --fail or --value JSON what became of it; \"cellar runs get CELL RUN\" "
+     "names it"},
+    {"no_decision_needed", "leave --retry, --fail and --value out"},
+    {"step_needed", "name one of them with --step; \"cellar runs get CELL RUN\" lists them"},
+    {"idempotency_key_reused", "give another --key"},
+};
+
 // What to do about it here: the daemon's remedies speak of requests, not of commands.
 std::string remedy_of(ErrorCode code, const std::string& reason, const json::Value& body) {
   if (code == ErrorCode::unauthenticated) return "give your key with --api-key or CELLAR_API_KEY";
-  if (reason == "cell_not_found") return "\"cellar ls\" lists the cells";
+  const auto told = kRemedies.find(reason);
+  if (told != kRemedies.end()) return told->second;
   return text_of(body, "remediation");
 }
 
@@ -106,11 +120,10 @@ json::Value Api::post(const std::string& path) {
   return parse_answer(send(request));
 }
 
-json::Value Api::post(const std::string& path, const json::Value& body) {
-  const Request request{.method = "POST",
-                        .path = path,
-                        .headers = {"Content-Type: application/json"},
-                        .body = json::dump(body)};
+json::Value Api::post(const std::string& path, const json::Value& body,
+                      const std::vector<std::string>& headers) {
+  Request request{.method = "POST", .path = path, .headers = headers, .body = json::dump(body)};
+  request.headers.emplace_back("Content-Type: application/json");
   return parse_answer(send(request));
 }
 

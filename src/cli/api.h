@@ -31,7 +31,8 @@ class Api {
   json::Value get(const std::string& path);
   // Null where the answer is 204.
   json::Value post(const std::string& path);
-  json::Value post(const std::string& path, const json::Value& body);
+  json::Value post(const std::string& path, const json::Value& body,
+                   const std::vector<std::string>& headers = {});
   void remove(const std::string& path);
 
   Response send(const Request& request);

@@ -8,42 +8,12 @@
 
 #include "cli/api.h"
 #include "cli/fake_daemon.h"
-#include "cli/run.h"
+#include "cli/test_call.h"
 #include "json/json.h"
 #include "sys/file.h"
 #include "testing/temp_dir.h"
 
 namespace cellar::cli {
-namespace {
-
-// One call of the program against a fake daemon.
-struct Result {
-  int exit_code = -1;
-  std::string out;
-  std::string err;
-};
-
-Result call(const std::string& url, std::vector<std::string> words, const std::string& in = {}) {
-  testing::TempDir dir;
-  sys::replace_file(dir.file("in"), in);
-  const sys::Fd in_fd = sys::open_file(dir.file("in"), O_RDONLY);
-  const sys::Fd out_fd = sys::open_file(dir.file("out"), O_WRONLY | O_CREAT);
-  const sys::Fd err_fd = sys::open_file(dir.file("err"), O_WRONLY | O_CREAT);
-  words.insert(words.begin(), {"cellar", "--url", url, "--api-key", "secret"});
-  std::vector<const char*> argv;
-  for (const std::string& word : words) argv.push_back(word.c_str());
-  const Streams streams{in_fd.get(), out_fd.get(), err_fd.get()};
-  Result result;
-  result.exit_code = run(static_cast<int>(argv.size()), argv.data(), streams);
-  result.out = *sys::read_file(dir.file("out"));
-  result.err = *sys::read_file(dir.file("err"));
-  return result;
-}
-
-json::Value body_of(const Seen& seen) { return json::parse(seen.body); }
-
-}  // namespace
-
 TEST_CASE("create sends what was asked for, and shows the cell") {
   FakeDaemon daemon([](const Seen&) { return json_reply(201, R"({"cell_id":"o--a","n":1})"); });
   testing::TempDir dir;
@@ -119,13 +89,13 @@ TEST_CASE("a failure is told with its remedy, and by its exit code") {
     CHECK(result.err == "cellar: it \xef\xbf\xbd[1mfailed\n        " + remedy + "\n");
   }
   FakeDaemon refusing([](const Seen&) {
-    return json_reply(404, R"({"error":"gone","code":"run_not_found","remediation":"do y"})");
+    return json_reply(404, R"({"error":"gone","code":"file_not_found","remediation":"do y"})");
   });
   const Result as_json = call(refusing.url(), {"-o", "json", "get", "c"});
   CHECK(as_json.exit_code == 3);
   CHECK(as_json.out.empty());
   CHECK(as_json.err ==
-        "{\"error\":\"gone\",\"code\":\"run_not_found\",\"remediation\":\"do y\"}\n");
+        "{\"error\":\"gone\",\"code\":\"file_not_found\",\"remediation\":\"do y\"}\n");
   FakeDaemon other([](const Seen&) { return reply(502, "text/html", "<html>"); });
   CHECK(call(other.url(), {"get", "c"}).err == "cellar: the daemon answered with status 502\n");
   std::string url;
@@ -241,7 +211,7 @@ TEST_CASE("events go on behind the last one when the connection breaks") {
         return torn_event_reply(
             "retry: 1\n\nid: 5\nevent: step.started\n"
             "data: {\"seq\":5,\"ts\":\"2026-01-01T10:00:00.123Z\",\"type\":\"step.started\","
-            "\"data\":{\"name\":\"s\"}}\n\nid: 6\nevent: stdout\ndata: {\"se");
+            "\"data\":{\"ordinal\":1,\"name\":\"s\"}}\n\nid: 6\nevent: stdout\ndata: {\"se");
       case 1:
         return json_reply(503, R"({"error":"starting"})");
       default:
@@ -253,8 +223,7 @@ TEST_CASE("events go on behind the last one when the connection breaks") {
   const Result result = call(daemon.url(), {"events", "c", "r", "-f", "--after", "4"});
   CHECK(result.exit_code == 0);
   CHECK(result.out ==
-        "5\t10:00:00.123Z\tstep.started\t{\"name\":\"s\"}\n"
-        "6\t\tstdout\tx\n7\t\trun.completed\t{\"result\":1}\n");
+        "5\t10:00:00.123Z\tstep.started\t1 s\n6\t\tstdout\tx\n7\t\trun.completed\t1\n");
   const auto seen = daemon.seen();
   REQUIRE(seen.size() == 3);
   CHECK(seen[0].target == "/api/v1/cells/c/runs/r/events");
@@ -278,20 +247,6 @@ TEST_CASE("without -f events end with what has happened so far") {
   CHECK(result.exit_code == 0);
   CHECK(result.out == "1\t\tlog\t\"\xef\xbf\xbd\"\n");
   CHECK(daemon.seen().size() == 1);
-}
-
-TEST_CASE("runs and cancel show what the daemon says") {
-  FakeDaemon daemon([](const Seen& seen) {
-    return seen.method == "POST"
-               ? json_reply(200, R"({"id":"r","status":"cancelled"})")
-               : json_reply(200, R"({"runs":[{"id":"r","method":"m","status":"paused",
-                                      "reason":"crash_loop","attempt":5,"steps_done":2}]})");
-  });
-  CHECK(call(daemon.url(), {"runs", "c", "--limit", "5"}).out ==
-        "r\tm\tpaused (crash_loop)\t2\t5\t\t\n");
-  CHECK(daemon.seen().at(0).target == "/api/v1/cells/c/runs?limit=5");
-  CHECK(call(daemon.url(), {"cancel", "c", "r"}).out == "id\tr\nstatus\tcancelled\n");
-  CHECK(daemon.seen().at(1).target == "/api/v1/cells/c/runs/r/cancel");
 }
 
 TEST_CASE("a folder is copied into a cell, with the right to run its programs") {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <sstream>
 
+#include "cli/command_line_parts.h"
 #include "doctor/user.h"
 
 namespace cellar::cli {
@@ -14,14 +15,6 @@ constexpr const char* kDefaultUrl = "http://127.0.0.1:4750";
 constexpr int kUsageExit = 2;
 constexpr double kTimeoutMinS = 0.001;
 constexpr double kTimeoutMaxS = 86'400;
-
-// What CLI11 fills in before it becomes a CommandLine.
-struct Raw {
-  std::string format = "text";
-  std::vector<std::string> secrets;
-  std::vector<std::string> env;
-  std::function<Command()> command;
-};
 
 enum class BareName { refuse, from_environment };
 
@@ -52,13 +45,6 @@ std::map<std::string, std::string> pairs_of(const std::vector<std::string>& text
 void add_repeated(CLI::App& app, const std::string& name, std::vector<std::string>& into,
                   const std::string& help) {
   app.add_option(name, into, help)->allow_extra_args(false)->type_name("");
-}
-
-void add_cell_id(CLI::App& app, std::string& into) {
-  const auto refuse_nothing = [](const std::string& id) {
-    return id.empty() ? std::string("must not be empty") : std::string();
-  };
-  app.add_option("ID", into, "The cell")->required()->check(refuse_nothing, "");
 }
 
 void add_cell_commands(CLI::App& app, Raw& raw) {
@@ -201,27 +187,11 @@ void add_work_commands(CLI::App& app, Raw& raw) {
   sub->callback([&raw, search] { raw.command = [search] { return Command(*search); }; });
 }
 
-void add_run_commands(CLI::App& app, Raw& raw) {
-  auto runs = std::make_shared<Runs>();
-  CLI::App* sub = app.add_subcommand("runs", "List the runs of a cell, newest first");
-  add_cell_id(*sub, runs->cell_id);
-  sub->add_option("--limit", runs->limit, "At most so many")->check(CLI::Range(1, 1000));
-  sub->callback([&raw, runs] { raw.command = [runs] { return Command(*runs); }; });
-
-  auto events = std::make_shared<Events>();
-  sub = app.add_subcommand("events", "Show the events of a run");
-  add_cell_id(*sub, events->cell_id);
-  sub->add_option("RUN", events->run_id, "The run")->required();
-  sub->add_option("--after", events->after, "Only events behind this number")
-      ->check(CLI::NonNegativeNumber);
-  sub->add_flag("-f,--follow", events->follow, "Go on until the run ends, reconnecting if needed");
-  sub->callback([&raw, events] { raw.command = [events] { return Command(*events); }; });
-
-  auto cancel = std::make_shared<Cancel>();
-  sub = app.add_subcommand("cancel", "Cancel a run, with its processes");
-  add_cell_id(*sub, cancel->cell_id);
-  sub->add_option("RUN", cancel->run_id, "The run")->required();
-  sub->callback([&raw, cancel] { raw.command = [cancel] { return Command(*cancel); }; });
+// The subcommand that was named last, of those that are within one another.
+const CLI::App& innermost(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  return *at;
 }
 
 std::string env_or(const char* name, const char* otherwise) {
@@ -230,6 +200,13 @@ std::string env_or(const char* name, const char* otherwise) {
 }
 
 }  // namespace
+
+void add_cell_id(CLI::App& app, std::string& into) {
+  const auto refuse_nothing = [](const std::string& id) {
+    return id.empty() ? std::string("must not be empty") : std::string();
+  };
+  app.add_option("ID", into, "The cell")->required()->check(refuse_nothing, "");
+}
 
 std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* argv) {
   CommandLine line;
@@ -275,9 +252,13 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
     }
     if (exec == nullptr && has_rest) throw CLI::ValidationError("--", "is for exec only");
   } catch (const CLI::ParseError& error) {
-    const std::vector<std::string> unknown = app.remaining();
-    if (error.get_name() == "RequiredError" && app.get_subcommands().empty() && !unknown.empty()) {
-      return Usage{"there is no command \"" + unknown.front() + "\"; cellar --help lists them\n",
+    const std::vector<std::string> unknown = app.remaining(true);
+    const CLI::App& group = innermost(app);
+    if (error.get_name() == "RequiredError" && group.get_require_subcommand_min() > 0 &&
+        !unknown.empty()) {
+      const std::string inner = &group == &app ? "" : group.get_name() + " ";
+      return Usage{"there is no command \"" + inner + unknown.front() + "\"; cellar " + inner +
+                       "--help lists them\n",
                    kUsageExit};
     }
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) &&

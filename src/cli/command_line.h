@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/output.h"
+#include "cli/run_commands.h"
 
 namespace cellar::cli {
 
@@ -59,20 +60,6 @@ struct Search {
   std::string query;
   std::optional<std::int64_t> limit;
 };
-struct Events {
-  std::string cell_id;
-  std::string run_id;
-  std::optional<std::int64_t> after;
-  bool follow = false;
-};
-struct Runs {
-  std::string cell_id;
-  std::optional<std::int64_t> limit;
-};
-struct Cancel {
-  std::string cell_id;
-  std::string run_id;
-};
 // The images of the daemon on this machine: these work on its state folder, without the daemon.
 struct ImageBuild {
   std::string state;
@@ -100,8 +87,9 @@ struct Doctor {
   std::string level = "full";
 };
 using Command =
-    std::variant<Create, List, Get, Remove, Pause, Resume, Exec, Copy, AgentRequest, Search, Events,
-                 Runs, Cancel, ImageBuild, ImageImport, ImageList, ImageRemove, Doctor>;
+    std::variant<Create, List, Get, Remove, Pause, Resume, Exec, Copy, AgentRequest, Search,
+                 RunList, RunGet, RunStart, RunAwait, RunLog, RunPause, RunResume, RunCancel,
+                 RunSend, RunApprove, ImageBuild, ImageImport, ImageList, ImageRemove, Doctor>;
 
 struct CommandLine {
   std::string url;

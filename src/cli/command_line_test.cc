@@ -93,11 +93,41 @@ TEST_CASE("the other commands take what they need") {
   CHECK(command_of<AgentRequest>({"request", "c", "m", "{\"a\":1}"}).params == "{\"a\":1}");
   CHECK(command_of<AgentRequest>({"request", "c", "m"}).params.empty());
   CHECK(command_of<Search>({"search", "c", "two words", "--limit", "3"}).limit == 3);
-  CHECK(command_of<Runs>({"runs", "c"}).cell_id == "c");
-  CHECK(command_of<Cancel>({"cancel", "c", "r"}).run_id == "r");
-  const auto events = command_of<Events>({"events", "c", "r", "-f", "--after", "7"});
-  CHECK(events.follow);
-  CHECK(events.after == 7);
+}
+
+TEST_CASE("the commands of runs take what they need") {
+  CHECK(command_of<RunList>({"runs", "ls", "c", "--limit", "5"}).limit == 5);
+  CHECK(command_of<RunGet>({"runs", "get", "c", "r"}).run.run_id == "r");
+  const auto start = command_of<RunStart>({"runs", "start", "c", "get", "[1,2]", "--key", "k 1"});
+  CHECK(start.method == "get");  // The name of a command is a name like any other.
+  CHECK(start.params == "[1,2]");
+  CHECK(start.key == "k 1");
+  CHECK_FALSE(command_of<RunAwait>({"runs", "await", "c", "r"}).timeout_s.has_value());
+  CHECK(command_of<RunAwait>({"runs", "await", "c", "r", "--timeout", "0"}).timeout_s == 0);
+  CHECK(command_of<RunPause>({"runs", "pause", "c", "r"}).run.cell_id == "c");
+  CHECK_FALSE(command_of<RunResume>({"runs", "resume", "c", "r"}).decision.has_value());
+  CHECK(command_of<RunResume>({"runs", "resume", "c", "r", "--retry"}).decision == "retry");
+  CHECK(command_of<RunResume>({"runs", "resume", "c", "r", "--fail"}).decision == "fail");
+  const auto resume = command_of<RunResume>({"runs", "resume", "c", "r", "--value", "{}"});
+  CHECK(resume.decision == "value");
+  CHECK(resume.value == "{}");
+  const auto event = command_of<RunSend>({"runs", "event", "c", "r", "t", "{}", "--id", "i"});
+  CHECK(event.type == "t");
+  CHECK(event.payload == "{}");
+  CHECK(event.id == "i");
+  const auto approve = command_of<RunApprove>(
+      {"runs", "approve", "c", "r", "--refuse", "--step", "s", "--by", "b", "--comment", "c"});
+  CHECK_FALSE(approve.approved);
+  CHECK(approve.step == "s");
+  CHECK(command_of<RunApprove>({"runs", "approve", "c", "r"}).approved);
+  for (const std::vector<const char*>& group : {std::vector<const char*>{"runs"}, {}}) {
+    std::vector<const char*> log = group, cancel = group;
+    log.insert(log.end(), {group.empty() ? "events" : "log", "c", "r", "-f", "--after", "7"});
+    CHECK(command_of<RunLog>(log).follow);
+    CHECK(command_of<RunLog>(log).after == 7);
+    cancel.insert(cancel.end(), {"cancel", "c", "r", "--grace", "5"});
+    CHECK(command_of<RunCancel>(cancel).grace_ms == 5);
+  }
 }
 
 TEST_CASE("help is no mistake, and a mistake is exit code 2") {
@@ -107,6 +137,8 @@ TEST_CASE("help is no mistake, and a mistake is exit code 2") {
   CHECK(usage_of({"nope"}) == 2);
   CHECK(std::get<Usage>(read({"nope"})).text ==
         "there is no command \"nope\"; cellar --help lists them\n");
+  CHECK(std::get<Usage>(read({"runs", "c--x"})).text ==
+        "there is no command \"runs c--x\"; cellar runs --help lists them\n");
   CHECK(usage_of({"exec", "c", "--timeout", "0", "--", "a"}) == 2);
   CHECK(usage_of({"exec", "c", "--timeout", "1e300", "--", "a"}) == 2);
   CHECK(usage_of({"get"}) == 2);
@@ -117,6 +149,16 @@ TEST_CASE("help is no mistake, and a mistake is exit code 2") {
   CHECK(usage_of({"ls", "-o", "yaml"}) == 2);
   CHECK(usage_of({"search", "c", "q", "--limit", "0"}) == 2);
   CHECK(usage_of({"events", "c", "r", "--after", "-1"}) == 2);
+  CHECK(usage_of({"runs"}) == 2);
+  CHECK(usage_of({"runs", "get", "c", ""}) == 2);
+  CHECK(usage_of({"runs", "start", "c"}) == 2);
+  CHECK(usage_of({"runs", "start", "c", "m", "--key", "a\nX-Evil: 1"}) == 2);
+  CHECK(usage_of({"runs", "start", "c", "m", "--key", ""}) == 2);
+  CHECK(usage_of({"runs", "await", "c", "r", "--timeout", "soon"}) == 2);
+  CHECK(usage_of({"runs", "resume", "c", "r", "--retry", "--fail"}) == 2);
+  CHECK(usage_of({"runs", "resume", "c", "r", "--retry", "--value", "1"}) == 2);
+  CHECK(usage_of({"runs", "cancel", "c", "r", "--grace", "600001"}) == 2);
+  CHECK(usage_of({"runs", "event", "c", "r"}) == 2);
 }
 
 }  // namespace cellar::cli

@@ -25,10 +25,17 @@ int run(const Exec& command, Context& context);          // exec.cc
 int run(const Copy& command, Context& context);          // cp.cc
 int run(const AgentRequest& command, Context& context);  // request.cc
 int run(const Search& command, Context& context);        // search.cc
-int run(const Events& command, Context& context);        // events.cc
-int run(const Runs& command, Context& context);          // runs.cc
-int run(const Cancel& command, Context& context);        // cancel.cc
-int run(const ImageBuild& command, Context& context);    // image.cc
+int run(const RunList& command, Context& context);       // runs.cc
+int run(const RunGet& command, Context& context);
+int run(const RunStart& command, Context& context);
+int run(const RunPause& command, Context& context);
+int run(const RunResume& command, Context& context);
+int run(const RunCancel& command, Context& context);
+int run(const RunSend& command, Context& context);
+int run(const RunApprove& command, Context& context);
+int run(const RunAwait& command, Context& context);    // run_await.cc
+int run(const RunLog& command, Context& context);      // run_log.cc
+int run(const ImageBuild& command, Context& context);  // image.cc
 int run(const ImageImport& command, Context& context);
 int run(const ImageList& command, Context& context);
 int run(const ImageRemove& command, Context& context);
@@ -36,6 +43,17 @@ int run(const Doctor& command, Context& context);  // doctor.cc
 
 // An object as -o json has it, or a member a line. In get.cc.
 void show(const json::Value& object, Output& output);
+
+// What an agent gave: a string without quotes, unless -o json asks for them. In request.cc.
+void show_value(const json::Value& value, Output& output);
+
+// An argument that is JSON: `text`, what standard input holds where that is "-", `otherwise` where
+// there is none. Throws Error `invalid_argument`, reason `usage`, naming `what`. In request.cc.
+json::Value read_json(std::string_view what, const std::string& text, json::Value otherwise,
+                      Context& context);
+
+// The path of a run, and what follows: "/events". In runs.cc.
+std::string run_path(const RunRef& ref, std::string_view rest = {});
 
 // The findings as a table, and what they amount to. In doctor.cc.
 std::string format_findings(const doctor::Findings& findings, Look look);

@@ -7,23 +7,12 @@
 namespace cellar::cli {
 namespace {
 
-constexpr std::size_t kParamsBytesMax = 64 << 20;
+constexpr std::size_t kJsonBytesMax = 64 << 20;
 
-json::Value body_of(const AgentRequest& command, int in) {
+json::Value body_of(const AgentRequest& command, Context& context) {
   json::Object body;
   body.set("method", command.method);
-  const std::string text =
-      command.params == "-" ? sys::read_all(in, kParamsBytesMax, "standard input") : command.params;
-  if (text.empty()) {
-    body.set("params", json::object({}));
-    return body;
-  }
-  try {
-    body.set("params", json::parse(text));
-  } catch (const Error& error) {  // To the user this is a wrong argument, and nothing was sent.
-    throw Error(ErrorCode::invalid_argument, "usage",
-                std::string("the params are not JSON: ") + error.what());
-  }
+  body.set("params", read_json("params", command.params, json::object({}), context));
   return body;
 }
 
@@ -41,13 +30,35 @@ std::optional<Error> failure_of(const std::string& line) {
 
 }  // namespace
 
+json::Value read_json(std::string_view what, const std::string& text, json::Value otherwise,
+                      Context& context) {
+  const std::string given =
+      text == "-" ? sys::read_all(context.in, kJsonBytesMax, "standard input") : text;
+  if (given.empty()) return otherwise;
+  try {
+    return json::parse(given);
+  } catch (const Error& error) {  // To the user this is a wrong argument, and nothing was sent.
+    throw Error(ErrorCode::invalid_argument, "usage",
+                std::string(what) + " must be JSON: " + error.what(),
+                "a text has quotes of its own: '\"text\"'");
+  }
+}
+
+void show_value(const json::Value& value, Output& output) {
+  if (output.format() == Format::text && value.is_string()) {
+    output.text(value.as_string() + "\n");
+  } else {
+    output.json(value);
+  }
+}
+
 int run(const AgentRequest& command, Context& context) {
   Output& output = context.output;
   const Request request{
       .method = "POST",
       .path = cell_path(command.cell_id, "/request"),
       .headers = {"Content-Type: application/json", "Accept: application/json, text/event-stream"},
-      .body = json::dump(body_of(command, context.in))};
+      .body = json::dump(body_of(command, context))};
 
   EventStreamParser parser;
   std::string whole;  // of an answer that is no stream
@@ -70,12 +81,7 @@ int run(const AgentRequest& command, Context& context) {
 
   if (failure) throw *failure;
   if (whole.empty()) return 0;
-  const json::Value value = json::parse(whole, {.depth_max = 512});
-  if (output.format() == Format::text && value.is_string()) {
-    output.text(value.as_string() + "\n");
-  } else {
-    output.json(value);
-  }
+  show_value(json::parse(whole, {.depth_max = 512}), output);
   return 0;
 }
 

@@ -1,9 +1,40 @@
+// `cellar runs`: one request each. What takes longer has a file of its own: run_log.cc,
+// run_await.cc.
+
+#include "base/clock.h"
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/run_view.h"
 
 namespace cellar::cli {
+namespace {
 
-int run(const Runs& command, Context& context) {
+void show_run(const json::Value& run, const RunRef& ref, Output& output) {
+  if (output.format() == Format::json) {
+    output.json(run);
+  } else {
+    output.write(format_run(run, ref, output.look()));
+  }
+}
+
+// Sends it, and shows what became of the run.
+int ask(const RunRef& ref, std::string_view what, const json::Value& body, Context& context) {
+  show_run(context.api.post(run_path(ref, what), body), ref, context.output);
+  return 0;
+}
+
+template <typename T>
+void set_if(json::Object& body, const char* name, const std::optional<T>& value) {
+  if (value) body.set(name, *value);
+}
+
+}  // namespace
+
+std::string run_path(const RunRef& ref, std::string_view rest) {
+  return cell_path(ref.cell_id, "/runs/" + encode_segment(ref.run_id) + std::string(rest));
+}
+
+int run(const RunList& command, Context& context) {
   Output& output = context.output;
   std::string path = cell_path(command.cell_id, "/runs");
   if (command.limit) path += "?limit=" + std::to_string(*command.limit);
@@ -18,15 +49,81 @@ int run(const Runs& command, Context& context) {
   }
   std::vector<Row> rows;
   for (const json::Value& run : runs->as_array()) {
-    const std::string reason = column(run, "reason");
-    rows.push_back({column(run, "id"), column(run, "method"),
-                    column(run, "status") + (reason.empty() ? "" : " (" + reason + ")"),
+    rows.push_back({column(run, "id"), column(run, "method"), status_of(run),
                     column(run, "steps_done"), column(run, "attempt"), column(run, "started_at"),
                     column(run, "ended_at")});
   }
   output.write(format_table({"RUN", "METHOD", "STATUS", "STEPS", "ATTEMPT", "STARTED", "ENDED"},
                             rows, output.look()));
   return 0;
+}
+
+int run(const RunGet& command, Context& context) {
+  Output& output = context.output;
+  const json::Value run = context.api.get(run_path(command.run));
+  show_run(run, command.run, output);
+  if (output.format() == Format::json) return 0;
+  if (const std::string steps = format_steps(run, wall_now(), output.look()); !steps.empty()) {
+    output.write("\n" + steps);
+  }
+  return 0;
+}
+
+int run(const RunStart& command, Context& context) {
+  json::Object body;
+  body.set("method", command.method);
+  body.set("params", read_json("params", command.params, json::object({}), context));
+  std::vector<std::string> headers;
+  if (command.key) headers.push_back("Idempotency-Key: " + *command.key);
+  const json::Value run = context.api.post(cell_path(command.cell_id, "/runs"), body, headers);
+  if (context.output.format() == Format::json) {
+    context.output.json(run);
+  } else {
+    context.output.text(column(run, "id") + "\n");
+  }
+  return 0;
+}
+
+int run(const RunPause& command, Context& context) {
+  show_run(context.api.post(run_path(command.run, "/pause")), command.run, context.output);
+  return 0;
+}
+
+int run(const RunResume& command, Context& context) {
+  json::Object body;
+  if (command.decision) {
+    json::Object step;
+    step.set("decision", *command.decision);
+    if (*command.decision == "value") {
+      step.set("value", read_json("value", command.value, json::Value(), context));
+    }
+    body.set("step", std::move(step));
+  }
+  return ask(command.run, "/resume", body, context);
+}
+
+int run(const RunCancel& command, Context& context) {
+  json::Object body;
+  set_if(body, "grace_ms", command.grace_ms);
+  return ask(command.run, "/cancel", body, context);
+}
+
+int run(const RunSend& command, Context& context) {
+  json::Object body;
+  body.set("type", command.type);
+  body.set("payload", read_json("payload", command.payload, json::Value(), context));
+  set_if(body, "id", command.id);
+  show(context.api.post(run_path(command.run, "/events"), body), context.output);
+  return 0;
+}
+
+int run(const RunApprove& command, Context& context) {
+  json::Object body;
+  body.set("approved", command.approved);
+  set_if(body, "step", command.step);
+  set_if(body, "by", command.by);
+  set_if(body, "comment", command.comment);
+  return ask(command.run, "/approve", body, context);
 }
 
 }  // namespace cellar::cli

@@ -33,7 +33,12 @@ class Relay:
     def serve(self):
         with contextlib.suppress(OSError):
             while True:
-                near, far = self.listener.accept()[0], socket.create_connection(("127.0.0.1", self.target))
+                near = self.listener.accept()[0]
+                try:
+                    far = socket.create_connection(("127.0.0.1", self.target))
+                except OSError:  # Nobody is there now.
+                    near.close()
+                    continue
                 self.sockets += [near, far]
                 for source, sink in ((near, far), (far, near)):
                     threading.Thread(target=self.copy, args=(source, sink), daemon=True).start()
@@ -146,8 +151,8 @@ class CellsTest(CliTest):
 
     def test_an_unknown_cell_is_exit_code_3_everywhere(self):
         file = self.local("file")
-        for words in (("get",), ("rm",), ("pause",), ("resume",), ("runs",), ("search", "q"), ("request", "m"),
-                      ("events", "r"), ("cancel", "r"), ("exec", "--", "true")):
+        for words in (("get",), ("rm",), ("pause",), ("resume",), ("search", "q"), ("request", "m"), ("events", "r"),
+                      ("cancel", "r"), ("exec", "--", "true")):
             words = (words[0], "dev--nobody", *words[1:])
             self.check(3, "", 'cellar: no cell "dev--nobody"\n        "cellar ls" lists the cells\n', *words)
             self.assertEqual("cell_not_found", self.json_error(3, *words)["code"])
@@ -314,13 +319,13 @@ class AgentTest(CliTest):
     def test_runs_and_their_events_are_shown(self):
         cell = self.cell(agent=AGENT)
         self.cellar("request", cell.id, "tell")
-        run = self.json("runs", cell.id)["runs"][0]
-        self.assertEqual([run["id"], "tell", "completed"], self.cellar("runs", cell.id)[1].split("\t")[:3])
+        run = self.json("runs", "ls", cell.id)["runs"][0]
+        self.assertEqual([run["id"], "tell", "completed"], self.cellar("runs", "ls", cell.id)[1].split("\t")[:3])
         code, out, err = self.cellar("events", cell.id, run["id"])
         rows = [line.split("\t") for line in out.splitlines()]
         self.assertEqual((0, "", "run.started", "run.completed"), (code, err, rows[0][2], rows[-1][2]))
         self.assertIn(["stdout", "out"], [row[2:] for row in rows])
-        self.assertEqual('{"result":"done"}', rows[-1][3])
+        self.assertEqual('"done"', rows[-1][3])
         followed = self.cellar("-o", "json", "events", cell.id, run["id"], "-f", "--after", rows[0][0])[1]
         events = [json.loads(line) for line in followed.splitlines()]
         self.assertEqual([int(row[0]) for row in rows[1:]], [event["seq"] for event in events])

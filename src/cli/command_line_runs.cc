@@ -1,0 +1,135 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/command_line_parts.h"
+
+namespace cellar::cli {
+namespace {
+
+constexpr std::int64_t kListedMax = 1000;
+constexpr std::int64_t kTimeoutMaxS = 365 * 86'400;
+constexpr std::int64_t kGraceMaxMs = 600'000;
+
+// A value of a header: what has line ends would be several of them.
+std::string refuse_control_characters(const std::string& key) {
+  for (const char c : key) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return "must be one line of text";
+  }
+  return key.empty() ? "must not be empty" : "";
+}
+
+std::string refuse_nothing(const std::string& text) {
+  return text.empty() ? "must not be empty" : "";
+}
+
+void add_run(CLI::App& app, RunRef& into) {
+  add_cell_id(app, into.cell_id);
+  app.add_option("RUN", into.run_id, "The run")->required()->check(refuse_nothing, "");
+}
+
+// Makes the subcommand `name` of `app`, whose struct is a T that `fill` adds the options for.
+template <typename T>
+void add(CLI::App& app, Raw& raw, const std::string& name, const std::string& help,
+         void (*fill)(CLI::App&, T&)) {
+  auto command = std::make_shared<T>();
+  CLI::App* added = app.add_subcommand(name, help);
+  fill(*added, *command);
+  added->callback([&raw, command] { raw.command = [command] { return Command(*command); }; });
+}
+
+void fill_list(CLI::App& app, RunList& list) {
+  add_cell_id(app, list.cell_id);
+  app.add_option("--limit", list.limit, "At most so many")
+      ->check(CLI::Range(std::int64_t{1}, kListedMax));
+}
+
+void fill_get(CLI::App& app, RunGet& get) { add_run(app, get.run); }
+
+void fill_start(CLI::App& app, RunStart& start) {
+  add_cell_id(app, start.cell_id);
+  app.add_option("METHOD", start.method, "The agent's method")->required();
+  app.add_option("JSON", start.params, "Its params; - reads them from standard input");
+  app.add_option("--key", start.key, "With the same key it is one run, however often you ask")
+      ->check(refuse_control_characters, "");
+}
+
+void fill_await(CLI::App& app, RunAwait& await) {
+  add_run(app, await.run);
+  app.add_option("--timeout", await.timeout_s, "Wait no longer than so many seconds")
+      ->check(CLI::Range(std::int64_t{0}, kTimeoutMaxS));
+  app.footer("Exit codes: 0 it is completed, 1 it failed, was cancelled, is paused or goes on.");
+}
+
+void fill_log(CLI::App& app, RunLog& log) {
+  add_run(app, log.run);
+  app.add_option("--after", log.after, "Only events behind this number")
+      ->check(CLI::NonNegativeNumber);
+  app.add_flag("-f,--follow", log.follow, "Go on until the run ends, reconnecting if needed");
+}
+
+void fill_pause(CLI::App& app, RunPause& pause) { add_run(app, pause.run); }
+
+void fill_resume(CLI::App& app, RunResume& resume) {
+  add_run(app, resume.run);
+  CLI::Option* retry = app.add_flag_callback(
+      "--retry", [&resume] { resume.decision = "retry"; }, "Execute the interrupted step again");
+  CLI::Option* fail = app.add_flag_callback(
+      "--fail", [&resume] { resume.decision = "fail"; }, "Throw StepInterruptedError in the agent");
+  CLI::Option* value = app.add_option_function<std::string>(
+      "--value",
+      [&resume](const std::string& text) {
+        resume.decision = "value";
+        resume.value = text;
+      },
+      "JSON that the step is to have given; - reads it from standard input");
+  value->type_name("JSON")->check(refuse_nothing, "");
+  retry->excludes(fail)->excludes(value);
+  fail->excludes(value);
+}
+
+void fill_cancel(CLI::App& app, RunCancel& cancel) {
+  add_run(app, cancel.run);
+  app.add_option("--grace", cancel.grace_ms, "Milliseconds for the agent to clean up (1000)")
+      ->check(CLI::Range(std::int64_t{0}, kGraceMaxMs));
+}
+
+void fill_event(CLI::App& app, RunSend& event) {
+  add_run(app, event.run);
+  app.add_option("TYPE", event.type, "The type that it is waited for by")
+      ->required()
+      ->check(refuse_nothing, "");
+  app.add_option("JSON", event.payload, "Its payload; - reads it from standard input");
+  app.add_option("--id", event.id, "With the same id it is taken once, however often you send it")
+      ->check(refuse_nothing, "");
+}
+
+void fill_approve(CLI::App& app, RunApprove& approve) {
+  add_run(app, approve.run);
+  app.add_flag_callback("--refuse", [&approve] { approve.approved = false; }, "Say no");
+  app.add_option("--step", approve.step, "Which one, where it waits for several");
+  app.add_option("--by", approve.by, "Who says so");
+  app.add_option("--comment", approve.comment, "Why");
+}
+
+}  // namespace
+
+void add_run_commands(CLI::App& app, Raw& raw) {
+  CLI::App* runs = app.add_subcommand("runs", "The runs of a cell's agent");
+  runs->require_subcommand(1);
+  runs->fallthrough();
+  add<RunList>(*runs, raw, "ls", "List the runs of a cell, newest first", fill_list);
+  add<RunGet>(*runs, raw, "get", "Show a run: how it stands, why, and its steps", fill_get);
+  add<RunStart>(*runs, raw, "start", "Begin a run, and print its id", fill_start);
+  add<RunAwait>(*runs, raw, "await", "Wait for a run, and print its result", fill_await);
+  add<RunLog>(*runs, raw, "log", "Show the events of a run", fill_log);
+  add<RunPause>(*runs, raw, "pause", "Take a run out of the agent, with its commands", fill_pause);
+  add<RunResume>(*runs, raw, "resume", "Let a paused run go on", fill_resume);
+  add<RunCancel>(*runs, raw, "cancel", "Cancel a run, with its processes", fill_cancel);
+  add<RunSend>(*runs, raw, "event", "Send a run an event that it waits for", fill_event);
+  add<RunApprove>(*runs, raw, "approve", "Approve what a run asks for, or refuse it", fill_approve);
+
+  add<RunLog>(app, raw, "events", "The same as runs log", fill_log);
+  add<RunCancel>(app, raw, "cancel", "The same as runs cancel", fill_cancel);
+}
+
+}  // namespace cellar::cli

@@ -1,0 +1,98 @@
+#include "cli/event_line.h"
+
+#include <cstdint>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "json/json.h"
+
+namespace cellar::cli {
+namespace {
+
+std::string message_of(const json::Value& data, std::string_view key) {
+  const json::Value* error = data.find(key);
+  if (error == nullptr || error->is_null()) return "";
+  const std::string message = error->is_object() ? column(*error, "message") : "";
+  return message.empty() ? format_value(*error) : message;
+}
+
+// "2 plan", with its kind where that is not just a step.
+std::string step_of(const json::Value& data) {
+  const std::string kind = column(data, "kind");
+  std::string text = column(data, "ordinal");
+  if (const std::string name = column(data, "name"); !name.empty()) text += " " + name;
+  return kind.empty() || kind == "step" ? text : text + " (" + kind + ")";
+}
+
+bool is_failed(const json::Value& data) {
+  const json::Value* ok = data.find("ok");
+  return ok != nullptr && ok->is_bool() && !ok->as_bool();
+}
+
+std::string output_of(const json::Value& data) {
+  const std::string text = column(data, "text");
+  return text.empty() ? from_base64(column(data, "b64")).value_or("") : text;
+}
+
+std::string log_of(const json::Value& data) {
+  const std::string level = column(data, "level");
+  const std::string message = column(data, "message");
+  if (level.empty()) return format_value(data);
+  return level == "info" ? message : level + ": " + message;
+}
+
+std::string retry_of(const json::Value& data) {
+  const json::Value* next = data.find("next_at");
+  std::string text = step_of(data) + ": attempt " + column(data, "attempt") +
+                     " failed: " + message_of(data, "error");
+  if (next != nullptr && next->is_int()) {
+    text += "; the next one at " + to_iso8601(from_unix_ms(next->as_int()));
+  }
+  return text;
+}
+
+std::string pause_of(const json::Value& data) {
+  const std::string message = message_of(data, "detail");
+  return column(data, "reason") + (message.empty() ? "" : ": " + message);
+}
+
+// What happened, in words; as JSON where this client knows none for it.
+std::string words_of(const std::string& type, const json::Value& data) {
+  if (!data.is_object()) return data.is_null() ? "" : json::dump(data);
+  if (type == "stdout" || type == "stderr") return output_of(data);
+  if (type == "log") return log_of(data);
+  if (type == "run.started") return column(data, "method");
+  if (type == "run.attempt") return column(data, "attempt") + ": " + column(data, "cause");
+  if (type == "run.paused") return pause_of(data);
+  if (type == "run.resumed") return "";
+  if (type == "run.completed") {
+    const json::Value* result = data.find("result");
+    return result == nullptr ? "" : json::dump(*result);
+  }
+  if (type == "run.failed" || type == "run.cancelled") return message_of(data, "error");
+  if (type == "step.started") return step_of(data);
+  if (type == "reset") return step_of(data) + ": again, execution " + column(data, "execution");
+  if (type == "step.retry") return retry_of(data);
+  if (type == "step.interrupted") return step_of(data) + ": " + column(data, "cause");
+  if (type == "step.progress") return step_of(data) + ": " + column(data, "progress");
+  if (type == "step.completed") {
+    return step_of(data) + (is_failed(data) ? ": failed: " + message_of(data, "error") : "");
+  }
+  return json::dump(data);
+}
+
+}  // namespace
+
+std::string format_event(const StreamEvent& event) {
+  const json::Value whole = json::parse(event.data, {.depth_max = 512});
+  const json::Value* data = whole.find("data");
+  const std::string ts = column(whole, "ts");
+  const std::size_t time_at = ts.find('T');
+  const std::string time = time_at == ts.npos ? ts : ts.substr(time_at + 1);
+  const std::string text = data == nullptr ? "" : words_of(event.type, *data);
+  return printable(event.id) + "\t" + printable(time) + "\t" + printable(event.type) + "\t" +
+         printable(trim(text), Lines::keep) + "\n";
+}
+
+}  // namespace cellar::cli

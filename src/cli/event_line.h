@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "cli/event_stream.h"
+
+namespace cellar::cli {
+
+// An event of a run for people: its number, time and type, and what happened in words, with tabs
+// between them: "7\t10:00:00.123Z\tstep.completed\t2 plan: failed: no such file\n".
+std::string format_event(const StreamEvent& event);
+
+}  // namespace cellar::cli

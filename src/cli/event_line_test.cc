@@ -1,0 +1,63 @@
+#include "cli/event_line.h"
+
+#include <doctest/doctest.h>
+
+namespace cellar::cli {
+namespace {
+
+std::string words(const std::string& type, const std::string& data) {
+  const std::string line =
+      format_event({.id = "7", .type = type, .data = R"({"data":)" + data + "}"});
+  const std::string before = "7\t\t" + type + "\t";
+  REQUIRE(line.starts_with(before));
+  return line.substr(before.size(), line.size() - before.size() - 1);
+}
+
+}  // namespace
+
+TEST_CASE("what happens in a run is told in words") {
+  struct Case {
+    const char* type;
+    const char* data;
+    const char* words;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"run.started", R"({"run":"r","method":"m"})", "m"},
+           {"run.attempt", R"({"attempt":2,"cause":"agent_exit"})", "2: agent_exit"},
+           {"run.paused", R"({"reason":"user"})", "user"},
+           {"run.paused", R"({"reason":"crash_loop","detail":{"message":"m"}})", "crash_loop: m"},
+           {"run.resumed", "{}", ""},
+           {"run.completed", R"({"result":{"a":"b"}})", "{\"a\":\"b\"}"},
+           {"run.failed", R"({"error":{"message":"m","stack":"s"}})", "m"},
+           {"run.failed", R"({"error":"m"})", "m"},
+           {"run.cancelled", R"({"error":{"message":"cancelled"}})", "cancelled"},
+           {"step.started", R"({"ordinal":2,"name":"s","kind":"step","execution":1})", "2 s"},
+           {"step.started", R"({"ordinal":2,"name":"ls","kind":"shell"})", "2 ls (shell)"},
+           {"step.started", R"({"ordinal":2,"name":"","kind":"sleep"})", "2 (sleep)"},
+           {"reset", R"({"ordinal":2,"name":"s","kind":"step","execution":3})",
+            "2 s: again, execution 3"},
+           {"step.completed", R"({"ordinal":2,"name":"s","ok":true})", "2 s"},
+           {"step.completed", R"({"ordinal":2,"name":"s","ok":false,"error":{"message":"m"}})",
+            "2 s: failed: m"},
+           {"step.retry",
+            R"({"ordinal":2,"name":"s","attempt":1,"error":{"message":"m"},"next_at":0})",
+            "2 s: attempt 1 failed: m; the next one at 1970-01-01T00:00:00.000Z"},
+           {"step.interrupted", R"({"ordinal":2,"name":"s","execution":1,"cause":"oom"})",
+            "2 s: oom"},
+           {"step.progress", R"({"ordinal":2,"name":"s","progress":{"job":7}})",
+            "2 s: {\"job\":7}"},
+           {"stdout", R"({"text":"a\nb\n"})", "a\nb"},
+           {"stderr", R"({"b64":"aGk="})", "hi"},
+           {"log", R"({"level":"info","message":"m"})", "m"},
+           {"log", R"({"level":"warn","message":"m"})", "warn: m"},
+           {"stream", R"({"n":1})", "{\"n\":1}"},
+           {"stream", R"("text")", "\"text\""},
+           {"stream", "null", ""},
+           {"of.a.later.daemon", R"({"n":1})", "{\"n\":1}"}}) {
+    CAPTURE(c.type);
+    CAPTURE(c.data);
+    CHECK(words(c.type, c.data) == c.words);
+  }
+}
+
+}  // namespace cellar::cli

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace cellar::cli {
+
+// `cellar runs …`: what is asked of the runs of a cell, one struct for each subcommand.
+
+struct RunRef {
+  std::string cell_id;
+  std::string run_id;
+};
+
+struct RunList {
+  std::string cell_id;
+  std::optional<std::int64_t> limit;
+};
+struct RunGet {
+  RunRef run;
+};
+struct RunStart {
+  std::string cell_id;
+  std::string method;
+  std::string params;  // JSON text; "-" reads it from standard input; empty: none
+  std::optional<std::string> key;
+};
+struct RunAwait {
+  RunRef run;
+  std::optional<std::int64_t> timeout_s;  // none: as long as it takes
+};
+struct RunLog {
+  RunRef run;
+  std::optional<std::int64_t> after;
+  bool follow = false;
+};
+struct RunPause {
+  RunRef run;
+};
+struct RunResume {
+  RunRef run;
+  std::optional<std::string>
+      decision;       // about the step that may have been done: retry, fail, value
+  std::string value;  // JSON text of a decision "value"
+};
+struct RunCancel {
+  RunRef run;
+  std::optional<std::int64_t> grace_ms;
+};
+struct RunSend {
+  RunRef run;
+  std::string type;
+  std::string payload;  // as RunStart::params
+  std::optional<std::string> id;
+};
+struct RunApprove {
+  RunRef run;
+  bool approved = true;
+  std::optional<std::string> step;
+  std::optional<std::string> by;
+  std::optional<std::string> comment;
+};
+
+}  // namespace cellar::cli

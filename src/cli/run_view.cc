@@ -1,0 +1,214 @@
+#include "cli/run_view.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <optional>
+#include <vector>
+
+#include "cli/commands.h"
+#include "json/json.h"
+
+namespace cellar::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::vector<json::Value> list_of(const json::Value& object, std::string_view name) {
+  const json::Value* list = object.find(name);
+  if (list == nullptr || !list->is_array()) return {};
+  return {list->as_array().begin(), list->as_array().end()};
+}
+
+const json::Value* member_of(const json::Value* object, std::string_view name) {
+  return object == nullptr || !object->is_object() ? nullptr : object->find(name);
+}
+
+// `cellar runs VERB CELL RUN`, to be typed.
+std::string command(std::string_view verb, const RunRef& ref) {
+  return "\"cellar runs " + std::string(verb) + " " + ref.cell_id + " " + ref.run_id + "\"";
+}
+
+// ---- what it waits for ----
+
+std::string wait_of(const json::Value& step) {
+  const std::string kind = column(step, "kind");
+  const std::string name = column(step, "name");
+  std::string text;
+  if (kind == "wait") {
+    text = "for an event \"" + column(step, "type") + "\"";
+    if (const std::string match = column(step, "match"); !match.empty()) text += " with " + match;
+  } else if (kind == "approval") {
+    text = "for an approval \"" + name + "\"";
+    if (const std::string prompt = column(step, "prompt"); !prompt.empty()) text += ": " + prompt;
+    if (const std::string data = column(step, "data"); !data.empty()) text += " " + data;
+  } else if (kind == "child") {
+    text = "for the run " + column(step, "run");
+  }
+  if (const std::string until = column(step, "until"); !until.empty()) {
+    text += (text.empty() ? "until " : ", until ") + until;
+  }
+  return text;
+}
+
+RunTrouble waiting_of(const json::Value& run, const RunRef& ref) {
+  RunTrouble trouble;
+  std::size_t approval_count = 0;
+  std::string event_type;
+  for (const json::Value& step : list_of(run, "steps")) {
+    if (column(step, "status") != "waiting") continue;
+    trouble.why += (trouble.why.empty() ? "" : "; ") + wait_of(step);
+    if (column(step, "kind") == "approval") ++approval_count;
+    if (column(step, "kind") == "wait") event_type = column(step, "type");
+  }
+  if (approval_count > 0) {
+    trouble.remedy = command("approve", ref) + " approves, with --refuse it refuses";
+    if (approval_count > 1) trouble.remedy += "; --step names which";
+  } else if (!event_type.empty()) {
+    trouble.remedy = "send the event with " + command("event", ref) + " and its type";
+  }
+  return trouble;
+}
+
+// ---- why it is paused ----
+
+// "step "plan"", "now".
+std::string asked_of(const json::Value* side) {
+  if (side == nullptr) return "something";
+  const std::string kind = column(*side, "k");
+  const std::string name = column(*side, "n");
+  return kind + (name.empty() ? "" : " \"" + name + "\"");
+}
+
+std::string mismatch_of(const json::Value& detail) {
+  const json::Value* expected = member_of(&detail, "expected");
+  const json::Value* got = member_of(&detail, "got");
+  if (expected == nullptr || got == nullptr) return "";
+  const std::string recorded = asked_of(expected);
+  const std::string asked = asked_of(got);
+  std::string text = "the journal holds " + recorded;
+  if (column(*got, "k") == "nothing") {
+    text += ", and the agent waits without asking for it";
+  } else if (recorded == asked) {
+    text += ", and the agent asks for it with other arguments";
+  } else {
+    text += ", and the agent asks for " + asked;
+  }
+  const auto matched = list_of(detail, "matched");
+  return matched.empty() ? text
+                         : text + "; the last that was the same: " + asked_of(&matched.back());
+}
+
+std::string pause_words(const json::Value& run) {
+  const json::Value* detail = run.find("detail");
+  if (detail == nullptr || detail->is_null()) {
+    return column(run, "reason") == "user" ? "its owner paused it" : "";
+  }
+  if (!detail->is_object()) return format_value(*detail);
+  const std::string mismatch = mismatch_of(*detail);
+  if (!mismatch.empty()) return mismatch;
+  const std::string message = column(*detail, "message");
+  return message.empty() ? json::dump(*detail) : message;
+}
+
+std::string pause_remedy(const json::Value& run, const RunRef& ref) {
+  const std::string reason = column(run, "reason");
+  const std::string resume = command("resume", ref);
+  if (reason == "ambiguous_step") {
+    return "look whether it was done, then " + resume + " with --retry, --fail or --value JSON";
+  }
+  if (reason == "crash_loop") {
+    return command("log", ref) + " tells what it did, \"cellar request " + ref.cell_id +
+           " logs\" what it printed; " + resume + " lets it try again";
+  }
+  if (reason == "replay_mismatch") {
+    return "its code must ask for the same each time; " + resume + " tries again, " +
+           command("cancel", ref) + " gives it up";
+  }
+  if (reason == "replay_too_large") {
+    return "start cellard with a larger --run-replay-bytes-max, then " + resume;
+  }
+  const json::Value* remediation = member_of(run.find("detail"), "remediation");
+  const bool is_told =
+      remediation != nullptr && remediation->is_string() && !remediation->as_string().empty();
+  return (is_told ? remediation->as_string() + "; " : "") + resume + " lets it go on";
+}
+
+// ---- how long ----
+
+std::optional<WallTime> time_of(const std::string& text) {
+  int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, ms = 0;
+  const int count = std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &year, &month, &day,
+                                &hour, &minute, &second, &ms);
+  if (count != 7) return std::nullopt;
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
+                                         std::chrono::day(day)};
+  if (!date.ok()) return std::nullopt;
+  return std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+         std::chrono::seconds(second) + milliseconds(ms);
+}
+
+std::string format_duration(milliseconds length) {
+  const auto count = static_cast<long long>(std::max(length, milliseconds(0)).count());
+  const auto pair = [](long long large, const char* unit, long long small, const char* rest) {
+    return std::to_string(large) + unit + " " + std::to_string(small) + rest;
+  };
+  const long long seconds = count / 1000;
+  if (seconds < 1) return std::to_string(count) + "ms";
+  if (seconds < 60) return std::to_string(seconds) + "." + std::to_string(count % 1000 / 100) + "s";
+  if (seconds < 3600) return pair(seconds / 60, "m", seconds % 60, "s");
+  if (seconds < 86'400) return pair(seconds / 3600, "h", seconds % 3600 / 60, "m");
+  return pair(seconds / 86'400, "d", seconds % 86'400 / 3600, "h");
+}
+
+std::string took_of(const json::Value& step, WallTime now) {
+  const auto begun = time_of(column(step, "started_at"));
+  if (!begun) return "";
+  const auto ended = time_of(column(step, "ended_at"));
+  const auto length = std::chrono::duration_cast<milliseconds>(ended.value_or(now) - *begun);
+  return format_duration(length) + (ended ? "" : " so far");
+}
+
+}  // namespace
+
+RunTrouble trouble_of(const json::Value& run, const RunRef& ref) {
+  const std::string status = column(run, "status");
+  if (status == "waiting") return waiting_of(run, ref);
+  if (status == "paused") return {pause_words(run), pause_remedy(run, ref)};
+  if (status != "failed" && status != "cancelled") return {};
+  const json::Value* error = run.find("error");
+  if (error == nullptr || error->is_null()) return {};
+  const std::string message = error->is_object() ? column(*error, "message") : "";
+  return {message.empty() ? format_value(*error) : message, ""};
+}
+
+std::string status_of(const json::Value& run) {
+  const std::string reason = column(run, "reason");
+  return column(run, "status") + (reason.empty() ? "" : " (" + reason + ")");
+}
+
+std::string format_run(const json::Value& run, const RunRef& ref, Look look) {
+  json::Value shown = json::object(
+      {{"id", column(run, "id")}, {"method", column(run, "method")}, {"status", status_of(run)}});
+  json::Object& members = shown.as_object();
+  const RunTrouble trouble = trouble_of(run, ref);
+  if (!trouble.why.empty()) members.set("why", trouble.why);
+  if (!trouble.remedy.empty()) members.set("remedy", trouble.remedy);
+  for (const char* name : {"attempt", "steps_done", "started_at", "ended_at", "params", "result"}) {
+    if (const json::Value* value = run.find(name)) members.set(name, *value);
+  }
+  return format_record(shown, look);
+}
+
+std::string format_steps(const json::Value& run, WallTime now, Look look) {
+  std::vector<Row> rows;
+  for (const json::Value& step : list_of(run, "steps")) {
+    rows.push_back({column(step, "ordinal"), column(step, "name"), column(step, "kind"),
+                    column(step, "status"), column(step, "executed"), column(step, "attempts"),
+                    took_of(step, now)});
+  }
+  return format_table({"STEP", "NAME", "KIND", "STATUS", "EXECUTED", "ATTEMPTS", "TOOK"}, rows,
+                      look);
+}
+
+}  // namespace cellar::cli

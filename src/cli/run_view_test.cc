@@ -1,0 +1,119 @@
+#include "cli/run_view.h"
+
+#include <doctest/doctest.h>
+
+#include "json/json.h"
+
+namespace cellar::cli {
+namespace {
+
+const RunRef kRef{.cell_id = "c", .run_id = "r"};
+
+RunTrouble trouble(const std::string& text) { return trouble_of(json::parse(text), kRef); }
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
+}  // namespace
+
+TEST_CASE("a run that goes on or is completed is in no trouble") {
+  for (const char* status : {"running", "completed"}) {
+    const RunTrouble none = trouble(R"({"status":")" + std::string(status) + R"("})");
+    CHECK(none.why.empty());
+    CHECK(none.remedy.empty());
+  }
+}
+
+TEST_CASE("each reason of a pause is told in words, with the command that mends it") {
+  struct Case {
+    const char* run;
+    const char* why;
+    const char* remedy;
+  };
+  for (const Case& c : std::vector<Case>{
+           {R"({"status":"paused","reason":"user"})", "its owner paused it",
+            "\"cellar runs resume c r\" lets it go on"},
+           {R"({"status":"paused","reason":"ambiguous_step","detail":{"message":"m","name":"s"}})",
+            "m",
+            "look whether it was done, then \"cellar runs resume c r\" with --retry, --fail or "
+            "--value JSON"},
+           {R"({"status":"paused","reason":"crash_loop","detail":{"message":"m"}})", "m",
+            "\"cellar runs log c r\" tells what it did, \"cellar request c logs\" what it printed; "
+            "\"cellar runs resume c r\" lets it try again"},
+           {R"({"status":"paused","reason":"agent_host_missing",
+                "detail":{"message":"m","remediation":"do x"}})",
+            "m", "do x; \"cellar runs resume c r\" lets it go on"},
+           {R"({"status":"paused","reason":"replay_too_large","detail":{"message":"m"}})", "m",
+            "start cellard with a larger --run-replay-bytes-max, then \"cellar runs resume c r\""},
+           {R"({"status":"paused","reason":"of a later daemon","detail":{"x":1}})", "{\"x\":1}",
+            "\"cellar runs resume c r\" lets it go on"}}) {
+    CAPTURE(c.run);
+    CHECK(trouble(c.run).why == c.why);
+    CHECK(trouble(c.run).remedy == c.remedy);
+  }
+}
+
+TEST_CASE("a replay that differs is told with both sides") {
+  const auto why = [](const std::string& expected, const std::string& got,
+                      const std::string& matched) {
+    return trouble(R"({"status":"paused","reason":"replay_mismatch","detail":{"expected":)" +
+                   expected + R"(,"got":)" + got + R"(,"matched":)" + matched + "}}")
+        .why;
+  };
+  const std::string one = R"({"k":"step","n":"one","fp":"1"})";
+  CHECK(why(one, R"({"k":"step","n":"two","fp":""})", R"([{"o":1,"k":"now","n":""}])") ==
+        "the journal holds step \"one\", and the agent asks for step \"two\"; the last that was "
+        "the same: now");
+  CHECK(why(one, R"({"k":"step","n":"one","fp":"2"})", "[]") ==
+        "the journal holds step \"one\", and the agent asks for it with other arguments");
+  CHECK(why(one, R"({"k":"nothing","n":"the code waits","fp":""})", "[]") ==
+        "the journal holds step \"one\", and the agent waits without asking for it");
+}
+
+TEST_CASE("what a run waits for is told, and how to give it") {
+  const auto waiting = [](const std::string& steps) {
+    return trouble(R"({"status":"waiting","reason":"event","steps":[)" + steps + "]}");
+  };
+  const RunTrouble event = waiting(
+      R"({"kind":"step","status":"completed"},
+         {"kind":"wait","status":"waiting","type":"merged","match":{"pr":7},"until":"T"})");
+  CHECK(event.why == "for an event \"merged\" with {\"pr\":7}, until T");
+  CHECK(has(event.remedy, "\"cellar runs event c r\""));
+  CHECK(waiting(R"({"kind":"sleep","status":"waiting","until":"T"})").why == "until T");
+  CHECK(waiting(R"({"kind":"child","status":"waiting","run":"r2"})").why == "for the run r2");
+  const std::string asked =
+      R"({"kind":"approval","status":"waiting","name":"a","prompt":"Go?","data":[1]})";
+  const RunTrouble one = waiting(asked);
+  CHECK(one.why == "for an approval \"a\": Go? [1]");
+  CHECK(one.remedy == "\"cellar runs approve c r\" approves, with --refuse it refuses");
+  const RunTrouble two = waiting(asked + "," + asked);
+  CHECK(has(two.why, "; for an approval"));
+  CHECK(has(two.remedy, "--step"));
+}
+
+TEST_CASE("a run is shown a member a line, with its steps and how long they took") {
+  const json::Value run = json::parse(R"({
+    "id":"r","method":"m","status":"failed","attempt":2,"started_at":"S","steps_done":1,
+    "params":{"a":1},"error":{"name":"Error","message":"it broke"},"steps":[
+      {"ordinal":1,"name":"one","kind":"step","status":"completed","executed":2,"attempts":1,
+       "started_at":"2026-02-28T23:59:59.500Z","ended_at":"2026-03-01T00:00:00.250Z"},
+      {"ordinal":3,"name":"two","kind":"shell","status":"running","executed":1,"attempts":3,
+       "started_at":"2026-03-01T00:00:00.000Z"},
+      {"ordinal":4,"name":"","kind":"sleep","status":"waiting","executed":1,"attempts":1,
+       "started_at":"soon"}]})");
+  CHECK(format_run(run, kRef, Look::plain) ==
+        "id\tr\nmethod\tm\nstatus\tfailed\nwhy\tit broke\nattempt\t2\nsteps_done\t1\n"
+        "started_at\tS\nparams\t{\"a\":1}\n");
+  constexpr std::int64_t kMarch = 1'772'323'200'000;  // 2026-03-01
+  const auto steps = [&](std::int64_t ms) {
+    return format_steps(run, from_unix_ms(kMarch + ms), Look::plain);
+  };
+  CHECK(steps(61'500) ==
+        "1\tone\tstep\tcompleted\t2\t1\t750ms\n3\ttwo\tshell\trunning\t1\t3\t1m 1s so far\n"
+        "4\t\tsleep\twaiting\t1\t1\t\n");
+  CHECK(has(steps(-5), "\t0ms so far\n"));  // Its clock is not ours.
+  CHECK(has(steps(12'345), "\t12.3s so far\n"));
+  CHECK(has(steps(3'600'000 * 5), "\t5h 0m so far\n"));
+  CHECK(has(steps(86'400'000LL * 3), "\t3d 0h so far\n"));
+}
+
+}  // namespace cellar::cli
