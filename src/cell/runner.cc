@@ -150,7 +150,13 @@ void Runner::recover_waits() {
 
 asio::awaitable<void> Runner::settled(std::uint32_t run, std::chrono::milliseconds limit) {
   const auto give_up = std::chrono::steady_clock::now() + limit;
-  while (active_.contains(run)) {
+  const auto is_settled = [&] {
+    const Run& found = *runs_.find(run);
+    // A cell that was found frozen has runs that nobody carries through yet.
+    const bool is_open = !is_terminal(found.status) && found.status != RunStatus::paused;
+    return !active_.contains(run) && (!is_open || journal_.is_broken());
+  };
+  while (!is_settled()) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         give_up - std::chrono::steady_clock::now());
     if (left.count() <= 0) co_return;
@@ -175,7 +181,10 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
   }
   // One that settled by a pause may be under way again.
   const auto found = active_.find(run.number);
-  if (found != active_.end() && found->second == active) active_.erase(found);
+  if (found != active_.end() && found->second == active) {
+    host_.kill_commands(run.number);  // What lost a race.
+    active_.erase(found);
+  }
   settled_.set();
 }
 

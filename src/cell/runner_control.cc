@@ -61,15 +61,18 @@ asio::awaitable<void> Runner::pause(std::uint32_t number) {
 
 asio::awaitable<void> Runner::pause_now(std::uint32_t number) {
   Run* run = runs_.find(number);
-  const auto found = active_.find(number);
-  if (found != active_.end() && found->second->is_ending) co_await settled(number);
+  const auto ending = active_.find(number);
+  if (ending != active_.end() && ending->second->is_ending) co_await settled(number);
   require_open_run(*run);
-  if (run->status == RunStatus::paused || found == active_.end() || found->second->is_pausing) {
+  const auto found = active_.find(number);
+  const bool is_driven = found != active_.end();  // Not in a cell that was found frozen.
+  if (run->status == RunStatus::paused || (is_driven && found->second->is_pausing)) {
     throw Error(ErrorCode::conflict, "run_paused", "run " + run->id + " is paused already");
   }
-  const std::shared_ptr<Active> active = found->second;
+  const std::shared_ptr<Active> active = is_driven ? found->second : add_active(*run);
   co_await pause_run(*active, "user", std::string());
   host_.kill_commands(number);
+  if (!is_driven) co_await drive(active, "pause");
 }
 
 // ---- steps that must not simply be executed again ----

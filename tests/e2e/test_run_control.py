@@ -2,6 +2,7 @@
 import json
 import random
 import threading
+import time
 
 import harness
 
@@ -157,6 +158,22 @@ class RunControlTest(harness.CellTest):
                 return cell, run
             cell.call("DELETE")
         self.fail("its code was executed each time")
+
+    def test_a_run_of_a_frozen_cell_is_the_same_after_a_restart(self):
+        cell = self.cell(agent=AGENT)
+        run = self.start(cell, n=1).json["id"]
+        self.reaches(cell, "second")
+        cell.call("POST", "/pause")
+        self.daemon.kill()
+        self.daemon.start()
+        began = time.monotonic()
+        self.assertEqual("running", self.awaited(cell, run, timeout=1)["status"])
+        self.assertGreater(time.monotonic() - began, 0.9)
+        self.assertEqual("paused", cell.call("POST", f"/runs/{run}/pause").json["status"])
+        self.assertEqual("paused", self.awaited(cell, run)["status"])
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume").status)
+        self.open(cell)
+        self.assertEqual(1, self.awaited(cell, run)["result"])
 
     def test_a_client_that_leaves_in_the_middle_leaves_nothing_half_done(self):
         seed = random.randrange(1 << 30)

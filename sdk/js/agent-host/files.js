@@ -11,6 +11,17 @@ const LINKS_MAX = 40; // in a chain, as the kernel counts
 
 const isMissing = (error) => error.code === 'ENOENT' || error.code === 'ENOTDIR';
 
+// Makes the names in a folder durable, and those in the folders above it up to `last`.
+function syncFolders(folder, last) {
+  const fd = fs.openSync(folder, 'r');
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+  if (folder !== last) syncFolders(path.dirname(folder), last);
+}
+
 class Files {
   constructor(root) {
     this.root = fs.existsSync(root) ? fs.realpathSync(root) : root;
@@ -83,7 +94,7 @@ class Files {
   write(relative, content) {
     const target = this.#resolveEntry(relative);
     const folder = path.dirname(target);
-    fs.mkdirSync(folder, { recursive: true });
+    const made = fs.mkdirSync(folder, { recursive: true }); // The first one that was not there.
     const draft = path.join(folder, `.cellar-${crypto.randomBytes(8).toString('hex')}.tmp`);
     const fd = fs.openSync(draft, 'wx', this.#modeOf(target));
     try {
@@ -94,6 +105,7 @@ class Files {
         fs.closeSync(fd);
       }
       fs.renameSync(draft, target);
+      syncFolders(folder, made === undefined ? folder : path.dirname(made));
     } catch (error) {
       fs.rmSync(draft, { force: true });
       throw error;

@@ -57,7 +57,7 @@ async function start(header, body) {
     if (run.isTrial) run.endTrial(run.replay.isComplete, text);
     else sendEnd(run, false, text, endCode(run, error));
   }
-  run.park(); // What it left unawaited has nobody who keeps it, and would wait for answers in vain.
+  run.end();
   if (runs.get(run.id) === run) runs.delete(run.id);
 }
 

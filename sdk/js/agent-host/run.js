@@ -133,6 +133,12 @@ class Run {
     for (const list of lists) list.clear();
   }
 
+  // Its method has ended: what still goes on has nobody who keeps it, and is told to stop.
+  end() {
+    this.park();
+    this.abort.abort(new CancelledError('the run has ended'));
+  }
+
   cancel() {
     if (this.cancelled || this.parked) return;
     this.cancelled = true;

@@ -119,6 +119,7 @@ class Attempts {
     for (let attempt = (this.before.tries ?? 0) + 1; ; attempt += 1) {
       if (wait > 0) await pause(wait, this.run.abort.signal);
       if (this.run.parked) throw new ParkedRun(); // Meanwhile.
+      if (this.end !== undefined && Date.now() >= this.end) throw this.#tooLateInAll(); // A crash ago.
       try {
         return await this.#once(attempt);
       } catch (error) {
@@ -136,15 +137,19 @@ class Attempts {
     const left = this.end === undefined ? undefined : Math.max(1, this.end - Date.now());
     const limits = [this.options.timeouts.attempt, left].filter((ms) => ms !== undefined);
     const limit = limits.length > 0 ? Math.min(...limits) : undefined;
-    const late = () => new StepTimeoutError(limit === left
-      ? `step "${this.name}" took longer than ${this.options.timeouts.total} ms in all`
-      : `step "${this.name}" took longer than ${limit} ms`);
+    const late = () => (limit === left ? this.#tooLateInAll()
+      : new StepTimeoutError(`step "${this.name}" took longer than ${limit} ms`));
     const deadline = new Deadline(limit, [this.run.abort.signal], late);
     try {
       return await deadline.within((async () => this.options.fn(this.#handle(attempt, deadline)))());
     } finally {
       deadline.release();
     }
+  }
+
+  #tooLateInAll() {
+    const { total } = this.options.timeouts;
+    return new StepTimeoutError(`step "${this.name}" took longer than ${total} ms in all`);
   }
 
   // What the step's function gets.

@@ -76,7 +76,8 @@ test('the limit of all attempts counts from the first one, in whatever process i
       { timeout: { total: '1h' }, retries: 100 }).catch((e) => e.message);`), async (daemon) => {
     const before = { tries: 4, started_at: Date.now() - 3_600_000 };
     daemon.run('main', {}, { replay: [[1, 'step', 's', '', 'open', undefined, [1, 0], before]] });
-    assert.equal((await daemon.end()).value, 'attempt 5');
+    // The crash took all of it: what may cost money is not begun any more.
+    assert.equal((await daemon.end()).value, 'step "s" took longer than 3600000 ms in all');
   }));
 
 test('a step that must not be executed twice waits until its start is on disk', () =>
@@ -127,6 +128,16 @@ test('a step may begin and end in different places', async () => {
       ['message', true, { text: 'hi' }, true, 'step_ended']);
   });
 });
+
+test('what lost a race is told when the method ends', () => withHost(agent(`
+  const lost = ctx.step('slow', (s) => new Promise((resolve) => {
+    s.signal.addEventListener('abort', () => process.stderr.write('stopped'));
+  }));
+  return Promise.race([lost, ctx.step('quick', () => 1)]);`), async (daemon) => {
+  assert.equal((await daemon.ended('main')).value, 1);
+  await daemon.idle();
+  assert.equal(daemon.stderr, 'stopped');
+}));
 
 test('what is called between the begin and the end of a step is found again', async () => {
   const source = agent(`
