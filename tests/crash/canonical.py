@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 
-from faulty import ERRNOS, Trial
+from faulty import ERRNOS, Fault, Trial
 
 AGENT = """
 const fs = require("fs");
@@ -12,9 +12,22 @@ const { createHash } = require("crypto");
 // A step's code says that it runs; what comes back of a step is said too, each time that the code gets it.
 const sayer = (scope) => (...words) => fs.appendFileSync("/work/log", [scope, ...words].join(" ") + "\\n");
 const hash = (value) => createHash("sha256").update(JSON.stringify(value) ?? "").digest("hex").slice(0, 12);
+// Ends the process at this place, the first time.
+const dies = (place, asked) => {
+  if (place !== asked || fs.existsSync("/work/died")) return;
+  fs.writeFileSync("/work/died", "");
+  if (place.endsWith(".half")) fs.writeSync(3, Buffer.from([90, 0, 0, 0, 7, 0, 0, 0, 123, 34]));  // of a frame
+  process.kill(process.pid, "SIGKILL");
+};
 module.exports = {
-  async ten(ctx) {
-    const say = sayer("ten"), runs = (s) => say("run", s.name, s.idempotencyKey);
+  async ten(ctx, { die }) {
+    const say = sayer("ten");
+    const runs = (s) => {
+      dies(s.name + ".before", die);
+      say("run", s.name, s.idempotencyKey);
+      dies(s.name + ".after", die);
+      dies(s.name + ".half", die);
+    };
     say("pass", ctx.run.attempt);
     const seen = {};
     const got = (name, value) => { say("got", name, hash(value)); seen[name] = value; return value; };
@@ -177,9 +190,13 @@ class Cells:
             self.cells[agent] = self.daemon.create(customer=f"{self.name}-{random_id()}", agent=agent)
             self.used[agent] = 0
         self.used[agent] += 1
-        with contextlib.suppress(FileNotFoundError):
-            (self.cells[agent].dir / "work/log").unlink()
+        for name in ("log", "died"):
+            (self.cells[agent].dir / "work" / name).unlink(missing_ok=True)
         return self.cells[agent]
+
+    def retire(self, agent):
+        """The next trial gets another one: what a call that failed left half-made is there until the cell is opened."""
+        self.used[agent] = self.TRIALS_MAX
 
     def forget(self):
         """What they are now is not known."""
@@ -191,20 +208,28 @@ NEEDS_NEW_CELL = ("segment.", "spare.", "blob.")
 EVENT = {"id": "e1", "type": "go", "payload": {"pr": 7}}
 
 
-def run_state(cells, faults, twice=False, fresh=False):
+# Where the agent ends itself: before a step had its effect, after it, and in the middle of a message.
+DEATHS = [f"{step}.{place}" for step in ("plain", "retries.1", "once", "blob", "all-2") for place in ("before", "after", "half")]
+
+
+def run_state(cells, faults, twice=False, fresh=False, die=""):
     """One run with these faults; the trial, with what happened. Raises Broken, or AssertionError."""
     fresh = fresh or any(fault.point.startswith(NEEDS_NEW_CELL) for fault in faults)
     with Trial(cells.daemon, cells.take(fresh, AGENT), faults) as trial:
-        client = Client(trial, "ten", {})
+        client = Client(trial, "ten", {"die": die})
         run = client.carry_through([EVENT])
         trial.note_error()
+        if (trial.cell.dir / "work/died").exists():
+            trial.happened.append(Fault(die, 1, "itself"))
         log = trial.cell.dir / "work/log"
         check_log(log.read_text().splitlines(), trial.kills)
         require((run["status"], run.get("result")) == ("completed", RESULT), "lost",
                 f"the run is {run['status']} {run.get('reason')} {run.get('error')} {run.get('result')}")
         check_events(trial, run)
         half_made = [p.name for p in (trial.cell.dir / "journal").glob("*.tmp") if not p.name.startswith("spare")]
-        failed = any(fault.victim in ERRNOS for fault in trial.happened)
+        failed = any(fault.victim in ERRNOS for fault in faults)
+        if failed:
+            cells.retire(AGENT)
         require(not half_made or failed, "lost", f"left behind: {half_made}")
     if twice:
         require_same_after_restart(trial, client, log)

@@ -6,8 +6,8 @@ Usage: tests/crash/run.py [--bin DIR] [--seed N] [--seconds S] [--only NAME]
 Without --seconds it runs the slice that belongs to every change. With it, everything (each point, each time that it is
 reached, each victim), and then random states until the time is over. Prints what was broken with the words that repeat
 it, and `N states, M kills, L lost, R repeated`. Needs root for all but the disk; docs/internals/crash-tests.md says
-what is covered. --only repeats one state: POINT:OCCURRENCE:VICTIM[,POINT:OCCURRENCE:VICTIM…], model:SEED or
-control:SEED.
+what is covered. --only repeats one state: POINT:OCCURRENCE:VICTIM[,POINT:OCCURRENCE:VICTIM…], model:SEED,
+control:SEED, or PLACE:itself where the agent ends itself.
 """
 import argparse
 import collections
@@ -133,6 +133,15 @@ def add_every_kill(work, choose):
     return set(points)
 
 
+def death_state(place):
+    return f"{place}:itself", lambda cells: canonical.run_state(cells, (), die=place)
+
+
+def add_deaths(work):
+    for place in canonical.DEATHS:
+        work.add(*death_state(place))
+
+
 def add_disk_errors(work, rng, count):
     for point in DISK_POINTS:
         for error in ERRORS[:count]:
@@ -200,6 +209,8 @@ def repeat(name):
     if name.startswith(("model:", "control:")):
         kind, seed = name.split(":")
         work.add(*model_state(kind, int(seed), model.POINTS))
+    elif name.endswith(":itself"):
+        work.add(*death_state(name.removesuffix(":itself")))
     else:
         faults = [Fault(point, int(occurrence), victim)
                   for point, occurrence, victim in (part.split(":") for part in name.split(","))]
@@ -216,6 +227,7 @@ def slice_of_a_change(seed):
         return {1, rng.randint(1, count)} if victim == "daemon" else {rng.randint(1, count)}
 
     add_every_kill(work, choose)
+    add_deaths(work)
     add_disk_errors(work, rng, 1)
     add_kills_in_recovery(work, rng, [rng.choice(BEFORE_RECOVERY)])
     for number in range(MODELS):
@@ -228,6 +240,7 @@ def campaign(seed, seconds):
     """Everything once, in an order that the seed decides, and then whatever comes."""
     work, rng = Work(time.monotonic() + seconds), random.Random(seed)
     points = add_every_kill(work, lambda point, victim, count: range(1, count + 1))
+    add_deaths(work)
     add_disk_errors(work, rng, len(ERRORS))
     points |= add_kills_in_recovery(work, rng, BEFORE_RECOVERY)
     rng.shuffle(work.waiting)
