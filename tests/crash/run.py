@@ -187,7 +187,8 @@ def carry_out(work, source=lambda: None, count=os.cpu_count()):
 def start_disk(arguments, seed, number, count):
     program = arguments.bin.parent / "test/disk_states"
     how = ["--seconds", str(arguments.seconds)] if arguments.seconds else ["--states", str(DISK_STATES // count)]
-    return subprocess.Popen([program, *how, "--seed", str(seed + number), "--step", str(count)],
+    # A campaign is about both, and this one takes every processor that it can get.
+    return subprocess.Popen(["nice", program, *how, "--seed", str(seed + number), "--step", str(count)],
                             stdout=subprocess.PIPE, text=True)
 
 

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Measures durable steps, the journal and coming back, beside fdatasync and node: journal_bench.py [--bin DIR] [--cells N] [--save]
+
+Prints figures, ratios and goals; --save writes bench/results/DATE-journal.json. Root is needed. bench/README.md says what
+each row is.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT / "tests" / "crash"))
+from faulty import FaultyDaemon, harness  # noqa: E402
+from bench import sync_loop  # noqa: E402
+
+AGENT = """
+const fs = require("fs");
+module.exports = {
+  async steps(ctx, { count, width, bytes }) {
+    const times = [], value = "v".repeat(bytes);
+    await Promise.all(Array.from({ length: width }, async () => {
+      for (let i = 0; i < count / width; i++) {
+        const start = process.hrtime.bigint();
+        await ctx.step("s", () => value);
+        times.push(Number(process.hrtime.bigint() - start) / 1e6);
+      }
+    }));
+    return times;
+  },
+  async holds(ctx, { count }) {
+    const value = "v".repeat(1024);
+    for (let i = 0; i < count; i++) await ctx.step("s", () => value);
+    await ctx.step("hold", async () => {
+      fs.appendFileSync("/work/hold", Date.now() + "\\n");
+      while (!fs.existsSync("/work/gate")) await new Promise((done) => setTimeout(done, 5));
+    });
+  },
+};"""
+
+
+def p99(times):
+    return sorted(times)[int(len(times) * 0.99)]
+
+
+class Bench:
+    def __init__(self, arguments):
+        self.arguments, self.rows = arguments, []
+
+    def row(self, id, name, value, unit, goal, is_met, reference=None, against=""):
+        entry = {"id": id, "name": name, "value": round(value, 3), "unit": unit, "goal": goal, "met": bool(is_met)}
+        if reference is not None:
+            entry |= {"reference": against, "reference_value": round(reference, 3), "ratio": round(value / reference, 2)}
+        self.rows.append(entry)
+        beside = f"{reference:10.3f} {against:<24} ratio {entry['ratio']:6.2f}" if reference is not None else " " * 48
+        print(f"{id} {name:<46} {value:10.3f} {unit:<8} {beside} goal {goal}{'' if is_met else '  MISSED'}", flush=True)
+
+    # ---- a daemon ----
+
+    def steps(self, cell, **params):
+        answer = cell.request("steps", {"bytes": 1, "width": 1, **params})
+        assert answer.status == 200, answer
+        return answer.json
+
+    def sequential(self, daemon):
+        cell = daemon.create("steps", agent=AGENT)
+        self.steps(cell, count=300)  # The agent's code is compiled by then.
+        # In turns: the machine is shared, and not the same all the time.
+        ours, reference = [], []
+        for _ in range(10):
+            ours += self.steps(cell, count=200)
+            reference += sync_loop(daemon.root, 200)
+        own, raw = statistics.median(ours), statistics.median(reference)
+        self.row("B1", "durable step that does nothing, median", own, "ms", "≤ fdatasync + 0.15", own <= raw + 0.15, raw,
+                 "write + fdatasync")
+        own, raw = p99(ours), p99(reference)
+        self.row("B1", "the same, 99 of 100", own, "ms", "≤ fdatasync + 0.5", own <= raw + 0.5, raw, "write + fdatasync")
+        times = self.steps(cell, count=10_000)
+        first, last = statistics.median(times[200:1200]), statistics.median(times[-1000:])
+        self.row("B2", "step 10,000 beside step 200", last, "ms", "≤ 1.05 times", last <= first * 1.05, first, "step 200")
+        cell.call("DELETE")
+
+    def syncs(self):
+        """fdatasyncs of the journal for each step, counted at the fault points behind them."""
+        daemon = FaultyDaemon()
+        try:
+            cell = daemon.create("syncs", agent=AGENT)
+            self.steps(cell, count=64)
+            for width, goal in ((1, 1.0), (16, 0.1), (64, 0.05)):
+                count = 640
+                daemon.plan()
+                self.steps(cell, count=count, width=width)
+                hits = daemon.hits()
+                syncs = (hits.count("journal.after_sync") + hits.count("segment.before_rename")) / count
+                self.row("B3", f"fdatasyncs for a step, {width} side by side", syncs, "", f"≤ {goal}", syncs <= goal + 0.02)
+        finally:
+            daemon.cleanup()
+
+    def held(self, daemon, name, count):
+        """A cell with a run that has done `count` steps and is in one that does not end."""
+        cell = daemon.create(name, agent=AGENT)
+        cell.call("POST", "/runs", {"method": "holds", "params": {"count": count}})
+        self.wait_for_executions(cell, 1)
+        return cell
+
+    def wait_for_executions(self, cell, count):
+        path = cell.dir / "work/hold"
+        harness.eventually("the step runs", lambda: path.exists() and len(path.read_text().splitlines()) >= count, 120)
+        return int(path.read_text().splitlines()[count - 1])
+
+    def resumes(self, daemon):
+        boots = []
+        for _ in range(7):
+            start = time.perf_counter()
+            subprocess.run(["node", "-e", "0"], check=True)
+            boots.append((time.perf_counter() - start) * 1000)
+        boot = statistics.median(boots)
+        for count, extra in ((10, 50), (10_000, 500)):
+            cell, times = self.held(daemon, f"held-{count}", count), []
+            for number in range(3):
+                killed = time.time() * 1000
+                os.kill(cell.agent_pid(), signal.SIGKILL)
+                times.append(self.wait_for_executions(cell, number + 2) - killed)
+            own = statistics.median(times)
+            self.row("B6", f"agent killed, back in step {count + 1}", own, "ms", f"≤ node + {extra}", own <= boot + extra, boot,
+                     "node -e 0")
+            cell.call("DELETE")
+
+    def restarts(self, daemon):
+        count = self.arguments.cells
+        cells = [self.held(daemon, f"many-{number}", 10) for number in range(count)]
+        killed = time.time() * 1000
+        daemon.restart()
+        own = max(self.wait_for_executions(cell, 2) for cell in cells) - killed
+        self.row("B6", f"daemon killed, all of {count} cells back in their step", own, "ms", "≤ 2000 for 100 cells",
+                 own <= 2000 and count >= 100)
+        for cell in cells:
+            cell.call("DELETE")
+
+    # ---- the journal alone ----
+
+    def journal(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="cellar-bench-"))
+        try:
+            command = [self.arguments.bin / "journal_bench", folder, "4"]
+            out = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        finally:
+            shutil.rmtree(folder)
+        figures = {}
+        for line in out.splitlines():
+            figures |= json.loads(line)
+        own, raw = figures["journal_64"], figures["raw_64"]
+        self.row("B4", "steps a second, journals of 64 cells, no agents", own, "/s", "≥ 0.7 times, ≥ 20,000",
+                 own >= 0.7 * raw and own >= 20_000, raw, "64 loops of fdatasync")
+        for name, goal in (("scan_10k_warm", 25), ("scan_10k_cold", 60), ("scan_100k_warm", 250)):
+            self.row("B5", name.replace("_", " of ", 1).replace("_", " steps of 1 KiB, "), figures[name], "ms", f"≤ {goal}",
+                     figures[name] <= goal)
+
+    def agents_side_by_side(self, daemon):
+        cells = [daemon.create(f"side-{number}", agent=AGENT) for number in range(self.arguments.agents)]
+        for cell in cells:
+            self.steps(cell, count=320, width=16)
+        count, start = 3200, time.perf_counter()
+        threads = [threading.Thread(target=self.steps, args=(cell,), kwargs={"count": count, "width": 16}) for cell in cells]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        own = len(cells) * count / (time.perf_counter() - start)
+        self.row("B4", f"steps a second, {len(cells)} agents, 16 side by side in each", own, "/s", "≥ 20,000", own >= 20_000)
+        for cell in cells:
+            cell.call("DELETE")
+
+    def run(self):
+        self.journal()
+        self.syncs()
+        daemon = harness.Daemon()
+        try:
+            self.sequential(daemon)
+            self.agents_side_by_side(daemon)
+            self.resumes(daemon)
+            self.restarts(daemon)
+        finally:
+            daemon.cleanup()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
+    parser.add_argument("--cells", type=int, default=100, help="that are live when the daemon is killed")
+    parser.add_argument("--agents", type=int, default=8, help="that take steps at once")
+    parser.add_argument("--save", action="store_true")
+    arguments = parser.parse_args()
+    arguments.bin = harness.BIN = arguments.bin.resolve()
+    bench = Bench(arguments)
+    bench.run()
+    if arguments.save:
+        machine = {"kernel": platform.release(), "processors": os.cpu_count(), "load": os.getloadavg()[0]}
+        day = datetime.date.today().isoformat()
+        path = HERE / "results" / f"{day}-journal.json"
+        path.write_text(json.dumps({"date": day, "machine": machine, "rows": bench.rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
