@@ -21,6 +21,27 @@ bool is_digest(std::string_view text) {
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+// Removes a half-made file where making it fails: it may be large, and the disk full.
+class Unfinished {
+ public:
+  Unfinished(Storage& storage, const std::string& name) : storage_(storage), name_(name) {}
+  ~Unfinished() {
+    if (finished_) return;
+    try {
+      storage_.remove(name_);
+    } catch (const Error&) {  // The next opening removes it; the first failure is what is told.
+    }
+  }
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+  void finish() noexcept { finished_ = true; }
+
+ private:
+  Storage& storage_;
+  const std::string& name_;
+  bool finished_ = false;
+};
+
 [[noreturn]] void throw_damaged(const BlobRef& blob, const std::string& what) {
   throw Error(ErrorCode::corrupt, "journal_corrupt", "blob " + blob.digest + " " + what);
 }
@@ -37,11 +58,13 @@ BlobRef put_blob(Storage& storage, std::string_view bytes) {
     const std::string temporary = "blob-" + random_hex(6) + ".tmp";  // remove_leftovers() finds it
     fault_point("blob.before_write");
     const auto file = storage.create(temporary);
+    Unfinished unfinished(storage, temporary);
     file->write_at(0, bytes);
     fault_point("blob.before_sync");
     file->sync();
     fault_point("blob.before_rename");
     storage.rename(temporary, name);
+    unfinished.finish();
   }
   fault_point("blob.before_names_sync");
   storage.sync_names(shelf_of(blob));

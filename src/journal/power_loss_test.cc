@@ -217,6 +217,26 @@ TEST_CASE("a record that names a blob is never there without it") {
   }
 }
 
+TEST_CASE("a blob that could not be stored leaves nothing behind, and the journal works") {
+  bool failed = true;
+  for (int call = 1; failed; ++call) {
+    CAPTURE(call);
+    SimStorage storage;
+    Journal journal(storage, kSmall, kIgnore);
+    storage.fail_at(call, ENOSPC);
+    try {
+      journal.put_blob("a value");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::exhausted);
+    }
+    failed = storage.has_failed();
+    storage.fail_at(0, 0);
+    CHECK(storage.list().empty());
+    append_and_commit(journal, "later");
+    CHECK_FALSE(journal.is_broken());
+  }
+}
+
 TEST_CASE("a blob that is damaged or gone is an error, and storing it again heals it") {
   SimStorage storage;
   const Journal journal(storage, kSmall, kIgnore);
