@@ -41,6 +41,7 @@ asio::awaitable<void> DomainLink::serve() {
 
 asio::awaitable<void> DomainLink::greeted(std::chrono::milliseconds limit) {
   const bool in_time = co_await greeting_.wait_for(limit);
+  if (lost_) throw Error(ErrorCode::unavailable, "domain_lost", "the domain ended at once");
   if (!in_time || !greeted_) {
     throw Error(ErrorCode::unavailable, "domain_silent", "cell-init does not answer");
   }

@@ -281,7 +281,8 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     ok = false;
-    is_lost = error.reason() == "domain_lost";
+    // The second: what killed the domain met it while it was made.
+    is_lost = error.reason() == "domain_lost" || error.reason() == "sandbox_failed";
     result = error_json(error);
   }
   if (call.synchronous) --synchronous_calls_;
