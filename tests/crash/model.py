@@ -173,10 +173,11 @@ def run_state(cells, seed, points, control=False):
         player = Player(trial, program, maker.events, rng, control)
         run = player.play()
         interrupts = trial.kills + player.interrupts
-        log = (trial.cell.dir / "work/log").read_text().splitlines()
+        path = trial.cell.dir / "work/log"
+        log = path.read_text().splitlines() if path.exists() else []  # It may be cancelled before it begins.
         try:
             check_log(log, interrupts, set(at_most_once(program, "0", "main")), maker.leaves + 1)
-            if not (player.cancelled and run["status"] == "cancelled"):
+            if not player.cancelled:  # Else its code may have caught that, and gone on to any end.
                 require(run["status"] == "completed", "lost", f"the run is {run['status']} {run.get('error')}")
                 require(fits(program, "0", run.get("result"), interrupts > 0), "lost", f"it gave {run.get('result')}")
         except Broken as broken:
