@@ -1,0 +1,1 @@
+"""The parts of the agent host for Python (../README.md)."""

@@ -1,0 +1,83 @@
+"""Loads an agent's code: a Python file, whose functions are its methods."""
+import inspect
+import os
+import sys
+import types
+
+from .errors import AgentError, shown, stack_of
+
+_loaded = {}  # path → module
+
+
+def _load(path):
+    # Several versions of an agent may be loaded at once.
+    name = f"agent_{os.path.splitext(os.path.basename(path))[0][:16]}"
+    module = types.ModuleType(name)
+    module.__file__ = path
+    sys.modules[name] = module  # Dataclasses and the like look for it there.
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        del sys.modules[name]
+        raise AgentError("agent_load_failed", "the agent cannot be loaded: "
+                         f"{type(error).__name__}: {shown(error)}", stack_of(error)) from None
+    return module
+
+
+def load_agent(path):
+    """One that does not load is read again the next time."""
+    if path not in _loaded:
+        _loaded[path] = _load(path)
+    return _loaded[path]
+
+
+def _methods(module):
+    """What the agent exports: what __all__ names, else its own functions whose names begin with no
+    underscore. `setup` is none."""
+    exported = getattr(module, "__all__", None)
+    if exported is not None:
+        found = {name: getattr(module, name, None) for name in exported}
+        functions = {name: value for name, value in found.items() if callable(value)}
+    else:
+        functions = {name: value for name, value in vars(module).items()
+                     if not name.startswith("_") and inspect.isfunction(value)
+                     and value.__module__ == module.__name__}
+    functions.pop("setup", None)
+    return functions
+
+
+def method_of(module, name):
+    methods = _methods(module)
+    if name in methods:
+        return methods[name]
+    raise AgentError("method_not_found",
+                     f'the agent has no method "{name}"; it has {", ".join(methods) or "none"}')
+
+
+def setup_of(module):
+    setup = getattr(module, "setup", None)
+    return setup if callable(setup) else None
+
+
+def arguments_for(function, *offered):
+    """As many of these as it takes."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return offered
+    for count in range(len(offered), -1, -1):
+        try:
+            signature.bind(*offered[:count])
+            return offered[:count]
+        except TypeError:
+            continue
+    return offered
+
+
+def is_asynchronous(function):
+    return inspect.iscoroutinefunction(function) or \
+        inspect.iscoroutinefunction(getattr(function, "__call__", None))

@@ -1,0 +1,292 @@
+"""The `ctx` that an agent's functions get."""
+import asyncio
+import base64
+import datetime
+import hashlib
+import math
+import random
+import time
+import traceback
+import types
+import uuid
+
+from . import fetch
+from .errors import Error, for_agents
+from .records import Record, camel_case, snake_case
+from .steps import Steps
+from .threads import anywhere
+from .timers import TEXT, is_number, milliseconds, unix_ms, whole
+from .values import fingerprint, name_of, stringify
+from .waits import Waits
+
+SHOWN_NAME_MAX = 200
+SLEEP_MS_MAX = 100 * 365 * 86_400_000
+
+
+def given(**arguments):
+    """Those that are not None: a frame leaves out what is not there."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+class Part:
+    def __init__(self, run):
+        self._run = run
+
+
+class Store(Part):
+    """Files below /work."""
+
+    def __init__(self, run, files):
+        super().__init__(run)
+        self._files = files
+
+    @anywhere
+    def read(self, path, encoding="utf-8"):
+        """The file as text, None where there is none; encoding=None gives bytes."""
+        path = str(path)
+        arguments = {"path": path, "encoding": encoding}
+
+        def produce():
+            content = self._files.read(path)
+            if content is None:
+                return None
+            return base64.b64encode(content).decode() if encoding is None else \
+                content.decode(encoding, "replace")
+
+        value = self._run.value("store.read", path, arguments, produce)
+        return value if value is None or encoding is not None else base64.b64decode(value)
+
+    @anywhere
+    def write(self, path, content):
+        path = str(path)
+        if not isinstance(content, (str, bytes, bytearray, memoryview)):
+            raise Error(f'the content of "{path}" must be a text or bytes', code="invalid_content")
+        content = content.encode("utf-8", "replace") if isinstance(content, str) else bytes(content)
+        arguments = {"path": path, "sha256": hashlib.sha256(content).hexdigest()}
+        return self._run.value("store.write", path, arguments,
+                               lambda: self._files.write(path, content))
+
+    @anywhere
+    def exists(self, path):
+        path = str(path)
+        return self._run.value("store.exists", path, {"path": path}, lambda: self._files.exists(path))
+
+    @anywhere
+    def delete(self, path):
+        path = str(path)
+        return self._run.value("store.delete", path, {"path": path}, lambda: self._files.delete(path))
+
+    @anywhere
+    def list(self, folder=None):
+        """All files below, relative to /work, or to the folder."""
+        folder = "" if folder is None else str(folder)
+        return self._run.value("store.list", folder, given(folder=folder or None),
+                               lambda: self._files.list(folder or "."))
+
+
+class Db(Part):
+    """The cell's key-value database; any JSON value."""
+
+    @anywhere
+    def get(self, key):
+        return self._run.call("db.get", key, {"key": key})
+
+    @anywhere
+    def set(self, key, value=None):
+        return self._run.call("db.set", key, {"key": key, "value": value})
+
+    @anywhere
+    def delete(self, key):
+        return self._run.call("db.delete", key, {"key": key})
+
+    @anywhere
+    def keys(self, prefix=None):
+        return self._run.call("db.keys", prefix or "", given(prefix=prefix))
+
+
+class Search(Part):
+    @anywhere
+    def query(self, query, limit=None):
+        """[{path, content, score, start_line, end_line, …}], best first."""
+        found = self._run.call("search.query", "", given(query=query, limit=limit))
+        return [Record(hit) for hit in found] if isinstance(found, list) else found
+
+    @anywhere
+    def index(self, path, text):
+        return self._run.call("search.index", path, {"path": path, "text": text})
+
+
+class Journal(Part):
+    """Log lines of the agent's own."""
+
+    @anywhere
+    def step(self, type, message, meta=None):
+        arguments = given(type=str(type), message=str(message), meta=meta)
+        return self._run.call("journal.step", arguments["type"], arguments)
+
+    @anywhere
+    def entries(self):
+        return self._run.call("journal.entries", "", {})
+
+    @anywhere
+    def clear(self):
+        return self._run.call("journal.clear", "", {})
+
+
+def _shown(value):
+    if isinstance(value, BaseException):
+        return "".join(traceback.format_exception(value)).rstrip("\n")
+    return str(value)
+
+
+def _message(values):
+    """As logging shows it: the first is the format of the others, where it is one; else as print does."""
+    if len(values) > 1 and isinstance(values[0], str) and "%" in values[0]:
+        try:
+            return values[0] % values[1:]
+        except (TypeError, ValueError):
+            pass
+    return " ".join(map(_shown, values))
+
+
+class Log(Part):
+    def __call__(self, *values):
+        self._write("info", values)
+
+    def debug(self, *values):
+        self._write("debug", values)
+
+    def info(self, *values):
+        self._write("info", values)
+
+    def warn(self, *values):
+        self._write("warn", values)
+
+    warning = warn
+
+    def error(self, *values):
+        self._write("error", values)
+
+    @anywhere
+    def _write(self, level, values):
+        self._run.event("log", {"level": level, "message": _message(values)})
+
+
+def _name_and_time(call, values):
+    """Of (time) or (name, time)."""
+    if len(values) not in (1, 2):
+        raise Error(f"{call}(time) or {call}(name, time)", code="invalid_time")
+    return ("", values[0]) if len(values) == 1 else values
+
+
+class Time(Part):
+    @anywhere
+    def sleep(self, *name_and_time):
+        """Milliseconds, a text or a timedelta; what is over already is no wait."""
+        name, length = _name_and_time("ctx.sleep", name_and_time)
+        if isinstance(length, datetime.timedelta):
+            length = max(length, datetime.timedelta())
+        if is_number(length):
+            length = max(0, length)
+        ms = min(whole(milliseconds(length, "a sleep")), SLEEP_MS_MAX)
+        return self._sleep(name, {"ms": ms}, ms)
+
+    @anywhere
+    def sleep_until(self, *name_and_time):
+        """A datetime, or milliseconds since 1970."""
+        name, moment = _name_and_time("ctx.sleep_until", name_and_time)
+        until = unix_ms(moment) if isinstance(moment, datetime.datetime) else moment
+        if not is_number(until) or not math.isfinite(until):
+            raise Error("ctx.sleep_until needs a datetime", code="invalid_time")
+        return self._sleep(name, {"until": whole(until)}, max(0, until - time.time() * 1000))
+
+    def _sleep(self, name, arguments, ms):
+        run = self._run
+        if run.in_step:
+            run.check()
+            return asyncio.ensure_future(asyncio.sleep(ms / 1000))
+        return run.command("sleep", lambda: (name, arguments))
+
+    @anywhere
+    def now(self):
+        """Milliseconds since 1970."""
+        return self._run.value("now", "", {}, lambda: int(time.time() * 1000))
+
+    @anywhere
+    def random(self):
+        return self._run.value("random", "", {}, random.random)
+
+    @anywhere
+    def uuid(self):
+        return self._run.value("uuid", "", {}, lambda: str(uuid.uuid4()))
+
+
+def _shell_options(options):
+    """In the words of the protocol."""
+    return {camel_case(name): _shell_options(value) if name == "limits" else value
+            for name, value in options.items() if value is not None}
+
+
+class Commands(Part):
+    @anywhere
+    def shell(self, cmd, **options):
+        """Runs a command in the shell domain: {stdout, stderr, exit_code, failed, timed_out, …}."""
+        if not isinstance(cmd, (str, list, tuple)):
+            raise Error("ctx.shell(cmd) needs a text or a list of texts", code="invalid_command")
+        cmd = cmd if isinstance(cmd, str) else [str(word) for word in cmd]
+        name = name_of(cmd if isinstance(cmd, str) else " ".join(cmd), SHOWN_NAME_MAX)
+        arguments = given(cmd=cmd, opts=_shell_options(options) or None)
+
+        def finish(ok, value):
+            if not ok:
+                raise value
+            if not isinstance(value, dict):
+                return value
+            return Record({snake_case(key): member for key, member in value.items()})
+
+        return self._run.command("shell", lambda: (name, arguments), finish)
+
+    @anywhere
+    def fetch(self, url, *, method=None, headers=None, body=None, json=fetch.NOTHING,
+              timeout_ms=fetch.TIMEOUT_MS, retries=fetch.RETRIES):
+        """HTTP as a durable step: {ok, status, status_text, headers, body, text(), json()}."""
+        run = self._run
+        request = fetch.Request(url, method, headers, body, json)
+        same = fingerprint(stringify(request.identity(), "the request of ctx.fetch"))
+        name = name_of(f"{request.method} {request.url}", SHOWN_NAME_MAX)
+
+        async def perform(step):
+            return await fetch.perform(run.loop, request, timeout_ms, retries)
+
+        async def perform_inside():
+            return fetch.to_response(await perform(None))
+
+        def finish(ok, value):
+            if not ok:
+                raise value
+            return fetch.to_response(value)
+
+        if run.in_step:
+            run.check()
+            return asyncio.ensure_future(perform_inside())
+        return run.step("fetch", lambda: name, same, perform, finish=finish)
+
+
+class Ctx(Steps, Waits, Time, Commands):
+    """On the loop's thread, what takes time gives an awaitable; in any other thread it blocks and gives
+    the value."""
+
+    errors = for_agents
+
+    def __init__(self, run, files, cell_id):
+        super().__init__(run)
+        self.cell_id, self.work_dir = cell_id, files.root
+        self.run = types.SimpleNamespace(id=run.id, method=run.method, attempt=run.attempt)
+        self.signal = run.signal
+        self.store = Store(run, files)
+        self.db, self.search, self.journal, self.log = Db(run), Search(run), Journal(run), Log(run)
+
+    @anywhere
+    def stream(self, data):
+        """An event to whoever listens."""
+        self._run.event("stream", data)

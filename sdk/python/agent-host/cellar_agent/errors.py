@@ -1,0 +1,201 @@
+"""Errors that agents see, and how errors travel."""
+import ast
+import asyncio
+import builtins
+import concurrent.futures.thread
+import datetime
+import errno
+import functools
+import os
+import traceback
+import types
+
+# Whose lines say nothing at the top of an agent's traceback.
+OURS = (os.path.dirname(os.path.abspath(__file__)), concurrent.futures.thread.__file__)
+
+
+class Error(Exception):
+    """What ctx refuses or reports, with a code. One of a class that is not known here any more comes
+    back as this, and has its name."""
+
+    code = None
+    name = "Error"
+
+    def __init__(self, message="", code=None, name=None):
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+        self.name = name or type(self).__name__
+
+
+class CancelledError(asyncio.CancelledError):
+    """The run was cancelled. `except Exception` does not catch it."""
+
+    code = "canceled"
+
+    def __init__(self, message="the run was cancelled"):
+        super().__init__(message)
+
+
+class ParkedRun(BaseException):
+    """Unwinds the code of a run that this process has nothing to do with any more. Nothing that such
+    a run still asks for is done."""
+
+    def __init__(self):
+        super().__init__("this run is over, or goes on elsewhere")
+
+
+class AgentError(Exception):
+    """An error of the host's own about the agent as a whole: its code is told in the `end` frame."""
+
+    def __init__(self, code, message, stack=None):
+        super().__init__(message)
+        self.code = code
+        if stack is not None:
+            self.stack = stack
+
+
+class NonSerializableError(Error):
+    """A value that cannot be written down."""
+
+    code = "not_serialisable"
+
+
+class NonRetryableError(Error):
+    """What a step raises to say that no other attempt would help."""
+
+    code = "non_retryable"
+
+
+class RetryAfterError(Error):
+    """What a step raises to say when the next attempt is worth it: milliseconds, "30s", a timedelta
+    or a datetime."""
+
+    code = "retry_after"
+
+    def __init__(self, message, after):
+        from .timers import milliseconds, unix_ms
+        super().__init__(message)
+        if isinstance(after, datetime.datetime):
+            now = datetime.datetime.now(datetime.timezone.utc)
+            self.delay = max(0, unix_ms(after) - unix_ms(now))
+        else:
+            self.delay = milliseconds(after, "the time of RetryAfterError(message, after)")
+
+
+class StepTimeoutError(Error):
+    code = "step_timeout"
+
+
+class StepInterruptedError(Error):
+    """A step with on_interrupt "fail" was running when its process ended: whether what it does was
+    done is not known, and it is not done again."""
+
+    code = "step_interrupted"
+
+
+class WaitTimeoutError(Error):
+    """What was waited for did not come in time."""
+
+    code = "wait_timeout"
+
+
+# Those that agents may raise and recognise, as ctx.errors.
+for_agents = types.SimpleNamespace(**{kind.__name__: kind for kind in (
+    Error, CancelledError, NonRetryableError, NonSerializableError, RetryAfterError,
+    StepInterruptedError, StepTimeoutError, WaitTimeoutError)})
+
+
+def shown(value):
+    """Anything may be raised, also what cannot be shown."""
+    try:
+        return str(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def stack_of(error):
+    """The traceback as text, from the agent's code on."""
+    known = getattr(error, "stack", None)
+    if isinstance(known, str):
+        return known
+    try:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename.startswith(OURS):
+            trace = trace.tb_next
+        return "".join(traceback.format_exception(type(error), error, trace))
+    except Exception:
+        return ""
+
+
+def code_of(error):
+    code = getattr(error, "code", None)
+    if code is None and isinstance(error, OSError):
+        code = errno.errorcode.get(error.errno)
+    is_code = isinstance(code, (str, int)) and not isinstance(code, bool)
+    return code if is_code else None
+
+
+def to_json(error):
+    known = getattr(error, "name", None) if isinstance(error, Error) else None
+    json = {"name": known or type(error).__name__, "message": shown(error), "stack": stack_of(error)}
+    code = code_of(error)
+    if code is not None:
+        json["code"] = code
+    return json
+
+
+@functools.cache
+def _with_text(kind):
+    """`kind`, shown as its one argument: some show a text that they make of several."""
+    shows = {"__str__": lambda self: self.args[0], "__module__": kind.__module__}
+    return type(kind.__name__, (kind,), shows)
+
+
+def _instance(kind, message):
+    """An error of this class with this text, made without its constructor; None where that is not
+    possible."""
+    argument = message
+    if issubclass(kind, KeyError):  # It shows its key as Python writes it.
+        try:
+            argument = ast.literal_eval(message)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            pass
+    for made_of in (kind, _with_text(kind)):
+        try:
+            error = made_of.__new__(made_of, argument)
+            error.args = (argument,)
+            if str(error) == message:
+                return error
+        except Exception:
+            continue
+    return None
+
+
+def _class_of(name, module):
+    if name in vars(for_agents):
+        return vars(for_agents)[name]
+    for place in (builtins, module):
+        kind = getattr(place, name, None)
+        if isinstance(kind, type) and issubclass(kind, Exception) and kind.__name__ == name:
+            return kind
+    return None
+
+
+def from_json(json, module=None):
+    """The same error again: class, text, stack and code are what they were. The class is one of ours,
+    of Python's own, or of those that the agent's module knows by this name; else Error."""
+    name, message = json.get("name") or "Error", json.get("message") or ""
+    kind = _class_of(name, module)
+    error = None if kind is None else _instance(kind, message)
+    if error is None:
+        error = Error(message, name=name)
+    elif isinstance(error, Error):
+        error.name = name
+    for key in ("stack", "code"):
+        if json.get(key) is not None:
+            try:
+                setattr(error, key, json[key])
+            except AttributeError:
+                pass  # A class that computes it.
+    return error

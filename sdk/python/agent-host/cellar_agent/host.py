@@ -1,0 +1,213 @@
+"""The agent host: runs an agent's functions for cellard, over two sockets that it inherits
+(docs/internals/agent-protocol.md). One process serves all runs of a cell."""
+import asyncio
+import functools
+import inspect
+import os
+import platform
+import sys
+import traceback
+
+from .agents import arguments_for, is_asynchronous, load_agent, method_of, setup_of
+from .ctx import Ctx
+from .errors import AgentError, CancelledError, ParkedRun, to_json
+from .files import Files
+from .frames import FrameParser, UpSocket
+from .run import Run
+from .tasks import begin_in_order, make_task
+from .turns import HOST_CONTEXT, Loop, context_for
+from .values import stringify
+
+UP_FD = 3
+DOWN_FD = 4
+READ_BYTES = 256 << 10
+
+
+def leave(code=0):
+    """Ends the process now, whatever its threads do."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass
+    os._exit(code)
+
+
+def _is_cancel(error):
+    """Whether the cancel of its run has ended it; tasks of a group may have been ended together."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_cancel, error.exceptions))
+    return isinstance(error, asyncio.CancelledError)
+
+
+class Host:
+    def __init__(self, loop):
+        self._loop = loop
+        self._up = UpSocket(UP_FD, leave)
+        self._files = Files(os.environ.get("CELLAR_WORK_DIR", "/work"))
+        self._cell_id = os.environ.get("CELLAR_CELL_ID", "")
+        self._runs = {}
+        self._tasks = set()
+        self._parser = FrameParser(self._take)
+
+    def start(self):
+        self._loop.set_exception_handler(self._tell)
+        self._loop.add_reader(DOWN_FD, self._read)
+        self._up.send({"t": "hello", "v": 1, "python": platform.python_version()})
+
+    # ---- runs ----
+
+    async def _call(self, run, function, *offered):
+        """A coroutine function on the loop; a plain one in a thread of the run's own."""
+        arguments = arguments_for(function, *offered)
+        run.in_threads = not is_asynchronous(function)
+        value = await run.threads.call(function, *arguments) if run.in_threads else \
+            function(*arguments)
+        return await value if inspect.isawaitable(value) else value
+
+    async def _execute(self, run, header):
+        run.module = load_agent(header["agent"])
+        method = method_of(run.module, run.method)
+        ctx = Ctx(run, self._files, self._cell_id)
+        if header["setup"]:
+            setup = setup_of(run.module)
+            if setup is not None:
+                await self._call(run, setup, ctx)
+            run.setup_done()
+        result = await self._call(run, method, ctx, run.params)
+        body = stringify(result, f"what {run.method}() returns")
+        run.check_forgotten()
+        return body
+
+    async def _drive(self, run, header):
+        try:
+            self._send_end(run, True, await self._execute(run, header))
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            code = None
+            if isinstance(error, AgentError):
+                code = error.code
+            elif run.cancelled and _is_cancel(error):
+                code = CancelledError.code
+                error = error if isinstance(error, CancelledError) else CancelledError()
+            self._send_end(run, False, stringify(to_json(error), f"the error of {run.method}()"), code)
+        self._forget(run)  # What it left unawaited has nobody who keeps it.
+
+    @staticmethod
+    def _send_end(run, ok, body, code=None):
+        if not run.parked:
+            header = {"t": "end", "ok": ok}
+            run.send(header if code is None else {**header, "code": code}, body)
+
+    def _begin(self, header, body):
+        self._forget(self._runs.get(header["run"]))  # Its next attempt is here.
+        run = Run(self._loop, self._up, header, body)
+        self._runs[run.id] = run
+        task = self._loop.create_task(self._drive(run, header), context=context_for(run))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _forget(self, run):
+        if run is None:
+            return
+        run.park()
+        if self._runs.get(run.id) is run:
+            del self._runs[run.id]
+
+    def _suspend(self, run):
+        """The run only waits for the daemon, which asks whether it may go on without us. Not while
+        anything is under way that the daemon knows nothing of: it would begin anew."""
+        if run.is_at_rest and not run.parked:
+            self._forget(run)
+            run.send({"t": "suspended"})
+
+    # ---- frames ----
+
+    def _read(self):
+        try:
+            chunk = os.read(DOWN_FD, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            leave()  # The daemon is gone.
+        self._parser.feed(chunk)
+
+    def _take(self, header, body):
+        kind = header["t"]
+        if kind == "run":
+            self._begin(header, body)
+        elif kind == "ping":
+            self._pong(header["n"])
+        elif kind == "stop":
+            leave()
+        else:
+            run = self._runs.get(header.get("run"))
+            if run is not None and run.attempt == header.get("a"):  # Else an earlier one is told.
+                self._take_for(run, kind, header, body)
+
+    def _take_for(self, run, kind, header, body):
+        if kind == "ack":
+            run.acknowledge(header["o"])
+        elif kind == "result":
+            run.settle(header, body)
+        elif kind == "began":
+            run.began(header["o"])
+        elif kind == "cancel":
+            run.turns.push(run.cancel)
+        elif kind == "suspend":
+            run.turns.push(functools.partial(self._suspend, run))
+        elif kind == "forget":
+            run.turns.push(functools.partial(self._forget, run))
+        # A later daemon may say more.
+
+    def _pong(self, n):
+        """Once all that was said before is done."""
+        waiting = set(self._runs)
+
+        def done(id):
+            waiting.discard(id)
+            if not waiting:
+                self._up.send({"t": "pong", "n": n})
+
+        for run in list(self._runs.values()):
+            run.turns.push(functools.partial(done, run.id))
+        if not waiting:
+            self._up.send({"t": "pong", "n": n})
+
+    # ---- errors that nobody catches ----
+
+    @staticmethod
+    def _tell(loop, context):
+        """Shown where the agent's output goes. Code of a run that is over may fail: nobody waits for
+        it."""
+        error = context.get("exception")
+        is_over = isinstance(error, (ParkedRun, asyncio.CancelledError))
+        if is_over or "was destroyed but it is pending" in context.get("message", ""):
+            return
+        print(f"{context.get('message')}", file=sys.stderr)
+        if error is not None:
+            traceback.print_exception(error)
+
+
+def main():
+    for fd in (UP_FD, DOWN_FD):
+        os.set_inheritable(fd, False)  # Commands of the agent's own get none of it.
+    os.set_blocking(UP_FD, True)
+    os.set_blocking(DOWN_FD, False)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace", line_buffering=True)
+    loop = HOST_CONTEXT.run(Loop)
+    loop.set_task_factory(make_task)
+    begin_in_order()
+    asyncio.set_event_loop(loop)
+    host = Host(loop)
+    HOST_CONTEXT.run(host.start)
+    try:
+        loop.run_forever()
+    except SystemExit as error:  # The agent's own.
+        leave(error.code if isinstance(error.code, int) else int(error.code is not None))
+    except KeyboardInterrupt:
+        leave(130)

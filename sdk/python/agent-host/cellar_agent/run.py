@@ -1,0 +1,443 @@
+"""One run in this process: its ordinals, what the journal holds of it, and what it waits for."""
+import asyncio
+
+from .codec import decode_value, encode_value
+from .errors import CancelledError, Error, ParkedRun, from_json, to_json
+from .replay import Replay
+from .signals import Signal
+from .threads import Threads
+from .turns import Turns, context_for, inside
+from .values import fingerprint, name_of, parse, stringify
+
+MATCHED_SHOWN = 5
+EVENT_BYTES_MAX = 1 << 20
+
+
+class Command(asyncio.Future):
+    """What a call of ctx gives: an awaitable that is under way already, with its ordinal. Knows whether
+    anybody has ever waited for it."""
+
+    is_awaited = False
+    number = 0  # Its ordinal: the place in a set is the same on replay (tasks.py).
+
+    def __hash__(self):
+        return self.number
+
+    def add_done_callback(self, callback, *, context=None):
+        self.is_awaited = True
+        super().add_done_callback(callback, context=context)
+
+    def result(self):
+        self.is_awaited = True
+        return super().result()
+
+    def exception(self):
+        self.is_awaited = True
+        return super().exception()
+
+    def give(self, value):
+        if not self.done():
+            self.set_result(value)
+
+    def fail(self, error):
+        """Nobody need look at it: what nobody waits for is told by check_forgotten."""
+        if not self.done():
+            self.set_exception(error)
+            super().exception()
+
+
+class Step:
+    """A step at its begin. `entry` is what the journal holds of it, or None."""
+
+    def __init__(self, o, name, entry):
+        self.o, self.name, self.entry = o, name, entry
+        self.is_done = entry is not None and not entry.is_open
+        self.before = entry.before if entry is not None else {}
+
+
+class Run:
+    """All on the loop's thread. `header` and `body` are those of the `run` frame."""
+
+    def __init__(self, loop, up, header, body):
+        self.loop, self.up = loop, up
+        self.id, self.method, self.attempt = header["run"], header["method"], header["a"]
+        self.signal = Signal()
+        self.threads = Threads(loop, self)
+        self.module = None  # the agent's, once it is loaded
+        self.in_threads = False  # its code is a plain function
+        self.cancelled = False
+        self.parked = False
+        self._last_ordinal = 0
+        self._last_tag = 0
+        self._last_task = 0
+        self._matched = []  # the last ones that were as recorded
+        self._pending = set()  # commands that have not settled
+        self._acks = {}  # ordinal → settles a step
+        self._begins = {}  # ordinal → lets a step begin
+        self._results = {}  # ordinal → settles a command of the daemon's
+        self._answers = {}  # tag → the same for one inside a step
+        self._bodies = set()  # tasks of steps
+        self._open = {}  # ordinal → (name, command) of what has not ended
+        self._unheard = {}  # the same of what has failed, and nobody had waited
+        self._names = {}  # name → how many steps bear it
+        size = header["params_len"]
+        self.params = parse(body[:size])
+        self.replay = Replay(loop, header["replay"], body, size, self._is_quiet, self._stalled)
+        self.turns = Turns(loop, self, self.replay.next)
+        self.replay.go_on = self.turns.go_on
+
+    # ---- its state ----
+
+    @property
+    def in_step(self):
+        return inside.get() is self
+
+    @property
+    def is_at_rest(self):
+        """Nothing of it is under way here: what it waits for is the daemon's to give."""
+        return self.replay.is_caught_up and self._is_quiet()
+
+    def _is_quiet(self):
+        is_busy = self._acks or self._begins or self._answers or self._bodies
+        return not is_busy and not self.loop.is_ready(self) and not self.loop.is_waiting(self)
+
+    def check(self):
+        if self.parked:
+            raise ParkedRun()
+        if self.cancelled:
+            raise CancelledError()
+
+    def park(self):
+        """From now on nothing that its code asks for is done, and its code unwinds."""
+        if self.parked:
+            return
+        self.parked = True
+        self._let_go(ParkedRun)
+        self.threads.let_go()
+
+    def cancel(self):
+        if self.cancelled or self.parked:
+            return
+        self.cancelled = True
+        self._let_go(CancelledError)
+        self.signal.abort(CancelledError())
+
+    def _let_go(self, reason):
+        self.replay.stop()
+        for waiting in (self._acks, self._begins, self._results, self._answers):
+            waiting.clear()
+        for command in list(self._pending):
+            command.fail(reason())
+        for body in list(self._bodies):
+            body.cancel()
+
+    def check_forgotten(self):
+        """Raises where the method has returned and left something open that nobody waits for: it would
+        be cut off at any point, and not the same on replay. Or it has failed, and nobody would know."""
+        names = [f'"{name}"' for name, command in [*self._open.values(), *self._unheard.values()]
+                 if command is None or not command.is_awaited]
+        if names:
+            was = "was open or had failed" if len(names) == 1 else "were open or had failed"
+            raise Error(f"{self.method}() returned while {', '.join(names)} {was} and nobody waited "
+                        "for it: await what ctx gives", code="forgotten_await")
+
+    # ---- ordinals and replay ----
+
+    def _next(self):
+        self._last_ordinal += 1
+        return self._last_ordinal
+
+    def _next_tag(self):
+        self._last_tag += 1
+        return self._last_tag
+
+    def count_task(self):
+        self._last_task += 1
+        return self._last_task
+
+    def named(self, name):
+        """The name of the next step that its code calls `name`: name, name#2, name#3, …"""
+        count = self._names[name] = self._names.get(name, 0) + 1
+        return name if count == 1 else f"{name}#{count}"
+
+    def _look_up(self, o, k, n, fp):
+        """What the journal holds at this ordinal; None where it holds nothing."""
+        entry = self.replay.issue(o)
+        if entry is None:
+            return None
+        if entry.k == k and entry.n == n and entry.fp == fp:
+            self._matched.append({"o": o, "k": k, "n": n})
+            del self._matched[:-MATCHED_SHOWN]
+            return entry
+        self._differs(entry, {"k": k, "n": n, "fp": fp})
+        raise ParkedRun()
+
+    def _stalled(self, missing):
+        self._differs(missing, {"k": "nothing", "n": "the code waits", "fp": ""})
+
+    def _differs(self, entry, got):
+        """The run is over in this process, and the daemon is told both sides."""
+        expected = {"k": entry.k, "n": entry.n, "fp": entry.fp}
+        detail = {"expected": expected, "got": got, "matched": self._matched}
+        self.send({"t": "mismatch", "o": entry.o}, stringify(detail, "the mismatch"))
+        self.park()
+
+    def send(self, header, body=b""):
+        self.up.send({**header, "run": self.id, "a": self.attempt}, body)
+
+    # ---- what is done at once ----
+
+    def value(self, k, name, arguments, produce):
+        """Something that is done here and now: recorded with its value, not done again on replay. What
+        raises leaves its ordinal empty, and is tried again."""
+        self.check()
+        if self.in_step:
+            return produce()
+        n = name_of(name)
+        fp = fingerprint(stringify(arguments, f"the arguments of ctx.{k}"))
+        o = self._next()
+        entry = self._look_up(o, k, n, fp)
+        if entry is not None:
+            return parse(entry.body)
+        value = produce()
+        self.send({"t": "value", "o": o, "k": k, "n": n, "fp": fp},
+                  stringify(value, f'what ctx.{k}("{n}") gives'))
+        return value
+
+    def call(self, op, name, arguments):
+        """Asks the daemon and waits, with the whole process."""
+        self.check()
+        n = name_of(name)
+        body = stringify(arguments, f"the arguments of ctx.{op}")
+        fp = fingerprint(body)
+        o = 0 if self.in_step else self._next()
+        entry = None if o == 0 else self._look_up(o, op, n, fp)
+        if entry is not None:
+            return parse(entry.body)
+        self.send({"t": "call", "o": o, "op": op, "n": n, "fp": fp}, body)
+        header, answer = self.up.receive()
+        value = parse(answer)
+        if header["ok"]:
+            return value
+        if value.get("code") == "canceled":
+            self.cancel()  # Its frame waits on the other socket.
+        raise from_json(value, self.module)
+
+    def event(self, kind, data):
+        self.check()
+        body = stringify(data, f"the argument of ctx.{kind}")
+        if len(body) > EVENT_BYTES_MAX:
+            raise Error(f"the argument of ctx.{kind} takes {len(body)} bytes as JSON, at most "
+                        f"{EVENT_BYTES_MAX}: send it in parts", code="too_large")
+        o = 0 if self.in_step else self._next()
+        if o == 0 or self._look_up(o, "event", kind, "") is None:
+            self.send({"t": "event", "o": o, "type": kind}, body)
+
+    def setup_done(self):
+        self.check()
+        o = self._next()
+        if self._look_up(o, "setup", "", "") is None:
+            self.send({"t": "setup.done", "o": o})
+
+    # ---- commands ----
+
+    def _command(self, o, name):
+        """The command with this ordinal; 0 for none of its own."""
+        command = Command(loop=self.loop)
+        command.number = o
+        self._pending.add(command)
+        if o != 0:
+            self._open[o] = (name, command)
+        return command
+
+    def _ends(self, o, command):
+        self._pending.discard(command)
+        self._open.pop(o, None)
+
+    def _give(self, o, command, value):
+        self._ends(o, command)
+        command.give(value)
+
+    def _fail(self, o, name, command, error):
+        self._ends(o, command)
+        if not command.is_awaited and o != 0:
+            self._unheard[o] = (name, command)
+        command.fail(error)
+
+    def _never(self):
+        """What code gets that asks for more in a run that is over here. It does not raise: code that
+        catches everything and tries again would never let go of the process."""
+        return Command(loop=self.loop)
+
+    def _end_with(self, o, name, command, finish):
+        """Takes the outcome of a command: settle(ok, body, codec). finish(ok, value) makes of it what
+        the code gets, or raises."""
+        def settle(ok, body, codec="json"):
+            try:
+                value = decode_value(body, codec, self.module)
+                value = value if ok else from_json(value, self.module)
+                if finish is not None:
+                    value = finish(ok, value)
+                elif not ok:
+                    raise value
+            except BaseException as error:
+                self._fail(o, name, command, error)
+            else:
+                self._give(o, command, value)
+        return settle
+
+    def _replayed(self, entry, settle, when_completed=None):
+        """It settles in its turn, as it did before."""
+        (when_completed or self.replay.when_completed)(
+            entry.o, lambda: settle(entry.state == "ok", entry.body, entry.codec))
+
+    def command(self, k, prepare, finish=None):
+        """A command that the daemon executes. prepare() gives name and arguments."""
+        try:
+            self.check()
+            name, arguments = prepare()
+            n = name_of(name)
+            body = stringify(arguments, f"the arguments of ctx.{k}")
+            fp = fingerprint(body)
+            o = 0 if self.in_step else self._next()
+            entry = None if o == 0 else self._look_up(o, k, n, fp)
+        except ParkedRun:
+            return self._never()
+        command = self._command(o, name)
+        settle = self._end_with(o, name, command, finish)
+        if entry is not None and not entry.is_open:
+            self._replayed(entry, settle)
+            return command
+        x = self._next_tag()
+        if o == 0:
+            self._answers[x] = settle
+        else:
+            self._results[o] = settle
+        self.send({"t": "cmd", "o": o, "k": k, "n": n, "fp": fp, "x": x}, body)
+        return command
+
+    # ---- steps ----
+
+    def _begin(self, k, make_name, fp, policy):
+        """Begins a step, or finds it in the journal. make_name() is called once it is clear that it is
+        one."""
+        self.check()
+        if self.in_step:
+            raise Error(f'step "{make_name()}" is inside another step: end the outer one first, or call '
+                        "it plainly", code="nested_step")
+        n = name_of(make_name())
+        o = self._next()
+        entry = self._look_up(o, k, n, fp)
+        if entry is None or entry.is_open:
+            header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp}
+            self.send(header if policy == "retry" else {**header, "pol": policy})
+        return Step(o, n, entry)
+
+    def step(self, k, make_name, fp, body, policy="retry", finish=None):
+        """A command whose body, the coroutine body(step), runs here: what it gives is on disk before
+        anybody sees it."""
+        try:
+            step = self._begin(k, make_name, fp, policy)
+        except ParkedRun:
+            return self._never()
+        command = self._command(step.o, step.name)
+        settle = self._end_with(step.o, step.name, command, finish)
+        if step.is_done:
+            self._replayed(step.entry, settle)
+        else:
+            work = self._execute(k, step, body, policy, settle)
+            task = self.loop.create_task(work, context=context_for(self, in_step=self))
+            self._bodies.add(task)
+            task.add_done_callback(self._bodies.discard)
+        return command
+
+    async def _execute(self, k, step, body, policy, settle):
+        try:
+            if policy != "retry":  # That it begins is on disk before it does: it must not be done twice.
+                began = self._begins[step.o] = self.loop.create_future()
+                await began
+            text, codec = encode_value(await body(step), f'the value of {k} "{step.name}"')
+            ok = True
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            text = stringify(to_json(error), f'the error of {k} "{step.name}"')
+            ok, codec = False, "json"
+        if not self.parked and not self.cancelled:
+            self._record(step.o, ok, text, codec, settle)
+
+    def _record(self, o, ok, body, codec, settle):
+        """The end of a step; it settles when that is on disk, with what a replay would give."""
+        self._acks[o] = lambda: settle(ok, body, codec)
+        header = {"t": "done", "o": o, "ok": ok}
+        self.send({**header, "c": codec} if codec == "typed" else header, body)
+
+    def begin_step(self, make_name, make_handle):
+        try:
+            step = self._begin("step", make_name, "", "retry")
+        except ParkedRun:
+            return self._never()
+        handle = make_handle(step.name, step.o)
+        command = self._command(step.o, step.name)
+        if step.is_done:
+            settle = self._end_with(step.o, step.name, command, handle.finish)
+            self._replayed(step.entry, settle, self.replay.when_begun_completed)
+        else:
+            self._give(step.o, command, handle)
+            self._open[step.o] = (step.name, None)
+        return command
+
+    def complete_step(self, handle, value):
+        try:
+            self.check()
+        except ParkedRun:
+            return self._never()
+        if handle.done:
+            raise Error(f'step "{handle.name}" is completed already', code="step_ended")
+        body, codec = encode_value(value, f'the value of step "{handle.name}"')
+        handle.finish(True, decode_value(body, codec, self.module))
+        command = self._command(handle.ordinal, handle.name)
+        settle = self._end_with(handle.ordinal, handle.name, command, lambda ok, _: handle.value)
+        self._record(handle.ordinal, True, body, codec, settle)
+        return command
+
+    def attempt_failed(self, o, attempt, error, delay):
+        """One attempt of a step failed, another follows in `delay` ms."""
+        if not self.parked:
+            self.send({"t": "failed", "o": o, "n": attempt, "delay": delay},
+                      stringify(to_json(error), "the error of an attempt"))
+
+    def progress(self, o, body):
+        """Settles when it is on disk."""
+        self.check()
+        command = self._command(0, "progress")
+        x = self._next_tag()
+        self._answers[x] = self._end_with(0, "progress", command, None)
+        self.send({"t": "progress", "o": o, "x": x}, body)
+        return command
+
+    # ---- what the daemon says, each in a turn of its own ----
+
+    def acknowledge(self, o):
+        self.turns.push(lambda: self._in_order(self._acks, o))
+
+    def began(self, o):
+        def begin():
+            began = self._begins.pop(o, None)
+            if began is not None and not began.done():
+                began.set_result(None)
+        self.turns.push(begin)
+
+    def settle(self, header, body):
+        """The result of the command with this ordinal; inside a step, of the one with this tag."""
+        o = header["o"]
+        waiting, key = (self._answers, header["x"]) if o == 0 else (self._results, o)
+        self.turns.push(lambda: self._in_order(waiting, key, header["ok"], body))
+
+    def _in_order(self, waiting, key, *outcome):
+        """Something has ended: behind all that ended before it."""
+        def give():
+            settle = waiting.pop(key, None)
+            if settle is not None:
+                settle(*outcome)
+        self.replay.when_caught_up(give)

@@ -1,0 +1,125 @@
+import datetime
+import math
+import re
+import sys
+import unittest
+
+from fake_daemon import agent, host
+from cellar_agent.codec import decode_value, encode_value
+from cellar_agent.errors import Error, NonSerializableError, NonRetryableError, from_json, to_json
+
+
+def again(value, module=None):
+    return decode_value(*encode_value(value, "it"), module)
+
+
+class CodecTest(unittest.TestCase):
+    def test_every_kind_of_value_comes_back_as_it_was(self):
+        moment = datetime.datetime(2024, 2, 29, 12, 30, 1, 123456, datetime.timezone.utc)
+        values = [None, True, 0, 1.5, 1e300, 1.0, "text", "", 2 ** 53 - 1, 2 ** 53, -(2 ** 200), math.inf,
+                  -math.inf, moment, b"\x00\xff", [1, None, [2 ** 60]], {"a": {"b": math.inf}},
+                  {"$": "bigint", "v": "no number"}, {"deep": [{"$": 1}]}, {1: "a", (2, "b"): {3}},
+                  {1, 2, ("a", (1, 2))}, {None: 1, True: 2}, re.compile("a+", re.I | re.S), set(), {}]
+        for value in values:
+            with self.subTest(value):
+                back = again(value)
+                self.assertEqual((type(value), value), (type(back), back))
+        self.assertTrue(math.isnan(again([math.nan])[0]))
+        self.assertEqual(-1.0, math.copysign(1, again(-0.0)))
+
+    def test_what_python_has_in_several_kinds_comes_back_in_one(self):
+        zone = datetime.timezone(datetime.timedelta(hours=2))
+        for value, back in (((1, 2), [1, 2]), (bytearray(b"x"), b"x"), (memoryview(b"x"), b"x"),
+                            (frozenset({1}), {1}), ({"a": (1, {2})}, {"a": [1, {2}]})):
+            self.assertEqual((type(back), back), (type(again(value)), again(value)))
+        moment = datetime.datetime(2024, 1, 1, tzinfo=zone)
+        self.assertEqual(moment, again(moment))
+
+    def test_what_json_has_is_written_as_json_and_the_rest_as_the_table_says(self):
+        value = {"a": [1, "x", None, {"b": True}]}
+        self.assertEqual((b'{"a":[1,"x",null,{"b":true}]}', "json"), encode_value(value, "it"))
+        table = {b"hi": '{"$":"Uint8Array","v":"aGk="}', 2 ** 53: '{"$":"bigint","v":"9007199254740992"}',
+                 math.inf: '{"$":"number","v":"Infinity"}'}
+        for value, text in table.items():
+            self.assertEqual((text.encode(), "typed"), encode_value(value, "it"))
+        self.assertEqual(b'{"$":"Set","v":[1]}', encode_value({1}, "it")[0])
+        self.assertEqual(b'{"$":"Map","v":[[1,"a"]]}', encode_value({1: "a"}, "it")[0])
+        epoch = datetime.datetime.fromtimestamp(1.5, datetime.timezone.utc)
+        self.assertEqual(b'{"$":"Date","v":1500}', encode_value(epoch, "it")[0])
+
+    def test_what_javascript_wrote_is_read(self):
+        for text, value in (('{"$":"Buffer","v":"aGk="}', b"hi"), ('{"$":"undefined"}', None),
+                            ('{"$":"ArrayBuffer","v":"aGk="}', b"hi"), ('{"$":"number","v":"-0"}', 0.0),
+                            ('{"$":"RegExp","v":["a","gi"]}', re.compile("a", re.I))):
+            self.assertEqual(value, decode_value(text.encode(), "typed"))
+
+    def test_an_error_in_a_value_keeps_class_text_stack_and_code(self):
+        try:
+            raise ValueError("bad")
+        except ValueError as error:
+            error.code = "E7"
+            back = again({"error": error})["error"]
+        self.assertEqual((ValueError, "bad", "E7"), (type(back), str(back), back.code))
+        self.assertIn("test_codec.py", back.stack)
+
+    def test_errors_are_of_the_class_that_they_were_where_it_is_known(self):
+        class Mine(Exception):
+            def __init__(self, one, two):
+                super().__init__(f"{one} and {two}")
+
+        class Odd(Exception):
+            def __str__(self):
+                return "shown so"
+
+        module = type(sys)("agent")
+        module.Mine, module.Odd = Mine, Odd
+        try:
+            open("/none")
+        except OSError as error:
+            no_file = error
+        known = [KeyError("k"), KeyError(5), no_file, Mine(1, 2), Odd("x"), NonRetryableError("n"),
+                 UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), Error("e", code="c")]
+        for error in known:
+            with self.subTest(repr(error)):
+                back = from_json(to_json(error), module)
+                self.assertIsInstance(back, type(error))
+                self.assertEqual(str(error), str(back))
+                self.assertEqual(to_json(error), to_json(back))
+        other = from_json(to_json(Mine(1, 2)))
+        self.assertEqual((Error, "Mine", "1 and 2"), (type(other), other.name, str(other)))
+        self.assertEqual("Mine", to_json(other)["name"])  # However often it is told.
+        self.assertIs(Error, type(from_json({"name": "SystemExit", "message": "no"})))
+
+    def test_what_cannot_be_written_down_is_refused_with_its_place(self):
+        circle = {"n": {1}}
+        circle["circle"] = circle
+        naive = datetime.datetime(2024, 1, 1)
+        for value, why in ((circle, "it holds itself"), (object(), "it holds a object, which"),
+                           ({"a": [1, {"b": {2: len}}]}, r"builtin_function_or_method at \['a'\]\[1\]\['b'\]\[2\]"),
+                           (naive, "without a time zone"), (re.compile(b"x"), "pattern of bytes")):
+            with self.subTest(why), self.assertRaisesRegex(NonSerializableError, why) as caught:
+                encode_value(value, "it")
+            self.assertEqual("not_serialisable", caught.exception.code)
+        twice = {1}
+        self.assertEqual([twice, twice], again([twice, twice]))  # The same thing twice is no circle.
+        deep = []
+        for _ in range(200_000):
+            deep = [deep]
+        with self.assertRaises(NonSerializableError):
+            encode_value(deep, "it")
+
+    def test_a_step_gives_live_what_a_replay_gives(self):
+        source = agent('''
+            import datetime
+            value = await ctx.step("all", lambda: {"bytes": b"hi", "big": 2 ** 70, "of": {(1, 2): {3}},
+                "at": datetime.datetime.fromtimestamp(5, datetime.timezone.utc), "pair": (1, 2)})
+            step = await ctx.begin_step("half")
+            half = step.value if step.done else await ctx.complete_step(step, {1: float("inf")})
+            return [value["bytes"].decode(), value["big"] == 2 ** 70, value["of"] == {(1, 2): {3}},
+                    value["at"].timestamp(), value["pair"], half == {1: float("inf")}]''')
+        expected = ["hi", True, True, 5, [1, 2], True]
+        with host(source) as daemon:
+            self.assertEqual(expected, daemon.ended().value)
+            daemon.run(id="again", replay=daemon.recorded())
+            self.assertEqual(expected, daemon.end("again").value)
+            self.assertEqual(["typed", "typed"], [frame["c"] for frame in daemon.of("done")])

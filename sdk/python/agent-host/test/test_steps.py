@@ -1,0 +1,240 @@
+import json
+import time
+import unittest
+
+from fake_daemon import agent, host, plain
+
+
+class StepsTest(unittest.TestCase):
+    def test_an_attempt_that_fails_is_recorded_with_the_time_of_the_next_one(self):
+        body = '''
+            attempts = []
+            def flaky(s):
+                attempts.append(s.attempt)
+                if s.attempt < 3:
+                    raise ValueError("attempt %d" % s.attempt)
+                return "done"
+            value = {a}ctx.step("flaky", flaky, retries=
+                {{"max_attempts": 3, "delay": 8, "backoff": "linear", "jitter": False}})
+            return [value, attempts]'''
+        for source in (agent(body.format(a="await ")), plain(body.format(a=""))):
+            with host(source) as daemon:
+                self.assertEqual(["done", [1, 2, 3]], daemon.ended().value)
+                failed = daemon.of("failed")
+                self.assertEqual([(1, 1, 8), (1, 2, 16)], [(f["o"], f["n"], f["delay"]) for f in failed])
+                self.assertEqual("attempt 2", json.loads(failed[1]["body"])["message"])
+
+    def test_attempts_go_on_where_the_last_process_left_them_and_not_before_they_are_due(self):
+        with host(agent('''
+            import time
+            return await ctx.step("flaky", lambda s: [s.attempt, s.last_progress,
+                time.time() * 1000 >= params["due"] - 1], retries=5)''')) as daemon:
+            due = int(time.time() * 1000) + 200
+            before = {"tries": 3, "retry_at": due, "started_at": due - 1000, "progress": {"job": 7}}
+            daemon.run(params={"due": due}, replay=[[1, "step", "flaky", "", "open", None, [1, 0], before]])
+            self.assertEqual([4, {"job": 7}, True], daemon.end().value)
+
+    def test_delays_grow_up_to_their_limit_and_jitter_takes_off_at_most_half(self):
+        with host(agent('''
+            def fails(s):
+                if s.attempt < 7:
+                    raise ValueError("x")
+            await ctx.step("s", fails, retries={"max_attempts": 9, "delay": 1, "max_delay": "10ms"})''')
+                  ) as daemon:
+            self.assertTrue(daemon.ended().ok)
+            delays = [frame["delay"] for frame in daemon.of("failed")]
+            self.assertEqual(6, len(delays))
+            for number, delay in enumerate(delays):
+                full = min(2 ** number, 10)
+                self.assertTrue(full // 2 <= delay <= full, delays)
+
+    def test_an_error_may_say_that_no_attempt_follows_or_when(self):
+        with host(agent('''
+            count = {"no": 0, "after": 0}
+            def no():
+                count["no"] += 1
+                raise ctx.errors.NonRetryableError("bad key")
+            def after():
+                count["after"] += 1
+                if count["after"] == 1:
+                    raise ctx.errors.RetryAfterError("busy", "0.02s")
+                return "then"
+            try:
+                await ctx.step("no", no, retries=5)
+            except ctx.errors.NonRetryableError as error:
+                told = [str(error), error.code]
+            return {"count": count, "no": told, "after": await ctx.step("after", after, retries=1)}''')
+                  ) as daemon:
+            self.assertEqual({"count": {"no": 1, "after": 2}, "no": ["bad key", "non_retryable"],
+                              "after": "then"}, daemon.ended().value)
+            self.assertEqual([20], [frame["delay"] for frame in daemon.of("failed")])
+
+    def test_a_limit_of_time_holds_for_an_attempt_and_for_all_of_them(self):
+        body = '''
+            import time, asyncio
+            codes = []
+            retries = {{"max_attempts": 1000, "delay": 1, "backoff": "constant"}}
+            for name, options in (("attempt", {{"timeout": "5ms", "retries": {{"max_attempts": 2, "delay": 1}}}}),
+                                  ("total", {{"timeout": {{"attempt": 5, "total": 60}}, "retries": retries}})):
+                try:
+                    {a}ctx.step(name, lambda: {sleep}(0.1), **options)
+                except ctx.errors.StepTimeoutError as error:
+                    codes.append(error.code)
+            return codes'''
+        for source in (agent(body.format(a="await ", sleep="asyncio.sleep")),
+                       plain(body.format(a="", sleep="time.sleep"))):
+            with host(source) as daemon:
+                self.assertEqual(["step_timeout"] * 2, daemon.ended().value)
+                self.assertEqual(1, len([f for f in daemon.of("failed") if f["o"] == 1]))
+
+    def test_the_limit_of_all_attempts_counts_from_the_first_one_in_whatever_process_it_was(self):
+        with host(agent('''
+            def fails(s):
+                raise ValueError("attempt %d" % s.attempt)
+            try:
+                await ctx.step("s", fails, timeout={"total": "1h"}, retries=100)
+            except ValueError as error:
+                return str(error)''')) as daemon:
+            before = {"tries": 4, "started_at": time.time() * 1000 - 3_600_000}
+            daemon.run(replay=[[1, "step", "s", "", "open", None, [1, 0], before]])
+            self.assertEqual("attempt 5", daemon.end().value)
+
+    def test_a_step_that_must_not_be_executed_twice_waits_until_its_start_is_on_disk(self):
+        with host(agent('''
+            def pay():
+                ctx.db.set("paid", 1)
+                return "paid"
+            return await ctx.step("pay", pay, on_interrupt="fail")''')) as daemon:
+            order, frames = [], []
+            daemon.answer = lambda op, arguments: order.append(op)
+            daemon.began = frames.append
+            began = type(daemon).began
+            daemon.run()
+            daemon.next("cmd")
+            daemon.idle()  # It has had every chance to begin.
+            order.append("began")
+            began(daemon, frames[0])
+            self.assertEqual("paid", daemon.end().value)
+            self.assertEqual(["began", "db.set"], order)
+            self.assertEqual("fail", daemon.of("cmd")[0]["pol"])
+
+    def test_progress_is_told_waited_for_and_given_to_the_next_attempt(self):
+        body = '''
+            {d}def job(s):
+                if s.attempt == 1:
+                    {a}s.progress({{"id": 5}})
+                    raise ValueError("again")
+                return s.last_progress
+            return {a}ctx.step("job", job, retries={{"max_attempts": 2, "delay": 1}})'''
+        for source in (agent(body.format(a="await ", d="async ")), plain(body.format(a="", d=""))):
+            with host(source) as daemon:
+                self.assertEqual({"id": 5}, daemon.ended().value)
+                self.assertEqual({"id": 5}, json.loads(daemon.of("progress")[0]["body"]))
+
+    def test_a_step_may_begin_and_end_in_different_places(self):
+        body = '''
+            step = {a}ctx.begin_step("message")
+            seen = [step.name, step.done]
+            if not step.done:
+                {a}ctx.complete_step(step, {{"text": "hi"}})
+            try:
+                {a}ctx.complete_step(step, 1)
+            except ctx.errors.Error as error:
+                twice = error.code
+            return [*seen, step.value, step.done, twice]'''
+        for source in (agent(body.format(a="await ")), plain(body.format(a=""))):
+            with host(source) as daemon:
+                end = [{"text": "hi"}, True, "step_ended"]
+                self.assertEqual(["message", False, *end], daemon.ended().value)
+                daemon.run(id="again", replay=daemon.recorded())
+                self.assertEqual(["message", True, *end], daemon.end("again").value)
+
+    def test_what_is_called_between_the_begin_and_the_end_of_a_step_is_found_again_at_once(self):
+        body = '''
+            for _ in range(20):
+                step = {a}ctx.begin_step("message")
+                between = [{a}ctx.step("a", lambda: 1), ctx.now() > 0, {a}ctx.shell("x")]
+                if not step.done:
+                    {a}ctx.complete_step(step, {{"text": "hi"}})
+            return [step.value, between, {a}ctx.step("b", lambda: 2)]'''
+        for source in (agent(body.format(a="await ")), plain(body.format(a=""))):
+            with host(source) as daemon:
+                daemon.answer = lambda op, arguments: op
+                first = daemon.ended().value
+                self.assertEqual([{"text": "hi"}, [1, True, "shell"], 2], first)
+                begun = time.monotonic()
+                daemon.run(id="again", replay=daemon.recorded())
+                self.assertEqual(first, daemon.end("again").value)
+                self.assertEqual([], daemon.of("mismatch"))
+                if "async def" in source:  # In a thread it may be computing still: it waits a second each.
+                    self.assertLess(time.monotonic() - begun, 10)
+
+    def test_steps_of_one_name_get_numbers(self):
+        with host(agent('''
+            names = []
+            for name in "abaa":
+                await ctx.step(name, lambda s: names.append(s.name))
+            await ctx.complete_step(await ctx.begin_step("b"), 0)
+            return names''')) as daemon:
+            self.assertEqual(["a", "b", "a#2", "a#3"], daemon.ended().value)
+            self.assertEqual(["a", "b", "a#2", "a#3", "b#2"], [f["n"] for f in daemon.of("cmd")])
+
+    def test_a_function_gets_the_step_where_it_must_be_given_something(self):
+        with host(agent('''
+            import functools
+            class Body:
+                def method(self, s): return s.name
+                def __call__(self, s): return "called " + s.name
+            async def body(s): return s.attempt
+            def two(x, s): return x + s.attempt
+            forms = [lambda: 0, lambda s: s.attempt, lambda i=5: i, lambda s, i=5: s.attempt + i, body,
+                     Body().method, Body(), functools.partial(two, 10), lambda *all: len(all)]
+            return [await ctx.step("s", form) for form in forms]''')) as daemon:
+            self.assertEqual([0, 1, 5, 6, 1, "s#6", "called s#7", 11, 0], daemon.ended().value)
+
+    def test_what_is_open_at_the_end_and_was_never_waited_for_fails_the_run_and_is_named(self):
+        with host('''
+import asyncio
+async def forgets(ctx):
+    ctx.step("lost", lambda: asyncio.sleep(100))
+    ctx.shell("sleep 9")
+async def begins(ctx): await ctx.begin_step("half")
+async def spawns(ctx): ctx.spawn("child")
+async def asks(ctx): ctx.approve("deploy", timeout="1h", on_timeout=None)
+async def fails(ctx):
+    ctx.step("bad", lambda: 1 / 0)
+    await ctx.step("good", lambda: 1)
+async def races(ctx):
+    steps = [ctx.step("quick", lambda: 1), ctx.sleep("1h")]
+    done, rest = await asyncio.wait(steps, return_when=asyncio.FIRST_COMPLETED)
+    return done.pop().result()
+def plainly(ctx): ctx.begin_step("half")
+''') as daemon:
+            forgot = daemon.ended("forgets", {}, "forgets")
+            self.assertEqual("forgotten_await", forgot.value["code"])
+            self.assertIn('"lost", "sleep 9" were open', forgot.value["message"])
+            for method in ("begins", "spawns", "asks", "fails", "plainly"):
+                ended = daemon.ended(method, {}, method)
+                self.assertEqual("forgotten_await", ended.value["code"], method)
+            self.assertEqual(1, daemon.ended("races", {}, "races").value)
+            self.assertEqual("", daemon.stderr)
+
+    def test_options_that_are_none_are_refused_and_say_what_would_be_right(self):
+        with host(agent('''
+            wrong = [{"retries": -1}, {"retries": {"max_attempts": 0}}, {"retries": {"tries": 1}},
+                     {"retries": {"max_attempts": 2, "backoff": "cubic"}}, {"timeout": "soon"},
+                     {"timeout": 0}, {"timeout": {"each": 1}}, {"on_interrupt": "panic"},
+                     {"fs": "atomic"}, {"retries": "two"}, {"retries": 1.5}]
+            messages = []
+            for options in wrong:
+                try:
+                    await ctx.step("s", lambda: 1, **options)
+                except ctx.errors.Error as error:
+                    messages.append(str(error))
+            return messages''')) as daemon:
+            messages = daemon.ended().value
+            self.assertEqual(11, len(messages))
+            self.assertIn("constant, linear, exponential", messages[3])
+            self.assertIn('"10s" or "5m", not "soon"', messages[4])
+            self.assertIn('unknown option "fs"', messages[8])
+            self.assertEqual([], daemon.of("cmd"))
