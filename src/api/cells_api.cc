@@ -23,6 +23,12 @@ cell::CellSettings settings_of(const json::Reader& body) {
   settings.tier = body.optional_string("tier");
   settings.permanent = body.optional_bool("permanent");
   settings.agent = body.optional_string("agent");
+  const auto language = body.optional_string("agent_language");
+  if (language && !settings.agent) {
+    throw Error(ErrorCode::invalid_argument, "invalid_agent_language",
+                "\"agent_language\" says what \"agent\" is written in, and there is no \"agent\"");
+  }
+  settings.agent_language = cell::parse_agent_language(language.value_or(""));
   settings.secrets = body.optional_string_map("secrets", kSecretsMax);
   settings.allow = body.optional_strings("allow", kAllowMax);
   if (const auto seconds = body.optional_int("idle_timeout_s", 1, kIdleTimeoutMaxS)) {

@@ -153,7 +153,7 @@ asio::awaitable<void> resume(const Call& call) {
   if (upgrades && decision) json::Reader::refuse("upgrade", "left out where there is a \"step\"");
   const auto activity = co_await cell->use("request", "resume a run");
   if (upgrades) {
-    co_await cell->runner().upgrade(number, cell->spec().agent_digest);
+    co_await cell->runner().upgrade(number, cell->spec().agent_digest, cell->spec().agent_language);
   } else {
     co_await cell->runner().resume(number, std::move(decision));
   }
@@ -170,8 +170,12 @@ asio::awaitable<void> replay(const Call& call) {
   body.refuse_unknown();
   const auto activity = co_await cell->use("request", "replay a run");
   std::string digest = cell->spec().agent_digest;
-  if (source) digest = co_await cell->keep_version(*std::move(source));
-  const auto trial = co_await cell->runner().try_version(number, digest);
+  cell::AgentLanguage language = cell->spec().agent_language;
+  if (source) {
+    digest = co_await cell->keep_version(*std::move(source));
+    language = cell::AgentLanguage::javascript;
+  }
+  const auto trial = co_await cell->runner().try_version(number, digest, language);
   json::Value answer = json::object({{"ok", trial.ok},
                                      {"matched", trial.matched},
                                      {"agent_digest", digest},

@@ -124,7 +124,10 @@ json::Value cell_json(const cell::CellView& view, const std::string& preview_dom
                     {"idle", idle_json(view)}});
   json::Object& members = value.as_object();
   if (!spec.image_digest.empty()) members.set("image_digest", spec.image_digest);
-  if (!spec.agent_digest.empty()) members.set("agent_digest", spec.agent_digest);
+  if (!spec.agent_digest.empty()) {
+    members.set("agent_digest", spec.agent_digest);
+    members.set("agent_language", cell::name_of(spec.agent_language));
+  }
   if (!preview_domain.empty()) {
     members.set("preview_url", "https://" + spec.cell_id + "." + preview_domain);
   }

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "json/json.h"
 #include "sys/file.h"
 #include "sys/socket_pair.h"
@@ -26,26 +27,44 @@ constexpr std::size_t kReadAheadBytes = 16 << 10;
 constexpr std::size_t kHeaderBytesMax = 256 << 10;
 constexpr std::size_t kFirstBodyBytes = 1 << 20;
 constexpr std::size_t kOutputLineMax = 8 << 10;
-constexpr const char* kHost = "/opt/cellar/agent-host/host.js";
+constexpr const char* kJavascriptHost = "/opt/cellar/agent-host/host.js";
+constexpr const char* kPythonHost = "/opt/cellar/agent-host/python/host.py";
+
+std::vector<std::string> argv_of(AgentLanguage language) {
+  if (language == AgentLanguage::python) return {"python3", "-B", kPythonHost};
+  return {"node", kJavascriptHost};
+}
+
+// The order of sets of texts, the same in every process of a cell: a replay takes the same way.
+std::string hash_seed(const std::string& cell_id) {
+  return std::to_string(std::stoul(sha256_hex(cell_id).substr(0, 8), nullptr, 16));
+}
 
 wire::SpawnRequest spawn_request(const AgentProcess::Options& options) {
   wire::SpawnRequest request;
-  request.argv = {"node", kHost};
+  request.argv = argv_of(options.language);
   request.cwd = "/work";
   request.env = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "LANG=C.UTF-8",
                  "CELLAR_CELL_ID=" + options.cell_id, "CELLAR_WORK_DIR=/work"};
+  if (options.language == AgentLanguage::python) {
+    request.env.push_back("PYTHONHASHSEED=" + hash_seed(options.cell_id));
+  }
   for (const auto& [name, value] : options.secrets) request.env.push_back(name + "=" + value);
   request.open_files_max = 65536;
   return request;
 }
 
-Error host_missing(const std::string& image, const Error& cause) {
-  return Error(
-      ErrorCode::unavailable, AgentProcess::kHostMissing,
-      "the image \"" + image + "\" has no Node.js that can run an agent (" + cause.what() + ")",
-      "put node into /usr/local/bin or /usr/bin of the image, import it again under its "
-      "name and create the cell anew, or give the cell an image made by `cellar image "
-      "build`");
+Error host_missing(const AgentProcess::Options& options, const Error& cause) {
+  const bool is_python = options.language == AgentLanguage::python;
+  const std::string name = is_python ? "Python" : "Node.js";
+  const std::string program = is_python ? "python3 (3.11 or newer)" : "node";
+  return Error(ErrorCode::unavailable, AgentProcess::kHostMissing,
+               "the image \"" + options.image + "\" has no " + name + " that can run an agent (" +
+                   cause.what() + ")",
+               "put " + program +
+                   " into /usr/local/bin or /usr/bin of the image, import it again under its "
+                   "name and create the cell anew, or give the cell an image made by `cellar image "
+                   "build`");
 }
 
 }  // namespace
@@ -102,7 +121,7 @@ asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_
   } catch (const Error& error) {
     // It is the program that is not there, or what it needs to be loaded.
     if (error.code() == ErrorCode::not_found && error.reason() == "start_failed") {
-      throw host_missing(agent->options_.image, error);
+      throw host_missing(agent->options_, error);
     }
     throw;
   }

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "async/event.h"
+#include "cell/agent_language.h"
 #include "cell/command.h"
 #include "cell/secrets.h"
 #include "json/value.h"
@@ -31,13 +32,14 @@ class AgentProcess {
  public:
   struct Options {
     std::string cell_id;
+    AgentLanguage language = AgentLanguage::javascript;
     std::string image;  // by its name, for who is told that it lacks the agent host's program
     Secrets secrets;
     std::function<void(std::string line)> on_output;  // each line that the agent prints
     std::function<void(const CommandPlace&)> on_end;  // its place is not needed any more
   };
   // Starts it in a place of the agent domain. Throws Error; reason kHostMissing where the cell's
-  // image has no `node` that starts, which another attempt does not change.
+  // image has no `node` (or `python3`) that starts, which another attempt does not change.
   static constexpr const char* kHostMissing = "agent_host_missing";
   static asio::awaitable<std::shared_ptr<AgentProcess>> start(asio::any_io_executor executor,
                                                               CommandPlace place, Options options);
@@ -63,6 +65,8 @@ class AgentProcess {
   // Waits for the end of the process and says why: "agent_exit", "oom".
   asio::awaitable<std::string> wait_end();
   void kill();
+
+  AgentLanguage language() const noexcept { return options_.language; }
 
   // How long ago it said something, or an answer was due at the earliest.
   std::chrono::steady_clock::duration silent_for() const;

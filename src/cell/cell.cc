@@ -41,14 +41,17 @@ void check_agent(const std::string& source) {
               "leave out what it does not need, or load data from /work");
 }
 
-void write_version(const CellLayout& layout, const std::string& digest, const std::string& source) {
-  const std::string path = layout.agent_version(digest);
+void write_version(const CellLayout& layout, const std::string& digest, AgentLanguage language,
+                   const std::string& source) {
+  const std::string path = layout.agent_version(digest, language);
   if (!sys::exists(path)) sys::replace_file(path, source, 0644);
 }
 
-void write_agent(const CellLayout& layout, const std::string& digest, const std::string& source) {
-  write_version(layout, digest, source);
-  sys::replace_link(layout.data() + "/agent.js", "versions/" + digest + ".js");
+void write_agent(const CellLayout& layout, const std::string& digest, AgentLanguage language,
+                 const std::string& source) {
+  const std::string extension(extension_of(language));
+  write_version(layout, digest, language, source);
+  sys::replace_link(layout.data() + "/agent" + extension, "versions/" + digest + extension);
 }
 
 }  // namespace
@@ -209,8 +212,10 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
   if (settings.idle_timeout) next.idle_timeout = *settings.idle_timeout;
   if (settings.agent) {
     next.agent_digest = sha256_hex(*settings.agent);
-    auto write = [this, digest = next.agent_digest, source = std::move(*settings.agent)] {
-      write_agent(layout_, digest, source);
+    next.agent_language = settings.agent_language;
+    auto write = [this, digest = next.agent_digest, language = next.agent_language,
+                  source = std::move(*settings.agent)] {
+      write_agent(layout_, digest, language, source);
     };
     co_await async::offload(machine_.pool, std::move(write));
   }
@@ -412,9 +417,10 @@ asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,
   co_return cell::encode(result, Names::ctx);
 }
 
-asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent() {
+asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent(AgentLanguage language) {
   co_await wake();
   AgentProcess::Options options;
+  options.language = language;
   options.cell_id = spec_.cell_id;
   options.image = spec_.image;
   if (spec_.has_secrets) {
@@ -450,6 +456,7 @@ asio::awaitable<Runner::Started> Cell::start_run(std::string method, std::string
   Runner::Start start{.method = std::move(method),
                       .params = std::move(params),
                       .digest = spec_.agent_digest,
+                      .language = spec_.agent_language,
                       .idempotency_key = std::move(idempotency_key)};
   co_return co_await runner_->start(std::move(start));
 }
@@ -459,7 +466,7 @@ asio::awaitable<std::string> Cell::keep_version(std::string source) {
   check_agent(source);
   std::string digest = sha256_hex(source);
   auto write = [this, digest, source = std::move(source)] {
-    write_version(layout_, digest, source);
+    write_version(layout_, digest, AgentLanguage::javascript, source);
   };
   co_await async::offload(machine_.pool, std::move(write));
   co_return digest;

@@ -29,7 +29,8 @@ struct CellSettings {
   std::optional<sandbox::Runtime> runtime;  // of a new cell
   std::optional<std::string> tier;
   std::optional<bool> permanent;
-  std::optional<std::string> agent;  // source text
+  std::optional<std::string> agent;                          // source text
+  AgentLanguage agent_language = AgentLanguage::javascript;  // of `agent`
   std::optional<Secrets> secrets;
   std::optional<std::vector<std::string>> allow;
   std::optional<std::chrono::seconds> idle_timeout;
@@ -126,7 +127,7 @@ class Cell : private RunnerHost {
   // Starts a run of the agent. Throws Error `not_found`, reason `agent_missing`.
   asio::awaitable<Runner::Started> start_run(std::string method, std::string params,
                                              std::optional<std::string> idempotency_key);
-  // Keeps a version of the agent without making it the cell's own; its digest.
+  // Keeps a version of the agent, in JavaScript, without making it the cell's own; its digest.
   asio::awaitable<std::string> keep_version(std::string source);
   void count_request(bool failed, std::chrono::microseconds took);
 
@@ -135,7 +136,7 @@ class Cell : private RunnerHost {
   Runner& runner() { return *runner_; }
 
  private:
-  asio::awaitable<std::shared_ptr<AgentProcess>> start_agent() override;
+  asio::awaitable<std::shared_ptr<AgentProcess>> start_agent(AgentLanguage language) override;
   asio::awaitable<std::string> shell(std::uint32_t run, std::string request,
                                      OnOutput on_output) override;
   void kill_commands(std::uint32_t run) override;

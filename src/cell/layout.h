@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cell/agent_language.h"
 #include "sys/disk_limit.h"
 
 namespace cellar::cell {
@@ -17,8 +18,8 @@ struct CellLayout {
   std::string secrets() const { return dir + "/secrets.sealed"; }
   std::string work() const { return dir + "/work"; }
   std::string data() const { return dir + "/data"; }
-  std::string agent_version(const std::string& digest) const {
-    return dir + "/data/versions/" + digest + ".js";
+  std::string agent_version(const std::string& digest, AgentLanguage language) const {
+    return dir + "/data/versions/" + digest + std::string(extension_of(language));
   }
   std::string database() const { return dir + "/db/cell.sqlite"; }
   std::string journal() const { return dir + "/journal"; }

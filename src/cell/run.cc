@@ -143,6 +143,7 @@ void RunTable::create(const journal::Record& record) {
   run.id = body.run_id;
   run.method = body.method;
   run.agent_digest = body.agent_digest;
+  run.agent_language = parse_agent_language(body.agent_language.value_or(""));
   run.setup = body.setup;
   run.started_at = time_of(record);
   run.created = record.lsn;

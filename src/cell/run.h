@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "cell/agent_language.h"
 #include "cell/waits.h"
 #include "journal/records.h"
 
@@ -64,6 +65,7 @@ struct Run {
   std::string id;
   std::string method;
   std::string agent_digest;
+  AgentLanguage agent_language = AgentLanguage::javascript;
   bool setup = false;  // it calls the agent's setup() first
   RunStatus status = RunStatus::running;
   std::string reason;  // why it is paused

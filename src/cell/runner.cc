@@ -116,6 +116,9 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
   created.method = std::move(request.method);
   created.params = std::move(request.params);
   created.agent_digest = std::move(request.digest);
+  if (request.language != AgentLanguage::javascript) {
+    created.agent_language = name_of(request.language);
+  }
   created.idem_key = std::move(request.idempotency_key);
   created.setup = !runs_.setup_done();
   if (request.parent != nullptr && request.parent->cancel_requested) {
@@ -250,7 +253,8 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
   std::optional<Error> failure;
   try {
     co_await host_.wake_up();
-    co_await ensure_agent();
+    const auto is_wanted = [&active] { return active.is_wanted(); };
+    co_await ensure_agent(run.agent_language, is_wanted);
   } catch (const Error& error) {
     log::warning("run {}: the agent host does not start: {}", run.id, error.what());
     failure = error;
@@ -269,7 +273,7 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
     co_return;
   }
   // Meanwhile it may have been paused or cancelled, or the agent may have ended.
-  const bool is_wanted = !active.settled && !active.is_pausing && !run.cancel_requested;
+  const bool is_wanted = active.is_wanted();
   if (!is_wanted || !agent_) {
     active.interruption = is_wanted ? "agent_exit" : cause;
     co_return;

@@ -27,7 +27,7 @@ class RunnerHost {
   virtual ~RunnerHost() = default;
 
   // Starts an agent host in the agent domain; the cell is active afterwards.
-  virtual asio::awaitable<std::shared_ptr<AgentProcess>> start_agent() = 0;
+  virtual asio::awaitable<std::shared_ptr<AgentProcess>> start_agent(AgentLanguage language) = 0;
 
   // Runs a command of a run in the shell domain. `request` is the JSON {cmd, opts} of ctx.shell;
   // the result is the JSON of its answer. `on_output` gets what it prints, as it prints it. Throws
@@ -101,6 +101,7 @@ class Runner {
     std::string method;
     std::string params;  // JSON text
     std::string digest;  // of the agent's version
+    AgentLanguage language = AgentLanguage::javascript;
     std::optional<std::string> idempotency_key;
     const Run* parent = nullptr;  // that begins it; refused once that is cancelled
   };
@@ -135,15 +136,18 @@ class Runner {
   asio::awaitable<void> resume(std::uint32_t run, std::optional<Decision> decision);
 
   // Lets a paused run go on with another version of the agent, whose trial has passed.
-  asio::awaitable<void> upgrade(std::uint32_t run, std::string agent_digest);
+  asio::awaitable<void> upgrade(std::uint32_t run, std::string agent_digest,
+                                AgentLanguage language);
   // Whether a version of the agent comes to the end of what the run has recorded. Executes what is
-  // outside of steps, and nothing of the run itself.
+  // outside of steps, and nothing of the run itself. Throws Error `conflict`, reason
+  // `replay_unsupported`, for a version that is not JavaScript, or a run that is not.
   struct Trial {
     bool ok = false;
     std::uint32_t matched = 0;  // the ordinal that it came to
     std::string detail;         // JSON text: what differs, or what it threw; "null" for nothing
   };
-  asio::awaitable<Trial> try_version(std::uint32_t run, std::string agent_digest);
+  asio::awaitable<Trial> try_version(std::uint32_t run, std::string agent_digest,
+                                     AgentLanguage language);
   // Begins a run with the same method, params and agent's version; with `from`, with all that this
   // one had recorded before the step of this name began. Gives its id; durable when it returns.
   // Throws Error `not_found` for a step that is not there, `too_large` for too long a record.
@@ -174,7 +178,11 @@ class Runner {
   asio::awaitable<void> drive(std::shared_ptr<Active> active, std::string cause);
   asio::awaitable<void> carry_through(Active& active, std::string cause);
   asio::awaitable<void> attempt(Active& active, const std::string& cause);
-  asio::awaitable<void> ensure_agent();
+  // Returns with an agent host of this language, or once nobody wants it any more.
+  asio::awaitable<void> ensure_agent(AgentLanguage language, std::function<bool()> is_wanted);
+  asio::awaitable<void> start_agent(AgentLanguage language);
+  // Whether some run is in the agent host.
+  bool is_agent_in_use() const noexcept;
   asio::awaitable<void> serve_agent(std::shared_ptr<AgentProcess> agent);
   asio::awaitable<void> watch_agent(std::shared_ptr<AgentProcess> agent);
 
@@ -224,7 +232,8 @@ class Runner {
   };
   asio::awaitable<std::optional<ReplayImage>> replay_image(const Run& run,
                                                            const std::string& agent_digest);
-  asio::awaitable<Trial> try_version_now(std::uint32_t number, std::string agent_digest);
+  asio::awaitable<Trial> try_version_now(std::uint32_t number, std::string agent_digest,
+                                         AgentLanguage language);
   void on_trial(TrialInProgress& trial, const AgentFrame& frame);
   asio::awaitable<std::string> restart_now(std::uint32_t number, std::optional<std::string> from);
   std::vector<journal::Record> history_before(const Run& run, journal::Lsn end);
@@ -243,7 +252,8 @@ class Runner {
   void act_on_cancel(const std::shared_ptr<Active>& active, std::chrono::milliseconds grace);
   asio::awaitable<void> pause_now(std::uint32_t number);
   asio::awaitable<void> resume_now(std::uint32_t number, std::optional<Decision> decision);
-  asio::awaitable<void> upgrade_now(std::uint32_t number, std::string agent_digest);
+  asio::awaitable<void> upgrade_now(std::uint32_t number, std::string agent_digest,
+                                    AgentLanguage language);
   asio::awaitable<Run*> paused_run(std::uint32_t number);
   asio::awaitable<bool> receive_now(std::uint32_t number, std::string id, std::string type,
                                     std::string payload);

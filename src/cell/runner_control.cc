@@ -172,13 +172,15 @@ asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Dec
   fault_point("resume.durable");
 }
 
-asio::awaitable<void> Runner::upgrade(std::uint32_t number, std::string agent_digest) {
-  co_await async::run_to_end(tasks_, upgrade_now(number, std::move(agent_digest)));
+asio::awaitable<void> Runner::upgrade(std::uint32_t number, std::string agent_digest,
+                                      AgentLanguage language) {
+  co_await async::run_to_end(tasks_, upgrade_now(number, std::move(agent_digest), language));
 }
 
-asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, std::string agent_digest) {
+asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, std::string agent_digest,
+                                          AgentLanguage language) {
   co_await paused_run(number);
-  const Trial trial = co_await try_version_now(number, agent_digest);
+  const Trial trial = co_await try_version_now(number, agent_digest, language);
   if (!trial.ok) {
     throw Error(
         ErrorCode::conflict, "upgrade_differs",

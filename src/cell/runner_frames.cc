@@ -1,5 +1,6 @@
 // What the agent says, frame by frame (docs/internals/agent-protocol.md).
 
+#include <algorithm>
 #include <utility>
 
 #include "async/sleep.h"
@@ -12,6 +13,9 @@ namespace cellar::cell {
 
 namespace {
 
+// How soon a run looks again whether the agent host of another language has ended.
+constexpr std::chrono::milliseconds kLanguagePause{20};
+
 // Runs one of the agent's own coroutines, which needs it to stay.
 asio::awaitable<void> keep(std::shared_ptr<AgentProcess> agent,
                            asio::awaitable<void> (AgentProcess::*work)()) {
@@ -22,16 +26,29 @@ asio::awaitable<void> keep(std::shared_ptr<AgentProcess> agent,
 
 // ---- the agent host ----
 
-asio::awaitable<void> Runner::ensure_agent() {
-  while (is_starting_) {
+// One process at a time: runs of an older agent in another language end, or leave it, first.
+asio::awaitable<void> Runner::ensure_agent(AgentLanguage language,
+                                           std::function<bool()> is_wanted) {
+  while (is_wanted()) {
+    const bool is_other = agent_ && agent_->language() != language;
+    if (!is_starting_ && !is_other) break;
+    if (is_other && !is_starting_ && !is_agent_in_use()) stop_agent("settings");
     starting_.reset();
-    co_await starting_.wait();
+    co_await starting_.wait_for(kLanguagePause);
   }
-  if (agent_) co_return;
+  if (!agent_ && is_wanted()) co_await start_agent(language);
+}
+
+bool Runner::is_agent_in_use() const noexcept {
+  return !trials_.empty() || std::any_of(active_.begin(), active_.end(),
+                                         [](const auto& entry) { return entry.second->in_agent; });
+}
+
+asio::awaitable<void> Runner::start_agent(AgentLanguage language) {
   is_starting_ = true;
   starting_is_stale_.clear();
   try {
-    agent_ = co_await host_.start_agent();
+    agent_ = co_await host_.start_agent(language);
   } catch (...) {
     is_starting_ = false;
     starting_.set();

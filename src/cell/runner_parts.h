@@ -83,6 +83,8 @@ struct Runner::Active {
   async::Event changed;  // the agent let go of it, or it ended
   // What the agent says and is told of it counts.
   bool is_served() const noexcept { return in_agent && !is_pausing && !is_ending && !settled; }
+  // It is to go on in the agent.
+  bool is_wanted() const noexcept { return !settled && !is_pausing && !run.cancel_requested; }
   bool in_agent = false;  // sent to the agent, which has not let go
   bool settled = false;
   bool is_pausing = false;  // nothing more is taken from the agent

@@ -87,7 +87,8 @@ asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
     image.header = frame_for(run, "run");
     json::Object& fields = image.header.as_object();
     fields.set("method", run.method);
-    fields.set("agent", "/data/versions/" + agent_digest + ".js");
+    fields.set("agent",
+               "/data/versions/" + agent_digest + std::string(extension_of(run.agent_language)));
     fields.set("setup", run.setup);
     fields.set("base", run.base);
     fields.set("params_len", body_bytes);
@@ -110,13 +111,21 @@ asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
 
 // ---- a trial with another version ----
 
-asio::awaitable<Runner::Trial> Runner::try_version(std::uint32_t number, std::string agent_digest) {
-  return async::run_to_end(tasks_, try_version_now(number, std::move(agent_digest)));
+asio::awaitable<Runner::Trial> Runner::try_version(std::uint32_t number, std::string agent_digest,
+                                                   AgentLanguage language) {
+  return async::run_to_end(tasks_, try_version_now(number, std::move(agent_digest), language));
 }
 
 asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
-                                                       std::string agent_digest) {
+                                                       std::string agent_digest,
+                                                       AgentLanguage language) {
   const Run& run = *runs_.find(number);
+  if (language != AgentLanguage::javascript || run.agent_language != AgentLanguage::javascript) {
+    throw Error(
+        ErrorCode::conflict, "replay_unsupported",
+        "only runs of JavaScript agents can be tried with another version, which is one, too",
+        "let the run end on its version, or restart it");
+  }
   if (trials_.size() >= kTrialsMax) {
     throw Error(
         ErrorCode::exhausted, "too_many_trials",
@@ -124,9 +133,11 @@ asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
         "wait until one has ended");
   }
   co_await host_.wake_up();
-  co_await ensure_agent();
+  const auto give_up = std::chrono::steady_clock::now() + kTrialLimit;
+  const auto is_wanted = [give_up] { return std::chrono::steady_clock::now() < give_up; };
+  co_await ensure_agent(language, is_wanted);
   std::optional<ReplayImage> image = co_await replay_image(run, agent_digest);
-  if (!image || !agent_) {
+  if (!image || !agent_ || agent_->language() != language) {
     throw Error(ErrorCode::unavailable, image ? "agent_exit" : "replay_too_large",
                 image ? "the agent ended before the trial began"
                       : "the run has recorded more than an agent can be given at once");

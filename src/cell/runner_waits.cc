@@ -136,6 +136,7 @@ asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, Hos
     Start start{.method = text_of(request, "method"),
                 .params = params == nullptr ? std::string("{}") : json::dump(*params),
                 .digest = parent.agent_digest,
+                .language = parent.agent_language,
                 .idempotency_key = child_key(parent, call.ordinal),
                 .parent = &parent};
     const Started started = co_await this->start(std::move(start));

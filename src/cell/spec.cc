@@ -69,6 +69,7 @@ std::string encode(const CellSpec& spec) {
                                   {"image_digest", spec.image_digest},
                                   {"runtime", sandbox::name_of(spec.runtime)},
                                   {"agent_digest", spec.agent_digest},
+                                  {"agent_language", name_of(spec.agent_language)},
                                   {"allow", std::move(allow)},
                                   {"idle_timeout_s", spec.idle_timeout.count()},
                                   {"uid_index", spec.uid_index},
@@ -95,6 +96,8 @@ CellSpec decode_cell_spec(std::string_view text) {
     spec.image_digest = reader.optional_string("image_digest").value_or("");
     spec.runtime = parse_runtime(reader.optional_string("runtime").value_or("native"));
     spec.agent_digest = reader.optional_string("agent_digest").value_or("");
+    spec.agent_language =
+        parse_agent_language(reader.optional_string("agent_language").value_or(""));
     spec.allow = reader.optional_strings("allow", 256).value_or(std::vector<std::string>());
     spec.idle_timeout =
         std::chrono::seconds(reader.optional_int("idle_timeout_s", 1, INT32_MAX).value_or(900));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "cell/agent_language.h"
 #include "sandbox/runtime.h"
 
 namespace cellar::cell {
@@ -47,7 +48,8 @@ struct CellSpec {
   std::string image = "dev";  // as it was asked for, or "dev"
   std::string image_digest;   // which one that was then; empty: the view of the host
   sandbox::Runtime runtime = sandbox::Runtime::native;  // for the life of the cell
-  std::string agent_digest;        // of the current agent; empty where there is none
+  std::string agent_digest;  // of the current agent; empty where there is none
+  AgentLanguage agent_language = AgentLanguage::javascript;
   std::vector<std::string> allow;  // names and addresses that the cell may reach (net/policy.h)
   std::chrono::seconds idle_timeout{900};
   std::uint32_t uid_index = 0;  // its uid ranges: see agent_uid_base()

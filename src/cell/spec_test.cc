@@ -15,6 +15,7 @@ TEST_CASE("a cell's record comes back as it was written") {
   spec.permanent = true;
   spec.runtime = sandbox::Runtime::gvisor;
   spec.agent_digest = "abc";
+  spec.agent_language = AgentLanguage::python;
   spec.allow = {"registry.npmjs.org", "127.0.0.1:80"};
   spec.idle_timeout = std::chrono::seconds(7);
   spec.uid_index = 12;
@@ -25,6 +26,7 @@ TEST_CASE("a cell's record comes back as it was written") {
   CHECK(back.customer_id == spec.customer_id);
   CHECK(back.uid_index == 12);
   CHECK(back.runtime == sandbox::Runtime::gvisor);
+  CHECK(back.agent_language == AgentLanguage::python);
 }
 
 TEST_CASE("a torn or foreign record is corrupt, and never taken for a cell") {

@@ -31,6 +31,10 @@ TEST_CASE("create sends what was asked for, and shows the cell") {
   CHECK(body_of(seen) ==
         json::parse(R"({"customer_id":"a","agent":"module.exports = {}","permanent":true,
                         "idle_timeout_s":5,"secrets":{"K":"V"},"allow":["x.org:443"]})"));
+  sys::replace_file(dir.file("agent.py"), "");
+  CHECK(call(daemon.url(), {"create", "a", "--agent", dir.file("agent.py")}).exit_code == 0);
+  CHECK(body_of(daemon.seen().at(1)) ==
+        json::parse(R"({"customer_id":"a","agent":"","agent_language":"python"})"));
   CHECK(call(daemon.url(), {"-o", "json", "create", "a"}).out ==
         "{\"cell_id\":\"o--a\",\"n\":1}\n");
   CHECK(call(daemon.url(), {"create", "a", "--agent", dir.file("none")}).exit_code == 3);

@@ -14,6 +14,7 @@ json::Value body_of(const Create& command) {
     auto source = sys::read_file(command.agent_file, kAgentBytesMax);
     if (!source) throw Error(ErrorCode::not_found, "no such file: " + command.agent_file);
     body.set("agent", *std::move(source));
+    if (command.agent_file.ends_with(".py")) body.set("agent_language", "python");
   }
   if (!command.tier.empty()) body.set("tier", command.tier);
   if (!command.image.empty()) body.set("image", command.image);

@@ -96,6 +96,7 @@ std::string RunCreated::encode() const {
   Map map = {{"run_id", run_id}, {"method", method},
              {"params", params}, {"agent_digest", agent_digest},
              {"setup", setup},   {"created_ns", created_ns}};
+  if (agent_language) map.emplace_back("agent_language", *agent_language);
   if (idem_key) map.emplace_back("idem_key", *idem_key);
   return cbor::encode(std::move(map));
 }
@@ -106,6 +107,7 @@ std::optional<RunCreated> RunCreated::decode(std::string_view body) {
                  .method = reader.text("method"),
                  .params = reader.text("params"),
                  .agent_digest = reader.text("agent_digest"),
+                 .agent_language = reader.optional_text("agent_language"),
                  .idem_key = reader.optional_text("idem_key"),
                  .setup = reader.boolean("setup"),
                  .created_ns = reader.u64("created_ns")};

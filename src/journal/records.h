@@ -44,6 +44,7 @@ struct RunCreated {
   std::string method;
   std::string params;  // JSON text
   std::string agent_digest;
+  std::optional<std::string> agent_language;  // nullopt: javascript
   std::optional<std::string> idem_key;
   bool setup = false;
   std::uint64_t created_ns = 0;

@@ -23,6 +23,7 @@ TEST_CASE("every body is decoded to what was encoded, with all members and with 
                               .method = "m",
                               .params = "{\"a\":1}",
                               .agent_digest = "d",
+                              .agent_language = "python",
                               .idem_key = "",
                               .setup = true,
                               .created_ns = ~std::uint64_t{0}});
