@@ -16,7 +16,7 @@ from .records import Record, camel_case, snake_case
 from .steps import Steps
 from .threads import anywhere
 from .timers import TEXT, is_number, milliseconds, unix_ms, whole
-from .values import fingerprint, name_of, stringify
+from .values import fingerprint, name_of, stringify, to_bytes
 from .waits import Waits
 
 SHOWN_NAME_MAX = 200
@@ -61,7 +61,7 @@ class Store(Part):
         path = str(path)
         if not isinstance(content, (str, bytes, bytearray, memoryview)):
             raise Error(f'the content of "{path}" must be a text or bytes', code="invalid_content")
-        content = content.encode("utf-8", "replace") if isinstance(content, str) else bytes(content)
+        content = to_bytes(content) if isinstance(content, str) else bytes(content)
         arguments = {"path": path, "sha256": hashlib.sha256(content).hexdigest()}
         return self._run.value("store.write", path, arguments,
                                lambda: self._files.write(path, content))

@@ -5,6 +5,7 @@ import shutil
 import stat
 
 from .errors import Error
+from .values import to_bytes
 
 LISTED_MAX = 100_000
 LINKS_MAX = 40  # in a chain, as the kernel counts
@@ -26,6 +27,7 @@ class Files:
             relative = os.fspath(relative)
         if not isinstance(relative, str) or relative == "" or "\0" in relative:
             raise Error(f"a path must be a text, it is {relative!r}", code="invalid_path")
+        relative = to_bytes(relative).decode()  # Of whole characters.
         absolute = _absolute(self.root, relative)
         self._require_really_inside(absolute, relative, LINKS_MAX)
         return absolute
