@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An agent fixes a real bug in a cell, while its process and the daemon are killed.
 
-Usage: demo.py [--bin build/release/bin]     Root is needed: cells are made of namespaces and mounts.
+Usage: demo.py [--bin build/release/bin] [--agent FILE]     Root is needed: cells are made of namespaces and mounts.
 Prints what happens as it happens; the last line is "demo: ok" or "demo: failed: WHY".
 """
 import argparse
@@ -119,10 +119,11 @@ class Model:
 
 
 class Cell:
-    def __init__(self, daemon, model):
+    def __init__(self, daemon, model, agent):
         self.daemon = daemon
+        language = "python" if agent.suffix == ".py" else "javascript"
         fields = daemon.call("POST", "/api/v1/cells", {
-            "customer_id": "demo", "agent": (HERE / "agent.js").read_text(), "allow": model.allow,
+            "customer_id": "demo", "agent": agent.read_text(), "agent_language": language, "allow": model.allow,
             "secrets": {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": model.key, "OPENAI_MODEL": model.name}})
         self.id = fields["cell_id"]
         self.path = f"/api/v1/cells/{self.id}"
@@ -261,8 +262,8 @@ def show_table(cell, run, result, first_event_s, resume_s):
     require(sum(again.values()) <= 2, "more steps were executed again than there were kills")
 
 
-def run_demo(daemon, model, root):
-    cell = Cell(daemon, model)
+def run_demo(daemon, model, root, agent):
+    cell = Cell(daemon, model, agent)
     upload(cell, root / "repository")
     before = cell.call("POST", "/exec", {"cmd": prepare_job.TEST_COMMAND})
     require(before["exit_code"] == 1, f"the tests should fail before: {before}")
@@ -288,7 +289,9 @@ def clean_up(daemon, model):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", default="build/release/bin")
-    programs = pathlib.Path(parser.parse_args().bin).resolve()
+    parser.add_argument("--agent", type=pathlib.Path, default=HERE / "agent.js")
+    arguments = parser.parse_args()
+    programs = pathlib.Path(arguments.bin).resolve()
     if os.geteuid() != 0:
         print("demo: failed: root is needed, cells are made of namespaces and mounts")
         return 1
@@ -298,7 +301,7 @@ def main():
     daemon = None
     try:
         daemon = Daemon(programs, root, HERE.parents[1] / "build/images/images")
-        run_demo(daemon, model, root)
+        run_demo(daemon, model, root, arguments.agent)
     except (Failed, OSError, subprocess.SubprocessError, shutil.Error) as failure:
         why = str(failure)
     finally:
