@@ -36,6 +36,25 @@ AGENT = """module.exports = {
     return times;
   },
 };"""
+PYTHON_AGENT = """
+import time
+
+async def steps(ctx, params):
+    times = []
+    for i in range(params["count"]):
+        start = time.perf_counter()
+        await ctx.step("s", lambda: i)
+        times.append((time.perf_counter() - start) * 1000)
+    return times
+
+def plain_steps(ctx, params):
+    times = []
+    for i in range(params["count"]):
+        start = time.perf_counter()
+        ctx.step("s", lambda: i)
+        times.append((time.perf_counter() - start) * 1000)
+    return times
+"""
 BWRAP = ["bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink",
          "usr/lib64", "/lib64", "--symlink", "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
          "--uid", "0", "--gid", "0", "--hostname", "cell"]
@@ -133,6 +152,14 @@ class Bench:
         ours = milliseconds(lambda _: self.client.call("POST", path, {"method": "nothing"}), self.runs)
         self.row("request to a warm agent", ours, sync_loop(self.daemon.root, self.runs), "write + fdatasync")
 
+    def python_agent(self):
+        path = f"/api/v1/cells/{self.daemon.create('python', agent=PYTHON_AGENT, agent_language='python').id}/request"
+        for method, how in (("steps", "in Python"), ("plain_steps", "in a plain function")):
+            count = {"method": method, "params": {"count": self.runs}}
+            self.client.call("POST", path, count)
+            self.row(f"durable step, {how}", self.client.call("POST", path, count),
+                     sync_loop(self.daemon.root, self.runs), "write + fdatasync")
+
     def resumes(self):
         path = f"/api/v1/cells/{self.cell.id}"
         for kind, runs in (("pause", max(5, self.runs // 4)), ("hibernate", max(5, self.runs // 20))):
@@ -168,6 +195,7 @@ class Bench:
             self.cell.exec("true")
             self.commands()
             self.agent()
+            self.python_agent()
             self.search()
             self.resumes()
         finally:

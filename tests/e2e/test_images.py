@@ -100,15 +100,17 @@ class ImportTest(harness.CellTest):
         self.assertEqual((0, ""), (made.returncode, made.stderr))
         self.check_cell("a", "folder")
 
-    def test_an_agent_in_an_image_without_node_is_told_so_with_the_image_and_the_remedy(self):
+    def test_an_agent_in_an_image_without_its_program_is_told_so_with_the_image_and_the_remedy(self):
         self.assertEqual(0, cellar(self.daemon.state, "import", self.folder("root-n", "n"), "--name", "no-node").returncode)
-        cell = self.cell("no-node", image="no-node", agent="module.exports = { hello() { return 1; } };")
-        answer = cell.request("hello")
-        self.assertEqual((503, "agent_host_missing"), (answer.status, answer.json["code"]))
-        self.assertIn('image "no-node" has no Node.js', answer.json["error"])
-        self.assertIn("cellar image build", answer.json["remediation"])
-        run = cell.run(cell.runs()[0]["id"])
-        self.assertEqual(("paused", "agent_host_missing", 1), (run["status"], run["reason"], run["attempt"]))
+        for agent, language, program in (("exports.hello = () => 1;", "javascript", "Node.js"),
+                                         ("def hello(ctx): return 1", "python", "Python")):
+            cell = self.cell("no-node", image="no-node", agent=agent, agent_language=language)
+            answer = cell.request("hello")
+            self.assertEqual((503, "agent_host_missing"), (answer.status, answer.json["code"]))
+            self.assertIn(f'image "no-node" has no {program}', answer.json["error"])
+            self.assertIn("cellar image build", answer.json["remediation"])
+            run = cell.run(cell.runs()[0]["id"])
+            self.assertEqual(("paused", "agent_host_missing", 1), (run["status"], run["reason"], run["attempt"]))
         self.assertEqual("n", cell.exec("cat /etc/marker")["stdout"])
 
     def test_the_same_archive_is_the_same_image_and_kept_once(self):
