@@ -107,8 +107,13 @@ class Trial:
         self.over.set()
         self.watcher.join()
         self.disconnect()
+        self.daemon.plan()
+
+    def disarm(self):
+        """No fault that has not happened yet happens any more."""
         self.note_error()
         self.hits = self.daemon.hits()
+        self.faults.clear()
         self.daemon.plan()
 
     def next_fault(self):

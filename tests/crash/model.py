@@ -171,7 +171,9 @@ def run_state(cells, seed, points, control=False):
               for n in range(rng.randint(0, 3))]
     with Trial(cells.daemon, cells.take(False, AGENT), faults) as trial:
         player = Player(trial, program, maker.events, rng, control)
-        run = player.play()
+        player.play()
+        trial.disarm()
+        run = player.look()  # The daemon may have been met at the very end, and is started anew here.
         interrupts = trial.kills + player.interrupts
         path = trial.cell.dir / "work/log"
         log = path.read_text().splitlines() if path.exists() else []  # It may be cancelled before it begins.
