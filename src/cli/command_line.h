@@ -86,10 +86,10 @@ struct Doctor {
   std::string seal_key_file;
   std::string level = "full";
 };
-using Command =
-    std::variant<Create, List, Get, Remove, Pause, Resume, Exec, Copy, AgentRequest, Search,
-                 RunList, RunGet, RunStart, RunAwait, RunLog, RunPause, RunResume, RunCancel,
-                 RunSend, RunApprove, ImageBuild, ImageImport, ImageList, ImageRemove, Doctor>;
+using Command = std::variant<Create, List, Get, Remove, Pause, Resume, Exec, Copy, AgentRequest,
+                             Search, RunList, RunGet, RunStart, RunAwait, RunLog, RunPause,
+                             RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay,
+                             ImageBuild, ImageImport, ImageList, ImageRemove, Doctor>;
 
 struct CommandLine {
   std::string url;

@@ -85,6 +85,27 @@ void fill_resume(CLI::App& app, RunResume& resume) {
   value->type_name("JSON")->check(refuse_nothing, "");
   retry->excludes(fail)->excludes(value);
   fail->excludes(value);
+  app.add_flag("--upgrade", resume.upgrades,
+               "On the cell's agent of today, if `runs replay` passes")
+      ->excludes(retry)
+      ->excludes(fail)
+      ->excludes(value);
+}
+
+void fill_restart(CLI::App& app, RunRestart& restart) {
+  add_run(app, restart.run);
+  app.add_option("--from", restart.from, "With all that was recorded before this step began")
+      ->type_name("STEP")
+      ->check(refuse_nothing, "");
+}
+
+void fill_replay(CLI::App& app, RunReplay& replay) {
+  add_run(app, replay.run);
+  app.add_option("--against", replay.against,
+                 "The file of an agent; else the cell's agent of today")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile);
+  app.footer("Executes no step and no command. Exit codes: 0 it fits, 1 it does not.");
 }
 
 void fill_cancel(CLI::App& app, RunCancel& cancel) {
@@ -125,6 +146,9 @@ void add_run_commands(CLI::App& app, Raw& raw) {
   add<RunPause>(*runs, raw, "pause", "Take a run out of the agent, with its commands", fill_pause);
   add<RunResume>(*runs, raw, "resume", "Let a paused run go on", fill_resume);
   add<RunCancel>(*runs, raw, "cancel", "Cancel a run, with its processes", fill_cancel);
+  add<RunRestart>(*runs, raw, "restart", "Begin a run again, and print the new one's id",
+                  fill_restart);
+  add<RunReplay>(*runs, raw, "replay", "Try a run with another version of the agent", fill_replay);
   add<RunSend>(*runs, raw, "event", "Send a run an event that it waits for", fill_event);
   add<RunApprove>(*runs, raw, "approve", "Approve what a run asks for, or refuse it", fill_approve);
 

@@ -33,6 +33,8 @@ int run(const RunResume& command, Context& context);
 int run(const RunCancel& command, Context& context);
 int run(const RunSend& command, Context& context);
 int run(const RunApprove& command, Context& context);
+int run(const RunRestart& command, Context& context);
+int run(const RunReplay& command, Context& context);
 int run(const RunAwait& command, Context& context);    // run_await.cc
 int run(const RunLog& command, Context& context);      // run_log.cc
 int run(const ImageBuild& command, Context& context);  // image.cc
@@ -51,6 +53,10 @@ void show_value(const json::Value& value, Output& output);
 // there is none. Throws Error `invalid_argument`, reason `usage`, naming `what`. In request.cc.
 json::Value read_json(std::string_view what, const std::string& text, json::Value otherwise,
                       Context& context);
+
+// The source of an agent. Throws Error `not_found` for a file that is not there, `too_large`. In
+// create.cc.
+std::string read_agent(const std::string& file);
 
 // The path of a run, and what follows: "/events". In runs.cc.
 std::string run_path(const RunRef& ref, std::string_view rest = {});

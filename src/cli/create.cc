@@ -11,9 +11,7 @@ json::Value body_of(const Create& command) {
   json::Object body;
   body.set("customer_id", command.customer_id);
   if (!command.agent_file.empty()) {
-    auto source = sys::read_file(command.agent_file, kAgentBytesMax);
-    if (!source) throw Error(ErrorCode::not_found, "no such file: " + command.agent_file);
-    body.set("agent", *std::move(source));
+    body.set("agent", read_agent(command.agent_file));
     if (command.agent_file.ends_with(".py")) body.set("agent_language", "python");
   }
   if (!command.tier.empty()) body.set("tier", command.tier);
@@ -33,6 +31,12 @@ json::Value body_of(const Create& command) {
 }
 
 }  // namespace
+
+std::string read_agent(const std::string& file) {
+  auto source = sys::read_file(file, kAgentBytesMax);
+  if (!source) throw Error(ErrorCode::not_found, "no such file: " + file);
+  return *std::move(source);
+}
 
 int run(const Create& command, Context& context) {
   show(context.api.post("/api/v1/cells", body_of(command)), context.output);

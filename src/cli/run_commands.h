@@ -41,8 +41,17 @@ struct RunPause {
 struct RunResume {
   RunRef run;
   std::optional<std::string>
-      decision;       // about the step that may have been done: retry, fail, value
-  std::string value;  // JSON text of a decision "value"
+      decision;           // about the step that may have been done: retry, fail, value
+  std::string value;      // JSON text of a decision "value"
+  bool upgrades = false;  // to the cell's agent of today
+};
+struct RunRestart {
+  RunRef run;
+  std::optional<std::string> from;  // the name of a step
+};
+struct RunReplay {
+  RunRef run;
+  std::string against;  // the file of an agent; empty: the cell's agent of today
 };
 struct RunCancel {
   RunRef run;

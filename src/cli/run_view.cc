@@ -105,10 +105,7 @@ std::string pause_words(const json::Value& run) {
     return column(run, "reason") == "user" ? "its owner paused it" : "";
   }
   if (!detail->is_object()) return format_value(*detail);
-  const std::string mismatch = mismatch_of(*detail);
-  if (!mismatch.empty()) return mismatch;
-  const std::string message = column(*detail, "message");
-  return message.empty() ? json::dump(*detail) : message;
+  return difference_of(*detail);
 }
 
 std::string pause_remedy(const json::Value& run, const RunRef& ref) {
@@ -122,8 +119,9 @@ std::string pause_remedy(const json::Value& run, const RunRef& ref) {
            " logs\" what it printed; " + resume + " lets it try again";
   }
   if (reason == "replay_mismatch") {
-    return "its code must ask for the same each time; " + resume + " tries again, " +
-           command("cancel", ref) + " gives it up";
+    return "its code must ask for the same each time: put a version there that does, " +
+           command("replay", ref) + " tries it, " + resume + " --upgrade takes it; " +
+           command("cancel", ref) + " gives the run up";
   }
   if (reason == "replay_too_large") {
     return "start cellard with a larger --run-replay-bytes-max, then " + resume;
@@ -170,6 +168,13 @@ std::string took_of(const json::Value& step, WallTime now) {
 }
 
 }  // namespace
+
+std::string difference_of(const json::Value& detail) {
+  const std::string mismatch = mismatch_of(detail);
+  if (!mismatch.empty()) return mismatch;
+  const std::string message = column(detail, "message");
+  return message.empty() ? json::dump(detail) : message;
+}
 
 RunTrouble trouble_of(const json::Value& run, const RunRef& ref) {
   const std::string status = column(run, "status");

@@ -19,6 +19,9 @@ struct RunTrouble {
 // `run` is what the daemon says of it (docs/api/openapi.yaml, `RunDetail`).
 RunTrouble trouble_of(const json::Value& run, const RunRef& ref);
 
+// Why a replay does not fit, in words; what its `detail` says otherwise.
+std::string difference_of(const json::Value& detail);
+
 // "failed", "paused (crash_loop)", "waiting (event)".
 std::string status_of(const json::Value& run);
 

@@ -17,6 +17,15 @@ void show_run(const json::Value& run, const RunRef& ref, Output& output) {
   }
 }
 
+// Of a run that has just begun: what a script goes on with.
+void show_id(const json::Value& run, Output& output) {
+  if (output.format() == Format::json) {
+    output.json(run);
+  } else {
+    output.text(column(run, "id") + "\n");
+  }
+}
+
 // Sends it, and shows what became of the run.
 int ask(const RunRef& ref, std::string_view what, const json::Value& body, Context& context) {
   show_run(context.api.post(run_path(ref, what), body), ref, context.output);
@@ -69,18 +78,38 @@ int run(const RunGet& command, Context& context) {
   return 0;
 }
 
+int run(const RunRestart& command, Context& context) {
+  json::Object body;
+  set_if(body, "from", command.from);
+  show_id(context.api.post(run_path(command.run, "/restart"), body), context.output);
+  return 0;
+}
+
+int run(const RunReplay& command, Context& context) {
+  json::Object body;
+  if (!command.against.empty()) body.set("agent", read_agent(command.against));
+  const json::Value trial = context.api.post(run_path(command.run, "/replay"), body);
+  const json::Value* ok = trial.find("ok");
+  const bool fits = ok != nullptr && ok->is_bool() && ok->as_bool();
+  if (context.output.format() == Format::json) {
+    context.output.json(trial);
+  } else if (fits) {
+    context.output.text("it fits, up to ordinal " + column(trial, "matched") + "\n");
+  } else {
+    const json::Value* detail = trial.find("detail");
+    throw Error(ErrorCode::conflict, detail == nullptr ? "it differs" : difference_of(*detail),
+                "mark what is new with ctx.getVersion, and what is gone with ctx.removed");
+  }
+  return fits ? 0 : 1;
+}
+
 int run(const RunStart& command, Context& context) {
   json::Object body;
   body.set("method", command.method);
   body.set("params", read_json("params", command.params, json::object({}), context));
   std::vector<std::string> headers;
   if (command.key) headers.push_back("Idempotency-Key: " + *command.key);
-  const json::Value run = context.api.post(cell_path(command.cell_id, "/runs"), body, headers);
-  if (context.output.format() == Format::json) {
-    context.output.json(run);
-  } else {
-    context.output.text(column(run, "id") + "\n");
-  }
+  show_id(context.api.post(cell_path(command.cell_id, "/runs"), body, headers), context.output);
   return 0;
 }
 
@@ -99,6 +128,7 @@ int run(const RunResume& command, Context& context) {
     }
     body.set("step", std::move(step));
   }
+  if (command.upgrades) body.set("upgrade", true);
   return ask(command.run, "/resume", body, context);
 }
 

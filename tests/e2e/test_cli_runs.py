@@ -59,6 +59,33 @@ class RunsTest(test_cli.CliTest):
         head, _, steps = out.partition("\n\n")
         return self.record(head), [line.split("\t") for line in steps.splitlines()]
 
+    def test_a_run_is_tried_with_another_version_moved_to_it_and_begun_again(self):
+        cell, run = self.start("event")
+        self.waits(cell, run)
+        files = {}
+        for name, source in (("same", AGENT), ("other", AGENT.replace('"merged"', '"closed"')), ("broken", "module.exports = {")):
+            files[name] = self.daemon.root / f"{name}.js"
+            files[name].write_text(source)
+        self.assertEqual((0, "it fits, up to ordinal 2\n", ""), self.cellar("runs", "replay", cell.id, run))
+        self.assertEqual(0, self.cellar("runs", "replay", cell.id, run, "--against", files["same"])[0])
+        code, out, err = self.cellar("runs", "replay", cell.id, run, "--against", files["other"])
+        self.assertEqual((1, ""), (code, out))
+        self.assertIn('the journal holds wait "merged", and the agent asks for wait "closed"', err)
+        self.assertIn("ctx.getVersion", err)
+        self.assertEqual(1, self.cellar("runs", "replay", cell.id, run, "--against", files["broken"])[0])
+        self.assertEqual(2, self.cellar("runs", "replay", cell.id, run, "--against", "/none")[0])
+        self.assertEqual("run_not_paused", self.json_error(1, "runs", "resume", cell.id, run, "--upgrade")["code"])
+        self.cellar("runs", "pause", cell.id, run)
+        self.assertEqual(2, self.cellar("runs", "resume", cell.id, run, "--upgrade", "--retry")[0])
+        code, out, err = self.cellar("runs", "resume", cell.id, run, "--upgrade")
+        self.assertEqual((0, ""), (code, err))
+        code, again, err = self.cellar("runs", "restart", cell.id, run, "--from", "merged")
+        self.assertEqual((0, ""), (code, err))
+        for each in (run, again.strip()):
+            self.cellar("runs", "event", cell.id, each, "merged", '{"pr": 7}')
+            self.assertEqual((0, '{"pr":7}\n', ""), self.cellar("runs", "await", cell.id, each))
+        self.assertEqual("step_not_found", self.json_error(1, "runs", "restart", cell.id, run, "--from", "none")["code"])
+
     def test_a_run_is_begun_once_by_its_key_awaited_and_shown_with_its_steps(self):
         cell, run = self.start("work", '{"n": 1}', "--key", "order 1")
         self.assertEqual(run, self.started(cell, "work", '{"n": 1}', "--key", "order 1"))

@@ -130,7 +130,12 @@ class GuideTest(harness.CellTest):
     def test_all_examples_of_the_page_are_known_here(self):
         methods = re.findall(r"^  async (\w+)\(", "".join(BLOCKS), re.M)
         self.assertEqual("release charge transferOrAsk transferOrLook render notify addRoute patch review clock chance listing memory "
-                         "environment branches forgotten collect ship deploy".split(), methods)
+                         "environment branches forgotten collect ship deploy repeats".split(), methods)
+
+    def test_a_run_goes_on_with_an_empty_history(self):
+        cell, run = self.run_of("repeats")
+        ended = self.completes(cell, run, "plan 2")
+        self.assertEqual((3, ["plan", "check"]), (ended["generation"], [step["name"] for step in ended["steps"]]))
 
     def test_the_model_survives_the_host(self):
         cell = self.cell_with("release")
