@@ -1,7 +1,8 @@
 # cellar_module(NAME DEPENDS a b LIBRARIES x y PCH_FROM module)
 #
 # Makes of the current folder one static library from *.cc (but *_test.cc and main.cc) and one test
-# program NAME_test from *_test.cc. `cellar_program(NAME ...)` adds a program from main.cc.
+# program NAME_test from *_test.cc. Both use the precompiled headers of the module PCH_FROM, or
+# base's. `cellar_program(NAME ...)` adds a program from main.cc.
 # Sources are globbed on purpose: adding a file edits no list (docs/adr/0007).
 
 add_library(cellar_flags INTERFACE)
@@ -20,12 +21,15 @@ function(cellar_module NAME)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  if(NOT ARG_PCH_FROM)
+    set(ARG_PCH_FROM base)
+  endif()
   list(TRANSFORM ARG_DEPENDS PREPEND cellar_ OUTPUT_VARIABLE depends)
 
   if(sources)
     add_library(cellar_${NAME} STATIC ${sources})
     target_link_libraries(cellar_${NAME} PUBLIC cellar_flags ${depends} PRIVATE ${ARG_LIBRARIES})
-    if(ARG_PCH_FROM)
+    if(NOT ARG_PCH_FROM STREQUAL NAME)
       target_precompile_headers(cellar_${NAME} REUSE_FROM cellar_${ARG_PCH_FROM})
     endif()
   else()
@@ -37,7 +41,11 @@ function(cellar_module NAME)
     add_executable(${NAME}_test ${tests})
     target_link_libraries(${NAME}_test PRIVATE cellar_${NAME} cellar_testing ${ARG_LIBRARIES}
                                                ${ARG_TEST_LIBRARIES})
-    set_target_properties(${NAME}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+    # The compiler takes precompiled headers of a library for a program only where both are PIC.
+    target_compile_options(${NAME}_test PRIVATE -fPIC)
+    target_precompile_headers(${NAME}_test REUSE_FROM cellar_${ARG_PCH_FROM})
+    set_target_properties(${NAME}_test PROPERTIES
+      POSITION_INDEPENDENT_CODE OFF RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
     add_test(NAME ${NAME} COMMAND ${NAME}_test)
     set_tests_properties(${NAME} PROPERTIES LABELS unit TIMEOUT 300)
   endif()

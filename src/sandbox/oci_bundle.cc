@@ -42,7 +42,7 @@ std::string list(const std::vector<std::string>& items, const char* indent) {
 
 // Another one may change what is in it, the daemon for one: gVisor must not believe what it has
 // seen before, as it does of the root.
-std::string bind(const std::string& path, const std::string& source, bool read_only) {
+std::string bind_mount(const std::string& path, const std::string& source, bool read_only) {
   return "{\"destination\": " + quoted(path) +
          ", \"type\": \"bind\", \"source\": " + quoted(source) + ", \"options\": [\"bind\", " +
          (read_only ? "\"ro\"" : "\"rw\"") + "]}";
@@ -151,8 +151,8 @@ OciBundle oci_bundle(const DomainSpec& spec, const Image& image, const DomainGro
                       !is_shell,
                       spec.uid_base,
                       base_mounts(spec.tmp_bytes)};
-  container.mounts.push_back(bind("/work", root + "/work", false));
-  if (!is_shell) container.mounts.push_back(bind("/data", root + "/data", true));
+  container.mounts.push_back(bind_mount("/work", root + "/work", false));
+  if (!is_shell) container.mounts.push_back(bind_mount("/data", root + "/data", true));
   bundle.config = config_of(container);
   return bundle;
 }
