@@ -249,8 +249,8 @@ class PythonTest(harness.CellTest):
 
     # ---- what is finished is not done again ----
 
-    def repeats_only_the_step_that_is_interrupted(self, method, interrupt):
-        for gate in range(10):
+    def repeats_only_the_step_that_is_interrupted(self, method, interrupt, gates=range(10)):
+        for gate in gates:
             with self.subTest(step=gate):
                 cell, run = self.begin(method, gate=gate)
                 self.reaches(cell, gate)
@@ -266,20 +266,20 @@ class PythonTest(harness.CellTest):
     def test_an_agent_killed_in_each_of_ten_steps_repeats_only_that_step(self):
         self.repeats_only_the_step_that_is_interrupted("ten", self.kill_agent)
 
-    def test_an_agent_killed_in_each_of_ten_plain_steps_repeats_only_that_step(self):
-        self.repeats_only_the_step_that_is_interrupted("ten_plainly", self.kill_agent)
+    def test_an_agent_killed_in_a_plain_step_repeats_only_that_step(self):
+        self.repeats_only_the_step_that_is_interrupted("ten_plainly", self.kill_agent, (0, 5, 9))
 
     def test_a_daemon_killed_in_each_of_ten_steps_repeats_only_that_step(self):
         self.repeats_only_the_step_that_is_interrupted("ten", self.restart)
 
-    def test_a_daemon_killed_in_each_of_ten_plain_steps_repeats_only_that_step(self):
-        self.repeats_only_the_step_that_is_interrupted("ten_plainly", self.restart)
+    def test_a_daemon_killed_in_a_plain_step_repeats_only_that_step(self):
+        self.repeats_only_the_step_that_is_interrupted("ten_plainly", self.restart, (0, 5, 9))
 
     def test_a_cell_killed_in_each_of_ten_steps_repeats_only_that_step(self):
         self.repeats_only_the_step_that_is_interrupted("ten", self.kill_cell)
 
-    def test_a_cell_killed_in_each_of_ten_plain_steps_repeats_only_that_step(self):
-        self.repeats_only_the_step_that_is_interrupted("ten_plainly", self.kill_cell)
+    def test_a_cell_killed_in_a_plain_step_repeats_only_that_step(self):
+        self.repeats_only_the_step_that_is_interrupted("ten_plainly", self.kill_cell, (0, 5, 9))
 
     def test_a_shell_step_is_repeated_only_if_it_was_interrupted(self):
         for method in ("shells", "shells_plainly"):

@@ -218,6 +218,7 @@ def main():
     parser.add_argument("--rootless", action="store_true", help="the daemon is a user's; with the image dev")
     parser.add_argument("--from", dest="domain", choices=["shell", "agent"], help="only attempts from this domain")
     parser.add_argument("--as", dest="user", choices=["root", "user"], help="only attempts as this user")
+    parser.add_argument("--part", metavar="K/N", help="only every Nth attempt, from the Kth on (from 0)")
     parser.add_argument("--table", type=pathlib.Path, help="the file whose table of attempts is written anew")
     parser.add_argument("pattern", nargs="?", default="*", help="names of attempts, as family/name")
     arguments = parser.parse_args()
@@ -234,6 +235,9 @@ def main():
         if attempt.lacking:
             print(f"skipped: {attempt.family}/{attempt.name}: {attempt.lacking}")
     attempts = [a for a in attempts if not (arguments.rootless and a.lacking)]
+    if arguments.part:
+        first, step = map(int, arguments.part.split("/"))
+        attempts = attempts[first::step]
     for attempt in attempts:
         attempt.domains = tuple(d for d in attempt.domains if arguments.domain in (None, d))
         attempt.users = tuple(u for u in attempt.users if arguments.user in (None, u))

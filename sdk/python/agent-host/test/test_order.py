@@ -8,7 +8,7 @@ import unittest
 
 from fake_daemon import agent, host
 
-PROGRAMS = 15
+PROGRAMS = 6
 DEPTH = 3
 
 # Executes a program, a tree, and tells in which order things came to be known.
