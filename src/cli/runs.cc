@@ -97,7 +97,8 @@ int run(const RunReplay& command, Context& context) {
     context.output.text("it fits, up to ordinal " + column(trial, "matched") + "\n");
   } else {
     const json::Value* detail = trial.find("detail");
-    throw Error(ErrorCode::conflict, detail == nullptr ? "it differs" : difference_of(*detail),
+    throw Error(ErrorCode::conflict, "replay_differs",
+                detail == nullptr ? "it differs" : difference_of(*detail),
                 "mark what is new with ctx.getVersion, and what is gone with ctx.removed");
   }
   return fits ? 0 : 1;
