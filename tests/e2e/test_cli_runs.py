@@ -84,7 +84,7 @@ class RunsTest(test_cli.CliTest):
         for each in (run, again.strip()):
             self.cellar("runs", "event", cell.id, each, "merged", '{"pr": 7}')
             self.assertEqual((0, '{"pr":7}\n', ""), self.cellar("runs", "await", cell.id, each))
-        self.assertEqual("step_not_found", self.json_error(1, "runs", "restart", cell.id, run, "--from", "none")["code"])
+        self.assertEqual("step_not_found", self.json_error(3, "runs", "restart", cell.id, run, "--from", "none")["code"])
 
     def test_a_run_is_begun_once_by_its_key_awaited_and_shown_with_its_steps(self):
         cell, run = self.start("work", '{"n": 1}', "--key", "order 1")
