@@ -99,10 +99,12 @@ TEST_CASE("a job runs on the pool, its result and its exception come back to the
 TEST_CASE("turns are taken one at a time, in the order in which they were asked for") {
   asio::io_context loop;
   Serial serial(loop.get_executor(), {.waiters_max = 3});
+  Event all_wait(loop.get_executor());
   std::vector<int> order;
   auto worker = [&](int number) -> asio::awaitable<void> {
     const Serial::Turn turn = co_await serial.turn();
     order.push_back(number);
+    co_await all_wait.wait();
     co_await sleep_for(milliseconds(1));
     order.push_back(-number);
   };
@@ -111,6 +113,7 @@ TEST_CASE("turns are taken one at a time, in the order in which they were asked 
     for (int number = 1; number <= 4; ++number) tasks.spawn(worker(number));
     co_await sleep_for(milliseconds(0));
     CHECK_THROWS_AS(co_await serial.turn(), Error);  // three wait already
+    all_wait.set();
     co_await tasks.join();
   };
   run(loop, test());
