@@ -32,9 +32,10 @@ asio::awaitable<void> answer_durable(const Call& call, cell::Cell& cell, json::V
   co_await call.answer(std::move(answer), status);
 }
 
-asio::awaitable<void> answer_run(const Call& call, cell::Cell& cell, const cell::Run& run) {
+asio::awaitable<void> answer_run(const Call& call, cell::Cell& cell, const cell::Run& run,
+                                 int status = 200) {
   json::Value answer = run_detail_json(run, cell.journal());
-  co_await answer_durable(call, cell, std::move(answer));
+  co_await answer_durable(call, cell, std::move(answer), status);
 }
 
 asio::awaitable<void> list(const Call& call) {
@@ -81,8 +82,7 @@ asio::awaitable<void> start(const Call& call) {
   const auto activity = co_await cell->use("request", method);
   const cell::Runner::Started started =
       co_await cell->start_run(std::move(method), std::move(text), std::move(key));
-  json::Value answer = run_detail_json(*cell->runs().find(started.id), cell->journal());
-  co_await answer_durable(call, *cell, std::move(answer), started.is_new ? 202 : 200);
+  co_await answer_run(call, *cell, *cell->runs().find(started.id), started.is_new ? 202 : 200);
 }
 
 // Waits until the run settles, for at most `timeout` seconds.
@@ -193,8 +193,7 @@ asio::awaitable<void> restart(const Call& call) {
   body.refuse_unknown();
   const auto activity = co_await cell->use("request", "restart a run");
   const std::string id = co_await cell->runner().restart(number, std::move(from));
-  json::Value answer = run_detail_json(*cell->runs().find(id), cell->journal());
-  co_await call.answer(std::move(answer), 202);
+  co_await answer_run(call, *cell, *cell->runs().find(id), 202);
 }
 
 // {"id"?, "type", "payload"?}

@@ -201,10 +201,7 @@ asio::awaitable<void> AgentProcess::read_output() {
 // ---- writing ----
 
 void AgentProcess::send(const json::Value& header, std::string_view body) {
-  send_text(json::dump(header), body);
-}
-void AgentProcess::send_text(std::string_view header, std::string_view body) {
-  queue(down_, header, body);
+  queue(down_, json::dump(header), body);
 }
 void AgentProcess::reply(const json::Value& header, std::string_view body) {
   queue(up_, json::dump(header), body);

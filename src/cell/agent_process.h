@@ -58,8 +58,7 @@ class AgentProcess {
   // The next frame; nullopt at the end. Throws Error `corrupt` for bytes that are none.
   asio::awaitable<std::optional<AgentFrame>> receive();
   // Queues a frame. An agent that leaves more than kQueuedBytesMax unread is ended.
-  void send(const json::Value& header, std::string_view body);  // on the down socket
-  void send_text(std::string_view header, std::string_view body);
+  void send(const json::Value& header, std::string_view body);   // on the down socket
   void reply(const json::Value& header, std::string_view body);  // to a synchronous call
 
   // Waits for the end of the process and says why: "agent_exit", "oom".

@@ -220,6 +220,8 @@ class Runner {
   void on_suspended(Active& active);
 
   asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, HostCall call);
+  // Of the attempt that is under way.
+  HostCall call_of(const Active& active) const;
   void let_go(AgentProcess& agent);
   void answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, bool ok,
               std::string result);
@@ -255,6 +257,7 @@ class Runner {
   asio::awaitable<void> upgrade_now(std::uint32_t number, std::string agent_digest,
                                     AgentLanguage language);
   asio::awaitable<Run*> paused_run(std::uint32_t number);
+  asio::awaitable<void> let_go_on(std::shared_ptr<Active> active);
   asio::awaitable<bool> receive_now(std::uint32_t number, std::string id, std::string type,
                                     std::string payload);
   asio::awaitable<void> end_after_grace(std::shared_ptr<Active> active,

@@ -165,9 +165,13 @@ asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Dec
   }
   const auto active = add_active(*run);  // Nobody else resumes it from here on.
   if (decision) co_await append_decision(*run, *std::move(decision));
+  co_await let_go_on(active);
+}
+
+asio::awaitable<void> Runner::let_go_on(std::shared_ptr<Active> active) {
   fault_point("resume.before_written");
-  journal_.append(number, 0, journal::Resumed());
-  tasks_.spawn(drive(active, "resume"));
+  journal_.append(active->run.number, 0, journal::Resumed());
+  tasks_.spawn(drive(std::move(active), "resume"));
   co_await journal_.sync();
   fault_point("resume.durable");
 }
@@ -192,10 +196,7 @@ asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, std::string agen
   journal::Upgraded upgraded;
   upgraded.agent_digest = std::move(agent_digest);
   journal_.append(number, 0, upgraded);
-  const auto active = add_active(*run);
-  journal_.append(number, 0, journal::Resumed());
-  tasks_.spawn(drive(active, "resume"));
-  co_await journal_.sync();
+  co_await let_go_on(add_active(*run));
 }
 
 }  // namespace cellar::cell

@@ -187,6 +187,13 @@ void Runner::let_go(AgentProcess& agent) {
   agent.reply(header, error_json("CancelledError", "the run goes on elsewhere", "canceled"));
 }
 
+Runner::HostCall Runner::call_of(const Active& active) const {
+  HostCall call;
+  call.owner = active_.at(active.run.number);
+  call.attempt = active.run.attempt;
+  return call;
+}
+
 asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
   const std::string kind = text_of(frame.header, "k");
@@ -220,9 +227,7 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     }
   }
   if (kind != "shell" && kind != "spawn") co_return;
-  HostCall call;
-  call.owner = active_.at(active.run.number);
-  call.attempt = active.run.attempt;
+  HostCall call = call_of(active);
   call.ordinal = ordinal;
   call.tag = number_of(frame.header, "x");
   call.synchronous = flag_of(frame.header, "sync");
@@ -272,9 +277,7 @@ void Runner::on_progress(Active& active, const AgentFrame& frame) {
   journal::Progress progress;
   progress.value = json::dump(json::parse(frame.body));
   journal_.append(active.run.number, ordinal_of(frame), progress);
-  HostCall call;
-  call.owner = active_.at(active.run.number);
-  call.attempt = active.run.attempt;
+  HostCall call = call_of(active);
   call.tag = number_of(frame.header, "x");
   answer(agent_, call, true, "null");
 }

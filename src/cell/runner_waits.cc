@@ -71,8 +71,7 @@ asio::awaitable<void> Runner::look_at_wait(std::shared_ptr<Active> active, std::
 }
 
 void Runner::give_outcome(const Active& active, const Step& wait) {
-  HostCall call;
-  call.owner = active_.at(active.run.number);
+  HostCall call = call_of(active);
   call.ordinal = wait.ordinal;
   answer(agent_, call, wait.status == StepStatus::ok, journal_.read_value(wait.outcome));
 }

@@ -34,7 +34,8 @@ async function execute(run, header) {
 }
 
 function sendEnd(run, ok, body, code) {
-  if (!run.parked) run.send({ t: 'end', ok, ...(code ? { code } : {}) }, body);
+  if (run.isTrial) run.endTrial(run.replay.isComplete, ok ? ENDED_EARLY : body);
+  else if (!run.parked) run.send({ t: 'end', ok, ...(code ? { code } : {}) }, body);
 }
 
 // Why the run ended, where it was not the agent's own code that decided so.
@@ -50,12 +51,10 @@ async function start(header, body) {
   try {
     const result = await execute(run, header);
     run.checkForgotten();
-    if (run.isTrial) run.endTrial(run.replay.isComplete, ENDED_EARLY);
-    else sendEnd(run, true, result);
+    sendEnd(run, true, result);
   } catch (error) {
     const text = stringify(toJson(error), `the error of ${run.method}()`);
-    if (run.isTrial) run.endTrial(run.replay.isComplete, text);
-    else sendEnd(run, false, text, endCode(run, error));
+    sendEnd(run, false, text, endCode(run, error));
   }
   run.end();
   if (runs.get(run.id) === run) runs.delete(run.id);

@@ -54,17 +54,13 @@ class Replay {
     return entry;
   }
 
-  // Calls `give` when it is the turn of the recorded completion of this ordinal.
-  whenCompleted(o, give) {
+  // Calls `give` when it is the turn of the recorded completion of this ordinal. isBegun: of a step
+  // that was begun and completed in different places. Its code may have called more in between, and
+  // calls that again only once it has the step: where nothing else goes on, it is given before its
+  // turn.
+  whenCompleted(o, give, isBegun) {
     this.waiting.set(o, give);
-  }
-
-  // The same for a step that was begun and completed in different places. Its code may have called
-  // more in between, and calls that again only once it has the step: where nothing else goes on, it
-  // is given before its turn.
-  whenBegunCompleted(o, give) {
-    this.begun.add(o);
-    this.whenCompleted(o, give);
+    if (isBegun) this.begun.add(o);
   }
 
   // Calls `give`, for something that completes now: at once, or behind all that is recorded.

@@ -325,15 +325,15 @@ class Run {
   }
 
   // Settles in its turn, as it did before.
-  #replayed(entry, whenCompleted = (at, give) => this.replay.whenCompleted(at, give)) {
+  #replayed(entry, isBegun = false) {
     return new Promise((resolve, reject) => {
       this.rejects.add(reject);
-      whenCompleted(entry.o, () => {
+      this.replay.whenCompleted(entry.o, () => {
         this.rejects.delete(reject);
         const text = entry.bytes.toString();
         if (entry.s === 'ok') resolve(decodeValue(text, entry.c));
         else reject(fromJson(JSON.parse(text)));
-      });
+      }, isBegun);
     });
   }
 
@@ -374,8 +374,7 @@ class Run {
       const { o, n, entry, isDone } = this.#begin('step', makeName, '', 'retry');
       const handle = makeHandle(n, o);
       if (isDone) {
-        const whenCompleted = (at, give) => this.replay.whenBegunCompleted(at, give);
-        return this.#replayed(entry, whenCompleted)
+        return this.#replayed(entry, true)
           .then((value) => Object.assign(handle, { done: true, value }));
       }
       this.open.set(o, [n, undefined]);
