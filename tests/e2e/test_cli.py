@@ -44,10 +44,13 @@ class Relay:
                     threading.Thread(target=self.copy, args=(source, sink), daemon=True).start()
 
     def copy(self, source, sink):
+        ends = socket.SHUT_RDWR  # A reset on one side must not leave the other one waiting.
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
+            ends = socket.SHUT_WR
+        with contextlib.suppress(OSError):
+            sink.shutdown(ends)
 
     def cut(self):
         while self.sockets:
