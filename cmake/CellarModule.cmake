@@ -1,8 +1,10 @@
-# cellar_module(NAME DEPENDS a b LIBRARIES x y PCH_FROM module)
+# cellar_module(NAME [SEPARATE] DEPENDS a b LIBRARIES x y PCH_FROM module)
 #
 # Makes of the current folder one static library from *.cc (but *_test.cc and main.cc) and one test
 # program NAME_test from *_test.cc. Both use the precompiled headers of the module PCH_FROM, or
-# base's. `cellar_program(NAME ...)` adds a program from main.cc.
+# base's. `cellar_program(NAME ...)` adds a program from main.cc. Where CMAKE_UNITY_BUILD is on, which
+# halves the time of a build from nothing, the sources of a SEPARATE library are compiled one by one
+# still: a static program takes only those objects of it that it needs.
 # Sources are globbed on purpose: adding a file edits no list (docs/adr/0007).
 
 add_library(cellar_flags INTERFACE)
@@ -16,7 +18,7 @@ target_compile_definitions(cellar_flags INTERFACE
 target_link_libraries(cellar_flags INTERFACE Threads::Threads)
 
 function(cellar_module NAME)
-  cmake_parse_arguments(ARG "" "PCH_FROM" "DEPENDS;LIBRARIES;TEST_LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "SEPARATE" "PCH_FROM" "DEPENDS;LIBRARIES;TEST_LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
@@ -28,6 +30,9 @@ function(cellar_module NAME)
 
   if(sources)
     add_library(cellar_${NAME} STATIC ${sources})
+    if(ARG_SEPARATE)
+      set_target_properties(cellar_${NAME} PROPERTIES UNITY_BUILD OFF)
+    endif()
     target_link_libraries(cellar_${NAME} PUBLIC cellar_flags ${depends} PRIVATE ${ARG_LIBRARIES})
     if(NOT ARG_PCH_FROM STREQUAL NAME)
       target_precompile_headers(cellar_${NAME} REUSE_FROM cellar_${ARG_PCH_FROM})

@@ -8,7 +8,6 @@
 namespace cellar::api {
 namespace {
 
-constexpr std::size_t kRecordsAtOnce = 512;
 constexpr std::string_view kRunHeader = "X-Cellar-Run";
 
 std::string text_in(const json::Value& value, std::string_view key) {
@@ -49,7 +48,7 @@ class Answer {
     journal::Lsn after = 0;
     for (;;) {
       const journal::Lsn durable = cell_.journal().last_durable();
-      const auto events = cell_.journal().events(run_, after, kRecordsAtOnce);
+      const auto events = cell_.journal().events(run_, after);
       after = events.seen;
       for (const cell::RunEvent& event : events.list) {
         const bool ended = co_await take(event);

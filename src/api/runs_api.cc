@@ -13,7 +13,6 @@ namespace cellar::api {
 namespace {
 
 constexpr std::int64_t kRunsMax = 1000;
-constexpr std::size_t kRecordsAtOnce = 512;
 
 const cell::Run& run_in(const Call& call, cell::Cell& cell) {
   const std::string& id = call.params.at("run");
@@ -38,7 +37,7 @@ asio::awaitable<void> answer_run(const Call& call, cell::Cell& cell, const cell:
   co_await answer_durable(call, cell, std::move(answer), status);
 }
 
-asio::awaitable<void> list(const Call& call) {
+asio::awaitable<void> list_runs(const Call& call) {
   const auto cell = call.cell();
   const auto limit = static_cast<std::size_t>(call.query_int("limit", 1, kRunsMax).value_or(100));
   const std::string cursor = call.exchange.request().query_value("cursor").value_or("");
@@ -257,7 +256,7 @@ asio::awaitable<void> stream(const Call& call) {
   co_await call.exchange.start_stream(std::move(head));
   for (bool last = false; !last;) {
     const journal::Lsn durable = cell->journal().last_durable();
-    const auto events = cell->journal().events(run, after, kRecordsAtOnce);
+    const auto events = cell->journal().events(run, after);
     after = events.seen;
     std::string text;
     for (const cell::RunEvent& event : events.list) {
@@ -280,7 +279,7 @@ asio::awaitable<void> stream(const Call& call) {
 }  // namespace
 
 std::vector<Route> run_routes() {
-  return {{"GET", "/api/v1/cells/{id}/runs", list},
+  return {{"GET", "/api/v1/cells/{id}/runs", list_runs},
           {"POST", "/api/v1/cells/{id}/runs", start},
           {"GET", "/api/v1/cells/{id}/runs/{run}", get},
           {"GET", "/api/v1/cells/{id}/runs/{run}/await", await_run},

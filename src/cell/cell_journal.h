@@ -85,7 +85,7 @@ class CellJournal {
     journal::Lsn seen = 0;  // go on behind this one
     bool more = false;      // there is more that is durable already
   };
-  Events events(const Run& run, journal::Lsn after, std::size_t limit);
+  Events events(const Run& run, journal::Lsn after, std::size_t limit = 512);
   // The newest record, durable or not.
   journal::Lsn last_appended() const noexcept { return journal_.last_appended(); }
   // Everything up to this record is durable.

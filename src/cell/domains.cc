@@ -21,7 +21,7 @@ using Kind = Domains::Kind;
 
 constexpr std::chrono::seconds kGreetingLimit{10};
 constexpr std::chrono::seconds kEndLimit{10};
-constexpr std::chrono::milliseconds kPollPause{20};
+constexpr std::chrono::milliseconds kEndPollPause{20};
 constexpr const char* kAgentHostPath = "/opt/cellar/agent-host";
 
 const char* name_of(Kind kind) noexcept { return kind == Kind::agent ? "agent" : "shell"; }
@@ -353,7 +353,7 @@ asio::awaitable<void> Domains::forget(Kind kind) {
     sys::end_members(*domain.init);
   }
   auto gone = [this, kind] { return !is_alive(kind); };
-  co_await async::poll_until("end of a domain", std::move(gone), kEndLimit, kPollPause);
+  co_await async::poll_until("end of a domain", std::move(gone), kEndLimit, kEndPollPause);
   domain.init.reset();
   sys::remove_file(record_path(kind));
   sys::remove_file(socket_path(kind));
@@ -465,7 +465,7 @@ void Domains::kill_programs() {
 asio::awaitable<void> Domains::remove_when_empty(std::string folder) {
   auto removed = [folder] { return sandbox::try_remove_group(folder); };
   co_await async::poll_until("removal of cgroup " + folder, std::move(removed), kEndLimit,
-                             kPollPause);
+                             kEndPollPause);
 }
 
 }  // namespace cellar::cell

@@ -7,7 +7,7 @@ namespace cellar::cli {
 namespace {
 
 constexpr std::int64_t kListedMax = 1000;
-constexpr std::int64_t kTimeoutMaxS = 365 * 86'400;
+constexpr std::int64_t kAwaitMaxS = 365 * 86'400;
 constexpr std::int64_t kGraceMaxMs = 600'000;
 
 // A value of a header: what has line ends would be several of them.
@@ -56,7 +56,7 @@ void fill_start(CLI::App& app, RunStart& start) {
 void fill_await(CLI::App& app, RunAwait& await) {
   add_run(app, await.run);
   app.add_option("--timeout", await.timeout_s, "Wait no longer than so many seconds")
-      ->check(CLI::Range(std::int64_t{0}, kTimeoutMaxS));
+      ->check(CLI::Range(std::int64_t{0}, kAwaitMaxS));
   app.footer("Exit codes: 0 it is completed, 1 it failed, was cancelled, is paused or goes on.");
 }
 

@@ -21,11 +21,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kDocumentBytesMax = 4 << 20;
-constexpr std::size_t kPieceBytes = 1 << 20;
+constexpr std::size_t kLayerPieceBytes = 1 << 20;
 constexpr std::size_t kLayersMax = 256;
 constexpr int kIndexDepthMax = 4;
 constexpr std::string_view kDeleted = ".wh.";
-constexpr std::string_view kEmptied = ".wh..wh..opq";
+constexpr std::string_view kOpaque = ".wh..wh..opq";
 
 #if defined(__aarch64__)
 constexpr std::string_view kArchitecture = "arm64";
@@ -51,7 +51,7 @@ std::string blob_path(const std::string& layout, const std::string& digest) {
   if (!file) refuse("lacks the blob " + digest);
   Sha256 hash;
   for (;;) {
-    const std::string piece = sys::read_some(file->get(), kPieceBytes, path);
+    const std::string piece = sys::read_some(file->get(), kLayerPieceBytes, path);
     if (piece.empty()) break;
     hash.update(piece);
   }
@@ -105,7 +105,7 @@ void apply_deletions(const std::string& names_file, const std::string& root) {
     const std::string name = path.filename().string();
     if (!name.starts_with(kDeleted)) continue;
     const std::string folder = path.parent_path().string();
-    if (name == kEmptied) {
+    if (name == kOpaque) {
       for (const auto& entry : files.list(folder, sys::Depth::one, SIZE_MAX).entries) {
         files.remove(entry.path);
       }

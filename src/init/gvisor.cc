@@ -36,7 +36,7 @@ bool give_up_administration() noexcept {
 }
 
 // Until the program has ended.
-[[noreturn]] void watch(pid_t program, int status_pipe) noexcept {
+[[noreturn]] void watch_sandbox(pid_t program, int status_pipe) noexcept {
   sigset_t all;
   sigfillset(&all);
   for (;;) {
@@ -85,7 +85,7 @@ bool contain(int status_pipe) noexcept {
   // Of all that it inherited only the pipe: the others' ends are watched for their closing.
   if (::dup2(status_pipe, 0) == -1) ::_exit(1);
   if (::syscall(SYS_close_range, 1U, static_cast<unsigned>(INT_MAX), 0) == -1) ::_exit(1);
-  watch(static_cast<pid_t>(program), 0);
+  watch_sandbox(static_cast<pid_t>(program), 0);
 }
 
 std::optional<int> contained_status(int status_pipe) noexcept {

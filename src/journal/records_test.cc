@@ -12,8 +12,8 @@ void check_round_trip(const Body& body) {
   CHECK(Body::decode(body.encode()) == body);
 }
 
-const Payload kInBlob = {.bytes = {},
-                         .blob = BlobRef{.digest = std::string(64, 'a'), .size_bytes = 70000}};
+const Payload kPayloadInBlob = {
+    .bytes = {}, .blob = BlobRef{.digest = std::string(64, 'a'), .size_bytes = 70000}};
 
 }  // namespace
 
@@ -37,16 +37,16 @@ TEST_CASE("every body is decoded to what was encoded, with all members and with 
                              .args = "[]"});
   check_round_trip(StepAttemptFailed{.attempt = 1, .error = "{}", .next_at_ns = 9});
   check_round_trip(StepEnd{.ok = true, .codec = "json", .value = {.bytes = "null"}});
-  check_round_trip(StepEnd{.ok = false, .codec = "raw", .value = kInBlob});
+  check_round_trip(StepEnd{.ok = false, .codec = "raw", .value = kPayloadInBlob});
   check_round_trip(StepInterrupted{.attempt = 3, .cause = "agent_exit"});
   check_round_trip(Value{.kind = "now", .name = "n", .args_fp = "", .value = {.bytes = "1"}});
-  check_round_trip(Value{.kind = "store.read", .value = kInBlob});
+  check_round_trip(Value{.kind = "store.read", .value = kPayloadInBlob});
   check_round_trip(Event{.type = "stdout", .data = "{\"text\":\"x\"}"});
   check_round_trip(CancelRequested{});
   check_round_trip(Paused{.reason = "crash_loop", .detail = "{}"});
   check_round_trip(Paused{.reason = "r"});
   check_round_trip(Resumed{});
-  check_round_trip(RunEnded{.status = "failed", .value = kInBlob});
+  check_round_trip(RunEnded{.status = "failed", .value = kPayloadInBlob});
   check_round_trip(Trim{.first_kept = 77});
 }
 
@@ -73,7 +73,7 @@ TEST_CASE("members that a later version adds are skipped, missing and wrong ones
 TEST_CASE("a record that names a blob is flagged, and an event is a hint") {
   StepEnd end;
   CHECK(end.flags() == 0);
-  end.value = kInBlob;
+  end.value = kPayloadInBlob;
   CHECK(end.flags() == kBlob);
   CHECK(Event{}.flags() == kHint);
 }

@@ -23,10 +23,10 @@ bool is_zero(std::string_view bytes) noexcept {
 }
 
 // Reads one journal, segment by segment.
-class Reader {
+class SegmentReader {
  public:
-  Reader(Storage& storage, const std::string& cell_id,
-         const std::function<void(const Record&)>& visit)
+  SegmentReader(Storage& storage, const std::string& cell_id,
+                const std::function<void(const Record&)>& visit)
       : storage_(storage), cell_id_(cell_id), visit_(visit) {}
 
   Recovered read() {
@@ -206,7 +206,7 @@ class Reader {
 
 Recovered recover(Storage& storage, const std::string& cell_id,
                   const std::function<void(const Record&)>& visit) {
-  return Reader(storage, cell_id, visit).read();
+  return SegmentReader(storage, cell_id, visit).read();
 }
 
 }  // namespace cellar::journal

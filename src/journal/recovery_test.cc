@@ -56,11 +56,11 @@ std::string segment_with(const SegmentHeader& header, const std::vector<RecordHe
   return bytes;
 }
 
-const SegmentHeader kHeader = {.cell_id = "acme--user-1",
-                               .segment_no = 1,
-                               .first_lsn = 1,
-                               .salt = 0x5a5a,
-                               .segment_bytes = 8192};
+const SegmentHeader kRecoveryHeader = {.cell_id = "acme--user-1",
+                                       .segment_no = 1,
+                                       .first_lsn = 1,
+                                       .salt = 0x5a5a,
+                                       .segment_bytes = 8192};
 
 }  // namespace
 
@@ -167,7 +167,7 @@ TEST_CASE("the message of a refusal names cell, segment, byte and records") {
 }
 
 TEST_CASE("whole records that an earlier life of the segment left behind are none") {
-  SegmentHeader recycled = kHeader;
+  SegmentHeader recycled = kRecoveryHeader;
   std::string bytes = segment_with(recycled, {event_head(), event_head(), event_head()});
   recycled.salt = 0x5a5b;
   bytes.replace(0, kHeaderBytes, encode_header(recycled));
@@ -225,7 +225,7 @@ TEST_CASE("an unknown type is skipped where it is a hint, and refused with both 
     return RecordHead{.run = 1, .type = static_cast<Type>(999), .flags = flags, .t_ns = 1};
   };
   SimStorage hinted;
-  hinted.put(kFirst, segment_with(kHeader, {event_head(), unknown(kHint), event_head()}));
+  hinted.put(kFirst, segment_with(kRecoveryHeader, {event_head(), unknown(kHint), event_head()}));
   std::vector<Lsn> visited;
   Journal journal(hinted, kSmall, [&](const Record& record) { visited.push_back(record.lsn); });
   CHECK(visited == std::vector<Lsn>{1, 3});
@@ -236,7 +236,7 @@ TEST_CASE("an unknown type is skipped where it is a hint, and refused with both 
   for (const RecordHead& head : {unknown(0), RecordHead{.type = Type::snapshot, .t_ns = 1},
                                  RecordHead{.type = Type::paused, .flags = kZstd, .t_ns = 1},
                                  RecordHead{.type = Type::paused, .flags = 0x100, .t_ns = 1}}) {
-    SegmentHeader later = kHeader;
+    SegmentHeader later = kRecoveryHeader;
     later.version = 7;
     SimStorage storage;
     const std::string bytes = segment_with(later, {event_head(), head});
@@ -253,7 +253,7 @@ TEST_CASE("an unknown type is skipped where it is a hint, and refused with both 
 }
 
 TEST_CASE("a segment that asks for a later reader is refused") {
-  SegmentHeader later = kHeader;
+  SegmentHeader later = kRecoveryHeader;
   later.version = 3;
   SimStorage readable;
   readable.put(kFirst, segment_with(later, {event_head()}));

@@ -16,8 +16,8 @@ constexpr std::uint16_t kRecursionAvailable = 0x0080;
 constexpr std::uint16_t kTypeA = 1;
 constexpr std::uint16_t kTypeAaaa = 28;
 constexpr std::uint16_t kClassIn = 1;
-constexpr std::size_t kLabelSizeMax = 63;
-constexpr std::size_t kNameSizeMax = 255;  // with the labels' lengths and the root
+constexpr std::size_t kWireLabelMax = 63;
+constexpr std::size_t kWireNameMax = 255;  // with the labels' lengths and the root
 // A pointer to offset 12: the name of the question.
 constexpr std::uint16_t kQuestionName = 0xC000 | kHeadSize;
 
@@ -49,7 +49,7 @@ std::optional<std::string> read_name(Reader& reader) {
   for (;;) {
     const std::size_t label_size = reader.u8();
     size += 1 + label_size;
-    if (reader.failed() || label_size > kLabelSizeMax || size > kNameSizeMax) return std::nullopt;
+    if (reader.failed() || label_size > kWireLabelMax || size > kWireNameMax) return std::nullopt;
     if (label_size == 0) return name;
     if (!name.empty()) name.push_back('.');
     append_label(name, reader.take(label_size));

@@ -24,6 +24,7 @@ struct DnsQuery {
 enum class DnsCode : std::uint8_t { no_error = 0, server_failure = 2, nx_domain = 3, refused = 5 };
 
 inline constexpr std::chrono::seconds kDnsTtl{60};
+inline constexpr std::uint16_t kDnsPort = 53;
 
 // nullopt for what is no standard query with one question of class IN: it is not answered. Never
 // throws and never reads past `bytes`.

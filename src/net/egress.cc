@@ -1,8 +1,6 @@
 #include "net/egress.h"
 
 #include <array>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 #include "async/sleep.h"
@@ -18,7 +16,6 @@ namespace {
 
 using Udp = asio::ip::udp;
 
-constexpr std::uint16_t kDnsPort = 53;
 constexpr std::uint16_t kHttpPort = 80;
 constexpr std::uint16_t kTlsPort = 443;
 constexpr std::size_t kLookupsMax = 4;
@@ -32,8 +29,6 @@ constexpr std::chrono::seconds kDnsIdleLimit{10};
 // Questions, and connections, that a cell may begin.
 constexpr int kPerSecond = 500;
 constexpr int kBurst = 250;
-
-constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 
 Why why_not(PeekedName::State state) {
   if (state == PeekedName::State::found) return Why::name_mismatch;

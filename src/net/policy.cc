@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "net/dns.h"
 #include "net/name.h"
 #include "net/synthetic.h"
 
@@ -17,7 +18,6 @@ using asio::ip::address_v4;
 using asio::ip::address_v6;
 
 constexpr std::array<std::uint16_t, 2> kDefaultPorts = {80, 443};
-constexpr std::uint16_t kDnsPort = 53;
 
 struct Network {
   std::uint32_t first;

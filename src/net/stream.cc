@@ -1,8 +1,6 @@
 #include "net/stream.h"
 
 #include <array>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 namespace cellar::net {
@@ -13,8 +11,6 @@ constexpr std::size_t kBufferSize = 64 << 10;
 constexpr int kHeadPiecesMax = 256;
 constexpr std::chrono::seconds kLingerLimit{2};
 constexpr std::size_t kLingerBytesMax = 1 << 20;
-
-constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 
 void close(Tcp::socket& socket) {
   boost::system::error_code ignored;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -17,6 +19,9 @@
 namespace cellar::net {
 
 using Tcp = asio::ip::tcp;
+
+// Completes with (error, ...) where the default would throw.
+inline constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 
 // Reads from `socket` into `head` until `peek` knows its answer. State `more`: the client left or
 // sent too little within `limit`.

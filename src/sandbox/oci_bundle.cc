@@ -16,7 +16,7 @@ constexpr const char* kCapabilities[] = {
     "CAP_SETFCAP",  "CAP_SYS_CHROOT",   "CAP_NET_BIND_SERVICE", "CAP_AUDIT_WRITE",
     "CAP_SYS_ADMIN"};
 
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
@@ -43,18 +43,17 @@ std::string list(const std::vector<std::string>& items, const char* indent) {
 // Another one may change what is in it, the daemon for one: gVisor must not believe what it has
 // seen before, as it does of the root.
 std::string bind_mount(const std::string& path, const std::string& source, bool read_only) {
-  return "{\"destination\": " + quoted(path) +
-         ", \"type\": \"bind\", \"source\": " + quoted(source) + ", \"options\": [\"bind\", " +
-         (read_only ? "\"ro\"" : "\"rw\"") + "]}";
+  return "{\"destination\": " + quote(path) + ", \"type\": \"bind\", \"source\": " + quote(source) +
+         ", \"options\": [\"bind\", " + (read_only ? "\"ro\"" : "\"rw\"") + "]}";
 }
 
 std::string fresh(const std::string& path, const std::string& type, const std::string& options) {
-  return "{\"destination\": " + quoted(path) + ", \"type\": " + quoted(type) +
-         ", \"source\": " + quoted(type) + ", \"options\": [" + options + "]}";
+  return "{\"destination\": " + quote(path) + ", \"type\": " + quote(type) +
+         ", \"source\": " + quote(type) + ", \"options\": [" + options + "]}";
 }
 
 std::vector<std::string> base_mounts(std::uint64_t tmp_bytes) {
-  const std::string size = quoted("size=" + std::to_string(tmp_bytes)) + ", \"mode=1777\"";
+  const std::string size = quote("size=" + std::to_string(tmp_bytes)) + ", \"mode=1777\"";
   return {fresh("/proc", "proc", "\"nosuid\", \"nodev\", \"noexec\""),
           fresh("/tmp", "tmpfs", size + ", \"nosuid\", \"nodev\""),
           fresh("/dev/shm", "tmpfs", size + ", \"nosuid\", \"nodev\", \"noexec\"")};
@@ -72,7 +71,7 @@ struct Container {
 
 std::string config_of(const Container& container) {
   std::vector<std::string> names;
-  for (const char* name : kCapabilities) names.push_back(quoted(name));
+  for (const char* name : kCapabilities) names.push_back(quote(name));
   const std::string capabilities = list(names, "        ");
   const std::string mapping =
       "[{\"containerID\": 0, \"hostID\": " + std::to_string(container.uid_base) +
@@ -80,13 +79,13 @@ std::string config_of(const Container& container) {
   const std::string files = std::to_string(kOpenFilesMax);
   std::vector<std::string> namespaces;
   for (const char* type : {"pid", "mount", "ipc", "uts", "user"}) {  // The network is the caller's.
-    namespaces.push_back("{\"type\": " + quoted(type) + "}");
+    namespaces.push_back("{\"type\": " + quote(type) + "}");
   }
   return "{\n  \"ociVersion\": \"1.0.2\",\n"
          "  \"process\": {\n"
          "    \"user\": {\"uid\": 0, \"gid\": 0},\n"
          "    \"args\": [" +
-         quoted(container.program) + ", " + quoted(container.mode) +
+         quote(container.program) + ", " + quote(container.mode) +
          "],\n"
          "    \"env\": [],\n    \"cwd\": \"/\",\n    \"noNewPrivileges\": true,\n"
          "    \"rlimits\": [{\"type\": \"RLIMIT_NOFILE\", \"hard\": " +
@@ -97,11 +96,11 @@ std::string config_of(const Container& container) {
          ",\n      \"effective\": " + capabilities +
          "}},\n"
          "  \"root\": {\"path\": " +
-         quoted(container.root) +
+         quote(container.root) +
          ", \"readonly\": " + (container.read_only_root ? "true" : "false") +
          "},\n"
          "  \"hostname\": " +
-         quoted(container.host_name) + ",\n  \"mounts\": " + list(container.mounts, "    ") +
+         quote(container.host_name) + ",\n  \"mounts\": " + list(container.mounts, "    ") +
          ",\n  \"linux\": {\n    \"uidMappings\": " + mapping +
          ",\n    \"gidMappings\": " + mapping +
          ",\n    \"namespaces\": " + list(namespaces, "      ") + "}\n}\n";

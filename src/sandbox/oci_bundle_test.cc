@@ -9,11 +9,11 @@ using namespace cellar::sandbox;
 
 namespace {
 
-const Image kImage{"/s/images/ab12/mount", "/s/images/dev-1/agent", "", ""};
+const Image kBundleImage{"/s/images/ab12/mount", "/s/images/dev-1/agent", "", ""};
 
 const BundleHost kHost{"/opt/cell-init", "/s/cells/dev--a/run/shell.sock.runsc"};
 
-DomainSpec domain(DomainKind kind) {
+DomainSpec domain_of(DomainKind kind) {
   DomainSpec spec{.cell_id = "dev--a",
                   .kind = kind,
                   .runtime = Runtime::gvisor,
@@ -27,7 +27,7 @@ DomainSpec domain(DomainKind kind) {
 }
 
 OciBundle bundle(const DomainSpec& spec) {
-  return oci_bundle(spec, kImage, {{"/cg/memory/x"}, "/cg/unified/x/group"}, kHost);
+  return oci_bundle(spec, kBundleImage, {{"/cg/memory/x"}, "/cg/unified/x/group"}, kHost);
 }
 
 std::string text_of(const OciBundle& bundle) { return describe(bundle.plan) + bundle.config; }
@@ -36,33 +36,33 @@ std::string text_of(const OciBundle& bundle) { return describe(bundle.plan) + bu
 
 // As of the native plans: a change of these files is a change of what a cell may do.
 TEST_CASE("gVisor gets a shell's root, work and cell-init, and nothing else of the host") {
-  const std::string text = text_of(bundle(domain(DomainKind::shell)));
+  const std::string text = text_of(bundle(domain_of(DomainKind::shell)));
   CHECK(text == testing::golden(CELLAR_SANDBOX_TESTDATA "/oci_shell.txt", text));
 }
 
 TEST_CASE("gVisor gets an agent's root and data read-only") {
-  const std::string text = text_of(bundle(domain(DomainKind::agent)));
+  const std::string text = text_of(bundle(domain_of(DomainKind::agent)));
   CHECK(text == testing::golden(CELLAR_SANDBOX_TESTDATA "/oci_agent.txt", text));
 }
 
 TEST_CASE("the root that gVisor gets is made by the same steps as the native one") {
   for (const DomainKind kind : {DomainKind::agent, DomainKind::shell}) {
-    DomainSpec native = domain(kind);
+    DomainSpec native = domain_of(kind);
     native.runtime = Runtime::native;
-    const std::string whole = describe(plan_for(native, kImage));
+    const std::string whole = describe(plan_for(native, kBundleImage));
     std::string line;
-    for (const Step& step : plan_for(domain(kind), kImage)) {
+    for (const Step& step : plan_for(domain_of(kind), kBundleImage)) {
       line = describe({step});
       CAPTURE(line);
       CHECK(whole.find(line) != std::string::npos);
     }
     CHECK(whole.find("pivot-root") != std::string::npos);
-    CHECK(describe(plan_for(domain(kind), kImage)).find("/dev/") == std::string::npos);
+    CHECK(describe(plan_for(domain_of(kind), kBundleImage)).find("/dev/") == std::string::npos);
   }
 }
 
 TEST_CASE("a name with quotes and control characters stays one string in config.json") {
-  DomainSpec spec = domain(DomainKind::shell);
+  DomainSpec spec = domain_of(DomainKind::shell);
   spec.cell_id = "a\"b\\c\n";
   const std::string config = bundle(spec).config;
   CHECK(config.find("\"hostname\": \"a\\\"b\\\\c\\u000a\"") != std::string::npos);

@@ -19,7 +19,7 @@
 namespace cellar::store {
 namespace {
 
-constexpr std::string_view kSchema = "CREATE TABLE t (k BLOB PRIMARY KEY, v INTEGER) STRICT";
+constexpr std::string_view kTableSchema = "CREATE TABLE t (k BLOB PRIMARY KEY, v INTEGER) STRICT";
 
 std::int64_t count_rows(Database& database) {
   Statement statement(database, "SELECT count(*) FROM t");
@@ -61,14 +61,14 @@ int in_child(const std::function<int()>& body) {
 TEST_CASE("what was written is there after a reopen, in a file for us alone") {
   testing::TempDir dir;
   {
-    Database database(dir.file("a.sqlite"), 1, kSchema);
+    Database database(dir.file("a.sqlite"), 1, kTableSchema);
     CHECK(database.run("INSERT INTO t VALUES (?, ?)", Bytes{"k"}, 7) == 1);
     CHECK(database.run("UPDATE t SET v = 8 WHERE k = ?", Bytes{"none"}) == 0);
   }
   struct stat status = {};
   REQUIRE(::stat(dir.file("a.sqlite").c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0600);
-  Database database(dir.file("a.sqlite"), 1, kSchema);
+  Database database(dir.file("a.sqlite"), 1, kTableSchema);
   Statement statement(database, "SELECT v, NULL FROM t WHERE k = ?", Bytes{"k"});
   REQUIRE(statement.next());
   CHECK(statement.integer(0) == 7);
@@ -79,7 +79,7 @@ TEST_CASE("what was written is there after a reopen, in a file for us alone") {
 
 TEST_CASE("every commit is synced to a write-ahead log") {
   testing::TempDir dir;
-  Database database(dir.file("a.sqlite"), 1, kSchema);
+  Database database(dir.file("a.sqlite"), 1, kTableSchema);
   Statement mode(database, "PRAGMA journal_mode");
   REQUIRE(mode.next());
   CHECK(mode.text(0) == "wal");
@@ -90,7 +90,7 @@ TEST_CASE("every commit is synced to a write-ahead log") {
 
 TEST_CASE("what was not committed is undone") {
   testing::TempDir dir;
-  Database database(dir.file("a.sqlite"), 1, kSchema);
+  Database database(dir.file("a.sqlite"), 1, kTableSchema);
   {
     Transaction transaction(database);
     database.run("INSERT INTO t VALUES (?, 1)", Bytes{"lost"});
@@ -115,7 +115,7 @@ TEST_CASE("errors say what they call for") {
   testing::TempDir dir;
   const std::string path = dir.file("a.sqlite");
   const DatabaseOptions small{.bytes_max = 64 << 10, .busy_timeout = std::chrono::milliseconds(1)};
-  Database database(path, 1, kSchema, small);
+  Database database(path, 1, kTableSchema, small);
   database.run("INSERT INTO t VALUES (?, 1)", Bytes{"k"});
 
   const auto insert_again = [&] { database.run("INSERT INTO t VALUES (?, 1)", Bytes{"k"}); };
@@ -126,26 +126,27 @@ TEST_CASE("errors say what they call for") {
   CHECK(code_of(fill) == ErrorCode::exhausted);
   CHECK(count_rows(database) == 1);
 
-  Database other(path, 1, kSchema, small);
+  Database other(path, 1, kTableSchema, small);
   Transaction transaction(other);
   CHECK(code_of([&] { database.run("DELETE FROM t"); }) == ErrorCode::unavailable);
 
-  CHECK(code_of([&] { Database(path + "/below", 1, kSchema); }) != ErrorCode::corrupt);
-  CHECK(code_of([&] { Database(dir.file("no/such/folder"), 1, kSchema); }) == ErrorCode::not_found);
+  CHECK(code_of([&] { Database(path + "/below", 1, kTableSchema); }) != ErrorCode::corrupt);
+  CHECK(code_of([&] { Database(dir.file("no/such/folder"), 1, kTableSchema); }) ==
+        ErrorCode::not_found);
 }
 
 TEST_CASE("a damaged file and one of another format are refused, and left as they are") {
   testing::TempDir dir;
   const std::string noise(8192, '\x5a');
   sys::replace_file(dir.file("noise"), noise);
-  CHECK(code_of([&] { Database(dir.file("noise"), 1, kSchema); }) == ErrorCode::corrupt);
+  CHECK(code_of([&] { Database(dir.file("noise"), 1, kTableSchema); }) == ErrorCode::corrupt);
   CHECK(sys::read_file(dir.file("noise")) == noise);
 
   {
-    Database(dir.file("new"), 2, kSchema);
+    Database(dir.file("new"), 2, kTableSchema);
   }
-  CHECK(code_of([&] { Database(dir.file("new"), 1, kSchema); }) == ErrorCode::corrupt);
-  CHECK_NOTHROW(Database(dir.file("new"), 2, kSchema));
+  CHECK(code_of([&] { Database(dir.file("new"), 1, kTableSchema); }) == ErrorCode::corrupt);
+  CHECK_NOTHROW(Database(dir.file("new"), 2, kTableSchema));
 }
 
 TEST_CASE("a kill in the middle of a transaction loses that transaction and nothing before it") {
@@ -160,7 +161,7 @@ TEST_CASE("a kill in the middle of a transaction loses that transaction and noth
     const int status = in_child([&] {
       CellStore store(path);
       for (int i = 0; i < writes; ++i) store.key_value.set("k" + std::to_string(i), "1");
-      Database database(path, 1, kSchema);
+      Database database(path, 1, kTableSchema);
       Transaction transaction(database);
       const std::string large(1 << 20, 'x');  // more than a page cache keeps back
       for (int i = 0; i < writes; ++i) {

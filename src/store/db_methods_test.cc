@@ -9,7 +9,7 @@
 namespace cellar::store {
 namespace {
 
-struct Fixture {
+struct MethodsFixture {
   testing::TempDir dir;
   CellStore store{dir.file("cell.sqlite")};
 
@@ -34,7 +34,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("values are set, got, listed and deleted as the contract has it") {
-  Fixture fixture;
+  MethodsFixture fixture;
   CHECK(fixture.text("db_set", R"({"key":"a:1","value":{"n":[1.5,null]}})") == R"({"ok":true})");
   CHECK(fixture.text("db_get", R"({"key":"a:1"})") == R"({"value":{"n":[1.5,null]}})");
   CHECK(fixture.text("db_get", R"({"key":"none"})") == R"({"value":null})");
@@ -46,7 +46,7 @@ TEST_CASE("values are set, got, listed and deleted as the contract has it") {
 }
 
 TEST_CASE("records are made, found, changed and deleted as the contract has it") {
-  Fixture fixture;
+  MethodsFixture fixture;
   const json::Value record = fixture.answer("db_create", R"({"entity":"e","data":{"n":1}})");
   fixture.answer("db_create", R"({"entity":"e","data":{"n":2}})");
   const std::string by_id = json::dump(
@@ -65,7 +65,7 @@ TEST_CASE("records are made, found, changed and deleted as the contract has it")
 }
 
 TEST_CASE("wrong params are named, and other methods are not answered") {
-  Fixture fixture;
+  MethodsFixture fixture;
   CHECK(fixture.reason("db_set", "{}") == "invalid_field");
   CHECK(fixture.reason("db_set", R"({"key":1,"value":2})") == "invalid_field");
   CHECK(fixture.reason("db_set", R"({"key":"","value":2})") == "invalid_key");

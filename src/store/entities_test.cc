@@ -10,7 +10,7 @@
 namespace cellar::store {
 namespace {
 
-struct Fixture {
+struct EntitiesFixture {
   testing::TempDir dir;
   CellStore store{dir.file("cell.sqlite")};
   Entities& entities = store.entities;
@@ -37,7 +37,7 @@ Query where(std::string_view json_text) {
 }  // namespace
 
 TEST_CASE("a record gets an id and a time, and is found by the id") {
-  Fixture fixture;
+  EntitiesFixture fixture;
   const json::Value data = json::parse(R"({"name":"a","id":"mine","createdAt":"then"})");
   const json::Value record = fixture.entities.create("user", data);
   const std::string id = record.find("id")->as_string();
@@ -52,7 +52,7 @@ TEST_CASE("a record gets an id and a time, and is found by the id") {
 }
 
 TEST_CASE("an update merges fields, and keeps id and time") {
-  Fixture fixture;
+  EntitiesFixture fixture;
   const json::Value record =
       fixture.entities.create("user", json::parse(R"({"name":"a","tags":[1],"x":1})"));
   const std::string id = record.find("id")->as_string();
@@ -71,7 +71,7 @@ TEST_CASE("an update merges fields, and keeps id and time") {
 }
 
 TEST_CASE("a query matches fields that are equal, as JSON means it") {
-  Fixture fixture;
+  EntitiesFixture fixture;
   fixture.create("user", R"({"name":"a","age":30,"city":"x","o":{"p":1,"q":2}})");
   fixture.create("user", R"({"name":"b","age":30.0,"city":null})");
   fixture.create("user", R"({"name":"c","age":"30"})");
@@ -86,7 +86,7 @@ TEST_CASE("a query matches fields that are equal, as JSON means it") {
 }
 
 TEST_CASE("a query sorts and takes a part") {
-  Fixture fixture;
+  EntitiesFixture fixture;
   for (const std::string text :
        {R"({"name":"a","n":2})", R"({"name":"b","n":10})", R"({"name":"c"})",
         R"({"name":"d","n":"x"})", R"({"name":"e","n":2.5})", R"({"name":"f","n":2})",
@@ -107,7 +107,7 @@ TEST_CASE("a query sorts and takes a part") {
 }
 
 TEST_CASE("numbers are sorted exactly, also those that a double cannot tell apart") {
-  Fixture fixture;
+  EntitiesFixture fixture;
   for (const std::string text :
        {R"({"name":"c","n":9007199254740993})", R"({"name":"b","n":9007199254740992.0})",
         R"({"name":"a","n":9007199254740991})", R"({"name":"e","n":18446744073709551615})",
@@ -118,7 +118,7 @@ TEST_CASE("numbers are sorted exactly, also those that a double cannot tell apar
 }
 
 TEST_CASE("what cannot be stored is refused") {
-  Fixture fixture;
+  EntitiesFixture fixture;
   const json::Value empty = json::parse("{}");
   CHECK_THROWS_AS(fixture.entities.create("", empty), Error);
   CHECK_THROWS_AS(fixture.entities.create(std::string(257, 'e'), empty), Error);
@@ -129,7 +129,7 @@ TEST_CASE("what cannot be stored is refused") {
 }
 
 TEST_CASE("an answer that is too large says how to ask for less") {
-  Fixture fixture;
+  EntitiesFixture fixture;
   const json::Value large = json::object({{"x", std::string(15 << 20, 'x')}});
   for (int i = 0; i < 5; ++i) fixture.entities.create("user", large);
   CHECK_THROWS_AS(fixture.entities.query("user", {}), Error);

@@ -10,9 +10,9 @@
 namespace cellar::store {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kRegistryVersion = 1;
 
-constexpr std::string_view kSchema = R"(
+constexpr std::string_view kRegistrySchema = R"(
   CREATE TABLE owners (
     owner_id TEXT NOT NULL PRIMARY KEY,
     default_agent TEXT NOT NULL DEFAULT '') STRICT;
@@ -75,7 +75,7 @@ void check_rows(const std::vector<CellRow>& rows, std::uint32_t uid_index_count)
 }  // namespace
 
 Registry::Registry(const std::string& path, std::uint32_t uid_index_count)
-    : database_(path, kVersion, kSchema), uid_index_count_(uid_index_count) {}
+    : database_(path, kRegistryVersion, kRegistrySchema), uid_index_count_(uid_index_count) {}
 
 void Registry::add_owner(std::string_view owner_id) {
   if (owner_id.empty() || owner_id.size() > kOwnerBytesMax) {

@@ -14,7 +14,7 @@ namespace {
 
 const WallTime kThen = from_unix_ms(1'700'000'000'000);
 
-struct Fixture {
+struct RegistryFixture {
   testing::TempDir dir;
   Registry registry{dir.file("registry.sqlite"), 4};
 
@@ -35,7 +35,7 @@ std::string reason_of(const std::function<void()>& action) {
 }  // namespace
 
 TEST_CASE("a key names its owner, and is nowhere in the file") {
-  Fixture fixture;
+  RegistryFixture fixture;
   Registry& registry = fixture.registry;
   CHECK(registry.key_count() == 0);
   registry.add_key("alice", "secret-key-1");
@@ -58,7 +58,7 @@ TEST_CASE("a key names its owner, and is nowhere in the file") {
 }
 
 TEST_CASE("a customer has one cell, whose row is the same after a reopen") {
-  Fixture fixture;
+  RegistryFixture fixture;
   const auto first = fixture.registry.get_or_add_cell("o--a", "o", "a", kThen);
   CHECK(first.is_new);
   const auto second =
@@ -77,7 +77,7 @@ TEST_CASE("a customer has one cell, whose row is the same after a reopen") {
 }
 
 TEST_CASE("a uid index belongs to one cell, and rests after it was freed") {
-  Fixture fixture;
+  RegistryFixture fixture;
   CHECK(fixture.add("a").uid_index == 0);
   CHECK(fixture.add("b").uid_index == 1);
   CHECK(fixture.registry.remove_cell("o--a"));
@@ -94,7 +94,7 @@ TEST_CASE("a uid index belongs to one cell, and rests after it was freed") {
 }
 
 TEST_CASE("cells are known again from their rows, and two that clash are named") {
-  Fixture fixture;
+  RegistryFixture fixture;
   const CellRow a = fixture.add("a");
   const CellRow b = fixture.add("b");
   fixture.registry.set_default_agent("o", "digest");
@@ -121,7 +121,7 @@ TEST_CASE("cells are known again from their rows, and two that clash are named")
 }
 
 TEST_CASE("an owner's default agent is kept until it is set to none") {
-  Fixture fixture;
+  RegistryFixture fixture;
   CHECK_FALSE(fixture.registry.default_agent("o").has_value());
   fixture.registry.set_default_agent("o", "abc");
   CHECK(fixture.registry.default_agent("o") == "abc");

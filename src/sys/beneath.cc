@@ -1,6 +1,5 @@
 #include "sys/beneath.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "sys/call.h"
+#include "sys/dir.h"
 #include "sys/file.h"
 
 namespace cellar::sys {
@@ -115,11 +115,6 @@ std::string name_of(const std::string& path) {
 void sync_folder(int dir, const std::string& path) {
   if (retry_on_signal([&] { return ::fsync(dir); }) == -1) throw_errno("fsync", path);
 }
-
-struct CloseDir {
-  void operator()(DIR* dir) const { ::closedir(dir); }
-};
-using Dir = std::unique_ptr<DIR, CloseDir>;
 
 Dir read_folder(Fd fd, const std::string& path) {
   Dir dir(::fdopendir(fd.get()));

@@ -1,22 +1,17 @@
 #include "sys/directory.h"
 
-#include <dirent.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <memory>
 #include <string_view>
 
 #include "base/error.h"
+#include "sys/dir.h"
 
 namespace cellar::sys {
 namespace {
-
-struct CloseDir {
-  void operator()(DIR* dir) const noexcept { ::closedir(dir); }
-};
 
 enum class Kind : std::uint8_t { file, folder };
 
@@ -43,13 +38,13 @@ std::vector<std::string> names_in(const std::string& path, DIR* dir, Kind kind) 
 }  // namespace
 
 std::vector<std::string> files_in(const std::string& path) {
-  const std::unique_ptr<DIR, CloseDir> dir(::opendir(path.c_str()));
+  const Dir dir(::opendir(path.c_str()));
   if (!dir) throw_errno("opendir", path);
   return names_in(path, dir.get(), Kind::file);
 }
 
 std::vector<std::string> folders_in(const std::string& path) {
-  const std::unique_ptr<DIR, CloseDir> dir(::opendir(path.c_str()));
+  const Dir dir(::opendir(path.c_str()));
   if (!dir && errno == ENOENT) return {};
   if (!dir) throw_errno("opendir", path);
   return names_in(path, dir.get(), Kind::folder);

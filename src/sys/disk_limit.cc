@@ -18,14 +18,14 @@ namespace {
 
 constexpr DiskUse kTrialLimit{1 << 20, 100};
 
-std::string parent_of(const std::string& path) {
+std::string folder_above(const std::string& path) {
   return std::filesystem::path(path).parent_path().string();
 }
 
 void make_subvolumes(const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) btrfs::make_subvolume(folder);
   const std::uint64_t group = btrfs::subvolume_number(folders.front());
-  btrfs::make_group(parent_of(folders.front()), group);
+  btrfs::make_group(folder_above(folders.front()), group);
   for (const std::string& folder : folders) btrfs::add_to_group(folder, group);
 }
 
@@ -119,7 +119,7 @@ DiskEnforcer enforcer_of(const std::vector<std::string>& folders) {
 void limit_disk(DiskEnforcer enforcer, const std::vector<std::string>& folders, DiskUse most) {
   const std::string& first = folders.front();
   if (enforcer == DiskEnforcer::qgroup) {
-    btrfs::limit_group(parent_of(first), btrfs::subvolume_number(first), most.bytes);
+    btrfs::limit_group(folder_above(first), btrfs::subvolume_number(first), most.bytes);
   } else if (enforcer == DiskEnforcer::project) {
     project::limit(first, project::number_of(first), most);
   }
@@ -143,7 +143,7 @@ void remove_limited(const std::vector<std::string>& folders) {
       case DiskEnforcer::qgroup: {
         const std::uint64_t group = btrfs::subvolume_number(first);
         for (const std::string& folder : folders) btrfs::take_from_group(folder, group);
-        btrfs::remove_group(parent_of(first), group);
+        btrfs::remove_group(folder_above(first), group);
         for (const std::string& folder : folders) btrfs::remove_subvolume(folder);
         break;
       }

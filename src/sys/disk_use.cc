@@ -1,6 +1,5 @@
 #include "sys/disk_use.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
@@ -15,16 +14,12 @@
 #include <vector>
 
 #include "base/error.h"
+#include "sys/dir.h"
 
 namespace cellar::sys {
 namespace {
 
 constexpr std::uint64_t kBlockBytes = 512;  // the unit of st_blocks, whatever the disk's is
-
-struct CloseDir {
-  void operator()(DIR* dir) const noexcept { ::closedir(dir); }
-};
-using Dir = std::unique_ptr<DIR, CloseDir>;
 
 Dir open_dir(int parent, const char* name) {
   const int fd = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -22,7 +22,7 @@
 namespace cellar::sys {
 namespace {
 
-constexpr int kBacklog = 128;
+constexpr int kListenBacklog = 128;
 
 void bring_up_loopback() {
   const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -83,7 +83,7 @@ Fd bind_socket(const PortSpec& spec) {
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == -1) {
     throw_errno("bind", subject);
   }
-  if (!spec.udp && ::listen(socket.get(), kBacklog) == -1) throw_errno("listen", subject);
+  if (!spec.udp && ::listen(socket.get(), kListenBacklog) == -1) throw_errno("listen", subject);
   return socket;
 }
 
