@@ -1,10 +1,14 @@
 """Runs the end-to-end promises against real daemons on free ports, each with its own state folder.
 
-Usage: tests/e2e/run.py [--bin build/release/bin] [PATTERN]    e.g. tests/e2e/run.py test_runs
+Usage: tests/e2e/run.py [--bin build/release/bin] [--jobs N] [PATTERN]    e.g. tests/e2e/run.py test_runs
+With --jobs, N files are run at once, each by a process of its own; what a file printed comes when it ended.
 Needs root and a kernel with user namespaces; otherwise all are skipped, and the reason is printed.
 """
 import argparse
+import concurrent.futures
 import pathlib
+import re
+import subprocess
 import sys
 import unittest
 
@@ -25,11 +29,43 @@ class NamedResult(unittest.TextTestResult):
         return f"{test.__class__.__module__}: {getattr(test, '_testMethodName', str(test)).removeprefix('test_').replace('_', ' ')}"
 
 
+# The longest files: begun first, so that none of them is alone at the end.
+LONGEST = ("test_gvisor", "test_python", "test_many")
+COUNTS = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped$")
+
+
+def run_files(arguments):
+    """Runs each file of the pattern in a process of its own, some at once."""
+    def run(name):
+        return subprocess.run([sys.executable, __file__, "--bin", arguments.bin, name], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace")
+
+    names = sorted((path.stem for path in HERE.glob(f"{arguments.pattern.removesuffix('.py')}.py")),
+                   key=lambda name: (name not in LONGEST, name))
+    passed = failed = skipped = 0
+    broken = []
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        for future in concurrent.futures.as_completed([pool.submit(run, name) for name in names]):
+            done = future.result()
+            print(done.stdout, end="", flush=True)
+            counts = COUNTS.search(done.stdout.rstrip())
+            here = [int(count) for count in counts.groups()] if counts else [0, 1, 0]
+            if done.returncode != 0:
+                here[1] = max(here[1], 1)
+                broken.append(done.args[-1])
+            passed, failed, skipped = passed + here[0], failed + here[1], skipped + here[2]
+    print(f"all files: {passed} passed, {failed} failed, {skipped} skipped" + "".join(f"; see {name}" for name in broken))
+    return 0 if failed == 0 and passed + skipped > 0 else 1
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", default=str(HERE.parents[1] / "build/release/bin"))
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("pattern", nargs="?", default="test_*")
     arguments = parser.parse_args()
+    if arguments.jobs > 1:
+        return run_files(arguments)
 
     import harness
     harness.BIN = pathlib.Path(arguments.bin).resolve()
