@@ -105,20 +105,21 @@ asio::awaitable<void> pause(const Call& call) {
   co_await answer_run(call, *cell, run_in(call, *cell));
 }
 
-// {"grace_ms"?}, or nothing at all.
+// {"grace_ms"?, "rollback"?}, or nothing at all.
 asio::awaitable<void> cancel(const Call& call) {
   constexpr std::int64_t kGraceMsMax = 600'000;
   const auto cell = call.cell();
   const std::uint32_t number = run_in(call, *cell).number;
   const json::Value value = co_await call.body(kSmallBodyMax);
   const json::Reader body(value, "the body");
-  std::optional<std::chrono::milliseconds> grace;
+  cell::Runner::Cancel how;
   if (const auto ms = body.optional_int("grace_ms", 0, kGraceMsMax)) {
-    grace = std::chrono::milliseconds(*ms);
+    how.grace = std::chrono::milliseconds(*ms);
   }
+  how.undoes = body.optional_bool("rollback").value_or(false);
   body.refuse_unknown();
   const auto activity = co_await cell->use("request", "cancel");
-  co_await cell->runner().cancel(number, grace);
+  co_await cell->runner().cancel(number, how);
   co_await cell->runner().settled(number);
   co_await answer_run(call, *cell, run_in(call, *cell));
 }

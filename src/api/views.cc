@@ -53,9 +53,10 @@ json::Value idle_json(const cell::CellView& view) {
   return idle;
 }
 
-std::string_view step_status(const cell::Step& step) noexcept {
+std::string_view step_status(const cell::Run& run, const cell::Step& step) noexcept {
   switch (step.status) {
     case cell::StepStatus::open:
+      if (run.leaves(step)) return "interrupted";
       return cell::is_wait(step.kind) ? "waiting" : "running";
     case cell::StepStatus::ok:
       return "completed";
@@ -74,16 +75,16 @@ void add_wait(json::Object& members, const cell::Step& step) {
   }
 }
 
-json::Value step_json(const cell::Step& step) {
+json::Value step_json(const cell::Run& run, const cell::Step& step) {
   json::Value value = json::object({{"ordinal", step.ordinal},
                                     {"name", step.name},
                                     {"kind", step.kind},
-                                    {"status", step_status(step)},
+                                    {"status", step_status(run, step)},
                                     {"attempts", step.failed_attempts + 1},
                                     {"executed", step.executed},
                                     {"started_at", to_iso8601(step.started_at)}});
   if (step.ended_at) value.as_object().set("ended_at", to_iso8601(*step.ended_at));
-  if (step.status == cell::StepStatus::open && cell::is_wait(step.kind)) {
+  if (step.status == cell::StepStatus::open && cell::is_wait(step.kind) && !run.leaves(step)) {
     add_wait(value.as_object(), step);
   }
   return value;
@@ -91,6 +92,7 @@ json::Value step_json(const cell::Step& step) {
 
 // Every run that is not finished has one reason: what it waits for, or why it is paused.
 std::string reason_of(const cell::Run& run) {
+  if (run.status == cell::RunStatus::running && run.rollback != 0) return "rollback";
   if (run.status != cell::RunStatus::running || !run.is_only_waiting()) return run.reason;
   const std::string& kind = run.waits().front()->kind;  // sleep, wait, approval, child
   return kind == "wait" ? "event" : kind;
@@ -180,7 +182,7 @@ json::Value run_detail_json(const cell::Run& run, cell::CellJournal& journal) {
   if (!run.detail.empty()) members.set("detail", json::parse(run.detail));
   json::Array steps;
   for (const auto& [ordinal, step] : run.steps) {
-    if (step.is_step()) steps.push_back(step_json(step));
+    if (step.is_step()) steps.push_back(step_json(run, step));
   }
   members.set("steps", std::move(steps));
   return value;

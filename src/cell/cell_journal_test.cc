@@ -228,4 +228,32 @@ TEST_CASE("a step is interrupted until somebody decides about it") {
   });
 }
 
+TEST_CASE("a run that rolls back leaves what its method had going, and waits for nothing") {
+  const testing::TempDir dir;
+  with_journal(dir.path(), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    begin(journal, "run_a");
+    start_step(journal, 1, "open");
+    const Run& run = *runs.find("run_a");
+    CHECK_FALSE(run.leaves(run.steps.at(1)));
+    journal::CancelRequested requested;
+    requested.rollback = true;
+    journal.append(1, 0, requested);
+    CHECK_FALSE(run.ends_at_once());
+    CHECK(run.leaves(run.steps.at(1)));
+    journal::Value mark;
+    mark.kind = kRollback;
+    mark.name = "cancelled";
+    mark.value.bytes = "{}";
+    journal.append(1, 2, mark);
+    CHECK(run.open.empty());
+    start_step(journal, 3, "rollback a");
+    CHECK(run.leaves(run.steps.at(1)));
+    CHECK_FALSE(run.leaves(run.steps.at(3)));
+    CHECK_FALSE(run.is_only_waiting());
+    journal.append(1, 0, journal::CancelRequested());  // Without rollback: that one counts.
+    CHECK(run.ends_at_once());
+    co_return;
+  });
+}
+
 }  // namespace cellar::cell

@@ -66,6 +66,7 @@ std::vector<const Step*> Run::waits() const {
 }
 
 bool Run::is_only_waiting() const noexcept {
+  if (cancel_requested || rollback != 0) return false;
   journal::Lsn newest_wait = 0;
   for (const std::uint32_t ordinal : open) {
     const Step& step = steps.at(ordinal);
@@ -211,6 +212,10 @@ void RunTable::add_value(const journal::Record& record) {
                                .begun = record.lsn,
                                .outcome = record.lsn};
   if (body.kind == "setup") setup_done_ = true;
+  if (body.kind == kRollback) {
+    run.rollback = record.ordinal;
+    run.open.clear();  // Whatever was under way is left.
+  }
 }
 
 void RunTable::add_event(const journal::Record& record) {
@@ -247,6 +252,7 @@ void RunTable::change_state(const journal::Record& record) {
     if (counts_against_budget(body.cause)) ++run.attempts_without_progress;
   } else if (record.type == journal::Type::cancel_requested) {
     run.cancel_requested = true;
+    run.undoes = decode<journal::CancelRequested>(record).rollback;
   } else if (record.type == journal::Type::paused) {
     const auto body = decode<journal::Paused>(record);
     run.status = RunStatus::paused;

@@ -73,6 +73,8 @@ struct Run {
   std::uint32_t attempt = 0;
   std::uint32_t attempts_without_progress = 0;  // that count (see counts_against_budget)
   bool cancel_requested = false;
+  bool undoes = false;         // and what it did is undone first
+  std::uint32_t rollback = 0;  // where it began to roll back; 0: it does not
   WallTime started_at;
   std::optional<WallTime> ended_at;
   journal::Lsn created = 0;             // the record that holds the params
@@ -88,12 +90,22 @@ struct Run {
   std::set<std::string, std::less<>> event_ids;
 
   std::uint32_t steps_done() const noexcept;
+  // It is cancelled, and nothing more of it is executed.
+  bool ends_at_once() const noexcept { return cancel_requested && !undoes; }
+  // A step of its method that is not executed any more, as the run rolls back.
+  bool leaves(const Step& step) const noexcept {
+    return rollback != 0 ? step.ordinal < rollback : undoes;
+  }
   // The open commands that wait for a time, an event or an approval.
   std::vector<const Step*> waits() const;
   // It waits, nothing else of it is open, and nothing has ended since it began to wait: what ended
   // may have set more going. No process is needed until a wait ends.
   bool is_only_waiting() const noexcept;
 };
+
+// The kind of the value that says that a run rolls back: its name is "failed" or "cancelled", its
+// value the error that the run ends with.
+inline constexpr std::string_view kRollback = "rollback";
 
 // The idempotency key of the run that `parent` begins at this ordinal: begun once, whatever
 // crashes. No client can send one like it.

@@ -45,6 +45,12 @@ Named of_step_end(const journal::Record& record, const journal::StepEnd& end, co
   return {"step.completed", std::move(data)};
 }
 
+Named of_rollback(const journal::Value& mark,
+                  const std::function<std::string(const journal::Payload&)>& load) {
+  return {"run.rollback",
+          json::object({{"reason", mark.name}, {"error", json::parse(load(mark.value))}})};
+}
+
 Named of_end(const journal::RunEnded& ended,
              const std::function<std::string(const journal::Payload&)>& load) {
   const char* key = ended.status == "completed" ? "result" : "error";
@@ -104,6 +110,11 @@ std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,
         event.type = std::move(body->type);
         event.data = std::move(body->data);
         return event;
+      }
+      break;
+    case Type::value:
+      if (const auto body = journal::Value::decode(record.body); body && body->kind == kRollback) {
+        named = of_rollback(*body, load);
       }
       break;
     case Type::paused:

@@ -29,6 +29,7 @@ struct RunEvent {
 //   run.cancelled   {error}                                      error, next_at (ms)}
 //   step.interrupted {ordinal, name, kind, execution, cause}
 //   step.progress   {ordinal, name, kind, progress}
+//   run.rollback    {reason: failed or cancelled, error}
 //
 // `load` gives the bytes of a value.
 std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,

@@ -18,6 +18,14 @@ journal::Payload cancelled_error() {
   return {.bytes = error_json("CancelledError", "cancelled", "canceled"), .blob = std::nullopt};
 }
 
+// Cancelled before any step was completed: no rollback was ever declared for what is done.
+bool has_nothing_to_undo(const Run& run) {
+  return run.undoes && run.rollback == 0 &&
+         std::none_of(run.steps.begin(), run.steps.end(), [](const auto& entry) {
+           return entry.second.kind == "step" && entry.second.status == StepStatus::ok;
+         });
+}
+
 }  // namespace
 
 Runner::Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& runs,
@@ -187,6 +195,9 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
   if (found != active_.end() && found->second == active) {
     host_.kill_commands(run.number);  // What lost a race.
     active_.erase(found);
+    if (active->undoes_after_pause && run.status == RunStatus::paused) {
+      tasks_.spawn(let_go_on(add_active(run)));
+    }
   }
   settled_.set();
 }
@@ -200,7 +211,7 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
       active.changed.reset();
       continue;
     }
-    if (run.cancel_requested) {
+    if (run.ends_at_once() || has_nothing_to_undo(run)) {
       co_await end_run(active, "cancelled", cancelled_error());
       break;
     }
@@ -223,7 +234,7 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
     if (active.settled) break;
     host_.kill_commands(run.number);
     cause = std::exchange(active.interruption, {});
-    if (run.attempts_without_progress > 0 && !run.cancel_requested && !active.is_pausing) {
+    if (run.attempts_without_progress > 0 && !run.ends_at_once() && !active.is_pausing) {
       active.changed.reset();  // A cancel ends the wait.
       co_await active.changed.wait_for(backoff);
       backoff = std::min(backoff * 2, config_.longest_backoff);
@@ -231,7 +242,7 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
       backoff = config_.first_backoff;
     }
   }
-  if (run.cancel_requested && run.status == RunStatus::paused) {  // Asked for while it was pausing.
+  if (run.ends_at_once() && run.status == RunStatus::paused) {  // Asked for while it was pausing.
     co_await end_run(active, "cancelled", cancelled_error());
   }
 }
@@ -278,6 +289,7 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
     active.interruption = is_wanted ? "agent_exit" : cause;
     co_return;
   }
+  if (run.undoes) image->header.as_object().set("cancel", grace_ms(active));
   active.changed.reset();
   active.in_agent = true;
   fault_point("attempt.before_given");

@@ -123,10 +123,14 @@ class Runner {
   // Returns after `limit` in any case.
   asio::awaitable<void> settled(std::uint32_t run, std::chrono::milliseconds limit = kForever);
 
-  // Durable when it returns; the run ends within the grace time (the configured one where there is
-  // none). Throws Error `conflict` where the
-  // run has ended already.
-  asio::awaitable<void> cancel(std::uint32_t run, std::optional<std::chrono::milliseconds> grace);
+  struct Cancel {
+    std::optional<std::chrono::milliseconds> grace;  // for its method; nullopt: the configured one
+    bool undoes = false;                             // the rollbacks of its steps are executed
+  };
+  // Durable when it returns; the run ends within the grace time, or with its last rollback. Throws
+  // Error `conflict` where the run has ended already, or is cancelled without rollback and is now
+  // to be cancelled with it.
+  asio::awaitable<void> cancel(std::uint32_t run, Cancel how);
   // Takes it out of the agent and kills its commands; what of it was under way counts as
   // interrupted. Durable when it returns. Throws Error `conflict` where it has ended or is paused.
   asio::awaitable<void> pause(std::uint32_t run);
@@ -194,6 +198,7 @@ class Runner {
   asio::awaitable<void> on_value(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_call(AgentProcess& agent, Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_end(Active& active, const AgentFrame& frame);
+  asio::awaitable<void> on_rollback(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_mismatch(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_continue(Active& active, const AgentFrame& frame);
   asio::awaitable<void> pause_for_length(Active& active);
@@ -250,8 +255,10 @@ class Runner {
                                         std::string value, std::string codec = "json");
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);
   asio::awaitable<void> end_run(Active& active, std::string status, journal::Payload value);
-  asio::awaitable<void> cancel_now(std::uint32_t number, std::chrono::milliseconds grace);
-  void act_on_cancel(const std::shared_ptr<Active>& active, std::chrono::milliseconds grace);
+  asio::awaitable<void> cancel_now(std::uint32_t number, Cancel how);
+  void act_on_cancel(const std::shared_ptr<Active>& active, const Cancel& how);
+  // What the method of a run that is cancelled with rollback has to end.
+  std::int64_t grace_ms(const Active& active) const;
   asio::awaitable<void> pause_now(std::uint32_t number);
   asio::awaitable<void> resume_now(std::uint32_t number, std::optional<Decision> decision);
   asio::awaitable<void> upgrade_now(std::uint32_t number, std::string agent_digest,
@@ -260,8 +267,7 @@ class Runner {
   asio::awaitable<void> let_go_on(std::shared_ptr<Active> active);
   asio::awaitable<bool> receive_now(std::uint32_t number, std::string id, std::string type,
                                     std::string payload);
-  asio::awaitable<void> end_after_grace(std::shared_ptr<Active> active,
-                                        std::chrono::milliseconds grace);
+  asio::awaitable<void> end_after_grace(std::shared_ptr<Active> active, Cancel how);
   // The run of this key, where it is for the same call; nullptr for none.
   const Run* begun_before(const Start& request);
   std::shared_ptr<Active> add_active(Run& run, bool suspended = false);

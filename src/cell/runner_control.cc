@@ -12,20 +12,29 @@ namespace cellar::cell {
 
 // ---- cancel and resume ----
 
-asio::awaitable<void> Runner::cancel(std::uint32_t number,
-                                     std::optional<std::chrono::milliseconds> grace) {
-  co_await async::run_to_end(tasks_, cancel_now(number, grace.value_or(config_.cancel_grace)));
+asio::awaitable<void> Runner::cancel(std::uint32_t number, Cancel how) {
+  co_await async::run_to_end(tasks_, cancel_now(number, how));
 }
 
 // The run, and all that it began: none is left out, whatever crashes.
-asio::awaitable<void> Runner::cancel_now(std::uint32_t number, std::chrono::milliseconds grace) {
+asio::awaitable<void> Runner::cancel_now(std::uint32_t number, Cancel how) {
   std::vector<Run*> all{runs_.find(number)};
   require_open_run(*all.front());
+  if (how.undoes && all.front()->ends_at_once()) {
+    throw Error(ErrorCode::conflict, "cancelled_already",
+                "run " + all.front()->id + " is cancelled without rollback already");
+  }
   fault_point("cancel.before_written");
+  journal::CancelRequested requested;
+  requested.rollback = how.undoes;
   for (std::size_t at = 0; at < all.size(); ++at) {
-    journal_.append(all[at]->number, 0, journal::CancelRequested());
-    for (Run* child : runs_.children_of(*all[at])) {
-      if (!is_terminal(child->status) && !child->cancel_requested) all.push_back(child);
+    Run& run = *all[at];
+    const bool is_asleep = run.status == RunStatus::paused && !is_active(run.number);
+    journal_.append(run.number, 0, requested);
+    if (how.undoes && is_asleep) journal_.append(run.number, 0, journal::Resumed());
+    for (Run* child : runs_.children_of(run)) {
+      const bool is_known = child->ends_at_once() || (how.undoes && child->undoes);
+      if (!is_terminal(child->status) && !is_known) all.push_back(child);
     }
   }
   co_await journal_.sync();
@@ -36,23 +45,37 @@ asio::awaitable<void> Runner::cancel_now(std::uint32_t number, std::chrono::mill
       tasks_.spawn(drive(add_active(*run), "cancel"));
     }
     const auto found = active_.find(run->number);  // It may have ended at once.
-    if (found != active_.end()) act_on_cancel(found->second, grace);
+    if (found != active_.end()) act_on_cancel(found->second, how);
   }
 }
 
-void Runner::act_on_cancel(const std::shared_ptr<Active>& active, std::chrono::milliseconds grace) {
+std::int64_t Runner::grace_ms(const Active& active) const {
+  return active.grace.value_or(config_.cancel_grace).count();
+}
+
+void Runner::act_on_cancel(const std::shared_ptr<Active>& active, const Cancel& how) {
+  active->grace = how.grace;
+  active->undoes_after_pause = how.undoes && active->is_pausing;
+  if (how.undoes) active->suspended = false;
   active->changed.set();
-  tasks_.spawn(end_after_grace(active, grace));
+  tasks_.spawn(end_after_grace(active, how));
+  if (how.undoes && active->run.rollback != 0) return;  // It does so already.
   host_.kill_commands(active->run.number);
-  if (active->in_agent && agent_) agent_->send(frame_for(active->run, "cancel"), {});
+  if (!active->in_agent || !agent_) return;
+  json::Value header = frame_for(active->run, "cancel");
+  if (how.undoes) {
+    header.as_object().set("rollback", json::object({{"grace", grace_ms(*active)}}));
+  }
+  agent_->send(header, {});
 }
 
 // An agent that does not let go of a cancelled run within the grace time is ended; its other runs
-// go on with another attempt.
-asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active,
-                                              std::chrono::milliseconds grace) {
-  co_await async::sleep_for(grace);
-  if (!active->settled && active->in_agent) stop_agent("cancel");
+// go on with another attempt. So is one whose code keeps the process from beginning to roll back.
+asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active, Cancel how) {
+  const std::chrono::milliseconds grace = how.grace.value_or(config_.cancel_grace);
+  co_await async::sleep_for(how.undoes ? grace + config_.cancel_grace : grace);
+  const bool goes_on = how.undoes && (active->run.rollback != 0 || active->run.ends_at_once());
+  if (!active->settled && active->in_agent && !goes_on) stop_agent("cancel");
 }
 
 asio::awaitable<void> Runner::pause(std::uint32_t number) {
@@ -88,7 +111,7 @@ std::string interrupted_error(const Step& step, const std::string& what_then) {
 
 asio::awaitable<bool> Runner::settle_interrupted(Active& active, const std::string& cause) {
   for (const auto& [ordinal, step] : active.run.steps) {
-    if (!step.is_interrupted()) continue;
+    if (!step.is_interrupted() || active.run.leaves(step)) continue;
     if (step.policy == "fail") {
       fault_point("interrupted.before_written");
       append_interrupted(active.run, step, cause);
@@ -118,8 +141,9 @@ void Runner::append_interrupted(const Run& run, const Step& step, const std::str
 // Appends what somebody has decided about the step that a run was paused for: all of it in one
 // write, or nothing.
 asio::awaitable<void> Runner::append_decision(const Run& run, Decision decision) {
-  const auto found = std::find_if(run.steps.begin(), run.steps.end(), [](const auto& entry) {
-    return entry.second.policy == "ask" && entry.second.is_interrupted();
+  const auto found = std::find_if(run.steps.begin(), run.steps.end(), [&run](const auto& entry) {
+    const Step& step = entry.second;
+    return step.policy == "ask" && step.is_interrupted() && !run.leaves(step);
   });
   if (found == run.steps.end()) co_return;
   const Step& step = found->second;

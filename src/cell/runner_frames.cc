@@ -153,7 +153,8 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     co_return;
   }
   active->heard_at = std::chrono::steady_clock::now();
-  if (ordinal_of(frame) > active->run.base + kOrdinalsMax) {
+  const bool rolls_back = type == kRollback || active->run.rollback != 0;  // As long as it has to.
+  if (ordinal_of(frame) > active->run.base + kOrdinalsMax && !rolls_back) {
     co_await pause_for_length(*active);
     if (is_call || flag_of(frame.header, "sync")) let_go(agent);
   } else if (is_call) {
@@ -172,6 +173,8 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     on_event(*active, frame);
   } else if (type == "end") {
     co_await on_end(*active, frame);
+  } else if (type == kRollback) {
+    co_await on_rollback(*active, frame);
   } else if (type == "continue") {
     co_await on_continue(*active, frame);
   } else if (type == "mismatch") {
@@ -191,6 +194,7 @@ Runner::HostCall Runner::call_of(const Active& active) const {
   HostCall call;
   call.owner = active_.at(active.run.number);
   call.attempt = active.run.attempt;
+  call.rolls_back = active.run.rollback != 0;
   return call;
 }
 
@@ -309,11 +313,13 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
   if (agent_ != agent) co_return;
   fault_point("shell.ended");
   const Active& owner = *call.owner;
-  if (!owner.is_served() || call.attempt != owner.run.attempt) {
+  const bool is_left = owner.run.rollback != 0 && !call.rolls_back;
+  if (!owner.is_served() || call.attempt != owner.run.attempt || is_left) {
     if (call.synchronous) let_go(*agent);
     co_return;
   }
-  if (owner.run.cancel_requested) {  // What the kill left of it is no result.
+  if (owner.run.ends_at_once() || (owner.run.undoes && !call.rolls_back)) {
+    // What the kill left of it is no result.
     ok = false;
     result = error_json("CancelledError", "the run was cancelled", "canceled");
   } else if (is_lost) {  // No end that the agent may build on: as after any crash, it runs again.
@@ -332,6 +338,9 @@ void Runner::answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, b
   header.as_object().set("o", call.ordinal);
   header.as_object().set("x", call.tag);
   header.as_object().set("ok", ok);
+  if (call.owner->run.undoes && !call.rolls_back) {
+    header.as_object().set("rollback", json::object({{"grace", grace_ms(*call.owner)}}));
+  }
   auto send = [agent = std::move(agent), synchronous = call.synchronous, header = std::move(header),
                result = std::move(result)]() mutable {
     fault_point("result.before_sent");
@@ -424,7 +433,9 @@ void Runner::on_event(Active& active, const AgentFrame& frame) {
 
 asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   const bool ok = flag_of(frame.header, "ok");
-  const bool canceled = !ok && active.run.cancel_requested;
+  const json::Value* rolled = frame.header.find("rolled");
+  const bool is_undone = rolled == nullptr || !rolled->is_bool() || rolled->as_bool();
+  const bool canceled = !ok && active.run.cancel_requested && is_undone;
   std::string value = ok ? frame.body : checked_error(frame.body);
   std::string problem;
   if (ok && frame.body.size() > journal::kInlineBytesMax) {
@@ -439,6 +450,19 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   if (!active.is_served()) co_return;  // Paused meanwhile: it comes to this end again.
   const char* status = completed ? "completed" : canceled ? "cancelled" : "failed";
   co_await end_run(active, status, std::move(stored));
+}
+
+// From here on only rollbacks are executed: what its method had going is left.
+asio::awaitable<void> Runner::on_rollback(Active& active, const AgentFrame& frame) {
+  journal::Value mark;
+  mark.kind = kRollback;
+  mark.name = text_of(frame.header, "n");
+  mark.value = co_await journal_.store_value(checked_error(frame.body));
+  if (!active.is_served()) co_return;  // Paused meanwhile.
+  fault_point("rollback.before_written");
+  journal_.append(active.run.number, ordinal_of(frame), mark);
+  fault_point("rollback.begun");
+  host_.kill_commands(active.run.number);
 }
 
 asio::awaitable<void> Runner::on_mismatch(Active& active, const AgentFrame& frame) {

@@ -84,14 +84,16 @@ struct Runner::Active {
   // What the agent says and is told of it counts.
   bool is_served() const noexcept { return in_agent && !is_pausing && !is_ending && !settled; }
   // It is to go on in the agent.
-  bool is_wanted() const noexcept { return !settled && !is_pausing && !run.cancel_requested; }
+  bool is_wanted() const noexcept { return !settled && !is_pausing && !run.ends_at_once(); }
   bool in_agent = false;  // sent to the agent, which has not let go
   bool settled = false;
   bool is_pausing = false;  // nothing more is taken from the agent
   bool is_ending = false;   // the same: its result is on its way to the disk
   bool suspended = false;   // only waiting: not in the agent until a wait ends
   std::chrono::steady_clock::time_point heard_at = std::chrono::steady_clock::now();
-  std::string interruption;  // why the agent let go; empty: it ended
+  std::string interruption;                        // why the agent let go; empty: it ended
+  std::optional<std::chrono::milliseconds> grace;  // that a cancel gave its method
+  bool undoes_after_pause = false;                 // cancelled with rollback while it was pausing
 };
 
 // A trial of a run with another version of the agent, while it goes on.
@@ -109,6 +111,7 @@ struct Runner::HostCall {
   std::uint32_t ordinal = 0;      // 0: inside a step, not journaled
   std::int64_t tag = 0;           // the frame's `x`, where there is no ordinal
   bool synchronous = false;
+  bool rolls_back = false;  // it is asked by a rollback
   std::string request;
 };
 

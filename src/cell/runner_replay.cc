@@ -65,7 +65,8 @@ bool is_history(journal::Type type) noexcept {
 // The step of this name, else the one with this ordinal. Throws Error `not_found`.
 const Step& step_called(const Run& run, const std::string& from) {
   for (const auto& [ordinal, step] : run.steps) {
-    if (step.is_step() && step.name == from) return step;
+    const bool is_rollback = run.rollback != 0 && ordinal > run.rollback;
+    if (step.is_step() && !is_rollback && step.name == from) return step;
   }
   throw Error(ErrorCode::not_found, "step_not_found",
               "run " + run.id + " has no step \"" + from + "\"",

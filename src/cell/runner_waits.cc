@@ -146,7 +146,10 @@ asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, Hos
     ok = false;
     text = error_json(error);
   }
-  if (agent_ != agent || !call.owner->is_served() || call.attempt != parent.attempt) co_return;
+  const bool is_left = parent.rollback != 0;
+  if (agent_ != agent || !call.owner->is_served() || call.attempt != parent.attempt || is_left) {
+    co_return;
+  }
   co_await append_step_end(parent, call.ordinal, ok, text);
   answer(std::move(agent), call, ok, std::move(text));
 }

@@ -112,6 +112,7 @@ void fill_cancel(CLI::App& app, RunCancel& cancel) {
   add_run(app, cancel.run);
   app.add_option("--grace", cancel.grace_ms, "Milliseconds for the agent to clean up (1000)")
       ->check(CLI::Range(std::int64_t{0}, kGraceMaxMs));
+  app.add_flag("--rollback", cancel.rollback, "Undo what its steps did, by their rollbacks");
 }
 
 void fill_event(CLI::App& app, RunSend& event) {

@@ -66,6 +66,7 @@ std::string words_of(const std::string& type, const json::Value& data) {
   if (type == "run.attempt") return column(data, "attempt") + ": " + column(data, "cause");
   if (type == "run.paused") return pause_of(data);
   if (type == "run.resumed") return "";
+  if (type == "run.rollback") return column(data, "reason") + ": " + message_of(data, "error");
   if (type == "run.completed") {
     const json::Value* result = data.find("result");
     return result == nullptr ? "" : json::dump(*result);

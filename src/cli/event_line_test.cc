@@ -31,6 +31,8 @@ TEST_CASE("what happens in a run is told in words") {
            {"run.failed", R"({"error":{"message":"m","stack":"s"}})", "m"},
            {"run.failed", R"({"error":"m"})", "m"},
            {"run.cancelled", R"({"error":{"message":"cancelled"}})", "cancelled"},
+           {"run.rollback", R"({"reason":"failed","error":{"message":"no seat"}})",
+            "failed: no seat"},
            {"step.started", R"({"ordinal":2,"name":"s","kind":"step","execution":1})", "2 s"},
            {"step.started", R"({"ordinal":2,"name":"ls","kind":"shell"})", "2 ls (shell)"},
            {"step.started", R"({"ordinal":2,"name":"","kind":"sleep"})", "2 (sleep)"},

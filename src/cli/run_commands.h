@@ -56,6 +56,7 @@ struct RunReplay {
 struct RunCancel {
   RunRef run;
   std::optional<std::int64_t> grace_ms;
+  bool rollback = false;  // what its steps did is undone
 };
 struct RunSend {
   RunRef run;

@@ -167,6 +167,31 @@ std::string took_of(const json::Value& step, WallTime now) {
   return format_duration(length) + (ended ? "" : " so far");
 }
 
+// What became of the rollbacks of a run that has failed or was cancelled; empty where it had none.
+std::string rollback_of(const json::Value& error) {
+  const json::Value* told = error.is_object() ? error.find("rollback") : nullptr;
+  if (told == nullptr || !told->is_object()) return "";
+  const auto names = [told](const char* key) {
+    const json::Value* list = told->find(key);
+    std::string text;
+    if (list == nullptr || !list->is_array()) return text;
+    for (const json::Value& name : list->as_array()) {
+      text += (text.empty() ? "" : ", ") + format_value(name);
+    }
+    return text;
+  };
+  std::string text;
+  if (const std::string done = names("done"); !done.empty()) text += "; rolled back: " + done;
+  if (const json::Value* failed = told->find("failed")) {
+    const json::Value* why = member_of(failed, "error");
+    text += "; the rollback of " + column(*failed, "name") +
+            " failed: " + (why == nullptr ? "" : column(*why, "message"));
+  }
+  if (const std::string rest = names("not_run"); !rest.empty())
+    text += "; not rolled back: " + rest;
+  return text;
+}
+
 }  // namespace
 
 std::string difference_of(const json::Value& detail) {
@@ -184,7 +209,7 @@ RunTrouble trouble_of(const json::Value& run, const RunRef& ref) {
   const json::Value* error = run.find("error");
   if (error == nullptr || error->is_null()) return {};
   const std::string message = error->is_object() ? column(*error, "message") : "";
-  return {message.empty() ? format_value(*error) : message, ""};
+  return {(message.empty() ? format_value(*error) : message) + rollback_of(*error), ""};
 }
 
 std::string status_of(const json::Value& run) {

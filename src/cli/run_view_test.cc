@@ -52,6 +52,15 @@ TEST_CASE("each reason of a pause is told in words, with the command that mends 
   }
 }
 
+TEST_CASE("what was rolled back is told, and what was not") {
+  CHECK(
+      trouble(R"({"status":"failed","error":{"message":"m","rollback":{"done":["b","a"]}}})").why ==
+      "m; rolled back: b, a");
+  CHECK(trouble(R"({"status":"failed","error":{"message":"m","rollback":{"done":[],"not_run":["a"],
+                "failed":{"name":"b","error":{"message":"gone"}}}}})")
+            .why == "m; the rollback of b failed: gone; not rolled back: a");
+}
+
 TEST_CASE("a replay that differs is told with both sides") {
   const auto why = [](const std::string& expected, const std::string& got,
                       const std::string& matched) {

@@ -136,6 +136,7 @@ int run(const RunResume& command, Context& context) {
 int run(const RunCancel& command, Context& context) {
   json::Object body;
   set_if(body, "grace_ms", command.grace_ms);
+  if (command.rollback) body.set("rollback", true);
   return ask(command.run, "/cancel", body, context);
 }
 

@@ -61,6 +61,7 @@ TEST_CASE("what is asked of a run is sent as the daemon takes it") {
        R"({"step":{"decision":"value","value":[1]}})"},
       {{"cancel", "c", "r"}, "cancel", "{}"},
       {{"cancel", "c", "r", "--grace", "0"}, "cancel", R"({"grace_ms":0})"},
+      {{"cancel", "c", "r", "--rollback"}, "cancel", R"({"rollback":true})"},
       {{"event", "c", "r", "t"}, "events", R"({"type":"t","payload":null})"},
       {{"event", "c", "r", "t", "{}", "--id", "i"},
        "events",

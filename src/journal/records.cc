@@ -231,10 +231,16 @@ std::optional<WaitMatched> WaitMatched::decode(std::string_view body) {
   return if_ok(reader, matched);
 }
 
-std::string CancelRequested::encode() const { return cbor::encode(Map{}); }
+std::string CancelRequested::encode() const {
+  Map map;
+  if (rollback) map.emplace_back("rollback", rollback);
+  return cbor::encode(std::move(map));
+}
 
 std::optional<CancelRequested> CancelRequested::decode(std::string_view body) {
-  return if_ok(Reader(body), CancelRequested{});
+  Reader reader(body);
+  CancelRequested requested{.rollback = reader.has("rollback") && reader.boolean("rollback")};
+  return if_ok(reader, std::move(requested));
 }
 
 std::string Paused::encode() const {

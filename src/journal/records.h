@@ -206,6 +206,8 @@ struct CancelRequested {
   static constexpr Type kType = Type::cancel_requested;
   static constexpr std::uint16_t kFlags = 0;
 
+  bool rollback = false;  // what its steps did is undone first; may be absent
+
   std::uint16_t flags() const noexcept { return kFlags; }
   std::string encode() const;
   static std::optional<CancelRequested> decode(std::string_view body);

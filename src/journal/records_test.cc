@@ -43,6 +43,7 @@ TEST_CASE("every body is decoded to what was encoded, with all members and with 
   check_round_trip(Value{.kind = "store.read", .value = kPayloadInBlob});
   check_round_trip(Event{.type = "stdout", .data = "{\"text\":\"x\"}"});
   check_round_trip(CancelRequested{});
+  check_round_trip(CancelRequested{.rollback = true});
   check_round_trip(Paused{.reason = "crash_loop", .detail = "{}"});
   check_round_trip(Paused{.reason = "r"});
   check_round_trip(Resumed{});

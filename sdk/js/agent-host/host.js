@@ -33,9 +33,9 @@ async function execute(run, header) {
   return stringify(await method(ctx, run.params), `what ${run.method}() returns`);
 }
 
-function sendEnd(run, ok, body, code) {
-  if (run.isTrial) run.endTrial(run.replay.isComplete, ok ? ENDED_EARLY : body);
-  else if (!run.parked) run.send({ t: 'end', ok, ...(code ? { code } : {}) }, body);
+function sendEnd(run, { ok, text, code, rolled }) {
+  if (run.isTrial) run.endTrial(run.replay.isComplete, ok ? ENDED_EARLY : text);
+  else if (!run.parked) run.send({ t: 'end', ok, code, rolled }, text);
 }
 
 // Why the run ended, where it was not the agent's own code that decided so.
@@ -44,18 +44,39 @@ function endCode(run, error) {
   return run.cancelled && error?.code === 'canceled' ? error.code : undefined;
 }
 
+function failed(run, error) {
+  const text = stringify(toJson(error), `the error of ${run.method}()`);
+  return { ok: false, text, code: endCode(run, error) };
+}
+
+// How the method ends: {ok, text, code?}.
+async function outcomeOf(run, header) {
+  try {
+    const text = await execute(run, header);
+    if (run.undoes) return failed(run, new CancelledError()); // Whatever it gives.
+    run.checkForgotten();
+    return { ok: true, text };
+  } catch (error) {
+    return failed(run, error instanceof ParkedRun && run.undoes ? new CancelledError() : error);
+  }
+}
+
+async function carryThrough(run, header) {
+  const tooLate = run.outOfTime.then(() => failed(run, new CancelledError()));
+  const outcome = await Promise.race([outcomeOf(run, header), tooLate]);
+  try {
+    return await run.conclude(outcome);
+  } catch (error) {
+    if (error instanceof ParkedRun) return outcome; // Which nobody is told.
+    throw error;
+  }
+}
+
 async function start(header, body) {
   runs.get(header.run)?.park(); // Its next attempt is here.
   const run = new Run(up, header, body);
   runs.set(run.id, run);
-  try {
-    const result = await execute(run, header);
-    run.checkForgotten();
-    sendEnd(run, true, result);
-  } catch (error) {
-    const text = stringify(toJson(error), `the error of ${run.method}()`);
-    sendEnd(run, false, text, endCode(run, error));
-  }
+  sendEnd(run, await carryThrough(run, header));
   run.end();
   if (runs.get(run.id) === run) runs.delete(run.id);
 }
@@ -90,7 +111,7 @@ function take(header, body) {
     case 'ack': run?.acknowledge(header.o); break;
     case 'began': run?.began(header.o); break;
     case 'result': run?.settle(header, body); break;
-    case 'cancel': run?.cancel(); break;
+    case 'cancel': run?.cancel(header.rollback); break;
     case 'suspend': if (run !== undefined) suspend(run); break;
     case 'forget':
       if (run === undefined) break;

@@ -24,12 +24,18 @@ class Replay {
     this.position = 0;
     this.pumping = false;
     this.order = []; // what happened, in the order of the journal
+    // Where the run began to roll back: what it did from there on is not its method's.
+    this.marker = entries.find(({ k }) => k === 'rollback');
+    const end = this.marker?.at ?? Infinity;
+    this.last = 0; // the last ordinal that its method came to
     let from = at;
     for (const entry of entries) {
       this.recorded.set(entry.o, { ...entry, bytes: body.subarray(from, from + entry.len) });
       from += entry.len;
+      if (entry.at >= end) continue;
+      this.last = Math.max(this.last, entry.o);
       this.order.push({ lsn: entry.at, o: entry.o, completes: false });
-      const completesLater = entry.s !== 'open' && entry.end !== entry.at;
+      const completesLater = entry.s !== 'open' && entry.end !== entry.at && entry.end < end;
       if (completesLater) this.order.push({ lsn: entry.end, o: entry.o, completes: true });
     }
     this.order.sort((a, b) => a.lsn - b.lsn);
@@ -42,7 +48,7 @@ class Replay {
 
   // What is recorded at an ordinal, without coming to it.
   peek(o) {
-    return this.recorded.get(o);
+    return o === this.marker?.o ? undefined : this.recorded.get(o);
   }
 
   // The code has come to this ordinal: its entry, undefined where nothing is recorded.

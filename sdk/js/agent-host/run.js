@@ -1,17 +1,19 @@
 'use strict';
 // One run in this process: its ordinals, what the journal holds of it, and what it waits for.
 
-const { AsyncLocalStorage } = require('node:async_hooks');
 const { CancelledError, ParkedRun, coded, fromJson, toJson } = require('./errors');
 const { decodeValue, encodeValue } = require('./codec');
+const { Phase, inside } = require('./phase');
 const { Replay } = require('./replay');
+const { Rollbacks, undoAll } = require('./rollback');
+const { after } = require('./timers');
 const { fingerprint, nameOf, stringify } = require('./values');
 
 const COMMANDS = ['step', 'shell', 'fetch', 'spawn', 'sleep', 'wait', 'approval', 'child'];
 const MATCHED_SHOWN = 5;
 const EVENT_BYTES_MAX = 1 << 20;
-// The run whose step the code is in: what it does there is part of the step, and not journaled.
-const inside = new AsyncLocalStorage();
+const GRACE_MS = 1000;
+
 // The promise of a command, which knows whether anybody has ever waited for it.
 class CommandPromise extends Promise {
   static get [Symbol.species]() {
@@ -24,16 +26,6 @@ class CommandPromise extends Promise {
   }
 }
 
-// What gives a promise never throws. In a run that is over the promise stays open: code that
-// catches everything and tries again would never let go of the process.
-function promised(begin) {
-  try {
-    return begin();
-  } catch (error) {
-    return error instanceof ParkedRun ? new Promise(() => {}) : Promise.reject(error);
-  }
-}
-
 class Run {
   // `header` and `body` are those of the `run` frame.
   constructor(up, header, body) {
@@ -41,9 +33,12 @@ class Run {
     this.id = header.run;
     this.method = header.method;
     this.attempt = header.a;
-    this.abort = new AbortController();
-    this.cancelled = false;
+    this.phase = new Phase();
     this.parked = false;
+    this.undoes = false; // It is cancelled, and what it has done is undone.
+    this.isRollingBack = false;
+    this.rollbacks = new Rollbacks();
+    this.outOfTime = new Promise((resolve) => { this.cutOff = resolve; });
     this.isTrial = header.trial === true; // Of this version: nothing is done, only compared.
     this.lastOrdinal = header.base;
     this.matched = []; // the last ones that were as recorded
@@ -59,8 +54,19 @@ class Run {
     this.replay = new Replay(header.replay, body, header.params_len, {
       onStall: (missing) =>
         this.#differs(missing, missing.o, { k: 'nothing', n: 'the code waits', fp: '' }),
-      onCaughtUp: () => { if (this.isTrial) this.endTrial(true, 'null'); },
+      onCaughtUp: () => {
+        if (this.isTrial && this.replay.marker === undefined) this.endTrial(true, 'null');
+      },
     });
+    // Its method gets to where it was, and not beyond.
+    this.isClosing = this.replay.marker !== undefined;
+    const isCancelled = header.cancel !== undefined || this.replay.marker?.n === 'cancelled';
+    if (isCancelled) this.cancel({ grace: header.cancel ?? GRACE_MS });
+  }
+
+  // Aborts what is under way, and only that: rollbacks are not aborted with what they undo.
+  get abort() {
+    return this.phase.abort;
   }
 
   // The trial has come to an end of what is recorded: nothing is executed behind it.
@@ -73,21 +79,39 @@ class Run {
   // Nothing of it is under way here: what it waits for is the daemon's to give.
   get isAtRest() {
     const busy = this.acks.size + this.begins.size + this.answers.size + this.rejects.size;
-    return this.replay.isCaughtUp && busy === 0;
+    return this.replay.isCaughtUp && busy === 0 && !this.isClosing;
   }
 
   get inStep() {
-    return inside.getStore() === this;
+    return inside.getStore() === this.phase;
   }
 
   // ---- ordinals and replay ----
 
   check() {
     if (this.parked) throw new ParkedRun();
-    if (this.cancelled) throw new CancelledError();
+    if (this.phase.isOver) throw new CancelledError();
+    if (this.isRollingBack && !this.inStep) throw this.#closed(); // The method's own code.
+  }
+
+  #closed() {
+    return this.undoes ? new CancelledError() : new ParkedRun();
+  }
+
+  // What gives a promise never throws. In a run that is over the promise stays open: code that
+  // catches everything and tries again would never let go of the process.
+  #promised(begin) {
+    try {
+      return begin();
+    } catch (error) {
+      if (!(error instanceof ParkedRun)) return Promise.reject(error);
+      return new Promise((resolve, reject) => { if (!this.parked) this.rejects.add(reject); });
+    }
   }
 
   #next() {
+    const isNew = this.isClosing && !this.isRollingBack && this.lastOrdinal >= this.replay.last;
+    if (isNew) throw this.#closed();
     this.lastOrdinal += 1;
     return this.lastOrdinal;
   }
@@ -109,9 +133,10 @@ class Run {
     throw new ParkedRun();
   }
 
-  // A trial executes nothing: what was open stays so, and the code waits for it.
+  // A trial executes nothing, nor does a method whose run is rolled back: what was open stays so,
+  // and the code waits for it.
   #leaveOpen() {
-    if (this.isTrial) throw new ParkedRun();
+    if (this.isTrial || (this.isClosing && !this.isRollingBack)) throw new ParkedRun();
   }
 
   // The run is over in this process, and the daemon is told both sides.
@@ -124,6 +149,7 @@ class Run {
   // From now on nothing that its code asks for is done, and nothing that it waits for settles.
   park() {
     this.parked = true;
+    this.grace?.clear();
     this.#letGo();
   }
 
@@ -139,9 +165,31 @@ class Run {
     this.abort.abort(new CancelledError('the run has ended'));
   }
 
-  cancel() {
-    if (this.cancelled || this.parked) return;
-    this.cancelled = true;
+  // Ends what is under way, rollbacks too. With `rollback`, {grace} in ms: what its method has going,
+  // once the method is where it was; the method has the grace time to end, and then what it has done
+  // is undone.
+  cancel(rollback) {
+    if (this.parked) return;
+    if (rollback === undefined) {
+      this.undoes = false;
+      this.#stop();
+    } else if (!this.undoes && !this.isRollingBack && this.replay.marker?.n !== 'failed') {
+      this.undoes = true;
+      this.isClosing = true;
+      this.replay.whenCaughtUp(() => {
+        this.grace = after(rollback.grace, this.cutOff);
+        this.#stop();
+      });
+    }
+  }
+
+  get cancelled() {
+    return this.undoes || this.phase.isOver;
+  }
+
+  #stop() {
+    if (this.phase.isOver) return;
+    this.phase.isOver = true;
     const waiting = [this.acks, this.begins, this.results, this.answers]
       .flatMap((list) => [...list.values()]);
     const rejects = [...waiting.map(({ reject }) => reject), ...this.rejects];
@@ -205,7 +253,7 @@ class Run {
     const { header, body } = this.up.receive();
     const value = JSON.parse(body);
     if (header.ok) return value;
-    if (value.code === 'canceled') this.cancel(); // Its frame waits on the other socket.
+    if (value.code === 'canceled') this.cancel(header.rollback); // Its frame waits on the other socket.
     throw fromJson(value);
   }
 
@@ -248,7 +296,7 @@ class Run {
 
   // The run goes on with `state` as its params, and with an empty history. Never returns.
   continueAs(state) {
-    return promised(() => {
+    return this.#promised(() => {
       this.check();
       if (this.inStep) throw coded('nested_continue', 'ctx.continueAs() is inside a step');
       this.checkForgotten();
@@ -282,7 +330,7 @@ class Run {
   // The same with a promise. prepare() gives name and arguments; what it throws rejects. finish()
   // makes of the result what the code gets.
   command(k, prepare, finish = (work) => work) {
-    return promised(() => {
+    return this.#promised(() => {
       const [name, args] = prepare();
       const { entry, header, text } = this.#command(k, name, args);
       if (entry) return this.#completes(entry.o, name, finish(this.#replayed(entry)));
@@ -344,6 +392,10 @@ class Run {
       throw coded('nested_step',
         `step "${makeName()}" is inside another step: end the outer one first, or call it plainly`);
     }
+    return this.#take(k, makeName, fp, policy);
+  }
+
+  #take(k, makeName, fp, policy) {
     const n = nameOf(makeName());
     const o = this.#next();
     const entry = this.#lookUp(o, k, n, fp);
@@ -356,21 +408,20 @@ class Run {
   }
 
   // A command whose body, body(ordinal, name, before), runs here: what it gives is on disk before
-  // anybody sees it. `before` is what the journal holds of a step that was interrupted.
-  step(k, makeName, fp, body, policy = 'retry') {
-    return promised(() => {
+  // anybody sees it. `before` is what the journal holds of a step that was interrupted. undo(value)
+  // gives the body of the step that undoes it; undefined for none.
+  step(k, makeName, fp, body, policy = 'retry', undo = undefined) {
+    return this.#promised(() => {
       const { o, n, entry, isDone } = this.#begin(k, makeName, fp, policy);
-      const work = isDone ? this.#replayed(entry) : this.#execute(o, k, n, async () => {
-        // That it begins is on disk before it does: it must not be executed twice.
-        if (policy !== 'retry') await this.#until(this.begins, o);
-        return body(o, n, entry ?? {});
-      });
+      if (undo !== undefined) this.rollbacks.declare(o, n, policy, undo);
+      if (entry?.s === 'ok') this.rollbacks.complete(o, entry.bytes, entry.c, entry.end);
+      const work = isDone ? this.#replayed(entry) : this.#execute(o, k, n, entry, body, policy);
       return this.#completes(o, n, work);
     });
   }
 
   beginStep(makeName, makeHandle) {
-    return promised(() => {
+    return this.#promised(() => {
       const { o, n, entry, isDone } = this.#begin('step', makeName, '', 'retry');
       const handle = makeHandle(n, o);
       if (isDone) {
@@ -383,7 +434,7 @@ class Run {
   }
 
   completeStep(handle, value) {
-    return promised(() => {
+    return this.#promised(() => {
       this.check();
       if (handle.done) throw coded('step_ended', `step "${handle.name}" is completed already`);
       const { text, codec } = encodeValue(value, `the value of step "${handle.name}"`);
@@ -394,19 +445,25 @@ class Run {
     });
   }
 
-  async #execute(o, k, n, body) {
+  async #execute(o, k, n, entry, body, policy) {
+    const { phase } = this;
     let ok = true;
     let text;
     let codec;
     try {
-      const value = await this.#untilCancelled(body);
+      const value = await this.#untilCancelled(async () => {
+        // That it begins is on disk before it does: it must not be executed twice.
+        if (policy !== 'retry') await this.#until(this.begins, o);
+        return body(o, n, entry ?? {});
+      });
       ({ text, codec } = encodeValue(value, `the value of ${k} "${n}"`));
     } catch (error) {
       ok = false;
       text = stringify(toJson(error), `the error of ${k} "${n}"`);
     }
-    if (this.parked) return new Promise(() => {});
-    this.check();
+    if (phase.isOver && phase === this.phase) throw new CancelledError();
+    if (this.parked || phase.isOver) return new Promise(() => {});
+    if (ok) this.rollbacks.complete(o, text, codec); // Its end is in the journal before any rollback's.
     await this.#record(o, ok, text, codec);
     if (!ok) throw fromJson(JSON.parse(text));
     return decodeValue(text, codec); // As a replay would give it.
@@ -446,8 +503,60 @@ class Run {
         this.rejects.delete(reject);
         give(what);
       };
-      inside.run(this, work).then(settle(resolve), settle(reject));
+      inside.run(this.phase, work).then(settle(resolve), settle(reject));
     });
+  }
+
+  // ---- rolling back ----
+
+  // What the run ends with, where its method ended with `outcome`: {ok, text, code?}. Where it has
+  // failed, or is cancelled with rollback, all that it can undo is undone before.
+  async conclude(outcome) {
+    const { marker } = this.replay;
+    const isUndone = this.undoes || (!outcome.ok && !this.phase.isOver);
+    if (outcome.ok && !isUndone && marker !== undefined && !this.isTrial) {
+      this.#differs(marker, marker.o, { k: 'end', n: '', fp: '' });
+    }
+    if (this.parked || !isUndone || (this.isTrial && marker === undefined)) return outcome;
+    this.isClosing = true;
+    // On replay other branches come to what they had done, too.
+    await new Promise((resolve) => this.replay.whenCaughtUp(resolve));
+    const list = this.rollbacks.inOrder();
+    if (this.parked || list.length === 0) return outcome;
+    this.#leaveMethod();
+    const text = this.#mark(this.undoes ? 'cancelled' : 'failed', outcome.text);
+    const told = await undoAll(list, (each) => this.#undo(each));
+    const error = { ...JSON.parse(text), rollback: told };
+    const rolled = told.failed === undefined || this.phase.isOver; // Ended by a cancel: as asked.
+    const code = this.undoes || this.phase.isOver ? 'canceled' : undefined;
+    return { ok: false, text: stringify(error, `the error of ${this.method}()`), code, rolled };
+  }
+
+  // What it has going is interrupted: whether that was done is not known, and it is not undone.
+  #leaveMethod() {
+    const method = this.phase;
+    this.#letGo();
+    method.isOver = true;
+    this.phase = new Phase();
+    this.isRollingBack = true;
+    method.abort.abort(new CancelledError('the run is rolled back'));
+  }
+
+  // That the run rolls back, and the error that it ends with; what the journal holds of it.
+  #mark(n, text) {
+    const o = this.#next();
+    const entry = this.#lookUp(o, 'rollback', n, '');
+    if (entry) return entry.bytes.toString();
+    this.send({ t: 'rollback', o, n }, text);
+    return text;
+  }
+
+  async #undo({ name, policy, body }) {
+    if (this.phase.isOver) throw new CancelledError();
+    const { o, n, entry, isDone } =
+      this.#take('step', () => this.named(`rollback ${name}`), '', policy);
+    if (!isDone) await this.#execute(o, 'step', n, entry, body, policy);
+    else if (entry.s !== 'ok') throw fromJson(JSON.parse(entry.bytes.toString()));
   }
 
   // ---- what the daemon says ----

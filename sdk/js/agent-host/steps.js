@@ -81,14 +81,18 @@ function stepArguments(name, second, third) {
     throw coded('invalid_step', `step "${name}" needs a function: ctx.step(name, fn, options?)`);
   }
   const options = given ?? {};
-  known(name, options, 'option', 'retries', 'timeout', 'onInterrupt');
-  const { onInterrupt = 'retry' } = options;
+  known(name, options, 'option', 'retries', 'timeout', 'onInterrupt', 'rollback');
+  const { onInterrupt = 'retry', rollback } = options;
+  if (rollback !== undefined && typeof rollback !== 'function') {
+    throw coded('invalid_step', `the rollback of step "${name}" must be a function (s, value)`);
+  }
   if (!POLICIES.includes(onInterrupt)) {
     throw coded('invalid_step', `onInterrupt of step "${name}" must be one of ` +
       `${POLICIES.join(', ')}, not ${util.inspect(onInterrupt)}`);
   }
   return {
     fn,
+    rollback,
     policy: onInterrupt,
     retries: retriesOf(name, options.retries),
     timeouts: timeoutsOf(name, options.timeout),
@@ -109,6 +113,7 @@ function delayAfter(error, attempt, retries) {
 class Attempts {
   constructor(run, name, ordinal, options, before) {
     Object.assign(this, { run, name, ordinal, options, before });
+    this.phase = run.phase; // It ends with it.
     const { total } = options.timeouts;
     this.end = total === undefined ? undefined : (before.started_at ?? Date.now()) + total;
     this.progress = before.progress ?? null;
@@ -117,13 +122,13 @@ class Attempts {
   async result() {
     let wait = this.before.retry_at === undefined ? 0 : this.before.retry_at - Date.now();
     for (let attempt = (this.before.tries ?? 0) + 1; ; attempt += 1) {
-      if (wait > 0) await pause(wait, this.run.abort.signal);
+      if (wait > 0) await pause(wait, this.phase.abort.signal);
       if (this.run.parked) throw new ParkedRun(); // Meanwhile.
       if (this.end !== undefined && Date.now() >= this.end) throw this.#tooLateInAll(); // A crash ago.
       try {
         return await this.#once(attempt);
       } catch (error) {
-        if (this.run.cancelled || this.run.parked) throw error;
+        if (this.phase.isOver || this.run.parked) throw error;
         const delay = delayAfter(error, attempt, this.options.retries);
         if (delay === undefined) throw error;
         if (this.end !== undefined && Date.now() + delay >= this.end) throw error;
@@ -139,7 +144,7 @@ class Attempts {
     const limit = limits.length > 0 ? Math.min(...limits) : undefined;
     const late = () => (limit === left ? this.#tooLateInAll()
       : new StepTimeoutError(`step "${this.name}" took longer than ${limit} ms`));
-    const deadline = new Deadline(limit, [this.run.abort.signal], late);
+    const deadline = new Deadline(limit, [this.phase.abort.signal], late);
     try {
       return await deadline.within((async () => this.options.fn(this.#handle(attempt, deadline)))());
     } finally {
@@ -188,8 +193,10 @@ function makeSteps(run) {
   return {
     step(name, second, third) {
       const options = stepArguments(name, second, third);
-      return run.step('step', () => run.named(name), '', (ordinal, shown, before) =>
-        new Attempts(run, shown, ordinal, options, before).result(), options.policy);
+      const executes = (fn) => (ordinal, shown, before) =>
+        new Attempts(run, shown, ordinal, { ...options, fn }, before).result();
+      const undo = options.rollback && ((value) => executes((s) => options.rollback(s, value)));
+      return run.step('step', () => run.named(name), '', executes(options.fn), options.policy, undo);
     },
     beginStep(name) {
       checkName(name, 'ctx.beginStep(name)');

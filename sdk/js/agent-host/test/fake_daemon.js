@@ -62,7 +62,7 @@ class FakeDaemon {
 
   #place({ run, o, t }) {
     const key = `${run} ${o}`;
-    if (['cmd', 'value', 'call', 'event', 'setup.done'].includes(t)) {
+    if (['cmd', 'value', 'call', 'event', 'setup.done', 'rollback'].includes(t)) {
       this.lsn += 1;
       if (!this.places.has(key)) this.places.set(key, [this.lsn, t === 'cmd' ? 0 : this.lsn]);
     } else if (t === 'done' || t === 'result') {
@@ -142,7 +142,7 @@ class FakeDaemon {
   // The value or error that the run ended with.
   async end(id = 'run_1') {
     const frame = await this.next((f) => f.t === 'end' && f.run === id);
-    return { ok: frame.ok, code: frame.code, value: JSON.parse(frame.body) };
+    return { ok: frame.ok, code: frame.code, rolled: frame.rolled, value: JSON.parse(frame.body) };
   }
 
   // Runs a method and gives what it ended with.
@@ -163,6 +163,7 @@ class FakeDaemon {
       if (frame.t === 'call' && given[0] === 'ok') put(frame, frame.op, frame.n, given);
       if (frame.t === 'value') put(frame, frame.k, frame.n, ['ok', JSON.parse(frame.body)]);
       if (frame.t === 'event') put(frame, 'event', frame.type, ['ok']);
+      if (frame.t === 'rollback') put(frame, 'rollback', frame.n, ['ok', JSON.parse(frame.body)]);
       if (frame.t === 'setup.done') put(frame, 'setup', '', ['ok', null]);
       if (frame.t === 'done') {
         entries.get(frame.o).splice(4, 2, frame.ok ? 'ok' : 'error', JSON.parse(frame.body));

@@ -1,0 +1,52 @@
+'use strict';
+// What a run has done and can undo: the rollbacks of its steps, and what is told of them.
+
+const { decodeValue } = require('./codec');
+const { toJson } = require('./errors');
+
+const FROM_NOW_ON = Number.MAX_SAFE_INTEGER; // Behind all that is recorded.
+
+// The rollbacks that steps have declared, by their ordinals, and which of these steps are completed.
+class Rollbacks {
+  constructor() {
+    this.declared = new Map(); // ordinal → {name, policy, undo}
+    this.completed = []; // {o, at, text, codec}
+  }
+
+  // `undo(value)` gives the body of the step that undoes it.
+  declare(o, name, policy, undo) {
+    this.declared.set(o, { name, policy, undo });
+  }
+
+  // The step has ended with this value. `at` is the place of that in the journal.
+  complete(o, text, codec, at = FROM_NOW_ON) {
+    if (this.declared.has(o)) this.completed.push({ o, at, text, codec });
+  }
+
+  // {name, policy, body}: what was completed last comes first.
+  inOrder() {
+    const order = [...this.completed].sort((a, b) => a.at - b.at).reverse();
+    return order.map(({ o, text, codec }) => {
+      const { name, policy, undo } = this.declared.get(o);
+      return { name, policy, body: undo(decodeValue(text.toString(), codec)) };
+    });
+  }
+}
+
+// Undoes each; undo({name, policy, body}) throws what one of them fails with. The others are not
+// begun then: they may rely on it. Gives what the run's error tells of it.
+async function undoAll(list, undo) {
+  const done = [];
+  for (const each of list) {
+    try {
+      await undo(each);
+    } catch (error) {
+      const rest = list.slice(done.length + 1).map(({ name }) => name);
+      return { done, failed: { name: each.name, error: toJson(error) }, not_run: rest };
+    }
+    done.push(each.name);
+  }
+  return { done };
+}
+
+module.exports = { Rollbacks, undoAll };

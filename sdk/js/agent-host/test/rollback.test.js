@@ -1,0 +1,200 @@
+'use strict';
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { test } = require('node:test');
+const { agent, withHost } = require('./fake_daemon');
+
+// say(word) notes what was executed; book(name) is a step that can be undone.
+const HELPERS = `
+const fs = require('fs');
+const say = (word) => fs.appendFileSync(process.env.CELLAR_WORK_DIR + '/log', word + ' ');
+const forever = (signal) => new Promise((_, no) => signal.addEventListener('abort', () => no(signal.reason)));
+const book = (ctx, name, options) => ctx.step(name, () => { say(name); return { name }; },
+  { rollback: (s, value) => { say('-' + value.name); }, ...options });
+`;
+const TRIP = HELPERS + agent(`
+  await Promise.all([book(ctx, 'hotel'), book(ctx, 'car')]);
+  await ctx.step('plain', () => say('plain'));
+  await book(ctx, 'flight');
+  await book(ctx, 'train', { retries: 0 }).then(() => { throw new RangeError('no seat'); });`);
+
+function said(daemon) {
+  const log = path.join(daemon.work, 'log');
+  return fs.existsSync(log) ? fs.readFileSync(log, 'utf8').trim().split(' ') : [];
+}
+
+function forget(daemon) {
+  fs.rmSync(path.join(daemon.work, 'log'), { force: true });
+}
+
+test('what was completed is undone when the method throws, the last one first', () =>
+  withHost(TRIP, async (daemon) => {
+    const ended = await daemon.ended('main');
+    assert.deepEqual([ended.ok, ended.code, ended.rolled], [false, undefined, true]);
+    const { name, message, rollback } = ended.value;
+    assert.deepEqual([name, message], ['RangeError', 'no seat']);
+    assert.deepEqual(rollback, { done: ['train', 'flight', 'car', 'hotel'] });
+    assert.deepEqual(said(daemon),
+      ['hotel', 'car', 'plain', 'flight', 'train', '-train', '-flight', '-car', '-hotel']);
+    assert.deepEqual(daemon.of('cmd').slice(5).map((f) => [f.o, f.n]), [[7, 'rollback train'],
+      [8, 'rollback flight'], [9, 'rollback car'], [10, 'rollback hotel']]);
+    assert.deepEqual(daemon.of('rollback').map((f) => [f.o, f.n]), [[6, 'failed']]);
+  }));
+
+test('a method that completes undoes nothing', () => withHost(HELPERS + agent(`
+  await book(ctx, 'hotel');
+  await ctx.step('fails', () => { throw new Error('caught'); }).catch(() => 0);
+  return 'stays';`), async (daemon) => {
+  assert.equal((await daemon.ended('main')).value, 'stays');
+  assert.deepEqual(said(daemon), ['hotel']);
+}));
+
+// Every place at which the process may end: what is recorded is not executed again.
+async function endsAlikeFromEveryPlace(daemon, ended) {
+  const last = daemon.lsn;
+  const whole = daemon.recorded();
+  for (let lsn = 0; lsn <= last; lsn += 1) {
+    const id = `until_${lsn}`;
+    const replay = daemon.recordedUntil(lsn, 'run_1');
+    forget(daemon);
+    daemon.run('main', {}, { id, replay, attempt: 2 });
+    const again = await daemon.end(id);
+    assert.deepEqual([again.ok, again.code, again.rolled, again.value.rollback],
+      [false, ended.code, true, ended.value.rollback], id);
+    const done = replay.filter((entry) => entry[4] === 'ok').map((entry) => entry[2]);
+    const undone = whole.map((entry) => entry[2]).filter((n) => n.startsWith('rollback ') && !done.includes(n));
+    assert.deepEqual(said(daemon).filter((word) => word.startsWith('-')),
+      undone.map((n) => n.replace('rollback ', '-')), id);
+  }
+}
+
+test('rolling back goes on where a crash ended it, and does nothing twice', () =>
+  withHost(TRIP, async (daemon) => {
+    await endsAlikeFromEveryPlace(daemon, await daemon.ended('main'));
+  }));
+
+const CANCELLED = HELPERS + agent(`
+  try {
+    await book(ctx, 'hotel');
+    await Promise.all([book(ctx, 'car'), ctx.step('open', (s) => { say('open'); return forever(s.signal); },
+      { rollback: () => say('-open') }), ctx.waitForEvent('go')]);
+  } finally { say('cleaned'); }`);
+
+test('a cancel with rollback interrupts what is under way, and undoes what was completed', () =>
+  withHost(CANCELLED, async (daemon) => {
+    daemon.run('main');
+    await daemon.next((f) => f.t === 'done' && f.o === 2);
+    await daemon.idle();
+    daemon.send({ t: 'cancel', run: 'run_1', rollback: { grace: 60_000 } });
+    const ended = await daemon.end();
+    assert.deepEqual([ended.code, ended.rolled, ended.value.name, ended.value.rollback],
+      ['canceled', true, 'CancelledError', { done: ['car', 'hotel'] }]);
+    assert.deepEqual(said(daemon), ['hotel', 'car', 'open', 'cleaned', '-car', '-hotel']);
+    // From the moment on at which the cancel is known.
+    const { lsn } = daemon;
+    const cancelled = daemon.recorded().find((entry) => entry[1] === 'rollback')[6][0];
+    for (let until = cancelled - 1; until <= lsn; until += 1) {
+      const id = `until_${until}`;
+      const replay = daemon.recordedUntil(until, 'run_1');
+      forget(daemon);
+      daemon.run('main', {}, { id, replay, attempt: 2, cancel: 60_000 });
+      const again = await daemon.end(id);
+      assert.deepEqual([again.code, again.rolled, again.value.rollback],
+        ['canceled', true, ended.value.rollback], id);
+      assert.ok(!said(daemon).includes('open'), id); // It is not begun again.
+    }
+  }));
+
+test('rollbacks do not wait for a method beyond its grace time, and none is left out', () =>
+  withHost(HELPERS + agent(`
+    await book(ctx, 'hotel');
+    try { await ctx.waitForEvent('go'); } finally { await new Promise(() => setInterval(() => 0, 1e6)); }`),
+  async (daemon) => {
+    daemon.run('main');
+    await daemon.next((f) => f.k === 'wait');
+    daemon.send({ t: 'cancel', run: 'run_1', rollback: { grace: 1 } });
+    assert.deepEqual((await daemon.end()).value.rollback, { done: ['hotel'] });
+  }));
+
+test('a rollback is tried again as its step says; one that fails ends them all', () =>
+  withHost(HELPERS + agent(`
+    const undo = async (s) => { say('u' + s.attempt); if (s.attempt < 3) throw new Error('not yet'); };
+    const retries = { maxAttempts: 3, delay: 1 };
+    await book(ctx, 'first');
+    await ctx.step('never', () => 1, { rollback: () => { throw new TypeError('gone'); } });
+    await ctx.step('third', () => 1, { rollback: undo, retries });
+    throw new Error('original');`), async (daemon) => {
+    const ended = await daemon.ended('main');
+    const { message, rollback } = ended.value;
+    assert.deepEqual([ended.rolled, message, rollback.done, rollback.failed.name, rollback.not_run],
+      [false, 'original', ['third'], 'never', ['first']]);
+    assert.deepEqual([rollback.failed.error.name, rollback.failed.error.message], ['TypeError', 'gone']);
+    assert.deepEqual(said(daemon), ['first', 'u1', 'u2', 'u3']);
+    forget(daemon);
+    daemon.run('main', {}, { id: 'again', replay: daemon.recorded() });
+    assert.deepEqual((await daemon.end('again')).value.rollback.not_run, ['first']);
+    assert.deepEqual(said(daemon), []);
+  }));
+
+test('a cancel without rollback ends the rollbacks', () => withHost(HELPERS + agent(`
+  await book(ctx, 'first');
+  await ctx.step('held', () => 1, { rollback: (s) => { say('held'); return forever(s.signal); } });
+  throw new Error('original');`), async (daemon) => {
+  daemon.run('main');
+  await daemon.next((f) => f.n === 'rollback held');
+  await daemon.idle();
+  daemon.send({ t: 'cancel', run: 'run_1' });
+  const ended = await daemon.end();
+  assert.deepEqual([ended.code, ended.value.rollback.done, ended.value.rollback.not_run],
+    ['canceled', [], ['first']]);
+  assert.deepEqual(said(daemon), ['first', 'held']);
+}));
+
+test('ctx works in a rollback, and not in what the method left', () => withHost(HELPERS + agent(`
+  let late;
+  await ctx.step('s', () => 1, { rollback: async (s, value) => {
+    await late.catch((error) => say(error.message));
+    ctx.db.set('undone', [value, s.name, s.signal.aborted, ctx.signal.aborted]);
+    await ctx.step('nested', () => 1).catch((error) => say(error.code));
+  } });
+  ctx.step('open', async (s) => {
+    late = new Promise((yes, no) => s.signal.addEventListener('abort', () => no(new Error('told'))));
+    await late.catch(() => 0);
+    await ctx.step('more', () => 1).catch(() => 0);
+    ctx.db.set('never', 1);
+  }).catch(() => 0);
+  throw new Error('original');`), async (daemon) => {
+  daemon.answer = () => null;
+  const ended = await daemon.ended('main');
+  assert.deepEqual(ended.value.rollback, { done: ['s'] });
+  assert.deepEqual(daemon.of('call').map((f) => [f.o, JSON.parse(f.body)]),
+    [[0, { key: 'undone', value: [1, 'rollback s', false, true] }]]);
+  assert.deepEqual(said(daemon), ['told', 'nested_step']);
+}));
+
+test('a version is tried with a run that was rolled back', async () => {
+  let replay;
+  await withHost(TRIP, async (daemon) => {
+    await daemon.ended('main');
+    replay = daemon.recorded();
+  });
+  const cases = [[TRIP, true], [TRIP.replace(`'flight'`, `'FLIGHT'`), /FLIGHT/],
+    [TRIP.replace(`throw new RangeError('no seat')`, 'return 1'), /before it has done/],
+    [TRIP.replace(`book(ctx, 'car')`, `ctx.step('car', () => 1)`), /rollback/]];
+  for (const [source, expected] of cases) {
+    await withHost(source, async (daemon) => {
+      daemon.run('main', {}, { id: 'trial', replay, trial: true });
+      const told = await daemon.next((f) => f.t === 'trial' || f.t === 'mismatch');
+      assert.equal(told.t === 'trial' && told.ok, expected === true, told.body);
+      if (expected !== true) assert.match(told.body.toString(), expected);
+      assert.deepEqual(said(daemon), []);
+    });
+  }
+});
+
+test('what is no rollback is refused', () => withHost(agent(`
+  try { ctx.step('s', () => 1, { rollback: 'undo' }); } catch (e) { return [e.code, e.message]; }`), async (daemon) => {
+  assert.deepEqual((await daemon.ended('main')).value,
+    ['invalid_step', 'the rollback of step "s" must be a function (s, value)']);
+}));

@@ -1,0 +1,141 @@
+"""What a run did is undone when it fails, or is cancelled with rollback: the last step first, each once."""
+import threading
+
+import harness
+
+AGENT = """
+const fs = require("fs");
+const log = (line) => fs.appendFileSync("/work/log", line + "\\n");
+const gate = async (name) => { while (!fs.existsSync("/work/" + name)) await new Promise((r) => setTimeout(r, 5)); };
+const book = (ctx, name, options) => ctx.step(name, () => { log(name); return name + "-1"; },
+  { rollback: (s, value) => log("-" + value), ...options });
+module.exports = {
+  async fails(ctx, { held }) {
+    await book(ctx, "hotel");
+    await book(ctx, "car", { rollback: async (s, value) => { log("-" + value); if (held) await gate("gate"); } });
+    await book(ctx, "flight");
+    throw new RangeError("no seat");
+  },
+  async waits(ctx, { left = "wait" }) {
+    await book(ctx, "hotel");
+    await book(ctx, "car");
+    if (left === "step") await ctx.step("open", () => { log("open"); return gate("never"); }, { onInterrupt: "ask" });
+    if (left === "shell") await ctx.step("sh", () => ctx.shellAsync("echo open >> log; sleep 1000"));
+    if (left === "sync") ctx.shell("echo open >> log; sleep 1000");
+    await ctx.waitForEvent("go");
+  },
+  async breaks(ctx) {
+    await book(ctx, "hotel");
+    await ctx.step("car", () => 1, { rollback: () => { log("-car"); throw new Error("no refund"); } });
+    await book(ctx, "flight", { rollback: async (s) => { log("-flight" + (await ctx.shellAsync("echo x")).stdout.trim()); } });
+    await ctx.waitForEvent("go");
+  },
+  async parent(ctx) { await book(ctx, "trip"); await (await ctx.spawn("waits")).result(); },
+};
+"""
+
+
+class RollbackTest(harness.CellTest):
+    def log(self, cell):
+        answer = cell.call("GET", "/files/log")
+        return answer.body.decode().split() if answer.status == 200 else []
+
+    def reaches(self, cell, line):
+        harness.eventually(f"it gets to {line}", lambda: line in self.log(cell))
+
+    def waits(self, cell, run):
+        harness.eventually("the run waits", lambda: cell.run(run)["status"] == "waiting")
+
+    def cancel(self, cell, run, **body):
+        answer = cell.call("POST", f"/runs/{run}/cancel", {"rollback": True, **body})
+        self.assertEqual(200, answer.status, answer)
+        return answer.json
+
+    def test_a_run_that_fails_undoes_what_it_did(self):
+        cell, run = self.begin(AGENT, "fails")
+        ended = cell.settled(run)
+        self.assertEqual(("failed", "no seat"), (ended["status"], ended["error"]["message"]))
+        self.assertEqual({"done": ["flight", "car", "hotel"]}, ended["error"]["rollback"])
+        self.assertEqual(["hotel", "car", "flight", "-flight-1", "-car-1", "-hotel-1"], self.log(cell))
+        self.assertEqual(["rollback flight", "rollback car", "rollback hotel"], [s["name"] for s in ended["steps"][3:]])
+        told = [e.json["data"] for e in cell.events(run) if e.type == "run.rollback"]
+        self.assertEqual([("failed", "no seat")], [(t["reason"], t["error"]["message"]) for t in told])
+        missing = cell.call("POST", f"/runs/{run}/restart", {"from": "rollback car"})
+        self.assertEqual((404, "step_not_found"), (missing.status, missing.json["code"]))
+        again = cell.call("POST", f"/runs/{run}/restart", {"from": "flight"}).json["id"]
+        self.assertEqual({"done": ["flight", "car", "hotel"]}, cell.settled(again)["error"]["rollback"])
+
+    def test_what_is_killed_while_it_rolls_back_goes_on_rolling_back(self):
+        kills = {"agent": lambda cell: cell.kill_processes("agent"), "daemon": lambda cell: self.daemon.restart(),
+                 "pause": lambda cell: (cell.call("POST", f"/runs/{self.run_id}/pause"),
+                                        cell.call("POST", f"/runs/{self.run_id}/resume"))}
+        for name, kill in kills.items():
+            with self.subTest(killed=name):
+                cell = self.cell(f"killed-{name}", agent=AGENT)
+                self.run_id = cell.call("POST", "/runs", {"method": "fails", "params": {"held": True}}).json["id"]
+                self.reaches(cell, "-car-1")
+                self.assertEqual(("running", "rollback"), (cell.run(self.run_id)["status"], cell.run(self.run_id)["reason"]))
+                kill(cell)
+                cell.call("PUT", "/files/gate", b"")
+                self.assertEqual({"done": ["flight", "car", "hotel"]}, cell.settled(self.run_id)["error"]["rollback"])
+                log = self.log(cell)
+                self.assertEqual((["hotel", "car", "flight", "-flight-1"], "-hotel-1"), (log[:4], log[-1]))
+                self.assertEqual(2, log.count("-car-1"))  # It was under way.
+                self.assertEqual(1, log.count("-hotel-1"))
+
+    def test_a_cancel_with_rollback_undoes_what_was_done(self):
+        for left in ("wait", "step", "shell", "sync"):
+            with self.subTest(left=left):
+                cell = self.cell(f"left-{left}", agent=AGENT)
+                run = cell.call("POST", "/runs", {"method": "waits", "params": {"left": left}}).json["id"]
+                if left == "wait":
+                    self.waits(cell, run)
+                    self.daemon.restart()  # Nobody has the run now.
+                else:
+                    self.reaches(cell, "open")
+                ended = self.cancel(cell, run)
+                self.assertEqual(("cancelled", {"done": ["car", "hotel"]}), (ended["status"], ended["error"]["rollback"]))
+                self.assertEqual([], [line for line in self.log(cell)[2:-2] if line != "open"])
+                self.assertEqual(["-car-1", "-hotel-1"], self.log(cell)[-2:])
+                self.assertEqual(1, [step["status"] for step in ended["steps"]].count("interrupted"))
+                self.assertEqual("run_ended", cell.call("POST", f"/runs/{run}/cancel", {"rollback": True}).json["code"])
+
+    def test_a_paused_run_is_cancelled_with_rollback(self):
+        cell, run = self.begin(AGENT, "waits", left="step")
+        self.reaches(cell, "open")
+        cell.kill_processes("agent")
+        harness.eventually("it is paused", lambda: cell.run(run)["status"] == "paused")
+        self.assertEqual("ambiguous_step", cell.run(run)["reason"])
+        ended = self.cancel(cell, run)
+        self.assertEqual(("cancelled", {"done": ["car", "hotel"]}), (ended["status"], ended["error"]["rollback"]))
+        self.assertEqual(1, self.log(cell).count("open"))
+
+    def test_what_it_has_begun_is_undone_too(self):
+        cell, run = self.begin(AGENT, "parent")
+        self.waits(cell, run)
+        child = next(r["id"] for r in cell.runs() if r["method"] == "waits")
+        self.waits(cell, child)
+        self.assertEqual({"done": ["trip"]}, self.cancel(cell, run)["error"]["rollback"])
+        ended = cell.settled(child)
+        self.assertEqual(("cancelled", {"done": ["car", "hotel"]}), (ended["status"], ended["error"]["rollback"]))
+
+    def test_a_rollback_that_fails_ends_the_run_as_failed(self):
+        cell, run = self.begin(AGENT, "breaks")
+        self.waits(cell, run)
+        ended = self.cancel(cell, run)
+        told = ended["error"]["rollback"]
+        self.assertEqual(("failed", ["flight"], "car", "no refund", ["hotel"]), (
+            ended["status"], told["done"], told["failed"]["name"], told["failed"]["error"]["message"], told["not_run"]))
+        self.assertEqual(["hotel", "flight", "-flightx", "-car"], self.log(cell))
+
+    def test_a_cancel_without_rollback_ends_the_rollbacks(self):
+        cell, run = self.begin(AGENT, "fails", held=True)
+        self.reaches(cell, "-car-1")
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(self.cancel(cell, run)))  # It waits for them.
+        thread.start()
+        ended = cell.call("POST", f"/runs/{run}/cancel").json
+        thread.join()
+        self.assertEqual(("cancelled", "cancelled"), (ended["status"], answers[0]["status"]))
+        self.assertNotIn("-hotel-1", self.log(cell))
+        self.assertEqual(400, cell.call("POST", f"/runs/{run}/cancel", {"rollback": 1}).status)
