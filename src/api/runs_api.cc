@@ -160,7 +160,8 @@ asio::awaitable<void> resume(const Call& call) {
   co_await answer_run(call, *cell, run_in(call, *cell));
 }
 
-// {"agent"?}: tries the run with that source, or with the cell's agent of today.
+// {"agent"?}: tries the run with that source, in the run's language, or with the cell's agent of
+// today.
 asio::awaitable<void> replay(const Call& call) {
   const auto cell = call.cell();
   const std::uint32_t number = run_in(call, *cell).number;
@@ -172,8 +173,8 @@ asio::awaitable<void> replay(const Call& call) {
   std::string digest = cell->spec().agent_digest;
   cell::AgentLanguage language = cell->spec().agent_language;
   if (source) {
-    digest = co_await cell->keep_version(*std::move(source));
-    language = cell::AgentLanguage::javascript;
+    language = run_in(call, *cell).agent_language;
+    digest = co_await cell->keep_version(language, *std::move(source));
   }
   const auto trial = co_await cell->runner().try_version(number, digest, language);
   json::Value answer = json::object({{"ok", trial.ok},

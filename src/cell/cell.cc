@@ -461,12 +461,12 @@ asio::awaitable<Runner::Started> Cell::start_run(std::string method, std::string
   co_return co_await runner_->start(std::move(start));
 }
 
-asio::awaitable<std::string> Cell::keep_version(std::string source) {
+asio::awaitable<std::string> Cell::keep_version(AgentLanguage language, std::string source) {
   require_open();
   check_agent(source);
   std::string digest = sha256_hex(source);
-  auto write = [this, digest, source = std::move(source)] {
-    write_version(layout_, digest, AgentLanguage::javascript, source);
+  auto write = [this, digest, language, source = std::move(source)] {
+    write_version(layout_, digest, language, source);
   };
   co_await async::offload(machine_.pool, std::move(write));
   co_return digest;

@@ -127,8 +127,8 @@ class Cell : private RunnerHost {
   // Starts a run of the agent. Throws Error `not_found`, reason `agent_missing`.
   asio::awaitable<Runner::Started> start_run(std::string method, std::string params,
                                              std::optional<std::string> idempotency_key);
-  // Keeps a version of the agent, in JavaScript, without making it the cell's own; its digest.
-  asio::awaitable<std::string> keep_version(std::string source);
+  // Keeps a version of the agent without making it the cell's own; its digest.
+  asio::awaitable<std::string> keep_version(AgentLanguage language, std::string source);
   void count_request(bool failed, std::chrono::microseconds took);
 
   RunTable& runs() noexcept { return runs_; }

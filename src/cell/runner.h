@@ -144,7 +144,7 @@ class Runner {
                                 AgentLanguage language);
   // Whether a version of the agent comes to the end of what the run has recorded. Executes what is
   // outside of steps, and nothing of the run itself. Throws Error `conflict`, reason
-  // `replay_unsupported`, for a version that is not JavaScript, or a run that is not.
+  // `replay_unsupported`, for a version in another language than the run's.
   struct Trial {
     bool ok = false;
     std::uint32_t matched = 0;  // the ordinal that it came to

@@ -121,11 +121,11 @@ asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
                                                        std::string agent_digest,
                                                        AgentLanguage language) {
   const Run& run = *runs_.find(number);
-  if (language != AgentLanguage::javascript || run.agent_language != AgentLanguage::javascript) {
-    throw Error(
-        ErrorCode::conflict, "replay_unsupported",
-        "only runs of JavaScript agents can be tried with another version, which is one, too",
-        "let the run end on its version, or restart it");
+  if (language != run.agent_language) {
+    throw Error(ErrorCode::conflict, "replay_unsupported",
+                "run " + run.id + " is of an agent in " + std::string(name_of(run.agent_language)) +
+                    ", and is not tried with one in another language",
+                "let the run end on its version, or restart it");
   }
   if (trials_.size() >= kTrialsMax) {
     throw Error(

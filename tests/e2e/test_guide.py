@@ -129,7 +129,7 @@ class GuideTest(harness.CellTest):
 
     def test_all_examples_of_the_page_are_known_here(self):
         methods = re.findall(r"^  async (\w+)\(", "".join(BLOCKS), re.M)
-        self.assertEqual("release charge transferOrAsk transferOrLook render notify addRoute patch review clock chance listing memory "
+        self.assertEqual("release charge transferOrAsk transferOrLook render notify addRoute patch trip review clock chance listing memory "
                          "environment branches forgotten collect ship deploy repeats".split(), methods)
 
     def test_a_run_goes_on_with_an_empty_history(self):
@@ -235,6 +235,22 @@ class GuideTest(harness.CellTest):
         harness.eventually("it edits again", lambda: cell.exec("cat /tmp/log")["stdout"] == "x\nx\n")
         cell.exec("touch /tmp/gate")
         self.completes(cell, run, "1 file changed, 1 insertion(+)")
+
+    def test_what_was_booked_is_cancelled(self):
+        cell = self.cell_with("trip")
+        refused, cancelled, flown = (self.start(cell, "trip", people=n) for n in (1, 2, 3))
+        for run in (refused, cancelled, flown):
+            self.waits(cell, run)
+        self.approve(cell, refused, False)
+        ended = cell.settled(refused)
+        self.assertEqual(("failed", {"done": ["hotel"]}), (ended["status"], ended["error"]["rollback"]))
+        ended = cell.call("POST", f"/runs/{cancelled}/cancel", {"rollback": True}).json
+        self.assertEqual(("cancelled", {"done": ["hotel"]}), (ended["status"], ended["error"]["rollback"]))
+        self.approve(cell, flown, True)
+        self.completes(cell, flown, "booked")
+        booked = {made["amount"]: made["id"] for made in self.provider.made.values() if "amount" in made}
+        self.assertEqual([f"/cancelled/{booked[1]}", f"/cancelled/{booked[2]}"],
+                         [path for path, _ in self.provider.asked if path.startswith("/cancelled")])
 
     def test_what_goes_on_at_once_is_gathered(self):
         cell, run = self.run_of("review", parts=["a", "b"])

@@ -30,9 +30,48 @@ module.exports = {
     await book(ctx, "flight", { rollback: async (s) => { log("-flight" + (await ctx.shellAsync("echo x")).stdout.trim()); } });
     await ctx.waitForEvent("go");
   },
+  async holds(ctx) {
+    await book(ctx, "hotel");
+    await book(ctx, "car", { rollback: async (s, value) => { log("-" + value); await gate("gate"); } });
+    await ctx.waitForEvent("go");
+  },
   async parent(ctx) { await book(ctx, "trip"); await (await ctx.spawn("waits")).result(); },
 };
 """
+
+PYTHON = '''
+import asyncio, os, time
+
+def log(line):
+    with open("/work/log", "a") as file:
+        file.write(line + "\\n")
+
+def book(ctx, name, rollback=lambda s, value: log("-" + value), **options):
+    def do():
+        log(name)
+        return name + "-1"
+    return ctx.step(name, do, rollback=rollback, **options)
+
+async def fails(ctx, params):
+    async def held(s, value):
+        log("-" + value)
+        while params.get("held") and not os.path.exists("/work/gate"):
+            await asyncio.sleep(0.005)
+    await book(ctx, "hotel")
+    await book(ctx, "car", held)
+    await book(ctx, "flight")
+    raise ValueError("no seat")
+
+def waits(ctx, params):
+    def left():
+        log("open")
+        time.sleep(1000)
+    book(ctx, "hotel")
+    book(ctx, "car")
+    if params.get("left") == "step":
+        ctx.step("open", left)
+    ctx.wait_for_event("go")
+'''
 
 
 class RollbackTest(harness.CellTest):
@@ -50,6 +89,23 @@ class RollbackTest(harness.CellTest):
         answer = cell.call("POST", f"/runs/{run}/cancel", {"rollback": True, **body})
         self.assertEqual(200, answer.status, answer)
         return answer.json
+
+    def test_agents_in_python_undo_what_they_did(self):
+        cell = self.cell(agent=PYTHON, agent_language="python")
+        begin = lambda method, **params: cell.call("POST", "/runs", {"method": method, "params": params}).json["id"]  # noqa: E731
+        run = begin("fails", held=True)
+        self.reaches(cell, "-car-1")
+        cell.kill_processes("agent")
+        cell.call("PUT", "/files/gate", b"")
+        self.assertEqual({"done": ["flight", "car", "hotel"]}, cell.settled(run)["error"]["rollback"])
+        self.assertEqual(["hotel", "car", "flight", "-flight-1", "-car-1", "-car-1", "-hotel-1"], self.log(cell))
+        waits, works = begin("waits"), begin("waits", left="step")
+        self.waits(cell, waits)
+        self.reaches(cell, "open")
+        for run in (waits, works):
+            ended = self.cancel(cell, run)
+            self.assertEqual(("cancelled", {"done": ["car", "hotel"]}), (ended["status"], ended["error"]["rollback"]))
+        self.assertEqual(1, self.log(cell).count("open"))
 
     def test_a_run_that_fails_undoes_what_it_did(self):
         cell, run = self.begin(AGENT, "fails")
@@ -129,11 +185,12 @@ class RollbackTest(harness.CellTest):
         self.assertEqual(["hotel", "flight", "-flightx", "-car"], self.log(cell))
 
     def test_a_cancel_without_rollback_ends_the_rollbacks(self):
-        cell, run = self.begin(AGENT, "fails", held=True)
-        self.reaches(cell, "-car-1")
+        cell, run = self.begin(AGENT, "holds")
+        self.waits(cell, run)
         answers = []
         thread = threading.Thread(target=lambda: answers.append(self.cancel(cell, run)))  # It waits for them.
         thread.start()
+        self.reaches(cell, "-car-1")
         ended = cell.call("POST", f"/runs/{run}/cancel").json
         thread.join()
         self.assertEqual(("cancelled", "cancelled"), (ended["status"], answers[0]["status"]))

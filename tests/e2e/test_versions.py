@@ -25,6 +25,31 @@ NEWER = AGENT.replace('await ctx.step("b", () => log("b"));',
                       'ctx.removed("b"); if (ctx.getVersion("flow", 1) === 1) await ctx.step("new", () => log("new"));'
                       ).replace('"old"', '"newer"')
 
+PYTHON = '''
+def log(line):
+    with open("/work/log", "a") as file:
+        file.write(line + "\\n")
+
+async def work(ctx, params):
+    def a():
+        log("a")
+        return params["n"] + 1
+    first = await ctx.step("a", a)
+    await ctx.step("b", lambda: log("b"))
+    event = await ctx.wait_for_event("go")
+    return [first, event, await ctx.step("c", lambda: "old")]
+
+def counts(ctx, params):
+    n = ctx.step("count", lambda: params["n"] + 1)
+    event = ctx.wait_for_event("go")
+    if n < 3:
+        return ctx.continue_as({"n": n})
+    return [ctx.run.id, n, event]
+'''
+PYTHON_NEWER = PYTHON.replace('await ctx.step("b", lambda: log("b"))',
+                              'ctx.removed("b"); ctx.get_version("flow", 1) and await ctx.step("new", lambda: log("new"))'
+                              ).replace('"old"', '"newer"')
+
 
 class VersionsTest(harness.CellTest):
     def log(self, cell):
@@ -38,8 +63,8 @@ class VersionsTest(harness.CellTest):
         self.waits(cell, run)
         return cell, run
 
-    def set_agent(self, cell, source):
-        self.daemon.create(cell.fields["customer_id"], agent=source)
+    def set_agent(self, cell, source, **fields):
+        self.daemon.create(cell.fields["customer_id"], agent=source, **fields)
 
     def send(self, cell, run, payload="x"):
         return cell.call("POST", f"/runs/{run}/events", {"type": "go", "payload": payload})
@@ -80,6 +105,32 @@ class VersionsTest(harness.CellTest):
         self.assertEqual([2, "x", "newer"], ended["result"])
         self.assertEqual(["a", "b", "c"], self.log(cell))  # And not "new": it came past there before.
         self.assertEqual(cell.get()["agent_digest"], ended["agent_digest"])
+
+    def test_runs_in_python_are_tried_and_moved(self):
+        cell = self.cell(agent=PYTHON, agent_language="python")
+        run = cell.call("POST", "/runs", {"method": "work", "params": {"n": 1}}).json["id"]
+        self.waits(cell, run)
+        for source, ok in ((PYTHON, True), (PYTHON_NEWER, True), (PYTHON.replace('"b", ', '"B", '), False), ("def work(", False)):
+            tried = cell.call("POST", f"/runs/{run}/replay", {"agent": source}).json
+            self.assertEqual(ok, tried["ok"], tried)
+        self.set_agent(cell, AGENT)
+        refused = cell.call("POST", f"/runs/{run}/replay")
+        self.assertEqual((409, "replay_unsupported"), (refused.status, refused.json["code"]))
+        cell.call("POST", f"/runs/{run}/pause")
+        refused = cell.call("POST", f"/runs/{run}/resume", {"upgrade": True})
+        self.assertEqual((409, "replay_unsupported"), (refused.status, refused.json["code"]))
+        self.set_agent(cell, PYTHON_NEWER, agent_language="python")
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume", {"upgrade": True}).status)
+        self.daemon.restart()
+        self.send(cell, run)
+        self.assertEqual([2, "x", "newer"], cell.settled(run)["result"])
+        self.assertEqual(["a", "b"], self.log(cell))
+        again = cell.call("POST", "/runs", {"method": "counts", "params": {"n": 1}}).json["id"]
+        for generation in (1, 2):
+            harness.eventually("it waits", lambda: (now := cell.run(again))["status"] == "waiting"
+                               and now.get("generation", 1) == generation)
+            self.send(cell, again, generation)
+        self.assertEqual([again, 3, 2], cell.settled(again)["result"])
 
     def test_a_run_begins_again_from_a_step(self):
         cell, run = self.begin_work()

@@ -1,5 +1,6 @@
 'use strict';
-// The parts of a run's life, and which of them the code at hand belongs to.
+// What a run is made of: the parts of its life, which of them the code at hand belongs to, and the
+// promises of its commands.
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 
@@ -15,4 +16,16 @@ class Phase {
   }
 }
 
-module.exports = { Phase, inside };
+// The promise of a command, which knows whether anybody has ever waited for it.
+class CommandPromise extends Promise {
+  static get [Symbol.species]() {
+    return Promise;
+  }
+
+  then(...settlers) {
+    this.isAwaited = true;
+    return super.then(...settlers);
+  }
+}
+
+module.exports = { CommandPromise, Phase, inside };

@@ -3,7 +3,7 @@
 
 const { CancelledError, ParkedRun, coded, fromJson, toJson } = require('./errors');
 const { decodeValue, encodeValue } = require('./codec');
-const { Phase, inside } = require('./phase');
+const { CommandPromise, Phase, inside } = require('./phase');
 const { Replay } = require('./replay');
 const { Rollbacks, undoAll } = require('./rollback');
 const { after } = require('./timers');
@@ -13,18 +13,6 @@ const COMMANDS = ['step', 'shell', 'fetch', 'spawn', 'sleep', 'wait', 'approval'
 const MATCHED_SHOWN = 5;
 const EVENT_BYTES_MAX = 1 << 20;
 const GRACE_MS = 1000;
-
-// The promise of a command, which knows whether anybody has ever waited for it.
-class CommandPromise extends Promise {
-  static get [Symbol.species]() {
-    return Promise;
-  }
-
-  then(...settlers) {
-    this.isAwaited = true;
-    return super.then(...settlers);
-  }
-}
 
 class Run {
   // `header` and `body` are those of the `run` frame.
@@ -519,8 +507,11 @@ class Run {
     }
     if (this.parked || !isUndone || (this.isTrial && marker === undefined)) return outcome;
     this.isClosing = true;
-    // On replay other branches come to what they had done, too.
-    await new Promise((resolve) => this.replay.whenCaughtUp(resolve));
+    try {
+      await this.#caughtUp();
+    } catch {
+      return { ...outcome, code: 'canceled' };
+    }
     const list = this.rollbacks.inOrder();
     if (this.parked || list.length === 0) return outcome;
     this.#leaveMethod();
@@ -530,6 +521,17 @@ class Run {
     const rolled = told.failed === undefined || this.phase.isOver; // Ended by a cancel: as asked.
     const code = this.undoes || this.phase.isOver ? 'canceled' : undefined;
     return { ok: false, text: stringify(error, `the error of ${this.method}()`), code, rolled };
+  }
+
+  // Other branches come to what they had done, too. A cancel rejects.
+  #caughtUp() {
+    return new Promise((resolve, reject) => {
+      this.rejects.add(reject);
+      this.replay.whenCaughtUp(() => {
+        this.rejects.delete(reject);
+        resolve();
+      });
+    });
   }
 
   // What it has going is interrupted: whether that was done is not known, and it is not undone.

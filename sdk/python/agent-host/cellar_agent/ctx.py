@@ -272,7 +272,34 @@ class Commands(Part):
         return run.step("fetch", lambda: name, same, perform, finish=finish)
 
 
-class Ctx(Steps, Waits, Time, Commands):
+def _check_version_name(name, call):
+    if not isinstance(name, str) or name == "":
+        raise Error(f"{call} needs a name", code="invalid_version")
+
+
+class Versions(Part):
+    @anywhere
+    def get_version(self, name, newest):
+        """Which way the run goes: `newest`, or what it was when it first came here; 0: it came past here
+        before this call was in the code."""
+        _check_version_name(name, "ctx.get_version(name, newest)")
+        if not isinstance(newest, int) or isinstance(newest, bool) or not 1 <= newest < 1 << 53:
+            raise Error(f'the newest version of "{name}" must be a number from 1 on', code="invalid_version")
+        return self._run.version(name, newest)
+
+    @anywhere
+    def removed(self, name):
+        """Stands where a step or a command of this name was."""
+        _check_version_name(name, "ctx.removed(name)")
+        self._run.removed(name)
+
+    @anywhere
+    def continue_as(self, state):
+        """The run goes on with this state as its params, and with an empty history. Never returns."""
+        return self._run.continue_as(state)
+
+
+class Ctx(Steps, Waits, Time, Commands, Versions):
     """On the loop's thread, what takes time gives an awaitable; in any other thread it blocks and gives
     the value."""
 
@@ -282,7 +309,7 @@ class Ctx(Steps, Waits, Time, Commands):
         super().__init__(run)
         self.cell_id, self.work_dir = cell_id, files.root
         self.run = types.SimpleNamespace(id=run.id, method=run.method, attempt=run.attempt)
-        self.signal = run.signal
+        self.signal = run.phase.signal
         self.store = Store(run, files)
         self.db, self.search, self.journal, self.log = Db(run), Search(run), Journal(run), Log(run)
 

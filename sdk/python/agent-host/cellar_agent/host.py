@@ -9,6 +9,7 @@ import sys
 import traceback
 
 from .agents import arguments_for, is_asynchronous, load_agent, method_of, setup_of
+from .commands import Outcome
 from .ctx import Ctx
 from .errors import AgentError, CancelledError, ParkedRun, to_json
 from .files import Files
@@ -21,6 +22,7 @@ from .values import stringify
 UP_FD = 3
 DOWN_FD = 4
 READ_BYTES = 256 << 10
+ENDED_EARLY = stringify({"message": "the method returns before it has done what is recorded"}, "it")
 
 
 def leave(code=0):
@@ -76,37 +78,66 @@ class Host:
             run.setup_done()
         result = await self._call(run, method, ctx, run.params)
         body = stringify(result, f"what {run.method}() returns")
+        if run.undoes:
+            raise CancelledError()  # Whatever it gives.
         run.check_forgotten()
         return body
 
-    async def _drive(self, run, header):
+    async def _outcome(self, run, header):
         try:
-            self._send_end(run, True, await self._execute(run, header))
+            return Outcome(True, await self._execute(run, header))
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            code = None
-            if isinstance(error, AgentError):
-                code = error.code
-            elif run.cancelled and _is_cancel(error):
-                code = CancelledError.code
-                error = error if isinstance(error, CancelledError) else CancelledError()
-            self._send_end(run, False, stringify(to_json(error), f"the error of {run.method}()"), code)
-        self._forget(run)  # What it left unawaited has nobody who keeps it.
+            return self._failed(run, error)
 
     @staticmethod
-    def _send_end(run, ok, body, code=None):
-        if not run.parked:
-            header = {"t": "end", "ok": ok}
-            run.send(header if code is None else {**header, "code": code}, body)
+    def _failed(run, error):
+        code = None
+        if isinstance(error, AgentError):
+            code = error.code
+        elif run.cancelled and (_is_cancel(error) or isinstance(error, ParkedRun)):
+            code = CancelledError.code
+            error = error if isinstance(error, CancelledError) else CancelledError()
+        return Outcome(False, stringify(to_json(error), f"the error of {run.method}()"), code)
+
+    async def _drive(self, run, header):
+        await self._end(run, await self._outcome(run, header))
+
+    async def _end(self, run, outcome):
+        """Once: its method may be out of time, and end all the same."""
+        if run.is_concluding:
+            return
+        run.is_concluding = True
+        try:
+            self._send_end(run, await run.conclude(outcome))
+        except ParkedRun:
+            pass
+        self._forget(run)  # What it left unawaited has nobody who keeps it.
+
+    def _out_of_time(self, run):
+        self._keep(self._loop.create_task(self._end(run, self._failed(run, CancelledError())),
+                                          context=context_for(run)))
+
+    @staticmethod
+    def _send_end(run, outcome):
+        if run.is_trial:
+            run.end_trial(run.replay.is_complete, ENDED_EARLY if outcome.ok else outcome.body)
+        elif not run.parked:
+            more = {"code": outcome.code, "rolled": outcome.rolled}
+            header = {"t": "end", "ok": outcome.ok}
+            run.send({**header, **{key: value for key, value in more.items() if value is not None}},
+                     outcome.body)
+
+    def _keep(self, task):
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _begin(self, header, body):
         self._forget(self._runs.get(header["run"]))  # Its next attempt is here.
-        run = Run(self._loop, self._up, header, body)
+        run = Run(self._loop, self._up, header, body, self._out_of_time)
         self._runs[run.id] = run
-        task = self._loop.create_task(self._drive(run, header), context=context_for(run))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._keep(self._loop.create_task(self._drive(run, header), context=context_for(run)))
 
     def _forget(self, run):
         if run is None:
@@ -156,7 +187,7 @@ class Host:
         elif kind == "began":
             run.began(header["o"])
         elif kind == "cancel":
-            run.turns.push(run.cancel)
+            run.turns.push(functools.partial(run.cancel, header.get("rollback")))
         elif kind == "suspend":
             run.turns.push(functools.partial(self._suspend, run))
         elif kind == "forget":

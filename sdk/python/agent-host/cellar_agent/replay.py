@@ -1,5 +1,6 @@
 """What the journal holds of a run, given back in the order in which it happened."""
 import collections
+import sys
 
 from .turns import HOST_CONTEXT
 
@@ -37,10 +38,12 @@ class Replay:
 
     `entries` as in the `run` frame; their values lie in `everything` from `start` on, one behind the
     other. `is_quiet()` says whether nothing else of the run is under way, `on_stall(entry)` gets a
-    command that the code does not come to, while it waits itself for what was recorded behind it."""
+    command that the code does not come to, while it waits itself for what was recorded behind it;
+    `on_caught_up()`: all that is recorded was asked for again, and given."""
 
-    def __init__(self, loop, entries, everything, start, is_quiet, on_stall):
+    def __init__(self, loop, entries, everything, start, is_quiet, on_stall, on_caught_up):
         self._loop, self._is_quiet, self._on_stall = loop, is_quiet, on_stall
+        self._on_caught_up = on_caught_up
         self.go_on = None  # tells that there may be something to give
         self._recorded = {}  # ordinal → entry
         self._issued = set()  # ordinals that the code has come to
@@ -50,14 +53,32 @@ class Replay:
         self._position = 0
         self._timer = None
         self._is_overdue = False  # a begun step waits since BEGUN_STALL_S
+        # Where the run began to roll back: what it did from there on is not its method's.
+        self.marker = None
+        self.last = 0  # the last ordinal that its method came to
+        end = next((json["at"] for json in entries if json["k"] == "rollback"), sys.maxsize)
         order = []  # what happened, in the order of the journal: (place, ordinal, whether it completes)
         for json in entries:
             entry = self._recorded[json["o"]] = Entry(json, everything, start)
             start += json["len"]
+            if entry.k == "rollback":
+                self.marker = entry
+            if entry.begun_at >= end:
+                continue
+            self.last = max(self.last, entry.o)
             order.append((entry.begun_at, entry.o, False))
-            if not entry.is_open and entry.ended_at != entry.begun_at:
+            if not entry.is_open and entry.begun_at != entry.ended_at < end:
                 order.append((entry.ended_at, entry.o, True))
         self._order = sorted(order, key=lambda moment: moment[0])
+
+    @property
+    def is_complete(self):
+        """The code has come to all that is recorded."""
+        return len(self._issued) == len(self._recorded)
+
+    def peek(self, o):
+        """What is recorded of its method at an ordinal, without coming to it."""
+        return None if self.marker is not None and o == self.marker.o else self._recorded.get(o)
 
     def issue(self, o):
         """The code has come to this ordinal: its entry, None where nothing is recorded."""
@@ -112,7 +133,10 @@ class Replay:
             give = self._waiting.pop(o, None) if completes else None
             if give is not None:
                 return give  # Nobody waits for what was given synchronously.
-        return self._live.popleft() if self._live else None
+        if self._live:
+            return self._live.popleft()
+        self._on_caught_up()
+        return None
 
     def _begun_early(self):
         """The code does not come to the next recorded command. It may wait for a step that it began."""

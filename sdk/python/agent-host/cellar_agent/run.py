@@ -1,73 +1,38 @@
 """One run in this process: its ordinals, what the journal holds of it, and what it waits for."""
-import asyncio
-
 from .codec import decode_value, encode_value
+from .commands import Command, Outcome, Step
 from .errors import CancelledError, Error, ParkedRun, from_json, to_json
 from .replay import Replay
-from .signals import Signal
+from .rollback import Phase, Rollbacks, undo_all
 from .threads import Threads
-from .turns import Turns, context_for, inside
+from .turns import HOST_CONTEXT, Turns, context_for, inside
 from .values import fingerprint, name_of, parse, stringify
 
 MATCHED_SHOWN = 5
 EVENT_BYTES_MAX = 1 << 20
-
-
-class Command(asyncio.Future):
-    """What a call of ctx gives: an awaitable that is under way already, with its ordinal. Knows whether
-    anybody has ever waited for it."""
-
-    is_awaited = False
-    number = 0  # Its ordinal: the place in a set is the same on replay (tasks.py).
-
-    def __hash__(self):
-        return self.number
-
-    def add_done_callback(self, callback, *, context=None):
-        self.is_awaited = True
-        super().add_done_callback(callback, context=context)
-
-    def result(self):
-        self.is_awaited = True
-        return super().result()
-
-    def exception(self):
-        self.is_awaited = True
-        return super().exception()
-
-    def give(self, value):
-        if not self.done():
-            self.set_result(value)
-
-    def fail(self, error):
-        """Nobody need look at it: what nobody waits for is told by check_forgotten."""
-        if not self.done():
-            self.set_exception(error)
-            super().exception()
-
-
-class Step:
-    """A step at its begin. `entry` is what the journal holds of it, or None."""
-
-    def __init__(self, o, name, entry):
-        self.o, self.name, self.entry = o, name, entry
-        self.is_done = entry is not None and not entry.is_open
-        self.before = entry.before if entry is not None else {}
+GRACE_MS = 1000
+COMMANDS = ("step", "shell", "fetch", "spawn", "sleep", "wait", "approval", "child")
 
 
 class Run:
-    """All on the loop's thread. `header` and `body` are those of the `run` frame."""
+    """All on the loop's thread. `header` and `body` are those of the `run` frame. out_of_time(run): its
+    method is not waited for any more."""
 
-    def __init__(self, loop, up, header, body):
-        self.loop, self.up = loop, up
+    def __init__(self, loop, up, header, body, out_of_time):
+        self.loop, self.up, self._out_of_time = loop, up, out_of_time
         self.id, self.method, self.attempt = header["run"], header["method"], header["a"]
-        self.signal = Signal()
+        self.is_trial = header.get("trial", False)  # Of this version: nothing is done, only compared.
+        self.phase = Phase()
         self.threads = Threads(loop, self)
         self.module = None  # the agent's, once it is loaded
         self.in_threads = False  # its code is a plain function
-        self.cancelled = False
         self.parked = False
-        self._last_ordinal = 0
+        self.undoes = False  # It is cancelled, and what it has done is undone.
+        self.is_rolling_back = False
+        self.is_concluding = False  # Its method has ended, or is out of time.
+        self._grace = None  # the timer of a cancel
+        self._rollbacks = Rollbacks()
+        self._last_ordinal = header["base"]
         self._last_tag = 0
         self._last_task = 0
         self._matched = []  # the last ones that were as recorded
@@ -82,20 +47,29 @@ class Run:
         self._names = {}  # name → how many steps bear it
         size = header["params_len"]
         self.params = parse(body[:size])
-        self.replay = Replay(loop, header["replay"], body, size, self._is_quiet, self._stalled)
+        self.replay = Replay(loop, header["replay"], body, size, self._is_quiet, self._stalled,
+                             self._caught_up)
         self.turns = Turns(loop, self, self.replay.next)
         self.replay.go_on = self.turns.go_on
+        marker = self.replay.marker
+        self._is_closing = marker is not None  # Its method gets to where it was, and not beyond.
+        if "cancel" in header or (marker is not None and marker.n == "cancelled"):
+            self.cancel({"grace": header.get("cancel", GRACE_MS)})
 
     # ---- its state ----
 
     @property
     def in_step(self):
-        return inside.get() is self
+        return inside.get() is self.phase
+
+    @property
+    def cancelled(self):
+        return self.undoes or self.phase.is_over
 
     @property
     def is_at_rest(self):
         """Nothing of it is under way here: what it waits for is the daemon's to give."""
-        return self.replay.is_caught_up and self._is_quiet()
+        return self.replay.is_caught_up and self._is_quiet() and not self._is_closing
 
     def _is_quiet(self):
         is_busy = self._acks or self._begins or self._answers or self._bodies
@@ -104,23 +78,57 @@ class Run:
     def check(self):
         if self.parked:
             raise ParkedRun()
-        if self.cancelled:
+        if self.phase.is_over:
             raise CancelledError()
+        if self.is_rolling_back and not self.in_step:  # The method's own code.
+            raise self._closed()
+
+    def _closed(self):
+        return CancelledError() if self.undoes else ParkedRun()
+
+    def end_trial(self, ok, body=b"null"):
+        """The trial has come to an end of what is recorded: nothing is executed behind it."""
+        if not self.parked:
+            self.send({"t": "trial", "o": self._last_ordinal, "ok": ok}, body)
+            self.park()
+
+    def _caught_up(self):
+        if self.is_trial and self.replay.marker is None:
+            self.end_trial(True)
 
     def park(self):
         """From now on nothing that its code asks for is done, and its code unwinds."""
         if self.parked:
             return
         self.parked = True
+        if self._grace is not None:
+            self._grace.cancel()
         self._let_go(ParkedRun)
         self.threads.let_go()
 
-    def cancel(self):
-        if self.cancelled or self.parked:
+    def cancel(self, rollback=None):
+        """Ends what is under way, rollbacks too. With `rollback`, {"grace": ms}: what its method has going,
+        once the method is where it was; the method has the grace time to end, and then what it has
+        done is undone."""
+        if self.parked:
             return
-        self.cancelled = True
-        self._let_go(CancelledError)
-        self.signal.abort(CancelledError())
+        marker = self.replay.marker
+        if rollback is None:
+            self.undoes = False
+            self._stop()
+        elif not self.undoes and not self.is_rolling_back and (marker is None or marker.n != "failed"):
+            self.undoes = self._is_closing = True
+            self.replay.when_caught_up(lambda: self._stop_method(rollback["grace"]))
+
+    def _stop_method(self, grace):
+        self._grace = self.loop.call_later(grace / 1000, self._out_of_time, self, context=HOST_CONTEXT)
+        self._stop()
+
+    def _stop(self):
+        if not self.phase.is_over:
+            self.phase.is_over = True
+            self._let_go(CancelledError)
+            self.phase.signal.abort(CancelledError())
 
     def _let_go(self, reason):
         self.replay.stop()
@@ -144,6 +152,9 @@ class Run:
     # ---- ordinals and replay ----
 
     def _next(self):
+        is_new = self._is_closing and not self.is_rolling_back and self._last_ordinal >= self.replay.last
+        if is_new:
+            raise self._closed()
         self._last_ordinal += 1
         return self._last_ordinal
 
@@ -163,6 +174,9 @@ class Run:
     def _look_up(self, o, k, n, fp):
         """What the journal holds at this ordinal; None where it holds nothing."""
         entry = self.replay.issue(o)
+        if entry is None and self.is_trial:
+            self.end_trial(True)
+            raise ParkedRun()
         if entry is None:
             return None
         if entry.k == k and entry.n == n and entry.fp == fp:
@@ -171,6 +185,12 @@ class Run:
             return entry
         self._differs(entry, {"k": k, "n": n, "fp": fp})
         raise ParkedRun()
+
+    def _leave_open(self):
+        """A trial executes nothing, nor does a method whose run is rolled back: what was open stays so,
+        and the code waits for it."""
+        if self.is_trial or (self._is_closing and not self.is_rolling_back):
+            raise ParkedRun()
 
     def _stalled(self, missing):
         self._differs(missing, {"k": "nothing", "n": "the code waits", "fp": ""})
@@ -220,7 +240,7 @@ class Run:
         if header["ok"]:
             return value
         if value.get("code") == "canceled":
-            self.cancel()  # Its frame waits on the other socket.
+            self.cancel(header.get("rollback"))  # Its frame waits on the other socket.
         raise from_json(value, self.module)
 
     def event(self, kind, data):
@@ -232,6 +252,48 @@ class Run:
         o = 0 if self.in_step else self._next()
         if o == 0 or self._look_up(o, "event", kind, "") is None:
             self.send({"t": "event", "o": o, "type": kind}, body)
+
+    # ---- versions of the agent, and histories that become too long ----
+
+    def version(self, name, newest):
+        """Which way the run goes: `newest` where it comes here for the first time, what it was then on
+        replay, 0 where it came past here before this call was in the code."""
+        self.check()
+        if self.in_step:
+            raise Error(f'ctx.get_version("{name}") is inside a step', code="nested_version")
+        recorded = self.replay.peek(self._last_ordinal + 1)
+        is_older = recorded is not None and (recorded.k, recorded.n) != ("version", name_of(name))
+        return 0 if is_older else self.value("version", name, {}, lambda: newest)
+
+    def removed(self, name):
+        """A command of this name was here once: runs that recorded it go past it."""
+        self.check()
+        if self.in_step:
+            raise Error(f'ctx.removed("{name}") is inside a step', code="nested_version")
+        o = self._last_ordinal + 1
+        entry = self.replay.peek(o)
+        if entry is not None and entry.k in COMMANDS and entry.n == name_of(name):
+            self._last_ordinal = o
+            self.replay.issue(o)
+            self.named(name)
+
+    def continue_as(self, state):
+        """The run goes on with `state` as its params, and with an empty history."""
+        try:
+            self.check()
+            if self.in_step:
+                raise Error("ctx.continue_as() is inside a step", code="nested_continue")
+            self.check_forgotten()
+            body = stringify(state, "the state of ctx.continue_as()")
+            o = self._next()
+            self._look_up(o, "continue", "", "")
+            self.send({"t": "continue", "o": o}, body)
+            self.park()
+        except ParkedRun:
+            pass
+        left = self._never()
+        left.fail(ParkedRun())
+        return left
 
     def setup_done(self):
         self.check()
@@ -267,7 +329,10 @@ class Run:
     def _never(self):
         """What code gets that asks for more in a run that is over here. It does not raise: code that
         catches everything and tries again would never let go of the process."""
-        return Command(loop=self.loop)
+        command = Command(loop=self.loop)
+        if not self.parked:
+            self._pending.add(command)  # A cancel ends it.
+        return command
 
     def _end_with(self, o, name, command, finish):
         """Takes the outcome of a command: settle(ok, body, codec). finish(ok, value) makes of it what
@@ -301,6 +366,8 @@ class Run:
             fp = fingerprint(body)
             o = 0 if self.in_step else self._next()
             entry = None if o == 0 else self._look_up(o, k, n, fp)
+            if entry is None or entry.is_open:
+                self._leave_open()
         except ParkedRun:
             return self._never()
         command = self._command(o, name)
@@ -325,33 +392,46 @@ class Run:
         if self.in_step:
             raise Error(f'step "{make_name()}" is inside another step: end the outer one first, or call '
                         "it plainly", code="nested_step")
+        return self._take(k, make_name, fp, policy)
+
+    def _take(self, k, make_name, fp, policy):
         n = name_of(make_name())
         o = self._next()
         entry = self._look_up(o, k, n, fp)
         if entry is None or entry.is_open:
+            self._leave_open()
             header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp}
             self.send(header if policy == "retry" else {**header, "pol": policy})
         return Step(o, n, entry)
 
-    def step(self, k, make_name, fp, body, policy="retry", finish=None):
+    def step(self, k, make_name, fp, body, policy="retry", finish=None, undo=None):
         """A command whose body, the coroutine body(step), runs here: what it gives is on disk before
-        anybody sees it."""
+        anybody sees it. undo(value) gives the body of the step that undoes it."""
         try:
             step = self._begin(k, make_name, fp, policy)
         except ParkedRun:
             return self._never()
+        if undo is not None:
+            self._rollbacks.declare(step.o, step.name, policy, undo)
+            if step.is_done and step.entry.state == "ok":
+                entry = step.entry
+                self._rollbacks.complete(entry.o, entry.body, entry.codec, entry.ended_at)
         command = self._command(step.o, step.name)
         settle = self._end_with(step.o, step.name, command, finish)
         if step.is_done:
             self._replayed(step.entry, settle)
         else:
-            work = self._execute(k, step, body, policy, settle)
-            task = self.loop.create_task(work, context=context_for(self, in_step=self))
-            self._bodies.add(task)
-            task.add_done_callback(self._bodies.discard)
+            self._perform(k, step, body, policy, settle)
         return command
 
+    def _perform(self, k, step, body, policy, settle):
+        work = self._execute(k, step, body, policy, settle)
+        task = self.loop.create_task(work, context=context_for(self, in_step=self.phase))
+        self._bodies.add(task)
+        task.add_done_callback(self._bodies.discard)
+
     async def _execute(self, k, step, body, policy, settle):
+        phase = self.phase
         try:
             if policy != "retry":  # That it begins is on disk before it does: it must not be done twice.
                 began = self._begins[step.o] = self.loop.create_future()
@@ -363,8 +443,11 @@ class Run:
         except BaseException as error:
             text = stringify(to_json(error), f'the error of {k} "{step.name}"')
             ok, codec = False, "json"
-        if not self.parked and not self.cancelled:
-            self._record(step.o, ok, text, codec, settle)
+        if self.parked or phase.is_over:
+            return
+        if ok:  # Its end is in the journal before any rollback's.
+            self._rollbacks.complete(step.o, text, codec)
+        self._record(step.o, ok, text, codec, settle)
 
     def _record(self, o, ok, body, codec, settle):
         """The end of a step; it settles when that is on disk, with what a replay would give."""
@@ -415,6 +498,64 @@ class Run:
         self._answers[x] = self._end_with(0, "progress", command, None)
         self.send({"t": "progress", "o": o, "x": x}, body)
         return command
+
+    # ---- rolling back ----
+
+    async def conclude(self, outcome):
+        """What the run ends with, where its method ended so. Where it has failed, or is cancelled with
+        rollback, all that it can undo is undone before."""
+        marker = self.replay.marker
+        is_undone = self.undoes or (not outcome.ok and not self.phase.is_over)
+        if outcome.ok and not is_undone and marker is not None and not self.is_trial:
+            self._differs(marker, {"k": "end", "n": "", "fp": ""})
+        if self.parked or not is_undone or (self.is_trial and marker is None):
+            return outcome
+        self._is_closing = True
+        caught_up = self._command(0, "")
+        # On replay other branches come to what they had done, too.
+        self.replay.when_caught_up(lambda: self._give(0, caught_up, None))
+        try:
+            await caught_up
+        except CancelledError:
+            return Outcome(False, outcome.body, CancelledError.code)
+        undos = self._rollbacks.in_order(self.module)
+        if self.parked or not undos:
+            return outcome
+        self._leave_method()
+        body = self._mark("cancelled" if self.undoes else "failed", outcome.body)
+        told = await undo_all(undos, self._undo)
+        rolled = "failed" not in told or self.phase.is_over  # Ended by a cancel: as asked.
+        code = CancelledError.code if self.undoes or self.phase.is_over else None
+        body = stringify({**parse(body), "rollback": told}, f"the error of {self.method}()")
+        return Outcome(False, body, code, rolled)
+
+    def _leave_method(self):
+        """What it has going is interrupted: whether that was done is not known, and it is not undone."""
+        method, self.phase = self.phase, Phase()
+        method.is_over = self.is_rolling_back = True
+        self._let_go(ParkedRun)
+        method.signal.abort(CancelledError("the run is rolled back"))
+
+    def _mark(self, n, body):
+        """That the run rolls back, and the error that it ends with; what the journal holds of it."""
+        o = self._next()
+        entry = self._look_up(o, "rollback", n, "")
+        if entry is not None:
+            return entry.body
+        self.send({"t": "rollback", "o": o, "n": n}, body)
+        return body
+
+    async def _undo(self, undo):
+        if self.phase.is_over:
+            raise CancelledError()
+        step = self._take("step", lambda: self.named(f"rollback {undo.name}"), "", undo.policy)
+        command = self._command(step.o, step.name)
+        settle = self._end_with(step.o, step.name, command, None)
+        if step.is_done:
+            settle(step.entry.state == "ok", step.entry.body, step.entry.codec)
+        else:
+            self._perform("step", step, undo.body, undo.policy, settle)
+        await command
 
     # ---- what the daemon says, each in a turn of its own ----
 

@@ -103,16 +103,16 @@ def check_name(name, call):
         raise invalid(f"{call} needs a name")
 
 
-def takes_argument(function):
-    """Whether it must be given something. What has a default is its own: `lambda i=i: …`."""
+def count_needed(function):
+    """How many things it must be given. What has a default is its own: `lambda i=i: …`."""
     code = getattr(function, "__code__", None)
     if code is not None and inspect.isfunction(function):
-        return code.co_argcount > len(function.__defaults__ or ())
+        return code.co_argcount - len(function.__defaults__ or ())
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return False
-    return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        return 0
+    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
                for p in parameters)
 
 
@@ -139,10 +139,12 @@ class StepHandle:
 
 class Attempts:
     """The attempts of one step. `before` is what the journal holds of it: attempts that failed in
-    earlier processes, when the next one is due, when the first one began, the last progress."""
+    earlier processes, when the next one is due, when the first one began, the last progress. The
+    function gets a handle, and what is `given` beside it, as far as it takes them."""
 
-    def __init__(self, run, step, function, retries, timeouts):
+    def __init__(self, run, step, function, retries, timeouts, *given):
         self.run, self.name, self.ordinal = run, step.name, step.o
+        self._phase, self._given = run.phase, given
         self._function, self._retries, self._timeouts = function, retries, timeouts
         self._before = step.before
         self._end = None
@@ -162,6 +164,8 @@ class Attempts:
             except asyncio.CancelledError:
                 raise  # Nobody waits any more, or the step has cancelled itself.
             except Exception as error:
+                if self._phase.is_over:
+                    raise
                 wait = self._retries.delay_after(error, attempt)
                 if wait is None or (self._end is not None and now_ms() + wait >= self._end):
                     raise
@@ -171,7 +175,7 @@ class Attempts:
 
     async def _once(self, attempt):
         handle = StepHandle(self, attempt)
-        self.run.signal.on_abort(handle.signal.abort)
+        self._phase.signal.on_abort(handle.signal.abort)
         try:
             left = None if self._end is None else max(1, self._end - now_ms())
             limits = [limit for limit in (self._timeouts.attempt, left) if limit is not None]
@@ -179,7 +183,7 @@ class Attempts:
                 return await self._call(handle)
             return await self._within(min(limits), handle, min(limits) == left)
         finally:
-            self.run.signal.off_abort(handle.signal.abort)
+            self._phase.signal.off_abort(handle.signal.abort)
 
     async def _within(self, limit, handle, is_total):
         """It is not waited for after the limit, whatever it does then."""
@@ -199,7 +203,7 @@ class Attempts:
         raise late
 
     async def _call(self, handle):
-        arguments = (handle,) if takes_argument(self._function) else ()
+        arguments = (handle, *self._given)[:count_needed(self._function)]
         if self.run.in_threads and not inspect.iscoroutinefunction(self._function):
             value = await self.run.threads.call(self._function, *arguments)
         else:
@@ -226,8 +230,10 @@ class Steps:
         self._run = run
 
     @anywhere
-    def step(self, name, function=None, *, retries=0, timeout=None, on_interrupt="retry", **unknown):
-        """A durable step: what function(s) gives is on disk before you have it."""
+    def step(self, name, function=None, *, retries=0, timeout=None, on_interrupt="retry", rollback=None,
+             **unknown):
+        """A durable step: what function(s) gives is on disk before you have it. rollback(s, value) undoes
+        it where the run fails."""
         check_name(name, "ctx.step(name, function)")
         if not callable(function):
             raise invalid(f'step "{name}" needs a function: ctx.step(name, function)')
@@ -236,6 +242,8 @@ class Steps:
         if on_interrupt not in POLICIES:
             raise invalid(f'on_interrupt of step "{name}" must be one of {", ".join(POLICIES)}, not '
                           f"{on_interrupt!r}")
+        if rollback is not None and not callable(rollback):
+            raise invalid(f'the rollback of step "{name}" must be a function of (s, value)')
         retries = ONE_ATTEMPT if retries == 0 else Retries(name, retries)
         timeouts = NO_TIMEOUTS if timeout is None else Timeouts(name, timeout)
         run = self._run
@@ -243,7 +251,11 @@ class Steps:
         def body(step):
             return Attempts(run, step, function, retries, timeouts).result()
 
-        return run.step("step", lambda: run.named(name), "", body, on_interrupt)
+        def undo(value):
+            return lambda step: Attempts(run, step, rollback, retries, timeouts, value).result()
+
+        return run.step("step", lambda: run.named(name), "", body, on_interrupt,
+                        undo=None if rollback is None else undo)
 
     @anywhere
     def begin_step(self, name):

@@ -12,7 +12,7 @@ import threading
 
 # What the code at hand belongs to: a run, or HOST. Tasks, timers and threads inherit it.
 owner = contextvars.ContextVar("cellar_owner", default=None)
-# The run whose step the code is in: what it does there is part of the step, and not journaled.
+# The phase of a run whose step the code is in: what it does there is part of the step, and not journaled.
 inside = contextvars.ContextVar("cellar_inside", default=None)
 HOST = "the host itself"
 

@@ -42,7 +42,8 @@ def plain(body):
 
 class Ended:
     def __init__(self, frame):
-        self.ok, self.code, self.value = frame["ok"], frame.get("code"), json.loads(frame["body"])
+        self.ok, self.code, self.rolled = frame["ok"], frame.get("code"), frame.get("rolled")
+        self.value = json.loads(frame["body"])
 
     def __repr__(self):
         return f"<ended {self.ok} {self.code} {self.value}>"
@@ -136,7 +137,7 @@ class FakeDaemon:
         self.send({"t": "began", "run": frame["run"], "o": frame["o"]})
 
     def _place(self, run, o, kind):
-        if kind in ("cmd", "value", "call", "event", "setup.done"):
+        if kind in ("cmd", "value", "call", "event", "setup.done", "rollback"):
             self.lsn += 1
             self.places.setdefault((run, o), [self.lsn, 0 if kind == "cmd" else self.lsn])
         elif kind in ("done", "result") and o:
@@ -164,7 +165,7 @@ class FakeDaemon:
         """To the attempt that was begun last, unless the header says another."""
         self.down.sendall(encode({"a": self.attempts.get(header.get("run")), **header}, body))
 
-    def run(self, method="main", params=None, id="run_1", replay=(), setup=False, attempt=1):
+    def run(self, method="main", params=None, id="run_1", replay=(), setup=False, attempt=1, base=0, **more):
         """Begins a run; `replay` is a list of [o, k, n, fp, s, value, place, before]. Without the places
         [at, end] in the journal each ends before the next begins; `before` is what an open step has."""
         text = json.dumps({} if params is None else params).encode()
@@ -177,7 +178,7 @@ class FakeDaemon:
                             "len": len(values[-1]), **(before or {})})
         self.attempts[id] = attempt
         self.send({"t": "run", "run": id, "method": method, "agent": str(self.agent), "setup": setup,
-                   "replay": entries, "params_len": len(text)}, text + b"".join(values))
+                   "base": base, "replay": entries, "params_len": len(text), **more}, text + b"".join(values))
 
     # ---- waiting for it ----
 
@@ -251,6 +252,8 @@ class FakeDaemon:
                               place, None]
             elif kind == "event":
                 entries[o] = [o, "event", frame["type"], "", "ok", None, place, None]
+            elif kind == "rollback":
+                entries[o] = [o, "rollback", frame["n"], "", "ok", json.loads(frame["body"]), place, None]
             elif kind == "setup.done":
                 entries[o] = [o, "setup", "", "", "ok", None, place, None]
             elif kind == "done":

@@ -1,0 +1,51 @@
+"""What a run is made of: its commands, its steps at their begin, and its end."""
+import asyncio
+
+
+class Outcome:
+    """How a run ends. `rolled`: whether all that was to be undone is; None where nothing was."""
+
+    def __init__(self, ok, body, code=None, rolled=None):
+        self.ok, self.body, self.code, self.rolled = ok, body, code, rolled
+
+
+class Command(asyncio.Future):
+    """What a call of ctx gives: an awaitable that is under way already, with its ordinal. Knows whether
+    anybody has ever waited for it."""
+
+    is_awaited = False
+    number = 0  # Its ordinal: the place in a set is the same on replay (tasks.py).
+
+    def __hash__(self):
+        return self.number
+
+    def add_done_callback(self, callback, *, context=None):
+        self.is_awaited = True
+        super().add_done_callback(callback, context=context)
+
+    def result(self):
+        self.is_awaited = True
+        return super().result()
+
+    def exception(self):
+        self.is_awaited = True
+        return super().exception()
+
+    def give(self, value):
+        if not self.done():
+            self.set_result(value)
+
+    def fail(self, error):
+        """Nobody need look at it: what nobody waits for is told by check_forgotten."""
+        if not self.done():
+            self.set_exception(error)
+            super().exception()
+
+
+class Step:
+    """A step at its begin. `entry` is what the journal holds of it, or None."""
+
+    def __init__(self, o, name, entry):
+        self.o, self.name, self.entry = o, name, entry
+        self.is_done = entry is not None and not entry.is_open
+        self.before = entry.before if entry is not None else {}

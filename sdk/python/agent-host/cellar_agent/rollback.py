@@ -1,0 +1,70 @@
+"""What a run has done and can undo: the rollbacks of its steps, and what is told of them."""
+import dataclasses
+import sys
+import typing
+
+from .codec import decode_value
+from .errors import ParkedRun, to_json
+from .signals import Signal
+
+FROM_NOW_ON = sys.maxsize  # Behind all that is recorded.
+
+
+class Phase:
+    """What a run does until its method has ended, or after that, to roll back. Steps belong to the one
+    that they began in."""
+
+    def __init__(self):
+        self.signal = Signal()
+        self.is_over = False  # Nothing more is begun in it.
+
+
+@dataclasses.dataclass
+class Undo:
+    """One step that undoes another. `body` is its coroutine function, of a Step."""
+
+    name: str
+    policy: str
+    body: typing.Callable
+
+
+class Rollbacks:
+    """The rollbacks that steps have declared, by their ordinals, and which of these steps are
+    completed."""
+
+    def __init__(self):
+        self._declared = {}  # ordinal → (name, policy, undo)
+        self._completed = []  # (place, ordinal, text, codec)
+
+    def declare(self, o, name, policy, undo):
+        """`undo(value)` gives the body of the step that undoes it."""
+        self._declared[o] = (name, policy, undo)
+
+    def complete(self, o, text, codec, place=FROM_NOW_ON):
+        """The step has ended with this value. `place` is that of its end in the journal."""
+        if o in self._declared:
+            self._completed.append((place, o, text, codec))
+
+    def in_order(self, module):
+        """What was completed last comes first."""
+        undos = []
+        for _, o, text, codec in reversed(sorted(self._completed, key=lambda each: each[0])):
+            name, policy, undo = self._declared[o]
+            undos.append(Undo(name, policy, undo(decode_value(text, codec, module))))
+        return undos
+
+
+async def undo_all(undos, perform):
+    """Performs each. After one that fails the others are not begun: they may rely on it. Gives what the
+    run's error tells of it."""
+    done = []
+    for each in undos:
+        try:
+            await perform(each)
+        except (ParkedRun, SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            rest = [other.name for other in undos[len(done) + 1:]]
+            return {"done": done, "failed": {"name": each.name, "error": to_json(error)}, "not_run": rest}
+        done.append(each.name)
+    return {"done": done}

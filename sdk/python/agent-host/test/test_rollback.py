@@ -1,0 +1,195 @@
+import unittest
+
+from fake_daemon import NOTHING, agent, host, plain
+
+# say(word) notes what was executed; book(ctx, name) is a step that can be undone.
+HELPERS = '''
+import os
+
+def say(word):
+    with open(os.environ["CELLAR_WORK_DIR"] + "/log", "a") as file:
+        file.write(word + " ")
+
+def book(ctx, name, **options):
+    def undo(s, value):
+        say("-" + value["name"])
+    def do():
+        say(name)
+        return {"name": name}
+    return ctx.step(name, do, **{"rollback": undo, **options})
+'''
+TRIP = '''
+    hotel, car = {a}book(ctx, "hotel"), {a}book(ctx, "car")
+    {a}ctx.step("plain", lambda: say("plain"))
+    {a}book(ctx, "flight")
+    {a}book(ctx, "train", retries=0)
+    raise ValueError("no seat")'''
+FORMS = (HELPERS + agent(TRIP.format(a="await ")), HELPERS + plain(TRIP.format(a="")))
+UNDONE = ["train", "flight", "car", "hotel"]
+CANCELLED = HELPERS + agent('''
+    async def held():
+        say("open")
+        await asyncio.sleep(1000)
+    try:
+        await book(ctx, "hotel")
+        await asyncio.gather(book(ctx, "car"), ctx.step("open", held, rollback=lambda: say("-open")),
+                             ctx.wait_for_event("go"))
+    finally:
+        say("cleaned")''')
+
+
+def said(daemon):
+    log = daemon.work / "log"
+    return log.read_text().split() if log.exists() else []
+
+
+def forget(daemon):
+    (daemon.work / "log").unlink(missing_ok=True)
+
+
+class RollbackTest(unittest.TestCase):
+    def test_what_was_completed_is_undone_when_the_method_raises_the_last_one_first(self):
+        for source in FORMS:
+            with host(source) as daemon:
+                ended = daemon.ended()
+                self.assertEqual((False, None, True), (ended.ok, ended.code, ended.rolled))
+                self.assertEqual(("ValueError", "no seat", {"done": UNDONE}),
+                                 tuple(ended.value[key] for key in ("name", "message", "rollback")))
+                self.assertEqual(["hotel", "car", "plain", "flight", "train", "-train", "-flight", "-car", "-hotel"],
+                                 said(daemon))
+                self.assertEqual([(6, "failed")], [(f["o"], f["n"]) for f in daemon.of("rollback")])
+
+    def test_a_method_that_completes_undoes_nothing(self):
+        with host(HELPERS + agent('await book(ctx, "hotel")\nreturn "stays"')) as daemon:
+            self.assertEqual("stays", daemon.ended().value)
+            self.assertEqual(["hotel"], said(daemon))
+
+    def test_rolling_back_goes_on_where_a_crash_ended_it_and_does_nothing_twice(self):
+        for source in FORMS:
+            with host(source) as daemon:
+                daemon.ended()
+                whole = [entry[2] for entry in daemon.recorded()]
+                for lsn in range(daemon.lsn + 1):
+                    id, replay = f"until_{lsn}", daemon.recorded_until(lsn, "run_1")
+                    forget(daemon)
+                    daemon.run(id=id, replay=replay, attempt=2)
+                    again = daemon.end(id)
+                    self.assertEqual((True, {"done": UNDONE}), (again.rolled, again.value.get("rollback")), id)
+                    done = [entry[2] for entry in replay if entry[4] == "ok"]
+                    left = [n.replace("rollback ", "-") for n in whole if n.startswith("rollback ") and n not in done]
+                    self.assertEqual(left, [word for word in said(daemon) if word.startswith("-")], id)
+
+    def test_a_cancel_with_rollback_interrupts_what_is_under_way_and_undoes_what_was_completed(self):
+        with host(CANCELLED) as daemon:
+            daemon.run()
+            daemon.next("done", o=2)
+            daemon.idle()
+            daemon.send({"t": "cancel", "run": "run_1", "rollback": {"grace": 60_000}})
+            ended = daemon.end()
+            told = {"done": ["car", "hotel"]}
+            self.assertEqual(("canceled", True, "CancelledError", told),
+                             (ended.code, ended.rolled, ended.value["name"], ended.value["rollback"]))
+            self.assertEqual(["hotel", "car", "open", "cleaned", "-car", "-hotel"], said(daemon))
+            begun = next(entry[6][0] for entry in daemon.recorded() if entry[1] == "rollback")
+            for lsn in range(begun - 1, daemon.lsn + 1):  # From where the cancel is known.
+                id = f"until_{lsn}"
+                forget(daemon)
+                daemon.run(id=id, replay=daemon.recorded_until(lsn, "run_1"), attempt=2, cancel=60_000)
+                again = daemon.end(id)
+                self.assertEqual(("canceled", True, told), (again.code, again.rolled, again.value["rollback"]), id)
+                self.assertNotIn("open", said(daemon), id)  # It is not begun again.
+
+    def test_rollbacks_do_not_wait_for_a_method_beyond_its_grace_time(self):
+        body = '''
+            await book(ctx, "hotel")
+            try:
+                await ctx.wait_for_event("go")
+            finally:
+                await asyncio.sleep(1000)'''
+        blocks = '''
+            import threading
+            book(ctx, "hotel")
+            try:
+                ctx.wait_for_event("go")
+            finally:
+                threading.Event().wait()'''
+        for source in (agent(body), plain(blocks)):
+            with host(HELPERS + source) as daemon:
+                daemon.run()
+                daemon.next("cmd", k="wait")
+                daemon.send({"t": "cancel", "run": "run_1", "rollback": {"grace": 1}})
+                self.assertEqual({"done": ["hotel"]}, daemon.end().value["rollback"])
+
+    def test_a_rollback_is_tried_again_as_its_step_says_and_one_that_fails_ends_them_all(self):
+        with host(HELPERS + agent('''
+            def undo(s):
+                say(f"u{s.attempt}")
+                if s.attempt < 3:
+                    raise OSError("not yet")
+            def never():
+                raise TypeError("gone")
+            await book(ctx, "first")
+            await ctx.step("never", lambda: 1, rollback=never)
+            await ctx.step("third", lambda: 1, rollback=undo, retries={"max_attempts": 3, "delay": 1})
+            raise ValueError("original")''')) as daemon:
+            ended = daemon.ended()
+            told = ended.value["rollback"]
+            self.assertEqual((False, "original", ["third"], "never", ["first"]), (
+                ended.rolled, ended.value["message"], told["done"], told["failed"]["name"], told["not_run"]))
+            self.assertEqual(("TypeError", "gone"), tuple(told["failed"]["error"][key] for key in ("name", "message")))
+            self.assertEqual(["first", "u1", "u2", "u3"], said(daemon))
+            forget(daemon)
+            daemon.run(id="again", replay=daemon.recorded())
+            self.assertEqual(["first"], daemon.end("again").value["rollback"]["not_run"])
+            self.assertEqual([], said(daemon))
+
+    def test_a_cancel_without_rollback_ends_the_rollbacks(self):
+        with host(HELPERS + agent('''
+            async def held(s):
+                say("held")
+                await asyncio.sleep(1000)
+            await book(ctx, "first")
+            await ctx.step("held", lambda: 1, rollback=held)
+            raise ValueError("original")''')) as daemon:
+            daemon.run()
+            daemon.next("cmd", n="rollback held")
+            daemon.idle()
+            daemon.send({"t": "cancel", "run": "run_1"})
+            ended = daemon.end()
+            self.assertEqual(("canceled", [], ["first"]), (
+                ended.code, ended.value["rollback"]["done"], ended.value["rollback"]["not_run"]))
+            self.assertEqual(["first", "held"], said(daemon))
+
+    def test_ctx_works_in_a_rollback_and_not_in_what_the_method_left(self):
+        with host(HELPERS + agent('''
+            async def undo(s, value):
+                await asyncio.sleep(0)
+                ctx.db.set("undone", [value, s.name, s.signal.aborted, ctx.signal.aborted])
+                try:
+                    await ctx.step("nested", lambda: 1)
+                except ctx.errors.Error as error:
+                    say(error.code)
+            async def left():
+                try:
+                    await asyncio.sleep(1000)
+                finally:
+                    say("told")
+                    ctx.db.set("never", 1)
+            await ctx.step("s", lambda: 1, rollback=undo)
+            keep = asyncio.ensure_future(ctx.step("open", left))
+            await asyncio.sleep(0.01)
+            raise ValueError("original")''')) as daemon:
+            daemon.answer = lambda op, arguments: None if op == "db.set" else NOTHING
+            self.assertEqual({"done": ["s"]}, daemon.ended().value["rollback"])
+            self.assertEqual([(0, b'{"key":"undone","value":[1,"rollback s",false,true]}')],
+                             [(f["o"], f["body"]) for f in daemon.of("call")])
+            self.assertEqual(["told", "nested_step"], said(daemon))
+
+    def test_what_is_no_rollback_is_refused(self):
+        with host(agent('''
+            try:
+                ctx.step("s", lambda: 1, rollback="undo")
+            except ctx.errors.Error as error:
+                return [error.code, str(error)]''')) as daemon:
+            self.assertEqual(["invalid_step", 'the rollback of step "s" must be a function of (s, value)'],
+                             daemon.ended().value)
