@@ -83,6 +83,7 @@ json::Value step_json(const cell::Run& run, const cell::Step& step) {
                                     {"attempts", step.failed_attempts + 1},
                                     {"executed", step.executed},
                                     {"started_at", to_iso8601(step.started_at)}});
+  if (step.sensitive) value.as_object().set("sensitive", "output");
   if (step.ended_at) value.as_object().set("ended_at", to_iso8601(*step.ended_at));
   if (step.status == cell::StepStatus::open && cell::is_wait(step.kind) && !run.leaves(step)) {
     add_wait(value.as_object(), step);

@@ -61,6 +61,7 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
     : machine_(machine),
       config_(config),
       sealer_(sealer),
+      value_context_(spec.cell_id + "/value"),
       layout_(std::move(layout)),
       spec_(std::move(spec)),
       domains_(machine, layout_, spec_, quota_),
@@ -399,6 +400,14 @@ asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequ
   CommandResult result = co_await run_command(place, std::move(request), std::move(on_output));
   result.disk_full = result.signal == SIGKILL && quota_.end_count() != ended_before;
   co_return result;
+}
+
+std::string Cell::seal_value(std::string_view plain) const {
+  return sealer_.seal(plain, value_context_);
+}
+
+std::optional<std::string> Cell::open_value(std::string_view sealed) const {
+  return sealer_.open(sealed, value_context_);
 }
 
 void Cell::kill_commands(std::uint32_t run) {

@@ -142,6 +142,8 @@ class Cell : private RunnerHost {
   void kill_commands(std::uint32_t run) override;
   asio::awaitable<std::string> call(std::string op, std::string arguments) override;
   asio::awaitable<void> wake_up() override { co_await wake(); }
+  std::string seal_value(std::string_view plain) const override;
+  std::optional<std::string> open_value(std::string_view sealed) const override;
   bool is_awake() const override { return state_ == State::active; }
 
   asio::awaitable<void> wake();
@@ -169,6 +171,7 @@ class Cell : private RunnerHost {
   const Machine& machine_;
   const CellConfig& config_;
   const Sealer& sealer_;
+  const std::string value_context_;  // that values of sensitive steps are sealed in
   CellLayout layout_;
   CellSpec spec_;
   State state_ = State::active;

@@ -194,18 +194,8 @@ void CellJournal::for_each(std::uint32_t run, const journal::Journal::Visit& vis
   journal_.for_each(run, 0, std::numeric_limits<std::size_t>::max(), visit);
 }
 
-asio::awaitable<std::string> CellJournal::load_all(std::vector<journal::Payload> values) {
-  const bool blocks = std::any_of(values.begin(), values.end(),
-                                  [](const auto& value) { return value.blob.has_value(); });
-  auto load = [this, values = std::move(values)] {
-    std::string all;
-    for (const journal::Payload& value : values) {
-      all += value.blob ? journal_.load(value) : value.bytes;
-    }
-    return all;
-  };
-  if (!blocks) co_return load();
-  co_return co_await async::offload(pool_, std::move(load));
+std::string CellJournal::bytes_of(const journal::Payload& value) const {
+  return value.blob ? journal_.load(value) : value.bytes;
 }
 
 asio::awaitable<void> CellJournal::room() {

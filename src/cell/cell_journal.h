@@ -72,9 +72,10 @@ class CellJournal {
   std::string read_value(journal::Lsn lsn) { return journal_.load(payload_at(lsn)); }
   // What the run's method gets: its params, or the state that it was continued with.
   journal::Payload params_of(const Run& run);
-  // The same as it lies there, and the bytes of many, one behind the other.
+  // The value of a record as it lies there.
   journal::Payload payload_at(journal::Lsn lsn);
-  asio::awaitable<std::string> load_all(std::vector<journal::Payload> values);
+  // Its bytes. Blocks where they are in a blob; any thread. Throws Error `corrupt`.
+  std::string bytes_of(const journal::Payload& value) const;
 
   // Calls `visit` for the records of a run, in order, durable or not.
   void for_each(std::uint32_t run, const journal::Journal::Visit& visit);

@@ -163,6 +163,7 @@ void RunTable::start_step(const journal::Record& record) {
   step.name = body.name;
   step.args_fp = body.args_fp;
   step.policy = body.policy;
+  step.sensitive = body.sensitive;
   if (is_wait(body.kind)) step.args = body.args.value_or("{}");
   if (step.executed == 0) {
     step.started_at = time_of(record);
@@ -177,6 +178,7 @@ void RunTable::end_step(const journal::Record& record) {
   Step& step = run.steps[record.ordinal];
   step.status = body.ok ? StepStatus::ok : StepStatus::error;
   if (body.codec != "json") step.codec = body.codec;
+  step.sealed = body.sealed;
   step.ended_at = time_of(record);
   step.outcome = record.lsn;
   run.open.erase(record.ordinal);

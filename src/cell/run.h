@@ -37,6 +37,8 @@ struct Step {
   journal::Lsn begun = 0;    // the record that it began with
   journal::Lsn outcome = 0;  // the record that holds its value
   std::string codec;         // of the value, where it is not JSON
+  bool sensitive = false;    // its outcome and its progress are kept sealed, and shown to nobody
+  bool sealed = false;       // its outcome is
   std::string policy;        // what follows an interruption: retry (also where empty), fail, ask
   std::uint32_t executions_explained = 0;  // interrupted ones that somebody has decided about
   std::uint32_t failed_attempts = 0;       // in it, each followed by another

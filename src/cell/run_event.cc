@@ -1,5 +1,8 @@
 #include "cell/run_event.h"
 
+#include <algorithm>
+#include <cctype>
+
 #include "json/json.h"
 
 namespace cellar::cell {
@@ -17,6 +20,9 @@ Named of_step_start(const journal::Record& record, const journal::StepStart& sta
                                                                   {"execution", start.occ}})};
 }
 
+constexpr std::string_view kRedacted = "redacted: the step is sensitive";
+constexpr std::size_t kClassLengthMax = 64;
+
 // {ordinal, name, kind} of the step that a record is about.
 json::Value step_data(const journal::Record& record, const Run& run) {
   json::Value data = json::object({{"ordinal", record.ordinal}});
@@ -24,6 +30,7 @@ json::Value step_data(const journal::Record& record, const Run& run) {
   if (step != run.steps.end()) {
     data.as_object().set("name", step->second.name);
     data.as_object().set("kind", step->second.kind);
+    if (step->second.sensitive) data.as_object().set("sensitive", "output");
   }
   return data;
 }
@@ -41,7 +48,10 @@ Named of_step_end(const journal::Record& record, const journal::StepEnd& end, co
                   const std::function<std::string(const journal::Payload&)>& load) {
   json::Value data = step_data(record, run);
   data.as_object().set("ok", end.ok);
-  if (!end.ok) data.as_object().set("error", json::parse(load(end.value)));
+  if (!end.ok) {
+    const std::string error = end.sealed ? redacted_error("{}") : load(end.value);
+    data.as_object().set("error", json::parse(error));
+  }
   return {"step.completed", std::move(data)};
 }
 
@@ -58,6 +68,17 @@ Named of_end(const journal::RunEnded& ended,
 }
 
 }  // namespace
+
+std::string redacted_error(const std::string& error) {
+  const json::Value given = json::parse(error);
+  const json::Value* found = given.find("name");
+  std::string name = found != nullptr && found->is_string() ? found->as_string() : "";
+  const bool is_class =
+      name.ends_with("Error") && name.size() <= kClassLengthMax &&
+      std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalpha(c); });
+  if (!is_class) name = "Error";
+  return json::dump(json::object({{"name", name}, {"message", kRedacted}, {"code", "sensitive"}}));
+}
 
 std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,
                                  const std::function<std::string(const journal::Payload&)>& load) {
@@ -101,7 +122,8 @@ std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,
     case Type::progress:
       if (const auto body = journal::Progress::decode(record.body)) {
         json::Value data = step_data(record, run);
-        data.as_object().set("progress", json::parse(body->value));
+        data.as_object().set("progress",
+                             body->sealed ? json::Value(kRedacted) : json::parse(body->value));
         named = Named{"step.progress", std::move(data)};
       }
       break;

@@ -18,6 +18,10 @@ struct RunEvent {
   std::string data;  // JSON text
 };
 
+// What is shown in place of an error of a sensitive step: JSON text with its class, where that says
+// nothing else. `error` is JSON text.
+std::string redacted_error(const std::string& error);
+
 // The event that a record of `run` means; nullopt for records that are nobody's business.
 //
 //   run.started     {run, method}               step.started    {ordinal, name, kind, execution}
@@ -30,6 +34,7 @@ struct RunEvent {
 //   step.interrupted {ordinal, name, kind, execution, cause}
 //   step.progress   {ordinal, name, kind, progress}
 //   run.rollback    {reason: failed or cancelled, error}
+//   Of a sensitive step `sensitive` is "output", and neither error nor progress is told.
 //
 // `load` gives the bytes of a value.
 std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,

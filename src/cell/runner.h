@@ -40,6 +40,12 @@ class RunnerHost {
   // A synchronous call of ctx (db.get, search.query, …): arguments and result are JSON.
   virtual asio::awaitable<std::string> call(std::string op, std::string arguments) = 0;
 
+  // Values of sensitive steps as they are kept on disk, and back; nullopt where they were sealed
+  // with another key. The sealed one is kSealedMoreBytes longer. Any thread.
+  virtual std::string seal_value(std::string_view plain) const = 0;
+  virtual std::optional<std::string> open_value(std::string_view sealed) const = 0;
+  static constexpr std::size_t kSealedMoreBytes = 28;
+
   // Makes the cell's processes run, where they do not.
   virtual asio::awaitable<void> wake_up() = 0;
   // Whether the cell's processes run now: a frozen agent answers no ping.
@@ -193,6 +199,9 @@ class Runner {
   asio::awaitable<void> handle(AgentProcess& agent, AgentFrame frame);
   asio::awaitable<void> on_command(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_done(Active& active, const AgentFrame& frame);
+  // Whether this step of the run is sensitive.
+  static bool is_sensitive(const Run& run, std::uint32_t ordinal);
+  asio::awaitable<std::string> sealed(std::string value);
   void on_attempt_failed(Active& active, const AgentFrame& frame);
   void on_progress(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_value(Active& active, const AgentFrame& frame);
@@ -239,6 +248,15 @@ class Runner {
   };
   asio::awaitable<std::optional<ReplayImage>> replay_image(const Run& run,
                                                            const std::string& agent_digest);
+  // Values one behind the other; those that are sealed opened. Throws Error `unavailable`, reason
+  // `values_sealed`, where they were sealed with another key.
+  struct Recorded {
+    journal::Payload value;
+    bool sealed = false;
+  };
+  asio::awaitable<std::string> load_image(std::vector<Recorded> values);
+  // What the next execution of an open step goes on from.
+  void add_what_was_open(const Step& step, json::Object& entry);
   asio::awaitable<Trial> try_version_now(std::uint32_t number, std::string agent_digest,
                                          AgentLanguage language);
   void on_trial(TrialInProgress& trial, const AgentFrame& frame);
@@ -251,8 +269,10 @@ class Runner {
   asio::awaitable<bool> settle_interrupted(Active& active, const std::string& cause);
   void append_interrupted(const Run& run, const Step& step, const std::string& cause);
   asio::awaitable<void> append_decision(const Run& run, Decision decision);
+  enum class Shown : std::uint8_t { plainly, sealed };
   asio::awaitable<void> append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
-                                        std::string value, std::string codec = "json");
+                                        std::string value, std::string codec = "json",
+                                        Shown how = Shown::plainly);
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);
   asio::awaitable<void> end_run(Active& active, std::string status, journal::Payload value);
   asio::awaitable<void> cancel_now(std::uint32_t number, Cancel how);

@@ -151,6 +151,8 @@ asio::awaitable<void> Runner::append_decision(const Run& run, Decision decision)
   end.ok = decision.kind == Decision::Kind::value;
   std::string value =
       end.ok ? std::move(decision.value) : interrupted_error(step, ", and given up");
+  end.sealed = end.ok && step.sensitive;
+  if (end.sealed) value = co_await sealed(std::move(value));
   end.value = co_await journal_.store_value(std::move(value));
   fault_point("decision.before_written");
   append_interrupted(run, step, "decided");

@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cell/run_event.h"
 #include "cell/runner_parts.h"
 
 namespace cellar::cell {
@@ -217,6 +218,7 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     const auto before = active.run.steps.find(ordinal);
     start.occ = before == active.run.steps.end() ? 1 : before->second.executed + 1;
     start.policy = text_of(frame.header, "pol");
+    start.sensitive = text_of(frame.header, "sens") == "output";
     journal_.append(active.run.number, ordinal, start);
     fault_point("step.started");
     if (start.policy.empty()) {
@@ -266,6 +268,7 @@ void Runner::on_attempt_failed(Active& active, const AgentFrame& frame) {
   failed.attempt = static_cast<std::uint32_t>(
       std::clamp<std::int64_t>(number_of(frame.header, "n"), 0, 1 << 30));
   failed.error = checked_error(frame.body);
+  if (is_sensitive(active.run, ordinal_of(frame))) failed.error = redacted_error(failed.error);
   const std::chrono::milliseconds delay(
       std::clamp<std::int64_t>(number_of(frame.header, "delay"), 0, kDelayMsMax));
   failed.next_at_ns = static_cast<std::uint64_t>(to_unix_ms(wall_now() + delay)) * 1'000'000;
@@ -280,6 +283,10 @@ void Runner::on_progress(Active& active, const AgentFrame& frame) {
   }
   journal::Progress progress;
   progress.value = json::dump(json::parse(frame.body));
+  if (is_sensitive(active.run, ordinal_of(frame))) {
+    progress.sealed = true;
+    progress.value = to_base64(host_.seal_value(progress.value));
+  }
   journal_.append(active.run.number, ordinal_of(frame), progress);
   HostCall call = call_of(active);
   call.tag = number_of(frame.header, "x");
@@ -354,13 +361,25 @@ void Runner::answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, b
   journal_.when_durable(std::move(send));
 }
 
+bool Runner::is_sensitive(const Run& run, std::uint32_t ordinal) {
+  const auto step = run.steps.find(ordinal);
+  return step != run.steps.end() && step->second.sensitive;
+}
+
+asio::awaitable<std::string> Runner::sealed(std::string value) {
+  if (value.size() <= journal::kInlineBytesMax) co_return host_.seal_value(value);
+  auto seal = [this, value = std::move(value)] { return host_.seal_value(value); };
+  co_return co_await async::offload(journal_.pool(), std::move(seal));
+}
+
 asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
   const bool is_typed = text_of(frame.header, "c") == "typed";
   fault_point("step.done");
   const bool ok = flag_of(frame.header, "ok");
+  const Shown how = is_sensitive(active.run, ordinal) ? Shown::sealed : Shown::plainly;
   co_await append_step_end(active.run, ordinal, ok, ok ? frame.body : checked_error(frame.body),
-                           is_typed ? "typed" : "json");
+                           is_typed ? "typed" : "json", how);
   json::Value ack = frame_for(active.run, "ack");
   ack.as_object().set("o", ordinal);
   journal_.when_durable([agent = agent_, ack = std::move(ack)] {
@@ -371,10 +390,12 @@ asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
 }
 
 asio::awaitable<void> Runner::append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
-                                              std::string value, std::string codec) {
+                                              std::string value, std::string codec, Shown how) {
   journal::StepEnd end;
   end.ok = ok;
   end.codec = std::move(codec);
+  end.sealed = how == Shown::sealed;
+  if (end.sealed) value = co_await sealed(std::move(value));
   end.value = co_await journal_.store_value(std::move(value));
   fault_point("step.before_end");
   journal_.append(run.number, ordinal, end);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "async/run_to_end.h"
+#include "base/text.h"
 #include "cell/runner_parts.h"
 #include "wire/agent_frame.h"
 
@@ -16,17 +17,7 @@ namespace {
 // What is copied at most, all records of a run together.
 constexpr std::size_t kCopiedBytesMax = 32 << 20;
 
-// What the next execution of an open step goes on from.
-void add_what_was_open(CellJournal& journal, const Step& step, json::Object& entry) {
-  entry.set("started_at", to_unix_ms(step.started_at));
-  if (step.failed_attempts != 0) entry.set("tries", step.failed_attempts);
-  if (step.retry_at) entry.set("retry_at", to_unix_ms(*step.retry_at));
-  if (step.progress != 0) {
-    entry.set("progress", json::parse(journal.read<journal::Progress>(step.progress).value));
-  }
-}
-
-json::Value replay_entry(CellJournal& journal, const Step& step, std::size_t value_bytes) {
+json::Value replay_entry(const Step& step, std::size_t value_bytes) {
   json::Value entry = json::object({{"o", step.ordinal},
                                     {"k", step.kind},
                                     {"n", step.name},
@@ -38,7 +29,6 @@ json::Value replay_entry(CellJournal& journal, const Step& step, std::size_t val
                                     {"end", step.outcome == 0 ? step.begun : step.outcome},
                                     {"len", value_bytes}});
   if (!step.codec.empty()) entry.as_object().set("c", step.codec);
-  if (step.status == StepStatus::open) add_what_was_open(journal, step, entry.as_object());
   return entry;
 }
 
@@ -83,8 +73,8 @@ asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
   journal::Lsn newest_end = 0;
   do {  // Again where a wait has ended while values were read.
     newest_end = run.newest_end;
-    std::vector<journal::Payload> values{journal_.params_of(run)};
-    std::size_t body_bytes = journal::size_of(values.front());
+    std::vector<Recorded> values{{.value = journal_.params_of(run)}};
+    std::size_t body_bytes = journal::size_of(values.front().value);
     image.header = frame_for(run, "run");
     json::Object& fields = image.header.as_object();
     fields.set("method", run.method);
@@ -97,17 +87,66 @@ asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
     for (const auto& [ordinal, step] : run.steps) {
       std::size_t size = 0;
       if (step.outcome != 0) {
-        values.push_back(journal_.payload_at(step.outcome));
-        size = journal::size_of(values.back());
+        values.push_back({.value = journal_.payload_at(step.outcome), .sealed = step.sealed});
+        size = journal::size_of(values.back().value);
+        if (step.sealed) size -= std::min(size, RunnerHost::kSealedMoreBytes);
       }
-      entries.push_back(replay_entry(journal_, step, size));
+      json::Value entry = replay_entry(step, size);
+      if (step.status == StepStatus::open) add_what_was_open(step, entry.as_object());
+      entries.push_back(std::move(entry));
       body_bytes += size;
     }
     fields.set("replay", std::move(entries));
     if (body_bytes > config_.replay_bytes_max) co_return std::nullopt;
-    image.body = co_await journal_.load_all(std::move(values));
+    image.body = co_await load_image(std::move(values));
   } while (newest_end != run.newest_end);
   co_return image;
+}
+
+namespace {
+
+[[noreturn]] void throw_sealed() {
+  throw Error(ErrorCode::unavailable, "values_sealed",
+              "the run has recorded a value of a sensitive step under another key",
+              "bring the key file back (--seal-key-file), then resume the run");
+}
+
+}  // namespace
+
+asio::awaitable<std::string> Runner::load_image(std::vector<Recorded> values) {
+  const bool blocks = std::any_of(values.begin(), values.end(), [](const Recorded& each) {
+    return each.value.blob.has_value() || each.sealed;
+  });
+  auto load = [this, values = std::move(values)] {
+    std::string all;
+    for (const Recorded& each : values) {
+      const std::string bytes = journal_.bytes_of(each.value);
+      if (!each.sealed) {
+        all += bytes;
+        continue;
+      }
+      const auto plain = host_.open_value(bytes);
+      if (!plain) throw_sealed();
+      all += *plain;
+    }
+    return all;
+  };
+  if (!blocks) co_return load();
+  co_return co_await async::offload(journal_.pool(), std::move(load));
+}
+
+void Runner::add_what_was_open(const Step& step, json::Object& entry) {
+  entry.set("started_at", to_unix_ms(step.started_at));
+  if (step.failed_attempts != 0) entry.set("tries", step.failed_attempts);
+  if (step.retry_at) entry.set("retry_at", to_unix_ms(*step.retry_at));
+  if (step.progress == 0) return;
+  auto progress = journal_.read<journal::Progress>(step.progress);
+  if (progress.sealed) {
+    const auto plain = host_.open_value(from_base64(progress.value).value_or(""));
+    if (!plain) throw_sealed();
+    progress.value = *plain;
+  }
+  entry.set("progress", json::parse(progress.value));
 }
 
 // ---- a trial with another version ----

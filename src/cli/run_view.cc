@@ -233,9 +233,10 @@ std::string format_run(const json::Value& run, const RunRef& ref, Look look) {
 std::string format_steps(const json::Value& run, WallTime now, Look look) {
   std::vector<Row> rows;
   for (const json::Value& step : list_of(run, "steps")) {
+    const std::string redacted = column(step, "sensitive").empty() ? "" : " (redacted)";
     rows.push_back({column(step, "ordinal"), column(step, "name"), column(step, "kind"),
-                    column(step, "status"), column(step, "executed"), column(step, "attempts"),
-                    took_of(step, now)});
+                    column(step, "status") + redacted, column(step, "executed"),
+                    column(step, "attempts"), took_of(step, now)});
   }
   return format_table({"STEP", "NAME", "KIND", "STATUS", "EXECUTED", "ATTEMPTS", "TOOK"}, rows,
                       look);

@@ -37,6 +37,8 @@ class Reader {
     const auto* value = get<bool>(find(key));
     return value != nullptr && *value;
   }
+  // False where it is absent.
+  bool flag(std::string_view key) { return has(key) && boolean(key); }
   Payload payload() {
     Payload payload;
     if (const auto* blob = find("blob")) {
@@ -131,6 +133,7 @@ std::string StepStart::encode() const {
   Map map = {
       {"kind", kind}, {"name", name}, {"occ", occ}, {"args_fp", args_fp}, {"policy", policy}};
   if (args) map.emplace_back("args", *args);
+  if (sensitive) map.emplace_back("sensitive", sensitive);
   return cbor::encode(std::move(map));
 }
 
@@ -141,7 +144,8 @@ std::optional<StepStart> StepStart::decode(std::string_view body) {
                   .occ = reader.u32("occ"),
                   .args_fp = reader.text("args_fp"),
                   .policy = reader.text("policy"),
-                  .args = reader.optional_text("args")};
+                  .args = reader.optional_text("args"),
+                  .sensitive = reader.flag("sensitive")};
   return if_ok(reader, std::move(start));
 }
 
@@ -160,12 +164,16 @@ std::optional<StepAttemptFailed> StepAttemptFailed::decode(std::string_view body
 std::string StepEnd::encode() const {
   Map map = {{"ok", ok}, {"codec", codec}};
   put_payload(map, value);
+  if (sealed) map.emplace_back("sealed", sealed);
   return cbor::encode(std::move(map));
 }
 
 std::optional<StepEnd> StepEnd::decode(std::string_view body) {
   Reader reader(body);
-  StepEnd end{.ok = reader.boolean("ok"), .codec = reader.text("codec"), .value = reader.payload()};
+  StepEnd end{.ok = reader.boolean("ok"),
+              .codec = reader.text("codec"),
+              .value = reader.payload(),
+              .sealed = reader.flag("sealed")};
   return if_ok(reader, std::move(end));
 }
 
@@ -179,11 +187,15 @@ std::optional<StepInterrupted> StepInterrupted::decode(std::string_view body) {
   return if_ok(reader, std::move(interrupted));
 }
 
-std::string Progress::encode() const { return cbor::encode(Map{{"value", value}}); }
+std::string Progress::encode() const {
+  Map map = {{"value", value}};
+  if (sealed) map.emplace_back("sealed", sealed);
+  return cbor::encode(std::move(map));
+}
 
 std::optional<Progress> Progress::decode(std::string_view body) {
   Reader reader(body);
-  Progress progress{.value = reader.text("value")};
+  Progress progress{.value = reader.text("value"), .sealed = reader.flag("sealed")};
   return if_ok(reader, std::move(progress));
 }
 
@@ -239,7 +251,7 @@ std::string CancelRequested::encode() const {
 
 std::optional<CancelRequested> CancelRequested::decode(std::string_view body) {
   Reader reader(body);
-  CancelRequested requested{.rollback = reader.has("rollback") && reader.boolean("rollback")};
+  CancelRequested requested{.rollback = reader.flag("rollback")};
   return if_ok(reader, std::move(requested));
 }
 

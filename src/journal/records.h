@@ -81,6 +81,7 @@ struct StepStart {
   std::string args_fp;
   std::string policy;               // retry fail ask; empty: retry
   std::optional<std::string> args;  // JSON text; of what waits, with `until` in ms
+  bool sensitive = false;           // its outcome and progress are sealed; may be absent
 
   std::uint16_t flags() const noexcept { return kFlags; }
   std::string encode() const;
@@ -110,6 +111,7 @@ struct StepEnd {
   bool ok = false;
   std::string codec = "json";  // or "typed": docs/internals/agent-protocol.md
   Payload value;               // the result, or the error
+  bool sealed = false;         // the value can be read only with the host's key; may be absent
 
   std::uint16_t flags() const noexcept { return value.blob ? kFlags | kBlob : kFlags; }
   std::string encode() const;
@@ -136,7 +138,8 @@ struct Progress {
   static constexpr Type kType = Type::progress;
   static constexpr std::uint16_t kFlags = kHint;
 
-  std::string value;  // JSON text of at most kInlineBytesMax bytes
+  std::string value;    // JSON text of at most kInlineBytesMax bytes; in base64 where it is sealed
+  bool sealed = false;  // may be absent
 
   std::uint16_t flags() const noexcept { return kFlags; }
   std::string encode() const;

@@ -44,6 +44,9 @@ TEST_CASE("every body is decoded to what was encoded, with all members and with 
   check_round_trip(Event{.type = "stdout", .data = "{\"text\":\"x\"}"});
   check_round_trip(CancelRequested{});
   check_round_trip(CancelRequested{.rollback = true});
+  check_round_trip(StepStart{.kind = "step", .name = "s", .occ = 1, .sensitive = true});
+  check_round_trip(StepEnd{.ok = true, .value = {.bytes = {"\0\xff", 2}}, .sealed = true});
+  check_round_trip(Progress{.value = "AAAA", .sealed = true});
   check_round_trip(Paused{.reason = "crash_loop", .detail = "{}"});
   check_round_trip(Paused{.reason = "r"});
   check_round_trip(Resumed{});

@@ -129,7 +129,7 @@ class GuideTest(harness.CellTest):
 
     def test_all_examples_of_the_page_are_known_here(self):
         methods = re.findall(r"^  async (\w+)\(", "".join(BLOCKS), re.M)
-        self.assertEqual("release charge transferOrAsk transferOrLook render notify addRoute patch trip review clock chance listing memory "
+        self.assertEqual("release charge transferOrAsk transferOrLook render notify addRoute patch trip login review clock chance listing memory "
                          "environment branches forgotten collect ship deploy repeats".split(), methods)
 
     def test_a_run_goes_on_with_an_empty_history(self):
@@ -251,6 +251,14 @@ class GuideTest(harness.CellTest):
         booked = {made["amount"]: made["id"] for made in self.provider.made.values() if "amount" in made}
         self.assertEqual([f"/cancelled/{booked[1]}", f"/cancelled/{booked[2]}"],
                          [path for path, _ in self.provider.asked if path.startswith("/cancelled")])
+
+    def test_what_nobody_may_see_is_nowhere(self):
+        cell, run = self.run_of("login")
+        self.completes(cell, run, "string")
+        made = [made["id"].encode() for made in self.provider.made.values()]
+        self.assertEqual([b"made-0"], made)
+        for segment in (cell.dir / "journal").glob("*.seg"):
+            self.assertNotIn(made[0], segment.read_bytes())
 
     def test_what_goes_on_at_once_is_gathered(self):
         cell, run = self.run_of("review", parts=["a", "b"])

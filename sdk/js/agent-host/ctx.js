@@ -3,7 +3,7 @@
 
 const crypto = require('node:crypto');
 const util = require('node:util');
-const { coded, forAgents } = require('./errors');
+const { coded, forAgents, showable } = require('./errors');
 const { identity, request, toResponse } = require('./fetch');
 const { makeSteps } = require('./steps');
 const { makeWaits } = require('./waits');
@@ -74,7 +74,8 @@ function makeJournal(run) {
 
 // Shows its arguments as console.log does.
 function makeLog(run) {
-  const write = (level) => (...args) => run.event('log', { level, message: util.format(...args) });
+  const write = (level) => (...args) =>
+    run.event('log', { level, message: util.format(...args.map(showable)) });
   return Object.assign(write('info'), {
     debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error'),
   });

@@ -94,7 +94,29 @@ function shown(value, fallback) {
   }
 }
 
+// Errors of sensitive steps: what they say is told to nobody but the agent's own code.
+const sensitive = new WeakSet();
+const REDACTED = 'redacted: the step is sensitive';
+
+// What makes the error of a step of what is recorded, by the step's options.
+function restorer(options) {
+  return (json) => {
+    const error = fromJson(json);
+    if (options.sensitive) sensitive.add(error);
+    return error;
+  };
+}
+
+// In place of what must not be shown.
+function showable(value) {
+  return sensitive.has(value) ? REDACTED : value;
+}
+
 function toJson(error) {
+  if (sensitive.has(error)) {
+    const name = Object.values(forAgents).find((kind) => error instanceof kind)?.name ?? 'Error';
+    return { name, message: REDACTED, stack: '', code: 'sensitive' };
+  }
   if (error === null || typeof error !== 'object') {
     return { name: 'Error', message: shown(error, String(error)), stack: '' };
   }
@@ -123,5 +145,5 @@ function fromJson(json) {
 
 module.exports = {
   AgentError, CancelledError, NonRetryableError, ParkedRun, RetryAfterError, StepTimeoutError,
-  coded, forAgents, fromJson, toJson,
+  coded, forAgents, fromJson, restorer, showable, toJson,
 };

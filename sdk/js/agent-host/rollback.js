@@ -9,13 +9,13 @@ const FROM_NOW_ON = Number.MAX_SAFE_INTEGER; // Behind all that is recorded.
 // The rollbacks that steps have declared, by their ordinals, and which of these steps are completed.
 class Rollbacks {
   constructor() {
-    this.declared = new Map(); // ordinal → {name, policy, undo}
+    this.declared = new Map(); // ordinal → {name, options}
     this.completed = []; // {o, at, text, codec}
   }
 
-  // `undo(value)` gives the body of the step that undoes it.
-  declare(o, name, policy, undo) {
-    this.declared.set(o, { name, policy, undo });
+  // `options` are those of the step; their undo(value) gives the body of the step that undoes it.
+  declare(o, name, options) {
+    this.declared.set(o, { name, options });
   }
 
   // The step has ended with this value. `at` is the place of that in the journal.
@@ -23,17 +23,17 @@ class Rollbacks {
     if (this.declared.has(o)) this.completed.push({ o, at, text, codec });
   }
 
-  // {name, policy, body}: what was completed last comes first.
+  // {name, options, body}: what was completed last comes first.
   inOrder() {
     const order = [...this.completed].sort((a, b) => a.at - b.at).reverse();
     return order.map(({ o, text, codec }) => {
-      const { name, policy, undo } = this.declared.get(o);
-      return { name, policy, body: undo(decodeValue(text.toString(), codec)) };
+      const { name, options } = this.declared.get(o);
+      return { name, options, body: options.undo(decodeValue(text.toString(), codec)) };
     });
   }
 }
 
-// Undoes each; undo({name, policy, body}) throws what one of them fails with. The others are not
+// Undoes each; undo({name, options, body}) throws what one of them fails with. The others are not
 // begun then: they may rely on it. Gives what the run's error tells of it.
 async function undoAll(list, undo) {
   const done = [];

@@ -1,7 +1,7 @@
 'use strict';
 // One run in this process: its ordinals, what the journal holds of it, and what it waits for.
 
-const { CancelledError, ParkedRun, coded, fromJson, toJson } = require('./errors');
+const { CancelledError, ParkedRun, coded, fromJson, restorer, toJson } = require('./errors');
 const { decodeValue, encodeValue } = require('./codec');
 const { CommandPromise, Phase, inside } = require('./phase');
 const { Replay } = require('./replay');
@@ -361,59 +361,62 @@ class Run {
   }
 
   // Settles in its turn, as it did before.
-  #replayed(entry, isBegun = false) {
+  #replayed(entry, { isBegun = false, restore = fromJson } = {}) {
     return new Promise((resolve, reject) => {
       this.rejects.add(reject);
       this.replay.whenCompleted(entry.o, () => {
         this.rejects.delete(reject);
         const text = entry.bytes.toString();
         if (entry.s === 'ok') resolve(decodeValue(text, entry.c));
-        else reject(fromJson(JSON.parse(text)));
+        else reject(restore(JSON.parse(text)));
       }, isBegun);
     });
   }
 
   // Begins a step, or finds it in the journal. makeName() is called once it is clear that it is one.
-  #begin(k, makeName, fp, policy) {
+  #begin(k, makeName, fp, options) {
     this.check();
     if (this.inStep) {
       throw coded('nested_step',
         `step "${makeName()}" is inside another step: end the outer one first, or call it plainly`);
     }
-    return this.#take(k, makeName, fp, policy);
+    return this.#take(k, makeName, fp, options);
   }
 
-  #take(k, makeName, fp, policy) {
+  #take(k, makeName, fp, { policy, sensitive }) {
     const n = nameOf(makeName());
     const o = this.#next();
     const entry = this.#lookUp(o, k, n, fp);
     if (entry === undefined || entry.s === 'open') {
       this.#leaveOpen();
-      const asked = policy === 'retry' ? {} : { pol: policy };
-      this.send({ t: 'cmd', o, k, n, fp, ...asked });
+      const pol = policy === 'retry' ? undefined : policy;
+      this.send({ t: 'cmd', o, k, n, fp, pol, sens: sensitive ? 'output' : undefined });
     }
     return { o, n, entry, isDone: entry !== undefined && entry.s !== 'open' };
   }
 
   // A command whose body, body(ordinal, name, before), runs here: what it gives is on disk before
-  // anybody sees it. `before` is what the journal holds of a step that was interrupted. undo(value)
-  // gives the body of the step that undoes it; undefined for none.
-  step(k, makeName, fp, body, policy = 'retry', undo = undefined) {
+  // anybody sees it. `before` is what the journal holds of a step that was interrupted. The options:
+  // `policy`, what follows an interruption; `sensitive`, nobody is shown what it gives; undo(value),
+  // the body of the step that undoes it.
+  step(k, makeName, fp, body, given = {}) {
     return this.#promised(() => {
-      const { o, n, entry, isDone } = this.#begin(k, makeName, fp, policy);
-      if (undo !== undefined) this.rollbacks.declare(o, n, policy, undo);
+      const options = { policy: 'retry', sensitive: false, ...given };
+      const { o, n, entry, isDone } = this.#begin(k, makeName, fp, options);
+      if (options.undo !== undefined) this.rollbacks.declare(o, n, options);
       if (entry?.s === 'ok') this.rollbacks.complete(o, entry.bytes, entry.c, entry.end);
-      const work = isDone ? this.#replayed(entry) : this.#execute(o, k, n, entry, body, policy);
+      const work = isDone ? this.#replayed(entry, { restore: restorer(options) })
+        : this.#execute(o, k, n, entry, body, options);
       return this.#completes(o, n, work);
     });
   }
 
   beginStep(makeName, makeHandle) {
     return this.#promised(() => {
-      const { o, n, entry, isDone } = this.#begin('step', makeName, '', 'retry');
+      const { o, n, entry, isDone } = this.#begin('step', makeName, '', { policy: 'retry' });
       const handle = makeHandle(n, o);
       if (isDone) {
-        return this.#replayed(entry, true)
+        return this.#replayed(entry, { isBegun: true })
           .then((value) => Object.assign(handle, { done: true, value }));
       }
       this.open.set(o, [n, undefined]);
@@ -433,7 +436,7 @@ class Run {
     });
   }
 
-  async #execute(o, k, n, entry, body, policy) {
+  async #execute(o, k, n, entry, body, options) {
     const { phase } = this;
     let ok = true;
     let text;
@@ -441,7 +444,7 @@ class Run {
     try {
       const value = await this.#untilCancelled(async () => {
         // That it begins is on disk before it does: it must not be executed twice.
-        if (policy !== 'retry') await this.#until(this.begins, o);
+        if (options.policy !== 'retry') await this.#until(this.begins, o);
         return body(o, n, entry ?? {});
       });
       ({ text, codec } = encodeValue(value, `the value of ${k} "${n}"`));
@@ -453,7 +456,7 @@ class Run {
     if (this.parked || phase.isOver) return new Promise(() => {});
     if (ok) this.rollbacks.complete(o, text, codec); // Its end is in the journal before any rollback's.
     await this.#record(o, ok, text, codec);
-    if (!ok) throw fromJson(JSON.parse(text));
+    if (!ok) throw restorer(options)(JSON.parse(text));
     return decodeValue(text, codec); // As a replay would give it.
   }
 
@@ -553,12 +556,12 @@ class Run {
     return text;
   }
 
-  async #undo({ name, policy, body }) {
+  async #undo({ name, options, body }) {
     if (this.phase.isOver) throw new CancelledError();
     const { o, n, entry, isDone } =
-      this.#take('step', () => this.named(`rollback ${name}`), '', policy);
-    if (!isDone) await this.#execute(o, 'step', n, entry, body, policy);
-    else if (entry.s !== 'ok') throw fromJson(JSON.parse(entry.bytes.toString()));
+      this.#take('step', () => this.named(`rollback ${name}`), '', options);
+    if (!isDone) await this.#execute(o, 'step', n, entry, body, options);
+    else if (entry.s !== 'ok') throw restorer(options)(JSON.parse(entry.bytes.toString()));
   }
 
   // ---- what the daemon says ----

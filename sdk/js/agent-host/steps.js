@@ -81,10 +81,15 @@ function stepArguments(name, second, third) {
     throw coded('invalid_step', `step "${name}" needs a function: ctx.step(name, fn, options?)`);
   }
   const options = given ?? {};
-  known(name, options, 'option', 'retries', 'timeout', 'onInterrupt', 'rollback');
+  known(name, options, 'option', 'retries', 'timeout', 'onInterrupt', 'rollback',
+    'sensitive');
   const { onInterrupt = 'retry', rollback } = options;
   if (rollback !== undefined && typeof rollback !== 'function') {
     throw coded('invalid_step', `the rollback of step "${name}" must be a function (s, value)`);
+  }
+  if (options.sensitive !== undefined && options.sensitive !== 'output') {
+    throw coded('invalid_step', `sensitive of step "${name}" must be "output", not ` +
+      `${util.inspect(options.sensitive)}`);
   }
   if (!POLICIES.includes(onInterrupt)) {
     throw coded('invalid_step', `onInterrupt of step "${name}" must be one of ` +
@@ -93,6 +98,7 @@ function stepArguments(name, second, third) {
   return {
     fn,
     rollback,
+    sensitive: options.sensitive === 'output',
     policy: onInterrupt,
     retries: retriesOf(name, options.retries),
     timeouts: timeoutsOf(name, options.timeout),
@@ -196,7 +202,9 @@ function makeSteps(run) {
       const executes = (fn) => (ordinal, shown, before) =>
         new Attempts(run, shown, ordinal, { ...options, fn }, before).result();
       const undo = options.rollback && ((value) => executes((s) => options.rollback(s, value)));
-      return run.step('step', () => run.named(name), '', executes(options.fn), options.policy, undo);
+      const { policy, sensitive } = options;
+      return run.step('step', () => run.named(name), '', executes(options.fn),
+        { policy, sensitive, undo });
     },
     beginStep(name) {
       checkName(name, 'ctx.beginStep(name)');

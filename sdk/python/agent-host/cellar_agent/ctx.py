@@ -11,7 +11,7 @@ import types
 import uuid
 
 from . import fetch
-from .errors import Error, for_agents
+from .errors import REDACTED, Error, for_agents, tells_sensitive
 from .records import Record, camel_case, snake_case
 from .steps import Steps
 from .threads import anywhere
@@ -141,9 +141,11 @@ def _shown(value):
 
 def _message(values):
     """As logging shows it: the first is the format of the others, where it is one; else as print does."""
+    values = [REDACTED if isinstance(value, BaseException) and tells_sensitive(value) else value
+              for value in values]
     if len(values) > 1 and isinstance(values[0], str) and "%" in values[0]:
         try:
-            return values[0] % values[1:]
+            return values[0] % tuple(values[1:])
         except (TypeError, ValueError):
             pass
     return " ".join(map(_shown, values))

@@ -119,6 +119,8 @@ def stack_of(error):
     known = getattr(error, "stack", None)
     if isinstance(known, str):
         return known
+    if tells_sensitive(error):
+        return ""
     try:
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename.startswith(OURS):
@@ -136,7 +138,42 @@ def code_of(error):
     return code if is_code else None
 
 
+REDACTED = "redacted: the step is sensitive"
+
+
+def mark_sensitive(error):
+    """Of a sensitive step: what it says is told to nobody but the agent's own code."""
+    error.__dict__["_cellar_sensitive"] = True
+    return error
+
+
+def is_sensitive(error):
+    return "_cellar_sensitive" in getattr(error, "__dict__", ())
+
+
+def tells_sensitive(error):
+    """Whether its traceback would show a sensitive one: itself, what it came from, or one of a group."""
+    seen, waiting = set(), [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        if is_sensitive(each):
+            return True
+        seen.add(id(each))
+        waiting += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+    return False
+
+
+def _redacted(error):
+    name = next((name for name, kind in vars(for_agents).items()
+                 if isinstance(error, kind) and kind is not Error), "Error")
+    return {"name": name, "message": REDACTED, "stack": "", "code": "sensitive"}
+
+
 def to_json(error):
+    if is_sensitive(error):
+        return _redacted(error)
     known = getattr(error, "name", None) if isinstance(error, Error) else None
     json = {"name": known or type(error).__name__, "message": shown(error), "stack": stack_of(error)}
     code = code_of(error)

@@ -11,7 +11,7 @@ import traceback
 from .agents import arguments_for, is_asynchronous, load_agent, method_of, setup_of
 from .commands import Outcome
 from .ctx import Ctx
-from .errors import AgentError, CancelledError, ParkedRun, to_json
+from .errors import REDACTED, AgentError, CancelledError, ParkedRun, tells_sensitive, to_json
 from .files import Files
 from .frames import FrameParser, UpSocket
 from .run import Run
@@ -219,7 +219,9 @@ class Host:
         if is_over or "was destroyed but it is pending" in context.get("message", ""):
             return
         print(f"{context.get('message')}", file=sys.stderr)
-        if error is not None:
+        if error is not None and tells_sensitive(error):
+            print(REDACTED, file=sys.stderr)
+        elif error is not None:
             traceback.print_exception(error)
 
 

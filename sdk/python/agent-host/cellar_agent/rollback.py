@@ -25,6 +25,7 @@ class Undo:
 
     name: str
     policy: str
+    sensitive: bool
     body: typing.Callable
 
 
@@ -33,12 +34,12 @@ class Rollbacks:
     completed."""
 
     def __init__(self):
-        self._declared = {}  # ordinal → (name, policy, undo)
+        self._declared = {}  # ordinal → (name, policy, sensitive, undo)
         self._completed = []  # (place, ordinal, text, codec)
 
-    def declare(self, o, name, policy, undo):
+    def declare(self, o, name, policy, sensitive, undo):
         """`undo(value)` gives the body of the step that undoes it."""
-        self._declared[o] = (name, policy, undo)
+        self._declared[o] = (name, policy, sensitive, undo)
 
     def complete(self, o, text, codec, place=FROM_NOW_ON):
         """The step has ended with this value. `place` is that of its end in the journal."""
@@ -49,8 +50,8 @@ class Rollbacks:
         """What was completed last comes first."""
         undos = []
         for _, o, text, codec in reversed(sorted(self._completed, key=lambda each: each[0])):
-            name, policy, undo = self._declared[o]
-            undos.append(Undo(name, policy, undo(decode_value(text, codec, module))))
+            *same, undo = self._declared[o]
+            undos.append(Undo(*same, undo(decode_value(text, codec, module))))
         return undos
 
 

@@ -1,7 +1,7 @@
 """One run in this process: its ordinals, what the journal holds of it, and what it waits for."""
 from .codec import decode_value, encode_value
 from .commands import Command, Outcome, Step
-from .errors import CancelledError, Error, ParkedRun, from_json, to_json
+from .errors import CancelledError, Error, ParkedRun, from_json, mark_sensitive, to_json
 from .replay import Replay
 from .rollback import Phase, Rollbacks, undo_all
 from .threads import Threads
@@ -334,13 +334,15 @@ class Run:
             self._pending.add(command)  # A cancel ends it.
         return command
 
-    def _end_with(self, o, name, command, finish):
+    def _end_with(self, o, name, command, finish, sensitive=False):
         """Takes the outcome of a command: settle(ok, body, codec). finish(ok, value) makes of it what
         the code gets, or raises."""
         def settle(ok, body, codec="json"):
             try:
                 value = decode_value(body, codec, self.module)
                 value = value if ok else from_json(value, self.module)
+                if sensitive and not ok:
+                    mark_sensitive(value)
                 if finish is not None:
                     value = finish(ok, value)
                 elif not ok:
@@ -385,39 +387,44 @@ class Run:
 
     # ---- steps ----
 
-    def _begin(self, k, make_name, fp, policy):
+    def _begin(self, k, make_name, fp, policy, sensitive=False):
         """Begins a step, or finds it in the journal. make_name() is called once it is clear that it is
         one."""
         self.check()
         if self.in_step:
             raise Error(f'step "{make_name()}" is inside another step: end the outer one first, or call '
                         "it plainly", code="nested_step")
-        return self._take(k, make_name, fp, policy)
+        return self._take(k, make_name, fp, policy, sensitive)
 
-    def _take(self, k, make_name, fp, policy):
+    def _take(self, k, make_name, fp, policy, sensitive):
         n = name_of(make_name())
         o = self._next()
         entry = self._look_up(o, k, n, fp)
         if entry is None or entry.is_open:
             self._leave_open()
             header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp}
-            self.send(header if policy == "retry" else {**header, "pol": policy})
+            if policy != "retry":
+                header["pol"] = policy
+            if sensitive:
+                header["sens"] = "output"
+            self.send(header)
         return Step(o, n, entry)
 
-    def step(self, k, make_name, fp, body, policy="retry", finish=None, undo=None):
+    def step(self, k, make_name, fp, body, policy="retry", finish=None, undo=None, sensitive=False):
         """A command whose body, the coroutine body(step), runs here: what it gives is on disk before
-        anybody sees it. undo(value) gives the body of the step that undoes it."""
+        anybody sees it. undo(value) gives the body of the step that undoes it. What a sensitive one
+        gives is shown to nobody."""
         try:
-            step = self._begin(k, make_name, fp, policy)
+            step = self._begin(k, make_name, fp, policy, sensitive)
         except ParkedRun:
             return self._never()
         if undo is not None:
-            self._rollbacks.declare(step.o, step.name, policy, undo)
+            self._rollbacks.declare(step.o, step.name, policy, sensitive, undo)
             if step.is_done and step.entry.state == "ok":
                 entry = step.entry
                 self._rollbacks.complete(entry.o, entry.body, entry.codec, entry.ended_at)
         command = self._command(step.o, step.name)
-        settle = self._end_with(step.o, step.name, command, finish)
+        settle = self._end_with(step.o, step.name, command, finish, sensitive)
         if step.is_done:
             self._replayed(step.entry, settle)
         else:
@@ -548,9 +555,10 @@ class Run:
     async def _undo(self, undo):
         if self.phase.is_over:
             raise CancelledError()
-        step = self._take("step", lambda: self.named(f"rollback {undo.name}"), "", undo.policy)
+        step = self._take("step", lambda: self.named(f"rollback {undo.name}"), "", undo.policy,
+                          undo.sensitive)
         command = self._command(step.o, step.name)
-        settle = self._end_with(step.o, step.name, command, None)
+        settle = self._end_with(step.o, step.name, command, None, undo.sensitive)
         if step.is_done:
             settle(step.entry.state == "ok", step.entry.body, step.entry.codec)
         else:

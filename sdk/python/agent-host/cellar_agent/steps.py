@@ -231,9 +231,9 @@ class Steps:
 
     @anywhere
     def step(self, name, function=None, *, retries=0, timeout=None, on_interrupt="retry", rollback=None,
-             **unknown):
+             sensitive=None, **unknown):
         """A durable step: what function(s) gives is on disk before you have it. rollback(s, value) undoes
-        it where the run fails."""
+        it where the run fails. What one that is sensitive="output" gives is shown to nobody."""
         check_name(name, "ctx.step(name, function)")
         if not callable(function):
             raise invalid(f'step "{name}" needs a function: ctx.step(name, function)')
@@ -244,6 +244,8 @@ class Steps:
                           f"{on_interrupt!r}")
         if rollback is not None and not callable(rollback):
             raise invalid(f'the rollback of step "{name}" must be a function of (s, value)')
+        if sensitive not in (None, "output"):
+            raise invalid(f'sensitive of step "{name}" must be "output", not {sensitive!r}')
         retries = ONE_ATTEMPT if retries == 0 else Retries(name, retries)
         timeouts = NO_TIMEOUTS if timeout is None else Timeouts(name, timeout)
         run = self._run
@@ -255,7 +257,7 @@ class Steps:
             return lambda step: Attempts(run, step, rollback, retries, timeouts, value).result()
 
         return run.step("step", lambda: run.named(name), "", body, on_interrupt,
-                        undo=None if rollback is None else undo)
+                        undo=None if rollback is None else undo, sensitive=sensitive is not None)
 
     @anywhere
     def begin_step(self, name):
