@@ -190,7 +190,7 @@ class Cells:
             self.cells[agent] = self.daemon.create(customer=f"{self.name}-{random_id()}", agent=agent)
             self.used[agent] = 0
         self.used[agent] += 1
-        for name in ("log", "died"):
+        for name in ("log", "died", "gate"):
             (self.cells[agent].dir / "work" / name).unlink(missing_ok=True)
         return self.cells[agent]
 

@@ -7,10 +7,11 @@ Without --seconds it runs the slice that belongs to every change. With it, every
 reached, each victim), and then random states until the time is over. Prints what was broken with the words that repeat
 it, and `N states, M kills, L lost, R repeated`. Needs root for all but the disk; docs/internals/crash-tests.md says
 what is covered. --only repeats one state: POINT:OCCURRENCE:VICTIM[,POINT:OCCURRENCE:VICTIM…], model:SEED,
-control:SEED, or PLACE:itself where the agent ends itself.
+control:SEED, PLACE:itself where the agent ends itself, or rollback:fails|cancels|races:… (rollback.py).
 """
 import argparse
 import collections
+import itertools
 import os
 import pathlib
 import random
@@ -24,6 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import canonical  # noqa: E402
 import model  # noqa: E402
+import rollback  # noqa: E402
 from canonical import Broken, Cells  # noqa: E402
 from faulty import VICTIMS, Fault, FaultyDaemon, harness  # noqa: E402
 
@@ -142,6 +144,25 @@ def add_deaths(work):
         work.add(*death_state(place))
 
 
+def add_rollbacks(work, choose=lambda all: all):
+    for name, attempt in rollback.states(choose):
+        work.add(name, attempt)
+
+
+def add_every_kill_of_a_rollback(work):
+    for ends in ("fails", "cancels"):
+        daemon = FaultyDaemon()
+        try:
+            points = collections.Counter(rollback.run_state(Cells(daemon, "reference"), ends).hits)
+        finally:
+            daemon.cleanup()
+        # Before it ends, steps are executed again as they are in the canonical run.
+        for point, count in sorted(points.items()):
+            if point.startswith(("cancel.", "rollback.", "run.before_end", "run.ended")):
+                for victim, occurrence in itertools.product(VICTIMS, range(1, count + 1)):
+                    work.add(*rollback.state(ends, f"{point}:{occurrence}:{victim}"))
+
+
 def add_disk_errors(work, rng, count):
     for point in DISK_POINTS:
         for error in ERRORS[:count]:
@@ -210,6 +231,8 @@ def repeat(name):
     if name.startswith(("model:", "control:")):
         kind, seed = name.split(":")
         work.add(*model_state(kind, int(seed), model.POINTS))
+    elif name.startswith("rollback:"):
+        work.add(*rollback.state(*name.split(":", 2)[1:]))
     elif name.endswith(":itself"):
         work.add(*death_state(name.removesuffix(":itself")))
     else:
@@ -229,6 +252,7 @@ def slice_of_a_change(seed):
 
     add_every_kill(work, choose)
     add_deaths(work)
+    add_rollbacks(work, lambda all: [rng.choice(all)])
     add_disk_errors(work, rng, 1)
     add_kills_in_recovery(work, rng, [rng.choice(BEFORE_RECOVERY)])
     for number in range(MODELS):
@@ -242,6 +266,8 @@ def campaign(seed, seconds):
     work, rng = Work(time.monotonic() + seconds), random.Random(seed)
     points = add_every_kill(work, lambda point, victim, count: range(1, count + 1))
     add_deaths(work)
+    add_rollbacks(work)
+    add_every_kill_of_a_rollback(work)
     add_disk_errors(work, rng, len(ERRORS))
     points |= add_kills_in_recovery(work, rng, BEFORE_RECOVERY)
     rng.shuffle(work.waiting)

@@ -512,8 +512,8 @@ class Run {
     this.isClosing = true;
     try {
       await this.#caughtUp();
-    } catch {
-      return { ...outcome, code: 'canceled' };
+    } catch { // One with rollback comes when all is caught up.
+      if (!this.undoes) return { ...outcome, code: 'canceled' };
     }
     const list = this.rollbacks.inOrder();
     if (this.parked || list.length === 0) return outcome;

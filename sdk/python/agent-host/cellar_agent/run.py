@@ -523,8 +523,9 @@ class Run:
         self.replay.when_caught_up(lambda: self._give(0, caught_up, None))
         try:
             await caught_up
-        except CancelledError:
-            return Outcome(False, outcome.body, CancelledError.code)
+        except CancelledError:  # One with rollback comes when all is caught up.
+            if not self.undoes:
+                return Outcome(False, outcome.body, CancelledError.code)
         undos = self._rollbacks.in_order(self.module)
         if self.parked or not undos:
             return outcome
