@@ -138,7 +138,7 @@ struct Progress {
   static constexpr Type kType = Type::progress;
   static constexpr std::uint16_t kFlags = kHint;
 
-  std::string value;    // JSON text of at most kInlineBytesMax bytes; in base64 where it is sealed
+  std::string value;    // JSON text of at most kInlineBytesMax bytes; where it is sealed, in base64
   bool sealed = false;  // may be absent
 
   std::uint16_t flags() const noexcept { return kFlags; }

@@ -4,6 +4,7 @@
 const { decodeValue } = require('./codec');
 const { toJson } = require('./errors');
 
+const NAMES_TOLD_MAX = 1000;
 const FROM_NOW_ON = Number.MAX_SAFE_INTEGER; // Behind all that is recorded.
 
 // The rollbacks that steps have declared, by their ordinals, and which of these steps are completed.
@@ -33,6 +34,12 @@ class Rollbacks {
   }
 }
 
+// The first of them, and how many more there are: for people to read.
+function told(names) {
+  if (names.length <= NAMES_TOLD_MAX) return names;
+  return [...names.slice(0, NAMES_TOLD_MAX), `… and ${names.length - NAMES_TOLD_MAX} more`];
+}
+
 // Undoes each; undo({name, options, body}) throws what one of them fails with. The others are not
 // begun then: they may rely on it. Gives what the run's error tells of it.
 async function undoAll(list, undo) {
@@ -42,11 +49,12 @@ async function undoAll(list, undo) {
       await undo(each);
     } catch (error) {
       const rest = list.slice(done.length + 1).map(({ name }) => name);
-      return { done, failed: { name: each.name, error: toJson(error) }, not_run: rest };
+      const failed = { name: each.name, error: toJson(error) };
+      return { done: told(done), failed, not_run: told(rest) };
     }
     done.push(each.name);
   }
-  return { done };
+  return { done: told(done) };
 }
 
 module.exports = { Rollbacks, undoAll };

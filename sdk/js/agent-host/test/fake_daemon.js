@@ -142,7 +142,8 @@ class FakeDaemon {
   // The value or error that the run ended with.
   async end(id = 'run_1') {
     const frame = await this.next((f) => f.t === 'end' && f.run === id);
-    return { ok: frame.ok, code: frame.code, rolled: frame.rolled, value: JSON.parse(frame.body) };
+    const rolled = frame.rolled === undefined ? {} : { rolled: frame.rolled };
+    return { ok: frame.ok, code: frame.code, ...rolled, value: JSON.parse(frame.body) };
   }
 
   // Runs a method and gives what it ended with.

@@ -195,6 +195,13 @@ test('a version is tried with a run that was rolled back', async () => {
   }
 });
 
+test('of very many rollbacks the first thousand are told', () => withHost(agent(`
+  for (let i = 0; i < 1002; i += 1) await ctx.step('s' + i, () => 1, { rollback: () => 1 });
+  throw new Error('original');`), async (daemon) => {
+  const { done } = (await daemon.ended('main')).value.rollback;
+  assert.deepEqual([done.length, done[0], done[999], done[1000]], [1001, 's1001', 's2', '… and 2 more']);
+}));
+
 test('what is no rollback is refused', () => withHost(agent(`
   try { ctx.step('s', () => 1, { rollback: 'undo' }); } catch (e) { return [e.code, e.message]; }`), async (daemon) => {
   assert.deepEqual((await daemon.ended('main')).value,

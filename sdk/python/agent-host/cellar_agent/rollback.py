@@ -7,6 +7,7 @@ from .codec import decode_value
 from .errors import ParkedRun, to_json
 from .signals import Signal
 
+NAMES_TOLD_MAX = 1000
 FROM_NOW_ON = sys.maxsize  # Behind all that is recorded.
 
 
@@ -55,6 +56,12 @@ class Rollbacks:
         return undos
 
 
+def _told(names):
+    """The first of them, and how many more there are: for people to read."""
+    more = len(names) - NAMES_TOLD_MAX
+    return names if more <= 0 else [*names[:NAMES_TOLD_MAX], f"… and {more} more"]
+
+
 async def undo_all(undos, perform):
     """Performs each. After one that fails the others are not begun: they may rely on it. Gives what the
     run's error tells of it."""
@@ -66,6 +73,7 @@ async def undo_all(undos, perform):
             raise
         except BaseException as error:
             rest = [other.name for other in undos[len(done) + 1:]]
-            return {"done": done, "failed": {"name": each.name, "error": to_json(error)}, "not_run": rest}
+            failed = {"name": each.name, "error": to_json(error)}
+            return {"done": _told(done), "failed": failed, "not_run": _told(rest)}
         done.append(each.name)
-    return {"done": done}
+    return {"done": _told(done)}

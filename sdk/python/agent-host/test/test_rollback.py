@@ -188,6 +188,14 @@ class RollbackTest(unittest.TestCase):
                              [(f["o"], f["body"]) for f in daemon.of("call")])
             self.assertEqual(["told", "nested_step"], said(daemon))
 
+    def test_of_very_many_rollbacks_the_first_thousand_are_told(self):
+        with host(agent('''
+            for i in range(1002):
+                await ctx.step(f"s{i}", lambda: 1, rollback=lambda: 1)
+            raise ValueError("original")''')) as daemon:
+            done = daemon.ended().value["rollback"]["done"]
+            self.assertEqual((1001, "s1001", "s2", "… and 2 more"), (len(done), done[0], done[999], done[1000]))
+
     def test_what_is_no_rollback_is_refused(self):
         with host(agent('''
             try:
