@@ -176,9 +176,8 @@ std::string_view function_head(std::string_view line, Family family) {
   std::size_t begin = end;
   while (begin > 0 && (is_name(line[begin - 1]) || line[begin - 1] == '~')) --begin;
   const std::string_view name = line.substr(begin, end - begin);
-  if (name.empty() || !is_name_start(name[name[0] == '~' ? 1 : 0]) || is_control_word(name)) {
-    return {};
-  }
+  const std::string_view letters = name.substr(0, 1) == "~" ? name.substr(1) : name;
+  if (letters.empty() || !is_name_start(letters[0]) || is_control_word(name)) return {};
   const std::string_view before = line.substr(indent, begin - std::min(begin, indent));
   const std::string_view trimmed = line.substr(0, line.find_last_not_of(" \t\r") + 1);
   const char last = trimmed.back();
