@@ -2,15 +2,19 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "sys/file.h"
 #include "testing/temp_dir.h"
 
 namespace cellar::cell {
 namespace {
 
+// Sorted: how hits are ranked is not this module's matter.
 std::vector<std::string> paths(WorkIndex& index, const std::string& query) {
   std::vector<std::string> found;
   for (const search::Hit& hit : index.query(query, 10).hits) found.push_back(hit.path);
+  std::sort(found.begin(), found.end());
   return found;
 }
 

@@ -4,17 +4,15 @@
 #include <string>
 #include <vector>
 
+#include "search/tally.h"
 #include "search/vocabulary.h"
 
 namespace cellar::search {
 
 using DocId = std::uint32_t;
 
-// How often each of a document's terms occurs in it.
-struct TermCount {
-  TermId term;
-  std::uint32_t count;
-};
+// How often one of a document's terms occurs in it.
+using TermCount = Count<TermId>;
 
 // One ranked field of documents: append-only postings and Okapi BM25 with Lucene's idf. Document
 // frequencies and the average length are always those of the living documents. Not thread-safe.

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "search/path_rank.h"
+#include "search/words.h"
 
 namespace cellar::search {
 namespace {
@@ -15,6 +16,18 @@ std::string names_around(std::string_view path) {
   out.append(" ").append(stem_of_path(path));
   for (const auto folder : last_folders(path, kFolders)) out.append(" ").append(folder);
   return out;
+}
+
+// What a chunk's vector holds besides its words: the file's name without its suffix, and its
+// folder.
+void append_path_rows(std::string_view path, std::vector<RowId>& out) {
+  const auto name_at = path.rfind('/') + 1;  // npos + 1 is 0.
+  const std::string_view name = path.substr(name_at);
+  const auto append = [&](std::string_view text) {
+    for_each_identifier(text, [&](std::string_view word) { append_rows_of(word, out); });
+  };
+  append(name.substr(0, name.rfind('.')));
+  for (const auto folder : last_folders(path, 1)) append(folder);
 }
 
 }  // namespace
@@ -125,48 +138,44 @@ void Index::add_chunks(FileId id) {
   file.defines = !symbols.empty();
   file.first_chunk = static_cast<std::uint32_t>(chunks_.size());
 
-  std::vector<TermId> around;
+  Words around;
   vocabulary_.add(names_around(file.meta.path), around);
-  std::vector<TermId> file_terms;
-  vocabulary_.add(file.meta.path, file_terms);
-  std::vector<TermId> terms;
-  std::vector<TermCount> counts;
+  std::vector<RowId> path_rows;
+  append_path_rows(file.meta.path, path_rows);
+  // Only code has vectors, and what an agent adds itself. The model was made to bring comments to
+  // code: prose beside code would be nearer to every query than the code is.
+  const bool has_vectors = is_code(file.language) || file.document;
+  Words of_file;
+  vocabulary_.add(file.meta.path, of_file);
+  Words words;
   auto symbol = symbols.begin();
   for (const Chunk& range : cut_chunks(text)) {
     const auto doc = static_cast<DocId>(chunks_.size());
-    terms.clear();
-    vocabulary_.add(text.substr(range.begin, range.end - range.begin), terms);
-    file_terms.insert(file_terms.end(), terms.begin(), terms.end());
-    terms.insert(terms.end(), around.begin(), around.end());
-    count_terms(terms, counts);
-    text_field_.add(doc, counts);
+    words.clear();
+    vocabulary_.add(text.substr(range.begin, range.end - range.begin), words);
+    of_file.terms.insert(of_file.terms.end(), words.terms.begin(), words.terms.end());
+    words.terms.insert(words.terms.end(), around.terms.begin(), around.terms.end());
+    text_field_.add(doc, count_terms(words.terms));
+    words.rows.insert(words.rows.end(), path_rows.begin(), path_rows.end());
+    if (!has_vectors) words.rows.clear();
+    vectors_.add(doc, vector_of(row_tally_.count(words.rows, model::kWordCount)));
 
     ChunkRow row{range, id, static_cast<std::uint32_t>(symbols_.size()), 0};
-    terms.clear();
+    words.clear();
     for (; symbol != symbols.end() && symbol->begin < range.end; ++symbol) {
-      vocabulary_.add(text.substr(symbol->begin, symbol->size), terms);
+      vocabulary_.add(text.substr(symbol->begin, symbol->size), words);
       symbols_.push_back(*symbol);
       ++row.symbol_count;
     }
-    count_terms(terms, counts);
-    symbol_field_.add(doc, counts);
+    symbol_field_.add(doc, count_terms(words.terms));
     chunks_.push_back(row);
   }
   file.chunk_count = static_cast<std::uint32_t>(chunks_.size()) - file.first_chunk;
-  count_terms(file_terms, counts);
-  file_field_.add(id, counts);
+  file_field_.add(id, count_terms(of_file.terms));
 }
 
-void Index::count_terms(const std::vector<TermId>& terms, std::vector<TermCount>& counts) {
-  counts.clear();
-  if (term_counts_.size() < vocabulary_.size()) term_counts_.resize(vocabulary_.size() * 2);
-  for (const TermId term : terms) {
-    if (term_counts_[term]++ == 0) counts.push_back({term, 0});
-  }
-  for (TermCount& entry : counts) {
-    entry.count = term_counts_[entry.term];
-    term_counts_[entry.term] = 0;
-  }
+const std::vector<TermCount>& Index::count_terms(const std::vector<TermId>& terms) {
+  return term_tally_.count(terms, vocabulary_.size());
 }
 
 void Index::erase(Names& names, const std::string& name) {
@@ -178,6 +187,7 @@ void Index::erase(Names& names, const std::string& name) {
   for (std::uint32_t i = 0; i < file.chunk_count; ++i) {
     text_field_.remove(file.first_chunk + i);
     symbol_field_.remove(file.first_chunk + i);
+    vectors_.remove(file.first_chunk + i);
   }
   file_field_.remove(id);
   text_bytes_ -= file.text.size();
@@ -235,7 +245,8 @@ void Index::compact() {
   text_field_.compact(new_chunks, new_terms);
   symbol_field_.compact(new_chunks, new_terms);
   file_field_.compact(new_files, new_terms);
-  term_counts_.assign(vocabulary_.size(), 0);
+  vectors_.compact(new_chunks, chunks_.size());
+  term_tally_ = {};
   dead_chunk_count_ = 0;
   dead_file_count_ = 0;
 }
@@ -256,7 +267,8 @@ IndexStats Index::stats() const {
   out.memory_bytes = text_bytes_ + files_.size() * kPerFileBytes +
                      chunks_.capacity() * sizeof(ChunkRow) + symbols_.capacity() * sizeof(Symbol) +
                      vocabulary_.memory_bytes() + text_field_.memory_bytes() +
-                     symbol_field_.memory_bytes() + file_field_.memory_bytes();
+                     symbol_field_.memory_bytes() + file_field_.memory_bytes() +
+                     vectors_.memory_bytes();
   return out;
 }
 

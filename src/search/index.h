@@ -14,6 +14,8 @@
 #include "search/language.h"
 #include "search/query.h"
 #include "search/symbols.h"
+#include "search/tally.h"
+#include "search/vectors.h"
 #include "search/vocabulary.h"
 
 namespace cellar::search {
@@ -136,7 +138,7 @@ class Index {
   Admission insert(Names& names, File file, std::string_view text);
   void add_chunks(FileId id);
   void erase(Names& names, const std::string& name);
-  void count_terms(const std::vector<TermId>& terms, std::vector<TermCount>& counts);
+  const std::vector<TermCount>& count_terms(const std::vector<TermId>& terms);
   void compact_if_worth_it();
   void compact();
 
@@ -147,10 +149,12 @@ class Index {
   std::vector<ChunkRow> chunks_;
   std::vector<Symbol> symbols_;
   Vocabulary vocabulary_;
-  Bm25Field text_field_;                    // Documents are chunks.
-  Bm25Field symbol_field_;                  // Documents are chunks; of those that define something.
-  Bm25Field file_field_;                    // Documents are files.
-  std::vector<std::uint32_t> term_counts_;  // Scratch of count_terms, all 0 between calls.
+  Bm25Field text_field_;    // Documents are chunks.
+  Bm25Field symbol_field_;  // Documents are chunks; of those that define something.
+  Bm25Field file_field_;    // Documents are files.
+  VectorField vectors_;     // Documents are chunks.
+  Tally<TermId> term_tally_;
+  Tally<RowId> row_tally_;
   std::size_t dead_chunk_count_ = 0;
   std::size_t dead_file_count_ = 0;
   std::size_t text_bytes_ = 0;

@@ -64,10 +64,9 @@ Query parse_query(std::string_view text) {
     query.symbol_query = true;
     query.symbols.emplace_back(name);
   }
-  std::vector<std::string> all;
   for_each_identifier(text, [&](std::string_view identifier) {
-    if (all.size() == kQueryWordsMax) return;
-    all.emplace_back(identifier);
+    if (query.words.size() == kQueryWordsMax) return;
+    query.words.emplace_back(identifier);
     if (!query.symbol_query && looks_like_symbol(identifier)) {
       query.symbols.emplace_back(identifier);
     }
@@ -76,7 +75,7 @@ Query parse_query(std::string_view text) {
     if (lower == "test" || lower == "tests" || lower == "spec") query.wants_tests = true;
     if (lower == "example" || lower == "examples" || lower == "demo") query.wants_examples = true;
   });
-  if (query.identifiers.empty()) query.identifiers = std::move(all);
+  if (query.identifiers.empty()) query.identifiers = query.words;
   for (const auto& identifier : query.identifiers) {
     for_each_part(identifier, [&](std::string_view part) {
       std::string stemmed = stem(part);

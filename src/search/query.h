@@ -11,7 +11,9 @@ inline constexpr std::size_t kQueryWordsMax = 64;
 
 // A query, taken apart. Only its first kQueryBytesMax bytes and kQueryWordsMax identifiers count.
 struct Query {
-  // The identifiers to look for, as written; stop words are gone unless nothing else was there.
+  // Every identifier in it, as written: what its vector is made of.
+  std::vector<std::string> words;
+  // Those to look for; stop words are gone unless nothing else was there.
   std::vector<std::string> identifiers;
   // Their stemmed parts, each once, in order: what file names are compared with.
   std::vector<std::string> stems;

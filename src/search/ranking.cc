@@ -9,6 +9,7 @@ namespace cellar::search {
 namespace {
 
 // The weights of the fields' scores, each divided by its maximum. Measured, see bench/.
+constexpr float kVectorWeight = .7F;
 constexpr float kSymbolFieldWeight = .15F;
 constexpr float kFileFieldWeight = .15F;
 constexpr float kDefinitionBoost = 2.0F;         // The query is a symbol that the chunk defines.
@@ -16,6 +17,8 @@ constexpr float kDefinitionInProseBoost = 1.0F;  // It is one word of the query.
 constexpr float kFileOfSymbolFactor = 1.5F;      // And the file is named after it.
 constexpr float kPathBoost = 1.1F;
 constexpr float kSumWeight = .6F;
+constexpr std::size_t kNearestConsidered = 100;
+constexpr float kCosineMin = .2F;  // Below it a chunk is about something else.
 constexpr std::size_t kChunksConsidered = 60;
 constexpr std::size_t kChunksPerHit = 6;  // Enough to fill a long answer.
 
@@ -61,6 +64,27 @@ std::string as_utf8(std::string_view bytes) {
 
 }  // namespace
 
+std::vector<VectorField::Near> Ranking::nearest() const {
+  std::vector<RowId> rows;
+  for (const auto& word : query_.words) append_rows_of(word, rows);
+  Tally<RowId> tally;
+  const Vector vector = vector_of(tally.count(rows, model::kWordCount));
+  return index_.vectors_.nearest(vector, kNearestConsidered, kCosineMin);
+}
+
+// The nearest chunk counts 1. The farthest that is considered counts 0: the last of as many as are
+// considered, or in a small tree, which has fewer, one that is only just about the query.
+void Ranking::add_nearest() {
+  const auto near = nearest();
+  if (near.empty()) return;
+  const bool is_full = near.size() == kNearestConsidered;
+  const float farthest = is_full ? near.back().cosine : kCosineMin;
+  const float range = near.front().cosine - farthest;
+  for (const auto& [chunk, cosine] : near) {
+    scores_[chunk] += kVectorWeight * (range > 0 ? (cosine - farthest) / range : 1);
+  }
+}
+
 void Ranking::fuse_fields() {
   std::vector<TermId> terms;
   for (const auto& identifier : query_.identifiers) index_.vocabulary_.find(identifier, terms);
@@ -77,8 +101,9 @@ void Ranking::fuse_fields() {
   index_.file_field_.score(terms, files);
   scale_to_max(files, kFileFieldWeight);
 
+  add_nearest();
   for (DocId chunk = 0; chunk < scores_.size(); ++chunk) {
-    // A chunk is found by its own words only.
+    // A chunk is found by its own words and its own meaning only.
     if (scores_[chunk] > 0) scores_[chunk] += symbols[chunk] + files[index_.chunks_[chunk].file];
   }
 }

@@ -28,6 +28,8 @@ class Ranking {
     std::vector<ScoredChunk> chunks;  // Best first.
   };
 
+  std::vector<VectorField::Near> nearest() const;
+  void add_nearest();
   void fuse_fields();
   void boost_symbols();
   void boost_paths();

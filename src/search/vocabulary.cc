@@ -24,6 +24,10 @@ void for_each_term_of(std::string_view identifier, const Term& term) {
 
 }  // namespace
 
+void append_rows_of(std::string_view identifier, std::vector<RowId>& out) {
+  for_each_part(identifier, [&](std::string_view part) { model::append_rows(part, out); });
+}
+
 StringTable::StringTable() : seed_(random_u64()), slots_(1024), begins_{0} {}
 
 std::uint64_t StringTable::hash(std::string_view text) const noexcept {
@@ -91,25 +95,33 @@ std::size_t StringTable::memory_bytes() const noexcept {
          begins_.capacity() * sizeof(std::uint32_t);
 }
 
-void Vocabulary::add(std::string_view text, std::vector<TermId>& out) {
+void Vocabulary::add(std::string_view text, Words& out) {
   for_each_identifier(text, [&](std::string_view identifier) {
-    if (identifiers_.size() == kKnownIdentifiersMax) {
-      identifiers_ = StringTable();
-      term_begins_ = {0};
-      identifier_terms_.clear();
-    }
+    if (identifiers_.size() == kKnownIdentifiersMax) forget_identifiers();
     const std::uint32_t known = identifiers_.size();
     const std::uint32_t id = identifiers_.intern(identifier);
-    if (id == known) {
-      for_each_term_of(identifier, [&](std::string_view term) {
-        identifier_terms_.push_back(terms_.intern(term));
-      });
-      term_begins_.push_back(static_cast<std::uint32_t>(identifier_terms_.size()));
-    }
-    for (std::uint32_t i = term_begins_[id]; i < term_begins_[id + 1]; ++i) {
-      out.push_back(identifier_terms_[i]);
-    }
+    if (id == known) learn(identifier);
+    out.terms.insert(out.terms.end(), identifier_terms_.begin() + term_begins_[id],
+                     identifier_terms_.begin() + term_begins_[id + 1]);
+    out.rows.insert(out.rows.end(), identifier_rows_.begin() + row_begins_[id],
+                    identifier_rows_.begin() + row_begins_[id + 1]);
   });
+}
+
+void Vocabulary::learn(std::string_view identifier) {
+  for_each_term_of(
+      identifier, [&](std::string_view term) { identifier_terms_.push_back(terms_.intern(term)); });
+  term_begins_.push_back(static_cast<std::uint32_t>(identifier_terms_.size()));
+  append_rows_of(identifier, identifier_rows_);
+  row_begins_.push_back(static_cast<std::uint32_t>(identifier_rows_.size()));
+}
+
+void Vocabulary::forget_identifiers() {
+  identifiers_ = StringTable();
+  term_begins_ = {0};
+  identifier_terms_.clear();
+  row_begins_ = {0};
+  identifier_rows_.clear();
 }
 
 void Vocabulary::find(std::string_view text, std::vector<TermId>& out) const {
@@ -133,7 +145,9 @@ std::vector<TermId> Vocabulary::compact(const std::vector<bool>& keep) {
 
 std::size_t Vocabulary::memory_bytes() const noexcept {
   return terms_.memory_bytes() + identifiers_.memory_bytes() +
-         (term_begins_.capacity() + identifier_terms_.capacity()) * sizeof(TermId);
+         (term_begins_.capacity() + row_begins_.capacity()) * sizeof(std::uint32_t) +
+         identifier_terms_.capacity() * sizeof(TermId) +
+         identifier_rows_.capacity() * sizeof(RowId);
 }
 
 }  // namespace cellar::search

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "search/model.h"
+
 namespace cellar::search {
 
 // Numbers strings: the first is 0, the next 1, …. A hash table whose seed is secret, so that a
@@ -39,13 +41,29 @@ class StringTable {
 
 using TermId = std::uint32_t;
 
+// A text taken apart, once for both ways to search: its terms, and the rows of the model for the
+// parts of its identifiers.
+struct Words {
+  std::vector<TermId> terms;
+  std::vector<RowId> rows;
+
+  void clear() {
+    terms.clear();
+    rows.clear();
+  }
+};
+
+// Appends the model's rows for the parts of an identifier.
+void append_rows_of(std::string_view identifier, std::vector<RowId>& out);
+
 // The terms of an index: stemmed parts of identifiers, and whole identifiers of several parts.
 // Not thread-safe.
 class Vocabulary {
  public:
-  // Appends the terms of every identifier in `text` to `out`, numbering new ones.
-  void add(std::string_view text, std::vector<TermId>& out);
-  // The same for a text that must not change the vocabulary: unknown terms are left out.
+  // Appends the words of every identifier in `text` to `out`, numbering new terms.
+  void add(std::string_view text, Words& out);
+  // Appends the terms only, of a text that must not change the vocabulary: unknown ones are left
+  // out.
   void find(std::string_view text, std::vector<TermId>& out) const;
 
   std::uint32_t size() const noexcept { return terms_.size(); }
@@ -57,6 +75,9 @@ class Vocabulary {
   std::vector<TermId> compact(const std::vector<bool>& keep);
 
  private:
+  void learn(std::string_view identifier);
+  void forget_identifiers();
+
   // Code repeats its identifiers: their terms are worked out once, for at most this many.
   static constexpr std::uint32_t kKnownIdentifiersMax = 1 << 17;
 
@@ -64,6 +85,8 @@ class Vocabulary {
   StringTable identifiers_;
   std::vector<std::uint32_t> term_begins_ = {0};  // Per identifier, into identifier_terms_.
   std::vector<TermId> identifier_terms_;
+  std::vector<std::uint32_t> row_begins_ = {0};  // Per identifier, into identifier_rows_.
+  std::vector<RowId> identifier_rows_;
 };
 
 }  // namespace cellar::search

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "search/bm25.h"
+#include "search/dot.h"
+#include "search/model.h"
+#include "search/tally.h"
+
+namespace cellar::search {
+
+// What a text is about: a direction, each of its numbers an integer of eight bits times `scale`.
+// One without any word that the model knows is all zero, and its scale is, too.
+struct Vector {
+  std::array<std::int8_t, kDimensions> values{};
+  float scale = 0;
+};
+
+using RowCount = Count<RowId>;
+
+// The direction of a text with these words: the sum of their rows, of length 1. The same on every
+// machine.
+Vector vector_of(const std::vector<RowCount>& counts);
+
+// The vectors of documents, searched by looking at each of them. Not thread-safe; searches may run
+// at the same time as each other.
+class VectorField {
+ public:
+  explicit VectorField(Instructions instructions = best_instructions())
+      : instructions_(instructions) {}
+
+  // Adds a document; numbers only ever grow.
+  void add(DocId doc, const Vector& vector);
+  void remove(DocId doc) noexcept { scales_[doc] = 0; }
+
+  struct Near {
+    DocId doc;
+    float cosine;
+  };
+  // The documents that point most nearly where the query does, at most `count`, nearest first.
+  // None whose cosine is below `cosine_min`, which is above 0.
+  std::vector<Near> nearest(const Vector& query, std::size_t count, float cosine_min) const;
+
+  // Drops what is dead. `docs` gives the new number, below `count`, of every old document that
+  // lives.
+  void compact(const std::vector<DocId>& docs, std::size_t count);
+
+  std::size_t memory_bytes() const noexcept;
+
+ private:
+  Instructions instructions_;
+  std::vector<std::int8_t> values_;  // kDimensions for each document.
+  std::vector<float> scales_;        // 0 is dead, or about nothing.
+};
+
+}  // namespace cellar::search
