@@ -1,26 +1,42 @@
 #!/usr/bin/env python3
-"""Quality and speed of code search. Usage: search_bench.py SEARCH_EVAL BENCHMARK REPOS [NAME...]
+"""Quality and speed of code search, beside BM25 and ripgrep: search_bench.py [--bin DIR] [--repositories DIR] [--save] [NAME...]
 
-BENCHMARK holds repos.tsv and annotations/NAME.json, REPOS one folder for each repository. Prints
-NDCG@10 (docs/internals/search.md) and figures for each repository, and their mean.
+Prints NDCG@10 for each repository, language and kind of query, and figures of speed with their goals; with NAMEs, what
+is missing of each answer of those. bench/search/README.md says what is measured. --save writes bench/results/DATE-search.json.
 """
+import argparse
+import collections
+import datetime
 import json
 import math
 import pathlib
+import re
+import shutil
+import statistics
 import subprocess
 import sys
 
+HERE = pathlib.Path(__file__).resolve().parent
+BENCHMARK = HERE / "search"
+ENGINES = ("cellar", "bm25", "ripgrep")
 HITS = 10
+LAST_LINE = 1 << 31
+QUALITY_GOAL = 0.880
+# What holds for a repository of 300,000 lines; the largest is about that. (name, unit, goal, larger is better)
+GOALS = [("lines_per_second", "lines/s", 400_000, True), ("query_p50_ms", "ms", 1, False), ("query_p99_ms", "ms", 5, False),
+         ("change_p95_ms", "ms", 5, False), ("resident_mb", "MB", 60, False)]
+STOP_WORDS = set("a an and are as at be by can do does for from get has have how if in into is it its not of on or that the"
+                 " this to used uses using was what when where which while who why will with".split())
 
 
 def ndcg(hits, targets):
     """hits: (path, start, end), best first. Each target counts at the first hit that meets it."""
     gain = 0.0
     for target in targets:
-        for rank, hit in enumerate(hits[:HITS], 1):
-            if meets(hit, target):
-                gain += 1 / math.log2(rank + 1)
-                break
+        ranks = (rank for rank, hit in enumerate(hits[:HITS], 1) if meets(hit, target))
+        rank = next(ranks, None)
+        if rank:
+            gain += 1 / math.log2(rank + 1)
     ideal = sum(1 / math.log2(rank + 1) for rank in range(1, min(HITS, len(targets)) + 1))
     return gain / ideal
 
@@ -35,46 +51,125 @@ def meets(hit, target):
     return start <= target["end_line"] and target["start_line"] <= end
 
 
-def run(program, root, folder, queries):
-    done = subprocess.run([program, root, folder], input="\n".join(queries) + "\n", text=True,
+def ask(program, root, folder, queries, *mode):
+    """The answers of search_eval, and its figures."""
+    done = subprocess.run([program, root, folder, *mode], input="".join(query + "\n" for query in queries), text=True,
                           capture_output=True, check=True)
-    answers = done.stdout.split("\n\n") if queries else []
-    parsed = []
-    for answer in answers[:len(queries)]:
-        rows = [line.split("\t") for line in answer.strip("\n").split("\n") if line]
-        parsed.append([(path, int(start), int(end)) for path, start, end in rows])
-    figures = dict(pair.split("=") for pair in done.stderr.split())
-    return parsed, figures
+    answers = []
+    for answer in done.stdout.split("\n\n")[:len(queries)]:
+        rows = [line.split("\t") for line in answer.split("\n") if line]
+        answers.append([(path, int(start), int(end)) for path, start, end in rows])
+    return answers, {name: float(value) for name, value in (pair.split("=") for pair in done.stderr.split())}
 
 
-def main(program, benchmark, repos, *names):
-    benchmark, repos = pathlib.Path(benchmark), pathlib.Path(repos)
-    scores, categories = {}, {}
-    rows = [line.split("\t") for line in (benchmark / "repos.tsv").read_text().splitlines()[1:]]
-    for name, language, folder, _ in rows:
-        if names and name not in names:
-            continue
-        labels = json.loads((benchmark / "annotations" / f"{name}.json").read_text())
-        queries = [label["query"].replace("\n", " ") for label in labels]
-        answers, figures = run(program, str(repos / name), folder, queries)
-        values = []
-        for label, hits in zip(labels, answers, strict=True):
-            value = ndcg(hits, label["relevant"] + label["secondary"])
-            values.append(value)
-            categories.setdefault(label["category"], []).append(value)
-            if names and value < 1:
-                print(f"  {value:.2f} {label['query']!r}\n     wanted {label['relevant']} "
-                      f"{label['secondary']}\n     got {[hit[0] for hit in hits[:4]]}")
-        scores[name] = sum(values) / len(values)
-        speed = int(figures["lines"]) / float(figures["index_ms"])
-        print(f"{scores[name]:.3f} {name:18} {language:11} {figures['lines']:>7} lines "
-              f"{speed:6.0f} lines/ms  p50 {figures['query_p50_ms']} p99 {figures['query_p99_ms']} "
-              f"ms  {int(figures['memory_bytes']) / 1e6:.1f} MB of {int(figures['text_bytes']) / 1e6:.1f}")
-    print(f"{sum(scores.values()) / len(scores):.4f} mean of {len(scores)}; " + ", ".join(
-        f"{name} {sum(values) / len(values):.3f}" for name, values in sorted(categories.items())))
+def ask_ripgrep(root, folder, query):
+    """Files with most different words of the query first, then with most matches."""
+    words = [word for word in re.findall(r"\w+", query.lower()) if word not in STOP_WORDS] or [query]
+    patterns = [part for word in words for part in ("-e", word)]
+    done = subprocess.run(["rg", "--no-config", "-oiF", "--no-line-number", "--with-filename", "--no-heading", "--null", *patterns,
+                           folder], cwd=root, capture_output=True, text=True, errors="replace", check=False)
+    found = collections.defaultdict(collections.Counter)
+    for line in done.stdout.splitlines():
+        path, _, match = line.partition("\0")
+        found[path.removeprefix("./")][match.lower()] += 1
+    order = sorted(found, key=lambda path: (-len(found[path]), -found[path].total(), path))
+    return [(path, 1, LAST_LINE) for path in order[:HITS]]
+
+
+def explain(name, labels, answers):
+    for label, hits in zip(labels, answers, strict=True):
+        value = ndcg(hits, label["relevant"] + label["secondary"])
+        if value < 1:
+            print(f"  {name}: {value:.2f} {label['query']!r}\n     wanted {label['relevant']} {label['secondary']}\n"
+                  f"     got {[hit[0] for hit in hits[:4]]}")
+
+
+def measure(name, folder, program, repositories, engines):
+    """(labels, {engine: answers}, figures) of one repository."""
+    labels = json.loads((BENCHMARK / "annotations" / f"{name}.json").read_text())
+    queries = [label["query"].replace("\n", " ") for label in labels]
+    root = str(repositories / name)
+    answers = {}
+    answers["cellar"], figures = ask(program, root, folder, queries)
+    answers["bm25"], _ = ask(program, root, folder, queries, "bm25")
+    if "ripgrep" in engines:
+        answers["ripgrep"] = [ask_ripgrep(root, folder, query) for query in queries]
+    figures["lines_per_second"] = figures["lines"] / figures["index_cpu_ms"] * 1000
+    figures["resident_mb"] = figures["resident_bytes"] / 1e6
+    return labels, answers, figures
+
+
+def print_means(title, groups, engines):
+    print(f"\n{title:18} " + " ".join(f"{engine:>8}" for engine in engines))
+    for group, scores in sorted(groups.items()):
+        means = [statistics.mean(values) for values in scores.values()]
+        print(f"{group:18} " + " ".join(f"{mean:8.3f}" for mean in means))
+
+
+def print_goals(mean, figures, name):
+    missed = mean < QUALITY_GOAL
+    print(f"\n{'NDCG@10':18} {mean:10.4f}          goal {QUALITY_GOAL}" + (" MISSED" if missed else ""))
+    print(f"{name}, {figures['lines']:.0f} lines; 100,000 lines are indexed in {1e8 / figures['lines_per_second']:.0f} ms")
+    for figure, unit, goal, larger in GOALS:
+        value = figures[figure]
+        fails = value < goal if larger else value > goal
+        missed = missed or fails
+        print(f"{figure:18} {value:10.3f} {unit:8} goal {goal:,}" + (" MISSED" if fails else ""))
+    return missed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", default=str(HERE.parent / "build/release/bin"))
+    parser.add_argument("--repositories", default=str(HERE.parent / "build/search/repositories"))
+    parser.add_argument("--save", action="store_true")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    arguments = parser.parse_args()
+    program, repositories = str(pathlib.Path(arguments.bin) / "search_eval"), pathlib.Path(arguments.repositories)
+    rows = [line.split("\t") for line in (BENCHMARK / "repositories.tsv").read_text().splitlines()[1:]]
+    rows = [row for row in rows if not arguments.names or row[0] in arguments.names]
+    absent = [row[0] for row in rows if not (repositories / row[0] / row[2]).exists()]
+    if absent or not rows:
+        sys.exit(f"search_bench: not in {repositories}: {', '.join(absent or arguments.names)} (bench/search/fetch brings them)")
+    engines = [engine for engine in ENGINES if engine != "ripgrep" or shutil.which("rg")]
+    if "ripgrep" not in engines:
+        print("ripgrep is not installed: without it")
+
+    by_repository, by_language, by_category, all_figures = {}, {}, {}, {}
+    print(f"{'':18} {'':11} {'lines':>8} " + " ".join(f"{engine:>8}" for engine in engines) +
+          "   lines/s  query p50   p99 ms  change ms     MB")
+    for name, language, folder, *_ in rows:
+        labels, answers, figures = measure(name, folder, program, repositories, engines)
+        all_figures[name] = figures
+        by_repository[name] = {}
+        for engine in engines:
+            values = [ndcg(hits, label["relevant"] + label["secondary"])
+                      for label, hits in zip(labels, answers[engine], strict=True)]
+            by_repository[name][engine] = statistics.mean(values)
+            by_language.setdefault(language, {}).setdefault(engine, []).append(statistics.mean(values))
+            for label, value in zip(labels, values, strict=True):
+                by_category.setdefault(label["category"], {}).setdefault(engine, []).append(value)
+        print(f"{name:18} {language:11} {figures['lines']:8.0f} " +
+              " ".join(f"{by_repository[name][engine]:8.3f}" for engine in engines) +
+              f" {figures['lines_per_second']:9.0f} {figures['query_p50_ms']:10.3f} {figures['query_p99_ms']:8.3f} "
+              f"{figures['change_p50_ms']:10.3f} {figures['resident_mb']:6.1f}")
+        if arguments.names:
+            explain(name, labels, answers["cellar"])
+    print_means("language", by_language, engines)
+    print_means("kind of query", by_category, engines)
+    means = {engine: statistics.mean(scores[engine] for scores in by_repository.values()) for engine in engines}
+    print_means("all", {f"{len(rows)} repositories": {engine: [mean] for engine, mean in means.items()}}, engines)
+    if arguments.names:
+        return 0
+    largest = max(all_figures, key=lambda name: all_figures[name]["lines"])
+    missed = print_goals(means["cellar"], all_figures[largest], largest)
+    if arguments.save:
+        path = HERE / "results" / f"{datetime.date.today()}-search.json"
+        path.write_text(json.dumps({"date": str(datetime.date.today()), "ndcg@10": means, "repositories": by_repository,
+                                    "figures": all_figures}, indent=1) + "\n")
+        print(f"saved: {path}")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 4:
-        sys.exit(__doc__)
-    main(*sys.argv[1:])
+    sys.exit(main())

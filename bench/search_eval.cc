@@ -1,18 +1,25 @@
 // Answers the queries of standard input from the files below one folder: what bench/search_bench.py
-// measures. Usage: search_eval ROOT FOLDER. Only FOLDER is indexed; paths are relative to ROOT.
+// measures. Usage: search_eval ROOT FOLDER [bm25]. Only FOLDER is indexed; paths are relative to
+// ROOT. With `bm25` the answers are those of plain BM25 over the same chunks.
 //
 // For each line of standard input it prints its ten best hits as "PATH<TAB>START<TAB>END" lines and
 // an empty line; at the end, on standard error, one line of figures "NAME=VALUE …".
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
+#include <fstream>
+#include <functional>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "search/admission.h"
+#include "search/bm25.h"
+#include "search/chunker.h"
 #include "search/ignore.h"
 #include "search/index.h"
 #include "sys/beneath.h"
@@ -20,23 +27,86 @@
 namespace cellar {
 namespace {
 
+constexpr std::size_t kHits = 10;
 using Clock = std::chrono::steady_clock;
 
 double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+// Of the processor: what else the machine does is not in it.
+double cpu_ms() { return static_cast<double>(std::clock()) * 1000 / CLOCKS_PER_SEC; }
+
+double quantile(std::vector<double> values, double q) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
+}
+
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-struct Source {
-  search::FileMeta meta;
-  std::string text;
+// Bytes of this process that are in memory, its program and the model included.
+std::size_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::size_t total = 0;
+  std::size_t resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+struct Place {
+  std::string path;
+  std::uint32_t start_line = 1;
+  std::uint32_t end_line = 1;
 };
 
-std::vector<Source> read_sources(const std::string& root, const std::string& folder) {
+// BM25 over chunks' words, and nothing else.
+class PlainBm25 {
+ public:
+  void put(const std::string& path, std::string_view text) {
+    if (search::admit(text) != search::Admission::indexed) return;
+    for (const search::Chunk& chunk : search::cut_chunks(text)) {
+      words_.clear();
+      vocabulary_.add(text.substr(chunk.begin, chunk.end - chunk.begin), words_);
+      field_.add(static_cast<search::DocId>(places_.size()),
+                 tally_.count(words_.terms, vocabulary_.size()));
+      places_.push_back({path, chunk.start_line, chunk.end_line});
+    }
+  }
+
+  std::vector<Place> query(std::string_view text) const {
+    std::vector<search::TermId> terms;
+    for (const auto& identifier : search::parse_query(text).identifiers) {
+      vocabulary_.find(identifier, terms);
+    }
+    std::vector<float> scores(places_.size());
+    field_.score(terms, scores);
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      if (scores[i] > 0) order.push_back(i);
+    }
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+    });
+    order.resize(std::min(order.size(), kHits));
+    std::vector<Place> best;
+    for (const std::size_t i : order) best.push_back(places_[i]);
+    return best;
+  }
+
+ private:
+  search::Vocabulary vocabulary_;
+  search::Bm25Field field_{1.5F, .75F};
+  search::Tally<search::TermId> tally_;
+  search::Words words_;
+  std::vector<Place> places_;
+};
+
+using Visit = std::function<void(const search::FileMeta& meta, std::string_view text)>;
+
+// Reads the files below `folder`, as a cell's search does.
+void for_each_source(const std::string& root, const std::string& folder, const Visit& visit) {
   const sys::BeneathDir dir(root);
-  search::IgnoreRules ignore;
-  std::vector<Source> sources;
   const auto below = [&](const std::string& path) {
     return folder == "." || path == folder || path.compare(0, folder.size() + 1, folder + "/") == 0;
   };
@@ -49,43 +119,81 @@ std::vector<Source> read_sources(const std::string& root, const std::string& fol
   };
   dir.for_each_file(enter, [&](const sys::DirEntry& file) {
     if (!below(file.path) || file.stat.size_bytes > search::kFileBytesMax) return;
-    auto text = dir.read(file.path, search::kFileBytesMax);
-    if (text) sources.push_back({{file.path, file.stat.size_bytes}, std::move(*text)});
+    const auto text = dir.read(file.path, search::kFileBytesMax);
+    if (text) visit({file.path, file.stat.size_bytes}, *text);
   });
-  return sources;
+}
+
+void print(const std::vector<Place>& places) {
+  for (const Place& place : places) {
+    fmt::print("{}\t{}\t{}\n", place.path, place.start_line, place.end_line);
+  }
+  fmt::print("\n");
+}
+
+int run_plain(const std::string& root, const std::string& folder) {
+  PlainBm25 bm25;
+  for_each_source(root, folder, [&](const search::FileMeta& meta, std::string_view text) {
+    bm25.put(meta.path, text);
+  });
+  for (std::string query; std::getline(std::cin, query);) print(bm25.query(query));
+  return 0;
+}
+
+// How much it takes from a change of one file until a query has seen it, for files all over the
+// tree.
+std::vector<double> time_changes(search::Index& index, const std::string& root,
+                                 const std::string& folder, std::size_t file_count,
+                                 const std::string& query) {
+  constexpr std::size_t kChanges = 200;
+  const std::size_t step = std::max<std::size_t>(file_count / kChanges, 1);
+  std::vector<double> times;
+  std::size_t number = 0;
+  for_each_source(root, folder, [&](search::FileMeta meta, std::string_view text) {
+    if (number++ % step != 0) return;
+    meta.mtime_ns = 1;
+    const std::string changed = std::string(text) + "\nan_added_line\n";
+    const double started = cpu_ms();
+    index.put(meta, changed);
+    index.query(query);
+    times.push_back(cpu_ms() - started);
+  });
+  return times;
 }
 
 int run(const std::string& root, const std::string& folder) {
-  const auto sources = read_sources(root, folder);
   std::size_t lines = 0;
-  const auto started = Clock::now();
   search::Index index;
-  for (const auto& source : sources) {
-    if (index.put(source.meta, source.text) == search::Admission::indexed) {
-      lines += static_cast<std::size_t>(std::count(source.text.begin(), source.text.end(), '\n'));
-    }
-  }
+  const auto started = Clock::now();
+  const double cpu_started = cpu_ms();
+  for_each_source(root, folder, [&](const search::FileMeta& meta, std::string_view text) {
+    if (index.put(meta, text) != search::Admission::indexed) return;
+    lines += static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+  });
   const double index_ms = ms_since(started);
+  const double index_cpu_ms = cpu_ms() - cpu_started;
 
   std::vector<double> query_ms;
-  for (std::string query; std::getline(std::cin, query);) {
+  std::string query;
+  while (std::getline(std::cin, query)) {
     const auto asked = Clock::now();
-    const auto hits = index.query(query);
+    const auto hits = index.query(query, {.limit = kHits});
     query_ms.push_back(ms_since(asked));
-    for (const auto& hit : hits) fmt::print("{}\t{}\t{}\n", hit.path, hit.start_line, hit.end_line);
-    fmt::print("\n");
+    std::vector<Place> places;
+    for (const auto& hit : hits) places.push_back({hit.path, hit.start_line, hit.end_line});
+    print(places);
   }
-  std::sort(query_ms.begin(), query_ms.end());
-  const auto quantile = [&](double q) {
-    if (query_ms.empty()) return 0.0;
-    return query_ms[static_cast<std::size_t>(q * static_cast<double>(query_ms.size() - 1))];
-  };
+  const std::size_t resident = resident_bytes();
   const auto stats = index.stats();
+  const auto change_ms = time_changes(index, root, folder, stats.file_count, "an_added_line");
   fmt::print(stderr,
-             "files={} lines={} chunks={} text_bytes={} memory_bytes={} index_ms={:.1f} "
-             "query_p50_ms={:.3f} query_p99_ms={:.3f}\n",
+             "files={} lines={} chunks={} text_bytes={} memory_bytes={} resident_bytes={} "
+             "index_ms={:.2f} index_cpu_ms={:.2f} query_p50_ms={:.3f} query_p99_ms={:.3f} "
+             "change_p50_ms={:.3f} "
+             "change_p95_ms={:.3f}\n",
              stats.file_count, lines, stats.chunk_count, stats.text_bytes, stats.memory_bytes,
-             index_ms, quantile(.5), quantile(.99));
+             resident, index_ms, index_cpu_ms, quantile(query_ms, .5), quantile(query_ms, .99),
+             quantile(change_ms, .5), quantile(change_ms, .95));
   return 0;
 }
 
@@ -93,12 +201,15 @@ int run(const std::string& root, const std::string& folder) {
 }  // namespace cellar
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    fmt::print(stderr, "usage: search_eval ROOT FOLDER <QUERIES\n");
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const bool plain = arguments.size() == 3 && arguments[2] == "bm25";
+  if (arguments.size() != 2 && !plain) {
+    fmt::print(stderr, "usage: search_eval ROOT FOLDER [bm25] <QUERIES\n");
     return 2;
   }
   try {
-    return cellar::run(argv[1], argv[2]);
+    return plain ? cellar::run_plain(arguments[0], arguments[1])
+                 : cellar::run(arguments[0], arguments[1]);
   } catch (const cellar::Error& error) {
     fmt::print(stderr, "search_eval: {}\n", error.what());
     return 1;

@@ -7,9 +7,12 @@
 namespace cellar::search {
 namespace {
 
-void put_varint(std::string& out, std::uint32_t value) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
-  out.push_back(static_cast<char>(value));
+constexpr std::size_t kVarintBytesMax = 5;
+
+// Writes one varint and moves `at` behind it.
+void put_varint(char*& at, std::uint32_t value) noexcept {
+  for (; value >= 0x80; value >>= 7) *at++ = static_cast<char>(value | 0x80);
+  *at++ = static_cast<char>(value);
 }
 
 }  // namespace
@@ -22,8 +25,11 @@ void Bm25Field::append(TermId term, DocId doc, std::uint32_t count) {
     index = static_cast<std::uint32_t>(lists_.size());
   }
   List& list = lists_[index - 1];
-  put_varint(list.bytes, doc - list.last);
-  put_varint(list.bytes, count);
+  char bytes[2 * kVarintBytesMax];
+  char* end = bytes;
+  put_varint(end, doc - list.last);
+  put_varint(end, count);
+  list.bytes.append(bytes, end);
   list.last = doc;
 }
 

@@ -34,8 +34,10 @@ float indent_of(std::string_view line) {
 bool closes_something(std::string_view code) {
   if (code.empty()) return false;
   if (code[0] == '}' || code[0] == ')' || code[0] == ']') return true;
-  for (const std::string_view word : {"end", "else", "elif", "elsif", "catch", "except", "finally",
-                                      "rescue", "ensure", "fi", "done", "esac", "then", "do"}) {
+  static constexpr std::string_view kWords[] = {"end",    "else",    "elif",   "elsif",  "catch",
+                                                "except", "finally", "rescue", "ensure", "fi",
+                                                "done",   "esac",    "then",   "do"};
+  for (const std::string_view word : kWords) {
     if (starts_with(code, word) &&
         (code.size() == word.size() || code[word.size()] == ' ' || code[word.size()] == ':' ||
          code[word.size()] == ';' || code[word.size()] == '\n')) {
@@ -47,8 +49,9 @@ bool closes_something(std::string_view code) {
 
 // A comment or a decorator belongs to what follows it.
 bool introduces_next(std::string_view code) {
-  for (const std::string_view mark :
-       {"//", "/*", "*", "#", "--", "@", "\"\"\"", "'''", ";;", "%"}) {
+  static constexpr std::string_view kMarks[] = {"//", "/*",     "*",   "#",  "--",
+                                                "@",  "\"\"\"", "'''", ";;", "%"};
+  for (const std::string_view mark : kMarks) {
     if (starts_with(code, mark)) return !starts_with(code, "#include");
   }
   return false;

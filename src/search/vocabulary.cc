@@ -44,10 +44,6 @@ std::uint64_t StringTable::hash(std::string_view text) const noexcept {
   return hash * kMultiplier;
 }
 
-std::string_view StringTable::text(std::uint32_t id) const noexcept {
-  return std::string_view(pool_).substr(begins_[id], begins_[id + 1] - begins_[id]);
-}
-
 // The slot that holds `text`, or the empty one where it belongs.
 std::size_t StringTable::slot_of(std::string_view wanted, std::uint32_t tag) const noexcept {
   const std::size_t mask = slots_.size() - 1;
@@ -101,10 +97,13 @@ void Vocabulary::add(std::string_view text, Words& out) {
     const std::uint32_t known = identifiers_.size();
     const std::uint32_t id = identifiers_.intern(identifier);
     if (id == known) learn(identifier);
-    out.terms.insert(out.terms.end(), identifier_terms_.begin() + term_begins_[id],
-                     identifier_terms_.begin() + term_begins_[id + 1]);
-    out.rows.insert(out.rows.end(), identifier_rows_.begin() + row_begins_[id],
-                    identifier_rows_.begin() + row_begins_[id + 1]);
+    // One by one: they are one to three, and insert() is made for many.
+    for (std::uint32_t i = term_begins_[id]; i < term_begins_[id + 1]; ++i) {
+      out.terms.push_back(identifier_terms_[i]);
+    }
+    for (std::uint32_t i = row_begins_[id]; i < row_begins_[id + 1]; ++i) {
+      out.rows.push_back(identifier_rows_[i]);
+    }
   });
 }
 

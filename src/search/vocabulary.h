@@ -20,7 +20,9 @@ class StringTable {
   std::uint32_t intern(std::string_view text);
   std::optional<std::uint32_t> find(std::string_view text) const noexcept;
   // Valid until the next intern().
-  std::string_view text(std::uint32_t id) const noexcept;
+  std::string_view text(std::uint32_t id) const noexcept {
+    return {pool_.data() + begins_[id], begins_[id + 1] - begins_[id]};
+  }
   std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(begins_.size() - 1); }
   std::size_t memory_bytes() const noexcept;
 

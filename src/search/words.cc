@@ -1,26 +1,9 @@
 #include "search/words.h"
 
 #include <algorithm>
-#include <array>
 
 namespace cellar::search {
 namespace words {
-namespace {
-
-constexpr std::array<ByteClass, 256> make_classes() {
-  std::array<ByteClass, 256> classes{};
-  for (int c = 'a'; c <= 'z'; ++c) classes[static_cast<std::size_t>(c)] = ByteClass::lower;
-  for (int c = 'A'; c <= 'Z'; ++c) classes[static_cast<std::size_t>(c)] = ByteClass::upper;
-  for (int c = '0'; c <= '9'; ++c) classes[static_cast<std::size_t>(c)] = ByteClass::digit;
-  classes['_'] = ByteClass::underscore;
-  for (std::size_t c = 0x80; c < 0x100; ++c) classes[c] = ByteClass::lower;
-  return classes;
-}
-constexpr auto kClasses = make_classes();
-
-}  // namespace
-
-ByteClass class_of(char c) noexcept { return kClasses[static_cast<unsigned char>(c)]; }
 
 std::size_t part_end(std::string_view identifier, std::size_t begin) noexcept {
   const ByteClass first = class_of(identifier[begin]);
@@ -35,8 +18,6 @@ std::size_t part_end(std::string_view identifier, std::size_t begin) noexcept {
 }
 
 }  // namespace words
-
-bool is_word_byte(char c) noexcept { return words::class_of(c) != words::ByteClass::none; }
 
 std::string stem(std::string_view word) {
   struct Ending {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -8,9 +9,6 @@ namespace cellar::search {
 
 // An identifier longer than this is no word of anybody (a key, an image in base64): it is left out.
 inline constexpr std::size_t kIdentifierBytesMax = 128;
-
-// Letters, digits, '_' and every byte of a non-ASCII character.
-bool is_word_byte(char c) noexcept;
 
 // Calls `found(identifier)` for each identifier of `text`, in order: it starts with a letter, '_'
 // or a non-ASCII character. Invalid UTF-8 is as good as any. Template: the hot loop of indexing.
@@ -31,11 +29,29 @@ bool is_stop_word(std::string_view word) noexcept;
 
 // Details of the templates.
 namespace words {
+
 enum class ByteClass : unsigned char { none, lower, upper, digit, underscore };
-ByteClass class_of(char c) noexcept;
+
+constexpr std::array<ByteClass, 256> make_classes() {
+  std::array<ByteClass, 256> classes{};
+  for (int c = 'a'; c <= 'z'; ++c) classes[static_cast<std::size_t>(c)] = ByteClass::lower;
+  for (int c = 'A'; c <= 'Z'; ++c) classes[static_cast<std::size_t>(c)] = ByteClass::upper;
+  for (int c = '0'; c <= '9'; ++c) classes[static_cast<std::size_t>(c)] = ByteClass::digit;
+  classes['_'] = ByteClass::underscore;
+  for (std::size_t c = 0x80; c < 0x100; ++c) classes[c] = ByteClass::lower;
+  return classes;
+}
+inline constexpr auto kClasses = make_classes();
+
+inline ByteClass class_of(char c) noexcept { return kClasses[static_cast<unsigned char>(c)]; }
+
 // The end of the part that starts at `begin` (not at '_').
 std::size_t part_end(std::string_view identifier, std::size_t begin) noexcept;
+
 }  // namespace words
+
+// Letters, digits, '_' and every byte of a non-ASCII character.
+inline bool is_word_byte(char c) noexcept { return words::class_of(c) != words::ByteClass::none; }
 
 template <typename Found>
 void for_each_identifier(std::string_view text, const Found& found) {

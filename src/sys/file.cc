@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
@@ -29,15 +30,12 @@ std::optional<Fd> open_file_if_exists(const std::string& path, int flags) {
 
 std::string read_all(int fd, std::size_t max_bytes, std::string_view name) {
   std::string bytes;
-  constexpr std::size_t kChunkBytes = 64 << 10;
+  std::array<char, 32 << 10> part;
   for (;;) {
-    const std::size_t have = bytes.size();
-    bytes.resize(have + kChunkBytes);
-    const ssize_t got =
-        retry_on_signal([&] { return ::read(fd, bytes.data() + have, kChunkBytes); });
+    const ssize_t got = retry_on_signal([&] { return ::read(fd, part.data(), part.size()); });
     if (got == -1) throw_errno("read", name);
-    bytes.resize(have + static_cast<std::size_t>(got));
     if (got == 0) return bytes;
+    bytes.append(part.data(), static_cast<std::size_t>(got));
     if (bytes.size() > max_bytes) {
       throw Error(ErrorCode::too_large, "file_too_large",
                   std::string(name) + " is larger than " + std::to_string(max_bytes) + " bytes");
