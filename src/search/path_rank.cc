@@ -23,8 +23,9 @@ bool is_test_name(std::string_view name) {
   const std::string_view stem = name.substr(0, name.find('.'));
   const bool by_case = has_suffix(stem, "Test") || has_suffix(stem, "Tests");
   return name.substr(0, 5) == "test_" || has_suffix(stem, "_test") || has_suffix(stem, "_tests") ||
-         has_suffix(stem, "_spec") || (by_case && stem.size() > 5) || stem == "conftest" ||
-         name.find(".test.") != name.npos || name.find(".spec.") != name.npos;
+         has_suffix(stem, "_spec") || has_suffix(stem, "_fixture") ||
+         (by_case && stem.size() > 5) || stem == "conftest" || name.find(".test.") != name.npos ||
+         name.find(".spec.") != name.npos;
 }
 
 float match_word(const std::string& word, const std::vector<std::string>& path_words) {
