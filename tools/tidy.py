@@ -39,6 +39,7 @@ HOMES = [
     (r"<sqlite3\.h>", r"^src/store/\w+\.cc$"),
     (r"<spdlog/", r"^src/base/log\.cc$"),
     (r"<seccomp\.h>", r"^src/sandbox/filter_(program|test)\.cc$"),
+    (r"<re2/", r"^src/search/regex\.cc$"),
     (r"<curl/", r"^src/cli/\w+\.(h|cc)$"),
     (r"<CLI/", r"^src/(cli|daemon)/\w+\.cc$"),
 ]

@@ -152,18 +152,21 @@ bool IgnoreRules::matches(const Pattern& pattern,
 }
 
 bool IgnoreRules::ignores(std::string_view path, PathKind kind) const {
-  if (exhausted()) return true;
-  bool ignored = false;
+  return exhausted() || names(path, kind).value_or(false);
+}
+
+std::optional<bool> IgnoreRules::names(std::string_view path, PathKind kind) const {
+  std::optional<bool> named;
   for (const Rules& rules : rules_) {
     if (path.substr(0, rules.prefix.size()) != rules.prefix) continue;
-    const auto names = split(path.substr(rules.prefix.size()), '/');
+    const auto segments = split(path.substr(rules.prefix.size()), '/');
     for (const Pattern& pattern : rules.patterns) {
-      if (pattern.negated != ignored) continue;  // It could not change the answer.
+      if (named == !pattern.negated) continue;  // It could not change the answer.
       if (pattern.folders_only && kind != PathKind::folder) continue;
-      if (matches(pattern, names)) ignored = !pattern.negated;
+      if (matches(pattern, segments)) named = !pattern.negated;
     }
   }
-  return ignored;
+  return named;
 }
 
 }  // namespace cellar::search

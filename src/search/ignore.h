@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,9 +18,11 @@ class IgnoreRules {
  public:
   static constexpr std::size_t kPatternsMax = 10'000;
   static constexpr std::size_t kPatternBytesMax = 512;
-  // Comparisons in the life of one object. Patterns made to be slow end here: every later path is
-  // ignored, and `exhausted()` says so.
+  // Comparisons in the life of one object, unless it is told otherwise. Patterns made to be slow
+  // end here: every later path is ignored, and `exhausted()` says so.
   static constexpr std::uint64_t kStepsMax = 1'000'000'000;
+
+  explicit IgnoreRules(std::uint64_t steps_max = kStepsMax) : steps_max_(steps_max) {}
 
   // Adds the rules that the .gitignore in `folder` ("." is the root) holds. Call it for a folder
   // before asking for its paths. Patterns above the limits are left out.
@@ -27,8 +30,11 @@ class IgnoreRules {
 
   // Whether `path`, relative to the root, is ignored.
   bool ignores(std::string_view path, PathKind kind) const;
+  // What the last pattern that matches `path` says: true, or false for one with "!". nullopt where
+  // none does.
+  std::optional<bool> names(std::string_view path, PathKind kind) const;
 
-  bool exhausted() const noexcept { return steps_ >= kStepsMax; }
+  bool exhausted() const noexcept { return steps_ >= steps_max_; }
 
  private:
   struct Pattern {
@@ -46,6 +52,7 @@ class IgnoreRules {
   std::vector<Rules> rules_;
   std::size_t pattern_count_ = 0;
   mutable std::uint64_t steps_ = 0;
+  std::uint64_t steps_max_;
 };
 
 namespace ignore {

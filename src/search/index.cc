@@ -72,7 +72,9 @@ Admission Index::put_document(std::string_view name, std::string_view text) {
 }
 
 void Index::remove(std::string_view path) { erase(file_names_, std::string(path)); }
-void Index::remove_document(std::string_view name) { erase(document_names_, std::string(name)); }
+bool Index::remove_document(std::string_view name) {
+  return erase(document_names_, std::string(name));
+}
 
 std::optional<FileMeta> Index::find(std::string_view path) const {
   const auto at = file_names_.find(std::string(path));
@@ -178,9 +180,9 @@ const std::vector<TermCount>& Index::count_terms(const std::vector<TermId>& term
   return term_tally_.count(terms, vocabulary_.size());
 }
 
-void Index::erase(Names& names, const std::string& name) {
+bool Index::erase(Names& names, const std::string& name) {
   const auto at = names.find(name);
-  if (at == names.end()) return;
+  if (at == names.end()) return false;
   const FileId id = at->second;
   names.erase(at);
   File& file = files_[id];
@@ -198,6 +200,7 @@ void Index::erase(Names& names, const std::string& name) {
   file.text = std::string();
   file.path_words = {};
   compact_if_worth_it();
+  return true;
 }
 
 void Index::compact_if_worth_it() {
@@ -260,6 +263,9 @@ IndexStats Index::stats() const {
   out.text_bytes = text_bytes_;
   out.left_out_count = left_out_count_;
   constexpr std::size_t kPerFileBytes = sizeof(File) + sizeof(Names::value_type) + 128;
+  for (const ChunkRow& row : chunks_) {
+    if (files_[row.file].alive) out.symbol_count += row.symbol_count;
+  }
   for (const auto& [path, id] : file_names_) {
     const Admission admission = files_[id].admission;
     ++(admission == Admission::indexed ? out.file_count : out.skipped_count);

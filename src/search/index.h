@@ -41,9 +41,21 @@ struct FileMeta {
   bool operator==(const FileMeta&) const = default;
 };
 
+enum class Mode : std::uint8_t {
+  automatic,  // By words and by meaning.
+  semantic,   // By meaning only.
+  lexical,    // By words only.
+  regex,      // The query is a regular expression; each hit is the lines that a match is on.
+};
+
 struct QueryOptions {
   std::size_t limit = 10;  // Hits, at most kHitsMax.
-  std::size_t chunks_per_file = 1;
+  // Of one file at most; by default 1, and as many as there are for Mode::regex.
+  std::optional<std::size_t> chunks_per_file;
+  Mode mode = Mode::automatic;
+  // See Filter; empty lists are no limit.
+  std::vector<std::string> paths;
+  std::vector<std::string> languages;
 };
 
 // One chunk that answers a query. Text that is not UTF-8 in the file is U+FFFD here.
@@ -58,11 +70,21 @@ struct Hit {
 };
 using Hits = std::vector<Hit>;
 
+// The place where a name is defined.
+struct SymbolHit {
+  std::string name;
+  SymbolKind kind = SymbolKind::other;
+  std::string path;
+  std::uint32_t line = 1;
+  std::string_view language;
+};
+
 struct IndexStats {
   std::size_t file_count = 0;     // Searchable ones; documents are not among them.
   std::size_t skipped_count = 0;  // Known, but too large, binary, minified or beyond a limit.
   std::size_t document_count = 0;
   std::size_t chunk_count = 0;
+  std::size_t symbol_count = 0;
   std::size_t dead_chunk_count = 0;
   std::size_t term_count = 0;
   std::size_t text_bytes = 0;
@@ -101,10 +123,17 @@ class Index {
   static void check_document(std::string_view name, std::string_view text);
   // Adds or replaces a document beside the files. Throws as check_document().
   Admission put_document(std::string_view name, std::string_view text);
-  void remove_document(std::string_view name);
+  // False where there was none.
+  bool remove_document(std::string_view name);
 
-  // The best hits first; none for a query without a word.
+  // The best hits first; none for a query without a word. For Mode::regex in the order of paths and
+  // lines. Throws Error `invalid_argument` for a filter (Filter) or a regular expression (Regex)
+  // that is none.
   Hits query(std::string_view text, const QueryOptions& options = {}) const;
+
+  // Definitions whose name is `name`, then those that begin with it, then those that hold it; case
+  // and '_' do not count. At most `limit`.
+  std::vector<SymbolHit> symbols(std::string_view name, std::size_t limit = 10) const;
 
   IndexStats stats() const;
   std::size_t left_out_count() const noexcept { return left_out_count_; }
@@ -137,7 +166,8 @@ class Index {
   bool has_room_for_text(std::size_t bytes) const noexcept;
   Admission insert(Names& names, File file, std::string_view text);
   void add_chunks(FileId id);
-  void erase(Names& names, const std::string& name);
+  bool erase(Names& names, const std::string& name);
+  Hits query_regex(std::string_view pattern, const QueryOptions& options) const;
   const std::vector<TermCount>& count_terms(const std::vector<TermId>& terms);
   void compact_if_worth_it();
   void compact();

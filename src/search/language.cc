@@ -98,4 +98,11 @@ Language language_of(std::string_view path) noexcept {
   return {};
 }
 
+bool is_language(std::string_view name) noexcept {
+  for (const Row& row : kRows) {
+    if (row.language.name == name) return true;
+  }
+  return false;
+}
+
 }  // namespace cellar::search

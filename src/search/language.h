@@ -29,6 +29,9 @@ struct Language {
 // Chosen by the path's name alone.
 Language language_of(std::string_view path) noexcept;
 
+// Whether language_of() gives this name for some path.
+bool is_language(std::string_view name) noexcept;
+
 inline bool is_code(const Language& language) noexcept { return language.family != Family::text; }
 
 }  // namespace cellar::search

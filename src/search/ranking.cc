@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "search/filter.h"
 #include "search/path_rank.h"
+#include "search/utf8.h"
 
 namespace cellar::search {
 namespace {
@@ -29,47 +31,35 @@ void scale_to_max(std::vector<float>& scores, float weight) {
   for (float& score : scores) score *= factor;
 }
 
-// Invalid bytes become U+FFFD: the answer is JSON.
-std::string as_utf8(std::string_view bytes) {
-  const auto size_at = [&](std::size_t at) -> std::size_t {
-    const auto byte = [&](std::size_t i) {
-      return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0U;
-    };
-    const auto tail = [&](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };
-    const unsigned lead = byte(at);
-    if (lead < 0x80) return 1;
-    if (lead >= 0xC2 && lead <= 0xDF && tail(at + 1)) return 2;
-    const bool three = tail(at + 1) && tail(at + 2);
-    if (lead >= 0xE0 && lead <= 0xEF && three) {
-      const bool overlong = lead == 0xE0 && byte(at + 1) < 0xA0;
-      const bool surrogate = lead == 0xED && byte(at + 1) > 0x9F;
-      return overlong || surrogate ? 0 : 3;
-    }
-    if (lead >= 0xF0 && lead <= 0xF4 && three && tail(at + 3)) {
-      const bool overlong = lead == 0xF0 && byte(at + 1) < 0x90;
-      const bool too_high = lead == 0xF4 && byte(at + 1) > 0x8F;
-      return overlong || too_high ? 0 : 4;
-    }
-    return 0;
-  };
-  std::string out;
-  out.reserve(bytes.size());
-  for (std::size_t at = 0; at < bytes.size();) {
-    const std::size_t size = size_at(at);
-    out.append(size == 0 ? std::string_view("\xEF\xBF\xBD") : bytes.substr(at, size));
-    at += size == 0 ? 1 : size;
+}  // namespace
+
+Ranking::Ranking(const Index& index, const Query& query, const QueryOptions& options)
+    : index_(index), query_(query), options_(options) {
+  const Filter filter(options.paths, options.languages);
+  if (filter.is_open()) return;
+  for (const auto& file : index_.files_) {
+    wanted_files_.push_back(file.alive && filter.passes(file.meta.path, file.language.name));
   }
-  return out;
 }
 
-}  // namespace
+bool Ranking::is_wanted(DocId chunk) const {
+  return wanted_files_.empty() || wanted_files_[index_.chunks_[chunk].file];
+}
+
+void Ranking::drop_unwanted(std::vector<float>& scores) const {
+  if (wanted_files_.empty()) return;
+  for (DocId chunk = 0; chunk < scores.size(); ++chunk) {
+    if (!is_wanted(chunk)) scores[chunk] = 0;
+  }
+}
 
 std::vector<VectorField::Near> Ranking::nearest() const {
   std::vector<RowId> rows;
   for (const auto& word : query_.words) append_rows_of(word, rows);
   Tally<RowId> tally;
   const Vector vector = vector_of(tally.count(rows, model::kWordCount));
-  return index_.vectors_.nearest(vector, kNearestConsidered, kCosineMin);
+  return index_.vectors_.nearest(vector, kNearestConsidered, kCosineMin,
+                                 [&](DocId chunk) { return is_wanted(chunk); });
 }
 
 // The nearest chunk counts 1. The farthest that is considered counts 0: the last of as many as are
@@ -89,19 +79,23 @@ void Ranking::fuse_fields() {
   std::vector<TermId> terms;
   for (const auto& identifier : query_.identifiers) index_.vocabulary_.find(identifier, terms);
 
-  scores_.assign(index_.chunks_.size(), 0);
   index_.text_field_.score(terms, scores_);
+  drop_unwanted(scores_);
   scale_to_max(scores_, 1);
 
   std::vector<float> symbols(index_.chunks_.size(), 0);
   index_.symbol_field_.score(terms, symbols);
+  drop_unwanted(symbols);
   scale_to_max(symbols, kSymbolFieldWeight);
 
   std::vector<float> files(index_.files_.size(), 0);
   index_.file_field_.score(terms, files);
+  for (std::size_t file = 0; file < wanted_files_.size(); ++file) {
+    if (!wanted_files_[file]) files[file] = 0;
+  }
   scale_to_max(files, kFileFieldWeight);
 
-  add_nearest();
+  if (options_.mode == Mode::automatic) add_nearest();
   for (DocId chunk = 0; chunk < scores_.size(); ++chunk) {
     // A chunk is found by its own words and its own meaning only.
     if (scores_[chunk] > 0) scores_[chunk] += symbols[chunk] + files[index_.chunks_[chunk].file];
@@ -115,6 +109,7 @@ void Ranking::boost_symbols() {
     if (terms.empty()) continue;
     // The last term is the whole name.
     index_.symbol_field_.for_each_doc(terms.back(), [&](DocId doc) {
+      if (!is_wanted(doc)) return;
       const auto& row = index_.chunks_[doc];
       const auto& file = index_.files_[row.file];
       for (std::uint32_t i = 0; i < row.symbol_count; ++i) {
@@ -206,18 +201,24 @@ Hit Ranking::to_hit(const ScoredChunk& chunk, float score) const {
   return hit;
 }
 
-Hits Ranking::best(const QueryOptions& options) {
-  const std::size_t limit = std::min(options.limit, kHitsMax);
-  fuse_fields();
-  boost_symbols();
-  boost_paths();
+Hits Ranking::best() {
+  const std::size_t limit = std::min(options_.limit, kHitsMax);
+  const std::size_t per_file = std::max<std::size_t>(options_.chunks_per_file.value_or(1), 1);
+  scores_.assign(index_.chunks_.size(), 0);
+  if (options_.mode == Mode::semantic) {
+    add_nearest();
+  } else {
+    fuse_fields();
+    boost_symbols();
+    boost_paths();
+  }
   const auto chunks = best_chunks(std::max(kChunksConsidered, limit * kChunksPerHit));
   Hits hits;
   for (const ScoredFile& file : order_files(chunks)) {
     std::size_t taken = 0;
     for (const ScoredChunk& chunk : file.chunks) {
       if (hits.size() == limit) return hits;
-      if (taken++ == std::max<std::size_t>(options.chunks_per_file, 1)) break;
+      if (taken++ == per_file) break;
       // Within a file the order is the chunks' own; the best one stands for the file.
       const float score = file.score * chunk.score / file.chunks.front().score;
       hits.push_back(to_hit(chunk, score));
@@ -227,8 +228,9 @@ Hits Ranking::best(const QueryOptions& options) {
 }
 
 Hits Index::query(std::string_view text, const QueryOptions& options) const {
+  if (options.mode == Mode::regex) return query_regex(text, options);
   const Query query = parse_query(text);
-  return Ranking(*this, query).best(options);
+  return Ranking(*this, query, options).best();
 }
 
 }  // namespace cellar::search

@@ -13,9 +13,10 @@ namespace cellar::search {
 // their chunks. The steps are those of docs/internals/search.md, in its order.
 class Ranking {
  public:
-  Ranking(const Index& index, const Query& query) : index_(index), query_(query) {}
+  // All must outlive it. Throws as Filter does.
+  Ranking(const Index& index, const Query& query, const QueryOptions& options);
 
-  Hits best(const QueryOptions& options);
+  Hits best();
 
  private:
   struct ScoredChunk {
@@ -28,6 +29,8 @@ class Ranking {
     std::vector<ScoredChunk> chunks;  // Best first.
   };
 
+  bool is_wanted(DocId chunk) const;
+  void drop_unwanted(std::vector<float>& scores) const;
   std::vector<VectorField::Near> nearest() const;
   void add_nearest();
   void fuse_fields();
@@ -39,7 +42,9 @@ class Ranking {
 
   const Index& index_;
   const Query& query_;
-  std::vector<float> scores_;  // Per chunk; 0 is no match.
+  const QueryOptions& options_;
+  std::vector<bool> wanted_files_;  // Empty where all are.
+  std::vector<float> scores_;       // Per chunk; 0 is no match.
 };
 
 }  // namespace cellar::search

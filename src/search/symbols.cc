@@ -112,6 +112,23 @@ bool is_definer(std::string_view word, Family family) {
   return false;
 }
 
+SymbolKind kind_of_definer(std::string_view definer) {
+  if (in(definer, {"func", "fun", "fn", "def", "defp", "defn", "function", "sub", "proc"})) {
+    return SymbolKind::function;
+  }
+  if (in(definer, {"namespace", "module", "mod", "package", "defmodule"})) {
+    return SymbolKind::module;
+  }
+  if (in(definer, {"macro_rules", "defmacro"})) return SymbolKind::macro;
+  if (in(definer, {"let", "message", "service", "resource"})) return SymbolKind::other;
+  return SymbolKind::type;
+}
+
+struct Definition {
+  std::string_view name;  // Empty: the line defines nothing.
+  SymbolKind kind = SymbolKind::function;
+};
+
 bool is_control_word(std::string_view word) {
   return in(word,
             {"if",      "for",    "while",   "switch",   "return",  "catch",         "sizeof",
@@ -207,7 +224,7 @@ std::string_view function_head(std::string_view line, Family family) {
 }
 
 // `const name = (…) =>`, `exports.name =`, `A.prototype.name = function`, `name: function`.
-std::string_view js_assignment(std::string_view line) {
+Definition js_assignment(std::string_view line) {
   Scanner scan(line);
   std::string_view word = scan.name();
   const std::size_t indent = line.find_first_not_of(" \t");
@@ -225,15 +242,18 @@ std::string_view js_assignment(std::string_view line) {
   }
   if (name.empty()) return {};
   if (scan.take(":") && !declared) {
-    return scan.take("function") || scan.take("async function") ? name : std::string_view();
+    const bool is_method = scan.take("function") || scan.take("async function");
+    return {is_method ? name : std::string_view(), SymbolKind::function};
   }
   const std::string_view rest = scan.rest();
   const auto equals = rest.find('=');
   if (equals == rest.npos || equals + 1 >= rest.size() || rest[equals + 1] == '=') return {};
-  const bool function = rest.find("=>") != rest.npos || rest.find("function") != rest.npos ||
-                        rest.find("class ") != rest.npos;
+  const bool function = rest.find("=>") != rest.npos || rest.find("function") != rest.npos;
+  const bool type = !function && rest.find("class ") != rest.npos;
   const bool at_margin = indent == 0 && (declared || (member && scan.peek() == '='));
-  return function || at_margin || exported ? name : std::string_view();
+  if (!function && !type && !at_margin && !exported) return {};
+  const auto kind = function ? SymbolKind::function : (type ? SymbolKind::type : SymbolKind::value);
+  return {name, kind};
 }
 
 std::string_view haskell_signature(std::string_view line) {
@@ -243,12 +263,13 @@ std::string_view haskell_signature(std::string_view line) {
   return scan.take("::") ? name : std::string_view();
 }
 
-std::string_view symbol_in(std::string_view line, Family family) {
+Definition symbol_in(std::string_view line, Family family) {
   Scanner scan(line);
   if (scan.peek() == '\0') return {};
   if (family == Family::c && scan.peek() == '#') {
     scan.take("#");
-    return scan.name() == "define" ? scan.name() : std::string_view();
+    const bool defines = scan.name() == "define";
+    return {defines ? scan.name() : std::string_view(), SymbolKind::macro};
   }
   if (family == Family::c && scan.take("template") && scan.peek() == '<') {
     scan.skip_brackets('<', '>');
@@ -266,17 +287,17 @@ std::string_view symbol_in(std::string_view line, Family family) {
     }
     if (is_definer(word, family)) {
       const auto name = name_after_definer(scan, word, family, line);
-      if (!name.empty() && !is_control_word(name)) return name;
+      if (!name.empty() && !is_control_word(name)) return {name, kind_of_definer(word)};
     }
     break;
   }
   scan.go_to(head);
-  if (family == Family::haskell) return haskell_signature(line);
+  if (family == Family::haskell) return {haskell_signature(line)};
   if (family == Family::rust || family == Family::python) return {};
   if (family == Family::js) {
-    if (const auto name = js_assignment(line); !name.empty()) return name;
+    if (const auto found = js_assignment(line); !found.name.empty()) return found;
   }
-  return function_head(line, family);
+  return {function_head(line, family)};
 }
 
 bool is_comment(std::string_view line) {
@@ -289,6 +310,24 @@ bool is_comment(std::string_view line) {
 
 }  // namespace
 
+std::string_view to_string(SymbolKind kind) noexcept {
+  switch (kind) {
+    case SymbolKind::function:
+      return "function";
+    case SymbolKind::type:
+      return "type";
+    case SymbolKind::module:
+      return "module";
+    case SymbolKind::macro:
+      return "macro";
+    case SymbolKind::value:
+      return "value";
+    case SymbolKind::other:
+      break;
+  }
+  return "other";
+}
+
 std::vector<Symbol> find_symbols(std::string_view text, Family family) {
   std::vector<Symbol> symbols;
   if (family == Family::text) return symbols;
@@ -297,10 +336,10 @@ std::vector<Symbol> find_symbols(std::string_view text, Family family) {
     std::string_view line = text.substr(begin, std::min(end - begin, kLineBytesMax));
     while (!line.empty() && (line.back() == ' ' || line.back() == '\r')) line.remove_suffix(1);
     if (!is_comment(line)) {
-      const std::string_view name = symbol_in(line, family);
+      const auto [name, kind] = symbol_in(line, family);
       if (!name.empty()) {
         symbols.push_back({static_cast<std::uint32_t>(name.data() - text.data()),
-                           static_cast<std::uint32_t>(name.size())});
+                           static_cast<std::uint32_t>(name.size()), kind});
       }
     }
     begin = end + 1;

@@ -8,10 +8,16 @@
 
 namespace cellar::search {
 
-// A name that a line of code defines: a function, a class, a type, a macro, ….
+enum class SymbolKind : std::uint8_t { function, type, module, macro, value, other };
+
+// "function", "type", …, as clients see it.
+std::string_view to_string(SymbolKind kind) noexcept;
+
+// A name that a line of code defines.
 struct Symbol {
   std::uint32_t begin = 0;  // Bytes [begin, begin + size) of the text.
   std::uint32_t size = 0;
+  SymbolKind kind = SymbolKind::function;
 };
 
 // The definitions in a source text, in order, found line by line without parsing: names the usual

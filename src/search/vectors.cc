@@ -52,7 +52,8 @@ void VectorField::add(DocId doc, const Vector& vector) {
 }
 
 std::vector<VectorField::Near> VectorField::nearest(const Vector& query, std::size_t count,
-                                                    float cosine_min) const {
+                                                    float cosine_min,
+                                                    const Wanted& is_wanted) const {
   constexpr std::size_t kBlock = 512;
   std::array<std::int32_t, kBlock> dots;
   std::vector<Near> best;  // A heap whose first is the least near.
@@ -65,6 +66,7 @@ std::vector<VectorField::Near> VectorField::nearest(const Vector& query, std::si
       const float cosine = static_cast<float>(dots[i]) * query.scale * scales_[begin + i];
       const Near near{static_cast<DocId>(begin + i), cosine};
       if (cosine < cosine_min || (best.size() == count && !is_nearer(near, best.front()))) continue;
+      if (!is_wanted(near.doc)) continue;
       if (best.size() == count) {
         std::pop_heap(best.begin(), best.end(), is_nearer);
         best.pop_back();

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "search/bm25.h"
@@ -40,8 +41,10 @@ class VectorField {
     float cosine;
   };
   // The documents that point most nearly where the query does, at most `count`, nearest first.
-  // None whose cosine is below `cosine_min`, which is above 0.
-  std::vector<Near> nearest(const Vector& query, std::size_t count, float cosine_min) const;
+  // None whose cosine is below `cosine_min`, which is above 0, and only those that are wanted.
+  using Wanted = std::function<bool(DocId)>;
+  std::vector<Near> nearest(const Vector& query, std::size_t count, float cosine_min,
+                            const Wanted& is_wanted) const;
 
   // Drops what is dead. `docs` gives the new number, below `count`, of every old document that
   // lives.

@@ -22,7 +22,7 @@ double cosine(const Vector& a, const Vector& b) {
 std::string nearest(const VectorField& field, const Vector& query, std::size_t count,
                     float cosine_min = .001F) {
   std::string out;
-  for (const auto& near : field.nearest(query, count, cosine_min)) {
+  for (const auto& near : field.nearest(query, count, cosine_min, [](DocId) { return true; })) {
     out += std::to_string(near.doc) + " ";
   }
   return out;
@@ -52,6 +52,9 @@ TEST_CASE("the nearest come first, and those that are equally near by number") {
   CHECK(nearest(field, query, 0).empty());
   CHECK(nearest(field, query, 10, .9F) == "1 4 ");
   CHECK(nearest(field, Vector(), 10).empty());
+  const auto wanted = field.nearest(query, 1, .1F, [](DocId doc) { return doc != 1; });
+  REQUIRE(wanted.size() == 1);
+  CHECK(wanted[0].doc == 4);
   field.remove(1);
   CHECK(nearest(field, query, 1) == "4 ");
 
