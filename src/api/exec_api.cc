@@ -1,4 +1,4 @@
-// Commands and search.
+// Commands.
 
 #include <deque>
 
@@ -13,8 +13,6 @@
 
 namespace cellar::api {
 namespace {
-
-constexpr std::size_t kQueryBytesMax = 64 << 10;
 
 bool wants_events(const http::Request& request) {
   const std::string* accept = request.header("accept");
@@ -104,24 +102,8 @@ asio::awaitable<void> exec(const Call& call) {
   co_await call.answer_text(cell::encode(result, cell::Names::rest));
 }
 
-asio::awaitable<void> search(const Call& call) {
-  const auto cell = call.cell();
-  const json::Value value = co_await call.body(kSmallBodyMax);
-  const json::Reader body(value, "the body");
-  std::string query = body.required_string("query");
-  if (query.size() > kQueryBytesMax) json::Reader::refuse("query", "at most 65536 bytes");
-  const auto limit = body.optional_int("limit", 1, search::kHitsMax).value_or(10);
-  const auto activity = co_await cell->use("request", "search");
-  const auto found = co_await cell->search(std::move(query), static_cast<std::size_t>(limit));
-  json::Value answer = json::object({{"results", cell::to_json(found.hits)}});
-  if (found.left_out_count > 0) answer.as_object().set("left_out", found.left_out_count);
-  co_await call.answer(std::move(answer));
-}
-
 }  // namespace
 
-std::vector<Route> exec_routes() {
-  return {{"POST", "/api/v1/cells/{id}/exec", exec}, {"POST", "/api/v1/cells/{id}/search", search}};
-}
+std::vector<Route> exec_routes() { return {{"POST", "/api/v1/cells/{id}/exec", exec}}; }
 
 }  // namespace cellar::api

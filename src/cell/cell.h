@@ -15,6 +15,7 @@
 #include "cell/layout.h"
 #include "cell/lifecycle.h"
 #include "cell/runner.h"
+#include "cell/search_json.h"
 #include "cell/secrets.h"
 #include "cell/spec.h"
 #include "cell/work_index.h"
@@ -121,7 +122,13 @@ class Cell : private RunnerHost {
   asio::awaitable<void> require_room(std::uint64_t bytes);
   async::Pool& pool() { return machine_.pool; }
   asio::awaitable<CommandResult> exec(CommandRequest request, OnOutput on_output);
-  asio::awaitable<WorkIndex::Answer> search(std::string query, std::size_t limit);
+  asio::awaitable<WorkIndex::Answer> search(SearchRequest request);
+  asio::awaitable<std::vector<search::SymbolHit>> search_symbols(SymbolRequest request);
+  asio::awaitable<WorkIndex::Status> search_status();
+  // Documents beside the files; a name is put once. Throws as search::Index::check_document().
+  asio::awaitable<void> put_document(std::string path, std::string text);
+  // False where there was none.
+  asio::awaitable<bool> remove_document(std::string path);
   // A method of the contract that needs no agent; nullopt where there is none of that name.
   asio::awaitable<std::optional<std::string>> answer(std::string method, std::string params);
   // Starts a run of the agent. Throws Error `not_found`, reason `agent_missing`.
@@ -161,7 +168,11 @@ class Cell : private RunnerHost {
   // Runs `job(store::CellStore&)` on the pool, one at a time.
   template <typename Job>
   auto with_store(Job job) -> asio::awaitable<std::invoke_result_t<Job&, store::CellStore&>>;
+  // The same on the search index.
+  template <typename Job>
+  auto with_index(Job job) -> asio::awaitable<std::invoke_result_t<Job&, WorkIndex&>>;
   asio::awaitable<json::Value> call_op(std::string op, json::Value arguments);
+  asio::awaitable<json::Value> call_search(std::string op, json::Value arguments);
   asio::awaitable<json::Value> answer_file_method(std::string method, json::Value params);
   json::Value logs(const json::Value& params) const;
   json::Value metrics() const;

@@ -71,7 +71,8 @@ std::optional<json::Value> answer_store_op(store::CellStore& store, const std::s
 
 }  // namespace
 
-asio::awaitable<WorkIndex::Answer> Cell::search(std::string query, std::size_t limit) {
+template <typename Job>
+auto Cell::with_index(Job job) -> asio::awaitable<std::invoke_result_t<Job&, WorkIndex&>> {
   const auto turn = co_await index_turns_.turn();
   require_open();
   if (!documents_loaded_) {
@@ -83,8 +84,51 @@ asio::awaitable<WorkIndex::Answer> Cell::search(std::string query, std::size_t l
     };
     documents_loaded_ = co_await with_store(load);
   }
-  auto ask = [this, query = std::move(query), limit] { return index_->query(query, limit); };
-  co_return co_await async::offload(machine_.pool, std::move(ask));
+  auto work = [this, job = std::move(job)]() mutable { return job(*index_); };
+  co_return co_await async::offload(machine_.pool, std::move(work));
+}
+
+asio::awaitable<WorkIndex::Answer> Cell::search(SearchRequest request) {
+  auto ask = [request = std::move(request)](WorkIndex& index) {
+    return index.query(request.query, request.options);
+  };
+  co_return co_await with_index(std::move(ask));
+}
+
+asio::awaitable<std::vector<search::SymbolHit>> Cell::search_symbols(SymbolRequest request) {
+  auto ask = [request = std::move(request)](WorkIndex& index) {
+    return index.symbols(request.name, request.limit);
+  };
+  co_return co_await with_index(std::move(ask));
+}
+
+asio::awaitable<WorkIndex::Status> Cell::search_status() {
+  auto ask = [](WorkIndex& index) { return index.status(); };
+  co_return co_await with_index(std::move(ask));
+}
+
+asio::awaitable<void> Cell::put_document(std::string path, std::string text) {
+  // Before it is stored: what the index refuses would fail each search from the next start on.
+  search::Index::check_document(path, text);
+  auto put = [path, text](store::CellStore& store) {
+    store.documents.put(path, text);
+    return true;
+  };
+  co_await with_store(put);
+  const auto turn = co_await index_turns_.turn();
+  if (!documents_loaded_) co_return;
+  auto add = [this, path, text] { index_->put_document(path, text); };
+  co_await async::offload(machine_.pool, std::move(add));
+}
+
+asio::awaitable<bool> Cell::remove_document(std::string path) {
+  auto remove = [path](store::CellStore& store) { return store.documents.remove(path); };
+  const bool removed = co_await with_store(remove);
+  const auto turn = co_await index_turns_.turn();
+  if (!documents_loaded_) co_return removed;
+  auto drop = [this, path] { index_->remove_document(path); };
+  co_await async::offload(machine_.pool, std::move(drop));
+  co_return removed;
 }
 
 asio::awaitable<std::string> Cell::call(std::string op, std::string arguments) {
@@ -94,30 +138,8 @@ asio::awaitable<std::string> Cell::call(std::string op, std::string arguments) {
 }
 
 asio::awaitable<json::Value> Cell::call_op(std::string op, json::Value arguments) {
-  if (op == "search.query") {
-    const json::Reader reader(arguments, "ctx.search.query");
-    std::string query = reader.required_string("query");
-    const auto limit = reader.optional_int("limit", 1, search::kHitsMax).value_or(10);
-    const auto found = co_await search(std::move(query), static_cast<std::size_t>(limit));
-    co_return to_json(found.hits);
-  }
-  if (op == "search.index") {
-    const json::Reader reader(arguments, "ctx.search.index");
-    const std::string path = reader.required_string("path");
-    const std::string text = reader.required_string("text");
-    // Before it is stored: what the index refuses would fail each search from the next start on.
-    search::Index::check_document(path, text);
-    auto put = [path, text](store::CellStore& store) {
-      store.documents.put(path, text);
-      return true;
-    };
-    co_await with_store(put);
-    const auto turn = co_await index_turns_.turn();
-    if (documents_loaded_) {
-      auto add = [this, path, text] { index_->put_document(path, text); };
-      co_await async::offload(machine_.pool, std::move(add));
-    }
-    co_return json::Value(true);
+  if (op.starts_with("search.")) {
+    co_return co_await call_search(std::move(op), std::move(arguments));
   }
   auto ask = [op, arguments = std::move(arguments)](store::CellStore& store) {
     return answer_store_op(store, op, arguments);
@@ -126,6 +148,26 @@ asio::awaitable<json::Value> Cell::call_op(std::string op, json::Value arguments
   if (!answered)
     throw Error(ErrorCode::not_found, "unknown_call", "ctx has no call \"" + op + "\"");
   co_return std::move(*answered);
+}
+
+asio::awaitable<json::Value> Cell::call_search(std::string op, json::Value arguments) {
+  const json::Reader reader(arguments, "ctx." + op);
+  if (op == "search.query") {
+    const auto found = co_await search(read_search_request(reader));
+    co_return to_json(found.hits);
+  }
+  if (op == "search.symbols") {
+    co_return to_json(co_await search_symbols(read_symbol_request(reader)));
+  }
+  if (op == "search.status") co_return to_json(co_await search_status());
+  if (op == "search.index") {
+    co_await put_document(reader.required_string("path"), reader.required_string("text"));
+    co_return json::Value(true);
+  }
+  if (op == "search.remove") {
+    co_return json::Value(co_await remove_document(reader.required_string("path")));
+  }
+  throw Error(ErrorCode::not_found, "unknown_call", "ctx has no call \"" + op + "\"");
 }
 
 // ---- methods that need no agent ----

@@ -28,7 +28,7 @@ std::optional<std::string> read_if_possible(const sys::BeneathDir& work, const s
 void WorkIndex::refresh() {
   const std::size_t vanished_count = look();
   // What vanished was there while the others were looked at: it took the room that they need.
-  const bool is_full = unknown_count_ + index_.left_out_count() > 0;
+  const bool is_full = left_out_count() > 0;
   if (vanished_count > 0 && is_full) look();
 }
 
@@ -72,28 +72,25 @@ std::size_t WorkIndex::look() {
   return index_.retain([&](const std::string& path) { return seen.contains(path); });
 }
 
-WorkIndex::Answer WorkIndex::query(std::string_view text, std::size_t limit) {
+WorkIndex::Answer WorkIndex::query(std::string_view text, const search::QueryOptions& options) {
   refresh();
-  return {index_.query(text, {.limit = limit}), unknown_count_ + index_.left_out_count()};
+  return {index_.query(text, options), left_out_count()};
+}
+
+std::vector<search::SymbolHit> WorkIndex::symbols(std::string_view name, std::size_t limit) {
+  refresh();
+  return index_.symbols(name, limit);
+}
+
+WorkIndex::Status WorkIndex::status() {
+  refresh();
+  return {index_.stats(), left_out_count()};
 }
 
 void WorkIndex::put_document(std::string_view name, std::string_view text) {
   index_.put_document(name, text);
 }
 
-json::Value to_json(const search::Hits& hits) {
-  json::Array list;
-  for (const search::Hit& hit : hits) {
-    json::Value value = json::object({{"path", hit.path},
-                                      {"content", hit.content},
-                                      {"score", hit.score},
-                                      {"start_line", hit.start_line},
-                                      {"end_line", hit.end_line}});
-    if (!hit.symbol.empty()) value.as_object().set("symbol", hit.symbol);
-    if (!hit.language.empty()) value.as_object().set("language", hit.language);
-    list.push_back(std::move(value));
-  }
-  return list;
-}
+void WorkIndex::remove_document(std::string_view name) { index_.remove_document(name); }
 
 }  // namespace cellar::cell

@@ -2,8 +2,8 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "json/value.h"
 #include "search/index.h"
 #include "sys/beneath.h"
 
@@ -25,22 +25,29 @@ class WorkIndex {
   explicit WorkIndex(const sys::BeneathDir& work, const search::IndexLimits& limits = {})
       : work_(work), index_(limits) {}
 
-  Answer query(std::string_view text, std::size_t limit);
+  struct Status {
+    search::IndexStats index;
+    std::size_t left_out_count = 0;
+  };
+
+  // All three have seen every change made before. They throw as search::Index does.
+  Answer query(std::string_view text, const search::QueryOptions& options);
+  std::vector<search::SymbolHit> symbols(std::string_view name, std::size_t limit);
+  Status status();
 
   // Documents beside the files; see search::Index.
   void put_document(std::string_view name, std::string_view text);
+  void remove_document(std::string_view name);
 
  private:
   void refresh();
   // Looks at every file once, and says how many of those it knew are there no longer.
   std::size_t look();
+  std::size_t left_out_count() const noexcept { return unknown_count_ + index_.left_out_count(); }
 
   const sys::BeneathDir& work_;
   search::Index index_;
   std::size_t unknown_count_ = 0;  // files beyond the number that the index remembers
 };
-
-// [{path, content, score, start_line, end_line, symbol?, language?}], as REST and ctx give it.
-json::Value to_json(const search::Hits& hits);
 
 }  // namespace cellar::cell

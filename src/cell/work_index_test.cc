@@ -13,7 +13,7 @@ namespace {
 // Sorted: how hits are ranked is not this module's matter.
 std::vector<std::string> paths(WorkIndex& index, const std::string& query) {
   std::vector<std::string> found;
-  for (const search::Hit& hit : index.query(query, 10).hits) found.push_back(hit.path);
+  for (const search::Hit& hit : index.query(query, {}).hits) found.push_back(hit.path);
   std::sort(found.begin(), found.end());
   return found;
 }
@@ -64,14 +64,14 @@ TEST_CASE("files beyond the number that is taken in are left out, until others a
     sys::replace_file(dir.file(name), "def parse_config(text):\n    return text\n");
   }
   CHECK(paths(index, "parse config") == Paths{"a.py", "b.py", "c.py"});
-  CHECK(index.query("parse config", 10).left_out_count == 2);
+  CHECK(index.query("parse config", {}).left_out_count == 2);
   sys::replace_file(dir.file("b.py"), "def open_socket(host):\n    return host\n");
   CHECK(paths(index, "open socket") == Paths{"b.py"});  // One that is in stays in as it changes.
   sys::remove_file(dir.file("a.py"));
   CHECK(paths(index, "parse config") == Paths{"c.py", "d.py"});
-  CHECK(index.query("parse config", 10).left_out_count == 1);
+  CHECK(index.query("parse config", {}).left_out_count == 1);
   sys::remove_file(dir.file("b.py"));
-  CHECK(index.query("parse config", 10).left_out_count == 0);
+  CHECK(index.query("parse config", {}).left_out_count == 0);
   CHECK(paths(index, "parse config") == Paths{"c.py", "d.py", "e.py"});
 }
 
@@ -84,13 +84,13 @@ TEST_CASE("text beyond what is taken in is left out, until there is room for it"
   sys::replace_file(dir.file("b.py"), large);
   sys::replace_file(dir.file("c.py"), "parse_config\n");
   CHECK(paths(index, "parse config").size() == 2);
-  CHECK(index.query("parse config", 10).left_out_count == 1);
+  CHECK(index.query("parse config", {}).left_out_count == 1);
   sys::remove_file(dir.file("a.py"));
   CHECK(paths(index, "parse config").size() == 2);
-  CHECK(index.query("parse config", 10).left_out_count == 0);
+  CHECK(index.query("parse config", {}).left_out_count == 0);
   sys::replace_file(dir.file("b.py"), std::string(100, 'x'));  // It grew: now it has no room.
   CHECK(paths(index, "parse config") == Paths{"c.py"});
-  CHECK(index.query("parse config", 10).left_out_count == 1);
+  CHECK(index.query("parse config", {}).left_out_count == 1);
 }
 
 }  // namespace cellar::cell

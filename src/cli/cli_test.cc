@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "cli/api.h"
+#include "cli/commands.h"
 #include "cli/fake_daemon.h"
 #include "cli/test_call.h"
 #include "json/json.h"
@@ -198,6 +199,32 @@ TEST_CASE("search shows place, score and the first lines") {
   CHECK(result.out ==
         "a.js:3-20\t1.235\tf\n    1\n    2\n    3\n    4\n    5\n    6\n    7\n    8\n    …\n");
   CHECK(body_of(daemon.seen().at(0)) == json::parse(R"({"query":"q","limit":3})"));
+}
+
+TEST_CASE("search shows a person colours and the numbers of lines, and a pipe what grep does") {
+  const json::Value result = json::parse(R"({"path":"a.js","start_line":3,"end_line":6,"score":2,
+    "symbol":"f","content":"\n  one\n\u001btwo\n\n"})");
+  CHECK(format_search_result(result, "", Look::terminal) ==
+        "\x1b[35ma.js\x1b[0m  2.000  f\n\x1b[32m     4\x1b[0m    one\n"
+        "\x1b[32m     5\x1b[0m  \xef\xbf\xbdtwo\n\n");
+  CHECK(format_search_result(result, "regex", Look::plain) ==
+        "a.js:4:  one\na.js:5:\xef\xbf\xbdtwo\n");
+}
+
+TEST_CASE("search asks for what its options say") {
+  FakeDaemon daemon([](const Seen& seen) {
+    return seen.target.ends_with("/symbols")
+               ? json_reply(200,
+                            R"({"symbols":[{"name":"f","kind":"function","path":"a","line":7}]})")
+               : json_reply(200, R"({"results":[]})");
+  });
+  call(daemon.url(), {"search", "c", "q", "--mode", "regex", "--path", "src/", "--path", "!*.md",
+                      "--language", "go", "--per-file", "2"});
+  CHECK(body_of(daemon.seen().at(0)) ==
+        json::parse(R"({"query":"q","mode":"regex","paths":["src/","!*.md"],"languages":["go"],
+                        "chunks_per_file":2})"));
+  const Result symbols = call(daemon.url(), {"search", "c", "f", "--symbols"});
+  CHECK(symbols.out == "a:7\tfunction\tf\n");
 }
 
 TEST_CASE("search says that files are left out") {

@@ -184,6 +184,19 @@ void add_work_commands(CLI::App& app, Raw& raw) {
   add_cell_id(*sub, search->cell_id);
   sub->add_option("QUERY", search->query, "What to look for")->required();
   sub->add_option("--limit", search->limit, "At most so many results")->check(CLI::Range(1, 100));
+  auto* mode =
+      sub->add_option("--mode", search->mode, "By words and meaning, one of them, or exactly")
+          ->check(CLI::IsMember({"auto", "semantic", "lexical", "regex"}));
+  add_repeated(*sub, "--path", search->paths,
+               "Only files that this pattern names, as in .gitignore");
+  add_repeated(*sub, "--language", search->languages, "Only files in this language");
+  auto* per_file =
+      sub->add_option("--per-file", search->chunks_per_file, "So many places of one file")
+          ->check(CLI::Range(1, 100));
+  auto* symbols = sub->add_flag("--symbols", search->symbols, "Where a name is defined");
+  for (auto* option : {mode, per_file, sub->get_option("--path"), sub->get_option("--language")}) {
+    symbols->excludes(option);
+  }
   sub->callback([&raw, search] { raw.command = [search] { return Command(*search); }; });
 }
 

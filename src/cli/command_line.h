@@ -59,6 +59,11 @@ struct Search {
   std::string cell_id;
   std::string query;
   std::optional<std::int64_t> limit;
+  std::string mode;  // Empty: the daemon's choice.
+  std::vector<std::string> paths;
+  std::vector<std::string> languages;
+  std::optional<std::int64_t> chunks_per_file;
+  bool symbols = false;  // QUERY is the name of a definition.
 };
 // The images of the daemon on this machine: these work on its state folder, without the daemon.
 struct ImageBuild {

@@ -148,6 +148,9 @@ TEST_CASE("help is no mistake, and a mistake is exit code 2") {
         "a command comes behind --: cellar exec ID -- CMD...\n");
   CHECK(usage_of({"ls", "-o", "yaml"}) == 2);
   CHECK(usage_of({"search", "c", "q", "--limit", "0"}) == 2);
+  CHECK(usage_of({"search", "c", "q", "--mode", "fuzzy"}) == 2);
+  CHECK(usage_of({"search", "c", "q", "--per-file", "101"}) == 2);
+  CHECK(usage_of({"search", "c", "q", "--symbols", "--mode", "regex"}) == 2);
   CHECK(usage_of({"events", "c", "r", "--after", "-1"}) == 2);
   CHECK(usage_of({"runs"}) == 2);
   CHECK(usage_of({"runs", "get", "c", ""}) == 2);

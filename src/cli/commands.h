@@ -65,6 +65,9 @@ std::string run_path(const RunRef& ref, std::string_view rest = {});
 std::string format_findings(const doctor::Findings& findings, Look look);
 std::string format_judgement(const doctor::Judgement& judgement, doctor::Level level, Look look);
 
+// One result of search; `mode` is that of the command. In search.cc.
+std::string format_search_result(const json::Value& result, std::string_view mode, Look look);
+
 // The member's text for a table: empty where it is absent or null. In ls.cc.
 std::string column(const json::Value& object, std::string_view name);
 

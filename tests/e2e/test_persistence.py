@@ -92,6 +92,41 @@ class PersistenceTest(harness.CellTest):
         self.daemon.restart()
         self.assertEqual("v", cell.request("s").json)
 
+    def test_search_takes_modes_and_filters_and_finds_definitions(self):
+        cell = self.cell(agent="""
+          module.exports = {
+            query(ctx, { text, options }) { return ctx.search.query(text, options).map((hit) => hit.path); },
+            add(ctx) { return ctx.search.index("notes#login", "users sign in with a password"); },
+            rest(ctx) {
+              const [symbol] = ctx.search.symbols("user_session", 1);
+              return [symbol.name, symbol.kind, symbol.line, ctx.search.status().documents,
+                      ctx.search.remove("notes#login"), ctx.search.remove("notes#login"), ctx.search.status().files];
+            },
+          };""")
+        cell.call("PUT", "/files/src/session.py", b"\nclass UserSession:\n    def login(self, password):\n        check(password)\n")
+        cell.call("PUT", "/files/tests/session.js", b"const check = (password) => password;\n")
+        query = lambda text, **options: cell.request("query", {"text": text, "options": options}).json
+        self.assertEqual("src/session.py", query("authentication")[0])  # no word of it is there
+        self.assertEqual([], query("authentication", mode="lexical"))
+        self.assertEqual(["src/session.py", "tests/session.js"], query("check", mode="regex"))
+        self.assertEqual(["tests/session.js"], query("password", paths=["tests/"]))
+        self.assertEqual(["src/session.py"], query("password", languages=["python"]))
+        self.assertIs(True, cell.request("add").json)
+        self.assertIn("notes#login", query("sign in", limit=2))
+        self.assertEqual(["UserSession", "type", 2, 1, True, False, 2], cell.request("rest").json)
+
+        symbols = cell.call("POST", "/search/symbols", {"query": "UserSession"}).json["symbols"]
+        self.assertEqual([("UserSession", "src/session.py", 2, "python")],
+                         [(found["name"], found["path"], found["line"], found["language"]) for found in symbols])
+        self.assertEqual(204, cell.call("POST", "/search/index", {"path": "n", "text": "apple pie"}).status)
+        self.assertEqual(1, cell.call("GET", "/search/status").json["documents"])
+        self.assertEqual({"removed": True}, cell.call("POST", "/search/remove", {"path": "n"}).json)
+        for wrong, named in (({"query": "(", "mode": "regex"}, "regular expression"), ({"query": "a", "mode": "fuzzy"}, "mode"),
+                             ({"query": "a", "languages": ["pyton"]}, "pyton"), ({"query": "a", "paths": [""]}, "paths")):
+            refused = cell.call("POST", "/search", wrong)
+            self.assertEqual(400, refused.status)
+            self.assertIn(named, refused.json["error"])
+
     def test_a_write_is_found_by_the_next_search(self):
         cell = self.cell()
         query = lambda: [h["path"] for h in cell.call("POST", "/search", {"query": "parseDuration"}).json["results"]]

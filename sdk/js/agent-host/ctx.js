@@ -55,10 +55,13 @@ function makeDb(run) {
 function makeSearch(run) {
   return {
     query(query, options) {
-      const limit = typeof options === 'object' && options !== null ? options.limit : options;
-      return run.call('search.query', '', { query, limit });
+      const given = typeof options === 'object' && options !== null ? options : { limit: options };
+      return run.call('search.query', '', { query, ...given });
     },
+    symbols: (query, limit) => run.call('search.symbols', '', { query, limit }),
+    status: () => run.call('search.status', '', {}),
     index: (path, text) => run.call('search.index', path, { path, text }),
+    remove: (path) => run.call('search.remove', path, { path }),
   };
 }
 

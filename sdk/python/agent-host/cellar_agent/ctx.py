@@ -106,14 +106,32 @@ class Db(Part):
 
 class Search(Part):
     @anywhere
-    def query(self, query, limit=None):
+    def query(self, query, limit=None, *, paths=None, languages=None, mode=None, chunks_per_file=None):
         """[{path, content, score, start_line, end_line, …}], best first."""
-        found = self._run.call("search.query", "", given(query=query, limit=limit))
+        found = self._run.call("search.query", "", given(query=query, limit=limit, paths=paths, languages=languages,
+                                                         mode=mode, chunks_per_file=chunks_per_file))
         return [Record(hit) for hit in found] if isinstance(found, list) else found
+
+    @anywhere
+    def symbols(self, query, limit=None):
+        """[{name, kind, path, line, …}]: where names are defined."""
+        found = self._run.call("search.symbols", "", given(query=query, limit=limit))
+        return [Record(hit) for hit in found] if isinstance(found, list) else found
+
+    @anywhere
+    def status(self):
+        """{files, skipped, documents, chunks, symbols, …}"""
+        found = self._run.call("search.status", "", {})
+        return Record(found) if isinstance(found, dict) else found
 
     @anywhere
     def index(self, path, text):
         return self._run.call("search.index", path, {"path": path, "text": text})
+
+    @anywhere
+    def remove(self, path):
+        """Whether there was such a document."""
+        return self._run.call("search.remove", path, {"path": path})
 
 
 class Journal(Part):

@@ -14,6 +14,11 @@ ASKED = [
     ["call", "db.keys", "p", {"prefix": "p"}],
     ["call", "search.query", "", {"query": "q"}],
     ["call", "search.query", "", {"query": "q", "limit": 3}],
+    ["call", "search.query", "", {"query": "q", "limit": 4, "mode": "regex", "paths": ["src/"]}],
+    ["call", "search.symbols", "", {"query": "s"}],
+    ["call", "search.symbols", "", {"query": "s", "limit": 2}],
+    ["call", "search.status", "", {}],
+    ["call", "search.remove", "d#1", {"path": "d#1"}],
     ["call", "search.index", "d#1", {"path": "d#1", "text": "t"}],
     ["call", "journal.step", "type", {"type": "type", "message": "message", "meta": {"m": 1}}],
     ["call", "journal.step", "t", {"type": "t", "message": "{'a': 1}"}],
@@ -30,7 +35,8 @@ CALLS = '''
     db, search, journal, store = ctx.db, ctx.search, ctx.journal, ctx.store
     return [
         db.set("k", {{"a": 1}}), db.set("u"), db.get("k"), db.delete("k"), db.keys(), db.keys("p"),
-        search.query("q"), search.query("q", 3), search.index("d#1", "t"),
+        search.query("q"), search.query("q", 3), search.query("q", 4, mode="regex", paths=["src/"]),
+        search.symbols("s"), search.symbols("s", 2), search.status(), search.remove("d#1"), search.index("d#1", "t"),
         journal.step("type", "message", {{"m": 1}}), journal.step("t", {{"a": 1}}), journal.entries(),
         journal.clear(), store.exists("x"),
         {a}ctx.shell("ls -l", cwd="d", timeout_ms=5, env=None, limits={{"memory_bytes": 9}}),

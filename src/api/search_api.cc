@@ -1,0 +1,74 @@
+// Search in /work, and the documents beside its files.
+
+#include "api/api.h"
+#include "cell/search_json.h"
+#include "json/reader.h"
+
+namespace cellar::api {
+namespace {
+
+constexpr std::size_t kDocumentBodyMax = 8 << 20;  // A text of 1 MB as JSON, escaped at worst.
+
+asio::awaitable<void> search(const Call& call) {
+  const auto cell = call.cell();
+  const json::Value value = co_await call.body(kSmallBodyMax);
+  const json::Reader body(value, "the body");
+  cell::SearchRequest request = cell::read_search_request(body);
+  const auto activity = co_await cell->use("request", "search");
+  const auto found = co_await cell->search(std::move(request));
+  json::Value answer = json::object({{"results", cell::to_json(found.hits)}});
+  if (found.left_out_count > 0) answer.as_object().set("left_out", found.left_out_count);
+  co_await call.answer(std::move(answer));
+}
+
+asio::awaitable<void> search_symbols(const Call& call) {
+  const auto cell = call.cell();
+  const json::Value value = co_await call.body(kSmallBodyMax);
+  const json::Reader body(value, "the body");
+  cell::SymbolRequest request = cell::read_symbol_request(body);
+  const auto activity = co_await cell->use("request", "search");
+  const auto symbols = co_await cell->search_symbols(std::move(request));
+  json::Value answer = json::object({{"symbols", cell::to_json(symbols)}});
+  co_await call.answer(std::move(answer));
+}
+
+asio::awaitable<void> search_status(const Call& call) {
+  const auto cell = call.cell();
+  const auto activity = co_await cell->use("request", "search");
+  const auto status = co_await cell->search_status();
+  co_await call.answer(cell::to_json(status));
+}
+
+asio::awaitable<void> put_document(const Call& call) {
+  const auto cell = call.cell();
+  const json::Value value = co_await call.body(kDocumentBodyMax);
+  const json::Reader body(value, "the body");
+  std::string path = body.required_string("path");
+  std::string text = body.required_string("text");
+  const auto activity = co_await cell->use("request", "search");
+  co_await cell->put_document(std::move(path), std::move(text));
+  co_await call.answer_nothing();
+}
+
+asio::awaitable<void> remove_document(const Call& call) {
+  const auto cell = call.cell();
+  const json::Value value = co_await call.body(kSmallBodyMax);
+  const json::Reader body(value, "the body");
+  std::string path = body.required_string("path");
+  const auto activity = co_await cell->use("request", "search");
+  const bool removed = co_await cell->remove_document(std::move(path));
+  json::Value answer = json::object({{"removed", removed}});
+  co_await call.answer(std::move(answer));
+}
+
+}  // namespace
+
+std::vector<Route> search_routes() {
+  return {{"POST", "/api/v1/cells/{id}/search", search},
+          {"POST", "/api/v1/cells/{id}/search/symbols", search_symbols},
+          {"GET", "/api/v1/cells/{id}/search/status", search_status},
+          {"POST", "/api/v1/cells/{id}/search/index", put_document},
+          {"POST", "/api/v1/cells/{id}/search/remove", remove_document}};
+}
+
+}  // namespace cellar::api
