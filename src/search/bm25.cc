@@ -29,7 +29,7 @@ void Bm25Field::append(TermId term, DocId doc, std::uint32_t count) {
   char* end = bytes;
   put_varint(end, doc - list.last);
   put_varint(end, count);
-  list.bytes.append(bytes, end);
+  list.bytes.append(bytes, static_cast<std::size_t>(end - bytes));
   list.last = doc;
 }
 

@@ -31,6 +31,17 @@ void scale_to_max(std::vector<float>& scores, float weight) {
   for (float& score : scores) score *= factor;
 }
 
+// For the few rows of a query: a Tally has room for all there are.
+std::vector<RowCount> count(std::vector<RowId> rows) {
+  std::sort(rows.begin(), rows.end());
+  std::vector<RowCount> counts;
+  for (const RowId row : rows) {
+    if (counts.empty() || counts.back().id != row) counts.push_back({row, 0});
+    ++counts.back().count;
+  }
+  return counts;
+}
+
 }  // namespace
 
 Ranking::Ranking(const Index& index, const Query& query, const QueryOptions& options)
@@ -56,9 +67,7 @@ void Ranking::drop_unwanted(std::vector<float>& scores) const {
 std::vector<VectorField::Near> Ranking::nearest() const {
   std::vector<RowId> rows;
   for (const auto& word : query_.words) append_rows_of(word, rows);
-  Tally<RowId> tally;
-  const Vector vector = vector_of(tally.count(rows, model::kWordCount));
-  return index_.vectors_.nearest(vector, kNearestConsidered, kCosineMin,
+  return index_.vectors_.nearest(vector_of(count(std::move(rows))), kNearestConsidered, kCosineMin,
                                  [&](DocId chunk) { return is_wanted(chunk); });
 }
 
