@@ -18,7 +18,7 @@ void put(Index& index, const std::string& path, const std::string& text) {
   CHECK(index.put({.path = path, .size_bytes = text.size()}, text) == Admission::indexed);
 }
 
-Index small_tree() {
+Index ranked_tree() {
   Index index;
   put(index, "net.py", "def fetch_url(url):\n    return urllib.request.urlopen(url).read()\n");
   put(index, "conf.py", "def parse_config(text):\n    return text\n");
@@ -32,7 +32,7 @@ Index small_tree() {
 }  // namespace
 
 TEST_CASE("code is found by what it does, with no word of the query in it") {
-  const Index index = small_tree();
+  const Index index = ranked_tree();
   CHECK(found(index, "download a web page", {.limit = 1}) == "net.py ");
   CHECK(found(index, "authentication", {.limit = 1}) == "session.py ");
   CHECK(found(index, "sum of two numbers") == "calc.js ");
@@ -40,7 +40,7 @@ TEST_CASE("code is found by what it does, with no word of the query in it") {
 }
 
 TEST_CASE("a query about something else finds nothing, and so does one without words") {
-  const Index index = small_tree();
+  const Index index = ranked_tree();
   for (const char* query : {"nowhere at all", "", " ", "42", "+-*/", "\xFF\xFE", "\xE6\x96\x87"}) {
     CAPTURE(std::string(query));
     CHECK(found(index, query).empty());
@@ -51,7 +51,7 @@ TEST_CASE("a query about something else finds nothing, and so does one without w
 }
 
 TEST_CASE("a text that changed is found by its new meaning only, however often it changes") {
-  Index index = small_tree();
+  Index index = ranked_tree();
   const std::string draw = "def draw_rectangle(canvas, x, y):\n    canvas.fill(x, y)\n";
   for (int change = 0; change < 1500; ++change) {  // Enough that what is dead is swept out.
     put(index, "net.py", draw + std::string(static_cast<std::size_t>(change % 3), '\n'));
@@ -65,7 +65,7 @@ TEST_CASE("a text that changed is found by its new meaning only, however often i
 }
 
 TEST_CASE("prose is found by its words, a document that an agent adds by its meaning, too") {
-  Index index = small_tree();
+  Index index = ranked_tree();
   const std::string text = "How users log in: the session checks the password.\n";
   put(index, "README.md", text);
   CHECK(found(index, "authentication", {.limit = 1}) == "session.py ");

@@ -9,7 +9,7 @@
 namespace cellar::search {
 namespace {
 
-[[noreturn]] void refuse(const std::string& what) {
+[[noreturn]] void refuse_pattern(const std::string& what) {
   throw Error(ErrorCode::invalid_argument, "invalid_regex", what);
 }
 
@@ -17,7 +17,7 @@ namespace {
 
 Regex::Regex(std::string_view pattern) {
   if (pattern.empty() || pattern.size() > kPatternBytesMax) {
-    refuse("a regular expression has 1 to " + std::to_string(kPatternBytesMax) + " bytes");
+    refuse_pattern("a regular expression has 1 to " + std::to_string(kPatternBytesMax) + " bytes");
   }
   constexpr std::int64_t kMemoryBytesMax = 8 << 20;  // Of the automaton; it starts anew beyond.
   re2::RE2::Options options;
@@ -26,7 +26,7 @@ Regex::Regex(std::string_view pattern) {
   const std::string in_lines = "(?m:" + std::string(pattern) + ")";
   compiled_ = std::make_unique<re2::RE2>(in_lines, options);
   if (!compiled_->ok()) {
-    refuse("the regular expression is not one of RE2: " + compiled_->error());
+    refuse_pattern("the regular expression is not one of RE2: " + compiled_->error());
   }
 }
 

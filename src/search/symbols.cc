@@ -7,12 +7,12 @@
 namespace cellar::search {
 namespace {
 
-using Words = std::initializer_list<std::string_view>;
+using Keywords = std::initializer_list<std::string_view>;
 
 // Longer lines are data, not definitions; looking at their start is enough.
 constexpr std::size_t kLineBytesMax = 400;
 
-bool in(std::string_view word, Words words) {
+bool in(std::string_view word, Keywords words) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
