@@ -114,10 +114,9 @@ asio::awaitable<void> Cell::open(Origin origin) {
 void Cell::recover_runs() {
   recovery_waits_ = false;
   const std::vector<Run*> unfinished = runs_.unfinished();
-  if (std::all_of(unfinished.begin(), unfinished.end(),
-                  [](const Run* run) { return run->is_only_waiting(); })) {
-    return;
-  }
+  const bool may_stay = std::all_of(unfinished.begin(), unfinished.end(),
+                                    [](const Run* run) { return run->is_only_waiting(); });
+  if (may_stay && runs_.kept_from_undoing().empty()) return;
   if (state_ != State::active) report_return("disk", {});
   state_ = State::active;
   runner_->recover("daemon_restart");

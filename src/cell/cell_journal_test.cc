@@ -246,12 +246,35 @@ TEST_CASE("a run that rolls back leaves what its method had going, and waits for
     mark.value.bytes = "{}";
     journal.append(1, 2, mark);
     CHECK(run.open.empty());
+    end_step(journal, 1, "1");  // It was on its way: no replay may count on it.
+    CHECK(run.steps.at(1).status == StepStatus::open);
     start_step(journal, 3, "rollback a");
     CHECK(run.leaves(run.steps.at(1)));
     CHECK_FALSE(run.leaves(run.steps.at(3)));
     CHECK_FALSE(run.is_only_waiting());
     journal.append(1, 0, journal::CancelRequested());  // Without rollback: that one counts.
     CHECK(run.ends_at_once());
+    co_return;
+  });
+}
+
+TEST_CASE("a run that was cancelled with rollback since it is paused has to go on") {
+  const testing::TempDir dir;
+  with_journal(dir.path(), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    begin(journal, "run_a");
+    const auto expect = [&](bool goes_on) { CHECK(runs.kept_from_undoing().size() == goes_on); };
+    journal::CancelRequested requested;
+    requested.rollback = true;
+    journal.append(1, 0, journal::Paused());
+    expect(false);
+    journal.append(1, 0, requested);
+    expect(true);
+    journal.append(1, 0, journal::Resumed());
+    expect(false);
+    journal.append(1, 0, journal::Paused());  // By what it did since.
+    expect(false);
+    journal.append(1, 0, journal::CancelRequested());
+    expect(false);
     co_return;
   });
 }

@@ -175,6 +175,7 @@ void RunTable::start_step(const journal::Record& record) {
 void RunTable::end_step(const journal::Record& record) {
   const auto body = decode<journal::StepEnd>(record);
   Run& run = run_of(record);
+  if (run.rollback != 0 && record.ordinal < run.rollback) return;  // It was left.
   Step& step = run.steps[record.ordinal];
   step.status = body.ok ? StepStatus::ok : StepStatus::error;
   if (body.codec != "json") step.codec = body.codec;
@@ -254,14 +255,17 @@ void RunTable::change_state(const journal::Record& record) {
     if (counts_against_budget(body.cause)) ++run.attempts_without_progress;
   } else if (record.type == journal::Type::cancel_requested) {
     run.cancel_requested = true;
+    run.cancelled_in_pause = run.status == RunStatus::paused;
     run.undoes = decode<journal::CancelRequested>(record).rollback;
   } else if (record.type == journal::Type::paused) {
     const auto body = decode<journal::Paused>(record);
     run.status = RunStatus::paused;
     run.reason = body.reason;
     run.detail = body.detail;
+    run.cancelled_in_pause = false;
   } else {
     run.status = RunStatus::running;
+    run.cancelled_in_pause = false;
     run.reason.clear();
     run.detail.clear();
     run.attempts_without_progress = 0;
@@ -327,6 +331,15 @@ std::vector<Run*> RunTable::unfinished() {
   std::vector<Run*> list;
   for (auto& [number, run] : runs_) {
     if (run.status == RunStatus::running || run.status == RunStatus::waiting) list.push_back(&run);
+  }
+  return list;
+}
+
+std::vector<Run*> RunTable::kept_from_undoing() {
+  std::vector<Run*> list;
+  for (auto& [number, run] : runs_) {
+    const bool is_paused = run.status == RunStatus::paused;
+    if (is_paused && run.cancelled_in_pause && run.undoes) list.push_back(&run);
   }
   return list;
 }

@@ -75,7 +75,8 @@ struct Run {
   std::uint32_t attempt = 0;
   std::uint32_t attempts_without_progress = 0;  // that count (see counts_against_budget)
   bool cancel_requested = false;
-  bool undoes = false;         // and what it did is undone first
+  bool undoes = false;  // and what it did is undone first
+  bool cancelled_in_pause = false;
   std::uint32_t rollback = 0;  // where it began to roll back; 0: it does not
   WallTime started_at;
   std::optional<WallTime> ended_at;
@@ -137,6 +138,8 @@ class RunTable {
   // Newest first.
   std::vector<const Run*> newest_first() const;
   std::vector<Run*> unfinished();
+  // Those that are paused, and were cancelled with rollback since: a crash kept them from going on.
+  std::vector<Run*> kept_from_undoing();
 
  private:
   Run& run_of(const journal::Record& record);

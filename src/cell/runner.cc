@@ -150,6 +150,9 @@ void Runner::recover(const std::string& cause) {
   for (Run* run : runs_.unfinished()) {
     if (!is_active(run->number)) tasks_.spawn(drive(add_active(*run), cause));
   }
+  for (Run* run : runs_.kept_from_undoing()) {
+    if (!active_.contains(run->number)) tasks_.spawn(let_go_on(add_active(*run)));
+  }
 }
 
 void Runner::recover_waits() {

@@ -208,6 +208,7 @@ class Runner {
   asio::awaitable<void> on_call(AgentProcess& agent, Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_end(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_rollback(Active& active, const AgentFrame& frame);
+  void say_begun(const Run& run, std::uint32_t ordinal, const char* fault);
   asio::awaitable<void> on_mismatch(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_continue(Active& active, const AgentFrame& frame);
   asio::awaitable<void> pause_for_length(Active& active);

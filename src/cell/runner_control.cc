@@ -70,11 +70,16 @@ void Runner::act_on_cancel(const std::shared_ptr<Active>& active, const Cancel& 
 }
 
 // An agent that does not let go of a cancelled run within the grace time is ended; its other runs
-// go on with another attempt. So is one whose code keeps the process from beginning to roll back.
+// go on with another attempt. So is one whose code keeps the process from beginning to roll back,
+// where that code was in the process when it was asked: another attempt begins, and replays, first.
 asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active, Cancel how) {
   const std::chrono::milliseconds grace = how.grace.value_or(config_.cancel_grace);
+  const std::optional<std::uint32_t> attempt =
+      active->in_agent ? std::optional(active->run.attempt) : std::nullopt;
   co_await async::sleep_for(how.undoes ? grace + config_.cancel_grace : grace);
-  const bool goes_on = how.undoes && (active->run.rollback != 0 || active->run.ends_at_once());
+  const bool is_same = attempt == active->run.attempt;
+  const bool goes_on =
+      how.undoes && (!is_same || active->run.rollback != 0 || active->run.ends_at_once());
   if (!active->settled && active->in_agent && !goes_on) stop_agent("cancel");
 }
 

@@ -224,12 +224,7 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     if (start.policy.empty()) {
       journal_.sync_later();  // The end of a short step comes with its start in one write.
     } else {
-      json::Value began = frame_for(active.run, "began");
-      began.as_object().set("o", ordinal);
-      journal_.when_durable([agent = agent_, began = std::move(began)] {
-        fault_point("step.before_began");
-        agent->send(began, {});
-      });
+      say_begun(active.run, ordinal, "step.before_began");
     }
   }
   if (kind != "shell" && kind != "spawn") co_return;
@@ -244,6 +239,16 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
   }
   if (call.synchronous) ++synchronous_calls_;
   tasks_.spawn(run_shell(agent_, std::move(call)));
+}
+
+// What must not be done twice begins once that it does is on disk.
+void Runner::say_begun(const Run& run, std::uint32_t ordinal, const char* fault) {
+  json::Value began = frame_for(run, "began");
+  began.as_object().set("o", ordinal);
+  journal_.when_durable([agent = agent_, began = std::move(began), fault] {
+    fault_point(fault);
+    agent->send(began, {});
+  });
 }
 
 namespace {
@@ -473,6 +478,19 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   co_await end_run(active, status, std::move(stored));
 }
 
+namespace {
+
+std::string second_rollback(const Run& run, std::uint32_t ordinal) {
+  const auto place = [](std::uint32_t at) { return "the one at " + std::to_string(at); };
+  const json::Value expected =
+      json::object({{"k", kRollback}, {"n", place(run.rollback)}, {"fp", ""}});
+  const json::Value got = json::object({{"k", kRollback}, {"n", place(ordinal)}, {"fp", ""}});
+  return json::dump(
+      json::object({{"expected", expected}, {"got", got}, {"matched", json::Array()}}));
+}
+
+}  // namespace
+
 // From here on only rollbacks are executed: what its method had going is left.
 asio::awaitable<void> Runner::on_rollback(Active& active, const AgentFrame& frame) {
   journal::Value mark;
@@ -480,9 +498,15 @@ asio::awaitable<void> Runner::on_rollback(Active& active, const AgentFrame& fram
   mark.name = text_of(frame.header, "n");
   mark.value = co_await journal_.store_value(checked_error(frame.body));
   if (!active.is_served()) co_return;  // Paused meanwhile.
+  const std::uint32_t ordinal = ordinal_of(frame);
+  if (active.run.rollback != 0) {
+    co_await pause_run(active, "replay_mismatch", second_rollback(active.run, ordinal));
+    co_return;
+  }
   fault_point("rollback.before_written");
-  journal_.append(active.run.number, ordinal_of(frame), mark);
+  journal_.append(active.run.number, ordinal, mark);
   fault_point("rollback.begun");
+  say_begun(active.run, ordinal, "rollback.before_began");
   host_.kill_commands(active.run.number);
 }
 

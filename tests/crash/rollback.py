@@ -34,7 +34,7 @@ module.exports = {
 # How the run ends, and what is killed then: the agent in a rollback, at points of the daemon it or the agent.
 ROLLBACKS = (("fails", "c"), ("fails", "b"), ("fails", "a"), ("cancels", "b"))
 PLACES = ("before", "after")  # it has its effect
-POINTS = {"fails": ("rollback.before_written", "rollback.begun", "run.before_end"),
+POINTS = {"fails": ("rollback.before_written", "rollback.begun", "rollback.before_began", "run.before_end"),
           "cancels": ("cancel.before_written", "cancel.durable", "rollback.before_written", "rollback.begun", "run.before_end")}
 AGENT_POINTS = (("fails", "rollback.begun"), ("cancels", "cancel.durable"), ("cancels", "rollback.begun"))
 # When the cancel comes: before the end of a step, behind it, or as it happens.

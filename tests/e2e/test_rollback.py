@@ -35,6 +35,12 @@ module.exports = {
     await book(ctx, "car", { rollback: async (s, value) => { log("-" + value); await gate("gate"); } });
     await ctx.waitForEvent("go");
   },
+  async busy(ctx) { await ctx.step("busy", () => { log("busy"); return gate("gate"); }); },
+  async slow(ctx) {
+    if (fs.existsSync("/work/slow")) await new Promise((r) => setTimeout(r, 2500));
+    await book(ctx, "hotel");
+    await ctx.waitForEvent("go");
+  },
   async parent(ctx) { await book(ctx, "trip"); await (await ctx.spawn("waits")).result(); },
 };
 """
@@ -165,6 +171,19 @@ class RollbackTest(harness.CellTest):
         ended = self.cancel(cell, run)
         self.assertEqual(("cancelled", {"done": ["car", "hotel"]}), (ended["status"], ended["error"]["rollback"]))
         self.assertEqual(1, self.log(cell).count("open"))
+
+    def test_the_process_of_others_is_not_ended_for_a_run_that_has_yet_to_get_there(self):
+        cell, slow = self.begin(AGENT, "slow")
+        self.waits(cell, slow)
+        busy = cell.call("POST", "/runs", {"method": "busy"}).json["id"]
+        self.reaches(cell, "busy")
+        cell.call("PUT", "/files/slow", b"")
+        self.daemon.restart()  # The one that waits is in no process now.
+        harness.eventually("the other goes on", lambda: self.log(cell).count("busy") == 2)
+        self.assertEqual({"done": ["hotel"]}, self.cancel(cell, slow, grace_ms=0)["error"]["rollback"])
+        cell.call("PUT", "/files/gate", b"")
+        cell.settled(busy)
+        self.assertEqual(["hotel", "busy", "busy", "-hotel-1"], self.log(cell))
 
     def test_what_it_has_begun_is_undone_too(self):
         cell, run = self.begin(AGENT, "parent")

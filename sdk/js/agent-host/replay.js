@@ -38,6 +38,7 @@ class Replay {
       const completesLater = entry.s !== 'open' && entry.end !== entry.at && entry.end < end;
       if (completesLater) this.order.push({ lsn: entry.end, o: entry.o, completes: true });
     }
+    if (this.marker !== undefined) this.last = this.marker.o - 1; // What threw left a gap before it.
     this.order.sort((a, b) => a.lsn - b.lsn);
   }
 
@@ -112,7 +113,8 @@ class Replay {
 
   #watch() {
     if (this.position === this.order.length) this.onCaughtUp();
-    if (this.waiting.size === 0 && this.live.length === 0) return;
+    const isOver = this.position === this.order.length; // What waits ended behind the marker.
+    if (isOver || (this.waiting.size === 0 && this.live.length === 0)) return;
     const missing = this.recorded.get(this.order[this.position].o);
     const begun = [...this.begun].find((o) => this.waiting.has(o) && o < missing.o);
     if (begun === undefined) {

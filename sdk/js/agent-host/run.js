@@ -50,6 +50,8 @@ class Run {
     this.isClosing = this.replay.marker !== undefined;
     const isCancelled = header.cancel !== undefined || this.replay.marker?.n === 'cancelled';
     if (isCancelled) this.cancel({ grace: header.cancel ?? GRACE_MS });
+    // It need not fail again: all that it leaves is recorded.
+    if (this.replay.marker?.n === 'failed') this.replay.whenCaughtUp(() => this.#limit(GRACE_MS));
   }
 
   // Aborts what is under way, and only that: rollbacks are not aborted with what they undo.
@@ -121,10 +123,14 @@ class Run {
     throw new ParkedRun();
   }
 
-  // A trial executes nothing, nor does a method whose run is rolled back: what was open stays so,
-  // and the code waits for it.
-  #leaveOpen() {
-    if (this.isTrial || (this.isClosing && !this.isRollingBack)) throw new ParkedRun();
+  // A trial executes nothing, nor does a method whose run is rolled back: what was open stays so.
+  get #leavesOpen() {
+    return this.isTrial || (this.isClosing && !this.isRollingBack);
+  }
+
+  // What was open and stays so, and the code waits for it.
+  #left(o, name) {
+    return this.#completes(o, name, new Promise((_, reject) => this.rejects.add(reject)));
   }
 
   // The run is over in this process, and the daemon is told both sides.
@@ -165,10 +171,15 @@ class Run {
       this.undoes = true;
       this.isClosing = true;
       this.replay.whenCaughtUp(() => {
-        this.grace = after(rollback.grace, this.cutOff);
+        this.#limit(rollback.grace);
         this.#stop();
       });
     }
+  }
+
+  // After `grace` ms its method is not waited for any more.
+  #limit(grace) {
+    this.grace = after(grace, this.cutOff);
   }
 
   get cancelled() {
@@ -307,6 +318,7 @@ class Run {
   commandSync(k, name, args) {
     const { entry, header, text } = this.#command(k, name, args);
     if (entry === undefined) {
+      if (this.#leavesOpen) throw new ParkedRun();
       this.send({ ...header, sync: true }, text);
       return this.#answer();
     }
@@ -322,8 +334,9 @@ class Run {
       const [name, args] = prepare();
       const { entry, header, text } = this.#command(k, name, args);
       if (entry) return this.#completes(entry.o, name, finish(this.#replayed(entry)));
-      this.send(header, text);
       const { o, x } = header;
+      if (this.#leavesOpen) return this.#left(o, name);
+      this.send(header, text);
       const work = o === 0 ? this.#until(this.answers, x) : this.#until(this.results, o);
       return this.#completes(o, name, finish(work));
     });
@@ -356,7 +369,6 @@ class Run {
     const o = this.inStep ? 0 : this.#next();
     const entry = o === 0 ? undefined : this.#lookUp(o, k, n, fp);
     if (entry && entry.s !== 'open') return { entry };
-    this.#leaveOpen();
     return { header: { t: 'cmd', o, k, n, fp, x: this.#nextTag() }, text };
   }
 
@@ -387,12 +399,13 @@ class Run {
     const n = nameOf(makeName());
     const o = this.#next();
     const entry = this.#lookUp(o, k, n, fp);
-    if (entry === undefined || entry.s === 'open') {
-      this.#leaveOpen();
+    const isDone = entry !== undefined && entry.s !== 'open';
+    const isLeft = !isDone && this.#leavesOpen;
+    if (!isDone && !isLeft) {
       const pol = policy === 'retry' ? undefined : policy;
       this.send({ t: 'cmd', o, k, n, fp, pol, sens: sensitive ? 'output' : undefined });
     }
-    return { o, n, entry, isDone: entry !== undefined && entry.s !== 'open' };
+    return { o, n, entry, isDone, isLeft };
   }
 
   // A command whose body, body(ordinal, name, before), runs here: what it gives is on disk before
@@ -402,7 +415,8 @@ class Run {
   step(k, makeName, fp, body, given = {}) {
     return this.#promised(() => {
       const options = { policy: 'retry', sensitive: false, ...given };
-      const { o, n, entry, isDone } = this.#begin(k, makeName, fp, options);
+      const { o, n, entry, isDone, isLeft } = this.#begin(k, makeName, fp, options);
+      if (isLeft) return this.#left(o, n);
       if (options.undo !== undefined) this.rollbacks.declare(o, n, options);
       if (entry?.s === 'ok') this.rollbacks.complete(o, entry.bytes, entry.c, entry.end);
       const work = isDone ? this.#replayed(entry, { restore: restorer(options) })
@@ -428,6 +442,7 @@ class Run {
     return this.#promised(() => {
       this.check();
       if (handle.done) throw coded('step_ended', `step "${handle.name}" is completed already`);
+      if (this.#leavesOpen) return this.#left(handle.ordinal, handle.name);
       const { text, codec } = encodeValue(value, `the value of step "${handle.name}"`);
       // As a replay would give it.
       Object.assign(handle, { done: true, value: decodeValue(text, codec) });
@@ -516,9 +531,9 @@ class Run {
       if (!this.undoes) return { ...outcome, code: 'canceled' };
     }
     const list = this.rollbacks.inOrder();
-    if (this.parked || list.length === 0) return outcome;
+    if (this.parked || (list.length === 0 && marker === undefined)) return outcome;
     this.#leaveMethod();
-    const text = this.#mark(this.undoes ? 'cancelled' : 'failed', outcome.text);
+    const text = await this.#mark(this.undoes ? 'cancelled' : 'failed', outcome.text);
     const told = await undoAll(list, (each) => this.#undo(each));
     const error = { ...JSON.parse(text), rollback: told };
     const rolled = told.failed === undefined || this.phase.isOver; // Ended by a cancel: as asked.
@@ -547,12 +562,22 @@ class Run {
     method.abort.abort(new CancelledError('the run is rolled back'));
   }
 
-  // That the run rolls back, and the error that it ends with; what the journal holds of it.
-  #mark(n, text) {
+  // That the run rolls back, and the error that it ends with: on disk before anything is undone. What
+  // the journal holds of it. It lies behind all that its method came to, commands that left nothing in
+  // the journal among it.
+  async #mark(n, text) {
+    const { marker } = this.replay;
+    if (marker !== undefined) this.lastOrdinal = marker.o - 1;
     const o = this.#next();
     const entry = this.#lookUp(o, 'rollback', n, '');
     if (entry) return entry.bytes.toString();
+    const begins = this.#until(this.begins, o);
     this.send({ t: 'rollback', o, n }, text);
+    try {
+      await begins;
+    } catch (error) { // Cancelled: nothing is undone.
+      if (!this.phase.isOver) throw error;
+    }
     return text;
   }
 

@@ -51,10 +51,10 @@ test('a method that completes undoes nothing', () => withHost(HELPERS + agent(`
 }));
 
 // Every place at which the process may end: what is recorded is not executed again.
-async function endsAlikeFromEveryPlace(daemon, ended) {
+async function endsAlikeFromEveryPlace(daemon, ended, first = 0) {
   const last = daemon.lsn;
   const whole = daemon.recorded();
-  for (let lsn = 0; lsn <= last; lsn += 1) {
+  for (let lsn = first; lsn <= last; lsn += 1) {
     const id = `until_${lsn}`;
     const replay = daemon.recordedUntil(lsn, 'run_1');
     forget(daemon);
@@ -73,6 +73,67 @@ test('rolling back goes on where a crash ended it, and does nothing twice', () =
   withHost(TRIP, async (daemon) => {
     await endsAlikeFromEveryPlace(daemon, await daemon.ended('main'));
   }));
+
+// How methods end that a replay has to bring there again, and be it without them.
+const ENDINGS = {
+  'commands that throw': `await book(ctx, 'hotel', { onInterrupt: 'fail' });
+    try { ctx.store.write('../x', 'y'); } catch { ctx.store.write('../x', 'y'); }`,
+  'one command that throws': `await book(ctx, 'hotel'); ctx.store.write('../x', 'y');`,
+  'a step that is begun': `await ctx.beginStep('turn'); await book(ctx, 'hotel'); throw new Error('x');`,
+  'a step that nobody waits for': `await book(ctx, 'hotel'); ctx.step('lost', () => new Promise(() => 0));`,
+};
+
+for (const [what, body] of Object.entries(ENDINGS)) {
+  test(`a crash ends no rollback of a method that ends with ${what}`, () =>
+    withHost(HELPERS + agent(body), async (daemon) => {
+      await endsAlikeFromEveryPlace(daemon, await daemon.ended('main'));
+      assert.equal(daemon.of('rollback').filter((f) => f.run === 'run_1').length, 1);
+      assert.deepEqual(daemon.of('mismatch'), []);
+    }));
+}
+
+test('a method that does not fail again is not waited for', () => withHost(HELPERS + agent(`
+  await book(ctx, 'hotel');
+  if (!fs.existsSync(process.env.CELLAR_WORK_DIR + '/flag')) {
+    fs.writeFileSync(process.env.CELLAR_WORK_DIR + '/flag', '');
+    throw new Error('once');
+  }
+  await ctx.step('next', () => 1);`), async (daemon) => {
+  const ended = await daemon.ended('main');
+  await endsAlikeFromEveryPlace(daemon, ended, daemon.places.get('run_1 2')[0]);
+  for (const { run } of daemon.of('end')) assert.equal((await daemon.end(run)).value.message, 'once');
+}));
+
+test('nothing is undone before it is on disk that the run rolls back', () => withHost(HELPERS + agent(`
+  await book(ctx, 'hotel');
+  throw new Error('original');`), async (daemon) => {
+  daemon.keepsBegins = true;
+  daemon.run('main');
+  const { o } = await daemon.next('rollback');
+  await daemon.idle();
+  assert.deepEqual(said(daemon), ['hotel']);
+  daemon.send({ t: 'began', run: 'run_1', o });
+  assert.deepEqual((await daemon.end()).value.rollback, { done: ['hotel'] });
+  forget(daemon);
+  daemon.run('main', {}, { id: 'second' });
+  await daemon.next((f) => f.t === 'rollback' && f.run === 'second');
+  daemon.send({ t: 'cancel', run: 'second' });
+  const { code, rolled, value } = await daemon.end('second');
+  assert.deepEqual([code, rolled, value.message, value.rollback.done], ['canceled', true, 'original', []]);
+  assert.deepEqual(said(daemon), ['hotel']);
+}));
+
+test('the end of a command is of no use behind the begin of the rollbacks', () => withHost(HELPERS + agent(`
+  ctx.shellAsync('x');
+  await book(ctx, 'hotel');
+  throw new Error('original');`), async (daemon) => {
+  const { value } = await daemon.ended('main');
+  const [at] = daemon.places.get('run_1 3');
+  const replay = daemon.recordedUntil(at, 'run_1');
+  replay[0].splice(4, 3, 'ok', { exitCode: 0 }, [replay[0][6][0], at + 1]);
+  daemon.run('main', {}, { id: 'again', replay, attempt: 2 });
+  assert.deepEqual((await daemon.end('again')).value.rollback, value.rollback);
+}));
 
 const CANCELLED = HELPERS + agent(`
   try {

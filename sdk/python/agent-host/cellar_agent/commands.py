@@ -45,6 +45,8 @@ class Command(asyncio.Future):
 class Step:
     """A step at its begin. `entry` is what the journal holds of it, or None."""
 
+    is_left = False  # It was open when its run began to roll back, and stays so.
+
     def __init__(self, o, name, entry):
         self.o, self.name, self.entry = o, name, entry
         self.is_done = entry is not None and not entry.is_open

@@ -69,6 +69,8 @@ class Replay:
             order.append((entry.begun_at, entry.o, False))
             if not entry.is_open and entry.begun_at != entry.ended_at < end:
                 order.append((entry.ended_at, entry.o, True))
+        if self.marker is not None:
+            self.last = self.marker.o - 1  # What raised left a gap before it.
         self._order = sorted(order, key=lambda moment: moment[0])
 
     @property

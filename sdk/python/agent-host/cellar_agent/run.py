@@ -55,6 +55,8 @@ class Run:
         self._is_closing = marker is not None  # Its method gets to where it was, and not beyond.
         if "cancel" in header or (marker is not None and marker.n == "cancelled"):
             self.cancel({"grace": header.get("cancel", GRACE_MS)})
+        if marker is not None and marker.n == "failed":  # It need not fail again: all is recorded.
+            self.replay.when_caught_up(lambda: self._limit(GRACE_MS))
 
     # ---- its state ----
 
@@ -121,8 +123,12 @@ class Run:
             self.replay.when_caught_up(lambda: self._stop_method(rollback["grace"]))
 
     def _stop_method(self, grace):
-        self._grace = self.loop.call_later(grace / 1000, self._out_of_time, self, context=HOST_CONTEXT)
+        self._limit(grace)
         self._stop()
+
+    def _limit(self, grace):
+        """After `grace` ms its method is not waited for any more."""
+        self._grace = self.loop.call_later(grace / 1000, self._out_of_time, self, context=HOST_CONTEXT)
 
     def _stop(self):
         if not self.phase.is_over:
@@ -186,11 +192,10 @@ class Run:
         self._differs(entry, {"k": k, "n": n, "fp": fp})
         raise ParkedRun()
 
-    def _leave_open(self):
-        """A trial executes nothing, nor does a method whose run is rolled back: what was open stays so,
-        and the code waits for it."""
-        if self.is_trial or (self._is_closing and not self.is_rolling_back):
-            raise ParkedRun()
+    @property
+    def _leaves_open(self):
+        """A trial executes nothing, nor does a method whose run is rolled back: what was open stays so."""
+        return self.is_trial or (self._is_closing and not self.is_rolling_back)
 
     def _stalled(self, missing):
         self._differs(missing, {"k": "nothing", "n": "the code waits", "fp": ""})
@@ -368,14 +373,14 @@ class Run:
             fp = fingerprint(body)
             o = 0 if self.in_step else self._next()
             entry = None if o == 0 else self._look_up(o, k, n, fp)
-            if entry is None or entry.is_open:
-                self._leave_open()
         except ParkedRun:
             return self._never()
         command = self._command(o, name)
         settle = self._end_with(o, name, command, finish)
         if entry is not None and not entry.is_open:
             self._replayed(entry, settle)
+            return command
+        if self._leaves_open:  # The code waits for it.
             return command
         x = self._next_tag()
         if o == 0:
@@ -400,15 +405,16 @@ class Run:
         n = name_of(make_name())
         o = self._next()
         entry = self._look_up(o, k, n, fp)
-        if entry is None or entry.is_open:
-            self._leave_open()
+        step = Step(o, n, entry)
+        step.is_left = not step.is_done and self._leaves_open
+        if not step.is_done and not step.is_left:
             header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp}
             if policy != "retry":
                 header["pol"] = policy
             if sensitive:
                 header["sens"] = "output"
             self.send(header)
-        return Step(o, n, entry)
+        return step
 
     def step(self, k, make_name, fp, body, policy="retry", finish=None, undo=None, sensitive=False):
         """A command whose body, the coroutine body(step), runs here: what it gives is on disk before
@@ -418,6 +424,8 @@ class Run:
             step = self._begin(k, make_name, fp, policy, sensitive)
         except ParkedRun:
             return self._never()
+        if step.is_left:  # The code waits for it.
+            return self._command(step.o, step.name)
         if undo is not None:
             self._rollbacks.declare(step.o, step.name, policy, sensitive, undo)
             if step.is_done and step.entry.state == "ok":
@@ -441,7 +449,8 @@ class Run:
         phase = self.phase
         try:
             if policy != "retry":  # That it begins is on disk before it does: it must not be done twice.
-                began = self._begins[step.o] = self.loop.create_future()
+                began = self.loop.create_future()
+                self._begins[step.o] = lambda: began.done() or began.set_result(None)
                 await began
             text, codec = encode_value(await body(step), f'the value of {k} "{step.name}"')
             ok = True
@@ -484,6 +493,8 @@ class Run:
             return self._never()
         if handle.done:
             raise Error(f'step "{handle.name}" is completed already', code="step_ended")
+        if self._leaves_open:  # The code waits for it.
+            return self._command(handle.ordinal, handle.name)
         body, codec = encode_value(value, f'the value of step "{handle.name}"')
         handle.finish(True, decode_value(body, codec, self.module))
         command = self._command(handle.ordinal, handle.name)
@@ -527,10 +538,10 @@ class Run:
             if not self.undoes:
                 return Outcome(False, outcome.body, CancelledError.code)
         undos = self._rollbacks.in_order(self.module)
-        if self.parked or not undos:
+        if self.parked or not (undos or marker):
             return outcome
         self._leave_method()
-        body = self._mark("cancelled" if self.undoes else "failed", outcome.body)
+        body = await self._mark("cancelled" if self.undoes else "failed", outcome.body)
         told = await undo_all(undos, self._undo)
         rolled = "failed" not in told or self.phase.is_over  # Ended by a cancel: as asked.
         code = CancelledError.code if self.undoes or self.phase.is_over else None
@@ -544,13 +555,25 @@ class Run:
         self._let_go(ParkedRun)
         method.signal.abort(CancelledError("the run is rolled back"))
 
-    def _mark(self, n, body):
-        """That the run rolls back, and the error that it ends with; what the journal holds of it."""
+    async def _mark(self, n, body):
+        """That the run rolls back, and the error that it ends with: on disk before anything is undone.
+        What the journal holds of it. It lies behind all that its method came to, commands that left
+        nothing in the journal among it."""
+        marker = self.replay.marker
+        if marker is not None:
+            self._last_ordinal = marker.o - 1
         o = self._next()
         entry = self._look_up(o, "rollback", n, "")
         if entry is not None:
             return entry.body
+        began = self._command(0, "")
+        self._begins[o] = lambda: self._give(0, began, None)
         self.send({"t": "rollback", "o": o, "n": n}, body)
+        try:
+            await began
+        except CancelledError:  # Nothing is undone.
+            if not self.phase.is_over:
+                raise
         return body
 
     async def _undo(self, undo):
@@ -572,11 +595,7 @@ class Run:
         self.turns.push(lambda: self._in_order(self._acks, o))
 
     def began(self, o):
-        def begin():
-            began = self._begins.pop(o, None)
-            if began is not None and not began.done():
-                began.set_result(None)
-        self.turns.push(begin)
+        self.turns.push(lambda: self._begins.pop(o, lambda: None)())
 
     def settle(self, header, body):
         """The result of the command with this ordinal; inside a step, of the one with this tag."""

@@ -59,6 +59,7 @@ class FakeDaemon:
         self.frames = []
         self.answer = None  # answer(op, arguments) of calls, shells and sleeps; None for later
         self.keeps_acks = False
+        self.keeps_begins = False
         self.lsn = 0
         self.places = {}  # (run, ordinal) → [at, end] in the journal
         self.given = {}  # (run, ordinal) → (state, value) of what was answered
@@ -127,7 +128,7 @@ class FakeDaemon:
                 self.reply(frame, value)
         if kind == "done" and not self.keeps_acks:
             self.send({"t": "ack", "run": frame["run"], "o": frame["o"]})
-        if "pol" in frame:
+        if ("pol" in frame or kind == "rollback") and not self.keeps_begins:
             self.began(frame)
         if kind == "progress":
             self.send({"t": "result", "run": frame["run"], "a": frame["a"], "o": 0, "x": frame["x"],

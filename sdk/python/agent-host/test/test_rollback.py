@@ -37,6 +37,33 @@ CANCELLED = HELPERS + agent('''
     finally:
         say("cleaned")''')
 
+# How methods end that a replay has to bring there again, and be it without them.
+ENDINGS = {
+    "commands that raise": '''
+        await book(ctx, "hotel", on_interrupt="fail")
+        try:
+            ctx.store.write("../x", "y")
+        except ctx.errors.Error:
+            ctx.store.write("../x", "y")''',
+    "one command that raises": '''
+        await book(ctx, "hotel")
+        ctx.store.write("../x", "y")''',
+    "a step that is begun": '''
+        await ctx.begin_step("turn")
+        await book(ctx, "hotel")
+        raise ValueError("x")''',
+    "a step that nobody waits for": '''
+        await book(ctx, "hotel")
+        ctx.step("lost", lambda: asyncio.sleep(1000))''',
+}
+ONCE = '''
+    await book(ctx, "hotel")
+    flag = os.environ["CELLAR_WORK_DIR"] + "/flag"
+    if not os.path.exists(flag):
+        open(flag, "w").close()
+        raise ValueError("once")
+    await ctx.step("next", lambda: 1)'''
+
 
 def said(daemon):
     log = daemon.work / "log"
@@ -67,17 +94,52 @@ class RollbackTest(unittest.TestCase):
     def test_rolling_back_goes_on_where_a_crash_ended_it_and_does_nothing_twice(self):
         for source in FORMS:
             with host(source) as daemon:
-                daemon.ended()
-                whole = [entry[2] for entry in daemon.recorded()]
-                for lsn in range(daemon.lsn + 1):
-                    id, replay = f"until_{lsn}", daemon.recorded_until(lsn, "run_1")
-                    forget(daemon)
-                    daemon.run(id=id, replay=replay, attempt=2)
-                    again = daemon.end(id)
-                    self.assertEqual((True, {"done": UNDONE}), (again.rolled, again.value.get("rollback")), id)
-                    done = [entry[2] for entry in replay if entry[4] == "ok"]
-                    left = [n.replace("rollback ", "-") for n in whole if n.startswith("rollback ") and n not in done]
-                    self.assertEqual(left, [word for word in said(daemon) if word.startswith("-")], id)
+                self.ends_alike_from_every_place(daemon, daemon.ended())
+
+    def ends_alike_from_every_place(self, daemon, ended, first=0):
+        whole = [entry[2] for entry in daemon.recorded()]
+        for lsn in range(first, daemon.lsn + 1):
+            id, replay = f"until_{lsn}", daemon.recorded_until(lsn, "run_1")
+            forget(daemon)
+            daemon.run(id=id, replay=replay, attempt=2)
+            again = daemon.end(id)
+            self.assertEqual((ended.code, True, ended.value["rollback"]),
+                             (again.code, again.rolled, again.value.get("rollback")), id)
+            done = [entry[2] for entry in replay if entry[4] == "ok"]
+            left = [n.replace("rollback ", "-") for n in whole if n.startswith("rollback ") and n not in done]
+            self.assertEqual(left, [word for word in said(daemon) if word.startswith("-")], id)
+
+    def test_a_crash_ends_no_rollback_however_the_method_ends(self):
+        for what, body in ENDINGS.items():
+            with self.subTest(what), host(HELPERS + agent(body)) as daemon:
+                self.ends_alike_from_every_place(daemon, daemon.ended())
+                self.assertEqual(1, len([f for f in daemon.of("rollback") if f["run"] == "run_1"]))
+                self.assertEqual([], daemon.of("mismatch"))
+
+    def test_a_method_that_does_not_fail_again_is_not_waited_for(self):
+        with host(HELPERS + agent(ONCE)) as daemon:
+            ended = daemon.ended()
+            self.ends_alike_from_every_place(daemon, ended, daemon.places["run_1", 2][0])
+            for frame in daemon.of("end"):
+                self.assertEqual("once", daemon.end(frame["run"]).value["message"])
+
+    def test_nothing_is_undone_before_it_is_on_disk_that_the_run_rolls_back(self):
+        with host(HELPERS + agent('await book(ctx, "hotel")\nraise ValueError("original")')) as daemon:
+            daemon.keeps_begins = True
+            daemon.run()
+            mark = daemon.next("rollback")
+            daemon.idle()
+            self.assertEqual(["hotel"], said(daemon))
+            daemon.began(mark)
+            self.assertEqual({"done": ["hotel"]}, daemon.end().value["rollback"])
+            forget(daemon)
+            daemon.run(id="second")
+            daemon.next("rollback", run="second")
+            daemon.send({"t": "cancel", "run": "second"})
+            ended = daemon.end("second")
+            self.assertEqual(("canceled", True, "original", []), (
+                ended.code, ended.rolled, ended.value["message"], ended.value["rollback"]["done"]))
+            self.assertEqual(["hotel"], said(daemon))
 
     def test_a_cancel_with_rollback_interrupts_what_is_under_way_and_undoes_what_was_completed(self):
         with host(CANCELLED) as daemon:
