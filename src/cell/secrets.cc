@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/sha256.h"
 #include "sys/file.h"
 
 namespace cellar::cell {
@@ -17,6 +18,7 @@ namespace {
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kNonceBytes = 12;
 constexpr std::size_t kTagBytes = 16;
+constexpr const char* kKeyHashFile = "seal-key.sha256";
 
 using Cipher = std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)>;
 
@@ -55,6 +57,14 @@ Sealer Sealer::from_key_file(const std::string& path) {
   const std::string key = random_bytes(kKeyBytes);
   sys::replace_file(path, key, 0600);
   return Sealer(key);
+}
+
+bool Sealer::is_key_of(const std::string& state_dir) const {
+  const std::string path = state_dir + "/" + kKeyHashFile;
+  const std::string hash = sha256_hex("cellar seal key\n" + key_) + "\n";
+  if (const auto known = sys::read_file(path)) return *known == hash;
+  sys::replace_file(path, hash);
+  return true;
 }
 
 std::string Sealer::seal(std::string_view plain, std::string_view context) const {

@@ -27,6 +27,10 @@ class Sealer {
   // nullopt where the bytes are damaged, sealed with another key or for another context.
   std::optional<std::string> open(std::string_view sealed, std::string_view context) const;
 
+  // Whether this is the key that the state folder is sealed with: the folder keeps a hash of the
+  // first one that asks. Throws Error. Blocking.
+  bool is_key_of(const std::string& state_dir) const;
+
  private:
   std::string key_;
 };

@@ -37,4 +37,13 @@ TEST_CASE("the key file is made once, private, and refused when others can read 
   CHECK_THROWS_AS(Sealer::from_key_file(path), Error);
 }
 
+TEST_CASE("a state folder knows the key that it is sealed with") {
+  const testing::TempDir dir;
+  const Sealer first(std::string(32, 'k'));
+  CHECK(first.is_key_of(dir.path()));
+  CHECK(first.is_key_of(dir.path()));
+  CHECK_FALSE(Sealer(std::string(32, 'o')).is_key_of(dir.path()));
+  CHECK(first.is_key_of(dir.path()));
+}
+
 }  // namespace cellar::cell

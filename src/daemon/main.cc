@@ -164,6 +164,13 @@ void run(const Config& config) {
     arm_faults(plan);
   }
   const cell::Sealer sealer = cell::Sealer::from_key_file(config.seal_key_file);
+  if (!sealer.is_key_of(config.state)) {
+    log::warning(
+        "{} is not the key that {} is sealed with: secrets and values of sensitive steps do not "
+        "open. "
+        "Bring that key back; where it is lost, remove {}/seal-key.sha256",
+        config.seal_key_file, config.state, config.state);
+  }
   async::Pool pool(config.pool_threads);
   asio::io_context loop(1);
   asio::signal_set signals(loop, SIGTERM, SIGINT);
