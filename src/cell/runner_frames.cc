@@ -232,6 +232,7 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
   call.ordinal = ordinal;
   call.tag = number_of(frame.header, "x");
   call.synchronous = flag_of(frame.header, "sync");
+  call.sensitive = text_of(frame.header, "sens") == "output";
   call.request = frame.body;
   if (kind == "spawn") {
     tasks_.spawn(run_spawn(agent_, std::move(call)));
@@ -300,8 +301,8 @@ void Runner::on_progress(Active& active, const AgentFrame& frame) {
 
 asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, HostCall call) {
   const std::uint32_t number = call.owner->run.number;
-  auto on_output = [this, run = number, ordinal = call.ordinal](std::string_view stream,
-                                                                std::string_view bytes) {
+  OnOutput on_output = [this, run = number, ordinal = call.ordinal](std::string_view stream,
+                                                                    std::string_view bytes) {
     journal::Event event;
     event.type = stream;
     event.data = json::dump(is_valid_utf8(bytes) ? json::object({{"text", bytes}})
@@ -309,6 +310,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
     journal_.append(run, ordinal, event);
     journal_.sync_soon();
   };
+  if (call.sensitive) on_output = nullptr;
   bool ok = true;
   bool is_lost = false;
   std::string result;

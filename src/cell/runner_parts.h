@@ -112,6 +112,7 @@ struct Runner::HostCall {
   std::int64_t tag = 0;           // the frame's `x`, where there is no ordinal
   bool synchronous = false;
   bool rolls_back = false;  // it is asked by a rollback
+  bool sensitive = false;   // inside a sensitive step: nobody is shown what it prints
   std::string request;
 };
 

@@ -28,6 +28,7 @@ json::Value replay_entry(const Step& step, std::size_t value_bytes) {
                                     {"at", step.begun},
                                     {"end", step.outcome == 0 ? step.begun : step.outcome},
                                     {"len", value_bytes}});
+  if (step.sensitive) entry.as_object().set("sens", "output");
   if (!step.codec.empty()) entry.as_object().set("c", step.codec);
   return entry;
 }

@@ -16,11 +16,14 @@ module.exports = {
     const short = await ctx.step("short", () => token(), output);
     const long = await ctx.step("long", () => ({ all: token().repeat(10000) }), output);
     const bytes = await ctx.step("bytes", () => new Map([[1, Buffer.from(token())]]), output);
+    const command = await ctx.step("command", async () =>
+      [ctx.shell("echo " + token()), await ctx.shellAsync("echo " + token() + " >&2")].map((did) => did.stdout + did.stderr), output);
     const kept = await ctx.step("progress", async (s) => {
       if (s.lastProgress === null) { await s.progress({ at: token() }); fs.writeFileSync("/work/said", ""); await gate("never"); }
       return s.lastProgress;
     }, output);
-    return [short === token(), long.all === token().repeat(10000), bytes.get(1).toString() === token(), kept.at === token()];
+    return [short === token(), long.all === token().repeat(10000), bytes.get(1).toString() === token(), kept.at === token(),
+      command.join("") === (token() + "\\n").repeat(2)];
   },
   async fails(ctx) {
     await ctx.step("fails", (s) => { throw new TypeError("no " + token()); }, { sensitive: "output", retries: { maxAttempts: 2, delay: 1 } });
@@ -88,9 +91,9 @@ class SensitiveTest(harness.CellTest):
         cell, run = self.begin(AGENT, "gives")
         self.kill_agent_once_there_is(cell, "said")
         self.daemon.restart()
-        self.assertEqual([True] * 4, cell.settled(run)["result"])
+        self.assertEqual([True] * 5, cell.settled(run)["result"])
         steps = cell.run(run)["steps"]
-        self.assertEqual([("output", 1)] * 3 + [("output", 2)], [(step["sensitive"], step["executed"]) for step in steps])
+        self.assertEqual([("output", 1)] * 4 + [("output", 2)], [(step["sensitive"], step["executed"]) for step in steps])
         self.assertIn("(redacted)", self.cellar("runs", "get", cell.id, run))
         progress = next(e.json["data"] for e in cell.events(run) if e.type == "step.progress")
         self.assertEqual(("output", "redacted: the step is sensitive"), (progress["sensitive"], progress["progress"]))
@@ -98,7 +101,7 @@ class SensitiveTest(harness.CellTest):
         again = cell.call("POST", f"/runs/{run}/restart", {"from": "progress"}).json["id"]
         next(e for e in cell.events(again) if e.type == "step.progress")  # It is on disk.
         cell.kill_processes("agent")
-        self.assertEqual([True] * 4, cell.settled(again)["result"])
+        self.assertEqual([True] * 5, cell.settled(again)["result"])
         self.assertTrue(cell.call("POST", f"/runs/{run}/replay").json["ok"])
 
     def test_errors_are_shown_by_their_class_only(self):
@@ -132,6 +135,7 @@ class SensitiveTest(harness.CellTest):
         paused = cell.settled(run)
         self.assertEqual(("paused", "values_sealed"), (paused["status"], paused["reason"]))
         self.assertIn("key file", paused["detail"]["remediation"])
+        self.assertEqual(1, self.daemon.log().count("is not the key that"))
         key.write_bytes(right)
         self.daemon.restart()
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume").status)

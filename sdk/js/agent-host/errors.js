@@ -1,6 +1,7 @@
 'use strict';
 // Errors that agents see, and how errors travel.
 
+const { inspect } = require('node:util');
 const { milliseconds } = require('./timers');
 
 class CancelledError extends Error {
@@ -98,11 +99,15 @@ function shown(value, fallback) {
 const sensitive = new WeakSet();
 const REDACTED = 'redacted: the step is sensitive';
 
-// What makes the error of a step of what is recorded, by the step's options.
-function restorer(options) {
+// What makes the error of a step of what is recorded. It is sensitive by the step's options, or by its
+// `entry` in the journal.
+function restorer(options, entry) {
   return (json) => {
     const error = fromJson(json);
-    if (options.sensitive) sensitive.add(error);
+    if (options.sensitive || entry?.sens !== undefined) {
+      sensitive.add(error);
+      Object.defineProperty(error, inspect.custom, { value: () => REDACTED }); // Within others, too.
+    }
     return error;
   };
 }

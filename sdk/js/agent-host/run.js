@@ -73,7 +73,7 @@ class Run {
   }
 
   get inStep() {
-    return inside.getStore() === this.phase;
+    return inside.getStore()?.phase === this.phase;
   }
 
   // ---- ordinals and replay ----
@@ -369,7 +369,8 @@ class Run {
     const o = this.inStep ? 0 : this.#next();
     const entry = o === 0 ? undefined : this.#lookUp(o, k, n, fp);
     if (entry && entry.s !== 'open') return { entry };
-    return { header: { t: 'cmd', o, k, n, fp, x: this.#nextTag() }, text };
+    const sens = this.inStep && inside.getStore().isSensitive ? 'output' : undefined;
+    return { header: { t: 'cmd', o, k, n, fp, x: this.#nextTag(), sens }, text };
   }
 
   // Settles in its turn, as it did before.
@@ -419,7 +420,7 @@ class Run {
       if (isLeft) return this.#left(o, n);
       if (options.undo !== undefined) this.rollbacks.declare(o, n, options);
       if (entry?.s === 'ok') this.rollbacks.complete(o, entry.bytes, entry.c, entry.end);
-      const work = isDone ? this.#replayed(entry, { restore: restorer(options) })
+      const work = isDone ? this.#replayed(entry, { restore: restorer(options, entry) })
         : this.#execute(o, k, n, entry, body, options);
       return this.#completes(o, n, work);
     });
@@ -461,7 +462,7 @@ class Run {
         // That it begins is on disk before it does: it must not be executed twice.
         if (options.policy !== 'retry') await this.#until(this.begins, o);
         return body(o, n, entry ?? {});
-      });
+      }, options.sensitive);
       ({ text, codec } = encodeValue(value, `the value of ${k} "${n}"`));
     } catch (error) {
       ok = false;
@@ -502,14 +503,14 @@ class Run {
   }
 
   // What `work` gives inside a step; cancelling does not wait for it.
-  #untilCancelled(work) {
+  #untilCancelled(work, isSensitive) {
     return new Promise((resolve, reject) => {
       this.rejects.add(reject);
       const settle = (give) => (what) => {
         this.rejects.delete(reject);
         give(what);
       };
-      inside.run(this.phase, work).then(settle(resolve), settle(reject));
+      inside.run({ phase: this.phase, isSensitive }, work).then(settle(resolve), settle(reject));
     });
   }
 
@@ -586,7 +587,7 @@ class Run {
     const { o, n, entry, isDone } =
       this.#take('step', () => this.named(`rollback ${name}`), '', options);
     if (!isDone) await this.#execute(o, 'step', n, entry, body, options);
-    else if (entry.s !== 'ok') throw restorer(options)(JSON.parse(entry.bytes.toString()));
+    else if (entry.s !== 'ok') throw restorer(options, entry)(JSON.parse(entry.bytes.toString()));
   }
 
   // ---- what the daemon says ----

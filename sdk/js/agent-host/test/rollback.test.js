@@ -126,6 +126,7 @@ test('nothing is undone before it is on disk that the run rolls back', () => wit
 test('the end of a command is of no use behind the begin of the rollbacks', () => withHost(HELPERS + agent(`
   ctx.shellAsync('x');
   await book(ctx, 'hotel');
+  await new Promise((resolve) => setTimeout(resolve, 1)); // While it waits for the command, too.
   throw new Error('original');`), async (daemon) => {
   const { value } = await daemon.ended('main');
   const [at] = daemon.places.get('run_1 3');

@@ -34,6 +34,36 @@ test('the error of a sensitive step is what it was, and is not told', () => with
   assert.deepEqual((await daemon.end('again')).value, REDACTED);
 }));
 
+test('a log tells it in no wrapping', () => withHost(agent(`
+  try { await ctx.step('s', () => { throw new Error('${SECRET}'); }, ${options}); } catch (e) {
+    ctx.log({ e }, [e], new Error('around', { cause: e }));
+    ctx.log('%s %o', [e], { e });
+  }`), async (daemon) => {
+  await daemon.ended('main');
+  const told = daemon.of('event').map((f) => f.body.toString());
+  assert.deepEqual(told.map((text) => text.match(/redacted/g).length), [3, 2]);
+  assert.ok(!told.join().includes(SECRET), told.join());
+}));
+
+test('what was recorded of a sensitive step stays so where the code has changed', () => withHost(agent(`
+  await ctx.step('s', () => 1);`), async (daemon) => {
+  const error = { name: 'Error', message: SECRET, stack: '' };
+  daemon.run('main', {}, { replay: [[1, 'step', 's', '', 'error', error, undefined, { sens: 'output' }]] });
+  assert.deepEqual((await daemon.end()).value, REDACTED);
+}));
+
+test('a command in a sensitive step is sensitive', () => withHost(agent(`
+  ctx.shell('a');
+  await ctx.step('plain', () => ctx.shell('b'));
+  await ctx.step('s', async () => { ctx.shell('c'); await ctx.shellAsync('d'); },
+    { sensitive: 'output', rollback: () => ctx.shell('e') });
+  throw new Error('original');`), async (daemon) => {
+  daemon.answer = () => ({ exitCode: 0, stdout: '', stderr: '' });
+  assert.deepEqual((await daemon.ended('main')).value.rollback, { done: ['s'] });
+  assert.deepEqual(daemon.of('cmd').filter((f) => f.k === 'shell').map((f) => [f.n, f.sens]),
+    [['a', undefined], ['b', undefined], ['c', 'output'], ['d', 'output'], ['e', 'output']]);
+}));
+
 test('of an error that is known by its class, the class is told', () => withHost(agent(`
   await ctx.step('s', () => { throw new ctx.errors.NonRetryableError('${SECRET}'); }, ${options});`),
 async (daemon) => {

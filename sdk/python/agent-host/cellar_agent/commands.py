@@ -1,5 +1,9 @@
 """What a run is made of: its commands, its steps at their begin, and its end."""
 import asyncio
+import collections
+
+# The step that code is in: of this phase of its run (rollback.py).
+InStep = collections.namedtuple("InStep", "phase is_sensitive")
 
 
 class Outcome:

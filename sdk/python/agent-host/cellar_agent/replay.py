@@ -11,12 +11,13 @@ BEGUN_STALL_S = 1
 class Entry:
     """One recorded command. `body` holds its value."""
 
-    __slots__ = ("o", "k", "n", "fp", "state", "codec", "begun_at", "ended_at", "before", "_bytes",
-                 "_from", "_to")
+    __slots__ = ("o", "k", "n", "fp", "state", "codec", "is_sensitive", "begun_at", "ended_at", "before",
+                 "_bytes", "_from", "_to")
 
     def __init__(self, json, everything, start):
         self.o, self.k, self.n, self.fp, self.state = (json[key] for key in ("o", "k", "n", "fp", "s"))
         self.codec = json.get("c")
+        self.is_sensitive = "sens" in json
         self.begun_at, self.ended_at = json["at"], json["end"]
         self.before = json  # of an open step: started_at, tries, retry_at, progress
         self._bytes, self._from, self._to = everything, start, start + json["len"]

@@ -1,6 +1,6 @@
 """One run in this process: its ordinals, what the journal holds of it, and what it waits for."""
 from .codec import decode_value, encode_value
-from .commands import Command, Outcome, Step
+from .commands import Command, InStep, Outcome, Step
 from .errors import CancelledError, Error, ParkedRun, from_json, mark_sensitive, to_json
 from .replay import Replay
 from .rollback import Phase, Rollbacks, undo_all
@@ -62,7 +62,8 @@ class Run:
 
     @property
     def in_step(self):
-        return inside.get() is self.phase
+        here = inside.get()
+        return here is not None and here.phase is self.phase
 
     @property
     def cancelled(self):
@@ -387,7 +388,9 @@ class Run:
             self._answers[x] = settle
         else:
             self._results[o] = settle
-        self.send({"t": "cmd", "o": o, "k": k, "n": n, "fp": fp, "x": x}, body)
+        header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp, "x": x}
+        is_sensitive = o == 0 and inside.get().is_sensitive
+        self.send({**header, "sens": "output"} if is_sensitive else header, body)
         return command
 
     # ---- steps ----
@@ -432,16 +435,18 @@ class Run:
                 entry = step.entry
                 self._rollbacks.complete(entry.o, entry.body, entry.codec, entry.ended_at)
         command = self._command(step.o, step.name)
-        settle = self._end_with(step.o, step.name, command, finish, sensitive)
+        is_hidden = sensitive or (step.is_done and step.entry.is_sensitive)
+        settle = self._end_with(step.o, step.name, command, finish, is_hidden)
         if step.is_done:
             self._replayed(step.entry, settle)
         else:
-            self._perform(k, step, body, policy, settle)
+            self._perform(k, step, body, policy, settle, sensitive)
         return command
 
-    def _perform(self, k, step, body, policy, settle):
+    def _perform(self, k, step, body, policy, settle, sensitive):
         work = self._execute(k, step, body, policy, settle)
-        task = self.loop.create_task(work, context=context_for(self, in_step=self.phase))
+        here = InStep(self.phase, sensitive)
+        task = self.loop.create_task(work, context=context_for(self, in_step=here))
         self._bodies.add(task)
         task.add_done_callback(self._bodies.discard)
 
@@ -586,7 +591,7 @@ class Run:
         if step.is_done:
             settle(step.entry.state == "ok", step.entry.body, step.entry.codec)
         else:
-            self._perform("step", step, undo.body, undo.policy, settle)
+            self._perform("step", step, undo.body, undo.policy, settle, undo.sensitive)
         await command
 
     # ---- what the daemon says, each in a turn of its own ----

@@ -188,6 +188,7 @@ class Attempts:
     async def _within(self, limit, handle, is_total):
         """It is not waited for after the limit, whatever it does then."""
         work = asyncio.ensure_future(self._call(handle))
+        work.add_done_callback(lambda done: done.cancelled() or done.exception())  # None is told late.
         try:
             await asyncio.wait({work}, timeout=limit / 1000)
             if work.done():

@@ -41,6 +41,46 @@ class SensitiveTest(unittest.TestCase):
                 daemon.run(id="again", replay=daemon.recorded())
                 self.assertEqual(ended.value, daemon.end("again").value)
 
+    def test_what_was_recorded_of_a_sensitive_step_stays_so_where_the_code_has_changed(self):
+        with host(agent('await ctx.step("s", lambda: 1)')) as daemon:
+            error = {"name": "ValueError", "message": SECRET, "stack": ""}
+            daemon.run(replay=[[1, "step", "s", "", "error", error, None, {"sens": "output"}]])
+            self.assertEqual(REDACTED, daemon.end().value)
+
+    def test_a_command_in_a_sensitive_step_is_sensitive(self):
+        for make, a in ((agent, "await "), (plain, "")):
+            body = f'''
+                def undo(s, value):
+                    return ctx.shell("d")
+                {a}ctx.shell("a")
+                {a}ctx.step("plain", lambda: ctx.shell("b"))
+                {a}ctx.step("s", lambda: ctx.shell("c"), sensitive="output", rollback=undo)
+                raise ValueError("original")'''
+            with host(make(body)) as daemon:
+                daemon.answer = lambda op, arguments: {"exitCode": 0, "stdout": "", "stderr": ""}
+                self.assertEqual({"done": ["s"]}, daemon.ended().value["rollback"])
+                self.assertEqual([("a", None), ("b", None), ("c", "output"), ("d", "output")],
+                                 [(f["n"], f.get("sens")) for f in daemon.of("cmd") if f["k"] == "shell"])
+
+    def test_an_error_that_comes_after_its_time_is_not_printed(self):
+        with host(agent(f'''
+            import gc, sys
+            async def fails():
+                try:
+                    await asyncio.sleep(1000)
+                finally:
+                    raise ValueError("{SECRET}")
+            try:
+                await ctx.step("s", fails, sensitive="output", timeout=5)
+            except ctx.errors.StepTimeoutError:
+                pass
+            await ctx.step("after", lambda: 1)
+            gc.collect()
+            print("collected", file=sys.stderr)''')) as daemon:
+            daemon.ended()
+            daemon.until("it is shown", lambda: "collected" in daemon.stderr)
+            self.assertNotIn(SECRET, daemon.stderr)
+
     def test_of_an_error_that_is_known_by_its_class_the_class_is_told(self):
         with host(agent(f'''
             def fails():
