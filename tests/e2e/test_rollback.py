@@ -41,6 +41,12 @@ module.exports = {
     await book(ctx, "hotel");
     await ctx.waitForEvent("go");
   },
+  async twice(ctx) {
+    const { encode } = require(process.argv[1].replace(/[^/]*$/, "frames.js"));
+    const again = { t: "rollback", run: ctx.run.id, a: ctx.run.attempt, o: 99, n: "failed" };
+    await ctx.step("hotel", () => 1, { rollback: () => { fs.writeSync(3, encode(again, "{}")); return gate("never"); } });
+    throw new Error("no seat");
+  },
   async parent(ctx) { await book(ctx, "trip"); await (await ctx.spawn("waits")).result(); },
 };
 """
@@ -202,6 +208,13 @@ class RollbackTest(harness.CellTest):
         self.assertEqual(("failed", ["flight"], "car", "no refund", ["hotel"]), (
             ended["status"], told["done"], told["failed"]["name"], told["failed"]["error"]["message"], told["not_run"]))
         self.assertEqual(["hotel", "flight", "-flightx", "-car"], self.log(cell))
+
+    def test_what_begins_to_roll_back_twice_is_paused(self):
+        cell, run = self.begin(AGENT, "twice")
+        paused = cell.settled(run)
+        self.assertEqual(("paused", "replay_mismatch", "the one at 3", "the one at 99"), (
+            paused["status"], paused["reason"], paused["detail"]["expected"]["n"], paused["detail"]["got"]["n"]))
+        self.assertEqual("cancelled", cell.call("POST", f"/runs/{run}/cancel").json["status"])
 
     def test_a_cancel_without_rollback_ends_the_rollbacks(self):
         cell, run = self.begin(AGENT, "holds")
