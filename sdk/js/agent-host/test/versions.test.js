@@ -44,13 +44,14 @@ test('old and new runs go their own ways through the same code', async () => {
 test('a trial compares and executes nothing', async () => {
   const old = await recordOf(OLD);
   const executes = NEW.replace("'checked', () => 0", "'checked', () => { throw new Error('executed'); }");
+  const firstOpen = old.map((entry, i) => (i === 0 ? [1, 'step', 'a', '', 'open', undefined, [1, 0]] : entry)).slice(0, 2);
   const cases = [
     [OLD, old, true], [NEW, old, true], [executes, old.slice(0, 1), true], [NEW, [], true],
     [agent('return 1;'), [], true], [agent('return 1;'), old, /before it has done/],
     [agent('throw new Error("lost");'), old, /lost/], ['syntax error', old, /syntax/i],
     [agent('await ctx.step("other", () => 1);'), old, /other/],
-    [agent(`await Promise.all(['a', 'b'].map((n) => ctx.step(n, () => 1)));`),
-      old.map((entry, i) => (i === 0 ? [1, 'step', 'a', '', 'open', undefined, [1, 0]] : entry)).slice(0, 2), true],
+    [agent(`await Promise.all(['a', 'b'].map((n) => ctx.step(n, () => 1)));`), firstOpen, true],
+    [agent(`const a = await ctx.beginStep('a'); await ctx.step('b', () => 1); await ctx.completeStep(a, 1);`), firstOpen, true],
   ];
   for (const [source, replay, expected] of cases) {
     await withHost(source, async (daemon) => {

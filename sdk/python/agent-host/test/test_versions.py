@@ -55,6 +55,8 @@ class VersionsTest(unittest.TestCase):
                 (make('raise ValueError("lost")'), old, "lost"), ("syntax error", old, "syntax"),
                 (make(("await " if make is agent else "") + 'ctx.step("other", lambda: 1)'), old, "other"),
                 (agent('await asyncio.gather(*[ctx.step(n, lambda: 1) for n in "ab"])'), first_open, None),
+                (agent('a = await ctx.begin_step("a")\nawait ctx.step("b", lambda: 1)\nawait ctx.complete_step(a, 1)'),
+                 first_open, None),
             ]
             for source, replay, expected in cases:
                 with self.subTest(source=source), host(source) as daemon:
