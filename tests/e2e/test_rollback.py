@@ -1,4 +1,6 @@
 """What a run did is undone when it fails, or is cancelled with rollback: the last step first, each once."""
+import contextlib
+import http.client
 import threading
 
 import harness
@@ -177,6 +179,43 @@ class RollbackTest(harness.CellTest):
         ended = self.cancel(cell, run)
         self.assertEqual(("cancelled", {"done": ["car", "hotel"]}), (ended["status"], ended["error"]["rollback"]))
         self.assertEqual(1, self.log(cell).count("open"))
+
+    def plan_fault(self, plan):
+        (self.daemon.root / "plan").write_text(plan)
+        (self.daemon.root / "plan").replace(self.daemon.root / "faults")
+
+    def test_a_cancel_that_meets_a_pause_goes_on_after_a_crash(self):
+        environment = self.daemon.environment()
+        self.addCleanup(self.daemon.restart)
+        self.addCleanup(delattr, self.daemon, "environment")
+        self.daemon.environment = lambda: {**environment, "CELLAR_FAULTS": str(self.daemon.root / "faults")}
+        self.plan_fault("- 0 -")
+        self.daemon.restart()
+        cell, run = self.begin(AGENT, "waits")
+        self.waits(cell, run)
+
+        def ask(what, **body):
+            def call():
+                with contextlib.suppress(OSError, http.client.HTTPException):  # The daemon ends.
+                    cell.call("POST", f"/runs/{run}/{what}", body)
+            thread = threading.Thread(target=call)
+            self.addCleanup(thread.join)
+            thread.start()
+
+        def is_held():
+            _, pauses, after = (self.daemon.root / "faults.hits").read_text().partition("pause.before_written")
+            return pauses and "journal.before_sync" in after
+
+        self.plan_fault("journal.before_sync 1 delay=500")
+        ask("pause")
+        harness.eventually("the pause is on its way to the disk", is_held)
+        self.plan_fault("cancel.durable 1 kill")
+        ask("cancel", rollback=True)
+        self.daemon.process.wait(harness.WAIT_S)
+        self.plan_fault("- 0 -")
+        self.daemon.start()
+        harness.eventually("it goes on", lambda: cell.run(run)["status"] == "cancelled")
+        self.assertEqual({"done": ["car", "hotel"]}, cell.run(run)["error"]["rollback"])
 
     def test_the_process_of_others_is_not_ended_for_a_run_that_has_yet_to_get_there(self):
         cell, slow = self.begin(AGENT, "slow")
