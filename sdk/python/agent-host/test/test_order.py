@@ -8,7 +8,7 @@ import unittest
 
 from fake_daemon import agent, host
 
-PROGRAMS = 6
+PROGRAMS = 3
 DEPTH = 3
 
 # Executes a program, a tree, and tells in which order things came to be known.
