@@ -1,7 +1,8 @@
 """Runs the end-to-end promises against real daemons on free ports, each with its own state folder.
 
-Usage: tests/e2e/run.py [--bin build/release/bin] [--jobs N] [PATTERN]    e.g. tests/e2e/run.py test_runs
+Usage: tests/e2e/run.py [--bin build/release/bin] [--jobs N] [--part K/N] [PATTERN]    e.g. tests/e2e/run.py test_runs
 With --jobs, N files are run at once, each by a process of its own; what a file printed comes when it ended.
+With --part, only each Nth test of those that are the same tests again, in gVisor and in Python, from the Kth on.
 Needs root and a kernel with user namespaces; otherwise all are skipped, and the reason is printed.
 """
 import argparse
@@ -32,15 +33,27 @@ class NamedResult(unittest.TextTestResult):
 
 # The longest files: begun first, so that none of them is alone at the end.
 LONGEST = ("test_gvisor", "test_python", "test_many")
+# The same tests as in other files, in another runtime or language.
+AGAIN = ("test_gvisor", "test_python")
 # Those that look at what the whole machine has, after the others.
 ALONE = ("test_doctor",)
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped$")
 
 
+def part_of(suite, part):
+    def tests(suite):
+        for entry in suite:
+            yield from tests(entry) if isinstance(entry, unittest.TestSuite) else (entry,)
+
+    first, step = map(int, part.split("/"))
+    return unittest.TestSuite(list(tests(suite))[first::step])
+
+
 def run_files(arguments):
     """Runs each file of the pattern in a process of its own, some at once."""
     def run(name):
-        return subprocess.run([sys.executable, __file__, "--bin", arguments.bin, name], stdout=subprocess.PIPE,
+        part = ["--part", arguments.part] if name in AGAIN else []
+        return subprocess.run([sys.executable, __file__, "--bin", arguments.bin, *part, name], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, errors="replace")
 
     names = sorted((path.stem for path in HERE.glob(f"{arguments.pattern.removesuffix('.py')}.py")),
@@ -66,6 +79,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", default=str(HERE.parents[1] / "build/release/bin"))
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--part", default="0/1", metavar="K/N")
     parser.add_argument("pattern", nargs="?", default="test_*")
     arguments = parser.parse_args()
     if arguments.jobs > 1:
@@ -75,6 +89,8 @@ def main():
     harness.BIN = pathlib.Path(arguments.bin).resolve()
     name = arguments.pattern.removesuffix(".py")
     suite = unittest.defaultTestLoader.discover(str(HERE), pattern=f"{name}.py")
+    if name in AGAIN:
+        suite = part_of(suite, arguments.part)
     runner = unittest.TextTestRunner(verbosity=2, resultclass=NamedResult)
     result = runner.run(suite)
     leaked = harness.leftovers()
