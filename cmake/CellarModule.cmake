@@ -17,9 +17,6 @@ target_compile_definitions(cellar_flags INTERFACE
   BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE)
 target_link_libraries(cellar_flags INTERFACE Threads::Threads)
 
-# All tests that cellar_module() makes, and nothing else.
-add_custom_target(unit_tests)
-
 function(cellar_module NAME)
   cmake_parse_arguments(ARG "SEPARATE" "PCH_FROM" "DEPENDS;LIBRARIES;TEST_LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
@@ -54,7 +51,6 @@ function(cellar_module NAME)
     target_precompile_headers(${NAME}_test REUSE_FROM cellar_${ARG_PCH_FROM})
     set_target_properties(${NAME}_test PROPERTIES
       POSITION_INDEPENDENT_CODE OFF RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
-    add_dependencies(unit_tests ${NAME}_test)
     add_test(NAME ${NAME} COMMAND ${NAME}_test)
     set_tests_properties(${NAME} PROPERTIES LABELS unit TIMEOUT 300)
   endif()
