@@ -106,10 +106,10 @@ class Spawner {
   Spawner(const std::string& bin, const std::string& state, unsigned ahead)
       : host_(sandbox::read_cgroup_host()), group_(cell::daemon_group_of(state)) {
     auto [ours, theirs] = sys::seqpacket_pair();
-    pid_ = sys::start_program(
-        bin + "/cellar-spawn",
-        {state, bin + "/cell-init", group_, fmt::format("b{}", ahead), std::to_string(ahead)},
-        {theirs.get()});
+    pid_ = sys::start_program(bin + "/cellar-spawn",
+                              {state, bin + "/cell-init", group_, fmt::format("b{}", ahead),
+                               std::to_string(ahead), "root"},
+                              {theirs.get()});
     socket_ = std::move(ours);
   }
   ~Spawner() {
