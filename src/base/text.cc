@@ -64,21 +64,27 @@ std::optional<std::string> from_base64(std::string_view text) {
   return bytes;
 }
 
+std::size_t utf8_size_at(std::string_view bytes, std::size_t at) noexcept {
+  const auto lead = static_cast<unsigned char>(bytes[at]);
+  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead >= 0x80 && (lead < 0xc2 || lead > 0xf4)) return 0;
+  if (at + length > bytes.size()) return 0;
+  std::uint32_t point = length == 1 ? lead : lead & (0xffU >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    const auto next = static_cast<unsigned char>(bytes[at + i]);
+    if ((next & 0xc0) != 0x80) return 0;
+    point = point << 6 | (next & 0x3fU);
+  }
+  if (length == 3 && (point < 0x800 || (point >= 0xd800 && point < 0xe000))) return 0;
+  if (length == 4 && (point < 0x10000 || point > 0x10ffff)) return 0;
+  return length;
+}
+
 bool is_valid_utf8(std::string_view bytes) noexcept {
   for (std::size_t at = 0; at < bytes.size();) {
-    const auto lead = static_cast<unsigned char>(bytes[at]);
-    const std::size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (lead >= 0x80 && (lead < 0xc2 || lead > 0xf4)) return false;
-    if (at + length > bytes.size()) return false;
-    std::uint32_t point = length == 1 ? lead : lead & (0xffU >> (length + 1));
-    for (std::size_t i = 1; i < length; ++i) {
-      const auto next = static_cast<unsigned char>(bytes[at + i]);
-      if ((next & 0xc0) != 0x80) return false;
-      point = point << 6 | (next & 0x3fU);
-    }
-    if (length == 3 && (point < 0x800 || (point >= 0xd800 && point < 0xe000))) return false;
-    if (length == 4 && (point < 0x10000 || point > 0x10ffff)) return false;
-    at += length;
+    const std::size_t size = utf8_size_at(bytes, at);
+    if (size == 0) return false;
+    at += size;
   }
   return true;
 }
