@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "cell/layout.h"
 #include "cell/slots.h"
+#include "cell/spawner.h"
 #include "sandbox/groups.h"
 #include "sandbox/spawn_protocol.h"
 #include "sys/file.h"
@@ -105,12 +106,14 @@ class Spawner {
  public:
   Spawner(const std::string& bin, const std::string& state, unsigned ahead)
       : host_(sandbox::read_cgroup_host()), group_(cell::daemon_group_of(state)) {
-    auto [ours, theirs] = sys::seqpacket_pair();
-    pid_ = sys::start_program(bin + "/cellar-spawn",
-                              {state, bin + "/cell-init", group_, fmt::format("b{}", ahead),
-                               std::to_string(ahead), "root"},
-                              {theirs.get()});
-    socket_ = std::move(ours);
+    cell::Spawner::Program program = cell::Spawner::start({.libexec = bin,
+                                                           .state_dir = state,
+                                                           .daemon_group = group_,
+                                                           .cgroup_host = host_,
+                                                           .prepared_cells = ahead},
+                                                          fmt::format("b{}", ahead));
+    pid_ = program.pid;
+    socket_ = std::move(program.socket);
   }
   ~Spawner() {
     socket_.reset();

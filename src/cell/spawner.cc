@@ -19,11 +19,6 @@ constexpr std::size_t kLaunchesAtOnce = 4;
 // kvm is never taken: it wants /dev/kvm, and another kind of trust in the machine.
 constexpr const char* kPlatforms[] = {"systrap", "ptrace"};
 
-struct Started {
-  pid_t pid;
-  sys::Fd socket;
-};
-
 // What was answered where the answer is none of those that were hoped for.
 std::string failure_in(const std::optional<sandbox::SpawnAnswer>& answer) {
   const auto* failed = answer ? std::get_if<sandbox::SpawnFailed>(&*answer) : nullptr;
@@ -34,7 +29,9 @@ Error sandbox_failed(const std::string& why) {
   return Error(ErrorCode::unavailable, "sandbox_failed", "the sandbox could not be made: " + why);
 }
 
-Started start(const Spawner::Options& options, const std::string& run) {
+}  // namespace
+
+Spawner::Program Spawner::start(const Options& options, const std::string& run) {
   auto [ours, theirs] = sys::seqpacket_pair();
   const pid_t pid =
       sys::start_program(options.libexec + "/cellar-spawn",
@@ -45,14 +42,12 @@ Started start(const Spawner::Options& options, const std::string& run) {
   return {pid, std::move(ours)};
 }
 
-}  // namespace
-
 Spawner::Spawner(const asio::any_io_executor& executor, const Options& options)
     : options_(options),
       run_(random_hex(kRunBytes)),
       channel_(executor,
                [&] {
-                 Started started = start(options_, run_);
+                 Program started = start(options_, run_);
                  pid_ = started.pid;
                  return std::move(started.socket);
                }()),

@@ -26,6 +26,14 @@ class Spawner {
     unsigned prepared_cells = 0;  // how many are made ahead
     sandbox::Rights rights = sandbox::Rights::root;
   };
+  // The program alone, which ends once nobody has its socket: messages of spawn_protocol.h go over
+  // it. The names of all slots that it makes begin with `run`. Blocking for a moment. Throws Error.
+  struct Program {
+    pid_t pid;
+    sys::Fd socket;
+  };
+  static Program start(const Options& options, const std::string& run);
+
   // Starts the program. Blocking for a moment. Throws Error.
   Spawner(const asio::any_io_executor& executor, const Options& options);
   // Lets the spawner end and waits for it; domains live on.
