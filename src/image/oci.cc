@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/sha256.h"
 #include "base/text.h"
+#include "image/digest.h"
 #include "json/json.h"
 #include "json/reader.h"
 #include "sys/beneath.h"
@@ -21,7 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kDocumentBytesMax = 4 << 20;
-constexpr std::size_t kLayerPieceBytes = 1 << 20;
 constexpr std::size_t kLayersMax = 256;
 constexpr int kIndexDepthMax = 4;
 constexpr std::string_view kDeleted = ".wh.";
@@ -49,13 +48,7 @@ std::string blob_path(const std::string& layout, const std::string& digest) {
   const std::string path = layout + "/blobs/sha256/" + hex;
   const auto file = sys::open_file_if_exists(path, O_RDONLY | O_NOFOLLOW);
   if (!file) refuse("lacks the blob " + digest);
-  Sha256 hash;
-  for (;;) {
-    const std::string piece = sys::read_some(file->get(), kLayerPieceBytes, path);
-    if (piece.empty()) break;
-    hash.update(piece);
-  }
-  if (hash.hex() != hex) refuse("is damaged: blob " + digest + " holds something else");
+  if (digest_of(*file, path) != hex) refuse("is damaged: blob " + digest + " holds something else");
   return path;
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/sha256.h"
+#include "image/digest.h"
 #include "sys/beneath.h"
 #include "sys/file.h"
 #include "sys/mounts.h"
@@ -15,7 +15,6 @@
 namespace cellar::image {
 namespace {
 
-constexpr std::size_t kPieceBytes = 1 << 20;
 // Any; but always the same, so that the same files make the same image.
 constexpr const char* kFileSystemId = "ce11a2ce-0000-4000-8000-000000000001";
 
@@ -65,16 +64,6 @@ bool can_mount(const std::string& file) {
   }
 }
 
-std::string digest_of(const std::string& path) {
-  const sys::Fd file = sys::open_file(path, O_RDONLY);
-  Sha256 hash;
-  for (;;) {
-    const std::string piece = sys::read_some(file.get(), kPieceBytes, path);
-    if (piece.empty()) return hash.hex();
-    hash.update(piece);
-  }
-}
-
 // Of equal roots equal images are made, whenever that is.
 void forget_times(const std::string& root) {
   std::vector<std::string> arguments = {"--no-dereference", "--date=@0"};
@@ -120,7 +109,7 @@ Packed pack(const std::string& draft) {
   // A fixed time of its making, and the files' own: Python compares those with its compiled files'.
   sys::run_program("mkfs.erofs", {"--quiet", "-zlz4", "-T0", "--preserve-mtime", "-U",
                                   kFileSystemId, file, draft + "/root"});
-  Packed packed{digest_of(file), std::filesystem::file_size(file)};
+  Packed packed{digest_of(sys::open_file(file, O_RDONLY), file), std::filesystem::file_size(file)};
   if (can_mount(file)) {
     sys::remove_tree(draft + "/root");
   } else {
