@@ -171,6 +171,9 @@ class Cell : private RunnerHost {
   // The same on the search index.
   template <typename Job>
   auto with_index(Job job) -> asio::awaitable<std::invoke_result_t<Job&, WorkIndex&>>;
+  // The same where the documents are in it already; else they come with what is stored.
+  template <typename Job>
+  asio::awaitable<void> change_index(Job job);
   asio::awaitable<json::Value> call_op(std::string op, json::Value arguments);
   asio::awaitable<json::Value> call_search(std::string op, json::Value arguments);
   asio::awaitable<json::Value> answer_file_method(std::string method, json::Value params);

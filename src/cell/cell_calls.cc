@@ -88,6 +88,14 @@ auto Cell::with_index(Job job) -> asio::awaitable<std::invoke_result_t<Job&, Wor
   co_return co_await async::offload(machine_.pool, std::move(work));
 }
 
+template <typename Job>
+asio::awaitable<void> Cell::change_index(Job job) {
+  const auto turn = co_await index_turns_.turn();
+  if (!documents_loaded_) co_return;
+  auto work = [this, job = std::move(job)] { job(*index_); };
+  co_await async::offload(machine_.pool, std::move(work));
+}
+
 asio::awaitable<WorkIndex::Answer> Cell::search(SearchRequest request) {
   auto ask = [request = std::move(request)](WorkIndex& index) {
     return index.query(request.query, request.options);
@@ -115,19 +123,15 @@ asio::awaitable<void> Cell::put_document(std::string path, std::string text) {
     return true;
   };
   co_await with_store(put);
-  const auto turn = co_await index_turns_.turn();
-  if (!documents_loaded_) co_return;
-  auto add = [this, path, text] { index_->put_document(path, text); };
-  co_await async::offload(machine_.pool, std::move(add));
+  auto add = [path, text](WorkIndex& index) { index.put_document(path, text); };
+  co_await change_index(std::move(add));
 }
 
 asio::awaitable<bool> Cell::remove_document(std::string path) {
   auto remove = [path](store::CellStore& store) { return store.documents.remove(path); };
   const bool removed = co_await with_store(remove);
-  const auto turn = co_await index_turns_.turn();
-  if (!documents_loaded_) co_return removed;
-  auto drop = [this, path] { index_->remove_document(path); };
-  co_await async::offload(machine_.pool, std::move(drop));
+  auto drop = [path](WorkIndex& index) { index.remove_document(path); };
+  co_await change_index(std::move(drop));
   co_return removed;
 }
 

@@ -271,6 +271,9 @@ class Runner {
   void append_interrupted(const Run& run, const Step& step, const std::string& cause);
   asio::awaitable<void> append_decision(const Run& run, Decision decision);
   enum class Shown : std::uint8_t { plainly, sealed };
+  // The record of a step's end; its value is on disk where it is a blob.
+  asio::awaitable<journal::StepEnd> make_step_end(bool ok, std::string value, std::string codec,
+                                                  Shown how);
   asio::awaitable<void> append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
                                         std::string value, std::string codec = "json",
                                         Shown how = Shown::plainly);

@@ -152,13 +152,10 @@ asio::awaitable<void> Runner::append_decision(const Run& run, Decision decision)
   });
   if (found == run.steps.end()) co_return;
   const Step& step = found->second;
-  journal::StepEnd end;
-  end.ok = decision.kind == Decision::Kind::value;
-  std::string value =
-      end.ok ? std::move(decision.value) : interrupted_error(step, ", and given up");
-  end.sealed = end.ok && step.sensitive;
-  if (end.sealed) value = co_await sealed(std::move(value));
-  end.value = co_await journal_.store_value(std::move(value));
+  const bool ok = decision.kind == Decision::Kind::value;
+  std::string value = ok ? std::move(decision.value) : interrupted_error(step, ", and given up");
+  const Shown how = ok && step.sensitive ? Shown::sealed : Shown::plainly;
+  const journal::StepEnd end = co_await make_step_end(ok, std::move(value), "json", how);
   fault_point("decision.before_written");
   append_interrupted(run, step, "decided");
   if (decision.kind != Decision::Kind::retry) journal_.append(run.number, step.ordinal, end);

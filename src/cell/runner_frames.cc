@@ -396,14 +396,20 @@ asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   });
 }
 
-asio::awaitable<void> Runner::append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
-                                              std::string value, std::string codec, Shown how) {
+asio::awaitable<journal::StepEnd> Runner::make_step_end(bool ok, std::string value,
+                                                        std::string codec, Shown how) {
   journal::StepEnd end;
   end.ok = ok;
   end.codec = std::move(codec);
   end.sealed = how == Shown::sealed;
   if (end.sealed) value = co_await sealed(std::move(value));
   end.value = co_await journal_.store_value(std::move(value));
+  co_return end;
+}
+
+asio::awaitable<void> Runner::append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
+                                              std::string value, std::string codec, Shown how) {
+  const journal::StepEnd end = co_await make_step_end(ok, std::move(value), std::move(codec), how);
   fault_point("step.before_end");
   journal_.append(run.number, ordinal, end);
   fault_point("step.ended");

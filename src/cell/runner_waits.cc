@@ -166,9 +166,7 @@ void Runner::tell_parents(const Run& child) {
 asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                        bool ok, std::string value, journal::Lsn event) {
   const Run& run = active->run;
-  journal::StepEnd end;
-  end.ok = ok;
-  end.value = co_await journal_.store_value(std::move(value));
+  const journal::StepEnd end = co_await make_step_end(ok, std::move(value), "json", Shown::plainly);
   const auto is_taken = [&] {
     return event != 0 && std::any_of(run.events.begin(), run.events.end(), [&](const auto& other) {
              return other.lsn == event && other.taken;

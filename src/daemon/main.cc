@@ -167,8 +167,7 @@ void run(const Config& config) {
   if (!sealer.is_key_of(config.state)) {
     log::warning(
         "{} is not the key that {} is sealed with: secrets and values of sensitive steps do not "
-        "open. "
-        "Bring that key back; where it is lost, remove {}/seal-key.sha256",
+        "open. Bring that key back; where it is lost, remove {}/seal-key.sha256",
         config.seal_key_file, config.state, config.state);
   }
   async::Pool pool(config.pool_threads);
