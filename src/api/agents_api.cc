@@ -48,13 +48,17 @@ class Answer {
     journal::Lsn after = 0;
     for (;;) {
       const journal::Lsn durable = cell_.journal().last_durable();
-      const auto events = cell_.journal().events(run_, after);
-      after = events.seen;
-      for (const cell::RunEvent& event : events.list) {
-        const bool ended = co_await take(event);
-        if (ended) co_return;
+      if (run_.told > after) {
+        const auto events = cell_.journal().events(run_, after);
+        after = events.seen;
+        for (const cell::RunEvent& event : events.list) {
+          const bool ended = co_await take(event);
+          if (ended) co_return;
+        }
+        if (events.more) continue;
+      } else {
+        after = durable;  // Steps, whose values would be read for nothing.
       }
-      if (events.more) continue;
       const bool advanced = co_await cell_.journal().advanced(durable, kHeartbeat);
       if (!advanced && streaming_) {
         co_await call_.exchange.send(std::string(kHeartbeatComment));

@@ -129,6 +129,29 @@ TEST_CASE("events are what is durable, in order, and go on behind any of them") 
   });
 }
 
+TEST_CASE("a run tells its caller what it streams, that it pauses and that it ends") {
+  const testing::TempDir dir;
+  with_journal(dir.file("j"), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    begin(journal, "run_1");
+    start_step(journal, 1, "one");
+    end_step(journal, 1, "11");
+    const Run& run = *runs.find("run_1");
+    CHECK(run.told == 0);  // Of its steps nothing.
+    journal::Event event;
+    event.type = "stream";
+    event.data = "1";
+    journal.append(1, 0, event);  // Inside a step, too.
+    CHECK(run.told == journal.last_appended());
+    end_step(journal, 1, "11");
+    CHECK(run.told < journal.last_appended());
+    journal.append(1, 0, journal::Paused{.reason = "crash_loop", .detail = {}});
+    CHECK(run.told == journal.last_appended());
+    journal.append(1, 0, journal::RunEnded{.status = "completed"});
+    CHECK(run.told == journal.last_appended());
+    co_return;
+  });
+}
+
 TEST_CASE("those who wait are woken by what becomes durable, or by their limit") {
   const testing::TempDir dir;
   with_journal(dir.file("j"), [](CellJournal& journal, RunTable&) -> asio::awaitable<void> {

@@ -222,10 +222,12 @@ void RunTable::add_value(const journal::Record& record) {
 }
 
 void RunTable::add_event(const journal::Record& record) {
+  Run& run = run_of(record);
+  run.told = record.lsn;
   if (record.ordinal == 0) return;  // Sent inside a step: sent again when the step is.
   const auto body = decode<journal::Event>(record);
   if (body.type != "stream" && body.type != "log") return;
-  Step& step = run_of(record).steps[record.ordinal];
+  Step& step = run.steps[record.ordinal];
   step.ordinal = record.ordinal;
   step.begun = record.lsn;
   step.kind = "event";
@@ -260,6 +262,7 @@ void RunTable::change_state(const journal::Record& record) {
   } else if (record.type == journal::Type::paused) {
     const auto body = decode<journal::Paused>(record);
     run.status = RunStatus::paused;
+    run.told = record.lsn;
     run.reason = body.reason;
     run.detail = body.detail;
     run.cancelled_in_pause = false;
@@ -281,6 +284,7 @@ void RunTable::end(const journal::Record& record) {
   run.reason.clear();
   run.ended_at = time_of(record);
   run.ended = record.lsn;
+  run.told = record.lsn;
   if (run.setup && run.status == RunStatus::completed) setup_done_ = true;
 }
 

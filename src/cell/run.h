@@ -89,6 +89,7 @@ struct Run {
   std::map<std::uint32_t, Step> steps;  // of this generation
   std::set<std::uint32_t> open;         // ordinals of steps that have begun and not ended
   journal::Lsn newest_end = 0;          // the record that ended a step last
+  journal::Lsn told = 0;                // the newest that is for its caller: stream, pause, end
   std::vector<ReceivedEvent> events;    // in the order in which they came
   std::set<std::string, std::less<>> event_ids;
 

@@ -11,13 +11,19 @@ const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 
 // The frame as the pieces to write, one after the other. A large body is not copied.
 function pieces(header, body = '') {
-  const headerBytes = Buffer.from(JSON.stringify(header));
-  const bodyBytes = Buffer.isBuffer(body) ? body : Buffer.from(body);
-  const prefix = Buffer.alloc(PREFIX_BYTES);
-  prefix.writeUInt32LE(headerBytes.length, 0);
-  prefix.writeUInt32LE(bodyBytes.length, 4);
-  const all = [prefix, headerBytes, bodyBytes];
-  return bodyBytes.length <= JOINED_BYTES_MAX ? [Buffer.concat(all)] : all;
+  const text = JSON.stringify(header);
+  const headerBytes = Buffer.byteLength(text);
+  const bodyBytes = Buffer.byteLength(body);
+  const isJoined = bodyBytes <= JOINED_BYTES_MAX;
+  const head = PREFIX_BYTES + headerBytes;
+  const frame = Buffer.allocUnsafe(isJoined ? head + bodyBytes : head);
+  frame.writeUInt32LE(headerBytes, 0);
+  frame.writeUInt32LE(bodyBytes, 4);
+  frame.write(text, PREFIX_BYTES);
+  if (!isJoined) return [frame, Buffer.from(body)];
+  if (typeof body === 'string') frame.write(body, head);
+  else body.copy(frame, head);
+  return [frame];
 }
 
 function encode(header, body) {

@@ -458,11 +458,11 @@ class Run {
     let text;
     let codec;
     try {
-      const value = await this.#untilCancelled(async () => {
-        // That it begins is on disk before it does: it must not be executed twice.
-        if (options.policy !== 'retry') await this.#until(this.begins, o);
-        return body(o, n, entry ?? {});
-      }, options.sensitive);
+      const work = () => body(o, n, entry ?? {});
+      // That it begins is on disk before it does, where it must not be executed twice.
+      const begins = options.policy === 'retry' ? work
+        : () => this.#until(this.begins, o).then(work);
+      const value = await this.#untilCancelled(begins, options.sensitive);
       ({ text, codec } = encodeValue(value, `the value of ${k} "${n}"`));
     } catch (error) {
       ok = false;

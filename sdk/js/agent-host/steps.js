@@ -123,6 +123,7 @@ class Attempts {
     const { total } = options.timeouts;
     this.end = total === undefined ? undefined : (before.started_at ?? Date.now()) + total;
     this.progress = before.progress ?? null;
+    this.idempotencyKey = `${run.id}-${ordinal}`; // The same in every attempt of the run.
   }
 
   async result() {
@@ -151,8 +152,10 @@ class Attempts {
     const late = () => (limit === left ? this.#tooLateInAll()
       : new StepTimeoutError(`step "${this.name}" took longer than ${limit} ms`));
     const deadline = new Deadline(limit, [this.phase.abort.signal], late);
+    const call = () => this.options.fn(new StepHandle(this, attempt, deadline));
     try {
-      return await deadline.within((async () => this.options.fn(this.#handle(attempt, deadline)))());
+      // Without a limit of its own it is the run that ends it (Run.step).
+      return await (limit === undefined ? call() : deadline.within((async () => call())()));
     } finally {
       deadline.release();
     }
@@ -163,25 +166,33 @@ class Attempts {
     return new StepTimeoutError(`step "${this.name}" took longer than ${total} ms in all`);
   }
 
-  // What the step's function gets.
-  #handle(attempt, deadline) {
-    return {
-      name: this.name,
-      ordinal: this.ordinal,
-      attempt,
-      signal: deadline.signal,
-      idempotencyKey: `${this.run.id}-${this.ordinal}`, // The same in every attempt of the run.
-      lastProgress: this.progress,
-      progress: (value) => {
-        const text = stringify(value, `the progress of step "${this.name}"`);
-        if (Buffer.byteLength(text) > PROGRESS_BYTES_MAX) {
-          throw coded('too_large', `the progress of step "${this.name}" takes ` +
-            `${Buffer.byteLength(text)} bytes as JSON, at most ${PROGRESS_BYTES_MAX}`);
-        }
-        this.progress = JSON.parse(text);
-        return this.run.progress(this.ordinal, text);
-      },
-    };
+  report(value) {
+    const text = stringify(value, `the progress of step "${this.name}"`);
+    if (Buffer.byteLength(text) > PROGRESS_BYTES_MAX) {
+      throw coded('too_large', `the progress of step "${this.name}" takes ` +
+        `${Buffer.byteLength(text)} bytes as JSON, at most ${PROGRESS_BYTES_MAX}`);
+    }
+    this.progress = JSON.parse(text);
+    return this.run.progress(this.ordinal, text);
+  }
+}
+
+// What the step's function gets.
+class StepHandle {
+  #deadline;
+
+  constructor(attempts, attempt, deadline) {
+    this.#deadline = deadline;
+    this.name = attempts.name;
+    this.ordinal = attempts.ordinal;
+    this.attempt = attempt;
+    this.idempotencyKey = attempts.idempotencyKey;
+    this.lastProgress = attempts.progress;
+    this.progress = (value) => attempts.report(value);
+  }
+
+  get signal() {
+    return this.#deadline.signal;
   }
 }
 

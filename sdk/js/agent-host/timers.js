@@ -40,33 +40,50 @@ function pause(ms, signal) {
   });
 }
 
-// Work with a limit of time. `signal` aborts when one of `parents` does, or after `ms` (undefined:
-// never) with what `makeReason` gives. release() must follow.
+// A limit of time. `signal` aborts when one of `parents` does, or after `ms` (undefined: never) with
+// what `makeReason` gives. It is made for who asks for it: a signal costs more than a short step.
+// release() must follow.
 class Deadline {
   constructor(ms, parents, makeReason) {
     this.parents = parents;
+    this.isReleased = false;
+    if (ms !== undefined) this.timer = after(ms, () => this.#abort(makeReason()));
+  }
+
+  #abort(reason) {
+    this.signal; // It is there from now on.
+    this.controller.abort(reason);
+  }
+
+  get signal() {
+    if (this.controller === undefined) this.#makeSignal();
+    return this.controller.signal;
+  }
+
+  #makeSignal() {
     this.controller = new AbortController();
-    this.signal = this.controller.signal;
     this.follow = (event) => this.controller.abort(event.target.reason);
-    for (const parent of parents) {
+    for (const parent of this.parents) {
       if (parent.aborted) this.controller.abort(parent.reason);
-      else parent.addEventListener('abort', this.follow);
+      else if (!this.isReleased) parent.addEventListener('abort', this.follow);
     }
-    if (ms !== undefined) this.timer = after(ms, () => this.controller.abort(makeReason()));
   }
 
   // What `work` gives, or the reason of the abort if that is earlier.
   within(work) {
     return new Promise((resolve, reject) => {
-      const abort = () => reject(this.signal.reason);
-      if (this.signal.aborted) abort();
-      else this.signal.addEventListener('abort', abort, { once: true });
+      const { signal } = this;
+      const abort = () => reject(signal.reason);
+      if (signal.aborted) abort();
+      else signal.addEventListener('abort', abort, { once: true });
       work.then(resolve, reject);
     });
   }
 
   release() {
+    this.isReleased = true;
     this.timer?.clear();
+    if (this.controller === undefined) return;
     for (const parent of this.parents) parent.removeEventListener('abort', this.follow);
   }
 }

@@ -95,6 +95,18 @@ test('cancelling aborts the signal, rejects what waits and refuses what follows'
     assert.equal(daemon.frames.length, before + 1);
   }));
 
+test('the signal of a step says so whenever it is asked for', () => withHost(agent(`
+  let handle;
+  const seen = [];
+  const again = ctx.step('s', (s) => { handle = s; return new Promise(() => {}); });
+  await again.catch(() => seen.push(handle.signal.aborted, handle.signal.reason.code));
+  return [...seen, handle.signal === handle.signal];`), async (daemon) => {
+  daemon.run('main');
+  await daemon.next('cmd');
+  daemon.send({ t: 'cancel', run: 'run_1' });
+  assert.deepEqual((await daemon.end()).value, [true, 'canceled', true]);
+}));
+
 test('a cancelled run that lets go ends as one', () => withHost(agent('await ctx.sleep(1e6);'),
   async (daemon) => {
     daemon.run('main');
