@@ -27,6 +27,8 @@ constexpr std::size_t kReadAheadBytes = 16 << 10;
 constexpr std::size_t kHeaderBytesMax = 256 << 10;
 constexpr std::size_t kFirstBodyBytes = 1 << 20;
 constexpr std::size_t kOutputLineMax = 8 << 10;
+// What the host ends with where Node.js or Python is older than it needs.
+constexpr int kTooOld = 69;
 constexpr const char* kJavascriptHost = "/opt/cellar/agent-host/host.js";
 constexpr const char* kPythonHost = "/opt/cellar/agent-host/python/host.py";
 
@@ -54,13 +56,13 @@ wire::SpawnRequest spawn_request(const AgentProcess::Options& options) {
   return request;
 }
 
-Error host_missing(const AgentProcess::Options& options, const Error& cause) {
+Error host_missing(const AgentProcess::Options& options, std::string_view cause) {
   const bool is_python = options.language == AgentLanguage::python;
   const std::string name = is_python ? "Python" : "Node.js";
-  const std::string program = is_python ? "python3 (3.11 or newer)" : "node";
+  const std::string program = is_python ? "python3 (3.11 or newer)" : "node (18 or newer)";
   return Error(ErrorCode::unavailable, AgentProcess::kHostMissing,
                "the image \"" + options.image + "\" has no " + name + " that can run an agent (" +
-                   cause.what() + ")",
+                   std::string(cause) + ")",
                "put " + program +
                    " into /usr/local/bin or /usr/bin of the image, import it again under its "
                    "name and create the cell anew, or give the cell an image made by `cellar image "
@@ -121,7 +123,7 @@ asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_
   } catch (const Error& error) {
     // It is the program that is not there, or what it needs to be loaded.
     if (error.code() == ErrorCode::not_found && error.reason() == "start_failed") {
-      throw host_missing(agent->options_, error);
+      throw host_missing(agent->options_, error.what());
     }
     throw;
   }
@@ -179,6 +181,7 @@ asio::awaitable<std::optional<AgentFrame>> AgentProcess::receive() {
   const bool has_header = co_await read_exactly(header);
   const bool has_body = has_header && co_await read_growing(frame.body, sizes->body);
   if (!has_body) co_return std::nullopt;
+  has_spoken_ = true;
   frame.header = json::parse(header);
   co_return frame;
 }
@@ -251,8 +254,13 @@ asio::awaitable<std::string> AgentProcess::wait_end() {
   boost::system::error_code ignored;
   up_.socket.close(ignored);
   down_.socket.close(ignored);
+  const bool too_old = !exit.lost && WIFEXITED(exit.wait_status) && !has_spoken_ &&
+                       WEXITSTATUS(exit.wait_status) == kTooOld;
+  if (too_old) co_return kHostMissing;
   co_return oom ? "oom" : "agent_exit";
 }
+
+Error AgentProcess::too_old() const { return host_missing(options_, "what it has is too old"); }
 
 void AgentProcess::kill() { place_.domain->signal(place_.id, SIGKILL); }
 

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "async/event.h"
+#include "base/error.h"
 #include "cell/agent_language.h"
 #include "cell/command.h"
 #include "cell/secrets.h"
@@ -61,8 +62,10 @@ class AgentProcess {
   void send(const json::Value& header, std::string_view body);   // on the down socket
   void reply(const json::Value& header, std::string_view body);  // to a synchronous call
 
-  // Waits for the end of the process and says why: "agent_exit", "oom".
+  // Waits for the end of the process and says why: "agent_exit", "oom", or kHostMissing where the
+  // image's Node.js or Python is older than the host needs, which too_old() explains.
   asio::awaitable<std::string> wait_end();
+  Error too_old() const;
   void kill();
 
   AgentLanguage language() const noexcept { return options_.language; }
@@ -96,6 +99,7 @@ class AgentProcess {
   std::string read_ahead_;   // from up_
   std::string_view unread_;  // of it, what receive() has not come to
   std::uint64_t oom_before_ = 0;
+  bool has_spoken_ = false;
   std::chrono::steady_clock::time_point heard_at_;
 };
 

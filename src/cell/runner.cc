@@ -237,6 +237,10 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
     if (active.settled) break;
     host_.kill_commands(run.number);
     cause = std::exchange(active.interruption, {});
+    if (cause == AgentProcess::kHostMissing) {
+      co_await pause_run(active, cause, host_missing_);
+      break;
+    }
     if (run.attempts_without_progress > 0 && !run.ends_at_once() && !active.is_pausing) {
       active.changed.reset();  // A cancel ends the wait.
       co_await active.changed.wait_for(backoff);

@@ -306,6 +306,7 @@ class Runner {
   RunnerConfig config_;
   std::map<std::uint32_t, std::shared_ptr<Active>> active_;
   std::shared_ptr<AgentProcess> agent_;
+  std::string host_missing_;       // JSON: why the last agent host could not run
   std::string agent_end_cause_;    // why we ended it ourselves; empty: it ended by itself
   std::string starting_is_stale_;  // why the one that is starting must not stay; empty: it may
   std::size_t synchronous_calls_ = 0;

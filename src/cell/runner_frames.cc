@@ -82,6 +82,7 @@ asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
   }
   const std::string own_end = co_await agent->wait_end();  // "agent_exit" or "oom"
   const std::string cause = agent_end_cause_.empty() ? own_end : agent_end_cause_;
+  if (cause == AgentProcess::kHostMissing) host_missing_ = pause_json(agent->too_old());
   if (agent_ == agent) agent_.reset();
   log::debug("the agent host ended: {}", cause);
   for (auto& [id, trial] : trials_) {

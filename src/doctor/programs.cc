@@ -133,16 +133,39 @@ Finding examine_tool(const std::string& id, const std::string& program, const st
       id, Group::images, Verdict::warning, "not installed", means, "apt-get install " + package};
 }
 
-Finding examine_node() {
-  for (const char* path : {"/usr/local/bin/node", "/usr/bin/node"}) {
-    if (sys::exists(path)) return {"image.dev_node", Group::images, Verdict::ok, path, "", ""};
+// What cells of image dev, which is a view of this host, run agents with. `is_new` exits with 0 in
+// one that is new enough.
+Finding examine_language(const std::string& id, const std::string& program,
+                         const std::vector<std::string>& is_new, const std::string& oldest,
+                         const std::string& package) {
+  for (const std::string folder : {"/usr/local/bin/", "/usr/bin/"}) {
+    const std::string path = folder + program;
+    if (!sys::exists(path)) continue;
+    const sys::ProgramEnd end = sys::run_bounded(path, is_new, kProgramLimit);
+    if (end.exit_code == 0) return {id, Group::images, Verdict::ok, path, "", ""};
+    return {id,
+            Group::images,
+            Verdict::warning,
+            path + " is older than " + oldest + ", or does not start",
+            "agents that need it cannot run in cells of image dev",
+            "install " + program + " " + oldest + " or newer"};
   }
-  return {"image.dev_node",
+  return {id,
           Group::images,
           Verdict::warning,
-          "no node in /usr",
-          "agents cannot run in cells of image dev",
-          "apt-get install nodejs"};
+          "no " + program + " in /usr",
+          "agents that need it cannot run in cells of image dev",
+          "apt-get install " + package};
+}
+
+Finding examine_node() {
+  constexpr const char* kIsNew = "process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)";
+  return examine_language("image.dev_node", "node", {"-e", kIsNew}, "18", "nodejs");
+}
+
+Finding examine_python() {
+  constexpr const char* kIsNew = "import sys; sys.exit(sys.version_info < (3, 11))";
+  return examine_language("image.dev_python", "python3", {"-c", kIsNew}, "3.11", "python3");
 }
 
 }  // namespace
@@ -154,7 +177,7 @@ Findings examine_programs(const std::string& place) {
 }
 
 Findings examine_images(const std::string& state) {
-  return {examine_default_image(state), examine_node(),
+  return {examine_default_image(state), examine_node(), examine_python(),
           examine_tool("image.mmdebstrap", "mmdebstrap", "mmdebstrap",
                        "images can be imported, not built"),
           examine_tool("image.erofs", "mkfs.erofs", "erofs-utils",

@@ -113,6 +113,22 @@ class ImportTest(harness.CellTest):
             self.assertEqual(("paused", "agent_host_missing", 1), (run["status"], run["reason"], run["attempt"]))
         self.assertEqual("n", cell.exec("cat /etc/marker")["stdout"])
 
+    def test_an_image_whose_programs_are_too_old_for_agents_says_so(self):
+        folder = self.folder("root-o", "o")
+        (folder / "usr/local/bin").mkdir(parents=True, exist_ok=True)
+        for name in ("node", "python3"):  # What the hosts do in an old one.
+            program = folder / "usr/local/bin" / name
+            program.write_text("#!/bin/sh\nexit 69\n")
+            program.chmod(0o755)
+        self.assertEqual(0, cellar(self.daemon.state, "import", folder, "--name", "old").returncode)
+        for agent, language, program in (("exports.hello = () => 1;", "javascript", "Node.js"),
+                                         ("def hello(ctx): return 1", "python", "Python")):
+            cell = self.cell("old", image="old", agent=agent, agent_language=language)
+            answer = cell.request("hello")
+            self.assertEqual((503, "agent_host_missing"), (answer.status, answer.json["code"]))
+            self.assertIn(f'image "old" has no {program} that can run an agent (what it has is too old)', answer.json["error"])
+            self.assertIn("or newer", answer.json["remediation"])
+
     def test_the_same_archive_is_the_same_image_and_kept_once(self):
         archive = self.daemon.root / "root.tar.gz"
         with tarfile.open(archive, "w:gz") as tar:

@@ -30,7 +30,13 @@ class FakeDaemon {
   #spawn(env) {
     this.host = spawn(process.execPath, [path.join(__dirname, '..', 'host.js')], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-      env: { ...process.env, CELLAR_WORK_DIR: this.work, CELLAR_CELL_ID: 'dev--test', ...env },
+      env: {
+        ...process.env,
+        TMPDIR: this.dir,
+        CELLAR_WORK_DIR: this.work,
+        CELLAR_CELL_ID: 'dev--test',
+        ...env,
+      },
     });
     const [, output, errors, up, down] = this.host.stdio;
     this.up = up;

@@ -1,0 +1,146 @@
+'use strict';
+// The agent host: runs an agent's methods for cellard, over two sockets that it inherits
+// (docs/internals/agent-protocol.md). One process serves all runs of a cell.
+
+const net = require('node:net');
+const { loadAgent, methodOf } = require('./agents');
+const { makeCtx } = require('./ctx');
+const { AgentError, CancelledError, ParkedRun, toJson } = require('./errors');
+const { Files } = require('./files');
+const { FrameParser, UpSocket } = require('./frames');
+const { OneATurn } = require('./replay');
+const { Run } = require('./run');
+const { stringify } = require('./values');
+
+const UP_FD = 3;
+const DOWN_FD = 4;
+const CRASHED = 70;
+const ENDED_EARLY = JSON.stringify({ message: 'the method returns before it has done what is recorded' });
+
+const up = new UpSocket(UP_FD);
+const files = new Files(process.env.CELLAR_WORK_DIR ?? '/work');
+const cellId = process.env.CELLAR_CELL_ID ?? '';
+const runs = new Map();
+
+async function execute(run, header) {
+  const agent = await loadAgent(header.agent);
+  const method = methodOf(agent, run.method);
+  const ctx = makeCtx(run, files, cellId);
+  if (header.setup) {
+    if (typeof agent.setup === 'function') await agent.setup(ctx);
+    run.setupDone();
+  }
+  return stringify(await method(ctx, run.params), `what ${run.method}() returns`);
+}
+
+function sendEnd(run, { ok, text, code, rolled }) {
+  if (run.isTrial) run.endTrial(run.replay.isComplete, ok ? ENDED_EARLY : text);
+  else if (!run.parked) run.send({ t: 'end', ok, code, rolled }, text);
+}
+
+// Why the run ended, where it was not the agent's own code that decided so.
+function endCode(run, error) {
+  if (error instanceof AgentError) return error.code;
+  return run.cancelled && error?.code === 'canceled' ? error.code : undefined;
+}
+
+function failed(run, error) {
+  const text = stringify(toJson(error), `the error of ${run.method}()`);
+  return { ok: false, text, code: endCode(run, error) };
+}
+
+// How the method ends: {ok, text, code?}.
+async function outcomeOf(run, header) {
+  try {
+    const text = await execute(run, header);
+    if (run.undoes) return failed(run, new CancelledError()); // Whatever it gives.
+    run.checkForgotten();
+    return { ok: true, text };
+  } catch (error) {
+    return failed(run, error instanceof ParkedRun && run.undoes ? new CancelledError() : error);
+  }
+}
+
+async function carryThrough(run, header) {
+  const tooLate = run.outOfTime.then(() => failed(run, new CancelledError()));
+  const outcome = await Promise.race([outcomeOf(run, header), tooLate]);
+  try {
+    return await run.conclude(outcome);
+  } catch (error) {
+    if (error instanceof ParkedRun) return outcome; // Which nobody is told.
+    throw error;
+  }
+}
+
+async function start(header, body) {
+  runs.get(header.run)?.park(); // Its next attempt is here.
+  const run = new Run(up, header, body);
+  runs.set(run.id, run);
+  sendEnd(run, await carryThrough(run, header));
+  run.end();
+  if (runs.get(run.id) === run) runs.delete(run.id);
+}
+
+// What keeps this process busy, by kind: sockets, timers, requests.
+function resources() {
+  const counts = new Map();
+  for (const kind of process.getActiveResourcesInfo?.() ?? []) {
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  counts.delete('Immediate'); // The turn at hand.
+  return counts;
+}
+
+let atRest; // resources() when there was nothing to do
+
+// The run only waits for the daemon, which asks whether it may go on without us. Not while anything
+// is under way that the daemon knows nothing of: it would begin anew.
+function suspend(run) {
+  const isBusy = [...resources()].some(([kind, count]) => count > (atRest.get(kind) ?? 0));
+  if (isBusy || !run.isAtRest || process.getActiveResourcesInfo === undefined) return;
+  run.park();
+  runs.delete(run.id);
+  run.send({ t: 'suspended' });
+}
+
+function take(header, body) {
+  const known = runs.get(header.run);
+  const run = known?.attempt === header.a ? known : undefined; // What an earlier one was told.
+  switch (header.t) {
+    case 'run': start(header, body); break;
+    case 'ack': run?.acknowledge(header.o); break;
+    case 'began': run?.began(header.o); break;
+    case 'result': run?.settle(header, body); break;
+    case 'cancel': run?.cancel(header.rollback); break;
+    case 'suspend': if (run !== undefined) suspend(run); break;
+    case 'forget':
+      if (run === undefined) break;
+      run.park();
+      runs.delete(run.id);
+      break;
+    case 'ping': up.send({ t: 'pong', n: header.n }); break;
+    case 'stop': process.exit(0); break;
+    default: // A later daemon may say more.
+  }
+}
+
+function crash(error) {
+  // Code of a run that is over may still fail: nobody waits for it.
+  if (error instanceof ParkedRun || error instanceof CancelledError) return;
+  const { name, message, stack } = toJson(error);
+  process.stderr.write(`${stack || `${name}: ${message}`}\n`);
+  process.exit(CRASHED);
+}
+
+process.on('uncaughtException', crash);
+process.on('unhandledRejection', crash);
+
+const turns = new OneATurn(take);
+const parser = new FrameParser((header, body) => turns.push(header, body));
+const down = new net.Socket({ fd: DOWN_FD, readable: true, writable: false });
+down.on('data', (chunk) => parser.feed(chunk));
+down.on('error', () => process.exit(0)); // The daemon is gone.
+down.on('close', () => process.exit(0));
+
+atRest = resources();
+up.send({ t: 'hello', v: 1, node: process.version });
