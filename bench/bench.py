@@ -191,8 +191,32 @@ class Bench:
         command = [ripgrep or "grep", *([] if ripgrep else ["-r"]), "-l", "parse", "."]
         reference = milliseconds(
             lambda _: subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True), max(5, self.runs // 4))
-        self.row("query, every file's state looked at", ours, reference, "ripgrep, one word" if ripgrep else "grep -r")
+        self.row("query, nothing changed", ours, reference, "ripgrep, one word" if ripgrep else "grep -r")
         shutil.rmtree(folder)
+        ours = []
+        for run in range(self.runs):
+            (self.cell.dir / "work/changed.py").write_text(f"def changed_{run}(): pass\n")
+            ours += milliseconds(lambda _: self.client.call("POST", path, body), 1)
+        self.row("query, one file changed", ours)
+        self.search_large()
+
+    def search_large(self):
+        cell = self.daemon.create("large")
+        for number in range(10_000):
+            target = cell.dir / "work" / f"{number % 300}/{number}.py"
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(f"def function_{number}(argument):\n    return argument + {number}\n")
+        path = f"/api/v1/cells/{cell.id}"
+        body = {"query": "function_4711", "limit": 10}
+        ask = lambda _: self.client.call("POST", f"{path}/search", body)
+        self.row("first query, 10,000 files", milliseconds(ask, 1))
+        self.row("query, 10,000 files, nothing changed", milliseconds(ask, self.runs))
+        ours = []
+        for _ in range(max(5, self.runs // 20)):
+            self.client.call("POST", f"{path}/pause")
+            self.client.call("POST", f"{path}/exec", {"cmd": ["true"]})
+            ours += milliseconds(ask, 1)
+        self.row("query, every file's state looked at", ours)
 
     def run(self):
         try:

@@ -107,21 +107,17 @@ using Visit = std::function<void(const search::FileMeta& meta, std::string_view 
 // Reads the files below `folder`, as a cell's search does.
 void for_each_source(const std::string& root, const std::string& folder, const Visit& visit) {
   const sys::BeneathDir dir(root);
-  const auto below = [&](const std::string& path) {
-    return folder == "." || path == folder || path.compare(0, folder.size() + 1, folder + "/") == 0;
+  sys::BeneathDir::Visitor visitor;
+  visitor.enter = [&](const std::string& path) {
+    const bool skipped = path != folder && search::is_skipped_folder(name_of(path));
+    return skipped ? sys::Walk::skip : sys::Walk::go_on;
   };
-  const auto enter = [&](const std::string& path) {
-    const bool on_the_way = path == "." || folder.compare(0, path.size() + 1, path + "/") == 0;
-    if (on_the_way) return sys::Walk::go_on;
-    if (!below(path)) return sys::Walk::skip;
-    if (path != folder && search::is_skipped_folder(name_of(path))) return sys::Walk::skip;
-    return sys::Walk::go_on;
-  };
-  dir.for_each_file(enter, [&](const sys::DirEntry& file) {
-    if (!below(file.path) || file.stat.size_bytes > search::kFileBytesMax) return;
+  visitor.visit = [&](const sys::DirEntry& file) {
+    if (file.stat.size_bytes > search::kFileBytesMax) return;
     const auto text = dir.read(file.path, search::kFileBytesMax);
     if (text) visit({file.path, file.stat.size_bytes}, *text);
-  });
+  };
+  dir.for_each_file(folder, visitor);
 }
 
 void print(const std::vector<Place>& places) {

@@ -326,6 +326,7 @@ asio::awaitable<void> Cell::pause_now() {
   require_open();
   if (state_ != State::active) co_return;
   co_await domains_.freeze();
+  co_await rest_index();
   quota_.stop_watching();
   state_ = State::paused;
   activities_.touch();
@@ -351,6 +352,7 @@ asio::awaitable<void> Cell::hibernate_now() {
   }
   domains_.programs().lose_all();
   co_await domains_.end_all();
+  co_await rest_index();
   co_await journal_->sync();
   const auto store_turn = co_await store_turns_.turn();
   auto close_store = [this] { store_.reset(); };  // Its write-ahead log goes into the file.
@@ -394,6 +396,7 @@ asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequ
     ~Leave() {
       cell.run_places_.erase(entry);
       cell.domains_.leave(place);
+      if (cell.spec_.runtime == sandbox::Runtime::gvisor) cell.has_untold_changes_ = true;
     }
   } const leave{*this, place, run_places_.emplace(run, place)};
   CommandResult result = co_await run_command(place, std::move(request), std::move(on_output));

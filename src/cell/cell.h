@@ -174,6 +174,8 @@ class Cell : private RunnerHost {
   // The same where the documents are in it already; else they come with what is stored.
   template <typename Job>
   asio::awaitable<void> change_index(Job job);
+  // Nothing changes in a cell that is not awake: its files are not watched.
+  asio::awaitable<void> rest_index();
   asio::awaitable<json::Value> call_op(std::string op, json::Value arguments);
   asio::awaitable<json::Value> call_search(std::string op, json::Value arguments);
   asio::awaitable<json::Value> answer_file_method(std::string method, json::Value params);
@@ -191,7 +193,9 @@ class Cell : private RunnerHost {
   State state_ = State::active;
   bool open_ = false;
   bool documents_loaded_ = false;  // the agent's documents are in the index
-  bool recovery_waits_ = false;    // unfinished runs go on when the cell wakes up
+  // gVisor keeps the mappings of a program that ended: no watch tells of what was stored there.
+  bool has_untold_changes_ = false;
+  bool recovery_waits_ = false;  // unfinished runs go on when the cell wakes up
   std::optional<ResumeReport> resume_;
   ActivityLog activities_;
   Metrics metrics_;

@@ -84,7 +84,11 @@ auto Cell::with_index(Job job) -> asio::awaitable<std::invoke_result_t<Job&, Wor
     };
     documents_loaded_ = co_await with_store(load);
   }
-  auto work = [this, job = std::move(job)]() mutable { return job(*index_); };
+  const bool look_at_all = std::exchange(has_untold_changes_, false);
+  auto work = [this, look_at_all, job = std::move(job)]() mutable {
+    if (look_at_all) index_->stop_watching();
+    return job(*index_);
+  };
   co_return co_await async::offload(machine_.pool, std::move(work));
 }
 
@@ -94,6 +98,11 @@ asio::awaitable<void> Cell::change_index(Job job) {
   if (!documents_loaded_) co_return;
   auto work = [this, job = std::move(job)] { job(*index_); };
   co_await async::offload(machine_.pool, std::move(work));
+}
+
+asio::awaitable<void> Cell::rest_index() {
+  auto rest = [](WorkIndex& index) { index.stop_watching(); };
+  co_await change_index(std::move(rest));
 }
 
 asio::awaitable<WorkIndex::Answer> Cell::search(SearchRequest request) {

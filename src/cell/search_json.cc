@@ -88,7 +88,8 @@ json::Value to_json(const WorkIndex::Status& status) {
                        {"symbols", index.symbol_count},
                        {"text_bytes", index.text_bytes},
                        {"memory_bytes", index.memory_bytes},
-                       {"left_out", status.left_out_count}});
+                       {"left_out", status.left_out_count},
+                       {"watching", status.watching}});
 }
 
 }  // namespace cellar::cell

@@ -33,7 +33,7 @@ SymbolRequest read_symbol_request(const json::Reader& reader);
 json::Value to_json(const search::Hits& hits);
 // [{name, kind, path, line, language?}]
 json::Value to_json(const std::vector<search::SymbolHit>& symbols);
-// {files, skipped, documents, chunks, symbols, text_bytes, memory_bytes, left_out}
+// {files, skipped, documents, chunks, symbols, text_bytes, memory_bytes, left_out, watching}
 json::Value to_json(const WorkIndex::Status& status);
 
 }  // namespace cellar::cell

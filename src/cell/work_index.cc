@@ -10,8 +10,17 @@ namespace cellar::cell {
 namespace {
 
 constexpr std::size_t kIgnoreFileBytesMax = 1 << 20;
+constexpr std::string_view kIgnoreFile = ".gitignore";
 
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+search::FileMeta meta_of(const std::string& path, const sys::FileStat& stat) {
+  return {.path = path,
+          .size_bytes = stat.size_bytes,
+          .mtime_ns = stat.mtime_ns,
+          .inode = stat.inode,
+          .ctime_ns = stat.ctime_ns};
+}
 
 // A file of a cell may vanish, grow or become something else at any moment: then it is not there.
 std::optional<std::string> read_if_possible(const sys::BeneathDir& work, const std::string& path,
@@ -23,53 +32,120 @@ std::optional<std::string> read_if_possible(const sys::BeneathDir& work, const s
   }
 }
 
+std::optional<sys::FileStat> stat_if_possible(const sys::BeneathDir& work,
+                                              const std::string& path) {
+  try {
+    return work.stat_entry(path);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 void WorkIndex::refresh() {
-  const std::size_t vanished_count = look();
-  // What vanished was there while the others were looked at: it took the room that they need.
-  const bool is_full = left_out_count() > 0;
-  if (vanished_count > 0 && is_full) look();
+  if (!watch_ || Clock::now() >= look_due_ || !follow()) {
+    const std::size_t vanished_count = look();
+    // What vanished was there while the others were looked at: it took the room that they need.
+    if (vanished_count > 0 && left_out_count() > 0) look();
+  }
+  read_pending();
+}
+
+bool WorkIndex::follow() {
+  // Who comes in next depends on all that wait; and patterns that were too slow are tried again.
+  if (left_out_count() > 0 || ignored_.exhausted()) return false;
+  const sys::FolderWatch::Changes changes = watch_->take();
+  if (!changes.complete) return false;
+  for (const std::string& folder : changes.old_folders) {
+    if (is_read(folder)) return false;
+  }
+  for (const std::string& path : changes.files) {
+    if (name_of(path) == kIgnoreFile) return false;
+    if (ignored_.ignores(path, search::PathKind::file)) continue;
+    // Its other names, of which nothing is told, changed as well.
+    const auto stat = stat_if_possible(work_, path);
+    if (stat && stat->link_count > 1) return false;
+    pending_.push_back(path);
+  }
+  for (const std::string& folder : changes.new_folders) {
+    if (!is_read(folder)) continue;
+    scan(folder, [&](const sys::DirEntry& file) { pending_.push_back(file.path); });
+  }
+  return true;
 }
 
 std::size_t WorkIndex::look() {
+  ++look_count_;
+  look_due_ = Clock::now() + options_.look_again_after;
+  start_watching();
+  ignored_ = search::IgnoreRules();
+  pending_.clear();
   unknown_count_ = 0;
-  search::IgnoreRules ignored;
   std::unordered_set<std::string> seen;
-  const auto enter = [&](const std::string& folder) {
-    if (folder != ".") {
-      if (search::is_skipped_folder(name_of(folder))) return sys::Walk::skip;
-      if (ignored.ignores(folder, search::PathKind::folder)) return sys::Walk::skip;
-    }
-    const std::string rules = folder == "." ? ".gitignore" : folder + "/.gitignore";
-    if (const auto text = read_if_possible(work_, rules, kIgnoreFileBytesMax)) {
-      ignored.add(folder, *text);
-    }
-    return sys::Walk::go_on;
-  };
-  const auto visit = [&](const sys::DirEntry& file) {
-    if (ignored.ignores(file.path, search::PathKind::file)) return;
+  scan(".", [&](const sys::DirEntry& file) {
     seen.insert(file.path);
-    const search::FileMeta meta{.path = file.path,
-                                .size_bytes = file.stat.size_bytes,
-                                .mtime_ns = file.stat.mtime_ns,
-                                .inode = file.stat.inode,
-                                .ctime_ns = file.stat.ctime_ns};
-    if (!index_.needs(meta)) {
-      if (!index_.find(file.path)) ++unknown_count_;
-      return;
+    if (index_.needs(meta_of(file.path, file.stat))) {
+      pending_.push_back(file.path);
+    } else if (!index_.find(file.path)) {
+      ++unknown_count_;
     }
-    if (meta.size_bytes > search::kFileBytesMax) {
-      index_.put_skipped(meta, search::Admission::too_large);
-      return;
+  });
+  const auto is_seen = [&](const std::string& path) { return seen.contains(path); };
+  return index_.retain(is_seen);
+}
+
+void WorkIndex::start_watching() {
+  watch_.reset();
+  if (Clock::now() < watch_due_) return;
+  watch_ = sys::FolderWatch::make(options_.folders_watched_max);
+  if (!watch_) watch_due_ = look_due_;
+}
+
+void WorkIndex::scan(const std::string& start, const Visit& visit) {
+  sys::BeneathDir::Visitor visitor;
+  visitor.enter = [&](const std::string& folder) {
+    return is_read(folder) ? sys::Walk::go_on : sys::Walk::skip;
+  };
+  // Watched before it is read: what comes into it meanwhile is told, or seen, or both.
+  visitor.opened = [&](int fd, const std::string& folder) {
+    if (watch_ && !watch_->add(fd, folder)) {
+      watch_.reset();
+      watch_due_ = look_due_;
     }
-    if (const auto text = read_if_possible(work_, file.path, search::kFileBytesMax)) {
-      index_.put(meta, *text);
+    const std::string rules = (folder == "." ? "" : folder + "/") + std::string(kIgnoreFile);
+    if (const auto text = read_if_possible(work_, rules, kIgnoreFileBytesMax)) {
+      ignored_.add(folder, *text);
     }
+  };
+  visitor.visit = [&](const sys::DirEntry& file) {
+    if (!ignored_.ignores(file.path, search::PathKind::file)) visit(file);
   };
   // A walk that is given up has files behind it that nobody has seen: one stands for all of them.
-  if (!work_.for_each_file(enter, visit)) ++unknown_count_;
-  return index_.retain([&](const std::string& path) { return seen.contains(path); });
+  if (!work_.for_each_file(start, visitor)) ++unknown_count_;
+}
+
+bool WorkIndex::is_read(const std::string& folder) const {
+  if (folder == ".") return true;
+  return !search::is_skipped_folder(name_of(folder)) &&
+         !ignored_.ignores(folder, search::PathKind::folder);
+}
+
+void WorkIndex::read_pending() {
+  for (; !pending_.empty(); pending_.pop_front()) take_in(pending_.front());
+}
+
+void WorkIndex::take_in(const std::string& path) {
+  const auto stat = stat_if_possible(work_, path);
+  if (!stat || stat->kind != sys::FileKind::file) return index_.remove(path);
+  const search::FileMeta meta = meta_of(path, *stat);
+  if (!index_.find(path) && !index_.needs(meta)) {
+    ++unknown_count_;
+  } else if (meta.size_bytes > search::kFileBytesMax) {
+    index_.put_skipped(meta, search::Admission::too_large);
+  } else if (const auto text = read_if_possible(work_, path, search::kFileBytesMax)) {
+    index_.put(meta, *text);
+  }
 }
 
 WorkIndex::Answer WorkIndex::query(std::string_view text, const search::QueryOptions& options) {
@@ -84,7 +160,7 @@ std::vector<search::SymbolHit> WorkIndex::symbols(std::string_view name, std::si
 
 WorkIndex::Status WorkIndex::status() {
   refresh();
-  return {index_.stats(), left_out_count()};
+  return {index_.stats(), left_out_count(), watch_.has_value()};
 }
 
 void WorkIndex::put_document(std::string_view name, std::string_view text) {

@@ -1,33 +1,48 @@
 #pragma once
 
+#include <chrono>
+#include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "search/ignore.h"
 #include "search/index.h"
 #include "sys/beneath.h"
+#include "sys/folder_watch.h"
 
 namespace cellar::cell {
 
-// The search index over a cell's /work. Before each query it looks at every file's metadata and
-// reads those that changed, so that a write is visible to the next query whoever made it.
+// The search index over a cell's /work. Before each query it reads the files that changed, so that
+// a write is visible to the next query whoever made it. Which ones changed a watch tells; where
+// there is none, every file's metadata is looked at (docs/internals/search.md).
 //
 // Blocking and not thread-safe: for one pool job at a time. Kept in memory; the first query after a
 // start of the daemon reads all.
 class WorkIndex {
  public:
+  struct Options {
+    search::IndexLimits limits;
+    std::size_t folders_watched_max = sys::FolderWatch::kFoldersMax;
+    // All files are looked at again after this long, in case that there was a change which no
+    // watch tells (sys::FolderWatch), and to watch where that was not possible before.
+    std::chrono::milliseconds look_again_after = std::chrono::minutes(1);
+  };
   struct Answer {
     search::Hits hits;
     std::size_t left_out_count = 0;  // files that could match, but for the index's limits
   };
 
   // `work` must outlive it.
-  explicit WorkIndex(const sys::BeneathDir& work, const search::IndexLimits& limits = {})
-      : work_(work), index_(limits) {}
+  explicit WorkIndex(const sys::BeneathDir& work) : WorkIndex(work, Options()) {}
+  WorkIndex(const sys::BeneathDir& work, const Options& options)
+      : work_(work), options_(options), index_(options.limits) {}
 
   struct Status {
     search::IndexStats index;
     std::size_t left_out_count = 0;
+    bool watching = false;  // or else each query looks at every file
   };
 
   // All three have seen every change made before. They throw as search::Index does.
@@ -39,15 +54,38 @@ class WorkIndex {
   void put_document(std::string_view name, std::string_view text);
   void remove_document(std::string_view name);
 
+  // Gives back what watching costs the kernel; the next query looks at every file.
+  void stop_watching() noexcept { watch_.reset(); }
+  // How often every file was looked at.
+  std::size_t look_count() const noexcept { return look_count_; }
+
  private:
+  using Clock = std::chrono::steady_clock;
+
   void refresh();
+  // Takes up what the watch tells. False where that is not all that there is to know.
+  bool follow();
   // Looks at every file once, and says how many of those it knew are there no longer.
   std::size_t look();
+  void start_watching();
+  // Looks at the files below one folder: `visit` is called for those that are to be searched.
+  using Visit = std::function<void(const sys::DirEntry& file)>;
+  void scan(const std::string& folder, const Visit& visit);
+  bool is_read(const std::string& folder) const;
+  void read_pending();
+  void take_in(const std::string& path);
   std::size_t left_out_count() const noexcept { return unknown_count_ + index_.left_out_count(); }
 
   const sys::BeneathDir& work_;
+  const Options options_;
   search::Index index_;
-  std::size_t unknown_count_ = 0;  // files beyond the number that the index remembers
+  std::optional<sys::FolderWatch> watch_;
+  search::IgnoreRules ignored_;      // of the folders that were looked at
+  std::deque<std::string> pending_;  // files to read
+  std::size_t unknown_count_ = 0;    // files beyond the number that the index remembers
+  std::size_t look_count_ = 0;
+  Clock::time_point look_due_;
+  Clock::time_point watch_due_;
 };
 
 }  // namespace cellar::cell

@@ -1,9 +1,12 @@
 #include "cell/work_index.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "sys/directory.h"
 #include "sys/file.h"
 #include "testing/temp_dir.h"
 
@@ -19,6 +22,70 @@ std::vector<std::string> paths(WorkIndex& index, const std::string& query) {
 }
 
 using Paths = std::vector<std::string>;
+
+const std::string kCode = "def parse_config(text):\n    return text\n";
+
+// What is done to a/b/x.py and around it, which files have its code then, and how often a query
+// has to look at all files for that.
+struct Change {
+  std::string what;
+  std::function<void(const testing::TempDir&)> make;
+  Paths found;
+  std::size_t look_count;
+};
+
+std::vector<Change> changes() {
+  return {
+      {"nothing", [](auto&) {}, {"a/b/x.py"}, 0},
+      {"a new file",
+       [](auto& dir) { sys::replace_file(dir.file("a/y.py"), kCode); },
+       {"a/b/x.py", "a/y.py"},
+       0},
+      {"a link, which is none of the files",
+       [](auto& dir) { sys::replace_link(dir.file("a/link.py"), "b/x.py"); },
+       {"a/b/x.py"},
+       0},
+      {"a file that moves",
+       [](auto& dir) { sys::rename_file(dir.file("a/b/x.py"), dir.file("z.py")); },
+       {"z.py"},
+       0},
+      {"a file that goes", [](auto& dir) { sys::remove_file(dir.file("a/b/x.py")); }, {}, 0},
+      {"new folders, filled before anybody watches them",
+       [](auto& dir) {
+         sys::make_dirs(dir.file("n/m"));
+         sys::replace_file(dir.file("n/m/x.py"), kCode);
+       },
+       {"a/b/x.py", "n/m/x.py"},
+       0},
+      {"a new folder with rules of its own",
+       [](auto& dir) {
+         sys::make_dirs(dir.file("n/m"));
+         sys::replace_file(dir.file("n/.gitignore"), "m\n");
+         sys::replace_file(dir.file("n/m/x.py"), kCode);
+       },
+       {"a/b/x.py"},
+       0},
+      {"new folders that nobody reads",
+       [](auto& dir) {
+         for (const char* folder : {"node_modules", "a/generated"}) {
+           sys::make_dirs(dir.file(folder));
+           sys::replace_file(dir.file(folder) + "/x.py", kCode);
+           sys::remove_tree(dir.file(folder));
+         }
+       },
+       {"a/b/x.py"},
+       0},
+      {"a folder that moves",
+       [](auto& dir) { sys::rename_file(dir.file("a/b"), dir.file("c")); },
+       {"c/x.py"},
+       1},
+      {"a folder that goes", [](auto& dir) { sys::remove_tree(dir.file("a")); }, {}, 1},
+      {"other rules",
+       [](auto& dir) { sys::replace_file(dir.file(".gitignore"), "x.py\n"); },
+       {},
+       1},
+  };
+}
 
 }  // namespace
 
@@ -56,10 +123,108 @@ TEST_CASE("a document beside the files is found by its name") {
   CHECK(paths(index, "deploy frontend") == Paths{"notes#deploy"});
 }
 
+TEST_CASE("whatever is done to files and folders, the next query sees it and looks at those only") {
+  for (const Change& change : changes()) {
+    CAPTURE(change.what);
+    const testing::TempDir dir;
+    const sys::BeneathDir work(dir.path());
+    sys::make_dirs(dir.file("a/b"));
+    sys::replace_file(dir.file(".gitignore"), "generated/\n");
+    sys::replace_file(dir.file("a/b/x.py"), kCode);
+    WorkIndex index(work);
+    REQUIRE(paths(index, "parse config") == Paths{"a/b/x.py"});
+    REQUIRE(index.status().watching);
+    REQUIRE(index.look_count() == 1);
+    change.make(dir);
+    CHECK(paths(index, "parse config") == change.found);
+    CHECK(index.look_count() == 1 + change.look_count);
+    // And it is watched where it is now.
+    sys::make_dirs(dir.file("n/m"));
+    sys::replace_file(dir.file("n/m/later.py"), "def open_socket(host):\n    return host\n");
+    const bool ignored = sys::exists(dir.file("n/.gitignore"));
+    CHECK(paths(index, "open socket") == (ignored ? Paths() : Paths{"n/m/later.py"}));
+    CHECK(index.look_count() == 1 + change.look_count);
+  }
+}
+
+TEST_CASE("a file is read again although size and times are those that it had") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  WorkIndex index(work);
+  for (int round = 0; round < 100; ++round) {  // Times have steps of some milliseconds.
+    const std::string name = round % 2 == 0 ? "parse_config" : "open_sockets";
+    sys::write_all_at(sys::open_file(dir.file("a.py"), O_WRONLY | O_CREAT).get(),
+                      "def " + name + "():\n    pass\n", 0, "a.py");
+    CHECK(paths(index, name) == Paths{"a.py"});
+  }
+  CHECK(index.look_count() == 1);
+}
+
+TEST_CASE("a write through one name of a file is seen under its others") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  WorkIndex index(work);
+  sys::replace_file(dir.file("a.py"), "def parse_config(text):\n    return text\n");
+  std::filesystem::create_hard_link(dir.file("a.py"), dir.file("b.py"));
+  CHECK(paths(index, "parse config") == Paths{"a.py", "b.py"});
+  sys::write_all(sys::open_file(dir.file("b.py"), O_WRONLY | O_APPEND).get(),
+                 "def open_socket(host):\n    return host\n", "b.py");
+  CHECK(paths(index, "open socket") == Paths{"a.py", "b.py"});
+}
+
+TEST_CASE("where files cannot be watched, each query looks at all of them, until they can be") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  sys::make_dirs(dir.file("a/b"));
+  sys::replace_file(dir.file("a/b/x.py"), "def parse_config(text):\n    return text\n");
+  WorkIndex index(work, {.folders_watched_max = 2});
+  CHECK(paths(index, "parse config") == Paths{"a/b/x.py"});
+  CHECK_FALSE(index.status().watching);
+  sys::remove_file(dir.file("a/b/x.py"));
+  CHECK(paths(index, "parse config").empty());
+  CHECK(index.look_count() == 3);
+
+  WorkIndex hopeful(work, {.folders_watched_max = 2, .look_again_after = {}});
+  CHECK_FALSE(hopeful.status().watching);
+  sys::remove_tree(dir.file("a/b"));
+  CHECK(hopeful.status().watching);
+}
+
+TEST_CASE("all files are looked at after a rest, and when the last time is long ago") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  WorkIndex index(work);
+  CHECK(index.status().watching);
+  index.stop_watching();
+  sys::replace_file(dir.file("x.py"), "def parse_config(text):\n    return text\n");
+  CHECK(paths(index, "parse config") == Paths{"x.py"});
+  CHECK(index.look_count() == 2);
+  WorkIndex forgetful(work, {.look_again_after = {}});
+  CHECK(paths(forgetful, "parse config") == Paths{"x.py"});
+  CHECK(paths(forgetful, "parse config") == Paths{"x.py"});
+  CHECK(forgetful.look_count() == 2);
+}
+
+TEST_CASE("more changes than the kernel keeps are seen all the same") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  WorkIndex index(work);
+  const sys::Fd first = sys::open_file(dir.file("a.py"), O_WRONLY | O_CREAT);
+  const sys::Fd second = sys::open_file(dir.file("b.py"), O_WRONLY | O_CREAT);
+  CHECK(index.status().index.file_count == 2);
+  for (int count = 0; count < 20'000; ++count) {
+    sys::write_all_at(first.get(), "#", 0, "a.py");
+    sys::write_all_at(second.get(), "#", 0, "b.py");
+  }
+  sys::replace_file(dir.file("c.py"), "def parse_config(text):\n    return text\n");
+  CHECK(paths(index, "parse config") == Paths{"c.py"});
+  CHECK(index.look_count() == 2);
+}
+
 TEST_CASE("files beyond the number that is taken in are left out, until others are gone") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());
-  WorkIndex index(work, {.files_max = 3});
+  WorkIndex index(work, {.limits = {.files_max = 3}});
   for (const char* name : {"a.py", "b.py", "c.py", "d.py", "e.py"}) {
     sys::replace_file(dir.file(name), "def parse_config(text):\n    return text\n");
   }
@@ -78,7 +243,7 @@ TEST_CASE("files beyond the number that is taken in are left out, until others a
 TEST_CASE("text beyond what is taken in is left out, until there is room for it") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());
-  WorkIndex index(work, {.text_bytes_max = 100});
+  WorkIndex index(work, {.limits = {.text_bytes_max = 100}});
   const std::string large = "def parse_config(text):\n" + std::string(60, '#') + "\n";
   sys::replace_file(dir.file("a.py"), large);
   sys::replace_file(dir.file("b.py"), large);

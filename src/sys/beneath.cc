@@ -83,6 +83,7 @@ FileStat to_stat(const struct stat& raw) {
   out.mode = raw.st_mode & 07777;
   out.size_bytes = static_cast<std::uint64_t>(raw.st_size);
   out.inode = raw.st_ino;
+  out.link_count = raw.st_nlink;
   out.mtime_ns = raw.st_mtim.tv_sec * kNsPerSecond + raw.st_mtim.tv_nsec;
   out.ctime_ns = raw.st_ctim.tv_sec * kNsPerSecond + raw.st_ctim.tv_nsec;
   return out;
@@ -141,7 +142,7 @@ std::vector<std::string> names_in(DIR* dir, const std::string& path, std::size_t
   std::vector<std::string> names;
   while (const dirent* entry = next_entry(dir, path)) {
     const std::string_view name(entry->d_name);
-    if (name.substr(0, kTemporaryPrefix.size()) == kTemporaryPrefix) continue;
+    if (name.starts_with(kTemporaryPrefix)) continue;
     if (names.size() == limit) {
       more = true;
       break;
@@ -158,6 +159,7 @@ std::vector<std::string> names_in(DIR* dir, const std::string& path, std::size_t
 // at `limit` names.
 bool walk(int start, const std::string& prefix, std::size_t limit,
           const std::function<Walk(const std::string&)>& enter,
+          const std::function<void(int, const std::string&)>& opened,
           const std::function<void(DirEntry&)>& each) {
   const auto full_path = [&](const std::string& path) {
     return prefix == "." ? path : path == "." ? prefix : prefix + "/" + path;
@@ -172,6 +174,7 @@ bool walk(int start, const std::string& prefix, std::size_t limit,
     Fd fd(open_beneath(start, folder.c_str(), O_RDONLY | O_DIRECTORY, kOneName));
     if (!fd && code_of_errno(errno) == ErrorCode::exhausted) throw_resolution(errno, folder_path);
     if (!fd) continue;  // Vanished, or swapped for a link, since its name was read.
+    if (opened) opened(fd.get(), folder_path);
     const Dir dir = read_folder(std::move(fd), folder_path);
     const auto names = names_in(dir.get(), folder_path, limit, more);
     limit -= names.size();
@@ -347,6 +350,18 @@ std::optional<FileStat> BeneathDir::stat(std::string_view request) const {
   return to_stat(stat_fd(fd.get(), path));
 }
 
+std::optional<FileStat> BeneathDir::stat_entry(std::string_view request) const {
+  const std::string path = normalize_path(request);
+  if (name_of(path).starts_with(kTemporaryPrefix)) return std::nullopt;
+  const Fd parent(
+      open_beneath(root_.get(), parent_of(path).c_str(), O_PATH | O_DIRECTORY, kOneName));
+  const bool absent = !parent && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);
+  if (absent) return std::nullopt;
+  if (!parent) throw_resolution(errno, path);
+  const auto raw = stat_name(parent.get(), name_of(path), path);
+  return raw ? std::optional(to_stat(*raw)) : std::nullopt;
+}
+
 Fd BeneathDir::open_parent_of(const std::string& path) const {
   return Fd(open_beneath(root_.get(), parent_of(path).c_str(), O_RDONLY | O_DIRECTORY, kBeneath));
 }
@@ -440,17 +455,21 @@ Listing BeneathDir::list(std::string_view request, Depth depth, std::size_t limi
   const auto each = [&](DirEntry& entry) { listing.entries.push_back(entry); };
   const Fd folder(open_beneath(root_.get(), start.c_str(), O_RDONLY | O_DIRECTORY, kBeneath));
   if (!folder) throw_resolution(errno, start);
-  listing.truncated = !walk(folder.get(), start, std::min(limit, kWalkEntriesMax), enter, each);
+  listing.truncated = !walk(folder.get(), start, std::min(limit, kWalkEntriesMax), enter, {}, each);
   std::sort(listing.entries.begin(), listing.entries.end(),
             [](const DirEntry& a, const DirEntry& b) { return a.path < b.path; });
   return listing;
 }
 
-bool BeneathDir::for_each_file(const std::function<Walk(const std::string&)>& enter,
-                               const std::function<void(const DirEntry&)>& visit) const {
-  return walk(root_.get(), ".", kWalkEntriesMax, enter, [&](DirEntry& entry) {
-    if (entry.stat.kind == FileKind::file) visit(entry);
-  });
+bool BeneathDir::for_each_file(std::string_view request, const Visitor& visitor) const {
+  const std::string start = normalize_path(request);
+  const Fd folder(open_beneath(root_.get(), start.c_str(), O_PATH | O_DIRECTORY, kOneName));
+  if (!folder && code_of_errno(errno) == ErrorCode::exhausted) throw_resolution(errno, start);
+  if (!folder) return true;
+  const auto each = [&](DirEntry& entry) {
+    if (entry.stat.kind == FileKind::file) visitor.visit(entry);
+  };
+  return walk(folder.get(), start, kWalkEntriesMax, visitor.enter, visitor.opened, each);
 }
 
 }  // namespace cellar::sys

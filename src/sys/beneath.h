@@ -22,6 +22,7 @@ struct FileStat {
   std::uint64_t inode = 0;
   std::int64_t mtime_ns = 0;  // Since 1970.
   std::int64_t ctime_ns = 0;
+  std::uint64_t link_count = 1;
 };
 
 struct DirEntry {
@@ -97,12 +98,20 @@ class BeneathDir {
   // `limit` entries. Throws `not_found` where there is no such folder.
   Listing list(std::string_view path, Depth depth, std::size_t limit) const;
 
-  // Calls `enter` for each folder before it is read, "." first (on `skip` it is left out), and then
-  // `visit` for each regular file in it, sorted by name. Folders come after their parents. Returns
-  // false if it stopped at kWalkEntriesMax. What vanishes meanwhile is left out, and so is what
-  // lies deeper than kPathBytesMax. Exceptions of the callbacks reach the caller unchanged.
-  bool for_each_file(const std::function<Walk(const std::string& folder)>& enter,
-                     const std::function<void(const DirEntry& file)>& visit) const;
+  // What is at `path`, no link followed; nullopt where there is nothing, or where a link leads.
+  std::optional<FileStat> stat_entry(std::string_view path) const;
+
+  struct Visitor {
+    std::function<Walk(const std::string& folder)> enter;  // On `skip` the folder is left out.
+    // The folder is open, its names come next. May be null.
+    std::function<void(int fd, const std::string& folder)> opened;
+    std::function<void(const DirEntry& file)> visit;
+  };
+  // Calls `enter` for each folder, the one at `start` first, then `opened`, and then `visit` for
+  // each regular file in it, sorted by name. Folders come after their parents. Returns false if it
+  // stopped at kWalkEntriesMax. What vanishes meanwhile is left out, and so is what lies deeper
+  // than kPathBytesMax. Exceptions of the callbacks reach the caller unchanged.
+  bool for_each_file(std::string_view start, const Visitor& visitor) const;
 
  private:
   Fd open_parent_of(const std::string& path) const;

@@ -242,13 +242,36 @@ TEST_CASE("the walk enters folders before their files, skips what it is told to,
   f.work.write_atomic("skipped/z", "");
   f.link("b", "link");
   std::string story;
-  const auto enter = [&](const std::string& folder) {
-    story += "[" + folder + "]";
+  BeneathDir::Visitor visitor;
+  visitor.enter = [&](const std::string& folder) {
+    story += "[" + folder;
     return folder == "skipped" ? Walk::skip : Walk::go_on;
   };
-  const auto visit = [&](const DirEntry& file) { story += " " + file.path + " "; };
-  CHECK(f.work.for_each_file(enter, visit));
-  CHECK(story == "[.] a [b] b/x [b/c] b/c/y [skipped]");
+  visitor.opened = [&](int fd, const std::string&) { story += fd >= 0 ? "]" : "?"; };
+  visitor.visit = [&](const DirEntry& file) { story += " " + file.path + " "; };
+  CHECK(f.work.for_each_file(".", visitor));
+  CHECK(story == "[.] a [b] b/x [b/c] b/c/y [skipped");
+  story.clear();
+  CHECK(f.work.for_each_file("b", visitor));
+  CHECK(story == "[b] b/x [b/c] b/c/y ");
+  story.clear();
+  for (const char* none : {"link", "link/c", "a", "absent"})
+    CHECK(f.work.for_each_file(none, visitor));
+  CHECK(story.empty());
+}
+
+TEST_CASE("what is at a path is told without following a link, in its last name or on the way") {
+  const Fixture f;
+  f.work.write_atomic("b/x", "12");
+  f.link("b", "link");
+  CHECK(f.work.stat_entry("b/x")->size_bytes == 2);
+  CHECK(f.work.stat_entry("b/x")->link_count == 1);
+  CHECK(f.work.stat_entry("b")->kind == FileKind::directory);
+  CHECK(f.work.stat_entry("link")->kind == FileKind::symlink);
+  for (const char* none : {"link/x", "absent", "absent/x", "b/x/y", ".cellar-tmp-1"}) {
+    CAPTURE(none);
+    CHECK_FALSE(f.work.stat_entry(none).has_value());
+  }
 }
 
 TEST_CASE("a tree deeper than any path is listed as far as paths go, and removed") {

@@ -11,6 +11,7 @@ import harness
 import test_exec
 import test_network
 import test_persistence
+import test_search
 
 
 class GvisorTest(harness.CellTest):
@@ -90,6 +91,10 @@ class NetworkInGvisorTest(GvisorTest, test_network.NetworkTest):
 
 
 class PersistenceInGvisorTest(GvisorTest, test_persistence.PersistenceTest):
+    pass
+
+
+class SearchInGvisorTest(GvisorTest, test_search.SearchTest):
     pass
 
 

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "sys/fd.h"
+
+struct inotify_event;
+
+namespace cellar::sys {
+
+// Follows what happens to the names in folders of one tree (inotify), whoever does it, in whatever
+// mount namespace. The kernel notes a change within the call that makes it: what was done before
+// take() is called is in its answer. Nothing is reported of
+//   - a store through a mapping, before its last mapping is gone (then it is as the end of a
+//   write);
+//   - a write through a hard link in a folder that is not watched.
+//
+// Blocking only as long as the kernel copies. Not thread-safe.
+class FolderWatch {
+ public:
+  // The kernel keeps about 1 KiB for each.
+  static constexpr std::size_t kFoldersMax = 10'000;
+  // What one take() reads before it gives up on one who changes files as fast; the kernel keeps
+  // fewer (fs.inotify.max_queued_events).
+  static constexpr std::size_t kChangesMax = 65'536;
+
+  // nullopt where the user may have no more of them (fs.inotify.max_user_instances). Throws Error.
+  static std::optional<FolderWatch> make(std::size_t folders_max = kFoldersMax);
+
+  // Follows the open folder, which is `path` in the answers, from now on. False where that cannot
+  // be, above all for `folders_max` and the user's fs.inotify.max_user_watches.
+  bool add(int folder, const std::string& path);
+
+  struct Changes {
+    std::set<std::string> files;  // made, written, moved or gone; not all are regular files
+    std::set<std::string> new_folders;
+    std::set<std::string> old_folders;  // gone, moved away, or with other rights
+    bool complete = true;               // or else more happened than the kernel keeps
+  };
+  // What happened since the last call, or since the folders were added. Throws Error.
+  Changes take(std::size_t changes_max = kChangesMax);
+
+  std::size_t folder_count() const noexcept { return folders_.size(); }
+
+ private:
+  FolderWatch(Fd fd, std::size_t folders_max) : fd_(std::move(fd)), folders_max_(folders_max) {}
+  void note(const inotify_event& event, Changes& changes);
+
+  Fd fd_;
+  std::size_t folders_max_;
+  std::unordered_map<int, std::string> folders_;  // watch → path with a final '/'; "" for "."
+};
+
+}  // namespace cellar::sys

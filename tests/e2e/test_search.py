@@ -1,0 +1,69 @@
+"""Search sees what was done before it, whoever did it and however."""
+import harness
+
+CODE = "def parse_config(text):\n    return text\n"
+AGENT = """
+module.exports = {
+  write(ctx, { path, text }) { ctx.store.write(path, text); return true; },
+  remove(ctx, { path }) { return ctx.store.delete(path); },
+};
+"""
+# Opened, mapped, closed, and then changed.
+MAPPED = """
+import ctypes, mmap, os
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+file = os.open("a/b/x.py", os.O_RDWR)
+place = libc.mmap(None, 4, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, file, ctypes.c_long(0))
+os.close(file)
+ctypes.memmove(place + 4, b"burst", 5)
+"""
+
+
+class SearchTest(harness.CellTest):
+    def found(self, cell, query="parse config"):
+        return sorted(hit["path"] for hit in cell.call("POST", "/search", {"query": query, "mode": "lexical"}).json["results"])
+
+    def watching(self, cell):
+        return cell.call("GET", "/search/status").json["watching"]
+
+    def test_the_next_search_sees_what_commands_agents_and_clients_did(self):
+        cell = self.cell(agent=AGENT)
+        self.assertEqual([], self.found(cell))
+        for what, change, paths in (
+                ("new folders", f"mkdir -p a/b && printf '{CODE}' | tee a/b/x.py a/y.py", ["a/b/x.py", "a/y.py"]),
+                ("a file changed in its place", "printf '#%20s' | dd of=a/y.py conv=notrunc", ["a/b/x.py"]),
+                ("a file that moves over another", "cp a/b/x.py z && mv z a/y.py", ["a/b/x.py", "a/y.py"]),
+                ("a second name", "ln a/y.py a/z.py", ["a/b/x.py", "a/y.py", "a/z.py"]),
+                ("a folder that moves", "mv a c", ["c/b/x.py", "c/y.py", "c/z.py"]),
+                ("rules", "echo b > .gitignore", ["c/y.py", "c/z.py"]),
+                ("a folder that goes", "rm -r c", [])):
+            with self.subTest(what):
+                cell.exec(change)
+                self.assertEqual(paths, self.found(cell))
+        cell.exec("rm .gitignore")
+        cell.request("write", {"path": "a/b/x.py", "text": CODE})
+        self.assertEqual(["a/b/x.py"], self.found(cell))
+        cell.call("PUT", "/files/a/c/x.py", CODE.encode())
+        self.assertEqual(["a/b/x.py", "a/c/x.py"], self.found(cell))
+        cell.request("remove", {"path": "a/b/x.py"})
+        self.assertEqual(["a/c/x.py"], self.found(cell))
+        self.assertTrue(self.watching(cell))
+
+    def test_a_change_through_a_mapping_is_seen_once_its_program_ended(self):
+        cell = self.cell()
+        cell.call("PUT", "/files/a/b/x.py", CODE.encode())
+        self.assertEqual([], self.found(cell, "burst"))
+        self.assertEqual(0, cell.exec(["python3", "-c", MAPPED])["exit_code"])
+        self.assertEqual(["a/b/x.py"], self.found(cell, "burst"))
+
+    def test_what_was_done_around_a_rest_is_seen(self):
+        cell = self.cell()
+        for rest in ("pause", "hibernate"):
+            cell.exec(f"mkdir {rest} && printf '{CODE}' > {rest}/x.py")
+            self.assertIn(f"{rest}/x.py", self.found(cell))
+            cell.exec(f"mv {rest}/x.py {rest}/y.py")
+            cell.call("POST", f"/{rest}")
+            cell.exec(f"cp {rest}/y.py {rest}/z.py")
+            self.assertEqual([f"{rest}/y.py", f"{rest}/z.py"], [path for path in self.found(cell) if path.startswith(rest)])
+            self.assertTrue(self.watching(cell))
