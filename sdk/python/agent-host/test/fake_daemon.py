@@ -17,7 +17,7 @@ HOST = pathlib.Path(__file__).resolve().parents[1] / "host.py"
 sys.path.insert(0, str(HOST.parent))
 from cellar_agent.frames import FrameParser, encode  # noqa: E402
 
-LIMIT_S = 30
+LIMIT_S = 60
 NOTHING = object()
 
 
