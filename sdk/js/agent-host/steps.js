@@ -73,14 +73,16 @@ function checkName(name, call) {
   }
 }
 
-// (name, fn, opts) and (name, opts, fn) are the same.
-function stepArguments(name, second, third) {
-  const [fn, given = {}] = typeof second === 'function' ? [second, third] : [third, second];
-  checkName(name, 'ctx.step(name, fn, options?)');
-  if (typeof fn !== 'function') {
-    throw coded('invalid_step', `step "${name}" needs a function: ctx.step(name, fn, options?)`);
-  }
-  const options = given ?? {};
+// What a step does that is given no options.
+const PLAIN = {
+  rollback: undefined,
+  sensitive: false,
+  policy: 'retry',
+  retries: retriesOf(''),
+  timeouts: timeoutsOf(''),
+};
+
+function checkOptions(name, options) {
   known(name, options, 'option', 'retries', 'timeout', 'onInterrupt', 'rollback',
     'sensitive');
   const { onInterrupt = 'retry', rollback } = options;
@@ -96,13 +98,22 @@ function stepArguments(name, second, third) {
       `${POLICIES.join(', ')}, not ${util.inspect(onInterrupt)}`);
   }
   return {
-    fn,
     rollback,
     sensitive: options.sensitive === 'output',
     policy: onInterrupt,
     retries: retriesOf(name, options.retries),
     timeouts: timeoutsOf(name, options.timeout),
   };
+}
+
+// (name, fn, opts) and (name, opts, fn) are the same.
+function stepArguments(name, second, third) {
+  const [fn, given] = typeof second === 'function' ? [second, third] : [third, second];
+  checkName(name, 'ctx.step(name, fn, options?)');
+  if (typeof fn !== 'function') {
+    throw coded('invalid_step', `step "${name}" needs a function: ctx.step(name, fn, options?)`);
+  }
+  return { ...((given ?? null) === null ? PLAIN : checkOptions(name, given)), fn };
 }
 
 // How long to wait before the next attempt; undefined where there is none.
