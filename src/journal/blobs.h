@@ -1,7 +1,9 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "journal/records.h"
 #include "journal/storage.h"
@@ -15,5 +17,22 @@ BlobRef put_blob(Storage& storage, std::string_view bytes);
 
 // The bytes of the blob. Throws Error `corrupt` where it is gone or holds something else.
 std::string get_blob(Storage& storage, const BlobRef& blob);
+
+// Which blobs the records of a journal name.
+class BlobUses {
+ public:
+  void add(Lsn lsn, const BlobRef& blob) { newest_[blob.digest] = lsn; }
+  // Forgets the records before `first`; the digests that no later one names.
+  std::vector<std::string> drop_before(Lsn first);
+  bool has(const std::string& digest) const { return newest_.contains(digest); }
+
+ private:
+  std::map<std::string, Lsn> newest_;  // digest → the newest record that names it
+};
+
+// Removes the blobs of these digests; a crash may leave some of them. Throws Error.
+void remove_blobs(Storage& storage, const std::vector<std::string>& digests);
+// Removes all blobs that are not in use: what crashes left. Throws Error.
+void remove_blobs_but(Storage& storage, const BlobUses& uses);
 
 }  // namespace cellar::journal

@@ -43,7 +43,14 @@ FileStorage::FileStorage(std::string dir) : dir_(std::move(dir)) {
   lock_ = *std::move(lock);
 }
 
-std::vector<std::string> FileStorage::list() const { return sys::files_in(dir_); }
+std::vector<std::string> FileStorage::list(const std::string& name) const {
+  const std::string path = path_of(name);
+  return sys::exists(path) ? sys::files_in(path) : std::vector<std::string>();
+}
+
+std::vector<std::string> FileStorage::list_folders(const std::string& name) const {
+  return sys::folders_in(path_of(name));
+}
 
 std::unique_ptr<File> FileStorage::create(const std::string& name) {
   const std::string path = path_of(name);

@@ -16,7 +16,8 @@ class FileStorage : public Storage {
   // it.
   explicit FileStorage(std::string dir);
 
-  std::vector<std::string> list() const override;
+  std::vector<std::string> list(const std::string& name) const override;
+  std::vector<std::string> list_folders(const std::string& name) const override;
   std::unique_ptr<File> create(const std::string& name) override;
   std::unique_ptr<File> open(const std::string& name) override;
   void rename(const std::string& from, const std::string& to) override;

@@ -95,6 +95,8 @@ void for_every_record(Each each) {
   each(1u, 0u, Upgraded{.agent_digest = "sha256-bb"});
   each(2u, 0u, ForkedFrom{.run_id = "run_0011223344556677", .ordinal = 5});
   each(3u, 0u, ForkedFrom{.run_id = "run_0011223344556677", .ordinal = 0});
+  each(0u, 0u, Trim{.first_kept = 1, .first_run = 1, .setup_done = true});
+  each(0u, 0u, Trim{.first_kept = 1, .first_run = 4});
 }
 
 // "<offset> <hex>" for every 32 bytes that are not all zero.

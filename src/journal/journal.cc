@@ -34,12 +34,15 @@ Journal::Journal(Storage& storage, Options options, const Visit& visit)
   }
   Recovered recovered = recover(storage_, options_.cell_id, visit);
   index_ = std::move(recovered.index);
+  blobs_ = std::move(recovered.blobs);
   segments_ = std::move(recovered.segments);
   active_ = std::move(recovered.active);
   if (active_) active_first_lsn_ = segments_.back().first_lsn;
   chain_ = std::move(recovered.chain);
   cut_bytes_ = recovered.cut_bytes;
   last_durable_ = index_.last();
+  if (recovered.first_kept > first()) remove(trim(recovered.first_kept));  // A crash came between.
+  remove_blobs_but(storage_, blobs_);
 }
 
 void Journal::require_working() const {
@@ -70,6 +73,9 @@ Lsn Journal::append(const RecordHead& head, std::string_view body) {
                               .run = head.run,
                               .type = head.type});
   encode_frame(pending_, lsn, timed, body);
+  if ((head.flags & kBlob) != 0) {
+    if (const auto blob = blob_in(body)) blobs_.add(lsn, *blob);
+  }
   return lsn;
 }
 
@@ -93,7 +99,7 @@ Batch Journal::seal() {
     put_le(chain_, seal_frame(frame, segment.salt, last_durable_,
                               lsn == batch.last_ ? kBatchEnd : std::uint16_t{0}));
   }
-  index_.place(batch.first_, static_cast<std::uint32_t>(segments_.size() - 1),
+  index_.place(batch.first_, static_cast<std::uint32_t>(segment.number),
                static_cast<std::uint32_t>(segment.end));
   segment.end += in_flight_.size();
   return batch;
@@ -105,7 +111,7 @@ std::unique_ptr<NewSegment> Journal::next_segment(Lsn first_lsn) {
   const bool has_spare = spare_bytes_ >= needed;
   SegmentHeader header;
   header.cell_id = options_.cell_id;
-  header.segment_no = segments_.size() + 1;
+  header.segment_no = segments_.empty() ? 1 : segments_.back().number + 1;
   header.first_lsn = first_lsn;
   header.salt = random_u64();
   if (!segments_.empty()) header.prev_segment_digest = sha256(chain_);
@@ -129,7 +135,8 @@ std::unique_ptr<NewSegment> Journal::next_segment(Lsn first_lsn) {
 
 std::uint64_t Journal::size_of_next_segment() const noexcept {
   std::uint64_t size = options_.first_segment_bytes;
-  for (std::size_t i = 0; i < segments_.size() && size < options_.segment_bytes_max; ++i) size *= 4;
+  const std::uint64_t before = segments_.empty() ? 0 : segments_.back().number;
+  for (std::uint64_t i = 0; i < before && size < options_.segment_bytes_max; ++i) size *= 4;
   return std::min(size, options_.segment_bytes_max);
 }
 
@@ -165,7 +172,35 @@ std::uint64_t Journal::wanted_spare_bytes() const noexcept {
   return segment.end > segment.bytes / 2 ? size_of_next_segment() : 0;
 }
 
+std::uint64_t Journal::room_bytes() const noexcept {
+  const std::uint64_t left = segments_.empty() ? 0 : segments_.back().bytes - segments_.back().end;
+  return left - std::min<std::uint64_t>(left, pending_.size());
+}
+
 void Journal::make_spare(std::uint64_t bytes) const { make_spare_segment(storage_, bytes); }
+
+// ---- forgetting ----
+
+Lsn Journal::segment_begin(Lsn lsn) const { return segment_of(index_.at(lsn)).first_lsn; }
+
+Journal::Trimmed Journal::trim(Lsn first_kept) {
+  CELLAR_CHECK(first_kept <= last_durable_ && segment_begin(first_kept) == first_kept);
+  Trimmed trimmed;
+  const auto goes = [first_kept](const Segment& segment) { return segment.first_lsn < first_kept; };
+  for (const Segment& segment : segments_) {
+    if (goes(segment)) trimmed.segments.push_back(segment.first_lsn);
+  }
+  std::erase_if(segments_, goes);
+  index_.drop_before(first_kept);
+  trimmed.blobs = blobs_.drop_before(first_kept);
+  if (reader_first_lsn_ < first_kept) reader_first_lsn_ = 0;
+  return trimmed;
+}
+
+void Journal::remove(const Trimmed& trimmed) const {
+  remove_segments(storage_, trimmed.segments);
+  remove_blobs(storage_, trimmed.blobs);
+}
 
 // ---- values ----
 
@@ -190,7 +225,7 @@ std::string Journal::load(const Payload& payload) const {
 // ---- reading ----
 
 Record Journal::read(Lsn lsn) const {
-  if (lsn == 0 || lsn > (broken_ ? last_durable_ : index_.last())) {
+  if (lsn < first() || lsn > (broken_ ? last_durable_ : index_.last())) {
     throw Error(
         ErrorCode::not_found, "record_not_found",
         "the journal of cell " + options_.cell_id + " has no record " + std::to_string(lsn));
@@ -212,8 +247,8 @@ Record Journal::read_in_memory(const RecordIndex::Entry& entry) const {
 }
 
 Record Journal::read_on_disk(const RecordIndex::Entry& entry, Lsn lsn) const {
-  const Segment& segment = segments_[entry.segment];
-  const File& file = file_of(entry.segment);
+  const Segment& segment = segment_of(entry);
+  const File& file = file_of(segment);
   std::string bytes = file.read_at(entry.offset, kReadBytes);
   if (bytes.size() >= kRecordHeadBytes) {
     const std::size_t size = frame_size(get_le<std::uint32_t>(bytes, 4));
@@ -231,8 +266,12 @@ Record Journal::read_on_disk(const RecordIndex::Entry& entry, Lsn lsn) const {
   return to_record(*frame);
 }
 
-const File& Journal::file_of(std::uint32_t segment) const {
-  const Lsn first_lsn = segments_[segment].first_lsn;
+const Segment& Journal::segment_of(const RecordIndex::Entry& entry) const {
+  return segments_[entry.segment - segments_.front().number];
+}
+
+const File& Journal::file_of(const Segment& segment) const {
+  const Lsn first_lsn = segment.first_lsn;
   if (active_first_lsn_ == first_lsn) return *active_;
   if (reader_first_lsn_ != first_lsn) {
     const std::string name = segment_name(first_lsn);

@@ -59,8 +59,9 @@ class Batch {
 //     journal.committed(std::move(batch));   // owner; journal.failed() where write() threw
 //   }
 //
-// Threads: everything belongs to the owner but write(), make_spare(), put_blob() and load(), which
-// block, and may run on any thread while the owner goes on. The journal must outlive them.
+// Threads: everything belongs to the owner but write(), make_spare(), remove(), put_blob() and
+// load(), which block, and may run on any thread while the owner goes on. The journal must outlive
+// them.
 //
 // After failed() the journal is broken for good (docs/adr/0003): append() and seal() throw Error
 // `unavailable`, reason `journal_io_error`. The owner opens a new one on the same storage, which
@@ -70,8 +71,9 @@ class Journal {
   using Visit = std::function<void(const Record&)>;
 
   // Opens what is in `storage`, which must outlive it, and calls `visit` for every record in order.
-  // What a crash left half-written behind the last whole batch is cut off. Blocks. An empty storage
-  // is an empty journal; nothing is made before the first write.
+  // What a crash left half-written behind the last whole batch is cut off, and what no record needs
+  // is removed. Blocks. An empty storage is an empty journal; nothing is made before the first
+  // write.
   //
   // Throws Error `corrupt`: reason `journal_corrupt` where acknowledged records are damaged,
   // `journal_too_new` where a later version wrote what this one cannot read. Then nothing in the
@@ -107,6 +109,8 @@ class Journal {
   // The owner's word that write() threw.
   void failed() noexcept;
 
+  // The oldest record that is there; last_appended() + 1 where there is none.
+  Lsn first() const noexcept { return index_.first(); }
   Lsn last_appended() const noexcept { return index_.last(); }
   Lsn last_durable() const noexcept { return last_durable_; }  // <= last_appended()
   bool is_broken() const noexcept { return broken_; }
@@ -120,6 +124,24 @@ class Journal {
   void make_spare(std::uint64_t bytes) const;
   void spare_made(std::uint64_t bytes) noexcept { spare_bytes_ = bytes; }
 
+  // Bytes of records that the segments which are there have room for.
+  std::uint64_t room_bytes() const noexcept;
+
+  // ---- forgetting ----
+  // The first record of the segment that holds `lsn`, which is durable.
+  Lsn segment_begin(Lsn lsn) const;
+  // Files that nothing needs any more.
+  struct Trimmed {
+    std::vector<Lsn> segments;       // their first records
+    std::vector<std::string> blobs;  // their digests
+  };
+  // Forgets all before `first_kept`, with which a segment begins; a Trim that says so is durable.
+  // What it gives is to be removed: until then, and after a crash, the next opening does it.
+  Trimmed trim(Lsn first_kept);
+  // Blocking; any thread. No blob of them may be stored meanwhile. A failure does not break the
+  // journal. Throws Error.
+  void remove(const Trimmed& trimmed) const;
+
   // Stores a value outside the records, durable when this returns: the record that names it is
   // appended afterwards. Blocking; any thread. A failure does not break the journal.
   BlobRef put_blob(std::string_view bytes) const;
@@ -129,9 +151,9 @@ class Journal {
   // where the blob is damaged or gone.
   std::string load(const Payload& payload) const;
 
-  // The record at `lsn`, durable or not: 1 <= lsn <= last_appended(). Throws Error `not_found`
-  // outside, `corrupt` where the disk gives back something else than was written. In a broken
-  // journal only what is durable is found.
+  // The record at `lsn`, durable or not: first() <= lsn <= last_appended(). Throws Error
+  // `not_found` outside, `corrupt` where the disk gives back something else than was written. In a
+  // broken journal only what is durable is found.
   Record read(Lsn lsn) const;
   // Calls `visit` for the records of `run` behind `after`, in order, durable or not, at most
   // `limit` of them; types that this version does not know are left out. Returns the number.
@@ -144,12 +166,14 @@ class Journal {
   std::uint64_t size_of_next_segment() const noexcept;
   Record read_in_memory(const RecordIndex::Entry& entry) const;
   Record read_on_disk(const RecordIndex::Entry& entry, Lsn lsn) const;
-  const File& file_of(std::uint32_t segment) const;
+  const Segment& segment_of(const RecordIndex::Entry& entry) const;
+  const File& file_of(const Segment& segment) const;
   void require_working() const;
 
   Storage& storage_;
   Options options_;
   RecordIndex index_;
+  BlobUses blobs_;
   std::vector<Segment> segments_;  // the one that the batch under way begins is in it already
   std::unique_ptr<File> active_;   // the segment that is written to
   Lsn active_first_lsn_ = 0;       // 0: there is none yet

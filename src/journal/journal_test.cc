@@ -17,7 +17,7 @@ TEST_CASE("an empty folder is an empty journal, and nothing is made before the f
   CHECK(journal.last_durable() == 0);
   CHECK_FALSE(journal.dirty());
   CHECK_THROWS_AS(journal.read(1), Error);
-  CHECK(storage.list().empty());
+  CHECK(storage.list("").empty());
 }
 
 TEST_CASE("records come back in order, with everything that was said about them") {
@@ -117,7 +117,7 @@ TEST_CASE("a full segment is followed by another, and all are read") {
       appended.push_back(std::string(200, static_cast<char>('a' + i % 26)) + std::to_string(i));
       append_and_commit(journal, appended.back());
     }
-    CHECK(storage.list().size() > 4);
+    CHECK(storage.list("").size() > 4);
     for (Lsn lsn = 1; lsn <= 100; ++lsn) CHECK(journal.read(lsn).body == appended[lsn - 1]);
   }
   CHECK(read_all(storage) == appended);
@@ -137,7 +137,7 @@ TEST_CASE("segments grow from the first size to the largest") {
   Journal journal(storage, options, kIgnore);
   std::vector<std::size_t> sizes;
   for (int i = 0; i < 100; ++i) append_and_commit(journal, std::string(4000, 'x'));
-  for (const std::string& name : storage.list()) sizes.push_back(storage.contents(name).size());
+  for (const std::string& name : storage.list("")) sizes.push_back(storage.contents(name).size());
   REQUIRE(sizes.size() >= 4);
   CHECK(sizes[0] == 16 << 10);
   CHECK(sizes[1] == 64 << 10);

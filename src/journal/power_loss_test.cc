@@ -212,7 +212,7 @@ TEST_CASE("a record that names a blob is never there without it") {
       for (Lsn lsn = 1; lsn <= journal.last_durable(); ++lsn) {
         REQUIRE(journal.load(StepEnd::decode(journal.read(lsn).body)->value) == value);
       }
-      for (const std::string& name : storage.list()) CHECK_FALSE(name.ends_with(".tmp"));
+      for (const std::string& name : storage.list("")) CHECK_FALSE(name.ends_with(".tmp"));
     }
   }
 }
@@ -231,7 +231,7 @@ TEST_CASE("a blob that could not be stored leaves nothing behind, and the journa
     }
     failed = storage.has_failed();
     storage.fail_at(0, 0);
-    CHECK(storage.list().empty());
+    CHECK(storage.list("").empty());
     append_and_commit(journal, "later");
     CHECK_FALSE(journal.is_broken());
   }

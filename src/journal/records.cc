@@ -94,6 +94,12 @@ std::optional<Body> if_ok(const Reader& reader, Body body) {
 
 }  // namespace
 
+std::optional<BlobRef> blob_in(std::string_view body) {
+  Reader reader(body);
+  std::optional<BlobRef> blob = reader.payload().blob;
+  return reader.ok() ? blob : std::nullopt;
+}
+
 std::string RunCreated::encode() const {
   Map map = {{"run_id", run_id}, {"method", method},
              {"params", params}, {"agent_digest", agent_digest},
@@ -316,11 +322,18 @@ std::optional<ForkedFrom> ForkedFrom::decode(std::string_view body) {
   return if_ok(reader, std::move(forked));
 }
 
-std::string Trim::encode() const { return cbor::encode(Map{{"first_kept", first_kept}}); }
+std::string Trim::encode() const {
+  Map map = {{"first_kept", first_kept}};
+  if (first_run != 0) map.emplace_back("first_run", std::uint64_t{first_run});
+  if (setup_done) map.emplace_back("setup_done", setup_done);
+  return cbor::encode(std::move(map));
+}
 
 std::optional<Trim> Trim::decode(std::string_view body) {
   Reader reader(body);
-  const Trim trim{.first_kept = reader.u64("first_kept")};
+  const Trim trim{.first_kept = reader.u64("first_kept"),
+                  .first_run = reader.has("first_run") ? reader.u32("first_run") : 0,
+                  .setup_done = reader.flag("setup_done")};
   return if_ok(reader, trim);
 }
 

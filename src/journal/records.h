@@ -36,6 +36,9 @@ inline std::size_t size_of(const Payload& value) noexcept {
   return value.blob ? value.blob->size_bytes : value.bytes.size();
 }
 
+// The blob that a record names whose flags say kBlob, of whatever type it is.
+std::optional<BlobRef> blob_in(std::string_view body);
+
 struct RunCreated {
   static constexpr Type kType = Type::run_created;
   static constexpr std::uint16_t kFlags = 0;
@@ -295,12 +298,15 @@ struct ForkedFrom {
   bool operator==(const ForkedFrom&) const = default;
 };
 
-// Records before `first_kept` are not needed any more. Nothing writes it yet.
+// Nothing needs the records before `first_kept`, with which a segment begins, any more: the runs
+// that were created there have ended, and are gone with what is left of them further on.
 struct Trim {
   static constexpr Type kType = Type::trim;
   static constexpr std::uint16_t kFlags = 0;
 
   Lsn first_kept = 0;
+  std::uint32_t first_run = 0;  // the runs below it are gone; 0: none is, may be absent
+  bool setup_done = false;      // one of them was the agent's setup; may be absent
 
   std::uint16_t flags() const noexcept { return kFlags; }
   std::string encode() const;

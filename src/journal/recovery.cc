@@ -31,6 +31,7 @@ class SegmentReader {
 
   Recovered read() {
     const std::vector<Lsn> names = list_segments(storage_);
+    if (!names.empty()) recovered_.index = RecordIndex(names.front());
     for (std::size_t i = 0; i < names.size(); ++i) {
       name_ = segment_name(names[i]);
       open_segment(names[i]);
@@ -44,7 +45,10 @@ class SegmentReader {
         check_tail();
       }
     }
-    if (!names.empty()) repair();
+    if (!names.empty()) {
+      check_begin();
+      repair();
+    }
     remove_leftovers(storage_);
     return std::move(recovered_);
   }
@@ -96,16 +100,31 @@ class SegmentReader {
     if (header.first_lsn != next_lsn()) {
       throw_damaged(fmt::format("should begin with record {}: a segment is missing", next_lsn()));
     }
-    if (header.segment_no != recovered_.segments.size() + 1) {
-      throw_damaged(
-          fmt::format("is number {}, not {}", header.segment_no, recovered_.segments.size() + 1));
-    }
     if (header.segment_bytes != bytes_.size()) {
       throw_damaged(fmt::format("has {} bytes, not {}", bytes_.size(), header.segment_bytes));
     }
+    const bool is_first = recovered_.segments.empty();
+    if (is_first && first_lsn != 1) return;  // What it continues is gone.
+    const std::uint64_t number = is_first ? 1 : recovered_.segments.back().number + 1;
+    if (header.segment_no != number) {
+      throw_damaged(fmt::format("is number {}, not {}", header.segment_no, number));
+    }
     const std::string digest =
-        recovered_.segments.empty() ? std::string(kDigestBytes, '\0') : sha256(recovered_.chain);
+        is_first ? std::string(kDigestBytes, '\0') : sha256(recovered_.chain);
     if (header.prev_segment_digest != digest) throw_damaged("does not continue the one before it");
+  }
+
+  // Segments may be missing in front where a later record says that they may go.
+  void check_begin() {
+    const Lsn first = recovered_.index.first();
+    const Lsn kept = std::max<Lsn>(recovered_.first_kept, 1);
+    name_ = segment_name(first);
+    if (first > kept) throw_damaged("should begin with an earlier record: a segment is missing");
+    const auto begins_kept = [kept](const Segment& each) { return each.first_lsn == kept; };
+    if (first < kept &&
+        std::none_of(recovered_.segments.begin(), recovered_.segments.end(), begins_kept)) {
+      throw_damaged(fmt::format("may go up to record {}, with which no segment begins", kept));
+    }
   }
 
   // Takes over every whole batch.
@@ -136,14 +155,24 @@ class SegmentReader {
             "flags {:#x}, that this version cannot read",
             version_, frame.lsn, static_cast<unsigned>(frame.head.type), frame.head.flags));
       }
-      recovered_.index.add({.segment = static_cast<std::uint32_t>(recovered_.segments.size() - 1),
+      recovered_.index.add({.segment = static_cast<std::uint32_t>(segment().number),
                             .offset = static_cast<std::uint32_t>(offset),
                             .run = frame.head.run,
                             .type = frame.head.type});
       put_le(recovered_.chain, frame.crc);
       offset += frame.size;
+      note(frame);
       if (is_readable) visit_(to_record(frame));
     }
+  }
+
+  // What the journal itself has to know of a record.
+  void note(const Frame& frame) {
+    if ((frame.head.flags & kBlob) != 0) {
+      if (const auto blob = blob_in(frame.body)) recovered_.blobs.add(frame.lsn, *blob);
+    }
+    if (frame.head.type != Type::trim) return;
+    if (const auto trim = Trim::decode(frame.body)) recovered_.first_kept = trim->first_kept;
   }
 
   // Whether what follows the last whole batch is nothing, a torn batch, or damage to records that

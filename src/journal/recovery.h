@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "journal/blobs.h"
 #include "journal/record_index.h"
 #include "journal/segment_files.h"
 #include "journal/storage.h"
@@ -14,6 +15,8 @@ namespace cellar::journal {
 // What a journal is made of once it was read.
 struct Recovered {
   RecordIndex index;
+  BlobUses blobs;
+  Lsn first_kept = 0;  // by the newest Trim: what is before it may go; 0: there is none
   std::vector<Segment> segments;
   std::unique_ptr<File> active;  // the last of them; null where there is none
   std::string chain;             // what the digest of the last of them is taken from so far

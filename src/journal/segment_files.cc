@@ -36,7 +36,7 @@ std::string segment_name(Lsn first_lsn) { return fmt::format("{:020}{}", first_l
 
 std::vector<Lsn> list_segments(const Storage& storage) {
   std::vector<Lsn> found;
-  for (const std::string& name : storage.list()) {
+  for (const std::string& name : storage.list("")) {
     if (const Lsn lsn = first_lsn_of(name); lsn != 0) found.push_back(lsn);
   }
   std::sort(found.begin(), found.end());
@@ -44,8 +44,17 @@ std::vector<Lsn> list_segments(const Storage& storage) {
 }
 
 void remove_leftovers(Storage& storage) {
-  for (const std::string& name : storage.list()) {
+  for (const std::string& name : storage.list("")) {
     if (name.ends_with(kHalfMade) || name == kSpare) storage.remove(name);
+  }
+}
+
+void remove_segments(Storage& storage, const std::vector<Lsn>& first_lsns) {
+  for (const Lsn first_lsn : first_lsns) {
+    fault_point("trim.before_remove");
+    storage.remove(segment_name(first_lsn));
+    fault_point("trim.before_names_sync");
+    storage.sync_names("");
   }
 }
 

@@ -35,6 +35,10 @@ std::vector<Lsn> list_segments(const Storage& storage);
 // Removes what unfinished work left: half-made segments and spares. Blobs are not looked at.
 void remove_leftovers(Storage& storage);
 
+// Removes the segments that begin with these records, in order, each durably before the next: those
+// that a crash leaves have no gap. Throws Error.
+void remove_segments(Storage& storage, const std::vector<Lsn>& first_lsns);
+
 enum class Source : std::uint8_t { fresh, spare };
 
 // A segment that is to be begun, and the file of it afterwards.

@@ -191,11 +191,22 @@ void SimStorage::change_names(const std::string& folder,
   unsynced_.push_back(std::move(change));
 }
 
-std::vector<std::string> SimStorage::list() const {
+std::vector<std::string> SimStorage::list(const std::string& name) const {
+  return names_in(name, [](FileId file) { return file != kFolder; });
+}
+
+std::vector<std::string> SimStorage::list_folders(const std::string& name) const {
+  return names_in(name, [](FileId file) { return file == kFolder; });
+}
+
+std::vector<std::string> SimStorage::names_in(const std::string& folder,
+                                              bool (*is_meant)(FileId)) const {
   require_power();
   std::vector<std::string> found;
   for (const auto& [name, file] : names_) {
-    if (file != kFolder && folder_of(name).empty()) found.push_back(name);
+    if (is_meant(file) && folder_of(name) == folder) {
+      found.push_back(name.substr(name.rfind('/') + 1));
+    }
   }
   return found;
 }

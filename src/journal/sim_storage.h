@@ -50,7 +50,8 @@ class SimStorage : public Storage {
   void put(const std::string& name, const std::string& bytes);
   bool has(const std::string& name) const { return names_.contains(name); }
 
-  std::vector<std::string> list() const override;
+  std::vector<std::string> list(const std::string& name) const override;
+  std::vector<std::string> list_folders(const std::string& name) const override;
   std::unique_ptr<File> create(const std::string& name) override;
   std::unique_ptr<File> open(const std::string& name) override;
   void rename(const std::string& from, const std::string& to) override;
@@ -84,6 +85,7 @@ class SimStorage : public Storage {
   Fault next_call();
   void require_power() const;
   void next_read();
+  std::vector<std::string> names_in(const std::string& folder, bool (*is_meant)(FileId)) const;
   void change_names(const std::string& folder, std::vector<std::pair<std::string, FileId>> names);
   static void apply(Names& names, const Unsynced& change);
   static void overlay(std::string& data, std::uint64_t offset, const std::string& bytes);

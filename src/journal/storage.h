@@ -33,8 +33,11 @@ class Storage {
  public:
   virtual ~Storage() = default;
 
-  // The names of files in the folder itself, in no order.
-  virtual std::vector<std::string> list() const = 0;
+  // The names of files in the folder `name`, in no order; none where there is no such folder. "" is
+  // the journal's own.
+  virtual std::vector<std::string> list(const std::string& name) const = 0;
+  // The same of the folders in it.
+  virtual std::vector<std::string> list_folders(const std::string& name) const = 0;
   // Makes a new file, or empties the one that is there.
   virtual std::unique_ptr<File> create(const std::string& name) = 0;
   // nullptr where there is none.
@@ -44,7 +47,7 @@ class Storage {
   // Nothing happens where there is none.
   virtual void remove(const std::string& name) = 0;
   virtual void make_folder(const std::string& name) = 0;
-  // Makes durable which names are in the folder `name`; "" is the journal's own.
+  // Makes durable which names are in the folder `name`.
   virtual void sync_names(const std::string& name) = 0;
 };
 

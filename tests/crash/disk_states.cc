@@ -66,7 +66,7 @@ class Search {
   void damage() {
     SimStorage intact(program_.sector_bytes);
     run(program_, intact);
-    for (const std::string& name : intact.list()) {
+    for (const std::string& name : intact.list("")) {
       const std::string bytes = intact.contents(name);
       for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
         std::string flipped = bytes;

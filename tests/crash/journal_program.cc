@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "base/sha256.h"
@@ -51,9 +52,23 @@ void commit(journal::Journal& journal) {
   journal.committed(std::move(batch));
 }
 
-void append(journal::Journal& journal, const Value& value) {
+std::string append(journal::Journal& journal, const Value& value) {
   if (value.in_blob) journal.put_blob(value.bytes);
-  journal.append(1, 1, record_of(value));
+  const journal::StepEnd record = record_of(value);
+  journal.append(1, 1, record);
+  return record.encode();
+}
+
+// Lets the older half go, as far as segments end there.
+void trim_half(journal::Journal& journal, const OnBatch& appended) {
+  const journal::Lsn middle = (journal.first() + journal.last_durable() + 1) / 2;
+  journal::Trim trim;
+  trim.first_kept = journal.segment_begin(middle);
+  if (trim.first_kept == journal.first()) return;
+  journal.append(0, 0, trim);
+  appended({trim.encode()});
+  commit(journal);
+  journal.remove(journal.trim(trim.first_kept));
 }
 
 // A disk that works again does not mend a journal that it failed once.
@@ -75,20 +90,29 @@ Program make_program(Random& random) {
   program.options.segment_bytes_max = pick(random, 4) == 0 ? 32768 : 8192;
   program.sector_bytes = pick(random, 2) == 0 ? 512 : 4096;
   program.makes_spares = pick(random, 2) == 0;
+  program.trims = pick(random, 2) == 0;
   program.batches.resize(2 + pick(random, kBatchesMax - 1));
   std::size_t number = 0;
+  std::optional<Value> blob;
   for (std::vector<Value>& batch : program.batches) {
     const std::size_t count = 1 + pick(random, kRecordsMax);
-    for (std::size_t i = 0; i < count; ++i) batch.push_back(make_value(random, ++number));
+    for (std::size_t i = 0; i < count; ++i) {
+      Value value = make_value(random, ++number);
+      if (value.in_blob && blob && pick(random, 2) == 0) value = *blob;  // Named once more.
+      if (value.in_blob) blob = value;
+      batch.push_back(std::move(value));
+    }
   }
   return program;
 }
 
+// Where segments end, which a trim depends on, is the same on every disk, as far as it works.
 Expected::Expected(const Program& program) : options_(program.options), ends_{0} {
-  for (const std::vector<Value>& batch : program.batches) {
-    for (const Value& value : batch) bodies_.push_back(record_of(value).encode());
+  journal::SimStorage disk(program.sector_bytes);
+  run(program, disk, [this](const std::vector<std::string>& bodies) {
+    bodies_.insert(bodies_.end(), bodies.begin(), bodies.end());
     ends_.push_back(bodies_.size());
-  }
+  });
 }
 
 void Expected::cut(std::size_t count) {
@@ -103,17 +127,21 @@ void Expected::add(const std::string& value) {
 
 std::size_t Expected::read(journal::SimStorage& disk, std::size_t acknowledged) const {
   std::size_t count = 0;
-  std::vector<journal::Payload> blobs;
+  journal::Lsn first_kept = 1;
   const auto visit = [&](const journal::Record& record) {
+    if (count == 0) count = record.lsn - 1;
     if (count == bodies_.size()) throw Broken{"there are more records than were appended"};
     if (record.body != bodies_[count] || record.lsn != count + 1) {
       throw Broken{fmt::format("record {} is not what was appended", count + 1)};
     }
     ++count;
-    if ((record.flags & journal::kBlob) == 0) return;
-    blobs.push_back(journal::StepEnd::decode(record.body)->value);
+    if (record.type != journal::Type::trim) return;
+    first_kept = journal::Trim::decode(record.body)->first_kept;
   };
   const journal::Journal journal(disk, options_, visit);
+  if (count > 0 && journal.first() != first_kept) {
+    throw Broken{fmt::format("it begins with record {}, not {}", journal.first(), first_kept)};
+  }
   if (count < acknowledged) {
     throw Broken{
         fmt::format("{} of {} acknowledged records are lost", acknowledged - count, acknowledged)};
@@ -121,7 +149,17 @@ std::size_t Expected::read(journal::SimStorage& disk, std::size_t acknowledged) 
   if (!std::binary_search(ends_.begin(), ends_.end(), count)) {
     throw Broken{fmt::format("a batch is there in part: {} records", count)};
   }
-  for (const journal::Payload& blob : blobs) {
+  check_blobs(disk, journal);
+  return count;
+}
+
+void Expected::check_blobs(const journal::SimStorage& disk, const journal::Journal& journal) const {
+  std::set<std::string> named;
+  for (journal::Lsn lsn = journal.first(); lsn <= journal.last_durable(); ++lsn) {
+    const journal::Record record = journal.read(lsn);
+    if ((record.flags & journal::kBlob) == 0) continue;
+    const journal::Payload blob = journal::StepEnd::decode(record.body)->value;
+    named.insert(blob.blob->digest);
     try {
       journal.load(blob);
     } catch (const Error& error) {
@@ -129,18 +167,27 @@ std::size_t Expected::read(journal::SimStorage& disk, std::size_t acknowledged) 
       throw Broken{std::string("a record names a blob that is not there: ") + error.what()};
     }
   }
-  return count;
+  for (const std::string& shelf : disk.list_folders("blobs")) {
+    for (const std::string& digest : disk.list("blobs/" + shelf)) {
+      if (!named.contains(digest)) throw Broken{"there is a blob that no record names: " + digest};
+    }
+  }
 }
 
-std::size_t run(const Program& program, journal::SimStorage& disk) {
+std::size_t run(const Program& program, journal::SimStorage& disk, const OnBatch& appended) {
+  const OnBatch tell = appended ? appended : [](const std::vector<std::string>&) {};
+  std::size_t batch_count = 0;
   std::size_t acknowledged = 0;
   std::optional<journal::Journal> journal;
   try {
     journal.emplace(disk, program.options, [](const journal::Record&) {});
     for (const std::vector<Value>& batch : program.batches) {
-      for (const Value& value : batch) append(*journal, value);
+      std::vector<std::string> bodies;
+      for (const Value& value : batch) bodies.push_back(append(*journal, value));
+      tell(bodies);
       commit(*journal);
       acknowledged = journal->last_durable();
+      if (program.trims && ++batch_count % 3 == 0) trim_half(*journal, tell);
       const std::uint64_t spare_bytes = program.makes_spares ? journal->wanted_spare_bytes() : 0;
       if (spare_bytes == 0) continue;
       journal->make_spare(spare_bytes);

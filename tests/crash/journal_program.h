@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <random>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ struct Program {
   journal::Options options;
   std::size_t sector_bytes = 512;
   bool makes_spares = false;
+  bool trims = false;  // behind every third batch, a half of what is there
   std::vector<std::vector<Value>> batches;
 };
 Program make_program(Random& random);
@@ -41,9 +43,10 @@ class Expected {
   // `what` names the journal in messages.
   explicit Expected(const Program& program);
 
-  // Opens the journal on `disk`, reads every record and every blob, and gives their number. Throws
-  // Broken where a record is another than was appended, where fewer than `acknowledged` are there,
-  // or a part of a batch. Exceptions of the journal reach the caller unchanged.
+  // Opens the journal on `disk`, reads every record and every blob, and gives how many had been
+  // appended. Throws Broken where a record is another than was appended, where fewer than
+  // `acknowledged` are there, but for what was trimmed, or a part of a batch, or a blob that no
+  // record names. Exceptions of the journal reach the caller unchanged.
   std::size_t read(journal::SimStorage& disk, std::size_t acknowledged) const;
 
   // From now on only the first `count` are expected, and then `value`, in a batch of its own.
@@ -55,14 +58,17 @@ class Expected {
   const std::vector<std::size_t>& ends() const noexcept { return ends_; }
 
  private:
+  void check_blobs(const journal::SimStorage& disk, const journal::Journal& journal) const;
+
   journal::Options options_;
   std::vector<std::string> bodies_;
   std::vector<std::size_t> ends_;
 };
 
 // Appends the program's batches until the disk fails; the number of records that were acknowledged.
-// Throws Broken where the journal says that it is damaged.
-std::size_t run(const Program& program, journal::SimStorage& disk);
+// `appended` is told of each batch. Throws Broken where the journal says that it is damaged.
+using OnBatch = std::function<void(const std::vector<std::string>& bodies)>;
+std::size_t run(const Program& program, journal::SimStorage& disk, const OnBatch& appended = {});
 
 // Opens the journal and appends one value in a batch of its own. Throws Error.
 void append_one(const Program& program, journal::SimStorage& disk, const std::string& value);
