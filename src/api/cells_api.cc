@@ -12,6 +12,7 @@ constexpr std::size_t kCreateBodyMax = 16 << 20;
 constexpr std::size_t kSecretsMax = 256;
 constexpr std::size_t kAllowMax = 256;
 constexpr std::int64_t kIdleTimeoutMaxS = 31'536'000;
+constexpr std::int64_t kRunRetentionMaxS = 10LL * 31'536'000;
 constexpr std::int64_t kListMax = 10'000;
 
 cell::CellSettings settings_of(const json::Reader& body) {
@@ -33,6 +34,9 @@ cell::CellSettings settings_of(const json::Reader& body) {
   settings.allow = body.optional_strings("allow", kAllowMax);
   if (const auto seconds = body.optional_int("idle_timeout_s", 1, kIdleTimeoutMaxS)) {
     settings.idle_timeout = std::chrono::seconds(*seconds);
+  }
+  if (const auto seconds = body.optional_int("run_retention_s", 0, kRunRetentionMaxS)) {
+    settings.run_retention = std::chrono::seconds(*seconds);
   }
   return settings;
 }

@@ -14,9 +14,16 @@ namespace {
 
 constexpr std::int64_t kRunsMax = 1000;
 
+// Retention may remove it once the caller waits for anything without an activity of the cell.
 const cell::Run& run_in(const Call& call, cell::Cell& cell) {
   const std::string& id = call.params.at("run");
   const cell::Run* run = cell.runs().find(id);
+  if (run == nullptr && cell.runs().is_trimmed(id)) {
+    throw Error(ErrorCode::not_found, "run_removed",
+                "run " + id + " of cell " + cell.spec().cell_id +
+                    " is not kept any more: it ended longer ago than its \"run_retention_s\"",
+                "keep what you need of a run when it ends, or let the cell keep runs longer");
+  }
   if (run == nullptr) {
     throw Error(ErrorCode::not_found, "run_not_found",
                 "cell " + cell.spec().cell_id + " has no run \"" + id + "\"");
@@ -109,8 +116,8 @@ asio::awaitable<void> pause(const Call& call) {
 asio::awaitable<void> cancel(const Call& call) {
   constexpr std::int64_t kGraceMsMax = 600'000;
   const auto cell = call.cell();
-  const std::uint32_t number = run_in(call, *cell).number;
   const json::Value value = co_await call.body(kSmallBodyMax);
+  const std::uint32_t number = run_in(call, *cell).number;
   const json::Reader body(value, "the body");
   cell::Runner::Cancel how;
   if (const auto ms = body.optional_int("grace_ms", 0, kGraceMsMax)) {
@@ -144,8 +151,8 @@ std::optional<cell::Decision> decision_of(const json::Reader& body) {
 // {"step": {"decision": "retry" | "fail" | "value", "value"?}}, {"upgrade": true}, or nothing.
 asio::awaitable<void> resume(const Call& call) {
   const auto cell = call.cell();
-  const std::uint32_t number = run_in(call, *cell).number;
   const json::Value value = co_await call.body(kBodyMax);
+  const std::uint32_t number = run_in(call, *cell).number;
   const json::Reader body(value, "the body");
   std::optional<cell::Decision> decision = decision_of(body);
   const bool upgrades = body.optional_bool("upgrade").value_or(false);
@@ -164,8 +171,8 @@ asio::awaitable<void> resume(const Call& call) {
 // today.
 asio::awaitable<void> replay(const Call& call) {
   const auto cell = call.cell();
-  const std::uint32_t number = run_in(call, *cell).number;
   const json::Value value = co_await call.body(kBodyMax);
+  const std::uint32_t number = run_in(call, *cell).number;
   const json::Reader body(value, "the body");
   std::optional<std::string> source = body.optional_string("agent");
   body.refuse_unknown();
@@ -187,8 +194,8 @@ asio::awaitable<void> replay(const Call& call) {
 // {"from"?}: begins a run with what this one had recorded before the step of this name.
 asio::awaitable<void> restart(const Call& call) {
   const auto cell = call.cell();
-  const std::uint32_t number = run_in(call, *cell).number;
   const json::Value value = co_await call.body(kSmallBodyMax);
+  const std::uint32_t number = run_in(call, *cell).number;
   const json::Reader body(value, "the body");
   std::optional<std::string> from = body.optional_string("from");
   body.refuse_unknown();
@@ -200,8 +207,8 @@ asio::awaitable<void> restart(const Call& call) {
 // {"id"?, "type", "payload"?}
 asio::awaitable<void> send_event(const Call& call) {
   const auto cell = call.cell();
-  const std::uint32_t number = run_in(call, *cell).number;
   const json::Value value = co_await call.body(kSmallBodyMax);
+  const std::uint32_t number = run_in(call, *cell).number;
   const json::Reader body(value, "the body");
   std::string type = checked_name("type", body.required_string("type"));
   std::string id = body.optional_string("id").value_or("");
@@ -219,8 +226,8 @@ asio::awaitable<void> send_event(const Call& call) {
 // {"approved", "step"?, "by"?, "comment"?}
 asio::awaitable<void> approve(const Call& call) {
   const auto cell = call.cell();
-  const std::uint32_t number = run_in(call, *cell).number;
   const json::Value value = co_await call.body(kSmallBodyMax);
+  const std::uint32_t number = run_in(call, *cell).number;
   const json::Reader body(value, "the body");
   json::Value answer = json::object({{"approved", body.required_bool("approved")}});
   for (const char* key : {"by", "comment"}) {

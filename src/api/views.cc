@@ -122,6 +122,7 @@ json::Value cell_json(const cell::CellView& view, const std::string& preview_dom
                     {"created_at", to_iso8601(spec.created_at)},
                     {"last_active_at", to_iso8601(spec.last_active_at)},
                     {"allow", std::move(allow)},
+                    {"run_retention_s", spec.run_retention.count()},
                     {"limits", limits_json(view)},
                     {"isolation", isolation_json(view.isolation)},
                     {"idle", idle_json(view)}});

@@ -93,6 +93,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
   };
   co_await async::offload(machine_.pool, prepare);
   co_await quota_.enforce();
+  co_await remove_old_runs();
   RunnerHost& host = *this;
   runner_ = std::make_unique<Runner>(machine_.executor, *journal_, runs_, host, config_.runner);
   open_ = true;
@@ -109,6 +110,12 @@ asio::awaitable<void> Cell::open(Origin origin) {
   } else {
     recover_runs();
   }
+}
+
+// Only where nobody uses one of them: before any request, and when nothing keeps the cell awake.
+asio::awaitable<void> Cell::remove_old_runs() {
+  if (spec_.run_retention.count() == 0) co_return;
+  co_await journal_->trim(wall_now() - spec_.run_retention);
 }
 
 void Cell::recover_runs() {
@@ -210,6 +217,7 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
   if (settings.permanent) next.permanent = *settings.permanent;
   if (settings.allow) next.allow = *settings.allow;
   if (settings.idle_timeout) next.idle_timeout = *settings.idle_timeout;
+  if (settings.run_retention) next.run_retention = *settings.run_retention;
   if (settings.agent) {
     next.agent_digest = sha256_hex(*settings.agent);
     next.agent_language = settings.agent_language;
@@ -354,6 +362,9 @@ asio::awaitable<void> Cell::hibernate_now() {
   co_await domains_.end_all();
   co_await rest_index();
   co_await journal_->sync();
+  if (activities_.blockers().empty() && runner_->active_runs().empty()) {
+    co_await remove_old_runs();
+  }
   const auto store_turn = co_await store_turns_.turn();
   auto close_store = [this] { store_.reset(); };  // Its write-ahead log goes into the file.
   co_await async::offload(machine_.pool, close_store);

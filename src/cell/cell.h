@@ -35,13 +35,15 @@ struct CellSettings {
   std::optional<Secrets> secrets;
   std::optional<std::vector<std::string>> allow;
   std::optional<std::chrono::seconds> idle_timeout;
+  std::optional<std::chrono::seconds> run_retention;
 };
 
 struct CellConfig {
   RunnerConfig runner;
   std::chrono::seconds hibernate_after{3600};
-  std::chrono::seconds idle_timeout{900};  // of new cells that name none
-  sys::DiskUse disk_max;                   // at most, whatever the tier has; 0: what that has
+  std::chrono::seconds idle_timeout{900};  // of new cells that name none; the same:
+  std::chrono::seconds run_retention = kRunRetention;
+  sys::DiskUse disk_max;  // at most, whatever the tier has; 0: what that has
 };
 
 // How a cell came back the last time: from a pause, from its disk, or to a new daemon.
@@ -160,6 +162,7 @@ class Cell : private RunnerHost {
   asio::awaitable<void> hibernate_now();
   asio::awaitable<void> thaw_or_start();
   void recover_runs();
+  asio::awaitable<void> remove_old_runs();
   void report_return(std::string from, std::chrono::microseconds took);
   asio::awaitable<CommandResult> run_in_shell(std::uint32_t run, CommandRequest request,
                                               OnOutput on_output);

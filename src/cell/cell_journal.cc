@@ -5,6 +5,7 @@
 
 #include "async/sleep.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "json/json.h"
 
@@ -27,6 +28,7 @@ CellJournal::CellJournal(asio::any_io_executor executor, async::Pool& pool, cons
       journal_(storage_, journal::Options{.cell_id = cell_id},
                [&runs](const journal::Record& record) { runs.apply(record); }),
       durable_(executor),
+      removed_(executor),
       tasks_(executor) {
   if (journal_.cut_bytes() != 0) {
     log::warning("cell {}: {} bytes that a crash left half-written are cut off its journal",
@@ -48,6 +50,9 @@ journal::Lsn CellJournal::append_record(std::uint32_t run, std::uint32_t ordinal
   require_working();
   const journal::RecordHead head{.run = run, .ordinal = ordinal, .type = type, .flags = flags};
   const journal::Lsn lsn = journal_.append(head, body);
+  if ((flags & journal::kBlob) != 0) {
+    if (const auto blob = journal::blob_in(body)) unnamed_.erase(blob->digest);
+  }
   runs_.apply(journal_.read(lsn));
   return lsn;
 }
@@ -155,10 +160,18 @@ asio::awaitable<journal::Payload> CellJournal::store_value(std::string value) {
     payload.bytes = std::move(value);
     co_return payload;
   }
+  while (removing_) co_await removed_.wait();
+  struct Storing {
+    std::size_t& count;
+    explicit Storing(std::size_t& of) : count(of) { ++count; }
+    ~Storing() { --count; }
+  } const storing(storing_count_);
   auto store = [this, bytes = std::move(value)]() mutable {
     return journal_.store(std::move(bytes));
   };
-  co_return co_await async::offload(pool_, std::move(store));
+  journal::Payload payload = co_await async::offload(pool_, std::move(store));
+  unnamed_.insert(payload.blob->digest);
+  co_return payload;
 }
 
 void CellJournal::throw_undecodable(journal::Lsn lsn) const {
@@ -219,6 +232,38 @@ CellJournal::Events CellJournal::events(const Run& run, journal::Lsn after, std:
   };
   events.more = journal_.for_each(run.number, after, limit, visit) == limit;
   return events;
+}
+
+asio::awaitable<void> CellJournal::trim(WallTime ended_before) {
+  if (journal_.last_durable() < journal_.first()) co_return;
+  const journal::Lsn needed = runs_.first_needed(ended_before);
+  const journal::Lsn kept = needed == 0 ? journal_.last_durable() : needed;
+  const journal::Lsn first_kept = journal_.segment_begin(kept);
+  if (first_kept == journal_.first()) co_return;
+  const journal::Trim trim = runs_.trim_before(first_kept);
+  // It begins no segment: a full disk, above all, must get rid of what it can.
+  if (journal_.room_bytes() < journal::frame_size(trim.encode().size())) co_return;
+  fault_point("trim.before_written");
+  append(0, 0, trim);
+  co_await sync();
+  fault_point("trim.durable");
+  co_await remove(journal_.trim(first_kept));
+}
+
+// A blob that is about to be named again stays; it is looked at when the journal is opened.
+asio::awaitable<void> CellJournal::remove(journal::Journal::Trimmed trimmed) {
+  if (storing_count_ > 0) trimmed.blobs.clear();
+  std::erase_if(trimmed.blobs, [this](const auto& digest) { return unnamed_.contains(digest); });
+  removing_ = true;
+  removed_.reset();
+  try {
+    auto remove_files = [this, &trimmed] { journal_.remove(trimmed); };
+    co_await async::offload(pool_, remove_files);
+  } catch (const Error& error) {
+    log::warning("journal: what is not needed any more: {}", error.what());
+  }
+  removing_ = false;
+  removed_.set();
 }
 
 asio::awaitable<void> CellJournal::close() {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -102,6 +103,10 @@ class CellJournal {
   async::Pool& pool() noexcept { return pool_; }
 
   bool is_broken() const noexcept { return broken_; }
+  // Removes the runs that ended before, as far as the journal begins with nothing else: whole
+  // segments, and the blobs of them. Nobody may hold a reference to one of these runs. A disk that
+  // fails is told in the log: the next opening does the rest.
+  asio::awaitable<void> trim(WallTime ended_before);
   // Syncs what is left; nothing may be appended afterwards.
   asio::awaitable<void> close();
 
@@ -111,6 +116,7 @@ class CellJournal {
   asio::awaitable<void> flush();
   asio::awaitable<void> flush_later();
   asio::awaitable<void> make_spare();
+  asio::awaitable<void> remove(journal::Journal::Trimmed trimmed);
   [[noreturn]] void throw_undecodable(journal::Lsn lsn) const;
   void require_working() const;
   void deliver();
@@ -126,6 +132,10 @@ class CellJournal {
     std::function<void()> then;
   };
   std::deque<Delivery> deliveries_;
+  std::set<std::string> unnamed_;  // blobs that are stored, and in no record yet
+  std::size_t storing_count_ = 0;  // blobs that are on their way to the disk
+  bool removing_ = false;          // none may be stored
+  async::Event removed_;
   bool flushing_ = false;
   bool flush_planned_ = false;
   bool making_spare_ = false;

@@ -70,6 +70,36 @@ void end_step(CellJournal& journal, std::uint32_t ordinal, const std::string& va
   journal.append(1, ordinal, end);
 }
 
+// A run that takes up most of a segment, the first one that of the first.
+void begin_large(CellJournal& journal, std::uint32_t number, const std::string& forked_from = {}) {
+  journal::RunCreated created;
+  created.run_id = "run_" + std::to_string(number) + "_x";
+  created.idem_key = "key-" + std::to_string(number);
+  created.params = "\"" + std::string(50'000ULL << 2 * std::min(number - 1, 3U), 'p') + "\"";
+  created.setup = number == 1;
+  journal.append(number, 0, created);
+  if (forked_from.empty()) return;
+  journal::ForkedFrom forked;
+  forked.run_id = forked_from;
+  journal.append(number, 0, forked);
+}
+
+void end(CellJournal& journal, std::uint32_t number) {
+  journal::RunEnded ended;
+  ended.status = "completed";
+  ended.value.bytes = "[1]";
+  journal.append(number, 0, ended);
+}
+
+// The numbers of the runs that are there, the newest first.
+std::string numbers_of(const RunTable& runs) {
+  std::string text;
+  for (const Run* run : runs.newest_first()) text += std::to_string(run->number) + " ";
+  return text;
+}
+
+const WallTime kLater = wall_now() + std::chrono::hours(1);
+
 std::string types_of(const std::vector<RunEvent>& events) {
   std::string text;
   for (const RunEvent& event : events) text += (text.empty() ? "" : " ") + event.type;
@@ -299,6 +329,113 @@ TEST_CASE("a run that was cancelled with rollback since it is paused has to go o
     journal.append(1, 0, journal::CancelRequested());
     expect(false);
     co_return;
+  });
+}
+
+TEST_CASE("runs that ended before are removed from the front, and never come back") {
+  const testing::TempDir dir;
+  const auto check = [](RunTable& runs) {
+    CHECK(numbers_of(runs) == "4 3 ");
+    CHECK(runs.find("run_1_x") == nullptr);
+    CHECK(runs.is_trimmed("run_1_x"));
+    CHECK_FALSE(runs.is_trimmed("run_3_x"));
+    CHECK_FALSE(runs.is_trimmed("run_5_x"));
+    CHECK_FALSE(runs.is_trimmed("run_0011223344556677"));
+    CHECK(runs.find_key("key-2") == nullptr);
+    CHECK(runs.find_key("key-3") != nullptr);
+    CHECK(runs.setup_done());
+  };
+  with_journal(dir.path(), [&](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    for (std::uint32_t number = 1; number <= 4; ++number) {
+      begin_large(journal, number);
+      if (number != 3) end(journal, number);
+      co_await journal.sync();
+    }
+    co_await journal.trim(wall_now() - std::chrono::hours(1));
+    CHECK(numbers_of(runs) == "4 3 2 1 ");
+    const Run& before = *runs.find(3);
+    co_await journal.trim(kLater);
+    CHECK(runs.find(3) == &before);
+    check(runs);
+    end(journal, 1);  // What comes late for one that is gone is nothing.
+    co_await journal.sync();
+  });
+  with_journal(dir.path(), [&](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    check(runs);
+    CHECK(journal.read<journal::RunCreated>(runs.find(3)->created).run_id == "run_3_x");
+    co_return;
+  });
+}
+
+TEST_CASE("where all runs are removed their numbers are not used again") {
+  const testing::TempDir dir;
+  with_journal(dir.path(), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    for (std::uint32_t number = 1; number <= 2; ++number) {
+      begin_large(journal, number);
+      co_await journal.sync();
+    }
+    // Their ends alone are in the last segment.
+    journal.append(2, 0, journal::Progress{.value = std::string(250'000, '1')});
+    co_await journal.sync();
+    end(journal, 1);
+    end(journal, 2);
+    co_await journal.sync();
+    co_await journal.trim(kLater);
+    CHECK(numbers_of(runs).empty());
+    CHECK(runs.next_number() == 3);
+  });
+  with_journal(dir.path(), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    CHECK(numbers_of(runs).empty());
+    CHECK(runs.next_number() == 3);
+    CHECK(runs.setup_done());
+    begin_large(journal, 3);
+    CHECK(numbers_of(runs) == "3 ");
+    CHECK(runs.is_trimmed("run_2_x"));
+    co_return;
+  });
+}
+
+TEST_CASE("a run stays as long as one that was begun from it again, and its children with it") {
+  const testing::TempDir dir;
+  with_journal(dir.path(), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    const std::map<std::uint32_t, std::string> forks = {{5, "run_3_x"}, {3, "run_2_x"}};
+    for (std::uint32_t number = 1; number <= 5; ++number) {
+      begin_large(journal, number, forks.contains(number) ? forks.at(number) : "");
+      if (number != 5) end(journal, number);
+      co_await journal.sync();
+    }
+    co_await journal.trim(kLater);
+    CHECK(numbers_of(runs) == "5 4 3 2 ");
+    end(journal, 5);
+    co_await journal.sync();
+    co_await journal.trim(kLater);
+    CHECK_FALSE(numbers_of(runs).starts_with("5 4 3 2 "));
+  });
+}
+
+TEST_CASE("a blob that is stored and not in a record yet is not removed with the last one") {
+  const testing::TempDir dir;
+  with_journal(dir.path(), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    const std::string large(70'000, 'x');
+    begin_large(journal, 1);
+    journal::RunEnded ended;
+    ended.status = "completed";
+    ended.value = co_await journal.store_value(large);
+    journal.append(1, 0, ended);
+    co_await journal.sync();
+    for (std::uint32_t number = 2; number <= 3; ++number) {
+      begin_large(journal, number);
+      co_await journal.sync();
+    }
+    ended.value = co_await journal.store_value(large);  // The same once more.
+    co_await journal.trim(kLater);
+    CHECK(numbers_of(runs) == "3 2 ");
+    CHECK(journal.bytes_of(ended.value) == large);
+    journal.append(2, 0, ended);
+    co_await journal.sync();
+    end(journal, 3);
+    co_await journal.sync();
+    CHECK(journal.read_value(runs.find(2)->ended) == large);
   });
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/random.h"
+#include "base/text.h"
 
 namespace cellar::cell {
 namespace {
@@ -19,6 +21,13 @@ Body decode(const journal::Record& record) {
                 "record " + std::to_string(record.lsn) + " has a body that does not decode");
   }
   return *std::move(body);
+}
+
+// The number that new_run_id() put into it; 0 where there is none.
+std::uint32_t number_in(std::string_view run_id) noexcept {
+  const auto fields = split(run_id, '_');
+  const auto number = fields.size() == 3 ? parse_int(fields[1]) : std::nullopt;
+  return number ? static_cast<std::uint32_t>(*number) : 0;
 }
 
 // A header's value holds no line feed.
@@ -76,6 +85,10 @@ bool Run::is_only_waiting() const noexcept {
   return newest_wait > newest_end;
 }
 
+std::string new_run_id(std::uint32_t number) {
+  return "run_" + std::to_string(number) + "_" + random_hex(8);
+}
+
 std::string child_key(const Run& parent, std::uint32_t ordinal) {
   return child_prefix(parent) + std::to_string(ordinal);
 }
@@ -97,6 +110,8 @@ Run& RunTable::run_of(const journal::Record& record) {
 
 void RunTable::apply(const journal::Record& record) {
   using journal::Type;
+  if (record.type == Type::trim) return trim(record);
+  if (record.type != Type::run_created && record.run < first_number_) return;
   // An earlier generation's, on its way when the run was continued.
   if (record.ordinal != 0 && record.ordinal <= run_of(record).base) return;
   switch (record.type) {
@@ -139,7 +154,9 @@ void RunTable::apply(const journal::Record& record) {
 
 void RunTable::create(const journal::Record& record) {
   const auto body = decode<journal::RunCreated>(record);
-  Run& run = runs_[record.run];
+  auto& entry = runs_[record.run];
+  if (!entry) entry = std::make_shared<Run>();
+  Run& run = *entry;
   run.number = record.run;
   run.id = body.run_id;
   run.method = body.method;
@@ -150,6 +167,7 @@ void RunTable::create(const journal::Record& record) {
   run.created = record.lsn;
   numbers_[run.id] = run.number;
   if (body.idem_key) keys_[*body.idem_key] = run.number;
+  first_number_ = std::min(first_number_, run.number);
   last_number_ = std::max(last_number_, run.number);
 }
 
@@ -300,9 +318,54 @@ void RunTable::continue_as(const journal::Record& record) {
   run.attempts_without_progress = 0;
 }
 
+// ---- retention ----
+
+journal::Lsn RunTable::first_needed(WallTime ended_before) {
+  const Run* oldest = nullptr;
+  for (auto& [number, run] : runs_) {
+    if (is_terminal(run->status) && run->ended_at < ended_before) continue;
+    oldest = run.get();
+    break;
+  }
+  if (oldest == nullptr) return 0;
+  // A run may ask for what children of the one it was begun from again have given.
+  for (auto at = runs_.rbegin(); at != runs_.rend() && at->first >= oldest->number; ++at) {
+    const Run* source = find(at->second->forked_from);
+    if (source != nullptr && source->number < oldest->number) oldest = source;
+  }
+  return oldest->created;
+}
+
+journal::Trim RunTable::trim_before(journal::Lsn first_kept) const {
+  const auto kept = std::find_if(runs_.begin(), runs_.end(), [first_kept](const auto& entry) {
+    return entry.second->created >= first_kept;
+  });
+  return {.first_kept = first_kept,
+          .first_run = kept == runs_.end() ? next_number() : kept->first,
+          .setup_done = setup_done_};
+}
+
+void RunTable::trim(const journal::Record& record) {
+  const auto body = decode<journal::Trim>(record);
+  setup_done_ = setup_done_ || body.setup_done;
+  if (body.first_run == 0) return;
+  last_number_ = std::max(last_number_, body.first_run - 1);
+  // What is left of runs that an earlier life trimmed may follow, up to the first that is created.
+  if (first_number_ < body.first_run) first_number_ = body.first_run;
+  runs_.erase(runs_.begin(), runs_.lower_bound(body.first_run));
+  const auto goes = [&](const auto& entry) { return entry.second < body.first_run; };
+  std::erase_if(numbers_, goes);
+  std::erase_if(keys_, goes);
+}
+
+bool RunTable::is_trimmed(std::string_view id) const noexcept {
+  const std::uint32_t number = number_in(id);
+  return number != 0 && number < first_number_ && number <= last_number_;
+}
+
 Run* RunTable::find(std::uint32_t number) noexcept {
   const auto found = runs_.find(number);
-  return found == runs_.end() ? nullptr : &found->second;
+  return found == runs_.end() ? nullptr : found->second.get();
 }
 
 Run* RunTable::find(std::string_view id) noexcept {
@@ -327,14 +390,18 @@ std::vector<Run*> RunTable::children_of(const Run& parent) {
 
 std::vector<const Run*> RunTable::newest_first() const {
   std::vector<const Run*> list;
-  for (auto at = runs_.rbegin(); at != runs_.rend(); ++at) list.push_back(&at->second);
+  for (auto at = runs_.rbegin(); at != runs_.rend(); ++at) {
+    list.push_back(at->second.get());
+  }
   return list;
 }
 
 std::vector<Run*> RunTable::unfinished() {
   std::vector<Run*> list;
   for (auto& [number, run] : runs_) {
-    if (run.status == RunStatus::running || run.status == RunStatus::waiting) list.push_back(&run);
+    if (run->status == RunStatus::running || run->status == RunStatus::waiting) {
+      list.push_back(run.get());
+    }
   }
   return list;
 }
@@ -342,8 +409,8 @@ std::vector<Run*> RunTable::unfinished() {
 std::vector<Run*> RunTable::kept_from_undoing() {
   std::vector<Run*> list;
   for (auto& [number, run] : runs_) {
-    const bool is_paused = run.status == RunStatus::paused;
-    if (is_paused && run.cancelled_in_pause && run.undoes) list.push_back(&run);
+    const bool is_paused = run->status == RunStatus::paused;
+    if (is_paused && run->cancelled_in_pause && run->undoes) list.push_back(run.get());
   }
   return list;
 }

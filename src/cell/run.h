@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -62,7 +64,8 @@ struct ReceivedEvent {
   bool taken = false;  // it has ended a wait
 };
 
-struct Run {
+// Shared with what works on it still when retention removes it: a timer, a grace time.
+struct Run : std::enable_shared_from_this<Run> {
   std::uint32_t number = 0;
   std::string id;
   std::string method;
@@ -107,6 +110,9 @@ struct Run {
   bool is_only_waiting() const noexcept;
 };
 
+// An id for the run with this number, which it tells.
+std::string new_run_id(std::uint32_t number);
+
 // The kind of the value that says that a run rolls back: its name is "failed" or "cancelled", its
 // value the error that the run ends with.
 inline constexpr std::string_view kRollback = "rollback";
@@ -121,8 +127,8 @@ bool counts_against_budget(std::string_view cause) noexcept;
 
 class RunTable {
  public:
-  // Takes one record of the journal, in order. Throws Error `corrupt` for a body that does not
-  // decode or names a run that was never created.
+  // Takes one record of the journal, in order; those of runs that were trimmed are left out. Throws
+  // Error `corrupt` for a body that does not decode or names a run that was never created.
   void apply(const journal::Record& record);
 
   // The run that was begun with this idempotency key; nullptr where there is none.
@@ -133,9 +139,18 @@ class RunTable {
   std::uint32_t next_number() const noexcept { return last_number_ + 1; }
   bool setup_done() const noexcept { return setup_done_; }
 
-  // Stay valid as long as the table. nullptr where there is none.
+  // Stay valid until the run is trimmed. nullptr where there is none.
   Run* find(std::string_view id) noexcept;
   Run* find(std::uint32_t number) noexcept;
+  // Whether it is the id of a run that was trimmed.
+  bool is_trimmed(std::string_view id) const noexcept;
+
+  // The record that the oldest run began with that has to stay: one that has not ended before
+  // `ended_before`, or that such a run was begun from again. 0 where there is none.
+  journal::Lsn first_needed(WallTime ended_before);
+  // What has to be known of the runs that began before `first_kept` once they are gone.
+  journal::Trim trim_before(journal::Lsn first_kept) const;
+
   // Newest first.
   std::vector<const Run*> newest_first() const;
   std::vector<Run*> unfinished();
@@ -154,10 +169,14 @@ class RunTable {
   void change_state(const journal::Record& record);
   void end(const journal::Record& record);
   void continue_as(const journal::Record& record);
+  void trim(const journal::Record& record);
 
-  std::map<std::uint32_t, Run> runs_;
+  std::map<std::uint32_t, std::shared_ptr<Run>> runs_;
   std::map<std::string, std::uint32_t, std::less<>> numbers_;
   std::map<std::string, std::uint32_t, std::less<>> keys_;  // idempotency key → number
+  // The lowest that was not trimmed. Before any run is created, what there is belongs to older
+  // ones.
+  std::uint32_t first_number_ = std::numeric_limits<std::uint32_t>::max();
   std::uint32_t last_number_ = 0;
   bool setup_done_ = false;
 };

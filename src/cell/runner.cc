@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "base/random.h"
 #include "cell/runner_parts.h"
 #include "json/json.h"
 
@@ -118,7 +117,7 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
   }
   require_room_for_run();
   const std::uint32_t number = runs_.next_number();
-  Started started{.id = new_run_id(), .is_new = true};
+  Started started{.id = new_run_id(number), .is_new = true};
   journal::RunCreated created;
   created.run_id = started.id;
   created.method = std::move(request.method);

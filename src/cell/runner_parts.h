@@ -8,7 +8,6 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "base/random.h"
 #include "cell/runner.h"
 #include "json/json.h"
 
@@ -29,8 +28,6 @@ inline bool flag_of(const json::Value& header, std::string_view key) {
   const json::Value* value = header.find(key);
   return value != nullptr && value->is_bool() && value->as_bool();
 }
-
-inline std::string new_run_id() { return "run_" + random_hex(8); }
 
 inline std::uint32_t ordinal_of(const AgentFrame& frame) {
   return static_cast<std::uint32_t>(
@@ -77,8 +74,10 @@ inline std::string pause_json(const Error& error) {
 
 // One run on its way: from its start, or its recovery, until it settles.
 struct Runner::Active {
-  explicit Active(Run& of, const asio::any_io_executor& executor) : run(of), changed(executor) {}
+  explicit Active(Run& of, const asio::any_io_executor& executor)
+      : owned(of.shared_from_this()), run(of), changed(executor) {}
 
+  const std::shared_ptr<Run> owned;  // Retention may remove it while a timer still looks at it.
   Run& run;
   async::Event changed;  // the agent let go of it, or it ended
   // What the agent says and is told of it counts.

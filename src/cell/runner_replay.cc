@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "async/run_to_end.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "cell/runner_parts.h"
 #include "wire/agent_frame.h"
@@ -235,11 +236,11 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
   } else {
     created.setup = !runs_.setup_done();
   }
-  const std::string id = new_run_id();
+  const std::uint32_t copy = runs_.next_number();
+  const std::string id = new_run_id(copy);
   created.run_id = id;
   created.agent_digest = source.agent_digest;
   created.idem_key.reset();
-  const std::uint32_t copy = runs_.next_number();
   journal_.append(copy, 0, created);
   journal_.append(copy, 0, forked);
   std::map<journal::Lsn, journal::Lsn> events;  // where they were → where their copies are

@@ -98,7 +98,12 @@ asio::awaitable<bool> Runner::try_end_wait(std::shared_ptr<Active> active, std::
   const Step step = run.steps.at(ordinal);
   if (step.kind == "child") {
     const Run* child = runs_.find(wait_run(step.args));
-    if (child == nullptr || !is_terminal(child->status)) co_return false;
+    if (child == nullptr) {  // Of a run that is gone: this one was begun from it again.
+      std::string gone =
+          error_json("Error", "the child's result is not kept any more", "run_removed");
+      co_return co_await end_wait(active, ordinal, false, std::move(gone));
+    }
+    if (!is_terminal(child->status)) co_return false;
     const bool ok = child->status == RunStatus::completed;
     std::string value = journal_.read_value(child->ended);
     co_return co_await end_wait(active, ordinal, ok, std::move(value));

@@ -72,6 +72,7 @@ std::string encode(const CellSpec& spec) {
                                   {"agent_language", name_of(spec.agent_language)},
                                   {"allow", std::move(allow)},
                                   {"idle_timeout_s", spec.idle_timeout.count()},
+                                  {"run_retention_s", spec.run_retention.count()},
                                   {"uid_index", spec.uid_index},
                                   {"has_secrets", spec.has_secrets},
                                   {"created_at_ms", to_unix_ms(spec.created_at)},
@@ -101,6 +102,8 @@ CellSpec decode_cell_spec(std::string_view text) {
     spec.allow = reader.optional_strings("allow", 256).value_or(std::vector<std::string>());
     spec.idle_timeout =
         std::chrono::seconds(reader.optional_int("idle_timeout_s", 1, INT32_MAX).value_or(900));
+    spec.run_retention =
+        std::chrono::seconds(reader.optional_int("run_retention_s", 0, INT32_MAX).value_or(0));
     const auto uid_index = reader.optional_int("uid_index", 0, kUidIndexMax);
     if (!uid_index) json::Reader::refuse("uid_index", "a whole number");
     spec.uid_index = static_cast<std::uint32_t>(*uid_index);

@@ -38,6 +38,9 @@ const std::vector<Tier>& tiers();
 // Throws Error `invalid_argument`, naming the tiers there are.
 const Tier& tier_of(std::string_view id);
 
+// How long runs are kept after they have ended, where nobody says otherwise.
+inline constexpr std::chrono::seconds kRunRetention = std::chrono::hours(30 * 24);
+
 // All that is kept of a cell in its cell.json. Secrets are not here (cell/secrets.h).
 struct CellSpec {
   std::string cell_id;
@@ -52,7 +55,8 @@ struct CellSpec {
   AgentLanguage agent_language = AgentLanguage::javascript;
   std::vector<std::string> allow;  // names and addresses that the cell may reach (net/policy.h)
   std::chrono::seconds idle_timeout{900};
-  std::uint32_t uid_index = 0;  // its uid ranges: see agent_uid_base()
+  std::chrono::seconds run_retention{0};  // how long runs that have ended are kept; 0: for ever
+  std::uint32_t uid_index = 0;            // its uid ranges: see agent_uid_base()
   bool has_secrets = false;
   WallTime created_at;
   WallTime last_active_at;

@@ -18,6 +18,7 @@ TEST_CASE("a cell's record comes back as it was written") {
   spec.agent_language = AgentLanguage::python;
   spec.allow = {"registry.npmjs.org", "127.0.0.1:80"};
   spec.idle_timeout = std::chrono::seconds(7);
+  spec.run_retention = std::chrono::seconds(9);
   spec.uid_index = 12;
   spec.has_secrets = true;
   spec.created_at = from_unix_ms(1700000000123);
@@ -25,6 +26,7 @@ TEST_CASE("a cell's record comes back as it was written") {
   CHECK(encode(back) == encode(spec));
   CHECK(back.customer_id == spec.customer_id);
   CHECK(back.uid_index == 12);
+  CHECK(back.run_retention == spec.run_retention);
   CHECK(back.runtime == sandbox::Runtime::gvisor);
   CHECK(back.agent_language == AgentLanguage::python);
 }

@@ -58,6 +58,8 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
   sub->add_option("--runtime", create->runtime, "native, or gvisor: a kernel of its own");
   sub->add_flag("--permanent", create->permanent, "Never pause it");
   sub->add_option("--idle-timeout", create->idle_timeout_s, "Seconds of idleness until it pauses");
+  sub->add_option("--run-retention", create->run_retention_s,
+                  "Seconds that a run is kept after its end; 0: for ever");
   add_repeated(*sub, "--secret", raw.secrets,
                "NAME=VALUE for the agent's environment; NAME alone takes yours");
   add_repeated(*sub, "--allow", create->allow, "A HOST or HOST:PORT that the cell may reach");

@@ -23,6 +23,7 @@ struct Create {
   std::map<std::string, std::string> secrets;
   std::vector<std::string> allow;
   std::optional<std::int64_t> idle_timeout_s;
+  std::optional<std::int64_t> run_retention_s;
 };
 struct List {};
 struct Get {

@@ -76,18 +76,21 @@ struct Times {
   explicit Times(const Config& config)
       : idle_s(config.idle_timeout.count()),
         hibernate_s(config.hibernate_after.count()),
+        retention_s(config.run_retention.count()),
         stall_ms(config.agent_stall_timeout.count()),
         suspend_ms(config.run_suspend_after.count()) {}
 
   void put_into(Config& config) const {
     config.idle_timeout = std::chrono::seconds(idle_s);
     config.hibernate_after = std::chrono::seconds(hibernate_s);
+    config.run_retention = std::chrono::seconds(retention_s);
     config.agent_stall_timeout = std::chrono::milliseconds(stall_ms);
     config.run_suspend_after = std::chrono::milliseconds(suspend_ms);
   }
 
   std::int64_t idle_s;
   std::int64_t hibernate_s;
+  std::int64_t retention_s;
   std::int64_t stall_ms;
   std::int64_t suspend_ms;
 };
@@ -99,6 +102,10 @@ void add_time_options(CLI::App& app, Times& times) {
   app.add_option("--hibernate-after-s", times.hibernate_s, "Seconds until a paused cell hibernates")
       ->envname("CELLAR_HIBERNATE_AFTER_S")
       ->check(CLI::Range(std::int64_t{1}, kSecondsMax));
+  app.add_option("--run-retention-s", times.retention_s,
+                 "Seconds that new cells keep a run after its end; 0: for ever")
+      ->envname("CELLAR_RUN_RETENTION_S")
+      ->check(CLI::Range(std::int64_t{0}, 10 * kSecondsMax));
   app.add_option("--agent-stall-timeout-ms", times.stall_ms,
                  "An agent that answers no ping is restarted")
       ->envname("CELLAR_AGENT_STALL_TIMEOUT_MS")

@@ -78,6 +78,7 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   cells.runner.suspend_after = config.run_suspend_after;
   cells.runner.replay_bytes_max = config.run_replay_bytes_max;
   cells.hibernate_after = config.hibernate_after;
+  cells.run_retention = config.run_retention;
   cells.idle_timeout = config.idle_timeout;
   cells.disk_max = {config.cell_disk_bytes, config.cell_inodes};
   cell::Supervisor supervisor(machine, cells, sealer, config.state);

@@ -7,7 +7,7 @@ Without --seconds it runs the slice that belongs to every change. With it, every
 reached, each victim), and then random states until the time is over. Prints what was broken with the words that repeat
 it, and `N states, M kills, L lost, R repeated`. Needs root for all but the disk; docs/internals/crash-tests.md says
 what is covered. --only repeats one state: POINT:OCCURRENCE:VICTIM[,POINT:OCCURRENCE:VICTIM…], model:SEED,
-control:SEED, PLACE:itself where the agent ends itself, or rollback:fails|cancels|races:… (rollback.py).
+control:SEED, PLACE:itself where the agent ends itself, rollback:fails|cancels|races:… (rollback.py) or retention:… (retention.py).
 """
 import argparse
 import collections
@@ -25,6 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import canonical  # noqa: E402
 import model  # noqa: E402
+import retention  # noqa: E402
 import rollback  # noqa: E402
 from canonical import Broken, Cells  # noqa: E402
 from faulty import VICTIMS, Fault, FaultyDaemon, harness  # noqa: E402
@@ -149,6 +150,15 @@ def add_rollbacks(work, choose=lambda all: all):
         work.add(name, attempt)
 
 
+def add_trims(work):
+    for name, attempt in retention.states():
+        work.add(name, attempt)
+
+
+def faults_of(text):
+    return [Fault(point, int(occurrence), victim) for point, occurrence, victim in (part.split(":") for part in text.split(","))]
+
+
 def add_every_kill_of_a_rollback(work):
     for ends in ("fails", "cancels"):
         daemon = FaultyDaemon()
@@ -233,12 +243,12 @@ def repeat(name):
         work.add(*model_state(kind, int(seed), model.POINTS))
     elif name.startswith("rollback:"):
         work.add(*rollback.state(*name.split(":", 2)[1:]))
+    elif name.startswith("retention:"):
+        work.add(*retention.state(faults_of(name.removeprefix("retention:"))))
     elif name.endswith(":itself"):
         work.add(*death_state(name.removesuffix(":itself")))
     else:
-        faults = [Fault(point, int(occurrence), victim)
-                  for point, occurrence, victim in (part.split(":") for part in name.split(","))]
-        add_state(work, *faults)
+        add_state(work, *faults_of(name))
     carry_out(work, count=1)
     return work
 
@@ -253,6 +263,7 @@ def slice_of_a_change(seed):
     add_every_kill(work, choose)
     add_deaths(work)
     add_rollbacks(work, lambda all: [rng.choice(all)])
+    add_trims(work)
     add_disk_errors(work, rng, 1)
     add_kills_in_recovery(work, rng, [rng.choice(BEFORE_RECOVERY)])
     for number in range(MODELS):
@@ -267,6 +278,7 @@ def campaign(seed, seconds):
     points = add_every_kill(work, lambda point, victim, count: range(1, count + 1))
     add_deaths(work)
     add_rollbacks(work)
+    add_trims(work)
     add_every_kill_of_a_rollback(work)
     add_disk_errors(work, rng, len(ERRORS))
     points |= add_kills_in_recovery(work, rng, BEFORE_RECOVERY)
