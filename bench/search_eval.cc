@@ -1,6 +1,8 @@
 // Answers the queries of standard input from the files below one folder: what bench/search_bench.py
-// measures. Usage: search_eval ROOT FOLDER [bm25]. Only FOLDER is indexed; paths are relative to
-// ROOT. With `bm25` the answers are those of plain BM25 over the same chunks.
+// measures. Usage: search_eval ROOT FOLDER [bm25|save FILE|open FILE]. Only FOLDER is indexed;
+// paths are relative to ROOT. With `bm25` the answers are those of plain BM25 over the same chunks.
+// With `save` the index becomes a snapshot; with `open` the answers come from that, and figures of
+// it.
 //
 // For each line of standard input it prints its ten best hits as "PATH<TAB>START<TAB>END" lines and
 // an empty line; at the end, on standard error, one line of figures "NAME=VALUE …".
@@ -23,6 +25,8 @@
 #include "search/ignore.h"
 #include "search/index.h"
 #include "sys/beneath.h"
+#include "sys/file_image.h"
+#include "sys/new_file.h"
 
 namespace cellar {
 namespace {
@@ -193,19 +197,56 @@ int run(const std::string& root, const std::string& folder) {
   return 0;
 }
 
+int run_save(const std::string& root, const std::string& folder, const std::string& file) {
+  search::Index index;
+  for_each_source(root, folder, [&](const search::FileMeta& meta, std::string_view text) {
+    index.put(meta, text);
+  });
+  sys::NewFile snapshot(file);
+  index.save([&](std::string_view piece) { snapshot.write(piece); });
+  snapshot.replace(sys::Durable::no);
+  return 0;
+}
+
+// In a process that has done nothing else: its memory is new.
+int run_open(const std::string& file) {
+  const double started = cpu_ms();
+  const auto image = sys::FileImage::read(file, std::size_t{1} << 30);
+  const search::Index index = search::Index::from_snapshot(image.value().bytes());
+  const double open_ms = cpu_ms() - started;
+  for (std::string query; std::getline(std::cin, query);) {
+    std::vector<Place> places;
+    for (const auto& hit : index.query(query, {.limit = kHits})) {
+      places.push_back({hit.path, hit.start_line, hit.end_line});
+    }
+    print(places);
+  }
+  fmt::print(stderr, "snapshot_bytes={} snapshot_open_ms={:.2f} snapshot_resident_bytes={}\n",
+             image.value().bytes().size(), open_ms, resident_bytes());
+  return 0;
+}
+
+int run(const std::vector<std::string>& arguments) {
+  const std::string mode = arguments.size() > 2 ? arguments[2] : "";
+  if (mode == "bm25") return run_plain(arguments[0], arguments[1]);
+  if (mode == "save") return run_save(arguments[0], arguments[1], arguments[3]);
+  if (mode == "open") return run_open(arguments[3]);
+  return run(arguments[0], arguments[1]);
+}
+
 }  // namespace
 }  // namespace cellar
 
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const bool plain = arguments.size() == 3 && arguments[2] == "bm25";
-  if (arguments.size() != 2 && !plain) {
-    fmt::print(stderr, "usage: search_eval ROOT FOLDER [bm25] <QUERIES\n");
+  const bool snapshot = arguments.size() == 4 && (arguments[2] == "save" || arguments[2] == "open");
+  if (arguments.size() != 2 && !plain && !snapshot) {
+    fmt::print(stderr, "usage: search_eval ROOT FOLDER [bm25|save FILE|open FILE] <QUERIES\n");
     return 2;
   }
   try {
-    return plain ? cellar::run_plain(arguments[0], arguments[1])
-                 : cellar::run(arguments[0], arguments[1]);
+    return cellar::run(arguments);
   } catch (const cellar::Error& error) {
     fmt::print(stderr, "search_eval: {}\n", error.what());
     return 1;

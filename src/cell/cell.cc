@@ -68,6 +68,7 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       transitions_(machine.executor),
       store_turns_(machine.executor),
       index_turns_(machine.executor),
+      snapshot_turns_(machine.executor),
       quota_(
           machine.executor, machine.pool, layout_.limited(),
           [this] { return domains_.processes(); }, [this] { end_programs_over_quota(); }),
@@ -334,9 +335,9 @@ asio::awaitable<void> Cell::pause_now() {
   require_open();
   if (state_ != State::active) co_return;
   co_await domains_.freeze();
-  co_await rest_index();
   quota_.stop_watching();
   state_ = State::paused;
+  changes_.spawn(rest_index());
   activities_.touch();
   CellSpec spec = spec_;
   co_await save_spec(std::move(spec));
@@ -360,7 +361,6 @@ asio::awaitable<void> Cell::hibernate_now() {
   }
   domains_.programs().lose_all();
   co_await domains_.end_all();
-  co_await rest_index();
   co_await journal_->sync();
   if (activities_.blockers().empty() && runner_->active_runs().empty()) {
     co_await remove_old_runs();
@@ -369,6 +369,7 @@ asio::awaitable<void> Cell::hibernate_now() {
   auto close_store = [this] { store_.reset(); };  // Its write-ahead log goes into the file.
   co_await async::offload(machine_.pool, close_store);
   state_ = State::hibernated;
+  changes_.spawn(rest_index());
   CellSpec spec = spec_;
   co_await save_spec(std::move(spec));
 }

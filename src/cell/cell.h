@@ -174,10 +174,13 @@ class Cell : private RunnerHost {
   // The same on the search index.
   template <typename Job>
   auto with_index(Job job) -> asio::awaitable<std::invoke_result_t<Job&, WorkIndex&>>;
-  // The same where the documents are in it already; else they come with what is stored.
+  // The same where it is loaded already; else it is loaded with what is stored.
   template <typename Job>
   asio::awaitable<void> change_index(Job job);
-  // Nothing changes in a cell that is not awake: its files are not watched.
+  // Writes what the index knows to disk, unless that is there.
+  asio::awaitable<void> save_index();
+  // Once the cell is not awake: files are not watched, as nobody changes them; and a hibernated
+  // cell's index is on disk only.
   asio::awaitable<void> rest_index();
   asio::awaitable<json::Value> call_op(std::string op, json::Value arguments);
   asio::awaitable<json::Value> call_search(std::string op, json::Value arguments);
@@ -195,7 +198,7 @@ class Cell : private RunnerHost {
   CellSpec spec_;
   State state_ = State::active;
   bool open_ = false;
-  bool documents_loaded_ = false;  // the agent's documents are in the index
+  bool index_loaded_ = false;  // its snapshot, and the agent's documents, are in the index
   // gVisor keeps the mappings of a program that ended: no watch tells of what was stored there.
   bool has_untold_changes_ = false;
   bool recovery_waits_ = false;  // unfinished runs go on when the cell wakes up
@@ -214,6 +217,7 @@ class Cell : private RunnerHost {
   async::Serial transitions_;
   async::Serial store_turns_;
   async::Serial index_turns_;
+  async::Serial snapshot_turns_;                           // before a turn of the index
   std::multimap<std::uint32_t, CommandPlace> run_places_;  // run → where its commands are
   DiskQuota quota_;
   async::TaskGroup changes_;  // of state and settings: they end whether their caller stays or not

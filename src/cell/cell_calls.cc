@@ -1,5 +1,7 @@
 // What agents and applications ask a cell for, by name.
 
+#include <unordered_set>
+
 #include "base/error.h"
 #include "cell/cell.h"
 #include "json/json.h"
@@ -75,34 +77,59 @@ template <typename Job>
 auto Cell::with_index(Job job) -> asio::awaitable<std::invoke_result_t<Job&, WorkIndex&>> {
   const auto turn = co_await index_turns_.turn();
   require_open();
-  if (!documents_loaded_) {
+  if (!index_loaded_) {
     auto load = [this](store::CellStore& store) {
-      store.documents.for_each([this](std::string_view name, std::string_view text) {
+      index_->load(layout_.index());
+      std::unordered_set<std::string> names;
+      store.documents.for_each([&](std::string_view name, std::string_view text) {
+        names.emplace(name);
         index_->put_document(name, text);
       });
+      index_->retain_documents([&](const std::string& name) { return names.contains(name); });
       return true;
     };
-    documents_loaded_ = co_await with_store(load);
+    index_loaded_ = co_await with_store(load);
   }
   const bool look_at_all = std::exchange(has_untold_changes_, false);
   auto work = [this, look_at_all, job = std::move(job)]() mutable {
     if (look_at_all) index_->stop_watching();
     return job(*index_);
   };
-  co_return co_await async::offload(machine_.pool, std::move(work));
+  auto answer = co_await async::offload(machine_.pool, std::move(work));
+  if (open_ && index_->is_worth_saving()) changes_.spawn(save_index());
+  co_return answer;
 }
 
 template <typename Job>
 asio::awaitable<void> Cell::change_index(Job job) {
   const auto turn = co_await index_turns_.turn();
-  if (!documents_loaded_) co_return;
+  if (!index_loaded_) co_return;
   auto work = [this, job = std::move(job)] { job(*index_); };
   co_await async::offload(machine_.pool, std::move(work));
+}
+
+asio::awaitable<void> Cell::save_index() {
+  const auto turn = co_await snapshot_turns_.turn();
+  std::optional<sys::NewFile> file;
+  auto write = [this, &file](WorkIndex& index) {
+    if (auto written = index.write_snapshot(layout_.index())) file.emplace(std::move(*written));
+  };
+  co_await change_index(std::move(write));
+  if (!file) co_return;
+  auto replace = [&file] { file->replace(); };  // A query does not wait for the disk.
+  co_await async::offload(machine_.pool, std::move(replace));
 }
 
 asio::awaitable<void> Cell::rest_index() {
   auto rest = [](WorkIndex& index) { index.stop_watching(); };
   co_await change_index(std::move(rest));
+  co_await save_index();
+  const auto turn = co_await index_turns_.turn();
+  if (state_ != State::hibernated || !index_loaded_) co_return;
+  auto old = std::exchange(index_, std::make_unique<WorkIndex>(*work_));
+  index_loaded_ = false;
+  auto free = [old = std::move(old)]() mutable { old.reset(); };
+  co_await async::offload(machine_.pool, std::move(free));
 }
 
 asio::awaitable<WorkIndex::Answer> Cell::search(SearchRequest request) {

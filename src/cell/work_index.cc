@@ -3,8 +3,11 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "search/admission.h"
 #include "search/ignore.h"
+#include "sys/directory.h"
+#include "sys/file.h"
 
 namespace cellar::cell {
 namespace {
@@ -13,6 +16,8 @@ constexpr std::size_t kIgnoreFileBytesMax = 1 << 20;
 constexpr std::string_view kIgnoreFile = ".gitignore";
 
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+std::string snapshot_in(const std::string& folder) { return folder + "/snapshot"; }
 
 search::FileMeta meta_of(const std::string& path, const sys::FileStat& stat) {
   return {.path = path,
@@ -161,6 +166,29 @@ std::vector<search::SymbolHit> WorkIndex::symbols(std::string_view name, std::si
 WorkIndex::Status WorkIndex::status() {
   refresh();
   return {index_.stats(), left_out_count(), watch_.has_value()};
+}
+
+void WorkIndex::load(const std::string& folder) {
+  const std::string path = snapshot_in(folder);
+  for (const std::string& name : sys::files_in(folder)) {  // What a crash left half-written.
+    if (folder + "/" + name != path) sys::remove_file(folder + "/" + name);
+  }
+  try {
+    auto image = sys::FileImage::read(path, kSnapshotBytesMax);
+    if (!image) return;
+    index_ = search::Index::from_snapshot(image->bytes(), options_.limits);
+    snapshot_ = std::move(*image);
+  } catch (const Error& error) {  // It costs only time.
+    log::warning("{}: {}", path, error.what());
+  }
+}
+
+std::optional<sys::NewFile> WorkIndex::write_snapshot(const std::string& folder) {
+  if (index_.change_count() == saved_change_count_) return std::nullopt;
+  sys::NewFile file(snapshot_in(folder));
+  index_.save([&](std::string_view piece) { file.write(piece); });
+  saved_change_count_ = index_.change_count();
+  return file;
 }
 
 void WorkIndex::put_document(std::string_view name, std::string_view text) {

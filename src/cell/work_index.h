@@ -10,7 +10,9 @@
 #include "search/ignore.h"
 #include "search/index.h"
 #include "sys/beneath.h"
+#include "sys/file_image.h"
 #include "sys/folder_watch.h"
+#include "sys/new_file.h"
 
 namespace cellar::cell {
 
@@ -18,8 +20,8 @@ namespace cellar::cell {
 // a write is visible to the next query whoever made it. Which ones changed a watch tells; where
 // there is none, every file's metadata is looked at (docs/internals/search.md).
 //
-// Blocking and not thread-safe: for one pool job at a time. Kept in memory; the first query after a
-// start of the daemon reads all.
+// Blocking and not thread-safe: for one pool job at a time. Kept in memory, and in a snapshot, from
+// which only what changed since has to be read.
 class WorkIndex {
  public:
   struct Options {
@@ -29,6 +31,10 @@ class WorkIndex {
     // watch tells (sys::FolderWatch), and to watch where that was not possible before.
     std::chrono::milliseconds look_again_after = std::chrono::minutes(1);
   };
+  static constexpr std::size_t kSnapshotBytesMax = std::size_t{2} << 30;
+  // So many changes are not worth losing: is_worth_saving().
+  static constexpr std::uint64_t kUnsavedMax = 1000;
+
   struct Answer {
     search::Hits hits;
     std::size_t left_out_count = 0;  // files that could match, but for the index's limits
@@ -50,9 +56,20 @@ class WorkIndex {
   std::vector<search::SymbolHit> symbols(std::string_view name, std::size_t limit);
   Status status();
 
+  // Comes first: takes up the snapshot in `folder`, which holds nothing else. One that is damaged
+  // or of another version is logged, and all is read anew.
+  void load(const std::string& folder);
+  // Writes the next snapshot, whose replace() is left to the caller: it waits for the disk. nullopt
+  // where the last one holds all.
+  std::optional<sys::NewFile> write_snapshot(const std::string& folder);
+  bool is_worth_saving() const noexcept {
+    return index_.change_count() - saved_change_count_ >= kUnsavedMax;
+  }
+
   // Documents beside the files; see search::Index.
   void put_document(std::string_view name, std::string_view text);
   void remove_document(std::string_view name);
+  void retain_documents(const search::Index::Keep& keep) { index_.retain_documents(keep); }
 
   // Gives back what watching costs the kernel; the next query looks at every file.
   void stop_watching() noexcept { watch_.reset(); }
@@ -78,7 +95,9 @@ class WorkIndex {
 
   const sys::BeneathDir& work_;
   const Options options_;
+  sys::FileImage snapshot_;  // in which parts of the index lie
   search::Index index_;
+  std::uint64_t saved_change_count_ = 0;
   std::optional<sys::FolderWatch> watch_;
   search::IgnoreRules ignored_;      // of the folders that were looked at
   std::deque<std::string> pending_;  // files to read

@@ -221,6 +221,65 @@ TEST_CASE("more changes than the kernel keeps are seen all the same") {
   CHECK(index.look_count() == 2);
 }
 
+TEST_CASE("from its snapshot an index knows all, and reads only what changed since") {
+  const testing::TempDir dir;
+  sys::make_dirs(dir.file("work"));
+  sys::make_dirs(dir.file("index"));
+  const sys::BeneathDir work(dir.file("work"));
+  sys::replace_file(dir.file("work/a.py"), kCode);
+  sys::replace_file(dir.file("work/b.py"), kCode);
+  {
+    WorkIndex index(work);
+    index.load(dir.file("index"));
+    index.put_document("notes", "parse config\n");
+    CHECK(paths(index, "parse config") == Paths{"a.py", "b.py", "notes"});
+    CHECK_FALSE(index.is_worth_saving());
+    index.write_snapshot(dir.file("index")).value().replace();
+    CHECK_FALSE(index.write_snapshot(dir.file("index")).has_value());
+  }
+  sys::replace_file(dir.file("index/snapshot.tmp-1"), "what a crash left");
+  {
+    WorkIndex index(work);
+    index.load(dir.file("index"));
+    CHECK_FALSE(sys::exists(dir.file("index/snapshot.tmp-1")));
+    CHECK(paths(index, "parse config") == Paths{"a.py", "b.py", "notes"});
+    CHECK_FALSE(index.write_snapshot(dir.file("index")).has_value());
+  }
+  sys::remove_file(dir.file("work/a.py"));
+  sys::replace_file(dir.file("work/c.py"), kCode);
+  WorkIndex index(work);
+  index.load(dir.file("index"));
+  index.retain_documents([](const std::string&) { return false; });
+  CHECK(paths(index, "parse config") == Paths{"b.py", "c.py"});
+  CHECK(index.write_snapshot(dir.file("index")).has_value());
+}
+
+TEST_CASE("a snapshot that is damaged is passed over") {
+  const testing::TempDir dir;
+  sys::make_dirs(dir.file("work"));
+  sys::make_dirs(dir.file("index"));
+  const sys::BeneathDir work(dir.file("work"));
+  sys::replace_file(dir.file("work/a.py"), kCode);
+  for (const char* bytes : {"", "no snapshot"}) {
+    sys::replace_file(dir.file("index/snapshot"), bytes);
+    WorkIndex index(work);
+    index.load(dir.file("index"));
+    CHECK(paths(index, "parse config") == Paths{"a.py"});
+  }
+}
+
+TEST_CASE("a thousand changes are worth a snapshot") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  WorkIndex index(work);
+  for (int i = 0; i < 999; ++i) index.put_document(std::to_string(i), "text\n");
+  CHECK_FALSE(index.is_worth_saving());
+  index.put_document("one more", "text\n");
+  CHECK(index.is_worth_saving());
+  index.write_snapshot(dir.path()).value().replace();
+  CHECK_FALSE(index.is_worth_saving());
+}
+
 TEST_CASE("files beyond the number that is taken in are left out, until others are gone") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());

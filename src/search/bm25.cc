@@ -21,7 +21,9 @@ void Bm25Field::append(TermId term, DocId doc, std::uint32_t count) {
   if (term >= list_of_term_.size()) list_of_term_.resize(term + 1 + term / 4);
   std::uint32_t& index = list_of_term_[term];
   if (index == 0) {
-    lists_.emplace_back();
+    List list{std::string(postings_of(term))};
+    for_each_posting(list.bytes, [&](DocId saved, std::uint32_t) { list.last = saved; });
+    lists_.push_back(std::move(list));
     index = static_cast<std::uint32_t>(lists_.size());
   }
   List& list = lists_[index - 1];
@@ -71,14 +73,14 @@ void Bm25Field::score(const std::vector<TermId>& terms, std::vector<float>& scor
 }
 
 void Bm25Field::mark_living_terms(std::vector<bool>& keep) const {
-  for (TermId term = 0; term < list_of_term_.size(); ++term) {
+  for (TermId term = 0; term < term_bound(); ++term) {
     visit(term, [&](DocId, std::uint32_t) { keep[term] = true; });
   }
 }
 
 void Bm25Field::compact(const std::vector<DocId>& docs, const std::vector<TermId>& terms) {
   Bm25Field kept(k1_, b_);
-  for (TermId term = 0; term < list_of_term_.size() && term < terms.size(); ++term) {
+  for (TermId term = 0; term < term_bound() && term < terms.size(); ++term) {
     visit(term,
           [&](DocId doc, std::uint32_t count) { kept.append(terms[term], docs[doc], count); });
   }
@@ -92,8 +94,63 @@ void Bm25Field::compact(const std::vector<DocId>& docs, const std::vector<TermId
   *this = std::move(kept);
 }
 
+std::string_view Bm25Field::postings_of(TermId term) const noexcept {
+  if (term < list_of_term_.size() && list_of_term_[term] != 0) {
+    return lists_[list_of_term_[term] - 1].bytes;
+  }
+  if (term >= saved_ends_.size()) return {};
+  const std::uint32_t begin = term == 0 ? 0 : saved_ends_[term - 1];
+  return saved_postings_.substr(begin, saved_ends_[term] - begin);
+}
+
+void Bm25Field::save(SnapshotWriter& out, std::size_t term_count) const {
+  std::vector<std::uint32_t> ends(term_count);
+  std::uint32_t end = 0;
+  for (TermId term = 0; term < term_count; ++term) {
+    ends[term] = end += static_cast<std::uint32_t>(postings_of(term).size());
+  }
+  out.list(ends);
+  out.begin_text(end);
+  for (TermId term = 0; term < term_count; ++term) out.add(postings_of(term));
+  out.list(lengths_);
+}
+
+void Bm25Field::load(SnapshotReader& in, std::size_t doc_count, std::size_t term_count) {
+  saved_ends_ = in.list_in_place<std::uint32_t>();
+  saved_postings_ = in.text();
+  lengths_ = in.list<std::uint32_t>();
+  in.require(saved_ends_.size() == term_count && lengths_.size() <= doc_count, "a field");
+  std::uint32_t begin = 0;
+  for (TermId term = 0; term < term_count; ++term) {
+    const std::uint32_t end = saved_ends_[term];
+    in.require(begin <= end && end <= saved_postings_.size(), "the end of a term's postings");
+    in.require(is_sound(saved_postings_.substr(begin, end - begin)), "a term's postings");
+    begin = end;
+  }
+  for (const std::uint32_t length : lengths_) {
+    living_count_ += length != 0 ? 1 : 0;
+    living_length_ += length;
+  }
+}
+
+// Whether they can be read to their end, and their documents grow and are in the field.
+bool Bm25Field::is_sound(std::string_view postings) const noexcept {
+  const char* at = postings.data();
+  const char* const end = at + postings.size();
+  std::uint64_t doc = 0;
+  for (bool first = true; at < end; first = false) {
+    const auto difference = bm25::find_varint(at, end);
+    const auto count = bm25::find_varint(at, end);
+    if (!difference || !count || *count == 0 || (*difference == 0 && !first)) return false;
+    doc += *difference;
+    if (doc >= lengths_.size()) return false;
+  }
+  return true;
+}
+
 std::size_t Bm25Field::memory_bytes() const noexcept {
-  std::size_t bytes = list_of_term_.capacity() * sizeof(std::uint32_t) +
+  std::size_t bytes = saved_ends_.size_bytes() + saved_postings_.size() +
+                      list_of_term_.capacity() * sizeof(std::uint32_t) +
                       lists_.capacity() * sizeof(List) +
                       lengths_.capacity() * sizeof(std::uint32_t);
   constexpr std::size_t kInString = 15;

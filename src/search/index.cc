@@ -90,12 +90,12 @@ bool Index::needs(const FileMeta& meta) const {
   return file.admission == Admission::index_full && has_room_for_text(meta.size_bytes);
 }
 
-std::size_t Index::retain(const std::function<bool(const std::string&)>& keep) {
+std::size_t Index::retain(Names& names, const Keep& keep) {
   std::vector<std::string> gone;
-  for (const auto& [path, id] : file_names_) {
+  for (const auto& [path, id] : names) {
     if (!keep(path)) gone.push_back(path);
   }
-  for (const auto& path : gone) erase(file_names_, path);
+  for (const auto& path : gone) erase(names, path);
   return gone.size();
 }
 
@@ -112,6 +112,17 @@ bool Index::has_room_for_text(std::size_t bytes) const noexcept {
 }
 
 Admission Index::insert(Names& names, File file, std::string_view text) {
+  if (const auto at = names.find(file.meta.path); at != names.end()) {
+    File& known = files_[at->second];
+    const bool same = file.admission == Admission::indexed &&
+                      known.admission == Admission::indexed && known.text == text;
+    if (same) {
+      if (known.meta != file.meta) ++change_count_;
+      known.meta = std::move(file.meta);
+      return Admission::indexed;
+    }
+  }
+  ++change_count_;
   erase(names, file.meta.path);
   // Beyond the number of files not even the metadata is kept.
   if (!has_room_for_file()) return Admission::index_full;
@@ -124,7 +135,9 @@ Admission Index::insert(Names& names, File file, std::string_view text) {
   file.language = language_of(file.meta.path);
   names.emplace(file.meta.path, id);
   if (admission == Admission::indexed) {
-    file.text = text;
+    file.own_text = std::make_unique_for_overwrite<char[]>(text.size());
+    std::copy(text.begin(), text.end(), file.own_text.get());
+    file.text = {file.own_text.get(), text.size()};
     file.path_words = words_of_path(file.meta.path);
     text_bytes_ += text.size();
   }
@@ -183,6 +196,7 @@ const std::vector<TermCount>& Index::count_terms(const std::vector<TermId>& term
 bool Index::erase(Names& names, const std::string& name) {
   const auto at = names.find(name);
   if (at == names.end()) return false;
+  ++change_count_;
   const FileId id = at->second;
   names.erase(at);
   File& file = files_[id];
@@ -197,7 +211,8 @@ bool Index::erase(Names& names, const std::string& name) {
   dead_chunk_count_ += file.chunk_count;
   ++dead_file_count_;
   file.alive = false;
-  file.text = std::string();
+  file.text = {};
+  file.own_text.reset();
   file.path_words = {};
   compact_if_worth_it();
   return true;

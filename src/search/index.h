@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -103,9 +104,10 @@ class Index {
  public:
   explicit Index(const IndexLimits& limits = {});
 
-  // Makes `text` the contents of the file. A text that is not worth indexing is only remembered by
-  // its metadata. Whatever the bytes are, there is an answer and no exception. `index_full`: there
-  // is no room for the text, or, where find() does not know the file afterwards, for another file.
+  // Makes `text` the contents of the file; one that it has already costs nothing. A text that is
+  // not worth indexing is only remembered by its metadata. Whatever the bytes are, there is an
+  // answer and no exception. `index_full`: there is no room for the text, or, where find() does not
+  // know the file afterwards, for another file.
   Admission put(const FileMeta& meta, std::string_view text);
   // Remembers that a file is there whose contents nobody needs to read.
   void put_skipped(const FileMeta& meta, Admission why);
@@ -116,7 +118,8 @@ class Index {
   // it was left out and now there is room.
   bool needs(const FileMeta& meta) const;
   // Removes every file for which `keep(path)` is false, and says how many.
-  std::size_t retain(const std::function<bool(const std::string& path)>& keep);
+  using Keep = std::function<bool(const std::string& path)>;
+  std::size_t retain(const Keep& keep) { return retain(file_names_, keep); }
 
   // Throws Error `invalid_argument` for a document's name that is empty or too long, `too_large`
   // for a text above kFileBytesMax.
@@ -125,6 +128,8 @@ class Index {
   Admission put_document(std::string_view name, std::string_view text);
   // False where there was none.
   bool remove_document(std::string_view name);
+  // As retain(), of documents.
+  std::size_t retain_documents(const Keep& keep) { return retain(document_names_, keep); }
 
   // The best hits first; none for a query without a word. For Mode::regex in the order of paths and
   // lines. Throws Error `invalid_argument` for a filter (Filter) or a regular expression (Regex)
@@ -135,7 +140,17 @@ class Index {
   // and '_' do not count. At most `limit`.
   std::vector<SymbolHit> symbols(std::string_view name, std::size_t limit = 10) const;
 
+  // All of it as bytes, in pieces or at once, and back; with the same limits as before nothing need
+  // be put again. The last throws Error `corrupt` for bytes that are none, or of another
+  // kSnapshotVersion: whatever they are, an index comes out that can be used, or none. The bytes
+  // must outlive it.
+  void save(const SnapshotSink& sink) const;
+  std::string snapshot() const;
+  static Index from_snapshot(std::string_view bytes, const IndexLimits& limits = {});
+
   IndexStats stats() const;
+  // How often something in it changed.
+  std::uint64_t change_count() const noexcept { return change_count_; }
   std::size_t left_out_count() const noexcept { return left_out_count_; }
 
  private:
@@ -144,7 +159,8 @@ class Index {
 
   struct File {
     FileMeta meta;
-    std::string text;
+    std::string_view text;
+    std::unique_ptr<char[]> own_text;  // what `text` is, unless that is part of a snapshot
     Language language;
     std::vector<std::string> path_words;
     std::uint32_t first_chunk = 0;
@@ -166,11 +182,15 @@ class Index {
   bool has_room_for_text(std::size_t bytes) const noexcept;
   Admission insert(Names& names, File file, std::string_view text);
   void add_chunks(FileId id);
+  std::size_t retain(Names& names, const Keep& keep);
   bool erase(Names& names, const std::string& name);
   Hits query_regex(std::string_view pattern, const QueryOptions& options) const;
   const std::vector<TermCount>& count_terms(const std::vector<TermId>& terms);
   void compact_if_worth_it();
   void compact();
+  void load_files(SnapshotReader& in);
+  void load_chunks(SnapshotReader& in);
+  void require_dead_are_gone() const;
 
   IndexLimits limits_;
   Names file_names_;
@@ -189,6 +209,7 @@ class Index {
   std::size_t dead_file_count_ = 0;
   std::size_t text_bytes_ = 0;
   std::size_t left_out_count_ = 0;
+  std::uint64_t change_count_ = 0;
 };
 
 }  // namespace cellar::search

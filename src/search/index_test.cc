@@ -30,7 +30,8 @@ TEST_CASE("an index takes in as many files as its limit says, and takes changes 
   CHECK(hit_count(index) == 1);
 
   for (int change = 0; change < 5000; ++change) {  // What is dead is swept out or does not count.
-    CHECK(index.put(meta("a", static_cast<std::size_t>(change)), kText) == Admission::indexed);
+    const std::string text = std::string(kText) + std::to_string(change);
+    CHECK(index.put(meta("a", text.size()), text) == Admission::indexed);
   }
   CHECK(index.stats().dead_chunk_count < 5000);
   index.remove("large");

@@ -46,7 +46,7 @@ Vector vector_of(const std::vector<RowCount>& counts) {
 void VectorField::add(DocId doc, const Vector& vector) {
   CELLAR_CHECK(doc >= scales_.size());
   scales_.resize(doc + 1);
-  values_.resize(scales_.size() * kDimensions);
+  values_.resize((scales_.size() - saved_count_) * kDimensions);
   scales_[doc] = vector.scale;
   std::copy(vector.values.begin(), vector.values.end(), values_.end() - kDimensions);
 }
@@ -58,10 +58,11 @@ std::vector<VectorField::Near> VectorField::nearest(const Vector& query, std::si
   std::array<std::int32_t, kBlock> dots;
   std::vector<Near> best;  // A heap whose first is the least near.
   if (query.scale <= 0 || count == 0) return best;
-  for (std::size_t begin = 0; begin < scales_.size(); begin += kBlock) {
-    const std::size_t size = std::min(kBlock, scales_.size() - begin);
-    dot_products(instructions_, query.values.data(), values_.data() + begin * kDimensions, size,
-                 dots.data());
+  std::size_t size = 0;
+  for (DocId begin = 0; begin < scales_.size(); begin += static_cast<DocId>(size)) {
+    const std::size_t end = begin < saved_count_ ? saved_count_ : scales_.size();
+    size = std::min(kBlock, end - begin);
+    dot_products(instructions_, query.values.data(), values_of(begin), size, dots.data());
     for (std::size_t i = 0; i < size; ++i) {
       const float cosine = static_cast<float>(dots[i]) * query.scale * scales_[begin + i];
       const Near near{static_cast<DocId>(begin + i), cosine};
@@ -85,15 +86,34 @@ void VectorField::compact(const std::vector<DocId>& docs, std::size_t count) {
   for (DocId doc = 0; doc < scales_.size(); ++doc) {
     if (scales_[doc] == 0) continue;
     scales[docs[doc]] = scales_[doc];
-    std::copy_n(values_.begin() + static_cast<std::ptrdiff_t>(doc * kDimensions), kDimensions,
+    std::copy_n(values_of(doc), kDimensions,
                 values.begin() + static_cast<std::ptrdiff_t>(docs[doc] * kDimensions));
   }
+  saved_values_ = {};
+  saved_count_ = 0;
   values_ = std::move(values);
   scales_ = std::move(scales);
 }
 
 std::size_t VectorField::memory_bytes() const noexcept {
-  return values_.capacity() + scales_.capacity() * sizeof(float);
+  return saved_values_.size() + values_.capacity() + scales_.capacity() * sizeof(float);
+}
+
+void VectorField::save(SnapshotWriter& out) const {
+  out.list(scales_);
+  out.begin_text(saved_values_.size() + values_.size());
+  out.add(saved_values_);
+  out.add({reinterpret_cast<const char*>(values_.data()), values_.size()});
+}
+
+void VectorField::load(SnapshotReader& in, std::size_t count) {
+  scales_ = in.list<float>();
+  saved_values_ = in.text();
+  saved_count_ = count;
+  in.require(scales_.size() == count && saved_values_.size() == count * kDimensions, "the vectors");
+  // One that is no number is refused, too.
+  const auto fits = [](float scale) { return scale >= 0 && scale <= 1; };
+  in.require(std::all_of(scales_.begin(), scales_.end(), fits), "a vector's scale");
 }
 
 }  // namespace cellar::search

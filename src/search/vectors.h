@@ -8,6 +8,7 @@
 #include "search/bm25.h"
 #include "search/dot.h"
 #include "search/model.h"
+#include "search/snapshot.h"
 #include "search/tally.h"
 
 namespace cellar::search {
@@ -52,10 +53,25 @@ class VectorField {
 
   std::size_t memory_bytes() const noexcept;
 
+  void save(SnapshotWriter& out) const;
+  // Into an empty field, which uses the snapshot's bytes as long as it lives. Throws Error
+  // `corrupt` unless what comes is a field of `count` documents.
+  void load(SnapshotReader& in, std::size_t count);
+  bool has(DocId doc) const noexcept { return scales_[doc] != 0; }
+
  private:
   Instructions instructions_;
-  std::vector<std::int8_t> values_;  // kDimensions for each document.
-  std::vector<float> scales_;        // 0 is dead, or about nothing.
+  const std::int8_t* values_of(DocId doc) const noexcept {
+    const auto* saved = reinterpret_cast<const std::int8_t*>(saved_values_.data());
+    return doc < saved_count_ ? saved + doc * kDimensions
+                              : values_.data() + (doc - saved_count_) * kDimensions;
+  }
+
+  // kDimensions numbers for each document: those of a snapshot first.
+  std::string_view saved_values_;
+  std::size_t saved_count_ = 0;
+  std::vector<std::int8_t> values_;
+  std::vector<float> scales_;  // 0 is dead, or about nothing.
 };
 
 }  // namespace cellar::search

@@ -1,5 +1,6 @@
 #include "search/vocabulary.h"
 
+#include <bit>
 #include <cstring>
 
 #include "base/check.h"
@@ -22,17 +23,9 @@ void for_each_term_of(std::string_view identifier, const Term& term) {
   if (parts > 1) term(whole);
 }
 
-}  // namespace
-
-void append_rows_of(std::string_view identifier, std::vector<RowId>& out) {
-  for_each_part(identifier, [&](std::string_view part) { model::append_rows(part, out); });
-}
-
-StringTable::StringTable() : seed_(random_u64()), slots_(1024), begins_{0} {}
-
-std::uint64_t StringTable::hash(std::string_view text) const noexcept {
+std::uint32_t tag_of(std::uint64_t seed, std::string_view text) noexcept {
   constexpr std::uint64_t kMultiplier = 0x9E3779B97F4A7C15;
-  std::uint64_t hash = seed_ ^ (text.size() * kMultiplier);
+  std::uint64_t hash = seed ^ (text.size() * kMultiplier);
   while (!text.empty()) {
     std::uint64_t block = 0;
     const std::size_t size = text.size() < sizeof block ? text.size() : sizeof block;
@@ -41,54 +34,112 @@ std::uint64_t StringTable::hash(std::string_view text) const noexcept {
     hash ^= hash >> 32;
     text.remove_prefix(size);
   }
-  return hash * kMultiplier;
+  return static_cast<std::uint32_t>((hash * kMultiplier) >> 32);
 }
 
-// The slot that holds `text`, or the empty one where it belongs.
-std::size_t StringTable::slot_of(std::string_view wanted, std::uint32_t tag) const noexcept {
-  const std::size_t mask = slots_.size() - 1;
+// The slot that holds the string with this tag for which `is_it(index)` is true, or the empty one
+// where it belongs.
+template <typename Slots, typename IsIt>
+std::size_t find_slot(const Slots& slots, std::uint32_t tag, const IsIt& is_it) noexcept {
+  const std::size_t mask = slots.size() - 1;
   for (std::size_t at = tag & mask;; at = (at + 1) & mask) {
-    const Slot& slot = slots_[at];
+    const StringSlot slot = slots[at];
     if (slot.id_plus_1 == 0) return at;
-    if (slot.tag == tag && text(slot.id_plus_1 - 1) == wanted) return at;
+    if (slot.tag == tag && is_it(slot.id_plus_1 - 1)) return at;
   }
 }
 
+constexpr std::size_t kSlotsMin = 64;
+
+}  // namespace
+
+void append_rows_of(std::string_view identifier, std::vector<RowId>& out) {
+  for_each_part(identifier, [&](std::string_view part) { model::append_rows(part, out); });
+}
+
+SavedStrings::SavedStrings(SnapshotReader& in) {
+  begins_ = in.list_in_place<std::uint32_t>();
+  pool_ = in.text();
+  seed_ = in.number<std::uint64_t>();
+  slots_ = in.list_in_place<StringSlot>();
+  in.require(begins_.size() > 0 && begins_[0] == 0, "a table of texts");
+  size_ = static_cast<std::uint32_t>(begins_.size() - 1);
+  for (std::uint32_t id = 0; id < size_; ++id) {
+    in.require(begins_[id] <= begins_[id + 1], "the end of a text");
+  }
+  in.require(begins_[size_] == pool_.size(), "the last text");
+  // A search ends at an empty slot.
+  std::size_t used_count = 0;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    in.require(slots_[i].id_plus_1 <= size_, "a slot");
+    used_count += slots_[i].id_plus_1 != 0 ? 1 : 0;
+  }
+  in.require(std::has_single_bit(slots_.size()) && used_count < slots_.size(), "the slots");
+}
+
+std::optional<std::uint32_t> SavedStrings::find(std::string_view wanted) const noexcept {
+  if (size_ == 0) return std::nullopt;
+  const std::uint32_t tag = tag_of(seed_, wanted);
+  const auto is_it = [&](std::uint32_t id) { return text(id) == wanted; };
+  const StringSlot slot = slots_[find_slot(slots_, tag, is_it)];
+  return slot.id_plus_1 == 0 ? std::nullopt : std::optional(slot.id_plus_1 - 1);
+}
+
+std::size_t SavedStrings::memory_bytes() const noexcept {
+  return pool_.size() + begins_.size_bytes() + slots_.size_bytes();
+}
+
+StringTable::StringTable() : seed_(random_u64()), slots_(kSlotsMin), begins_{0} {}
+
+StringTable::StringTable(const SavedStrings& saved)
+    : saved_(saved), seed_(saved.seed()), slots_(kSlotsMin), begins_{0} {}
+
 std::optional<std::uint32_t> StringTable::find(std::string_view wanted) const noexcept {
-  const auto tag = static_cast<std::uint32_t>(hash(wanted) >> 32);
-  const Slot& slot = slots_[slot_of(wanted, tag)];
+  if (const auto id = saved_.find(wanted)) return id;
+  const auto is_it = [&](std::uint32_t index) { return own_text(index) == wanted; };
+  const StringSlot& slot = slots_[find_slot(slots_, tag_of(seed_, wanted), is_it)];
   if (slot.id_plus_1 == 0) return std::nullopt;
-  return slot.id_plus_1 - 1;
+  return saved_.size() + slot.id_plus_1 - 1;
 }
 
 std::uint32_t StringTable::intern(std::string_view added) {
-  const auto tag = static_cast<std::uint32_t>(hash(added) >> 32);
-  Slot& slot = slots_[slot_of(added, tag)];
-  if (slot.id_plus_1 != 0) return slot.id_plus_1 - 1;
+  if (const auto id = saved_.find(added)) return *id;
+  const std::uint32_t tag = tag_of(seed_, added);
+  const auto is_it = [&](std::uint32_t index) { return own_text(index) == added; };
+  StringSlot& slot = slots_[find_slot(slots_, tag, is_it)];
+  if (slot.id_plus_1 != 0) return saved_.size() + slot.id_plus_1 - 1;
   const std::uint32_t id = size();
   CELLAR_CHECK(pool_.size() + added.size() < 0xFFFFFFFF);
   pool_.append(added);
   begins_.push_back(static_cast<std::uint32_t>(pool_.size()));
-  slot = {id + 1, tag};
+  slot = {static_cast<std::uint32_t>(begins_.size() - 1), tag};
   if (begins_.size() * 2 > slots_.size()) grow();
   return id;
 }
 
 void StringTable::grow() {
-  std::vector<Slot> old(slots_.size() * 2);
+  std::vector<StringSlot> old(slots_.size() * 2);
   old.swap(slots_);
-  const std::size_t mask = slots_.size() - 1;
-  for (const Slot& slot : old) {
-    if (slot.id_plus_1 == 0) continue;
-    std::size_t at = slot.tag & mask;
-    while (slots_[at].id_plus_1 != 0) at = (at + 1) & mask;
-    slots_[at] = slot;
+  const auto is_it = [](std::uint32_t) { return false; };
+  for (const StringSlot& slot : old) {
+    if (slot.id_plus_1 != 0) slots_[find_slot(slots_, slot.tag, is_it)] = slot;
   }
 }
 
 std::size_t StringTable::memory_bytes() const noexcept {
-  return slots_.capacity() * sizeof(Slot) + pool_.capacity() +
+  return saved_.memory_bytes() + slots_.capacity() * sizeof(StringSlot) + pool_.capacity() +
          begins_.capacity() * sizeof(std::uint32_t);
+}
+
+// What was saved before and what came since, as one table.
+void StringTable::save(SnapshotWriter& out) const {
+  StringTable whole;
+  whole.seed_ = seed_;
+  for (std::uint32_t id = 0; id < size(); ++id) whole.intern(text(id));
+  out.list(whole.begins_);
+  out.text(whole.pool_);
+  out.number(whole.seed_);
+  out.list(whole.slots_);
 }
 
 void Vocabulary::add(std::string_view text, Words& out) {

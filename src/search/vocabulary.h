@@ -8,35 +8,69 @@
 #include <vector>
 
 #include "search/model.h"
+#include "search/snapshot.h"
 
 namespace cellar::search {
+
+// One place of a hash table of strings.
+struct StringSlot {
+  std::uint32_t id_plus_1 = 0;  // 0 is an empty slot.
+  std::uint32_t tag = 0;        // High bits of the hash, to compare few strings.
+};
+
+// The strings of a StringTable in a snapshot, used where they lie. Not thread-safe.
+class SavedStrings {
+ public:
+  SavedStrings() = default;
+  // Throws Error `corrupt`. The snapshot's bytes must outlive it.
+  explicit SavedStrings(SnapshotReader& in);
+
+  std::optional<std::uint32_t> find(std::string_view text) const noexcept;
+  std::string_view text(std::uint32_t id) const noexcept {
+    return pool_.substr(begins_[id], begins_[id + 1] - begins_[id]);
+  }
+  std::uint32_t size() const noexcept { return size_; }
+  std::uint64_t seed() const noexcept { return seed_; }
+  std::size_t memory_bytes() const noexcept;
+
+ private:
+  std::uint32_t size_ = 0;
+  std::uint64_t seed_ = 0;
+  std::string_view pool_;
+  SnapshotList<std::uint32_t> begins_;
+  SnapshotList<StringSlot> slots_;
+};
 
 // Numbers strings: the first is 0, the next 1, …. A hash table whose seed is secret, so that a
 // hostile file cannot be made of words that collide. Not thread-safe.
 class StringTable {
  public:
   StringTable();
+  // With what was saved; new strings come after it.
+  explicit StringTable(const SavedStrings& saved);
 
   std::uint32_t intern(std::string_view text);
   std::optional<std::uint32_t> find(std::string_view text) const noexcept;
   // Valid until the next intern().
   std::string_view text(std::uint32_t id) const noexcept {
-    return {pool_.data() + begins_[id], begins_[id + 1] - begins_[id]};
+    return id < saved_.size() ? saved_.text(id) : own_text(id - saved_.size());
   }
-  std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(begins_.size() - 1); }
+  std::uint32_t size() const noexcept {
+    return saved_.size() + static_cast<std::uint32_t>(begins_.size() - 1);
+  }
   std::size_t memory_bytes() const noexcept;
 
+  void save(SnapshotWriter& out) const;
+
  private:
-  std::uint64_t hash(std::string_view text) const noexcept;
-  std::size_t slot_of(std::string_view text, std::uint32_t tag) const noexcept;
+  std::string_view own_text(std::uint32_t index) const noexcept {
+    return {pool_.data() + begins_[index], begins_[index + 1] - begins_[index]};
+  }
   void grow();
 
-  struct Slot {
-    std::uint32_t id_plus_1 = 0;  // 0 is an empty slot.
-    std::uint32_t tag = 0;        // High bits of the hash, to compare few strings.
-  };
+  SavedStrings saved_;
   std::uint64_t seed_;
-  std::vector<Slot> slots_;
+  std::vector<StringSlot> slots_;  // Of its own strings, which count from 0.
   std::string pool_;
   std::vector<std::uint32_t> begins_;
 };
@@ -75,6 +109,11 @@ class Vocabulary {
   // each old term; kNoTerm for those that are gone.
   static constexpr TermId kNoTerm = 0xFFFFFFFF;
   std::vector<TermId> compact(const std::vector<bool>& keep);
+
+  void save(SnapshotWriter& out) const { terms_.save(out); }
+  // Into an empty vocabulary, which uses the snapshot's bytes as long as it lives. Throws Error
+  // `corrupt`.
+  void load(SnapshotReader& in) { terms_ = StringTable(SavedStrings(in)); }
 
  private:
   void learn(std::string_view identifier);

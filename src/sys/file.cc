@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "sys/call.h"
+#include "sys/new_file.h"
 
 namespace cellar::sys {
 
@@ -95,18 +96,9 @@ void sync_dir(const std::string& path) {
 }
 
 void replace_file(const std::string& path, std::string_view bytes, mode_t mode, Durable durable) {
-  const std::string temporary = path + ".tmp-" + random_hex(6);
-  {
-    const Fd fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
-    write_all(fd.get(), bytes, temporary);
-    if (durable == Durable::yes) sync_data(fd.get(), temporary);
-  }
-  if (::rename(temporary.c_str(), path.c_str()) == -1) {
-    const int error = errno;
-    ::unlink(temporary.c_str());
-    throw_errno_value(error, "rename", path);
-  }
-  if (durable == Durable::yes) sync_dir(std::filesystem::path(path).parent_path().string());
+  NewFile file(path, mode);
+  file.write(bytes);
+  file.replace(durable);
 }
 
 void replace_link(const std::string& path, const std::string& target) {

@@ -67,3 +67,32 @@ class SearchTest(harness.CellTest):
             cell.exec(f"cp {rest}/y.py {rest}/z.py")
             self.assertEqual([f"{rest}/y.py", f"{rest}/z.py"], [path for path in self.found(cell) if path.startswith(rest)])
             self.assertTrue(self.watching(cell))
+
+    def snapshot(self, cell):
+        return cell.dir / "index/snapshot"
+
+    def wait_for_snapshot(self, cell):
+        harness.eventually("a snapshot of the index", lambda: self.snapshot(cell).exists())
+
+    def test_the_index_is_found_again_after_hibernation_and_a_restart_whatever_became_of_it(self):
+        cell = self.cell(agent=AGENT)
+        cell.call("PUT", "/files/a.py", CODE.encode())
+        cell.call("POST", "/search/index", {"path": "kept", "text": "parse config"})
+        cell.call("POST", "/search/index", {"path": "dropped", "text": "parse config"})
+        self.assertEqual(["a.py", "dropped", "kept"], self.found(cell))
+        cell.call("POST", "/hibernate")
+        self.wait_for_snapshot(cell)
+        cell.call("POST", "/search/remove", {"path": "dropped"})
+        self.assertEqual(["a.py", "kept"], self.found(cell))
+        self.daemon.restart()
+        cell.call("PUT", "/files/b.py", CODE.encode())
+        self.assertEqual(["a.py", "b.py", "kept"], self.found(cell))
+        self.snapshot(cell).write_bytes(self.snapshot(cell).read_bytes()[:-1])
+        self.daemon.restart()
+        self.assertEqual(["a.py", "b.py", "kept"], self.found(cell))
+
+    def test_a_large_first_index_is_kept_at_once(self):
+        cell = self.cell()
+        cell.exec("for n in $(seq 1000); do echo \"def parse_config_$n(): pass\" > $n.py; done")
+        self.assertEqual(10, len(self.found(cell)))
+        self.wait_for_snapshot(cell)

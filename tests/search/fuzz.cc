@@ -3,6 +3,7 @@
 //
 //   ninja -C build/release search_fuzz
 //   build/release/bin/search_fuzz -max_len=3000 -timeout=10 -max_total_time=3600 FOLDER
+//   build/release/bin/search_snapshot_fuzz -max_len=3000 -timeout=10 -max_total_time=3600 FOLDER
 //
 // FOLDER may hold files to begin with; what is found is kept there.
 #include <algorithm>

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+
+#include "sys/fd.h"
+#include "sys/file.h"
+
+namespace cellar::sys {
+
+// A file that is written piece by piece under another name beside its own, and takes its place when
+// it is whole. Until then, and if it never is, the old one stays; what a crash leaves is named
+// "PATH.tmp-…". Blocking. Throws Error. Not thread-safe.
+class NewFile {
+ public:
+  explicit NewFile(std::string path, mode_t mode = 0600);
+  NewFile(NewFile&& other) noexcept = default;
+  NewFile& operator=(NewFile&&) = delete;
+  ~NewFile();
+
+  void write(std::string_view bytes);
+  // Nothing comes after that. After a crash at any moment the path holds the old or the new
+  // contents; durable when this returns, where that is asked for.
+  void replace(Durable durable = Durable::yes);
+
+ private:
+  std::string path_;
+  std::string temporary_;
+  Fd fd_;  // none once it took its place
+};
+
+}  // namespace cellar::sys

@@ -1,0 +1,40 @@
+#include "sys/new_file.h"
+
+#include <doctest/doctest.h>
+
+#include "base/error.h"
+#include "sys/directory.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::sys {
+
+TEST_CASE("a new file takes the place of the old one when it is whole, and not before") {
+  const testing::TempDir dir;
+  replace_file(dir.file("f"), "old");
+  {
+    NewFile file(dir.file("f"));
+    file.write("ne");
+    NewFile moved(std::move(file));
+    moved.write("w");
+    CHECK(read_file(dir.file("f")) == "old");
+    moved.replace();
+    CHECK(read_file(dir.file("f")) == "new");
+  }
+  CHECK(files_in(dir.path()) == std::vector<std::string>{"f"});
+}
+
+TEST_CASE("of a new file that was not finished, or could not be, nothing stays") {
+  const testing::TempDir dir;
+  {
+    NewFile file(dir.file("f"));
+    file.write("half");
+  }
+  make_dirs(dir.file("folder/full"));
+  {
+    NewFile file(dir.file("folder"));
+    CHECK_THROWS_AS(file.replace(), Error);
+  }
+  CHECK(files_in(dir.path()).empty());
+}
+
+}  // namespace cellar::sys
