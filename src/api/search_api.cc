@@ -18,6 +18,7 @@ asio::awaitable<void> search(const Call& call) {
   const auto found = co_await cell->search(std::move(request));
   json::Value answer = json::object({{"results", cell::to_json(found.hits)}});
   if (found.left_out_count > 0) answer.as_object().set("left_out", found.left_out_count);
+  cell::set_indexing(answer, found.indexing);
   co_await call.answer(std::move(answer));
 }
 
@@ -27,8 +28,9 @@ asio::awaitable<void> search_symbols(const Call& call) {
   const json::Reader body(value, "the body");
   cell::SymbolRequest request = cell::read_symbol_request(body);
   const auto activity = co_await cell->use("request", "search");
-  const auto symbols = co_await cell->search_symbols(std::move(request));
-  json::Value answer = json::object({{"symbols", cell::to_json(symbols)}});
+  const auto found = co_await cell->search_symbols(std::move(request));
+  json::Value answer = json::object({{"symbols", cell::to_json(found.symbols)}});
+  cell::set_indexing(answer, found.indexing);
   co_await call.answer(std::move(answer));
 }
 

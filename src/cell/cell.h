@@ -125,7 +125,7 @@ class Cell : private RunnerHost {
   async::Pool& pool() { return machine_.pool; }
   asio::awaitable<CommandResult> exec(CommandRequest request, OnOutput on_output);
   asio::awaitable<WorkIndex::Answer> search(SearchRequest request);
-  asio::awaitable<std::vector<search::SymbolHit>> search_symbols(SymbolRequest request);
+  asio::awaitable<WorkIndex::SymbolAnswer> search_symbols(SymbolRequest request);
   asio::awaitable<WorkIndex::Status> search_status();
   // Documents beside the files; a name is put once. Throws as search::Index::check_document().
   asio::awaitable<void> put_document(std::string path, std::string text);
@@ -177,6 +177,10 @@ class Cell : private RunnerHost {
   // The same where it is loaded already; else it is loaded with what is stored.
   template <typename Job>
   asio::awaitable<void> change_index(Job job);
+  // After each use: what it did not read is read in slices, between which queries are answered, and
+  // what is worth it is saved.
+  void care_for_index();
+  asio::awaitable<void> keep_indexing();
   // Writes what the index knows to disk, unless that is there.
   asio::awaitable<void> save_index();
   // Once the cell is not awake: files are not watched, as nobody changes them; and a hibernated
@@ -201,6 +205,7 @@ class Cell : private RunnerHost {
   bool index_loaded_ = false;  // its snapshot, and the agent's documents, are in the index
   // gVisor keeps the mappings of a program that ended: no watch tells of what was stored there.
   bool has_untold_changes_ = false;
+  bool is_indexing_ = false;     // keep_indexing() runs
   bool recovery_waits_ = false;  // unfinished runs go on when the cell wakes up
   std::optional<ResumeReport> resume_;
   ActivityLog activities_;

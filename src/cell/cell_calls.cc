@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kFileBytesMax = 64 << 20;
 constexpr std::size_t kFilesListedMax = 100'000;
 constexpr std::size_t kLogLinesShown = 200;
+constexpr std::chrono::milliseconds kIndexSlice(100);  // that a query waits for, at most
 
 json::Value to_json(const std::vector<store::DeveloperLine>& lines) {
   json::Array list;
@@ -96,7 +97,7 @@ auto Cell::with_index(Job job) -> asio::awaitable<std::invoke_result_t<Job&, Wor
     return job(*index_);
   };
   auto answer = co_await async::offload(machine_.pool, std::move(work));
-  if (open_ && index_->is_worth_saving()) changes_.spawn(save_index());
+  care_for_index();
   co_return answer;
 }
 
@@ -106,6 +107,27 @@ asio::awaitable<void> Cell::change_index(Job job) {
   if (!index_loaded_) co_return;
   auto work = [this, job = std::move(job)] { job(*index_); };
   co_await async::offload(machine_.pool, std::move(work));
+}
+
+void Cell::care_for_index() {
+  if (!open_) return;
+  if (index_->is_worth_saving()) changes_.spawn(save_index());
+  if (index_->is_complete() || std::exchange(is_indexing_, true)) return;
+  changes_.spawn(keep_indexing());
+}
+
+asio::awaitable<void> Cell::keep_indexing() {
+  struct End {
+    bool& is_indexing;
+    ~End() { is_indexing = false; }
+  } const end{is_indexing_};
+  for (bool is_complete = false; !is_complete && open_ && state_ == State::active;) {
+    const auto turn = co_await index_turns_.turn();
+    auto read = [this] { index_->read_on(kIndexSlice); };
+    co_await async::offload(machine_.pool, std::move(read));
+    is_complete = index_->is_complete();
+    if (open_ && index_->is_worth_saving()) changes_.spawn(save_index());
+  }
 }
 
 asio::awaitable<void> Cell::save_index() {
@@ -139,7 +161,7 @@ asio::awaitable<WorkIndex::Answer> Cell::search(SearchRequest request) {
   co_return co_await with_index(std::move(ask));
 }
 
-asio::awaitable<std::vector<search::SymbolHit>> Cell::search_symbols(SymbolRequest request) {
+asio::awaitable<WorkIndex::SymbolAnswer> Cell::search_symbols(SymbolRequest request) {
   auto ask = [request = std::move(request)](WorkIndex& index) {
     return index.symbols(request.name, request.limit);
   };
@@ -197,7 +219,8 @@ asio::awaitable<json::Value> Cell::call_search(std::string op, json::Value argum
     co_return to_json(found.hits);
   }
   if (op == "search.symbols") {
-    co_return to_json(co_await search_symbols(read_symbol_request(reader)));
+    const auto found = co_await search_symbols(read_symbol_request(reader));
+    co_return to_json(found.symbols);
   }
   if (op == "search.status") co_return to_json(co_await search_status());
   if (op == "search.index") {

@@ -1,5 +1,7 @@
 #include "cell/search_json.h"
 
+#include <cmath>
+
 namespace cellar::cell {
 namespace {
 
@@ -79,17 +81,24 @@ json::Value to_json(const std::vector<search::SymbolHit>& symbols) {
   return list;
 }
 
+void set_indexing(json::Value& answer, std::optional<double> indexing) {
+  constexpr double kSteps = 100;
+  if (indexing) answer.as_object().set("indexing", std::floor(*indexing * kSteps) / kSteps);
+}
+
 json::Value to_json(const WorkIndex::Status& status) {
   const search::IndexStats& index = status.index;
-  return json::object({{"files", index.file_count},
-                       {"skipped", index.skipped_count},
-                       {"documents", index.document_count},
-                       {"chunks", index.chunk_count},
-                       {"symbols", index.symbol_count},
-                       {"text_bytes", index.text_bytes},
-                       {"memory_bytes", index.memory_bytes},
-                       {"left_out", status.left_out_count},
-                       {"watching", status.watching}});
+  json::Value value = json::object({{"files", index.file_count},
+                                    {"skipped", index.skipped_count},
+                                    {"documents", index.document_count},
+                                    {"chunks", index.chunk_count},
+                                    {"symbols", index.symbol_count},
+                                    {"text_bytes", index.text_bytes},
+                                    {"memory_bytes", index.memory_bytes},
+                                    {"left_out", status.left_out_count},
+                                    {"watching", status.watching}});
+  set_indexing(value, status.indexing);
+  return value;
 }
 
 }  // namespace cellar::cell

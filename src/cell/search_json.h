@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,11 @@ SymbolRequest read_symbol_request(const json::Reader& reader);
 json::Value to_json(const search::Hits& hits);
 // [{name, kind, path, line, language?}]
 json::Value to_json(const std::vector<search::SymbolHit>& symbols);
-// {files, skipped, documents, chunks, symbols, text_bytes, memory_bytes, left_out, watching}
+// Sets "indexing", the part of the files that was read so far, rounded down; nothing once that is
+// all.
+void set_indexing(json::Value& answer, std::optional<double> indexing);
+// {files, skipped, documents, chunks, symbols, text_bytes, memory_bytes, left_out, watching,
+// indexing?}
 json::Value to_json(const WorkIndex::Status& status);
 
 }  // namespace cellar::cell

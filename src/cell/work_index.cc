@@ -54,7 +54,7 @@ void WorkIndex::refresh() {
     // What vanished was there while the others were looked at: it took the room that they need.
     if (vanished_count > 0 && left_out_count() > 0) look();
   }
-  read_pending();
+  read_on(options_.read_for);
 }
 
 bool WorkIndex::follow() {
@@ -65,18 +65,21 @@ bool WorkIndex::follow() {
   for (const std::string& folder : changes.old_folders) {
     if (is_read(folder)) return false;
   }
+  std::vector<std::string> changed;
   for (const std::string& path : changes.files) {
     if (name_of(path) == kIgnoreFile) return false;
     if (ignored_.ignores(path, search::PathKind::file)) continue;
     // Its other names, of which nothing is told, changed as well.
     const auto stat = stat_if_possible(work_, path);
     if (stat && stat->link_count > 1) return false;
-    pending_.push_back(path);
+    changed.push_back(path);
   }
   for (const std::string& folder : changes.new_folders) {
     if (!is_read(folder)) continue;
-    scan(folder, [&](const sys::DirEntry& file) { pending_.push_back(file.path); });
+    scan(folder, [&](const sys::DirEntry& file) { changed.push_back(file.path); });
   }
+  // Whoever asks knows of these, and not of what waits longer.
+  pending_.insert(pending_.begin(), changed.begin(), changed.end());
   return true;
 }
 
@@ -90,9 +93,10 @@ std::size_t WorkIndex::look() {
   std::unordered_set<std::string> seen;
   scan(".", [&](const sys::DirEntry& file) {
     seen.insert(file.path);
-    if (index_.needs(meta_of(file.path, file.stat))) {
+    const bool needed = index_.needs(meta_of(file.path, file.stat));
+    if (needed && pending_.size() < options_.limits.files_max) {
       pending_.push_back(file.path);
-    } else if (!index_.find(file.path)) {
+    } else if (needed || !index_.find(file.path)) {
       ++unknown_count_;
     }
   });
@@ -136,8 +140,19 @@ bool WorkIndex::is_read(const std::string& folder) const {
          !ignored_.ignores(folder, search::PathKind::folder);
 }
 
-void WorkIndex::read_pending() {
-  for (; !pending_.empty(); pending_.pop_front()) take_in(pending_.front());
+void WorkIndex::read_on(std::chrono::milliseconds limit) {
+  const auto end = Clock::now() + limit;
+  while (!pending_.empty()) {
+    take_in(pending_.front());
+    pending_.pop_front();
+    if (Clock::now() >= end) return;
+  }
+}
+
+std::optional<double> WorkIndex::indexing() const {
+  if (pending_.empty()) return std::nullopt;
+  const auto known = static_cast<double>(index_.known_count());
+  return known / (known + static_cast<double>(pending_.size()));
 }
 
 void WorkIndex::take_in(const std::string& path) {
@@ -155,17 +170,17 @@ void WorkIndex::take_in(const std::string& path) {
 
 WorkIndex::Answer WorkIndex::query(std::string_view text, const search::QueryOptions& options) {
   refresh();
-  return {index_.query(text, options), left_out_count()};
+  return {index_.query(text, options), left_out_count(), indexing()};
 }
 
-std::vector<search::SymbolHit> WorkIndex::symbols(std::string_view name, std::size_t limit) {
+WorkIndex::SymbolAnswer WorkIndex::symbols(std::string_view name, std::size_t limit) {
   refresh();
-  return index_.symbols(name, limit);
+  return {index_.symbols(name, limit), indexing()};
 }
 
 WorkIndex::Status WorkIndex::status() {
   refresh();
-  return {index_.stats(), left_out_count(), watch_.has_value()};
+  return {index_.stats(), left_out_count(), watch_.has_value(), indexing()};
 }
 
 void WorkIndex::load(const std::string& folder) {

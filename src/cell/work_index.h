@@ -18,7 +18,8 @@ namespace cellar::cell {
 
 // The search index over a cell's /work. Before each query it reads the files that changed, so that
 // a write is visible to the next query whoever made it. Which ones changed a watch tells; where
-// there is none, every file's metadata is looked at (docs/internals/search.md).
+// there is none, every file's metadata is looked at (docs/internals/search.md). Where there is more
+// to read than a query waits for, it is answered from what was read, and says so.
 //
 // Blocking and not thread-safe: for one pool job at a time. Kept in memory, and in a snapshot, from
 // which only what changed since has to be read.
@@ -30,6 +31,8 @@ class WorkIndex {
     // All files are looked at again after this long, in case that there was a change which no
     // watch tells (sys::FolderWatch), and to watch where that was not possible before.
     std::chrono::milliseconds look_again_after = std::chrono::minutes(1);
+    // How long a query waits for what is to be read, beyond one file.
+    std::chrono::milliseconds read_for = std::chrono::seconds(1);
   };
   static constexpr std::size_t kSnapshotBytesMax = std::size_t{2} << 30;
   // So many changes are not worth losing: is_worth_saving().
@@ -38,6 +41,11 @@ class WorkIndex {
   struct Answer {
     search::Hits hits;
     std::size_t left_out_count = 0;  // files that could match, but for the index's limits
+    std::optional<double> indexing;  // the part of the files that was read; all, if absent
+  };
+  struct SymbolAnswer {
+    std::vector<search::SymbolHit> symbols;
+    std::optional<double> indexing;
   };
 
   // `work` must outlive it.
@@ -49,12 +57,17 @@ class WorkIndex {
     search::IndexStats index;
     std::size_t left_out_count = 0;
     bool watching = false;  // or else each query looks at every file
+    std::optional<double> indexing;
   };
 
-  // All three have seen every change made before. They throw as search::Index does.
+  // All three have seen every change made before, but for what `indexing` says. They throw as
+  // search::Index does.
   Answer query(std::string_view text, const search::QueryOptions& options);
-  std::vector<search::SymbolHit> symbols(std::string_view name, std::size_t limit);
+  SymbolAnswer symbols(std::string_view name, std::size_t limit);
   Status status();
+  // Reads, as long as `limit` and one file more, what the last of them left to be read.
+  void read_on(std::chrono::milliseconds limit);
+  bool is_complete() const noexcept { return pending_.empty(); }
 
   // Comes first: takes up the snapshot in `folder`, which holds nothing else. One that is damaged
   // or of another version is logged, and all is read anew.
@@ -63,7 +76,7 @@ class WorkIndex {
   // where the last one holds all.
   std::optional<sys::NewFile> write_snapshot(const std::string& folder);
   bool is_worth_saving() const noexcept {
-    return index_.change_count() - saved_change_count_ >= kUnsavedMax;
+    return is_complete() && index_.change_count() - saved_change_count_ >= kUnsavedMax;
   }
 
   // Documents beside the files; see search::Index.
@@ -89,7 +102,7 @@ class WorkIndex {
   using Visit = std::function<void(const sys::DirEntry& file)>;
   void scan(const std::string& folder, const Visit& visit);
   bool is_read(const std::string& folder) const;
-  void read_pending();
+  std::optional<double> indexing() const;
   void take_in(const std::string& path);
   std::size_t left_out_count() const noexcept { return unknown_count_ + index_.left_out_count(); }
 

@@ -221,6 +221,42 @@ TEST_CASE("more changes than the kernel keeps are seen all the same") {
   CHECK(index.look_count() == 2);
 }
 
+TEST_CASE(
+    "what a query does not wait for is read later, and what changed meanwhile is read first") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  for (const char* name : {"a.py", "b.py", "c.py", "d.py"}) {
+    sys::replace_file(dir.file(name), kCode);
+  }
+  WorkIndex index(work, {.read_for = {}});  // One file each time.
+  const auto first = index.query("parse config", {});
+  CHECK(first.hits.size() == 1);
+  CHECK(first.indexing == 0.25);
+  CHECK_FALSE(index.is_complete());
+  sys::write_all(sys::open_file(dir.file("d.py"), O_WRONLY | O_TRUNC).get(),
+                 "def open_socket(host):\n    return host\n", "d.py");
+  CHECK(index.symbols("open_socket", 1).symbols.size() == 1);
+  CHECK(index.status().indexing == 0.6);  // Three files are read, and two wait: d.py does again.
+  CHECK(index.look_count() == 1);
+  index.read_on(std::chrono::minutes(1));
+  CHECK(index.is_complete());
+  CHECK_FALSE(index.status().indexing.has_value());
+  CHECK(paths(index, "parse config") == Paths{"a.py", "b.py", "c.py"});
+  CHECK(index.look_count() == 1);
+}
+
+TEST_CASE("a file that is gone, or is none, when its turn to be read comes is none of the index") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  for (const char* name : {"a.py", "b.py", "c.py"}) sys::replace_file(dir.file(name), kCode);
+  WorkIndex index(work, {.read_for = {}});
+  CHECK(paths(index, "parse config") == Paths{"a.py"});
+  sys::remove_file(dir.file("b.py"));
+  sys::replace_link(dir.file("c.py"), "a.py");
+  index.read_on(std::chrono::minutes(1));
+  CHECK(paths(index, "parse config") == Paths{"a.py"});
+}
+
 TEST_CASE("from its snapshot an index knows all, and reads only what changed since") {
   const testing::TempDir dir;
   sys::make_dirs(dir.file("work"));

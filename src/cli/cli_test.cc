@@ -235,6 +235,17 @@ TEST_CASE("search says that files are left out") {
   CHECK(result.err == "cellar: the index is full: 7 files are not searched\n");
 }
 
+TEST_CASE("search says that the index is not whole yet") {
+  FakeDaemon daemon([](const Seen&) {
+    return json_reply(200, R"({"results":[],"symbols":[],"indexing":0.42})");
+  });
+  for (const char* kind : {"--limit=1", "--symbols"}) {
+    const Result result = call(daemon.url(), {"search", "c", "q", kind});
+    CHECK(result.exit_code == 0);
+    CHECK(result.err == "cellar: the index is being made: 42 % of the files were searched\n");
+  }
+}
+
 TEST_CASE("events go on behind the last one when the connection breaks") {
   int connection = 0;
   FakeDaemon daemon([&](const Seen&) -> std::string {

@@ -91,6 +91,17 @@ const json::Array& list_in(const json::Value& answer, std::string_view name) {
   return list->as_array();
 }
 
+void note_what_is_missing(const json::Value& answer, Output& output) {
+  if (const std::string count = column(answer, "left_out"); !count.empty()) {
+    output.note("the index is full: " + count + " files are not searched");
+  }
+  const json::Value* indexing = answer.find("indexing");
+  if (indexing != nullptr && indexing->is_number()) {
+    output.note(fmt::format("the index is being made: {:.0f} % of the files were searched",
+                            indexing->as_double() * 100));
+  }
+}
+
 int run_symbols(const Search& command, Context& context) {
   json::Object body;
   body.set("query", command.query);
@@ -107,6 +118,7 @@ int run_symbols(const Search& command, Context& context) {
                     column(symbol, "name")});
   }
   output.write(format_table({"PLACE", "KIND", "NAME"}, rows, output.look()));
+  note_what_is_missing(answer, output);
   return 0;
 }
 
@@ -148,9 +160,7 @@ int run(const Search& command, Context& context) {
   for (const json::Value& result : list_in(answer, "results")) {
     output.write(format_search_result(result, command.mode, output.look()));
   }
-  if (const std::string count = column(answer, "left_out"); !count.empty()) {
-    output.note("the index is full: " + count + " files are not searched");
-  }
+  note_what_is_missing(answer, output);
   return 0;
 }
 

@@ -149,6 +149,8 @@ class Index {
   static Index from_snapshot(std::string_view bytes, const IndexLimits& limits = {});
 
   IndexStats stats() const;
+  // Of files, searchable or not; documents are not among them.
+  std::size_t known_count() const noexcept { return file_names_.size(); }
   // How often something in it changed.
   std::uint64_t change_count() const noexcept { return change_count_; }
   std::size_t left_out_count() const noexcept { return left_out_count_; }

@@ -33,6 +33,14 @@ class LimitsTest(harness.CellTest):
         answer = self.daemon.call("POST", "/api/v1/cells", {"customer_id": "larger", "agent": fits + "a"})
         self.assertEqual((413, "agent_too_large"), (answer.status, answer.json["code"]))
 
+    def whole_answer(self, cell):
+        """Of a search, once all files were read; until then it says which part was."""
+        def ask():
+            answer = cell.call("POST", "/search", {"query": "parse config"}).json
+            self.assertTrue(0 <= answer.get("indexing", 0) < 1)
+            return None if "indexing" in answer else answer
+        return harness.eventually("all files are read", ask)
+
     def test_files_beyond_those_that_search_takes_in_are_left_out_and_counted(self):
         cell = self.cell()
         cell.exec(["python3", "-c", "import os\n"
@@ -42,12 +50,12 @@ class LimitsTest(harness.CellTest):
         for name in ("a", "b"):
             cell.call("PUT", f"/files/{name}.py", b"def parse_config(text):\n    return text\n")
             cell.call("PUT", f"/files/many/z{name}.py", b"def parse_config(text):\n    return text\n")
-        answer = cell.call("POST", "/search", {"query": "parse config"}).json
+        answer = self.whole_answer(cell)
         # A folder's own files come first, and then its folders'.
         self.assertEqual((["a.py", "b.py"], 4),
                          (sorted(hit["path"] for hit in answer["results"]), answer["left_out"]))
         cell.exec("rm many/[1-4]")
-        answer = cell.call("POST", "/search", {"query": "parse config"}).json
+        answer = self.whole_answer(cell)
         self.assertEqual((["a.py", "b.py", "many/za.py", "many/zb.py"], None),
                          (sorted(hit["path"] for hit in answer["results"]), answer.get("left_out")))
 
