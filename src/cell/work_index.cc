@@ -78,6 +78,8 @@ bool WorkIndex::follow() {
     if (!is_read(folder)) continue;
     scan(folder, [&](const sys::DirEntry& file) { changed.push_back(file.path); });
   }
+  // The same files may change again and again before their turn comes: a look finds each once.
+  if (changed.size() + pending_.size() > options_.limits.files_max) return false;
   // Whoever asks knows of these, and not of what waits longer.
   pending_.insert(pending_.begin(), changed.begin(), changed.end());
   return true;
@@ -185,6 +187,7 @@ WorkIndex::Status WorkIndex::status() {
 
 void WorkIndex::load(const std::string& folder) {
   const std::string path = snapshot_in(folder);
+  sys::make_dirs(folder);
   for (const std::string& name : sys::files_in(folder)) {  // What a crash left half-written.
     if (folder + "/" + name != path) sys::remove_file(folder + "/" + name);
   }

@@ -69,8 +69,8 @@ class WorkIndex {
   void read_on(std::chrono::milliseconds limit);
   bool is_complete() const noexcept { return pending_.empty(); }
 
-  // Comes first: takes up the snapshot in `folder`, which holds nothing else. One that is damaged
-  // or of another version is logged, and all is read anew.
+  // Comes first: takes up the snapshot in `folder`, which holds nothing else, and is made where it
+  // is not there. A snapshot that is damaged or of another version is logged, and all is read anew.
   void load(const std::string& folder);
   // Writes the next snapshot, whose replace() is left to the caller: it waits for the disk. nullopt
   // where the last one holds all.
