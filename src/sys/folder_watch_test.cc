@@ -13,7 +13,7 @@
 namespace cellar::sys {
 namespace {
 
-using Paths = std::set<std::string>;
+using PathSet = std::set<std::string>;
 
 struct Watched {
   testing::TempDir dir;
@@ -44,16 +44,16 @@ TEST_CASE("a watch tells which files were made, written, moved, made readable an
   CHECK(f.watch->take().files.empty());
 
   write_all(open_file(f.dir.file("a/new"), O_WRONLY | O_APPEND).get(), "2", "new");
-  CHECK(f.watch->take().files == Paths{"a/new"});
+  CHECK(f.watch->take().files == PathSet{"a/new"});
   REQUIRE(::truncate(f.dir.file("a/new").c_str(), 0) == 0);
-  CHECK(f.watch->take().files == Paths{"a/new"});
+  CHECK(f.watch->take().files == PathSet{"a/new"});
   REQUIRE(::chmod(f.dir.file("a/new").c_str(), 0644) == 0);
-  CHECK(f.watch->take().files == Paths{"a/new"});
+  CHECK(f.watch->take().files == PathSet{"a/new"});
   rename_file(f.dir.file("a/new"), f.dir.file("moved"));
-  CHECK(f.watch->take().files == Paths{"a/new", "moved"});
+  CHECK(f.watch->take().files == PathSet{"a/new", "moved"});
   remove_file(f.dir.file("moved"));
   const auto changes = f.watch->take();
-  CHECK(changes.files == Paths{"moved"});
+  CHECK(changes.files == PathSet{"moved"});
   CHECK(changes.new_folders.empty());
   CHECK(changes.old_folders.empty());
   CHECK(changes.complete);
@@ -62,15 +62,15 @@ TEST_CASE("a watch tells which files were made, written, moved, made readable an
 TEST_CASE("a watch tells which folders are new, and which are where they were no longer") {
   Watched f;
   make_dirs(f.dir.file("a/b"));
-  CHECK(f.watch->take().new_folders == Paths{"a"});  // What is in it nobody watched.
+  CHECK(f.watch->take().new_folders == PathSet{"a"});  // What is in it nobody watched.
   REQUIRE(f.add("a"));
   rename_file(f.dir.file("a/b"), f.dir.file("c"));
   auto changes = f.watch->take();
-  CHECK(changes.new_folders == Paths{"c"});
-  CHECK(changes.old_folders == Paths{"a/b"});
+  CHECK(changes.new_folders == PathSet{"c"});
+  CHECK(changes.old_folders == PathSet{"a/b"});
   remove_tree(f.dir.file("a"));
   changes = f.watch->take();
-  CHECK(changes.old_folders == Paths{"a"});
+  CHECK(changes.old_folders == PathSet{"a"});
   CHECK(f.watch->folder_count() == 1);
 }
 
@@ -87,7 +87,7 @@ TEST_CASE("a store through a mapping is told once the mapping is gone") {
   *static_cast<char*>(bytes) = 'c';
   CHECK(f.watch->take().files.empty());
   REQUIRE(::munmap(bytes, 3) == 0);
-  CHECK(f.watch->take().files == Paths{"mapped"});
+  CHECK(f.watch->take().files == PathSet{"mapped"});
 }
 
 TEST_CASE("a watch follows as many folders as it may") {
