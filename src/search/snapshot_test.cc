@@ -15,19 +15,19 @@ constexpr std::string_view kConfig = "def parse_config(text):\n    return json.l
 
 const std::string kLarge(500, '\n');
 
-FileMeta meta(const std::string& path, std::string_view text = {}) {
+FileMeta state_of(const std::string& path, std::string_view text = {}) {
   return {.path = path, .size_bytes = text.size(), .mtime_ns = -5, .inode = 7, .ctime_ns = 1};
 }
 
 // With something of all that there is: files, a document, what is skipped, left out and dead.
 Index small_index() {
   Index index({.files_max = 6, .text_bytes_max = 400});
-  index.put(meta("src/session.cc", kSession), kSession);
-  index.put(meta("old.py", kConfig), kConfig);
-  index.put(meta("src/config.py", kConfig), kConfig);
+  index.put(state_of("src/session.cc", kSession), kSession);
+  index.put(state_of("old.py", kConfig), kConfig);
+  index.put(state_of("src/config.py", kConfig), kConfig);
   index.put_document("notes#login", "users sign in with a password\n");
-  index.put_skipped(meta("large.bin"), Admission::too_large);
-  index.put(meta("none.py", kLarge), kLarge);
+  index.put_skipped(state_of("large.bin"), Admission::too_large);
+  index.put(state_of("none.py", kLarge), kLarge);
   index.remove("old.py");
   return index;
 }
@@ -62,7 +62,7 @@ std::optional<Index> load(const std::string& bytes) {
       index.query("UserSession", {.mode = mode});
     }
     index.symbols("s");
-    index.put(meta("src/config.py"), kSession);
+    index.put(state_of("src/config.py"), kSession);
     index.remove("src/session.cc");
     index.query("parse_config sign in");
     return index;
@@ -80,12 +80,12 @@ TEST_CASE("an index comes back from its snapshot as it was, and goes on from the
   Index after = Index::from_snapshot(bytes, {.files_max = 6, .text_bytes_max = 400});
   CHECK(describe(after) == describe(before));
   CHECK(after.snapshot() == bytes);
-  CHECK(after.find("src/config.py") == meta("src/config.py", kConfig));
-  CHECK_FALSE(after.needs(meta("none.py", kLarge)));
+  CHECK(after.find("src/config.py") == state_of("src/config.py", kConfig));
+  CHECK_FALSE(after.needs(state_of("none.py", kLarge)));
   CHECK(after.left_out_count() == 1);
 
   for (Index* index : {&before, &after}) {
-    index->put(meta("src/config.py"), "def parse_config_again():\n    pass\n");
+    index->put(state_of("src/config.py"), "def parse_config_again():\n    pass\n");
     index->remove("src/session.cc");
     index->put_document("notes#deploy", "how to deploy the frontend\n");
   }
