@@ -116,7 +116,11 @@ asio::awaitable<void> Cell::open(Origin origin) {
 // Only where nobody uses one of them: before any request, and when nothing keeps the cell awake.
 asio::awaitable<void> Cell::remove_old_runs() {
   if (spec_.run_retention.count() == 0) co_return;
-  co_await journal_->trim(wall_now() - spec_.run_retention);
+  try {
+    co_await journal_->trim(wall_now() - spec_.run_retention);
+  } catch (const Error& error) {  // The cell is of use all the same.
+    log::warning("cell {}: runs that ended long ago: {}", spec_.cell_id, error.what());
+  }
 }
 
 void Cell::recover_runs() {
@@ -362,9 +366,8 @@ asio::awaitable<void> Cell::hibernate_now() {
   domains_.programs().lose_all();
   co_await domains_.end_all();
   co_await journal_->sync();
-  if (activities_.blockers().empty() && runner_->active_runs().empty()) {
-    co_await remove_old_runs();
-  }
+  const bool runs_are_used = !runner_->active_runs().empty() || runner_->has_requests();
+  if (activities_.blockers().empty() && !runs_are_used) co_await remove_old_runs();
   const auto store_turn = co_await store_turns_.turn();
   auto close_store = [this] { store_.reset(); };  // Its write-ahead log goes into the file.
   co_await async::offload(machine_.pool, close_store);

@@ -34,6 +34,9 @@ CellJournal::CellJournal(asio::any_io_executor executor, async::Pool& pool, cons
     log::warning("cell {}: {} bytes that a crash left half-written are cut off its journal",
                  cell_id, journal_.cut_bytes());
   }
+  if (!journal_.may_trim()) {
+    log::warning("cell {}: what its journal does not need any more cannot be removed", cell_id);
+  }
 }
 
 CellJournal::~CellJournal() = default;
@@ -222,7 +225,9 @@ CellJournal::Events CellJournal::events(const Run& run, journal::Lsn after, std:
   Events events;
   events.seen = after;
   const journal::Lsn durable = journal_.last_durable();
+  journal::Lsn last = after;
   const auto visit = [&](const journal::Record& record) {
+    last = record.lsn;
     if (record.lsn > durable) return;
     events.seen = record.lsn;
     if (auto event = event_of(
@@ -230,14 +235,16 @@ CellJournal::Events CellJournal::events(const Run& run, journal::Lsn after, std:
       events.list.push_back(std::move(*event));
     }
   };
-  events.more = journal_.for_each(run.number, after, limit, visit) == limit;
+  const bool is_full = journal_.for_each(run.number, after, limit, visit) == limit;
+  events.more = is_full && last <= durable;  // Or else there is nothing but to wait.
   return events;
 }
 
 asio::awaitable<void> CellJournal::trim(WallTime ended_before) {
-  if (journal_.last_durable() < journal_.first()) co_return;
+  if (journal_.last_durable() < journal_.first() || !journal_.may_trim()) co_return;
   const journal::Lsn needed = runs_.first_needed(ended_before);
-  const journal::Lsn kept = needed == 0 ? journal_.last_durable() : needed;
+  const journal::Lsn durable = journal_.last_durable();
+  const journal::Lsn kept = needed == 0 ? durable : std::min(needed, durable);
   const journal::Lsn first_kept = journal_.segment_begin(kept);
   if (first_kept == journal_.first()) co_return;
   const journal::Trim trim = runs_.trim_before(first_kept);
@@ -261,6 +268,7 @@ asio::awaitable<void> CellJournal::remove(journal::Journal::Trimmed trimmed) {
     co_await async::offload(pool_, remove_files);
   } catch (const Error& error) {
     log::warning("journal: what is not needed any more: {}", error.what());
+    journal_.removal_failed();
   }
   removing_ = false;
   removed_.set();

@@ -1,6 +1,7 @@
 #include "cell/run.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -27,7 +28,8 @@ Body decode(const journal::Record& record) {
 std::uint32_t number_in(std::string_view run_id) noexcept {
   const auto fields = split(run_id, '_');
   const auto number = fields.size() == 3 ? parse_int(fields[1]) : std::nullopt;
-  return number ? static_cast<std::uint32_t>(*number) : 0;
+  if (!number || *number < 0 || *number > std::numeric_limits<std::uint32_t>::max()) return 0;
+  return static_cast<std::uint32_t>(*number);
 }
 
 // A header's value holds no line feed.

@@ -164,9 +164,10 @@ void Runner::recover_waits() {
 asio::awaitable<void> Runner::settled(std::uint32_t run, std::chrono::milliseconds limit) {
   const auto give_up = std::chrono::steady_clock::now() + limit;
   const auto is_settled = [&] {
-    const Run& found = *runs_.find(run);
+    const Run* found = runs_.find(run);
+    if (found == nullptr) return true;  // It is not kept any more.
     // A cell that was found frozen has runs that nobody carries through yet.
-    const bool is_open = !is_terminal(found.status) && found.status != RunStatus::paused;
+    const bool is_open = !is_terminal(found->status) && found->status != RunStatus::paused;
     return !active_.contains(run) && (!is_open || journal_.is_broken());
   };
   while (!is_settled()) {
@@ -236,7 +237,8 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
     if (active.settled) break;
     host_.kill_commands(run.number);
     cause = std::exchange(active.interruption, {});
-    if (cause == AgentProcess::kHostMissing) {
+    const bool goes_on = !active.is_pausing && !active.is_ending && !run.ends_at_once();
+    if (cause == AgentProcess::kHostMissing && goes_on) {
       co_await pause_run(active, cause, host_missing_);
       break;
     }
@@ -292,7 +294,8 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
   // Meanwhile it may have been paused or cancelled, or the agent may have ended.
   const bool is_wanted = active.is_wanted();
   if (!is_wanted || !agent_) {
-    active.interruption = is_wanted ? "agent_exit" : cause;
+    const bool missing = !agent_ && !host_missing_.empty();
+    active.interruption = !is_wanted ? cause : missing ? AgentProcess::kHostMissing : "agent_exit";
     co_return;
   }
   if (run.undoes) image->header.as_object().set("cancel", grace_ms(active));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "async/event.h"
+#include "async/run_to_end.h"
 #include "async/task_group.h"
 #include "cell/agent_process.h"
 #include "cell/cell_journal.h"
@@ -174,6 +175,9 @@ class Runner {
 
   // Runs that need the cell's processes: not settled, and not only waiting.
   std::vector<const Run*> active_runs() const;
+  // Something that was asked of a run goes on, whether or not somebody waits for it: it holds the
+  // run.
+  bool has_requests() const noexcept { return requests_.use_count() > 1; }
   // Ends the agent host, so that the next run starts a new one. Active runs start another attempt.
   void stop_agent(const std::string& cause);
 
@@ -185,6 +189,15 @@ class Runner {
   struct HostCall;
   struct TrialInProgress;
 
+  // Goes on to its end whatever becomes of the caller; counts for has_requests().
+  template <typename T>
+  asio::awaitable<T> to_end(asio::awaitable<T> request) {
+    return async::run_to_end(tasks_, with_token(requests_, std::move(request)));
+  }
+  template <typename T>
+  static asio::awaitable<T> with_token(std::shared_ptr<const bool>, asio::awaitable<T> request) {
+    co_return co_await std::move(request);
+  }
   asio::awaitable<void> drive(std::shared_ptr<Active> active, std::string cause);
   asio::awaitable<void> carry_through(Active& active, std::string cause);
   asio::awaitable<void> attempt(Active& active, const std::string& cause);
@@ -311,8 +324,9 @@ class Runner {
   std::string starting_is_stale_;  // why the one that is starting must not stay; empty: it may
   std::size_t synchronous_calls_ = 0;
   std::map<std::string, std::shared_ptr<TrialInProgress>>
-      trials_;             // by the id that the agent knows
-  async::Event settled_;   // some run settled
+      trials_;  // by the id that the agent knows
+  std::shared_ptr<const bool> requests_ = std::make_shared<const bool>(true);  // each holds it
+  async::Event settled_;                                                       // some run settled
   async::Event starting_;  // an agent start ended
   bool is_starting_ = false;
   async::TaskGroup tasks_;

@@ -13,7 +13,7 @@ namespace cellar::cell {
 // ---- cancel and resume ----
 
 asio::awaitable<void> Runner::cancel(std::uint32_t number, Cancel how) {
-  co_await async::run_to_end(tasks_, cancel_now(number, how));
+  co_await to_end(cancel_now(number, how));
 }
 
 // The run, and all that it began: none is left out, whatever crashes.
@@ -83,9 +83,7 @@ asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active, Ca
   if (!active->settled && active->in_agent && !goes_on) stop_agent("cancel");
 }
 
-asio::awaitable<void> Runner::pause(std::uint32_t number) {
-  co_await async::run_to_end(tasks_, pause_now(number));
-}
+asio::awaitable<void> Runner::pause(std::uint32_t number) { co_await to_end(pause_now(number)); }
 
 asio::awaitable<void> Runner::pause_now(std::uint32_t number) {
   Run* run = runs_.find(number);
@@ -162,7 +160,7 @@ asio::awaitable<void> Runner::append_decision(const Run& run, Decision decision)
 }
 
 asio::awaitable<void> Runner::resume(std::uint32_t number, std::optional<Decision> decision) {
-  co_await async::run_to_end(tasks_, resume_now(number, std::move(decision)));
+  co_await to_end(resume_now(number, std::move(decision)));
 }
 
 // The run, once its pause is on disk. Throws Error `conflict` where it is not paused.
@@ -206,7 +204,7 @@ asio::awaitable<void> Runner::let_go_on(std::shared_ptr<Active> active) {
 
 asio::awaitable<void> Runner::upgrade(std::uint32_t number, std::string agent_digest,
                                       AgentLanguage language) {
-  co_await async::run_to_end(tasks_, upgrade_now(number, std::move(agent_digest), language));
+  co_await to_end(upgrade_now(number, std::move(agent_digest), language));
 }
 
 asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, std::string agent_digest,

@@ -48,6 +48,7 @@ bool Runner::is_agent_in_use() const noexcept {
 asio::awaitable<void> Runner::start_agent(AgentLanguage language) {
   is_starting_ = true;
   starting_is_stale_.clear();
+  host_missing_.clear();
   try {
     agent_ = co_await host_.start_agent(language);
   } catch (...) {

@@ -155,7 +155,7 @@ void Runner::add_what_was_open(const Step& step, json::Object& entry) {
 
 asio::awaitable<Runner::Trial> Runner::try_version(std::uint32_t number, std::string agent_digest,
                                                    AgentLanguage language) {
-  return async::run_to_end(tasks_, try_version_now(number, std::move(agent_digest), language));
+  return to_end(try_version_now(number, std::move(agent_digest), language));
 }
 
 asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
@@ -217,7 +217,7 @@ void Runner::on_trial(TrialInProgress& trial, const AgentFrame& frame) {
 
 asio::awaitable<std::string> Runner::restart(std::uint32_t number,
                                              std::optional<std::string> from) {
-  return async::run_to_end(tasks_, restart_now(number, std::move(from)));
+  return to_end(restart_now(number, std::move(from)));
 }
 
 asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,

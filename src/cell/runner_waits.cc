@@ -216,7 +216,7 @@ void Runner::on_suspended(Active& active) {
 asio::awaitable<bool> Runner::receive_event(std::uint32_t number, std::string id, std::string type,
                                             std::string payload) {
   auto receiving = receive_now(number, std::move(id), std::move(type), std::move(payload));
-  co_return co_await async::run_to_end(tasks_, std::move(receiving));
+  co_return co_await to_end(std::move(receiving));
 }
 
 asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, std::string type,

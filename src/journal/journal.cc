@@ -41,8 +41,13 @@ Journal::Journal(Storage& storage, Options options, const Visit& visit)
   chain_ = std::move(recovered.chain);
   cut_bytes_ = recovered.cut_bytes;
   last_durable_ = index_.last();
-  if (recovered.first_kept > first()) remove(trim(recovered.first_kept));  // A crash came between.
-  remove_blobs_but(storage_, blobs_);
+  try {
+    if (recovered.first_kept > first())
+      remove(trim(recovered.first_kept));  // A crash came between.
+    remove_blobs_but(storage_, blobs_);
+  } catch (const Error&) {  // All that is needed is there.
+    removal_failed();
+  }
 }
 
 void Journal::require_working() const {
@@ -184,7 +189,7 @@ void Journal::make_spare(std::uint64_t bytes) const { make_spare_segment(storage
 Lsn Journal::segment_begin(Lsn lsn) const { return segment_of(index_.at(lsn)).first_lsn; }
 
 Journal::Trimmed Journal::trim(Lsn first_kept) {
-  CELLAR_CHECK(first_kept <= last_durable_ && segment_begin(first_kept) == first_kept);
+  CELLAR_CHECK(may_trim_ && first_kept <= last_durable_ && segment_begin(first_kept) == first_kept);
   Trimmed trimmed;
   const auto goes = [first_kept](const Segment& segment) { return segment.first_lsn < first_kept; };
   for (const Segment& segment : segments_) {
@@ -193,7 +198,10 @@ Journal::Trimmed Journal::trim(Lsn first_kept) {
   std::erase_if(segments_, goes);
   index_.drop_before(first_kept);
   trimmed.blobs = blobs_.drop_before(first_kept);
-  if (reader_first_lsn_ < first_kept) reader_first_lsn_ = 0;
+  if (reader_first_lsn_ < first_kept) {  // It takes up space as long as it is open.
+    reader_.reset();
+    reader_first_lsn_ = 0;
+  }
   return trimmed;
 }
 

@@ -141,6 +141,10 @@ class Journal {
   // Blocking; any thread. No blob of them may be stored meanwhile. A failure does not break the
   // journal. Throws Error.
   void remove(const Trimmed& trimmed) const;
+  // The owner's word that remove() threw. What is left has to go first, or it would lie in front of
+  // a gap: nothing is trimmed before the next opening has removed it.
+  void removal_failed() noexcept { may_trim_ = false; }
+  bool may_trim() const noexcept { return may_trim_; }
 
   // Stores a value outside the records, durable when this returns: the record that names it is
   // appended afterwards. Blocking; any thread. A failure does not break the journal.
@@ -184,6 +188,7 @@ class Journal {
   Lsn last_durable_ = 0;
   std::uint64_t cut_bytes_ = 0;
   bool broken_ = false;
+  bool may_trim_ = true;
   // The older segment that was read last: replays go through one after the other.
   mutable std::unique_ptr<File> reader_;
   mutable Lsn reader_first_lsn_ = 0;

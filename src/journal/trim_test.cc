@@ -177,6 +177,30 @@ TEST_CASE("a disk that fails while files are removed costs nothing, and the next
   }
 }
 
+TEST_CASE("while what should go is there still a journal can be opened, and is not trimmed again") {
+  SimStorage storage;
+  {
+    Journal journal(storage, kSmall, kIgnore);
+    fill(journal);
+    allow(journal, 5);
+  }
+  for (int call = 1; call <= 12; ++call) {
+    CAPTURE(call);
+    SimStorage disk = storage;
+    disk.fail_from(call, EIO);
+    try {
+      const Journal journal(disk, kSmall, kIgnore);
+      CHECK(journal.first() == 5);
+      CHECK(journal.read(5).body == kHalf);
+      CHECK(journal.may_trim() == !disk.has_failed());
+    } catch (const Error&) {  // It could not be read.
+    }
+    disk.fail_from(0, 0);
+    CHECK(Journal(disk, kSmall, kIgnore).may_trim());
+    CHECK(list_segments(disk) == std::vector<Lsn>{5, 7});
+  }
+}
+
 TEST_CASE("the power may go at any moment of a trim, and of the opening that goes on with it") {
   const auto work = [&](SimStorage& storage) {
     Journal journal(storage, kSmall, kIgnore);
