@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "cell/cell.h"
 #include "json/json.h"
 #include "json/reader.h"
@@ -136,10 +137,19 @@ asio::awaitable<void> Cell::save_index() {
   auto write = [this, &file](WorkIndex& index) {
     if (auto written = index.write_snapshot(layout_.index())) file.emplace(std::move(*written));
   };
-  co_await change_index(std::move(write));
-  if (!file) co_return;
-  auto replace = [&file] { file->replace(); };  // A query does not wait for the disk.
-  co_await async::offload(machine_.pool, std::move(replace));
+  std::optional<Error> failure;
+  try {
+    co_await change_index(std::move(write));
+    if (!file) co_return;
+    auto replace = [&file] { file->replace(); };  // A query does not wait for the disk.
+    co_await async::offload(machine_.pool, std::move(replace));
+  } catch (const Error& error) {
+    failure = error;
+  }
+  if (!failure) co_return;
+  log::warning("cell {}: the index is not saved: {}", spec_.cell_id, failure->what());
+  auto note = [](WorkIndex& index) { index.save_failed(); };
+  co_await change_index(std::move(note));
 }
 
 asio::awaitable<void> Cell::rest_index() {

@@ -49,53 +49,82 @@ std::optional<sys::FileStat> stat_if_possible(const sys::BeneathDir& work,
 }  // namespace
 
 void WorkIndex::refresh() {
-  if (!watch_ || Clock::now() >= look_due_ || !follow()) {
-    const std::size_t vanished_count = look();
-    // What vanished was there while the others were looked at: it took the room that they need.
-    if (vanished_count > 0 && left_out_count() > 0) look();
+  try {
+    if (!watch_ || Clock::now() >= look_due_ || !follow()) {
+      const std::size_t vanished_count = look();
+      // What vanished was there while the others were looked at: it took the room that they need.
+      if (vanished_count > 0 && left_out_count() > 0) look();
+    }
+  } catch (...) {
+    watch_.reset();  // Something that it told may be lost: all is looked at again.
+    throw;
   }
   read_on(options_.read_for);
+}
+
+sys::FolderWatch::Changes WorkIndex::take_told() {
+  if (!watch_) return {};
+  sys::FolderWatch::Changes changes = watch_->take();
+  told_.insert(changes.files.begin(), changes.files.end());
+  return changes;
 }
 
 bool WorkIndex::follow() {
   // Who comes in next depends on all that wait; and patterns that were too slow are tried again.
   if (left_out_count() > 0 || ignored_.exhausted()) return false;
-  const sys::FolderWatch::Changes changes = watch_->take();
+  const sys::FolderWatch::Changes changes = take_told();
   if (!changes.complete) return false;
   for (const std::string& folder : changes.old_folders) {
     if (is_read(folder)) return false;
   }
   std::vector<std::string> changed;
   for (const std::string& path : changes.files) {
-    if (name_of(path) == kIgnoreFile) return false;
-    if (ignored_.ignores(path, search::PathKind::file)) continue;
-    // Its other names, of which nothing is told, changed as well.
-    const auto stat = stat_if_possible(work_, path);
-    if (stat && stat->link_count > 1) return false;
-    changed.push_back(path);
+    if (name_of(path) == kIgnoreFile || is_one_of_several_names(path)) return false;
+    if (!ignored_.ignores(path, search::PathKind::file)) changed.push_back(path);
   }
+  bool has_several_names = false;
   for (const std::string& folder : changes.new_folders) {
-    if (!is_read(folder)) continue;
-    scan(folder, [&](const sys::DirEntry& file) { changed.push_back(file.path); });
+    if (folder.size() > sys::BeneathDir::kPathBytesMax || !is_read(folder)) continue;
+    scan(folder, [&](const sys::DirEntry& file) {
+      changed.push_back(file.path);
+      has_several_names = has_several_names || file.stat.link_count > 1;
+    });
   }
   // The same files may change again and again before their turn comes: a look finds each once.
-  if (changed.size() + pending_.size() > options_.limits.files_max) return false;
+  const bool has_room = changed.size() + pending_.size() <= options_.limits.files_max;
+  if (!has_room || has_several_names || ignored_.exhausted()) return false;
   // Whoever asks knows of these, and not of what waits longer.
   pending_.insert(pending_.begin(), changed.begin(), changed.end());
+  told_.clear();
   return true;
+}
+
+// Of a file's other names nothing is told, and they changed as well. Where a file had several, one
+// that is told may not be one of them any more.
+bool WorkIndex::is_one_of_several_names(const std::string& path) const {
+  const auto stat = stat_if_possible(work_, path);
+  if (stat && stat->link_count > 1) return true;
+  if (!had_several_names_) return false;
+  const auto known = index_.find(path);
+  return known && (!stat || stat->inode != known->inode);
 }
 
 std::size_t WorkIndex::look() {
   ++look_count_;
   look_due_ = Clock::now() + options_.look_again_after;
+  take_told();
+  // They are read whatever their size and times say: a store through a mapping changes neither.
+  const std::unordered_set<std::string> told = unread();
+  told_.clear();
   start_watching();
   ignored_ = search::IgnoreRules();
   pending_.clear();
   unknown_count_ = 0;
+  had_several_names_ = false;
   std::unordered_set<std::string> seen;
   scan(".", [&](const sys::DirEntry& file) {
     seen.insert(file.path);
-    const bool needed = index_.needs(meta_of(file.path, file.stat));
+    const bool needed = told.contains(file.path) || index_.needs(meta_of(file.path, file.stat));
     if (needed && pending_.size() < options_.limits.files_max) {
       pending_.push_back(file.path);
     } else if (needed || !index_.find(file.path)) {
@@ -125,11 +154,14 @@ void WorkIndex::scan(const std::string& start, const Visit& visit) {
       watch_due_ = look_due_;
     }
     const std::string rules = (folder == "." ? "" : folder + "/") + std::string(kIgnoreFile);
+    const auto stat = stat_if_possible(work_, rules);
+    if (!stat || stat->kind != sys::FileKind::file) return;  // As git, it follows no link.
     if (const auto text = read_if_possible(work_, rules, kIgnoreFileBytesMax)) {
       ignored_.add(folder, *text);
     }
   };
   visitor.visit = [&](const sys::DirEntry& file) {
+    had_several_names_ = had_several_names_ || file.stat.link_count > 1;
     if (!ignored_.ignores(file.path, search::PathKind::file)) visit(file);
   };
   // A walk that is given up has files behind it that nobody has seen: one stands for all of them.
@@ -185,13 +217,24 @@ WorkIndex::Status WorkIndex::status() {
   return {index_.stats(), left_out_count(), watch_.has_value(), indexing()};
 }
 
+std::unordered_set<std::string> WorkIndex::unread() const {
+  std::unordered_set<std::string> paths(told_.begin(), told_.end());
+  paths.insert(pending_.begin(), pending_.end());
+  return paths;
+}
+
+void WorkIndex::stop_watching() {
+  take_told();
+  watch_.reset();
+}
+
 void WorkIndex::load(const std::string& folder) {
   const std::string path = snapshot_in(folder);
-  sys::make_dirs(folder);
-  for (const std::string& name : sys::files_in(folder)) {  // What a crash left half-written.
-    if (folder + "/" + name != path) sys::remove_file(folder + "/" + name);
-  }
   try {
+    sys::make_dirs(folder);
+    for (const std::string& name : sys::files_in(folder)) {  // What a crash left half-written.
+      if (folder + "/" + name != path) sys::remove_file(folder + "/" + name);
+    }
     auto image = sys::FileImage::read(path, kSnapshotBytesMax);
     if (!image) return;
     index_ = search::Index::from_snapshot(image->bytes(), options_.limits);
@@ -202,7 +245,11 @@ void WorkIndex::load(const std::string& folder) {
 }
 
 std::optional<sys::NewFile> WorkIndex::write_snapshot(const std::string& folder) {
+  // Who finds the snapshot compares sizes and times, which need not differ.
+  for (const std::string& path : unread()) index_.remove(path);
   if (index_.change_count() == saved_change_count_) return std::nullopt;
+  save_due_ = Clock::now() + options_.save_again_after;
+  sys::make_dirs(folder);
   sys::NewFile file(snapshot_in(folder));
   index_.save([&](std::string_view piece) { file.write(piece); });
   saved_change_count_ = index_.change_count();

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "search/ignore.h"
@@ -33,6 +34,8 @@ class WorkIndex {
     std::chrono::milliseconds look_again_after = std::chrono::minutes(1);
     // How long a query waits for what is to be read, beyond one file.
     std::chrono::milliseconds read_for = std::chrono::seconds(1);
+    // An index that changes all the time is not written all the time.
+    std::chrono::milliseconds save_again_after = std::chrono::minutes(1);
   };
   static constexpr std::size_t kSnapshotBytesMax = std::size_t{2} << 30;
   // So many changes are not worth losing: is_worth_saving().
@@ -76,23 +79,32 @@ class WorkIndex {
   // where the last one holds all.
   std::optional<sys::NewFile> write_snapshot(const std::string& folder);
   bool is_worth_saving() const noexcept {
-    return is_complete() && index_.change_count() - saved_change_count_ >= kUnsavedMax;
+    return is_complete() && index_.change_count() - saved_change_count_ >= kUnsavedMax &&
+           Clock::now() >= save_due_;
   }
+  // The last one did not come to be.
+  void save_failed() noexcept { saved_change_count_ = kNothing; }
 
   // Documents beside the files; see search::Index.
   void put_document(std::string_view name, std::string_view text);
   void remove_document(std::string_view name);
   void retain_documents(const search::Index::Keep& keep) { index_.retain_documents(keep); }
 
-  // Gives back what watching costs the kernel; the next query looks at every file.
-  void stop_watching() noexcept { watch_.reset(); }
+  // Gives back what watching costs the kernel; the next query looks at every file. Throws Error.
+  void stop_watching();
   // How often every file was looked at.
   std::size_t look_count() const noexcept { return look_count_; }
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr std::uint64_t kNothing = UINT64_MAX;  // that was saved
 
   void refresh();
+  // What the watch tells; its files are in told_.
+  sys::FolderWatch::Changes take_told();
+  bool is_one_of_several_names(const std::string& path) const;
+  // Files that are to be read.
+  std::unordered_set<std::string> unread() const;
   // Takes up what the watch tells. False where that is not all that there is to know.
   bool follow();
   // Looks at every file once, and says how many of those it knew are there no longer.
@@ -112,9 +124,12 @@ class WorkIndex {
   search::Index index_;
   std::uint64_t saved_change_count_ = 0;
   std::optional<sys::FolderWatch> watch_;
-  search::IgnoreRules ignored_;      // of the folders that were looked at
-  std::deque<std::string> pending_;  // files to read
-  std::size_t unknown_count_ = 0;    // files beyond the number that the index remembers
+  search::IgnoreRules ignored_;           // of the folders that were looked at
+  std::deque<std::string> pending_;       // files to read
+  std::unordered_set<std::string> told_;  // that the watch told, and are not in pending_
+  bool had_several_names_ = false;        // some file, at the last look or since
+  Clock::time_point save_due_;            // at the earliest
+  std::size_t unknown_count_ = 0;         // files beyond the number that the index remembers
   std::size_t look_count_ = 0;
   Clock::time_point look_due_;
   Clock::time_point watch_due_;

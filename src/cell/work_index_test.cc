@@ -205,6 +205,35 @@ TEST_CASE("all files are looked at after a rest, and when the last time is long 
   CHECK(forgetful.look_count() == 2);
 }
 
+TEST_CASE("what changed under a name that is gone by now is seen under the other one") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  sys::replace_file(dir.file("a.py"), kCode);
+  std::filesystem::create_hard_link(dir.file("a.py"), dir.file("b.py"));
+  WorkIndex index(work);
+  CHECK(paths(index, "parse config") == Paths{"a.py", "b.py"});
+  const auto append = [&](const std::string& path, std::string_view text) {
+    sys::write_all(sys::open_file(dir.file(path), O_WRONLY | O_APPEND).get(), text, path);
+  };
+  append("a.py", "\ndef open_socket(host):\n    return host\n");
+  sys::remove_file(dir.file("a.py"));
+  CHECK(paths(index, "open socket") == Paths{"b.py"});
+  sys::make_dirs(dir.file("n"));
+  std::filesystem::create_hard_link(dir.file("b.py"), dir.file("n/c.py"));
+  append("n/c.py", "\ndef close_window(id):\n    return id\n");
+  CHECK(paths(index, "close window") == Paths{"b.py", "n/c.py"});
+}
+
+TEST_CASE("rules that are a link to another file are none") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  sys::replace_file(dir.file("a.py"), kCode);
+  sys::replace_file(dir.file("rules.txt"), "a.py\n");
+  sys::replace_link(dir.file(".gitignore"), "rules.txt");
+  WorkIndex index(work);
+  CHECK(paths(index, "parse config") == Paths{"a.py"});
+}
+
 TEST_CASE("more changes than the kernel keeps are seen all the same") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());

@@ -28,13 +28,14 @@ std::optional<FileImage> FileImage::read(const std::string& path, std::size_t ma
   }
   FileImage image;
   if (size == 0) return image;
-  // The kernel places what is as large as a large page on the border of one.
-  const std::size_t whole = (size + kLargePage - 1) / kLargePage * kLargePage;
+  // The kernel places what is as large as a large page on the border of one. The rest is in small
+  // ones: what is read of a file of some KiB would take up all of a large one.
   void* const at =
-      ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (at == MAP_FAILED) throw_errno("mmap", path);
-  image.memory_ = {at, whole};
-  (void)::madvise(at, whole, MADV_HUGEPAGE);  // Without it, it is only slower.
+  image.memory_ = {at, size};
+  const std::size_t large = size / kLargePage * kLargePage;
+  if (large > 0) (void)::madvise(at, large, MADV_HUGEPAGE);  // Without it, it is only slower.
   while (image.size_ < size) {
     char* const next = static_cast<char*>(at) + image.size_;
     const auto got = retry_on_signal([&] { return ::read(fd->get(), next, size - image.size_); });
