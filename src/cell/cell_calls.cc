@@ -127,7 +127,7 @@ asio::awaitable<void> Cell::keep_indexing() {
     auto read = [this] { index_->read_on(kIndexSlice); };
     co_await async::offload(machine_.pool, std::move(read));
     is_complete = index_->is_complete();
-    if (open_ && index_->is_worth_saving()) changes_.spawn(save_index());
+    care_for_index();
   }
 }
 

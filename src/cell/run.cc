@@ -353,7 +353,7 @@ void RunTable::trim(const journal::Record& record) {
   if (body.first_run == 0) return;
   last_number_ = std::max(last_number_, body.first_run - 1);
   // What is left of runs that an earlier life trimmed may follow, up to the first that is created.
-  if (first_number_ < body.first_run) first_number_ = body.first_run;
+  first_number_ = std::max(first_number_, body.first_run);
   runs_.erase(runs_.begin(), runs_.lower_bound(body.first_run));
   const auto goes = [&](const auto& entry) { return entry.second < body.first_run; };
   std::erase_if(numbers_, goes);

@@ -325,8 +325,9 @@ class Runner {
   std::size_t synchronous_calls_ = 0;
   std::map<std::string, std::shared_ptr<TrialInProgress>>
       trials_;  // by the id that the agent knows
-  std::shared_ptr<const bool> requests_ = std::make_shared<const bool>(true);  // each holds it
-  async::Event settled_;                                                       // some run settled
+  // Held by each request under way.
+  std::shared_ptr<const bool> requests_ = std::make_shared<const bool>(true);
+  async::Event settled_;   // some run settled
   async::Event starting_;  // an agent start ended
   bool is_starting_ = false;
   async::TaskGroup tasks_;

@@ -81,7 +81,7 @@ asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
       break;
     }
   }
-  const std::string own_end = co_await agent->wait_end();  // "agent_exit" or "oom"
+  const std::string own_end = co_await agent->wait_end();
   const std::string cause = agent_end_cause_.empty() ? own_end : agent_end_cause_;
   if (cause == AgentProcess::kHostMissing) host_missing_ = pause_json(agent->too_old());
   if (agent_ == agent) agent_.reset();

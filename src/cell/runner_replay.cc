@@ -5,7 +5,6 @@
 #include <set>
 #include <utility>
 
-#include "async/run_to_end.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "cell/runner_parts.h"

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "async/run_to_end.h"
 #include "async/sleep.h"
 #include "base/fault.h"
 #include "base/log.h"

@@ -114,8 +114,7 @@ std::size_t WorkIndex::look() {
   look_due_ = Clock::now() + options_.look_again_after;
   take_told();
   // They are read whatever their size and times say: a store through a mapping changes neither.
-  const std::unordered_set<std::string> told = unread();
-  told_.clear();
+  told_ = unread();
   start_watching();
   ignored_ = search::IgnoreRules();
   pending_.clear();
@@ -124,13 +123,14 @@ std::size_t WorkIndex::look() {
   std::unordered_set<std::string> seen;
   scan(".", [&](const sys::DirEntry& file) {
     seen.insert(file.path);
-    const bool needed = told.contains(file.path) || index_.needs(meta_of(file.path, file.stat));
+    const bool needed = told_.contains(file.path) || index_.needs(meta_of(file.path, file.stat));
     if (needed && pending_.size() < options_.limits.files_max) {
       pending_.push_back(file.path);
     } else if (needed || !index_.find(file.path)) {
       ++unknown_count_;
     }
   });
+  told_.clear();
   const auto is_seen = [&](const std::string& path) { return seen.contains(path); };
   return index_.retain(is_seen);
 }

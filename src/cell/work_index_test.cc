@@ -94,7 +94,7 @@ TEST_CASE("the next query sees what was written, changed and deleted, whoever di
   const sys::BeneathDir work(dir.path());
   WorkIndex index(work);
   CHECK(paths(index, "parse config").empty());
-  sys::replace_file(dir.file("a.py"), "def parse_config(text):\n    return text\n");
+  sys::replace_file(dir.file("a.py"), kCode);
   CHECK(paths(index, "parse config") == Paths{"a.py"});
   sys::replace_file(dir.file("a.py"), "def open_socket(host):\n    return host\n");
   CHECK(paths(index, "parse config").empty());
@@ -164,7 +164,7 @@ TEST_CASE("a write through one name of a file is seen under its others") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());
   WorkIndex index(work);
-  sys::replace_file(dir.file("a.py"), "def parse_config(text):\n    return text\n");
+  sys::replace_file(dir.file("a.py"), kCode);
   std::filesystem::create_hard_link(dir.file("a.py"), dir.file("b.py"));
   CHECK(paths(index, "parse config") == Paths{"a.py", "b.py"});
   sys::write_all(sys::open_file(dir.file("b.py"), O_WRONLY | O_APPEND).get(),
@@ -176,7 +176,7 @@ TEST_CASE("where files cannot be watched, each query looks at all of them, until
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());
   sys::make_dirs(dir.file("a/b"));
-  sys::replace_file(dir.file("a/b/x.py"), "def parse_config(text):\n    return text\n");
+  sys::replace_file(dir.file("a/b/x.py"), kCode);
   WorkIndex index(work, {.folders_watched_max = 2});
   CHECK(paths(index, "parse config") == Paths{"a/b/x.py"});
   CHECK_FALSE(index.status().watching);
@@ -196,7 +196,7 @@ TEST_CASE("all files are looked at after a rest, and when the last time is long 
   WorkIndex index(work);
   CHECK(index.status().watching);
   index.stop_watching();
-  sys::replace_file(dir.file("x.py"), "def parse_config(text):\n    return text\n");
+  sys::replace_file(dir.file("x.py"), kCode);
   CHECK(paths(index, "parse config") == Paths{"x.py"});
   CHECK(index.look_count() == 2);
   WorkIndex forgetful(work, {.look_again_after = {}});
@@ -245,7 +245,7 @@ TEST_CASE("more changes than the kernel keeps are seen all the same") {
     sys::write_all_at(first.get(), "#", 0, "a.py");
     sys::write_all_at(second.get(), "#", 0, "b.py");
   }
-  sys::replace_file(dir.file("c.py"), "def parse_config(text):\n    return text\n");
+  sys::replace_file(dir.file("c.py"), kCode);
   CHECK(paths(index, "parse config") == Paths{"c.py"});
   CHECK(index.look_count() == 2);
 }
@@ -368,7 +368,7 @@ TEST_CASE("files beyond the number that is taken in are left out, until others a
   const sys::BeneathDir work(dir.path());
   WorkIndex index(work, {.limits = {.files_max = 3}});
   for (const char* name : {"a.py", "b.py", "c.py", "d.py", "e.py"}) {
-    sys::replace_file(dir.file(name), "def parse_config(text):\n    return text\n");
+    sys::replace_file(dir.file(name), kCode);
   }
   CHECK(paths(index, "parse config") == Paths{"a.py", "b.py", "c.py"});
   CHECK(index.query("parse config", {}).left_out_count == 2);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "cell/spec.h"
 #include "sandbox/runtime.h"
 
 namespace cellar::daemon {
@@ -20,7 +21,7 @@ struct Config {
   std::string preview_domain;                          // empty: no preview URLs
   std::chrono::seconds idle_timeout{900};
   std::chrono::seconds hibernate_after{3600};
-  std::chrono::seconds run_retention = std::chrono::hours(30 * 24);  // 0: for ever
+  std::chrono::seconds run_retention = cell::kRunRetention;  // 0: for ever
   std::chrono::milliseconds agent_stall_timeout{30'000};
   std::chrono::milliseconds run_suspend_after{5'000};
   std::uint64_t run_replay_bytes_max = 256 << 20;

@@ -42,8 +42,8 @@ Journal::Journal(Storage& storage, Options options, const Visit& visit)
   cut_bytes_ = recovered.cut_bytes;
   last_durable_ = index_.last();
   try {
-    if (recovered.first_kept > first())
-      remove(trim(recovered.first_kept));  // A crash came between.
+    // A crash came between.
+    if (recovered.first_kept > first()) remove(trim(recovered.first_kept));
     remove_blobs_but(storage_, blobs_);
   } catch (const Error&) {  // All that is needed is there.
     removal_failed();

@@ -32,6 +32,17 @@ void fill(Journal& journal) {
   REQUIRE(journal.segment_begin(7) == 7);
 }
 
+// The word that all before record 5 may go is on the disk, and nothing is gone yet.
+SimStorage before_trim() {
+  SimStorage storage;
+  {
+    Journal journal(storage, kSmall, kIgnore);
+    fill(journal);
+    allow(journal, 5);
+  }
+  return storage;
+}
+
 Lsn first_of(SimStorage& storage) { return Journal(storage, kSmall, kIgnore).first(); }
 
 }  // namespace
@@ -61,24 +72,14 @@ TEST_CASE("what was trimmed is gone, the rest is read, and the journal goes on")
 }
 
 TEST_CASE("a journal that may be trimmed is trimmed when it is opened") {
-  SimStorage storage;
-  {
-    Journal journal(storage, kSmall, kIgnore);
-    fill(journal);
-    allow(journal, 5);
-  }
+  SimStorage storage = before_trim();
   const Journal journal(storage, kSmall, kIgnore);
   CHECK(journal.first() == 5);
   CHECK(list_segments(storage) == std::vector<Lsn>{5, 7});
 }
 
 TEST_CASE("segments that are missing in front are damage, as far as no record lets them go") {
-  SimStorage original;
-  {
-    Journal journal(original, kSmall, kIgnore);
-    fill(journal);
-    allow(journal, 5);
-  }
+  SimStorage original = before_trim();
   const auto without = [&](const std::vector<Lsn>& missing) {
     SimStorage storage = original;
     for (const Lsn lsn : missing) storage.remove(segment_name(lsn));
@@ -178,12 +179,7 @@ TEST_CASE("a disk that fails while files are removed costs nothing, and the next
 }
 
 TEST_CASE("while what should go is there still a journal can be opened, and is not trimmed again") {
-  SimStorage storage;
-  {
-    Journal journal(storage, kSmall, kIgnore);
-    fill(journal);
-    allow(journal, 5);
-  }
+  SimStorage storage = before_trim();
   for (int call = 1; call <= 12; ++call) {
     CAPTURE(call);
     SimStorage disk = storage;

@@ -100,13 +100,18 @@ class ImportTest(harness.CellTest):
         self.assertEqual((0, ""), (made.returncode, made.stderr))
         self.check_cell("a", "folder")
 
-    def test_an_agent_in_an_image_without_its_program_is_told_so_with_the_image_and_the_remedy(self):
-        self.assertEqual(0, cellar(self.daemon.state, "import", self.folder("root-n", "n"), "--name", "no-node").returncode)
+    def refused_agents(self, image):
+        """(cell, answer, program) for an agent of each language, in an image that has not what it needs."""
         for agent, language, program in (("exports.hello = () => 1;", "javascript", "Node.js"),
                                          ("def hello(ctx): return 1", "python", "Python")):
-            cell = self.cell("no-node", image="no-node", agent=agent, agent_language=language)
+            cell = self.cell(image, image=image, agent=agent, agent_language=language)
             answer = cell.request("hello")
             self.assertEqual((503, "agent_host_missing"), (answer.status, answer.json["code"]))
+            yield cell, answer, program
+
+    def test_an_agent_in_an_image_without_its_program_is_told_so_with_the_image_and_the_remedy(self):
+        self.assertEqual(0, cellar(self.daemon.state, "import", self.folder("root-n", "n"), "--name", "no-node").returncode)
+        for cell, answer, program in self.refused_agents("no-node"):
             self.assertIn(f'image "no-node" has no {program}', answer.json["error"])
             self.assertIn("cellar image build", answer.json["remediation"])
             run = cell.run(cell.runs()[0]["id"])
@@ -121,11 +126,7 @@ class ImportTest(harness.CellTest):
             program.write_text("#!/bin/sh\nexit 69\n")
             program.chmod(0o755)
         self.assertEqual(0, cellar(self.daemon.state, "import", folder, "--name", "old").returncode)
-        for agent, language, program in (("exports.hello = () => 1;", "javascript", "Node.js"),
-                                         ("def hello(ctx): return 1", "python", "Python")):
-            cell = self.cell("old", image="old", agent=agent, agent_language=language)
-            answer = cell.request("hello")
-            self.assertEqual((503, "agent_host_missing"), (answer.status, answer.json["code"]))
+        for _, answer, program in self.refused_agents("old"):
             self.assertIn(f'image "old" has no {program} that can run an agent (what it has is too old)', answer.json["error"])
             self.assertIn("or newer", answer.json["remediation"])
 

@@ -47,26 +47,22 @@ class Deadline {
   constructor(ms, parents, makeReason) {
     this.parents = parents;
     this.isReleased = false;
-    if (ms !== undefined) this.timer = after(ms, () => this.#abort(makeReason()));
-  }
-
-  #abort(reason) {
-    this.signal; // It is there from now on.
-    this.controller.abort(reason);
+    if (ms !== undefined) this.timer = after(ms, () => this.#controlled().abort(makeReason()));
   }
 
   get signal() {
-    if (this.controller === undefined) this.#makeSignal();
-    return this.controller.signal;
+    return this.#controlled().signal;
   }
 
-  #makeSignal() {
+  #controlled() {
+    if (this.controller !== undefined) return this.controller;
     this.controller = new AbortController();
     this.follow = (event) => this.controller.abort(event.target.reason);
     for (const parent of this.parents) {
       if (parent.aborted) this.controller.abort(parent.reason);
       else if (!this.isReleased) parent.addEventListener('abort', this.follow);
     }
+    return this.controller;
   }
 
   // What `work` gives, or the reason of the abort if that is earlier.
