@@ -168,7 +168,12 @@ asio::awaitable<void> request_by_customer(const Call& call) {
     throw Error(ErrorCode::invalid_argument, "customer_missing",
                 "the header X-Customer-ID is missing", "send the customer's id in it");
   }
-  const auto cell = call.supervisor.find_customer(call.owner, *customer);
+  cell::Supervisor::CellPtr cell = call.supervisor.find_customer(call.owner, *customer);
+  if (cell) {
+    std::string cell_id = cell->spec().cell_id;
+    co_await call.supervisor.ready(std::move(cell_id));
+    cell = call.supervisor.find_customer(call.owner, *customer);
+  }
   if (!cell) {
     throw Error(ErrorCode::not_found, "cell_not_found",
                 "customer \"" + *customer + "\" has no cell",

@@ -68,6 +68,10 @@ void Api::add(std::string method, std::string_view pattern, Handler handler) {
                            http::PathParams params) -> asio::awaitable<void> {
     const std::string request_id = params.at("request_id");
     std::string owner = co_await authenticate(exchange.request());
+    if (const auto id = params.find("id"); id != params.end()) {
+      std::string cell_id = id->second;
+      co_await supervisor_.ready(std::move(cell_id));
+    }
     const Call call{exchange, std::move(params), std::move(owner), request_id, supervisor_};
     co_await handler(call);
   };

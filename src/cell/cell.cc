@@ -172,7 +172,9 @@ CellView Cell::view() const {
   view.spec = spec_;
   view.state = state_;
   view.blockers = activities_.blockers();
-  for (const Run* run : runner_->active_runs()) {
+  const std::vector<const Run*> active =
+      runner_ ? runner_->active_runs() : std::vector<const Run*>();
+  for (const Run* run : active) {
     view.blockers.push_back({"run", run->id + " " + run->method});
   }
   view.quiet_since = activities_.quiet_since();

@@ -87,9 +87,11 @@ class Cell : private RunnerHost {
   Cell& operator=(const Cell&) = delete;
 
   // Reads the journal, finds the processes that an earlier daemon left, and lets unfinished runs go
-  // on. A new cell is active, an old one what its processes say.
+  // on. A new cell is active, an old one what its processes say. Until then only spec() and view()
+  // may be called, and what ends it; it says that it is hibernated.
   enum class Origin : std::uint8_t { made, found };
   asio::awaitable<void> open(Origin origin);
+  bool is_open() const noexcept { return open_; }
   // Lets go of everything; processes stay for the next daemon.
   asio::awaitable<void> close();
   // What the daemon runs in it now is lost with the daemon.
@@ -109,8 +111,9 @@ class Cell : private RunnerHost {
   asio::awaitable<void> resume();
   // Throws Error `conflict`, reason `cell_busy`, naming what keeps it awake.
   asio::awaitable<void> hibernate();
-  // What its idle timer says; called every second.
+  // What its idle timer says; called every second while it has one.
   asio::awaitable<void> tick(WallTime now);
+  bool has_timers() const noexcept { return open_ && state_ != State::hibernated; }
   // Says that somebody uses the cell as long as the activity exists, and wakes it.
   asio::awaitable<ActivityLog::Activity> use(std::string kind, std::string detail);
   // The same without waking it: for those who only watch.
@@ -200,7 +203,7 @@ class Cell : private RunnerHost {
   const std::string value_context_;  // that values of sensitive steps are sealed in
   CellLayout layout_;
   CellSpec spec_;
-  State state_ = State::active;
+  State state_ = State::hibernated;
   bool open_ = false;
   bool index_loaded_ = false;  // its snapshot, and the agent's documents, are in the index
   // gVisor keeps the mappings of a program that ended: no watch tells of what was stored there.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <filesystem>
+#include <vector>
 
 #include "sys/file.h"
 
@@ -16,6 +17,12 @@ void give_new(const std::string& path, std::uint32_t root) {
   if (root != 0 && sys::owner_of(folder.get()) == 0) sys::give_to(folder.get(), root);
 }
 
+bool make_missing(const std::string& path, mode_t mode) {
+  if (sys::exists(path)) return false;
+  sys::make_dirs(path, mode);
+  return true;
+}
+
 }  // namespace
 
 void CellLayout::create(sys::DiskEnforcer enforcer, std::uint32_t root) const {
@@ -23,17 +30,22 @@ void CellLayout::create(sys::DiskEnforcer enforcer, std::uint32_t root) const {
     sys::make_dirs(dir);
     sys::make_limited(enforcer, limited());
   }
-  for (const char* folder :
-       {"/root/home", "/work", "/data/versions", "/db", "/journal", "/index", "/run"}) {
-    sys::make_dirs(dir + folder, 0700);
-  }
-  // Both halves of each overlay of the shell's root (sandbox/plan.cc).
+  std::vector<std::string> layers;  // Both halves of each overlay of the shell's root.
   for (const char* layer : {"root", "usr", "dpkg"}) {
     for (const char* half : {"upper", "work"}) {
-      sys::make_dirs(dir + "/root/layers/" + layer + "/" + half, 0755);
-      give_new(dir + "/root/layers/" + layer + "/" + half, root);
+      layers.push_back(dir + "/root/layers/" + layer + "/" + half);
     }
   }
+  bool has_all = true;  // And so it was synced before anybody was told of the cell.
+  for (const char* folder :
+       {"/root/home", "/work", "/data/versions", "/db", "/journal", "/index", "/run"}) {
+    if (make_missing(dir + folder, 0700)) has_all = false;
+  }
+  for (const std::string& layer : layers) {
+    if (make_missing(layer, 0755)) has_all = false;
+  }
+  if (has_all && sys::exists(record())) return;
+  for (const std::string& layer : layers) give_new(layer, root);
   // What the cell itself looks at must be readable to its unprivileged users, too.
   for (const char* folder : {"/work", "/data", "/data/versions"}) {
     std::filesystem::permissions(dir + folder, std::filesystem::perms(0755));

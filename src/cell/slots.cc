@@ -61,6 +61,7 @@ asio::awaitable<void> remove_lost_slots(sandbox::CgroupHost host, std::string da
   if (host.unified.empty()) co_return;
   std::set<std::string> lost = slots_of(host, daemon_group);
   std::erase_if(lost, [&run](const std::string& slot) { return slot.starts_with(run); });
+  if (lost.empty()) co_return;
   for (const std::string& cell : sys::folders_in(cells_dir)) {
     lost.erase(read_slot(CellLayout{cells_dir + "/" + cell}));
   }

@@ -149,22 +149,53 @@ asio::awaitable<void> Supervisor::open() {
     return specs;
   };
   std::vector<CellSpec> specs = co_await async::offload(machine_.pool, prepare);
-  for (CellSpec& spec : specs) co_await open_cell(std::move(spec));
+  std::vector<CellPtr> hibernated;
+  for (const CellSpec& spec : specs) {
+    const CellLayout layout = layout_of(spec.cell_id);
+    const auto cell = std::make_shared<Cell>(machine_, config_, sealer_, layout, spec);
+    cells_[spec.cell_id] = cell;
+    if (read_slot(layout).empty()) {
+      hibernated.push_back(cell);
+    } else {
+      co_await open_cell(cell);
+    }
+  }
   tasks_.spawn(remove_lost_slots(machine_.cgroup_host, machine_.daemon_group, state_dir_ + "/cells",
                                  machine_.spawner.run()));
+  tasks_.spawn(open_rest(std::move(hibernated)));
   tasks_.spawn(run_timers());
 }
 
-asio::awaitable<void> Supervisor::open_cell(CellSpec spec) {
-  const std::string id = spec.cell_id;
-  // Shared with requests that use it while it is deleted.
-  const auto cell = std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), spec);
+asio::awaitable<void> Supervisor::open_rest(std::vector<CellPtr> cells) {
+  for (const CellPtr& cell : cells) {
+    std::string id = cell->spec().cell_id;
+    co_await ready(std::move(id));
+  }
+}
+
+asio::awaitable<void> Supervisor::ready(std::string cell_id) {
+  const auto found = cells_.find(cell_id);
+  if (found == cells_.end() || found->second->is_open()) co_return;
+  co_await async::run_to_end(changes_, open_cell(found->second));
+}
+
+asio::awaitable<void> Supervisor::open_cell(CellPtr cell) {
+  const std::string id = cell->spec().cell_id;
+  const auto [opening, is_first] =
+      openings_.try_emplace(id, std::make_shared<async::Event>(machine_.executor));
+  const std::shared_ptr<async::Event> ended = opening->second;
+  if (!is_first) {
+    co_await ended->wait();
+    co_return;
+  }
   try {
     co_await cell->open(Cell::Origin::found);
-    cells_[id] = cell;
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     log::error("cell {} cannot be opened: {}", id, error.what());
+    cells_.erase(id);
   }
+  openings_.erase(id);
+  ended->set();
 }
 
 asio::awaitable<void> Supervisor::close() {
@@ -181,13 +212,16 @@ void Supervisor::expect_end() {
 asio::awaitable<void> Supervisor::run_timers() {
   for (;;) {
     co_await async::sleep_for(kTimerPause);
-    const std::map<std::string, CellPtr, std::less<>> cells = cells_;
-    for (const auto& [id, cell] : cells) {
+    std::vector<CellPtr> with_timers;
+    for (const auto& [id, cell] : cells_) {
+      if (cell->has_timers()) with_timers.push_back(cell);
+    }
+    for (const CellPtr& cell : with_timers) {
       try {
         co_await cell->tick(wall_now());
       } catch (const Error& error) {
         if (error.code() == ErrorCode::canceled) throw;
-        log::warning("cell {}: {}", id, error.what());
+        log::warning("cell {}: {}", cell->spec().cell_id, error.what());
       }
     }
   }
@@ -242,6 +276,8 @@ asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id
                                                             CellSettings settings) {
   const auto turn = co_await turns_.turn();
   const std::string id = cell_id_of(owner_id, customer_id);
+  std::string same_id = id;
+  co_await ready(std::move(same_id));
   const auto found = cells_.find(id);
   if (found != cells_.end()) {
     Created existing{found->second, false};
@@ -317,6 +353,8 @@ asio::awaitable<void> Supervisor::remove(std::string owner_id, std::string cell_
 
 asio::awaitable<void> Supervisor::remove_now(std::string owner_id, std::string cell_id) {
   const auto turn = co_await turns_.turn();
+  std::string same_id = cell_id;
+  co_await ready(std::move(same_id));
   const CellPtr cell = get(owner_id, cell_id);
   co_await cell->destroy();
   cells_.erase(cell_id);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "async/event.h"
 #include "async/serial.h"
 #include "async/task_group.h"
 #include "cell/cell.h"
@@ -24,8 +25,10 @@ class Supervisor {
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  // Opens the registry and every cell; unfinished runs go on. A cell that cannot be opened is told
-  // in the log and left alone. Throws Error for a registry that cannot be read.
+  // Opens the registry and the cells that have processes. The others, which are hibernated, are
+  // opened one after the other from then on, and where somebody asks for one (see ready()):
+  // unfinished runs go on. A cell that cannot be opened is told in the log and left alone. Throws
+  // Error for a registry that cannot be read.
   asio::awaitable<void> open();
   // The daemon is about to end: what it runs in cells now, the next one tells to be lost.
   void expect_end();
@@ -49,17 +52,21 @@ class Supervisor {
   // The customer's cell, made where there was none, with these settings. Durable when it returns.
   asio::awaitable<Created> create(std::string owner_id, std::string customer_id,
                                   CellSettings settings);
+  // Opens the cell, where there is one that is not open yet: comes before get() and whatever is
+  // done with what find_customer() found.
+  asio::awaitable<void> ready(std::string cell_id);
   // Throws Error `not_found`, reason `cell_not_found`, also for another owner's cell.
   CellPtr get(std::string_view owner_id, std::string_view cell_id) const;
   // nullptr where the customer has none.
   CellPtr find_customer(std::string_view owner_id, std::string_view customer_id) const;
-  // Oldest first.
+  // Oldest first. Cells that are not open yet say what they are, and no more.
   std::vector<CellPtr> cells_of(std::string_view owner_id) const;
   // Ends and deletes it with all its files.
   asio::awaitable<void> remove(std::string owner_id, std::string cell_id);
 
  private:
-  asio::awaitable<void> open_cell(CellSpec spec);
+  asio::awaitable<void> open_cell(CellPtr cell);
+  asio::awaitable<void> open_rest(std::vector<CellPtr> cells);
   asio::awaitable<Created> create_now(std::string owner_id, std::string customer_id,
                                       CellSettings settings);
   asio::awaitable<void> remove_now(std::string owner_id, std::string cell_id);
@@ -75,6 +82,7 @@ class Supervisor {
   std::unique_ptr<store::Registry> registry_;
   std::map<std::string, CellPtr, std::less<>> cells_;
   std::map<std::string, std::string> owner_of_key_digest_;  // keys that were asked for before
+  std::map<std::string, std::shared_ptr<async::Event>> openings_;  // cell id → its end
   async::Serial registry_turns_;
   async::Serial turns_;       // cells come and go one at a time
   async::TaskGroup changes_;  // and all the way, whether their caller stays or not

@@ -69,3 +69,23 @@ class ManyCellsTest(harness.CellTest):
             list(workers.map(lambda cell: cell.call("DELETE"), cells))
         self.settled("the groups left", self.groups, set())
         self.assertEqual([], list((self.daemon.state / "cells").iterdir()))
+
+    def test_hibernated_cells_are_served_before_the_daemon_has_opened_them_all(self):
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as workers:
+            cells = list(workers.map(lambda n: self.daemon.create(f"sleeper-{n:03}"), range(AT_ONCE // 2)))
+            for cell in cells:
+                (cell.dir / "work/own").write_text(cell.id)
+            self.daemon.restart()
+            listed = self.daemon.get("/api/v1/cells").json["cells"]  # Most are not open yet.
+            self.assertEqual({(cell.id, "hibernated") for cell in cells}, {(c["cell_id"], c["state"]) for c in listed})
+            last = cells[-1]
+            self.assertEqual(204, last.call("DELETE").status)
+            self.assertEqual(404, last.call("GET").status)
+            # Many ask for one at once: it is opened once, and they all get its answer.
+            one = cells[-2]
+            answers = list(workers.map(lambda _: one.call("GET", "/files/own").body.decode(), range(4 * WORKERS)))
+            self.assertEqual({one.id}, set(answers))
+            read = list(workers.map(lambda cell: cell.call("GET", "/files/own").body.decode(), cells[:-1]))
+            self.assertEqual([cell.id for cell in cells[:-1]], read)
+            list(workers.map(lambda cell: cell.call("DELETE"), cells[:-1]))
+        self.assertEqual([], list((self.daemon.state / "cells").iterdir()))
