@@ -35,6 +35,9 @@ cell::CellSettings settings_of(const json::Reader& body) {
   if (const auto seconds = body.optional_int("idle_timeout_s", 1, kIdleTimeoutMaxS)) {
     settings.idle_timeout = std::chrono::seconds(*seconds);
   }
+  if (const auto seconds = body.optional_int("max_awake_s", 0, kIdleTimeoutMaxS)) {
+    settings.max_awake = std::chrono::seconds(*seconds);
+  }
   if (const auto seconds = body.optional_int("run_retention_s", 0, kRunRetentionMaxS)) {
     settings.run_retention = std::chrono::seconds(*seconds);
   }
@@ -120,6 +123,15 @@ void Api::add_state_routes() {
   add("POST", "/api/v1/cells/{id}/hibernate", [shown](const Call& call) -> asio::awaitable<void> {
     const auto cell = call.cell();
     co_await cell->hibernate();
+    co_await call.answer(shown(*cell));
+  });
+
+  add("POST", "/api/v1/cells/{id}/keep-alive", [shown](const Call& call) -> asio::awaitable<void> {
+    const auto cell = call.cell();
+    const json::Value value = co_await call.body(kSmallBodyMax);
+    const json::Reader body(value, "the body");
+    const std::int64_t seconds = body.required_int("seconds", 0, cell::Cell::kKeepAliveMax.count());
+    co_await cell->keep_alive(std::chrono::seconds(seconds));
     co_await call.answer(shown(*cell));
   });
 

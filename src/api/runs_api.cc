@@ -109,7 +109,8 @@ asio::awaitable<void> pause(const Call& call) {
   const auto cell = call.cell();
   const std::uint32_t number = run_in(call, *cell).number;
   const auto activity = cell->watch("request", "pause a run");
-  co_await cell->runner().pause(number);
+  cell::Runner::Pause by_its_owner;
+  co_await cell->runner().pause(number, std::move(by_its_owner));
   co_await answer_run(call, *cell, run_in(call, *cell));
 }
 

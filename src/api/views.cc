@@ -44,12 +44,16 @@ json::Value isolation_json(const cell::Isolation& isolation) {
 json::Value idle_json(const cell::CellView& view) {
   json::Array blockers;
   for (const cell::Blocker& blocker : view.blockers) {
-    blockers.push_back(json::object({{"kind", blocker.kind}, {"detail", blocker.detail}}));
+    blockers.push_back(json::object({{"kind", blocker.kind},
+                                     {"detail", blocker.detail},
+                                     {"since", to_iso8601(blocker.since)}}));
   }
   json::Value idle = json::object({{"since", to_iso8601(view.quiet_since)},
                                    {"timeout_s", view.spec.idle_timeout.count()},
+                                   {"max_awake_s", view.spec.max_awake.count()},
                                    {"blockers", std::move(blockers)}});
   if (view.pauses_at) idle.as_object().set("pauses_at", to_iso8601(*view.pauses_at));
+  if (view.stops_at) idle.as_object().set("stops_at", to_iso8601(*view.stops_at));
   return idle;
 }
 

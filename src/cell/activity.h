@@ -30,7 +30,7 @@ class ActivityLog {
   };
 
   [[nodiscard]] Activity begin(std::string kind, std::string detail) {
-    going_on_[++last_] = {std::move(kind), std::move(detail)};
+    going_on_[++last_] = {std::move(kind), std::move(detail), wall_now()};
     return Activity(*this, last_);
   }
   // Something happened and is over already.

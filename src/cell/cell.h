@@ -10,6 +10,7 @@
 #include "async/serial.h"
 #include "cell/activity.h"
 #include "cell/cell_journal.h"
+#include "cell/cpu_meter.h"
 #include "cell/disk_quota.h"
 #include "cell/domains.h"
 #include "cell/layout.h"
@@ -35,13 +36,16 @@ struct CellSettings {
   std::optional<Secrets> secrets;
   std::optional<std::vector<std::string>> allow;
   std::optional<std::chrono::seconds> idle_timeout;
+  std::optional<std::chrono::seconds> max_awake;
   std::optional<std::chrono::seconds> run_retention;
 };
 
 struct CellConfig {
   RunnerConfig runner;
   std::chrono::seconds hibernate_after{3600};
+  unsigned busy_cpu_percent = 5;  // of a processor: processes that use as much are work; 0: none is
   std::chrono::seconds idle_timeout{900};  // of new cells that name none; the same:
+  std::chrono::seconds max_awake = kMaxAwake;
   std::chrono::seconds run_retention = kRunRetention;
   sys::DiskUse disk_max;  // at most, whatever the tier has; 0: what that has
 };
@@ -61,6 +65,7 @@ struct CellView {
   std::vector<Blocker> blockers;
   WallTime quiet_since;
   std::optional<WallTime> pauses_at;
+  std::optional<WallTime> stops_at;
   std::optional<ResumeReport> resume;
   sys::DiskUse disk_limits;
   sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;
@@ -109,8 +114,12 @@ class Cell : private RunnerHost {
   // ---- states: each returns once the cell is in the state ----
   asio::awaitable<void> pause();
   asio::awaitable<void> resume();
-  // Throws Error `conflict`, reason `cell_busy`, naming what keeps it awake.
+  // Throws Error `conflict`, reason `cell_busy`, where somebody waits for what it does.
   asio::awaitable<void> hibernate();
+  // Wakes it, and keeps it awake for so long from now on, whatever an earlier call said. Durable
+  // when it returns. 0: no longer.
+  asio::awaitable<void> keep_alive(std::chrono::seconds length);
+  static constexpr std::chrono::seconds kKeepAliveMax = std::chrono::hours(24);
   // What its idle timer says; called every second while it has one.
   asio::awaitable<void> tick(WallTime now);
   bool has_timers() const noexcept { return open_ && state_ != State::hibernated; }
@@ -163,6 +172,14 @@ class Cell : private RunnerHost {
   asio::awaitable<void> wake_now();
   asio::awaitable<void> pause_now();
   asio::awaitable<void> hibernate_now();
+  asio::awaitable<void> stop_now();
+  // Ends the processes; only what is on disk stays. In a turn of transitions.
+  asio::awaitable<void> end_processes();
+  asio::awaitable<void> keep_alive_now(std::chrono::seconds length);
+  asio::awaitable<void> measure_cpu();
+  void forget_cpu();
+  std::vector<Blocker> blockers() const;
+  LifecycleView lifecycle(std::size_t blocker_count) const;
   asio::awaitable<void> thaw_or_start();
   void recover_runs();
   asio::awaitable<void> remove_old_runs();
@@ -212,6 +229,10 @@ class Cell : private RunnerHost {
   bool recovery_waits_ = false;  // unfinished runs go on when the cell wakes up
   std::optional<ResumeReport> resume_;
   ActivityLog activities_;
+  WallTime awake_since_ = wall_now();  // or asked for something since
+  WallTime kept_alive_since_ = wall_now();
+  CpuMeter cpu_;
+  std::optional<WallTime> busy_since_;  // its processes are at work
   Metrics metrics_;
   std::deque<std::string> log_lines_;  // what the agent printed, the newest last
 

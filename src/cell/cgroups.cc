@@ -63,6 +63,10 @@ void remove_daemon_group(const sandbox::CgroupHost& host, const std::string& dae
   }
 }
 
+std::chrono::microseconds cpu_used(const std::string& folder) {
+  return std::chrono::microseconds(read_number(folder + "/cpu.stat", "usage_usec").value_or(0));
+}
+
 std::uint64_t oom_kills(const std::string& memory_folder) {
   auto count = read_number(memory_folder + "/memory.events", "oom_kill");
   if (!count) count = read_number(memory_folder + "/memory.oom_control", "oom_kill");

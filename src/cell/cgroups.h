@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -25,6 +26,9 @@ asio::awaitable<void> remove(sandbox::CgroupPlan plan);
 
 // Removes the groups that all cells of a daemon share, where no cell is left in them.
 void remove_daemon_group(const sandbox::CgroupHost& host, const std::string& daemon_group);
+
+// Processor time that the group's processes have used; 0 where there is no such group.
+std::chrono::microseconds cpu_used(const std::string& folder);
 
 // How often the kernel has killed a process of the group, whose memory that folder counts, for want
 // of memory.

@@ -158,6 +158,17 @@ std::function<std::vector<pid_t>()> Domains::processes() const {
   };
 }
 
+std::function<std::chrono::microseconds()> Domains::cpu_used() const {
+  if (has_groups()) return [group = groups_.cell] { return cell::cpu_used(group); };
+  return [all = inits()] {
+    std::chrono::microseconds used{0};
+    for (const sys::ProcessId& init : all) {
+      for (const sys::Member& member : sys::members_of(init)) used += member.cpu;
+    }
+    return used;
+  };
+}
+
 std::size_t Domains::survivor_count() const {
   return slot_.empty() ? 0 : processes_behind(groups_, found_count_).size();
 }

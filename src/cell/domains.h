@@ -90,6 +90,9 @@ class Domains {
 
   // Tells on any thread which processes the cell has then, both domains together.
   std::function<std::vector<pid_t>()> processes() const;
+  // Tells on any thread how much processor time they have used by then, those that ended included;
+  // less than before where they are others now. Throws Error.
+  std::function<std::chrono::microseconds()> cpu_used() const;
   // Processes of the cell, both domains together, but for those that find() noted as lost.
   std::size_t survivor_count() const;
   // What was started in the domains, and is lost with them or with the daemon.

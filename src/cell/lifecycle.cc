@@ -19,10 +19,18 @@ std::optional<WallTime> pauses_at(const LifecycleView& view) noexcept {
   return view.quiet_since + view.idle_timeout;
 }
 
+std::optional<WallTime> stops_at(const LifecycleView& view) noexcept {
+  if (view.state != State::active || view.permanent || view.max_awake.count() == 0) {
+    return std::nullopt;
+  }
+  return view.awake_since + view.max_awake;
+}
+
 std::optional<Action> due(const LifecycleView& view, WallTime now) noexcept {
   if (const auto pause = pauses_at(view)) {
     return now >= *pause ? std::optional(Action::pause) : std::nullopt;
   }
+  if (const auto stop = stops_at(view); stop && now >= *stop) return Action::stop;
   if (view.state == State::paused && view.blocker_count == 0 &&
       now >= view.quiet_since + view.hibernate_after) {
     return Action::hibernate;

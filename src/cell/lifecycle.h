@@ -19,8 +19,9 @@ std::string_view to_string(State state) noexcept;
 
 // Something that keeps a cell awake.
 struct Blocker {
-  std::string kind;    // "run", "request", "command", "stream", "permanent"
+  std::string kind;    // "run", "request", "command", "stream", "lease", "processes", "permanent"
   std::string detail;  // "run_1f… fix", "npm test"
+  WallTime since;
 };
 
 struct LifecycleView {
@@ -30,12 +31,18 @@ struct LifecycleView {
   WallTime quiet_since;  // the end of the last activity, or of the last transition
   std::chrono::seconds idle_timeout{900};
   std::chrono::seconds hibernate_after{3600};  // in the state `paused`
+  WallTime awake_since;                        // it woke up, or was last asked for something
+  std::chrono::seconds max_awake{0};           // after that, whatever goes on; 0: no limit
 };
 
-enum class Action : std::uint8_t { pause, hibernate };
+// stop: it was awake for too long; what goes on is ended.
+enum class Action : std::uint8_t { pause, hibernate, stop };
 
 // When the cell pauses if nothing happens; nullopt where it does not.
 std::optional<WallTime> pauses_at(const LifecycleView& view) noexcept;
+
+// When it is stopped if nobody asks it for something; nullopt where it is not.
+std::optional<WallTime> stops_at(const LifecycleView& view) noexcept;
 
 // What is due at `now`; nullopt where nothing is.
 std::optional<Action> due(const LifecycleView& view, WallTime now) noexcept;

@@ -30,9 +30,24 @@ TEST_CASE("whatever keeps a cell busy keeps it awake, however long") {
   CHECK_FALSE(due(view, from_unix_ms(1'000'000'000)).has_value());
 }
 
-TEST_CASE("a permanent cell never pauses") {
+TEST_CASE("what keeps a cell busy for longer than it may be awake is stopped") {
+  LifecycleView view = quiet_cell();
+  view.blocker_count = 1;
+  view.awake_since = from_unix_ms(5'000);
+  view.max_awake = seconds(50);
+  CHECK(stops_at(view) == from_unix_ms(55'000));
+  CHECK_FALSE(due(view, from_unix_ms(54'999)).has_value());
+  CHECK(due(view, from_unix_ms(55'000)) == Action::stop);
+  view.blocker_count = 0;  // It is paused before, as every quiet cell.
+  CHECK(due(view, from_unix_ms(55'000)) == Action::pause);
+  view.state = State::paused;
+  CHECK_FALSE(stops_at(view).has_value());
+}
+
+TEST_CASE("a permanent cell never pauses and is never stopped") {
   LifecycleView view = quiet_cell();
   view.permanent = true;
+  view.max_awake = seconds(50);
   CHECK_FALSE(due(view, from_unix_ms(1'000'000'000)).has_value());
 }
 

@@ -140,7 +140,11 @@ class Runner {
   asio::awaitable<void> cancel(std::uint32_t run, Cancel how);
   // Takes it out of the agent and kills its commands; what of it was under way counts as
   // interrupted. Durable when it returns. Throws Error `conflict` where it has ended or is paused.
-  asio::awaitable<void> pause(std::uint32_t run);
+  struct Pause {
+    std::string reason = "user";  // its owner
+    std::string detail;           // JSON text; empty for none
+  };
+  asio::awaitable<void> pause(std::uint32_t run, Pause why);
   // Lets a paused run go on with a fresh budget. Throws Error `conflict` where it is not paused.
   // One that is paused for a step which may or may not have been done (`ambiguous_step`) needs a
   // decision, others take none: else `conflict`, reason `decision_needed` or `no_decision_needed`.
@@ -296,7 +300,7 @@ class Runner {
   void act_on_cancel(const std::shared_ptr<Active>& active, const Cancel& how);
   // What the method of a run that is cancelled with rollback has to end.
   std::int64_t grace_ms(const Active& active) const;
-  asio::awaitable<void> pause_now(std::uint32_t number);
+  asio::awaitable<void> pause_now(std::uint32_t number, Pause why);
   asio::awaitable<void> resume_now(std::uint32_t number, std::optional<Decision> decision);
   asio::awaitable<void> upgrade_now(std::uint32_t number, std::string agent_digest,
                                     AgentLanguage language);

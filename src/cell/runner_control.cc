@@ -82,9 +82,11 @@ asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active, Ca
   if (!active->settled && active->in_agent && !goes_on) stop_agent("cancel");
 }
 
-asio::awaitable<void> Runner::pause(std::uint32_t number) { co_await to_end(pause_now(number)); }
+asio::awaitable<void> Runner::pause(std::uint32_t number, Pause why) {
+  co_await to_end(pause_now(number, std::move(why)));
+}
 
-asio::awaitable<void> Runner::pause_now(std::uint32_t number) {
+asio::awaitable<void> Runner::pause_now(std::uint32_t number, Pause why) {
   Run* run = runs_.find(number);
   const auto ending = active_.find(number);
   if (ending != active_.end() && ending->second->is_ending) co_await settled(number);
@@ -95,7 +97,7 @@ asio::awaitable<void> Runner::pause_now(std::uint32_t number) {
     throw Error(ErrorCode::conflict, "run_paused", "run " + run->id + " is paused already");
   }
   const std::shared_ptr<Active> active = is_driven ? found->second : add_active(*run);
-  co_await pause_run(*active, "user", std::string());
+  co_await pause_run(*active, std::move(why.reason), std::move(why.detail));
   host_.kill_commands(number);
   if (!is_driven) co_await drive(active, "pause");
 }

@@ -59,25 +59,29 @@ std::uint32_t shell_uid_base(std::uint32_t uid_index) noexcept {
 std::string encode(const CellSpec& spec) {
   json::Array allow;
   for (const std::string& entry : spec.allow) allow.emplace_back(entry);
-  return json::dump(json::object({{"version", kVersion},
-                                  {"cell_id", spec.cell_id},
-                                  {"owner_id", spec.owner_id},
-                                  {"customer_id", spec.customer_id},
-                                  {"tier", spec.tier},
-                                  {"permanent", spec.permanent},
-                                  {"image", spec.image},
-                                  {"image_digest", spec.image_digest},
-                                  {"runtime", sandbox::name_of(spec.runtime)},
-                                  {"agent_digest", spec.agent_digest},
-                                  {"agent_language", name_of(spec.agent_language)},
-                                  {"allow", std::move(allow)},
-                                  {"idle_timeout_s", spec.idle_timeout.count()},
-                                  {"run_retention_s", spec.run_retention.count()},
-                                  {"uid_index", spec.uid_index},
-                                  {"has_secrets", spec.has_secrets},
-                                  {"created_at_ms", to_unix_ms(spec.created_at)},
-                                  {"last_active_at_ms", to_unix_ms(spec.last_active_at)}})) +
-         "\n";
+  json::Value record = json::object({{"version", kVersion},
+                                     {"cell_id", spec.cell_id},
+                                     {"owner_id", spec.owner_id},
+                                     {"customer_id", spec.customer_id},
+                                     {"tier", spec.tier},
+                                     {"permanent", spec.permanent},
+                                     {"image", spec.image},
+                                     {"image_digest", spec.image_digest},
+                                     {"runtime", sandbox::name_of(spec.runtime)},
+                                     {"agent_digest", spec.agent_digest},
+                                     {"agent_language", name_of(spec.agent_language)},
+                                     {"allow", std::move(allow)},
+                                     {"idle_timeout_s", spec.idle_timeout.count()},
+                                     {"max_awake_s", spec.max_awake.count()},
+                                     {"run_retention_s", spec.run_retention.count()},
+                                     {"uid_index", spec.uid_index},
+                                     {"has_secrets", spec.has_secrets},
+                                     {"created_at_ms", to_unix_ms(spec.created_at)},
+                                     {"last_active_at_ms", to_unix_ms(spec.last_active_at)}});
+  if (spec.kept_alive_until) {
+    record.as_object().set("kept_alive_until_ms", to_unix_ms(*spec.kept_alive_until));
+  }
+  return json::dump(record) + "\n";
 }
 
 CellSpec decode_cell_spec(std::string_view text) {
@@ -102,6 +106,11 @@ CellSpec decode_cell_spec(std::string_view text) {
     spec.allow = reader.optional_strings("allow", 256).value_or(std::vector<std::string>());
     spec.idle_timeout =
         std::chrono::seconds(reader.optional_int("idle_timeout_s", 1, INT32_MAX).value_or(900));
+    spec.max_awake =
+        std::chrono::seconds(reader.optional_int("max_awake_s", 0, INT32_MAX).value_or(0));
+    if (const auto until = reader.optional_int("kept_alive_until_ms", 0, INT64_MAX)) {
+      spec.kept_alive_until = from_unix_ms(*until);
+    }
     spec.run_retention =
         std::chrono::seconds(reader.optional_int("run_retention_s", 0, INT32_MAX).value_or(0));
     const auto uid_index = reader.optional_int("uid_index", 0, kUidIndexMax);

@@ -40,6 +40,8 @@ const Tier& tier_of(std::string_view id);
 
 // How long runs are kept after they have ended, where nobody says otherwise.
 inline constexpr std::chrono::seconds kRunRetention = std::chrono::hours(30 * 24);
+// How long a cell may be awake with nobody asking it for anything, where nobody says otherwise.
+inline constexpr std::chrono::seconds kMaxAwake = std::chrono::hours(24);
 
 // All that is kept of a cell in its cell.json. Secrets are not here (cell/secrets.h).
 struct CellSpec {
@@ -55,6 +57,8 @@ struct CellSpec {
   AgentLanguage agent_language = AgentLanguage::javascript;
   std::vector<std::string> allow;  // names and addresses that the cell may reach (net/policy.h)
   std::chrono::seconds idle_timeout{900};
+  std::chrono::seconds max_awake{0};  // see LifecycleView
+  std::optional<WallTime> kept_alive_until;
   std::chrono::seconds run_retention{0};  // how long runs that have ended are kept; 0: for ever
   std::uint32_t uid_index = 0;            // its uid ranges: see agent_uid_base()
   bool has_secrets = false;

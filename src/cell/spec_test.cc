@@ -18,6 +18,8 @@ TEST_CASE("a cell's record comes back as it was written") {
   spec.agent_language = AgentLanguage::python;
   spec.allow = {"registry.npmjs.org", "127.0.0.1:80"};
   spec.idle_timeout = std::chrono::seconds(7);
+  spec.max_awake = std::chrono::seconds(8);
+  spec.kept_alive_until = from_unix_ms(1'234'567);
   spec.run_retention = std::chrono::seconds(9);
   spec.uid_index = 12;
   spec.has_secrets = true;

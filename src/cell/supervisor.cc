@@ -307,6 +307,7 @@ asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id
   spec.image_digest = chosen.digest;
   spec.runtime = runtime;
   spec.idle_timeout = config_.idle_timeout;
+  spec.max_awake = config_.max_awake;
   spec.run_retention = config_.run_retention;
   spec.uid_index = added.row.uid_index;
   spec.created_at = now;

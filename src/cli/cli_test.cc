@@ -19,9 +19,10 @@ TEST_CASE("create sends what was asked for, and shows the cell") {
   FakeDaemon daemon([](const Seen&) { return json_reply(201, R"({"cell_id":"o--a","n":1})"); });
   testing::TempDir dir;
   sys::replace_file(dir.file("agent.js"), "module.exports = {}");
-  const Result result = call(
-      daemon.url(), {"create", "a", "--agent", dir.file("agent.js"), "--secret", "K=V", "--allow",
-                     "x.org:443", "--permanent", "--idle-timeout", "5", "--run-retention", "0"});
+  const Result result =
+      call(daemon.url(), {"create", "a", "--agent", dir.file("agent.js"), "--secret", "K=V",
+                          "--allow", "x.org:443", "--permanent", "--idle-timeout", "5",
+                          "--max-awake", "6", "--run-retention", "0"});
   CHECK(result.exit_code == 0);
   CHECK(result.out == "cell_id\to--a\nn\t1\n");
   const Seen seen = daemon.seen().at(0);
@@ -31,7 +32,7 @@ TEST_CASE("create sends what was asked for, and shows the cell") {
   CHECK(seen.headers.at("content-type") == "application/json");
   CHECK(body_of(seen) ==
         json::parse(R"({"customer_id":"a","agent":"module.exports = {}","permanent":true,
-                        "idle_timeout_s":5,"run_retention_s":0,
+                        "idle_timeout_s":5,"max_awake_s":6,"run_retention_s":0,
                         "secrets":{"K":"V"},"allow":["x.org:443"]})"));
   sys::replace_file(dir.file("agent.py"), "");
   CHECK(call(daemon.url(), {"create", "a", "--agent", dir.file("agent.py")}).exit_code == 0);

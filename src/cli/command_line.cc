@@ -58,6 +58,8 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
   sub->add_option("--runtime", create->runtime, "native, or gvisor: a kernel of its own");
   sub->add_flag("--permanent", create->permanent, "Never pause it");
   sub->add_option("--idle-timeout", create->idle_timeout_s, "Seconds of idleness until it pauses");
+  sub->add_option("--max-awake", create->max_awake_s,
+                  "Seconds that it may be busy with nobody asking it for anything; 0: any");
   sub->add_option("--run-retention", create->run_retention_s,
                   "Seconds that a run is kept after its end; 0: for ever");
   add_repeated(*sub, "--secret", raw.secrets,
@@ -82,6 +84,13 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
   add_for_cell(Get{}, "get", "Show one cell");
   add_for_cell(Remove{}, "rm", "Delete a cell with all its files");
   add_for_cell(Pause{}, "pause", "Freeze a cell's processes");
+  add_for_cell(Hibernate{}, "hibernate", "End a cell's processes; what is on disk stays");
+  auto keep_alive = std::make_shared<KeepAlive>();
+  sub = app.add_subcommand("keep-alive", "Wake a cell, and keep it awake for some time");
+  add_cell_id(*sub, keep_alive->cell_id);
+  sub->add_option("SECONDS", keep_alive->seconds, "From now on; 0: no longer")->required();
+  sub->callback(
+      [&raw, keep_alive] { raw.command = [keep_alive] { return Command(*keep_alive); }; });
   add_for_cell(Resume{}, "resume", "Bring a cell back (any other use of it does, too)");
 }
 

@@ -23,6 +23,7 @@ struct Create {
   std::map<std::string, std::string> secrets;
   std::vector<std::string> allow;
   std::optional<std::int64_t> idle_timeout_s;
+  std::optional<std::int64_t> max_awake_s;
   std::optional<std::int64_t> run_retention_s;
 };
 struct List {};
@@ -34,6 +35,13 @@ struct Remove {
 };
 struct Pause {
   std::string cell_id;
+};
+struct Hibernate {
+  std::string cell_id;
+};
+struct KeepAlive {
+  std::string cell_id;
+  std::int64_t seconds = 0;
 };
 struct Resume {
   std::string cell_id;
@@ -92,10 +100,11 @@ struct Doctor {
   std::string seal_key_file;
   std::string level = "full";
 };
-using Command = std::variant<Create, List, Get, Remove, Pause, Resume, Exec, Copy, AgentRequest,
-                             Search, RunList, RunGet, RunStart, RunAwait, RunLog, RunPause,
-                             RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay,
-                             ImageBuild, ImageImport, ImageList, ImageRemove, Doctor>;
+using Command =
+    std::variant<Create, List, Get, Remove, Pause, Hibernate, KeepAlive, Resume, Exec, Copy,
+                 AgentRequest, Search, RunList, RunGet, RunStart, RunAwait, RunLog, RunPause,
+                 RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay, ImageBuild,
+                 ImageImport, ImageList, ImageRemove, Doctor>;
 
 struct CommandLine {
   std::string url;

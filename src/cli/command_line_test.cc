@@ -46,12 +46,29 @@ TEST_CASE("the daemon and the key come from options, else from the environment")
 
 TEST_CASE("create takes its options in any order and any number") {
   ::setenv("CLI_TEST_SECRET", "s", 1);
-  const auto create =
-      command_of<Create>({"create",         "--secret", "A=b=c",    "--secret", "CLI_TEST_SECRET",
-                          "--allow",        "a.org",    "--allow",  "[::1]:80", "alice",
-                          "--permanent",    "--tier",   "standard", "--agent",  "a.js",
-                          "--idle-timeout", "60",       "--image",  "dev",      "--runtime",
-                          "gvisor"});
+  const auto create = command_of<Create>({"create",
+                                          "--secret",
+                                          "A=b=c",
+                                          "--secret",
+                                          "CLI_TEST_SECRET",
+                                          "--allow",
+                                          "a.org",
+                                          "--allow",
+                                          "[::1]:80",
+                                          "alice",
+                                          "--permanent",
+                                          "--tier",
+                                          "standard",
+                                          "--agent",
+                                          "a.js",
+                                          "--idle-timeout",
+                                          "60",
+                                          "--max-awake",
+                                          "0",
+                                          "--image",
+                                          "dev",
+                                          "--runtime",
+                                          "gvisor"});
   CHECK(create.customer_id == "alice");
   CHECK(create.secrets ==
         std::map<std::string, std::string>{{"A", "b=c"}, {"CLI_TEST_SECRET", "s"}});
@@ -62,6 +79,7 @@ TEST_CASE("create takes its options in any order and any number") {
   CHECK(create.image == "dev");
   CHECK(create.runtime == "gvisor");
   CHECK(create.idle_timeout_s == 60);
+  CHECK(create.max_awake_s == 0);
   CHECK(usage_of({"create", "alice", "--secret", "CLI_TEST_NOT_SET"}) == 2);
   CHECK(usage_of({"create", "alice", "--secret", "=x"}) == 2);
   CHECK_FALSE(command_of<Create>({"create", "bob"}).idle_timeout_s.has_value());
@@ -86,6 +104,8 @@ TEST_CASE("the other commands take what they need") {
   CHECK(command_of<Get>({"get", "c"}).cell_id == "c");
   CHECK(command_of<Remove>({"rm", "c"}).cell_id == "c");
   CHECK(command_of<Pause>({"pause", "c"}).cell_id == "c");
+  CHECK(command_of<Hibernate>({"hibernate", "c"}).cell_id == "c");
+  CHECK(command_of<KeepAlive>({"keep-alive", "c", "60"}).seconds == 60);
   CHECK(command_of<Resume>({"resume", "c"}).cell_id == "c");
   CHECK(command_of<Copy>({"cp", "a", "c:/b"}).destination == "c:/b");
   CHECK(command_of<AgentRequest>({"request", "c", "m", "[1,2]"}).params == "[1,2]");

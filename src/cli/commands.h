@@ -15,11 +15,13 @@ struct Context {
 };
 
 // One file each: what a subcommand does, and its exit code. All throw Error.
-int run(const Create& command, Context& context);        // create.cc
-int run(const List& command, Context& context);          // ls.cc
-int run(const Get& command, Context& context);           // get.cc
-int run(const Remove& command, Context& context);        // rm.cc
-int run(const Pause& command, Context& context);         // pause.cc
+int run(const Create& command, Context& context);  // create.cc
+int run(const List& command, Context& context);    // ls.cc
+int run(const Get& command, Context& context);     // get.cc
+int run(const Remove& command, Context& context);  // rm.cc
+int run(const Pause& command, Context& context);   // pause.cc
+int run(const Hibernate& command, Context& context);
+int run(const KeepAlive& command, Context& context);
 int run(const Resume& command, Context& context);        // resume.cc
 int run(const Exec& command, Context& context);          // exec.cc
 int run(const Copy& command, Context& context);          // cp.cc

@@ -61,6 +61,10 @@ void add_cell_options(CLI::App& app, Config& config) {
   app.add_option("--cell-inodes", config.cell_inodes,
                  "Files of each cell at most; 0: what its tier has")
       ->envname("CELLAR_CELL_INODES");
+  app.add_option("--busy-cpu-percent", config.busy_cpu_percent,
+                 "Processes that use as much of a processor keep a cell awake; 0: none do")
+      ->envname("CELLAR_BUSY_CPU_PERCENT")
+      ->check(CLI::Range(0, 100));
   app.add_option("--run-replay-bytes-max", config.run_replay_bytes_max,
                  "Recorded values that an agent is given at once, for a run that goes on")
       ->envname("CELLAR_RUN_REPLAY_BYTES_MAX")
@@ -75,6 +79,7 @@ void add_cell_options(CLI::App& app, Config& config) {
 struct Times {
   explicit Times(const Config& config)
       : idle_s(config.idle_timeout.count()),
+        awake_s(config.max_awake.count()),
         hibernate_s(config.hibernate_after.count()),
         retention_s(config.run_retention.count()),
         stall_ms(config.agent_stall_timeout.count()),
@@ -82,6 +87,7 @@ struct Times {
 
   void put_into(Config& config) const {
     config.idle_timeout = std::chrono::seconds(idle_s);
+    config.max_awake = std::chrono::seconds(awake_s);
     config.hibernate_after = std::chrono::seconds(hibernate_s);
     config.run_retention = std::chrono::seconds(retention_s);
     config.agent_stall_timeout = std::chrono::milliseconds(stall_ms);
@@ -89,6 +95,7 @@ struct Times {
   }
 
   std::int64_t idle_s;
+  std::int64_t awake_s;
   std::int64_t hibernate_s;
   std::int64_t retention_s;
   std::int64_t stall_ms;
@@ -99,6 +106,10 @@ void add_time_options(CLI::App& app, Times& times) {
   app.add_option("--idle-timeout-s", times.idle_s, "Seconds until an idle cell pauses")
       ->envname("CELLAR_IDLE_TIMEOUT_S")
       ->check(CLI::Range(std::int64_t{1}, kSecondsMax));
+  app.add_option("--max-awake-s", times.awake_s,
+                 "Seconds that a new cell may be busy with nobody asking it for anything; 0: any")
+      ->envname("CELLAR_MAX_AWAKE_S")
+      ->check(CLI::Range(std::int64_t{0}, kSecondsMax));
   app.add_option("--hibernate-after-s", times.hibernate_s, "Seconds until a paused cell hibernates")
       ->envname("CELLAR_HIBERNATE_AFTER_S")
       ->check(CLI::Range(std::int64_t{1}, kSecondsMax));

@@ -80,6 +80,8 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   cells.hibernate_after = config.hibernate_after;
   cells.run_retention = config.run_retention;
   cells.idle_timeout = config.idle_timeout;
+  cells.max_awake = config.max_awake;
+  cells.busy_cpu_percent = config.busy_cpu_percent;
   cells.disk_max = {config.cell_disk_bytes, config.cell_inodes};
   cell::Supervisor supervisor(machine, cells, sealer, config.state);
   co_await supervisor.open();

@@ -28,6 +28,17 @@ std::string namespace_of(pid_t pid) {
   return size > 0 ? std::string(name, static_cast<std::size_t>(size)) : std::string();
 }
 
+// The fields utime, stime, cutime and cstime, which are ticks: proc(5). The first field is `state`.
+std::chrono::microseconds cpu_of(const std::vector<std::string_view>& fields) {
+  constexpr std::size_t kFirst = 11;
+  static const std::int64_t tick_us = 1'000'000 / ::sysconf(_SC_CLK_TCK);
+  std::int64_t ticks = 0;
+  for (std::size_t at = kFirst; at < kFirst + 4 && at < fields.size(); ++at) {
+    ticks += parse_int(fields[at]).value_or(0);
+  }
+  return std::chrono::microseconds(ticks * tick_us);
+}
+
 std::optional<Member> read_member(pid_t pid) {
   try {
     const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat");
@@ -36,7 +47,7 @@ std::optional<Member> read_member(pid_t pid) {
     const auto fields = split(std::string_view(*stat).substr(name_end + 2), ' ');
     const auto parent = fields.size() > 1 ? parse_int(fields[1]) : std::nullopt;
     if (!parent || fields[0].empty()) return std::nullopt;
-    return Member{pid, static_cast<pid_t>(*parent), fields[0].front()};
+    return Member{pid, static_cast<pid_t>(*parent), fields[0].front(), cpu_of(fields)};
   } catch (const Error&) {
     return std::nullopt;  // It ended while it was read.
   }

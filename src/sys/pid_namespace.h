@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <vector>
 
 #include "sys/process.h"
@@ -13,6 +14,8 @@ struct Member {
   pid_t pid = 0;
   pid_t parent = 0;
   char state = '?';  // as /proc/PID/stat has it
+  std::chrono::microseconds cpu{
+      0};  // used by it and by its children that ended and were waited for
 };
 
 // All but `init`.

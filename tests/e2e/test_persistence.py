@@ -229,19 +229,6 @@ class LostProcessesTest(harness.CellTest):
         self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
 
 
-class IdleTest(harness.CellTest):
-    def test_an_idle_cell_pauses_by_itself_and_a_busy_one_does_not(self):
-        cell, busy, permanent = (self.cell("idle", idle_timeout_s=1), self.cell("busy", idle_timeout_s=1),
-                                 self.cell("always", idle_timeout_s=1, permanent=True))
-        stream = self.daemon.stream("POST", busy.path + "/exec", {"cmd": "echo go; sleep 1000"})
-        next(iter(stream))
-        harness.eventually("the idle cell pauses", lambda: cell.get()["status"] == "paused")
-        self.assertEqual("command", busy.get()["idle"]["blockers"][0]["kind"])
-        self.assertEqual(["active", "active"], [busy.get()["status"], permanent.get()["status"]])
-        stream.close()
-        self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
-
-
 class OldStateTest(harness.CellTest):
     def test_a_torn_cell_record_is_reported_and_hides_no_other_cell(self):
         cell, torn = self.cell("good"), self.cell("torn")

@@ -1,0 +1,114 @@
+"""What keeps a cell awake, for how long, and that nothing else does."""
+import json
+
+import harness
+
+# Its method returns at once; what it left behind goes on in the agent host.
+AGENT = """module.exports = {
+  work(ctx) { this.timer = setInterval(() => { const end = Date.now() + 40; while (Date.now() < end); }, 50); return 1; },
+  rest(ctx) { clearInterval(this.timer); return 1; },
+  async hang(ctx) { await new Promise((resolve) => setTimeout(resolve, 1e9)); },
+};"""
+
+
+def kinds(cell):
+    return [blocker["kind"] for blocker in cell.get()["idle"]["blockers"]]
+
+
+class IdleTest(harness.CellTest):
+    def test_an_idle_cell_pauses_by_itself_and_a_busy_one_does_not(self):
+        cell, busy, permanent = (self.cell("idle", idle_timeout_s=1), self.cell("busy", idle_timeout_s=1),
+                                 self.cell("always", idle_timeout_s=1, permanent=True))
+        stream = self.daemon.stream("POST", busy.path + "/exec", {"cmd": "echo go; sleep 1000"})
+        next(iter(stream))
+        harness.eventually("the idle cell pauses", lambda: cell.get()["status"] == "paused")
+        self.assertEqual("command", busy.get()["idle"]["blockers"][0]["kind"])
+        self.assertEqual(["active", "active"], [busy.get()["status"], permanent.get()["status"]])
+        stream.close()
+        self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
+
+    def test_processes_at_work_keep_a_cell_awake_and_idle_ones_do_not(self):
+        cell, idle = self.cell("work", agent=AGENT, idle_timeout_s=2), self.cell("server", agent=AGENT, idle_timeout_s=2)
+        self.assertEqual(200, idle.request("rest").status)  # Its agent host runs from now on, and does nothing.
+        self.assertEqual(200, cell.request("work").status)
+        harness.eventually("the idle server's cell pauses", lambda: idle.get()["state"] == "paused")
+        harness.eventually("it is seen at work", lambda: kinds(cell) == ["processes"])
+        blocker, = cell.get()["idle"]["blockers"]
+        self.assertRegex(blocker["detail"], r"^they use \d+ % of a processor$")
+        self.assertLess(blocker["since"], harness.now_iso())
+        self.assertEqual("active", cell.get()["state"])
+        self.assertEqual(200, cell.request("rest").status)
+        harness.eventually("it pauses once they rest", lambda: cell.get()["state"] == "paused")
+        self.assertEqual([], kinds(cell))
+
+    def test_processes_at_work_do_not_keep_a_cell_from_hibernating_when_it_is_told_to(self):
+        cell = self.cell("told", agent=AGENT, idle_timeout_s=2)
+        cell.request("work")
+        harness.eventually("it is seen at work", lambda: kinds(cell) == ["processes"])
+        self.assertEqual("hibernated", cell.call("POST", "/hibernate").json["state"])
+        self.assertEqual([], kinds(cell))
+
+
+class LeaseTest(harness.CellTest):
+    def test_a_lease_keeps_a_cell_awake_over_restarts_until_it_ends(self):
+        cell, other = self.cell("leased", idle_timeout_s=1), self.cell("other", idle_timeout_s=1)
+        cell.exec("true")
+        other.exec("true")
+        answer = cell.call("POST", "/keep-alive", {"seconds": 3600})
+        self.assertEqual((200, ["lease"]), (answer.status, [b["kind"] for b in answer.json["idle"]["blockers"]]))
+        harness.eventually("the other one pauses", lambda: other.get()["state"] == "paused")
+        self.daemon.restart()
+        other.exec("true")
+        harness.eventually("the other one pauses again", lambda: other.get()["state"] == "paused")
+        self.assertEqual(("active", ["lease"]), (cell.get()["state"], kinds(cell)))
+        self.assertNotIn("pauses_at", cell.get()["idle"])
+        # A shorter one replaces it; then the idle timeout begins.
+        cell.call("POST", "/keep-alive", {"seconds": 1})
+        harness.eventually("the leased one pauses", lambda: cell.get()["state"] == "paused")
+        self.assertEqual([], kinds(cell))
+
+    def test_a_lease_wakes_a_cell_and_is_given_back_with_zero(self):
+        cell = self.cell("woken", idle_timeout_s=1)
+        cell.exec("true")
+        cell.call("POST", "/pause")
+        self.assertEqual("active", cell.call("POST", "/keep-alive", {"seconds": 86400}).json["state"])
+        self.assertEqual([], cell.call("POST", "/keep-alive", {"seconds": 0}).json["idle"]["blockers"])
+        harness.eventually("it pauses", lambda: cell.get()["state"] == "paused")
+
+    def test_a_lease_that_is_none_is_refused_by_name(self):
+        cell = self.cell("refused")
+        for body in ({}, {"seconds": -1}, {"seconds": 86401}, {"seconds": "60"}, {"seconds": 1.5}):
+            with self.subTest(body):
+                answer = cell.call("POST", "/keep-alive", body)
+                self.assertEqual(400, answer.status)
+                self.assertIn("seconds", answer.json["error"])
+
+
+class MaxAwakeTest(harness.CellTest):
+    def test_a_run_that_hangs_does_not_keep_its_cell_awake_for_ever(self):
+        cell = self.cell("wedged", agent=AGENT, idle_timeout_s=1, max_awake_s=2)
+        stream = self.daemon.stream("POST", cell.path + "/exec", {"cmd": "echo go; sleep 1000"})
+        events = iter(stream)
+        next(events)
+        run_id = cell.call("POST", "/runs", {"method": "hang"}).json["id"]
+        self.assertIn("stops_at", cell.get()["idle"])
+        harness.eventually("it is stopped", lambda: cell.get()["state"] == "hibernated")
+        run = cell.run(run_id)
+        self.assertEqual(("paused", "max_awake"), (run["status"], run["reason"]))
+        self.assertIn("max_awake_s", json.dumps(run["detail"]))
+        end = list(events)[-1]  # The command has a definite end.
+        self.assertEqual(("exit", True), (end.type, end.json["lost"]))
+        self.assertFalse(cell.processes())
+        self.assertIn("is stopped", self.daemon.log())
+        # Nothing is lost: the run goes on when its owner says so.
+        self.assertEqual(200, cell.call("POST", f"/runs/{run_id}/resume").status)
+        self.assertEqual("running", cell.run(run_id)["status"])
+        self.assertEqual(200, cell.call("POST", f"/runs/{run_id}/cancel").status)
+
+    def test_whoever_asks_a_cell_for_something_moves_the_limit(self):
+        cell = self.cell("asked", max_awake_s=3600)
+        cell.exec("true")
+        before = cell.get()["idle"]["stops_at"]
+        cell.exec("true")
+        self.assertLess(before, cell.get()["idle"]["stops_at"])
+        self.assertNotIn("stops_at", self.cell("unlimited", max_awake_s=0).get()["idle"])
