@@ -17,6 +17,12 @@ json::Value resume_json(const cell::ResumeReport& report) {
        {"took_ms", static_cast<double>(report.took.count()) / 1000.0}});
 }
 
+json::Value pause_json(const cell::PauseReport& report) {
+  json::Value pause = json::object({{"since", to_iso8601(report.since)}});
+  if (report.paged_out_bytes) pause.as_object().set("paged_out_bytes", *report.paged_out_bytes);
+  return pause;
+}
+
 json::Value limits_json(const cell::CellView& view) {
   const cell::Limits& limits = cell::tier_of(view.spec.tier).limits;
   json::Array not_enforced;  // Without cgroups `pids` holds for each user in the cell only.
@@ -143,6 +149,7 @@ json::Value cell_json(const cell::CellView& view, const std::string& preview_dom
     members.set("disk", json::object({{"used_bytes", view.disk_used->bytes},
                                       {"used_inodes", view.disk_used->inodes}}));
   }
+  if (view.pause) members.set("pause", pause_json(*view.pause));
   if (view.resume) members.set("resume", resume_json(*view.resume));
   return value;
 }

@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "async/run_to_end.h"
 #include "base/error.h"
@@ -108,6 +107,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
   // Nobody had to wait for it, but it came back all the same.
   if (state_ == State::active && origin == Origin::found) report_return("memory", {});
   if (frozen) {
+    pause_ = PauseReport{.since = spec_.last_active_at};
     recovery_waits_ = true;
   } else {
     recover_runs();
@@ -138,6 +138,7 @@ void Cell::recover_runs() {
 asio::awaitable<void> Cell::close() {
   if (!open_) co_return;
   open_ = false;
+  stop_paging();
   co_await changes_.join();
   expect_end();
   co_await runner_->close();
@@ -152,6 +153,7 @@ asio::awaitable<void> Cell::close() {
 asio::awaitable<void> Cell::destroy() {
   require_open();
   open_ = false;
+  stop_paging();
   co_await changes_.join();
   co_await runner_->close();
   co_await quota_.close();
@@ -174,6 +176,7 @@ CellView Cell::view() const {
   view.state = state_;
   view.blockers = blockers();
   view.quiet_since = activities_.quiet_since();
+  view.pause = pause_;
   view.resume = resume_;
   view.disk_limits = quota_.ledger().limits();
   view.disk_enforcer = quota_.ledger().enforcer();
@@ -186,34 +189,6 @@ CellView Cell::view() const {
     view.blockers.push_back({"permanent", "it never pauses by itself", spec_.created_at});
   }
   return view;
-}
-
-std::vector<Blocker> Cell::blockers() const {
-  std::vector<Blocker> list = activities_.blockers();
-  const std::vector<const Run*> active =
-      runner_ ? runner_->active_runs() : std::vector<const Run*>();
-  for (const Run* run : active) {
-    list.push_back({"run", run->id + " " + run->method, run->started_at});
-  }
-  if (spec_.kept_alive_until && wall_now() < *spec_.kept_alive_until) {
-    list.push_back({"lease", "until " + to_iso8601(*spec_.kept_alive_until), kept_alive_since_});
-  }
-  if (busy_since_) {
-    const auto percent = std::to_string(std::lround(cpu_.share() * 100));
-    list.push_back({"processes", "they use " + percent + " % of a processor", *busy_since_});
-  }
-  return list;
-}
-
-LifecycleView Cell::lifecycle(std::size_t blocker_count) const {
-  return {.state = state_,
-          .permanent = spec_.permanent,
-          .blocker_count = blocker_count,
-          .quiet_since = activities_.quiet_since(),
-          .idle_timeout = spec_.idle_timeout,
-          .hibernate_after = config_.hibernate_after,
-          .awake_since = awake_since_,
-          .max_awake = spec_.max_awake};
 }
 
 // ---- settings ----
@@ -302,177 +277,6 @@ void Cell::end_programs_over_quota() {
 asio::awaitable<void> Cell::require_room(std::uint64_t bytes) {
   require_open();
   co_await quota_.require_room(bytes);
-}
-
-// ---- states ----
-
-asio::awaitable<ActivityLog::Activity> Cell::use(std::string kind, std::string detail) {
-  require_open();
-  auto activity = activities_.begin(std::move(kind), std::move(detail));
-  awake_since_ = wall_now();
-  co_await wake();
-  co_return activity;
-}
-
-asio::awaitable<void> Cell::wake() {
-  require_open();
-  if (state_ != State::active) co_await async::run_to_end(changes_, wake_now());
-}
-
-asio::awaitable<void> Cell::wake_now() {
-  const auto turn = co_await transitions_.turn();
-  co_await thaw_or_start();
-}
-
-asio::awaitable<void> Cell::thaw_or_start() {
-  require_open();
-  if (state_ == State::active) co_return;
-  const auto began = std::chrono::steady_clock::now();
-  const bool is_in_memory = state_ == State::paused;
-  if (is_in_memory) {
-    co_await domains_.thaw();
-  } else {
-    co_await domains_.require(Domains::Kind::shell);
-  }
-  quota_.go_on();
-  state_ = State::active;
-  const auto took = std::chrono::steady_clock::now() - began;
-  awake_since_ = wall_now();
-  report_return(is_in_memory ? "memory" : "disk",
-                std::chrono::duration_cast<std::chrono::microseconds>(took));
-  activities_.touch();
-  if (recovery_waits_) recover_runs();
-}
-
-void Cell::report_return(std::string from, std::chrono::microseconds took) {
-  ResumeReport report{.from = std::move(from), .took = took};
-  if (report.from == "memory") report.survived = domains_.survivor_count();
-  report.lost = domains_.programs().take_lost();
-  resume_ = std::move(report);
-}
-
-asio::awaitable<void> Cell::resume() {
-  co_await wake();
-  activities_.touch();
-}
-
-asio::awaitable<void> Cell::pause() {
-  require_open();
-  co_await async::run_to_end(changes_, pause_now());
-}
-
-asio::awaitable<void> Cell::pause_now() {
-  const auto turn = co_await transitions_.turn();
-  require_open();
-  if (state_ != State::active) co_return;
-  co_await domains_.freeze();
-  quota_.stop_watching();
-  state_ = State::paused;
-  forget_cpu();
-  changes_.spawn(rest_index());
-  activities_.touch();
-  CellSpec spec = spec_;
-  co_await save_spec(std::move(spec));
-}
-
-asio::awaitable<void> Cell::hibernate() {
-  require_open();
-  co_await async::run_to_end(changes_, hibernate_now());
-}
-
-asio::awaitable<void> Cell::hibernate_now() {
-  const auto turn = co_await transitions_.turn();
-  require_open();
-  if (state_ == State::hibernated) co_return;
-  std::vector<Blocker> busy_with = blockers();
-  std::erase_if(busy_with, [](const Blocker& blocker) {  // These nobody waits for.
-    return blocker.kind == "lease" || blocker.kind == "processes";
-  });
-  if (!busy_with.empty()) {
-    throw Error(ErrorCode::conflict, "cell_busy",
-                "the cell is busy with " + busy_with.front().kind + " " + busy_with.front().detail,
-                "cancel it, or wait until it ends");
-  }
-  co_await end_processes();
-}
-
-asio::awaitable<void> Cell::end_processes() {
-  domains_.programs().lose_all();
-  co_await domains_.end_all();
-  co_await journal_->sync();
-  const bool runs_are_used = !runner_->active_runs().empty() || runner_->has_requests();
-  if (activities_.blockers().empty() && !runs_are_used) co_await remove_old_runs();
-  const auto store_turn = co_await store_turns_.turn();
-  auto close_store = [this] { store_.reset(); };  // Its write-ahead log goes into the file.
-  co_await async::offload(machine_.pool, close_store);
-  state_ = State::hibernated;
-  forget_cpu();
-  changes_.spawn(rest_index());
-  CellSpec spec = spec_;
-  co_await save_spec(std::move(spec));
-}
-
-asio::awaitable<void> Cell::stop_now() {
-  const std::string awake = "the cell was awake for more than " +
-                            std::to_string(spec_.max_awake.count()) +
-                            " s, and nobody asked it for anything (max_awake_s)";
-  log::warning("cell {}: {}: it is stopped", spec_.cell_id, awake);
-  std::vector<std::uint32_t> active;
-  for (const Run* run : runner_->active_runs()) active.push_back(run->number);
-  for (const std::uint32_t run : active) {
-    Runner::Pause why{"max_awake", json::dump(json::object({{"message", awake}}))};
-    try {
-      co_await runner_->pause(run, std::move(why));
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::conflict) throw;  // Else it has ended meanwhile.
-    }
-  }
-  const auto turn = co_await transitions_.turn();
-  require_open();
-  if (state_ == State::active) co_await end_processes();
-}
-
-asio::awaitable<void> Cell::keep_alive(std::chrono::seconds length) {
-  require_open();
-  const auto activity = co_await use("request", "keep-alive");
-  co_await async::run_to_end(changes_, keep_alive_now(length));
-}
-
-asio::awaitable<void> Cell::keep_alive_now(std::chrono::seconds length) {
-  const auto turn = co_await transitions_.turn();
-  require_open();
-  CellSpec next = spec_;
-  next.kept_alive_until.reset();
-  if (length.count() > 0) next.kept_alive_until = wall_now() + length;
-  kept_alive_since_ = wall_now();
-  co_await save_spec(std::move(next));
-}
-
-asio::awaitable<void> Cell::measure_cpu() {
-  auto read = domains_.cpu_used();
-  const std::chrono::microseconds used = co_await async::offload(machine_.pool, std::move(read));
-  if (state_ != State::active) co_return;
-  cpu_.add(std::chrono::steady_clock::now(), used);
-  const bool is_busy = cpu_.share() * 100 >= config_.busy_cpu_percent;
-  if (!is_busy) busy_since_.reset();
-  if (is_busy && !busy_since_) busy_since_ = wall_now();
-}
-
-void Cell::forget_cpu() {
-  cpu_.clear();
-  busy_since_.reset();
-}
-
-asio::awaitable<void> Cell::tick(WallTime now) {
-  if (!open_) co_return;
-  const bool counts_cpu = config_.busy_cpu_percent > 0 && !spec_.permanent;
-  if (counts_cpu && state_ == State::active) co_await measure_cpu();
-  const std::vector<Blocker> busy_with = blockers();
-  if (!busy_with.empty()) activities_.touch();
-  const auto action = due(lifecycle(busy_with.size()), now);
-  if (action == Action::pause) co_await pause();
-  if (action == Action::hibernate) co_await hibernate();
-  if (action == Action::stop) co_await async::run_to_end(changes_, stop_now());
 }
 
 // ---- commands and runs ----

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <deque>
 #include <memory>
@@ -42,6 +43,7 @@ struct CellSettings {
 
 struct CellConfig {
   RunnerConfig runner;
+  std::chrono::seconds page_out_after{30};  // in the state `paused`; the same:
   std::chrono::seconds hibernate_after{3600};
   unsigned busy_cpu_percent = 5;  // of a processor: processes that use as much are work; 0: none is
   std::chrono::seconds idle_timeout{900};  // of new cells that name none; the same:
@@ -58,6 +60,12 @@ struct ResumeReport {
   std::chrono::microseconds took{0};
 };
 
+// While a cell is paused: since when, and how much of its memory went to swap.
+struct PauseReport {
+  WallTime since;
+  std::optional<std::uint64_t> paged_out_bytes;  // once it was moved
+};
+
 // All that a cell shows of itself.
 struct CellView {
   CellSpec spec;
@@ -66,6 +74,7 @@ struct CellView {
   WallTime quiet_since;
   std::optional<WallTime> pauses_at;
   std::optional<WallTime> stops_at;
+  std::optional<PauseReport> pause;
   std::optional<ResumeReport> resume;
   sys::DiskUse disk_limits;
   sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;
@@ -183,6 +192,10 @@ class Cell : private RunnerHost {
   asio::awaitable<void> thaw_or_start();
   void recover_runs();
   asio::awaitable<void> remove_old_runs();
+  // Moves a paused cell's memory to swap.
+  asio::awaitable<void> page_out(std::shared_ptr<std::atomic<bool>> stop);
+  asio::awaitable<void> page_in();
+  void stop_paging() noexcept;
   void report_return(std::string from, std::chrono::microseconds took);
   asio::awaitable<CommandResult> run_in_shell(std::uint32_t run, CommandRequest request,
                                               OnOutput on_output);
@@ -227,6 +240,8 @@ class Cell : private RunnerHost {
   bool has_untold_changes_ = false;
   bool is_indexing_ = false;     // keep_indexing() runs
   bool recovery_waits_ = false;  // unfinished runs go on when the cell wakes up
+  std::optional<PauseReport> pause_;
+  std::shared_ptr<std::atomic<bool>> paging_;  // since its memory is moved; true: it stops
   std::optional<ResumeReport> resume_;
   ActivityLog activities_;
   WallTime awake_since_ = wall_now();  // or asked for something since

@@ -12,6 +12,7 @@
 #include "sandbox/groups.h"
 #include "sys/directory.h"
 #include "sys/file.h"
+#include "sys/paging.h"
 #include "sys/pid_namespace.h"
 
 namespace cellar::cell {
@@ -59,6 +60,28 @@ std::vector<pid_t> processes_behind(const sandbox::CgroupPlan& groups, std::uint
   }
   return found;
 }
+
+// The group's processes may be moved to swap as long as it exists; as they run, they may not
+// (sandbox/cgroup.cc). v1 lets nobody but page_out() do it.
+class SwapAllowed {
+ public:
+  explicit SwapAllowed(const std::string& memory_folder)
+      : file_(memory_folder + "/memory.swap.max"), exists_(sys::exists(file_)) {
+    if (exists_) sys::write_setting(file_, "max");
+  }
+  SwapAllowed(const SwapAllowed&) = delete;
+  SwapAllowed& operator=(const SwapAllowed&) = delete;
+  ~SwapAllowed() {
+    try {
+      if (exists_) sys::write_setting(file_, "0");
+    } catch (const Error&) {  // The cell has ended meanwhile, and its group with it.
+    }
+  }
+
+ private:
+  const std::string file_;
+  const bool exists_;
+};
 
 }  // namespace
 
@@ -336,6 +359,21 @@ asio::awaitable<void> Domains::freeze() {
     }
   };
   co_await async::offload(machine_.pool, std::move(stop));
+}
+
+std::function<std::uint64_t()> Domains::page_out(
+    std::shared_ptr<const std::atomic<bool>> stop) const {
+  return [stop = std::move(stop), list = processes(), memory = groups_.memory] {
+    if (sys::free_swap() == 0) return std::uint64_t{0};
+    const std::vector<pid_t> all = list();
+    const std::uint64_t before = sys::resident_bytes(all);
+    {
+      const SwapAllowed allowed(memory);
+      sys::page_out(all, *stop);
+    }
+    const std::uint64_t after = sys::resident_bytes(all);
+    return before > after ? before - after : 0;
+  };
 }
 
 asio::awaitable<void> Domains::thaw() {

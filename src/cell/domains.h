@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <memory>
@@ -40,6 +41,7 @@ struct Isolation {
 struct Machine {
   asio::any_io_executor executor;
   async::Pool& pool;
+  async::Serial& paging;  // the memory of one cell is moved at a time
   Spawner& spawner;
   sandbox::CgroupHost cgroup_host;
   std::string daemon_group;
@@ -74,6 +76,9 @@ class Domains {
   asio::awaitable<std::shared_ptr<DomainLink>> require(Kind kind);
 
   asio::awaitable<void> freeze();
+  // Moves, on any thread, what frozen processes have in memory to swap, until `stop`; says how many
+  // bytes went. Nothing goes where there is no swap, or no right to it (sys/paging.h).
+  std::function<std::uint64_t()> page_out(std::shared_ptr<const std::atomic<bool>> stop) const;
   asio::awaitable<void> thaw();
   // Ends one domain, or all with their groups. Nothing of them is left when it returns.
   asio::awaitable<void> end(Kind kind);

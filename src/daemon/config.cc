@@ -80,6 +80,7 @@ struct Times {
   explicit Times(const Config& config)
       : idle_s(config.idle_timeout.count()),
         awake_s(config.max_awake.count()),
+        page_out_s(config.page_out_after.count()),
         hibernate_s(config.hibernate_after.count()),
         retention_s(config.run_retention.count()),
         stall_ms(config.agent_stall_timeout.count()),
@@ -88,6 +89,7 @@ struct Times {
   void put_into(Config& config) const {
     config.idle_timeout = std::chrono::seconds(idle_s);
     config.max_awake = std::chrono::seconds(awake_s);
+    config.page_out_after = std::chrono::seconds(page_out_s);
     config.hibernate_after = std::chrono::seconds(hibernate_s);
     config.run_retention = std::chrono::seconds(retention_s);
     config.agent_stall_timeout = std::chrono::milliseconds(stall_ms);
@@ -96,6 +98,7 @@ struct Times {
 
   std::int64_t idle_s;
   std::int64_t awake_s;
+  std::int64_t page_out_s;
   std::int64_t hibernate_s;
   std::int64_t retention_s;
   std::int64_t stall_ms;
@@ -109,6 +112,10 @@ void add_time_options(CLI::App& app, Times& times) {
   app.add_option("--max-awake-s", times.awake_s,
                  "Seconds that a new cell may be busy with nobody asking it for anything; 0: any")
       ->envname("CELLAR_MAX_AWAKE_S")
+      ->check(CLI::Range(std::int64_t{0}, kSecondsMax));
+  app.add_option("--page-out-after-s", times.page_out_s,
+                 "Seconds until a paused cell's memory is moved to swap, where there is some")
+      ->envname("CELLAR_PAGE_OUT_AFTER_S")
       ->check(CLI::Range(std::int64_t{0}, kSecondsMax));
   app.add_option("--hibernate-after-s", times.hibernate_s, "Seconds until a paused cell hibernates")
       ->envname("CELLAR_HIBERNATE_AFTER_S")

@@ -22,6 +22,7 @@ struct Config {
   std::chrono::seconds idle_timeout{900};
   std::chrono::seconds max_awake = cell::kMaxAwake;  // 0: no limit
   unsigned busy_cpu_percent = 5;  // of a processor; 0: processes alone are no work
+  std::chrono::seconds page_out_after{30};
   std::chrono::seconds hibernate_after{3600};
   std::chrono::seconds run_retention = cell::kRunRetention;  // 0: for ever
   std::chrono::milliseconds agent_stall_timeout{30'000};

@@ -83,6 +83,8 @@ TEST_CASE("every option can be given in the file and in the environment") {
        [](const Config& c) { return std::to_string(c.max_awake.count()); }},
       {"busy-cpu-percent", "12", "12",
        [](const Config& c) { return std::to_string(c.busy_cpu_percent); }},
+      {"page-out-after-s", "13", "13",
+       [](const Config& c) { return std::to_string(c.page_out_after.count()); }},
       {"hibernate-after-s", "4", "4",
        [](const Config& c) { return std::to_string(c.hibernate_after.count()); }},
       {"run-retention-s", "9", "9",

@@ -77,6 +77,7 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   cells.runner.stall_timeout = config.agent_stall_timeout;
   cells.runner.suspend_after = config.run_suspend_after;
   cells.runner.replay_bytes_max = config.run_replay_bytes_max;
+  cells.page_out_after = config.page_out_after;
   cells.hibernate_after = config.hibernate_after;
   cells.run_retention = config.run_retention;
   cells.idle_timeout = config.idle_timeout;
@@ -175,6 +176,7 @@ void run(const Config& config) {
   }
   async::Pool pool(config.pool_threads);
   asio::io_context loop(1);
+  async::Serial paging(loop.get_executor());
   asio::signal_set signals(loop, SIGTERM, SIGINT);
   net::HostResolver resolver(loop.get_executor());
   const std::string daemon_group = cell::daemon_group_of(config.state);
@@ -189,6 +191,7 @@ void run(const Config& config) {
   const cell::Machine machine{
       .executor = loop.get_executor(),
       .pool = pool,
+      .paging = paging,
       .spawner = *spawner,
       .cgroup_host = cgroup_host,
       .daemon_group = daemon_group,

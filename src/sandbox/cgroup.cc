@@ -31,6 +31,7 @@ void limit_v2(Settings& settings, const std::string& folder, const std::string& 
   };
   if (controller == "memory" && limits.memory_bytes != 0) {
     set("/memory.max", std::to_string(limits.memory_bytes));
+    // What runs has no more memory by swapping; what is paused may be moved there.
     set("/memory.swap.max", "0");
   }
   if (controller == "pids" && limits.pids_max != 0) {
@@ -51,6 +52,7 @@ void limit_v1(Settings& settings, const std::string& folder, const std::string& 
   };
   if (controller == "memory" && limits.memory_bytes != 0) {
     set("/memory.limit_in_bytes", std::to_string(limits.memory_bytes));
+    set("/memory.swappiness", "0");
   }
   if (controller == "pids" && limits.pids_max != 0) {
     set("/pids.max", std::to_string(limits.pids_max));

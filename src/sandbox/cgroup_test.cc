@@ -57,6 +57,7 @@ TEST_CASE("on cgroup v1 each controller's own tree limits it, and the unified on
         "folder /cg/cpu/cellar-1\n"
         "folder /cg/cpu/cellar-1/a\n"
         "/cg/memory/cellar-1/a/memory.limit_in_bytes = 1073741824\n"
+        "/cg/memory/cellar-1/a/memory.swappiness = 0\n"
         "/cg/pids/cellar-1/a/pids.max = 512\n"
         "/cg/cpu/cellar-1/a/cpu.cfs_period_us = 100000\n"
         "/cg/cpu/cellar-1/a/cpu.cfs_quota_us = 150000\n"
@@ -104,7 +105,7 @@ TEST_CASE("a program has a group of its own, and v1 groups only for limits of it
       plan_program(v1, cell, DomainKind::shell, 4, {.memory_bytes = 1 << 20, .cpu_weight = 50});
   CHECK(limited.folders == std::vector<std::string>{"/m/g/s/c4", "/c/g/s/c4"});
   CHECK(limited.memory == "/m/g/s/c4");
-  CHECK(limited.settings.size() == 2);
+  CHECK(limited.settings.size() == 3);
 
   const CgroupHost v2{"/u", {"cpu", "memory", "pids"}, {}};
   const ProgramPlan unified =

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+// Memory of processes that stand still, moved to swap and back: process_madvise(2). Text pages stay
+// where they are, as their files have them anyway. All are best effort: a process that has ended,
+// or whose memory this user may not move (needs CAP_SYS_NICE), is left alone. Blocking; any thread.
+namespace cellar::sys {
+
+struct MemoryRange {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;  // one behind
+
+  bool operator==(const MemoryRange&) const = default;
+};
+
+// The ranges of a /proc/PID/maps whose pages only memory and swap hold: private ones of no file
+// (heap, stacks, mappings), and files in memory (memfd).
+std::vector<MemoryRange> movable_ranges(std::string_view maps);
+
+// Swap of the machine that is not used yet, in bytes; 0 where there is none.
+std::uint64_t free_swap() noexcept;
+
+// How much memory these processes have, in bytes; what they share counts for each.
+std::uint64_t resident_bytes(const std::vector<pid_t>& processes);
+
+// Moves what they have to swap, as far as there is room, in pieces of kPieceBytes between which it
+// looks at `stop`. Some 0.6 GB/s to zram.
+inline constexpr std::uint64_t kPieceBytes = 16 << 20;
+void page_out(const std::vector<pid_t>& processes, const std::atomic<bool>& stop);
+
+// Asks for it to be read back, ahead of who needs it; so does whoever touches it.
+void page_in(const std::vector<pid_t>& processes);
+
+}  // namespace cellar::sys

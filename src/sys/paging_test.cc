@@ -1,0 +1,64 @@
+#include "sys/paging.h"
+
+#include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+
+#include "sys/file.h"
+
+namespace cellar::sys {
+
+TEST_CASE("what only memory and swap hold can be moved, and what files have cannot") {
+  const std::string maps =
+      "55d0a0000000-55d0a0001000 r-xp 00000000 08:01 131 /usr/bin/node\n"
+      "55d0a0001000-55d0a0002000 rw-p 00001000 08:01 131 /usr/bin/node\n"
+      "55d0a1000000-55d0a1100000 rw-p 00000000 00:00 0                          [heap]\n"
+      "7f0000000000-7f0000400000 rw-p 00000000 00:00 0 \n"
+      "7f0000400000-7f0000500000 ---p 00000000 00:00 0 \n"
+      "7f0000500000-7f0000600000 rw-s 00000000 00:05 77 /dev/zero (deleted)\n"
+      "7f0000600000-7f0000700000 rw-s 00000000 00:01 9 /memfd:runsc-memory (deleted)\n"
+      "7f0000700000-7f0000800000 rw-p 00000000 00:00 0 [anon: js heap]\n"
+      "7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0                          [stack]\n"
+      "7ffc00100000-7ffc00102000 r-xp 00000000 00:00 0                          [vdso]\n"
+      "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n"
+      "no line of maps\n"
+      "zz-zz rw-p 0 0 0 \n"
+      "\n";
+  const std::vector<MemoryRange> expected = {
+      {0x55d0a1000000, 0x55d0a1100000}, {0x7f0000000000, 0x7f0000400000},
+      {0x7f0000400000, 0x7f0000500000}, {0x7f0000600000, 0x7f0000700000},
+      {0x7f0000700000, 0x7f0000800000}, {0x7ffc00000000, 0x7ffc00021000}};
+  CHECK(movable_ranges(maps) == expected);
+  CHECK(movable_ranges("").empty());
+}
+
+TEST_CASE("the memory of this process is what it has touched") {
+  constexpr std::size_t kBytes = 32 << 20;
+  const std::uint64_t before = resident_bytes({::getpid()});
+  void* memory =
+      ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(memory != MAP_FAILED);
+  std::memset(memory, 7, kBytes);
+  CHECK(resident_bytes({::getpid()}) >= before + kBytes * 9 / 10);
+  const auto at = reinterpret_cast<std::uint64_t>(memory);
+  bool is_movable = false;
+  for (const MemoryRange& range :
+       movable_ranges(read_file("/proc/self/maps").value_or(std::string()))) {
+    is_movable = is_movable || (range.begin <= at && at + kBytes <= range.end);
+  }
+  CHECK(is_movable);
+  ::munmap(memory, kBytes);
+}
+
+TEST_CASE("a process that is not there is left alone") {
+  const std::atomic<bool> stop{false};
+  const std::vector<pid_t> nobody = {1 << 30};
+  CHECK(resident_bytes(nobody) == 0);
+  CHECK_NOTHROW(page_out(nobody, stop));
+  CHECK_NOTHROW(page_in(nobody));
+}
+
+}  // namespace cellar::sys
