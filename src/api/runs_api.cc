@@ -127,7 +127,9 @@ asio::awaitable<void> cancel(const Call& call) {
   }
   how.undoes = body.optional_bool("rollback").value_or(false);
   body.refuse_unknown();
-  const auto activity = co_await cell->use("request", "cancel");
+  const auto activity = cell->watch("request", "cancel");
+  // Where there are no processes, none is needed to end a run: but for its rollback, which wakes it.
+  if (cell->state() != cell::State::hibernated) co_await cell->resume();
   co_await cell->runner().cancel(number, how);
   co_await cell->runner().settled(number);
   co_await answer_run(call, *cell, run_in(call, *cell));

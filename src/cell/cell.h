@@ -118,6 +118,7 @@ class Cell : private RunnerHost {
 
   const CellSpec& spec() const noexcept { return spec_; }
   CellView view() const;
+  State state() const noexcept { return state_; }
   asio::awaitable<void> apply(CellSettings settings);
 
   // ---- states: each returns once the cell is in the state ----
@@ -132,6 +133,9 @@ class Cell : private RunnerHost {
   // What its idle timer says; called every second while it has one.
   asio::awaitable<void> tick(WallTime now);
   bool has_timers() const noexcept { return open_ && state_ != State::hibernated; }
+  // Since when it could be hibernated to make room for others; nullopt where it cannot, or would
+  // give nothing.
+  std::optional<WallTime> spare_since();
   // Says that somebody uses the cell as long as the activity exists, and wakes it.
   asio::awaitable<ActivityLog::Activity> use(std::string kind, std::string detail);
   // The same without waking it: for those who only watch.
@@ -171,7 +175,7 @@ class Cell : private RunnerHost {
                                      OnOutput on_output) override;
   void kill_commands(std::uint32_t run) override;
   asio::awaitable<std::string> call(std::string op, std::string arguments) override;
-  asio::awaitable<void> wake_up() override { co_await wake(); }
+  asio::awaitable<void> wake_up() override;
   std::string seal_value(std::string_view plain) const override;
   std::optional<std::string> open_value(std::string_view sealed) const override;
   bool is_awake() const override { return state_ == State::active; }

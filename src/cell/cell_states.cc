@@ -92,6 +92,17 @@ void Cell::report_return(std::string from, std::chrono::microseconds took) {
   resume_ = std::move(report);
 }
 
+asio::awaitable<void> Cell::wake_up() {
+  co_await wake();
+  domains_.require_room();
+}
+
+std::optional<WallTime> Cell::spare_since() {
+  const bool may_rest = has_timers() && !spec_.permanent && blockers().empty();
+  if (!may_rest || !domains_.any_alive()) return std::nullopt;
+  return activities_.quiet_since();
+}
+
 asio::awaitable<void> Cell::resume() {
   co_await wake();
   activities_.touch();

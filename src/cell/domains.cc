@@ -246,7 +246,15 @@ asio::awaitable<std::optional<Error>> Domains::try_connect(Kind kind) {
   co_return std::nullopt;
 }
 
+void Domains::require_room() {
+  for (const Domain& domain : domains_) {
+    if (domain.link && !domain.link->is_lost()) return;
+  }
+  if (!any_alive()) machine_.capacity.require_memory();
+}
+
 asio::awaitable<void> Domains::make(Kind kind) {
+  require_room();
   co_await disk_.loosen();
   std::optional<Error> failure;
   try {

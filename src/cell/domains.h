@@ -12,6 +12,7 @@
 #include "async/serial.h"
 #include "async/task_group.h"
 #include "base/error.h"
+#include "cell/capacity.h"
 #include "cell/cgroups.h"
 #include "cell/command.h"
 #include "cell/disk_quota.h"
@@ -46,6 +47,7 @@ struct Machine {
   sandbox::CgroupHost cgroup_host;
   std::string daemon_group;
   image::Store images;
+  Capacity capacity;
   net::Resolver& resolver;                                       // of names that cells may reach
   sandbox::Runtime runtime_floor = sandbox::Runtime::native;     // weaker cells do not run
   sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;  // of new cells' folders
@@ -72,8 +74,13 @@ class Domains {
   bool any_alive();
   bool is_frozen() const;
 
-  // The domain, made or connected to where it was not. The cell must not be frozen.
+  // The domain, made or connected to where it was not. The cell must not be frozen. Throws what
+  // require_room() does.
   asio::awaitable<std::shared_ptr<DomainLink>> require(Kind kind);
+
+  // Throws Error `unavailable`, reason Capacity::kReason, where the cell has no processes and the
+  // machine no memory for some.
+  void require_room();
 
   asio::awaitable<void> freeze();
   // Moves, on any thread, what frozen processes have in memory to swap, until `stop`; says how many

@@ -6,12 +6,16 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "cell/capacity.h"
 #include "cell/runner_parts.h"
 #include "json/json.h"
 
 namespace cellar::cell {
 
 namespace {
+
+// How often it is looked whether the machine has room again.
+constexpr std::chrono::milliseconds kRoomPause{1000};
 
 journal::Payload cancelled_error() {
   return {.bytes = error_json("CancelledError", "cancelled", "canceled"), .blob = std::nullopt};
@@ -255,9 +259,32 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
   }
 }
 
+// False once nobody wants it any more. Waiting for room is no attempt: nothing is wrong with the
+// run. What else goes wrong here is met again by the attempt, and counts.
+asio::awaitable<bool> Runner::wait_for_room(Active& active) {
+  for (; active.is_wanted(); co_await active.changed.wait_for(kRoomPause)) {
+    try {
+      co_await host_.wake_up();
+      co_return true;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+      if (error.reason() != Capacity::kReason) co_return true;
+    }
+    active.run.reason = Capacity::kReason;
+    active.changed.reset();
+  }
+  co_return false;
+}
+
 // One attempt. The first attempt's record is there already.
 asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) {
   Run& run = active.run;
+  const bool has_room = co_await wait_for_room(active);
+  if (run.reason == Capacity::kReason) run.reason.clear();
+  if (!has_room) {
+    active.interruption = cause;
+    co_return;
+  }
   if (cause != "start") {
     const bool is_paused = co_await settle_interrupted(active, cause);
     if (is_paused) co_return;

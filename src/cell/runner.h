@@ -47,7 +47,8 @@ class RunnerHost {
   virtual std::optional<std::string> open_value(std::string_view sealed) const = 0;
   static constexpr std::size_t kSealedMoreBytes = 28;
 
-  // Makes the cell's processes run, where they do not.
+  // Makes the cell's processes run, where they do not. Throws Error, Capacity::kReason where there
+  // is no room for any.
   virtual asio::awaitable<void> wake_up() = 0;
   // Whether the cell's processes run now: a frozen agent answers no ping.
   virtual bool is_awake() const = 0;
@@ -205,6 +206,7 @@ class Runner {
   asio::awaitable<void> drive(std::shared_ptr<Active> active, std::string cause);
   asio::awaitable<void> carry_through(Active& active, std::string cause);
   asio::awaitable<void> attempt(Active& active, const std::string& cause);
+  asio::awaitable<bool> wait_for_room(Active& active);
   // Returns with an agent host of this language, or once nobody wants it any more.
   asio::awaitable<void> ensure_agent(AgentLanguage language, std::function<bool()> is_wanted);
   asio::awaitable<void> start_agent(AgentLanguage language);

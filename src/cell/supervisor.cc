@@ -18,6 +18,8 @@ namespace cellar::cell {
 namespace {
 
 constexpr std::chrono::milliseconds kTimerPause{1000};
+// Cells that were just used are likely to be used again: they would be made anew at once.
+constexpr std::chrono::seconds kSpareAfter{5};
 constexpr std::size_t kKnownKeysMax = 1000;
 constexpr const char* kTrash = ".deleted-";
 
@@ -212,6 +214,7 @@ void Supervisor::expect_end() {
 asio::awaitable<void> Supervisor::run_timers() {
   for (;;) {
     co_await async::sleep_for(kTimerPause);
+    co_await make_room();
     std::vector<CellPtr> with_timers;
     for (const auto& [id, cell] : cells_) {
       if (cell->has_timers()) with_timers.push_back(cell);
@@ -223,6 +226,29 @@ asio::awaitable<void> Supervisor::run_timers() {
         if (error.code() == ErrorCode::canceled) throw;
         log::warning("cell {}: {}", cell->spec().cell_id, error.what());
       }
+    }
+  }
+}
+
+// Where memory is short, those that nobody has used for the longest time hibernate first.
+asio::awaitable<void> Supervisor::make_room() {
+  if (!machine_.capacity.lacks_memory()) co_return;
+  std::vector<std::pair<WallTime, CellPtr>> spare;
+  for (const auto& [id, cell] : cells_) {
+    const auto since = cell->spare_since();
+    if (since && *since < wall_now() - kSpareAfter) spare.emplace_back(*since, cell);
+  }
+  const auto earlier = [](const auto& a, const auto& b) { return a.first < b.first; };
+  std::sort(spare.begin(), spare.end(), earlier);
+  for (const auto& [since, cell] : spare) {
+    if (!machine_.capacity.lacks_memory()) co_return;
+    try {
+      co_await cell->hibernate();
+      log::info("cell {} is hibernated: memory is short", cell->spec().cell_id);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+      if (error.code() == ErrorCode::conflict) continue;  // It is used again.
+      log::warning("cell {}: {}", cell->spec().cell_id, error.what());
     }
   }
 }
@@ -286,6 +312,7 @@ asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id
     co_await existing.cell->apply(std::move(settings));
     co_return existing;
   }
+  machine_.capacity.require_disk();
   const sandbox::Runtime runtime = choose_runtime(settings, machine_.runtime_floor);
   const std::string asked = settings.image.value_or(std::string(image::kDefaultName));
   auto choose = [images = machine_.images, asked] { return choose_image(images, asked); };

@@ -71,6 +71,7 @@ class Supervisor {
                                       CellSettings settings);
   asio::awaitable<void> remove_now(std::string owner_id, std::string cell_id);
   asio::awaitable<void> run_timers();
+  asio::awaitable<void> make_room();
   CellLayout layout_of(const std::string& cell_id) const;
   template <typename Job>
   auto with_registry(Job job) -> asio::awaitable<std::invoke_result_t<Job&, store::Registry&>>;

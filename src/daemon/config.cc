@@ -65,6 +65,13 @@ void add_cell_options(CLI::App& app, Config& config) {
                  "Processes that use as much of a processor keep a cell awake; 0: none do")
       ->envname("CELLAR_BUSY_CPU_PERCENT")
       ->check(CLI::Range(0, 100));
+  app.add_option("--memory-reserve-bytes", config.memory_reserve_bytes,
+                 "Memory that stays free: with less, idle cells hibernate and no cell is woken; "
+                 "else a 20th of it, at most 1 GiB")
+      ->envname("CELLAR_MEMORY_RESERVE_BYTES");
+  app.add_option("--disk-reserve-bytes", config.disk_reserve_bytes,
+                 "Disk that stays free: with less, no cell is made; else a 50th, at most 1 GiB")
+      ->envname("CELLAR_DISK_RESERVE_BYTES");
   app.add_option("--run-replay-bytes-max", config.run_replay_bytes_max,
                  "Recorded values that an agent is given at once, for a run that goes on")
       ->envname("CELLAR_RUN_REPLAY_BYTES_MAX")

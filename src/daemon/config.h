@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "cell/spec.h"
@@ -31,6 +32,8 @@ struct Config {
   unsigned pool_threads = 4;
   std::uint64_t cell_disk_bytes = 0;  // of each cell at most; 0: what its tier has
   std::uint64_t cell_inodes = 0;
+  std::optional<std::uint64_t> memory_reserve_bytes;  // nullopt: cell::usual_reserve(); the same:
+  std::optional<std::uint64_t> disk_reserve_bytes;
   unsigned prepared_cells = 4;  // sandboxes that are made before anybody needs them
   std::string level = "full";   // or "reduced": on a host that gives less, cellard does not start
   sandbox::Runtime runtime_floor = sandbox::Runtime::native;  // no cell runs on a weaker one

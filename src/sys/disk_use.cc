@@ -90,4 +90,10 @@ DiskUse disk_free(const std::string& path) {
   return {std::uint64_t{state.f_bfree} * state.f_frsize, state.f_ffree};
 }
 
+DiskUse disk_size(const std::string& path) {
+  struct statvfs state{};
+  if (::statvfs(path.c_str(), &state) == -1) throw_errno("statvfs", path);
+  return {std::uint64_t{state.f_blocks} * state.f_frsize, state.f_files};
+}
+
 }  // namespace cellar::sys

@@ -34,7 +34,8 @@ DiskUse disk_use(const std::string& path, const DiskWalk& walk);
 // only. Blocking. Processes that are gone are passed over.
 DiskUse unlinked_use(const std::vector<pid_t>& processes);
 
-// What is left on the file system of `path`. Quick. Throws Error.
+// What is left on the file system of `path`, and what it has altogether. Quick. Throws Error.
 DiskUse disk_free(const std::string& path);
+DiskUse disk_size(const std::string& path);
 
 }  // namespace cellar::sys

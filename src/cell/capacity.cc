@@ -1,0 +1,49 @@
+#include "cell/capacity.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "sys/disk_use.h"
+#include "sys/machine_memory.h"
+
+namespace cellar::cell {
+namespace {
+
+constexpr std::uint64_t kReserveMax = 1 << 30;
+
+[[noreturn]] void refuse(const std::string& what, std::uint64_t left, std::uint64_t reserve,
+                         const std::string& remedy) {
+  throw Error(ErrorCode::unavailable, Capacity::kReason,
+              "the machine has no room for another cell: " + std::to_string(left >> 20) +
+                  " MiB of " + what + " are left, and " + std::to_string(reserve >> 20) +
+                  " MiB are kept free",
+              "try again later; " + remedy);
+}
+
+}  // namespace
+
+Reserve usual_reserve(std::uint64_t memory_total, std::uint64_t disk_total) noexcept {
+  return {std::min(memory_total / 20, kReserveMax), std::min(disk_total / 50, kReserveMax)};
+}
+
+Capacity::Capacity(Options options) : state_dir_(std::move(options.state_dir)) {
+  reserve_ = usual_reserve(sys::machine_memory().total, sys::disk_size(state_dir_).bytes);
+  if (options.memory_reserve) reserve_.memory = *options.memory_reserve;
+  if (options.disk_reserve) reserve_.disk = *options.disk_reserve;
+}
+
+bool Capacity::lacks_memory() const { return sys::machine_memory().available < reserve_.memory; }
+
+void Capacity::require_memory() const {
+  const std::uint64_t available = sys::machine_memory().available;
+  if (available >= reserve_.memory) return;
+  refuse("memory", available, reserve_.memory, "hibernate cells, or see --memory-reserve-bytes");
+}
+
+void Capacity::require_disk() const {
+  const std::uint64_t available = sys::disk_free(state_dir_).bytes;
+  if (available >= reserve_.disk) return;
+  refuse("disk", available, reserve_.disk, "delete cells, or see --disk-reserve-bytes");
+}
+
+}  // namespace cellar::cell
