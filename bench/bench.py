@@ -4,11 +4,9 @@
 Prints medians and ratios; --save writes bench/results/DATE.json. Root is needed.
 """
 import argparse
-import datetime
 import json
 import os
 import pathlib
-import platform
 import shutil
 import socket
 import statistics
@@ -23,6 +21,7 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 sys.path.insert(0, str(ROOT / "examples" / "coding-agent"))
 import harness  # noqa: E402
 import prepare_job  # noqa: E402
+from saving import save  # noqa: E402
 
 AGENT = """module.exports = {
   nothing() { return 1; },
@@ -243,11 +242,7 @@ def main():
     bench = Bench(arguments.runs)
     bench.run()
     if arguments.save:
-        machine = {"kernel": platform.release(), "processors": os.cpu_count()}
-        day = datetime.date.today().isoformat()
-        path = HERE / "results" / f"{day}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"date": day, "machine": machine, "rows": bench.rows}, indent=1) + "\n")
+        save(bench.rows)
 
 
 if __name__ == "__main__":

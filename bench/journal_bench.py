@@ -5,11 +5,9 @@ Prints figures, ratios and goals; --save writes bench/results/DATE-journal.json.
 each row is.
 """
 import argparse
-import datetime
 import json
 import os
 import pathlib
-import platform
 import shutil
 import signal
 import statistics
@@ -24,6 +22,7 @@ ROOT = HERE.parent
 sys.path.insert(0, str(ROOT / "tests" / "crash"))
 from faulty import FaultyDaemon, harness  # noqa: E402
 from bench import sync_loop  # noqa: E402
+from saving import save  # noqa: E402
 
 AGENT = """
 const fs = require("fs");
@@ -206,10 +205,7 @@ def main():
     bench = Bench(arguments)
     bench.run()
     if arguments.save:
-        machine = {"kernel": platform.release(), "processors": os.cpu_count(), "load": os.getloadavg()[0]}
-        day = datetime.date.today().isoformat()
-        path = HERE / "results" / f"{day}-journal.json"
-        path.write_text(json.dumps({"date": day, "machine": machine, "rows": bench.rows}, indent=1) + "\n")
+        save(bench.rows, "journal")
 
 
 if __name__ == "__main__":

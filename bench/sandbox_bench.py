@@ -5,14 +5,13 @@ Prints medians and ratios; --save writes bench/results/DATE-sandbox.json. Root i
 where they are installed.
 """
 import argparse
-import datetime
 import json
-import os
 import pathlib
-import platform
 import shutil
 import subprocess
 import tempfile
+
+from saving import save
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -66,10 +65,7 @@ def main():
         subprocess.run(["umount", "--quiet", state / "bundle/rootfs"], check=False)
         shutil.rmtree(state)
     if arguments.save:
-        day = datetime.date.today().isoformat()
-        machine = {"kernel": platform.release(), "processors": os.cpu_count()}
-        path = HERE / "results" / f"{day}-sandbox.json"
-        path.write_text(json.dumps({"date": day, "machine": machine, "rows": rows}, indent=1) + "\n")
+        save(rows, "sandbox")
     return 0
 
 

@@ -128,7 +128,7 @@ asio::awaitable<void> cancel(const Call& call) {
   how.undoes = body.optional_bool("rollback").value_or(false);
   body.refuse_unknown();
   const auto activity = cell->watch("request", "cancel");
-  // Where there are no processes, none is needed to end a run: but for its rollback, which wakes it.
+  // A run of a cell that has no processes ends without any; its rollback wakes the cell itself.
   if (cell->state() != cell::State::hibernated) co_await cell->resume();
   co_await cell->runner().cancel(number, how);
   co_await cell->runner().settled(number);

@@ -1,0 +1,199 @@
+"""Pause, resume and hibernation, beside the kernel's own freezer; and ten thousand cells that sleep. scripts/bench pause.
+
+The memory that goes to swap is moved to compressed memory made for it (zram), where the kernel has that; else to a file.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+from bench import Bench, Client, harness, milliseconds
+from saving import save
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+from swap import swap, why_not  # noqa: E402
+
+HEAP_MB = 300
+# A server with a heap of objects, as programs have it; the daemon asks it over the agent's own method.
+AGENT = """const heap = [];
+module.exports = {
+  nothing() { return 1; },
+  fill(ctx, { megabytes }) {
+    for (let block = 0; block < megabytes * 4; block++) {
+      heap.push(Array.from({ length: 4096 }, (_, i) => ({ block, i })));
+      if (process.memoryUsage().rss > megabytes << 20) break;
+    }
+    return process.memoryUsage().rss;
+  },
+  touch() { let sum = 0; for (const block of heap) for (const entry of block) sum += entry.i; return sum; },
+};"""
+GROUP = pathlib.Path("/sys/fs/cgroup/unified" if pathlib.Path("/sys/fs/cgroup/unified").is_dir() else "/sys/fs/cgroup")
+
+
+def percentile(times, part):
+    return sorted(times)[min(len(times) - 1, int(len(times) * part))]
+
+
+class Freezer:
+    """The reference: as many processes in a cgroup of their own, frozen and thawed by two writes."""
+
+    def __init__(self, count):
+        self.group = GROUP / f"cellar-bench-{os.getpid()}"
+        self.group.mkdir()
+        self.processes = [subprocess.Popen(["sleep", "100000"]) for _ in range(count)]
+        for process in self.processes:
+            (self.group / "cgroup.procs").write_text(str(process.pid))
+
+    def turn(self, frozen):
+        (self.group / "cgroup.freeze").write_text("1" if frozen else "0")
+        while f"frozen {int(frozen)}" not in (self.group / "cgroup.events").read_text():
+            pass
+
+    def close(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        self.group.rmdir()
+
+
+class PauseBench(Bench):
+    def __init__(self, runs, cells):
+        self.runs, self.rows, self.cells = runs, [], cells
+        self.daemon = harness.Daemon("--page-out-after-s", "0", images="default")
+
+    def resumes(self, count):
+        """The first answer of a command after a pause, in a cell with so many processes that wait."""
+        cell = self.daemon.create(f"crowd-{count}")
+        path = f"/api/v1/cells/{cell.id}"
+        stream = self.daemon.stream("POST", f"{path}/exec", {
+            "cmd": f"for i in $(seq {count - 1}); do sleep 100000 & done; echo up; exec sleep 100000"})
+        next(iter(stream))
+        command = lambda _: self.client.call("POST", f"{path}/exec", {"cmd": ["true"]})
+        freezer = Freezer(count)
+        awake, paused, pauses, thaws = [], [], [], []
+        for _ in range(self.runs):
+            awake += milliseconds(command, 1)
+            pauses += milliseconds(lambda _: self.client.call("POST", f"{path}/pause"), 1)
+            paused += milliseconds(command, 1)
+            freezer.turn(True)
+            thaws += milliseconds(lambda _: freezer.turn(False), 1)
+        freezer.close()
+        stream.close()
+        name = f"{count} process{'es' if count > 1 else ''}"
+        self.row(f"pause, {name}", pauses)
+        self.row(f"first command after a pause, {name}", paused, awake, "the same in a cell that is awake")
+        self.row(f"  of that the resume, {name}", [max(0, a - b) for a, b in zip(paused, awake)], thaws, "thaw of a cgroup")
+        print(f"{'  p99 of the first command':<48} {percentile(paused, 0.99):9.3f} ms", flush=True)
+        cell.call("DELETE")
+
+    def memory(self):
+        if why_not():
+            print(f"memory of a paused cell: left out: {why_not()}")
+            return
+        with swap(self.daemon.root, 4 * HEAP_MB) as device:
+            cell = self.daemon.create("heap", agent=AGENT, tier="performance")
+            before = cell.request("fill", {"megabytes": HEAP_MB}).json
+            path = f"/api/v1/cells/{cell.id}"
+            first, whole, shares = [], [], []
+            pid = cell.agent_pid()
+            for _ in range(max(5, self.runs // 20)):
+                self.client.call("POST", f"{path}/pause")
+                gone = harness.eventually("it is moved", lambda: cell.get()["pause"].get("paged_out_bytes"))
+                left = next(int(line.split()[1]) << 10 for line in open(f"/proc/{pid}/status") if line.startswith("RssAnon"))
+                shares.append(gone / (gone + left))
+                first += milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "nothing"}), 1)
+                whole += milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "touch"}), 1)
+            warm = milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "nothing"}), self.runs)
+            walk = milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "touch"}), 5)
+            print(f"a Node process of {before >> 20} MB, paused: {gone >> 20} MB went to {device}, "
+                  f"{statistics.median(shares):.1%} of what no file has", flush=True)
+            self.row("  first request after that", first, warm, "a request to a warm agent")
+            print(f"{'  p99 of it':<48} {percentile(first, 0.99):9.3f} ms", flush=True)
+            self.row("  then all of its heap", whole, walk, "the same when it is in memory")
+            cell.call("DELETE")
+
+    def hibernation(self):
+        cell = self.daemon.create("sleeper", agent=AGENT)
+        path = f"/api/v1/cells/{cell.id}"
+        cell.request("nothing")
+        times, starts = [], []
+        for _ in range(max(5, self.runs // 10)):
+            starts += milliseconds(lambda _: self.client.call("POST", f"{path}/exec", {"cmd": ["node", "-e", "0"]}), 1)
+            self.client.call("POST", f"{path}/hibernate")
+            times += milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "nothing"}), 1)
+        self.row("first request after hibernation", times, starts, "node -e 0 in a cell that is awake")
+
+    def crowd(self):
+        """The daemon with so many cells, made by copying one."""
+        cell = self.daemon.create("one")
+        self.daemon.stop()
+        record = json.loads((cell.dir / "cell.json").read_text())
+        for number in range(self.cells):
+            target = cell.dir.parent / f"dev--n{number}"
+            shutil.copytree(cell.dir, target)
+            copied = record | {"cell_id": target.name, "customer_id": f"n{number}", "uid_index": 10_000 + number}
+            (target / "cell.json").write_text(json.dumps(copied))
+        self.daemon.start()  # It makes its registry of them.
+        self.daemon.stop()
+        ups = []
+        for _ in range(3):
+            ups += milliseconds(lambda _: self.daemon.start(), 1)
+            pages = milliseconds(lambda _: self.daemon.get("/api/v1/cells?limit=100"), 5)
+            self.settle()
+            held = self.resident()
+            self.daemon.stop()
+        for folder in cell.dir.parent.glob("dev--n*"):
+            shutil.rmtree(folder)
+        self.daemon.start()
+        few = self.resident()
+        self.row(f"start of the daemon, {self.cells} cells that sleep", ups)
+        self.row("  a page of 100 of them", pages)
+        print(f"  memory of the daemon for each: {(held - few) / self.cells / 1024:.1f} KB", flush=True)
+
+    def resident(self):
+        status = pathlib.Path(f"/proc/{self.daemon.process.pid}/status").read_text()
+        return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS"))
+
+    def settle(self):
+        """Until all cells are open: nothing is read for them any more."""
+        reads = lambda: pathlib.Path(f"/proc/{self.daemon.process.pid}/stat").read_text().split()[13]
+        while True:
+            before = reads()
+            time.sleep(2)
+            if int(reads()) - int(before) <= 5:
+                return
+
+    def run(self):
+        try:
+            self.client = Client(self.daemon)
+            for count in (1, 10, 100):
+                self.resumes(count)
+            self.memory()
+            self.hibernation()
+            self.crowd()
+        finally:
+            self.daemon.cleanup()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", default=str(ROOT / "build/release/bin"))
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--cells", type=int, default=10_000)
+    parser.add_argument("--save", action="store_true", help="the rows into bench/results/")
+    options = parser.parse_args()
+    harness.BIN = pathlib.Path(options.bin).resolve()
+    bench = PauseBench(options.runs, options.cells)
+    bench.run()
+    if options.save:
+        save(bench.rows, "pause")
+
+
+if __name__ == "__main__":
+    main()
