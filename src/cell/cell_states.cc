@@ -4,6 +4,7 @@
 
 #include "async/run_to_end.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "cell/cell.h"
 #include "json/json.h"
@@ -67,12 +68,14 @@ asio::awaitable<void> Cell::thaw_or_start() {
   const auto began = std::chrono::steady_clock::now();
   const bool is_in_memory = state_ == State::paused;
   const bool was_paged_out = paging_ != nullptr;
+  fault_point("cell.before_resume");
   if (is_in_memory) {
     stop_paging();
     co_await domains_.thaw();
   } else {
     co_await domains_.require(Domains::Kind::shell);
   }
+  fault_point("cell.resumed");
   quota_.go_on();
   state_ = State::active;
   pause_.reset();
@@ -117,7 +120,9 @@ asio::awaitable<void> Cell::pause_now() {
   const auto turn = co_await transitions_.turn();
   require_open();
   if (state_ != State::active) co_return;
+  fault_point("cell.before_freeze");
   co_await domains_.freeze();
+  fault_point("cell.frozen");
   quota_.stop_watching();
   state_ = State::paused;
   pause_ = PauseReport{.since = wall_now()};
@@ -126,6 +131,7 @@ asio::awaitable<void> Cell::pause_now() {
   activities_.touch();
   CellSpec spec = spec_;
   co_await save_spec(std::move(spec));
+  fault_point("cell.pause_written");
 }
 
 asio::awaitable<void> Cell::hibernate() {
@@ -152,7 +158,9 @@ asio::awaitable<void> Cell::hibernate_now() {
 asio::awaitable<void> Cell::end_processes() {
   stop_paging();
   domains_.programs().lose_all();
+  fault_point("cell.before_end");
   co_await domains_.end_all();
+  fault_point("cell.ended");
   co_await journal_->sync();
   const bool runs_are_used = !runner_->active_runs().empty() || runner_->has_requests();
   if (activities_.blockers().empty() && !runs_are_used) co_await remove_old_runs();
@@ -165,6 +173,7 @@ asio::awaitable<void> Cell::end_processes() {
   changes_.spawn(rest_index());
   CellSpec spec = spec_;
   co_await save_spec(std::move(spec));
+  fault_point("cell.hibernate_written");
 }
 
 asio::awaitable<void> Cell::stop_now() {

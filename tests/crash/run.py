@@ -7,7 +7,8 @@ Without --seconds it runs the slice that belongs to every change. With it, every
 reached, each victim), and then random states until the time is over. Prints what was broken with the words that repeat
 it, and `N states, M kills, L lost, R repeated`. Needs root for all but the disk; docs/internals/crash-tests.md says
 what is covered. --only repeats one state: POINT:OCCURRENCE:VICTIM[,POINT:OCCURRENCE:VICTIM…], model:SEED,
-control:SEED, PLACE:itself where the agent ends itself, rollback:fails|cancels|races:… (rollback.py) or retention:… (retention.py).
+control:SEED, PLACE:itself where the agent ends itself, rollback:fails|cancels|races:… (rollback.py), retention:… (retention.py)
+or sleep:… (sleep.py).
 """
 import argparse
 import collections
@@ -27,6 +28,7 @@ import canonical  # noqa: E402
 import model  # noqa: E402
 import retention  # noqa: E402
 import rollback  # noqa: E402
+import sleep  # noqa: E402
 from canonical import Broken, Cells  # noqa: E402
 from faulty import VICTIMS, Fault, FaultyDaemon, harness  # noqa: E402
 
@@ -155,6 +157,11 @@ def add_trims(work):
         work.add(name, attempt)
 
 
+def add_sleeps(work):
+    for name, attempt in sleep.states():
+        work.add(name, attempt)
+
+
 def faults_of(text):
     return [Fault(point, int(occurrence), victim) for point, occurrence, victim in (part.split(":") for part in text.split(","))]
 
@@ -243,6 +250,8 @@ def repeat(name):
         work.add(*model_state(kind, int(seed), model.POINTS))
     elif name.startswith("rollback:"):
         work.add(*rollback.state(*name.split(":", 2)[1:]))
+    elif name.startswith("sleep:"):
+        work.add(*sleep.state(faults_of(name.removeprefix("sleep:"))))
     elif name.startswith("retention:"):
         work.add(*retention.state(faults_of(name.removeprefix("retention:"))))
     elif name.endswith(":itself"):
@@ -264,6 +273,7 @@ def slice_of_a_change(seed):
     add_deaths(work)
     add_rollbacks(work, lambda all: [rng.choice(all)])
     add_trims(work)
+    add_sleeps(work)
     add_disk_errors(work, rng, 1)
     add_kills_in_recovery(work, rng, [rng.choice(BEFORE_RECOVERY)])
     for number in range(MODELS):
@@ -279,6 +289,7 @@ def campaign(seed, seconds):
     add_deaths(work)
     add_rollbacks(work)
     add_trims(work)
+    add_sleeps(work)
     add_every_kill_of_a_rollback(work)
     add_disk_errors(work, rng, len(ERRORS))
     points |= add_kills_in_recovery(work, rng, BEFORE_RECOVERY)

@@ -1,5 +1,7 @@
-"""A paused cell gives its memory back and loses nothing of it."""
+"""A paused cell loses nothing of what it has, and gives its memory back. Kills while it pauses: tests/crash/sleep.py."""
+import concurrent.futures
 import contextlib
+import os
 
 import harness
 from swap import swap, why_not
@@ -15,6 +17,76 @@ module.exports = {
   digest,
   nothing() { return 1; },
 };"""
+
+
+CYCLES = int(os.environ.get("CELLAR_E2E_PAUSES", "60"))
+# Counts ticks in memory, in an open file, in SQLite, in a mapped file and by a timer that goes on; tells over TCP.
+KEEPER = """
+import mmap, os, socket, sqlite3, threading, time
+log = open("log", "a")
+db = sqlite3.connect("own.sqlite")
+db.execute("pragma journal_mode = wal")
+db.execute("create table ticks (number integer primary key)")
+file = os.open("mapped", os.O_RDWR | os.O_CREAT, 0o600)
+os.ftruncate(file, 1 << 16)
+memory = mmap.mmap(file, 1 << 16)
+ticks, beats = 0, 0
+def beat():
+    global beats
+    while True:
+        time.sleep(0.001)
+        beats += 1
+threading.Thread(target=beat, daemon=True).start()
+server = socket.create_server(("127.0.0.1", 7000))
+print("up", flush=True)
+while True:
+    client, _ = server.accept()
+    for line in client.makefile():
+        before = beats
+        while beats == before: time.sleep(0.001)
+        ticks += 1
+        log.write(f"{ticks}\\n"); log.flush()
+        db.execute("insert into ticks values (?)", (ticks,)); db.commit()
+        memory[ticks] = ticks & 255
+        lines = sum(1 for _ in open("log"))
+        rows = db.execute("select count(*) from ticks").fetchone()[0]
+        mapped = sum(memory[at] == at & 255 for at in range(1, ticks + 1))
+        client.sendall(f"{ticks} {lines} {rows} {mapped}\\n".encode())
+"""
+TICK = """exec 3<>/dev/tcp/127.0.0.1/7000; echo tick >&3; read line <&3; echo $line"""
+
+
+class CycleTest(harness.CellTest):
+    def test_what_a_cell_has_is_the_same_after_any_number_of_pauses(self):
+        cell = self.cell("cycles")
+        cell.call("PUT", "/files/keeper.py", KEEPER)
+        tree = "mkdir -p node_modules; for i in $(seq 200); do mkdir -p node_modules/p$i; echo $i > node_modules/p$i/index.js; done"
+        self.assertEqual(0, cell.exec(f"cd /work && {tree}")["exit_code"])
+        digest = lambda: cell.exec("cd /work && find node_modules -type f | sort | xargs cat | sha256sum")["stdout"]
+        before = digest()
+        stream = self.daemon.stream("POST", cell.path + "/exec", {"cmd": "cd /work && exec python3 keeper.py"})
+        self.assertIn("up", str(next(iter(stream)).data))
+        descriptors = lambda: len(os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
+        held = descriptors()
+        for cycle in range(1, CYCLES + 1):
+            told = cell.exec(["bash", "-c", TICK])["stdout"].split()
+            self.assertEqual([str(cycle)] * 4, told)
+            self.assertEqual("paused", cell.call("POST", "/pause").json["state"])
+        self.assertEqual([str(CYCLES + 1)] * 4, cell.exec(["bash", "-c", TICK])["stdout"].split())
+        self.assertEqual(before, digest())
+        self.assertEqual("memory", cell.get()["resume"]["from"])
+        harness.eventually("no descriptor is left", lambda: descriptors() <= held + 4)
+        stream.close()
+
+    def test_many_who_come_at_once_resume_a_cell_once(self):
+        cell = self.cell("rush")
+        cell.exec("true")
+        for kind in ("pause", "hibernate"):
+            cell.call("POST", f"/{kind}")
+            with concurrent.futures.ThreadPoolExecutor(16) as clients:
+                answers = list(clients.map(lambda n: cell.exec(f"echo {n}")["stdout"], range(32)))
+            self.assertEqual([f"{n}\n" for n in range(32)], answers)
+            self.assertEqual("memory" if kind == "pause" else "disk", cell.get()["resume"]["from"])
 
 
 class SwapTest(harness.CellTest):
