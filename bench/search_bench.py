@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 BENCHMARK = HERE / "search"
@@ -28,6 +29,9 @@ GOALS = [("lines_per_second", "lines/s", 400_000, True), ("query_p50_ms", "ms", 
          ("change_p95_ms", "ms", 5, False), ("resident_mb", "MB", 60, False), ("snapshot_open_ms", "ms", 20, False),
          ("snapshot_resident_mb", "MB", 60, False)]
 SNAPSHOT_RUNS = 5
+RIPGREP_RUNS = 5
+REGEXES = [r"absl::StrCat\(", r"ABSL_LOCKS_EXCLUDED\(\w+\)", r"kMaxSize|kMinSize", r"^TEST\(\w+, Move", r"(?i)hash_?seed",
+           r"static_assert\(.*sizeof", r"nowhere_to_be_found_\d+", r"[A-Z]{3}\d{3}"]
 STOP_WORDS = set("a an and are as at be by can do does for from get has have how if in into is it its not of on or that the"
                  " this to used uses using was what when where which while who why will with".split())
 
@@ -117,6 +121,33 @@ def measure_snapshot(name, folder, program, repositories):
             "snapshot_mb": figures["snapshot_bytes"] / 1e6, "snapshot_resident_mb": figures["snapshot_resident_bytes"] / 1e6}
 
 
+def measure_regexes(name, folder, program, repositories):
+    """{expression: figures} of one repository, and ripgrep's time, which reads the files."""
+    root = str(repositories / name)
+    done = subprocess.run([program, root, folder, "regex"], input="".join(regex + "\n" for regex in REGEXES), text=True,
+                          capture_output=True, check=True)
+    rows = {}
+    for regex, line in zip(REGEXES, done.stdout.splitlines(), strict=True):
+        keys = ("files_read", "files", "hits", "ms", "all_files_ms")
+        rows[regex] = dict(zip(keys, map(float, line.split("\t")), strict=True))
+        if shutil.which("rg"):
+            rows[regex]["ripgrep_ms"] = min(ripgrep_ms(root, folder, regex) for _ in range(RIPGREP_RUNS))
+    return rows
+
+
+def ripgrep_ms(root, folder, regex):
+    started = time.perf_counter()
+    subprocess.run(["rg", "--no-config", "-j1", "-l", "-e", regex, folder], cwd=root, stdout=subprocess.DEVNULL, check=False)
+    return (time.perf_counter() - started) * 1000
+
+
+def print_regexes(rows):
+    print(f"\n{'regular expression':32} {'files read':>12} {'files found':>11} {'ms':>8} {'all read':>8} {'ripgrep':>8}")
+    for regex, row in rows.items():
+        print(f"{regex:32} {row['files_read']:6.0f}/{row['files']:5.0f} {row['hits']:11.0f} {row['ms']:8.2f} "
+              f"{row['all_files_ms']:8.2f} {row.get('ripgrep_ms', math.nan):8.1f}")
+
+
 def print_means(title, groups, engines):
     print(f"\n{title:18} " + " ".join(f"{engine:>8}" for engine in engines))
     for group, scores in sorted(groups.items()):
@@ -183,10 +214,12 @@ def main():
     folder = next(row[2] for row in rows if row[0] == largest)
     all_figures[largest] |= measure_snapshot(largest, folder, program, repositories)
     missed = print_goals(means["cellar"], all_figures[largest], largest)
+    regexes = measure_regexes(largest, folder, program, repositories)
+    print_regexes(regexes)
     if arguments.save:
         path = HERE / "results" / f"{datetime.date.today()}-search.json"
         path.write_text(json.dumps({"date": str(datetime.date.today()), "ndcg@10": means, "repositories": by_repository,
-                                    "figures": all_figures}, indent=1) + "\n")
+                                    "figures": all_figures, "regexes": regexes}, indent=1) + "\n")
         print(f"saved: {path}")
     return 1 if missed else 0
 

@@ -52,15 +52,75 @@ Fit fit_of(std::string_view name, std::string_view wanted, const std::string& ba
   return bare_name.size() == bare_wanted.size() ? Fit::same : Fit::beginning;
 }
 
+// Runs of ASCII letters, digits and '_' in an atom that say something, the longest first.
+std::vector<std::string_view> parts_of_atom(std::string_view atom) {
+  const auto is_part = [](char c) {
+    return is_word_byte(c) && static_cast<unsigned char>(c) < 0x80;
+  };
+  std::vector<std::string_view> parts;
+  for (std::size_t at = 0; at < atom.size(); ++at) {
+    const std::size_t begin = at;
+    while (at < atom.size() && is_part(atom[at])) ++at;
+    if (at > begin) parts.push_back(atom.substr(begin, at - begin));
+  }
+  std::sort(parts.begin(), parts.end(), [](std::string_view a, std::string_view b) {
+    return a.size() != b.size() ? a.size() > b.size() : a < b;
+  });
+  return parts;
+}
+
 }  // namespace
+
+// Those that may hold the atom: the index knows stems of words, so that others are among them.
+std::vector<bool> Index::files_with_atom(std::string_view atom) const {
+  constexpr std::size_t kPartsMax = 2;  // More say hardly more.
+  std::vector<bool> files(files_.size(), true);
+  std::size_t count = 0;
+  for (const std::string_view part : parts_of_atom(atom)) {
+    std::vector<TermId> terms;
+    if (!vocabulary_.find_holding(part, terms)) continue;
+    std::vector<bool> with_part(files_.size());
+    for (const TermId term : terms) {
+      file_field_.for_each_doc(term, [&](DocId file) { with_part[file] = true; });
+    }
+    for (FileId id = 0; id < files.size(); ++id) files[id] = files[id] && with_part[id];
+    if (++count == kPartsMax) break;
+  }
+  return files;
+}
+
+std::vector<bool> Index::candidates(const Regex& regex) const {
+  std::vector<std::uint32_t> atoms(files_.size());  // that a file may hold, a bit each
+  for (std::size_t i = 0; i < regex.atoms().size(); ++i) {
+    const std::vector<bool> files = files_with_atom(regex.atoms()[i]);
+    for (FileId id = 0; id < files.size(); ++id) {
+      if (files[id] || files_[id].lost_words) atoms[id] |= std::uint32_t{1} << i;
+    }
+  }
+  std::unordered_map<std::uint32_t, bool> known;
+  std::vector<bool> out(files_.size());
+  for (FileId id = 0; id < out.size(); ++id) {
+    const auto [at, is_new] = known.try_emplace(atoms[id]);
+    if (is_new) at->second = regex.can_match(atoms[id]);
+    out[id] = at->second && files_[id].alive && !files_[id].text.empty();
+  }
+  return out;
+}
+
+std::size_t Index::count_candidates(std::string_view pattern) const {
+  const std::vector<bool> files = candidates(Regex(pattern));
+  return static_cast<std::size_t>(std::count(files.begin(), files.end(), true));
+}
 
 Hits Index::query_regex(std::string_view pattern, const QueryOptions& options) const {
   const Regex regex(pattern);
   const Filter filter(options.paths, options.languages);
   const std::size_t limit = std::min(options.limit, kHitsMax);
+  const std::vector<bool> is_candidate = candidates(regex);
   std::vector<const File*> files;
-  for (const File& file : files_) {
-    if (!file.alive || file.text.empty()) continue;
+  for (FileId id = 0; id < files_.size(); ++id) {
+    const File& file = files_[id];
+    if (!is_candidate[id]) continue;
     if (filter.is_open() || filter.passes(file.meta.path, file.language.name)) {
       files.push_back(&file);
     }

@@ -167,7 +167,11 @@ void Index::add_chunks(FileId id) {
   for (const Chunk& range : cut_chunks(text)) {
     const auto doc = static_cast<DocId>(chunks_.size());
     words.clear();
-    vocabulary_.add(text.substr(range.begin, range.end - range.begin), words);
+    const bool is_cut =
+        range.begin > 0 && is_word_byte(text[range.begin - 1]) && is_word_byte(text[range.begin]);
+    const std::size_t lost_count =
+        vocabulary_.add(text.substr(range.begin, range.end - range.begin), words);
+    file.lost_words = file.lost_words || is_cut || lost_count > 0;
     of_file.terms.insert(of_file.terms.end(), words.terms.begin(), words.terms.end());
     words.terms.insert(words.terms.end(), around.terms.begin(), around.terms.end());
     text_field_.add(doc, count_terms(words.terms));

@@ -14,6 +14,7 @@
 #include "search/chunker.h"
 #include "search/language.h"
 #include "search/query.h"
+#include "search/regex.h"
 #include "search/symbols.h"
 #include "search/tally.h"
 #include "search/vectors.h"
@@ -135,6 +136,9 @@ class Index {
   // lines. Throws Error `invalid_argument` for a filter (Filter) or a regular expression (Regex)
   // that is none.
   Hits query(std::string_view text, const QueryOptions& options = {}) const;
+  // In how many files and documents a regular expression is looked for: the others have not the
+  // words that a match needs. Throws as query().
+  std::size_t count_candidates(std::string_view pattern) const;
 
   // Definitions whose name is `name`, then those that begin with it, then those that hold it; case
   // and '_' do not count. At most `limit`.
@@ -169,7 +173,8 @@ class Index {
     std::uint32_t chunk_count = 0;
     Admission admission = Admission::indexed;
     bool alive = true;
-    bool defines = false;  // It has a symbol.
+    bool defines = false;     // It has a symbol.
+    bool lost_words = false;  // Not all of its words are terms: one is too long, or cut in two.
     bool document = false;
   };
   struct ChunkRow {
@@ -187,6 +192,8 @@ class Index {
   std::size_t retain(Names& names, const Keep& keep);
   bool erase(Names& names, const std::string& name);
   Hits query_regex(std::string_view pattern, const QueryOptions& options) const;
+  std::vector<bool> candidates(const Regex& regex) const;
+  std::vector<bool> files_with_atom(std::string_view atom) const;
   const std::vector<TermCount>& count_terms(const std::vector<TermId>& terms);
   void compact_if_worth_it();
   void compact();

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::uint8_t kAlive = 1;
 constexpr std::uint8_t kDocument = 2;
+constexpr std::uint8_t kLostWords = 4;
 
 void save_meta(const FileMeta& meta, SnapshotWriter& out) {
   out.text(meta.path);
@@ -45,7 +46,8 @@ void Index::save(const SnapshotSink& sink) const {
   out.number(vocabulary_.size());
   out.number(static_cast<std::uint32_t>(files_.size()));
   for (const File& file : files_) {
-    const int flags = (file.alive ? kAlive : 0) | (file.document ? kDocument : 0);
+    const int flags = (file.alive ? kAlive : 0) | (file.document ? kDocument : 0) |
+                      (file.lost_words ? kLostWords : 0);
     save_meta(file.meta, out);
     out.number(static_cast<std::uint8_t>(flags));
     out.number(static_cast<std::uint8_t>(file.admission));
@@ -108,12 +110,14 @@ void Index::load_files(SnapshotReader& in) {
     const auto flags = in.number<std::uint8_t>();
     file.alive = (flags & kAlive) != 0;
     file.document = (flags & kDocument) != 0;
+    file.lost_words = (flags & kLostWords) != 0;
     file.admission = static_cast<Admission>(in.number<std::uint8_t>());
     file.chunk_count = in.number<std::uint32_t>();
     file.text = in.text();
     file.language = language_of(file.meta.path);
     const bool is_indexed = file.alive && file.admission == Admission::indexed;
-    in.require(flags <= (kAlive | kDocument) && file.admission <= Admission::index_full &&
+    in.require(flags <= (kAlive | kDocument | kLostWords) &&
+                   file.admission <= Admission::index_full &&
                    file.text.size() <= (is_indexed ? kFileBytesMax : 0) &&
                    (file.admission == Admission::indexed || file.chunk_count == 0),
                "a file");

@@ -1,8 +1,7 @@
 #include "search/regex.h"
 
+#include <re2/filtered_re2.h>
 #include <re2/re2.h>
-
-#include <string>
 
 #include "base/error.h"
 
@@ -15,7 +14,8 @@ namespace {
 
 }  // namespace
 
-Regex::Regex(std::string_view pattern) {
+Regex::Regex(std::string_view pattern)
+    : compiled_(std::make_unique<re2::FilteredRE2>(static_cast<int>(kAtomBytesMin))) {
   if (pattern.empty() || pattern.size() > kPatternBytesMax) {
     refuse_pattern("a regular expression has 1 to " + std::to_string(kPatternBytesMax) + " bytes");
   }
@@ -24,10 +24,15 @@ Regex::Regex(std::string_view pattern) {
   options.set_log_errors(false);
   options.set_max_mem(kMemoryBytesMax);
   const std::string in_lines = "(?m:" + std::string(pattern) + ")";
-  compiled_ = std::make_unique<re2::RE2>(in_lines, options);
-  if (!compiled_->ok()) {
-    refuse_pattern("the regular expression is not one of RE2: " + compiled_->error());
+  int id = 0;
+  if (compiled_->Add(in_lines, options, &id) != re2::RE2::NoError) {
+    // What is wrong, only the expression itself says.
+    refuse_pattern("the regular expression is not one of RE2: " +
+                   re2::RE2(in_lines, options).error());
   }
+  compiled_->Compile(&atoms_);
+  all_atom_count_ = atoms_.size();
+  if (atoms_.size() > kAtomsMax) atoms_.resize(kAtomsMax);
 }
 
 Regex::~Regex() = default;
@@ -35,11 +40,22 @@ Regex::~Regex() = default;
 std::optional<Regex::Match> Regex::find(std::string_view text, std::size_t from) const {
   re2::StringPiece found;
   const re2::StringPiece all(text.data(), text.size());
-  if (!compiled_->Match(all, from, text.size(), re2::RE2::UNANCHORED, &found, 1)) {
+  if (!compiled_->GetRE2(0).Match(all, from, text.size(), re2::RE2::UNANCHORED, &found, 1)) {
     return std::nullopt;
   }
   const auto begin = static_cast<std::size_t>(found.data() - text.data());
   return Match{begin, begin + found.size()};
+}
+
+bool Regex::can_match(std::uint32_t atoms) const {
+  std::vector<int> held;
+  for (std::size_t i = 0; i < all_atom_count_; ++i) {
+    // Nobody is asked about those beyond kAtomsMax: they may be there.
+    if (i >= kAtomsMax || (atoms >> i & 1) != 0) held.push_back(static_cast<int>(i));
+  }
+  std::vector<int> possible;
+  compiled_->AllPotentials(held, &possible);
+  return !possible.empty();
 }
 
 }  // namespace cellar::search

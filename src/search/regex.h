@@ -1,12 +1,15 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace re2 {
-class RE2;
+class FilteredRE2;
 }
 
 namespace cellar::search {
@@ -16,6 +19,8 @@ namespace cellar::search {
 class Regex {
  public:
   static constexpr std::size_t kPatternBytesMax = 1024;
+  static constexpr std::size_t kAtomBytesMin = 3;
+  static constexpr std::size_t kAtomsMax = 32;
 
   // Throws Error `invalid_argument`, reason `invalid_regex`, which says what is wrong with it.
   explicit Regex(std::string_view pattern);
@@ -30,8 +35,18 @@ class Regex {
   // The first match at or behind `from`.
   std::optional<Match> find(std::string_view text, std::size_t from) const;
 
+  // Texts of at least kAtomBytesMin bytes that decide whether there can be a match; at most
+  // kAtomsMax, and none where nothing can be said. They are lower case, and so is a text in which
+  // they are looked for: that of Unicode, character by character.
+  const std::vector<std::string>& atoms() const noexcept { return atoms_; }
+  // Whether a text can match that holds those atoms, a bit each, the first the lowest. One that
+  // can match with some atoms can match with more of them.
+  bool can_match(std::uint32_t atoms) const;
+
  private:
-  std::unique_ptr<re2::RE2> compiled_;
+  std::unique_ptr<re2::FilteredRE2> compiled_;
+  std::vector<std::string> atoms_;
+  std::size_t all_atom_count_ = 0;
 };
 
 }  // namespace cellar::search

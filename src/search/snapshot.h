@@ -18,7 +18,7 @@ namespace cellar::search {
 
 // Raised when anything changes that an index holds for a text: how it is cut, its words, vectors,
 // symbols. Older snapshots are not read any more.
-inline constexpr std::uint32_t kSnapshotVersion = 1;
+inline constexpr std::uint32_t kSnapshotVersion = 2;
 
 // What can be copied as it lies in memory.
 template <typename T>

@@ -1,5 +1,6 @@
 #include "search/vocabulary.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -50,6 +51,46 @@ std::size_t find_slot(const Slots& slots, std::uint32_t tag, const IsIt& is_it) 
 }
 
 constexpr std::size_t kSlotsMin = 64;
+
+// The number of the text that the place in the pool belongs to, which is not before that of `id`.
+template <typename BeginOf>
+std::uint32_t text_at(std::size_t place, std::uint32_t id, std::uint32_t size,
+                      const BeginOf& begin_of) {
+  while (size - id > 1) {
+    const std::uint32_t middle = id + (size - id) / 2;
+    (begin_of(middle) <= place ? id : size) = middle;
+  }
+  return id;
+}
+
+// memmem() is the faster one unless the first byte is rare.
+std::size_t find_bytes(std::string_view pool, std::string_view part, std::size_t from) {
+  if (static_cast<unsigned char>(part[0]) >= 0x80) return pool.find(part, from);
+  const void* hit = ::memmem(pool.data() + from, pool.size() - from, part.data(), part.size());
+  return hit == nullptr ? pool.npos
+                        : static_cast<std::size_t>(static_cast<const char*>(hit) - pool.data());
+}
+
+// Calls `found(id)` for each of the texts that hold `part` or end with it. They lie in `pool` one
+// behind the other.
+template <typename BeginOf, typename Found>
+void search_pool(std::string_view pool, std::uint32_t size, const BeginOf& begin_of,
+                 std::string_view part, StringTable::Where where, const Found& found) {
+  std::uint32_t id = 0;
+  for (std::size_t at = 0; at < pool.size();) {
+    at = find_bytes(pool, part, at);
+    if (at == pool.npos) return;
+    id = text_at(at, id, size, begin_of);
+    const std::size_t end = begin_of(id + 1);
+    const bool inside = at + part.size() <= end;
+    if (inside && where == StringTable::Where::at_end && at + part.size() < end) {
+      at = end - part.size();  // No other place counts.
+      if (pool.substr(at, part.size()) != part) at = end;
+    }
+    if (inside && at < end) found(id);
+    at = end;
+  }
+}
 
 }  // namespace
 
@@ -117,6 +158,16 @@ std::uint32_t StringTable::intern(std::string_view added) {
   return id;
 }
 
+void StringTable::find_holding(std::string_view part, Where where,
+                               std::vector<std::uint32_t>& out) const {
+  search_pool(
+      saved_.pool(), saved_.size(), [&](std::uint32_t id) { return saved_.begin_of(id); }, part,
+      where, [&](std::uint32_t id) { out.push_back(id); });
+  search_pool(
+      pool_, size() - saved_.size(), [&](std::uint32_t index) { return begins_[index]; }, part,
+      where, [&](std::uint32_t index) { out.push_back(saved_.size() + index); });
+}
+
 void StringTable::grow() {
   std::vector<StringSlot> old(slots_.size() * 2);
   old.swap(slots_);
@@ -142,8 +193,8 @@ void StringTable::save(SnapshotWriter& out) const {
   out.list(whole.slots_);
 }
 
-void Vocabulary::add(std::string_view text, Words& out) {
-  for_each_identifier(text, [&](std::string_view identifier) {
+std::size_t Vocabulary::add(std::string_view text, Words& out) {
+  return for_each_identifier(text, [&](std::string_view identifier) {
     if (identifiers_.size() == kKnownIdentifiersMax) forget_identifiers();
     const std::uint32_t known = identifiers_.size();
     const std::uint32_t id = identifiers_.intern(identifier);
@@ -180,6 +231,26 @@ void Vocabulary::find(std::string_view text, std::vector<TermId>& out) const {
       if (const auto id = terms_.find(term)) out.push_back(*id);
     });
   });
+}
+
+bool Vocabulary::find_holding(std::string_view part, std::vector<TermId>& out) const {
+  // Digits that an identifier begins with are no part of it, and no term has a '_'.
+  std::string bare(part.substr(std::min(part.find_first_not_of("0123456789"), part.size())));
+  std::erase(bare, '_');
+  if (bare.size() < kPartBytesMin) return false;
+  const std::vector<std::string> ends = stem_ends(bare);
+  if (!ends.empty() && ends.front().empty()) return false;
+  const std::size_t first = out.size();
+  terms_.find_holding(bare, StringTable::Where::anywhere, out);
+  for (const std::string& end : ends) terms_.find_holding(end, StringTable::Where::at_end, out);
+  // The other characters whose lower case is ASCII: U+212A, the Kelvin sign, is k, and U+017F s.
+  for (const char* character : {"\xE2\x84\xAA", "\xC5\xBF"}) {
+    terms_.find_holding(character, StringTable::Where::anywhere, out);
+  }
+  const auto begin = out.begin() + static_cast<std::ptrdiff_t>(first);
+  std::sort(begin, out.end());
+  out.erase(std::unique(begin, out.end()), out.end());
+  return true;
 }
 
 std::vector<TermId> Vocabulary::compact(const std::vector<bool>& keep) {

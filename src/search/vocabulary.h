@@ -30,6 +30,9 @@ class SavedStrings {
     return pool_.substr(begins_[id], begins_[id + 1] - begins_[id]);
   }
   std::uint32_t size() const noexcept { return size_; }
+  std::string_view pool() const noexcept { return pool_; }
+  // Where it begins in the pool; that of size() is the pool's end.
+  std::uint32_t begin_of(std::uint32_t id) const noexcept { return begins_[id]; }
   std::uint64_t seed() const noexcept { return seed_; }
   std::size_t memory_bytes() const noexcept;
 
@@ -59,6 +62,10 @@ class StringTable {
     return saved_.size() + static_cast<std::uint32_t>(begins_.size() - 1);
   }
   std::size_t memory_bytes() const noexcept;
+
+  // Appends every string that holds `part`, which is not empty, or ends with it.
+  enum class Where : std::uint8_t { anywhere, at_end };
+  void find_holding(std::string_view part, Where where, std::vector<std::uint32_t>& out) const;
 
   void save(SnapshotWriter& out) const;
 
@@ -96,11 +103,17 @@ void append_rows_of(std::string_view identifier, std::vector<RowId>& out);
 // Not thread-safe.
 class Vocabulary {
  public:
-  // Appends the words of every identifier in `text` to `out`, numbering new terms.
-  void add(std::string_view text, Words& out);
+  // Appends the words of every identifier in `text` to `out`, numbering new terms. Returns how many
+  // identifiers are too long to be words.
+  std::size_t add(std::string_view text, Words& out);
   // Appends the terms only, of a text that must not change the vocabulary: unknown ones are left
   // out.
   void find(std::string_view text, std::vector<TermId>& out) const;
+  // A text in which `part` stands, within a run of word bytes, has one of the terms that this
+  // appends, unless an identifier was left out. `part` is lower-case ASCII; the text may be any
+  // that becomes it as those of Regex::atoms() do. False where it says too little to look for it.
+  static constexpr std::size_t kPartBytesMin = 3;
+  bool find_holding(std::string_view part, std::vector<TermId>& out) const;
 
   std::uint32_t size() const noexcept { return terms_.size(); }
   std::size_t memory_bytes() const noexcept;

@@ -19,19 +19,28 @@ std::size_t part_end(std::string_view identifier, std::size_t begin) noexcept {
 
 }  // namespace words
 
+namespace {
+
+struct Ending {
+  std::string_view from;
+  std::string_view to;
+};
+
+// Longest first: the first that fits is the only one taken off.
+constexpr Ending kEndings[] = {
+    {"ization", "iz"}, {"ations", "at"}, {"ation", "at"}, {"ators", "at"}, {"ating", "at"},
+    {"ments", "ment"}, {"izers", "iz"},  {"ator", "at"},  {"ated", "at"},  {"ates", "at"},
+    {"sses", "ss"},    {"ings", ""},     {"edly", ""},    {"izer", "iz"},  {"izes", "iz"},
+    {"ies", "y"},      {"ing", ""},      {"ers", ""},     {"ors", "or"},   {"ize", "iz"},
+    {"ed", ""},        {"er", ""},       {"es", ""},      {"s", ""},       {"e", ""},
+};
+
+// Of letters that are double at the end of a word without its ending, one goes.
+constexpr bool halves(char letter) { return letter != 's' && letter != 'l'; }
+
+}  // namespace
+
 std::string stem(std::string_view word) {
-  struct Ending {
-    std::string_view from;
-    std::string_view to;
-  };
-  // Longest first: the first that fits is the only one taken off.
-  static constexpr Ending kEndings[] = {
-      {"ization", "iz"}, {"ations", "at"}, {"ation", "at"}, {"ators", "at"}, {"ating", "at"},
-      {"ments", "ment"}, {"izers", "iz"},  {"ator", "at"},  {"ated", "at"},  {"ates", "at"},
-      {"sses", "ss"},    {"ings", ""},     {"edly", ""},    {"izer", "iz"},  {"izes", "iz"},
-      {"ies", "y"},      {"ing", ""},      {"ers", ""},     {"ors", "or"},   {"ize", "iz"},
-      {"ed", ""},        {"er", ""},       {"es", ""},      {"s", ""},       {"e", ""},
-  };
   constexpr std::size_t kLeftMin = 3;
   for (const auto& [from, to] : kEndings) {
     if (word.size() < from.size() || word.substr(word.size() - from.size()) != from) continue;
@@ -41,13 +50,32 @@ std::string stem(std::string_view word) {
     std::string out(left);
     out.append(to);
     const char last = out.back();
-    if (to.empty() && last == out[out.size() - 2] && last != 's' && last != 'l' &&
-        out.size() > kLeftMin) {
+    if (to.empty() && last == out[out.size() - 2] && halves(last) && out.size() > kLeftMin) {
       out.pop_back();
     }
     return out;
   }
   return std::string(word);
+}
+
+std::vector<std::string> stem_ends(std::string_view part) {
+  std::vector<std::string> ends;
+  for (const auto& [from, to] : kEndings) {
+    // All of `part` lies in the ending.
+    if (from.find(part) != from.npos) return {""};
+    // The first `size` letters of the ending are the last of `part`.
+    for (std::size_t size = 0; size < part.size() && size <= from.size(); ++size) {
+      if (!part.ends_with(from.substr(0, size))) continue;
+      const std::string_view before = part.substr(0, part.size() - size);
+      if (size > 0) ends.push_back(std::string(before).append(to));
+      const std::size_t count = before.size();
+      const bool doubled = count > 1 && before[count - 1] == before[count - 2];
+      if (to.empty() && doubled && halves(before.back())) ends.emplace_back(before, 0, count - 1);
+    }
+  }
+  std::sort(ends.begin(), ends.end());
+  ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+  return ends;
 }
 
 bool is_stop_word(std::string_view word) noexcept {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace cellar::search {
 
@@ -11,9 +12,10 @@ namespace cellar::search {
 inline constexpr std::size_t kIdentifierBytesMax = 128;
 
 // Calls `found(identifier)` for each identifier of `text`, in order: it starts with a letter, '_'
-// or a non-ASCII character. Invalid UTF-8 is as good as any. Template: the hot loop of indexing.
+// or a non-ASCII character. Invalid UTF-8 is as good as any. Returns how many were left out.
+// Template: the hot loop of indexing.
 template <typename Found>
-void for_each_identifier(std::string_view text, const Found& found);
+std::size_t for_each_identifier(std::string_view text, const Found& found);
 
 // The parts of an identifier, lower case: "parseHTTPRequest_v2" is parse, http, request, v, 2.
 // Calls `part(view)`; the view is valid during the call only.
@@ -23,6 +25,10 @@ void for_each_part(std::string_view identifier, const Part& part);
 // A word (lower case) without its ending, so that "indexes", "indexed" and "indexing" are one:
 // not linguistics, only the list of endings in docs/internals/search.md.
 std::string stem(std::string_view word);
+
+// The stem of a word that holds `part` (lower case) holds it as well, or ends with one of these. An
+// empty one says that it may be any stem.
+std::vector<std::string> stem_ends(std::string_view part);
 
 // Words that say nothing about what is looked for: "how", "the", "does". `word` is lower case.
 bool is_stop_word(std::string_view word) noexcept;
@@ -54,7 +60,8 @@ std::size_t part_end(std::string_view identifier, std::size_t begin) noexcept;
 inline bool is_word_byte(char c) noexcept { return words::class_of(c) != words::ByteClass::none; }
 
 template <typename Found>
-void for_each_identifier(std::string_view text, const Found& found) {
+std::size_t for_each_identifier(std::string_view text, const Found& found) {
+  std::size_t left_out_count = 0;
   std::size_t at = 0;
   while (at < text.size()) {
     if (!is_word_byte(text[at])) {
@@ -67,8 +74,13 @@ void for_each_identifier(std::string_view text, const Found& found) {
     }
     const std::size_t begin = at;
     while (at < text.size() && is_word_byte(text[at])) ++at;
-    if (at - begin <= kIdentifierBytesMax) found(text.substr(begin, at - begin));
+    if (at - begin <= kIdentifierBytesMax) {
+      found(text.substr(begin, at - begin));
+    } else {
+      ++left_out_count;
+    }
   }
+  return left_out_count;
 }
 
 template <typename Part>

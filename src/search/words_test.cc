@@ -27,6 +27,9 @@ TEST_CASE("identifiers are found in any text") {
   const std::string longest(kIdentifierBytesMax, 'a');
   CHECK(identifiers_in(longest + " b") == longest + " b ");
   CHECK(identifiers_in(longest + "a b") == "b ");
+  const auto ignore = [](std::string_view) {};
+  CHECK(for_each_identifier(longest + " b", ignore) == 0);
+  CHECK(for_each_identifier(longest + "a b " + longest + "c", ignore) == 2);
 }
 
 TEST_CASE("an identifier is split at underscores, humps, acronyms and digits") {
@@ -78,6 +81,37 @@ TEST_CASE("words lose their endings, the longest that leaves three letters") {
       {"", ""},
   };
   for (const auto& [word, stemmed] : cases) CHECK(stem(word) == stemmed);
+}
+
+TEST_CASE("the stem of a word that holds a part holds it, or ends as that part lets it end") {
+  const auto fits = [](const std::string& stemmed, std::string_view part) {
+    if (stemmed.find(part) != std::string::npos) return true;
+    for (const std::string& end : stem_ends(part)) {
+      if (stemmed.ends_with(end)) return true;
+    }
+    return false;
+  };
+  for (const char* beginning : {"", "run", "runn", "pass", "call", "zz", "e", "validat", "ment"}) {
+    for (const char* ending :
+         {"ization", "izers", "izer",  "izes", "ize", "ations", "ation", "ators", "ator", "ating",
+          "ated",    "ates",  "ments", "sses", "ies", "ors",    "ings",  "ing",   "edly", "ed",
+          "ers",     "er",    "es",    "s",    "e",   "",       "ss",    "config"}) {
+      const std::string word = std::string(beginning) + ending;
+      for (std::size_t begin = 0; begin < word.size(); ++begin) {
+        for (std::size_t size = 1; size <= word.size() - begin; ++size) {
+          CAPTURE(word);
+          const std::string part = word.substr(begin, size);
+          CAPTURE(part);
+          CHECK(fits(stem(word), part));
+        }
+      }
+    }
+  }
+  CHECK(stem_ends("config").empty());
+  CHECK(stem_ends("parse") == std::vector<std::string>{"pars"});
+  CHECK(stem_ends("runn") == std::vector<std::string>{"run"});
+  CHECK_FALSE(fits("config", "parse"));
+  CHECK(fits("any", "ing"));
 }
 
 TEST_CASE("stop words say nothing") {
