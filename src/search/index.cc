@@ -112,6 +112,9 @@ bool Index::has_room_for_text(std::size_t bytes) const noexcept {
 }
 
 Admission Index::insert(Names& names, File file, std::string_view text) {
+  // Its chunks that did not change keep their vectors, beyond its end.
+  KnownVectors known_vectors;
+  std::unique_ptr<char[]> known_text;
   if (const auto at = names.find(file.meta.path); at != names.end()) {
     File& known = files_[at->second];
     const bool same = file.admission == Admission::indexed &&
@@ -121,6 +124,8 @@ Admission Index::insert(Names& names, File file, std::string_view text) {
       known.meta = std::move(file.meta);
       return Admission::indexed;
     }
+    if (file.admission == Admission::indexed) known_vectors = vectors_of(known);
+    known_text = std::move(known.own_text);
   }
   ++change_count_;
   erase(names, file.meta.path);
@@ -142,11 +147,20 @@ Admission Index::insert(Names& names, File file, std::string_view text) {
     text_bytes_ += text.size();
   }
   files_.push_back(std::move(file));
-  if (admission == Admission::indexed) add_chunks(id);
+  if (admission == Admission::indexed) add_chunks(id, known_vectors);
   return admission;
 }
 
-void Index::add_chunks(FileId id) {
+Index::KnownVectors Index::vectors_of(const File& file) const {
+  KnownVectors vectors;
+  for (DocId chunk = file.first_chunk; chunk < file.first_chunk + file.chunk_count; ++chunk) {
+    const Chunk& range = chunks_[chunk].range;
+    vectors.emplace(file.text.substr(range.begin, range.end - range.begin), vectors_.get(chunk));
+  }
+  return vectors;
+}
+
+void Index::add_chunks(FileId id, const KnownVectors& known_vectors) {
   File& file = files_[id];
   const std::string_view text = file.text;
   const auto symbols = find_symbols(text, file.language.family);
@@ -169,15 +183,19 @@ void Index::add_chunks(FileId id) {
     words.clear();
     const bool is_cut =
         range.begin > 0 && is_word_byte(text[range.begin - 1]) && is_word_byte(text[range.begin]);
-    const std::size_t lost_count =
-        vocabulary_.add(text.substr(range.begin, range.end - range.begin), words);
+    const std::string_view of_chunk = text.substr(range.begin, range.end - range.begin);
+    const std::size_t lost_count = vocabulary_.add(of_chunk, words);
     file.lost_words = file.lost_words || is_cut || lost_count > 0;
     of_file.terms.insert(of_file.terms.end(), words.terms.begin(), words.terms.end());
     words.terms.insert(words.terms.end(), around.terms.begin(), around.terms.end());
     text_field_.add(doc, count_terms(words.terms));
-    words.rows.insert(words.rows.end(), path_rows.begin(), path_rows.end());
-    if (!has_vectors) words.rows.clear();
-    vectors_.add(doc, vector_of(row_tally_.count(words.rows, model::kWordCount)));
+    if (const auto known = known_vectors.find(of_chunk); known != known_vectors.end()) {
+      vectors_.add(doc, known->second);
+    } else {
+      words.rows.insert(words.rows.end(), path_rows.begin(), path_rows.end());
+      if (!has_vectors) words.rows.clear();
+      vectors_.add(doc, vector_of(row_tally_.count(words.rows, model::kWordCount)));
+    }
 
     ChunkRow row{range, id, static_cast<std::uint32_t>(symbols_.size()), 0};
     words.clear();

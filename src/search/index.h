@@ -187,8 +187,12 @@ class Index {
 
   bool has_room_for_file() const noexcept;
   bool has_room_for_text(std::size_t bytes) const noexcept;
+  // Vectors of chunks by their text, of one file.
+  using KnownVectors = std::unordered_map<std::string_view, Vector>;
+
   Admission insert(Names& names, File file, std::string_view text);
-  void add_chunks(FileId id);
+  void add_chunks(FileId id, const KnownVectors& known_vectors);
+  KnownVectors vectors_of(const File& file) const;
   std::size_t retain(Names& names, const Keep& keep);
   bool erase(Names& names, const std::string& name);
   Hits query_regex(std::string_view pattern, const QueryOptions& options) const;

@@ -17,6 +17,17 @@ std::size_t hit_count(const Index& index) {
   return index.query("parse config", {.limit = kHitsMax}).size();
 }
 
+// What is found by meaning, and how near it is.
+std::string nearest(const Index& index) {
+  std::string out;
+  for (const Hit& hit :
+       index.query("open a network socket",
+                   {.limit = kHitsMax, .chunks_per_file = kHitsMax, .mode = Mode::semantic})) {
+    out += std::to_string(hit.score) + " " + std::to_string(hit.start_line) + "\n" + hit.content;
+  }
+  return out;
+}
+
 }  // namespace
 
 TEST_CASE("an index takes in as many files as its limit says, and takes changes of those") {
@@ -75,6 +86,39 @@ TEST_CASE("an index takes in as many chunks as its limit says") {
   CHECK(index.put(meta("d"), kText) == Admission::indexed);
   // Of one that is longer, the most that it could become counts before it is cut.
   CHECK(index.put(meta("a", 700), std::string(700, '\n')) == Admission::index_full);
+}
+
+TEST_CASE("a file that changed has the vectors that it would have if it were new") {
+  std::vector<std::string> parts;
+  for (const char* word : {"socket", "config", "password", "network", "matrix", "parser"}) {
+    std::string part = "def open_" + std::string(word) + "(host):\n";  // A chunk of its own.
+    for (int i = 0; i < 30; ++i) part += "    use_the_" + std::string(word) + "(host, 12345)\n";
+    part += "\n";
+    parts.push_back(part);
+  }
+  const auto text_of = [&](const std::vector<std::size_t>& order) {
+    std::string text;
+    for (const std::size_t i : order) text += parts[i];
+    return text;
+  };
+  const std::vector<std::vector<std::size_t>> orders = {
+      {0, 1, 2, 3, 4, 5}, {0, 1, 3, 4, 5}, {5, 4, 4, 0, 1}, {2}, {}, {2, 0, 3}};
+  Index index;
+  Index loaded;
+  std::string snapshot;
+  for (const auto& order : orders) {
+    const std::string text = text_of(order);
+    Index fresh;
+    for (Index* changed : {&index, &loaded, &fresh}) {
+      CHECK(changed->put(meta("a.py", text.size()), text) == Admission::indexed);
+    }
+    CHECK(nearest(fresh).empty() == order.empty());
+    CHECK(nearest(index) == nearest(fresh));
+    CHECK(nearest(loaded) == nearest(fresh));
+    std::string next = index.snapshot();
+    loaded = Index::from_snapshot(next);
+    snapshot.swap(next);
+  }
 }
 
 TEST_CASE("a file that is data, and a document that is too large or has no name, are refused") {

@@ -51,6 +51,13 @@ void VectorField::add(DocId doc, const Vector& vector) {
   std::copy(vector.values.begin(), vector.values.end(), values_.end() - kDimensions);
 }
 
+Vector VectorField::get(DocId doc) const noexcept {
+  Vector vector;
+  std::copy_n(values_of(doc), kDimensions, vector.values.begin());
+  vector.scale = scales_[doc];
+  return vector;
+}
+
 std::vector<VectorField::Near> VectorField::nearest(const Vector& query, std::size_t count,
                                                     float cosine_min,
                                                     const Wanted& is_wanted) const {

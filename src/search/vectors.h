@@ -36,6 +36,8 @@ class VectorField {
   // Adds a document; numbers only ever grow.
   void add(DocId doc, const Vector& vector);
   void remove(DocId doc) noexcept { scales_[doc] = 0; }
+  // That of a living document.
+  Vector get(DocId doc) const noexcept;
 
   struct Near {
     DocId doc;
