@@ -179,8 +179,9 @@ void WorkIndex::read_on(std::chrono::milliseconds limit) {
   while (!pending_.empty()) {
     take_in(pending_.front());
     pending_.pop_front();
-    if (Clock::now() >= end) return;
+    if (Clock::now() >= end) break;
   }
+  if (!index_.uses_snapshot()) snapshot_ = sys::FileImage();
 }
 
 std::optional<double> WorkIndex::indexing() const {

@@ -82,6 +82,8 @@ class WorkIndex {
     return is_complete() && index_.change_count() - saved_change_count_ >= kUnsavedMax &&
            Clock::now() >= save_due_;
   }
+  // Whether the one that was taken up is still in memory: until a quarter of it changed.
+  bool holds_snapshot() const noexcept { return !snapshot_.bytes().empty(); }
   // The last one did not come to be.
   void save_failed() noexcept { saved_change_count_ = kNothing; }
 

@@ -337,6 +337,38 @@ TEST_CASE("from its snapshot an index knows all, and reads only what changed sin
   CHECK(index.write_snapshot(dir.file("index")).has_value());
 }
 
+TEST_CASE("a snapshot whose files changed is not kept in memory") {
+  const testing::TempDir dir;
+  sys::make_dirs(dir.file("work"));
+  const sys::BeneathDir work(dir.file("work"));
+  // Files of some 700 chunks each: where less than 1,000 are dead, they stay.
+  const auto write_all = [&](const std::string& line) {
+    std::string text;
+    while (text.size() < 900'000) text += line;
+    for (const char* name : {"a.py", "b.py"}) sys::replace_file(dir.file("work/") + name, text);
+  };
+  const auto count = [](WorkIndex& index, const std::string& regex) {
+    const search::QueryOptions options{.chunks_per_file = 1, .mode = search::Mode::regex};
+    return index.query(regex, options).hits.size();
+  };
+  write_all(kCode);
+  {
+    WorkIndex index(work);
+    CHECK(count(index, "parse_config") == 2);
+    index.write_snapshot(dir.file("index")).value().replace();
+    CHECK_FALSE(index.holds_snapshot());
+  }
+  WorkIndex index(work);
+  index.load(dir.file("index"));
+  CHECK(count(index, "parse_config") == 2);
+  CHECK(index.holds_snapshot());
+  write_all("def open_socket(host):\n    return host\n");
+  CHECK(count(index, "open_socket") == 2);
+  CHECK_FALSE(index.holds_snapshot());
+  CHECK(count(index, "parse_config") == 0);
+  CHECK(index.query("open socket", {}).hits.size() > 0);
+}
+
 TEST_CASE("a snapshot that is damaged is passed over") {
   const testing::TempDir dir;
   sys::make_dirs(dir.file("work"));

@@ -149,8 +149,7 @@ bool Bm25Field::is_sound(std::string_view postings) const noexcept {
 }
 
 std::size_t Bm25Field::memory_bytes() const noexcept {
-  std::size_t bytes = saved_ends_.size_bytes() + saved_postings_.size() +
-                      list_of_term_.capacity() * sizeof(std::uint32_t) +
+  std::size_t bytes = list_of_term_.capacity() * sizeof(std::uint32_t) +
                       lists_.capacity() * sizeof(List) +
                       lengths_.capacity() * sizeof(std::uint32_t);
   constexpr std::size_t kInString = 15;

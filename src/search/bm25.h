@@ -51,6 +51,7 @@ class Bm25Field {
   bool has(DocId doc) const noexcept { return doc < lengths_.size() && lengths_[doc] != 0; }
 
   std::uint32_t living_count() const noexcept { return living_count_; }
+  // Beside what lies in a snapshot.
   std::size_t memory_bytes() const noexcept;
 
  private:

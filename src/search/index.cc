@@ -111,6 +111,12 @@ bool Index::has_room_for_text(std::size_t bytes) const noexcept {
          chunk_count + bytes / kChunkBytesLeast + 1 <= limits_.chunks_max;
 }
 
+void Index::set_text(File& file, std::string_view text) {
+  file.own_text = std::make_unique_for_overwrite<char[]>(text.size());
+  std::copy(text.begin(), text.end(), file.own_text.get());
+  file.text = {file.own_text.get(), text.size()};
+}
+
 Admission Index::insert(Names& names, File file, std::string_view text) {
   // Its chunks that did not change keep their vectors, beyond its end.
   KnownVectors known_vectors;
@@ -140,9 +146,7 @@ Admission Index::insert(Names& names, File file, std::string_view text) {
   file.language = language_of(file.meta.path);
   names.emplace(file.meta.path, id);
   if (admission == Admission::indexed) {
-    file.own_text = std::make_unique_for_overwrite<char[]>(text.size());
-    std::copy(text.begin(), text.end(), file.own_text.get());
-    file.text = {file.own_text.get(), text.size()};
+    set_text(file, text);
     file.path_words = words_of_path(file.meta.path);
     text_bytes_ += text.size();
   }
@@ -289,6 +293,15 @@ void Index::compact() {
   term_tally_ = {};
   dead_chunk_count_ = 0;
   dead_file_count_ = 0;
+  leave_snapshot();
+}
+
+// Of a snapshot only texts are left by now; for the sake of some, all of it would stay in memory.
+void Index::leave_snapshot() {
+  for (File& file : files_) {
+    if (file.own_text == nullptr && !file.text.empty()) set_text(file, file.text);
+  }
+  snapshot_ = {};
 }
 
 IndexStats Index::stats() const {
@@ -303,15 +316,18 @@ IndexStats Index::stats() const {
   for (const ChunkRow& row : chunks_) {
     if (files_[row.file].alive) out.symbol_count += row.symbol_count;
   }
+  for (const File& file : files_) {
+    if (file.own_text != nullptr) out.memory_bytes += file.text.size();
+  }
   for (const auto& [path, id] : file_names_) {
     const Admission admission = files_[id].admission;
     ++(admission == Admission::indexed ? out.file_count : out.skipped_count);
   }
-  out.memory_bytes = text_bytes_ + files_.size() * kPerFileBytes +
-                     chunks_.capacity() * sizeof(ChunkRow) + symbols_.capacity() * sizeof(Symbol) +
-                     vocabulary_.memory_bytes() + text_field_.memory_bytes() +
-                     symbol_field_.memory_bytes() + file_field_.memory_bytes() +
-                     vectors_.memory_bytes();
+  out.memory_bytes += snapshot_.size() + files_.size() * kPerFileBytes +
+                      chunks_.capacity() * sizeof(ChunkRow) + symbols_.capacity() * sizeof(Symbol) +
+                      vocabulary_.memory_bytes() + text_field_.memory_bytes() +
+                      symbol_field_.memory_bytes() + file_field_.memory_bytes() +
+                      vectors_.memory_bytes();
   return out;
 }
 

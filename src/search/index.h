@@ -90,7 +90,7 @@ struct IndexStats {
   std::size_t dead_chunk_count = 0;
   std::size_t term_count = 0;
   std::size_t text_bytes = 0;
-  std::size_t memory_bytes = 0;    // About, text included.
+  std::size_t memory_bytes = 0;    // About: texts, and all of a snapshot that is in use, included.
   std::size_t left_out_count = 0;  // Known files and documents that there is no room for.
 };
 
@@ -147,10 +147,11 @@ class Index {
   // All of it as bytes, in pieces or at once, and back; with the same limits as before nothing need
   // be put again. The last throws Error `corrupt` for bytes that are none, or of another
   // kSnapshotVersion: whatever they are, an index comes out that can be used, or none. The bytes
-  // must outlive it.
+  // must stay as long as it uses_snapshot(): until so much changed that what is dead is swept out.
   void save(const SnapshotSink& sink) const;
   std::string snapshot() const;
   static Index from_snapshot(std::string_view bytes, const IndexLimits& limits = {});
+  bool uses_snapshot() const noexcept { return !snapshot_.empty(); }
 
   IndexStats stats() const;
   // Of files, searchable or not; documents are not among them.
@@ -185,6 +186,7 @@ class Index {
   };
   using Names = std::unordered_map<std::string, FileId>;
 
+  static void set_text(File& file, std::string_view text);
   bool has_room_for_file() const noexcept;
   bool has_room_for_text(std::size_t bytes) const noexcept;
   // Vectors of chunks by their text, of one file.
@@ -201,11 +203,13 @@ class Index {
   const std::vector<TermCount>& count_terms(const std::vector<TermId>& terms);
   void compact_if_worth_it();
   void compact();
+  void leave_snapshot();
   void load_files(SnapshotReader& in);
   void load_chunks(SnapshotReader& in);
   void require_dead_are_gone() const;
 
   IndexLimits limits_;
+  std::string_view snapshot_;  // in which some of it may lie
   Names file_names_;
   Names document_names_;
   std::vector<File> files_;

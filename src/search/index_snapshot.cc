@@ -97,6 +97,7 @@ Index Index::from_snapshot(std::string_view bytes, const IndexLimits& limits) {
   in.require(index.vocabulary_.size() == term_count, "the vocabulary");
   in.finish();
   index.require_dead_are_gone();
+  index.snapshot_ = bytes;
   return index;
 }
 

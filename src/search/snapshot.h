@@ -33,7 +33,6 @@ class SnapshotList {
   explicit SnapshotList(std::string_view bytes) : bytes_(bytes) {}
 
   std::size_t size() const noexcept { return bytes_.size() / sizeof(T); }
-  std::size_t size_bytes() const noexcept { return bytes_.size(); }
   T operator[](std::size_t i) const noexcept {
     T item;
     std::memcpy(&item, bytes_.data() + i * sizeof(T), sizeof(T));

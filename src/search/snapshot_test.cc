@@ -93,6 +93,30 @@ TEST_CASE("an index comes back from its snapshot as it was, and goes on from the
   CHECK(after.snapshot() == before.snapshot());
 }
 
+TEST_CASE("a snapshot of which much changed is not used any more, and counts as long as it is") {
+  constexpr int kFileCount = 1200;
+  Index before;
+  const std::string text = std::string(kConfig) + std::string(1000, '\n');
+  for (int i = 0; i < kFileCount; ++i) before.put(state_of(std::to_string(i) + ".py"), text);
+  std::string bytes = before.snapshot();
+  Index after = Index::from_snapshot(bytes);
+  CHECK(after.uses_snapshot());
+  CHECK_FALSE(before.uses_snapshot());
+  CHECK(after.stats().memory_bytes > bytes.size());
+  for (Index* index : {&before, &after}) {
+    for (int i = 0; i < kFileCount && index->stats().chunk_count > 190; ++i) {
+      index->remove(std::to_string(i) + ".py");
+    }
+  }
+  CHECK_FALSE(after.uses_snapshot());
+  CHECK(after.stats().memory_bytes < bytes.size());
+  bytes.assign(bytes.size(), '?');
+  CHECK(describe(after) == describe(before));
+  CHECK(after.snapshot().size() == before.snapshot().size());
+  after.put(state_of("config.py"), kSession);
+  CHECK(describe(Index::from_snapshot(after.snapshot())) == describe(after));
+}
+
 TEST_CASE("an empty index has a snapshot, too") {
   const std::string bytes = Index().snapshot();
   CHECK(Index::from_snapshot(bytes).snapshot() == bytes);

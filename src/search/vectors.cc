@@ -103,7 +103,7 @@ void VectorField::compact(const std::vector<DocId>& docs, std::size_t count) {
 }
 
 std::size_t VectorField::memory_bytes() const noexcept {
-  return saved_values_.size() + values_.capacity() + scales_.capacity() * sizeof(float);
+  return values_.capacity() + scales_.capacity() * sizeof(float);
 }
 
 void VectorField::save(SnapshotWriter& out) const {

@@ -53,6 +53,7 @@ class VectorField {
   // lives.
   void compact(const std::vector<DocId>& docs, std::size_t count);
 
+  // Beside what lies in a snapshot.
   std::size_t memory_bytes() const noexcept;
 
   void save(SnapshotWriter& out) const;

@@ -126,10 +126,6 @@ std::optional<std::uint32_t> SavedStrings::find(std::string_view wanted) const n
   return slot.id_plus_1 == 0 ? std::nullopt : std::optional(slot.id_plus_1 - 1);
 }
 
-std::size_t SavedStrings::memory_bytes() const noexcept {
-  return pool_.size() + begins_.size_bytes() + slots_.size_bytes();
-}
-
 StringTable::StringTable() : seed_(random_u64()), slots_(kSlotsMin), begins_{0} {}
 
 StringTable::StringTable(const SavedStrings& saved)
@@ -178,7 +174,7 @@ void StringTable::grow() {
 }
 
 std::size_t StringTable::memory_bytes() const noexcept {
-  return saved_.memory_bytes() + slots_.capacity() * sizeof(StringSlot) + pool_.capacity() +
+  return slots_.capacity() * sizeof(StringSlot) + pool_.capacity() +
          begins_.capacity() * sizeof(std::uint32_t);
 }
 

@@ -34,7 +34,6 @@ class SavedStrings {
   // Where it begins in the pool; that of size() is the pool's end.
   std::uint32_t begin_of(std::uint32_t id) const noexcept { return begins_[id]; }
   std::uint64_t seed() const noexcept { return seed_; }
-  std::size_t memory_bytes() const noexcept;
 
  private:
   std::uint32_t size_ = 0;
@@ -61,6 +60,7 @@ class StringTable {
   std::uint32_t size() const noexcept {
     return saved_.size() + static_cast<std::uint32_t>(begins_.size() - 1);
   }
+  // Beside what lies in a snapshot.
   std::size_t memory_bytes() const noexcept;
 
   // Appends every string that holds `part`, which is not empty, or ends with it.
@@ -116,6 +116,7 @@ class Vocabulary {
   bool find_holding(std::string_view part, std::vector<TermId>& out) const;
 
   std::uint32_t size() const noexcept { return terms_.size(); }
+  // Beside what lies in a snapshot.
   std::size_t memory_bytes() const noexcept;
 
   // Keeps the terms with keep[id], numbered anew in their old order. Returns the new number of
