@@ -25,7 +25,13 @@ Finding judge_core_pattern(const std::string& root) {
   return finding;
 }
 
+// A cell whose files are searched while it is awake needs an instance, and a watch for each folder:
+// this is for a thousand cells with repositories of 500 folders.
+constexpr std::int64_t kInotifyInstancesMin = 1024;
+constexpr std::int64_t kInotifyWatchesMin = 524'288;
+
 struct Floor {
+  Group group;
   const char* id;
   const char* path;
   std::int64_t at_least;
@@ -34,16 +40,25 @@ struct Floor {
 };
 
 constexpr Floor kFloors[] = {
-    {"hardening.dmesg_restrict", "/proc/sys/kernel/dmesg_restrict", 1,
+    {Group::host, "inotify.instances", "/proc/sys/fs/inotify/max_user_instances",
+     kInotifyInstancesMin,
+     "in as many cells at once the kernel tells search which files changed; in the others each "
+     "query looks at every file",
+     "sysctl -w fs.inotify.max_user_instances=1024"},
+    {Group::host, "inotify.watches", "/proc/sys/fs/inotify/max_user_watches", kInotifyWatchesMin,
+     "in as many folders of cells at once the kernel tells search which files changed; a cell with "
+     "more has each query look at every file",
+     "sysctl -w fs.inotify.max_user_watches=524288"},
+    {Group::hardening, "hardening.dmesg_restrict", "/proc/sys/kernel/dmesg_restrict", 1,
      "processes of this host may read the kernel's log; cells cannot (seccomp)",
      "sysctl -w kernel.dmesg_restrict=1"},
-    {"hardening.kptr_restrict", "/proc/sys/kernel/kptr_restrict", 1,
+    {Group::hardening, "hardening.kptr_restrict", "/proc/sys/kernel/kptr_restrict", 1,
      "addresses of the kernel can be read, which helps whoever found a hole in it",
      "sysctl -w kernel.kptr_restrict=1"},
-    {"hardening.unprivileged_bpf", "/proc/sys/kernel/unprivileged_bpf_disabled", 1,
-     "every process of this host may load BPF programs; cells cannot (seccomp)",
+    {Group::hardening, "hardening.unprivileged_bpf", "/proc/sys/kernel/unprivileged_bpf_disabled",
+     1, "every process of this host may load BPF programs; cells cannot (seccomp)",
      "sysctl -w kernel.unprivileged_bpf_disabled=1"},
-    {"hardening.yama", "/proc/sys/kernel/yama/ptrace_scope", 1,
+    {Group::hardening, "hardening.yama", "/proc/sys/kernel/yama/ptrace_scope", 1,
      "a process may trace any other one of its user; those of a cell only among themselves",
      "sysctl -w kernel.yama.ptrace_scope=1"},
 };
@@ -51,8 +66,7 @@ constexpr Floor kFloors[] = {
 Finding judge_floor(const std::string& root, const Floor& floor) {
   const auto text = read_setting(root, floor.path);
   const auto value = text ? parse_int(*text) : std::nullopt;
-  Finding finding{floor.id, Group::hardening, Verdict::ok, text.value_or("not in this kernel"), "",
-                  ""};
+  Finding finding{floor.id, floor.group, Verdict::ok, text.value_or("not in this kernel"), "", ""};
   if (value && *value >= floor.at_least) return finding;
   finding.verdict = Verdict::warning;
   finding.means = floor.means;

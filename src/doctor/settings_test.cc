@@ -89,6 +89,31 @@ TEST_CASE("cgroup v1, v2 and both are told apart, with their controllers") {
   CHECK(judge_cgroup_mounts(none.root()).found == "none");
 }
 
+TEST_CASE(
+    "few watches of inotify are a warning that says what search does without, and how to get "
+    "more") {
+  Machine machine;
+  const auto write = [&](const std::string& instances, const std::string& watches) {
+    machine.write("/proc/sys/fs/inotify/max_user_instances", instances + "\n");
+    machine.write("/proc/sys/fs/inotify/max_user_watches", watches + "\n");
+  };
+  const auto judged = [&](const std::string& id) {
+    return find(examine_settings(machine.root()), id);
+  };
+  CHECK(judged("inotify.instances").verdict == Verdict::warning);
+  CHECK(judged("inotify.instances").remedy.empty());
+  write("128", "524287");
+  CHECK(judged("inotify.instances").verdict == Verdict::warning);
+  CHECK(judged("inotify.instances").found == "128");
+  CHECK(judged("inotify.instances").group == Group::host);
+  CHECK(judged("inotify.instances").remedy == "sysctl -w fs.inotify.max_user_instances=1024");
+  CHECK(judged("inotify.watches").verdict == Verdict::warning);
+  CHECK(judged("inotify.watches").remedy == "sysctl -w fs.inotify.max_user_watches=524288");
+  write("1024", "524288");
+  CHECK(judged("inotify.instances").verdict == Verdict::ok);
+  CHECK(judged("inotify.watches").verdict == Verdict::ok);
+}
+
 TEST_CASE("settings that weaken a host are warnings that say how to change them") {
   Machine weak;
   weak.write("/proc/sys/kernel/core_pattern", "|/usr/share/apport/apport %p\n");
@@ -98,6 +123,8 @@ TEST_CASE("settings that weaken a host are warnings that say how to change them"
   weak.write("/proc/sys/kernel/yama/ptrace_scope", "0\n");
   weak.write("/proc/sys/dev/tty/legacy_tiocsti", "1\n");
   weak.write("/proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n");
+  weak.write("/proc/sys/fs/inotify/max_user_instances", "128\n");
+  weak.write("/proc/sys/fs/inotify/max_user_watches", "8192\n");
   for (const Finding& finding : examine_settings(weak.root())) {
     CAPTURE(finding.id);
     CHECK(finding.verdict == Verdict::warning);
@@ -113,6 +140,8 @@ TEST_CASE("settings that weaken a host are warnings that say how to change them"
   strong.write("/proc/sys/dev/tty/legacy_tiocsti", "0\n");
   strong.write("/proc/swaps", "Filename\tType\n/dev/zram0   partition 1 0 100\n");
   strong.write("/proc/pressure/memory", "some avg10=0.00\n");
+  strong.write("/proc/sys/fs/inotify/max_user_instances", "8192\n");
+  strong.write("/proc/sys/fs/inotify/max_user_watches", "1048576\n");
   for (const Finding& finding : examine_settings(strong.root())) {
     CAPTURE(finding.id);
     CHECK(finding.verdict == Verdict::ok);
