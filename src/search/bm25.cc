@@ -23,6 +23,7 @@ void Bm25Field::append(TermId term, DocId doc, std::uint32_t count) {
   if (index == 0) {
     List list{std::string(postings_of(term))};
     for_each_posting(list.bytes, [&](DocId saved, std::uint32_t) { list.last = saved; });
+    list_bytes_ += bytes_beside(list.bytes);
     lists_.push_back(std::move(list));
     index = static_cast<std::uint32_t>(lists_.size());
   }
@@ -31,7 +32,9 @@ void Bm25Field::append(TermId term, DocId doc, std::uint32_t count) {
   char* end = bytes;
   put_varint(end, doc - list.last);
   put_varint(end, count);
+  list_bytes_ -= bytes_beside(list.bytes);
   list.bytes.append(bytes, static_cast<std::size_t>(end - bytes));
+  list_bytes_ += bytes_beside(list.bytes);
   list.last = doc;
 }
 
@@ -149,14 +152,8 @@ bool Bm25Field::is_sound(std::string_view postings) const noexcept {
 }
 
 std::size_t Bm25Field::memory_bytes() const noexcept {
-  std::size_t bytes = list_of_term_.capacity() * sizeof(std::uint32_t) +
-                      lists_.capacity() * sizeof(List) +
-                      lengths_.capacity() * sizeof(std::uint32_t);
-  constexpr std::size_t kInString = 15;
-  for (const List& list : lists_) {
-    if (list.bytes.capacity() > kInString) bytes += list.bytes.capacity();
-  }
-  return bytes;
+  return list_of_term_.capacity() * sizeof(std::uint32_t) + lists_.capacity() * sizeof(List) +
+         list_bytes_ + lengths_.capacity() * sizeof(std::uint32_t);
 }
 
 }  // namespace cellar::search

@@ -71,6 +71,10 @@ class Bm25Field {
   }
   bool is_sound(std::string_view postings) const noexcept;
   void append(TermId term, DocId doc, std::uint32_t count);
+  static std::size_t bytes_beside(const std::string& string) noexcept {
+    constexpr std::size_t kInString = 15;
+    return string.capacity() > kInString ? string.capacity() : 0;
+  }
 
   float k1_;
   float b_;
@@ -80,6 +84,7 @@ class Bm25Field {
   std::string_view saved_postings_;
   std::vector<std::uint32_t> list_of_term_;  // Index in lists_ plus 1; 0 is none.
   std::vector<List> lists_;
+  std::size_t list_bytes_ = 0;          // of postings that are not in their string itself
   std::vector<std::uint32_t> lengths_;  // Per document, in terms; 0 is dead or not in the field.
   std::uint32_t living_count_ = 0;
   std::uint64_t living_length_ = 0;

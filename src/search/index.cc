@@ -108,6 +108,7 @@ bool Index::has_room_for_text(std::size_t bytes) const noexcept {
   constexpr std::size_t kChunkBytesLeast = kChunkBytesMax * 2 / 5;
   const std::size_t chunk_count = chunks_.size() - dead_chunk_count_;
   return text_bytes_ + bytes <= limits_.text_bytes_max &&
+         memory_bytes() < limits_.memory_bytes_max &&
          chunk_count + bytes / kChunkBytesLeast + 1 <= limits_.chunks_max;
 }
 
@@ -115,6 +116,7 @@ void Index::set_text(File& file, std::string_view text) {
   file.own_text = std::make_unique_for_overwrite<char[]>(text.size());
   std::copy(text.begin(), text.end(), file.own_text.get());
   file.text = {file.own_text.get(), text.size()};
+  own_text_bytes_ += text.size();
 }
 
 Admission Index::insert(Names& names, File file, std::string_view text) {
@@ -131,7 +133,10 @@ Admission Index::insert(Names& names, File file, std::string_view text) {
       return Admission::indexed;
     }
     if (file.admission == Admission::indexed) known_vectors = vectors_of(known);
-    known_text = std::move(known.own_text);
+    if (known.own_text != nullptr) {
+      own_text_bytes_ -= known.text.size();
+      known_text = std::move(known.own_text);
+    }
   }
   ++change_count_;
   erase(names, file.meta.path);
@@ -233,6 +238,7 @@ bool Index::erase(Names& names, const std::string& name) {
   }
   file_field_.remove(id);
   text_bytes_ -= file.text.size();
+  if (file.own_text != nullptr) own_text_bytes_ -= file.text.size();
   if (file.admission == Admission::index_full) --left_out_count_;
   dead_chunk_count_ += file.chunk_count;
   ++dead_file_count_;
@@ -304,6 +310,15 @@ void Index::leave_snapshot() {
   snapshot_ = {};
 }
 
+std::size_t Index::memory_bytes() const noexcept {
+  constexpr std::size_t kPerFileBytes = sizeof(File) + sizeof(Names::value_type) + 128;
+  return snapshot_.size() + own_text_bytes_ + files_.size() * kPerFileBytes +
+         chunks_.capacity() * sizeof(ChunkRow) + symbols_.capacity() * sizeof(Symbol) +
+         vocabulary_.memory_bytes() + text_field_.memory_bytes() + symbol_field_.memory_bytes() +
+         file_field_.memory_bytes() + vectors_.memory_bytes() + term_tally_.memory_bytes() +
+         row_tally_.memory_bytes();
+}
+
 IndexStats Index::stats() const {
   IndexStats out;
   out.document_count = document_names_.size();
@@ -312,22 +327,14 @@ IndexStats Index::stats() const {
   out.term_count = vocabulary_.size();
   out.text_bytes = text_bytes_;
   out.left_out_count = left_out_count_;
-  constexpr std::size_t kPerFileBytes = sizeof(File) + sizeof(Names::value_type) + 128;
   for (const ChunkRow& row : chunks_) {
     if (files_[row.file].alive) out.symbol_count += row.symbol_count;
-  }
-  for (const File& file : files_) {
-    if (file.own_text != nullptr) out.memory_bytes += file.text.size();
   }
   for (const auto& [path, id] : file_names_) {
     const Admission admission = files_[id].admission;
     ++(admission == Admission::indexed ? out.file_count : out.skipped_count);
   }
-  out.memory_bytes += snapshot_.size() + files_.size() * kPerFileBytes +
-                      chunks_.capacity() * sizeof(ChunkRow) + symbols_.capacity() * sizeof(Symbol) +
-                      vocabulary_.memory_bytes() + text_field_.memory_bytes() +
-                      symbol_field_.memory_bytes() + file_field_.memory_bytes() +
-                      vectors_.memory_bytes();
+  out.memory_bytes = memory_bytes();
   return out;
 }
 

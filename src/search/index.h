@@ -30,6 +30,9 @@ struct IndexLimits {
   std::size_t files_max = 200'000;  // Documents and files that are skipped included.
   std::size_t text_bytes_max = 256 << 20;
   std::size_t chunks_max = 2'000'000;
+  // Code takes three times its text; a text in which no word comes twice, thirty times. What is
+  // dead counts until it is swept out, and the text that reaches the limit is still taken in.
+  std::size_t memory_bytes_max = std::size_t{1} << 30;
 };
 
 // What tells a changed file from an unchanged one. The index only keeps it.
@@ -186,9 +189,10 @@ class Index {
   };
   using Names = std::unordered_map<std::string, FileId>;
 
-  static void set_text(File& file, std::string_view text);
+  void set_text(File& file, std::string_view text);
   bool has_room_for_file() const noexcept;
   bool has_room_for_text(std::size_t bytes) const noexcept;
+  std::size_t memory_bytes() const noexcept;
   // Vectors of chunks by their text, of one file.
   using KnownVectors = std::unordered_map<std::string_view, Vector>;
 
@@ -225,6 +229,7 @@ class Index {
   std::size_t dead_chunk_count_ = 0;
   std::size_t dead_file_count_ = 0;
   std::size_t text_bytes_ = 0;
+  std::size_t own_text_bytes_ = 0;  // of it, beside the snapshot
   std::size_t left_out_count_ = 0;
   std::uint64_t change_count_ = 0;
 };

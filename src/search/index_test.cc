@@ -121,6 +121,49 @@ TEST_CASE("a file that changed has the vectors that it would have if it were new
   }
 }
 
+TEST_CASE("an index takes in as much as its memory may hold, whatever words a text is made of") {
+  constexpr std::size_t kMemoryBytesMax = 4 << 20;
+  Index index({.memory_bytes_max = kMemoryBytesMax});
+  std::vector<FileMeta> files;
+  const auto put = [&] {
+    std::string text;
+    for (int word = 0; word < 5; ++word) {
+      text += "word" + std::to_string(files.size()) + "x" + std::to_string(word) + "\n";
+    }
+    files.push_back(meta(std::to_string(files.size()), text.size()));
+    return index.put(files.back(), text);
+  };
+  while (put() == Admission::indexed) REQUIRE(files.size() < 10'000);
+  CHECK(files.size() > 1000);
+  CHECK(index.left_out_count() == 1);
+  CHECK(index.stats().memory_bytes >= kMemoryBytesMax);
+  CHECK(index.stats().memory_bytes < kMemoryBytesMax * 2);
+  CHECK_FALSE(index.needs(files.back()));
+
+  const std::string bytes = index.snapshot();
+  Index loaded = Index::from_snapshot(bytes, {.memory_bytes_max = bytes.size()});
+  CHECK_FALSE(loaded.needs(files.back()));
+
+  for (std::size_t i = 0; i + 1 < files.size(); ++i) index.remove(files[i].path);
+  CHECK(index.stats().memory_bytes < kMemoryBytesMax);
+  CHECK(index.needs(files.back()));
+  CHECK(index.put(files.back(), kText) == Admission::indexed);
+  CHECK(index.left_out_count() == 0);
+}
+
+TEST_CASE("the text of a file that changed counts once, and that of one that is gone does not") {
+  Index index;
+  std::string text(500'000, '\n');
+  for (int change = 0; change < 4; ++change) {
+    text += '\n';
+    CHECK(index.put(meta("a", text.size()), text) == Admission::indexed);
+  }
+  CHECK(index.stats().memory_bytes > text.size());
+  CHECK(index.stats().memory_bytes < text.size() * 2);
+  index.remove("a");
+  CHECK(index.stats().memory_bytes < text.size());
+}
+
 TEST_CASE("a file that is data, and a document that is too large or has no name, are refused") {
   Index index;
   CHECK(index.put(meta("a", kFileBytesMax + 1), std::string(kFileBytesMax + 1, '\n')) ==

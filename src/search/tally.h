@@ -30,6 +30,10 @@ class Tally {
     return entries_;
   }
 
+  std::size_t memory_bytes() const noexcept {
+    return counts_.capacity() * sizeof(std::uint32_t) + entries_.capacity() * sizeof(Count<Id>);
+  }
+
  private:
   std::vector<std::uint32_t> counts_;  // All 0 between calls.
   std::vector<Count<Id>> entries_;
