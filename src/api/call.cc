@@ -47,6 +47,11 @@ bool Call::query_flag(std::string_view name) const {
               "\"" + std::string(name) + "\" must be 0 or 1");
 }
 
+bool Call::wants_events() const {
+  const std::string* accept = exchange.request().header("accept");
+  return accept != nullptr && accept->find("text/event-stream") != std::string::npos;
+}
+
 asio::awaitable<json::Value> Call::body(std::size_t bytes_max) const {
   if (!exchange.has_body()) co_return json::object({});
   const std::string text = co_await exchange.read_body(bytes_max);
@@ -77,6 +82,10 @@ http::Response event_stream_head() {
   head.content_type = "text/event-stream";
   head.headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
   return head;
+}
+
+std::string stream_event(std::string_view type, const std::string& json_text) {
+  return "event: " + std::string(type) + "\ndata: " + json_text + "\n\n";
 }
 
 }  // namespace cellar::api

@@ -28,6 +28,8 @@ struct Call {
   std::optional<std::int64_t> query_int(std::string_view name, std::int64_t min,
                                         std::int64_t max) const;
   bool query_flag(std::string_view name) const;
+  // Whether the client asks for server-sent events.
+  bool wants_events() const;
   // The header Idempotency-Key. Throws Error `invalid_argument` for one that is none.
   std::optional<std::string> idempotency_key() const;
   // The body as JSON; `{}` where there is none. Throws Error.
@@ -44,8 +46,10 @@ inline constexpr std::size_t kSmallBodyMax = 1 << 20;
 inline constexpr std::size_t kBodyMax = 64 << 20;
 inline constexpr std::size_t kFileBodyMax = 256 << 20;
 
-// How a stream of server-sent events begins, and its comment that keeps it alive.
+// How a stream of server-sent events begins, an event of it without a number, and its comment that
+// keeps it alive.
 http::Response event_stream_head();
+std::string stream_event(std::string_view type, const std::string& json_text);
 inline constexpr std::chrono::seconds kHeartbeat{15};
 inline constexpr std::string_view kHeartbeatComment = ": still here\n\n";
 

@@ -14,19 +14,10 @@
 namespace cellar::api {
 namespace {
 
-bool wants_events(const http::Request& request) {
-  const std::string* accept = request.header("accept");
-  return accept != nullptr && accept->find("text/event-stream") != std::string::npos;
-}
-
-std::string event(std::string_view type, const std::string& json_text) {
-  return "event: " + std::string(type) + "\ndata: " + json_text + "\n\n";
-}
-
 std::string output_event(std::string_view stream, std::string_view bytes) {
   const json::Value data = is_valid_utf8(bytes) ? json::object({{"text", bytes}})
                                                 : json::object({{"b64", to_base64(bytes)}});
-  return event(stream, json::dump(data));
+  return stream_event(stream, json::dump(data));
 }
 
 // A command on its way and what the client has not got yet.
@@ -46,10 +37,10 @@ asio::awaitable<void> run_streaming(cell::Cell& cell, cell::CommandRequest reque
   };
   try {
     const cell::CommandResult result = co_await cell.exec(std::move(request), on_output);
-    streaming.chunks.push_back(event("exit", cell::encode(result, cell::Names::rest)));
+    streaming.chunks.push_back(stream_event("exit", cell::encode(result, cell::Names::rest)));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
-    streaming.chunks.push_back(event("error", error_body(error, request_id)));
+    streaming.chunks.push_back(stream_event("error", error_body(error, request_id)));
   }
   streaming.ended = true;
   streaming.changed.set();
@@ -93,7 +84,7 @@ asio::awaitable<void> exec(const Call& call) {
   if (call.exchange.has_body()) body = co_await call.exchange.read_body(kBodyMax * 2);
   cell::CommandRequest request = cell::parse_command(body, cell::Names::rest);
   const auto activity = co_await cell->use("command", request.argv.back().substr(0, 80));
-  if (wants_events(call.exchange.request())) {
+  if (call.wants_events()) {
     co_await exec_streaming(call, *cell, std::move(request));
     co_return;
   }

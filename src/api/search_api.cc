@@ -1,7 +1,9 @@
 // Search in /work, and the documents beside its files.
 
 #include "api/api.h"
+#include "api/errors.h"
 #include "cell/search_json.h"
+#include "json/json.h"
 #include "json/reader.h"
 
 namespace cellar::api {
@@ -34,11 +36,52 @@ asio::awaitable<void> search_symbols(const Call& call) {
   co_await call.answer(std::move(answer));
 }
 
+asio::awaitable<void> send_indexing(const Call& call, std::optional<double> part,
+                                    std::string& last) {
+  json::Value progress = json::object({});
+  cell::set_indexing(progress, part);
+  std::string event = stream_event("indexing", json::dump(progress));
+  if (event == last) co_return;
+  last = event;
+  co_await call.exchange.send(std::move(event));
+}
+
+// Until all files are read. Where the cell rests, nobody reads but who asks for the status.
+asio::awaitable<void> send_progress(const Call& call, cell::Cell& cell,
+                                    cell::WorkIndex::Status status) {
+  std::string last;
+  while (status.indexing) {
+    co_await send_indexing(call, status.indexing, last);
+    while (const auto part = cell.indexing()) {
+      co_await send_indexing(call, part, last);
+      const bool advanced = co_await cell.indexed_more(kHeartbeat);
+      if (!advanced) co_await call.exchange.send(std::string(kHeartbeatComment));
+    }
+    status = co_await cell.search_status();
+  }
+  co_await call.exchange.send(stream_event("status", json::dump(cell::to_json(status))));
+}
+
 asio::awaitable<void> search_status(const Call& call) {
   const auto cell = call.cell();
   const auto activity = co_await cell->use("request", "search");
-  const auto status = co_await cell->search_status();
-  co_await call.answer(cell::to_json(status));
+  auto status = co_await cell->search_status();
+  if (!call.wants_events()) {
+    co_await call.answer(cell::to_json(status));
+    co_return;
+  }
+  co_await call.exchange.start_stream(event_stream_head());
+  std::optional<Error> failure;
+  try {
+    co_await send_progress(call, *cell, std::move(status));
+  } catch (const Error& error) {  // The head is gone: who reads on is told in the stream.
+    if (error.code() == ErrorCode::canceled) throw;
+    failure = error;
+  }
+  if (failure) {
+    co_await call.exchange.send(stream_event("error", error_body(*failure, call.request_id)));
+  }
+  co_await call.exchange.finish();
 }
 
 asio::awaitable<void> put_document(const Call& call) {

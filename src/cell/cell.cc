@@ -64,6 +64,7 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       value_context_(spec.cell_id + "/value"),
       layout_(std::move(layout)),
       spec_(std::move(spec)),
+      indexed_(machine.executor),
       domains_(machine, layout_, spec_, quota_),
       transitions_(machine.executor),
       store_turns_(machine.executor),

@@ -2,12 +2,14 @@
 
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "async/event.h"
 #include "async/serial.h"
 #include "cell/activity.h"
 #include "cell/cell_journal.h"
@@ -152,6 +154,10 @@ class Cell : private RunnerHost {
   asio::awaitable<WorkIndex::Answer> search(SearchRequest request);
   asio::awaitable<WorkIndex::SymbolAnswer> search_symbols(SymbolRequest request);
   asio::awaitable<WorkIndex::Status> search_status();
+  // The part of the files that was read, while the rest is; nullopt where nobody reads on.
+  std::optional<double> indexing() const noexcept;
+  // Returns once more was read, or nobody reads on any more; false where `limit` passed first.
+  asio::awaitable<bool> indexed_more(std::chrono::milliseconds limit);
   // Documents beside the files; a name is put once. Throws as search::Index::check_document().
   asio::awaitable<void> put_document(std::string path, std::string text);
   // False where there was none.
@@ -242,8 +248,10 @@ class Cell : private RunnerHost {
   bool index_loaded_ = false;  // its snapshot, and the agent's documents, are in the index
   // gVisor keeps the mappings of a program that ended: no watch tells of what was stored there.
   bool has_untold_changes_ = false;
-  bool is_indexing_ = false;     // keep_indexing() runs
-  bool recovery_waits_ = false;  // unfinished runs go on when the cell wakes up
+  bool is_indexing_ = false;        // keep_indexing() runs
+  std::optional<double> indexing_;  // the part that it has read
+  async::Event indexed_;            // it read more, or ended
+  bool recovery_waits_ = false;     // unfinished runs go on when the cell wakes up
   std::optional<PauseReport> pause_;
   std::shared_ptr<std::atomic<bool>> paging_;  // since its memory is moved; true: it stops
   std::optional<ResumeReport> resume_;

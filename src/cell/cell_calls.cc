@@ -114,21 +114,37 @@ void Cell::care_for_index() {
   if (!open_) return;
   if (index_->is_worth_saving()) changes_.spawn(save_index());
   if (index_->is_complete() || std::exchange(is_indexing_, true)) return;
+  indexing_ = index_->indexing();
   changes_.spawn(keep_indexing());
 }
 
 asio::awaitable<void> Cell::keep_indexing() {
   struct End {
-    bool& is_indexing;
-    ~End() { is_indexing = false; }
-  } const end{is_indexing_};
+    Cell& cell;
+    ~End() {
+      cell.is_indexing_ = false;
+      cell.indexed_.set();
+    }
+  } const end{*this};
   for (bool is_complete = false; !is_complete && open_ && state_ == State::active;) {
     const auto turn = co_await index_turns_.turn();
     auto read = [this] { index_->read_on(kIndexSlice); };
     co_await async::offload(machine_.pool, std::move(read));
     is_complete = index_->is_complete();
+    indexing_ = index_->indexing();
+    indexed_.set();
     care_for_index();
   }
+}
+
+std::optional<double> Cell::indexing() const noexcept {
+  return is_indexing_ ? indexing_ : std::nullopt;
+}
+
+asio::awaitable<bool> Cell::indexed_more(std::chrono::milliseconds limit) {
+  if (!is_indexing_) co_return true;
+  indexed_.reset();
+  co_return co_await indexed_.wait_for(limit);
 }
 
 asio::awaitable<void> Cell::save_index() {

@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "search/admission.h"
 #include "search/ignore.h"
@@ -191,6 +192,7 @@ std::optional<double> WorkIndex::indexing() const {
 }
 
 void WorkIndex::take_in(const std::string& path) {
+  fault_point("index.before_read");
   const auto stat = stat_if_possible(work_, path);
   if (!stat || stat->kind != sys::FileKind::file) return index_.remove(path);
   const search::FileMeta meta = meta_of(path, *stat);

@@ -71,6 +71,8 @@ class WorkIndex {
   // Reads, as long as `limit` and one file more, what the last of them left to be read.
   void read_on(std::chrono::milliseconds limit);
   bool is_complete() const noexcept { return pending_.empty(); }
+  // As in an Answer.
+  std::optional<double> indexing() const;
 
   // Comes first: takes up the snapshot in `folder`, which holds nothing else, and is made where it
   // is not there. A snapshot that is damaged or of another version is logged, and all is read anew.
@@ -116,7 +118,6 @@ class WorkIndex {
   using Visit = std::function<void(const sys::DirEntry& file)>;
   void scan(const std::string& folder, const Visit& visit);
   bool is_read(const std::string& folder) const;
-  std::optional<double> indexing() const;
   void take_in(const std::string& path);
   std::size_t left_out_count() const noexcept { return unknown_count_ + index_.left_out_count(); }
 

@@ -1,4 +1,8 @@
 """Search sees what was done before it, whoever did it and however."""
+import json
+import os
+import unittest
+
 import harness
 
 CODE = "def parse_config(text):\n    return text\n"
@@ -96,3 +100,41 @@ class SearchTest(harness.CellTest):
         cell.exec("for n in $(seq 1000); do echo \"def parse_config_$n(): pass\" > $n.py; done")
         self.assertEqual(10, len(self.found(cell)))
         self.wait_for_snapshot(cell)
+
+
+class SlowDaemon(harness.Daemon):
+    """One that waits longer at the second file that it reads than a search waits for the index."""
+
+    def environment(self):
+        return {**super().environment(), "CELLAR_FAULTS": str(self.root / "faults")}
+
+    def plan(self, number):
+        (self.root / "faults").write_text(f"index.before_read 2 delay=1200 {number}\n")
+
+
+class SlowIndexTest(harness.CellTest):
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("needs root: cells are made of namespaces and mounts")
+        cls.daemon = SlowDaemon()
+        cls.addClassCleanup(cls.daemon.cleanup)
+
+    def test_a_first_index_tells_how_far_it_is_and_answers_meanwhile(self):
+        cell = self.cell()
+        cell.exec(f"for n in $(seq 10); do printf '{CODE}' > $n.py; done")
+        self.daemon.plan(1)
+        answer = cell.call("POST", "/search", {"query": "parse config"}).json
+        self.assertEqual((2, 0.2), (len(answer["results"]), answer["indexing"]))
+
+        def status():
+            return [(event.type, json.loads(event.data)) for event in self.daemon.stream("GET", f"{cell.path}/search/status")]
+
+        (kind, index), = status()[-1:]
+        self.assertEqual(("status", 10, False), (kind, index["files"], "indexing" in index))
+        cell.exec("for n in $(seq 10); do echo '# more' >> $n.py; done")
+        self.daemon.plan(2)
+        progress, (kind, index) = status()
+        self.assertEqual(("indexing", ["indexing"]), (progress[0], list(progress[1])))
+        self.assertEqual(("status", 10, False), (kind, index["files"], "indexing" in index))
+        self.assertEqual(["status"], [kind for kind, _ in status()])  # Where all is read, that is all.
