@@ -198,7 +198,7 @@ TEST_CASE(
   std::size_t match_count = 0;
   std::size_t candidate_count = 0;
   std::size_t file_count = 0;
-  for (int tree_number = 0; tree_number < 30; ++tree_number) {
+  for (int tree_number = 0; tree_number < 15; ++tree_number) {
     Tree tree;
     std::vector<std::string> texts;
     for (int i = 0; i < 20; ++i) {

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "search/ignore.h"
 #include "search/index.h"
+#include "search/regex.h"
 
 using namespace cellar::search;
 
@@ -44,18 +45,33 @@ struct Case {
   }
 };
 
+// Whether the file is found by the expression, if it is one that the text matches.
+bool is_found(const Index& index, const std::string& path, const std::string& text,
+              const std::string& pattern) {
+  const QueryOptions options{.limit = kHitsMax, .chunks_per_file = 1, .mode = Mode::regex};
+  const Regex regex(pattern);
+  const auto match = regex.find(text, 0);
+  if (!match || match->begin == text.size()) return true;
+  const Hits hits = index.query(pattern, options);
+  return std::any_of(hits.begin(), hits.end(), [&](const Hit& hit) { return hit.path == path; });
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 3) return 0;
   const Case given(data, size);
   Index index;
-  index.put({.path = given.path, .size_bytes = given.text.size()}, given.text);
+  const bool is_indexed = index.put({.path = given.path, .size_bytes = given.text.size()},
+                                    given.text) == Admission::indexed;
   const std::string half = given.text.substr(given.text.size() / 2);
   index.put({.path = "z/" + given.path, .size_bytes = half.size()}, half);
   try {
     for (const Hit& hit : index.query(given.query, given.options)) {
       CELLAR_CHECK(hit.start_line >= 1 && hit.end_line >= hit.start_line);
+    }
+    if (is_indexed && given.options.mode == Mode::regex) {
+      CELLAR_CHECK(is_found(index, given.path, given.text, given.query));
     }
   } catch (const cellar::Error&) {
     // A filter or an expression that is none.
