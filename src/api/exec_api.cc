@@ -83,7 +83,8 @@ asio::awaitable<void> exec(const Call& call) {
   std::string body;
   if (call.exchange.has_body()) body = co_await call.exchange.read_body(kBodyMax * 2);
   cell::CommandRequest request = cell::parse_command(body, cell::Names::rest);
-  const auto activity = co_await cell->use("command", request.argv.back().substr(0, 80));
+  const auto activity =
+      co_await cell->use("command", request.argv.back().substr(0, 80), cell::Cell::Needs::shell);
   if (call.wants_events()) {
     co_await exec_streaming(call, *cell, std::move(request));
     co_return;

@@ -332,7 +332,7 @@ asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,
 }
 
 asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent(AgentLanguage language) {
-  co_await wake();
+  co_await wake(Needs::files);
   AgentProcess::Options options;
   options.language = language;
   options.cell_id = spec_.cell_id;
@@ -372,6 +372,7 @@ asio::awaitable<Runner::Started> Cell::start_run(std::string method, std::string
                       .digest = spec_.agent_digest,
                       .language = spec_.agent_language,
                       .idempotency_key = std::move(idempotency_key)};
+  domains_.require_room();
   co_return co_await runner_->start(std::move(start));
 }
 

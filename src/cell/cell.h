@@ -138,8 +138,12 @@ class Cell : private RunnerHost {
   // Since when it could be hibernated to make room for others; nullopt where it cannot, or would
   // give nothing.
   std::optional<WallTime> spare_since();
-  // Says that somebody uses the cell as long as the activity exists, and wakes it.
-  asio::awaitable<ActivityLog::Activity> use(std::string kind, std::string detail);
+  // Says that somebody uses the cell as long as the activity exists, and wakes it. One that was
+  // hibernated has no processes then, unless they need the shell: each domain starts when it has
+  // something to do.
+  enum class Needs : std::uint8_t { files, shell };
+  asio::awaitable<ActivityLog::Activity> use(std::string kind, std::string detail,
+                                             Needs needs = Needs::files);
   // The same without waking it: for those who only watch.
   ActivityLog::Activity watch(std::string kind, std::string detail) {
     return activities_.begin(std::move(kind), std::move(detail));
@@ -186,9 +190,9 @@ class Cell : private RunnerHost {
   std::optional<std::string> open_value(std::string_view sealed) const override;
   bool is_awake() const override { return state_ == State::active; }
 
-  asio::awaitable<void> wake();
+  asio::awaitable<void> wake(Needs needs);
   asio::awaitable<void> apply_now(CellSettings settings);
-  asio::awaitable<void> wake_now();
+  asio::awaitable<void> wake_now(Needs needs);
   asio::awaitable<void> pause_now();
   asio::awaitable<void> hibernate_now();
   asio::awaitable<void> stop_now();
@@ -199,7 +203,7 @@ class Cell : private RunnerHost {
   void forget_cpu();
   std::vector<Blocker> blockers() const;
   LifecycleView lifecycle(std::size_t blocker_count) const;
-  asio::awaitable<void> thaw_or_start();
+  asio::awaitable<void> thaw_or_start(Needs needs);
   void recover_runs();
   asio::awaitable<void> remove_old_runs();
   // Moves a paused cell's memory to swap.

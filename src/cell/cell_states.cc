@@ -44,25 +44,26 @@ LifecycleView Cell::lifecycle(std::size_t blocker_count) const {
 
 // ---- states ----
 
-asio::awaitable<ActivityLog::Activity> Cell::use(std::string kind, std::string detail) {
+asio::awaitable<ActivityLog::Activity> Cell::use(std::string kind, std::string detail,
+                                                 Needs needs) {
   require_open();
   auto activity = activities_.begin(std::move(kind), std::move(detail));
   awake_since_ = wall_now();
-  co_await wake();
+  co_await wake(needs);
   co_return activity;
 }
 
-asio::awaitable<void> Cell::wake() {
+asio::awaitable<void> Cell::wake(Needs needs) {
   require_open();
-  if (state_ != State::active) co_await async::run_to_end(changes_, wake_now());
+  if (state_ != State::active) co_await async::run_to_end(changes_, wake_now(needs));
 }
 
-asio::awaitable<void> Cell::wake_now() {
+asio::awaitable<void> Cell::wake_now(Needs needs) {
   const auto turn = co_await transitions_.turn();
-  co_await thaw_or_start();
+  co_await thaw_or_start(needs);
 }
 
-asio::awaitable<void> Cell::thaw_or_start() {
+asio::awaitable<void> Cell::thaw_or_start(Needs needs) {
   require_open();
   if (state_ == State::active) co_return;
   const auto began = std::chrono::steady_clock::now();
@@ -72,7 +73,7 @@ asio::awaitable<void> Cell::thaw_or_start() {
   if (is_in_memory) {
     stop_paging();
     co_await domains_.thaw();
-  } else {
+  } else if (needs == Needs::shell) {
     co_await domains_.require(Domains::Kind::shell);
   }
   fault_point("cell.resumed");
@@ -96,7 +97,7 @@ void Cell::report_return(std::string from, std::chrono::microseconds took) {
 }
 
 asio::awaitable<void> Cell::wake_up() {
-  co_await wake();
+  co_await wake(Needs::files);
   domains_.require_room();
 }
 
@@ -107,7 +108,7 @@ std::optional<WallTime> Cell::spare_since() {
 }
 
 asio::awaitable<void> Cell::resume() {
-  co_await wake();
+  co_await wake(Needs::shell);
   activities_.touch();
 }
 
