@@ -254,20 +254,6 @@ void Runner::say_begun(const Run& run, std::uint32_t ordinal, const char* fault)
   });
 }
 
-namespace {
-
-// Empty where it can be read again.
-std::string problem_of_json(const std::string& text) {
-  try {
-    json::parse(text);
-    return {};
-  } catch (const Error& error) {
-    return std::string("what the method returned cannot be kept: ") + error.what();
-  }
-}
-
-}  // namespace
-
 // A century: no clock overflows.
 constexpr std::int64_t kDelayMsMax = 100LL * 365 * 86'400'000;
 
@@ -465,113 +451,6 @@ void Runner::on_event(Active& active, const AgentFrame& frame) {
   event.data = json::dump(json::parse(frame.body));  // One line, whatever was sent.
   journal_.append(active.run.number, ordinal_of(frame), event);
   journal_.sync_soon();
-}
-
-asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
-  const bool ok = flag_of(frame.header, "ok");
-  const json::Value* rolled = frame.header.find("rolled");
-  const bool is_undone = rolled == nullptr || !rolled->is_bool() || rolled->as_bool();
-  const bool canceled = !ok && active.run.cancel_requested && is_undone;
-  std::string value = ok ? frame.body : checked_error(frame.body);
-  std::string problem;
-  if (ok && frame.body.size() > journal::kInlineBytesMax) {
-    auto look = [&frame] { return problem_of_json(frame.body); };
-    problem = co_await async::offload(journal_.pool(), look);
-  } else if (ok) {
-    problem = problem_of_json(frame.body);
-  }
-  if (!problem.empty()) value = error_json("Error", problem, "not_serialisable");
-  const bool completed = ok && problem.empty();
-  journal::Payload stored = co_await journal_.store_value(std::move(value));
-  if (!active.is_served()) co_return;  // Paused meanwhile: it comes to this end again.
-  const char* status = completed ? "completed" : canceled ? "cancelled" : "failed";
-  co_await end_run(active, status, std::move(stored));
-}
-
-namespace {
-
-std::string second_rollback(const Run& run, std::uint32_t ordinal) {
-  const auto place = [](std::uint32_t at) { return "the one at " + std::to_string(at); };
-  const json::Value expected =
-      json::object({{"k", kRollback}, {"n", place(run.rollback)}, {"fp", ""}});
-  const json::Value got = json::object({{"k", kRollback}, {"n", place(ordinal)}, {"fp", ""}});
-  return json::dump(
-      json::object({{"expected", expected}, {"got", got}, {"matched", json::Array()}}));
-}
-
-}  // namespace
-
-// From here on only rollbacks are executed: what its method had going is left.
-asio::awaitable<void> Runner::on_rollback(Active& active, const AgentFrame& frame) {
-  journal::Value mark;
-  mark.kind = kRollback;
-  mark.name = text_of(frame.header, "n");
-  mark.value = co_await journal_.store_value(checked_error(frame.body));
-  if (!active.is_served()) co_return;  // Paused meanwhile.
-  const std::uint32_t ordinal = ordinal_of(frame);
-  if (active.run.rollback != 0) {
-    co_await pause_run(active, "replay_mismatch", second_rollback(active.run, ordinal));
-    co_return;
-  }
-  fault_point("rollback.before_written");
-  journal_.append(active.run.number, ordinal, mark);
-  fault_point("rollback.begun");
-  say_begun(active.run, ordinal, "rollback.before_began");
-  host_.kill_commands(active.run.number);
-}
-
-asio::awaitable<void> Runner::on_mismatch(Active& active, const AgentFrame& frame) {
-  co_await pause_run(active, "replay_mismatch", checked_error(frame.body));
-}
-
-// The run goes on in another attempt, which knows nothing of what is behind it.
-asio::awaitable<void> Runner::on_continue(Active& active, const AgentFrame& frame) {
-  journal::Continued continued;
-  continued.value = co_await journal_.store_value(frame.body);
-  if (!active.is_served()) co_return;  // Paused meanwhile.
-  journal_.append(active.run.number, ordinal_of(frame), continued);
-  active.in_agent = false;
-  active.interruption = "continue";
-  active.changed.set();
-}
-
-asio::awaitable<void> Runner::pause_for_length(Active& active) {
-  const Error error(ErrorCode::exhausted, "run_too_long",
-                    "the run has asked for " + std::to_string(kOrdinalsMax) +
-                        " things, streamed events among them",
-                    "cancel it; let its method go on with ctx.continueAs(state) now and then, "
-                    "or stream inside of steps");
-  co_await pause_run(active, error.reason(), pause_json(error));
-}
-
-asio::awaitable<void> Runner::end_run(Active& active, std::string status, journal::Payload value) {
-  if (active.is_ending) co_return;
-  journal::RunEnded ended;
-  ended.status = std::move(status);
-  ended.value = std::move(value);
-  fault_point("run.before_end");
-  journal_.append(active.run.number, 0, ended);
-  fault_point("run.ended");
-  active.is_ending = true;
-  co_await journal_.sync();
-  fault_point("run.end_durable");
-  active.settled = true;
-  active.changed.set();
-  tell_parents(active.run);
-}
-
-asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std::string detail) {
-  journal::Paused paused;
-  paused.reason = std::move(reason);
-  paused.detail = std::move(detail);
-  fault_point("pause.before_written");
-  journal_.append(active.run.number, 0, paused);
-  active.is_pausing = true;
-  if (active.in_agent && agent_) agent_->send(frame_for(active.run, "forget"), {});
-  co_await journal_.sync();
-  fault_point("pause.durable");
-  active.settled = true;
-  active.changed.set();
 }
 
 }  // namespace cellar::cell

@@ -11,7 +11,7 @@
 #include "cell/runner.h"
 #include "json/json.h"
 
-// What runner.cc and runner_frames.cc share, and nobody else sees.
+// What the files of the runner share, and nobody else sees.
 namespace cellar::cell {
 
 inline std::string text_of(const json::Value& header, std::string_view key) {
