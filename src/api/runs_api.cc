@@ -34,6 +34,7 @@ const cell::Run& run_in(const Call& call, cell::Cell& cell) {
 // What is told of runs is on disk: `answer`, made just now, may hold what is on its way there.
 asio::awaitable<void> answer_durable(const Call& call, cell::Cell& cell, json::Value answer,
                                      int status = 200) {
+  cell.journal().require_place();
   co_await cell.journal().sync();
   co_await call.answer(std::move(answer), status);
 }

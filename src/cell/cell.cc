@@ -98,6 +98,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
   co_await remove_old_runs();
   RunnerHost& host = *this;
   runner_ = std::make_unique<Runner>(machine_.executor, *journal_, runs_, host, config_.runner);
+  if (origin == Origin::made) journal_->prepare();
   open_ = true;
   const bool frozen = domains_.any_alive() && domains_.is_frozen();
   state_ = frozen                    ? State::paused

@@ -14,6 +14,7 @@ namespace {
 
 // Short for people, long for a step that does nothing.
 constexpr std::chrono::milliseconds kLater{2};
+constexpr std::chrono::milliseconds kTryAgain{1000};
 // A part of journal::kPendingBytesMax.
 constexpr std::size_t kPendingBytesWaited = 16 << 20;
 
@@ -29,6 +30,7 @@ CellJournal::CellJournal(asio::any_io_executor executor, async::Pool& pool, cons
                [&runs](const journal::Record& record) { runs.apply(record); }),
       durable_(executor),
       removed_(executor),
+      room_changed_(executor),
       tasks_(executor) {
   if (journal_.cut_bytes() != 0) {
     log::warning("cell {}: {} bytes that a crash left half-written are cut off its journal",
@@ -62,6 +64,7 @@ journal::Lsn CellJournal::append_record(std::uint32_t run, std::uint32_t ordinal
 
 void CellJournal::sync_soon() {
   if (flushing_ || broken_ || !journal_.dirty()) return;
+  if (!journal_.has_room()) return make_spares_soon();
   flushing_ = true;
   tasks_.spawn(flush());
 }
@@ -96,7 +99,7 @@ asio::awaitable<void> CellJournal::flush_later() {
 // Group commit without a timer: what is appended while a batch is on its way is the next batch.
 asio::awaitable<void> CellJournal::flush() {
   bool failed = false;
-  while (journal_.dirty() && !failed) {
+  while (journal_.dirty() && journal_.has_room() && !failed) {
     try {
       journal::Batch batch = journal_.seal();
       auto write = [this, &batch] { journal_.write(batch); };
@@ -116,22 +119,87 @@ asio::awaitable<void> CellJournal::flush() {
   flushing_ = false;
   durable_.set();
   durable_.reset();
-  if (!failed) co_await make_spare();
+  room_changed_.set();
+  room_changed_.reset();
+  make_spares_soon();
 }
 
-// The next segment is made before a write has to wait for it.
-asio::awaitable<void> CellJournal::make_spare() {
-  const std::uint64_t bytes = journal_.wanted_spare_bytes();
-  if (bytes == 0 || making_spare_) co_return;
-  making_spare_ = true;
-  try {
-    auto make = [this, bytes] { journal_.make_spare(bytes); };
-    co_await async::offload(pool_, make);
-    journal_.spare_made(bytes);
-  } catch (const Error& error) {
-    log::warning("journal: a segment ahead: {}", error.what());  // Costs only time later.
+// ---- room ----
+
+void CellJournal::make_spares_soon() {
+  if (making_spares_ || broken_ || journal_.wanted_spare_bytes(demand_bytes_) == 0) return;
+  making_spares_ = true;
+  tasks_.spawn(make_spares());
+}
+
+// The next segment is made before a write has to wait for it; on a full disk it is tried again and
+// again.
+asio::awaitable<void> CellJournal::make_spares() {
+  bool has_failed = false;
+  while (const std::uint64_t bytes = journal_.wanted_spare_bytes(demand_bytes_)) {
+    std::optional<Error> failure;
+    std::uint64_t made_bytes = journal_.leave_spare();
+    try {
+      auto make = [this, bytes] { journal_.make_spare(bytes); };
+      co_await async::offload(pool_, make);
+      made_bytes = bytes;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+      failure = error;
+    }
+    journal_.spare_made(made_bytes);
+    const bool is_second = failure && has_failed;  // A single failure says little.
+    has_failed = failure.has_value();
+    if (failure && !is_second) continue;
+    if (failure) demand_bytes_ = 0;
+    set_full(failure);
+    for (async::Event* event : {&room_changed_, &durable_}) {
+      event->set();
+      event->reset();
+    }
+    if (failure) co_await async::sleep_for(kTryAgain);
   }
-  making_spare_ = false;
+  if (journal_.room_bytes() >= demand_bytes_) demand_bytes_ = 0;
+  making_spares_ = false;
+  set_full(std::nullopt);
+  sync_soon();
+}
+
+void CellJournal::set_full(std::optional<Error> error) {
+  if (full_ == error.has_value()) return;
+  full_ = error.has_value();
+  if (full_) {
+    log::warning("journal: nothing new is begun while there is no room: {}", error->what());
+  } else {
+    log::info("journal: there is room again");
+  }
+  if (on_full_) on_full_();
+}
+
+void CellJournal::prepare() {
+  demand_bytes_ = 1;
+  make_spares_soon();
+}
+
+asio::awaitable<bool> CellJournal::make_room(std::uint64_t bytes) {
+  while (journal_.room_bytes() < bytes) {
+    require_working();
+    if (full_) co_return false;
+    demand_bytes_ = std::max(demand_bytes_, bytes);
+    make_spares_soon();
+    co_await room_changed_.wait();
+  }
+  co_return true;
+}
+
+void CellJournal::throw_full() {
+  throw Error(ErrorCode::exhausted, "journal_full",
+              "the disk has no room for the journal of the cell: nothing new is begun in it",
+              "free disk space, or raise the quota; it goes on by itself");
+}
+
+void CellJournal::require_place() const {
+  if (full_ && !has_place()) throw_full();
 }
 
 asio::awaitable<void> CellJournal::sync() {
@@ -172,9 +240,16 @@ asio::awaitable<journal::Payload> CellJournal::store_value(std::string value) {
   auto store = [this, bytes = std::move(value)]() mutable {
     return journal_.store(std::move(bytes));
   };
-  journal::Payload payload = co_await async::offload(pool_, std::move(store));
-  unnamed_.insert(payload.blob->digest);
-  co_return payload;
+  std::optional<journal::Payload> payload;
+  try {
+    payload = co_await async::offload(pool_, std::move(store));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::exhausted) throw;
+    log::warning("journal: a value of a run: {}", error.what());
+  }
+  if (!payload) throw_full();
+  unnamed_.insert(payload->blob->digest);
+  co_return *std::move(payload);
 }
 
 void CellJournal::throw_undecodable(journal::Lsn lsn) const {
@@ -276,7 +351,12 @@ asio::awaitable<void> CellJournal::remove(journal::Journal::Trimmed trimmed) {
 
 asio::awaitable<void> CellJournal::close() {
   try {
-    co_await sync();
+    while (journal_.last_durable() < journal_.last_appended()) {
+      require_working();
+      require_place();
+      sync_soon();
+      co_await durable_.wait();
+    }
   } catch (const Error& error) {
     log::error("journal: what was not durable yet is lost: {}", error.what());
   }

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "async/event.h"
 #include "async/pool.h"
 #include "async/task_group.h"
+#include "base/error.h"
 #include "cell/run.h"
 #include "cell/run_event.h"
 #include "journal/file_storage.h"
@@ -59,7 +61,7 @@ class CellJournal {
   void sync_later();
 
   // Prepares a value for a record: in it up to 64 KiB, else as a blob, which is durable when this
-  // returns.
+  // returns. Throws Error `exhausted`, reason `journal_full`, where the disk has no room for that.
   asio::awaitable<journal::Payload> store_value(std::string value);
 
   // A durable or pending record's body, decoded. Throws Error `corrupt`.
@@ -96,6 +98,25 @@ class CellJournal {
   // `canceled` once the journal is closed.
   asio::awaitable<bool> advanced(journal::Lsn lsn, std::chrono::milliseconds limit);
 
+  // ---- room on the disk ----
+  // A full disk is noticed when the next segment cannot be made, long before this one is used up:
+  // then nothing new may begin, so that what is under way can still be recorded. It is tried again
+  // every second. Should more be appended than there is room for, it waits in memory.
+
+  bool is_full() const noexcept { return full_; }
+  // Called whenever is_full() changes.
+  void on_full(std::function<void()> tell) { on_full_ = std::move(tell); }
+  // Bytes of records that have a place for certain.
+  std::uint64_t room_bytes() const noexcept { return journal_.room_bytes(); }
+  // Makes the first segment's place ahead.
+  void prepare();
+  // Returns once so many have one; false where the disk has no room.
+  asio::awaitable<bool> make_room(std::uint64_t bytes);
+  // Throws Error `exhausted`, reason `journal_full`.
+  [[noreturn]] static void throw_full();
+  // Throws it where something that was appended has no place: it is not durable before there is.
+  void require_place() const;
+
   // Returns at once, or where so much is on its way to the disk that more would soon be refused,
   // once that has become less.
   asio::awaitable<void> room();
@@ -115,7 +136,10 @@ class CellJournal {
                              std::uint16_t flags, std::string body);
   asio::awaitable<void> flush();
   asio::awaitable<void> flush_later();
-  asio::awaitable<void> make_spare();
+  void make_spares_soon();
+  asio::awaitable<void> make_spares();
+  void set_full(std::optional<Error> error);
+  bool has_place() const noexcept { return !journal_.dirty() || journal_.has_room(); }
   asio::awaitable<void> remove(journal::Journal::Trimmed trimmed);
   [[noreturn]] void throw_undecodable(journal::Lsn lsn) const;
   void require_working() const;
@@ -136,9 +160,13 @@ class CellJournal {
   std::size_t storing_count_ = 0;  // blobs that are on their way to the disk
   bool removing_ = false;          // none may be stored
   async::Event removed_;
+  async::Event room_changed_;  // a spare was made, or could not be, or a segment was begun
+  std::function<void()> on_full_;
+  std::uint64_t demand_bytes_ = 0;  // that make_room() was asked for
+  bool full_ = false;
   bool flushing_ = false;
   bool flush_planned_ = false;
-  bool making_spare_ = false;
+  bool making_spares_ = false;
   bool broken_ = false;
   bool closed_ = false;
   async::TaskGroup tasks_;

@@ -157,6 +157,7 @@ asio::awaitable<void> Cell::hibernate_now() {
 }
 
 asio::awaitable<void> Cell::end_processes() {
+  journal_->require_place();
   stop_paging();
   domains_.programs().lose_all();
   fault_point("cell.before_end");

@@ -40,11 +40,14 @@ Runner::Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& r
       config_(config),
       settled_(executor_),
       starting_(executor_),
-      tasks_(executor_) {}
+      tasks_(executor_) {
+  journal_.on_full([this] { tell_room(); });
+}
 
 Runner::~Runner() = default;
 
 asio::awaitable<void> Runner::close() {
+  journal_.on_full(nullptr);
   if (agent_) agent_->kill();
   co_await tasks_.close();
   agent_.reset();
@@ -110,6 +113,10 @@ void Runner::require_room_for_run() const {
 }
 
 asio::awaitable<Runner::Started> Runner::start(Start request) {
+  if (begun_before(request) == nullptr) {
+    const bool is_room = co_await may_begin(request.params.size());
+    if (!is_room) CellJournal::throw_full();
+  }
   while (!runs_.setup_done() && setup_is_running() && begun_before(request) == nullptr) {
     settled_.reset();
     co_await settled_.wait();

@@ -119,7 +119,7 @@ class Runner {
   };
   // Creates a run and lets it go; durable when this returns. Throws Error `conflict`, reason
   // `idempotency_key_reused`, for the key of a run with another method or other params, and
-  // `exhausted`, reason `too_many_runs`, where kOpenRunsMax are under way.
+  // `exhausted`, reason `too_many_runs`, where kOpenRunsMax are under way, or `journal_full`.
   asio::awaitable<Started> start(Start request);
 
   // Lets every unfinished run of the journal go on. `cause` says what interrupted them.
@@ -216,6 +216,7 @@ class Runner {
   asio::awaitable<void> watch_agent(std::shared_ptr<AgentProcess> agent);
 
   asio::awaitable<void> handle(AgentProcess& agent, AgentFrame frame);
+  asio::awaitable<void> handle_served(AgentProcess& agent, Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_command(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_done(Active& active, const AgentFrame& frame);
   // Whether this step of the run is sensitive.
@@ -231,16 +232,17 @@ class Runner {
   asio::awaitable<void> on_mismatch(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_continue(Active& active, const AgentFrame& frame);
   asio::awaitable<void> pause_for_length(Active& active);
-  void on_event(Active& active, const AgentFrame& frame);
+  asio::awaitable<void> on_event(Active& active, const AgentFrame& frame);
 
-  void on_wait(Active& active, const AgentFrame& frame, const std::string& kind);
+  asio::awaitable<void> on_wait(Active& active, const AgentFrame& frame, const std::string& kind);
   asio::awaitable<void> keep_time(std::shared_ptr<Active> active, std::uint32_t ordinal);
   // Lets an event that is there, or a child that has ended, end the wait; false where there is
   // none.
   // Older events than `newest` do not count: they were tried before.
   asio::awaitable<bool> try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                      journal::Lsn newest = 0);
-  asio::awaitable<void> refuse_wait(std::shared_ptr<Active> active, std::uint32_t ordinal);
+  asio::awaitable<void> refuse_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
+                                    std::string error);
   asio::awaitable<void> look_at_wait(std::shared_ptr<Active> active, std::uint32_t ordinal);
   static bool open_wait(const Active& active, std::uint32_t ordinal);
   // Lets those who wait for this run, which has ended, go on.
@@ -284,16 +286,35 @@ class Runner {
   std::vector<journal::Record> history_before(const Run& run, journal::Lsn end);
   void require_room_for_run() const;
 
+  // ---- room in the journal: what is under way can always be recorded ----
+  // What the ends of all that is under way need there, in a short form.
+  std::uint64_t owed_bytes() const noexcept;
+  bool has_room(std::uint64_t bytes) const noexcept;
+  // The same for what must not wait, and is not needed where there is none: while the disk is not
+  // full, room for it is on its way.
+  bool takes(std::uint64_t bytes) const noexcept;
+  // Returns once there is room for so many bytes of records beside that; throws `journal_full`
+  // where there is none.
+  asio::awaitable<void> require_room(std::uint64_t bytes);
+  // The same for what is new; false where it must not begin.
+  asio::awaitable<bool> may_begin(std::uint64_t bytes);
+  // The value as the member of a record that there is room for; else it throws `journal_full`.
+  asio::awaitable<journal::Payload> store(std::string value);
+  void tell_room();
+  void say_refused(const Run& run, std::uint32_t ordinal);
+
   // Ends, or pauses the run for, what was interrupted and says that it must not be executed again;
   // true where it is paused.
   asio::awaitable<bool> settle_interrupted(Active& active, const std::string& cause);
   void append_interrupted(const Run& run, const Step& step, const std::string& cause);
   asio::awaitable<void> append_decision(const Run& run, Decision decision);
   enum class Shown : std::uint8_t { plainly, sealed };
-  // The record of a step's end; its value is on disk where it is a blob.
+  // The record of a step's end; its value is on disk where it is a blob. One that there is no room
+  // for becomes a JournalFullError.
   asio::awaitable<journal::StepEnd> make_step_end(bool ok, std::string value, std::string codec,
                                                   Shown how);
-  asio::awaitable<void> append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
+  // False where the value became that error.
+  asio::awaitable<bool> append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
                                         std::string value, std::string codec = "json",
                                         Shown how = Shown::plainly);
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);

@@ -178,6 +178,7 @@ asio::awaitable<Run*> Runner::paused_run(std::uint32_t number) {
 
 asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Decision> decision) {
   Run* run = co_await paused_run(number);
+  if (journal_.is_full()) CellJournal::throw_full();
   const bool is_ambiguous = run->reason == kAmbiguousStep;
   if (is_ambiguous && !decision) {
     throw Error(
@@ -220,6 +221,7 @@ asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, std::string agen
         "POST .../replay");
   }
   Run* run = co_await paused_run(number);  // Somebody may have been faster.
+  if (journal_.is_full()) CellJournal::throw_full();
   journal::Upgraded upgraded;
   upgraded.agent_digest = std::move(agent_digest);
   journal_.append(number, 0, upgraded);

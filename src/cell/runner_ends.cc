@@ -36,7 +36,7 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   }
   if (!problem.empty()) value = error_json("Error", problem, "not_serialisable");
   const bool completed = ok && problem.empty();
-  journal::Payload stored = co_await journal_.store_value(std::move(value));
+  journal::Payload stored = co_await store(std::move(value));
   if (!active.is_served()) co_return;  // Paused meanwhile: it comes to this end again.
   const char* status = completed ? "completed" : canceled ? "cancelled" : "failed";
   co_await end_run(active, status, std::move(stored));
@@ -60,7 +60,7 @@ asio::awaitable<void> Runner::on_rollback(Active& active, const AgentFrame& fram
   journal::Value mark;
   mark.kind = kRollback;
   mark.name = text_of(frame.header, "n");
-  mark.value = co_await journal_.store_value(checked_error(frame.body));
+  mark.value = co_await store(checked_error(frame.body));
   if (!active.is_served()) co_return;  // Paused meanwhile.
   const std::uint32_t ordinal = ordinal_of(frame);
   if (active.run.rollback != 0) {
@@ -81,7 +81,7 @@ asio::awaitable<void> Runner::on_mismatch(Active& active, const AgentFrame& fram
 // The run goes on in another attempt, which knows nothing of what is behind it.
 asio::awaitable<void> Runner::on_continue(Active& active, const AgentFrame& frame) {
   journal::Continued continued;
-  continued.value = co_await journal_.store_value(frame.body);
+  continued.value = co_await store(frame.body);
   if (!active.is_served()) co_return;  // Paused meanwhile.
   journal_.append(active.run.number, ordinal_of(frame), continued);
   active.in_agent = false;

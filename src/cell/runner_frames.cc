@@ -17,6 +17,11 @@ namespace {
 // How soon a run looks again whether the agent host of another language has ended.
 constexpr std::chrono::milliseconds kLanguagePause{20};
 
+// What was done, and cannot be given.
+std::string not_kept_error() {
+  return journal_full_error("it was done, and what it gave is not kept");
+}
+
 // Runs one of the agent's own coroutines, which needs it to stay.
 asio::awaitable<void> keep(std::shared_ptr<AgentProcess> agent,
                            asio::awaitable<void> (AgentProcess::*work)()) {
@@ -59,6 +64,7 @@ asio::awaitable<void> Runner::start_agent(AgentLanguage language) {
   is_starting_ = false;
   agent_end_cause_.clear();
   if (!starting_is_stale_.empty()) stop_agent(starting_is_stale_);
+  if (journal_.is_full()) tell_room();
   tasks_.spawn(serve_agent(agent_));
   tasks_.spawn(watch_agent(agent_));
   tasks_.spawn(keep(agent_, &AgentProcess::write_up));
@@ -156,32 +162,49 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     co_return;
   }
   active->heard_at = std::chrono::steady_clock::now();
-  const bool rolls_back = type == kRollback || active->run.rollback != 0;  // As long as it has to.
-  if (ordinal_of(frame) > active->run.base + kOrdinalsMax && !rolls_back) {
-    co_await pause_for_length(*active);
+  std::optional<Error> full;
+  try {
+    co_await handle_served(agent, *active, frame);
+  } catch (const Error& error) {
+    if (error.reason() != "journal_full") throw;
+    full = error;
+  }
+  if (!full) co_return;
+  // What it has asked for has no outcome that could be given: it is asked for again, later.
+  if (is_call || flag_of(frame.header, "sync")) let_go(agent);
+  if (active->is_served()) co_await pause_run(*active, full->reason(), pause_json(*full));
+}
+
+asio::awaitable<void> Runner::handle_served(AgentProcess& agent, Active& active,
+                                            const AgentFrame& frame) {
+  const std::string type = text_of(frame.header, "t");
+  const bool is_call = type == "call";
+  const bool rolls_back = type == kRollback || active.run.rollback != 0;  // As long as it has to.
+  if (ordinal_of(frame) > active.run.base + kOrdinalsMax && !rolls_back) {
+    co_await pause_for_length(active);
     if (is_call || flag_of(frame.header, "sync")) let_go(agent);
   } else if (is_call) {
-    co_await on_call(agent, *active, frame);
+    co_await on_call(agent, active, frame);
   } else if (type == "cmd") {
-    co_await on_command(*active, frame);
+    co_await on_command(active, frame);
   } else if (type == "failed") {
-    on_attempt_failed(*active, frame);
+    on_attempt_failed(active, frame);
   } else if (type == "progress") {
-    on_progress(*active, frame);
+    on_progress(active, frame);
   } else if (type == "done") {
-    co_await on_done(*active, frame);
+    co_await on_done(active, frame);
   } else if (type == "value" || type == "setup.done") {
-    co_await on_value(*active, frame);
+    co_await on_value(active, frame);
   } else if (type == "event") {
-    on_event(*active, frame);
+    co_await on_event(active, frame);
   } else if (type == "end") {
-    co_await on_end(*active, frame);
+    co_await on_end(active, frame);
   } else if (type == kRollback) {
-    co_await on_rollback(*active, frame);
+    co_await on_rollback(active, frame);
   } else if (type == "continue") {
-    co_await on_continue(*active, frame);
+    co_await on_continue(active, frame);
   } else if (type == "mismatch") {
-    co_await on_mismatch(*active, frame);
+    co_await on_mismatch(active, frame);
   } else {
     throw Error(ErrorCode::internal, "it sent a frame of unknown type \"" + type + "\"");
   }
@@ -205,13 +228,26 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
   const std::uint32_t ordinal = ordinal_of(frame);
   const std::string kind = text_of(frame.header, "k");
   if (is_wait(kind)) {
-    on_wait(active, frame, kind);
+    co_await on_wait(active, frame, kind);
     co_return;
   }
   if (kind == "spawn" && ordinal == 0) {
     throw Error(ErrorCode::internal, "it begins a run inside a step");
   }
   fault_point("step.before_start");
+  // A step with no policy is executed already, unless it asks: the agent is told of a full disk.
+  const bool is_ours = kind == "shell" || kind == "spawn";
+  const bool asks = !text_of(frame.header, "pol").empty() || flag_of(frame.header, "ask");
+  bool is_refused = false;
+  if (is_ours || asks) {
+    const bool is_room = co_await may_begin(0);
+    is_refused = !is_room;
+    if (is_refused) co_await require_room(0);  // That it was refused is recorded, too.
+    if (!active.is_served()) {
+      if (flag_of(frame.header, "sync")) let_go(*agent_);
+      co_return;
+    }
+  }
   if (ordinal != 0) {
     journal::StepStart start;
     start.kind = kind;
@@ -223,19 +259,27 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     start.sensitive = text_of(frame.header, "sens") == "output";
     journal_.append(active.run.number, ordinal, start);
     fault_point("step.started");
-    if (start.policy.empty()) {
+    if (!asks) {
       journal_.sync_later();  // The end of a short step comes with its start in one write.
+    } else if (is_refused) {
+      say_refused(active.run, ordinal);
     } else {
       say_begun(active.run, ordinal, "step.before_began");
     }
   }
-  if (kind != "shell" && kind != "spawn") co_return;
+  if (!is_ours) co_return;
   HostCall call = call_of(active);
   call.ordinal = ordinal;
   call.tag = number_of(frame.header, "x");
   call.synchronous = flag_of(frame.header, "sync");
   call.sensitive = text_of(frame.header, "sens") == "output";
   call.request = frame.body;
+  if (is_refused) {
+    std::string error = journal_full_error("the command was not begun");
+    if (ordinal != 0) co_await append_step_end(active.run, ordinal, false, error);
+    answer(agent_, call, false, std::move(error));
+    co_return;
+  }
   if (kind == "spawn") {
     tasks_.spawn(run_spawn(agent_, std::move(call)));
     co_return;
@@ -254,6 +298,13 @@ void Runner::say_begun(const Run& run, std::uint32_t ordinal, const char* fault)
   });
 }
 
+// Nothing of it was executed; it ends with this error, as the agent says then.
+void Runner::say_refused(const Run& run, std::uint32_t ordinal) {
+  json::Value refused = frame_for(run, "refused");
+  refused.as_object().set("o", ordinal);
+  agent_->send(refused, journal_full_error("the step was not begun"));
+}
+
 // A century: no clock overflows.
 constexpr std::int64_t kDelayMsMax = 100LL * 365 * 86'400'000;
 
@@ -266,6 +317,7 @@ void Runner::on_attempt_failed(Active& active, const AgentFrame& frame) {
   const std::chrono::milliseconds delay(
       std::clamp<std::int64_t>(number_of(frame.header, "delay"), 0, kDelayMsMax));
   failed.next_at_ns = static_cast<std::uint64_t>(to_unix_ms(wall_now() + delay)) * 1'000'000;
+  if (!takes(failed.error.size())) return;  // After a crash it is tried once more.
   journal_.append(active.run.number, ordinal_of(frame), failed);
   fault_point("step.attempt_failed");
   journal_.sync_soon();
@@ -281,10 +333,11 @@ void Runner::on_progress(Active& active, const AgentFrame& frame) {
     progress.sealed = true;
     progress.value = to_base64(host_.seal_value(progress.value));
   }
-  journal_.append(active.run.number, ordinal_of(frame), progress);
+  const bool is_room = takes(progress.value.size());
+  if (is_room) journal_.append(active.run.number, ordinal_of(frame), progress);
   HostCall call = call_of(active);
   call.tag = number_of(frame.header, "x");
-  answer(agent_, call, true, "null");
+  answer(agent_, call, is_room, is_room ? "null" : journal_full_error("it is not kept"));
 }
 
 asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, HostCall call) {
@@ -295,6 +348,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
     event.type = stream;
     event.data = json::dump(is_valid_utf8(bytes) ? json::object({{"text", bytes}})
                                                  : json::object({{"b64", to_base64(bytes)}}));
+    if (!takes(event.data.size())) return;  // The result has it.
     journal_.append(run, ordinal, event);
     journal_.sync_soon();
   };
@@ -328,7 +382,11 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
     stop_agent("shell_lost");
     co_return;
   } else if (call.ordinal != 0) {
-    co_await append_step_end(owner.run, call.ordinal, ok, result);
+    const bool is_kept = co_await append_step_end(owner.run, call.ordinal, ok, result);
+    if (!is_kept) {
+      ok = false;
+      result = not_kept_error();
+    }
   }
   answer(std::move(agent), call, ok, std::move(result));
 }
@@ -373,13 +431,16 @@ asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   fault_point("step.done");
   const bool ok = flag_of(frame.header, "ok");
   const Shown how = is_sensitive(active.run, ordinal) ? Shown::sealed : Shown::plainly;
-  co_await append_step_end(active.run, ordinal, ok, ok ? frame.body : checked_error(frame.body),
-                           is_typed ? "typed" : "json", how);
+  std::string value = ok ? frame.body : checked_error(frame.body);
+  const bool is_kept = co_await append_step_end(active.run, ordinal, ok, std::move(value),
+                                                is_typed ? "typed" : "json", how);
   json::Value ack = frame_for(active.run, "ack");
   ack.as_object().set("o", ordinal);
-  journal_.when_durable([agent = agent_, ack = std::move(ack)] {
+  if (!is_kept) ack.as_object().set("ok", false);
+  std::string error = is_kept ? std::string() : not_kept_error();
+  journal_.when_durable([agent = agent_, ack = std::move(ack), error = std::move(error)] {
     fault_point("step.before_ack");
-    agent->send(ack, {});
+    agent->send(ack, error);
     fault_point("step.acked");
   });
 }
@@ -391,16 +452,24 @@ asio::awaitable<journal::StepEnd> Runner::make_step_end(bool ok, std::string val
   end.codec = std::move(codec);
   end.sealed = how == Shown::sealed;
   if (end.sealed) value = co_await sealed(std::move(value));
-  end.value = co_await journal_.store_value(std::move(value));
-  co_return end;
+  try {
+    end.value = co_await store(std::move(value));
+    co_return end;
+  } catch (const Error& error) {
+    if (error.reason() != "journal_full") throw;
+  }
+  journal::StepEnd full;
+  full.value.bytes = not_kept_error();
+  co_return full;
 }
 
-asio::awaitable<void> Runner::append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
+asio::awaitable<bool> Runner::append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
                                               std::string value, std::string codec, Shown how) {
   const journal::StepEnd end = co_await make_step_end(ok, std::move(value), std::move(codec), how);
   fault_point("step.before_end");
   journal_.append(run.number, ordinal, end);
   fault_point("step.ended");
+  co_return end.value.bytes != not_kept_error();
 }
 
 asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) {
@@ -409,7 +478,7 @@ asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) 
   value.kind = is_setup ? "setup" : text_of(frame.header, "k");
   value.name = text_of(frame.header, "n");
   value.args_fp = text_of(frame.header, "fp");
-  value.value = co_await journal_.store_value(is_setup ? std::string("null") : frame.body);
+  value.value = co_await store(is_setup ? std::string("null") : frame.body);
   // Not synced by itself: whatever depends on it is later in the same journal.
   fault_point("value.before_written");
   journal_.append(active.run.number, ordinal_of(frame), value);
@@ -422,7 +491,9 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
   bool ok = true;
   std::string result;
   const std::string op = text_of(frame.header, "op");
+  const bool is_room = ordinal_of(frame) == 0 || co_await may_begin(0);
   try {
+    if (!is_room) CellJournal::throw_full();
     result = co_await host_.call(op, frame.body);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
@@ -437,7 +508,7 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
     value.kind = op;
     value.name = text_of(frame.header, "n");
     value.args_fp = text_of(frame.header, "fp");
-    value.value = co_await journal_.store_value(result);
+    value.value = co_await store(result);
     journal_.append(active.run.number, ordinal, value);
   }
   const json::Value answer = json::object({{"ok", ok}});
@@ -445,11 +516,14 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
   agent.reply(answer, std::move(result));
 }
 
-void Runner::on_event(Active& active, const AgentFrame& frame) {
+asio::awaitable<void> Runner::on_event(Active& active, const AgentFrame& frame) {
+  const std::uint32_t ordinal = ordinal_of(frame);
+  if (ordinal == 0 && !takes(frame.body.size())) co_return;  // Sent inside a step.
+  if (ordinal != 0) co_await require_room(frame.body.size());
   journal::Event event;
   event.type = text_of(frame.header, "type") == "log" ? "log" : "stream";
   event.data = json::dump(json::parse(frame.body));  // One line, whatever was sent.
-  journal_.append(active.run.number, ordinal_of(frame), event);
+  journal_.append(active.run.number, ordinal, event);
   journal_.sync_soon();
 }
 

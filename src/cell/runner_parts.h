@@ -45,7 +45,14 @@ inline std::string error_json(std::string_view name, std::string_view message,
 }
 
 inline std::string error_json(const Error& error) {
-  return error_json("Error", error.what(), error.reason());
+  const bool is_full = error.reason() == "journal_full";
+  return error_json(is_full ? "JournalFullError" : "Error", error.what(), error.reason());
+}
+
+inline std::string journal_full_error(std::string_view what) {
+  return error_json("JournalFullError",
+                    std::string(what) + ": the disk has no room for the journal of the cell",
+                    "journal_full");
 }
 
 // An error, or what else is shown to people, as it came; in place of what is no JSON that can be

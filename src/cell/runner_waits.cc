@@ -23,12 +23,16 @@ std::string timeout_error(const Step& step) {
 
 }  // namespace
 
-void Runner::on_wait(Active& active, const AgentFrame& frame, const std::string& kind) {
+asio::awaitable<void> Runner::on_wait(Active& active, const AgentFrame& frame,
+                                      const std::string& kind) {
   const std::uint32_t ordinal = ordinal_of(frame);
   if (ordinal == 0) throw Error(ErrorCode::internal, "it waits for something inside a step");
   const std::shared_ptr<Active> shared = active_.at(active.run.number);
   const bool is_known = active.run.steps.contains(ordinal);
   if (!is_known) {
+    const bool is_room = co_await may_begin(frame.body.size());
+    if (!is_room) co_await require_room(frame.body.size());  // That it was refused is recorded.
+    if (!active.is_served()) co_return;
     const bool is_too_much = active.run.open.size() >= kOpenWaitsMax;
     journal::StepStart start;
     start.kind = kind;
@@ -43,9 +47,13 @@ void Runner::on_wait(Active& active, const AgentFrame& frame, const std::string&
     journal_.append(active.run.number, ordinal, start);
     fault_point("wait.begun");
     journal_.sync_later();
-    if (is_too_much) {
-      tasks_.spawn(refuse_wait(shared, ordinal));
-      return;
+    if (is_too_much || !is_room) {
+      const std::string why =
+          "the run waits for " + std::to_string(kOpenWaitsMax) + " things already, or does them";
+      tasks_.spawn(refuse_wait(shared, ordinal,
+                               is_too_much ? error_json("Error", why, "too_many_waits")
+                                           : journal_full_error("the wait was not begun")));
+      co_return;
     }
     tasks_.spawn(keep_time(shared, ordinal));
     tasks_.spawn(look_at_wait(shared, ordinal));  // What it is for may be there already.
@@ -54,10 +62,9 @@ void Runner::on_wait(Active& active, const AgentFrame& frame, const std::string&
   // attempt began was given then.
 }
 
-asio::awaitable<void> Runner::refuse_wait(std::shared_ptr<Active> active, std::uint32_t ordinal) {
-  const std::string why =
-      "the run waits for " + std::to_string(kOpenWaitsMax) + " things already, or does them";
-  co_await end_wait(std::move(active), ordinal, false, error_json("Error", why, "too_many_waits"));
+asio::awaitable<void> Runner::refuse_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
+                                          std::string error) {
+  co_await end_wait(std::move(active), ordinal, false, std::move(error));
 }
 
 // Whether it still waits: it may have ended, or its run have settled or gone on without it.
@@ -236,10 +243,12 @@ asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, 
                     std::to_string(kEventsMax) + " in all",
                 "send them when it waits for them");
   }
+  const bool is_room = co_await may_begin(std::min(payload.size(), journal::kInlineBytesMax));
+  if (!is_room) CellJournal::throw_full();
   journal::EventReceived event;
   event.id = id;
   event.type = std::move(type);
-  event.value = co_await journal_.store_value(std::move(payload));
+  event.value = co_await store(std::move(payload));
   if (known()) co_return false;  // Meanwhile.
   require_open_run(*run);
   fault_point("event.before_received");

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/random.h"
 #include "base/sha256.h"
+#include "journal/unfinished.h"
 
 namespace cellar::journal {
 namespace {
@@ -20,27 +21,6 @@ bool is_digest(std::string_view text) {
   return text.size() == 2 * kDigestBytes &&
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
-
-// Removes a half-made file where making it fails: it may be large, and the disk full.
-class Unfinished {
- public:
-  Unfinished(Storage& storage, const std::string& name) : storage_(storage), name_(name) {}
-  ~Unfinished() {
-    if (finished_) return;
-    try {
-      storage_.remove(name_);
-    } catch (const Error&) {  // The next opening removes it; the first failure is what is told.
-    }
-  }
-  Unfinished(const Unfinished&) = delete;
-  Unfinished& operator=(const Unfinished&) = delete;
-  void finish() noexcept { finished_ = true; }
-
- private:
-  Storage& storage_;
-  const std::string& name_;
-  bool finished_ = false;
-};
 
 [[noreturn]] void throw_damaged(const BlobRef& blob, const std::string& what) {
   throw Error(ErrorCode::corrupt, "journal_corrupt", "blob " + blob.digest + " " + what);

@@ -86,13 +86,13 @@ Lsn Journal::append(const RecordHead& head, std::string_view body) {
 
 Batch Journal::seal() {
   require_working();
-  CELLAR_CHECK(dirty() && in_flight_.empty());
+  CELLAR_CHECK(dirty() && has_room() && in_flight_.empty());
   in_flight_.swap(pending_);
   Batch batch;
   batch.first_ = last_durable_ + 1;
   batch.last_ = index_.last();
   batch.bytes_ = in_flight_;
-  if (segments_.empty() || segments_.back().end + in_flight_.size() > segments_.back().bytes) {
+  if (in_flight_.size() > left_bytes()) {
     batch.begin_ = next_segment(batch.first_);
   } else {
     batch.file_ = active_.get();
@@ -110,10 +110,8 @@ Batch Journal::seal() {
   return batch;
 }
 
-// The segment that follows, with room for the batch under way; it is the last of segments_ then.
+// The segment that the spare becomes; it is the last of segments_ then.
 std::unique_ptr<NewSegment> Journal::next_segment(Lsn first_lsn) {
-  const std::uint64_t needed = kHeaderBytes + in_flight_.size();
-  const bool has_spare = spare_bytes_ >= needed;
   SegmentHeader header;
   header.cell_id = options_.cell_id;
   header.segment_no = segments_.empty() ? 1 : segments_.back().number + 1;
@@ -121,14 +119,11 @@ std::unique_ptr<NewSegment> Journal::next_segment(Lsn first_lsn) {
   header.salt = random_u64();
   if (!segments_.empty()) header.prev_segment_digest = sha256(chain_);
   header.created_ns = now_ns();
-  header.segment_bytes = has_spare
-                             ? std::exchange(spare_bytes_, 0)
-                             : std::max(size_of_next_segment(), (needed + 4095) / 4096 * 4096);
+  header.segment_bytes = std::exchange(spare_bytes_, 0);
   auto begun = std::make_unique<NewSegment>();
   begun->first_lsn = first_lsn;
   begun->header = encode_header(header);
   begun->bytes = header.segment_bytes;
-  begun->source = has_spare ? Source::spare : Source::fresh;
   chain_ = begun->header;
   segments_.push_back({.number = header.segment_no,
                        .first_lsn = first_lsn,
@@ -170,16 +165,36 @@ void Journal::committed(Batch&& batch) {
 
 void Journal::failed() noexcept { broken_ = true; }
 
-std::uint64_t Journal::wanted_spare_bytes() const noexcept {
-  if (broken_ || spare_bytes_ > 0 || segments_.empty()) return 0;
-  const Segment& segment = segments_.back();
-  if (segment.first_lsn > last_durable_) return 0;  // The last spare is being taken right now.
-  return segment.end > segment.bytes / 2 ? size_of_next_segment() : 0;
+// ---- room ----
+
+std::uint64_t Journal::left_bytes() const noexcept {
+  return segments_.empty() ? 0 : segments_.back().bytes - segments_.back().end;
 }
 
+std::uint64_t Journal::spare_room() const noexcept {
+  return spare_bytes_ - std::min<std::uint64_t>(spare_bytes_, kHeaderBytes);
+}
+
+bool Journal::has_room() const noexcept {
+  return pending_.size() <= std::max(left_bytes(), spare_room());
+}
+
+// A batch is not divided: what fits in neither of both has no place, though it may fit in both.
 std::uint64_t Journal::room_bytes() const noexcept {
-  const std::uint64_t left = segments_.empty() ? 0 : segments_.back().bytes - segments_.back().end;
-  return left - std::min<std::uint64_t>(left, pending_.size());
+  const std::uint64_t room = std::max(left_bytes(), spare_room());
+  return room - std::min<std::uint64_t>(room, pending_.size());
+}
+
+std::uint64_t Journal::wanted_spare_bytes(std::uint64_t more_bytes) const noexcept {
+  if (broken_) return 0;
+  const bool is_taken = !segments_.empty() && segments_.back().first_lsn > last_durable_;
+  if (is_taken) return 0;  // The last spare is on its way.
+  if (!has_room() || room_bytes() < more_bytes) {
+    const std::uint64_t needed = kHeaderBytes + pending_.size() + more_bytes;
+    return std::max(size_of_next_segment(), (needed + 4095) / 4096 * 4096);
+  }
+  if (spare_bytes_ > 0 || segments_.empty()) return 0;
+  return segments_.back().end > segments_.back().bytes / 2 ? size_of_next_segment() : 0;
 }
 
 void Journal::make_spare(std::uint64_t bytes) const { make_spare_segment(storage_, bytes); }

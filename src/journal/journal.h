@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "journal/blobs.h"
@@ -53,7 +54,7 @@ class Batch {
 // All records of a batch, or none of them, are there after a crash. A batch holds all that was
 // appended since the one before.
 //
-//   while (journal.dirty()) {
+//   while (journal.dirty() && journal.has_room()) {
 //     Batch batch = journal.seal();          // owner
 //     journal.write(batch);                  // a thread of the pool; the owner may go on appending
 //     journal.committed(std::move(batch));   // owner; journal.failed() where write() threw
@@ -98,8 +99,8 @@ class Journal {
   // Bytes that are appended and not durable.
   std::size_t pending_bytes() const noexcept { return pending_.size() + in_flight_.size(); }
 
-  // Makes a batch of all that was appended since the last one; only if dirty(), and only one batch
-  // is under way at a time.
+  // Makes a batch of all that was appended since the last one; only if dirty() and has_room(), and
+  // only one batch is under way at a time.
   Batch seal();
   // Puts the batch on stable storage. Blocking; any thread. After an exception the owner must call
   // failed().
@@ -117,15 +118,24 @@ class Journal {
   // What a crash had left half-written, and opening cut off: worth a line in the log.
   std::uint64_t cut_bytes() const noexcept { return cut_bytes_; }
 
-  // The size of a segment that is worth making ahead now, so that no write has to wait for it; 0
-  // for none. The owner lets make_spare() run with it, one at a time, and says spare_made() after
-  // it returned. Leaving this out costs only time, at each new segment.
-  std::uint64_t wanted_spare_bytes() const noexcept;
+  // ---- room ----
+  // No write needs more of the disk than is taken already: a batch goes into the segment at hand,
+  // or begins the spare that was made before. A full disk is met by make_spare() alone, which does
+  // not break the journal.
+
+  // Whether all that was appended has a place. Where not, it waits in memory for a larger spare.
+  bool has_room() const noexcept;
+  // So many bytes of records more would have one, whatever their batches.
+  std::uint64_t room_bytes() const noexcept;
+  // The size of a spare that is worth making now, because the segment at hand is half full, or
+  // there is no room for `more_bytes`; 0 for none. The owner lets make_spare() run with it, one at
+  // a time, and says spare_made() after it returned. No batch may take the spare that it replaces
+  // meanwhile: leave_spare() comes first, and gives that one's size, for spare_made() where
+  // make_spare() throws.
+  std::uint64_t wanted_spare_bytes(std::uint64_t more_bytes = 0) const noexcept;
+  std::uint64_t leave_spare() noexcept { return std::exchange(spare_bytes_, 0); }
   void make_spare(std::uint64_t bytes) const;
   void spare_made(std::uint64_t bytes) noexcept { spare_bytes_ = bytes; }
-
-  // Bytes of records that the segments which are there have room for.
-  std::uint64_t room_bytes() const noexcept;
 
   // ---- forgetting ----
   // The first record of the segment that holds `lsn`, which is durable.
@@ -168,6 +178,8 @@ class Journal {
  private:
   std::unique_ptr<NewSegment> next_segment(Lsn first_lsn);
   std::uint64_t size_of_next_segment() const noexcept;
+  std::uint64_t left_bytes() const noexcept;  // of the segment at hand
+  std::uint64_t spare_room() const noexcept;  // of the spare
   Record read_in_memory(const RecordIndex::Entry& entry) const;
   Record read_on_disk(const RecordIndex::Entry& entry, Lsn lsn) const;
   const Segment& segment_of(const RecordIndex::Entry& entry) const;

@@ -26,8 +26,22 @@ inline Lsn append(Journal& journal, std::string_view body, std::uint32_t run = 1
   return journal.append(event_head(run), body);
 }
 
+inline void make_spare(Journal& journal, std::uint64_t more_bytes = 0) {
+  const std::uint64_t bytes = journal.wanted_spare_bytes(more_bytes);
+  if (bytes == 0) return;
+  const std::uint64_t replaced = journal.leave_spare();
+  try {
+    journal.make_spare(bytes);
+  } catch (...) {
+    journal.spare_made(replaced);
+    throw;
+  }
+  journal.spare_made(bytes);
+}
+
 // What the owner and its pool do for one batch.
 inline void commit(Journal& journal) {
+  if (!journal.has_room()) make_spare(journal);
   Batch batch = journal.seal();
   try {
     journal.write(batch);

@@ -1,10 +1,13 @@
 #include "journal/segment_files.h"
-#include "base/fault.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
+
+#include "base/error.h"
+#include "base/fault.h"
+#include "journal/unfinished.h"
 
 namespace cellar::journal {
 namespace {
@@ -22,12 +25,6 @@ Lsn first_lsn_of(std::string_view name) {
   const char* const end = name.data() + kDigits;
   const auto [at, error] = std::from_chars(name.data(), end, lsn);
   return error == std::errc() && at == end ? lsn : 0;
-}
-
-std::unique_ptr<File> open_spare(Storage& storage, const NewSegment& segment) {
-  if (segment.source != Source::spare) return nullptr;
-  auto file = storage.open(kSpare);
-  return file && file->size() == segment.bytes ? std::move(file) : nullptr;
 }
 
 }  // namespace
@@ -59,25 +56,18 @@ void remove_segments(Storage& storage, const std::vector<Lsn>& first_lsns) {
 }
 
 void begin_segment(Storage& storage, NewSegment& segment, std::string_view batch) {
-  const std::string name = segment_name(segment.first_lsn);
-  std::string made_as = kSpare;
-  std::unique_ptr<File> file = open_spare(storage, segment);
-  const bool is_fresh = !file;
-  if (is_fresh) {
-    made_as = name + std::string(kHalfMade);
-    fault_point("segment.before_create");
-    file = storage.create(made_as);
+  std::unique_ptr<File> file = storage.open(kSpare);
+  if (!file || file->size() != segment.bytes) {
+    throw Error(ErrorCode::unavailable, "journal_io_error",
+                std::string(kSpare) + " is not the file any more that was made for the journal");
   }
   fault_point("segment.before_write");
   file->write_at(0, segment.header);
   file->write_at(segment.header.size(), batch);
-  // Zeros, not only space: a write into space that was never written changes the file's metadata
-  // too, and each fdatasync would have to wait for that.
-  if (is_fresh) write_zeros(*file, segment.header.size() + batch.size(), segment.bytes);
   fault_point("segment.before_sync");
   file->sync();
   fault_point("segment.before_rename");
-  storage.rename(made_as, name);
+  storage.rename(kSpare, segment_name(segment.first_lsn));
   fault_point("segment.before_names_sync");
   storage.sync_names("");
   fault_point("segment.after_names_sync");
@@ -85,12 +75,18 @@ void begin_segment(Storage& storage, NewSegment& segment, std::string_view batch
 }
 
 void make_spare_segment(Storage& storage, std::uint64_t bytes) {
+  fault_point("spare.before_create");
   const auto file = storage.create(kSpareHalfMade);
+  Unfinished unfinished(storage, kSpareHalfMade);
+  // Zeros, not only space: a write into space that was never written changes the file's metadata
+  // too, and each fdatasync would have to wait for that.
+  fault_point("spare.before_write");
   write_zeros(*file, 0, bytes);
   fault_point("spare.before_sync");
   file->sync();
   fault_point("spare.before_rename");
   storage.rename(kSpareHalfMade, kSpare);
+  unfinished.finish();
   fault_point("spare.after_rename");
 }
 

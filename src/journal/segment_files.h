@@ -9,9 +9,10 @@
 #include "journal/frame.h"
 #include "journal/storage.h"
 
-// How segments come into being on a disk that may lose power at any step. A file has a segment's
-// name only when its header, its full size in zeros and its first batch are durable; so a segment
-// that is too short, or has no whole header, was damaged later.
+// How segments come into being on a disk that may lose power at any step, or be full. A segment is
+// a file of zeros first, made ahead as a spare, so that nothing that is written later needs more
+// room. A file has a segment's name only when its header, its full size in zeros and its first
+// batch are durable; so one that is too short, or has no whole header, was damaged later.
 namespace cellar::journal {
 
 // No segment is larger than this, not even for a batch of kPendingBytesMax.
@@ -39,22 +40,20 @@ void remove_leftovers(Storage& storage);
 // that a crash leaves have no gap. Throws Error.
 void remove_segments(Storage& storage, const std::vector<Lsn>& first_lsns);
 
-enum class Source : std::uint8_t { fresh, spare };
-
 // A segment that is to be begun, and the file of it afterwards.
 struct NewSegment {
   Lsn first_lsn = 0;
   std::string header;
   std::uint64_t bytes = 0;
-  Source source = Source::fresh;
   std::unique_ptr<File> file;
 };
 
-// Makes the segment with `batch` as its first one, durable when this returns. From a spare where
-// `source` says so and there is one of the right size. Throws Error.
+// Makes of the spare, which has the segment's size, the segment with `batch` as its first one,
+// durable when this returns. Throws Error.
 void begin_segment(Storage& storage, NewSegment& segment, std::string_view batch);
 
-// Makes a file of zeros that a later begin_segment() takes over.
+// Makes a file of zeros that the next begin_segment() takes over, in place of the one there was.
+// Leaves nothing behind where that fails. Throws Error.
 void make_spare_segment(Storage& storage, std::uint64_t bytes);
 
 // Writes zeros from `begin` up to `end`.

@@ -1,6 +1,7 @@
 #include "journal/sim_storage.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 #include <utility>
 
@@ -130,6 +131,11 @@ void SimStorage::overlay(std::string& data, std::uint64_t offset, const std::str
 void SimStorage::write(FileId file, std::uint64_t offset, std::string_view bytes) {
   const Fault fault = next_call();
   if (fault == Fault::error) bytes = bytes.substr(0, bytes.size() / 2);
+  const std::size_t end_max =
+      files_[file].seen.size() + room_bytes_ - std::min(room_bytes_, used_bytes());
+  const bool is_full =
+      room_bytes_ < std::numeric_limits<std::size_t>::max() && offset + bytes.size() > end_max;
+  if (is_full) bytes = bytes.substr(0, end_max - std::min<std::size_t>(end_max, offset));
   while (!bytes.empty()) {
     const auto size = std::min<std::uint64_t>(sector_bytes_ - offset % sector_bytes_, bytes.size());
     Unsynced piece;
@@ -143,6 +149,13 @@ void SimStorage::write(FileId file, std::uint64_t offset, std::string_view bytes
   }
   if (fault == Fault::power) throw_power_lost();
   if (fault == Fault::error) throw_errno_value(error_, "write", "simulated file");
+  if (is_full) throw_errno_value(ENOSPC, "write", "simulated file");
+}
+
+std::size_t SimStorage::used_bytes() const {
+  std::size_t used = 0;
+  for (const auto& [name, file] : names_) used += files_[file].seen.size();
+  return used;
 }
 
 void SimStorage::sync(FileId file) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,6 +34,9 @@ class SimStorage : public Storage {
   void fail_at(int call, int error);
   // The same, and every later call too: a full disk, or one that has become read-only.
   void fail_from(int call, int error);
+  // All files together have so many bytes at most; a write beyond it does what fits and fails with
+  // ENOSPC.
+  void limit_room(std::size_t bytes) { room_bytes_ = bytes; }
   // The `call`-th read of a file's contents from now on fails with `error`. 0 takes it back.
   void fail_read_at(int call, int error);
   bool has_failed() const noexcept { return has_failed_; }
@@ -92,7 +96,10 @@ class SimStorage : public Storage {
   void write(FileId file, std::uint64_t offset, std::string_view bytes);
   void sync(FileId file);
 
+  std::size_t used_bytes() const;
+
   std::size_t sector_bytes_;
+  std::size_t room_bytes_ = std::numeric_limits<std::size_t>::max();
   std::vector<Data> files_ = std::vector<Data>(1);  // by FileId; the first stands for folders
   Names names_;
   Names names_on_disk_;

@@ -224,6 +224,8 @@ def run_state(cells, faults, twice=False, fresh=False, die=""):
             trial.happened.append(Fault(die, 1, "itself"))
         log = trial.cell.dir / "work/log"
         check_log(log.read_text().splitlines(), trial.kills)
+        if any(fault.point.startswith("blob.") and fault.victim in ("ENOSPC", "EDQUOT") for fault in trial.happened):
+            return refused(cells, trial, run)
         require((run["status"], run.get("result")) == ("completed", RESULT), "lost",
                 f"the run is {run['status']} {run.get('reason')} {run.get('error')} {run.get('result')}")
         check_events(trial, run)
@@ -234,6 +236,13 @@ def run_state(cells, faults, twice=False, fresh=False, die=""):
         require(not half_made or failed, "lost", f"left behind: {half_made}")
     if twice:
         require_same_after_restart(trial, client, log)
+    return trial
+
+
+def refused(cells, trial, run):
+    """A value that there was no room for: its step is not executed again, and the agent is told."""
+    require((run["status"], run["error"].get("name")) == ("failed", "JournalFullError"), "lost", f"the run is {run}")
+    cells.retire(AGENT)
     return trial
 
 

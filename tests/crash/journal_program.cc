@@ -41,7 +41,15 @@ Value make_value(Random& random, std::size_t number) {
   return value;
 }
 
+void make_spare(journal::Journal& journal) {
+  const std::uint64_t bytes = journal.wanted_spare_bytes();
+  if (bytes == 0) return;
+  journal.make_spare(bytes);
+  journal.spare_made(bytes);
+}
+
 void commit(journal::Journal& journal) {
+  if (!journal.has_room()) make_spare(journal);
   journal::Batch batch = journal.seal();
   try {
     journal.write(batch);
@@ -189,10 +197,7 @@ std::size_t run(const Program& program, journal::SimStorage& disk, const OnBatch
       commit(*journal);
       acknowledged = journal->last_durable();
       if (program.trims && ++batch_count % 3 == 0) trim_half(*journal, tell);
-      const std::uint64_t spare_bytes = program.makes_spares ? journal->wanted_spare_bytes() : 0;
-      if (spare_bytes == 0) continue;
-      journal->make_spare(spare_bytes);
-      journal->spare_made(spare_bytes);
+      if (program.makes_spares) make_spare(*journal);
     }
   } catch (const Error& error) {
     if (error.code() == ErrorCode::corrupt) throw Broken{error.what()};

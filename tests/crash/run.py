@@ -35,9 +35,9 @@ from faulty import VICTIMS, Fault, FaultyDaemon, harness  # noqa: E402
 DISK_STATES = 1_000_000  # in the slice of every change
 MODELS = 12
 # Points at which a call to the disk is about to be made, and what it may answer.
-DISK_POINTS = ("journal.before_write", "journal.before_sync", "segment.before_create", "segment.before_write",
-               "segment.before_sync", "segment.before_rename", "segment.before_names_sync", "spare.before_sync",
-               "spare.before_rename", "blob.before_write", "blob.before_sync", "blob.before_rename",
+DISK_POINTS = ("journal.before_write", "journal.before_sync", "segment.before_write", "segment.before_sync",
+               "segment.before_rename", "segment.before_names_sync", "spare.before_create", "spare.before_write",
+               "spare.before_sync", "spare.before_rename", "blob.before_write", "blob.before_sync", "blob.before_rename",
                "blob.before_names_sync")
 ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EROFS")
 # Where a daemon is killed so that its recovery can be interrupted: in the run's record, between a step's end and its

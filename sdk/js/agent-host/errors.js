@@ -76,10 +76,19 @@ class WaitTimeoutError extends Error {
   }
 }
 
+// The disk has no room for what would have to be recorded: it was not begun, or not kept.
+class JournalFullError extends Error {
+  constructor(message) {
+    super(message);
+    this.name = 'JournalFullError';
+    this.code = 'journal_full';
+  }
+}
+
 // Those that agents may throw and recognise, as ctx.errors.
 const forAgents = {
-  CancelledError, NonRetryableError, RetryAfterError, StepInterruptedError, StepTimeoutError,
-  WaitTimeoutError,
+  CancelledError, JournalFullError, NonRetryableError, RetryAfterError, StepInterruptedError,
+  StepTimeoutError, WaitTimeoutError,
 };
 
 function coded(code, message) {

@@ -48,6 +48,7 @@ function retried(call) {
 class UpSocket {
   constructor(fd) {
     this.fd = fd;
+    this.isFull = false; // the daemon's disk: it is asked before a step begins
   }
 
   send(header, body) {

@@ -108,8 +108,10 @@ function take(header, body) {
   const run = known?.attempt === header.a ? known : undefined; // What an earlier one was told.
   switch (header.t) {
     case 'run': start(header, body); break;
-    case 'ack': run?.acknowledge(header.o); break;
+    case 'ack': run?.acknowledge(header.o, header.ok === false ? body : undefined); break;
     case 'began': run?.began(header.o); break;
+    case 'refused': run?.began(header.o, body); break;
+    case 'room': up.isFull = header.full; break;
     case 'result': run?.settle(header, body); break;
     case 'cancel': run?.cancel(header.rollback); break;
     case 'suspend': if (run !== undefined) suspend(run); break;

@@ -24,6 +24,11 @@ class Rollbacks {
     if (this.declared.has(o)) this.completed.push({ o, at, text, codec });
   }
 
+  // It has ended with an error in its place.
+  forget(o) {
+    this.completed = this.completed.filter((each) => each.o !== o);
+  }
+
   // {name, options, body}: what was completed last comes first.
   inOrder() {
     const order = [...this.completed].sort((a, b) => a.at - b.at).reverse();

@@ -402,11 +402,13 @@ class Run {
     const entry = this.#lookUp(o, k, n, fp);
     const isDone = entry !== undefined && entry.s !== 'open';
     const isLeft = !isDone && this.#leavesOpen;
+    const waits = this.up.isFull; // Its end could not be recorded: the daemon is asked.
     if (!isDone && !isLeft) {
       const pol = policy === 'retry' ? undefined : policy;
-      this.send({ t: 'cmd', o, k, n, fp, pol, sens: sensitive ? 'output' : undefined });
+      const ask = waits || undefined;
+      this.send({ t: 'cmd', o, k, n, fp, pol, ask, sens: sensitive ? 'output' : undefined });
     }
-    return { o, n, entry, isDone, isLeft };
+    return { o, n, entry, isDone, isLeft, waits: waits || policy !== 'retry' };
   }
 
   // A command whose body, body(ordinal, name, before), runs here: what it gives is on disk before
@@ -416,12 +418,13 @@ class Run {
   step(k, makeName, fp, body, given = {}) {
     return this.#promised(() => {
       const options = { policy: 'retry', sensitive: false, ...given };
-      const { o, n, entry, isDone, isLeft } = this.#begin(k, makeName, fp, options);
+      const taken = this.#begin(k, makeName, fp, options);
+      const { o, n, entry, isDone, isLeft } = taken;
       if (isLeft) return this.#left(o, n);
       if (options.undo !== undefined) this.rollbacks.declare(o, n, options);
       if (entry?.s === 'ok') this.rollbacks.complete(o, entry.bytes, entry.c, entry.end);
       const work = isDone ? this.#replayed(entry, { restore: restorer(options, entry) })
-        : this.#execute(o, k, n, entry, body, options);
+        : this.#execute(k, taken, body, options);
       return this.#completes(o, n, work);
     });
   }
@@ -452,7 +455,7 @@ class Run {
     });
   }
 
-  async #execute(o, k, n, entry, body, options) {
+  async #execute(k, { o, n, entry, waits }, body, options) {
     const { phase } = this;
     let ok = true;
     let text;
@@ -460,8 +463,7 @@ class Run {
     try {
       const work = () => body(o, n, entry ?? {});
       // That it begins is on disk before it does, where it must not be executed twice.
-      const begins = options.policy === 'retry' ? work
-        : () => this.#until(this.begins, o).then(work);
+      const begins = waits ? () => this.#until(this.begins, o).then(work) : work;
       const value = await this.#untilCancelled(begins, options.sensitive);
       ({ text, codec } = encodeValue(value, `the value of ${k} "${n}"`));
     } catch (error) {
@@ -584,22 +586,29 @@ class Run {
 
   async #undo({ name, options, body }) {
     if (this.phase.isOver) throw new CancelledError();
-    const { o, n, entry, isDone } =
-      this.#take('step', () => this.named(`rollback ${name}`), '', options);
-    if (!isDone) await this.#execute(o, 'step', n, entry, body, options);
+    const taken = this.#take('step', () => this.named(`rollback ${name}`), '', options);
+    const { entry, isDone } = taken;
+    if (!isDone) await this.#execute('step', taken, body, options);
     else if (entry.s !== 'ok') throw restorer(options, entry)(JSON.parse(entry.bytes.toString()));
   }
 
   // ---- what the daemon says ----
 
-  acknowledge(o) {
-    this.#give(this.acks, o, ({ resolve }) => resolve());
+  // With `error`, the body of its frame: that is recorded, and not what was to be.
+  acknowledge(o, error) {
+    this.#give(this.acks, o, ({ resolve, reject }) => {
+      if (error === undefined) return resolve();
+      this.rollbacks.forget(o);
+      return reject(fromJson(JSON.parse(error.toString())));
+    });
   }
 
-  began(o) {
+  // With `error` it must not begin.
+  began(o, error) {
     const waiting = this.begins.get(o);
     this.begins.delete(o);
-    waiting?.resolve();
+    if (error === undefined) waiting?.resolve();
+    else waiting?.reject(fromJson(JSON.parse(error.toString())));
   }
 
   // The result of the command with this ordinal; inside a step, of the one with this tag.

@@ -196,3 +196,41 @@ test('options that are none are refused, and say what would be right', () => wit
   assert.match(messages[8], /unknown option "fs"/);
   assert.deepEqual(daemon.of('cmd'), []);
 }));
+
+test('with a full disk steps ask before they are executed, and what is not kept is an error', () =>
+  withHost(agent(`
+    const ran = [];
+    const step = (name, rollback) => ctx.step(name, () => ran.push(name), { rollback })
+      .catch((e) => [e instanceof ctx.errors.JournalFullError, e.code]);
+    const values = [await step('refused'), await step('begun'), await step('lost', () => {}), await step('plain')];
+    throw new Error(JSON.stringify([values, ran]));`), async (daemon) => {
+    const error = JSON.stringify({ name: 'JournalFullError', message: 'full', code: 'journal_full' });
+    const told = (t, o, more, body) => daemon.send({ t, run: 'run_1', o, ...more }, body);
+    const cmd = (o) => daemon.next((f) => f.t === 'cmd' && f.o === o);
+    const done = (o) => daemon.next((f) => f.t === 'done' && f.o === o);
+    daemon.keepsAcks = true;
+    daemon.send({ t: 'room', full: true });
+    daemon.run('main');
+    assert.equal((await cmd(1)).ask, true);
+    told('refused', 1, {}, error);
+    assert.equal((await done(1)).ok, false);
+    told('ack', 1);
+    assert.equal((await cmd(2)).ask, true);
+    await daemon.idle();
+    assert.equal(daemon.of('done').length, 1);
+    told('began', 2);
+    await done(2);
+    told('ack', 2);
+    await cmd(3);
+    told('began', 3);
+    await done(3);
+    daemon.send({ t: 'room', full: false });
+    told('ack', 3, { ok: false }, error);
+    assert.equal((await cmd(4)).ask, undefined);
+    await done(4);
+    told('ack', 4);
+    const full = [true, 'journal_full'];
+    const { value } = await daemon.end(); // Nothing is rolled back: what was not kept is no step.
+    assert.deepEqual(JSON.parse(value.message), [[full, 1, full, 3], ['begun', 'lost', 'plain']]);
+    assert.equal(daemon.of('rollback').length, 0);
+  }));

@@ -49,6 +49,7 @@ class Command(asyncio.Future):
 class Step:
     """A step at its begin. `entry` is what the journal holds of it, or None."""
 
+    waits = False  # for the daemon's word that it may begin
     is_left = False  # It was open when its run began to roll back, and stays so.
 
     def __init__(self, o, name, entry):

@@ -100,9 +100,15 @@ class WaitTimeoutError(Error):
     code = "wait_timeout"
 
 
+class JournalFullError(Error):
+    """The disk has no room for what would have to be recorded: it was not begun, or not kept."""
+
+    code = "journal_full"
+
+
 # Those that agents may raise and recognise, as ctx.errors.
 for_agents = types.SimpleNamespace(**{kind.__name__: kind for kind in (
-    Error, CancelledError, NonRetryableError, NonSerializableError, RetryAfterError,
+    Error, CancelledError, JournalFullError, NonRetryableError, NonSerializableError, RetryAfterError,
     StepInterruptedError, StepTimeoutError, WaitTimeoutError)})
 
 

@@ -33,6 +33,7 @@ class UpSocket:
 
     def __init__(self, fd, gone):
         self._fd, self._gone = fd, gone
+        self.is_full = False  # the daemon's disk: it is asked before a step begins
 
     def send(self, header, body=b""):
         for piece in pieces(header, body):

@@ -172,6 +172,8 @@ class Host:
             self._begin(header, body)
         elif kind == "ping":
             self._pong(header["n"])
+        elif kind == "room":
+            self._up.is_full = header["full"]
         elif kind == "stop":
             leave()
         else:
@@ -181,11 +183,13 @@ class Host:
 
     def _take_for(self, run, kind, header, body):
         if kind == "ack":
-            run.acknowledge(header["o"])
+            run.acknowledge(header["o"], body if header.get("ok") is False else None)
         elif kind == "result":
             run.settle(header, body)
         elif kind == "began":
             run.began(header["o"])
+        elif kind == "refused":
+            run.began(header["o"], body)
         elif kind == "cancel":
             run.turns.push(functools.partial(run.cancel, header.get("rollback")))
         elif kind == "suspend":

@@ -47,6 +47,10 @@ class Rollbacks:
         if o in self._declared:
             self._completed.append((place, o, text, codec))
 
+    def forget(self, o):
+        """It has ended with an error in its place."""
+        self._completed = [each for each in self._completed if each[1] != o]
+
     def in_order(self, module):
         """What was completed last comes first."""
         undos = []

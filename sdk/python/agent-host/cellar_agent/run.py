@@ -412,8 +412,11 @@ class Run:
         step.is_left = not step.is_done and self._leaves_open
         if not step.is_done and not step.is_left:
             header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp}
+            step.waits = policy != "retry" or self.up.is_full
             if policy != "retry":
                 header["pol"] = policy
+            if self.up.is_full:  # Its end could not be recorded: the daemon is asked.
+                header["ask"] = True
             if sensitive:
                 header["sens"] = "output"
             self.send(header)
@@ -440,23 +443,21 @@ class Run:
         if step.is_done:
             self._replayed(step.entry, settle)
         else:
-            self._perform(k, step, body, policy, settle, sensitive)
+            self._perform(k, step, body, settle, sensitive)
         return command
 
-    def _perform(self, k, step, body, policy, settle, sensitive):
-        work = self._execute(k, step, body, policy, settle)
+    def _perform(self, k, step, body, settle, sensitive):
+        work = self._execute(k, step, body, settle)
         here = InStep(self.phase, sensitive)
         task = self.loop.create_task(work, context=context_for(self, in_step=here))
         self._bodies.add(task)
         task.add_done_callback(self._bodies.discard)
 
-    async def _execute(self, k, step, body, policy, settle):
+    async def _execute(self, k, step, body, settle):
         phase = self.phase
         try:
-            if policy != "retry":  # That it begins is on disk before it does: it must not be done twice.
-                began = self.loop.create_future()
-                self._begins[step.o] = lambda: began.done() or began.set_result(None)
-                await began
+            if step.waits:  # That it begins is on disk before it does: it must not be done twice.
+                await self._leave_to_begin(step.o)
             text, codec = encode_value(await body(step), f'the value of {k} "{step.name}"')
             ok = True
         except (SystemExit, KeyboardInterrupt):
@@ -470,9 +471,28 @@ class Run:
             self._rollbacks.complete(step.o, text, codec)
         self._record(step.o, ok, text, codec, settle)
 
+    def _leave_to_begin(self, o):
+        began = self.loop.create_future()
+
+        def settle(error):
+            if began.done():
+                return
+            if error is None:
+                began.set_result(None)
+            else:
+                began.set_exception(from_json(parse(error), self.module))
+        self._begins[o] = settle
+        return began
+
     def _record(self, o, ok, body, codec, settle):
         """The end of a step; it settles when that is on disk, with what a replay would give."""
-        self._acks[o] = lambda: settle(ok, body, codec)
+        def recorded(error):
+            if error is None:
+                settle(ok, body, codec)
+            else:
+                self._rollbacks.forget(o)
+                settle(False, error)
+        self._acks[o] = recorded
         header = {"t": "done", "o": o, "ok": ok}
         self.send({**header, "c": codec} if codec == "typed" else header, body)
 
@@ -572,7 +592,7 @@ class Run:
         if entry is not None:
             return entry.body
         began = self._command(0, "")
-        self._begins[o] = lambda: self._give(0, began, None)
+        self._begins[o] = lambda _: self._give(0, began, None)
         self.send({"t": "rollback", "o": o, "n": n}, body)
         try:
             await began
@@ -591,16 +611,18 @@ class Run:
         if step.is_done:
             settle(step.entry.state == "ok", step.entry.body, step.entry.codec)
         else:
-            self._perform("step", step, undo.body, undo.policy, settle, undo.sensitive)
+            self._perform("step", step, undo.body, settle, undo.sensitive)
         await command
 
     # ---- what the daemon says, each in a turn of its own ----
 
-    def acknowledge(self, o):
-        self.turns.push(lambda: self._in_order(self._acks, o))
+    def acknowledge(self, o, error=None):
+        """With `error`, the body of its frame: that is recorded, and not what was to be."""
+        self.turns.push(lambda: self._in_order(self._acks, o, error))
 
-    def began(self, o):
-        self.turns.push(lambda: self._begins.pop(o, lambda: None)())
+    def began(self, o, error=None):
+        """With `error` it must not begin."""
+        self.turns.push(lambda: self._begins.pop(o, lambda _: None)(error))
 
     def settle(self, header, body):
         """The result of the command with this ordinal; inside a step, of the one with this tag."""

@@ -238,3 +238,44 @@ def plainly(ctx): ctx.begin_step("half")
             self.assertIn('"10s" or "5m", not "soon"', messages[4])
             self.assertIn('unknown option "fs"', messages[8])
             self.assertEqual([], daemon.of("cmd"))
+
+    def test_with_a_full_disk_steps_ask_before_they_are_executed_and_what_is_not_kept_is_an_error(self):
+        error = json.dumps({"name": "JournalFullError", "message": "full", "code": "journal_full"}).encode()
+        with host(agent('''
+            ran = []
+            async def step(name, **options):
+                try:
+                    return await ctx.step(name, lambda: ran.append(name) or len(ran), **options)
+                except ctx.errors.JournalFullError as full:
+                    return full.code
+            undo = lambda s, value: None
+            values = [await step("refused"), await step("begun"), await step("lost", rollback=undo), await step("plain")]
+            raise ValueError(repr([values, ran]))''')) as daemon:
+            daemon.keeps_acks = True
+
+            def tell(kind, o, body=b"", **more):
+                daemon.send({"t": kind, "run": "run_1", "o": o, **more}, body)
+
+            daemon.send({"t": "room", "full": True})
+            daemon.run()
+            self.assertTrue(daemon.next(t="cmd", o=1)["ask"])
+            tell("refused", 1, error)
+            self.assertFalse(daemon.next(t="done", o=1)["ok"])
+            tell("ack", 1)
+            self.assertTrue(daemon.next(t="cmd", o=2)["ask"])
+            daemon.idle()
+            self.assertEqual(1, len(daemon.of("done")))
+            tell("began", 2)
+            daemon.next(t="done", o=2)
+            tell("ack", 2)
+            daemon.next(t="cmd", o=3)
+            tell("began", 3)
+            daemon.next(t="done", o=3)
+            daemon.send({"t": "room", "full": False})
+            tell("ack", 3, error, ok=False)
+            self.assertNotIn("ask", daemon.next(t="cmd", o=4))
+            daemon.next(t="done", o=4)
+            tell("ack", 4)
+            values = ["journal_full", 1, "journal_full", 3]
+            self.assertEqual(repr([values, ["begun", "lost", "plain"]]), daemon.end().value["message"])
+            self.assertEqual([], daemon.of("rollback"))  # What was not kept is no step.
