@@ -20,6 +20,11 @@ constexpr std::size_t kReadBytes = 4096;
 // A buffer that a burst made larger than this is given back.
 constexpr std::size_t kBufferBytesKept = 256 << 10;
 
+// For records, in a spare of so many bytes.
+std::uint64_t room_of(std::uint64_t spare_bytes) noexcept {
+  return spare_bytes - std::min<std::uint64_t>(spare_bytes, kHeaderBytes);
+}
+
 std::uint64_t now_ns() noexcept {
   return static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::nanoseconds>(wall_now().time_since_epoch()).count());
@@ -40,6 +45,7 @@ Journal::Journal(Storage& storage, Options options, const Visit& visit)
   if (active_) active_first_lsn_ = segments_.back().first_lsn;
   chain_ = std::move(recovered.chain);
   cut_bytes_ = recovered.cut_bytes;
+  spare_bytes_ = recovered.spare_bytes;
   last_durable_ = index_.last();
   try {
     // A crash came between.
@@ -171,17 +177,14 @@ std::uint64_t Journal::left_bytes() const noexcept {
   return segments_.empty() ? 0 : segments_.back().bytes - segments_.back().end;
 }
 
-std::uint64_t Journal::spare_room() const noexcept {
-  return spare_bytes_ - std::min<std::uint64_t>(spare_bytes_, kHeaderBytes);
-}
-
 bool Journal::has_room() const noexcept {
-  return pending_.size() <= std::max(left_bytes(), spare_room());
+  return pending_.size() <= std::max(left_bytes(), room_of(spare_bytes_));
 }
 
 // A batch is not divided: what fits in neither of both has no place, though it may fit in both.
 std::uint64_t Journal::room_bytes() const noexcept {
-  const std::uint64_t room = std::max(left_bytes(), spare_room());
+  const std::uint64_t spare = std::max(spare_bytes_, left_spare_bytes_);
+  const std::uint64_t room = std::max(left_bytes(), room_of(spare));
   return room - std::min<std::uint64_t>(room, pending_.size());
 }
 
@@ -197,7 +200,17 @@ std::uint64_t Journal::wanted_spare_bytes(std::uint64_t more_bytes) const noexce
   return segments_.back().end > segments_.back().bytes / 2 ? size_of_next_segment() : 0;
 }
 
+std::uint64_t Journal::leave_spare() noexcept {
+  left_spare_bytes_ = std::exchange(spare_bytes_, 0);
+  return left_spare_bytes_;
+}
+
 void Journal::make_spare(std::uint64_t bytes) const { make_spare_segment(storage_, bytes); }
+
+void Journal::spare_made(std::uint64_t bytes) noexcept {
+  spare_bytes_ = bytes;
+  left_spare_bytes_ = 0;
+}
 
 // ---- forgetting ----
 

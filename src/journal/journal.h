@@ -131,11 +131,11 @@ class Journal {
   // there is no room for `more_bytes`; 0 for none. The owner lets make_spare() run with it, one at
   // a time, and says spare_made() after it returned. No batch may take the spare that it replaces
   // meanwhile: leave_spare() comes first, and gives that one's size, for spare_made() where
-  // make_spare() throws.
+  // make_spare() throws. It counts as room all the while: that one, or a larger one, will be there.
   std::uint64_t wanted_spare_bytes(std::uint64_t more_bytes = 0) const noexcept;
-  std::uint64_t leave_spare() noexcept { return std::exchange(spare_bytes_, 0); }
+  std::uint64_t leave_spare() noexcept;
   void make_spare(std::uint64_t bytes) const;
-  void spare_made(std::uint64_t bytes) noexcept { spare_bytes_ = bytes; }
+  void spare_made(std::uint64_t bytes) noexcept;
 
   // ---- forgetting ----
   // The first record of the segment that holds `lsn`, which is durable.
@@ -179,7 +179,6 @@ class Journal {
   std::unique_ptr<NewSegment> next_segment(Lsn first_lsn);
   std::uint64_t size_of_next_segment() const noexcept;
   std::uint64_t left_bytes() const noexcept;  // of the segment at hand
-  std::uint64_t spare_room() const noexcept;  // of the spare
   Record read_in_memory(const RecordIndex::Entry& entry) const;
   Record read_on_disk(const RecordIndex::Entry& entry, Lsn lsn) const;
   const Segment& segment_of(const RecordIndex::Entry& entry) const;
@@ -197,6 +196,7 @@ class Journal {
   std::string pending_;            // records that are not sealed
   std::string in_flight_;          // records of the batch under way
   std::uint64_t spare_bytes_ = 0;
+  std::uint64_t left_spare_bytes_ = 0;  // of one that is being replaced
   Lsn last_durable_ = 0;
   std::uint64_t cut_bytes_ = 0;
   bool broken_ = false;

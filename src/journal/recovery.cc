@@ -50,6 +50,7 @@ class SegmentReader {
       repair();
     }
     remove_leftovers(storage_);
+    recovered_.spare_bytes = take_over_spare(storage_);
     return std::move(recovered_);
   }
 

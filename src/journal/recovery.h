@@ -18,9 +18,10 @@ struct Recovered {
   BlobUses blobs;
   Lsn first_kept = 0;  // by the newest Trim: what is before it may go; 0: there is none
   std::vector<Segment> segments;
-  std::unique_ptr<File> active;  // the last of them; null where there is none
-  std::string chain;             // what the digest of the last of them is taken from so far
-  std::uint64_t cut_bytes = 0;   // that were behind the last whole batch
+  std::unique_ptr<File> active;   // the last of them; null where there is none
+  std::string chain;              // what the digest of the last of them is taken from so far
+  std::uint64_t cut_bytes = 0;    // that were behind the last whole batch
+  std::uint64_t spare_bytes = 0;  // of the spare that is there; 0 for none
 };
 
 // Reads all segments in `storage` and calls `visit` for every record of a whole batch, in order.

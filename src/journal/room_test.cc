@@ -104,4 +104,72 @@ TEST_CASE("a spare is as large as what has to fit") {
   CHECK(journal.room_bytes() >= 50'000);
 }
 
+TEST_CASE("a spare that is being replaced counts as room all the while") {
+  SimStorage storage;
+  Journal journal(storage, kSmall, kIgnore);
+  make_spare(journal, 100);
+  const std::uint64_t before = journal.room_bytes();
+  CHECK(before == 4096);
+  journal.leave_spare();
+  CHECK(journal.room_bytes() == before);
+  journal.spare_made(16'384);
+  CHECK(journal.room_bytes() == 12'288);
+}
+
+TEST_CASE("the spare that an earlier process made is room on a disk that is full now") {
+  SimStorage storage;
+  {
+    Journal journal(storage, kSmall, kIgnore);
+    append_and_commit(journal, std::string(4000, 'a'));
+    make_spare(journal, 4000);
+  }
+  storage.limit_room(0);
+  Journal journal(storage, kSmall, kIgnore);
+  CHECK(journal.room_bytes() == 4096);
+  append_and_commit(journal, std::string(4000, 'b'));
+  CHECK(journal.last_durable() == 2);
+  CHECK_FALSE(storage.has("spare.ready"));
+}
+
+// It is killed between the write of the first batch and the segment's name, or loses power there.
+TEST_CASE("a spare that a crash left half-begun holds zeros again before it is used") {
+  bool has_crashed = true;
+  for (int call = 1; has_crashed; ++call) {
+    CAPTURE(call);
+    SimStorage storage;
+    Journal first(storage, kSmall, kIgnore);
+    append_and_commit(first, std::string(4000, 'a'));
+    make_spare(first, 4000);
+    append(first, std::string(3000, 'b'));
+    storage.fail_at(call, EIO);
+    has_crashed = false;
+    try {
+      commit(first);
+    } catch (const Error&) {
+      has_crashed = true;
+    }
+    storage.fail_at(0, 0);
+    const std::size_t kept = read_all(storage).size();
+    CHECK(kept >= 1);
+    if (storage.has("spare.ready")) {
+      CHECK(storage.open("spare.ready")->read_at(0, 8192) == std::string(8192, '\0'));
+    }
+    Journal second(storage, kSmall, kIgnore);
+    append_and_commit(second, "c");
+    append_and_commit(second, std::string(3000, 'd'));
+    CHECK(read_all(storage).size() == kept + 2);
+  }
+}
+
+TEST_CASE("a spare of a size that no segment has is removed") {
+  for (const std::size_t bytes : {0, 4096, 5000}) {
+    CAPTURE(bytes);
+    SimStorage storage;
+    storage.create("spare.ready")->write_at(0, std::string(bytes, '\0'));
+    const Journal journal(storage, kSmall, kIgnore);
+    CHECK(journal.room_bytes() == 0);
+    CHECK_FALSE(storage.has("spare.ready"));
+  }
+}
+
 }  // namespace cellar::journal

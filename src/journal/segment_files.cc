@@ -17,6 +17,7 @@ constexpr std::string_view kHalfMade = ".tmp";
 constexpr std::size_t kDigits = 20;
 constexpr char kSpare[] = "spare.ready";
 constexpr char kSpareHalfMade[] = "spare.tmp";
+constexpr std::size_t kPieceBytes = 256 << 10;  // read or written at once
 
 // 0 for every other file.
 Lsn first_lsn_of(std::string_view name) {
@@ -25,6 +26,14 @@ Lsn first_lsn_of(std::string_view name) {
   const char* const end = name.data() + kDigits;
   const auto [at, error] = std::from_chars(name.data(), end, lsn);
   return error == std::errc() && at == end ? lsn : 0;
+}
+
+bool holds_only_zeros(const File& file, std::uint64_t size) {
+  for (std::uint64_t at = 0; at < size; at += kPieceBytes) {
+    const std::string piece = file.read_at(at, std::min<std::uint64_t>(kPieceBytes, size - at));
+    if (piece.find_first_not_of('\0') != std::string::npos) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -42,8 +51,23 @@ std::vector<Lsn> list_segments(const Storage& storage) {
 
 void remove_leftovers(Storage& storage) {
   for (const std::string& name : storage.list("")) {
-    if (name.ends_with(kHalfMade) || name == kSpare) storage.remove(name);
+    if (name.ends_with(kHalfMade)) storage.remove(name);
   }
+}
+
+std::uint64_t take_over_spare(Storage& storage) {
+  const auto file = storage.open(kSpare);
+  if (!file) return 0;
+  const std::uint64_t bytes = file->size();
+  if (bytes <= kHeaderBytes || bytes > kSegmentBytesMax || bytes % kHeaderBytes != 0) {
+    storage.remove(kSpare);
+    return 0;
+  }
+  // A crash may have left a header and a batch in it that nobody was told of.
+  if (holds_only_zeros(*file, bytes)) return bytes;
+  write_zeros(*file, 0, bytes);
+  file->sync();
+  return bytes;
 }
 
 void remove_segments(Storage& storage, const std::vector<Lsn>& first_lsns) {
@@ -91,7 +115,7 @@ void make_spare_segment(Storage& storage, std::uint64_t bytes) {
 }
 
 void write_zeros(File& file, std::uint64_t begin, std::uint64_t end) {
-  static const std::string zeros(256 << 10, '\0');
+  static const std::string zeros(kPieceBytes, '\0');
   while (begin < end) {
     const auto size = std::min<std::uint64_t>(zeros.size(), end - begin);
     file.write_at(begin, std::string_view(zeros).substr(0, size));

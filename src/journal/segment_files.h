@@ -33,8 +33,12 @@ std::string segment_name(Lsn first_lsn);
 // The first lsns of the segments in `storage`, in order.
 std::vector<Lsn> list_segments(const Storage& storage);
 
-// Removes what unfinished work left: half-made segments and spares. Blobs are not looked at.
+// Removes what unfinished work left half-made. Blobs are not looked at.
 void remove_leftovers(Storage& storage);
+
+// The size of the spare that is there, which is all zeros then; 0 for none. It is kept, as there
+// may be no room for another. Throws Error.
+std::uint64_t take_over_spare(Storage& storage);
 
 // Removes the segments that begin with these records, in order, each durably before the next: those
 // that a crash leaves have no gap. Throws Error.
