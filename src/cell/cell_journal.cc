@@ -15,6 +15,7 @@ namespace {
 // Short for people, long for a step that does nothing.
 constexpr std::chrono::milliseconds kLater{2};
 constexpr std::chrono::milliseconds kTryAgain{1000};
+constexpr std::uint64_t kTrimBytes = 256;  // more than the record has
 // A part of journal::kPendingBytesMax.
 constexpr std::size_t kPendingBytesWaited = 16 << 20;
 
@@ -113,6 +114,7 @@ asio::awaitable<void> CellJournal::flush() {
     if (!failed) deliver();
     durable_.set();
     durable_.reset();
+    make_spares_soon();  // While the next batch is written.
   }
   broken_ = broken_ || failed;
   if (broken_) deliveries_.clear();
@@ -133,10 +135,11 @@ void CellJournal::make_spares_soon() {
 }
 
 // The next segment is made before a write has to wait for it; on a full disk it is tried again and
-// again.
+// again. One that is only wanted for an unusual demand is not.
 asio::awaitable<void> CellJournal::make_spares() {
   bool has_failed = false;
   while (const std::uint64_t bytes = journal_.wanted_spare_bytes(demand_bytes_)) {
+    const std::uint64_t demanded = demand_bytes_;
     std::optional<Error> failure;
     std::uint64_t made_bytes = journal_.leave_spare();
     try {
@@ -151,13 +154,15 @@ asio::awaitable<void> CellJournal::make_spares() {
     const bool is_second = failure && has_failed;  // A single failure says little.
     has_failed = failure.has_value();
     if (failure && !is_second) continue;
-    if (failure) demand_bytes_ = 0;
-    set_full(failure);
-    for (async::Event* event : {&room_changed_, &durable_}) {
-      event->set();
-      event->reset();
+    if (failure) {
+      unmet_bytes_ = demanded;
+      ++unmet_count_;
+      demand_bytes_ = 0;
     }
-    if (failure) co_await async::sleep_for(kTryAgain);
+    const bool is_unusual = journal_.wanted_spare_bytes() == 0;
+    if (!failure || !is_unusual) set_full(failure);
+    tell_room();
+    if (failure && !is_unusual) co_await async::sleep_for(kTryAgain);
   }
   if (journal_.room_bytes() >= demand_bytes_) demand_bytes_ = 0;
   making_spares_ = false;
@@ -165,15 +170,24 @@ asio::awaitable<void> CellJournal::make_spares() {
   sync_soon();
 }
 
+void CellJournal::tell_room() {
+  for (async::Event* event : {&room_changed_, &durable_}) {
+    event->set();
+    event->reset();
+  }
+  if (on_room_) on_room_();
+}
+
 void CellJournal::set_full(std::optional<Error> error) {
-  if (full_ == error.has_value()) return;
-  full_ = error.has_value();
+  const bool was_full = is_full();
+  full_ = std::move(error);
+  if (is_full() == was_full) return;
   if (full_) {
-    log::warning("journal: nothing new is begun while there is no room: {}", error->what());
+    log::warning("journal: nothing new is begun while there is no room: {}", full_->what());
   } else {
     log::info("journal: there is room again");
   }
-  if (on_full_) on_full_();
+  tell_room();
 }
 
 void CellJournal::prepare() {
@@ -182,9 +196,10 @@ void CellJournal::prepare() {
 }
 
 asio::awaitable<bool> CellJournal::make_room(std::uint64_t bytes) {
+  const std::size_t before = unmet_count_;
   while (journal_.room_bytes() < bytes) {
     require_working();
-    if (full_) co_return false;
+    if (is_full() || (unmet_count_ != before && bytes >= unmet_bytes_)) co_return false;
     demand_bytes_ = std::max(demand_bytes_, bytes);
     make_spares_soon();
     co_await room_changed_.wait();
@@ -192,14 +207,20 @@ asio::awaitable<bool> CellJournal::make_room(std::uint64_t bytes) {
   co_return true;
 }
 
-void CellJournal::throw_full() {
+void CellJournal::throw_full() const {
+  if (full_ && full_->code() != ErrorCode::exhausted) {
+    throw Error(
+        ErrorCode::exhausted, "journal_full",
+        "the disk takes nothing more for the journal of the cell: nothing new is begun in it",
+        "the daemon's log says what it answers; it goes on by itself once that is mended");
+  }
   throw Error(ErrorCode::exhausted, "journal_full",
               "the disk has no room for the journal of the cell: nothing new is begun in it",
-              "free disk space, or raise the quota; it goes on by itself");
+              "free disk space, or raise the quota of the state folder; it goes on by itself");
 }
 
 void CellJournal::require_place() const {
-  if (full_ && !has_place()) throw_full();
+  if (is_full() && !has_place()) throw_full();
 }
 
 asio::awaitable<void> CellJournal::sync() {
@@ -317,14 +338,17 @@ CellJournal::Events CellJournal::events(const Run& run, journal::Lsn after, std:
 
 asio::awaitable<void> CellJournal::trim(WallTime ended_before) {
   if (journal_.last_durable() < journal_.first() || !journal_.may_trim()) co_return;
-  const journal::Lsn needed = runs_.first_needed(ended_before);
-  const journal::Lsn durable = journal_.last_durable();
-  const journal::Lsn kept = needed == 0 ? durable : std::min(needed, durable);
-  const journal::Lsn first_kept = journal_.segment_begin(kept);
-  if (first_kept == journal_.first()) co_return;
+  const auto first_to_keep = [this, ended_before] {
+    const journal::Lsn needed = runs_.first_needed(ended_before);
+    const journal::Lsn durable = journal_.last_durable();
+    return journal_.segment_begin(needed == 0 ? durable : std::min(needed, durable));
+  };
+  if (first_to_keep() == journal_.first()) co_return;
+  // A place is mostly there: a full disk, above all, must get rid of what it can.
+  const bool is_room = co_await make_room(kTrimBytes);
+  if (!is_room) co_return;
+  const journal::Lsn first_kept = first_to_keep();
   const journal::Trim trim = runs_.trim_before(first_kept);
-  // It begins no segment: a full disk, above all, must get rid of what it can.
-  if (journal_.room_bytes() < journal::frame_size(trim.encode().size())) co_return;
   fault_point("trim.before_written");
   append(0, 0, trim);
   co_await sync();

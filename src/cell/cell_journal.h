@@ -103,17 +103,18 @@ class CellJournal {
   // then nothing new may begin, so that what is under way can still be recorded. It is tried again
   // every second. Should more be appended than there is room for, it waits in memory.
 
-  bool is_full() const noexcept { return full_; }
-  // Called whenever is_full() changes.
-  void on_full(std::function<void()> tell) { on_full_ = std::move(tell); }
+  bool is_full() const noexcept { return full_.has_value(); }
+  // Called whenever is_full() changes, and when there is more room.
+  void on_room(std::function<void()> tell) { on_room_ = std::move(tell); }
   // Bytes of records that have a place for certain.
   std::uint64_t room_bytes() const noexcept { return journal_.room_bytes(); }
   // Makes the first segment's place ahead.
   void prepare();
-  // Returns once so many have one; false where the disk has no room.
+  // Returns once so many have one; false where the disk has no room for them, which need not mean
+  // that the journal is full.
   asio::awaitable<bool> make_room(std::uint64_t bytes);
-  // Throws Error `exhausted`, reason `journal_full`.
-  [[noreturn]] static void throw_full();
+  // Throws Error `exhausted`, reason `journal_full`, which says what the disk does not do.
+  [[noreturn]] void throw_full() const;
   // Throws it where something that was appended has no place: it is not durable before there is.
   void require_place() const;
 
@@ -139,6 +140,7 @@ class CellJournal {
   void make_spares_soon();
   asio::awaitable<void> make_spares();
   void set_full(std::optional<Error> error);
+  void tell_room();
   bool has_place() const noexcept { return !journal_.dirty() || journal_.has_room(); }
   asio::awaitable<void> remove(journal::Journal::Trimmed trimmed);
   [[noreturn]] void throw_undecodable(journal::Lsn lsn) const;
@@ -161,9 +163,11 @@ class CellJournal {
   bool removing_ = false;          // none may be stored
   async::Event removed_;
   async::Event room_changed_;  // a spare was made, or could not be, or a segment was begun
-  std::function<void()> on_full_;
+  std::function<void()> on_room_;
   std::uint64_t demand_bytes_ = 0;  // that make_room() was asked for
-  bool full_ = false;
+  std::uint64_t unmet_bytes_ = 0;   // the last demand that there was no room for
+  std::size_t unmet_count_ = 0;     // of such demands
+  std::optional<Error> full_;       // what kept the next segment from being made
   bool flushing_ = false;
   bool flush_planned_ = false;
   bool making_spares_ = false;

@@ -4,6 +4,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <filesystem>
 
 #include "base/error.h"
 #include "testing/temp_dir.h"
@@ -437,6 +438,95 @@ TEST_CASE("a blob that is stored and not in a record yet is not removed with the
     co_await journal.sync();
     CHECK(journal.read_value(runs.find(2)->ended) == large);
   });
+}
+
+// ---- room ----
+
+namespace {
+
+// A folder in the place of the file that is made first: no segment is made while it is there.
+class Blocked {
+ public:
+  explicit Blocked(const std::string& dir) : path_(dir + "/spare.tmp") {
+    std::filesystem::create_directories(path_);
+  }
+  ~Blocked() { end(); }
+  void end() { std::filesystem::remove(path_); }
+
+ private:
+  std::string path_;
+};
+
+// Appends until the next segment cannot be made.
+asio::awaitable<void> fill(CellJournal& journal, std::uint32_t run) {
+  for (int i = 0; i < 1000 && !journal.is_full(); ++i) {
+    journal.append(run, 0, journal::Progress{.value = std::string(50'000, '1')});
+    co_await journal.advanced(journal.last_durable(), std::chrono::milliseconds(100));
+    journal.sync_soon();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a journal whose next segment cannot be made is full, says so, and goes on by itself") {
+  const testing::TempDir dir;
+  Blocked blocked(dir.path());
+  const auto test = [&](CellJournal& journal, RunTable&) -> asio::awaitable<void> {
+    int told_count = 0;
+    journal.on_room([&] { ++told_count; });
+    begin(journal, "run_1_x");
+    const bool is_room = co_await journal.make_room(5000);
+    CHECK_FALSE(is_room);
+    CHECK(journal.is_full());
+    CHECK(told_count > 0);
+    CHECK(journal.last_durable() == 0);
+    CHECK_THROWS_AS(journal.require_place(), Error);
+    blocked.end();
+    told_count = 0;
+    co_await journal.sync();
+    CHECK(told_count > 0);
+    CHECK(journal.last_durable() == 2);
+    const bool is_room_now = co_await journal.make_room(5000);
+    CHECK(is_room_now);
+    CHECK_FALSE(journal.is_full());
+    journal.on_room(nullptr);
+  };
+  with_journal(dir.path(), test);
+}
+
+TEST_CASE("a demand that there is no room for does not make the journal full") {
+  const testing::TempDir dir;
+  const auto test = [&](CellJournal& journal, RunTable&) -> asio::awaitable<void> {
+    begin(journal, "run_1_x");
+    co_await journal.sync();
+    const Blocked blocked(dir.path());
+    const bool is_room = co_await journal.make_room(1 << 20);
+    CHECK_FALSE(is_room);
+    CHECK_FALSE(journal.is_full());
+    attempt_again(journal, 2, "oom");
+    co_await journal.sync();
+    CHECK(journal.last_durable() == 3);
+  };
+  with_journal(dir.path(), test);
+}
+
+TEST_CASE("what is not needed any more goes while the journal is full") {
+  const testing::TempDir dir;
+  const auto test = [&](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    for (std::uint32_t number = 1; number <= 4; ++number) {
+      begin_large(journal, number);
+      if (number < 4) end(journal, number);
+      co_await journal.sync();
+    }
+    co_await journal.make_room(3 << 20);  // No file is being made.
+    const Blocked blocked(dir.path());
+    co_await fill(journal, 4);
+    CHECK(journal.is_full());
+    co_await journal.trim(kLater);
+    CHECK(numbers_of(runs).starts_with("4 "));
+    CHECK_FALSE(numbers_of(runs).ends_with(" 1 "));
+  };
+  with_journal(dir.path(), test);
 }
 
 }  // namespace cellar::cell

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "async/pool.h"
@@ -15,6 +16,9 @@
 namespace cellar::cell {
 
 namespace asio = boost::asio;
+
+// The reason of an Error `exhausted` where the disk itself is full, and a cell cannot wake up.
+inline constexpr std::string_view kDiskFull = "disk_full";
 
 // Holds a cell to its part of the disk: lets the file system do it where that can
 // (sys/disk_limit.h), and counts the rest. While something runs in the cell it looks every kLook at

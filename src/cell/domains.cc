@@ -83,6 +83,21 @@ class SwapAllowed {
   const bool exists_;
 };
 
+// Writes one of the small files that tell the next daemon of a domain.
+template <typename Write>
+void take_note(Write write) {
+  try {
+    write();
+    return;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::exhausted) throw;
+    log::warning("a domain is not made: {}", error.what());
+  }
+  throw Error(ErrorCode::exhausted, std::string(kDiskFull),
+              "the disk has no room for what the cell needs to wake up: nothing was begun in it",
+              "free disk space where the state folder is");
+}
+
 }  // namespace
 
 Domains::Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec,
@@ -115,7 +130,7 @@ void Domains::set_slot(std::string slot) {
 void Domains::keep_slot(const std::string& slot) {
   if (slot == slot_) return;
   set_slot(slot);
-  write_slot(layout_, slot_);
+  take_note([this] { write_slot(layout_, slot_); });
 }
 
 // ---- finding ----
@@ -262,6 +277,10 @@ asio::awaitable<void> Domains::make(Kind kind) {
   } catch (const Error& error) {
     failure = error;
   }
+  if (failure && has_groups()) {  // Nobody took note of what may have been made.
+    of(kind).may_have_remains = true;
+    sandbox::kill_group(groups_.domain(kind));
+  }
   if (disk_.ledger().enforcer() == sys::DiskEnforcer::qgroup) co_await disk_.enforce();
   if (failure) throw *failure;
 }
@@ -292,7 +311,9 @@ asio::awaitable<void> Domains::make_now(Kind kind) {
   sandbox::apply(groups_);  // The limits: nothing of the cell runs yet.
   of(kind).init = sys::identify(static_cast<pid_t>(pid));
   if (!of(kind).init) throw Error(ErrorCode::unavailable, "domain_lost", "cell-init ended at once");
-  sys::replace_file(record_path(kind), encode(*of(kind).init), 0600, sys::Durable::no);
+  take_note([&] {
+    sys::replace_file(record_path(kind), encode(*of(kind).init), 0600, sys::Durable::no);
+  });
 }
 
 asio::awaitable<std::uint32_t> Domains::make_in_gvisor(sandbox::DomainSpec domain) {

@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "cell/capacity.h"
+#include "cell/disk_quota.h"
 #include "cell/runner_parts.h"
 #include "json/json.h"
 
@@ -41,13 +42,13 @@ Runner::Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& r
       settled_(executor_),
       starting_(executor_),
       tasks_(executor_) {
-  journal_.on_full([this] { tell_room(); });
+  journal_.on_room([this] { tell_room(); });
 }
 
 Runner::~Runner() = default;
 
 asio::awaitable<void> Runner::close() {
-  journal_.on_full(nullptr);
+  journal_.on_room(nullptr);
   if (agent_) agent_->kill();
   co_await tasks_.close();
   agent_.reset();
@@ -59,6 +60,7 @@ std::shared_ptr<Runner::Active> Runner::add_active(Run& run, bool suspended) {
   auto active = std::make_shared<Active>(run, executor_);
   active->suspended = suspended;
   active_[run.number] = active;
+  counted_ends_ += 1 + run.open.size();
   for (const Step* wait : run.waits()) {
     tasks_.spawn(keep_time(active, wait->ordinal));
     tasks_.spawn(look_at_wait(active, wait->ordinal));  // What it is for may be there.
@@ -115,7 +117,7 @@ void Runner::require_room_for_run() const {
 asio::awaitable<Runner::Started> Runner::start(Start request) {
   if (begun_before(request) == nullptr) {
     const bool is_room = co_await may_begin(request.params.size());
-    if (!is_room) CellJournal::throw_full();
+    if (!is_room) journal_.throw_full();
   }
   while (!runs_.setup_done() && setup_is_running() && begun_before(request) == nullptr) {
     settled_.reset();
@@ -127,6 +129,11 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
     co_return Started{.id = std::move(id), .is_new = false};
   }
   require_room_for_run();
+  if (!can_begin(request.params.size())) {  // Others have begun meanwhile.
+    const bool is_room = co_await may_begin(request.params.size());
+    if (!is_room) journal_.throw_full();
+    co_return co_await start(std::move(request));
+  }
   const std::uint32_t number = runs_.next_number();
   Started started{.id = new_run_id(number), .is_new = true};
   journal::RunCreated created;
@@ -293,6 +300,12 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
     co_return;
   }
   if (cause != "start") {
+    drop_held(active);
+    co_await wait_for_journal(active);
+    if (!active.is_wanted()) {
+      active.interruption = cause;
+      co_return;
+    }
     const bool is_paused = co_await settle_interrupted(active, cause);
     if (is_paused) co_return;
     journal::RunAttempt next;
@@ -313,7 +326,8 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
     failure = error;
   }
   if (failure) {
-    const bool hopeless = failure->reason() == AgentProcess::kHostMissing;
+    const bool hopeless =
+        failure->reason() == AgentProcess::kHostMissing || failure->reason() == kDiskFull;
     if (hopeless) co_await pause_run(active, failure->reason(), pause_json(*failure));
     active.interruption = "agent_exit";
     co_return;

@@ -79,6 +79,10 @@ struct RunnerConfig {
 
 // Runs of a cell that are not finished, children included; paused ones do not count.
 inline constexpr std::size_t kOpenRunsMax = 1000;
+// How many steps an agent host may have going without asking for each, before it is told otherwise.
+inline constexpr std::uint32_t kStepsAtFirst = 8;
+// A value of a step that is recorded in any case, whatever room there is.
+inline constexpr std::size_t kOwedValueBytes = 512;
 // What a run asks for, each with a place in its record, its streamed events among them.
 inline constexpr std::uint32_t kOrdinalsMax = 100'000;
 // What a run waits for at the same time.
@@ -216,14 +220,16 @@ class Runner {
   asio::awaitable<void> watch_agent(std::shared_ptr<AgentProcess> agent);
 
   asio::awaitable<void> handle(AgentProcess& agent, AgentFrame frame);
+  asio::awaitable<bool> is_handled(AgentProcess& agent, Active& active, const AgentFrame& frame);
   asio::awaitable<void> handle_served(AgentProcess& agent, Active& active, const AgentFrame& frame);
+  void on_room(const AgentFrame& frame);
   asio::awaitable<void> on_command(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_done(Active& active, const AgentFrame& frame);
   // Whether this step of the run is sensitive.
   static bool is_sensitive(const Run& run, std::uint32_t ordinal);
   asio::awaitable<std::string> sealed(std::string value);
-  void on_attempt_failed(Active& active, const AgentFrame& frame);
-  void on_progress(Active& active, const AgentFrame& frame);
+  asio::awaitable<void> on_attempt_failed(Active& active, const AgentFrame& frame);
+  asio::awaitable<void> on_progress(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_value(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_call(AgentProcess& agent, Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_end(Active& active, const AgentFrame& frame);
@@ -287,20 +293,42 @@ class Runner {
   void require_room_for_run() const;
 
   // ---- room in the journal: what is under way can always be recorded ----
-  // What the ends of all that is under way need there, in a short form.
-  std::uint64_t owed_bytes() const noexcept;
-  bool has_room(std::uint64_t bytes) const noexcept;
-  // The same for what must not wait, and is not needed where there is none: while the disk is not
-  // full, room for it is on its way.
-  bool takes(std::uint64_t bytes) const noexcept;
-  // Returns once there is room for so many bytes of records beside that; throws `journal_full`
-  // where there is none.
+  // How many ends are owed a record: those of all active runs and of their open commands.
+  std::uint64_t count_ends();
+  // Whether so many bytes of records leave what is owed to these, and to the steps that the agent
+  // may have begun already.
+  bool has_room(std::uint64_t bytes);
+  // Returns once that is so; false where the disk has no room for it.
+  asio::awaitable<bool> takes(std::uint64_t bytes);
+  // The same, throwing `journal_full`.
   asio::awaitable<void> require_room(std::uint64_t bytes);
   // The same for what is new; false where it must not begin.
   asio::awaitable<bool> may_begin(std::uint64_t bytes);
+  bool can_begin(std::uint64_t bytes);  // at once
+  // Where that is so: returns once there is room to record that it was refused. Throws
+  // `journal_full` where there is none, and for a run that rolls back: nothing of that is left out,
+  // it waits until there is.
+  asio::awaitable<void> require_refusable(const Active& active, std::uint64_t bytes);
+  // Returns once an attempt of it may begin, or is not wanted any more.
+  asio::awaitable<void> wait_for_journal(Active& active);
+  struct Printed;  // by a command, and held back while there is no room for it
+  void take_output(const std::shared_ptr<Printed>& printed, journal::Event event);
+  asio::awaitable<void> give_output(std::shared_ptr<Printed> printed);
+  // Returns once all of it is appended, or left out.
+  static asio::awaitable<void> all_given(std::shared_ptr<Printed> printed);
   // The value as the member of a record that there is room for; else it throws `journal_full`.
   asio::awaitable<journal::Payload> store(std::string value);
+  // The same; false where there is none.
+  asio::awaitable<bool> is_stored(std::string value, journal::Payload& into);
+  // Keeps a frame that there is no room for until there is, and what its run says behind it.
+  asio::awaitable<void> hold(AgentProcess& agent, std::shared_ptr<Active> active, AgentFrame frame);
+  asio::awaitable<void> handle_held(std::shared_ptr<Active> active);
+  // They are of an attempt that is over.
+  void drop_held(Active& active);
+  // How many steps the agent may have going without asking for each.
+  std::uint32_t steps_for_room();
   void tell_room();
+  void say_may_begin(const Run& run, std::uint32_t ordinal);
   void say_refused(const Run& run, std::uint32_t ordinal);
 
   // Ends, or pauses the run for, what was interrupted and says that it must not be executed again;
@@ -320,6 +348,8 @@ class Runner {
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);
   asio::awaitable<void> end_run(Active& active, std::string status, journal::Payload value);
   asio::awaitable<void> cancel_now(std::uint32_t number, Cancel how);
+  // The run and all that it began, as far as a cancel is news to them.
+  std::vector<Run*> to_cancel(std::uint32_t number, Cancel how);
   void act_on_cancel(const std::shared_ptr<Active>& active, const Cancel& how);
   // What the method of a run that is cancelled with rollback has to end.
   std::int64_t grace_ms(const Active& active) const;
@@ -350,6 +380,11 @@ class Runner {
   std::string agent_end_cause_;    // why we ended it ourselves; empty: it ended by itself
   std::string starting_is_stale_;  // why the one that is starting must not stay; empty: it may
   std::size_t synchronous_calls_ = 0;
+  std::uint32_t told_steps_ = 0;     // that the agent may have going without asking
+  std::uint32_t granted_steps_ = 0;  // as it has read so far: room for these is kept
+  std::int64_t room_frames_ = 0;     // that told it
+  std::uint64_t counted_ends_ = 0;   // by count_ends(), when so much was appended:
+  journal::Lsn counted_at_ = 0;
   std::map<std::string, std::shared_ptr<TrialInProgress>>
       trials_;  // by the id that the agent knows
   // Held by each request under way.

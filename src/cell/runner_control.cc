@@ -11,30 +11,52 @@ namespace cellar::cell {
 
 // ---- cancel and resume ----
 
+namespace {
+
+// A cancel, and the end that follows.
+constexpr std::uint64_t kCancelBytes = 1024;
+
+}  // namespace
+
 asio::awaitable<void> Runner::cancel(std::uint32_t number, Cancel how) {
   co_await to_end(cancel_now(number, how));
 }
 
-// The run, and all that it began: none is left out, whatever crashes.
-asio::awaitable<void> Runner::cancel_now(std::uint32_t number, Cancel how) {
+std::vector<Run*> Runner::to_cancel(std::uint32_t number, Cancel how) {
   std::vector<Run*> all{runs_.find(number)};
   require_open_run(*all.front());
   if (how.undoes && all.front()->ends_at_once()) {
     throw Error(ErrorCode::conflict, "cancelled_already",
                 "run " + all.front()->id + " is cancelled without rollback already");
   }
-  fault_point("cancel.before_written");
-  journal::CancelRequested requested;
-  requested.rollback = how.undoes;
   for (std::size_t at = 0; at < all.size(); ++at) {
-    Run& run = *all[at];
-    const bool is_asleep = run.status == RunStatus::paused && !is_active(run.number);
-    journal_.append(run.number, 0, requested);
-    if (how.undoes && is_asleep) journal_.append(run.number, 0, journal::Resumed());
-    for (Run* child : runs_.children_of(run)) {
+    for (Run* child : runs_.children_of(*all[at])) {
       const bool is_known = child->ends_at_once() || (how.undoes && child->undoes);
       if (!is_terminal(child->status) && !is_known) all.push_back(child);
     }
+  }
+  return all;
+}
+
+// None of them is left out, whatever crashes.
+asio::awaitable<void> Runner::cancel_now(std::uint32_t number, Cancel how) {
+  std::vector<Run*> all = to_cancel(number, how);
+  // The end of one that nobody works on, or that was asked for before, is owed nothing.
+  const auto is_extra = [this](const Run* run) {
+    return !is_active(run->number) || run->cancel_requested;
+  };
+  const auto extra = static_cast<std::uint64_t>(std::count_if(all.begin(), all.end(), is_extra));
+  if (extra > 0) {
+    co_await require_room(extra * kCancelBytes);
+    all = to_cancel(number, how);
+  }
+  fault_point("cancel.before_written");
+  journal::CancelRequested requested;
+  requested.rollback = how.undoes;
+  for (const Run* run : all) {
+    const bool is_asleep = run->status == RunStatus::paused && !is_active(run->number);
+    journal_.append(run->number, 0, requested);
+    if (how.undoes && is_asleep) journal_.append(run->number, 0, journal::Resumed());
   }
   co_await journal_.sync();
   fault_point("cancel.durable");
@@ -177,8 +199,10 @@ asio::awaitable<Run*> Runner::paused_run(std::uint32_t number) {
 }
 
 asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Decision> decision) {
-  Run* run = co_await paused_run(number);
-  if (journal_.is_full()) CellJournal::throw_full();
+  co_await paused_run(number);
+  const bool is_room = co_await may_begin(0);
+  if (!is_room) journal_.throw_full();
+  Run* run = co_await paused_run(number);  // Somebody may have been faster.
   const bool is_ambiguous = run->reason == kAmbiguousStep;
   if (is_ambiguous && !decision) {
     throw Error(
@@ -220,8 +244,9 @@ asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, std::string agen
         "mark what is new with ctx.getVersion and what is gone with ctx.removed; try it with "
         "POST .../replay");
   }
+  const bool is_room = co_await may_begin(0);
+  if (!is_room) journal_.throw_full();
   Run* run = co_await paused_run(number);  // Somebody may have been faster.
-  if (journal_.is_full()) CellJournal::throw_full();
   journal::Upgraded upgraded;
   upgraded.agent_digest = std::move(agent_digest);
   journal_.append(number, 0, upgraded);

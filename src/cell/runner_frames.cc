@@ -22,6 +22,15 @@ std::string not_kept_error() {
   return journal_full_error("it was done, and what it gave is not kept");
 }
 
+// Of a step that the host executes, or has asked for: it is not asked for by this.
+bool is_of_step(const AgentFrame& frame) {
+  const std::string type = text_of(frame.header, "t");
+  if (type != "cmd") return type == "done" || type == "failed" || type == "progress";
+  const std::string kind = text_of(frame.header, "k");
+  const bool asks = !text_of(frame.header, "pol").empty() || flag_of(frame.header, "ask");
+  return (kind == "step" || kind == "fetch") && !asks;
+}
+
 // Runs one of the agent's own coroutines, which needs it to stay.
 asio::awaitable<void> keep(std::shared_ptr<AgentProcess> agent,
                            asio::awaitable<void> (AgentProcess::*work)()) {
@@ -64,7 +73,10 @@ asio::awaitable<void> Runner::start_agent(AgentLanguage language) {
   is_starting_ = false;
   agent_end_cause_.clear();
   if (!starting_is_stale_.empty()) stop_agent(starting_is_stale_);
-  if (journal_.is_full()) tell_room();
+  told_steps_ = kStepsAtFirst;
+  granted_steps_ = 0;
+  tell_room();  // It has begun nothing yet.
+  granted_steps_ = told_steps_;
   tasks_.spawn(serve_agent(agent_));
   tasks_.spawn(watch_agent(agent_));
   tasks_.spawn(keep(agent_, &AgentProcess::write_up));
@@ -90,7 +102,10 @@ asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
   const std::string own_end = co_await agent->wait_end();
   const std::string cause = agent_end_cause_.empty() ? own_end : agent_end_cause_;
   if (cause == AgentProcess::kHostMissing) host_missing_ = pause_json(agent->too_old());
-  if (agent_ == agent) agent_.reset();
+  if (agent_ == agent) {
+    agent_.reset();
+    granted_steps_ = 0;
+  }
   log::debug("the agent host ended: {}", cause);
   for (auto& [id, trial] : trials_) {
     trial->outcome =
@@ -137,8 +152,9 @@ void Runner::stop_agent(const std::string& cause) {
 
 asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
   const std::string type = text_of(frame.header, "t");
-  if (type == "hello" || type == "pong") {
+  if (type == "hello" || type == "pong" || type == "room") {
     agent.heard_from();
+    if (type == "room" && &agent == agent_.get()) on_room(frame);
     co_return;
   }
   if (const auto trial = trials_.find(text_of(frame.header, "run")); trial != trials_.end()) {
@@ -162,17 +178,26 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     co_return;
   }
   active->heard_at = std::chrono::steady_clock::now();
-  std::optional<Error> full;
+  // Steps that were begun have a place: their ends, above all, wait behind nothing.
+  const bool is_placed = is_of_step(frame);
+  if (!active->held.empty() && !is_placed) {
+    co_await hold(agent, active, std::move(frame));
+    co_return;
+  }
+  const bool is_full = !co_await is_handled(agent, *active, frame);
+  if (is_full) co_await hold(agent, active, std::move(frame));
+}
+
+// False where there is no room for it, and nothing of it was done.
+asio::awaitable<bool> Runner::is_handled(AgentProcess& agent, Active& active,
+                                         const AgentFrame& frame) {
   try {
-    co_await handle_served(agent, *active, frame);
+    co_await handle_served(agent, active, frame);
+    co_return true;
   } catch (const Error& error) {
     if (error.reason() != "journal_full") throw;
-    full = error;
+    co_return false;
   }
-  if (!full) co_return;
-  // What it has asked for has no outcome that could be given: it is asked for again, later.
-  if (is_call || flag_of(frame.header, "sync")) let_go(agent);
-  if (active->is_served()) co_await pause_run(*active, full->reason(), pause_json(*full));
 }
 
 asio::awaitable<void> Runner::handle_served(AgentProcess& agent, Active& active,
@@ -188,9 +213,9 @@ asio::awaitable<void> Runner::handle_served(AgentProcess& agent, Active& active,
   } else if (type == "cmd") {
     co_await on_command(active, frame);
   } else if (type == "failed") {
-    on_attempt_failed(active, frame);
+    co_await on_attempt_failed(active, frame);
   } else if (type == "progress") {
-    on_progress(active, frame);
+    co_await on_progress(active, frame);
   } else if (type == "done") {
     co_await on_done(active, frame);
   } else if (type == "value" || type == "setup.done") {
@@ -235,14 +260,16 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     throw Error(ErrorCode::internal, "it begins a run inside a step");
   }
   fault_point("step.before_start");
-  // A step with no policy is executed already, unless it asks: the agent is told of a full disk.
+  // A step with no policy is executed already, unless it asks: room for it was kept.
   const bool is_ours = kind == "shell" || kind == "spawn";
-  const bool asks = !text_of(frame.header, "pol").empty() || flag_of(frame.header, "ask");
+  const bool has_policy = !text_of(frame.header, "pol").empty();
+  const bool asks = has_policy || flag_of(frame.header, "ask");
   bool is_refused = false;
   if (is_ours || asks) {
-    const bool is_room = co_await may_begin(0);
+    const std::uint64_t bytes = text_of(frame.header, "n").size();
+    const bool is_room = co_await may_begin(bytes);
     is_refused = !is_room;
-    if (is_refused) co_await require_room(0);  // That it was refused is recorded, too.
+    if (is_refused) co_await require_refusable(active, bytes);
     if (!active.is_served()) {
       if (flag_of(frame.header, "sync")) let_go(*agent_);
       co_return;
@@ -259,12 +286,12 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     start.sensitive = text_of(frame.header, "sens") == "output";
     journal_.append(active.run.number, ordinal, start);
     fault_point("step.started");
-    if (!asks) {
-      journal_.sync_later();  // The end of a short step comes with its start in one write.
-    } else if (is_refused) {
-      say_refused(active.run, ordinal);
-    } else {
+    if (has_policy && !is_refused) {
       say_begun(active.run, ordinal, "step.before_began");
+    } else {
+      journal_.sync_later();  // The end of a short step comes with its start in one write.
+      if (asks && is_refused) say_refused(active.run, ordinal);
+      if (asks && !is_refused) say_may_begin(active.run, ordinal);
     }
   }
   if (!is_ours) co_return;
@@ -298,6 +325,13 @@ void Runner::say_begun(const Run& run, std::uint32_t ordinal, const char* fault)
   });
 }
 
+// What may be done twice needs a place only.
+void Runner::say_may_begin(const Run& run, std::uint32_t ordinal) {
+  json::Value began = frame_for(run, "began");
+  began.as_object().set("o", ordinal);
+  agent_->send(began, {});
+}
+
 // Nothing of it was executed; it ends with this error, as the agent says then.
 void Runner::say_refused(const Run& run, std::uint32_t ordinal) {
   json::Value refused = frame_for(run, "refused");
@@ -308,7 +342,7 @@ void Runner::say_refused(const Run& run, std::uint32_t ordinal) {
 // A century: no clock overflows.
 constexpr std::int64_t kDelayMsMax = 100LL * 365 * 86'400'000;
 
-void Runner::on_attempt_failed(Active& active, const AgentFrame& frame) {
+asio::awaitable<void> Runner::on_attempt_failed(Active& active, const AgentFrame& frame) {
   journal::StepAttemptFailed failed;
   failed.attempt = static_cast<std::uint32_t>(
       std::clamp<std::int64_t>(number_of(frame.header, "n"), 0, 1 << 30));
@@ -317,13 +351,14 @@ void Runner::on_attempt_failed(Active& active, const AgentFrame& frame) {
   const std::chrono::milliseconds delay(
       std::clamp<std::int64_t>(number_of(frame.header, "delay"), 0, kDelayMsMax));
   failed.next_at_ns = static_cast<std::uint64_t>(to_unix_ms(wall_now() + delay)) * 1'000'000;
-  if (!takes(failed.error.size())) return;  // After a crash it is tried once more.
+  const bool is_room = co_await takes(failed.error.size());
+  if (!is_room || !active.is_served()) co_return;  // After a crash it is tried once more.
   journal_.append(active.run.number, ordinal_of(frame), failed);
   fault_point("step.attempt_failed");
   journal_.sync_soon();
 }
 
-void Runner::on_progress(Active& active, const AgentFrame& frame) {
+asio::awaitable<void> Runner::on_progress(Active& active, const AgentFrame& frame) {
   if (frame.body.size() > journal::kInlineBytesMax) {
     throw Error(ErrorCode::too_large, "it sent a progress of more than 64 KiB");
   }
@@ -333,7 +368,8 @@ void Runner::on_progress(Active& active, const AgentFrame& frame) {
     progress.sealed = true;
     progress.value = to_base64(host_.seal_value(progress.value));
   }
-  const bool is_room = takes(progress.value.size());
+  const bool is_room = co_await takes(progress.value.size());
+  if (!active.is_served()) co_return;
   if (is_room) journal_.append(active.run.number, ordinal_of(frame), progress);
   HostCall call = call_of(active);
   call.tag = number_of(frame.header, "x");
@@ -342,15 +378,13 @@ void Runner::on_progress(Active& active, const AgentFrame& frame) {
 
 asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, HostCall call) {
   const std::uint32_t number = call.owner->run.number;
-  OnOutput on_output = [this, run = number, ordinal = call.ordinal](std::string_view stream,
-                                                                    std::string_view bytes) {
+  const auto printed = std::make_shared<Printed>(number, call.ordinal, executor_);
+  OnOutput on_output = [this, printed](std::string_view stream, std::string_view bytes) {
     journal::Event event;
     event.type = stream;
     event.data = json::dump(is_valid_utf8(bytes) ? json::object({{"text", bytes}})
                                                  : json::object({{"b64", to_base64(bytes)}}));
-    if (!takes(event.data.size())) return;  // The result has it.
-    journal_.append(run, ordinal, event);
-    journal_.sync_soon();
+    take_output(printed, std::move(event));
   };
   if (call.sensitive) on_output = nullptr;
   bool ok = true;
@@ -365,6 +399,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
     is_lost = error.reason() == "domain_lost" || error.reason() == "sandbox_failed";
     result = error_json(error);
   }
+  co_await all_given(printed);
   if (call.synchronous) --synchronous_calls_;
   if (agent_ != agent) co_return;
   fault_point("shell.ended");
@@ -438,7 +473,8 @@ asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   ack.as_object().set("o", ordinal);
   if (!is_kept) ack.as_object().set("ok", false);
   std::string error = is_kept ? std::string() : not_kept_error();
-  journal_.when_durable([agent = agent_, ack = std::move(ack), error = std::move(error)] {
+  journal_.when_durable([this, agent = agent_, ack = std::move(ack), error = std::move(error)] {
+    if (agent == agent_) tell_room();  // Before it may begin another one.
     fault_point("step.before_ack");
     agent->send(ack, error);
     fault_point("step.acked");
@@ -452,12 +488,10 @@ asio::awaitable<journal::StepEnd> Runner::make_step_end(bool ok, std::string val
   end.codec = std::move(codec);
   end.sealed = how == Shown::sealed;
   if (end.sealed) value = co_await sealed(std::move(value));
-  try {
-    end.value = co_await store(std::move(value));
-    co_return end;
-  } catch (const Error& error) {
-    if (error.reason() != "journal_full") throw;
-  }
+  const bool is_owed = value.size() <= kOwedValueBytes;  // Its place was kept since it began.
+  if (is_owed) end.value.bytes = std::move(value);
+  const bool is_kept = is_owed || co_await is_stored(std::move(value), end.value);
+  if (is_kept) co_return end;
   journal::StepEnd full;
   full.value.bytes = not_kept_error();
   co_return full;
@@ -487,13 +521,14 @@ asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) 
 
 asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
                                       const AgentFrame& frame) {
+  const bool is_room = ordinal_of(frame) == 0 || co_await may_begin(0);
+  if (!is_room && active.run.rollback != 0) journal_.throw_full();
   ++synchronous_calls_;
   bool ok = true;
   std::string result;
   const std::string op = text_of(frame.header, "op");
-  const bool is_room = ordinal_of(frame) == 0 || co_await may_begin(0);
   try {
-    if (!is_room) CellJournal::throw_full();
+    if (!is_room) journal_.throw_full();
     result = co_await host_.call(op, frame.body);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
@@ -508,8 +543,9 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
     value.kind = op;
     value.name = text_of(frame.header, "n");
     value.args_fp = text_of(frame.header, "fp");
-    value.value = co_await store(result);
-    journal_.append(active.run.number, ordinal, value);
+    ok = co_await is_stored(result, value.value);
+    if (ok) journal_.append(active.run.number, ordinal, value);
+    if (!ok) result = not_kept_error();
   }
   const json::Value answer = json::object({{"ok", ok}});
   fault_point("call.before_answer");
@@ -518,11 +554,13 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
 
 asio::awaitable<void> Runner::on_event(Active& active, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
-  if (ordinal == 0 && !takes(frame.body.size())) co_return;  // Sent inside a step.
-  if (ordinal != 0) co_await require_room(frame.body.size());
   journal::Event event;
   event.type = text_of(frame.header, "type") == "log" ? "log" : "stream";
   event.data = json::dump(json::parse(frame.body));  // One line, whatever was sent.
+  const bool is_room = co_await takes(event.data.size());
+  if (!active.is_served()) co_return;
+  if (!is_room && ordinal == 0) co_return;  // Sent inside a step.
+  if (!is_room) journal_.throw_full();
   journal_.append(active.run.number, ordinal, event);
   journal_.sync_soon();
 }

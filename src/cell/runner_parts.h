@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -93,9 +94,12 @@ struct Runner::Active {
   bool is_wanted() const noexcept { return !settled && !is_pausing && !run.ends_at_once(); }
   bool in_agent = false;  // sent to the agent, which has not let go
   bool settled = false;
-  bool is_pausing = false;  // nothing more is taken from the agent
-  bool is_ending = false;   // the same: its result is on its way to the disk
-  bool suspended = false;   // only waiting: not in the agent until a wait ends
+  bool is_pausing = false;      // nothing more is taken from the agent
+  bool is_ending = false;       // the same: its result is on its way to the disk
+  bool suspended = false;       // only waiting: not in the agent until a wait ends
+  std::deque<AgentFrame> held;  // that the agent has sent, and that there is no room for
+  std::size_t held_bytes = 0;
+  std::shared_ptr<AgentProcess> held_from;
   std::chrono::steady_clock::time_point heard_at = std::chrono::steady_clock::now();
   std::string interruption;                        // why the agent let go; empty: it ended
   std::optional<std::chrono::milliseconds> grace;  // that a cancel gave its method
@@ -108,6 +112,17 @@ struct Runner::TrialInProgress {
 
   async::Event ended;
   std::optional<Trial> outcome;
+};
+
+// What a command prints, in its order; bounded by what it may print.
+struct Runner::Printed {
+  Printed(std::uint32_t of, std::uint32_t at, const asio::any_io_executor& executor)
+      : run(of), ordinal(at), changed(executor) {}
+
+  std::uint32_t run;
+  std::uint32_t ordinal;
+  std::deque<journal::Event> held;
+  async::Event changed;
 };
 
 // What answers an asynchronous or synchronous command.

@@ -238,7 +238,7 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
   std::size_t bytes = created.params.size();
   for (const journal::Record& record : history) bytes += journal::frame_size(record.body.size());
   const bool is_room = co_await may_begin(bytes);
-  if (!is_room) CellJournal::throw_full();
+  if (!is_room) journal_.throw_full();
   const std::uint32_t copy = runs_.next_number();
   const std::string id = new_run_id(copy);
   created.run_id = id;

@@ -31,7 +31,7 @@ asio::awaitable<void> Runner::on_wait(Active& active, const AgentFrame& frame,
   const bool is_known = active.run.steps.contains(ordinal);
   if (!is_known) {
     const bool is_room = co_await may_begin(frame.body.size());
-    if (!is_room) co_await require_room(frame.body.size());  // That it was refused is recorded.
+    if (!is_room) co_await require_refusable(active, frame.body.size());
     if (!active.is_served()) co_return;
     const bool is_too_much = active.run.open.size() >= kOpenWaitsMax;
     journal::StepStart start;
@@ -244,7 +244,7 @@ asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, 
                 "send them when it waits for them");
   }
   const bool is_room = co_await may_begin(std::min(payload.size(), journal::kInlineBytesMax));
-  if (!is_room) CellJournal::throw_full();
+  if (!is_room) journal_.throw_full();
   journal::EventReceived event;
   event.id = id;
   event.type = std::move(type);

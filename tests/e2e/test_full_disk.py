@@ -7,7 +7,7 @@ import unittest
 
 import harness
 
-AGENT = """
+AGENT = r"""
 const fs = require("fs");
 const codeOf = (e, ctx) => (e instanceof ctx.errors.JournalFullError ? e.code : `not ours: ${e.stack}`);
 module.exports = {
@@ -35,8 +35,32 @@ module.exports = {
     };
     return ctx.step("gated", work).then((v) => v.length, (e) => codeOf(e, ctx));
   },
+  // All at once; what was done is told by the file of the cell's /tmp, which is another disk.
+  async burst(ctx, { count }) {
+    const one = (i) => ctx.step(`step ${i}`, () => { fs.appendFileSync("/tmp/done", `${i}\n`); return "x".repeat(400); })
+      .then(() => "done", (e) => codeOf(e, ctx));
+    const ends = await Promise.all(Array.from({ length: count }, (_, i) => one(i)));
+    return [ends.filter((end) => end === "done").length, ends.filter((end) => end === "journal_full").length];
+  },
+  async values(ctx) {
+    const work = async () => {
+      while (!fs.existsSync("/work/gate")) await new Promise((done) => setTimeout(done, 5));
+      fs.appendFileSync("/tmp/done", "gated\n");
+    };
+    const step = ctx.step("gated", work);
+    for (let i = 0; i < 400; i += 1) ctx.now();
+    await step;
+    return "all";
+  },
+  async begun(ctx) {
+    try {
+      const step = await ctx.beginStep("half");
+      return [step.done, await ctx.completeStep(step, 1)];
+    } catch (e) { return codeOf(e, ctx); }
+  },
   async streams(ctx) { for (;;) { ctx.stream("s".repeat(500)); await new Promise(setImmediate); } },
   async none() { return null; },
+  async read() { return fs.existsSync("/tmp/done") ? fs.readFileSync("/tmp/done", "utf8") : ""; },
   async waits(ctx) { return ctx.waitForEvent("go"); },
 };
 """
@@ -77,6 +101,10 @@ class FullDiskTest(harness.CellTest):
         self.assertIsNone(cell.request("none").json)
         self.fill()
         return cell, cell.settled(self.start(cell, "steps", kind="step", count=10000).json["id"])
+
+    def done(self, cell):
+        """The steps that were executed, each as often as it was."""
+        return cell.request("read").json.splitlines()
 
     def goes_on(self, cell):
         self.free()
@@ -137,3 +165,64 @@ class FullDiskTest(harness.CellTest):
         self.goes_on(cell)
         self.assertEqual(200, cell.call("POST", f"/runs/{run['id']}/resume", {}).status)
         self.assertEqual(200, cell.call("POST", f"/runs/{run['id']}/cancel", {"grace_ms": 0}).status)
+
+    def test_of_many_steps_at_once_all_that_were_done_are_recorded(self):
+        cell = self.cell(agent=AGENT)
+        self.assertIsNone(cell.request("none").json)
+        self.fill()
+        run = self.start(cell, "burst", count=400).json["id"]
+        harness.eventually("the disk is full", lambda: self.start(cell, "none").status == 507)
+        settled = harness.eventually("what was done is recorded", lambda: self.quiet(cell, run))
+        recorded = [step["name"] for step in settled["steps"] if step["status"] == "completed"]
+        self.assertGreater(len(recorded), 10)
+        self.daemon.kill()
+        self.daemon.start()
+        again = [step["name"] for step in cell.run(run)["steps"] if step["status"] == "completed"]
+        self.assertEqual(recorded, again)
+        self.goes_on(cell)
+        done, refused = cell.settled(run)["result"]
+        self.assertEqual(400, done + refused)
+        steps = self.done(cell)
+        self.assertEqual(len(steps), len(set(steps)), "a step was done twice")
+        self.assertEqual(done, len(steps))
+
+    def quiet(self, cell, run):
+        """The run, once nothing of it changes any more; what it tells is on disk."""
+        before = cell.call("GET", f"/runs/{run}")
+        self.assertEqual(200, before.status)
+        after = cell.call("GET", f"/runs/{run}")
+        opens = [step for step in after.json["steps"] if step["status"] == "running"]
+        return after.json if not opens and before.json["steps"] == after.json["steps"] else None
+
+    def test_commands_run_on_a_full_disk_and_can_make_room(self):
+        cell = self.cell(agent=AGENT)
+        cell.exec("head -c 4M /dev/zero > /work/large")
+        self.assertIsNone(cell.request("none").json)
+        self.fill()
+        cell.settled(self.start(cell, "steps", kind="step", count=10000).json["id"])
+        self.assertEqual(507, self.start(cell, "none").status)
+        heard = cell.exec("echo heard; head -c 1M /dev/zero > /work/more")
+        self.assertEqual("heard\n", heard["stdout"])
+        self.assertIn("No space left on device", heard["stderr"])
+        cell.exec("rm /work/large")
+        started = harness.eventually("new runs begin again", lambda: (a := self.start(cell, "none")).status == 202 and a)
+        self.assertEqual("completed", cell.settled(started.json["id"])["status"])
+
+    def test_a_cell_that_sleeps_says_what_it_needs_to_wake_up(self):
+        cell = self.cell(agent=AGENT)
+        cell.exec("head -c 4M /dev/zero > /work/large")
+        run = self.start(cell, "waits").json["id"]
+        harness.eventually("it waits", lambda: cell.run(run)["status"] == "waiting")
+        harness.eventually("it hibernates", lambda: cell.call("POST", "/hibernate", {}).status == 200)
+        self.fill()
+        for path, body in (("/exec", {"cmd": "touch /work/run"}), ("/runs", {"method": "none", "params": {}})):
+            refused = cell.call("POST", path, body)
+            self.assertEqual((507, "disk_full"), (refused.status, refused.json["code"]))
+            self.assertIn("free disk space", refused.json["remediation"])
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/events", {"id": "e", "type": "go", "payload": 1}).status)
+        paused = cell.settled(run)
+        self.assertEqual(("paused", "disk_full"), (paused["status"], paused["reason"]))
+        self.free()
+        self.assertEqual("large\n", cell.exec("ls /work")["stdout"])
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume", {}).status)
+        self.assertEqual(1, cell.settled(run)["result"])

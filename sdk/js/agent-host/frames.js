@@ -7,6 +7,7 @@ const fs = require('node:fs');
 const PREFIX_BYTES = 8;
 const JOINED_BYTES_MAX = 64 << 10;
 const RETRY_MS = 1;
+const STEPS_AT_FIRST = 8;
 const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 
 // The frame as the pieces to write, one after the other. A large body is not copied.
@@ -48,7 +49,10 @@ function retried(call) {
 class UpSocket {
   constructor(fd) {
     this.fd = fd;
-    this.isFull = false; // the daemon's disk: it is asked before a step begins
+    // How many steps may be going that the daemon was not asked for, and how many are. Its journal
+    // has a place for so many ends.
+    this.stepsMax = STEPS_AT_FIRST;
+    this.stepCount = 0;
   }
 
   send(header, body) {

@@ -111,7 +111,10 @@ function take(header, body) {
     case 'ack': run?.acknowledge(header.o, header.ok === false ? body : undefined); break;
     case 'began': run?.began(header.o); break;
     case 'refused': run?.began(header.o, body); break;
-    case 'room': up.isFull = header.full; break;
+    case 'room':
+      up.stepsMax = header.steps;
+      up.send({ t: 'room', n: header.n }); // All that was begun before, it hears before.
+      break;
     case 'result': run?.settle(header, body); break;
     case 'cancel': run?.cancel(header.rollback); break;
     case 'suspend': if (run !== undefined) suspend(run); break;

@@ -13,6 +13,7 @@ const COMMANDS = ['step', 'shell', 'fetch', 'spawn', 'sleep', 'wait', 'approval'
 const MATCHED_SHOWN = 5;
 const EVENT_BYTES_MAX = 1 << 20;
 const GRACE_MS = 1000;
+const UNASKED_NAME_MAX = 200;
 
 class Run {
   // `header` and `body` are those of the `run` frame.
@@ -32,6 +33,7 @@ class Run {
     this.matched = []; // the last ones that were as recorded
     this.acks = new Map(); // ordinal → settle a step
     this.begins = new Map(); // ordinal → let a step begin
+    this.unasked = new Set(); // ordinals of steps that the daemon was not asked for
     this.results = new Map(); // ordinal → settle a command of the daemon's
     this.answers = new Map(); // tag → the same for one inside a step
     this.lastTag = 0;
@@ -151,6 +153,8 @@ class Run {
     this.replay.stop();
     const lists = [this.acks, this.begins, this.results, this.answers, this.rejects];
     for (const list of lists) list.clear();
+    this.up.stepCount -= this.unasked.size;
+    this.unasked.clear();
   }
 
   // Its method has ended: what still goes on has nobody who keeps it, and is told to stop.
@@ -402,13 +406,20 @@ class Run {
     const entry = this.#lookUp(o, k, n, fp);
     const isDone = entry !== undefined && entry.s !== 'open';
     const isLeft = !isDone && this.#leavesOpen;
-    const waits = this.up.isFull; // Its end could not be recorded: the daemon is asked.
-    if (!isDone && !isLeft) {
-      const pol = policy === 'retry' ? undefined : policy;
-      const ask = waits || undefined;
-      this.send({ t: 'cmd', o, k, n, fp, pol, ask, sens: sensitive ? 'output' : undefined });
-    }
-    return { o, n, entry, isDone, isLeft, waits: waits || policy !== 'retry' };
+    if (isDone || isLeft) return { o, n, entry, isDone, isLeft };
+    const pol = policy === 'retry' ? undefined : policy;
+    const ask = pol === undefined && !this.#mayBegin(o, n) ? true : undefined;
+    this.send({ t: 'cmd', o, k, n, fp, pol, ask, sens: sensitive ? 'output' : undefined });
+    return { o, n, entry, isDone, isLeft, waits: ask || pol !== undefined };
+  }
+
+  // Whether there is a place in the daemon's journal for its record: else it is asked.
+  #mayBegin(o, name) {
+    const { up } = this;
+    if (up.stepCount >= up.stepsMax || name.length > UNASKED_NAME_MAX) return false;
+    up.stepCount += 1;
+    this.unasked.add(o);
+    return true;
   }
 
   // A command whose body, body(ordinal, name, before), runs here: what it gives is on disk before
@@ -431,15 +442,28 @@ class Run {
 
   beginStep(makeName, makeHandle) {
     return this.#promised(() => {
-      const { o, n, entry, isDone } = this.#begin('step', makeName, '', { policy: 'retry' });
+      const { o, n, entry, isDone, waits } = this.#begin('step', makeName, '', { policy: 'retry' });
       const handle = makeHandle(n, o);
+      const begun = () => {
+        this.open.set(o, [n, undefined]);
+        return handle;
+      };
       if (isDone) {
         return this.#replayed(entry, { isBegun: true })
           .then((value) => Object.assign(handle, { done: true, value }));
       }
-      this.open.set(o, [n, undefined]);
-      return Promise.resolve(handle);
+      return waits ? this.#whenBegun(o, n).then(begun) : Promise.resolve(begun());
     });
+  }
+
+  // One that is refused has that for its end.
+  async #whenBegun(o, n) {
+    try {
+      await this.#until(this.begins, o);
+    } catch (error) {
+      if (!this.phase.isOver) await this.#record(o, false, stringify(toJson(error), `the error of step "${n}"`));
+      throw error;
+    }
   }
 
   completeStep(handle, value) {
@@ -596,6 +620,7 @@ class Run {
 
   // With `error`, the body of its frame: that is recorded, and not what was to be.
   acknowledge(o, error) {
+    if (this.unasked.delete(o)) this.up.stepCount -= 1;
     this.#give(this.acks, o, ({ resolve, reject }) => {
       if (error === undefined) return resolve();
       this.rollbacks.forget(o);

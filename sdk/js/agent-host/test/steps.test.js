@@ -209,7 +209,7 @@ test('with a full disk steps ask before they are executed, and what is not kept 
     const cmd = (o) => daemon.next((f) => f.t === 'cmd' && f.o === o);
     const done = (o) => daemon.next((f) => f.t === 'done' && f.o === o);
     daemon.keepsAcks = true;
-    daemon.send({ t: 'room', full: true });
+    daemon.send({ t: 'room', steps: 0, n: 1 });
     daemon.run('main');
     assert.equal((await cmd(1)).ask, true);
     told('refused', 1, {}, error);
@@ -224,7 +224,8 @@ test('with a full disk steps ask before they are executed, and what is not kept 
     await cmd(3);
     told('began', 3);
     await done(3);
-    daemon.send({ t: 'room', full: false });
+    daemon.send({ t: 'room', steps: 1, n: 2 });
+    assert.deepEqual((await daemon.next((f) => f.t === 'room' && f.n === 2)).n, 2);
     told('ack', 3, { ok: false }, error);
     assert.equal((await cmd(4)).ask, undefined);
     await done(4);
@@ -233,4 +234,61 @@ test('with a full disk steps ask before they are executed, and what is not kept 
     const { value } = await daemon.end(); // Nothing is rolled back: what was not kept is no step.
     assert.deepEqual(JSON.parse(value.message), [[full, 1, full, 3], ['begun', 'lost', 'plain']]);
     assert.equal(daemon.of('rollback').length, 0);
+  }));
+
+test('a few steps are begun without asking, as many as there are places for', () =>
+  withHost(agent(`
+    let go;
+    const gate = new Promise((resolve) => { go = resolve; });
+    const step = (name) => ctx.step(name, () => gate);
+    const first = [step('a'), step('b'), step('c'), step('x'.repeat(201)), step('d')];
+    setTimeout(go, 20);
+    await Promise.all(first);
+    await step('e');`), async (daemon) => {
+    const cmd = (o) => daemon.next((f) => f.t === 'cmd' && f.o === o);
+    daemon.send({ t: 'room', steps: 3, n: 1 });
+    daemon.run('main');
+    const asked = [];
+    for (let o = 1; o <= 5; o += 1) asked.push((await cmd(o)).ask);
+    assert.deepEqual(asked, [undefined, undefined, undefined, true, true]);
+    for (const o of [4, 5]) daemon.send({ t: 'began', run: 'run_1', o });
+    assert.equal((await cmd(6)).ask, undefined); // The ends of the others are recorded.
+    assert.equal((await daemon.end()).ok, true);
+  }));
+
+test('the places of a run that is over are free again', () =>
+  withHost(agent(`
+    await Promise.race([ctx.step('slow', () => new Promise(() => {})), ctx.step('fast', () => 1)]);
+    throw new Error('over');`), async (daemon) => {
+    daemon.send({ t: 'room', steps: 2, n: 1 });
+    for (const run of ['run_1', 'run_2', 'run_3']) {
+      daemon.run('main', {}, { id: run });
+      const asked = [1, 2].map((o) => daemon.next((f) => f.t === 'cmd' && f.run === run && f.o === o));
+      assert.deepEqual((await Promise.all(asked)).map(({ ask }) => ask), [undefined, undefined]);
+      await daemon.next((f) => f.t === 'end' && f.run === run);
+    }
+  }));
+
+test('a step that ends elsewhere is begun once that may be', () =>
+  withHost(agent(`
+    const codeOf = (e) => e.code;
+    const refused = await ctx.beginStep('refused').catch(codeOf);
+    const step = await ctx.beginStep('begun');
+    throw new Error(JSON.stringify([refused, step.done, await ctx.completeStep(step, 1).catch(codeOf)]));`),
+  async (daemon) => {
+    const error = JSON.stringify({ name: 'JournalFullError', message: 'full', code: 'journal_full' });
+    daemon.keepsAcks = true;
+    daemon.send({ t: 'room', steps: 0, n: 1 });
+    daemon.run('main');
+    assert.equal((await daemon.next((f) => f.t === 'cmd' && f.o === 1)).ask, true);
+    daemon.send({ t: 'refused', run: 'run_1', o: 1 }, error);
+    assert.equal((await daemon.next((f) => f.t === 'done' && f.o === 1)).ok, false);
+    daemon.send({ t: 'ack', run: 'run_1', o: 1 });
+    await daemon.next((f) => f.t === 'cmd' && f.o === 2);
+    await daemon.idle();
+    assert.equal(daemon.of('done').length, 1);
+    daemon.send({ t: 'began', run: 'run_1', o: 2 });
+    await daemon.next((f) => f.t === 'done' && f.o === 2);
+    daemon.send({ t: 'ack', run: 'run_1', o: 2, ok: false }, error);
+    assert.equal((await daemon.end()).value.message, JSON.stringify(['journal_full', false, 'journal_full']));
   }));

@@ -7,6 +7,7 @@ import struct
 
 PREFIX = struct.Struct("<II")
 JOINED_BYTES_MAX = 64 << 10
+STEPS_AT_FIRST = 8
 
 _dump = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
@@ -33,7 +34,10 @@ class UpSocket:
 
     def __init__(self, fd, gone):
         self._fd, self._gone = fd, gone
-        self.is_full = False  # the daemon's disk: it is asked before a step begins
+        # How many steps may be going that the daemon was not asked for, and how many are. Its journal
+        # has a place for so many ends.
+        self.steps_max = STEPS_AT_FIRST
+        self.step_count = 0
 
     def send(self, header, body=b""):
         for piece in pieces(header, body):

@@ -173,7 +173,8 @@ class Host:
         elif kind == "ping":
             self._pong(header["n"])
         elif kind == "room":
-            self._up.is_full = header["full"]
+            self._up.steps_max = header["steps"]
+            self._up.send({"t": "room", "n": header["n"]})  # All that was begun before, it hears before.
         elif kind == "stop":
             leave()
         else:

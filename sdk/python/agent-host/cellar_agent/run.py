@@ -11,6 +11,7 @@ from .values import fingerprint, name_of, parse, stringify
 MATCHED_SHOWN = 5
 EVENT_BYTES_MAX = 1 << 20
 GRACE_MS = 1000
+UNASKED_NAME_MAX = 200
 COMMANDS = ("step", "shell", "fetch", "spawn", "sleep", "wait", "approval", "child")
 
 
@@ -39,6 +40,7 @@ class Run:
         self._pending = set()  # commands that have not settled
         self._acks = {}  # ordinal → settles a step
         self._begins = {}  # ordinal → lets a step begin
+        self._unasked = set()  # ordinals of steps that the daemon was not asked for
         self._results = {}  # ordinal → settles a command of the daemon's
         self._answers = {}  # tag → the same for one inside a step
         self._bodies = set()  # tasks of steps
@@ -141,6 +143,8 @@ class Run:
         self.replay.stop()
         for waiting in (self._acks, self._begins, self._results, self._answers):
             waiting.clear()
+        self.up.step_count -= len(self._unasked)
+        self._unasked.clear()
         for command in list(self._pending):
             command.fail(reason())
         for body in list(self._bodies):
@@ -412,15 +416,23 @@ class Run:
         step.is_left = not step.is_done and self._leaves_open
         if not step.is_done and not step.is_left:
             header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp}
-            step.waits = policy != "retry" or self.up.is_full
             if policy != "retry":
                 header["pol"] = policy
-            if self.up.is_full:  # Its end could not be recorded: the daemon is asked.
-                header["ask"] = True
+                step.waits = True
+            elif not self._may_begin(o, n):
+                header["ask"] = step.waits = True
             if sensitive:
                 header["sens"] = "output"
             self.send(header)
         return step
+
+    def _may_begin(self, o, name):
+        """Whether there is a place in the daemon's journal for its record: else it is asked."""
+        if self.up.step_count >= self.up.steps_max or len(name) > UNASKED_NAME_MAX:
+            return False
+        self.up.step_count += 1
+        self._unasked.add(o)
+        return True
 
     def step(self, k, make_name, fp, body, policy="retry", finish=None, undo=None, sensitive=False):
         """A command whose body, the coroutine body(step), runs here: what it gives is on disk before
@@ -506,10 +518,18 @@ class Run:
         if step.is_done:
             settle = self._end_with(step.o, step.name, command, handle.finish)
             self._replayed(step.entry, settle, self.replay.when_begun_completed)
+        elif step.waits:  # One that is refused has that for its end.
+            settle = self._end_with(step.o, step.name, command, None)
+            self._begins[step.o] = lambda error: (
+                self._begun(step, command, handle) if error is None
+                else self._record(step.o, False, error, "json", settle))
         else:
-            self._give(step.o, command, handle)
-            self._open[step.o] = (step.name, None)
+            self._begun(step, command, handle)
         return command
+
+    def _begun(self, step, command, handle):
+        self._give(step.o, command, handle)
+        self._open[step.o] = (step.name, None)
 
     def complete_step(self, handle, value):
         try:
@@ -523,7 +543,8 @@ class Run:
         body, codec = encode_value(value, f'the value of step "{handle.name}"')
         handle.finish(True, decode_value(body, codec, self.module))
         command = self._command(handle.ordinal, handle.name)
-        settle = self._end_with(handle.ordinal, handle.name, command, lambda ok, _: handle.value)
+        # What it is given, or the error that is recorded in its place.
+        settle = self._end_with(handle.ordinal, handle.name, command, None)
         self._record(handle.ordinal, True, body, codec, settle)
         return command
 
@@ -618,6 +639,9 @@ class Run:
 
     def acknowledge(self, o, error=None):
         """With `error`, the body of its frame: that is recorded, and not what was to be."""
+        if o in self._unasked:
+            self._unasked.remove(o)
+            self.up.step_count -= 1
         self.turns.push(lambda: self._in_order(self._acks, o, error))
 
     def began(self, o, error=None):

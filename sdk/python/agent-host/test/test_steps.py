@@ -256,7 +256,7 @@ def plainly(ctx): ctx.begin_step("half")
             def tell(kind, o, body=b"", **more):
                 daemon.send({"t": kind, "run": "run_1", "o": o, **more}, body)
 
-            daemon.send({"t": "room", "full": True})
+            daemon.send({"t": "room", "steps": 0, "n": 1})
             daemon.run()
             self.assertTrue(daemon.next(t="cmd", o=1)["ask"])
             tell("refused", 1, error)
@@ -271,7 +271,8 @@ def plainly(ctx): ctx.begin_step("half")
             daemon.next(t="cmd", o=3)
             tell("began", 3)
             daemon.next(t="done", o=3)
-            daemon.send({"t": "room", "full": False})
+            daemon.send({"t": "room", "steps": 1, "n": 2})
+            daemon.next(t="room", n=2)
             tell("ack", 3, error, ok=False)
             self.assertNotIn("ask", daemon.next(t="cmd", o=4))
             daemon.next(t="done", o=4)
@@ -279,3 +280,59 @@ def plainly(ctx): ctx.begin_step("half")
             values = ["journal_full", 1, "journal_full", 3]
             self.assertEqual(repr([values, ["begun", "lost", "plain"]]), daemon.end().value["message"])
             self.assertEqual([], daemon.of("rollback"))  # What was not kept is no step.
+
+    def test_a_few_steps_are_begun_without_asking_as_many_as_there_are_places_for(self):
+        with host(agent('''
+            gate = asyncio.Event()
+            async def wait(s): await gate.wait()
+            first = [ctx.step(name, wait) for name in ("a", "b", "c", "x" * 201, "d")]
+            asyncio.get_running_loop().call_later(0.02, gate.set)
+            await asyncio.gather(*first)
+            await ctx.step("e", wait)''')) as daemon:
+            daemon.send({"t": "room", "steps": 3, "n": 1})
+            daemon.run()
+            asked = [daemon.next(t="cmd", o=o).get("ask") for o in range(1, 6)]
+            self.assertEqual([None, None, None, True, True], asked)
+            for o in (4, 5):
+                daemon.send({"t": "began", "run": "run_1", "o": o})
+            self.assertIsNone(daemon.next(t="cmd", o=6).get("ask"))  # The ends of the others are recorded.
+            self.assertTrue(daemon.end().ok)
+
+    def test_the_places_of_a_run_that_is_over_are_free_again(self):
+        with host(agent('''
+            async def wait(s): await asyncio.Event().wait()
+            slow, fast = ctx.step("slow", wait), ctx.step("fast", lambda: 1)
+            await fast
+            raise ValueError("over")''')) as daemon:
+            daemon.send({"t": "room", "steps": 2, "n": 1})
+            for run in ("run_1", "run_2", "run_3"):
+                daemon.run(id=run)
+                asked = [daemon.next(t="cmd", run=run, o=o).get("ask") for o in (1, 2)]
+                self.assertEqual([None, None], asked)
+                daemon.end(run)
+
+    def test_a_step_that_ends_elsewhere_is_begun_once_that_may_be(self):
+        error = json.dumps({"name": "JournalFullError", "message": "full", "code": "journal_full"}).encode()
+        with host(agent('''
+            async def code(work):
+                try:
+                    return await work
+                except ctx.errors.JournalFullError as full:
+                    return full.code
+            refused = await code(ctx.begin_step("refused"))
+            step = await ctx.begin_step("begun")
+            raise ValueError(repr([refused, step.done, await code(ctx.complete_step(step, 1))]))''')) as daemon:
+            daemon.keeps_acks = True
+            daemon.send({"t": "room", "steps": 0, "n": 1})
+            daemon.run()
+            self.assertTrue(daemon.next(t="cmd", o=1)["ask"])
+            daemon.send({"t": "refused", "run": "run_1", "o": 1}, error)
+            self.assertFalse(daemon.next(t="done", o=1)["ok"])
+            daemon.send({"t": "ack", "run": "run_1", "o": 1})
+            daemon.next(t="cmd", o=2)
+            daemon.idle()
+            self.assertEqual(1, len(daemon.of("done")))
+            daemon.send({"t": "began", "run": "run_1", "o": 2})
+            daemon.next(t="done", o=2)
+            daemon.send({"t": "ack", "run": "run_1", "o": 2, "ok": False}, error)
+            self.assertEqual(repr(["journal_full", False, "journal_full"]), daemon.end().value["message"])
