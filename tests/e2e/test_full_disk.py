@@ -48,15 +48,10 @@ module.exports = {
       fs.appendFileSync("/tmp/done", "gated\n");
     };
     const step = ctx.step("gated", work);
-    for (let i = 0; i < 400; i += 1) ctx.now();
+    while (!fs.existsSync("/work/full")) await new Promise((done) => setTimeout(done, 5));
+    for (let i = 0; i < 900; i += 1) ctx.now();
     await step;
     return "all";
-  },
-  async begun(ctx) {
-    try {
-      const step = await ctx.beginStep("half");
-      return [step.done, await ctx.completeStep(step, 1)];
-    } catch (e) { return codeOf(e, ctx); }
   },
   async streams(ctx) { for (;;) { ctx.stream("s".repeat(500)); await new Promise(setImmediate); } },
   async none() { return null; },
@@ -155,6 +150,23 @@ class FullDiskTest(harness.CellTest):
         self.goes_on(cell)
         self.assertEqual(200, cell.call("POST", f"/runs/{waits}/events", {"id": "e", "type": "go", "payload": 1}).status)
         self.assertEqual(1, cell.settled(waits)["result"])
+
+    def test_the_end_of_a_step_waits_behind_nothing_that_has_no_room(self):
+        cell = self.cell(agent=AGENT)
+        self.assertIsNone(cell.request("none").json)
+        run = self.start(cell, "values").json["id"]
+        harness.eventually("it has begun", lambda: cell.run(run)["steps"])
+        self.fill()
+        (cell.dir / "work/full").touch()
+        harness.eventually("the disk is full", lambda: self.start(cell, "none").status == 507)
+        (cell.dir / "work/gate").touch()
+        harness.eventually("its step is recorded", lambda: cell.run(run)["steps"][0]["status"] == "completed")
+        self.assertEqual("running", cell.run(run)["status"])
+        self.daemon.kill()
+        self.daemon.start()
+        self.goes_on(cell)
+        self.assertEqual("all", cell.settled(run)["result"])
+        self.assertEqual(["gated"], self.done(cell))
 
     def test_a_run_that_streams_is_paused_and_goes_on_when_it_is_resumed(self):
         cell = self.cell(agent=AGENT)
