@@ -101,10 +101,10 @@ asio::awaitable<void> Cell::open(Origin origin) {
   if (origin == Origin::made) journal_->prepare();
   open_ = true;
   const bool frozen = domains_.any_alive() && domains_.is_frozen();
-  state_ = frozen                    ? State::paused
-           : domains_.any_alive()    ? State::active
-           : origin == Origin::found ? State::hibernated
-                                     : State::active;
+  const bool may_sleep = origin == Origin::found && !spec_.permanent;
+  state_ = frozen                               ? State::paused
+           : domains_.any_alive() || !may_sleep ? State::active
+                                                : State::hibernated;
   runner_->recover_waits();
   // Nobody had to wait for it, but it came back all the same.
   if (state_ == State::active && origin == Origin::found) report_return("memory", {});

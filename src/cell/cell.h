@@ -200,6 +200,9 @@ class Cell : private RunnerHost {
   asio::awaitable<void> end_processes();
   asio::awaitable<void> keep_alive_now(std::chrono::seconds length);
   asio::awaitable<void> measure_cpu();
+  // Lets the agent of a permanent cell run again, where it has ended: after 1 s, 2 s, … 60 s.
+  void keep_agent();
+  asio::awaitable<void> start_agent_anew();
   void forget_cpu();
   std::vector<Blocker> blockers() const;
   LifecycleView lifecycle(std::size_t blocker_count) const;
@@ -264,6 +267,8 @@ class Cell : private RunnerHost {
   WallTime kept_alive_since_ = wall_now();
   CpuMeter cpu_;
   std::optional<WallTime> busy_since_;  // its processes are at work
+  std::chrono::seconds agent_backoff_{0};
+  std::chrono::steady_clock::time_point agent_started_at_;  // by keep_agent()
   Metrics metrics_;
   std::deque<std::string> log_lines_;  // what the agent printed, the newest last
 

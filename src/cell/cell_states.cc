@@ -1,5 +1,6 @@
 // How a cell pauses, hibernates and comes back, and what keeps it awake.
 
+#include <algorithm>
 #include <cmath>
 
 #include "async/run_to_end.h"
@@ -248,8 +249,31 @@ void Cell::stop_paging() noexcept {
   paging_.reset();
 }
 
+void Cell::keep_agent() {
+  constexpr std::chrono::seconds kFirst{1};
+  constexpr std::chrono::seconds kLongest{60};
+  if (!spec_.permanent || spec_.agent_digest.empty() || state_ != State::active) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (runner_->has_agent()) {
+    if (now > agent_started_at_ + kLongest) agent_backoff_ = std::chrono::seconds(0);
+    return;
+  }
+  if (now < agent_started_at_ + agent_backoff_) return;
+  agent_backoff_ = std::clamp(agent_backoff_ * 2, kFirst, kLongest);
+  agent_started_at_ = now;
+  changes_.spawn(start_agent_anew());
+}
+
+asio::awaitable<void> Cell::start_agent_anew() {
+  log::info("cell {}: the agent of a permanent cell is started; should it end, again in {} s",
+            spec_.cell_id, agent_backoff_.count());
+  std::string digest = spec_.agent_digest;
+  co_await runner_->stand_by(std::move(digest), spec_.agent_language);
+}
+
 asio::awaitable<void> Cell::tick(WallTime now) {
   if (!open_) co_return;
+  keep_agent();
   if (pause_ && !paging_ && now >= pause_->since + config_.page_out_after) {
     paging_ = std::make_shared<std::atomic<bool>>(false);
     changes_.spawn(page_out(paging_));

@@ -19,7 +19,11 @@ struct CellLayout {
   std::string work() const { return dir + "/work"; }
   std::string data() const { return dir + "/data"; }
   std::string agent_version(const std::string& digest, AgentLanguage language) const {
-    return dir + "/data/versions/" + digest + std::string(extension_of(language));
+    return dir + agent_version_inside(digest, language);
+  }
+  // Where the agent domain sees it.
+  static std::string agent_version_inside(const std::string& digest, AgentLanguage language) {
+    return "/data/versions/" + digest + std::string(extension_of(language));
   }
   std::string database() const { return dir + "/db/cell.sqlite"; }
   std::string journal() const { return dir + "/journal"; }

@@ -187,6 +187,10 @@ class Runner {
   // Something that was asked of a run goes on, whether or not somebody waits for it: it holds the
   // run.
   bool has_requests() const noexcept { return requests_.use_count() > 1; }
+  bool has_agent() const noexcept { return agent_ != nullptr; }
+  // Starts an agent host with this version of the agent, where there is none: for a cell that is to
+  // be there before somebody asks it for something. Throws Error.
+  asio::awaitable<void> stand_by(std::string agent_digest, AgentLanguage language);
   // Ends the agent host, so that the next run starts a new one. Active runs start another attempt.
   void stop_agent(const std::string& cause);
 
@@ -214,6 +218,7 @@ class Runner {
   // Returns with an agent host of this language, or once nobody wants it any more.
   asio::awaitable<void> ensure_agent(AgentLanguage language, std::function<bool()> is_wanted);
   asio::awaitable<void> start_agent(AgentLanguage language);
+  asio::awaitable<void> stand_by_now(std::string agent_digest, AgentLanguage language);
   // Whether some run is in the agent host.
   bool is_agent_in_use() const noexcept;
   asio::awaitable<void> serve_agent(std::shared_ptr<AgentProcess> agent);

@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cell/layout.h"
 #include "cell/run_event.h"
 #include "cell/runner_parts.h"
 
@@ -52,6 +53,19 @@ asio::awaitable<void> Runner::ensure_agent(AgentLanguage language,
     co_await starting_.wait_for(kLanguagePause);
   }
   if (!agent_ && is_wanted()) co_await start_agent(language);
+}
+
+asio::awaitable<void> Runner::stand_by(std::string agent_digest, AgentLanguage language) {
+  co_await to_end(stand_by_now(std::move(agent_digest), language));
+}
+
+asio::awaitable<void> Runner::stand_by_now(std::string agent_digest, AgentLanguage language) {
+  const auto is_wanted = [this] { return !agent_; };
+  co_await ensure_agent(language, is_wanted);
+  if (!agent_ || agent_->language() != language) co_return;  // A run was faster.
+  agent_->send(json::object({{"t", "load"},
+                             {"agent", CellLayout::agent_version_inside(agent_digest, language)}}),
+               {});
 }
 
 bool Runner::is_agent_in_use() const noexcept {

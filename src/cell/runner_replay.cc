@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
+#include "cell/layout.h"
 #include "cell/runner_parts.h"
 #include "wire/agent_frame.h"
 
@@ -79,8 +80,7 @@ asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
     image.header = frame_for(run, "run");
     json::Object& fields = image.header.as_object();
     fields.set("method", run.method);
-    fields.set("agent",
-               "/data/versions/" + agent_digest + std::string(extension_of(run.agent_language)));
+    fields.set("agent", CellLayout::agent_version_inside(agent_digest, run.agent_language));
     fields.set("setup", run.setup);
     fields.set("base", run.base);
     fields.set("params_len", body_bytes);

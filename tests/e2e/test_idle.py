@@ -112,3 +112,39 @@ class MaxAwakeTest(harness.CellTest):
         cell.exec("true")
         self.assertLess(before, cell.get()["idle"]["stops_at"])
         self.assertNotIn("stops_at", self.cell("unlimited", max_awake_s=0).get()["idle"])
+
+
+class PermanentTest(harness.CellTest):
+    # It counts in a file how often its code was loaded.
+    AGENTS = {"javascript": """require("fs").appendFileSync("/work/loads", "x"); setInterval(() => {}, 1000);
+module.exports = { loads() { return require("fs").readFileSync("/work/loads", "utf8").length; } };""",
+              "python": """open("/work/loads", "a").write("x")
+def loads(ctx, params): return len(open("/work/loads").read())"""}
+
+    def loads(self, cell):
+        path = cell.dir / "work/loads"
+        return len(path.read_text()) if path.exists() else 0
+
+    def test_the_agent_of_a_permanent_cell_is_there_before_it_is_asked_and_comes_back(self):
+        for language, agent in self.AGENTS.items():
+            with self.subTest(language):
+                cell = self.cell(f"permanent-{language}", agent=agent, agent_language=language, permanent=True)
+                harness.eventually("it is loaded", lambda: self.loads(cell) == 1)
+                cell.kill_processes("agent")
+                harness.eventually("it is loaded again", lambda: self.loads(cell) == 2)
+                self.daemon.restart()
+                harness.eventually("the next daemon loads it", lambda: self.loads(cell) == 3)
+                self.assertEqual(3, cell.request("loads").json)  # By the process that is there.
+                cell.call("POST", "/permanent", {"permanent": False})
+                cell.call("POST", "/hibernate")
+                cell.call("POST", "/permanent", {"permanent": True})
+                self.daemon.restart()  # As after a start of the machine: nothing of it runs.
+                harness.eventually("it is woken for that", lambda: self.loads(cell) == 4)
+                cell.call("DELETE")
+
+    def test_an_agent_that_ends_at_once_is_started_less_and_less_often(self):
+        cell = self.cell("loop", agent="require('fs').appendFileSync('/work/loads', 'x'); process.exit(1);", permanent=True)
+        harness.eventually("it was started three times", lambda: self.loads(cell) >= 3)
+        waits = [int(line.split(" in ")[-1].split()[0]) for line in self.daemon.log().splitlines() if f"{cell.id}: the agent of" in line]
+        self.assertEqual([1, 2, 4], waits[:3])
+        cell.call("DELETE")

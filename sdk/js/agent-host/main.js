@@ -103,11 +103,18 @@ function suspend(run) {
   run.send({ t: 'suspended' });
 }
 
+// The code of an agent that is to be there before somebody asks it for something. Where it does not
+// load, each run says so, too.
+function load(path) {
+  loadAgent(path).catch((error) => process.stderr.write(`${error.stack}\n`));
+}
+
 function take(header, body) {
   const known = runs.get(header.run);
   const run = known?.attempt === header.a ? known : undefined; // What an earlier one was told.
   switch (header.t) {
     case 'run': start(header, body); break;
+    case 'load': load(header.agent); break;
     case 'ack': run?.acknowledge(header.o, header.ok === false ? body : undefined); break;
     case 'began': run?.began(header.o); break;
     case 'refused': run?.began(header.o, body); break;

@@ -166,10 +166,23 @@ class Host:
             leave()  # The daemon is gone.
         self._parser.feed(chunk)
 
+    @staticmethod
+    def _load(path):
+        """The code of an agent that is to be there before somebody asks it for something. Where it
+        does not load, each run says so, too."""
+        try:
+            load_agent(path)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException:
+            traceback.print_exc()
+
     def _take(self, header, body):
         kind = header["t"]
         if kind == "run":
             self._begin(header, body)
+        elif kind == "load":
+            self._load(header["agent"])
         elif kind == "ping":
             self._pong(header["n"])
         elif kind == "room":
