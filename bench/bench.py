@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures a daemon beside references of the same run: bench.py [--bin DIR] [--runs N] [--save]
+"""Measures a daemon beside references of the same run: bench.py [--bin DIR] [--runs N] [--npm] [--save]
 
 Prints medians and ratios; --save writes bench/results/DATE.json. Root is needed.
 """
@@ -111,8 +111,8 @@ def sync_loop(folder, runs, pause_ms=0):
 
 
 class Bench:
-    def __init__(self, runs):
-        self.runs, self.rows = runs, []
+    def __init__(self, runs, npm=False):
+        self.runs, self.rows, self.npm = runs, [], npm
         self.daemon = harness.Daemon()
         self.client = Client(self.daemon)
 
@@ -217,8 +217,29 @@ class Bench:
             ours += milliseconds(ask, 1)
         self.row("query, every file's state looked at", ours)
 
+    def packages(self):
+        """From the registry, into an empty folder with an empty cache, in a cell and on the host in turn."""
+        cell = self.daemon.create("packages", allow=["registry.npmjs.org"], tier="standard")
+        outside = pathlib.Path(tempfile.mkdtemp(prefix="cellar-bench-", dir=self.daemon.root))
+        install = ("rm -rf {0}; mkdir {0}; cd {0}; npm init -y > npm.log; npm install --cache {0}/cache --no-audit --no-fund "
+                   "express@4 typescript@5 lodash@4 >> npm.log 2>&1")
+        authorities = {name: os.environ[name] for name in ("NODE_EXTRA_CA_CERTS",) if name in os.environ}
+
+        def inside(_):
+            result = cell.exec(install.format("/work/packages"), env=authorities, timeout_ms=300_000)
+            assert result["exit_code"] == 0, result
+
+        ours, host = [], []
+        for _ in range(5):
+            ours += milliseconds(inside, 1)
+            host += milliseconds(lambda _: subprocess.run(["sh", "-c", install.format(outside / "packages")], check=True), 1)
+        self.row("npm install of 73 packages", ours, host, "the same on the host")
+        cell.call("DELETE")
+
     def run(self):
         try:
+            if self.npm:
+                self.packages()
             self.creation()
             self.cell = self.daemon.create("bench", agent=AGENT)
             self.cell.request("nothing")
@@ -236,10 +257,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", default=str(ROOT / "build/release/bin"))
     parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--npm", action="store_true", help="npm install, too: needs the registry")
     parser.add_argument("--save", action="store_true")
     arguments = parser.parse_args()
     harness.BIN = pathlib.Path(arguments.bin).resolve()
-    bench = Bench(arguments.runs)
+    bench = Bench(arguments.runs, arguments.npm)
     bench.run()
     if arguments.save:
         save(bench.rows)
