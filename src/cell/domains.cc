@@ -1,6 +1,7 @@
 #include "cell/domains.h"
 
 #include <algorithm>
+#include <span>
 
 #include "async/run_to_end.h"
 #include "async/sleep.h"
@@ -44,10 +45,13 @@ std::uint64_t program_number_of(std::string_view group) {
   return static_cast<std::uint64_t>(parse_int(group.substr(1)).value_or(0));
 }
 
-// All of both domains, but for the programs with the numbers 1 to `last`.
-std::vector<pid_t> processes_behind(const sandbox::CgroupPlan& groups, std::uint64_t last) {
+constexpr std::array kBoth = {Kind::agent, Kind::shell};
+
+// All of these domains, but for the programs with the numbers 1 to `last`.
+std::vector<pid_t> processes_behind(const sandbox::CgroupPlan& groups, std::uint64_t last,
+                                    std::span<const Kind> kinds = kBoth) {
   std::vector<pid_t> found;
-  for (const Kind kind : {Kind::agent, Kind::shell}) {
+  for (const Kind kind : kinds) {
     for (const std::string& name : sys::folders_in(groups.domain(kind))) {
       const std::uint64_t number = program_number_of(name);
       if (number > 0 && number <= last) continue;
@@ -392,9 +396,14 @@ asio::awaitable<void> Domains::freeze() {
 
 std::function<std::uint64_t()> Domains::page_out(
     std::shared_ptr<const std::atomic<bool>> stop) const {
-  return [stop = std::move(stop), list = processes(), memory = groups_.memory] {
+  if (!has_groups()) return [] { return std::uint64_t{0}; };
+  return [stop = std::move(stop), groups = groups_, memory = groups_.memory,
+          has_secrets = spec_.has_secrets] {
     if (sys::free_swap() == 0) return std::uint64_t{0};
-    const std::vector<pid_t> all = list();
+    // The agent's memory holds the secrets: they are on no disk.
+    const bool spares_agent = has_secrets && !sys::swap_is_in_memory();
+    const std::span<const Kind> kinds = std::span(kBoth).subspan(spares_agent ? 1 : 0);
+    const std::vector<pid_t> all = processes_behind(groups, 0, kinds);
     const std::uint64_t before = sys::resident_bytes(all);
     {
       const SwapAllowed allowed(memory);

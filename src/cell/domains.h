@@ -84,7 +84,8 @@ class Domains {
 
   asio::awaitable<void> freeze();
   // Moves, on any thread, what frozen processes have in memory to swap, until `stop`; says how many
-  // bytes went. Nothing goes where there is no swap, or no right to it (sys/paging.h).
+  // bytes went. Nothing goes where there is no swap, or no right to it (sys/paging.h), and nothing
+  // of the agent domain of a cell with secrets where swap is on a disk.
   std::function<std::uint64_t()> page_out(std::shared_ptr<const std::atomic<bool>> stop) const;
   asio::awaitable<void> thaw();
   // Ends one domain, or all with their groups. Nothing of them is left when it returns.

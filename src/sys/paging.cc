@@ -108,6 +108,17 @@ std::uint64_t free_swap() noexcept {
   return ::sysinfo(&info) == 0 ? std::uint64_t{info.freeswap} * info.mem_unit : 0;
 }
 
+bool is_in_memory(std::string_view swaps) {
+  const std::size_t heading = swaps.find('\n');
+  if (heading == std::string_view::npos) return true;
+  for (const std::string_view line : split(swaps.substr(heading + 1), '\n')) {
+    if (!line.empty() && !line.starts_with("/dev/zram")) return false;
+  }
+  return true;
+}
+
+bool swap_is_in_memory() { return is_in_memory(read_file("/proc/swaps").value_or("")); }
+
 std::uint64_t resident_bytes(const std::vector<pid_t>& processes) {
   static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   std::uint64_t bytes = 0;

@@ -26,6 +26,11 @@ std::vector<MemoryRange> movable_ranges(std::string_view maps);
 // Swap of the machine that is not used yet, in bytes; 0 where there is none.
 std::uint64_t free_swap() noexcept;
 
+// Whether all swap of a /proc/swaps is compressed memory: nothing that goes there is on a disk.
+bool is_in_memory(std::string_view swaps);
+// The same of this machine's. Throws Error.
+bool swap_is_in_memory();
+
 // How much memory these processes have, in bytes; what they share counts for each.
 std::uint64_t resident_bytes(const std::vector<pid_t>& processes);
 

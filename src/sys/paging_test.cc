@@ -53,6 +53,19 @@ TEST_CASE("the memory of this process is what it has touched") {
   ::munmap(memory, kBytes);
 }
 
+TEST_CASE("swap is in memory where all of it is") {
+  const std::string heading = "Filename\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+  const std::string zram =
+      "/dev/zram0                              partition\t8388604\t\t0\t\t100\n";
+  const std::string file = "/swapfile                               file\t\t2097148\t\t0\t\t-2\n";
+  CHECK(is_in_memory(heading));
+  CHECK(is_in_memory(""));
+  CHECK(is_in_memory(heading + zram));
+  CHECK_FALSE(is_in_memory(heading + file));
+  CHECK_FALSE(is_in_memory(heading + zram + file));
+  CHECK_NOTHROW(swap_is_in_memory());
+}
+
 TEST_CASE("a process that is not there is left alone") {
   const std::atomic<bool> stop{false};
   const std::vector<pid_t> nobody = {1 << 30};

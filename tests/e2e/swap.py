@@ -14,9 +14,9 @@ def why_not():
 
 
 @contextlib.contextmanager
-def swap(folder, megabytes):
+def swap(folder, megabytes, in_memory=True):
     """The name of what holds it."""
-    with _zram(megabytes) if (ZRAM / "hot_add").exists() else _file(folder, megabytes) as device:
+    with _zram(megabytes) if in_memory and (ZRAM / "hot_add").exists() else _file(folder, megabytes) as device:
         subprocess.run(["mkswap", device], check=True, capture_output=True)
         subprocess.run(["swapon", device], check=True)
         try:

@@ -127,6 +127,24 @@ class SwapTest(harness.CellTest):
         self.assertEqual(0, cell.exec("true")["exit_code"])
         self.assertEqual("memory", cell.get()["resume"]["from"])
 
+    def test_the_memory_of_an_agent_with_secrets_goes_to_no_disk(self):
+        with open("/proc/swaps") as swaps:
+            if len(swaps.readlines()) > 1:
+                self.skipTest("this machine has swap of its own")
+        cell = self.cell("secret", agent=AGENT, secrets={"KEY": "hush"})
+        cell.request("fill", {"megabytes": MEGABYTES})
+        stream = self.daemon.stream("POST", cell.path + "/exec", {
+            "cmd": ["python3", "-c", f"import os, time; m = os.urandom({MEGABYTES} << 20); print('up', flush=True); time.sleep(1000)"]})
+        next(iter(stream))
+        with swap(self.daemon.root, 4 * MEGABYTES, in_memory=False):
+            before = self.resident(cell)
+            cell.call("POST", "/pause")
+            gone = self.paged_out(cell)
+            self.assertTrue(MOST < gone < 2 * MOST, gone)  # The command's, which knows no secret.
+            self.assertEqual(before, self.resident(cell))
+            cell.call("POST", "/resume")
+        stream.close()
+
     def test_a_cell_that_is_resumed_while_its_memory_is_moved_loses_nothing(self):
         self.stack.enter_context(swap(self.daemon.root, 4 * MEGABYTES))
         cell = self.cell("hasty", agent=AGENT)
