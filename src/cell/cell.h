@@ -188,13 +188,15 @@ class Cell : private RunnerHost {
   asio::awaitable<void> wake_up() override;
   std::string seal_value(std::string_view plain) const override;
   std::optional<std::string> open_value(std::string_view sealed) const override;
-  bool is_awake() const override { return state_ == State::active; }
+  bool is_awake() const override { return state_ == State::active && !is_leaving_; }
 
   asio::awaitable<void> wake(Needs needs);
   asio::awaitable<void> apply_now(CellSettings settings);
   asio::awaitable<void> wake_now(Needs needs);
-  asio::awaitable<void> pause_now();
-  asio::awaitable<void> hibernate_now();
+  // Its timers ask for what was due a moment ago: it is done where it still is.
+  enum class Asked : std::uint8_t { from_outside, by_timer };
+  asio::awaitable<void> pause_now(Asked asked);
+  asio::awaitable<void> hibernate_now(Asked asked);
   asio::awaitable<void> stop_now();
   // Ends the processes; only what is on disk stays. In a turn of transitions.
   asio::awaitable<void> end_processes();
@@ -206,6 +208,7 @@ class Cell : private RunnerHost {
   void forget_cpu();
   std::vector<Blocker> blockers() const;
   LifecycleView lifecycle(std::size_t blocker_count) const;
+  bool is_still_due(Action action) const;
   asio::awaitable<void> thaw_or_start(Needs needs);
   void recover_runs();
   asio::awaitable<void> remove_old_runs();
@@ -251,6 +254,7 @@ class Cell : private RunnerHost {
   CellLayout layout_;
   CellSpec spec_;
   State state_ = State::hibernated;
+  bool is_leaving_ = false;  // `active`: who comes now waits for its turn, and wakes the cell
   bool open_ = false;
   bool index_loaded_ = false;  // its snapshot, and the agent's documents, are in the index
   // gVisor keeps the mappings of a program that ended: no watch tells of what was stored there.

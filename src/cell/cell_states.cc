@@ -12,6 +12,21 @@
 #include "sys/paging.h"
 
 namespace cellar::cell {
+namespace {
+
+// Sets a flag for as long as it lives.
+class Flagged {
+ public:
+  explicit Flagged(bool& flag) noexcept : flag_(flag) { flag_ = true; }
+  Flagged(const Flagged&) = delete;
+  Flagged& operator=(const Flagged&) = delete;
+  ~Flagged() { flag_ = false; }
+
+ private:
+  bool& flag_;
+};
+
+}  // namespace
 
 // ---- what keeps it awake ----
 
@@ -43,6 +58,10 @@ LifecycleView Cell::lifecycle(std::size_t blocker_count) const {
           .max_awake = spec_.max_awake};
 }
 
+bool Cell::is_still_due(Action action) const {
+  return due(lifecycle(blockers().size()), wall_now()) == action;
+}
+
 // ---- states ----
 
 asio::awaitable<ActivityLog::Activity> Cell::use(std::string kind, std::string detail,
@@ -56,7 +75,7 @@ asio::awaitable<ActivityLog::Activity> Cell::use(std::string kind, std::string d
 
 asio::awaitable<void> Cell::wake(Needs needs) {
   require_open();
-  if (state_ != State::active) co_await async::run_to_end(changes_, wake_now(needs));
+  if (!is_awake()) co_await async::run_to_end(changes_, wake_now(needs));
 }
 
 asio::awaitable<void> Cell::wake_now(Needs needs) {
@@ -115,13 +134,15 @@ asio::awaitable<void> Cell::resume() {
 
 asio::awaitable<void> Cell::pause() {
   require_open();
-  co_await async::run_to_end(changes_, pause_now());
+  co_await async::run_to_end(changes_, pause_now(Asked::from_outside));
 }
 
-asio::awaitable<void> Cell::pause_now() {
+asio::awaitable<void> Cell::pause_now(Asked asked) {
   const auto turn = co_await transitions_.turn();
   require_open();
   if (state_ != State::active) co_return;
+  if (asked == Asked::by_timer && !is_still_due(Action::pause)) co_return;
+  const Flagged leaving(is_leaving_);
   fault_point("cell.before_freeze");
   co_await domains_.freeze();
   fault_point("cell.frozen");
@@ -138,13 +159,14 @@ asio::awaitable<void> Cell::pause_now() {
 
 asio::awaitable<void> Cell::hibernate() {
   require_open();
-  co_await async::run_to_end(changes_, hibernate_now());
+  co_await async::run_to_end(changes_, hibernate_now(Asked::from_outside));
 }
 
-asio::awaitable<void> Cell::hibernate_now() {
+asio::awaitable<void> Cell::hibernate_now(Asked asked) {
   const auto turn = co_await transitions_.turn();
   require_open();
   if (state_ == State::hibernated) co_return;
+  if (asked == Asked::by_timer && !is_still_due(Action::hibernate)) co_return;
   std::vector<Blocker> busy_with = blockers();
   std::erase_if(busy_with, [](const Blocker& blocker) {  // These nobody waits for.
     return blocker.kind == "lease" || blocker.kind == "processes";
@@ -159,6 +181,7 @@ asio::awaitable<void> Cell::hibernate_now() {
 
 asio::awaitable<void> Cell::end_processes() {
   journal_->require_place();
+  const Flagged leaving(is_leaving_);
   stop_paging();
   domains_.programs().lose_all();
   fault_point("cell.before_end");
@@ -196,7 +219,8 @@ asio::awaitable<void> Cell::stop_now() {
   }
   const auto turn = co_await transitions_.turn();
   require_open();
-  if (state_ == State::active) co_await end_processes();
+  const std::optional<WallTime> stop = stops_at(lifecycle(blockers().size()));
+  if (stop && wall_now() >= *stop) co_await end_processes();  // Else it was asked for something.
 }
 
 asio::awaitable<void> Cell::keep_alive(std::chrono::seconds length) {
@@ -283,8 +307,12 @@ asio::awaitable<void> Cell::tick(WallTime now) {
   const std::vector<Blocker> busy_with = blockers();
   if (!busy_with.empty()) activities_.touch();
   const auto action = due(lifecycle(busy_with.size()), now);
-  if (action == Action::pause) co_await pause();
-  if (action == Action::hibernate) co_await hibernate();
+  if (action == Action::pause) {
+    co_await async::run_to_end(changes_, pause_now(Asked::by_timer));
+  }
+  if (action == Action::hibernate) {
+    co_await async::run_to_end(changes_, hibernate_now(Asked::by_timer));
+  }
   if (action == Action::stop) co_await async::run_to_end(changes_, stop_now());
 }
 

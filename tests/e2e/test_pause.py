@@ -89,6 +89,48 @@ class CycleTest(harness.CellTest):
             self.assertEqual("memory" if kind == "pause" else "disk", cell.get()["resume"]["from"])
 
 
+class FaultyDaemon(harness.Daemon):
+    def environment(self):
+        return {**super().environment(), "CELLAR_FAULTS": str(self.root / "faults")}
+
+    def reached(self, point):
+        hits = self.root / "faults.hits"
+        return hits.exists() and point in hits.read_text().split()
+
+
+class ComingTest(harness.CellTest):
+    """Somebody comes while a cell is on its way to sleep: the daemon, held up as it begins, finds the request behind it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = FaultyDaemon("--hibernate-after-s", "1")
+        cls.addClassCleanup(cls.daemon.cleanup)
+
+    def come(self, cell, point, *ask):
+        (self.daemon.root / "faults").write_text(f"{point} 1 delay=300 {cell.id}\n")
+        (self.daemon.root / "faults.hits").write_text("")
+        with concurrent.futures.ThreadPoolExecutor(1) as clients:
+            asked = clients.submit(cell.call, *ask) if ask else None
+            harness.eventually("it is about to sleep", lambda: self.daemon.reached(point))
+            answer = cell.exec("sleep 0.1; echo here", timeout_ms=5000)
+            return answer, asked and asked.result().status
+
+    def test_a_command_that_comes_while_its_cell_goes_to_sleep_wakes_it(self):
+        for point, kind in (("cell.before_freeze", "pause"), ("cell.before_end", "hibernate")):
+            cell = self.cell(kind)
+            cell.exec("true")
+            answer, status = self.come(cell, point, "POST", f"/{kind}")
+            self.assertEqual(("here\n", 0, 200), (answer["stdout"], answer["exit_code"], status), answer)
+            self.assertEqual("active", cell.get()["state"])
+            self.assertEqual("memory" if kind == "pause" else "disk", cell.get()["resume"]["from"])
+
+    def test_so_does_one_that_comes_as_its_timers_are_up(self):
+        cell = self.cell("timers", idle_timeout_s=1)
+        cell.exec("true")
+        self.assertEqual("here\n", self.come(cell, "cell.before_freeze")[0]["stdout"])
+        self.assertEqual("here\n", self.come(cell, "cell.before_end")[0]["stdout"])
+
+
 class SwapTest(harness.CellTest):
     options = ("--page-out-after-s", "0")
 
