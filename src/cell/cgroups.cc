@@ -9,7 +9,6 @@
 namespace cellar::cell {
 namespace {
 
-constexpr std::chrono::seconds kFreezeLimit{5};
 constexpr std::chrono::seconds kRemoveLimit{10};
 constexpr std::chrono::milliseconds kPollPause{20};
 
@@ -24,16 +23,29 @@ std::optional<std::int64_t> read_number(const std::string& path, std::string_vie
   return std::nullopt;
 }
 
-asio::awaitable<void> set_frozen(std::string folder, bool frozen) {
+asio::awaitable<void> set_frozen(std::string folder, bool frozen, std::chrono::milliseconds limit) {
   sys::write_setting(folder + "/cgroup.freeze", frozen ? "1" : "0");
   auto reached = [folder, frozen] { return is_frozen(folder) == frozen; };
-  co_await async::poll_until("cgroup " + folder, std::move(reached), kFreezeLimit, kPollPause);
+  co_await async::poll_until("cgroup " + folder, std::move(reached), limit, kPollPause);
 }
 
 }  // namespace
 
-asio::awaitable<void> freeze(std::string folder) { return set_frozen(std::move(folder), true); }
-asio::awaitable<void> thaw(std::string folder) { return set_frozen(std::move(folder), false); }
+asio::awaitable<void> freeze(std::string folder, std::chrono::milliseconds limit) {
+  std::optional<Error> failure;
+  try {
+    co_await set_frozen(folder, true, limit);
+  } catch (const Error& error) {
+    failure = error;
+  }
+  if (!failure) co_return;
+  sys::write_setting(folder + "/cgroup.freeze", "0");  // Half a pause is none.
+  throw *failure;
+}
+
+asio::awaitable<void> thaw(std::string folder) {
+  return set_frozen(std::move(folder), false, kFreezeLimit);
+}
 
 bool is_frozen(const std::string& folder) {
   return read_number(folder + "/cgroup.events", "frozen") == 1;

@@ -16,8 +16,10 @@ namespace asio = boost::asio;
 // Kills what is in it, waits until it is gone, and removes the group with those below it.
 asio::awaitable<void> end_group(std::string folder);
 
-// Waits until every process of the group stands still, or goes on.
-asio::awaitable<void> freeze(std::string folder);
+// Waits until every process of the group stands still, or goes on. Where one does not stand still
+// within `limit`, all go on again.
+inline constexpr std::chrono::seconds kFreezeLimit{5};
+asio::awaitable<void> freeze(std::string folder, std::chrono::milliseconds limit = kFreezeLimit);
 asio::awaitable<void> thaw(std::string folder);
 bool is_frozen(const std::string& folder);
 

@@ -1,0 +1,31 @@
+#include "cell/cgroups.h"
+
+#include <doctest/doctest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <exception>
+
+#include "base/error.h"
+#include "sys/file.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::cell {
+
+TEST_CASE("a group that does not stand still in time goes on, all of it") {
+  const testing::TempDir dir;
+  const std::string folder = dir.path().string();
+  sys::replace_file(folder + "/cgroup.events", "populated 1\nfrozen 0\n");
+  sys::replace_file(folder + "/cgroup.freeze", "");
+  asio::io_context loop(1);
+  std::exception_ptr failure;
+  const std::chrono::milliseconds limit(20);
+  asio::co_spawn(loop, freeze(folder, limit),
+                 [&](const std::exception_ptr& error) { failure = error; });
+  loop.run();
+  REQUIRE(failure);
+  CHECK_THROWS_AS(std::rethrow_exception(failure), Error);
+  CHECK(sys::read_file(folder + "/cgroup.freeze") == "0");
+}
+
+}  // namespace cellar::cell
