@@ -290,6 +290,8 @@ asio::awaitable<void> Domains::make(Kind kind) {
 }
 
 asio::awaitable<void> Domains::make_now(Kind kind) {
+  // Who was paused in the groups may have been killed there: what is made would stand still, too.
+  if (has_groups() && is_frozen()) co_await thaw_now();
   if (of(kind).may_have_remains) co_await end_group(groups_.domain(kind));
   of(kind).may_have_remains = false;
   sandbox::DomainSpec domain;

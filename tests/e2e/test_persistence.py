@@ -70,6 +70,17 @@ class PersistenceTest(harness.CellTest):
         self.assertEqual("paused", cell.get()["status"])
         self.check(cell)
 
+    def test_a_paused_cell_whose_processes_were_killed_under_no_daemon_starts_anew(self):
+        cell = self.cell("killed", agent=AGENT)
+        self.fill(cell)
+        cell.call("POST", "/pause")
+        self.daemon.kill()
+        cell.kill_processes()
+        self.daemon.start()
+        self.assertEqual("hibernated", cell.get()["state"])
+        self.check(cell)
+        self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
+
     def test_a_cell_survives_a_host_that_was_switched_off(self):
         cell = self.cell(agent=AGENT)
         self.fill(cell)
