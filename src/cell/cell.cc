@@ -99,7 +99,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
   RunnerHost& host = *this;
   runner_ = std::make_unique<Runner>(machine_.executor, *journal_, runs_, host, config_.runner);
   if (origin == Origin::made) journal_->prepare();
-  open_ = true;
+  open_ = was_opened_ = true;
   const bool frozen = domains_.any_alive() && domains_.is_frozen();
   const bool may_sleep = origin == Origin::found && !spec_.permanent;
   state_ = frozen                               ? State::paused

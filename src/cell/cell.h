@@ -108,6 +108,8 @@ class Cell : private RunnerHost {
   enum class Origin : std::uint8_t { made, found };
   asio::awaitable<void> open(Origin origin);
   bool is_open() const noexcept { return open_; }
+  // It was not opened yet; one that is closed or destroyed stays so.
+  bool awaits_open() const noexcept { return !was_opened_; }
   // Lets go of everything; processes stay for the next daemon.
   asio::awaitable<void> close();
   // What the daemon runs in it now is lost with the daemon.
@@ -256,6 +258,7 @@ class Cell : private RunnerHost {
   State state_ = State::hibernated;
   bool is_leaving_ = false;  // `active`: who comes now waits for its turn, and wakes the cell
   bool open_ = false;
+  bool was_opened_ = false;
   bool index_loaded_ = false;  // its snapshot, and the agent's documents, are in the index
   // gVisor keeps the mappings of a program that ended: no watch tells of what was stored there.
   bool has_untold_changes_ = false;

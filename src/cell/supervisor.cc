@@ -177,7 +177,7 @@ asio::awaitable<void> Supervisor::open_rest(std::vector<CellPtr> cells) {
 
 asio::awaitable<void> Supervisor::ready(std::string cell_id) {
   const auto found = cells_.find(cell_id);
-  if (found == cells_.end() || found->second->is_open()) co_return;
+  if (found == cells_.end() || !found->second->awaits_open()) co_return;
   co_await async::run_to_end(changes_, open_cell(found->second));
 }
 
@@ -208,7 +208,9 @@ asio::awaitable<void> Supervisor::close() {
 }
 
 void Supervisor::expect_end() {
-  for (auto& [id, cell] : cells_) cell->expect_end();
+  for (auto& [id, cell] : cells_) {
+    if (cell->is_open()) cell->expect_end();  // Nothing was begun in others.
+  }
 }
 
 asio::awaitable<void> Supervisor::run_timers() {

@@ -1,4 +1,5 @@
 """What survives: restarts of the daemon, pause, hibernation, a host that was switched off."""
+import concurrent.futures
 import json
 
 import harness
@@ -80,6 +81,20 @@ class PersistenceTest(harness.CellTest):
         self.assertEqual("hibernated", cell.get()["state"])
         self.check(cell)
         self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
+
+    def test_a_cell_is_deleted_under_those_who_look_at_it(self):
+        for number in range(3):
+            cell = self.cell(f"watched-{number}")
+            cell.exec("true")
+            with concurrent.futures.ThreadPoolExecutor(4) as clients:
+                watched = [clients.submit(self.look_until_it_is_gone, cell) for _ in range(4)]
+                self.assertEqual(204, cell.call("DELETE").status)
+                for looking in watched:
+                    looking.result()
+        self.assertNotIn("cannot be opened", self.daemon.log())
+
+    def look_until_it_is_gone(self, cell):
+        harness.eventually("it is gone", lambda: cell.call("GET").status == 404)
 
     def test_a_cell_survives_a_host_that_was_switched_off(self):
         cell = self.cell(agent=AGENT)
