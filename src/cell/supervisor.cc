@@ -216,7 +216,12 @@ void Supervisor::expect_end() {
 asio::awaitable<void> Supervisor::run_timers() {
   for (;;) {
     co_await async::sleep_for(kTimerPause);
-    co_await make_room();
+    try {
+      co_await make_room();
+    } catch (const Error& error) {  // What the machine does not tell now, it tells later.
+      if (error.code() == ErrorCode::canceled) throw;
+      log::warning("no room is made: {}", error.what());
+    }
     std::vector<CellPtr> with_timers;
     for (const auto& [id, cell] : cells_) {
       if (cell->has_timers()) with_timers.push_back(cell);
@@ -244,6 +249,7 @@ asio::awaitable<void> Supervisor::make_room() {
   std::sort(spare.begin(), spare.end(), earlier);
   for (const auto& [since, cell] : spare) {
     if (!machine_.capacity.lacks_memory()) co_return;
+    if (cell->spare_since() != since) continue;  // It was used meanwhile.
     try {
       co_await cell->hibernate();
       log::info("cell {} is hibernated: memory is short", cell->spec().cell_id);

@@ -1,5 +1,6 @@
 """What keeps a cell awake, for how long, and that nothing else does."""
 import json
+import resource
 
 import harness
 
@@ -47,6 +48,15 @@ class IdleTest(harness.CellTest):
         harness.eventually("it is seen at work", lambda: kinds(cell) == ["processes"])
         self.assertEqual("hibernated", cell.call("POST", "/hibernate").json["state"])
         self.assertEqual([], kinds(cell))
+
+    def test_timers_outlive_a_moment_in_which_the_daemon_can_open_no_file(self):
+        cell = self.cell("timers", idle_timeout_s=1)
+        cell.exec("true")
+        pid, limits = self.daemon.process.pid, resource.prlimit(self.daemon.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        harness.eventually("it is told", lambda: "/proc/meminfo: Too many open files" in self.daemon.log())
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        harness.eventually("it pauses", lambda: cell.get()["state"] == "paused")
 
 
 class LeaseTest(harness.CellTest):
