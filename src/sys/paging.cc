@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <span>
 #include <string>
 
 #include "base/error.h"
@@ -18,7 +20,8 @@
 namespace cellar::sys {
 namespace {
 
-constexpr std::size_t kPiecesAtOnce = 512;  // of the 1,024 that the kernel takes (UIO_MAXIOV)
+constexpr std::size_t kPiecesAtOnce = 512;        // of the 1,024 that the kernel takes (UIO_MAXIOV)
+constexpr std::uint64_t kCallBytesMax = 1 << 30;  // of the 2 GiB behind which it would not look
 
 std::optional<std::uint64_t> parse_hex(std::string_view text) {
   std::uint64_t value = 0;
@@ -51,14 +54,12 @@ std::optional<MemoryRange> movable_range(std::string_view line) {
   return MemoryRange{*begin, *end};
 }
 
-std::vector<MemoryRange> pieces_of(pid_t pid) {
-  std::vector<MemoryRange> pieces;
+std::vector<iovec> pieces_of(pid_t pid) {
+  std::vector<iovec> pieces;
   try {
     const auto maps = read_file("/proc/" + std::to_string(pid) + "/maps");
-    for (MemoryRange range : movable_ranges(maps.value_or(""))) {
-      for (; range.begin < range.end; range.begin = pieces.back().end) {
-        pieces.push_back({range.begin, std::min(range.end, range.begin + kPieceBytes)});
-      }
+    for (const MemoryRange& piece : in_pieces(movable_ranges(maps.value_or("")))) {
+      pieces.push_back({reinterpret_cast<void*>(piece.begin), piece.end - piece.begin});
     }
   } catch (const Error&) {  // It ended while it was read.
     pieces.clear();
@@ -66,31 +67,47 @@ std::vector<MemoryRange> pieces_of(pid_t pid) {
   return pieces;
 }
 
-// False where there is nothing more to be said to this process.
-bool advise(int process, const std::vector<iovec>& pieces, int advice) {
-  return ::syscall(SYS_process_madvise, process, pieces.data(), pieces.size(), advice, 0) != -1;
+// Whether an errno is about one piece (memory that is locked, or is gone), not the process.
+bool is_about_a_piece(int error) { return error == EINVAL || error == ENOMEM; }
+
+// Says it of pieces one after the other, and leaves out what the kernel does not take. The bytes it
+// took; nullopt where there is nothing more to be said to this process.
+std::optional<std::uint64_t> advise(int process, std::span<const iovec> pieces, int advice) {
+  std::uint64_t bytes = 0;
+  while (!pieces.empty()) {
+    const auto taken =
+        ::syscall(SYS_process_madvise, process, pieces.data(), pieces.size(), advice, 0);
+    if (taken == -1 && !is_about_a_piece(errno)) return std::nullopt;
+    std::uint64_t rest = taken == -1 ? 0 : static_cast<std::uint64_t>(taken);
+    bytes += rest;
+    while (!pieces.empty() && rest >= pieces.front().iov_len) {
+      rest -= pieces.front().iov_len;
+      pieces = pieces.subspan(1);
+    }
+    if (!pieces.empty()) pieces = pieces.subspan(1);  // It stopped at this one.
+  }
+  return bytes;
 }
 
-void advise_all(pid_t pid, int advice, std::uint64_t bytes_at_once, const std::atomic<bool>& stop) {
+std::uint64_t advise_all(pid_t pid, int advice, std::uint64_t bytes_at_once,
+                         const std::atomic<bool>& stop) {
   const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!process) return;
-  std::vector<iovec> batch;
+  if (!process) return 0;
+  const std::vector<iovec> all = pieces_of(pid);
   std::uint64_t bytes = 0;
-  const auto say = [&] {
-    const bool goes_on = batch.empty() || advise(process.get(), batch, advice);
-    batch.clear();
-    bytes = 0;
-    return goes_on;
-  };
-  for (const MemoryRange& piece : pieces_of(pid)) {
-    const std::uint64_t size = piece.end - piece.begin;
-    if (batch.size() == kPiecesAtOnce || bytes + size > bytes_at_once) {
-      if (!say() || stop.load()) return;
-    }
-    batch.push_back({reinterpret_cast<void*>(piece.begin), size});
-    bytes += size;
+  for (std::size_t first = 0; first < all.size() && !stop.load();) {
+    std::size_t last = first;  // One behind.
+    std::uint64_t size = 0;
+    do {
+      size += all[last++].iov_len;
+    } while (last < all.size() && last - first < kPiecesAtOnce &&
+             size + all[last].iov_len <= bytes_at_once);
+    const auto taken = advise(process.get(), std::span(all).subspan(first, last - first), advice);
+    if (!taken) break;
+    bytes += *taken;
+    first = last;
   }
-  say();
+  return bytes;
 }
 
 }  // namespace
@@ -101,6 +118,20 @@ std::vector<MemoryRange> movable_ranges(std::string_view maps) {
     if (const auto range = movable_range(line)) ranges.push_back(*range);
   }
   return ranges;
+}
+
+std::vector<MemoryRange> in_pieces(const std::vector<MemoryRange>& ranges) {
+  std::uint64_t total = 0;
+  for (const MemoryRange& range : ranges) total += range.end - range.begin;
+  const std::uint64_t count = total / kPiecesMax / kPieceBytes + 1;
+  const std::uint64_t size = std::min(count * kPieceBytes, kCallBytesMax);
+  std::vector<MemoryRange> pieces;
+  for (MemoryRange range : ranges) {
+    for (; range.begin < range.end && pieces.size() < kPiecesMax; range.begin = pieces.back().end) {
+      pieces.push_back({range.begin, std::min(range.end, range.begin + size)});
+    }
+  }
+  return pieces;
 }
 
 std::uint64_t free_swap() noexcept {
@@ -133,16 +164,17 @@ std::uint64_t resident_bytes(const std::vector<pid_t>& processes) {
   return bytes;
 }
 
-void page_out(const std::vector<pid_t>& processes, const std::atomic<bool>& stop) {
-  for (const pid_t pid : processes) {
-    if (stop.load()) return;
-    advise_all(pid, MADV_PAGEOUT, kPieceBytes, stop);
-  }
+std::uint64_t page_out(const std::vector<pid_t>& processes, const std::atomic<bool>& stop) {
+  std::uint64_t bytes = 0;
+  for (const pid_t pid : processes) bytes += advise_all(pid, MADV_PAGEOUT, kPieceBytes, stop);
+  return bytes;
 }
 
-void page_in(const std::vector<pid_t>& processes) {
+std::uint64_t page_in(const std::vector<pid_t>& processes) {
   const std::atomic<bool> never{false};
-  for (const pid_t pid : processes) advise_all(pid, MADV_WILLNEED, UINT64_MAX, never);
+  std::uint64_t bytes = 0;
+  for (const pid_t pid : processes) bytes += advise_all(pid, MADV_WILLNEED, kCallBytesMax, never);
+  return bytes;
 }
 
 }  // namespace cellar::sys

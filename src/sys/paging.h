@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,13 @@ struct MemoryRange {
 // (heap, stacks, mappings), and files in memory (memfd).
 std::vector<MemoryRange> movable_ranges(std::string_view maps);
 
+// The same ranges in pieces of kPieceBytes, or of more where they would be more than kPiecesMax: a
+// program may map far more than there is memory. What is behind 1 GiB a piece, 128 TiB, is left
+// out.
+inline constexpr std::uint64_t kPieceBytes = 16 << 20;
+inline constexpr std::size_t kPiecesMax = 1 << 17;
+std::vector<MemoryRange> in_pieces(const std::vector<MemoryRange>& ranges);
+
 // Swap of the machine that is not used yet, in bytes; 0 where there is none.
 std::uint64_t free_swap() noexcept;
 
@@ -34,12 +42,11 @@ bool swap_is_in_memory();
 // How much memory these processes have, in bytes; what they share counts for each.
 std::uint64_t resident_bytes(const std::vector<pid_t>& processes);
 
-// Moves what they have to swap, as far as there is room, in pieces of kPieceBytes between which it
-// looks at `stop`. Some 0.6 GB/s to zram.
-inline constexpr std::uint64_t kPieceBytes = 16 << 20;
-void page_out(const std::vector<pid_t>& processes, const std::atomic<bool>& stop);
+// Moves what they have to swap, as far as there is room, in pieces between which it looks at
+// `stop`. Some 0.6 GB/s to zram. Says how much it was asked for, in bytes of their address space.
+std::uint64_t page_out(const std::vector<pid_t>& processes, const std::atomic<bool>& stop);
 
-// Asks for it to be read back, ahead of who needs it; so does whoever touches it.
-void page_in(const std::vector<pid_t>& processes);
+// Asks for it to be read back, ahead of who needs it; so does whoever touches it. Says the same.
+std::uint64_t page_in(const std::vector<pid_t>& processes);
 
 }  // namespace cellar::sys
