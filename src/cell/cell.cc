@@ -73,6 +73,7 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       quota_(
           machine.executor, machine.pool, layout_.limited(),
           [this] { return domains_.processes(); }, [this] { end_programs_over_quota(); }),
+      moves_(machine.executor),
       changes_(machine.executor) {
   metrics_.since = std::chrono::steady_clock::now();
   set_disk_limits();
@@ -141,6 +142,7 @@ asio::awaitable<void> Cell::close() {
   if (!open_) co_return;
   open_ = false;
   stop_paging();
+  co_await moves_.close();  // They may wait for those of other cells.
   co_await changes_.join();
   expect_end();
   co_await runner_->close();
@@ -156,6 +158,7 @@ asio::awaitable<void> Cell::destroy() {
   require_open();
   open_ = false;
   stop_paging();
+  co_await moves_.close();  // They may wait for those of other cells.
   co_await changes_.join();
   co_await runner_->close();
   co_await quota_.close();

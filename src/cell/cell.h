@@ -292,6 +292,7 @@ class Cell : private RunnerHost {
   async::Serial snapshot_turns_;                           // before a turn of the index
   std::multimap<std::uint32_t, CommandPlace> run_places_;  // run → where its commands are
   DiskQuota quota_;
+  async::TaskGroup moves_;    // of its memory: they are given up where the cell is closed
   async::TaskGroup changes_;  // of state and settings: they end whether their caller stays or not
 };
 

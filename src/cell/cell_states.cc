@@ -100,7 +100,7 @@ asio::awaitable<void> Cell::thaw_or_start(Needs needs) {
   quota_.go_on();
   state_ = State::active;
   pause_.reset();
-  if (is_in_memory && was_paged_out) changes_.spawn(page_in());
+  if (is_in_memory && was_paged_out) moves_.spawn(page_in());
   const auto took = std::chrono::steady_clock::now() - began;
   awake_since_ = wall_now();
   report_return(is_in_memory ? "memory" : "disk",
@@ -300,7 +300,7 @@ asio::awaitable<void> Cell::tick(WallTime now) {
   keep_agent();
   if (pause_ && !paging_ && now >= pause_->since + config_.page_out_after) {
     paging_ = std::make_shared<std::atomic<bool>>(false);
-    changes_.spawn(page_out(paging_));
+    moves_.spawn(page_out(paging_));
   }
   const bool counts_cpu = config_.busy_cpu_percent > 0 && !spec_.permanent;
   if (counts_cpu && state_ == State::active) co_await measure_cpu();

@@ -6,6 +6,7 @@
 #include "async/run_to_end.h"
 #include "async/sleep.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cell/domain_record.h"
@@ -71,18 +72,20 @@ class SwapAllowed {
  public:
   explicit SwapAllowed(const std::string& memory_folder)
       : file_(memory_folder + "/memory.swap.max"), exists_(sys::exists(file_)) {
-    if (exists_) sys::write_setting(file_, "max");
+    write("max");
   }
   SwapAllowed(const SwapAllowed&) = delete;
   SwapAllowed& operator=(const SwapAllowed&) = delete;
-  ~SwapAllowed() {
+  ~SwapAllowed() { write("0"); }
+
+ private:
+  void write(std::string_view value) const noexcept {
     try {
-      if (exists_) sys::write_setting(file_, "0");
+      if (exists_) sys::write_setting(file_, value);
     } catch (const Error&) {  // The cell has ended meanwhile, and its group with it.
     }
   }
 
- private:
   const std::string file_;
   const bool exists_;
 };
@@ -401,6 +404,7 @@ std::function<std::uint64_t()> Domains::page_out(
   if (!has_groups()) return [] { return std::uint64_t{0}; };
   return [stop = std::move(stop), groups = groups_, memory = groups_.memory,
           has_secrets = spec_.has_secrets] {
+    fault_point("paging.before_move");
     if (sys::free_swap() == 0) return std::uint64_t{0};
     // The agent's memory holds the secrets: they are on no disk.
     const bool spares_agent = has_secrets && !sys::swap_is_in_memory();

@@ -131,6 +131,28 @@ class ComingTest(harness.CellTest):
         self.assertEqual("here\n", self.come(cell, "cell.before_end")[0]["stdout"])
 
 
+class QueueTest(harness.CellTest):
+    """The memory of one cell is moved at a time; the daemon is held up as it begins with the first."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = FaultyDaemon("--page-out-after-s", "0")
+        cls.addClassCleanup(cls.daemon.cleanup)
+
+    def test_a_cell_whose_memory_waits_for_its_turn_is_deleted_at_once(self):
+        (self.daemon.root / "faults").write_text("paging.before_move 1 delay=5000\n")
+        first, second = self.cell("first"), self.cell("second")
+        for cell in (first, second):
+            cell.exec("true")
+        first.call("POST", "/pause")
+        harness.eventually("the first one's memory is to be moved", lambda: self.daemon.reached("paging.before_move"))
+        second.call("POST", "/pause")
+        third = self.cell("third", idle_timeout_s=1)  # Timers are looked at in the order of names.
+        harness.eventually("timers were looked at", lambda: third.get()["state"] == "paused")
+        self.assertEqual(204, second.call("DELETE").status)
+        self.assertNotIn("paged_out_bytes", first.get()["pause"])
+
+
 class SwapTest(harness.CellTest):
     options = ("--page-out-after-s", "0")
 
