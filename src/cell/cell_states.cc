@@ -303,6 +303,7 @@ asio::awaitable<void> Cell::tick(WallTime now) {
     moves_.spawn(page_out(paging_));
   }
   const bool counts_cpu = config_.busy_cpu_percent > 0 && !spec_.permanent;
+  if (!counts_cpu) forget_cpu();
   if (counts_cpu && state_ == State::active) co_await measure_cpu();
   const std::vector<Blocker> busy_with = blockers();
   if (!busy_with.empty()) activities_.touch();

@@ -48,6 +48,10 @@ class IdleTest(harness.CellTest):
         harness.eventually("it is seen at work", lambda: kinds(cell) == ["processes"])
         self.assertEqual("hibernated", cell.call("POST", "/hibernate").json["state"])
         self.assertEqual([], kinds(cell))
+        cell.request("work")
+        harness.eventually("it is seen at work", lambda: kinds(cell) == ["processes"])
+        cell.call("POST", "/permanent", {"permanent": True})
+        harness.eventually("nobody measures a cell that never pauses", lambda: kinds(cell) == ["permanent"])
 
     def test_timers_outlive_a_moment_in_which_the_daemon_can_open_no_file(self):
         cell = self.cell("timers", idle_timeout_s=1)
