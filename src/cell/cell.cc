@@ -6,6 +6,7 @@
 
 #include "async/run_to_end.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/sha256.h"
 #include "json/json.h"
@@ -84,6 +85,7 @@ Cell::~Cell() = default;
 // ---- life ----
 
 asio::awaitable<void> Cell::open(Origin origin) {
+  fault_point("cell.before_open");
   auto prepare = [this] {
     const std::uint32_t root =
         machine_.isolation.rights == sandbox::Rights::user ? sandbox::kUserIdBase : 0;

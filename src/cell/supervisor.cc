@@ -171,7 +171,11 @@ asio::awaitable<void> Supervisor::open() {
 asio::awaitable<void> Supervisor::open_rest(std::vector<CellPtr> cells) {
   for (const CellPtr& cell : cells) {
     std::string id = cell->spec().cell_id;
-    co_await ready(std::move(id));
+    try {
+      co_await ready(std::move(id));
+    } catch (const Error& error) {  // It is in the log: others are opened all the same.
+      if (error.code() == ErrorCode::canceled) throw;
+    }
   }
 }
 
@@ -179,6 +183,11 @@ asio::awaitable<void> Supervisor::ready(std::string cell_id) {
   const auto found = cells_.find(cell_id);
   if (found == cells_.end() || !found->second->awaits_open()) co_return;
   co_await async::run_to_end(changes_, open_cell(found->second));
+  const auto opened = cells_.find(cell_id);
+  if (opened == cells_.end() || !opened->second->awaits_open()) co_return;
+  throw Error(ErrorCode::unavailable, "cell_not_opened",
+              "cell " + cell_id + " cannot be opened now: see the daemon's log",
+              "try again later; its files are there");
 }
 
 asio::awaitable<void> Supervisor::open_cell(CellPtr cell) {
@@ -192,6 +201,12 @@ asio::awaitable<void> Supervisor::open_cell(CellPtr cell) {
   }
   try {
     co_await cell->open(Cell::Origin::found);
+  } catch (const Error& error) {
+    log::error("cell {} cannot be opened: {}", id, error.what());
+    cells_.erase(id);
+    if (error.code() == ErrorCode::exhausted) {  // A later attempt begins with nothing of this one.
+      cells_[id] = std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), cell->spec());
+    }
   } catch (const std::exception& error) {
     log::error("cell {} cannot be opened: {}", id, error.what());
     cells_.erase(id);

@@ -27,7 +27,8 @@ class Supervisor {
 
   // Opens the registry and the cells that have processes. The others, which are hibernated, are
   // opened one after the other from then on, and where somebody asks for one (see ready()):
-  // unfinished runs go on. A cell that cannot be opened is told in the log and left alone. Throws
+  // unfinished runs go on. A cell that cannot be opened is told in the log and left alone; where it
+  // was for want of something (`exhausted`), it is opened when somebody asks for it next. Throws
   // Error for a registry that cannot be read.
   asio::awaitable<void> open();
   // The daemon is about to end: what it runs in cells now, the next one tells to be lost.
@@ -53,7 +54,8 @@ class Supervisor {
   asio::awaitable<Created> create(std::string owner_id, std::string customer_id,
                                   CellSettings settings);
   // Opens the cell, where there is one that is not open yet: comes before get() and whatever is
-  // done with what find_customer() found.
+  // done with what find_customer() found. Throws Error `unavailable`, reason `cell_not_opened`,
+  // where it may be opened later.
   asio::awaitable<void> ready(std::string cell_id);
   // Throws Error `not_found`, reason `cell_not_found`, also for another owner's cell.
   CellPtr get(std::string_view owner_id, std::string_view cell_id) const;

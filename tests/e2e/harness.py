@@ -263,6 +263,17 @@ class Daemon:
         return Cell(self, answer.json)
 
 
+class FaultyDaemon(Daemon):
+    """Fails, or waits, as its file `faults` says (src/base/fault.h)."""
+
+    def environment(self):
+        return {**super().environment(), "CELLAR_FAULTS": str(self.root / "faults")}
+
+    def reached(self, point):
+        hits = self.root / "faults.hits"
+        return hits.exists() and point in hits.read_text().split()
+
+
 class Cell:
     def __init__(self, daemon, fields):
         self.daemon, self.fields, self.id = daemon, fields, fields["cell_id"]

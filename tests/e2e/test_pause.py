@@ -89,21 +89,12 @@ class CycleTest(harness.CellTest):
             self.assertEqual("memory" if kind == "pause" else "disk", cell.get()["resume"]["from"])
 
 
-class FaultyDaemon(harness.Daemon):
-    def environment(self):
-        return {**super().environment(), "CELLAR_FAULTS": str(self.root / "faults")}
-
-    def reached(self, point):
-        hits = self.root / "faults.hits"
-        return hits.exists() and point in hits.read_text().split()
-
-
 class ComingTest(harness.CellTest):
     """Somebody comes while a cell is on its way to sleep: the daemon, held up as it begins, finds the request behind it."""
 
     @classmethod
     def setUpClass(cls):
-        cls.daemon = FaultyDaemon("--hibernate-after-s", "1")
+        cls.daemon = harness.FaultyDaemon("--hibernate-after-s", "1")
         cls.addClassCleanup(cls.daemon.cleanup)
 
     def come(self, cell, point, *ask):
@@ -136,7 +127,7 @@ class QueueTest(harness.CellTest):
 
     @classmethod
     def setUpClass(cls):
-        cls.daemon = FaultyDaemon("--page-out-after-s", "0")
+        cls.daemon = harness.FaultyDaemon("--page-out-after-s", "0")
         cls.addClassCleanup(cls.daemon.cleanup)
 
     def test_a_cell_whose_memory_waits_for_its_turn_is_deleted_at_once(self):

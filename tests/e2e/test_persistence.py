@@ -264,3 +264,23 @@ class OldStateTest(harness.CellTest):
         self.assertEqual(200, cell.call("GET").status)
         self.assertIn("cell.json", self.daemon.log())
         (torn.dir / "cell.json").write_text(json.dumps({}))
+
+
+class OpeningTest(harness.CellTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = harness.FaultyDaemon()
+        cls.addClassCleanup(cls.daemon.cleanup)
+
+    def test_a_cell_that_could_not_be_opened_for_want_of_something_is_opened_when_it_is_asked_for(self):
+        cell = self.cell()
+        cell.call("PUT", "/files/kept", "here")
+        cell.call("POST", "/hibernate")
+        self.daemon.stop()
+        (self.daemon.root / "faults").write_text("cell.before_open 1 errno=24\n")  # EMFILE
+        self.daemon.start()
+        harness.eventually("it is not opened", lambda: f"{cell.id} cannot be opened" in self.daemon.log())
+        (self.daemon.root / "faults").write_text("cell.before_open 1 errno=24 again\n")
+        answer = cell.call("GET", "/files/kept")
+        self.assertEqual((503, "cell_not_opened"), (answer.status, answer.json["code"]))
+        self.assertEqual(b"here", cell.call("GET", "/files/kept").body)
