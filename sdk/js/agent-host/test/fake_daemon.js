@@ -58,7 +58,7 @@ class FakeDaemon {
     const value = asks && this.answer ? this.answer(op, JSON.parse(frame.body)) : undefined;
     if (value !== undefined) this.reply(frame, value);
     if (frame.t === 'done' && !this.keepsAcks) this.send({ t: 'ack', run: frame.run, o: frame.o });
-    const begins = frame.pol !== undefined || frame.t === 'rollback';
+    const begins = frame.pol !== undefined || frame.ask || frame.t === 'rollback';
     if (begins && !this.keepsBegins) this.send({ t: 'began', run: frame.run, o: frame.o });
     if (frame.t === 'progress') {
       this.send({ t: 'result', run: frame.run, a: frame.a, o: 0, x: frame.x, ok: true }, 'null');

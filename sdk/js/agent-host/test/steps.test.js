@@ -209,6 +209,7 @@ test('with a full disk steps ask before they are executed, and what is not kept 
     const cmd = (o) => daemon.next((f) => f.t === 'cmd' && f.o === o);
     const done = (o) => daemon.next((f) => f.t === 'done' && f.o === o);
     daemon.keepsAcks = true;
+    daemon.keepsBegins = true;
     daemon.send({ t: 'room', steps: 0, n: 1 });
     daemon.run('main');
     assert.equal((await cmd(1)).ask, true);
@@ -278,6 +279,7 @@ test('a step that ends elsewhere is begun once that may be', () =>
   async (daemon) => {
     const error = JSON.stringify({ name: 'JournalFullError', message: 'full', code: 'journal_full' });
     daemon.keepsAcks = true;
+    daemon.keepsBegins = true;
     daemon.send({ t: 'room', steps: 0, n: 1 });
     daemon.run('main');
     assert.equal((await daemon.next((f) => f.t === 'cmd' && f.o === 1)).ask, true);

@@ -128,7 +128,7 @@ class FakeDaemon:
                 self.reply(frame, value)
         if kind == "done" and not self.keeps_acks:
             self.send({"t": "ack", "run": frame["run"], "o": frame["o"]})
-        if ("pol" in frame or kind == "rollback") and not self.keeps_begins:
+        if ("pol" in frame or "ask" in frame or kind == "rollback") and not self.keeps_begins:
             self.began(frame)
         if kind == "progress":
             self.send({"t": "result", "run": frame["run"], "a": frame["a"], "o": 0, "x": frame["x"],

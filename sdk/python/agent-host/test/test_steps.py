@@ -251,7 +251,7 @@ def plainly(ctx): ctx.begin_step("half")
             undo = lambda s, value: None
             values = [await step("refused"), await step("begun"), await step("lost", rollback=undo), await step("plain")]
             raise ValueError(repr([values, ran]))''')) as daemon:
-            daemon.keeps_acks = True
+            daemon.keeps_acks = daemon.keeps_begins = True
 
             def tell(kind, o, body=b"", **more):
                 daemon.send({"t": kind, "run": "run_1", "o": o, **more}, body)
@@ -322,7 +322,7 @@ def plainly(ctx): ctx.begin_step("half")
             refused = await code(ctx.begin_step("refused"))
             step = await ctx.begin_step("begun")
             raise ValueError(repr([refused, step.done, await code(ctx.complete_step(step, 1))]))''')) as daemon:
-            daemon.keeps_acks = True
+            daemon.keeps_acks = daemon.keeps_begins = True
             daemon.send({"t": "room", "steps": 0, "n": 1})
             daemon.run()
             self.assertTrue(daemon.next(t="cmd", o=1)["ask"])
