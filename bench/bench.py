@@ -253,18 +253,24 @@ class Bench:
             self.daemon.cleanup()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def carry_out(description, make, more_options, name=""):
+    """Reads the command line, measures with what `make(arguments)` gives, and saves the rows where that is asked for."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--bin", default=str(ROOT / "build/release/bin"))
     parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--npm", action="store_true", help="npm install, too: needs the registry")
-    parser.add_argument("--save", action="store_true")
+    parser.add_argument("--save", action="store_true", help="the rows into bench/results/")
+    more_options(parser)
     arguments = parser.parse_args()
     harness.BIN = pathlib.Path(arguments.bin).resolve()
-    bench = Bench(arguments.runs, arguments.npm)
+    bench = make(arguments)
     bench.run()
     if arguments.save:
-        save(bench.rows)
+        save(bench.rows, name)
+
+
+def main():
+    carry_out(__doc__, lambda arguments: Bench(arguments.runs, arguments.npm),
+              lambda parser: parser.add_argument("--npm", action="store_true", help="npm install, too: needs the registry"))
 
 
 if __name__ == "__main__":

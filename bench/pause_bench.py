@@ -2,22 +2,16 @@
 
 The memory that goes to swap is moved to compressed memory made for it (zram), where the kernel has that; else to a file.
 """
-import argparse
 import json
 import os
 import pathlib
 import shutil
 import statistics
 import subprocess
-import sys
 import time
 
-from bench import Bench, Client, harness, milliseconds
-from saving import save
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-from swap import swap, why_not  # noqa: E402
+from bench import Bench, Client, carry_out, harness, milliseconds
+from swap import swap, why_not
 
 HEAP_MB = 300
 # A server with a heap of objects, as programs have it; the daemon asks it over the agent's own method.
@@ -34,6 +28,12 @@ module.exports = {
   touch() { let sum = 0; for (const block of heap) for (const entry of block) sum += entry.i; return sum; },
 };"""
 GROUP = pathlib.Path("/sys/fs/cgroup/unified" if pathlib.Path("/sys/fs/cgroup/unified").is_dir() else "/sys/fs/cgroup")
+
+
+def memory_of(pid, line):
+    """The bytes that a line of the process's status tells: VmRSS, RssAnon, …"""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return next(int(text.split()[1]) << 10 for text in status.splitlines() if text.startswith(line))
 
 
 def percentile(times, part):
@@ -105,8 +105,7 @@ class PauseBench(Bench):
             for _ in range(max(5, self.runs // 20)):
                 self.client.call("POST", f"{path}/pause")
                 gone = harness.eventually("it is moved", lambda: cell.get()["pause"].get("paged_out_bytes"))
-                left = next(int(line.split()[1]) << 10 for line in open(f"/proc/{pid}/status") if line.startswith("RssAnon"))
-                shares.append(gone / (gone + left))
+                shares.append(gone / (gone + memory_of(pid, "RssAnon")))
                 first += milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "nothing"}), 1)
                 whole += milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "touch"}), 1)
             warm = milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "nothing"}), self.runs)
@@ -146,19 +145,15 @@ class PauseBench(Bench):
             ups += milliseconds(lambda _: self.daemon.start(), 1)
             pages = milliseconds(lambda _: self.daemon.get("/api/v1/cells?limit=100"), 5)
             self.settle()
-            held = self.resident()
+            held = memory_of(self.daemon.process.pid, "VmRSS")
             self.daemon.stop()
         for folder in cell.dir.parent.glob("dev--n*"):
             shutil.rmtree(folder)
         self.daemon.start()
-        few = self.resident()
+        few = memory_of(self.daemon.process.pid, "VmRSS")
         self.row(f"start of the daemon, {self.cells} cells that sleep", ups)
         self.row("  a page of 100 of them", pages)
         print(f"  memory of the daemon for each: {(held - few) / self.cells / 1024:.1f} KB", flush=True)
-
-    def resident(self):
-        status = pathlib.Path(f"/proc/{self.daemon.process.pid}/status").read_text()
-        return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS"))
 
     def settle(self):
         """Until all cells are open: nothing is read for them any more."""
@@ -182,17 +177,8 @@ class PauseBench(Bench):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bin", default=str(ROOT / "build/release/bin"))
-    parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--cells", type=int, default=10_000)
-    parser.add_argument("--save", action="store_true", help="the rows into bench/results/")
-    options = parser.parse_args()
-    harness.BIN = pathlib.Path(options.bin).resolve()
-    bench = PauseBench(options.runs, options.cells)
-    bench.run()
-    if options.save:
-        save(bench.rows, "pause")
+    carry_out(__doc__, lambda arguments: PauseBench(arguments.runs, arguments.cells),
+              lambda parser: parser.add_argument("--cells", type=int, default=10_000), "pause")
 
 
 if __name__ == "__main__":
