@@ -39,6 +39,18 @@ std::optional<std::string> Call::idempotency_key() const {
   return *key;
 }
 
+std::optional<std::uint64_t> Call::events_after() const {
+  if (const auto after = query_int("after", 0, INT64_MAX)) return *after;
+  const std::string* last = exchange.request().header("last-event-id");
+  if (last == nullptr) return std::nullopt;
+  const auto number = parse_int(*last);
+  if (!number || *number < 0) {
+    throw Error(ErrorCode::invalid_argument, "invalid_header",
+                "Last-Event-ID must be the id of an event, a whole number");
+  }
+  return *number;
+}
+
 bool Call::query_flag(std::string_view name) const {
   const auto text = exchange.request().query_value(name);
   if (!text || *text == "0") return false;

@@ -30,6 +30,9 @@ struct Call {
   bool query_flag(std::string_view name) const;
   // Whether the client asks for server-sent events.
   bool wants_events() const;
+  // The number behind which a client wants events: `after` in the query, or else Last-Event-ID.
+  // Throws Error `invalid_argument` for one that is none.
+  std::optional<std::uint64_t> events_after() const;
   // The header Idempotency-Key. Throws Error `invalid_argument` for one that is none.
   std::optional<std::string> idempotency_key() const;
   // The body as JSON; `{}` where there is none. Throws Error.

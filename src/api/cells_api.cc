@@ -122,7 +122,7 @@ void Api::add_state_routes() {
 
   add("POST", "/api/v1/cells/{id}/hibernate", [shown](const Call& call) -> asio::awaitable<void> {
     const auto cell = call.cell();
-    co_await cell->hibernate();
+    co_await cell->hibernate("asked");
     co_await call.answer(shown(*cell));
   });
 

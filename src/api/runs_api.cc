@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
-#include "base/text.h"
 #include "json/json.h"
 #include "json/reader.h"
 
@@ -246,24 +245,10 @@ asio::awaitable<void> approve(const Call& call) {
   co_await answer_run(call, *cell, run_in(call, *cell));
 }
 
-journal::Lsn start_of(const Call& call) {
-  if (const auto after = call.query_int("after", 0, INT64_MAX)) {
-    return static_cast<journal::Lsn>(*after);
-  }
-  const std::string* last = call.exchange.request().header("last-event-id");
-  if (last == nullptr) return 0;
-  const auto number = parse_int(*last);
-  if (!number || *number < 0) {
-    throw Error(ErrorCode::invalid_argument, "invalid_header",
-                "Last-Event-ID must be the id of an event, a whole number");
-  }
-  return static_cast<journal::Lsn>(*number);
-}
-
 asio::awaitable<void> stream(const Call& call) {
   const auto cell = call.cell();
   const cell::Run& run = run_in(call, *cell);
-  journal::Lsn after = start_of(call);
+  journal::Lsn after = call.events_after().value_or(0);
   const auto activity = cell->watch("stream", run.id);
   http::Response head = event_stream_head();
   head.body = "retry: 1000\n\n";

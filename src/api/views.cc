@@ -5,18 +5,6 @@
 namespace cellar::api {
 namespace {
 
-json::Value resume_json(const cell::ResumeReport& report) {
-  json::Array lost;
-  for (const cell::Program& program : report.lost) {
-    lost.push_back(json::object(
-        {{"domain", program.domain}, {"pid", program.pid}, {"command", program.command}}));
-  }
-  return json::object(
-      {{"from", report.from},
-       {"processes", json::object({{"survived", report.survived}, {"lost", std::move(lost)}})},
-       {"took_ms", static_cast<double>(report.took.count()) / 1000.0}});
-}
-
 json::Value pause_json(const cell::PauseReport& report) {
   json::Value pause = json::object({{"since", to_iso8601(report.since)}});
   if (report.paged_out_bytes) pause.as_object().set("paged_out_bytes", *report.paged_out_bytes);
@@ -150,7 +138,7 @@ json::Value cell_json(const cell::CellView& view, const std::string& preview_dom
                                       {"used_inodes", view.disk_used->inodes}}));
   }
   if (view.pause) members.set("pause", pause_json(*view.pause));
-  if (view.resume) members.set("resume", resume_json(*view.resume));
+  if (view.resume) members.set("resume", cell::to_json(*view.resume));
   return value;
 }
 
@@ -201,13 +189,20 @@ json::Value run_detail_json(const cell::Run& run, cell::CellJournal& journal) {
   return value;
 }
 
-std::string event_text(const cell::RunEvent& event) {
-  std::string text = "id: " + std::to_string(event.seq) + "\nevent: " + event.type +
-                     "\ndata: {\"seq\":" + std::to_string(event.seq) + ",\"ts\":\"" +
-                     to_iso8601(event.at) + "\",\"type\":";
+std::string event_json(const cell::RunEvent& event) {
+  std::string text = "{\"seq\":" + std::to_string(event.seq) + ",\"ts\":\"" + to_iso8601(event.at) +
+                     "\",\"type\":";
   json::append_quoted(text, event.type);
-  text += ",\"data\":" + event.data + "}\n\n";
-  return text;
+  if (!event.run.empty()) {
+    text += ",\"run\":";
+    json::append_quoted(text, event.run);
+  }
+  return text + ",\"data\":" + event.data + "}";
+}
+
+std::string event_text(const cell::RunEvent& event) {
+  return "id: " + std::to_string(event.seq) + "\nevent: " + event.type +
+         "\ndata: " + event_json(event) + "\n\n";
 }
 
 }  // namespace cellar::api

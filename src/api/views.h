@@ -15,7 +15,9 @@ json::Value run_json(const cell::Run& run);
 // With params, result and steps. Reads the journal.
 json::Value run_detail_json(const cell::Run& run, cell::CellJournal& journal);
 
-// One server-sent event: id, event, and data {seq, ts, type, data}.
+// {seq, ts, type, run?, data} as JSON text.
+std::string event_json(const cell::RunEvent& event);
+// One server-sent event: id, event, and data, which is that.
 std::string event_text(const cell::RunEvent& event);
 
 }  // namespace cellar::api

@@ -62,6 +62,9 @@ struct ResumeReport {
   std::chrono::microseconds took{0};
 };
 
+// {from, processes: {survived, lost: [{domain, pid, command}]}, took_ms}.
+json::Value to_json(const ResumeReport& report);
+
 // While a cell is paused: since when, and how much of its memory went to swap.
 struct PauseReport {
   WallTime since;
@@ -128,8 +131,9 @@ class Cell : private RunnerHost {
   // ---- states: each returns once the cell is in the state ----
   asio::awaitable<void> pause();
   asio::awaitable<void> resume();
-  // Throws Error `conflict`, reason `cell_busy`, where somebody waits for what it does.
-  asio::awaitable<void> hibernate();
+  // `reason` is told. Throws Error `conflict`, reason `cell_busy`, where somebody waits for what it
+  // does.
+  asio::awaitable<void> hibernate(std::string reason);
   // Wakes it, and keeps it awake for so long from now on, whatever an earlier call said. Durable
   // when it returns. 0: no longer.
   asio::awaitable<void> keep_alive(std::chrono::seconds length);
@@ -140,6 +144,10 @@ class Cell : private RunnerHost {
   // Since when it could be hibernated to make room for others; nullopt where it cannot, or would
   // give nothing.
   std::optional<WallTime> spare_since();
+  // Tells those who watch the cell: an event of its own, soon durable. Of more than kToldMax in ten
+  // seconds, and where its journal takes nothing, the rest is left out; the next says how many.
+  void tell(std::string type, json::Value data);
+  static constexpr std::size_t kToldMax = 200;
   // Says that somebody uses the cell as long as the activity exists, and wakes it. One that was
   // hibernated has no processes then, unless they need the shell: each domain starts when it has
   // something to do.
@@ -198,10 +206,10 @@ class Cell : private RunnerHost {
   // Its timers ask for what was due a moment ago: it is done where it still is.
   enum class Asked : std::uint8_t { from_outside, by_timer };
   asio::awaitable<void> pause_now(Asked asked);
-  asio::awaitable<void> hibernate_now(Asked asked);
+  asio::awaitable<void> hibernate_now(Asked asked, std::string reason);
   asio::awaitable<void> stop_now();
   // Ends the processes; only what is on disk stays. In a turn of transitions.
-  asio::awaitable<void> end_processes();
+  asio::awaitable<void> end_processes(std::string reason);
   asio::awaitable<void> keep_alive_now(std::chrono::seconds length);
   asio::awaitable<void> measure_cpu();
   // Lets the agent of a permanent cell run again, where it has ended: after 1 s, 2 s, … 60 s.
@@ -277,6 +285,12 @@ class Cell : private RunnerHost {
   std::chrono::seconds agent_backoff_{0};
   std::chrono::steady_clock::time_point agent_started_at_;  // by keep_agent()
   Metrics metrics_;
+  struct Telling {
+    std::chrono::steady_clock::time_point since;
+    std::size_t count = 0;     // since then
+    std::size_t left_out = 0;  // and not said yet
+  };
+  Telling telling_;
   std::deque<std::string> log_lines_;  // what the agent printed, the newest last
 
   Domains domains_;

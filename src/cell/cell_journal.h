@@ -90,6 +90,15 @@ class CellJournal {
     bool more = false;      // there is more that is durable already
   };
   Events events(const Run& run, journal::Lsn after, std::size_t limit = 512);
+  // The same for all runs that are kept and the cell itself, in one order.
+  Events events(journal::Lsn after, std::size_t limit = 512);
+  // Where to begin to get the newest `count` events that `is_wanted`, or as many as the newest
+  // kTailRecordsMax records hold.
+  journal::Lsn before_newest(std::size_t count,
+                             const std::function<bool(const RunEvent&)>& is_wanted);
+  static constexpr std::size_t kTailRecordsMax = 4'000;
+  // The oldest record that is kept.
+  journal::Lsn first() const noexcept { return journal_.first(); }
   // The newest record, durable or not.
   journal::Lsn last_appended() const noexcept { return journal_.last_appended(); }
   // Everything up to this record is durable.
@@ -135,6 +144,7 @@ class CellJournal {
  private:
   journal::Lsn append_record(std::uint32_t run, std::uint32_t ordinal, journal::Type type,
                              std::uint16_t flags, std::string body);
+  std::optional<RunEvent> event_at(journal::Lsn lsn);
   asio::awaitable<void> flush();
   asio::awaitable<void> flush_later();
   void make_spares_soon();

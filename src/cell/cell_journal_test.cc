@@ -160,6 +160,38 @@ TEST_CASE("events are what is durable, in order, and go on behind any of them") 
   });
 }
 
+TEST_CASE("the events of a cell are those of all its runs and its own, in one order") {
+  const testing::TempDir dir;
+  with_journal(dir.file("j"), [](CellJournal& journal, RunTable&) -> asio::awaitable<void> {
+    CHECK(journal.events(0).list.empty());
+    CHECK_FALSE(journal.events(0).more);
+    journal.append(0, 0, journal::Event{.type = "cell.paused", .data = "{}"});
+    begin(journal, "run_1");
+    CHECK(journal.events(0).list.empty());  // Nothing is on disk yet.
+    start_step(journal, 1, "one");
+    journal.append(0, 0, journal::Event{.type = "cell.resumed", .data = "{}"});
+    end_step(journal, 1, "11");
+    co_await journal.sync();
+
+    const auto all = journal.events(0);
+    CHECK(types_of(all.list) == "cell.paused run.started step.started cell.resumed step.completed");
+    CHECK(all.list[0].run.empty());
+    CHECK(all.list[1].run == "run_1");
+    for (std::size_t i = 0; i < all.list.size(); ++i) {
+      CHECK(journal.events(all.list[i].seq).list.size() == all.list.size() - i - 1);
+    }
+    const auto first = journal.events(0, 2);
+    CHECK(first.more);
+    CHECK(journal.events(first.seen).list.size() + first.list.size() == all.list.size());
+
+    const auto is_of_cell = [](const RunEvent& event) { return event.run.empty(); };
+    CHECK(journal.before_newest(1, is_of_cell) == all.list[3].seq - 1);
+    CHECK(journal.before_newest(2, is_of_cell) == all.list[0].seq - 1);
+    CHECK(journal.before_newest(0, is_of_cell) == journal.last_durable());
+    CHECK(journal.before_newest(3, is_of_cell) == 0);
+  });
+}
+
 TEST_CASE("a run tells its caller what it streams, that it pauses and that it ends") {
   const testing::TempDir dir;
   with_journal(dir.file("j"), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {

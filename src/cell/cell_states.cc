@@ -113,6 +113,7 @@ void Cell::report_return(std::string from, std::chrono::microseconds took) {
   ResumeReport report{.from = std::move(from), .took = took};
   if (report.from == "memory") report.survived = domains_.survivor_count();
   report.lost = domains_.programs().take_lost();
+  tell("cell.resumed", to_json(report));
   resume_ = std::move(report);
 }
 
@@ -152,17 +153,18 @@ asio::awaitable<void> Cell::pause_now(Asked asked) {
   forget_cpu();
   changes_.spawn(rest_index());
   activities_.touch();
+  tell("cell.paused", json::object({{"reason", asked == Asked::by_timer ? "idle" : "asked"}}));
   CellSpec spec = spec_;
   co_await save_spec(std::move(spec));
   fault_point("cell.pause_written");
 }
 
-asio::awaitable<void> Cell::hibernate() {
+asio::awaitable<void> Cell::hibernate(std::string reason) {
   require_open();
-  co_await async::run_to_end(changes_, hibernate_now(Asked::from_outside));
+  co_await async::run_to_end(changes_, hibernate_now(Asked::from_outside, std::move(reason)));
 }
 
-asio::awaitable<void> Cell::hibernate_now(Asked asked) {
+asio::awaitable<void> Cell::hibernate_now(Asked asked, std::string reason) {
   const auto turn = co_await transitions_.turn();
   require_open();
   if (state_ == State::hibernated) co_return;
@@ -176,10 +178,10 @@ asio::awaitable<void> Cell::hibernate_now(Asked asked) {
                 "the cell is busy with " + busy_with.front().kind + " " + busy_with.front().detail,
                 "cancel it, or wait until it ends");
   }
-  co_await end_processes();
+  co_await end_processes(std::move(reason));
 }
 
-asio::awaitable<void> Cell::end_processes() {
+asio::awaitable<void> Cell::end_processes(std::string reason) {
   journal_->require_place();
   const Flagged leaving(is_leaving_);
   stop_paging();
@@ -197,6 +199,7 @@ asio::awaitable<void> Cell::end_processes() {
   pause_.reset();
   forget_cpu();
   changes_.spawn(rest_index());
+  tell("cell.hibernated", json::object({{"reason", reason}}));
   CellSpec spec = spec_;
   co_await save_spec(std::move(spec));
   fault_point("cell.hibernate_written");
@@ -220,7 +223,8 @@ asio::awaitable<void> Cell::stop_now() {
   const auto turn = co_await transitions_.turn();
   require_open();
   const std::optional<WallTime> stop = stops_at(lifecycle(blockers().size()));
-  if (stop && wall_now() >= *stop) co_await end_processes();  // Else it was asked for something.
+  if (!stop || wall_now() < *stop) co_return;  // It was asked for something.
+  co_await end_processes("max_awake");
 }
 
 asio::awaitable<void> Cell::keep_alive(std::chrono::seconds length) {
@@ -312,7 +316,7 @@ asio::awaitable<void> Cell::tick(WallTime now) {
     co_await async::run_to_end(changes_, pause_now(Asked::by_timer));
   }
   if (action == Action::hibernate) {
-    co_await async::run_to_end(changes_, hibernate_now(Asked::by_timer));
+    co_await async::run_to_end(changes_, hibernate_now(Asked::by_timer, "idle"));
   }
   if (action == Action::stop) co_await async::run_to_end(changes_, stop_now());
 }

@@ -13,6 +13,13 @@ struct Named {
   json::Value data;
 };
 
+RunEvent bare_event(const journal::Record& record) {
+  RunEvent event;
+  event.seq = record.lsn;
+  event.at = from_unix_ms(static_cast<std::int64_t>(record.t_ns / 1'000'000));
+  return event;
+}
+
 Named of_step_start(const journal::Record& record, const journal::StepStart& start) {
   return {start.occ > 1 ? "reset" : "step.started", json::object({{"ordinal", record.ordinal},
                                                                   {"name", start.name},
@@ -80,12 +87,20 @@ std::string redacted_error(const std::string& error) {
   return json::dump(json::object({{"name", name}, {"message", kRedacted}, {"code", "sensitive"}}));
 }
 
+std::optional<RunEvent> cell_event_of(const journal::Record& record) {
+  if (record.run != 0 || record.type != journal::Type::event) return std::nullopt;
+  auto body = journal::Event::decode(record.body);
+  if (!body) return std::nullopt;
+  RunEvent event = bare_event(record);
+  event.type = std::move(body->type);
+  event.data = std::move(body->data);
+  return event;
+}
+
 std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,
                                  const std::function<std::string(const journal::Payload&)>& load) {
   using journal::Type;
-  RunEvent event;
-  event.seq = record.lsn;
-  event.at = from_unix_ms(static_cast<std::int64_t>(record.t_ns / 1'000'000));
+  RunEvent event = bare_event(record);
   std::optional<Named> named;
   switch (record.type) {
     case Type::run_created:

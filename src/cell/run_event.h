@@ -10,9 +10,11 @@
 
 namespace cellar::cell {
 
-// One event of a run, as clients see it. `seq` is the lsn of its record: it grows, with gaps.
+// One event of a run or of the cell itself, as clients see it. `seq` is the lsn of its record: it
+// grows, with gaps, and all of a cell have one order.
 struct RunEvent {
   journal::Lsn seq = 0;
+  std::string run;  // its id, where all events of a cell are told; empty for the cell's own
   WallTime at;
   std::string type;
   std::string data;  // JSON text
@@ -39,6 +41,9 @@ std::string redacted_error(const std::string& error);
 // `load` gives the bytes of a value.
 std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,
                                  const std::function<std::string(const journal::Payload&)>& load);
+
+// The same for a record of no run: what the cell told (Cell::tell()).
+std::optional<RunEvent> cell_event_of(const journal::Record& record);
 
 // Whether nothing follows it.
 bool is_last(const RunEvent& event) noexcept;

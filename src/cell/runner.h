@@ -126,6 +126,10 @@ class Runner {
   // `exhausted`, reason `too_many_runs`, where kOpenRunsMax are under way, or `journal_full`.
   asio::awaitable<Started> start(Start request);
 
+  // Records an event of the cell itself, among those of the runs; soon durable. Left out where the
+  // disk is full.
+  void tell(journal::Event event);
+
   // Lets every unfinished run of the journal go on. `cause` says what interrupted them.
   void recover(const std::string& cause);
   // The part of it that needs no process: the times and events that runs wait for.
@@ -316,7 +320,7 @@ class Runner {
   asio::awaitable<void> require_refusable(const Active& active, std::uint64_t bytes);
   // Returns once an attempt of it may begin, or is not wanted any more.
   asio::awaitable<void> wait_for_journal(Active& active);
-  struct Printed;  // by a command, and held back while there is no room for it
+  struct Printed;  // by a command or the cell, and held back while there is no room for it
   void take_output(const std::shared_ptr<Printed>& printed, journal::Event event);
   asio::awaitable<void> give_output(std::shared_ptr<Printed> printed);
   // Returns once all of it is appended, or left out.
@@ -387,6 +391,7 @@ class Runner {
   std::size_t synchronous_calls_ = 0;
   std::uint32_t told_steps_ = 0;     // that the agent may have going without asking
   std::uint32_t granted_steps_ = 0;  // as it has read so far: room for these is kept
+  std::shared_ptr<Printed> told_;    // by the cell
   std::int64_t room_frames_ = 0;     // that told it
   std::uint64_t counted_ends_ = 0;   // by count_ends(), when so much was appended:
   journal::Lsn counted_at_ = 0;

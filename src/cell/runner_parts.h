@@ -114,7 +114,7 @@ struct Runner::TrialInProgress {
   std::optional<Trial> outcome;
 };
 
-// What a command prints, in its order; bounded by what it may print.
+// What a command prints, or the cell tells (run 0), in its order; bounded by what it may print.
 struct Runner::Printed {
   Printed(std::uint32_t of, std::uint32_t at, const asio::any_io_executor& executor)
       : run(of), ordinal(at), changed(executor) {}

@@ -200,7 +200,12 @@ void Runner::on_room(const AgentFrame& frame) {
   if (number_of(frame.header, "n") == room_frames_) granted_steps_ = told_steps_;
 }
 
-// ---- what commands print ----
+// ---- what commands print, and the cell tells ----
+
+void Runner::tell(journal::Event event) {
+  if (!told_) told_ = std::make_shared<Printed>(0, 0, executor_);
+  take_output(told_, std::move(event));
+}
 
 void Runner::take_output(const std::shared_ptr<Printed>& printed, journal::Event event) {
   if (printed->held.empty() && has_room(event.data.size())) {

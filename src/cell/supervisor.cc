@@ -266,7 +266,7 @@ asio::awaitable<void> Supervisor::make_room() {
     if (!machine_.capacity.lacks_memory()) co_return;
     if (cell->spare_since() != since) continue;  // It was used meanwhile.
     try {
-      co_await cell->hibernate();
+      co_await cell->hibernate("memory");
       log::info("cell {} is hibernated: memory is short", cell->spec().cell_id);
     } catch (const Error& error) {
       if (error.code() == ErrorCode::canceled) throw;

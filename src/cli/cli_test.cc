@@ -275,6 +275,25 @@ TEST_CASE("events go on behind the last one when the connection breaks") {
   CHECK(seen[2].headers.at("last-event-id") == "5");
 }
 
+TEST_CASE("a cell's events go on behind the end of a run, and say of which run they are") {
+  int connection = 0;
+  FakeDaemon daemon([&](const Seen&) -> std::string {
+    if (connection++ > 0) return json_reply(404, R"({"error":"the cell is gone"})");
+    return event_reply(
+        "retry: 1\n\nid: 3\nevent: run.completed\ndata: {\"run\":\"r\",\"data\":{\"result\":1}}\n\n"
+        "id: 4\nevent: cell.paused\ndata: {\"data\":{\"reason\":\"idle\"}}\n\n");
+  });
+  const Result result =
+      call(daemon.url(), {"events", "c", "-f", "--tail", "2", "--types", "cell.*,run.*"});
+  CHECK(result.exit_code == 3);
+  CHECK(result.out == "3\t\trun.completed\tr: 1\n4\t\tcell.paused\tidle\n");
+  const auto seen = daemon.seen();
+  REQUIRE(seen.size() == 2);
+  CHECK(seen[0].target == "/api/v1/cells/c/events?tail=2&types=cell.%2A%2Crun.%2A");
+  CHECK(seen[1].target == "/api/v1/cells/c/events?types=cell.%2A%2Crun.%2A");
+  CHECK(seen[1].headers.at("last-event-id") == "4");
+}
+
 TEST_CASE("events that cannot be had at all are a failure at once") {
   FakeDaemon daemon([](const Seen&) { return json_reply(404, R"({"error":"no such run"})"); });
   CHECK(call(daemon.url(), {"events", "c", "r", "-f"}).exit_code == 3);

@@ -60,11 +60,29 @@ void fill_await(CLI::App& app, RunAwait& await) {
   app.footer("Exit codes: 0 it is completed, 1 it failed, was cancelled, is paused or goes on.");
 }
 
+CLI::Option* add_log_options(CLI::App& app, RunLog& log) {
+  app.add_flag("-f,--follow", log.follow, "Go on until the run ends, reconnecting if needed");
+  return app.add_option("--after", log.after, "Only events behind this number")
+      ->check(CLI::NonNegativeNumber);
+}
+
 void fill_log(CLI::App& app, RunLog& log) {
   add_run(app, log.run);
-  app.add_option("--after", log.after, "Only events behind this number")
-      ->check(CLI::NonNegativeNumber);
-  app.add_flag("-f,--follow", log.follow, "Go on until the run ends, reconnecting if needed");
+  add_log_options(app, log);
+}
+
+void fill_events(CLI::App& app, RunLog& log) {
+  add_cell_id(app, log.run.cell_id);
+  CLI::Option* run =
+      app.add_option("RUN", log.run.run_id, "Only this run's")->check(refuse_nothing, "");
+  CLI::Option* after = add_log_options(app, log);
+  app.add_option("--tail", log.tail, "Begin with the newest so many")
+      ->check(CLI::Range(std::int64_t{0}, kListedMax))
+      ->excludes(after)
+      ->excludes(run);
+  app.add_option("--types", log.types, "Only these types, such as cell.*,run.completed")
+      ->check(refuse_control_characters, "")
+      ->excludes(run);
 }
 
 void fill_pause(CLI::App& app, RunPause& pause) { add_run(app, pause.run); }
@@ -153,7 +171,7 @@ void add_run_commands(CLI::App& app, Raw& raw) {
   add<RunSend>(*runs, raw, "event", "Send a run an event that it waits for", fill_event);
   add<RunApprove>(*runs, raw, "approve", "Approve what a run asks for, or refuse it", fill_approve);
 
-  add<RunLog>(app, raw, "events", "The same as runs log", fill_log);
+  add<RunLog>(app, raw, "events", "Show the events of a cell, or of one run of it", fill_events);
   add<RunCancel>(app, raw, "cancel", "The same as runs cancel", fill_cancel);
 }
 

@@ -150,6 +150,15 @@ TEST_CASE("the commands of runs take what they need") {
   }
 }
 
+TEST_CASE("events are those of a cell, or of one run") {
+  const auto events = command_of<RunLog>({"events", "c", "-f", "--tail", "9", "--types", "cell.*"});
+  CHECK(events.run.cell_id == "c");
+  CHECK(events.run.run_id.empty());
+  CHECK(events.tail == 9);
+  CHECK(events.types == "cell.*");
+  CHECK(events.follow);
+}
+
 TEST_CASE("help is no mistake, and a mistake is exit code 2") {
   CHECK(usage_of({"--help"}) == 0);
   CHECK(usage_of({"exec", "--help"}) == 0);
@@ -172,6 +181,9 @@ TEST_CASE("help is no mistake, and a mistake is exit code 2") {
   CHECK(usage_of({"search", "c", "q", "--per-file", "101"}) == 2);
   CHECK(usage_of({"search", "c", "q", "--symbols", "--mode", "regex"}) == 2);
   CHECK(usage_of({"events", "c", "r", "--after", "-1"}) == 2);
+  CHECK(usage_of({"events", "c", "r", "--tail", "1"}) == 2);
+  CHECK(usage_of({"events", "c", "--tail", "1", "--after", "1"}) == 2);
+  CHECK(usage_of({"events", "c", "--tail", "1001"}) == 2);
   CHECK(usage_of({"runs"}) == 2);
   CHECK(usage_of({"runs", "get", "c", ""}) == 2);
   CHECK(usage_of({"runs", "start", "c"}) == 2);

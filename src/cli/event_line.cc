@@ -52,6 +52,22 @@ std::string retry_of(const json::Value& data) {
   return text;
 }
 
+// "from memory in 0.4 ms, 3 processes; lost: sleep 1000".
+std::string return_of(const json::Value& data) {
+  std::string text = "from " + column(data, "from") + " in " + column(data, "took_ms") + " ms";
+  const json::Value* processes = data.find("processes");
+  if (processes == nullptr) return text;
+  text += ", " + column(*processes, "survived") + " processes";
+  const json::Value* lost = processes->find("lost");
+  if (lost == nullptr || !lost->is_array()) return text;
+  const char* before = "; lost: ";
+  for (const json::Value& program : lost->as_array()) {
+    text += before + column(program, "command");
+    before = ", ";
+  }
+  return text;
+}
+
 std::string pause_of(const json::Value& data) {
   const std::string message = message_of(data, "detail");
   return column(data, "reason") + (message.empty() ? "" : ": " + message);
@@ -66,6 +82,9 @@ std::string words_of(const std::string& type, const json::Value& data) {
   if (type == "run.attempt") return column(data, "attempt") + ": " + column(data, "cause");
   if (type == "run.paused") return pause_of(data);
   if (type == "run.resumed") return "";
+  if (type == "cell.paused" || type == "cell.hibernated") return column(data, "reason");
+  if (type == "cell.resumed") return return_of(data);
+  if (type == "stale") return "what followed " + column(data, "after") + " is not kept any more";
   if (type == "run.rollback") return column(data, "reason") + ": " + message_of(data, "error");
   if (type == "run.completed") {
     const json::Value* result = data.find("result");
@@ -91,7 +110,9 @@ std::string format_event(const StreamEvent& event) {
   const std::string ts = column(whole, "ts");
   const std::size_t time_at = ts.find('T');
   const std::string time = time_at == ts.npos ? ts : ts.substr(time_at + 1);
-  const std::string text = data == nullptr ? "" : words_of(event.type, *data);
+  const std::string run = column(whole, "run");  // Where events of several runs are shown.
+  std::string text = run.empty() ? "" : run + ": ";
+  if (data != nullptr) text += words_of(event.type, *data);
   return printable(event.id) + "\t" + printable(time) + "\t" + printable(event.type) + "\t" +
          printable(trim(text), Lines::keep) + "\n";
 }

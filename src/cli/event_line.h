@@ -6,8 +6,9 @@
 
 namespace cellar::cli {
 
-// An event of a run for people: its number, time and type, and what happened in words, with tabs
-// between them: "7\t10:00:00.123Z\tstep.completed\t2 plan: failed: no such file\n".
+// An event for people: its number, time and type, and what happened in words, with tabs between
+// them: "7\t10:00:00.123Z\tstep.completed\t2 plan: failed: no such file\n". Where it says of which
+// run it is, so do the words.
 std::string format_event(const StreamEvent& event);
 
 }  // namespace cellar::cli

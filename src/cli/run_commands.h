@@ -31,8 +31,10 @@ struct RunAwait {
   std::optional<std::int64_t> timeout_s;  // none: as long as it takes
 };
 struct RunLog {
-  RunRef run;
+  RunRef run;  // an empty run_id: all events of the cell
   std::optional<std::int64_t> after;
+  std::optional<std::int64_t> tail;  // of a cell
+  std::string types;                 // the same; empty: all
   bool follow = false;
 };
 struct RunPause {

@@ -20,7 +20,7 @@ constexpr milliseconds kSilence{60'000};
 
 const std::set<std::string> kLastTypes = {"run.completed", "run.failed", "run.cancelled"};
 
-// Follows one run over as many connections as it takes.
+// Follows a run, or a cell, over as many connections as it takes.
 class Follower {
  public:
   Follower(const RunLog& command, Context& context) : command_(command), context_(context) {
@@ -39,6 +39,18 @@ class Follower {
   }
 
  private:
+  std::string path() const {
+    if (!command_.run.run_id.empty()) return run_path(command_.run, "/events");
+    std::string path = cell_path(command_.run.cell_id, "/events");
+    std::string query;
+    const auto add = [&query](std::string_view name, const std::string& value) {
+      query += (query.empty() ? "?" : "&") + std::string(name) + "=" + encode_segment(value);
+    };
+    if (command_.tail && last_id_.empty()) add("tail", std::to_string(*command_.tail));
+    if (!command_.types.empty()) add("types", command_.types);
+    return path + query;
+  }
+
   // One connection, until the run, the connection or the patience ends. Gives the failure that the
   // next connection may mend: a daemon that restarts is no end of the run. Throws others.
   std::optional<Error> read() {
@@ -61,7 +73,7 @@ class Follower {
   }
 
   Request request() const {
-    Request request{.path = run_path(command_.run, "/events"),
+    Request request{.path = path(),
                     .headers = {"Accept: text/event-stream"},
                     .idle_max = command_.follow ? kSilence : kCaughtUp};
     if (!last_id_.empty()) request.headers.push_back("Last-Event-ID: " + last_id_);
@@ -72,7 +84,7 @@ class Follower {
     if (!event.id.empty()) last_id_ = event.id;
     context_.output.text(context_.output.format() == Format::json ? event.data + "\n"
                                                                   : format_event(event));
-    if (kLastTypes.contains(event.type)) has_ended_ = true;
+    if (!command_.run.run_id.empty() && kLastTypes.contains(event.type)) has_ended_ = true;
   }
 
   const RunLog& command_;

@@ -53,6 +53,11 @@ class RetentionTest(harness.CellTest):
             self.assertEqual(404, cell.call("GET", f"/runs/{first}{path}").status)
         self.assertEqual(404, cell.call("POST", f"/runs/{first}/cancel", {}).status)
         self.assertEqual([], self.blobs(cell))
+        told = cell.call("GET", "/events?after=1").json
+        self.assertEqual([True, "run.started"], [told["stale"], told["events"][0]["type"]])
+        stale = next(iter(self.daemon.stream("GET", cell.path + "/events?after=1")))
+        self.assertEqual(("stale", {"after": 1}), (stale.type, stale.json["data"]))
+        self.assertLess(stale.id, told["events"][0]["seq"])
         self.assertNotIn("00000000000000000001.seg", [path.name for path in (cell.dir / "journal").iterdir()])
 
         self.daemon.create(cell.fields["customer_id"], run_retention_s=0)  # Others come of age meanwhile.

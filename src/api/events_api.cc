@@ -1,0 +1,148 @@
+// The events of a cell: what happens in it, and to it.
+
+#include <algorithm>
+
+#include "api/api.h"
+#include "api/views.h"
+#include "async/sleep.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "json/json.h"
+
+namespace cellar::api {
+namespace {
+
+constexpr std::int64_t kEventsMax = 1000;     // in one answer
+constexpr std::int64_t kEventsDefault = 100;  // the same
+constexpr std::size_t kTypesMax = 32;
+// Records that one answer looks through for events of the wanted types.
+constexpr std::size_t kLookedAtMax = 4'000;
+
+// Which types a client wants: "step.completed", and "cell.*" for all that begin with "cell.".
+class Types {
+ public:
+  // Throws Error `invalid_argument`.
+  explicit Types(const std::optional<std::string>& list) {
+    if (!list) return;
+    for (const std::string_view name : split(*list, ',')) {
+      if (name.empty() || names_.size() == kTypesMax) {
+        throw Error(ErrorCode::invalid_argument, "invalid_query",
+                    "\"types\" must be 1 to " + std::to_string(kTypesMax) +
+                        " types with commas between them, such as cell.*,run.completed");
+      }
+      names_.emplace_back(name);
+    }
+  }
+
+  bool want(std::string_view type) const {
+    const auto covers = [type](const std::string& name) {
+      return name.ends_with(".*") ? type.starts_with(name.substr(0, name.size() - 1))
+                                  : type == name;
+    };
+    return names_.empty() || std::any_of(names_.begin(), names_.end(), covers);
+  }
+
+ private:
+  std::vector<std::string> names_;  // none: all
+};
+
+// Where the client begins. Throws Error `invalid_argument`.
+journal::Lsn start_in(const Call& call, cell::CellJournal& journal, const Types& types) {
+  const auto after = call.events_after();
+  const auto tail = call.query_int("tail", 0, kEventsMax);
+  if (!after && tail) {
+    const auto is_wanted = [&types](const cell::RunEvent& event) { return types.want(event.type); };
+    return journal.before_newest(static_cast<std::size_t>(*tail), is_wanted);
+  }
+  if (!after) return 0;
+  if (*after > journal.last_durable()) {
+    throw Error(ErrorCode::invalid_argument, "invalid_query",
+                "there is no event " + std::to_string(*after) +
+                    " yet: the newest has a number of " + std::to_string(journal.last_durable()) +
+                    " at most",
+                "leave out \"after\" and Last-Event-ID to get all that is kept");
+  }
+  return *after;
+}
+
+// What followed is not kept any more.
+bool is_stale(journal::Lsn after, const cell::CellJournal& journal) {
+  return after != 0 && after + 1 < journal.first();
+}
+
+asio::awaitable<void> stream(const Call& call, cell::Cell& cell, const Types& types) {
+  cell::CellJournal& journal = cell.journal();
+  journal::Lsn after = start_in(call, journal, types);
+  http::Response head = event_stream_head();
+  head.body = "retry: 1000\n\n";
+  co_await call.exchange.start_stream(std::move(head));
+  for (;;) {
+    const journal::Lsn durable = journal.last_durable();
+    std::string text;
+    if (is_stale(after, journal)) {
+      cell::RunEvent stale;
+      stale.seq = journal.first() - 1;
+      stale.at = wall_now();
+      stale.type = "stale";
+      stale.data = json::dump(json::object({{"after", after}}));
+      text += event_text(stale);
+    }
+    const auto events = journal.events(after);
+    after = events.seen;
+    for (const cell::RunEvent& event : events.list) {
+      if (types.want(event.type)) text += event_text(event);
+    }
+    if (!text.empty()) {
+      co_await call.exchange.send(std::move(text));
+    } else if (events.more) {
+      co_await async::sleep_for(std::chrono::milliseconds(0));  // Others have their turn.
+    }
+    if (events.more) continue;
+    const bool advanced = co_await journal.advanced(durable, kHeartbeat);
+    if (!advanced) co_await call.exchange.send(std::string(kHeartbeatComment));
+  }
+}
+
+asio::awaitable<void> list(const Call& call, cell::Cell& cell, const Types& types) {
+  cell::CellJournal& journal = cell.journal();
+  const auto limit =
+      static_cast<std::size_t>(call.query_int("limit", 1, kEventsMax).value_or(kEventsDefault));
+  journal::Lsn after = start_in(call, journal, types);
+  const bool stale = is_stale(after, journal);
+  std::string text;
+  std::size_t count = 0;
+  bool more = true;
+  for (std::size_t looked_at = 0; more && count < limit && looked_at < kLookedAtMax;) {
+    const std::size_t wanted = limit - count;
+    const auto events = journal.events(after, wanted);
+    after = events.seen;
+    more = events.more;
+    looked_at += wanted;
+    for (const cell::RunEvent& event : events.list) {
+      if (!types.want(event.type)) continue;
+      text += (count++ == 0 ? "" : ",") + event_json(event);
+    }
+  }
+  text = "{\"events\":[" + text + "],\"last_seq\":" + std::to_string(after) +
+         ",\"more\":" + (more ? "true" : "false") + ",\"stale\":" + (stale ? "true" : "false") +
+         "}";
+  co_await call.answer_text(std::move(text));
+}
+
+// Whoever watches a cell does not keep it awake: it is there to see that it falls asleep.
+asio::awaitable<void> events(const Call& call) {
+  const auto cell = call.cell();
+  const Types types(call.exchange.request().query_value("types"));
+  if (call.wants_events()) {
+    co_await stream(call, *cell, types);
+  } else {
+    co_await list(call, *cell, types);
+  }
+}
+
+}  // namespace
+
+std::vector<Route> event_routes() { return {{"GET", "/api/v1/cells/{id}/events", events}}; }
+
+}  // namespace cellar::api
