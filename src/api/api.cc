@@ -56,8 +56,8 @@ Api::Api(cell::Supervisor& supervisor, std::string preview_domain)
   add_daemon_routes();
   add_cell_routes();
   add_state_routes();
-  for (auto routes : {file_routes(), exec_routes(), event_routes(), search_routes(), run_routes(),
-                      agent_routes()}) {
+  for (auto routes : {file_routes(), exec_routes(), event_routes(), process_routes(),
+                      search_routes(), run_routes(), agent_routes()}) {
     for (Route& route : routes) add(route.method, route.pattern, std::move(route.handler));
   }
 }

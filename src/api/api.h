@@ -49,6 +49,7 @@ struct Route {
 std::vector<Route> file_routes();
 std::vector<Route> exec_routes();
 std::vector<Route> event_routes();
+std::vector<Route> process_routes();
 std::vector<Route> search_routes();
 std::vector<Route> run_routes();
 std::vector<Route> agent_routes();

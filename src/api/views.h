@@ -10,6 +10,7 @@ namespace cellar::api {
 
 json::Value cell_json(const cell::CellView& view, const std::string& preview_domain);
 json::Value tiers_json();
+json::Value process_json(const cell::ProcessView& view);
 // The short form, for lists.
 json::Value run_json(const cell::Run& run);
 // With params, result and steps. Reads the journal.

@@ -75,6 +75,7 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
           machine.executor, machine.pool, layout_.limited(),
           [this] { return domains_.processes(); }, [this] { end_programs_over_quota(); }),
       moves_(machine.executor),
+      attending_(machine.executor),
       changes_(machine.executor) {
   metrics_.since = std::chrono::steady_clock::now();
   set_disk_limits();
@@ -146,6 +147,7 @@ asio::awaitable<void> Cell::close() {
   stop_paging();
   co_await moves_.close();  // They may wait for those of other cells.
   co_await changes_.join();
+  co_await attending_.close();
   expect_end();
   co_await runner_->close();
   co_await quota_.close();
@@ -162,6 +164,7 @@ asio::awaitable<void> Cell::destroy() {
   stop_paging();
   co_await moves_.close();  // They may wait for those of other cells.
   co_await changes_.join();
+  co_await attending_.close();
   co_await runner_->close();
   co_await quota_.close();
   co_await domains_.end_all();

@@ -18,6 +18,7 @@
 #include "cell/domains.h"
 #include "cell/layout.h"
 #include "cell/lifecycle.h"
+#include "cell/process.h"
 #include "cell/runner.h"
 #include "cell/search_json.h"
 #include "cell/secrets.h"
@@ -165,6 +166,17 @@ class Cell : private RunnerHost {
   asio::awaitable<void> require_room(std::uint64_t bytes);
   async::Pool& pool() { return machine_.pool; }
   asio::awaitable<CommandResult> exec(CommandRequest request, OnOutput on_output);
+  // A program in the background. Throws what Process::start() does, and Error `exhausted`, reason
+  // `too_many_processes`, where kProcessesMax run.
+  asio::awaitable<std::shared_ptr<Process>> start_process(ProcessRequest request);
+  // Those that run, and the newest kProcessesMax that ended in the life of this daemon; the oldest
+  // first.
+  const std::vector<std::shared_ptr<Process>>& processes() const noexcept { return processes_; }
+  // Throws Error `not_found`, reason `process_not_found`.
+  std::shared_ptr<Process> process(std::string_view id) const;
+  // Ends it, where it runs, and forgets it. Throws as process().
+  asio::awaitable<void> remove_process(std::string id);
+  static constexpr std::size_t kProcessesMax = 64;
   asio::awaitable<WorkIndex::Answer> search(SearchRequest request);
   asio::awaitable<WorkIndex::SymbolAnswer> search_symbols(SymbolRequest request);
   asio::awaitable<WorkIndex::Status> search_status();
@@ -229,6 +241,9 @@ class Cell : private RunnerHost {
   void report_return(std::string from, std::chrono::microseconds took);
   asio::awaitable<CommandResult> run_in_shell(std::uint32_t run, CommandRequest request,
                                               OnOutput on_output);
+  asio::awaitable<void> attend(std::shared_ptr<Process> process, CommandPlace place,
+                               DiskQuota::Use disk);
+  void forget_old_processes();
   void set_disk_limits();
   void end_programs_over_quota();
   // Runs `job(store::CellStore&)` on the pool, one at a time.
@@ -305,9 +320,12 @@ class Cell : private RunnerHost {
   async::Serial index_turns_;
   async::Serial snapshot_turns_;                           // before a turn of the index
   std::multimap<std::uint32_t, CommandPlace> run_places_;  // run → where its commands are
+  std::vector<std::shared_ptr<Process>> processes_;        // shared with who watches them
+  std::size_t starting_count_ = 0;                         // of processes, not in the list yet
   DiskQuota quota_;
-  async::TaskGroup moves_;    // of its memory: they are given up where the cell is closed
-  async::TaskGroup changes_;  // of state and settings: they end whether their caller stays or not
+  async::TaskGroup moves_;      // of its memory: they are given up where the cell is closed
+  async::TaskGroup attending_;  // to processes
+  async::TaskGroup changes_;    // of state and settings: they end whether their caller stays or not
 };
 
 template <typename Job>

@@ -14,6 +14,7 @@
 
 #include "cell/domain_link.h"
 #include "sandbox/cgroup.h"
+#include "sys/terminal.h"
 
 namespace cellar::cell {
 
@@ -61,6 +62,7 @@ struct CommandPlace {
   std::function<std::uint64_t()> count_oom_kills;
   std::function<void()> end_domain;  // without a group: ends the domain and all that runs in it
   bool stalls_at_oom = false;        // in gVisor: what memory ran out for stands still
+  std::function<sys::PseudoTerminal()> make_terminal;  // in the domain; throws Error
 };
 
 // How long something in a domain may take to kill a program, before the domain ends.

@@ -1,8 +1,12 @@
 // Commands as JSON, in both spellings.
 
+#include <signal.h>
+#include <string.h>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "cell/command.h"
+#include "cell/process.h"
 #include "json/json.h"
 #include "json/reader.h"
 
@@ -76,18 +80,16 @@ void read_resources(sandbox::ResourceLimits& resources, const json::Reader& from
       static_cast<std::uint32_t>(number("cpu_weight", "cpuWeight", 1, kWeightMax));
 }
 
-void read_options(CommandRequest& request, const json::Reader& options, Names names) {
+enum class OutputLimit : bool { none, some };
+
+// What commands and processes share.
+void read_surroundings(CommandRequest& request, const json::Reader& options, Names names,
+                       OutputLimit output) {
   const bool rest = names == Names::rest;
   if (const auto cwd = options.optional_string("cwd")) {
     request.cwd = cwd->starts_with("/") ? *cwd : "/work/" + *cwd;
   }
   if (auto env = options.optional_string_map("env")) request.env = std::move(*env);
-  if (auto bytes = options.optional_string("stdin")) {
-    if (bytes->size() > kStdinBytesMax) {
-      throw Error(ErrorCode::too_large, "\"stdin\" is larger than 64 MiB");
-    }
-    request.stdin_bytes = std::move(*bytes);
-  }
   const std::int64_t longest =
       std::chrono::duration_cast<std::chrono::milliseconds>(kCommandTimeoutMax).count();
   if (const auto ms = options.optional_int(rest ? "timeout_ms" : "timeoutMs", 1, longest)) {
@@ -95,9 +97,11 @@ void read_options(CommandRequest& request, const json::Reader& options, Names na
   }
   const auto limits = options.optional_object("limits");
   const json::Reader& from = limits ? *limits : options;
-  const auto max = static_cast<std::int64_t>(kOutputBytesMax);
-  if (const auto n = from.optional_int(rest ? "output_bytes" : "maxOutputBytes", 1, max)) {
-    request.output_bytes_max = static_cast<std::uint64_t>(*n);
+  if (output == OutputLimit::some) {
+    const auto max = static_cast<std::int64_t>(kOutputBytesMax);
+    if (const auto n = from.optional_int(rest ? "output_bytes" : "maxOutputBytes", 1, max)) {
+      request.output_bytes_max = static_cast<std::uint64_t>(*n);
+    }
   }
   if (const auto n = from.optional_int(rest ? "open_files" : "maxOpenFiles", 3, 1 << 20)) {
     request.open_files_max = static_cast<std::uint64_t>(*n);
@@ -108,6 +112,40 @@ void read_options(CommandRequest& request, const json::Reader& options, Names na
   read_resources(request.resources, from, names);
   if (limits) limits->refuse_unknown();
 }
+
+void read_options(CommandRequest& request, const json::Reader& options, Names names) {
+  read_surroundings(request, options, names, OutputLimit::some);
+  if (auto bytes = options.optional_string("stdin")) {
+    if (bytes->size() > kStdinBytesMax) {
+      throw Error(ErrorCode::too_large, "\"stdin\" is larger than 64 MiB");
+    }
+    request.stdin_bytes = std::move(*bytes);
+  }
+}
+
+constexpr std::int64_t kSizeMax = 1000;  // of a terminal
+
+std::uint16_t read_size(const json::Reader& from, const char* key, std::uint16_t otherwise) {
+  return static_cast<std::uint16_t>(from.optional_int(key, 1, kSizeMax).value_or(otherwise));
+}
+
+sys::TerminalSize read_sizes(const json::Reader& from) {
+  sys::TerminalSize size;
+  size.columns = read_size(from, "columns", size.columns);
+  size.rows = read_size(from, "rows", size.rows);
+  from.refuse_unknown();
+  return size;
+}
+
+std::optional<sys::TerminalSize> read_terminal(const json::Reader& body) {
+  const json::Value* given = body.optional_value("terminal");
+  if (given == nullptr) return std::nullopt;
+  if (given->is_bool()) return given->as_bool() ? std::optional(sys::TerminalSize()) : std::nullopt;
+  return read_sizes(*body.optional_object("terminal"));
+}
+
+constexpr const char* kLoginShell =
+    "if [ -x /bin/bash ]; then exec /bin/bash -l; else exec /bin/sh -l; fi";
 
 }  // namespace
 
@@ -141,6 +179,41 @@ std::string encode(const CommandResult& result, Names names) {
   if (result.lost) value.as_object().set("lost", true);
   if (!rest) value.as_object().set("failed", result.exit_code != 0);
   return json::dump(value);
+}
+
+ProcessRequest parse_process(std::string_view json_text) {
+  const json::Value value = json::parse(json_text);
+  const json::Reader body(value, "the body");
+  ProcessRequest request;
+  request.terminal = read_terminal(body);
+  const json::Value* cmd = body.optional_value("cmd");
+  if (cmd == nullptr && !request.terminal) json::Reader::refuse("cmd", "a command");
+  request.command.argv =
+      cmd == nullptr ? std::vector<std::string>{"/bin/sh", "-c", kLoginShell} : argv_of(*cmd);
+  request.command.timeout = std::chrono::milliseconds(0);
+  request.takes_input = body.optional_bool("stdin").value_or(false);
+  read_surroundings(request.command, body, Names::rest, OutputLimit::none);
+  body.refuse_unknown();
+  check_words(request.command);
+  return request;
+}
+
+int parse_signal(const json::Value& signal) {
+  if (signal.is_int() && signal.as_int() >= 1 && signal.as_int() < NSIG) {
+    return static_cast<int>(signal.as_int());
+  }
+  std::string name = signal.is_string() ? signal.as_string() : "";
+  if (name.starts_with("SIG")) name.erase(0, 3);
+  for (int number = 1; number < NSIG && !name.empty(); ++number) {
+    const char* abbreviation = ::sigabbrev_np(number);
+    if (abbreviation != nullptr && name == abbreviation) return number;
+  }
+  json::Reader::refuse("signal", "the name of a signal, such as SIGTERM, or its number");
+}
+
+sys::TerminalSize parse_size(std::string_view json_text) {
+  const json::Value value = json::parse(json_text);
+  return read_sizes(json::Reader(value, "the size"));
 }
 
 }  // namespace cellar::cell

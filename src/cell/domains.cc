@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cell/command_parts.h"
 #include "cell/domain_record.h"
 #include "cell/slots.h"
 #include "sandbox/groups.h"
@@ -501,6 +502,9 @@ asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits 
   place.number = ++program_count_;
   place.note_start = [this, kind, number = place.number](std::uint32_t pid, const auto& words) {
     programs_.add(number, name_of(kind), pid, words);
+  };
+  place.make_terminal = [init = is_native ? of(kind).init : std::nullopt] {
+    return make_terminal_in(init);
   };
   if (!has_groups()) {
     place.end_domain = [init = *of(kind).init] { sys::end_members(init); };

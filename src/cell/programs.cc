@@ -34,19 +34,18 @@ std::optional<Program> decode(const std::optional<std::string>& text) {
   }
 }
 
-// Cut between characters.
-std::string joined(const std::vector<std::string>& words) {
+}  // namespace
+
+std::string command_line(const std::vector<std::string>& words) {
   std::string line;
   for (const std::string& word : words) {
     line.append(line.empty() ? "" : " ").append(word);
-    if (line.size() > ProgramRecords::kCommandBytesMax) break;
+    if (line.size() > kCommandLineBytesMax) break;
   }
-  line.resize(std::min(line.size(), ProgramRecords::kCommandBytesMax));
+  line.resize(std::min(line.size(), kCommandLineBytesMax));
   while (!line.empty() && !is_valid_utf8(line)) line.pop_back();
   return line;
 }
-
-}  // namespace
 
 std::string ProgramRecords::path_of(std::uint64_t number) const {
   return folder_ + "/" + std::to_string(number);
@@ -67,7 +66,7 @@ void ProgramRecords::find() {
 
 void ProgramRecords::add(std::uint64_t number, std::string domain, std::uint32_t pid,
                          const std::vector<std::string>& words) {
-  Program program{std::move(domain), pid, joined(words)};
+  Program program{std::move(domain), pid, command_line(words)};
   try {
     sys::replace_file(path_of(number), encode(program), 0600, sys::Durable::no);
   } catch (const Error& error) {

@@ -7,11 +7,15 @@
 
 namespace cellar::cell {
 
+inline constexpr std::size_t kCommandLineBytesMax = 256;
+// The words with spaces between them, cut behind kCommandLineBytesMax bytes, between characters.
+std::string command_line(const std::vector<std::string>& words);
+
 // A program that the daemon started in a cell: a command, or the agent host.
 struct Program {
   std::string domain;     // "shell" or "agent"
   std::uint32_t pid = 0;  // as the domain sees it
-  std::string command;    // its words with spaces between them, the first kCommandBytesMax bytes
+  std::string command;    // as command_line() has it
 
   bool operator==(const Program&) const = default;
 };
@@ -24,7 +28,6 @@ struct Program {
 // Loop thread only; quick, but blocking.
 class ProgramRecords {
  public:
-  static constexpr std::size_t kCommandBytesMax = 256;
   static constexpr std::size_t kLostMax = 100;  // The oldest ones stay.
 
   explicit ProgramRecords(std::string folder) : folder_(std::move(folder)) {}

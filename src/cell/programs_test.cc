@@ -53,14 +53,13 @@ TEST_CASE("a record that is cut off is no program, and a long command is cut bet
   ProgramRecords records(dir.file("programs"));
   records.find();
   CHECK(sys::files_in(dir.file("programs")).empty());
-  records.add(1, "shell", 1,
-              {"x" + std::string(ProgramRecords::kCommandBytesMax - 2, 'x'), "\xc3\xbc"});
-  records.add(2, "shell", 2, {std::string(ProgramRecords::kCommandBytesMax - 1, 'x') + "\xc3\xbc"});
+  records.add(1, "shell", 1, {"x" + std::string(kCommandLineBytesMax - 2, 'x'), "\xc3\xbc"});
+  records.add(2, "shell", 2, {std::string(kCommandLineBytesMax - 1, 'x') + "\xc3\xbc"});
   records.lose_all();
   for (const Program& program : records.take_lost()) {
     CHECK(program.command.find_last_not_of("x ") == std::string::npos);
-    CHECK(program.command.size() <= ProgramRecords::kCommandBytesMax);
-    CHECK(program.command.size() >= ProgramRecords::kCommandBytesMax - 1);
+    CHECK(program.command.size() <= kCommandLineBytesMax);
+    CHECK(program.command.size() >= kCommandLineBytesMax - 1);
   }
 }
 

@@ -11,6 +11,7 @@
 #include "init/server.h"
 #include "sys/file.h"
 #include "sys/namespace.h"
+#include "sys/terminal.h"
 #include "testing/temp_dir.h"
 
 namespace cellar::init {
@@ -96,6 +97,30 @@ TEST_CASE("what cannot start is told by step and errno") {
   CHECK(failure_of("no-such-program", "/") == wire::StartFailed{7, "execve", ENOENT});
   CHECK(failure_of("/etc/passwd", "/") == wire::StartFailed{7, "execve", EACCES});
   CHECK(failure_of("true", "/no/such/folder") == wire::StartFailed{7, "chdir", ENOENT});
+}
+
+TEST_CASE("a program's terminal is that of its session") {
+  Fixture init;
+  init.next();
+  const sys::Fd root = sys::open_file("/", O_PATH | O_DIRECTORY);
+  sys::PseudoTerminal terminal;
+  try {
+    terminal = sys::make_terminal(root.get());
+  } catch (const Error& error) {
+    MESSAGE("skipped: no pseudo terminals here: " << error.what());
+    return;
+  }
+  // /dev/tty can be opened by those only who have one.
+  wire::SpawnRequest request{
+      .id = 1, .argv = {"sh", "-c", "exec 3</dev/tty"}, .env = {}, .cwd = "/", .has_terminal = true};
+  const int fd = terminal.slave.get();
+  init.send(request, {fd, fd, fd});
+  CHECK(std::get<wire::Started>(init.next()).id == 1);
+  CHECK(std::get<wire::Exited>(init.next()).wait_status == 0);
+  request.id = 2;
+  const sys::Fd null = sys::open_file("/dev/null", O_RDWR);
+  init.send(request, {null.get(), null.get(), null.get()});
+  CHECK(std::get<wire::StartFailed>(init.next()) == wire::StartFailed{2, "terminal", ENOTTY});
 }
 
 TEST_CASE("a signal reaches the whole process group") {

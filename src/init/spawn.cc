@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -30,15 +31,16 @@
 namespace cellar::init {
 namespace {
 
-constexpr std::array<std::string_view, 9> kSteps = {"clone3", "container",   "setsid",
-                                                    "cgroup", "descriptors", "setrlimit",
-                                                    "chdir",  "seccomp",     "execve"};
+constexpr std::array<std::string_view, 10> kSteps = {
+    "clone3",   "container", "setsid", "cgroup",  "descriptors",
+    "terminal", "setrlimit", "chdir",  "seccomp", "execve"};
 enum Step : std::uint8_t {
   clone_step,
   container,
   session,
   group,
   descriptors,
+  terminal,
   limits,
   folder,
   filter_step,
@@ -62,6 +64,7 @@ struct Plan {
   std::vector<std::string> programs;  // what to try to execute, in order
   const char* cwd = nullptr;
   std::vector<int> fds;
+  bool has_terminal = false;
   std::vector<int> groups;  // cgroup.procs of each, open for writing
   rlimit open_files{};
   rlimit file_bytes{};
@@ -147,6 +150,7 @@ void become(void* laid_out) {
     if (::write(procs, "0", 1) != 1) fail(plan, group);
   }
   place_descriptors(plan);
+  if (plan.has_terminal && ::ioctl(STDIN_FILENO, TIOCSCTTY, 0) == -1) fail(plan, terminal);
   ::umask(022);
   const rlimit no_core{0, 0};
   if (::setrlimit(RLIMIT_CORE, &no_core) == -1) fail(plan, limits);
@@ -206,6 +210,7 @@ SpawnResult spawn(const wire::SpawnRequest& request, const std::vector<sys::Fd>&
   plan.env = pointers_to(request.env);
   plan.programs = programs_of(request);
   plan.cwd = request.cwd.c_str();
+  plan.has_terminal = request.has_terminal;
   const std::size_t own_fds = fds.size() - of_groups;
   for (std::size_t i = 0; i < own_fds; ++i) plan.fds.push_back(fds[i].get());
   for (std::size_t i = 0; i < request.join_count; ++i) {

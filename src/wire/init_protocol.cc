@@ -18,7 +18,7 @@ struct Encoder {
   std::string operator()(const SpawnRequest& m) const {
     Packer packer;
     packer.u8(kSpawn).u32(m.id).texts(m.argv).texts(m.env).text(m.cwd);
-    packer.u32(m.join_count).u8(m.in_cgroup ? 1 : 0);
+    packer.u32(m.join_count).u8(m.has_terminal ? 1 : 0).u8(m.in_cgroup ? 1 : 0);
     return packer.u64(m.open_files_max).u64(m.file_bytes_max).take();
   }
   std::string operator()(const SignalRequest& m) const {
@@ -54,6 +54,7 @@ std::optional<InitRequest> decode_init_request(std::string_view bytes) {
       m.env = in.texts();
       m.cwd = in.text();
       m.join_count = in.u32();
+      m.has_terminal = in.u8() != 0;
       m.in_cgroup = in.u8() != 0;
       m.open_files_max = in.u64();
       m.file_bytes_max = in.u64();

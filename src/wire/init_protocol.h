@@ -23,6 +23,7 @@ struct SpawnRequest {
   std::vector<std::string> env;      // "NAME=value"
   std::string cwd;                   // absolute
   std::uint32_t join_count = 0;      // descriptors of cgroup.procs
+  bool has_terminal = false;         // descriptor 0 is one, which becomes the session's own
   bool in_cgroup = false;            // the last descriptor is the cgroup v2 folder to start it in
   std::uint64_t open_files_max = 0;  // RLIMIT_NOFILE; 0 leaves it
   std::uint64_t file_bytes_max = 0;  // RLIMIT_FSIZE; 0 leaves it

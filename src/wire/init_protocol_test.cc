@@ -11,6 +11,7 @@ const InitRequest kSpawnSh = SpawnRequest{.id = 7,
                                           .argv = {"sh", "-c", "true"},
                                           .env = {"A=b"},
                                           .cwd = "/work",
+                                          .has_terminal = true,
                                           .in_cgroup = true,
                                           .open_files_max = 10,
                                           .file_bytes_max = 20};

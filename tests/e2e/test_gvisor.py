@@ -45,6 +45,18 @@ class ExecInGvisorTest(GvisorTest, test_exec.ExecTest):
         answer = self.cell().call("POST", "/exec", {"cmd": "true", "limits": {"memory_bytes": 1 << 26}})
         self.assertEqual((400, "not_in_gvisor"), (answer.status, answer.json["code"]))
 
+    def test_a_process_goes_on_in_the_background_and_has_no_terminal(self):
+        cell = self.cell()
+        process = cell.call("POST", "/processes", {"cmd": "read line; echo got $line; sleep 1000", "stdin": True}).json["id"]
+        self.daemon.call("POST", f"{cell.path}/processes/{process}/stdin", b"it\n")
+        events = iter(self.daemon.stream("GET", f"{cell.path}/processes/{process}/log"))
+        self.assertEqual(("stdout", "got it\n"), (lambda event: (event.type, event.json["text"]))(next(events)))
+        cell.call("POST", f"/processes/{process}/signal", {"signal": "TERM"})
+        self.assertEqual(143, next(events).json["exit_code"])
+        self.assertEqual("", cell.exec("pgrep -x sleep; :")["stdout"])
+        refused = cell.call("POST", "/processes", {"terminal": True})
+        self.assertEqual((400, "not_in_gvisor"), (refused.status, refused.json["code"]))
+
     def test_at_its_timeout_the_whole_tree_is_gone_whatever_it_blocks(self):
         cell = self.cell()
         script = ("import os, signal, time\n"

@@ -122,6 +122,15 @@ class RootlessTest(harness.CellTest):
 
     # ---- what a command started ends ----
 
+    def test_a_process_in_the_background_has_a_terminal_and_ends_with_all_it_started(self):
+        cell = self.cell()
+        process = cell.call("POST", "/processes", {"cmd": "tty; setsid sleep 1000 & sleep 1000", "terminal": True}).json["id"]
+        events = iter(self.daemon.stream("GET", f"{cell.path}/processes/{process}/log"))
+        self.assertEqual("/dev/pts/0", next(events).json["text"].strip())
+        cell.call("POST", f"/processes/{process}/signal", {"signal": "KILL"})
+        self.assertEqual(137, [event for event in events][-1].json["exit_code"])
+        self.assertEqual("", cell.exec("pgrep -x sleep; :")["stdout"])
+
     def test_a_timeout_kills_all_that_was_started_whatever_it_ignores(self):
         cell = self.cell()
         result = cell.exec("trap '' TERM INT HUP; (setsid sh -c 'trap \"\" TERM; while :; do :; done' &) ; while :; do sleep 1; done",

@@ -1,0 +1,199 @@
+// Programs in the background of a cell: started, watched, written to, ended.
+
+#include <algorithm>
+
+#include "api/api.h"
+#include "api/views.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "json/json.h"
+#include "json/reader.h"
+
+namespace cellar::api {
+namespace {
+
+using cell::OutputLog;
+using ProcessPtr = std::shared_ptr<cell::Process>;
+
+constexpr std::size_t kInputBytesMax = 1 << 20;  // of one call
+
+ProcessPtr process_in(const Call& call, const cell::Cell& cell) {
+  return cell.process(call.params.at("process"));
+}
+
+json::Value piece_json(const OutputLog::Piece& piece) {
+  return is_valid_utf8(piece.bytes) ? json::object({{"text", piece.bytes}})
+                                    : json::object({{"b64", to_base64(piece.bytes)}});
+}
+
+const char* name_of(OutputLog::Stream stream) {
+  return stream == OutputLog::Stream::out ? "stdout" : "stderr";
+}
+
+std::uint64_t end_of(const OutputLog::Piece& piece) { return piece.begin + piece.bytes.size(); }
+
+asio::awaitable<void> list(const Call& call) {
+  const auto cell = call.cell();
+  json::Array processes;
+  for (const ProcessPtr& process : cell->processes()) {
+    processes.push_back(process_json(process->view()));
+  }
+  co_await call.answer(json::object({{"processes", std::move(processes)}}));
+}
+
+asio::awaitable<void> start(const Call& call) {
+  const auto cell = call.cell();
+  std::string body;
+  if (call.exchange.has_body()) body = co_await call.exchange.read_body(kSmallBodyMax);
+  cell::ProcessRequest request = cell::parse_process(body);
+  const auto activity = co_await cell->use("request", "start a process", cell::Cell::Needs::shell);
+  const ProcessPtr process = co_await cell->start_process(std::move(request));
+  co_await call.answer(process_json(process->view()), 201);
+}
+
+asio::awaitable<void> get(const Call& call) {
+  const auto cell = call.cell();
+  co_await call.answer(process_json(process_in(call, *cell)->view()));
+}
+
+asio::awaitable<void> remove(const Call& call) {
+  const auto cell = call.cell();
+  const ProcessPtr process = process_in(call, *cell);
+  const auto activity = co_await cell->use("request", "end a process");
+  co_await cell->remove_process(process->id());
+  co_await call.answer_nothing();
+}
+
+// What is kept from a place on, then what comes, until it ends.
+asio::awaitable<void> stream_output(const Call& call, const ProcessPtr& process,
+                                    std::uint64_t place) {
+  http::Response head = event_stream_head();
+  head.body = "retry: 1000\n\n";
+  co_await call.exchange.start_stream(std::move(head));
+  for (;;) {
+    std::string text;
+    if (place < process->output().first()) {
+      const std::uint64_t first = process->output().first();
+      text = "id: " + std::to_string(first) + "\n" +
+             stream_event("stale", json::dump(json::object({{"after", place}})));
+      place = first;
+    }
+    if (const auto piece = process->output().read(place)) {
+      place = end_of(*piece);
+      text += "id: " + std::to_string(place) + "\n" +
+              stream_event(name_of(piece->stream), json::dump(piece_json(*piece)));
+    } else if (process->has_ended()) {
+      break;
+    }
+    if (!text.empty()) {
+      co_await call.exchange.send(std::move(text));
+      continue;
+    }
+    const bool advanced = co_await process->advanced(place, kHeartbeat);
+    if (!advanced) co_await call.exchange.send(std::string(kHeartbeatComment));
+  }
+  const std::string end = json::dump(process_json(process->view()));
+  co_await call.exchange.send(stream_event("exit", end));
+  co_await call.exchange.finish();
+}
+
+asio::awaitable<void> output(const Call& call) {
+  const auto cell = call.cell();
+  const ProcessPtr process = process_in(call, *cell);
+  std::uint64_t place = call.events_after().value_or(0);
+  if (place > process->output().next()) {
+    throw Error(ErrorCode::invalid_argument, "invalid_query",
+                "\"after\" must be at most " + std::to_string(process->output().next()) +
+                    ", what the process has written");
+  }
+  const auto activity = co_await cell->use("stream", "output of " + process->id());
+  if (call.wants_events()) {
+    co_await stream_output(call, process, place);
+    co_return;
+  }
+  const std::uint64_t first = process->output().first();
+  json::Array pieces;
+  while (const auto piece = process->output().read(place)) {
+    json::Value value = piece_json(*piece);
+    value.as_object().set("stream", name_of(piece->stream));
+    value.as_object().set("begin", piece->begin);
+    pieces.push_back(std::move(value));
+    place = end_of(*piece);
+  }
+  co_await call.answer(json::object({{"output", std::move(pieces)},
+                                     {"first", first},
+                                     {"next", std::max(place, first)},
+                                     {"ended", process->has_ended()}}));
+}
+
+// The body as it is; ?end=1: nothing follows it.
+asio::awaitable<void> write_input(const Call& call) {
+  const auto cell = call.cell();
+  const ProcessPtr process = process_in(call, *cell);
+  const bool is_end = call.query_flag("end");
+  std::string bytes;
+  if (call.exchange.has_body()) bytes = co_await call.exchange.read_body(kInputBytesMax);
+  const auto activity = co_await cell->use("request", "input of " + process->id());
+  if (!bytes.empty()) co_await process->write(std::move(bytes));
+  if (is_end) co_await process->end_input();
+  co_await call.answer_nothing();
+}
+
+// {"signal": "SIGTERM"}
+asio::awaitable<void> send_signal(const Call& call) {
+  const auto cell = call.cell();
+  const json::Value value = co_await call.body(kSmallBodyMax);
+  const json::Reader body(value, "the body");
+  const int signal = cell::parse_signal(body.required_value("signal"));
+  body.refuse_unknown();
+  const ProcessPtr process = process_in(call, *cell);
+  const auto activity = co_await cell->use("request", "a signal for " + process->id());
+  process->signal(signal);
+  co_await call.answer_nothing();
+}
+
+// {"columns"?, "rows"?}
+asio::awaitable<void> resize(const Call& call) {
+  const auto cell = call.cell();
+  std::string body;
+  if (call.exchange.has_body()) body = co_await call.exchange.read_body(kSmallBodyMax);
+  const sys::TerminalSize size = cell::parse_size(body);
+  process_in(call, *cell)->resize(size);
+  co_await call.answer_nothing();
+}
+
+}  // namespace
+
+json::Value process_json(const cell::ProcessView& view) {
+  json::Value value = json::object({{"id", view.id},
+                                    {"command", view.command},
+                                    {"pid", view.pid},
+                                    {"terminal", view.has_terminal},
+                                    {"status", view.ended_at ? "exited" : "running"},
+                                    {"started_at", to_iso8601(view.started_at)},
+                                    {"output_first", view.output_first},
+                                    {"output_next", view.output_next}});
+  if (!view.ended_at) return value;
+  json::Object& members = value.as_object();
+  members.set("ended_at", to_iso8601(*view.ended_at));
+  members.set("exit_code", view.exit_code);
+  members.set("timed_out", view.timed_out);
+  if (view.signal) members.set("signal", *view.signal);
+  if (view.lost) members.set("lost", true);
+  return value;
+}
+
+std::vector<Route> process_routes() {
+  const std::string all = "/api/v1/cells/{id}/processes";
+  const std::string one = all + "/{process}";
+  return {{"GET", all, list},
+          {"POST", all, start},
+          {"GET", one, get},
+          {"DELETE", one, remove},
+          {"GET", one + "/log", output},
+          {"POST", one + "/stdin", write_input},
+          {"POST", one + "/signal", send_signal},
+          {"POST", one + "/resize", resize}};
+}
+
+}  // namespace cellar::api

@@ -1,0 +1,127 @@
+#include "cell/command_parts.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "async/sleep.h"
+#include "base/error.h"
+#include "sandbox/groups.h"
+#include "sys/file.h"
+
+namespace cellar::cell {
+namespace {
+
+// How often it is asked for lack of memory.
+constexpr std::chrono::milliseconds kOomPause{50};
+
+constexpr std::pair<const char*, const char*> kEnvironment[] = {
+    {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+    {"HOME", "/root"},
+    {"USER", "root"},
+    {"SHELL", "/bin/bash"},
+    {"LANG", "C.UTF-8"}};
+
+std::vector<std::string> environment_of(const CommandRequest& request, Terminal terminal) {
+  std::map<std::string, std::string> all(request.env);
+  for (const auto& [name, value] : kEnvironment) all.emplace(name, value);
+  all.emplace("TERM", terminal == Terminal::yes ? "xterm-256color" : "dumb");
+  std::vector<std::string> list;
+  for (const auto& [name, value] : all) list.push_back(name + "=" + value);
+  return list;
+}
+
+// Without a cgroup it is something in the domain that kills; where it does not, the domain ends.
+asio::awaitable<void> kill_surely(const CommandPlace& place) {
+  kill(place);
+  if (!place.end_domain) co_return;
+  co_await async::sleep_for(kKillLimit);
+  place.end_domain();
+}
+
+}  // namespace
+
+sys::Pipe make_program_pipe(std::uint32_t uid, ProgramDoes does) {
+  const bool reads = does == ProgramDoes::read;
+  sys::Pipe pipe = sys::make_pipe();
+  sys::give_to(reads ? pipe.read_end.get() : pipe.write_end.get(), uid);
+  sys::set_nonblocking(reads ? pipe.write_end.get() : pipe.read_end.get());
+  return pipe;
+}
+
+asio::awaitable<std::uint32_t> start_program(const CommandPlace& place,
+                                             const CommandRequest& request, std::vector<int> stdio,
+                                             Terminal terminal) {
+  wire::SpawnRequest spawn;
+  spawn.argv = request.argv;
+  spawn.env = environment_of(request, terminal);
+  spawn.cwd = request.cwd;
+  spawn.id = place.id;
+  spawn.has_terminal = terminal == Terminal::yes;
+  spawn.in_cgroup = !place.group.empty();
+  spawn.open_files_max = request.open_files_max;
+  spawn.file_bytes_max = request.file_bytes_max;
+  std::vector<int> fds = std::move(stdio);
+  std::vector<sys::Fd> groups;
+  if (spawn.in_cgroup) {
+    for (const std::string& folder : place.join) {
+      groups.push_back(sys::open_file(folder + "/cgroup.procs", O_WRONLY));
+    }
+    spawn.join_count = static_cast<std::uint32_t>(groups.size());
+    groups.push_back(sys::open_file(place.group, O_PATH | O_DIRECTORY));
+  }
+  for (const sys::Fd& group : groups) fds.push_back(group.get());
+  co_return co_await place.domain->start(std::move(spawn), std::move(fds));
+}
+
+sys::PseudoTerminal make_terminal_in(const std::optional<sys::ProcessId>& init) {
+  if (!init) {
+    throw Error(ErrorCode::invalid_argument, "not_in_gvisor",
+                "programs in gVisor have no terminals",
+                "leave out \"terminal\", or use a cell whose runtime is native");
+  }
+  const sys::Fd root =
+      sys::open_file("/proc/" + std::to_string(init->pid) + "/root", O_PATH | O_DIRECTORY);
+  if (!sys::open_process(*init)) {  // Then it may have been another's.
+    throw Error(ErrorCode::unavailable, "domain_lost", "the cell's processes have ended");
+  }
+  return sys::make_terminal(root.get());
+}
+
+asio::awaitable<void> kill_at(const CommandPlace& place, std::chrono::milliseconds timeout,
+                              bool& timed_out) {
+  co_await async::sleep_for(timeout);
+  timed_out = true;
+  co_await kill_surely(place);
+}
+
+asio::awaitable<void> kill_at_oom(const CommandPlace& place) {
+  const std::uint64_t before = place.count_oom_kills();
+  while (place.count_oom_kills() == before) co_await async::sleep_for(kOomPause);
+  co_await kill_surely(place);
+}
+
+ProgramStatus status_of(const DomainLink::Exit& exit) {
+  ProgramStatus status;
+  if (exit.lost) {
+    status.signal = SIGKILL;
+  } else if (WIFSIGNALED(exit.wait_status)) {
+    status.signal = WTERMSIG(exit.wait_status);
+  }
+  status.exit_code = status.signal ? 128 + *status.signal : WEXITSTATUS(exit.wait_status);
+  return status;
+}
+
+void kill(const CommandPlace& place) noexcept {
+  try {
+    if (place.group.empty()) {
+      place.domain->signal(place.id, SIGKILL);
+    } else {
+      sandbox::kill_group(place.group);
+    }
+  } catch (const Error&) {
+    // The cell was deleted meanwhile, and its processes with it.
+  }
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "cell/command.h"
+#include "sys/fd.h"
+#include "sys/process.h"
+#include "sys/terminal.h"
+
+// What commands (command.h) and processes (process.h) have in common: how a program is started in
+// a place, and that nothing of it is left.
+namespace cellar::cell {
+
+// A pipe whose end for the program belongs to its user, who may open it again as /dev/stdout.
+enum class ProgramDoes : std::uint8_t { read, write };
+sys::Pipe make_program_pipe(std::uint32_t uid, ProgramDoes does);
+
+enum class Terminal : bool { no, yes };
+// Starts it with `stdio` as its 0, 1 and 2; its pid as the domain sees it. Throws what
+// DomainLink::start() does.
+asio::awaitable<std::uint32_t> start_program(const CommandPlace& place,
+                                             const CommandRequest& request, std::vector<int> stdio,
+                                             Terminal terminal);
+
+// A terminal of the domain whose cell-init that is; nullopt: one in gVisor. Throws Error
+// `invalid_argument`, reason `not_in_gvisor`; `unavailable`, `no_terminals` or `domain_lost`.
+sys::PseudoTerminal make_terminal_in(const std::optional<sys::ProcessId>& init);
+
+// Each kills the program with all that it started, `kill_at` when the time is up, which it tells.
+asio::awaitable<void> kill_at(const CommandPlace& place, std::chrono::milliseconds timeout,
+                              bool& timed_out);
+// What the machine kills for want of memory is a process that gVisor keeps for a program: the
+// program then stands still, for ever. So the commands of the cell end.
+asio::awaitable<void> kill_at_oom(const CommandPlace& place);
+
+// As a shell has it: 128 + the signal's number where one ended it.
+struct ProgramStatus {
+  int exit_code = 0;
+  std::optional<int> signal;
+};
+ProgramStatus status_of(const DomainLink::Exit& exit);
+
+}  // namespace cellar::cell

@@ -1,0 +1,125 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "async/event.h"
+#include "async/serial.h"
+#include "base/clock.h"
+#include "cell/command.h"
+#include "cell/output_log.h"
+#include "json/value.h"
+#include "sys/terminal.h"
+
+namespace cellar::cell {
+
+struct ProcessRequest {
+  CommandRequest command;  // a timeout of 0: none; its stdin_bytes are not used
+  bool takes_input = false;
+  std::optional<sys::TerminalSize> terminal;  // it has one in place of pipes; takes_input is meant
+};
+
+struct ProcessView {
+  std::string id;
+  std::string command;    // as command_line() has it
+  std::uint32_t pid = 0;  // as its domain sees it
+  bool has_terminal = false;
+  WallTime started_at;
+  std::optional<WallTime> ended_at;
+  int exit_code = 0;  // once it has ended: 128 + the signal's number where one ended it
+  std::optional<int> signal;
+  bool timed_out = false;
+  bool lost = false;               // its cell was stopped under it
+  std::uint64_t output_first = 0;  // the place of the oldest byte that is kept (OutputLog)
+  std::uint64_t output_next = 0;   // and of the next to come
+};
+
+// A program that goes on in the background of a cell, whether anybody watches it or not. Its newest
+// output is kept. Loop thread only; shared by those who watch it.
+//
+//   auto process = std::make_shared<Process>(…);
+//   co_await process->start();
+//   tasks.spawn(Process::run(process));  // the owner's
+class Process {
+ public:
+  static constexpr std::size_t kOutputKeptBytes = 1 << 20;
+  // What is written to it and it has not read yet waits in the writers, of whom there are at most
+  // so many.
+  static constexpr std::size_t kWritersMax = 64;
+
+  Process(asio::any_io_executor executor, std::string id, ProcessRequest request,
+          CommandPlace place);
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  // Throws what run_command() does, and Error `invalid_argument`, reason `start_failed`, for a
+  // program that is not there; `unavailable`, reason `no_terminals`.
+  asio::awaitable<void> start();
+  // Until it has ended, with all that it started.
+  static asio::awaitable<void> run(std::shared_ptr<Process> process);
+
+  const std::string& id() const noexcept { return id_; }
+  bool has_ended() const noexcept { return ended_at_.has_value(); }
+  ProcessView view() const;
+
+  const OutputLog& output() const noexcept { return output_; }
+  // Waits until there is output behind `place`, or it has ended; false where `limit` passed first.
+  asio::awaitable<bool> advanced(std::uint64_t place, std::chrono::milliseconds limit);
+
+  // Waits until it has ended, with all that it started.
+  asio::awaitable<void> ended() { return end_.wait(); }
+
+  // Returns once it could be written. Throws Error `conflict`: reason `no_input` where the process
+  // takes none, or no more; `process_ended`.
+  asio::awaitable<void> write(std::string bytes);
+  // No more input: what reads it comes to its end. A terminal gets the character for that.
+  asio::awaitable<void> end_input();
+  // Throws Error `conflict`, reason `no_terminal` or `process_ended`.
+  void resize(sys::TerminalSize size);
+  // For all of its process group. Throws Error `conflict`, reason `process_ended`.
+  void signal(int number);
+  // Ends it with all that it started.
+  void kill() noexcept { cell::kill(place_); }
+
+ private:
+  using Descriptor = asio::posix::stream_descriptor;
+
+  void require_running() const;
+  std::vector<sys::Fd> open_ends();
+  asio::awaitable<void> read(Descriptor& source, OutputLog::Stream stream, async::Event& ended);
+
+  std::string id_;
+  ProcessRequest request_;
+  CommandPlace place_;
+  std::uint32_t pid_ = 0;
+  WallTime started_at_;
+  std::optional<WallTime> ended_at_;
+  DomainLink::Exit exit_;
+  bool timed_out_ = false;
+  OutputLog output_{kOutputKeptBytes};
+  async::Event changed_;
+  async::Event end_;
+  Descriptor out_;  // the terminal, where it has one
+  Descriptor err_;
+  Descriptor in_;
+  async::Event out_ended_;
+  async::Event err_ended_;
+  async::Serial writers_;
+};
+
+// {cmd?, cwd?, env?, stdin?: bool, terminal?: true | {columns?, rows?}, timeout_ms?, limits?}; with
+// a terminal, cmd may be left out: a login shell. Throws Error `invalid_argument` or `too_large`.
+ProcessRequest parse_process(std::string_view json_text);
+// "SIGTERM", "TERM" or 15. Throws Error `invalid_argument`.
+int parse_signal(const json::Value& signal);
+// {columns?, rows?}, each 1 to 1000. Throws Error `invalid_argument`.
+sys::TerminalSize parse_size(std::string_view json_text);
+
+}  // namespace cellar::cell

@@ -1,0 +1,186 @@
+"""Programs in the background of a cell: they go on unwatched, and are watched, written to and ended from anywhere."""
+import base64
+import random
+
+import harness
+
+
+def text_of(events):
+    """What a process wrote, by stream."""
+    streams = {"stdout": b"", "stderr": b""}
+    for event in events:
+        if event.type in streams:
+            data = event.json
+            streams[event.type] += data["text"].encode() if "text" in data else base64.b64decode(data["b64"])
+    return streams
+
+
+class ProcessesTest(harness.CellTest):
+    def start(self, cell, cmd=None, **fields):
+        answer = cell.call("POST", "/processes", ({} if cmd is None else {"cmd": cmd}) | fields)
+        self.assertEqual(201, answer.status, answer)
+        return answer.json["id"]
+
+    def get(self, cell, process):
+        return cell.call("GET", f"/processes/{process}").json
+
+    def ended(self, cell, process):
+        return harness.eventually(f"{process} ends", lambda: (
+            lambda view: view["status"] == "exited" and view)(self.get(cell, process)))
+
+    def output(self, cell, process, after=0):
+        return self.daemon.stream("GET", f"{cell.path}/processes/{process}/log?after={after}")
+
+    def shown(self, cell, process):
+        """What a process has written so far."""
+        pieces = cell.call("GET", f"/processes/{process}/log").json["output"]
+        return "".join(piece["text"] for piece in pieces)
+
+    def type(self, cell, process, text, **query):
+        end = "?end=1" if query else ""
+        answer = self.daemon.call("POST", f"{cell.path}/processes/{process}/stdin{end}", text.encode(),
+                                  {"Content-Type": "application/octet-stream"})
+        self.assertEqual(204, answer.status, answer)
+
+    def test_a_process_goes_on_unwatched_and_its_output_is_there_later(self):
+        cell = self.cell("later")
+        process = self.start(cell, "echo one; echo two >&2; read line; echo $line; exit 7", stdin=True)
+        harness.eventually("it has begun", lambda: "two" in self.shown(cell, process))
+        view = self.get(cell, process)
+        self.assertEqual(["running", False, 0], [view["status"], view["terminal"], view["output_first"]])
+        self.assertEqual([process], [view["id"] for view in cell.call("GET", "/processes").json["processes"]])
+        self.type(cell, process, "three\n")
+        view = self.ended(cell, process)
+        self.assertEqual([7, False], [view["exit_code"], view["timed_out"]])
+        events = list(self.output(cell, process))
+        self.assertEqual({"stdout": b"one\nthree\n", "stderr": b"two\n"}, text_of(events))
+        self.assertEqual(("exit", 7), (events[-1].type, events[-1].json["exit_code"]))
+        self.assertEqual(view["output_next"], events[-2].id)
+        harness.eventually("both are told", lambda: ["process.started", "process.exited"] == [
+            event["type"] for event in cell.call("GET", "/events?types=process.*").json["events"]])
+        self.assertEqual(409, cell.call("POST", f"/processes/{process}/signal", {"signal": "SIGTERM"}).status)
+        self.assertEqual(204, cell.call("DELETE", f"/processes/{process}").status)
+        self.assertEqual("process_not_found", cell.call("GET", f"/processes/{process}").json["code"])
+
+    def test_many_watchers_get_the_same_output_from_wherever_they_begin(self):
+        cell = self.cell("watchers")
+        process = self.start(cell, "i=0; while [ $i -lt 300 ]; do echo äöü$i; echo $i >&2; i=$((i+1)); done")
+        self.ended(cell, process)
+        whole = list(self.output(cell, process))
+        self.assertEqual("".join(f"äöü{i}\n" for i in range(300)).encode(), text_of(whole)["stdout"])
+        self.assertEqual("".join(f"{i}\n" for i in range(300)).encode(), text_of(whole)["stderr"])
+        flat = b"".join(text_of([event])["stdout"] + text_of([event])["stderr"] for event in whole)
+        seed = random.randrange(1 << 32)
+        dice = random.Random(seed)
+        for _ in range(20):
+            after = dice.randrange(len(flat) + 1)
+            rest = b"".join(text_of([event])["stdout"] + text_of([event])["stderr"] for event in self.output(cell, process, after))
+            self.assertEqual(flat[after:], rest, f"seed {seed}")
+
+    def test_old_output_is_forgotten_and_that_is_told(self):
+        cell = self.cell("old")
+        process = self.start(cell, "yes | head -c 5000000")
+        view = self.ended(cell, process)
+        self.assertEqual(5_000_000, view["output_next"])
+        self.assertLess(5_000_000 - view["output_first"], 2 * (1 << 20) + 1)
+        events = list(self.output(cell, process))
+        self.assertEqual(("stale", view["output_first"]), (events[0].type, events[0].id))
+        self.assertEqual(5_000_000 - view["output_first"], len(text_of(events)["stdout"]))
+
+    def test_a_terminal_is_one_for_the_programs_in_it(self):
+        cell = self.cell("terminal")
+        process = self.start(cell, terminal={"columns": 100, "rows": 30})
+        self.type(cell, process, "stty size; tty; test -t 0 && test -t 1 && test -t 2 && echo is'-one'; echo $TERM\n")
+        harness.eventually("it answers", lambda: "is-one" in self.shown(cell, process) and "xterm" in self.shown(cell, process))
+        shown = self.shown(cell, process)
+        self.assertIn("30 100", shown)
+        self.assertIn("/dev/pts/", shown)
+        self.assertEqual(204, cell.call("POST", f"/processes/{process}/resize", {"columns": 50, "rows": 20}).status)
+        self.type(cell, process, "stty size; sleep 1000\n")
+        harness.eventually("it has the new size", lambda: "20 50" in self.shown(cell, process))
+        harness.eventually("it sleeps", lambda: cell.exec("pgrep sleep; :")["stdout"])
+        self.type(cell, process, "\x03")  # Ctrl+C ends what is in front, and nothing else.
+        harness.eventually("nothing sleeps", lambda: not cell.exec("pgrep sleep; :")["stdout"])
+        self.type(cell, process, "echo again$((1+1)); cat\n")
+        harness.eventually("the shell is back", lambda: "again2" in self.shown(cell, process))
+        harness.eventually("cat reads", lambda: cell.exec("pgrep -x cat; :")["stdout"])
+        self.type(cell, process, "", end=True)
+        harness.eventually("cat has ended", lambda: not cell.exec("pgrep -x cat; :")["stdout"])
+        self.type(cell, process, "exit 3\n")
+        self.assertEqual(3, self.ended(cell, process)["exit_code"])
+
+    def test_a_process_ends_with_all_that_it_started(self):
+        cell = self.cell("ends")
+        process = self.start(cell, "sleep 1001 & setsid sleep 1002 & echo up; wait")
+        harness.eventually("it runs", lambda: "up" in self.shown(cell, process))
+        self.assertEqual(2, len(cell.exec("pgrep sleep; :")["stdout"].split()))
+        self.assertEqual(204, cell.call("POST", f"/processes/{process}/signal", {"signal": "TERM"}).status)
+        self.assertEqual([143, 15], [self.ended(cell, process)[key] for key in ("exit_code", "signal")])
+        self.assertEqual("", cell.exec("pgrep sleep; :")["stdout"])
+        timed = self.start(cell, "trap '' TERM INT HUP; sleep 1003", timeout_ms=200)
+        view = self.ended(cell, timed)
+        self.assertEqual([137, True], [view["exit_code"], view["timed_out"]])
+        deleted = self.start(cell, "sleep 1004")
+        self.assertEqual(204, cell.call("DELETE", f"/processes/{deleted}").status)
+        self.assertEqual("", cell.exec("pgrep sleep; :")["stdout"])
+
+    def test_a_process_sleeps_with_its_cell_and_is_lost_with_it(self):
+        cell = self.cell("sleeps", idle_timeout_s=1)
+        process = self.start(cell, "read line; echo got $line; sleep 1000", stdin=True)
+        harness.eventually("nobody watches: the cell pauses", lambda: cell.get()["state"] == "paused")
+        self.type(cell, process, "it\n")
+        harness.eventually("it has read", lambda: "got it" in self.shown(cell, process))
+        self.assertEqual("hibernated", cell.call("POST", "/hibernate").json["state"])
+        view = self.ended(cell, process)
+        self.assertEqual([137, True], [view["exit_code"], view["lost"]])
+        self.assertEqual("got it\n", self.shown(cell, process))
+        process = self.start(cell, "sleep 1000")
+        self.daemon.restart()
+        self.assertEqual([], cell.call("GET", "/processes").json["processes"])
+        cell.exec("true")
+        self.assertEqual(["sleep 1000"], [lost["command"][-10:] for lost in cell.get()["resume"]["processes"]["lost"]])
+
+    def test_who_watches_keeps_the_cell_awake(self):
+        cell = self.cell("awake", idle_timeout_s=1)
+        process = self.start(cell, "echo up; sleep 1000")
+        stream = self.output(cell, process)
+        next(iter(stream))
+        self.assertEqual(["stream"], [blocker["kind"] for blocker in cell.get()["idle"]["blockers"]])
+        stream.close()
+        harness.eventually("the cell pauses", lambda: cell.get()["state"] == "paused")
+
+    def test_there_is_a_limit_to_processes_and_to_those_remembered(self):
+        cell = self.cell("many")
+        many = [self.start(cell, ["sleep", "1000"]) for _ in range(64)]
+        refused = cell.call("POST", "/processes", {"cmd": "true"})
+        self.assertEqual((507, "too_many_processes"), (refused.status, refused.json["code"]))
+        for process in many:
+            cell.call("POST", f"/processes/{process}/signal", {"signal": 9})
+        for process in many:
+            self.ended(cell, process)
+        last = self.start(cell, "true")
+        self.ended(cell, last)
+        listed = [view["id"] for view in cell.call("GET", "/processes").json["processes"]]
+        self.assertEqual(many[1:] + [last], listed)
+
+    def test_wrong_requests_are_told_what_is_wrong(self):
+        cell = self.cell("wrong")
+        for body, words in (({}, "cmd"), ({"cmd": 1}, "cmd"), ({"cmd": "true", "terminal": 1}, "terminal"),
+                            ({"terminal": {"columns": 0}}, "columns"), ({"terminal": {"rows": 1001}}, "rows"),
+                            ({"cmd": "true", "output_bytes": 1}, "output_bytes"), ({"cmd": "true", "nope": 1}, "nope"),
+                            ({"cmd": ["/no/such"]}, "no/such"), ({"cmd": "true", "cwd": "/no/such"}, "no/such")):
+            answer = cell.call("POST", "/processes", body)
+            self.assertEqual(400, answer.status, body)
+            self.assertIn(words, answer.json["error"])
+        self.assertEqual([], cell.call("GET", "/processes").json["processes"])
+        process = self.start(cell, "sleep 1000")
+        path = f"/processes/{process}"
+        for rest, body, status, code in (("/stdin", "x", 409, "no_input"), ("/resize", {"rows": 1}, 409, "no_terminal"),
+                                         ("/signal", {"signal": "NOPE"}, 400, "invalid_field"), ("/signal", {"signal": 65}, 400, "invalid_field"),
+                                         ("/signal", {}, 400, "invalid_field")):
+            answer = cell.call("POST", path + rest, body)
+            self.assertEqual((status, code), (answer.status, answer.json["code"]), rest)
+        self.assertEqual(400, cell.call("GET", path + "/log?after=1").status)
+        self.assertEqual(404, cell.call("GET", "/processes/p0").status)
+        big = self.daemon.call("POST", cell.path + path + "/stdin", b"x" * ((1 << 20) + 1))
+        self.assertEqual(413, big.status)
