@@ -151,8 +151,9 @@ struct Client::Transfer {
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   }
 
-  // Until the end, or until nothing came for `idle_max` after the head: nullopt then.
-  std::optional<CURLcode> perform(CURLM* multi, std::chrono::milliseconds idle_max) {
+  // Until the end, or until nothing came for `idle_max` after the head, or `ended`: nullopt then.
+  std::optional<CURLcode> perform(CURLM* multi, std::chrono::milliseconds idle_max,
+                                  const std::atomic<bool>& ended) {
     using Clock = std::chrono::steady_clock;
     constexpr std::chrono::milliseconds kPollMax{1000};
     auto last_move = Clock::now();
@@ -162,6 +163,7 @@ struct Client::Transfer {
       int left = 0;
       const CURLMsg* message = curl_multi_info_read(multi, &left);
       if (message != nullptr) return message->data.result;
+      if (ended) return std::nullopt;
       if (std::exchange(has_moved, false)) last_move = Clock::now();
       auto pause = kPollMax;
       if (idle_max.count() > 0 && response.status != 0) {
@@ -173,6 +175,11 @@ struct Client::Transfer {
     }
   }
 };
+
+void Client::end() noexcept {
+  ended_ = true;
+  curl_multi_wakeup(handles_->multi);
+}
 
 Client::Client(std::string url, const std::string& api_key) : url_(std::move(url)) {
   if (url_.find("://") == url_.npos) url_ = "http://" + url_;
@@ -221,7 +228,8 @@ Response Client::stream(const Request& request, const OnBytes& on_bytes) {
   transfer.set_body(request);
 
   CELLAR_CHECK(curl_multi_add_handle(handles_->multi, easy) == CURLM_OK);
-  const std::optional<CURLcode> result = transfer.perform(handles_->multi, request.idle_max);
+  const std::optional<CURLcode> result =
+      transfer.perform(handles_->multi, request.idle_max, ended_);
   curl_multi_remove_handle(handles_->multi, easy);
 
   if (transfer.failure) std::rethrow_exception(transfer.failure);

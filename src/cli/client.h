@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -34,7 +35,7 @@ enum class Flow : std::uint8_t { go_on, stop };
 //
 // Throws Error `unavailable`, reason `daemon_unreachable`, where there is no connection, and
 // `connection_lost` where it ended too early; `invalid_argument`, reason `invalid_url`. A status is
-// no error here: see Api. Blocking, not thread-safe.
+// no error here: see Api. Blocking, not thread-safe but for end().
 class Client {
  public:
   static constexpr std::size_t kBodyBytesMax = 512 << 20;
@@ -54,6 +55,10 @@ class Client {
   using OnBytes = std::function<Flow(const Response& head, std::string_view bytes)>;
   Response stream(const Request& request, const OnBytes& on_bytes);
 
+  // Any thread: a stream that goes on is ended as an idle one, and so is every later one.
+  void end() noexcept;
+  bool has_ended() const noexcept { return ended_; }
+
   const std::string& url() const noexcept { return url_; }
 
  private:
@@ -62,6 +67,7 @@ class Client {
 
   std::string url_;
   std::string authorization_;
+  std::atomic<bool> ended_ = false;
   std::unique_ptr<Handles> handles_;
 };
 

@@ -16,37 +16,6 @@ constexpr int kUsageExit = 2;
 constexpr double kTimeoutMinS = 0.001;
 constexpr double kTimeoutMaxS = 86'400;
 
-enum class BareName { refuse, from_environment };
-
-// "K=V" pairs. With `from_environment` a bare "K" takes its value from there.
-std::map<std::string, std::string> pairs_of(const std::vector<std::string>& texts,
-                                            const std::string& option, BareName bare) {
-  std::map<std::string, std::string> pairs;
-  for (const std::string& text : texts) {
-    const std::size_t equals = text.find('=');
-    const std::string name = text.substr(0, equals);
-    if (name.empty()) throw CLI::ValidationError(option, "must be NAME=VALUE");
-    if (equals != text.npos) {
-      pairs[name] = text.substr(equals + 1);
-      continue;
-    }
-    const char* value = bare == BareName::from_environment ? std::getenv(name.c_str()) : nullptr;
-    if (value == nullptr) {
-      throw CLI::ValidationError(option, bare == BareName::refuse
-                                             ? "must be NAME=VALUE"
-                                             : name + " is not in the environment");
-    }
-    pairs[name] = value;
-  }
-  return pairs;
-}
-
-// An option that may be given many times, one value each, whatever characters are in it.
-void add_repeated(CLI::App& app, const std::string& name, std::vector<std::string>& into,
-                  const std::string& help) {
-  app.add_option(name, into, help)->allow_extra_args(false)->type_name("");
-}
-
 void add_cell_commands(CLI::App& app, Raw& raw) {
   auto create = std::make_shared<Create>();
   CLI::App* sub =
@@ -218,12 +187,58 @@ const CLI::App& innermost(const CLI::App& app) {
   return *at;
 }
 
+// What is behind "--".
+void take_rest(Command& command, const std::vector<std::string>& rest, bool has_rest) {
+  if (auto* shell = std::get_if<Shell>(&command)) {
+    shell->start.command = rest;
+    return;
+  }
+  auto* exec = std::get_if<Exec>(&command);
+  auto* start = std::get_if<ProcessStart>(&command);
+  if (exec == nullptr && start == nullptr) {
+    if (has_rest) throw CLI::ValidationError("--", "is for exec, start and sh only");
+    return;
+  }
+  const std::string name = exec != nullptr ? "exec" : "start";
+  if (rest.empty()) {
+    throw CLI::ValidationError(name, "the command is missing: cellar " + name + " ID -- CMD...");
+  }
+  (exec != nullptr ? exec->command : start->command) = rest;
+}
+
 std::string env_or(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
   return value != nullptr && *value != '\0' ? value : otherwise;
 }
 
 }  // namespace
+
+std::map<std::string, std::string> pairs_of(const std::vector<std::string>& texts,
+                                            const std::string& option, BareName bare) {
+  std::map<std::string, std::string> pairs;
+  for (const std::string& text : texts) {
+    const std::size_t equals = text.find('=');
+    const std::string name = text.substr(0, equals);
+    if (name.empty()) throw CLI::ValidationError(option, "must be NAME=VALUE");
+    if (equals != text.npos) {
+      pairs[name] = text.substr(equals + 1);
+      continue;
+    }
+    const char* value = bare == BareName::from_environment ? std::getenv(name.c_str()) : nullptr;
+    if (value == nullptr) {
+      throw CLI::ValidationError(option, bare == BareName::refuse
+                                             ? "must be NAME=VALUE"
+                                             : name + " is not in the environment");
+    }
+    pairs[name] = value;
+  }
+  return pairs;
+}
+
+void add_repeated(CLI::App& app, const std::string& name, std::vector<std::string>& into,
+                  const std::string& help) {
+  app.add_option(name, into, help)->allow_extra_args(false)->type_name("");
+}
 
 void add_cell_id(CLI::App& app, std::string& into) {
   const auto refuse_nothing = [](const std::string& id) {
@@ -237,7 +252,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   line.url = env_or("CELLAR_URL", kDefaultUrl);
   line.api_key = env_or("CELLAR_API_KEY", "");
 
-  // All behind the first "--" is the command of `exec`, and none of it is for CLI11, which would
+  // All behind the first "--" is a command, and none of it is for CLI11, which would
   // take "[a,b]" apart.
   std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
@@ -249,7 +264,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   CLI::App app("Cells for coding agents", "cellar");
   app.footer(
       "Exit codes: 1 failed, 2 wrong usage, 3 not found, 4 daemon not reachable, 5 wrong key;\n"
-      "of exec: the command's own.");
+      "of exec, sh, attach and logs -f: the command's own.");
   // The last one counts: an alias may hold the others.
   app.add_option("--url", line.url, "The daemon (CELLAR_URL)")->capture_default_str()->take_last();
   app.add_option("--api-key", line.api_key, "Your key (CELLAR_API_KEY)")->take_last();
@@ -262,6 +277,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   add_image_commands(app, raw);
   add_doctor_command(app, raw);
   add_work_commands(app, raw);
+  add_process_commands(app, raw);
   add_run_commands(app, raw);
 
   // CLI11 reports by its own exceptions: they end here.
@@ -269,12 +285,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
     std::reverse(arguments.begin(), arguments.end());  // Its parse() takes them from the end.
     app.parse(arguments);
     line.command = raw.command();
-    auto* exec = std::get_if<Exec>(&line.command);
-    if (exec != nullptr) exec->command = rest;
-    if (exec != nullptr && rest.empty()) {
-      throw CLI::ValidationError("exec", "the command is missing: cellar exec ID -- CMD...");
-    }
-    if (exec == nullptr && has_rest) throw CLI::ValidationError("--", "is for exec only");
+    take_rest(line.command, rest, has_rest);
   } catch (const CLI::ParseError& error) {
     const std::vector<std::string> unknown = app.remaining(true);
     const CLI::App& group = innermost(app);
@@ -286,8 +297,9 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
                    kUsageExit};
     }
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) &&
-        app.got_subcommand("exec") && !has_rest) {
-      return Usage{"a command comes behind --: cellar exec ID -- CMD...\n", kUsageExit};
+        (app.got_subcommand("exec") || app.got_subcommand("start")) && !has_rest) {
+      return Usage{"a command comes behind --: cellar " + group.get_name() + " ID -- CMD...\n",
+                   kUsageExit};
     }
     std::ostringstream out, err;
     const int code = app.exit(error, out, err);

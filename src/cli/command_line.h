@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/output.h"
+#include "cli/process_commands.h"
 #include "cli/run_commands.h"
 
 namespace cellar::cli {
@@ -102,7 +103,8 @@ struct Doctor {
 };
 using Command =
     std::variant<Create, List, Get, Remove, Pause, Hibernate, KeepAlive, Resume, Exec, Copy,
-                 AgentRequest, Search, RunList, RunGet, RunStart, RunAwait, RunLog, RunPause,
+                 AgentRequest, Search, ProcessStart, ProcessList, ProcessLog, ProcessInput,
+                 ProcessKill, Attach, Shell, RunList, RunGet, RunStart, RunAwait, RunLog, RunPause,
                  RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay, ImageBuild,
                  ImageImport, ImageList, ImageRemove, Doctor>;
 

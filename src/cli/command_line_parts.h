@@ -21,10 +21,21 @@ struct Raw {
   std::function<Command()> command;
 };
 
+// "K=V" pairs. With `from_environment` a bare "K" takes its value from there. Throws CLI11's error.
+enum class BareName { refuse, from_environment };
+std::map<std::string, std::string> pairs_of(const std::vector<std::string>& texts,
+                                            const std::string& option, BareName bare);
+
+// An option that may be given many times, one value each, whatever characters are in it.
+void add_repeated(CLI::App& app, const std::string& name, std::vector<std::string>& into,
+                  const std::string& help);
+
 // The first word of most subcommands.
 void add_cell_id(CLI::App& app, std::string& into);
 
 // `runs`, and the short ways to two of its subcommands. In command_line_runs.cc.
 void add_run_commands(CLI::App& app, Raw& raw);
+// `start`, `ps`, `logs`, `input`, `kill`, `attach`, `sh`. In command_line_processes.cc.
+void add_process_commands(CLI::App& app, Raw& raw);
 
 }  // namespace cellar::cli

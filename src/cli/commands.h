@@ -4,6 +4,7 @@
 #include "cli/command_line.h"
 #include "cli/output.h"
 #include "doctor/judge.h"
+#include "sys/terminal.h"
 
 namespace cellar::cli {
 
@@ -12,6 +13,9 @@ struct Context {
   Api& api;
   Output& output;
   int in;  // standard input
+  // Where `api` goes, for one who needs two connections.
+  const std::string& url;
+  const std::string& api_key;
 };
 
 // One file each: what a subcommand does, and its exit code. All throw Error.
@@ -27,7 +31,14 @@ int run(const Exec& command, Context& context);          // exec.cc
 int run(const Copy& command, Context& context);          // cp.cc
 int run(const AgentRequest& command, Context& context);  // request.cc
 int run(const Search& command, Context& context);        // search.cc
-int run(const RunList& command, Context& context);       // runs.cc
+int run(const ProcessStart& command, Context& context);  // processes.cc
+int run(const ProcessList& command, Context& context);
+int run(const ProcessLog& command, Context& context);
+int run(const ProcessInput& command, Context& context);
+int run(const ProcessKill& command, Context& context);
+int run(const Attach& command, Context& context);  // shell.cc
+int run(const Shell& command, Context& context);
+int run(const RunList& command, Context& context);  // runs.cc
 int run(const RunGet& command, Context& context);
 int run(const RunStart& command, Context& context);
 int run(const RunPause& command, Context& context);
@@ -55,6 +66,16 @@ void show_value(const json::Value& value, Output& output);
 // there is none. Throws Error `invalid_argument`, reason `usage`, naming `what`. In request.cc.
 json::Value read_json(std::string_view what, const std::string& text, json::Value otherwise,
                       Context& context);
+
+// The path of a process, and what follows: "/log". In processes.cc.
+std::string process_path(const ProcessRef& ref, std::string_view rest = {});
+// Starts it, and gives it as the daemon has it. In processes.cc.
+json::Value start_process(const ProcessStart& start, std::optional<sys::TerminalSize> terminal,
+                          Api& api);
+// The bytes of a stdout or stderr event. In exec.cc.
+std::string bytes_of(const json::Value& data);
+// Says what a command itself could not, and gives its exit code. In exec.cc.
+int finish(const json::Value& result, Output& output);
 
 // The source of an agent. Throws Error `not_found` for a file that is not there, `too_large`. In
 // create.cc.

@@ -39,33 +39,9 @@ json::Value body_of(const Exec& command, int in) {
   return body;
 }
 
-// What a stdout or stderr event holds.
-std::string bytes_of(const json::Value& data) {
-  if (const json::Value* text = data.find("text"); text != nullptr && text->is_string()) {
-    return text->as_string();
-  }
-  const json::Value* encoded = data.find("b64");
-  if (encoded == nullptr || !encoded->is_string()) return "";
-  return from_base64(encoded->as_string()).value_or("");
-}
-
 bool flag_of(const json::Value& result, std::string_view name) {
   const json::Value* value = result.find(name);
   return value != nullptr && value->is_bool() && value->as_bool();
-}
-
-// Says what the command itself could not, and gives its exit code.
-int finish(const json::Value& result, Output& output) {
-  if (flag_of(result, "timed_out")) output.note("the command was killed: it ran too long");
-  if (flag_of(result, "oom")) output.note("the command was killed: the cell is out of memory");
-  if (flag_of(result, "disk_full")) output.note("the command was killed: the cell's disk is full");
-  if (flag_of(result, "lost")) output.note("the command was lost with the cell's processes");
-  if (flag_of(result, "truncated")) output.note("the command wrote too much: its output is cut");
-  const json::Value* code = result.find("exit_code");
-  if (code == nullptr || !code->is_int()) {
-    throw Error(ErrorCode::internal, "the daemon did not say how the command ended");
-  }
-  return static_cast<int>(code->as_int() & 0xff);
 }
 
 int run_streamed(const Exec& command, const json::Value& body, Context& context) {
@@ -100,6 +76,28 @@ int run_streamed(const Exec& command, const json::Value& body, Context& context)
 }
 
 }  // namespace
+
+std::string bytes_of(const json::Value& data) {
+  if (const json::Value* text = data.find("text"); text != nullptr && text->is_string()) {
+    return text->as_string();
+  }
+  const json::Value* encoded = data.find("b64");
+  if (encoded == nullptr || !encoded->is_string()) return "";
+  return from_base64(encoded->as_string()).value_or("");
+}
+
+int finish(const json::Value& result, Output& output) {
+  if (flag_of(result, "timed_out")) output.note("the command was killed: it ran too long");
+  if (flag_of(result, "oom")) output.note("the command was killed: the cell is out of memory");
+  if (flag_of(result, "disk_full")) output.note("the command was killed: the cell's disk is full");
+  if (flag_of(result, "lost")) output.note("the command was lost with the cell's processes");
+  if (flag_of(result, "truncated")) output.note("the command wrote too much: its output is cut");
+  const json::Value* code = result.find("exit_code");
+  if (code == nullptr || !code->is_int()) {
+    throw Error(ErrorCode::internal, "the daemon did not say how the command ended");
+  }
+  return static_cast<int>(code->as_int() & 0xff);
+}
 
 int run(const Exec& command, Context& context) {
   const json::Value body = body_of(command, context.in);

@@ -43,7 +43,7 @@ int report(const Error& error, Output& output) {
 int perform(const CommandLine& line, Output& output, int in) {
   Client client(line.url, line.api_key);
   Api api(client);
-  Context context{api, output, in};
+  Context context{api, output, in, line.url, line.api_key};
   return std::visit([&](const auto& command) { return run(command, context); }, line.command);
 }
 

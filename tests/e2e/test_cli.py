@@ -1,9 +1,14 @@
 """The command line `cellar` against a real daemon, as somebody at a terminal uses it."""
 import contextlib
+import fcntl
 import json
 import os
+import select
+import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -227,6 +232,82 @@ class ExecTest(CliTest):
         cell.kill_processes("shell")
         _, err = process.communicate(timeout=harness.WAIT_S)
         self.assertEqual((137, "cellar: the command was lost with the cell's processes\n"), (process.returncode, err))
+
+
+class Terminal:
+    """The program at a terminal of its own."""
+
+    def __init__(self, test, *words):
+        self.master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 111, 0, 0))
+        self.before = termios.tcgetattr(slave)
+        environment = {**os.environ, "CELLAR_URL": f"http://127.0.0.1:{test.daemon.port}", "CELLAR_API_KEY": test.daemon.key}
+        self.process = subprocess.Popen([harness.BIN / "cellar", *words], stdin=slave, stdout=slave, stderr=slave,
+                                        env=environment, start_new_session=True)
+        self.slave, self.shown = slave, ""
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def until(self, text):
+        give_up = time.monotonic() + harness.WAIT_S
+        while text not in self.shown:
+            left = give_up - time.monotonic()
+            if left <= 0 or not select.select([self.master], [], [], left)[0]:
+                raise AssertionError(f"{text!r} did not come: {self.shown!r}")
+            self.shown += os.read(self.master, 65536).decode()
+        self.shown = self.shown.split(text, 1)[1]
+
+    def end(self):
+        code = self.process.wait(harness.WAIT_S)
+        after = termios.tcgetattr(self.slave)
+        os.close(self.slave)
+        os.close(self.master)
+        assert after == self.before, "the terminal is not as before"
+        return code
+
+
+class ShellTest(CliTest):
+    def test_a_shell_in_a_cell_is_one_at_this_terminal(self):
+        cell = self.cell()
+        shell = Terminal(self, "sh", cell.id)
+        shell.until("/work# ")
+        shell.type("stty size; pwd\n")
+        shell.until("33 111\r\n/work\r\n")
+        fcntl.ioctl(shell.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 50, 0, 0))
+        os.kill(shell.process.pid, signal.SIGWINCH)
+        harness.eventually("it has the new size", lambda: "20 50" in cell.exec("stty size < /dev/pts/0")["stdout"])
+        shell.type("sleep 1000\n")
+        harness.eventually("it sleeps", lambda: cell.exec("pgrep sleep; :")["stdout"])
+        shell.type("\x03")
+        shell.until("^C")
+        shell.type("exit 5\n")
+        self.assertEqual(5, shell.end())
+        self.assertEqual([], cell.call("GET", "/processes").json["processes"])
+
+    def test_a_command_at_a_terminal_is_left_and_found_again_also_by_two(self):
+        cell = self.cell()
+        shell = Terminal(self, "sh", cell.id, "--", "echo up; read line; echo got $line; read line; exit 6")
+        shell.until("up")
+        shell.type("\x1d")
+        shell.until(f"it goes on: cellar attach {cell.id} p")
+        self.assertEqual(0, shell.end())
+        process, = cell.call("GET", "/processes").json["processes"]
+        first, second = (Terminal(self, "attach", cell.id, process["id"]) for _ in range(2))
+        for terminal in first, second:
+            terminal.until("up")
+        first.type("me\n")
+        for terminal in first, second:
+            terminal.until("got me")
+        second.type("\n")
+        self.assertEqual([6, 6], [first.end(), second.end()])
+
+    def test_a_shell_that_is_lost_with_its_cell_says_so(self):
+        cell = self.cell()
+        shell = Terminal(self, "sh", cell.id)
+        shell.until("/work# ")
+        cell.call("DELETE")
+        self.assertNotEqual(0, shell.end())
 
 
 class CopyTest(CliTest):

@@ -1,0 +1,150 @@
+#include <string>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/event_stream.h"
+#include "cli/patience.h"
+#include "json/json.h"
+#include "sys/file.h"
+
+namespace cellar::cli {
+namespace {
+
+// Without -f: what it has written so far is sent at once.
+constexpr std::chrono::milliseconds kAllIsSent{500};
+constexpr std::chrono::milliseconds kSilent{60'000};  // The daemon writes a comment every 15 s.
+constexpr std::size_t kInputPieceBytes = 64 << 10;
+
+std::string status_of(const json::Value& process) {
+  const std::string status = column(process, "status");
+  if (status != "exited") return status;
+  if (column(process, "lost") == "true") return "lost";
+  if (column(process, "timed_out") == "true") return "timed out";
+  return "exited " + column(process, "exit_code");
+}
+
+// Shows the output from `after` on, over as many connections as it takes. What the process was when
+// it ended; nullopt where it has not.
+std::optional<json::Value> show_output(const ProcessLog& command, Context& context) {
+  std::string after = std::to_string(command.after.value_or(0));
+  std::optional<json::Value> end;
+  const auto on_event = [&](const StreamEvent& event) {
+    after = event.id;
+    const json::Value data = json::parse(event.data);
+    if (event.type == "stdout") context.output.text(bytes_of(data));
+    if (event.type == "stderr") context.output.write_error(printable(bytes_of(data), Lines::keep));
+    if (event.type == "stale") context.output.note("older output is not kept any more");
+    if (event.type == "exit") end = data;
+  };
+  Patience patience;
+  for (;;) {
+    EventStreamParser parser;
+    try {
+      const Request request{.path = process_path(command.process, "/log?after=" + after),
+                            .headers = {"Accept: text/event-stream"},
+                            .idle_max = command.follow ? kSilent : kAllIsSent};
+      context.api.stream(request, [&](const Response&, std::string_view bytes) {
+        patience.heard();
+        parser.feed(bytes, on_event);
+        return end ? Flow::stop : Flow::go_on;
+      });
+    } catch (const Error& error) {
+      const bool may_try = error.code() == ErrorCode::unavailable && patience.is_left();
+      if (!command.follow || !may_try) throw;
+    }
+    if (end || !command.follow) return end;
+    patience.wait();
+  }
+}
+
+}  // namespace
+
+std::string process_path(const ProcessRef& ref, std::string_view rest) {
+  return cell_path(ref.cell_id, "/processes/" + encode_segment(ref.process_id)) + std::string(rest);
+}
+
+json::Value start_process(const ProcessStart& start, std::optional<sys::TerminalSize> terminal,
+                          Api& api) {
+  json::Object body;
+  if (start.command.size() == 1) body.set("cmd", start.command.front());
+  if (start.command.size() > 1) {
+    body.set("cmd", json::Array(start.command.begin(), start.command.end()));
+  }
+  if (!start.cwd.empty()) body.set("cwd", start.cwd);
+  if (start.timeout_s) {
+    body.set("timeout_ms", static_cast<std::int64_t>(*start.timeout_s * 1000));
+  }
+  if (!start.env.empty()) {
+    json::Object env;
+    for (const auto& [name, value] : start.env) env.set(name, value);
+    body.set("env", std::move(env));
+  }
+  if (start.takes_input) body.set("stdin", true);
+  if (terminal) {
+    body.set("terminal", json::object({{"columns", terminal->columns}, {"rows", terminal->rows}}));
+  }
+  return api.post(cell_path(start.cell_id, "/processes"), body);
+}
+
+int run(const ProcessStart& command, Context& context) {
+  const auto terminal = command.has_terminal ? std::optional(sys::TerminalSize())
+                                             : std::optional<sys::TerminalSize>();
+  const json::Value process = start_process(command, terminal, context.api);
+  if (context.output.format() == Format::json) {
+    context.output.json(process);
+  } else {
+    context.output.text(column(process, "id") + "\n");
+  }
+  return 0;
+}
+
+int run(const ProcessList& command, Context& context) {
+  Output& output = context.output;
+  const json::Value answer = context.api.get(cell_path(command.cell_id, "/processes"));
+  if (output.format() == Format::json) {
+    output.json(answer);
+    return 0;
+  }
+  std::vector<Row> rows;
+  const json::Value* processes = answer.find("processes");
+  if (processes == nullptr || !processes->is_array()) {
+    throw Error(ErrorCode::internal, "the daemon's answer holds no processes");
+  }
+  for (const json::Value& process : processes->as_array()) {
+    rows.push_back({column(process, "id"), status_of(process), column(process, "pid"),
+                    column(process, "started_at"), column(process, "command")});
+  }
+  output.write(
+      format_table({"PROCESS", "STATUS", "PID", "STARTED", "COMMAND"}, rows, output.look()));
+  return 0;
+}
+
+int run(const ProcessLog& command, Context& context) {
+  const auto end = show_output(command, context);
+  return end && command.follow ? finish(*end, context.output) : 0;
+}
+
+int run(const ProcessInput& command, Context& context) {
+  const std::string path = process_path(command.process, "/stdin");
+  const auto send = [&](std::string path_and_query, std::string bytes) {
+    context.api.send({.method = "POST",
+                      .path = std::move(path_and_query),
+                      .headers = {"Content-Type: application/octet-stream"},
+                      .body = std::move(bytes)});
+  };
+  for (;;) {
+    std::string bytes = sys::read_some(context.in, kInputPieceBytes, "standard input");
+    if (bytes.empty()) break;
+    send(path, std::move(bytes));
+  }
+  send(path + "?end=1", "");
+  return 0;
+}
+
+int run(const ProcessKill& command, Context& context) {
+  context.api.post(process_path(command.process, "/signal"),
+                   json::object({{"signal", command.signal}}));
+  return 0;
+}
+
+}  // namespace cellar::cli
