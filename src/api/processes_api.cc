@@ -38,7 +38,8 @@ asio::awaitable<void> list(const Call& call) {
   for (const ProcessPtr& process : cell->processes()) {
     processes.push_back(process_json(process->view()));
   }
-  co_await call.answer(json::object({{"processes", std::move(processes)}}));
+  json::Value answer = json::object({{"processes", std::move(processes)}});
+  co_await call.answer(std::move(answer));
 }
 
 asio::awaitable<void> start(const Call& call) {
@@ -120,10 +121,11 @@ asio::awaitable<void> output(const Call& call) {
     pieces.push_back(std::move(value));
     place = end_of(*piece);
   }
-  co_await call.answer(json::object({{"output", std::move(pieces)},
+  json::Value answer = json::object({{"output", std::move(pieces)},
                                      {"first", first},
                                      {"next", std::max(place, first)},
-                                     {"ended", process->has_ended()}}));
+                                     {"ended", process->has_ended()}});
+  co_await call.answer(std::move(answer));
 }
 
 // The body as it is; ?end=1: nothing follows it.

@@ -112,7 +112,8 @@ TEST_CASE("a program's terminal is that of its session") {
   }
   // /dev/tty can be opened by those only who have one.
   wire::SpawnRequest request{
-      .id = 1, .argv = {"sh", "-c", "exec 3</dev/tty"}, .env = {}, .cwd = "/", .has_terminal = true};
+      .id = 1, .argv = {"sh", "-c", "exec 3</dev/tty"}, .env = {}, .cwd = "/"};
+  request.has_terminal = true;
   const int fd = terminal.slave.get();
   init.send(request, {fd, fd, fd});
   CHECK(std::get<wire::Started>(init.next()).id == 1);
