@@ -106,6 +106,19 @@ asio::awaitable<sandbox::DomainMade> Spawner::make_domain(sandbox::DomainSpec sp
   throw sandbox_failed(failure_in(decoded));
 }
 
+asio::awaitable<void> Spawner::personalize(sandbox::DomainSpec spec, sys::ProcessId init) {
+  sandbox::Personalize request;
+  request.spec = std::move(spec);
+  request.pid = static_cast<std::uint32_t>(init.pid);
+  request.start_time = init.start_time;
+  std::string bytes = sandbox::encode(sandbox::SpawnRequest(std::move(request)));
+  std::vector<int> none;
+  const sys::Message answer = co_await ask(std::move(bytes), none);
+  const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
+  if (decoded && std::holds_alternative<sandbox::Personal>(*decoded)) co_return;
+  throw sandbox_failed(failure_in(decoded));
+}
+
 // ---- in gVisor ----
 
 asio::awaitable<Spawner::GvisorLaunch> Spawner::launch_in_gvisor(sandbox::DomainSpec spec,

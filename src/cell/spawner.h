@@ -12,6 +12,7 @@
 #include "cell/message_channel.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/spawn_protocol.h"
+#include "sys/process.h"
 
 namespace cellar::cell {
 
@@ -49,8 +50,12 @@ class Spawner {
   asio::awaitable<sandbox::DomainMade> make_domain(sandbox::DomainSpec spec,
                                                    std::string socket_path, std::string slot);
 
-  // The same in gVisor, but it only begins: a domain takes most of a second, so some are made at a
-  // time, and others than these do not wait.
+  // Makes a warm domain, whose cell-init that is, the one of a cell that `spec` says. Throws Error;
+  // it is of no use then.
+  asio::awaitable<void> personalize(sandbox::DomainSpec spec, sys::ProcessId init);
+
+  // Like make_domain() in gVisor, but it only begins: a domain takes most of a second, so some are
+  // made at a time, and others than these do not wait.
   class GvisorLaunch {
    public:
     const std::string& slot() const noexcept { return slot_; }

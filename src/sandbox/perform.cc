@@ -49,6 +49,11 @@ void Performer::perform(const std::vector<Step>& plan) {
   }
 }
 
+void Performer::perform_in_root(const std::vector<Step>& plan) {
+  root_ = sys::open_file("/", O_PATH | O_DIRECTORY);
+  perform(plan);
+}
+
 // ---- what is not a mount ----
 
 void Performer::act(const JoinGroup& step) {

@@ -26,6 +26,8 @@ class Performer {
       : uid_base_(uid_base), sources_(std::move(sources)), user_namespace_(user_namespace) {}
 
   void perform(const std::vector<Step>& plan);
+  // The same in the root that the process has, which stays.
+  void perform_in_root(const std::vector<Step>& plan);
 
  private:
   void act(const JoinGroup& step);

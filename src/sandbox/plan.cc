@@ -22,11 +22,26 @@ std::string owned_by(std::uint32_t id) {
   return "uid=" + std::to_string(id) + ",gid=" + std::to_string(id);
 }
 
-void open_sources(Plan& plan, const DomainSpec& spec, const Image& image) {
+// Takes hold of files for a domain, in its ids.
+void open_source_for(Plan& plan, const DomainSpec& spec, const std::string& name,
+                     const std::string& path, std::uint64_t more) {
   // Nobody but root can translate ids: a user's files are on disk as the domain sees them.
   const Owners owners = spec.rights == Rights::root ? Owners::domain : Owners::host;
+  plan.push_back(OpenSource{name, path, owners, kData | more});
+}
+
+void open_agent_data(Plan& plan, const DomainSpec& spec) {
+  open_source_for(plan, spec, "data", spec.cell_dir + "/data", kNoExec | kReadOnly);
+}
+
+void open_work(Plan& plan, const DomainSpec& spec) {
+  open_source_for(plan, spec, "work", spec.cell_dir + "/work", 0);
+}
+
+void open_sources(Plan& plan, const DomainSpec& spec, const Image& image) {
+  const bool is_whole = spec.part == Part::whole;
   const auto open = [&](const std::string& name, const std::string& path, std::uint64_t more) {
-    plan.push_back(OpenSource{name, path, owners, kData | more});
+    open_source_for(plan, spec, name, path, more);
   };
   open("image", image.root, kReadOnly);
   if (!image.usr.empty()) open("usr", image.usr, kReadOnly);
@@ -36,9 +51,9 @@ void open_sources(Plan& plan, const DomainSpec& spec, const Image& image) {
     open("home", spec.cell_dir + "/root/home", 0);
   } else {
     open("agent-image", image.agent, kReadOnly);
-    open("data", spec.cell_dir + "/data", kNoExec | kReadOnly);
+    if (is_whole) open_agent_data(plan, spec);
   }
-  open("work", spec.cell_dir + "/work", 0);
+  if (is_whole) open_work(plan, spec);
   for (const ReadOnlyBind& bind : spec.binds) open(bind.path, bind.host_path, kReadOnly);
 }
 
@@ -67,9 +82,9 @@ void build_root(Plan& plan, const DomainSpec& spec, const Image& image) {
   } else {
     plan.push_back(Overlay{"/", {"agent-image", "image"}, "", "", notes});
     if (!image.usr.empty()) plan.push_back(MountSource{"usr", "/usr"});
-    plan.push_back(MountSource{"data", "/data"});
+    if (spec.part == Part::whole) plan.push_back(MountSource{"data", "/data"});
   }
-  plan.push_back(MountSource{"work", "/work"});
+  if (spec.part == Part::whole) plan.push_back(MountSource{"work", "/work"});
 }
 
 void open_devices(Plan& plan) {
@@ -103,16 +118,30 @@ void build_dev(Plan& plan) {
   plan.push_back(MakeLink{"/dev/stderr", "/proc/self/fd/2"});
 }
 
+std::string scratch_options(const DomainSpec& spec) {
+  return "size=" + std::to_string(spec.tmp_bytes) + ",mode=1777," + owned_by(spec.uid_base);
+}
+
+void mount_shared_memory(Plan& plan, const DomainSpec& spec) {
+  plan.push_back(MountNew{"tmpfs", scratch_options(spec), "/dev/shm", kNoSuid | kNoDev | kNoExec});
+}
+
 // What belongs to the domain's root has its ids, which a blank does not know yet.
-void finish_dev(Plan& plan, const DomainSpec& spec, const std::string& scratch) {
+void finish_dev(Plan& plan, const DomainSpec& spec) {
   plan.push_back(Take{"/dev"});
   plan.push_back(Own{"/dev"});
   plan.push_back(MountNew{"devpts",
                           "mode=0620,ptmxmode=0666,uid=" + std::to_string(spec.uid_base) +
                               ",gid=" + std::to_string(spec.uid_base + 5),
                           "/dev/pts", kNoSuid | kNoExec});
-  plan.push_back(MountNew{"tmpfs", scratch, "/dev/shm", kNoSuid | kNoDev | kNoExec});
+  if (spec.part == Part::whole) mount_shared_memory(plan, spec);
   plan.push_back(MakeReadOnly{"/dev"});
+}
+
+void mount_scratch(Plan& plan, const DomainSpec& spec) {
+  for (const char* folder : {"/tmp", "/run"}) {
+    plan.push_back(MountNew{"tmpfs", scratch_options(spec), folder, kNoSuid | kNoDev});
+  }
 }
 
 // ---- describe ----
@@ -193,17 +222,26 @@ std::vector<Step> plan_for(const DomainSpec& spec, const Image& image) {
     plan.push_back(MountSource{bind.path, bind.path});
   }
   if (spec.runtime == Runtime::gvisor) return plan;
-  const std::string scratch =
-      "size=" + std::to_string(spec.tmp_bytes) + ",mode=1777," + owned_by(spec.uid_base);
   plan.push_back(Take{"/proc"});
-  finish_dev(plan, spec, scratch);
-  plan.push_back(MountNew{"tmpfs", scratch, "/tmp", kNoSuid | kNoDev});
-  plan.push_back(MountNew{"tmpfs", scratch, "/run", kNoSuid | kNoDev});
+  finish_dev(plan, spec);
+  if (spec.part == Part::whole) mount_scratch(plan, spec);
   plan.push_back(PivotRoot{});
   if (spec.rights == Rights::user) {
     plan.push_back(LimitProcesses{spec.pids_max});
     plan.push_back(DieFirst{});
   }
+  return plan;
+}
+
+std::vector<Step> plan_personal(const DomainSpec& spec) {
+  Plan plan;
+  plan.push_back(SetHostName{spec.cell_id});
+  open_agent_data(plan, spec);
+  open_work(plan, spec);
+  plan.push_back(MountSource{"data", "/data"});
+  plan.push_back(MountSource{"work", "/work"});
+  mount_shared_memory(plan, spec);
+  mount_scratch(plan, spec);
   return plan;
 }
 

@@ -134,8 +134,13 @@ struct Image {
 //
 // For gVisor there are no blanks, and the second part ends with the root put together: the rest is
 // gVisor's own (oci_bundle.h).
+//
+// A warm agent domain (spec.h) is made by plan_for() without what is a cell's, and becomes one by
+// plan_personal(), which is performed in its mount and uts namespaces while it runs. Both together
+// make what plan_for() makes of the whole.
 std::vector<Step> plan_blank(const DomainGroups& groups);
 std::vector<Step> plan_for(const DomainSpec& spec, const Image& image);
+std::vector<Step> plan_personal(const DomainSpec& spec);
 
 // The first steps of both: the cgroups, and a network that leads nowhere.
 std::vector<Step> plan_groups(const DomainGroups& groups);

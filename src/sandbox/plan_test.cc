@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <set>
 
+#include "base/text.h"
 #include "testing/golden.h"
 
 using namespace cellar;
@@ -56,6 +58,32 @@ TEST_CASE("a shell sees its own root over the image, its work and home, and no h
 TEST_CASE("an agent sees the untouched image, its code and the work, all but the last read-only") {
   const std::string agent = describe(plan_for(domain(DomainKind::agent), kImage));
   CHECK(agent == golden("plan_agent.txt", agent));
+}
+
+TEST_CASE("a warm agent domain has nothing of a cell, and becomes one by what is missing in it") {
+  const DomainSpec whole = domain(DomainKind::agent);
+  DomainSpec half = whole;
+  half.part = Part::warm;
+  half.cell_id = "warm";
+  half.cell_dir.clear();
+  half.tmp_bytes = 0;
+  const std::string warm = describe(plan_for(half, kImage));
+  CHECK(warm == golden("plan_warm.txt", warm));
+  const std::string personal = describe(plan_personal(whole));
+  CHECK(personal == golden("plan_personal.txt", personal));
+  CHECK(warm.find("/cells/") == std::string::npos);
+  CHECK(warm.find("/work") == std::string::npos);
+
+  const auto lines_of = [](const std::string& text) {
+    std::multiset<std::string> lines;
+    for (const std::string_view line : split(text, '\n')) lines.emplace(line);
+    lines.erase("");
+    return lines;
+  };
+  std::multiset<std::string> both = lines_of(warm);
+  both.merge(lines_of(personal));
+  both.erase("host-name warm");
+  CHECK(both == lines_of(describe(plan_for(whole, kImage))));
 }
 
 TEST_CASE("of an image of our own nothing is the host's") {

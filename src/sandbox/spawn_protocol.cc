@@ -11,6 +11,7 @@ using wire::Unpacker;
 void pack(Packer& out, const DomainSpec& spec) {
   out.text(spec.cell_id).u8(static_cast<std::uint8_t>(spec.kind));
   out.u8(static_cast<std::uint8_t>(spec.runtime)).u8(static_cast<std::uint8_t>(spec.rights));
+  out.u8(static_cast<std::uint8_t>(spec.part));
   out.text(spec.cell_dir).text(spec.image_dir).u32(spec.uid_base).u64(spec.tmp_bytes);
   out.u32(spec.pids_max);
   out.u32(static_cast<std::uint32_t>(spec.binds.size()));
@@ -23,6 +24,7 @@ DomainSpec unpack_spec(Unpacker& in) {
   spec.kind = in.u8() == 0 ? DomainKind::agent : DomainKind::shell;
   spec.runtime = in.u8() == 0 ? Runtime::native : Runtime::gvisor;
   spec.rights = in.u8() == 0 ? Rights::root : Rights::user;
+  spec.part = in.u8() == 0 ? Part::whole : Part::warm;
   spec.cell_dir = in.text();
   spec.image_dir = in.text();
   spec.uid_base = in.u32();
@@ -64,6 +66,11 @@ std::string encode(const SpawnRequest& request) {
   if (const auto* probe = std::get_if<ProbeGvisor>(&request)) {
     return out.u8(3).text(probe->platform).take();
   }
+  if (const auto* personalize = std::get_if<Personalize>(&request)) {
+    out.u8(4);
+    pack(out, personalize->spec);
+    return out.u32(personalize->pid).u64(personalize->start_time).take();
+  }
   const auto& listen = std::get<ListenIn>(request);
   out.u8(2).u32(static_cast<std::uint32_t>(listen.ports.size()));
   for (const ListenIn::Port& port : listen.ports) out.u32(port.port).u8(port.udp ? 1 : 0);
@@ -78,6 +85,8 @@ std::string encode(const SpawnAnswer& answer) {
     out.u8(102);
   } else if (const auto* started = std::get_if<RunscStarted>(&answer)) {
     out.u8(104).text(started->slot);
+  } else if (std::holds_alternative<Personal>(answer)) {
+    out.u8(105);
   } else {
     out.u8(103).text(std::get<SpawnFailed>(answer).message);
   }
@@ -111,6 +120,14 @@ std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes) {
     case 3:
       request = ProbeGvisor{in.text()};
       break;
+    case 4: {
+      Personalize personalize;
+      personalize.spec = unpack_spec(in);
+      personalize.pid = in.u32();
+      personalize.start_time = in.u64();
+      request = std::move(personalize);
+      break;
+    }
     default:
       return std::nullopt;
   }
@@ -137,6 +154,9 @@ std::optional<SpawnAnswer> decode_spawn_answer(std::string_view bytes) {
       break;
     case 104:
       answer = RunscStarted{in.text()};
+      break;
+    case 105:
+      answer = Personal{};
       break;
     default:
       return std::nullopt;

@@ -47,6 +47,15 @@ struct ProbeGvisor {
   bool operator==(const ProbeGvisor&) const = default;
 };
 
+// Type 4. Makes a warm domain (sandbox/spec.h), whose cell-init is this process, the cell's of
+// `spec`. Answer: Personal.
+struct Personalize {
+  DomainSpec spec;
+  std::uint32_t pid = 0;
+  std::uint64_t start_time = 0;  // no other process of that number is taken for it
+  bool operator==(const Personalize&) const = default;
+};
+
 // Type 101.
 struct DomainMade {
   std::uint32_t pid = 0;  // of its cell-init as the host sees it; or of gVisor's sandbox
@@ -74,8 +83,13 @@ struct RunscStarted {
   bool operator==(const RunscStarted&) const = default;
 };
 
-using SpawnRequest = std::variant<MakeDomain, ListenIn, ProbeGvisor>;
-using SpawnAnswer = std::variant<DomainMade, Listening, SpawnFailed, RunscStarted>;
+// Type 105.
+struct Personal {
+  bool operator==(const Personal&) const = default;
+};
+
+using SpawnRequest = std::variant<MakeDomain, ListenIn, ProbeGvisor, Personalize>;
+using SpawnAnswer = std::variant<DomainMade, Listening, SpawnFailed, RunscStarted, Personal>;
 
 std::string encode(const SpawnRequest& request);
 std::string encode(const SpawnAnswer& answer);

@@ -19,13 +19,16 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
   make.slot = "1f-3";
   make.platform = "systrap";
   const SpawnRequest listen = ListenIn{{{53, true}, {443, false}}};
+  DomainSpec warm = make.spec;
+  warm.part = Part::warm;
   for (const SpawnRequest& request :
-       {SpawnRequest(make), listen, SpawnRequest(ProbeGvisor{"ptrace"})}) {
+       {SpawnRequest(make), listen, SpawnRequest(ProbeGvisor{"ptrace"}),
+        SpawnRequest(Personalize{warm, 7, std::uint64_t{1} << 40})}) {
     CHECK(decode_spawn_request(encode(request)) == request);
   }
-  for (const SpawnAnswer& answer :
-       {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{}),
-        SpawnAnswer(SpawnFailed{"no"}), SpawnAnswer(RunscStarted{"1f-4"})}) {
+  for (const SpawnAnswer& answer : {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{}),
+                                    SpawnAnswer(SpawnFailed{"no"}),
+                                    SpawnAnswer(RunscStarted{"1f-4"}), SpawnAnswer(Personal{})}) {
     CHECK(decode_spawn_answer(encode(answer)) == answer);
   }
   const BlankRequest prepare = Prepare{{{"/m", "/c"}, "/g"}};

@@ -13,6 +13,10 @@ namespace cellar::sandbox {
 // does.
 enum class DomainKind : std::uint8_t { agent, shell };
 
+// What is made of a domain. An agent domain can be made in two halves: a **warm** one is all of it
+// that no cell is needed for, nobody's yet, and becomes a cell's own later.
+enum class Part : std::uint8_t { whole, warm };
+
 // A host folder or file that a domain sees read-only.
 struct ReadOnlyBind {
   std::string host_path;  // absolute
@@ -27,6 +31,7 @@ struct DomainSpec {
   DomainKind kind = DomainKind::shell;
   Runtime runtime = Runtime::native;
   Rights rights = Rights::root;
+  Part part = Part::whole;      // of a warm one: no cell_dir, no tmp_bytes
   std::string cell_dir;         // <state>/cells/<id>
   std::string image_dir;        // <state>/images/<digest>; empty: the dev image
   std::uint32_t uid_base = 0;   // host uid and gid of the domain's root; 65536 ids from here

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "spawn/personal.h"
 #include "sys/call.h"
 #include "sys/network_namespace.h"
 #include "sys/user_namespace.h"
@@ -75,6 +76,10 @@ Server::Answer Server::answer(const sys::Message& message) {
       return {make(*make_request), {}};
     }
     if (const auto* probe = std::get_if<sandbox::ProbeGvisor>(&*request)) return begin(*probe);
+    if (const auto* personal = std::get_if<sandbox::Personalize>(&*request)) {
+      spawn::personalize(*personal, users_.get(personal->spec.uid_base));
+      return {sandbox::Personal(), {}};
+    }
     const auto& listen = std::get<sandbox::ListenIn>(*request);
     if (message.fds.size() != 1) return {sandbox::SpawnFailed{"one namespace is needed"}, {}};
     std::vector<sys::PortSpec> ports;

@@ -34,6 +34,11 @@ void enter_new_network_namespace() {
   if (::unshare(CLONE_NEWNET) == -1) throw_errno("unshare", "network namespace");
 }
 
+void enter_mounts_and_name(int mount_namespace, int uts_namespace) {
+  if (::setns(uts_namespace, CLONE_NEWUTS) == -1) throw_errno("setns", "uts namespace");
+  if (::setns(mount_namespace, CLONE_NEWNS) == -1) throw_errno("setns", "mount namespace");
+}
+
 void set_host_name(const std::string& name) {
   if (::sethostname(name.c_str(), name.size()) == -1) throw_errno("sethostname", name);
 }

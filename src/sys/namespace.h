@@ -18,6 +18,9 @@ pid_t fork_into_namespaces(ProcessNumbers numbers = ProcessNumbers::own);
 void enter_new_mount_namespace();
 void enter_new_cgroup_namespace();
 void enter_new_network_namespace();
+// Goes into the mount and uts namespaces that these are descriptors of: its root and folder are the
+// root there. For single-threaded programs.
+void enter_mounts_and_name(int mount_namespace, int uts_namespace);
 void set_host_name(const std::string& name);
 
 }  // namespace cellar::sys
