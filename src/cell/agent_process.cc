@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -42,16 +43,30 @@ std::string hash_seed(const std::string& cell_id) {
   return std::to_string(std::stoul(sha256_hex(cell_id).substr(0, 8), nullptr, 16));
 }
 
+// Beginnings of names that Node.js reads when it starts, or a library of its does.
+constexpr std::string_view kReadAtStart[] = {"NODE", "UV_", "LD_",  "GLIBC", "MALLOC",
+                                             "SSL_", "ICU", "LANG", "LC_",   "OPENSSL"};
+
+// What a cell's agent host has in its environment, and nobody's has not.
+std::vector<std::pair<std::string, std::string>> own_environment(
+    const AgentProcess::Options& options) {
+  std::vector<std::pair<std::string, std::string>> own = {{"CELLAR_CELL_ID", options.cell_id}};
+  for (const auto& [name, value] : options.secrets) own.emplace_back(name, value);
+  return own;
+}
+
 wire::SpawnRequest spawn_request(const AgentProcess::Options& options) {
   wire::SpawnRequest request;
   request.argv = argv_of(options.language);
   request.cwd = "/work";
   request.env = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "LANG=C.UTF-8",
-                 "CELLAR_CELL_ID=" + options.cell_id, "CELLAR_WORK_DIR=/work"};
+                 "CELLAR_WORK_DIR=/work"};
   if (options.language == AgentLanguage::python) {
     request.env.push_back("PYTHONHASHSEED=" + hash_seed(options.cell_id));
   }
-  for (const auto& [name, value] : options.secrets) request.env.push_back(name + "=" + value);
+  for (const auto& [name, value] : own_environment(options)) {
+    request.env.push_back(name + "=" + value);
+  }
   request.open_files_max = 65536;
   return request;
 }
@@ -119,6 +134,7 @@ asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_
   const std::vector<std::string> words = request.argv;
   try {
     const std::uint32_t pid = co_await domain->start(std::move(request), std::move(fds));
+    agent->pid_ = pid;
     agent->place_.note_start(pid, words);
   } catch (const Error& error) {
     // It is the program that is not there, or what it needs to be loaded.
@@ -128,6 +144,23 @@ asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_
     throw;
   }
   co_return agent;
+}
+
+bool AgentProcess::may_be_warm(const Options& options) {
+  if (options.language != AgentLanguage::javascript) return false;
+  return std::none_of(options.secrets.begin(), options.secrets.end(), [](const auto& secret) {
+    return std::any_of(std::begin(kReadAtStart), std::end(kReadAtStart),
+                       [&](std::string_view start) { return secret.first.starts_with(start); });
+  });
+}
+
+void AgentProcess::become(CommandPlace place, Options options) {
+  place_ = std::move(place);
+  options_ = std::move(options);
+  place_.note_start(pid_, argv_of(options_.language));
+  json::Object environment;
+  for (auto& [name, value] : own_environment(options_)) environment.set(name, std::move(value));
+  send(json::object({{"t", "cell"}}), json::dump(json::Value(std::move(environment))));
 }
 
 // ---- reading ----

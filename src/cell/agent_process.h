@@ -22,6 +22,9 @@
 
 namespace cellar::cell {
 
+// Where the agent domain sees the agent hosts' files.
+inline constexpr const char* kAgentHostFolder = "/opt/cellar/agent-host";
+
 struct AgentFrame {
   json::Value header;
   std::string body;
@@ -44,6 +47,12 @@ class AgentProcess {
   static constexpr const char* kHostMissing = "agent_host_missing";
   static asio::awaitable<std::shared_ptr<AgentProcess>> start(asio::any_io_executor executor,
                                                               CommandPlace place, Options options);
+
+  // Whether one that was started as nobody's can become such a cell's: JavaScript, and no secret
+  // has a name that Node.js, or what it is made of, reads when it starts.
+  static bool may_be_warm(const Options& options);
+  // One that was started as nobody's, with no cell_id, is this cell's from now on, at its place.
+  void become(CommandPlace place, Options options);
 
   AgentProcess(const asio::any_io_executor& executor, CommandPlace place, Options options);
   ~AgentProcess();
@@ -69,6 +78,7 @@ class AgentProcess {
   void kill();
 
   AgentLanguage language() const noexcept { return options_.language; }
+  bool has_spoken() const noexcept { return has_spoken_; }
 
   // How long ago it said something, or an answer was due at the earliest.
   std::chrono::steady_clock::duration silent_for() const;
@@ -99,6 +109,7 @@ class AgentProcess {
   std::string read_ahead_;   // from up_
   std::string_view unread_;  // of it, what receive() has not come to
   std::uint64_t oom_before_ = 0;
+  std::uint32_t pid_ = 0;  // as its domain sees it
   bool has_spoken_ = false;
   std::chrono::steady_clock::time_point heard_at_;
 };

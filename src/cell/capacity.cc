@@ -34,6 +34,10 @@ Capacity::Capacity(Options options) : state_dir_(std::move(options.state_dir)) {
 
 bool Capacity::lacks_memory() const { return sys::machine_memory().available < reserve_.memory; }
 
+bool Capacity::has_memory_for(std::uint64_t bytes) const {
+  return sys::machine_memory().available >= reserve_.memory + bytes;
+}
+
 void Capacity::require_memory() const {
   const std::uint64_t available = sys::machine_memory().available;
   if (available >= reserve_.memory) return;

@@ -31,6 +31,8 @@ class Capacity {
   explicit Capacity(Options options);
 
   bool lacks_memory() const;
+  // Whether so many bytes are left beside the reserve.
+  bool has_memory_for(std::uint64_t bytes) const;
   // Before a cell that has no processes gets some. Throws Error `unavailable`, reason kReason.
   void require_memory() const;
   // Before a new cell is made. Throws the same.

@@ -364,6 +364,13 @@ asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent(AgentLanguage l
   options.on_end = [this, disk = quota_.begin_use()](const CommandPlace& place) {
     domains_.leave(place);
   };
+  if (AgentProcess::may_be_warm(options)) {
+    std::optional<Domains::WarmHost> warm = co_await domains_.take_warm_host();
+    if (warm) {
+      warm->host->become(std::move(warm->place), std::move(options));
+      co_return std::move(warm->host);
+    }
+  }
   CommandPlace place = co_await domains_.place(Domains::Kind::agent);
   co_return co_await AgentProcess::start(machine_.executor, std::move(place), std::move(options));
 }

@@ -115,6 +115,11 @@ asio::awaitable<bool> DomainLink::ends_within(std::uint32_t id, std::chrono::mil
   }
 }
 
+bool DomainLink::is_running(std::uint32_t id) const {
+  const auto found = programs_.find(id);
+  return found != programs_.end() && !found->second->exit;
+}
+
 void DomainLink::signal(std::uint32_t id, int signal) {
   if (lost_ || !programs_.contains(id)) return;
   const wire::SignalRequest request{id, static_cast<std::uint32_t>(signal)};

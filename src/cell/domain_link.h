@@ -46,6 +46,7 @@ class DomainLink {
   asio::awaitable<Exit> wait_exit(std::uint32_t id);
   // Whether it has ended within `limit`, or was waited for.
   asio::awaitable<bool> ends_within(std::uint32_t id, std::chrono::milliseconds limit);
+  bool is_running(std::uint32_t id) const;
   // For the whole process group; nothing happens where it has ended, alone or with its domain.
   void signal(std::uint32_t id, int signal);
 

@@ -9,12 +9,16 @@
 
 namespace cellar::cell {
 
-std::string encode(const sys::ProcessId& init) {
-  return json::dump(json::object(
-      {{"pid", init.pid}, {"start_time", init.start_time}, {"boot_id", sys::boot_id()}}));
+std::string encode(const DomainRecord& record) {
+  json::Object object;
+  object.set("pid", record.init.pid);
+  object.set("start_time", record.init.start_time);
+  object.set("boot_id", sys::boot_id());
+  if (record.uid_base != 0) object.set("uid_base", record.uid_base);
+  return json::dump(json::Value(std::move(object)));
 }
 
-std::optional<sys::ProcessId> decode_domain_record(const std::optional<std::string>& text) {
+std::optional<DomainRecord> decode_domain_record(const std::optional<std::string>& text) {
   if (!text) return std::nullopt;
   try {
     const json::Value value = json::parse(*text);
@@ -22,7 +26,9 @@ std::optional<sys::ProcessId> decode_domain_record(const std::optional<std::stri
     if (record.required_string("boot_id") != sys::boot_id()) return std::nullopt;
     const auto pid = record.required_int("pid", 1, INT32_MAX);
     const auto start = record.required_int("start_time", 0, INT64_MAX);
-    return sys::ProcessId{static_cast<pid_t>(pid), static_cast<std::uint64_t>(start)};
+    const auto uid_base = record.optional_int("uid_base", 0, UINT32_MAX).value_or(0);
+    return DomainRecord{{static_cast<pid_t>(pid), static_cast<std::uint64_t>(start)},
+                        static_cast<std::uint32_t>(uid_base)};
   } catch (const Error&) {
     return std::nullopt;  // Cut off by a crash: the domain's group still tells what to kill.
   }
@@ -34,8 +40,10 @@ std::vector<sys::ProcessId> living_domains(const std::string& state_dir) {
   for (const std::string& cell : sys::folders_in(cells)) {
     for (const char* domain : {"/agent.json", "/shell.json"}) {
       const std::string path = CellLayout{cells + "/" + cell}.run() + domain;
-      const auto init = decode_domain_record(sys::read_file(path));
-      if (init && sys::identify(init->pid) == *init) living.push_back(*init);
+      const auto record = decode_domain_record(sys::read_file(path));
+      if (record && sys::identify(record->init.pid) == record->init) {
+        living.push_back(record->init);
+      }
     }
   }
   return living;

@@ -10,10 +10,16 @@
 // taken for it.
 namespace cellar::cell {
 
-std::string encode(const sys::ProcessId& init);
+struct DomainRecord {
+  sys::ProcessId init;
+  std::uint32_t uid_base = 0;  // of a domain that was warm (warm_agents.h); 0: the cell's own range
+  bool operator==(const DomainRecord&) const = default;
+};
+
+std::string encode(const DomainRecord& record);
 // nullopt for nothing, for what a crash cut off, and for a record of an earlier start of the
 // machine.
-std::optional<sys::ProcessId> decode_domain_record(const std::optional<std::string>& text);
+std::optional<DomainRecord> decode_domain_record(const std::optional<std::string>& text);
 
 // The living domains of all cells of a state folder. Blocking.
 std::vector<sys::ProcessId> living_domains(const std::string& state_dir);

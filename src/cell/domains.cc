@@ -26,7 +26,6 @@ using Kind = Domains::Kind;
 constexpr std::chrono::seconds kGreetingLimit{10};
 constexpr std::chrono::seconds kEndLimit{10};
 constexpr std::chrono::milliseconds kEndPollPause{20};
-constexpr const char* kAgentHostPath = "/opt/cellar/agent-host";
 
 const char* name_of(Kind kind) noexcept { return kind == Kind::agent ? "agent" : "shell"; }
 
@@ -120,6 +119,8 @@ Domains::Domains(const Machine& machine, const CellLayout& layout, const CellSpe
 
 std::uint32_t Domains::uid_base(Kind kind) const noexcept {
   if (machine_.isolation.rights == sandbox::Rights::user) return sandbox::kUserIdBase;
+  const std::uint32_t warm = domains_[static_cast<std::size_t>(kind)].warm_range;
+  if (warm != 0) return warm;
   return kind == Kind::agent ? agent_uid_base(spec_.uid_index) : shell_uid_base(spec_.uid_index);
 }
 
@@ -149,8 +150,15 @@ void Domains::find() {
   set_slot(read_slot(layout_));
   if (slot_.empty()) return;
   for (const Kind kind : {Kind::agent, Kind::shell}) {
-    of(kind).init = decode_domain_record(sys::read_file(record_path(kind)));
-    if (!is_alive(kind)) of(kind).init.reset();
+    if (const auto record = decode_domain_record(sys::read_file(record_path(kind)))) {
+      of(kind).init = record->init;
+      of(kind).warm_range = record->uid_base;
+    }
+    if (!is_alive(kind)) {
+      of(kind).init.reset();
+      of(kind).warm_range = 0;
+    }
+    if (of(kind).warm_range != 0) machine_.warm_agents.ranges().hold(of(kind).warm_range);
     of(kind).may_have_remains = !of(kind).init;
   }
   // Groups of an earlier daemon's programs: their numbers are not given again.
@@ -298,17 +306,7 @@ asio::awaitable<void> Domains::make_now(Kind kind) {
   if (has_groups() && is_frozen()) co_await thaw_now();
   if (of(kind).may_have_remains) co_await end_group(groups_.domain(kind));
   of(kind).may_have_remains = false;
-  sandbox::DomainSpec domain;
-  domain.cell_id = spec_.cell_id;
-  domain.kind = kind;
-  domain.runtime = spec_.runtime;
-  domain.rights = machine_.isolation.rights;
-  domain.cell_dir = layout_.dir;
-  domain.image_dir = image_dir();
-  domain.uid_base = uid_base(kind);
-  domain.tmp_bytes = tier_of(spec_.tier).limits.tmp_bytes;
-  domain.pids_max = tier_of(spec_.tier).limits.pids_max;
-  if (kind == Kind::agent) domain.binds.push_back({machine_.agent_host_dir, kAgentHostPath});
+  sandbox::DomainSpec domain = domain_spec(kind);
   std::uint32_t pid = 0;
   if (spec_.runtime == sandbox::Runtime::gvisor) {
     pid = co_await make_in_gvisor(std::move(domain));
@@ -321,9 +319,27 @@ asio::awaitable<void> Domains::make_now(Kind kind) {
   sandbox::apply(groups_);  // The limits: nothing of the cell runs yet.
   of(kind).init = sys::identify(static_cast<pid_t>(pid));
   if (!of(kind).init) throw Error(ErrorCode::unavailable, "domain_lost", "cell-init ended at once");
-  take_note([&] {
-    sys::replace_file(record_path(kind), encode(*of(kind).init), 0600, sys::Durable::no);
-  });
+  keep_record(kind);
+}
+
+sandbox::DomainSpec Domains::domain_spec(Kind kind) const {
+  sandbox::DomainSpec domain;
+  domain.cell_id = spec_.cell_id;
+  domain.kind = kind;
+  domain.runtime = spec_.runtime;
+  domain.rights = machine_.isolation.rights;
+  domain.cell_dir = layout_.dir;
+  domain.image_dir = image_dir();
+  domain.uid_base = uid_base(kind);
+  domain.tmp_bytes = tier_of(spec_.tier).limits.tmp_bytes;
+  domain.pids_max = tier_of(spec_.tier).limits.pids_max;
+  if (kind == Kind::agent) domain.binds.push_back({machine_.agent_host_dir, kAgentHostFolder});
+  return domain;
+}
+
+void Domains::keep_record(Kind kind) {
+  const DomainRecord record{*of(kind).init, of(kind).warm_range};
+  take_note([&] { sys::replace_file(record_path(kind), encode(record), 0600, sys::Durable::no); });
 }
 
 asio::awaitable<std::uint32_t> Domains::make_in_gvisor(sandbox::DomainSpec domain) {
@@ -362,11 +378,16 @@ asio::awaitable<void> Domains::connect(Kind kind) {
   };
   tasks_.spawn(serve(link));
   co_await link->greeted(kGreetingLimit);
+  co_await open_egress(kind);
+  domain.link = std::move(link);
+}
+
+asio::awaitable<void> Domains::open_egress(Kind kind) {
+  Domain& domain = of(kind);
   const std::string network = "/proc/" + std::to_string(domain.init->pid) + "/ns/net";
   domain.egress = std::make_unique<EgressPort>(machine_.executor, spec_.cell_id, machine_.resolver,
                                                spec_.allow);
   co_await domain.egress->open(machine_.spawner, network);
-  domain.link = std::move(link);
 }
 
 void Domains::apply_limits() {
@@ -449,6 +470,7 @@ asio::awaitable<void> Domains::forget(Kind kind) {
   auto gone = [this, kind] { return !is_alive(kind); };
   co_await async::poll_until("end of a domain", std::move(gone), kEndLimit, kEndPollPause);
   domain.init.reset();
+  release_warm_range(kind);
   sys::remove_file(record_path(kind));
   sys::remove_file(socket_path(kind));
   sys::remove_tree(sandbox::runsc_folder(socket_path(kind)));
@@ -500,9 +522,7 @@ asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits 
   place.uid = uid_base(kind);
   place.id = place.domain->new_id();
   place.number = ++program_count_;
-  place.note_start = [this, kind, number = place.number](std::uint32_t pid, const auto& words) {
-    programs_.add(number, name_of(kind), pid, words);
-  };
+  place.note_start = note_of(kind, place.number);
   place.make_terminal = [init = is_native ? of(kind).init : std::nullopt] {
     return make_terminal_in(init);
   };
@@ -522,6 +542,13 @@ asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits 
     place.count_oom_kills = [memory = groups_.memory] { return oom_kills(memory); };
   }
   co_return place;
+}
+
+std::function<void(std::uint32_t, const std::vector<std::string>&)> Domains::note_of(
+    Kind kind, std::uint64_t number) {
+  return [this, kind, number](std::uint32_t pid, const std::vector<std::string>& words) {
+    programs_.add(number, name_of(kind), pid, words);
+  };
 }
 
 void Domains::leave(const CommandPlace& place) {

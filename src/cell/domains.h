@@ -22,6 +22,7 @@
 #include "cell/programs.h"
 #include "cell/spawner.h"
 #include "cell/spec.h"
+#include "cell/warm_agents.h"
 #include "image/store.h"
 #include "sys/process.h"
 
@@ -44,10 +45,11 @@ struct Machine {
   async::Pool& pool;
   async::Serial& paging;  // the memory of one cell is moved at a time
   Spawner& spawner;
+  WarmAgents& warm_agents;
   sandbox::CgroupHost cgroup_host;
   std::string daemon_group;
   image::Store images;
-  Capacity capacity;
+  const Capacity& capacity;
   net::Resolver& resolver;                                       // of names that cells may reach
   sandbox::Runtime runtime_floor = sandbox::Runtime::native;     // weaker cells do not run
   sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;  // of new cells' folders
@@ -97,6 +99,14 @@ class Domains {
   // A place for one program in a domain, which is made where it is not there, and the end of its
   // use: whatever is left in it is killed.
   asio::awaitable<CommandPlace> place(Kind kind, sandbox::ResourceLimits limits = {});
+  // The agent domain with an agent host that nobody has had, which goes to this place: where the
+  // cell has no processes, and one is ready with the cell's image; nullopt elsewhere. Throws what
+  // require() does.
+  struct WarmHost {
+    CommandPlace place;
+    std::shared_ptr<AgentProcess> host;
+  };
+  asio::awaitable<std::optional<WarmHost>> take_warm_host();
   void leave(const CommandPlace& place);
   // Kills all programs of both domains.
   void kill_programs();
@@ -122,6 +132,7 @@ class Domains {
     std::shared_ptr<DomainLink> link;  // shared with what runs over it
     std::unique_ptr<EgressPort> egress;
     bool may_have_remains = false;  // of what an earlier daemon made and took no note of
+    std::uint32_t warm_range = 0;  // it was nobody's when it was made, and has no range of the cell
   };
   Domain& of(Kind kind) noexcept { return domains_[static_cast<std::size_t>(kind)]; }
   bool is_alive(Kind kind);
@@ -135,6 +146,15 @@ class Domains {
   // Returns the host's pid of the sandbox.
   asio::awaitable<std::uint32_t> make_in_gvisor(sandbox::DomainSpec domain);
   asio::awaitable<void> connect(Kind kind);
+  asio::awaitable<void> open_egress(Kind kind);
+  asio::awaitable<std::optional<WarmHost>> take_warm_host_now();
+  asio::awaitable<void> make_own(WarmAgent& warm);
+  // Notes the domain's cell-init for the next daemon.
+  void keep_record(Kind kind);
+  void release_warm_range(Kind kind) noexcept;
+  sandbox::DomainSpec domain_spec(Kind kind) const;
+  std::function<void(std::uint32_t pid, const std::vector<std::string>& words)> note_of(
+      Kind kind, std::uint64_t number);
   asio::awaitable<std::optional<Error>> try_connect(Kind kind);
   asio::awaitable<void> forget(Kind kind);
   asio::awaitable<void> remove_when_empty(std::string folder);

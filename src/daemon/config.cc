@@ -80,6 +80,10 @@ void add_cell_options(CLI::App& app, Config& config) {
                  "Sandboxes made before anybody needs them")
       ->envname("CELLAR_PREPARED_CELLS")
       ->check(CLI::Range(0, 64));
+  app.add_option("--warm-agents", config.warm_agents,
+                 "Agent hosts that run before anybody needs them, some 15 MB each; 0: none")
+      ->envname("CELLAR_WARM_AGENTS")
+      ->check(CLI::Range(0, 16));
 }
 
 // Times as the plain numbers that options are.

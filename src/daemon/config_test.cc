@@ -102,6 +102,7 @@ TEST_CASE("every option can be given in the file and in the environment") {
       {"pool-threads", "6", "6", [](const Config& c) { return std::to_string(c.pool_threads); }},
       {"prepared-cells", "7", "7",
        [](const Config& c) { return std::to_string(c.prepared_cells); }},
+      {"warm-agents", "3", "3", [](const Config& c) { return std::to_string(c.warm_agents); }},
       {"log-level", "\"error\"", "error", [](const Config& c) { return c.log_level; }},
       {"libexec", "\"/l\"", "/l", [](const Config& c) { return c.libexec; }}};
   const testing::TempDir dir;

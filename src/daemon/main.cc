@@ -86,6 +86,7 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   cells.disk_max = {config.cell_disk_bytes, config.cell_inodes};
   cell::Supervisor supervisor(machine, cells, sealer, config.state);
   co_await supervisor.open();
+  machine.warm_agents.start();
   co_await require_key(supervisor, config);
 
   api::Api api(supervisor, config.preview_domain);
@@ -105,6 +106,7 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   co_await server.close();
   co_await tasks.close();
   co_await supervisor.close();
+  co_await machine.warm_agents.close();
   co_await machine.spawner.close();
 }
 
@@ -149,6 +151,17 @@ void require_own_state(const std::string& state) {
               "start cellard as that user, or set --state to another folder");
 }
 
+cell::Sealer read_sealer(const Config& config) {
+  cell::Sealer sealer = cell::Sealer::from_key_file(config.seal_key_file);
+  if (!sealer.is_key_of(config.state)) {
+    log::warning(
+        "{} is not the key that {} is sealed with: secrets and values of sensitive steps do not "
+        "open. Bring that key back; where it is lost, remove {}/seal-key.sha256",
+        config.seal_key_file, config.state, config.state);
+  }
+  return sealer;
+}
+
 void run(const Config& config) {
   check(config);
   const doctor::User user = enter(config);
@@ -167,13 +180,7 @@ void run(const Config& config) {
     log::warning("crashes are tested: {} says where this daemon fails", plan);
     arm_faults(plan);
   }
-  const cell::Sealer sealer = cell::Sealer::from_key_file(config.seal_key_file);
-  if (!sealer.is_key_of(config.state)) {
-    log::warning(
-        "{} is not the key that {} is sealed with: secrets and values of sensitive steps do not "
-        "open. Bring that key back; where it is lost, remove {}/seal-key.sha256",
-        config.seal_key_file, config.state, config.state);
-  }
+  const cell::Sealer sealer = read_sealer(config);
   async::Pool pool(config.pool_threads);
   asio::io_context loop(1);
   async::Serial paging(loop.get_executor());
@@ -188,22 +195,32 @@ void run(const Config& config) {
                                                   .cgroup_host = cgroup_host,
                                                   .prepared_cells = config.prepared_cells,
                                                   .rights = isolation.rights});
+  const cell::Capacity capacity({.state_dir = config.state,
+                                 .memory_reserve = config.memory_reserve_bytes,
+                                 .disk_reserve = config.disk_reserve_bytes});
+  const std::string agent_host_dir = install_agent_host(config.state);
+  const cell::WarmAgents::Options warm{.count = is_root ? config.warm_agents : 0,
+                                       .state_dir = config.state,
+                                       .daemon_group = daemon_group,
+                                       .cgroup_host = cgroup_host,
+                                       .images = image::Store(config.state),
+                                       .agent_host_dir = agent_host_dir};
+  cell::WarmAgents warm_agents(loop.get_executor(), *spawner, capacity, warm);
   const cell::Machine machine{
       .executor = loop.get_executor(),
       .pool = pool,
       .paging = paging,
       .spawner = *spawner,
+      .warm_agents = warm_agents,
       .cgroup_host = cgroup_host,
       .daemon_group = daemon_group,
       .images = image::Store(config.state),
-      .capacity = cell::Capacity({.state_dir = config.state,
-                                  .memory_reserve = config.memory_reserve_bytes,
-                                  .disk_reserve = config.disk_reserve_bytes}),
+      .capacity = capacity,
       .resolver = resolver,
       .runtime_floor = config.runtime_floor,
       .disk_enforcer = is_root ? sys::try_disk_limit(config.state) : sys::DiskEnforcer::counted,
       .isolation = isolation,
-      .agent_host_dir = install_agent_host(config.state)};
+      .agent_host_dir = agent_host_dir};
   std::exception_ptr failure;
   auto done = [&failure](const std::exception_ptr& error) { failure = error; };
   asio::co_spawn(loop, serve(config, machine, sealer, signals), done);

@@ -20,6 +20,7 @@ IMAGES = pathlib.Path(__file__).resolve().parents[2] / "build/images/images"
 KEY = "e2e-key-0123456789"
 WAIT_S = 30  # the limit of every wait here
 PREFIX = f"cellar-e2e-{os.getpid()}-"  # of the folders of this run, and of no other's
+WARM_UIDS = 0xd0000000  # from here on the host's ids of domains that were warm
 GROUPS = set()  # the cgroups of the daemons that were started
 
 
@@ -165,16 +166,18 @@ class User:
 
 
 class Daemon:
-    def __init__(self, *options, key=KEY, images="dev", place=None, rootless=False):
+    def __init__(self, *options, key=KEY, images="dev", place=None, rootless=False, warm_agents=0):
         """`images`: "default" gives it the image that scripts/image made, "dev" only the view of the host.
-        Its folder is made in `place`. `rootless`: it is a User's."""
+        Its folder is made in `place`. `rootless`: it is a User's. `warm_agents`: so many ahead, and it says when one is ready."""
         self.root = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
         self.user = User(self.root) if rootless else None
         self.state = self.root / "state"
         GROUPS.add(daemon_group(self.state))
         if images == "default":
             share_images(self.state)
-        self.options, self.key = list(options), key
+        self.options, self.key = [*options, "--warm-agents", str(warm_agents)], key
+        if warm_agents:
+            self.options += ["--log-level", "debug"]
         self.process = None
         self.start()
 
@@ -200,6 +203,17 @@ class Daemon:
 
     def log(self):
         return (self.root / "log").read_text(errors="replace")
+
+    def warm_agents(self, what="ready"):
+        """The host's pids of cell-init of all warm agents that were ever ready, or taken by a cell."""
+        return [int(line.rsplit(" ", 1)[1]) for line in self.log().splitlines() if f"a warm agent is {what}: " in line]
+
+    def await_warm_agent(self):
+        """Until one is there that no cell has; its pid."""
+        def waiting():
+            free = set(self.warm_agents()) - set(self.warm_agents("taken"))
+            return next((pid for pid in free if pathlib.Path(f"/proc/{pid}/root/opt/cellar").exists()), None)
+        return eventually("a warm agent is ready", waiting)
 
     def commands(self):
         """The command lines of the programs that it started, as files."""

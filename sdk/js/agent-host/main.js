@@ -18,9 +18,22 @@ const CRASHED = 70;
 const ENDED_EARLY = JSON.stringify({ message: 'the method returns before it has done what is recorded' });
 
 const up = new UpSocket(UP_FD);
-const files = new Files(process.env.CELLAR_WORK_DIR ?? '/work');
-const cellId = process.env.CELLAR_CELL_ID ?? '';
 const runs = new Map();
+let files;
+let cellId;
+
+function lookAround() {
+  files = new Files(process.env.CELLAR_WORK_DIR ?? '/work');
+  cellId = process.env.CELLAR_CELL_ID ?? '';
+}
+
+// This process was started as nobody's. Now it is a cell's, whose files are there, and has that
+// cell's environment.
+function become(environment) {
+  Object.assign(process.env, environment);
+  process.chdir(process.env.CELLAR_WORK_DIR ?? '/work'); // What is mounted there now.
+  lookAround();
+}
 
 async function execute(run, header) {
   const agent = await loadAgent(header.agent);
@@ -113,6 +126,7 @@ function take(header, body) {
   const known = runs.get(header.run);
   const run = known?.attempt === header.a ? known : undefined; // What an earlier one was told.
   switch (header.t) {
+    case 'cell': become(JSON.parse(body.toString())); break;
     case 'run': start(header, body); break;
     case 'load': load(header.agent); break;
     case 'ack': run?.acknowledge(header.o, header.ok === false ? body : undefined); break;
@@ -154,5 +168,6 @@ down.on('data', (chunk) => parser.feed(chunk));
 down.on('error', () => process.exit(0)); // The daemon is gone.
 down.on('close', () => process.exit(0));
 
+lookAround();
 atRest = resources();
 up.send({ t: 'hello', v: 1, node: process.version });

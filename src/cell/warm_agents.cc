@@ -1,0 +1,245 @@
+#include "cell/warm_agents.h"
+
+#include <algorithm>
+
+#include "async/sleep.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "cell/cgroups.h"
+#include "cell/spec.h"
+#include "sandbox/groups.h"
+#include "sys/directory.h"
+#include "sys/file.h"
+
+namespace cellar::cell {
+namespace {
+
+// Not at once: whoever has just taken one needs the processor.
+constexpr std::chrono::milliseconds kLookPause{500};
+constexpr std::chrono::milliseconds kFirstRetryPause{1000};
+constexpr std::chrono::milliseconds kLastRetryPause{60'000};
+constexpr std::chrono::seconds kGreetingMax{10};
+constexpr std::chrono::seconds kHelloMax{20};
+// One is not made where there is less above the reserve than several take.
+constexpr std::uint64_t kRoomBytes = 256 << 20;
+constexpr std::uint32_t kLeastWeight = 1;
+constexpr const char* kNobodysName = "cell";
+
+// A host that says nothing is of no use.
+asio::awaitable<void> end_silent(std::weak_ptr<AgentProcess> host) {
+  co_await async::sleep_for(kHelloMax);
+  const auto still_there = host.lock();
+  if (still_there && !still_there->has_spoken()) still_there->kill();
+}
+
+asio::awaitable<void> serve_link(std::shared_ptr<DomainLink> link) { co_await link->serve(); }
+
+bool is_well(const WarmAgent& warm) {
+  return !warm.place.domain->is_lost() && warm.place.domain->is_running(warm.place.id);
+}
+
+}  // namespace
+
+// ---- ranges ----
+
+std::optional<std::uint32_t> WarmRanges::take() {
+  for (std::uint32_t tried = 0; tried < kCount; ++tried) {
+    const std::uint32_t base = kBase + next_ * kUidRange;
+    next_ = (next_ + 1) % kCount;
+    if (held_.insert(base).second) return base;
+  }
+  return std::nullopt;
+}
+
+// ---- warm agents ----
+
+WarmAgents::WarmAgents(asio::any_io_executor executor, Spawner& spawner, const Capacity& capacity,
+                       Options options)
+    : executor_(executor),
+      spawner_(spawner),
+      capacity_(capacity),
+      options_(std::move(options)),
+      ranges_(static_cast<std::uint32_t>(std::stoul(random_hex(2), nullptr, 16))),
+      links_(executor),
+      tasks_(executor) {}
+
+void WarmAgents::start() {
+  const std::string folder = options_.state_dir + "/warm";
+  sys::remove_tree(folder);
+  if (options_.count == 0) return;
+  sys::make_dirs(folder, 0700);
+  tasks_.spawn(keep_full());
+}
+
+asio::awaitable<void> WarmAgents::close() {
+  options_.count = 0;
+  co_await tasks_.close();
+  while (!ready_.empty()) {
+    WarmAgent warm = std::move(ready_.front());
+    ready_.pop_front();
+    co_await end(std::move(warm));
+  }
+  co_await links_.close();
+}
+
+std::optional<WarmAgent> WarmAgents::take(const std::string& image_dir) {
+  const auto fits = [&](const WarmAgent& warm) {
+    return warm.image_dir == image_dir && is_well(warm);
+  };
+  const auto found = std::find_if(ready_.begin(), ready_.end(), fits);
+  if (found == ready_.end()) return std::nullopt;
+  WarmAgent warm = std::move(*found);
+  ready_.erase(found);
+  return warm;
+}
+
+void WarmAgents::discard(WarmAgent warm) { links_.spawn(end(std::move(warm))); }
+
+asio::awaitable<void> WarmAgents::keep_full() {
+  std::chrono::milliseconds retry_pause = kFirstRetryPause;
+  bool lacked_room = false;
+  for (;;) {
+    co_await async::sleep_for(kLookPause);
+    std::optional<Error> failure;
+    try {
+      co_await end_useless();
+      if (ready_.size() >= options_.count) continue;
+      const bool has_room = capacity_.has_memory_for(kRoomBytes);
+      if (!has_room && !lacked_room) log::info("no warm agent is made: memory is short");
+      lacked_room = !has_room;
+      if (!has_room) continue;
+      co_await make_one();
+      retry_pause = kFirstRetryPause;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+      failure = error;
+    }
+    if (!failure) continue;
+    log::warning("no warm agent is made: {}; tried again in {} s", failure->what(),
+                 retry_pause.count() / 1000);
+    co_await async::sleep_for(retry_pause);
+    retry_pause = std::min(2 * retry_pause, kLastRetryPause);
+  }
+}
+
+// Those that have ended, that no new cell's image has, or whose memory others need.
+asio::awaitable<void> WarmAgents::end_useless() {
+  if (ready_.empty()) co_return;
+  const bool yields = capacity_.lacks_memory();
+  const std::string wanted = image_dir();
+  std::deque<WarmAgent> useless;
+  for (auto at = ready_.begin(); at != ready_.end();) {
+    const bool stays = !yields && is_well(*at) && at->image_dir == wanted;
+    if (!stays) useless.push_back(std::move(*at));
+    at = stays ? std::next(at) : ready_.erase(at);
+  }
+  if (yields) log::info("memory is short: {} warm agents end", useless.size());
+  // Also where the daemon ends meanwhile.
+  for (WarmAgent& warm : useless) discard(std::move(warm));
+}
+
+std::string WarmAgents::image_dir() const {
+  const auto image = options_.images.find(std::string(image::kDefaultName));
+  return image ? image->dir : std::string();
+}
+
+sandbox::CgroupPlan WarmAgents::groups_of(const std::string& slot) const {
+  const Limits& limits = tiers().front().limits;
+  const sandbox::ResourceLimits resources{
+      .memory_bytes = limits.memory_bytes, .pids_max = limits.pids_max, .cpu_weight = kLeastWeight};
+  return sandbox::plan_cgroups(options_.cgroup_host, options_.daemon_group, slot, resources);
+}
+
+asio::awaitable<void> WarmAgents::make_one() {
+  const auto range = ranges_.take();
+  if (!range) throw Error(ErrorCode::exhausted, "all ranges of ids for warm agents are in use");
+  sandbox::DomainSpec spec;
+  spec.cell_id = kNobodysName;
+  spec.kind = sandbox::DomainKind::agent;
+  spec.part = sandbox::Part::warm;
+  spec.image_dir = image_dir();
+  spec.uid_base = *range;
+  spec.binds.push_back({options_.agent_host_dir, kAgentHostFolder});
+  std::optional<WarmAgent> made;
+  try {
+    made = co_await make_in(std::move(spec));
+  } catch (...) {
+    ranges_.release(*range);
+    throw;
+  }
+  std::exception_ptr failure;
+  try {
+    co_await start_host(*made);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) {
+    log::debug("a warm agent is ready: process {}", made->init.pid);
+    ready_.push_back(std::move(*made));
+    co_return;
+  }
+  discard(std::move(*made));
+  std::rethrow_exception(failure);
+}
+
+asio::awaitable<WarmAgent> WarmAgents::make_in(sandbox::DomainSpec spec) {
+  WarmAgent warm;
+  warm.image_dir = spec.image_dir;
+  warm.place.uid = spec.uid_base;
+  warm.socket_path = options_.state_dir + "/warm/" + std::to_string(++made_count_) + ".sock";
+  std::string path = warm.socket_path;
+  std::string no_slot;
+  const sandbox::DomainMade domain =
+      co_await spawner_.make_domain(std::move(spec), std::move(path), std::move(no_slot));
+  warm.slot = domain.slot;
+  const auto init = sys::identify(static_cast<pid_t>(domain.pid));
+  if (init) {
+    warm.init = *init;
+    co_return warm;
+  }
+  links_.spawn(end_slot(warm.slot, warm.socket_path, warm.place.uid));
+  throw Error(ErrorCode::unavailable, "domain_lost", "cell-init ended at once");
+}
+
+asio::awaitable<void> WarmAgents::start_host(WarmAgent& warm) {
+  const sandbox::CgroupPlan groups = groups_of(warm.slot);
+  sandbox::apply(groups);
+  const auto link =
+      std::make_shared<DomainLink>(executor_, sys::seqpacket_connect(warm.socket_path));
+  links_.spawn(serve_link(link));
+  warm.place.domain = link;
+  co_await link->greeted(kGreetingMax);
+  warm.place.id = link->new_id();
+  const sandbox::ProgramPlan program = sandbox::plan_program(
+      options_.cgroup_host, groups, sandbox::DomainKind::agent, warm.place.id, {});
+  sandbox::apply(program, warm.place.uid);
+  warm.place.group = program.group;
+  warm.place.join = program.folders;
+  warm.place.count_oom_kills = [memory = program.memory] { return oom_kills(memory); };
+  warm.place.note_start = [](std::uint32_t, const std::vector<std::string>&) {};
+  AgentProcess::Options nobodys;
+  nobodys.image = std::string(image::kDefaultName);
+  nobodys.on_end = [](const CommandPlace&) {};
+  CommandPlace place = warm.place;
+  warm.host = co_await AgentProcess::start(executor_, std::move(place), std::move(nobodys));
+  links_.spawn(end_silent(warm.host));
+  const auto hello = co_await warm.host->receive();
+  if (!hello) throw Error(ErrorCode::unavailable, "agent_exit", "the agent host ended at once");
+}
+
+asio::awaitable<void> WarmAgents::end(WarmAgent warm) {
+  if (warm.place.domain) warm.place.domain->close();
+  warm.host.reset();
+  co_await end_slot(std::move(warm.slot), std::move(warm.socket_path), warm.place.uid);
+}
+
+asio::awaitable<void> WarmAgents::end_slot(std::string slot, std::string socket_path,
+                                           std::uint32_t uid_base) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  sys::remove_file(socket_path);
+  co_await remove(groups_of(slot));
+  ranges_.release(uid_base);
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "async/task_group.h"
+#include "cell/agent_process.h"
+#include "cell/capacity.h"
+#include "cell/command.h"
+#include "cell/spawner.h"
+#include "image/store.h"
+#include "sys/process.h"
+
+namespace cellar::cell {
+
+// An agent domain and an agent host for JavaScript that runs in it: all of them that no cell is
+// needed for (sandbox/spec.h). It has never been a cell's.
+struct WarmAgent {
+  std::string slot;       // of its groups
+  std::string image_dir;  // of its root
+  sys::ProcessId init;
+  std::string socket_path;
+  CommandPlace place;  // of the agent host
+  std::shared_ptr<AgentProcess> host;
+};
+
+// Ranges of ids for domains that are made before it is known for which cell. They are above those
+// of cells, and one is given again once its domain has ended.
+class WarmRanges {
+ public:
+  static constexpr std::uint32_t kBase = 0xd000'0000;
+  static constexpr std::uint32_t kCount = 4096;
+
+  // `first`: the number of the range that is given first, modulo kCount.
+  explicit WarmRanges(std::uint32_t first) : next_(first % kCount) {}
+  // The host's id of root in a range that nobody has; nullopt where all are taken.
+  std::optional<std::uint32_t> take();
+  void hold(std::uint32_t uid_base) { held_.insert(uid_base); }
+  void release(std::uint32_t uid_base) noexcept { held_.erase(uid_base); }
+
+ private:
+  std::uint32_t next_;
+  std::set<std::uint32_t> held_;
+};
+
+// Agent hosts that run before anybody asks, so that the start of Node.js is not on a cell's way
+// back from its disk. Loop thread only.
+//
+// They are made one after the other, with the least weight, where memory is left above the reserve;
+// where it is not, all of them end.
+class WarmAgents {
+ public:
+  struct Options {
+    std::size_t count = 0;  // ahead; 0: none
+    std::string state_dir;
+    std::string daemon_group;
+    sandbox::CgroupHost cgroup_host;
+    image::Store images;  // those are made whose cells have the default one
+    std::string agent_host_dir;
+  };
+  // `spawner` and `capacity` must outlive it.
+  WarmAgents(asio::any_io_executor executor, Spawner& spawner, const Capacity& capacity,
+             Options options);
+  WarmAgents(const WarmAgents&) = delete;
+  WarmAgents& operator=(const WarmAgents&) = delete;
+
+  // Begins to make them. Domains of an earlier daemon hold their ranges by then.
+  void start();
+  // Ends those that nobody has. Nothing may be taken afterwards; comes after the cells were closed,
+  // whose links to their domains are served here.
+  asio::awaitable<void> close();
+
+  // One with a root of this image, which is the caller's from now on, and its range with it;
+  // nullopt where none is ready.
+  std::optional<WarmAgent> take(const std::string& image_dir);
+  // Ends one that was taken for nothing, some time later.
+  void discard(WarmAgent warm);
+  WarmRanges& ranges() noexcept { return ranges_; }
+
+ private:
+  asio::awaitable<void> keep_full();
+  asio::awaitable<void> make_one();
+  asio::awaitable<WarmAgent> make_in(sandbox::DomainSpec spec);
+  asio::awaitable<void> start_host(WarmAgent& warm);
+  asio::awaitable<void> end(WarmAgent warm);
+  asio::awaitable<void> end_slot(std::string slot, std::string socket_path, std::uint32_t uid_base);
+  asio::awaitable<void> end_useless();
+  sandbox::CgroupPlan groups_of(const std::string& slot) const;
+  std::string image_dir() const;
+
+  asio::any_io_executor executor_;
+  Spawner& spawner_;
+  const Capacity& capacity_;
+  Options options_;
+  WarmRanges ranges_;
+  std::uint64_t made_count_ = 0;
+  std::deque<WarmAgent> ready_;
+  async::TaskGroup links_;  // end with their domains
+  async::TaskGroup tasks_;
+};
+
+}  // namespace cellar::cell
