@@ -142,7 +142,7 @@ void Cell::recover_runs() {
 }
 
 asio::awaitable<void> Cell::close() {
-  if (!open_) co_return;
+  if (awaits_open()) co_return;
   open_ = false;
   stop_paging();
   co_await moves_.close();  // They may wait for those of other cells.
@@ -159,7 +159,7 @@ asio::awaitable<void> Cell::close() {
 }
 
 asio::awaitable<void> Cell::destroy() {
-  require_open();
+  if (awaits_open()) require_open();
   open_ = false;
   stop_paging();
   co_await moves_.close();  // They may wait for those of other cells.
@@ -167,6 +167,7 @@ asio::awaitable<void> Cell::destroy() {
   co_await attending_.close();
   co_await runner_->close();
   co_await quota_.close();
+  fault_point("cell.before_destroy");
   co_await domains_.end_all();
   co_await domains_.close();
   co_await journal_->close();

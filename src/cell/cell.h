@@ -118,7 +118,8 @@ class Cell : private RunnerHost {
   asio::awaitable<void> close();
   // What the daemon runs in it now is lost with the daemon.
   void expect_end() { domains_.programs().lose_all(); }
-  // Ends all that runs in it, as its files are about to be deleted.
+  // Ends all that runs in it, as its files are about to be deleted. Nobody uses it from then on;
+  // where it throws, it may be called again.
   asio::awaitable<void> destroy();
 
   // Throws Error `invalid_argument` or `too_large` for what apply() would refuse.
