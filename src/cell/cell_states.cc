@@ -244,7 +244,10 @@ asio::awaitable<void> Cell::keep_alive_now(std::chrono::seconds length) {
 }
 
 asio::awaitable<void> Cell::measure_cpu() {
-  auto read = domains_.cpu_used();
+  auto read = [cpu_used = domains_.cpu_used()] {
+    fault_point("cell.reading_cpu");
+    return cpu_used();
+  };
   const std::chrono::microseconds used = co_await async::offload(machine_.pool, std::move(read));
   if (state_ != State::active) co_return;
   cpu_.add(std::chrono::steady_clock::now(), used);

@@ -18,6 +18,8 @@ namespace cellar::cell {
 namespace {
 
 constexpr std::chrono::milliseconds kTimerPause{1000};
+constexpr std::size_t kTicksAtOnce = 32;
+constexpr std::size_t kTicksMax = 1'000'000;  // each cell has one at most
 // Cells that were just used are likely to be used again: they would be made anew at once.
 constexpr std::chrono::seconds kSpareAfter{5};
 constexpr std::size_t kKnownKeysMax = 1000;
@@ -123,6 +125,7 @@ Supervisor::Supervisor(const Machine& machine, CellConfig config, const Sealer& 
       config_(std::move(config)),
       sealer_(sealer),
       state_dir_(std::move(state_dir)),
+      tick_turns_(machine.executor, {.at_once = kTicksAtOnce, .waiters_max = kTicksMax}),
       registry_turns_(machine.executor),
       turns_(machine.executor),
       changes_(machine.executor),
@@ -166,6 +169,7 @@ asio::awaitable<void> Supervisor::open() {
                                  machine_.spawner.run()));
   tasks_.spawn(open_rest(std::move(hibernated)));
   tasks_.spawn(run_timers());
+  tasks_.spawn(keep_room());
 }
 
 asio::awaitable<void> Supervisor::open_rest(std::vector<CellPtr> cells) {
@@ -228,7 +232,32 @@ void Supervisor::expect_end() {
   }
 }
 
+// A cell that takes its time with one tick is passed over by the next ones, and holds up no others.
 asio::awaitable<void> Supervisor::run_timers() {
+  for (;;) {
+    co_await async::sleep_for(kTimerPause);
+    for (const auto& [id, cell] : cells_) {
+      if (cell->has_timers() && ticking_.insert(id).second) tasks_.spawn(tick(cell));
+    }
+  }
+}
+
+asio::awaitable<void> Supervisor::tick(CellPtr cell) {
+  struct Ticking {
+    std::set<std::string>& all;
+    std::string id;
+    ~Ticking() { all.erase(id); }
+  } const ticking{ticking_, cell->spec().cell_id};
+  try {
+    const auto turn = co_await tick_turns_.turn();
+    co_await cell->tick(wall_now());
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::warning("cell {}: {}", ticking.id, error.what());
+  }
+}
+
+asio::awaitable<void> Supervisor::keep_room() {
   for (;;) {
     co_await async::sleep_for(kTimerPause);
     try {
@@ -236,18 +265,6 @@ asio::awaitable<void> Supervisor::run_timers() {
     } catch (const Error& error) {  // What the machine does not tell now, it tells later.
       if (error.code() == ErrorCode::canceled) throw;
       log::warning("no room is made: {}", error.what());
-    }
-    std::vector<CellPtr> with_timers;
-    for (const auto& [id, cell] : cells_) {
-      if (cell->has_timers()) with_timers.push_back(cell);
-    }
-    for (const CellPtr& cell : with_timers) {
-      try {
-        co_await cell->tick(wall_now());
-      } catch (const Error& error) {
-        if (error.code() == ErrorCode::canceled) throw;
-        log::warning("cell {}: {}", cell->spec().cell_id, error.what());
-      }
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -73,6 +74,8 @@ class Supervisor {
                                       CellSettings settings);
   asio::awaitable<void> remove_now(std::string owner_id, std::string cell_id);
   asio::awaitable<void> run_timers();
+  asio::awaitable<void> tick(CellPtr cell);
+  asio::awaitable<void> keep_room();
   asio::awaitable<void> make_room();
   CellLayout layout_of(const std::string& cell_id) const;
   template <typename Job>
@@ -86,6 +89,8 @@ class Supervisor {
   std::map<std::string, CellPtr, std::less<>> cells_;
   std::map<std::string, std::string> owner_of_key_digest_;  // keys that were asked for before
   std::map<std::string, std::shared_ptr<async::Event>> openings_;  // cell id → its end
+  std::set<std::string> ticking_;  // ids of cells that still do what a timer asked for
+  async::Serial tick_turns_;
   async::Serial registry_turns_;
   async::Serial turns_;       // cells come and go one at a time
   async::TaskGroup changes_;  // and all the way, whether their caller stays or not

@@ -1,6 +1,8 @@
 """What keeps a cell awake, for how long, and that nothing else does."""
 import json
+import os
 import resource
+import time
 
 import harness
 
@@ -61,6 +63,26 @@ class IdleTest(harness.CellTest):
         harness.eventually("it is told", lambda: "/proc/meminfo: Too many open files" in self.daemon.log())
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
         harness.eventually("it pauses", lambda: cell.get()["state"] == "paused")
+
+
+class SlowTest(harness.CellTest):
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise harness.unittest.SkipTest("needs root: cells are made of namespaces and mounts")
+        cls.daemon = harness.FaultyDaemon()
+        cls.addClassCleanup(cls.daemon.cleanup)
+
+    def test_a_cell_that_is_slow_holds_up_no_other_one(self):
+        cells = [self.cell(name, idle_timeout_s=1) for name in ("one", "other")]
+        for cell in cells:
+            cell.exec("true")
+        began = time.monotonic()
+        (self.daemon.root / "faults").write_text("cell.reading_cpu 1 delay=6000\n")
+        states = lambda: sorted(cell.get()["state"] for cell in cells)
+        harness.eventually("one of them pauses, the other is still being looked at", lambda: states() == ["active", "paused"])
+        self.assertLess(time.monotonic() - began, 6)
+        (self.daemon.root / "faults").write_text("")
 
 
 class LeaseTest(harness.CellTest):
