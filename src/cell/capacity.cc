@@ -26,6 +26,15 @@ Reserve usual_reserve(std::uint64_t memory_total, std::uint64_t disk_total) noex
   return {std::min(memory_total / 20, kReserveMax), std::min(disk_total / 50, kReserveMax)};
 }
 
+void Admissions::add(Time now) {
+  if (admitted_.size() < kCountMax) admitted_.push_back(now);
+}
+
+std::uint64_t Admissions::bytes(Time now) {
+  while (!admitted_.empty() && admitted_.front() <= now - kWindow) admitted_.pop_front();
+  return admitted_.size() * kBytesEach;
+}
+
 Capacity::Capacity(Options options) : state_dir_(std::move(options.state_dir)) {
   reserve_ = usual_reserve(sys::machine_memory().total, sys::disk_size(state_dir_).bytes);
   if (options.memory_reserve) reserve_.memory = *options.memory_reserve;
@@ -34,15 +43,20 @@ Capacity::Capacity(Options options) : state_dir_(std::move(options.state_dir)) {
 
 bool Capacity::lacks_memory() const { return sys::machine_memory().available < reserve_.memory; }
 
-bool Capacity::has_memory_for(std::uint64_t bytes) const {
-  return sys::machine_memory().available >= reserve_.memory + bytes;
+bool Capacity::has_memory_for(std::uint64_t bytes) {
+  const std::uint64_t soon = admissions_.bytes(std::chrono::steady_clock::now());
+  return sys::machine_memory().available >= reserve_.memory + soon + bytes;
 }
 
-void Capacity::require_memory() const {
+void Capacity::require_memory() {
+  const std::uint64_t soon = admissions_.bytes(std::chrono::steady_clock::now());
   const std::uint64_t available = sys::machine_memory().available;
-  if (available >= reserve_.memory) return;
-  refuse("memory", available, reserve_.memory, "hibernate cells, or see --memory-reserve-bytes");
+  const std::uint64_t left = available - std::min(available, soon);
+  if (left >= reserve_.memory) return;
+  refuse("memory", left, reserve_.memory, "hibernate cells, or see --memory-reserve-bytes");
 }
+
+void Capacity::let_in() { admissions_.add(std::chrono::steady_clock::now()); }
 
 void Capacity::require_disk() const {
   const std::uint64_t available = sys::disk_free(state_dir_).bytes;

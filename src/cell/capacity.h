@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 
@@ -17,8 +19,25 @@ struct Reserve {
 // The 20th part of its memory, at most 1 GiB; the 50th part of its disk, at most 1 GiB.
 Reserve usual_reserve(std::uint64_t memory_total, std::uint64_t disk_total) noexcept;
 
+// Cells that were let in a moment ago count as if they used memory already: many that come at once
+// would all see what is free before the first of them has taken any.
+class Admissions {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  static constexpr std::chrono::seconds kWindow{3};
+  static constexpr std::uint64_t kBytesEach = 48 << 20;  // a shell and an agent, as they start
+  static constexpr std::size_t kCountMax = 10'000;       // more are not counted
+
+  void add(Time now);
+  // What those of the window before `now` are expected to use.
+  std::uint64_t bytes(Time now);
+
+ private:
+  std::deque<Time> admitted_;
+};
+
 // Whether the machine has room for more cells: those who come are refused before those who are
-// there are pushed into swap. Reads what the kernel says each time: quick, any thread.
+// there are pushed into swap. Reads what the kernel says each time: quick. Loop thread only.
 class Capacity {
  public:
   // nullopt: as usual_reserve().
@@ -31,10 +50,12 @@ class Capacity {
   explicit Capacity(Options options);
 
   bool lacks_memory() const;
-  // Whether so many bytes are left beside the reserve.
-  bool has_memory_for(std::uint64_t bytes) const;
+  // Whether so many bytes are left beside the reserve, and what those need who have just come.
+  bool has_memory_for(std::uint64_t bytes);
   // Before a cell that has no processes gets some. Throws Error `unavailable`, reason kReason.
-  void require_memory() const;
+  void require_memory();
+  // It gets them now.
+  void let_in();
   // Before a new cell is made. Throws the same.
   void require_disk() const;
 
@@ -43,6 +64,7 @@ class Capacity {
  private:
   std::string state_dir_;
   Reserve reserve_;
+  Admissions admissions_;
 };
 
 }  // namespace cellar::cell

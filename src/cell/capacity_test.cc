@@ -31,14 +31,40 @@ TEST_CASE("the usual reserve is a part of the machine, and has a limit") {
 
 TEST_CASE("a machine that has less than its reserve takes no more cells") {
   const testing::TempDir dir;
-  const Capacity none({dir.path(), 0, 0});
+  Capacity none({dir.path(), 0, 0});
   CHECK_FALSE(none.lacks_memory());
   CHECK_NOTHROW(none.require_memory());
   CHECK_NOTHROW(none.require_disk());
-  const Capacity all({dir.path(), kMoreThanThereIs, kMoreThanThereIs});
+  Capacity all({dir.path(), kMoreThanThereIs, kMoreThanThereIs});
   CHECK(all.lacks_memory());
   CHECK(reason_of([&] { all.require_memory(); }) == Capacity::kReason);
   CHECK(reason_of([&] { all.require_disk(); }) == Capacity::kReason);
+}
+
+TEST_CASE("who was let in counts for a moment, and no more of them than the limit") {
+  const Admissions::Time start{};
+  Admissions admissions;
+  CHECK(admissions.bytes(start) == 0);
+  admissions.add(start);
+  admissions.add(start + std::chrono::seconds(1));
+  CHECK(admissions.bytes(start + std::chrono::seconds(1)) == 2 * Admissions::kBytesEach);
+  CHECK(admissions.bytes(start + Admissions::kWindow) == Admissions::kBytesEach);
+  CHECK(admissions.bytes(start + 2 * Admissions::kWindow) == 0);
+  for (std::size_t i = 0; i <= Admissions::kCountMax; ++i) admissions.add(start);
+  CHECK(admissions.bytes(start) == Admissions::kCountMax * Admissions::kBytesEach);
+}
+
+TEST_CASE("of many that come at once only so many are let in as there is memory for") {
+  const testing::TempDir dir;
+  Capacity capacity({dir.path(), 0, 0});
+  std::size_t count = 0;
+  for (; count < Admissions::kCountMax; ++count) {  // 480 GB, none of which is used.
+    if (!reason_of([&] { capacity.require_memory(); }).empty()) break;
+    if (!capacity.has_memory_for(0)) break;
+    capacity.let_in();
+  }
+  CHECK(count > 0);
+  CHECK(capacity.has_memory_for(0) == (count == Admissions::kCountMax));
 }
 
 }  // namespace cellar::cell

@@ -75,6 +75,14 @@ void remove_daemon_group(const sandbox::CgroupHost& host, const std::string& dae
   }
 }
 
+void set_swap(const std::string& memory_folder, Swap swap) noexcept {
+  try {
+    const std::string file = memory_folder + "/memory.swap.max";
+    if (sys::exists(file)) sys::write_setting(file, swap == Swap::allowed ? "max" : "0");
+  } catch (const std::exception&) {  // The cell has ended meanwhile, and its group with it.
+  }
+}
+
 std::chrono::microseconds cpu_used(const std::string& folder) {
   return std::chrono::microseconds(read_number(folder + "/cpu.stat", "usage_usec").value_or(0));
 }

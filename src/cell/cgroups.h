@@ -29,6 +29,11 @@ asio::awaitable<void> remove(sandbox::CgroupPlan plan);
 // Removes the groups that all cells of a daemon share, where no cell is left in them.
 void remove_daemon_group(const sandbox::CgroupHost& host, const std::string& daemon_group);
 
+// Whether the processes that this folder counts may be moved to swap. v1 has no such switch, and
+// where the group is gone nothing happens. Never throws.
+enum class Swap : std::uint8_t { never, allowed };
+void set_swap(const std::string& memory_folder, Swap swap) noexcept;
+
 // Processor time that the group's processes have used; 0 where there is no such group.
 std::chrono::microseconds cpu_used(const std::string& folder);
 

@@ -28,4 +28,18 @@ TEST_CASE("a group that does not stand still in time goes on, all of it") {
   CHECK(sys::read_file(folder + "/cgroup.freeze") == "0");
 }
 
+TEST_CASE("swap is allowed and forbidden where the group has the switch, and else left alone") {
+  const testing::TempDir dir;
+  const std::string folder = dir.path().string();
+  set_swap(folder, Swap::allowed);
+  CHECK_FALSE(sys::read_file(folder + "/memory.swap.max"));
+  set_swap(folder + "/gone", Swap::never);
+  sys::replace_file(folder + "/memory.swap.max", "?");
+  set_swap(folder, Swap::allowed);
+  CHECK(sys::read_file(folder + "/memory.swap.max") == "max");
+  sys::replace_file(folder + "/memory.swap.max", "");
+  set_swap(folder, Swap::never);
+  CHECK(sys::read_file(folder + "/memory.swap.max") == "0");
+}
+
 }  // namespace cellar::cell

@@ -70,24 +70,15 @@ std::vector<pid_t> processes_behind(const sandbox::CgroupPlan& groups, std::uint
 // (sandbox/cgroup.cc). v1 lets nobody but page_out() do it.
 class SwapAllowed {
  public:
-  explicit SwapAllowed(const std::string& memory_folder)
-      : file_(memory_folder + "/memory.swap.max"), exists_(sys::exists(file_)) {
-    write("max");
+  explicit SwapAllowed(std::string memory_folder) : folder_(std::move(memory_folder)) {
+    set_swap(folder_, Swap::allowed);
   }
   SwapAllowed(const SwapAllowed&) = delete;
   SwapAllowed& operator=(const SwapAllowed&) = delete;
-  ~SwapAllowed() { write("0"); }
+  ~SwapAllowed() { set_swap(folder_, Swap::never); }
 
  private:
-  void write(std::string_view value) const noexcept {
-    try {
-      if (exists_) sys::write_setting(file_, value);
-    } catch (const Error&) {  // The cell has ended meanwhile, and its group with it.
-    }
-  }
-
-  const std::string file_;
-  const bool exists_;
+  const std::string folder_;
 };
 
 // Writes one of the small files that tell the next daemon of a domain.
@@ -149,6 +140,7 @@ void Domains::find() {
   found_count_ = program_count_ = programs_.last_number();
   set_slot(read_slot(layout_));
   if (slot_.empty()) return;
+  set_swap(groups_.memory, Swap::never);  // The earlier one may have ended while it allowed it.
   for (const Kind kind : {Kind::agent, Kind::shell}) {
     if (const auto record = decode_domain_record(sys::read_file(record_path(kind)))) {
       of(kind).init = record->init;
@@ -286,6 +278,7 @@ void Domains::require_room() {
 
 asio::awaitable<void> Domains::make(Kind kind) {
   require_room();
+  if (!any_alive()) machine_.capacity.let_in();
   co_await disk_.loosen();
   std::optional<Error> failure;
   try {

@@ -49,7 +49,7 @@ struct Machine {
   sandbox::CgroupHost cgroup_host;
   std::string daemon_group;
   image::Store images;
-  const Capacity& capacity;
+  Capacity& capacity;
   net::Resolver& resolver;                                       // of names that cells may reach
   sandbox::Runtime runtime_floor = sandbox::Runtime::native;     // weaker cells do not run
   sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;  // of new cells' folders

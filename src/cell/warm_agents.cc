@@ -54,7 +54,7 @@ std::optional<std::uint32_t> WarmRanges::take() {
 
 // ---- warm agents ----
 
-WarmAgents::WarmAgents(asio::any_io_executor executor, Spawner& spawner, const Capacity& capacity,
+WarmAgents::WarmAgents(asio::any_io_executor executor, Spawner& spawner, Capacity& capacity,
                        Options options)
     : executor_(executor),
       spawner_(spawner),

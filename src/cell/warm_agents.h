@@ -64,8 +64,7 @@ class WarmAgents {
     std::string agent_host_dir;
   };
   // `spawner` and `capacity` must outlive it.
-  WarmAgents(asio::any_io_executor executor, Spawner& spawner, const Capacity& capacity,
-             Options options);
+  WarmAgents(asio::any_io_executor executor, Spawner& spawner, Capacity& capacity, Options options);
   WarmAgents(const WarmAgents&) = delete;
   WarmAgents& operator=(const WarmAgents&) = delete;
 
@@ -95,7 +94,7 @@ class WarmAgents {
 
   asio::any_io_executor executor_;
   Spawner& spawner_;
-  const Capacity& capacity_;
+  Capacity& capacity_;
   Options options_;
   WarmRanges ranges_;
   std::uint64_t made_count_ = 0;

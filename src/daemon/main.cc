@@ -195,9 +195,9 @@ void run(const Config& config) {
                                                   .cgroup_host = cgroup_host,
                                                   .prepared_cells = config.prepared_cells,
                                                   .rights = isolation.rights});
-  const cell::Capacity capacity({.state_dir = config.state,
-                                 .memory_reserve = config.memory_reserve_bytes,
-                                 .disk_reserve = config.disk_reserve_bytes});
+  cell::Capacity capacity({.state_dir = config.state,
+                           .memory_reserve = config.memory_reserve_bytes,
+                           .disk_reserve = config.disk_reserve_bytes});
   const std::string agent_host_dir = install_agent_host(config.state);
   const cell::WarmAgents::Options warm{.count = is_root ? config.warm_agents : 0,
                                        .state_dir = config.state,
