@@ -181,7 +181,10 @@ json::Value process_json(const cell::ProcessView& view) {
   members.set("exit_code", view.exit_code);
   members.set("timed_out", view.timed_out);
   if (view.signal) members.set("signal", *view.signal);
-  if (view.lost) members.set("lost", true);
+  if (view.lost) {
+    members.set("lost", true);
+    members.set("lost_by", cell::name_of(*view.lost));
+  }
   return value;
 }
 

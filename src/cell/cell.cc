@@ -168,7 +168,7 @@ asio::awaitable<void> Cell::destroy() {
   co_await runner_->close();
   co_await quota_.close();
   fault_point("cell.before_destroy");
-  co_await domains_.end_all();
+  co_await domains_.end_all(LostBy::deleted);
   co_await domains_.close();
   co_await journal_->close();
   const auto store_turn = co_await store_turns_.turn();
@@ -336,7 +336,9 @@ asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,
   const CommandResult result = co_await run_in_shell(run, std::move(command), std::move(on_output));
   const bool is_explained = result.timed_out || result.oom || result.disk_full;  // In gVisor.
   if (result.lost && !is_explained) {
-    throw Error(ErrorCode::unavailable, "domain_lost", "the command was lost with its domain");
+    throw Error(
+        ErrorCode::unavailable, "domain_lost",
+        "the command was lost with its domain (" + std::string(name_of(*result.lost)) + ")");
   }
   co_return cell::encode(result, Names::ctx);
 }

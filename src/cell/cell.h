@@ -117,7 +117,7 @@ class Cell : private RunnerHost {
   // Lets go of everything; processes stay for the next daemon.
   asio::awaitable<void> close();
   // What the daemon runs in it now is lost with the daemon.
-  void expect_end() { domains_.programs().lose_all(); }
+  void expect_end() { domains_.programs().lose_all(LostBy::daemon); }
   // Ends all that runs in it, as its files are about to be deleted. Nobody uses it from then on;
   // where it throws, it may be called again.
   asio::awaitable<void> destroy();
@@ -222,7 +222,7 @@ class Cell : private RunnerHost {
   asio::awaitable<void> hibernate_now(Asked asked, std::string reason);
   asio::awaitable<void> stop_now();
   // Ends the processes; only what is on disk stays. In a turn of transitions.
-  asio::awaitable<void> end_processes(std::string reason);
+  asio::awaitable<void> end_processes(std::string reason, LostBy why);
   asio::awaitable<void> keep_alive_now(std::chrono::seconds length);
   asio::awaitable<void> measure_cpu();
   // Lets the agent of a permanent cell run again, where it has ended: after 1 s, 2 s, … 60 s.

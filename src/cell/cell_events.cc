@@ -30,8 +30,10 @@ void Cell::tell(std::string type, json::Value data) {
 json::Value to_json(const ResumeReport& report) {
   json::Array lost;
   for (const Program& program : report.lost) {
-    lost.push_back(json::object(
-        {{"domain", program.domain}, {"pid", program.pid}, {"command", program.command}}));
+    lost.push_back(json::object({{"domain", program.domain},
+                                 {"pid", program.pid},
+                                 {"command", program.command},
+                                 {"lost_by", name_of(program.lost_by)}}));
   }
   return json::object(
       {{"from", report.from},

@@ -72,7 +72,7 @@ asio::awaitable<void> Cell::attend(std::shared_ptr<Process> process, CommandPlac
   json::Value end =
       json::object({{"id", view.id}, {"command", view.command}, {"exit_code", view.exit_code}});
   if (view.signal) end.as_object().set("signal", *view.signal);
-  if (view.lost) end.as_object().set("lost", true);
+  if (view.lost) end.as_object().set("lost_by", name_of(*view.lost));
   tell("process.exited", std::move(end));
   forget_old_processes();
   if (failure) std::rethrow_exception(failure);

@@ -178,16 +178,16 @@ asio::awaitable<void> Cell::hibernate_now(Asked asked, std::string reason) {
                 "the cell is busy with " + busy_with.front().kind + " " + busy_with.front().detail,
                 "cancel it, or wait until it ends");
   }
-  co_await end_processes(std::move(reason));
+  co_await end_processes(std::move(reason), LostBy::hibernated);
 }
 
-asio::awaitable<void> Cell::end_processes(std::string reason) {
+asio::awaitable<void> Cell::end_processes(std::string reason, LostBy why) {
   journal_->require_place();
   const Flagged leaving(is_leaving_);
   stop_paging();
-  domains_.programs().lose_all();
+  domains_.programs().lose_all(why);
   fault_point("cell.before_end");
-  co_await domains_.end_all();
+  co_await domains_.end_all(why);
   fault_point("cell.ended");
   co_await journal_->sync();
   const bool runs_are_used = !runner_->active_runs().empty() || runner_->has_requests();
@@ -224,7 +224,7 @@ asio::awaitable<void> Cell::stop_now() {
   require_open();
   const std::optional<WallTime> stop = stops_at(lifecycle(blockers().size()));
   if (!stop || wall_now() < *stop) co_return;  // It was asked for something.
-  co_await end_processes("max_awake");
+  co_await end_processes("max_awake", LostBy::max_awake);
 }
 
 asio::awaitable<void> Cell::keep_alive(std::chrono::seconds length) {

@@ -36,10 +36,10 @@ struct CommandResult {
   int exit_code = 0;  // 128 + the signal's number where one ended it, as a shell has it
   std::optional<int> signal;
   bool timed_out = false;
-  bool oom = false;        // the kernel killed it, or something of it, for want of memory
-  bool truncated = false;  // there was more output than the limit
-  bool disk_full = false;  // killed, as the cell had more on disk than it may
-  bool lost = false;       // the cell was stopped under it
+  bool oom = false;            // the kernel killed it, or something of it, for want of memory
+  bool truncated = false;      // there was more output than the limit
+  bool disk_full = false;      // killed, as the cell had more on disk than it may
+  std::optional<LostBy> lost;  // the cell's processes ended under it
   std::chrono::milliseconds duration{0};
 };
 

@@ -176,7 +176,10 @@ std::string encode(const CommandResult& result, Names names) {
                     {rest ? "duration_ms" : "durationMs", result.duration.count()}});
   if (result.signal) value.as_object().set("signal", *result.signal);
   if (result.disk_full) value.as_object().set(rest ? "disk_full" : "diskFull", true);
-  if (result.lost) value.as_object().set("lost", true);
+  if (result.lost) {
+    value.as_object().set("lost", true);
+    value.as_object().set(rest ? "lost_by" : "lostBy", name_of(*result.lost));
+  }
   if (!rest) value.as_object().set("failed", result.exit_code != 0);
   return json::dump(value);
 }

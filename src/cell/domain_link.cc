@@ -34,7 +34,7 @@ asio::awaitable<void> DomainLink::serve() {
   channel_.close();
   greeting_.set();
   for (auto& [id, program] : programs_) {
-    if (!program->exit) program->exit = Exit{.lost = true};
+    if (!program->exit) program->exit = Exit{.lost = lost_by_};
     program->changed.set();
   }
 }

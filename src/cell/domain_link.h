@@ -10,6 +10,7 @@
 #include <string>
 
 #include "async/event.h"
+#include "cell/lost_by.h"
 #include "cell/message_channel.h"
 #include "wire/init_protocol.h"
 
@@ -21,8 +22,8 @@ class DomainLink {
  public:
   // How a program ended.
   struct Exit {
-    int wait_status = 0;  // as waitpid(2) gives it
-    bool lost = false;    // the domain ended under it, or the connection did
+    int wait_status = 0;         // as waitpid(2) gives it
+    std::optional<LostBy> lost;  // the domain ended under it, or the connection did
   };
 
   DomainLink(asio::any_io_executor executor, sys::Fd socket);
@@ -51,7 +52,11 @@ class DomainLink {
   void signal(std::uint32_t id, int signal);
 
   bool is_lost() const noexcept { return lost_; }
-  void close() { channel_.close(); }
+  // What runs over it is lost, and by what.
+  void close(LostBy why) {
+    lost_by_ = why;
+    channel_.close();
+  }
 
  private:
   struct Program {
@@ -68,6 +73,7 @@ class DomainLink {
   async::Event greeting_;
   bool greeted_ = false;
   bool lost_ = false;
+  LostBy lost_by_ = LostBy::domain;
   std::uint32_t last_id_ = 0;
   std::map<std::uint32_t, std::shared_ptr<Program>> programs_;  // shared with who waits
 };

@@ -249,11 +249,11 @@ asio::awaitable<std::shared_ptr<DomainLink>> Domains::make_or_find(Kind kind) {
     log::warning("cell {}: its {} domain is made anew: {}", spec_.cell_id, name_of(kind),
                  failure->what());
   }
-  if (domain.link || domain.init) co_await forget(kind);
+  if (domain.link || domain.init) co_await forget(kind, LostBy::domain);
   co_await make(kind);
   const std::optional<Error> failure = co_await try_connect(kind);
   if (failure) {  // It is of no use to anybody.
-    co_await forget(kind);
+    co_await forget(kind, LostBy::domain);
     throw *failure;
   }
   co_return domain.link;
@@ -449,9 +449,9 @@ asio::awaitable<void> Domains::thaw_now() {
   co_await async::offload(machine_.pool, std::move(go_on));
 }
 
-asio::awaitable<void> Domains::forget(Kind kind) {
+asio::awaitable<void> Domains::forget(Kind kind, LostBy why) {
   Domain& domain = of(kind);
-  if (domain.link) domain.link->close();
+  if (domain.link) domain.link->close(why);
   domain.link.reset();
   if (domain.egress) co_await domain.egress->close();
   domain.egress.reset();
@@ -469,16 +469,11 @@ asio::awaitable<void> Domains::forget(Kind kind) {
   sys::remove_tree(sandbox::runsc_folder(socket_path(kind)));
 }
 
-asio::awaitable<void> Domains::end(Kind kind) {
-  const auto turn = co_await serial_.turn();
-  co_await forget(kind);
-}
-
-asio::awaitable<void> Domains::end_all() {
+asio::awaitable<void> Domains::end_all(LostBy why) {
   const auto turn = co_await serial_.turn();
   if (has_groups() && is_frozen()) co_await thaw_now();
-  co_await forget(Kind::agent);
-  co_await forget(Kind::shell);
+  co_await forget(Kind::agent, why);
+  co_await forget(Kind::shell, why);
   if (slot_.empty()) co_return;
   co_await cell::remove(groups_);
   set_slot({});
@@ -487,7 +482,7 @@ asio::awaitable<void> Domains::end_all() {
 
 asio::awaitable<void> Domains::close() {
   for (Domain& domain : domains_) {
-    if (domain.link) domain.link->close();
+    if (domain.link) domain.link->close(LostBy::daemon);
     domain.link.reset();
     if (domain.egress) co_await domain.egress->close();
     domain.egress.reset();

@@ -90,9 +90,9 @@ class Domains {
   // of the agent domain of a cell with secrets where swap is on a disk.
   std::function<std::uint64_t()> page_out(std::shared_ptr<const std::atomic<bool>> stop) const;
   asio::awaitable<void> thaw();
-  // Ends one domain, or all with their groups. Nothing of them is left when it returns.
-  asio::awaitable<void> end(Kind kind);
-  asio::awaitable<void> end_all();
+  // Ends both domains with their groups. Nothing of them is left when it returns.
+  // What runs in them is lost by `why`.
+  asio::awaitable<void> end_all(LostBy why);
   // Lets go of the domains without ending them: the next daemon finds them.
   asio::awaitable<void> close();
 
@@ -156,7 +156,7 @@ class Domains {
   std::function<void(std::uint32_t pid, const std::vector<std::string>& words)> note_of(
       Kind kind, std::uint64_t number);
   asio::awaitable<std::optional<Error>> try_connect(Kind kind);
-  asio::awaitable<void> forget(Kind kind);
+  asio::awaitable<void> forget(Kind kind, LostBy why);
   asio::awaitable<void> remove_when_empty(std::string folder);
   asio::awaitable<void> end_surely(CommandPlace place);
   std::string image_dir() const;

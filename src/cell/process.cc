@@ -117,7 +117,7 @@ asio::awaitable<void> Process::run(std::shared_ptr<Process> process) {
     co_await self.err_ended_.wait_for(kOutputLimit);
   } catch (...) {
     failure = std::current_exception();
-    self.exit_.lost = true;
+    self.exit_.lost = LostBy::daemon;
     self.kill();
   }
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
@@ -147,7 +147,7 @@ ProcessView Process::view() const {
   view.exit_code = status.exit_code;
   view.signal = status.signal;
   view.timed_out = timed_out_;
-  view.lost = exit_.lost && !timed_out_;
+  if (!timed_out_) view.lost = exit_.lost;
   return view;
 }
 

@@ -36,7 +36,7 @@ struct ProcessView {
   int exit_code = 0;  // once it has ended: 128 + the signal's number where one ended it
   std::optional<int> signal;
   bool timed_out = false;
-  bool lost = false;               // its cell was stopped under it
+  std::optional<LostBy> lost;      // its domain ended under it
   std::uint64_t output_first = 0;  // the place of the oldest byte that is kept (OutputLog)
   std::uint64_t output_next = 0;   // and of the next to come
 };

@@ -15,8 +15,10 @@ namespace cellar::cell {
 namespace {
 
 std::string encode(const Program& program) {
-  return json::dump(json::object(
-      {{"domain", program.domain}, {"pid", program.pid}, {"command", program.command}}));
+  return json::dump(json::object({{"domain", program.domain},
+                                  {"pid", program.pid},
+                                  {"command", program.command},
+                                  {"lost_by", name_of(program.lost_by)}}));
 }
 
 std::optional<Program> decode(const std::optional<std::string>& text) {
@@ -28,6 +30,7 @@ std::optional<Program> decode(const std::optional<std::string>& text) {
     program.domain = record.required_string("domain");
     program.pid = static_cast<std::uint32_t>(record.required_int("pid", 0, UINT32_MAX));
     program.command = record.required_string("command");
+    program.lost_by = parse_lost_by(record.optional_string("lost_by").value_or(""));
     return program;
   } catch (const Error&) {
     return std::nullopt;  // Cut off by a machine that lost power.
@@ -67,12 +70,16 @@ void ProgramRecords::find() {
 void ProgramRecords::add(std::uint64_t number, std::string domain, std::uint32_t pid,
                          const std::vector<std::string>& words) {
   Program program{std::move(domain), pid, command_line(words)};
+  write(number, program);
+  running_.emplace(number, std::move(program));
+}
+
+void ProgramRecords::write(std::uint64_t number, const Program& program) noexcept {
   try {
     sys::replace_file(path_of(number), encode(program), 0600, sys::Durable::no);
   } catch (const Error& error) {
     log::warning("the next daemon will not know of \"{}\": {}", program.command, error.what());
   }
-  running_.emplace(number, std::move(program));
 }
 
 void ProgramRecords::remove(std::uint64_t number) noexcept {
@@ -87,7 +94,11 @@ void ProgramRecords::forget(std::uint64_t number) noexcept {
   }
 }
 
-void ProgramRecords::lose_all() {
+void ProgramRecords::lose_all(LostBy why) {
+  for (auto& [number, program] : running_) {
+    program.lost_by = why;
+    if (why != LostBy::daemon) write(number, program);  // That is what it says already.
+  }
   lost_.merge(running_);
   running_.clear();
   while (lost_.size() > kLostMax) {

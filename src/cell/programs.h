@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "cell/lost_by.h"
+
 namespace cellar::cell {
 
 inline constexpr std::size_t kCommandLineBytesMax = 256;
@@ -13,9 +15,10 @@ std::string command_line(const std::vector<std::string>& words);
 
 // A program that the daemon started in a cell: a command, or the agent host.
 struct Program {
-  std::string domain;     // "shell" or "agent"
-  std::uint32_t pid = 0;  // as the domain sees it
-  std::string command;    // as command_line() has it
+  std::string domain;               // "shell" or "agent"
+  std::uint32_t pid = 0;            // as the domain sees it
+  std::string command;              // as command_line() has it
+  LostBy lost_by = LostBy::daemon;  // of one that is lost
 
   bool operator==(const Program&) const = default;
 };
@@ -42,7 +45,7 @@ class ProgramRecords {
   void remove(std::uint64_t number) noexcept;
 
   // All that run are about to be ended with their cell.
-  void lose_all();
+  void lose_all(LostBy why);
   // The lost ones, told now: they are forgotten.
   std::vector<Program> take_lost();
 
@@ -52,6 +55,7 @@ class ProgramRecords {
  private:
   std::string path_of(std::uint64_t number) const;
   void forget(std::uint64_t number) noexcept;
+  void write(std::uint64_t number, const Program& program) noexcept;
 
   std::string folder_;
   std::map<std::uint64_t, Program> running_;

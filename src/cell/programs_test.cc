@@ -38,11 +38,22 @@ TEST_CASE("what is lost stays lost when it ends afterwards") {
   ProgramRecords records(dir.file("programs"));
   records.find();
   records.add(1, "agent", 2, {"node"});
-  records.lose_all();
+  records.lose_all(LostBy::hibernated);
   records.remove(1);
   records.remove(77);
-  CHECK(records.take_lost() == Programs{{"agent", 2, "node"}});
+  ProgramRecords next(dir.file("programs"));
+  next.find();
+  CHECK(next.take_lost() == Programs{{"agent", 2, "node", LostBy::hibernated}});
+  CHECK(records.take_lost() == Programs{{"agent", 2, "node", LostBy::hibernated}});
   CHECK(sys::files_in(dir.file("programs")).empty());
+}
+
+TEST_CASE("why a program is lost has a name, and what has none was the daemon") {
+  for (const LostBy why :
+       {LostBy::domain, LostBy::daemon, LostBy::hibernated, LostBy::max_awake, LostBy::deleted}) {
+    CHECK(parse_lost_by(name_of(why)) == why);
+  }
+  CHECK(parse_lost_by("") == LostBy::daemon);
 }
 
 TEST_CASE("a record that is cut off is no program, and a long command is cut between characters") {
@@ -55,7 +66,7 @@ TEST_CASE("a record that is cut off is no program, and a long command is cut bet
   CHECK(sys::files_in(dir.file("programs")).empty());
   records.add(1, "shell", 1, {"x" + std::string(kCommandLineBytesMax - 2, 'x'), "\xc3\xbc"});
   records.add(2, "shell", 2, {std::string(kCommandLineBytesMax - 1, 'x') + "\xc3\xbc"});
-  records.lose_all();
+  records.lose_all(LostBy::hibernated);
   for (const Program& program : records.take_lost()) {
     CHECK(program.command.find_last_not_of("x ") == std::string::npos);
     CHECK(program.command.size() <= kCommandLineBytesMax);
@@ -69,7 +80,7 @@ TEST_CASE("not more are told than the limit") {
   records.find();
   for (std::uint64_t n = 1; n <= ProgramRecords::kLostMax + 1; ++n)
     records.add(n, "shell", 1, {"x"});
-  records.lose_all();
+  records.lose_all(LostBy::hibernated);
   CHECK(sys::files_in(dir.file("programs")).size() == ProgramRecords::kLostMax);
   CHECK(records.take_lost().size() == ProgramRecords::kLostMax);
 }

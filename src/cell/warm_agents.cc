@@ -229,7 +229,7 @@ asio::awaitable<void> WarmAgents::start_host(WarmAgent& warm) {
 }
 
 asio::awaitable<void> WarmAgents::end(WarmAgent warm) {
-  if (warm.place.domain) warm.place.domain->close();
+  if (warm.place.domain) warm.place.domain->close(LostBy::daemon);
   warm.host.reset();
   co_await end_slot(std::move(warm.slot), std::move(warm.socket_path), warm.place.uid);
 }

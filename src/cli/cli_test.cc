@@ -68,11 +68,14 @@ TEST_CASE("pause and resume send no body and no content type") {
 TEST_CASE("resume says what was lost, and steers no terminal by it") {
   FakeDaemon daemon([](const Seen&) {
     return json_reply(200, R"({"resume":{"processes":{"lost":[
-      {"domain":"shell","pid":7,"command":"npm\u001b test"},{"domain":"agent","pid":2}]}}})");
+      {"domain":"shell","pid":7,"command":"npm\u001b test","lost_by":"hibernated"},
+      {"domain":"agent","pid":2}]}}})");
   });
   const Result result = call(daemon.url(), {"resume", "c"});
   CHECK(result.exit_code == 0);
-  CHECK(result.err == "cellar: lost: npm\xef\xbf\xbd test (shell 7)\ncellar: lost:  (agent 2)\n");
+  CHECK(result.err ==
+        "cellar: lost: npm\xef\xbf\xbd test (shell 7): hibernated\n"
+        "cellar: lost:  (agent 2): \n");
   CHECK(call(daemon.url(), {"-o", "json", "resume", "c"}).err.empty());
 }
 

@@ -90,7 +90,9 @@ int finish(const json::Value& result, Output& output) {
   if (flag_of(result, "timed_out")) output.note("the command was killed: it ran too long");
   if (flag_of(result, "oom")) output.note("the command was killed: the cell is out of memory");
   if (flag_of(result, "disk_full")) output.note("the command was killed: the cell's disk is full");
-  if (flag_of(result, "lost")) output.note("the command was lost with the cell's processes");
+  if (flag_of(result, "lost")) {
+    output.note("the command was lost with the cell's processes: " + column(result, "lost_by"));
+  }
   if (flag_of(result, "truncated")) output.note("the command wrote too much: its output is cut");
   const json::Value* code = result.find("exit_code");
   if (code == nullptr || !code->is_int()) {

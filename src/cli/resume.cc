@@ -11,7 +11,7 @@ void note_lost(const json::Value& cell, Output& output) {
   if (lost == nullptr || !lost->is_array()) return;
   for (const json::Value& program : lost->as_array()) {
     output.note("lost: " + column(program, "command") + " (" + column(program, "domain") + " " +
-                column(program, "pid") + ")");
+                column(program, "pid") + "): " + column(program, "lost_by"));
   }
 }
 

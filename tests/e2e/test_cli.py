@@ -147,7 +147,7 @@ class CellsTest(CliTest):
         lost = "cellar: lost: node /opt/cellar/agent-host/host.js (agent "
         code, out, err = self.cellar("resume", cell.id)
         self.assertEqual((0, "disk"), (code, json.loads(self.record(out)["resume"])["from"]))
-        self.assertTrue(err.startswith(lost) and err.count("\n") == 1, err)
+        self.assertTrue(err.startswith(lost) and err.endswith(": hibernated\n") and err.count("\n") == 1, err)
 
     def test_what_is_wrong_with_a_cells_settings_is_named(self):
         for words, code, what in ((("--tier", "huge"), 1, "tier"), (("--image", "none-such"), 3, "none-such"),
@@ -231,7 +231,7 @@ class ExecTest(CliTest):
         self.assertEqual("here\n", process.stdout.readline())  # while it runs
         cell.kill_processes("shell")
         _, err = process.communicate(timeout=harness.WAIT_S)
-        self.assertEqual((137, "cellar: the command was lost with the cell's processes\n"), (process.returncode, err))
+        self.assertEqual((137, "cellar: the command was lost with the cell's processes: domain_ended\n"), (process.returncode, err))
 
 
 class Terminal:

@@ -133,7 +133,7 @@ class MaxAwakeTest(harness.CellTest):
         self.assertEqual(("paused", "max_awake"), (run["status"], run["reason"]))
         self.assertIn("max_awake_s", json.dumps(run["detail"]))
         end = list(events)[-1]  # The command has a definite end.
-        self.assertEqual(("exit", True), (end.type, end.json["lost"]))
+        self.assertEqual(("exit", True, "max_awake"), (end.type, end.json["lost"], end.json["lost_by"]))
         self.assertFalse(cell.processes())
         self.assertIn("is stopped", self.daemon.log())
         # Nothing is lost: the run goes on when its owner says so.

@@ -172,11 +172,11 @@ class LostProcessesTest(harness.CellTest):
         """A command that runs, and what is told of it when it is lost."""
         stream = self.daemon.stream("POST", cell.path + "/exec", {"cmd": f"echo $$; exec {command}"})
         self.addCleanup(stream.close)
-        return {"domain": "shell", "pid": int(next(iter(stream)).json["text"]), "command": f"/bin/sh -c echo $$; exec {command}"}
+        return {"domain": "shell", "pid": int(next(iter(stream)).json["text"]), "command": f"/bin/sh -c echo $$; exec {command}", "lost_by": "daemon_ended"}
 
-    def warm_agent(self, cell):
+    def warm_agent(self, cell, lost_by="daemon_ended"):
         cell.request("count")
-        return {"domain": "agent", "command": "node /opt/cellar/agent-host/host.js"}
+        return {"domain": "agent", "command": "node /opt/cellar/agent-host/host.js", "lost_by": lost_by}
 
     def lost(self, resume):
         return resume["processes"]["lost"]
@@ -189,7 +189,7 @@ class LostProcessesTest(harness.CellTest):
 
     def test_a_hibernated_cell_has_lost_its_agent_and_nothing_that_had_ended(self):
         cell = self.cell(agent=AGENT)
-        agent = self.warm_agent(cell)
+        agent = self.warm_agent(cell, "hibernated")
         cell.exec("true")
         cell.call("POST", "/hibernate")
         resumed = self.resume(cell)
@@ -216,7 +216,7 @@ class LostProcessesTest(harness.CellTest):
             resume = cell.get()["resume"]
             self.assertEqual("memory", resume["from"])
             self.assertIn(command, self.lost(resume))
-            self.assertEqual([agent, {"domain": "shell", "command": command["command"]}], self.without_pid(self.lost(resume)))
+            self.assertEqual([agent, {"domain": "shell", "command": command["command"], "lost_by": "daemon_ended"}], self.without_pid(self.lost(resume)))
             harness.eventually("only those that survived are there",
                                lambda: len(cell.processes()) == resume["processes"]["survived"])
 
@@ -251,8 +251,18 @@ class LostProcessesTest(harness.CellTest):
         next(events)
         cell.kill_processes("shell")
         end = list(events)[-1]
-        self.assertEqual(("exit", 137, True), (end.type, end.json["exit_code"], end.json["lost"]))
+        self.assertEqual(("exit", 137, True, "domain_ended"), (end.type, end.json["exit_code"], end.json["lost"], end.json["lost_by"]))
         self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
+
+
+    def test_a_command_of_a_cell_that_is_deleted_ends_with_it(self):
+        cell = self.cell()
+        stream = self.daemon.stream("POST", cell.path + "/exec", {"cmd": "echo here; exec sleep 1006"})
+        events = iter(stream)
+        next(events)
+        self.assertEqual(204, cell.call("DELETE").status)
+        end = list(events)[-1]
+        self.assertEqual(("exit", True, "deleted"), (end.type, end.json["lost"], end.json["lost_by"]))
 
 
 class OldStateTest(harness.CellTest):
