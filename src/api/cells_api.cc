@@ -44,6 +44,22 @@ cell::CellSettings settings_of(const json::Reader& body) {
   return settings;
 }
 
+// nullopt where it is given as null.
+std::optional<WallTime> wake_time(const json::Value& value) {
+  const json::Reader body(value, "the body");
+  const std::string text = body.optional_string("at").value_or("");
+  const bool is_given = value.find("at") != nullptr;
+  const std::optional<WallTime> at = parse_rfc3339(text);
+  const bool is_never = is_given && text.empty() && body.optional_value("at") == nullptr;
+  if (!is_never && !at) {
+    json::Reader::refuse("at", "a time like \"2026-11-23T10:00:00Z\", or null");
+  }
+  if (at && *at > wall_now() + cell::Cell::kWakeAheadMax) {
+    json::Reader::refuse("at", "a time within the next 366 days");
+  }
+  return at;
+}
+
 }  // namespace
 
 void Api::add_cell_routes() {
@@ -132,6 +148,14 @@ void Api::add_state_routes() {
     const json::Reader body(value, "the body");
     const std::int64_t seconds = body.required_int("seconds", 0, cell::Cell::kKeepAliveMax.count());
     co_await cell->keep_alive(std::chrono::seconds(seconds));
+    co_await call.answer(shown(*cell));
+  });
+
+  add("POST", "/api/v1/cells/{id}/wake-at", [shown](const Call& call) -> asio::awaitable<void> {
+    const auto cell = call.cell();
+    const json::Value value = co_await call.body(kSmallBodyMax);
+    const std::optional<WallTime> at = wake_time(value);
+    co_await cell->wake_at(at);
     co_await call.answer(shown(*cell));
   });
 

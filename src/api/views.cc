@@ -137,6 +137,7 @@ json::Value cell_json(const cell::CellView& view, const std::string& preview_dom
     members.set("disk", json::object({{"used_bytes", view.disk_used->bytes},
                                       {"used_inodes", view.disk_used->inodes}}));
   }
+  if (spec.wake_at) members.set("wake_at", to_iso8601(*spec.wake_at));
   if (view.pause) members.set("pause", pause_json(*view.pause));
   if (view.resume) members.set("resume", cell::to_json(*view.resume));
   return value;

@@ -140,6 +140,15 @@ class Cell : private RunnerHost {
   // when it returns. 0: no longer.
   asio::awaitable<void> keep_alive(std::chrono::seconds length);
   static constexpr std::chrono::seconds kKeepAliveMax = std::chrono::hours(24);
+  // From this time on it is brought back as resume() does, once; a later call replaces it, nullopt
+  // takes it back. It does not wake by this call. Durable when it returns.
+  asio::awaitable<void> wake_at(std::optional<WallTime> at);
+  static constexpr std::chrono::seconds kWakeAheadMax = std::chrono::hours(366 * 24);
+  // Whether that time has come; for some seconds not, where keep_appointment() has failed.
+  bool is_to_wake(WallTime now) const noexcept;
+  // Brings it back, and forgets the time. The cell must be open. Throws Error where there is no
+  // room for it: it is to be called again then.
+  asio::awaitable<void> keep_appointment();
   // What its idle timer says; called every second while it has one.
   asio::awaitable<void> tick(WallTime now);
   bool has_timers() const noexcept { return open_ && state_ != State::hibernated; }
@@ -224,6 +233,7 @@ class Cell : private RunnerHost {
   // Ends the processes; only what is on disk stays. In a turn of transitions.
   asio::awaitable<void> end_processes(std::string reason, LostBy why);
   asio::awaitable<void> keep_alive_now(std::chrono::seconds length);
+  asio::awaitable<void> wake_at_now(std::optional<WallTime> at);
   asio::awaitable<void> measure_cpu();
   // Lets the agent of a permanent cell run again, where it has ended: after 1 s, 2 s, … 60 s.
   void keep_agent();
@@ -296,6 +306,7 @@ class Cell : private RunnerHost {
   ActivityLog activities_;
   WallTime awake_since_ = wall_now();  // or asked for something since
   WallTime kept_alive_since_ = wall_now();
+  WallTime wake_not_before_;  // an attempt to wake it as it is to has failed
   CpuMeter cpu_;
   std::optional<WallTime> busy_since_;  // its processes are at work
   std::chrono::seconds agent_backoff_{0};

@@ -243,6 +243,34 @@ asio::awaitable<void> Cell::keep_alive_now(std::chrono::seconds length) {
   co_await save_spec(std::move(next));
 }
 
+asio::awaitable<void> Cell::wake_at(std::optional<WallTime> at) {
+  require_open();
+  co_await async::run_to_end(changes_, wake_at_now(at));
+}
+
+asio::awaitable<void> Cell::wake_at_now(std::optional<WallTime> at) {
+  const auto turn = co_await transitions_.turn();
+  require_open();
+  CellSpec next = spec_;
+  next.wake_at = at;
+  wake_not_before_ = WallTime();
+  co_await save_spec(std::move(next));
+}
+
+bool Cell::is_to_wake(WallTime now) const noexcept {
+  return spec_.wake_at && now >= *spec_.wake_at && now >= wake_not_before_;
+}
+
+asio::awaitable<void> Cell::keep_appointment() {
+  constexpr std::chrono::seconds kAgainAfter{10};
+  const std::optional<WallTime> at = spec_.wake_at;
+  wake_not_before_ = wall_now() + kAgainAfter;
+  co_await resume();
+  if (spec_.wake_at != at) co_return;  // Somebody has said something else meanwhile.
+  log::info("cell {}: it was to wake at {}", spec_.cell_id, to_iso8601(*at));
+  co_await wake_at(std::nullopt);
+}
+
 asio::awaitable<void> Cell::measure_cpu() {
   auto read = [cpu_used = domains_.cpu_used()] {
     fault_point("cell.reading_cpu");

@@ -81,6 +81,7 @@ std::string encode(const CellSpec& spec) {
   if (spec.kept_alive_until) {
     record.as_object().set("kept_alive_until_ms", to_unix_ms(*spec.kept_alive_until));
   }
+  if (spec.wake_at) record.as_object().set("wake_at_ms", to_unix_ms(*spec.wake_at));
   return json::dump(record) + "\n";
 }
 
@@ -110,6 +111,9 @@ CellSpec decode_cell_spec(std::string_view text) {
         std::chrono::seconds(reader.optional_int("max_awake_s", 0, INT32_MAX).value_or(0));
     if (const auto until = reader.optional_int("kept_alive_until_ms", 0, INT64_MAX)) {
       spec.kept_alive_until = from_unix_ms(*until);
+    }
+    if (const auto at = reader.optional_int("wake_at_ms", 0, INT64_MAX)) {
+      spec.wake_at = from_unix_ms(*at);
     }
     spec.run_retention =
         std::chrono::seconds(reader.optional_int("run_retention_s", 0, INT32_MAX).value_or(0));

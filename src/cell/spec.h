@@ -59,6 +59,7 @@ struct CellSpec {
   std::chrono::seconds idle_timeout{900};
   std::chrono::seconds max_awake{0};  // see LifecycleView
   std::optional<WallTime> kept_alive_until;
+  std::optional<WallTime> wake_at;  // when it is brought back, unless somebody needs it before
   std::chrono::seconds run_retention{0};  // how long runs that have ended are kept; 0: for ever
   std::uint32_t uid_index = 0;            // its uid ranges: see agent_uid_base()
   bool has_secrets = false;

@@ -20,6 +20,7 @@ TEST_CASE("a cell's record comes back as it was written") {
   spec.idle_timeout = std::chrono::seconds(7);
   spec.max_awake = std::chrono::seconds(8);
   spec.kept_alive_until = from_unix_ms(1'234'567);
+  spec.wake_at = from_unix_ms(2'345'678);
   spec.run_retention = std::chrono::seconds(9);
   spec.uid_index = 12;
   spec.has_secrets = true;
@@ -28,6 +29,7 @@ TEST_CASE("a cell's record comes back as it was written") {
   CHECK(encode(back) == encode(spec));
   CHECK(back.customer_id == spec.customer_id);
   CHECK(back.uid_index == 12);
+  CHECK(back.wake_at == spec.wake_at);
   CHECK(back.run_retention == spec.run_retention);
   CHECK(back.runtime == sandbox::Runtime::gvisor);
   CHECK(back.agent_language == AgentLanguage::python);

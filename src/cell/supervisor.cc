@@ -236,8 +236,10 @@ void Supervisor::expect_end() {
 asio::awaitable<void> Supervisor::run_timers() {
   for (;;) {
     co_await async::sleep_for(kTimerPause);
+    const WallTime now = wall_now();
     for (const auto& [id, cell] : cells_) {
-      if (cell->has_timers() && ticking_.insert(id).second) tasks_.spawn(tick(cell));
+      const bool has_something = cell->has_timers() || cell->is_to_wake(now);
+      if (has_something && ticking_.insert(id).second) tasks_.spawn(tick(cell));
     }
   }
 }
@@ -250,11 +252,20 @@ asio::awaitable<void> Supervisor::tick(CellPtr cell) {
   } const ticking{ticking_, cell->spec().cell_id};
   try {
     const auto turn = co_await tick_turns_.turn();
-    co_await cell->tick(wall_now());
+    co_await tick_now(cell);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     log::warning("cell {}: {}", ticking.id, error.what());
   }
+}
+
+asio::awaitable<void> Supervisor::tick_now(CellPtr cell) {
+  if (cell->is_to_wake(wall_now())) {
+    std::string id = cell->spec().cell_id;
+    co_await ready(std::move(id));
+    if (cell->is_open()) co_await cell->keep_appointment();
+  }
+  co_await cell->tick(wall_now());
 }
 
 asio::awaitable<void> Supervisor::keep_room() {

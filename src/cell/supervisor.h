@@ -75,6 +75,7 @@ class Supervisor {
   asio::awaitable<void> remove_now(std::string owner_id, std::string cell_id);
   asio::awaitable<void> run_timers();
   asio::awaitable<void> tick(CellPtr cell);
+  asio::awaitable<void> tick_now(CellPtr cell);
   asio::awaitable<void> keep_room();
   asio::awaitable<void> make_room();
   CellLayout layout_of(const std::string& cell_id) const;

@@ -60,6 +60,11 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
   sub->add_option("SECONDS", keep_alive->seconds, "From now on; 0: no longer")->required();
   sub->callback(
       [&raw, keep_alive] { raw.command = [keep_alive] { return Command(*keep_alive); }; });
+  auto wake_at = std::make_shared<WakeAt>();
+  sub = app.add_subcommand("wake-at", "Bring a cell back at some time");
+  add_cell_id(*sub, wake_at->cell_id);
+  sub->add_option("TIME", wake_at->at, "As 2026-11-23T10:00:00Z; or \"never\"")->required();
+  sub->callback([&raw, wake_at] { raw.command = [wake_at] { return Command(*wake_at); }; });
   add_for_cell(Resume{}, "resume", "Bring a cell back (any other use of it does, too)");
 }
 

@@ -44,6 +44,10 @@ struct KeepAlive {
   std::string cell_id;
   std::int64_t seconds = 0;
 };
+struct WakeAt {
+  std::string cell_id;
+  std::string at;  // a time of RFC 3339, or "never"
+};
 struct Resume {
   std::string cell_id;
 };
@@ -102,7 +106,7 @@ struct Doctor {
   std::string level = "full";
 };
 using Command =
-    std::variant<Create, List, Get, Remove, Pause, Hibernate, KeepAlive, Resume, Exec, Copy,
+    std::variant<Create, List, Get, Remove, Pause, Hibernate, KeepAlive, WakeAt, Resume, Exec, Copy,
                  AgentRequest, Search, ProcessStart, ProcessList, ProcessLog, ProcessInput,
                  ProcessKill, Attach, Shell, RunList, RunGet, RunStart, RunAwait, RunLog, RunPause,
                  RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay, ImageBuild,

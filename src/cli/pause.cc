@@ -18,4 +18,11 @@ int run(const KeepAlive& command, Context& context) {
   return 0;
 }
 
+int run(const WakeAt& command, Context& context) {
+  const json::Value at = command.at == "never" ? json::Value() : json::Value(command.at);
+  show(context.api.post(cell_path(command.cell_id, "/wake-at"), json::object({{"at", at}})),
+       context.output);
+  return 0;
+}
+
 }  // namespace cellar::cli

@@ -1,4 +1,5 @@
 """What keeps a cell awake, for how long, and that nothing else does."""
+import datetime
 import json
 import os
 import resource
@@ -118,6 +119,52 @@ class LeaseTest(harness.CellTest):
                 answer = cell.call("POST", "/keep-alive", body)
                 self.assertEqual(400, answer.status)
                 self.assertIn("seconds", answer.json["error"])
+
+
+class WakeAtTest(harness.CellTest):
+    def wake(self, cell, seconds):
+        at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+        answer = cell.call("POST", "/wake-at", {"at": at.isoformat()})
+        self.assertEqual(200, answer.status, answer)
+        return answer.json
+
+    def test_a_cell_wakes_at_its_time_once_whatever_its_state(self):
+        paused, hibernated = (self.cell(name) for name in ("frozen", "gone"))
+        stream = self.daemon.stream("POST", paused.path + "/exec", {"cmd": "echo up; exec sleep 1000"})
+        self.addCleanup(stream.close)
+        next(iter(stream))
+        hibernated.exec("true")
+        paused.call("POST", "/pause")
+        hibernated.call("POST", "/hibernate")
+        for cell in (paused, hibernated):
+            shown = self.wake(cell, 0.2)
+            self.assertIn("wake_at", shown)
+            self.assertNotEqual("active", shown["state"])  # The call itself wakes nobody.
+        for cell, origin in ((paused, "memory"), (hibernated, "disk")):
+            awake = harness.eventually("it wakes", lambda: (c := cell.get())["state"] == "active" and "wake_at" not in c and c)
+            self.assertEqual(origin, awake["resume"]["from"])
+        paused.call("POST", "/pause")
+        self.assertEqual("paused", paused.get()["state"])
+
+    def test_a_time_outlives_the_daemon_and_one_that_passed_meanwhile_is_kept(self):
+        later, passed = (self.cell(name) for name in ("later", "passed"))
+        for cell in (later, passed):
+            cell.call("POST", "/hibernate")
+        shown = self.wake(later, 3600)["wake_at"]
+        self.wake(passed, 0.5)
+        self.daemon.kill()  # Within a second: its timers have not run, or have done it already.
+        self.daemon.start()
+        harness.eventually("it wakes", lambda: passed.get()["state"] == "active" and "wake_at" not in passed.get())
+        self.assertEqual((shown, "hibernated"), (later.get()["wake_at"], later.get()["state"]))
+        self.assertNotIn("wake_at", later.call("POST", "/wake-at", {"at": None}).json)
+
+    def test_a_time_that_is_none_is_refused_by_name(self):
+        cell = self.cell("untimely")
+        for at in ({}, {"at": ""}, {"at": "tomorrow"}, {"at": 1700000000}, {"at": "2023-11-14T22:13:20"}, {"at": "2999-01-01T00:00:00Z"}):
+            with self.subTest(at):
+                answer = cell.call("POST", "/wake-at", at)
+                self.assertEqual((400, True), (answer.status, '"at" must be' in answer.json["error"]), answer)
+        self.assertNotIn("wake_at", cell.get())
 
 
 class MaxAwakeTest(harness.CellTest):
