@@ -47,7 +47,7 @@ class EventsTest(harness.CellTest):
         self.assertEqual(["asked", "asked"], [event["data"]["reason"] for event in (own[0], own[2])])
         self.assertEqual(["memory", "disk"], [event["data"]["from"] for event in (own[1], own[3])])
         self.assertEqual([], own[1]["data"]["processes"]["lost"])
-        self.assertEqual({"command", "domain", "pid"}, set(own[3]["data"]["processes"]["lost"][0]))
+        self.assertEqual({"command", "domain", "lost_by", "pid"}, set(own[3]["data"]["processes"]["lost"][0]))
 
     def test_pages_tails_and_types(self):
         cell = self.cell("pages", agent=AGENT)
