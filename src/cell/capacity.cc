@@ -26,6 +26,16 @@ Reserve usual_reserve(std::uint64_t memory_total, std::uint64_t disk_total) noex
   return {std::min(memory_total / 20, kReserveMax), std::min(disk_total / 50, kReserveMax)};
 }
 
+Relief relief_for(const MemoryState& memory) noexcept {
+  constexpr std::uint64_t kNear = 4;
+  if (memory.available < memory.reserve) return Relief::until_reserve;
+  const bool is_pressed = memory.pressure && (memory.pressure->some >= kSomePressureMax ||
+                                              memory.pressure->full >= kFullPressureMax);
+  const bool is_near = memory.available / kNear < memory.reserve;
+  const bool may_again = memory.since_relief >= kReliefPause;
+  return is_pressed && is_near && may_again ? Relief::one_cell : Relief::none;
+}
+
 void Admissions::add(Time now) {
   if (admitted_.size() < kCountMax) admitted_.push_back(now);
 }
@@ -42,6 +52,20 @@ Capacity::Capacity(Options options) : state_dir_(std::move(options.state_dir)) {
 }
 
 bool Capacity::lacks_memory() const { return sys::machine_memory().available < reserve_.memory; }
+
+Relief Capacity::relief() const {
+  MemoryState memory{.available = sys::machine_memory().available,
+                     .reserve = reserve_.memory,
+                     .pressure = sys::memory_pressure(),
+                     .since_relief = kReliefPause};
+  if (relieved_at_) {
+    memory.since_relief = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - *relieved_at_);
+  }
+  return relief_for(memory);
+}
+
+void Capacity::relieved() { relieved_at_ = std::chrono::steady_clock::now(); }
 
 bool Capacity::has_memory_for(std::uint64_t bytes) {
   const std::uint64_t soon = admissions_.bytes(std::chrono::steady_clock::now());

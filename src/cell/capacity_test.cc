@@ -41,6 +41,27 @@ TEST_CASE("a machine that has less than its reserve takes no more cells") {
   CHECK(reason_of([&] { all.require_disk(); }) == Capacity::kReason);
 }
 
+TEST_CASE("under pressure one cell after the other gives its memory back, and not for one alone") {
+  const sys::MemoryPressure none{0, 0};
+  const sys::MemoryPressure some{kSomePressureMax, 0};
+  const sys::MemoryPressure full{0, kFullPressureMax};
+  const auto relief = [](std::uint64_t available, std::optional<sys::MemoryPressure> pressure,
+                         std::chrono::milliseconds since = kReliefPause) {
+    return relief_for({available, kGiB, pressure, since});
+  };
+  CHECK(relief(kGiB - 1, std::nullopt) == Relief::until_reserve);
+  CHECK(relief(kGiB - 1, some, std::chrono::milliseconds(0)) == Relief::until_reserve);
+  CHECK(relief(2 * kGiB, std::nullopt) == Relief::none);
+  CHECK(relief(2 * kGiB, none) == Relief::none);
+  CHECK(relief(2 * kGiB, some) == Relief::one_cell);
+  CHECK(relief(2 * kGiB, full) == Relief::one_cell);
+  CHECK(relief(2 * kGiB, sys::MemoryPressure{kSomePressureMax - 0.1, kFullPressureMax - 0.1}) ==
+        Relief::none);
+  CHECK(relief(2 * kGiB, full, kReliefPause - std::chrono::milliseconds(1)) == Relief::none);
+  CHECK(relief(4 * kGiB, full) == Relief::none);                         // A cell at its own limit.
+  CHECK(relief_for({2 * kGiB, 0, full, kReliefPause}) == Relief::none);  // No reserve: never.
+}
+
 TEST_CASE("who was let in counts for a moment, and no more of them than the limit") {
   const Admissions::Time start{};
   Admissions admissions;

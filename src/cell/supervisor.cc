@@ -282,7 +282,9 @@ asio::awaitable<void> Supervisor::keep_room() {
 
 // Where memory is short, those that nobody has used for the longest time hibernate first.
 asio::awaitable<void> Supervisor::make_room() {
-  if (!machine_.capacity.lacks_memory()) co_return;
+  Capacity& capacity = machine_.capacity;
+  const Relief relief = capacity.relief();
+  if (relief == Relief::none) co_return;
   std::vector<std::pair<WallTime, CellPtr>> spare;
   for (const auto& [id, cell] : cells_) {
     const auto since = cell->spare_since();
@@ -291,11 +293,13 @@ asio::awaitable<void> Supervisor::make_room() {
   const auto earlier = [](const auto& a, const auto& b) { return a.first < b.first; };
   std::sort(spare.begin(), spare.end(), earlier);
   for (const auto& [since, cell] : spare) {
-    if (!machine_.capacity.lacks_memory()) co_return;
+    if (relief == Relief::until_reserve && !capacity.lacks_memory()) co_return;
     if (cell->spare_since() != since) continue;  // It was used meanwhile.
     try {
       co_await cell->hibernate("memory");
+      capacity.relieved();
       log::info("cell {} is hibernated: memory is short", cell->spec().cell_id);
+      if (relief == Relief::one_cell) co_return;
     } catch (const Error& error) {
       if (error.code() == ErrorCode::canceled) throw;
       if (error.code() == ErrorCode::conflict) continue;  // It is used again.

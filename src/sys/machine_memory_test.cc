@@ -20,4 +20,20 @@ TEST_CASE("this machine has memory, and not more of it than there is") {
   CHECK(memory.available <= memory.total);
 }
 
+TEST_CASE("memory pressure is read from what the kernel writes, and from nothing else") {
+  const auto pressure = parse_memory_pressure(
+      "some avg10=12.50 avg60=3.00 avg300=0.10 total=33055226\n"
+      "full avg10=1.05 avg60=0.00 avg300=0.00 total=29564027\n");
+  REQUIRE(pressure);
+  CHECK(pressure->some == doctest::Approx(12.5));
+  CHECK(pressure->full == doctest::Approx(1.05));
+  for (const char* text :
+       {"", "some avg10=1.00 avg60=0.00\n", "some avg10=x\nfull avg10=1.00\n",
+        "some avg10=1\nfull avg10=1.00\n", "some avg10=-1.00\nfull avg10=1.00\n"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_memory_pressure(text));
+  }
+  CHECK_NOTHROW(memory_pressure());
+}
+
 }  // namespace cellar::sys
