@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import time
 
+import pause_references
 from bench import Bench, Client, carry_out, harness, milliseconds
 from swap import swap, why_not
 
@@ -118,15 +119,40 @@ class PauseBench(Bench):
             cell.call("DELETE")
 
     def hibernation(self):
-        cell = self.daemon.create("sleeper", agent=AGENT)
-        path = f"/api/v1/cells/{cell.id}"
-        cell.request("nothing")
-        times, starts = [], []
-        for _ in range(max(5, self.runs // 10)):
-            starts += milliseconds(lambda _: self.client.call("POST", f"{path}/exec", {"cmd": ["node", "-e", "0"]}), 1)
-            self.client.call("POST", f"{path}/hibernate")
-            times += milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "nothing"}), 1)
-        self.row("first request after hibernation", times, starts, "node -e 0 in a cell that is awake")
+        """With an agent host that is there before it is needed, and without."""
+        restores = self.reference("runsc restore", pause_references.runsc(max(3, self.runs // 20)))
+        for warm_agents, what in ((0, "agent started for it"), (1, "warm agent")):
+            daemon = harness.Daemon(images="default", warm_agents=warm_agents)
+            try:
+                client = Client(daemon)
+                ready = daemon.await_warm_agent if warm_agents else lambda: None
+                times, starts, firsts = [], [], []
+                for number in range(max(5, self.runs // 10)):
+                    ready()
+                    firsts += milliseconds(lambda _: self.first_answer(client, f"new-{number}"), 1)
+                path = f"/api/v1/cells/{daemon.create('sleeper', agent=AGENT).id}"
+                for _ in range(max(5, self.runs // 10)):
+                    starts += milliseconds(lambda _: client.call("POST", f"{path}/exec", {"cmd": ["node", "-e", "0"]}), 1)
+                    client.call("POST", f"{path}/hibernate")
+                    ready()
+                    times += milliseconds(lambda _: client.call("POST", f"{path}/request", {"method": "nothing"}), 1)
+                self.row(f"first request after hibernation, {what}", times, starts, "node -e 0 in a cell that is awake")
+                if restores:
+                    self.row("  the same", times, restores, "runsc restore of 10 processes")
+                self.row(f"new cell, its agent's first answer, {what}", firsts)
+            finally:
+                daemon.cleanup()
+
+    def first_answer(self, client, customer):
+        cell = client.call("POST", "/api/v1/cells", {"customer_id": customer, "agent": AGENT})["cell_id"]
+        client.call("POST", f"/api/v1/cells/{cell}/request", {"method": "nothing"})
+
+    def reference(self, name, times):
+        """The times, or None, and why is said."""
+        if isinstance(times, str):
+            print(f"{name}: left out: {times}", flush=True)
+            return None
+        return times
 
     def crowd(self):
         """The daemon with so many cells, made by copying one."""
@@ -169,6 +195,8 @@ class PauseBench(Bench):
             self.client = Client(self.daemon)
             for count in (1, 10, 100):
                 self.resumes(count)
+            if times := self.reference("crun resume", pause_references.crun(self.runs)):
+                self.row("crun resume of 10 processes, for comparison", times)
             self.memory()
             self.hibernation()
             self.crowd()
