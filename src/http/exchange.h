@@ -1,6 +1,9 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,9 +13,34 @@ namespace cellar::http {
 
 namespace asio = boost::asio;
 
-// One request and its answer: either respond() once, or start_stream(), send() as often as wanted
-// and finish(). Loop thread only. When the client goes away the handler is canceled: its next wait
-// throws.
+// A connection after an upgrade: bytes both ways, with no HTTP in between. One reader and one
+// writer at a time. What fails throws Error `canceled`: the other side is gone.
+class RawConnection {
+ public:
+  virtual ~RawConnection() = default;
+
+  // The next bytes; empty at the end of what the client sends. Waits for ever: whoever has a limit
+  // calls close().
+  virtual asio::awaitable<std::string> read() = 0;
+  // Waits until the client has taken them, at most a fixed time.
+  virtual asio::awaitable<void> write(std::string bytes) = 0;
+  // Nothing more is written; the client may still send.
+  virtual void end_writing() = 0;
+  // Ends a read and a write that wait.
+  virtual void close() = 0;
+};
+
+// The head of an answer that somebody else made, to be passed on as it is.
+struct ForeignHead {
+  int status = 200;
+  std::string reason;                   // "OK"; empty: the usual one
+  Fields fields;                        // no Connection, Content-Length or Transfer-Encoding
+  std::optional<std::uint64_t> length;  // nullopt: nobody knows it
+};
+
+// One request and its answer: either respond() once, or start_stream() or start_foreign(), send()
+// as often as wanted and finish(); or upgrade(). Loop thread only. When the client goes away the
+// handler is canceled: its next wait throws.
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -24,7 +52,24 @@ class Exchange {
   // reads what is announced to be larger; `invalid_argument` where the client ends it early.
   virtual asio::awaitable<std::string> read_body(std::size_t bytes_max) = 0;
 
+  // The header fields as they were sent.
+  virtual Fields fields() const = 0;
+  // The next bytes of the body as they come, without what chunks them; empty at its end. Instead of
+  // read_body(). Throws Error `invalid_argument` where the client ends it early, or sends nothing
+  // for a fixed time.
+  virtual asio::awaitable<std::string> read_piece() = 0;
+  // The client's address: "127.0.0.1".
+  virtual std::string client_address() const = 0;
+
   virtual asio::awaitable<void> respond(Response response) = 0;
+
+  // Begins an answer as it is: with its length, or else piece by piece. send() must send as many
+  // bytes as it says, none where such an answer has no body (to HEAD; 204, 304).
+  virtual asio::awaitable<void> start_foreign(ForeignHead head) = 0;
+
+  // Answers 101 with these fields, and hands the connection over: it is closed when the handler
+  // ends. The handler is not canceled any more when the client ends what it sends.
+  virtual asio::awaitable<std::unique_ptr<RawConnection>> upgrade(Fields fields) = 0;
 
   // Begins an answer whose length nobody knows. `response.body` is sent at once.
   virtual asio::awaitable<void> start_stream(Response response) = 0;

@@ -10,6 +10,9 @@
 // HTTP as values: no type of the library behind it is seen outside this module's sources.
 namespace cellar::http {
 
+// Header fields in their order, names as they were sent, those that come twice twice.
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
 // Header names in lower case; of a name that comes twice the last one counts.
 using Headers = std::map<std::string, std::string, std::less<>>;
 
@@ -29,7 +32,7 @@ struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;  // besides type and length
+  Fields headers;  // besides type and length
 };
 
 // "%41" is "A"; "+" stays. nullopt for a broken escape.

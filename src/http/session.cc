@@ -8,6 +8,8 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
+#include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/empty_body.hpp>
@@ -20,18 +22,30 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "http/head.h"
+#include "http/piece_body.h"
 
 namespace cellar::http {
 namespace {
 
 namespace beast = boost::beast;
-using Parser = beast::http::request_parser<beast::http::string_body>;
+using Parser = beast::http::request_parser<PieceBody>;
 using Status = beast::http::status;
 
 constexpr std::uint64_t kNoLimit = UINT64_MAX;
 // For a client that still sends what nobody reads.
 constexpr std::chrono::seconds kLingerLimit{5};
 constexpr std::size_t kLingerBytesMax = 256 << 20;
+// Of what goes through an upgraded connection, at once.
+constexpr std::size_t kPieceBytesMax = 64 << 10;
+
+Fields to_fields(const Parser& parser) {
+  Fields fields;
+  for (const auto& field : parser.get()) {
+    fields.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  }
+  return fields;
+}
 
 Request to_request(const Parser& parser) {
   const auto& message = parser.get();
@@ -87,7 +101,10 @@ class BeastExchange : public Exchange {
         busy_(traffic) {}
 
   // Throws Error for a head that is no request of ours.
-  void parse() { request_ = to_request(parser_); }
+  void parse() {
+    request_ = to_request(parser_);
+    check_head(request_.target, to_fields(parser_), parser_.get().version());
+  }
 
   const Request& request() const override { return request_; }
   bool has_body() const override {
@@ -95,16 +112,22 @@ class BeastExchange : public Exchange {
     return parser_.chunked() || (length && *length > 0);
   }
   bool has_answered() const override { return answered_; }
+  bool is_upgraded() const noexcept { return upgraded_; }
+  Fields fields() const override { return to_fields(parser_); }
+  std::string client_address() const override {
+    boost::system::error_code ignored;
+    return stream_.socket().remote_endpoint(ignored).address().to_string();
+  }
   bool may_go_on() const {
-    return finished_ && !traffic_.draining && parser_.is_done() && parser_.get().keep_alive();
+    return finished_ && !upgraded_ && !traffic_.draining && parser_.is_done() &&
+           parser_.get().keep_alive();
   }
 
   asio::awaitable<std::string> read_body(std::size_t bytes_max) override {
     const auto length = parser_.content_length();
     if (length && *length > bytes_max) throw_too_large(bytes_max);
     parser_.body_limit(bytes_max);
-    const std::string* expect = request_.header("expect");
-    if (expect != nullptr && to_lower_ascii(*expect) == "100-continue") co_await send_continue();
+    co_await ask_for_body();
     stream_.expires_after(options_.body_limit);
     boost::system::error_code error;
     co_await beast::http::async_read(stream_, buffer_, parser_,
@@ -115,6 +138,24 @@ class BeastExchange : public Exchange {
                   "the body could not be read: " + error.message());
     }
     co_return std::move(parser_.get().body());
+  }
+
+  asio::awaitable<std::string> read_piece() override {
+    co_await ask_for_body();
+    parser_.eager(true);
+    while (!parser_.is_done() && parser_.get().body().empty()) {
+      stream_.expires_after(options_.body_limit);
+      boost::system::error_code error;
+      co_await beast::http::async_read_some(stream_, buffer_, parser_,
+                                            asio::redirect_error(asio::use_awaitable, error));
+      if (error) {
+        throw Error(ErrorCode::invalid_argument, "body_incomplete",
+                    "the body could not be read: " + error.message());
+      }
+    }
+    std::string piece = std::move(parser_.get().body());
+    parser_.get().body().clear();
+    co_return piece;
   }
 
   asio::awaitable<void> respond(Response response) override {
@@ -144,32 +185,70 @@ class BeastExchange : public Exchange {
     for (const auto& [name, value] : response.headers) head.set(name, value);
     head.keep_alive(!traffic_.draining && parser_.get().keep_alive());
     head.chunked(true);
+    is_chunked_ = true;
     stream_.expires_after(options_.write_limit);
     beast::http::serializer<false, beast::http::empty_body> serializer(head);
     co_await beast::http::async_write_header(stream_, serializer, asio::use_awaitable);
     if (!body.empty()) co_await send(std::move(body));
   }
 
+  asio::awaitable<void> start_foreign(ForeignHead head) override {
+    answered_ = true;
+    busy_.reset();
+    const bool is_new = parser_.get().version() >= 11;
+    // What a status or a method has no body for ends with the head.
+    const bool has_body = parser_.get().method() != beast::http::verb::head && head.status >= 200 &&
+                          head.status != 204 && head.status != 304;
+    is_chunked_ = has_body && !head.length && is_new;
+    const bool has_end = !has_body || head.length || is_chunked_;
+    keeps_open_ = has_end && !traffic_.draining && parser_.is_done() && parser_.get().keep_alive();
+    std::string text = "HTTP/1.1 " + std::to_string(head.status) + " ";
+    text += head.reason.empty()
+                ? std::string(beast::http::obsolete_reason(static_cast<Status>(head.status)))
+                : head.reason;
+    text += "\r\n";
+    for (const auto& [name, value] : head.fields) text += name + ": " + value + "\r\n";
+    if (head.length) text += "Content-Length: " + std::to_string(*head.length) + "\r\n";
+    if (is_chunked_) text += "Transfer-Encoding: chunked\r\n";
+    if (!keeps_open_) text += "Connection: close\r\n";
+    if (keeps_open_ && !is_new) text += "Connection: keep-alive\r\n";
+    text += "\r\n";
+    stream_.expires_after(options_.write_limit);
+    co_await asio::async_write(stream_, asio::buffer(text), asio::use_awaitable);
+  }
+
+  asio::awaitable<std::unique_ptr<RawConnection>> upgrade(Fields fields) override;
+
   asio::awaitable<void> send(std::string bytes) override {
-    char size[32];
-    const int digits = std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
-    bytes.insert(0, size, static_cast<std::size_t>(digits));
-    bytes += "\r\n";
+    if (is_chunked_) {
+      char size[32];
+      const int digits = std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
+      bytes.insert(0, size, static_cast<std::size_t>(digits));
+      bytes += "\r\n";
+    }
     stream_.expires_after(options_.write_limit);
     co_await asio::async_write(stream_, asio::buffer(bytes), asio::use_awaitable);
   }
 
   asio::awaitable<void> finish() override {
-    const std::string end = "0\r\n\r\n";
+    const std::string end = is_chunked_ ? "0\r\n\r\n" : "";
     stream_.expires_after(options_.write_limit);
     co_await asio::async_write(stream_, asio::buffer(end), asio::use_awaitable);
-    finished_ = true;
+    finished_ = keeps_open_;
   }
 
  private:
   [[noreturn]] static void throw_too_large(std::size_t bytes_max) {
     throw Error(ErrorCode::too_large, "body_too_large",
                 "the body is larger than " + std::to_string(bytes_max) + " bytes");
+  }
+
+  asio::awaitable<void> ask_for_body() {
+    const std::string* expect = request_.header("expect");
+    const bool waits = expect != nullptr && to_lower_ascii(*expect) == "100-continue";
+    if (waits && !std::exchange(asked_for_body_, true) && !parser_.is_done()) {
+      co_await send_continue();
+    }
   }
 
   asio::awaitable<void> send_continue() {
@@ -185,9 +264,72 @@ class BeastExchange : public Exchange {
   // A stream may have no end: the server does not wait for it when it stops.
   std::optional<Busy> busy_;
   Request request_;
+  bool asked_for_body_ = false;
   bool answered_ = false;
   bool finished_ = false;
+  bool upgraded_ = false;
+  bool is_chunked_ = false;
+  bool keeps_open_ = true;  // once it is finished
 };
+
+// What came behind the request's head is the connection's own already.
+class BeastConnection : public RawConnection {
+ public:
+  BeastConnection(beast::tcp_stream& stream, beast::flat_buffer& buffer,
+                  std::chrono::seconds write_limit)
+      : stream_(stream), buffer_(buffer), write_limit_(write_limit) {}
+
+  asio::awaitable<std::string> read() override {
+    if (buffer_.size() > 0) {
+      std::string bytes = beast::buffers_to_string(buffer_.data());
+      buffer_.consume(buffer_.size());
+      co_return bytes;
+    }
+    std::string bytes(kPieceBytesMax, '\0');
+    stream_.expires_never();
+    boost::system::error_code error;
+    const std::size_t size = co_await stream_.async_read_some(
+        asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error));
+    if (error && error != asio::error::eof) throw_lost(error);
+    bytes.resize(size);
+    co_return bytes;
+  }
+
+  asio::awaitable<void> write(std::string bytes) override {
+    stream_.expires_after(write_limit_);
+    boost::system::error_code error;
+    co_await asio::async_write(stream_, asio::buffer(bytes),
+                               asio::redirect_error(asio::use_awaitable, error));
+    if (error) throw_lost(error);
+  }
+
+  void end_writing() override {
+    boost::system::error_code ignored;
+    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  }
+
+  void close() override { stream_.close(); }
+
+ private:
+  [[noreturn]] static void throw_lost(const boost::system::error_code& error) {
+    throw Error(ErrorCode::canceled, "the connection ended: " + error.message());
+  }
+
+  beast::tcp_stream& stream_;
+  beast::flat_buffer& buffer_;
+  std::chrono::seconds write_limit_;
+};
+
+asio::awaitable<std::unique_ptr<RawConnection>> BeastExchange::upgrade(Fields fields) {
+  answered_ = upgraded_ = true;
+  busy_.reset();
+  std::string text = "HTTP/1.1 101 Switching Protocols\r\n";
+  for (const auto& [name, value] : fields) text += name + ": " + value + "\r\n";
+  text += "\r\n";
+  stream_.expires_after(options_.write_limit);
+  co_await asio::async_write(stream_, asio::buffer(text), asio::use_awaitable);
+  co_return std::make_unique<BeastConnection>(stream_, buffer_, options_.write_limit);
+}
 
 bool has_left(asio::ip::tcp::socket& socket) {
   char byte = 0;
@@ -196,7 +338,8 @@ bool has_left(asio::ip::tcp::socket& socket) {
 }
 
 // Runs the handler until it ends, canceling it when the client goes away.
-asio::awaitable<void> run_handler(asio::awaitable<void> handling, beast::tcp_stream& stream) {
+asio::awaitable<void> run_handler(asio::awaitable<void> handling, beast::tcp_stream& stream,
+                                  const BeastExchange& exchange) {
   const auto executor = co_await asio::this_coro::executor;
   struct Shared {
     explicit Shared(const asio::any_io_executor& on) : ended(on) {}
@@ -225,7 +368,7 @@ asio::awaitable<void> run_handler(asio::awaitable<void> handling, beast::tcp_str
     }
     pause = kWatchPause;
     if (canceled) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    const bool stop = canceled || has_left(stream.socket());
+    const bool stop = canceled || (!exchange.is_upgraded() && has_left(stream.socket()));
     if (stop && !shared->ended.is_set()) shared->cancel.emit(asio::cancellation_type::terminal);
   }
   if (shared->failure) std::rethrow_exception(shared->failure);
@@ -280,7 +423,7 @@ asio::awaitable<bool> serve_request(beast::tcp_stream& stream, beast::flat_buffe
   }
   stream.expires_never();
   auto handling = handler(exchange);
-  co_await run_handler(std::move(handling), stream);
+  co_await run_handler(std::move(handling), stream, exchange);
   co_return exchange.may_go_on();
 }
 

@@ -1,0 +1,98 @@
+#include "http/head.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace cellar::http {
+namespace {
+
+constexpr std::array<std::string_view, 9> kBetweenNeighbours = {
+    "connection",     "keep-alive",      "te", "trailer", "transfer-encoding", "upgrade", "expect",
+    "content-length", "proxy-connection"};
+
+bool is_named(const std::string& name, std::string_view lower_case_name) {
+  return name.size() == lower_case_name.size() && to_lower_ascii(name) == lower_case_name;
+}
+
+std::size_t count_of(const Fields& fields, std::string_view lower_case_name) {
+  return static_cast<std::size_t>(
+      std::count_if(fields.begin(), fields.end(),
+                    [&](const auto& field) { return is_named(field.first, lower_case_name); }));
+}
+
+[[noreturn]] void refuse(const std::string& why) {
+  throw Error(ErrorCode::invalid_argument, "ambiguous_request", "the request is refused: " + why);
+}
+
+// The tokens of all Connection fields, in lower case.
+std::vector<std::string> connection_tokens(const Fields& fields) {
+  std::vector<std::string> tokens;
+  for (const auto& [name, value] : fields) {
+    if (!is_named(name, "connection")) continue;
+    for (const std::string_view token : split(value, ',')) {
+      tokens.push_back(to_lower_ascii(trim(token)));
+    }
+  }
+  return tokens;
+}
+
+}  // namespace
+
+std::string_view first(const Fields& fields, std::string_view lower_case_name) noexcept {
+  for (const auto& [name, value] : fields) {
+    if (is_named(name, lower_case_name)) return value;
+  }
+  return {};
+}
+
+void remove(Fields& fields, std::string_view lower_case_name) {
+  std::erase_if(fields, [&](const auto& field) { return is_named(field.first, lower_case_name); });
+}
+
+void check_head(std::string_view target, const Fields& fields, unsigned version) {
+  if (!target.starts_with("/")) refuse("its target is no path");
+  const std::size_t host_count = count_of(fields, "host");
+  if (host_count > 1 || (host_count == 0 && version >= 11)) refuse("it must have one Host");
+  const std::size_t length_count = count_of(fields, "content-length");
+  const std::string_view length = first(fields, "content-length");
+  const bool is_number = !length.empty() && std::all_of(length.begin(), length.end(), [](char c) {
+    return c >= '0' && c <= '9';
+  });
+  if (length_count > 1) refuse("it has more than one Content-Length");
+  if (length_count == 1 && !is_number) refuse("its Content-Length is no number");
+  const std::size_t encoding_count = count_of(fields, "transfer-encoding");
+  if (encoding_count == 0) return;
+  if (version < 11) refuse("HTTP/1.0 has no Transfer-Encoding");
+  if (length_count > 0) refuse("it has a Content-Length and a Transfer-Encoding");
+  const std::string encoding = to_lower_ascii(first(fields, "transfer-encoding"));
+  if (encoding_count > 1 || encoding != "chunked") {
+    refuse("its Transfer-Encoding is not \"chunked\"");
+  }
+}
+
+Fields end_to_end(const Fields& fields) {
+  const std::vector<std::string> named = connection_tokens(fields);
+  Fields kept;
+  for (const auto& field : fields) {
+    const std::string name = to_lower_ascii(field.first);
+    const bool drops = std::find(kBetweenNeighbours.begin(), kBetweenNeighbours.end(), name) !=
+                           kBetweenNeighbours.end() ||
+                       name.starts_with("proxy-") ||
+                       std::find(named.begin(), named.end(), name) != named.end();
+    if (!drops || name == "host") kept.push_back(field);
+  }
+  return kept;
+}
+
+std::string upgrade_of(const Fields& fields) {
+  const std::vector<std::string> tokens = connection_tokens(fields);
+  if (std::find(tokens.begin(), tokens.end(), "upgrade") == tokens.end()) return {};
+  const std::string_view wanted = trim(first(fields, "upgrade"));
+  if (wanted.find(',') != wanted.npos || count_of(fields, "upgrade") > 1) return {};
+  return to_lower_ascii(wanted).starts_with("h2") ? std::string() : std::string(wanted);
+}
+
+}  // namespace cellar::http

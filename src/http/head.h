@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string_view>
+
+#include "http/message.h"
+
+// What the fields of a head mean for whoever reads it and passes it on: pure.
+namespace cellar::http {
+
+// Refuses a head that two programs could read in two ways, which is how one request is smuggled
+// into another: no Host or several, a length that is no number or comes twice, a Transfer-Encoding
+// that is anything but "chunked", or has a length beside it, or is HTTP/1.0's; a target that is no
+// path. Throws Error `invalid_argument`, reason `ambiguous_request`. `version` is 10 or 11.
+void check_head(std::string_view target, const Fields& fields, unsigned version);
+
+// Without what means something between two neighbours only: Connection and what it names (but
+// Host), Keep-Alive, Proxy-*, TE, Trailer, Transfer-Encoding, Upgrade, Content-Length, Expect.
+Fields end_to_end(const Fields& fields);
+
+// The first value of a field; empty where there is none. `lower_case_name` as it says.
+std::string_view first(const Fields& fields, std::string_view lower_case_name) noexcept;
+void remove(Fields& fields, std::string_view lower_case_name);
+
+// What the client wants to go on with: "websocket". Empty where it wants nothing else, several
+// things, or HTTP/2: more requests would come that nobody looks at.
+std::string upgrade_of(const Fields& fields);
+
+}  // namespace cellar::http

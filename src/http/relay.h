@@ -1,0 +1,45 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <chrono>
+#include <functional>
+
+#include "http/exchange.h"
+#include "http/head.h"
+
+namespace cellar::http {
+
+struct RelayLimits {
+  std::size_t head_bytes_max = 64 << 10;                     // of the server's answer
+  std::chrono::milliseconds idle_limit{900'000};             // nothing comes from the server
+  std::chrono::milliseconds write_limit{60'000};             // the server takes nothing
+  std::chrono::milliseconds upgraded_idle_limit{3'600'000};  // nothing comes from either side
+};
+
+// What the server gets, instead of what the client sent.
+struct RelayRequest {
+  std::string target;   // "/a?b=1"
+  Fields fields;        // end to end; Host is the first
+  std::string upgrade;  // empty: none is wanted
+};
+
+// All may be empty.
+struct RelayHooks {
+  // Before bytes of the client go to the server, which may have to be woken for them.
+  std::function<asio::awaitable<void>()> before_write;
+  // What the client gets of the server's fields, which are end to end.
+  std::function<void(int status, Fields& fields)> edit_answer;
+};
+
+// Passes a request and its answer on between a client and a server that `socket` is connected to;
+// with it all that follows an upgrade. Bodies go through piece by piece, each as large as it comes,
+// and are framed anew: what was one request stays one. One request for each socket. Interim answers
+// (100, 103) are not passed on, and no trailers.
+//
+// Throws Error `unavailable`, reason `no_answer`, where the server ends or is late before its head
+// has come, or that is none. After that a failure ends the client's connection: Error `canceled`.
+asio::awaitable<void> relay(Exchange& exchange, asio::ip::tcp::socket socket, RelayRequest request,
+                            RelayLimits limits, RelayHooks hooks);
+
+}  // namespace cellar::http
