@@ -153,7 +153,9 @@ asio::awaitable<void> request_cell(const Call& call, std::shared_ptr<cell::Cell>
   if (failure) std::rethrow_exception(failure);
 }
 
-asio::awaitable<void> request(const Call& call) {
+}  // namespace
+
+asio::awaitable<void> request_agent(const Call& call) {
   const auto cell = call.cell();
   const json::Value value = co_await call.body(kBodyMax);
   const json::Reader body(value, "the body");
@@ -161,6 +163,8 @@ asio::awaitable<void> request(const Call& call) {
   std::string params_text = body.optional_json("params", "{}");
   co_await request_cell(call, cell, std::move(method), std::move(params_text));
 }
+
+namespace {
 
 asio::awaitable<void> request_by_customer(const Call& call) {
   const std::string* customer = call.exchange.request().header("x-customer-id");
@@ -188,7 +192,7 @@ asio::awaitable<void> request_by_customer(const Call& call) {
 }  // namespace
 
 std::vector<Route> agent_routes() {
-  return {{"POST", "/api/v1/cells/{id}/request", request},
+  return {{"POST", "/api/v1/cells/{id}/request", request_agent},
           {"POST", "/api/v1/agents/{method}", request_by_customer}};
 }
 

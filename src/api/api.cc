@@ -51,13 +51,16 @@ bool is_cancellation(const std::exception_ptr& failure) {
 
 }  // namespace
 
-Api::Api(cell::Supervisor& supervisor, std::string preview_domain)
-    : supervisor_(supervisor), preview_domain_(std::move(preview_domain)) {
+Api::Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, PreviewSigner signer)
+    : supervisor_(supervisor),
+      preview_domain_(std::move(preview_domain)),
+      signer_(std::move(signer)) {
   add_daemon_routes();
   add_cell_routes();
   add_state_routes();
   for (auto routes : {file_routes(), exec_routes(), event_routes(), process_routes(),
-                      search_routes(), run_routes(), agent_routes()}) {
+                      search_routes(), run_routes(), agent_routes(),
+                      preview_routes(preview_domain_, signer_)}) {
     for (Route& route : routes) add(route.method, route.pattern, std::move(route.handler));
   }
 }

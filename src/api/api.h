@@ -5,6 +5,8 @@
 #include <string>
 
 #include "api/call.h"
+#include "api/preview_access.h"
+#include "api/preview_address.h"
 #include "cell/supervisor.h"
 #include "http/router.h"
 
@@ -13,8 +15,8 @@ namespace cellar::api {
 // The HTTP face of a supervisor: docs/api/openapi.yaml says what it serves. Loop thread only.
 class Api {
  public:
-  // `supervisor` must outlive it. `preview_domain` may be empty.
-  Api(cell::Supervisor& supervisor, std::string preview_domain);
+  // `supervisor` must outlive it.
+  Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, PreviewSigner signer);
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
@@ -36,7 +38,8 @@ class Api {
   asio::awaitable<std::string> authenticate(const http::Request& request);
 
   cell::Supervisor& supervisor_;
-  std::string preview_domain_;
+  PreviewDomain preview_domain_;
+  PreviewSigner signer_;  // of preview links
   http::Router router_;
 };
 
@@ -53,5 +56,9 @@ std::vector<Route> process_routes();
 std::vector<Route> search_routes();
 std::vector<Route> run_routes();
 std::vector<Route> agent_routes();
+std::vector<Route> preview_routes(const PreviewDomain& domain, const PreviewSigner& signer);
+
+// Answers POST …/request: calls a method of the cell's agent.
+asio::awaitable<void> request_agent(const Call& call);
 
 }  // namespace cellar::api

@@ -41,6 +41,12 @@ cell::CellSettings settings_of(const json::Reader& body) {
   if (const auto seconds = body.optional_int("run_retention_s", 0, kRunRetentionMaxS)) {
     settings.run_retention = std::chrono::seconds(*seconds);
   }
+  if (const auto access = body.optional_string("preview_access")) {
+    settings.preview_access = cell::parse_preview_access(*access);
+  }
+  if (const auto port = body.optional_int("preview_port", 0, 65535)) {
+    settings.preview_port = static_cast<std::uint16_t>(*port);
+  }
   return settings;
 }
 
@@ -108,7 +114,9 @@ void Api::add_cell_routes() {
       [](const Call& call) -> asio::awaitable<void> { co_await call.answer(tiers_json()); });
 
   add("GET", "/api/v1/cells/{id}", [shown](const Call& call) -> asio::awaitable<void> {
-    co_await call.answer(shown(*call.cell()));
+    const auto cell = call.cell();
+    co_await cell->watch_ports();
+    co_await call.answer(shown(*cell));
   });
 }
 

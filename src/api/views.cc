@@ -102,9 +102,23 @@ std::string_view status_of(const cell::Run& run) {
   return cell::to_string(waits ? cell::RunStatus::waiting : run.status);
 }
 
+json::Value preview_json(const cell::CellSpec& spec) {
+  json::Value preview = json::object({{"access", cell::name_of(spec.preview_access)}});
+  if (spec.preview_port) preview.as_object().set("port", *spec.preview_port);
+  return preview;
+}
+
+json::Value ports_json(const std::vector<cell::OpenPort>& ports) {
+  json::Array list;
+  for (const cell::OpenPort& open : ports) {
+    list.push_back(json::object({{"port", open.port}, {"since", to_iso8601(open.since)}}));
+  }
+  return json::Value(std::move(list));
+}
+
 }  // namespace
 
-json::Value cell_json(const cell::CellView& view, const std::string& preview_domain) {
+json::Value cell_json(const cell::CellView& view, const PreviewDomain& domain) {
   const cell::CellSpec& spec = view.spec;
   json::Array allow;
   for (const std::string& entry : spec.allow) allow.emplace_back(entry);
@@ -130,9 +144,9 @@ json::Value cell_json(const cell::CellView& view, const std::string& preview_dom
     members.set("agent_digest", spec.agent_digest);
     members.set("agent_language", cell::name_of(spec.agent_language));
   }
-  if (!preview_domain.empty()) {
-    members.set("preview_url", "https://" + spec.cell_id + "." + preview_domain);
-  }
+  members.set("preview_url", preview_url(domain, spec.cell_id, {}));
+  members.set("preview", preview_json(spec));
+  members.set("ports", ports_json(view.ports));
   if (view.disk_used) {
     members.set("disk", json::object({{"used_bytes", view.disk_used->bytes},
                                       {"used_inodes", view.disk_used->inodes}}));

@@ -2,13 +2,14 @@
 
 #include <string>
 
+#include "api/preview_address.h"
 #include "cell/cell.h"
 #include "json/value.h"
 
 // Our values as JSON that clients see (schemas of docs/api/openapi.yaml).
 namespace cellar::api {
 
-json::Value cell_json(const cell::CellView& view, const std::string& preview_domain);
+json::Value cell_json(const cell::CellView& view, const PreviewDomain& domain);
 json::Value tiers_json();
 json::Value process_json(const cell::ProcessView& view);
 // The short form, for lists.

@@ -193,6 +193,7 @@ CellView Cell::view() const {
   view.disk_enforcer = quota_.ledger().enforcer();
   view.disk_used = quota_.ledger().used();
   view.isolation = machine_.isolation;
+  view.ports = ports_.list();
   const LifecycleView lifecycle = this->lifecycle(view.blockers.size());
   view.pauses_at = pauses_at(lifecycle);
   view.stops_at = stops_at(lifecycle);
@@ -234,6 +235,11 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
   if (settings.idle_timeout) next.idle_timeout = *settings.idle_timeout;
   if (settings.max_awake) next.max_awake = *settings.max_awake;
   if (settings.run_retention) next.run_retention = *settings.run_retention;
+  if (settings.preview_access) next.preview_access = *settings.preview_access;
+  if (settings.preview_port) {
+    next.preview_port.reset();
+    if (*settings.preview_port != 0) next.preview_port = settings.preview_port;
+  }
   if (settings.agent) {
     next.agent_digest = sha256_hex(*settings.agent);
     next.agent_language = settings.agent_language;

@@ -18,6 +18,7 @@
 #include "cell/domains.h"
 #include "cell/layout.h"
 #include "cell/lifecycle.h"
+#include "cell/ports.h"
 #include "cell/process.h"
 #include "cell/runner.h"
 #include "cell/search_json.h"
@@ -42,6 +43,8 @@ struct CellSettings {
   std::optional<std::chrono::seconds> idle_timeout;
   std::optional<std::chrono::seconds> max_awake;
   std::optional<std::chrono::seconds> run_retention;
+  std::optional<PreviewAccess> preview_access;
+  std::optional<std::uint16_t> preview_port;  // 0: none
 };
 
 struct CellConfig {
@@ -86,6 +89,7 @@ struct CellView {
   sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;
   std::optional<sys::DiskUse> disk_used;  // when it was measured last
   Isolation isolation;
+  std::vector<OpenPort> ports;  // that were open when they were looked at last
 };
 
 struct Metrics {
@@ -169,6 +173,20 @@ class Cell : private RunnerHost {
   ActivityLog::Activity watch(std::string kind, std::string detail) {
     return activities_.begin(std::move(kind), std::move(detail));
   }
+
+  // ---- its preview ----
+  // A way to a server in the shell domain: a socket that is to be connected to what listens.
+  struct Door {
+    sys::Fd socket;
+    sys::ListeningPort to;
+  };
+  // To the port `wanted`, or the one that the settings and choose_port() say; nullopt where nobody
+  // listens there. The cell should be awake.
+  asio::awaitable<std::optional<Door>> open_door(std::optional<std::uint16_t> wanted);
+  // Somebody sends bytes to what runs in it: wakes it where it sleeps.
+  asio::awaitable<void> stay_awake();
+  // Looks at which ports are open, and tells of those that opened or closed.
+  asio::awaitable<void> watch_ports();
 
   // ---- what a cell does ----
   const sys::BeneathDir& work() const { return *work_; }
@@ -282,6 +300,8 @@ class Cell : private RunnerHost {
   json::Value metrics() const;
   asio::awaitable<void> save_spec(CellSpec spec);
   void require_open() const;
+  void note_ports(const std::vector<sys::ListeningPort>& listening);
+  void tell_port(const PortTable::Change& change);
 
   const Machine& machine_;
   const CellConfig& config_;
@@ -304,6 +324,7 @@ class Cell : private RunnerHost {
   std::shared_ptr<std::atomic<bool>> paging_;  // since its memory is moved; true: it stops
   std::optional<ResumeReport> resume_;
   ActivityLog activities_;
+  PortTable ports_;
   WallTime awake_since_ = wall_now();  // or asked for something since
   WallTime kept_alive_since_ = wall_now();
   WallTime wake_not_before_;  // an attempt to wake it as it is to has failed

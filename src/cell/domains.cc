@@ -455,6 +455,8 @@ asio::awaitable<void> Domains::forget(Kind kind, LostBy why) {
   domain.link.reset();
   if (domain.egress) co_await domain.egress->close();
   domain.egress.reset();
+  domain.network.reset();
+  domain.diagnostics.reset();
   if (has_groups()) {
     co_await end_group(groups_.domain(kind));
   } else if (domain.init) {
@@ -486,6 +488,8 @@ asio::awaitable<void> Domains::close() {
     domain.link.reset();
     if (domain.egress) co_await domain.egress->close();
     domain.egress.reset();
+    domain.network.reset();
+    domain.diagnostics.reset();
   }
   co_await tasks_.close();
 }

@@ -24,6 +24,7 @@
 #include "cell/spec.h"
 #include "cell/warm_agents.h"
 #include "image/store.h"
+#include "sys/listening_ports.h"
 #include "sys/process.h"
 
 namespace cellar::cell {
@@ -120,6 +121,11 @@ class Domains {
   std::size_t survivor_count() const;
   // What was started in the domains, and is lost with them or with the daemon.
   ProgramRecords& programs() noexcept { return programs_; }
+  // What programs of the shell domain listen on; nothing where it does not run. Throws Error.
+  asio::awaitable<std::vector<sys::ListeningPort>> listening();
+  // A socket in the shell domain's network namespace, without a route for the cell. Throws Error
+  // `unavailable`, reason `domain_lost`, where it does not run.
+  asio::awaitable<sys::Fd> shell_socket(sandbox::SocketIn::Kind kind);
   // The cell's tier changed.
   void apply_limits();
   // The names that both domains may reach from now on.
@@ -131,11 +137,15 @@ class Domains {
     std::optional<sys::ProcessId> init;
     std::shared_ptr<DomainLink> link;  // shared with what runs over it
     std::unique_ptr<EgressPort> egress;
+    sys::Fd network;      // its namespace, and a socket in it that tells of ports; once they
+    sys::Fd diagnostics;  // were needed
     bool may_have_remains = false;  // of what an earlier daemon made and took no note of
     std::uint32_t warm_range = 0;  // it was nobody's when it was made, and has no range of the cell
   };
   Domain& of(Kind kind) noexcept { return domains_[static_cast<std::size_t>(kind)]; }
   bool is_alive(Kind kind);
+  // False where the domain does not run.
+  static bool hold_network(Domain& domain);
   // Else the processes are those of the domains' pid namespaces, and nothing limits them together.
   bool has_groups() const noexcept { return !groups_.cell.empty(); }
   std::vector<sys::ProcessId> inits() const;

@@ -230,4 +230,17 @@ asio::awaitable<std::vector<sys::Fd>> Spawner::listen_in(
   co_return sockets;
 }
 
+asio::awaitable<sys::Fd> Spawner::socket_in(sys::Fd network_namespace,
+                                            sandbox::SocketIn::Kind kind) {
+  std::string bytes = sandbox::encode(sandbox::SpawnRequest(sandbox::SocketIn{kind}));
+  std::vector<int> fds(1, network_namespace.get());
+  sys::Message answer = co_await ask(std::move(bytes), std::move(fds));
+  const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
+  const bool is_made = decoded && std::holds_alternative<sandbox::SocketMade>(*decoded);
+  if (!is_made || answer.fds.size() != 1) {
+    throw Error(ErrorCode::unavailable, "socket_failed", failure_in(decoded));
+  }
+  co_return std::move(answer.fds[0]);
+}
+
 }  // namespace cellar::cell

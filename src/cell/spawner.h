@@ -90,6 +90,9 @@ class Spawner {
   asio::awaitable<std::vector<sys::Fd>> listen_in(sys::Fd network_namespace,
                                                   std::vector<sandbox::ListenIn::Port> ports);
 
+  // A socket that belongs to the namespace.
+  asio::awaitable<sys::Fd> socket_in(sys::Fd network_namespace, sandbox::SocketIn::Kind kind);
+
  private:
   asio::awaitable<sys::Message> ask(std::string request, std::vector<int> fds);
   asio::awaitable<sys::Message> ask_in_turn(std::string request, std::vector<sys::Fd> held);

@@ -48,6 +48,17 @@ sandbox::Runtime parse_runtime(std::string_view name) {
               "\"runtime\" must be native or gvisor, it is \"" + std::string(name) + "\"");
 }
 
+std::string_view name_of(PreviewAccess access) noexcept {
+  return access == PreviewAccess::everybody ? "public" : "private";
+}
+
+PreviewAccess parse_preview_access(std::string_view name) {
+  if (name == "private") return PreviewAccess::only_invited;
+  if (name == "public") return PreviewAccess::everybody;
+  throw Error(ErrorCode::invalid_argument, "invalid_preview_access",
+              "a preview's access must be private or public, it is \"" + std::string(name) + "\"");
+}
+
 std::uint32_t agent_uid_base(std::uint32_t uid_index) noexcept {
   return kUidBase + uid_index * 2 * kUidRange;
 }
@@ -76,12 +87,14 @@ std::string encode(const CellSpec& spec) {
                                      {"run_retention_s", spec.run_retention.count()},
                                      {"uid_index", spec.uid_index},
                                      {"has_secrets", spec.has_secrets},
+                                     {"preview_access", name_of(spec.preview_access)},
                                      {"created_at_ms", to_unix_ms(spec.created_at)},
                                      {"last_active_at_ms", to_unix_ms(spec.last_active_at)}});
   if (spec.kept_alive_until) {
     record.as_object().set("kept_alive_until_ms", to_unix_ms(*spec.kept_alive_until));
   }
   if (spec.wake_at) record.as_object().set("wake_at_ms", to_unix_ms(*spec.wake_at));
+  if (spec.preview_port) record.as_object().set("preview_port", *spec.preview_port);
   return json::dump(record) + "\n";
 }
 
@@ -121,6 +134,11 @@ CellSpec decode_cell_spec(std::string_view text) {
     if (!uid_index) json::Reader::refuse("uid_index", "a whole number");
     spec.uid_index = static_cast<std::uint32_t>(*uid_index);
     spec.has_secrets = reader.optional_bool("has_secrets").value_or(false);
+    spec.preview_access =
+        parse_preview_access(reader.optional_string("preview_access").value_or("private"));
+    if (const auto port = reader.optional_int("preview_port", 1, 65535)) {
+      spec.preview_port = static_cast<std::uint16_t>(*port);
+    }
     spec.created_at = from_unix_ms(reader.optional_int("created_at_ms", 0, INT64_MAX).value_or(0));
     spec.last_active_at =
         from_unix_ms(reader.optional_int("last_active_at_ms", 0, INT64_MAX).value_or(0));

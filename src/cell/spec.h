@@ -43,6 +43,12 @@ inline constexpr std::chrono::seconds kRunRetention = std::chrono::hours(30 * 24
 // How long a cell may be awake with nobody asking it for anything, where nobody says otherwise.
 inline constexpr std::chrono::seconds kMaxAwake = std::chrono::hours(24);
 
+// Who may see a cell's preview: those with a key or a signed link, or everybody.
+enum class PreviewAccess : std::uint8_t { only_invited, everybody };
+std::string_view name_of(PreviewAccess access) noexcept;  // "private", "public"
+// Throws Error `invalid_argument`, naming both.
+PreviewAccess parse_preview_access(std::string_view name);
+
 // All that is kept of a cell in its cell.json. Secrets are not here (cell/secrets.h).
 struct CellSpec {
   std::string cell_id;
@@ -63,6 +69,8 @@ struct CellSpec {
   std::chrono::seconds run_retention{0};  // how long runs that have ended are kept; 0: for ever
   std::uint32_t uid_index = 0;            // its uid ranges: see agent_uid_base()
   bool has_secrets = false;
+  PreviewAccess preview_access = PreviewAccess::only_invited;
+  std::optional<std::uint16_t> preview_port;  // nullopt: see choose_port()
   WallTime created_at;
   WallTime last_active_at;
 };

@@ -24,12 +24,16 @@ TEST_CASE("a cell's record comes back as it was written") {
   spec.run_retention = std::chrono::seconds(9);
   spec.uid_index = 12;
   spec.has_secrets = true;
+  spec.preview_access = PreviewAccess::everybody;
+  spec.preview_port = 5173;
   spec.created_at = from_unix_ms(1700000000123);
   const CellSpec back = decode_cell_spec(encode(spec));
   CHECK(encode(back) == encode(spec));
   CHECK(back.customer_id == spec.customer_id);
   CHECK(back.uid_index == 12);
   CHECK(back.wake_at == spec.wake_at);
+  CHECK(back.preview_access == PreviewAccess::everybody);
+  CHECK(back.preview_port == 5173);
   CHECK(back.run_retention == spec.run_retention);
   CHECK(back.runtime == sandbox::Runtime::gvisor);
   CHECK(back.agent_language == AgentLanguage::python);
@@ -59,6 +63,7 @@ TEST_CASE("no two uid ranges overlap, and all stay below the highest id") {
 TEST_CASE("a tier that is not there is refused with those that are") {
   CHECK(tier_of("starter").limits.cpu_millis == 1000);
   CHECK_THROWS_AS(tier_of("huge"), Error);
+  CHECK_THROWS_AS(parse_preview_access("open"), Error);
 }
 
 }  // namespace cellar::cell

@@ -266,6 +266,7 @@ asio::awaitable<void> Supervisor::tick_now(CellPtr cell) {
     if (cell->is_open()) co_await cell->keep_appointment();
   }
   co_await cell->tick(wall_now());
+  co_await cell->watch_ports();
 }
 
 asio::awaitable<void> Supervisor::keep_room() {
@@ -408,6 +409,11 @@ Supervisor::CellPtr Supervisor::get(std::string_view owner_id, std::string_view 
                 "list the cells with GET /api/v1/cells, or create one");
   }
   return found->second;
+}
+
+Supervisor::CellPtr Supervisor::find(std::string_view cell_id) const {
+  const auto found = cells_.find(cell_id);
+  return found == cells_.end() ? nullptr : found->second;
 }
 
 Supervisor::CellPtr Supervisor::find_customer(std::string_view owner_id,

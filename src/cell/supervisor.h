@@ -60,6 +60,9 @@ class Supervisor {
   asio::awaitable<void> ready(std::string cell_id);
   // Throws Error `not_found`, reason `cell_not_found`, also for another owner's cell.
   CellPtr get(std::string_view owner_id, std::string_view cell_id) const;
+  // The same of any owner, for those who have another proof than a key; nullptr where there is
+  // none.
+  CellPtr find(std::string_view cell_id) const;
   // nullptr where the customer has none.
   CellPtr find_customer(std::string_view owner_id, std::string_view customer_id) const;
   // Oldest first. Cells that are not open yet say what they are, and no more.

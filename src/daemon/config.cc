@@ -168,7 +168,9 @@ CommandLine read_command_line(int argc, char** argv) {
       ->envname("CELLAR_API_KEY");
   app.add_option("--seal-key-file", config.seal_key_file, "Key that seals secrets, outside --state")
       ->envname("CELLAR_SEAL_KEY_FILE");
-  app.add_option("--preview-domain", config.preview_domain, "Base domain of preview URLs")
+  app.add_option(
+         "--preview-domain", config.preview_domain,
+         "Base domain of previews: cells.example.com, cells.localhost:4750; none: paths only")
       ->envname("CELLAR_PREVIEW_DOMAIN");
   add_time_options(app, times);
   app.add_option("--pool-threads", config.pool_threads, "Threads for blocking work")

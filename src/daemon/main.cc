@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "api/api.h"
+#include "api/preview.h"
 #include "async/pool.h"
 #include "base/error.h"
 #include "base/fault.h"
@@ -89,11 +90,17 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   machine.warm_agents.start();
   co_await require_key(supervisor, config);
 
-  api::Api api(supervisor, config.preview_domain);
+  api::PreviewOptions options_of_previews{
+      .domain = api::PreviewDomain::parse(config.preview_domain),
+      .signer = api::PreviewSigner::from_file(config.state + "/preview.key")};
+  api::Api api(supervisor, options_of_previews.domain, options_of_previews.signer);
+  api::Preview preview(supervisor, std::move(options_of_previews));
   http::ServerOptions options;
   options.host = config.host;
   options.port = config.port;
-  auto handle = [&api](http::Exchange& exchange) { return api.handle(exchange); };
+  auto handle = [&api, &preview](http::Exchange& exchange) {
+    return preview.takes(exchange.request()) ? preview.handle(exchange) : api.handle(exchange);
+  };
   http::Server server(machine.executor, options, handle);
   async::TaskGroup tasks(machine.executor);
   tasks.spawn(server.run());

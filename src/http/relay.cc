@@ -23,6 +23,7 @@ using AnswerParser = beast::http::response_parser<PieceBody>;
 
 constexpr int kInterimAnswersMax = 16;
 constexpr std::size_t kRelayPieceMax = 64 << 10;
+constexpr std::size_t kReadBytes = 32 << 10;  // As it is made, a buffer takes 512 at a time.
 
 [[noreturn]] void throw_no_answer(const std::string& why) {
   throw Error(ErrorCode::unavailable, "no_answer", "the server in the cell gave no answer: " + why,
@@ -161,6 +162,7 @@ class Relay {
 
   asio::awaitable<void> pass_body() {
     parser_->eager(true);
+    buffer_.reserve(kReadBytes);
     boost::system::error_code error;
     for (;;) {
       std::string& body = parser_->get().body();
@@ -267,6 +269,31 @@ class Relay {
 };
 
 }  // namespace
+
+asio::awaitable<std::optional<asio::ip::tcp::socket>> connect_inside(
+    asio::any_io_executor executor, int fd, Inside to, std::chrono::milliseconds limit) {
+  beast::tcp_stream stream(executor);
+  asio::ip::tcp::endpoint endpoint;
+  if (to.is_v6) {
+    asio::ip::address_v6 address(to.address);
+    if (address.is_unspecified()) address = asio::ip::address_v6::loopback();
+    endpoint = asio::ip::tcp::endpoint(address, to.port);
+  } else {
+    asio::ip::address_v4::bytes_type bytes{};
+    std::copy_n(to.address.begin(), bytes.size(), bytes.begin());
+    asio::ip::address_v4 address(bytes);
+    if (address.is_unspecified()) address = asio::ip::address_v4::loopback();
+    endpoint = asio::ip::tcp::endpoint(address, to.port);
+  }
+  stream.socket().assign(endpoint.protocol(), fd);
+  stream.socket().set_option(asio::ip::tcp::no_delay(true));
+  stream.expires_after(limit);
+  boost::system::error_code error;
+  co_await stream.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
+  if (error == asio::error::operation_aborted) throw_cut(error.message());
+  if (error) co_return std::nullopt;
+  co_return stream.release_socket();
+}
 
 asio::awaitable<void> relay(Exchange& exchange, asio::ip::tcp::socket socket, RelayRequest request,
                             RelayLimits limits, RelayHooks hooks) {

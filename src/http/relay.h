@@ -1,9 +1,13 @@
 #pragma once
 
+#include <array>
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "http/exchange.h"
 #include "http/head.h"
@@ -31,6 +35,19 @@ struct RelayHooks {
   // What the client gets of the server's fields, which are end to end.
   std::function<void(int status, Fields& fields)> edit_answer;
 };
+
+// Where a server listens: an address in the network's order, of which IPv4 has the first 4 bytes.
+// One that means every address is reached as the loopback's.
+struct Inside {
+  bool is_v6 = false;
+  std::array<std::uint8_t, 16> address{};
+  std::uint16_t port = 0;
+};
+
+// Connects the non-blocking TCP socket `fd`, which it takes over. nullopt where nobody answers
+// within the limit.
+asio::awaitable<std::optional<asio::ip::tcp::socket>> connect_inside(
+    asio::any_io_executor executor, int fd, Inside to, std::chrono::milliseconds limit);
 
 // Passes a request and its answer on between a client and a server that `socket` is connected to;
 // with it all that follows an upgrade. Bodies go through piece by piece, each as large as it comes,

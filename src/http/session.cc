@@ -38,6 +38,8 @@ constexpr std::chrono::seconds kLingerLimit{5};
 constexpr std::size_t kLingerBytesMax = 256 << 20;
 // Of what goes through an upgraded connection, at once.
 constexpr std::size_t kPieceBytesMax = 64 << 10;
+// Of a body, at once: as it is made, a buffer takes 512 bytes.
+constexpr std::size_t kBodyReadBytes = 32 << 10;
 
 Fields to_fields(const Parser& parser) {
   Fields fields;
@@ -143,6 +145,7 @@ class BeastExchange : public Exchange {
   asio::awaitable<std::string> read_piece() override {
     co_await ask_for_body();
     parser_.eager(true);
+    buffer_.reserve(kBodyReadBytes);
     while (!parser_.is_done() && parser_.get().body().empty()) {
       stream_.expires_after(options_.body_limit);
       boost::system::error_code error;

@@ -71,6 +71,9 @@ std::string encode(const SpawnRequest& request) {
     pack(out, personalize->spec);
     return out.u32(personalize->pid).u64(personalize->start_time).take();
   }
+  if (const auto* socket = std::get_if<SocketIn>(&request)) {
+    return out.u8(5).u8(static_cast<std::uint8_t>(socket->kind)).take();
+  }
   const auto& listen = std::get<ListenIn>(request);
   out.u8(2).u32(static_cast<std::uint32_t>(listen.ports.size()));
   for (const ListenIn::Port& port : listen.ports) out.u32(port.port).u8(port.udp ? 1 : 0);
@@ -87,6 +90,8 @@ std::string encode(const SpawnAnswer& answer) {
     out.u8(104).text(started->slot);
   } else if (std::holds_alternative<Personal>(answer)) {
     out.u8(105);
+  } else if (std::holds_alternative<SocketMade>(answer)) {
+    out.u8(106);
   } else {
     out.u8(103).text(std::get<SpawnFailed>(answer).message);
   }
@@ -128,6 +133,12 @@ std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes) {
       request = std::move(personalize);
       break;
     }
+    case 5: {
+      const std::uint8_t kind = in.u8();
+      if (kind > static_cast<std::uint8_t>(SocketIn::Kind::diagnostics)) return std::nullopt;
+      request = SocketIn{static_cast<SocketIn::Kind>(kind)};
+      break;
+    }
     default:
       return std::nullopt;
   }
@@ -157,6 +168,9 @@ std::optional<SpawnAnswer> decode_spawn_answer(std::string_view bytes) {
       break;
     case 105:
       answer = Personal{};
+      break;
+    case 106:
+      answer = SocketMade{};
       break;
     default:
       return std::nullopt;

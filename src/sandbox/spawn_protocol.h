@@ -56,6 +56,13 @@ struct Personalize {
   bool operator==(const Personalize&) const = default;
 };
 
+// Type 5, with a descriptor of a network namespace. Answer: SocketMade, with one descriptor.
+struct SocketIn {
+  enum class Kind : std::uint8_t { tcp_v4, tcp_v6, diagnostics };  // as sys::SocketKind
+  Kind kind = Kind::tcp_v4;
+  bool operator==(const SocketIn&) const = default;
+};
+
 // Type 101.
 struct DomainMade {
   std::uint32_t pid = 0;  // of its cell-init as the host sees it; or of gVisor's sandbox
@@ -88,8 +95,14 @@ struct Personal {
   bool operator==(const Personal&) const = default;
 };
 
-using SpawnRequest = std::variant<MakeDomain, ListenIn, ProbeGvisor, Personalize>;
-using SpawnAnswer = std::variant<DomainMade, Listening, SpawnFailed, RunscStarted, Personal>;
+// Type 106.
+struct SocketMade {
+  bool operator==(const SocketMade&) const = default;
+};
+
+using SpawnRequest = std::variant<MakeDomain, ListenIn, ProbeGvisor, Personalize, SocketIn>;
+using SpawnAnswer =
+    std::variant<DomainMade, Listening, SpawnFailed, RunscStarted, Personal, SocketMade>;
 
 std::string encode(const SpawnRequest& request);
 std::string encode(const SpawnAnswer& answer);

@@ -23,12 +23,14 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
   warm.part = Part::warm;
   for (const SpawnRequest& request :
        {SpawnRequest(make), listen, SpawnRequest(ProbeGvisor{"ptrace"}),
-        SpawnRequest(Personalize{warm, 7, std::uint64_t{1} << 40})}) {
+        SpawnRequest(Personalize{warm, 7, std::uint64_t{1} << 40}),
+        SpawnRequest(SocketIn{SocketIn::Kind::diagnostics})}) {
     CHECK(decode_spawn_request(encode(request)) == request);
   }
   for (const SpawnAnswer& answer : {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{}),
                                     SpawnAnswer(SpawnFailed{"no"}),
-                                    SpawnAnswer(RunscStarted{"1f-4"}), SpawnAnswer(Personal{})}) {
+                                    SpawnAnswer(RunscStarted{"1f-4"}), SpawnAnswer(Personal{}),
+                                    SpawnAnswer(SocketMade{})}) {
     CHECK(decode_spawn_answer(encode(answer)) == answer);
   }
   const BlankRequest prepare = Prepare{{{"/m", "/c"}, "/g"}};
@@ -47,6 +49,7 @@ TEST_CASE("bytes that are no message, or only a part of one, are refused") {
   }
   CHECK_FALSE(decode_spawn_request(whole + "x"));
   CHECK_FALSE(decode_spawn_answer("\x01"));
+  CHECK_FALSE(decode_spawn_request("\x04\x03"));
   CHECK_FALSE(decode_blank_request(encode(BlankRequest(Prepare())) + "x"));
   CHECK_FALSE(decode_blank_request("\x03"));
   ListenIn many;

@@ -80,6 +80,9 @@ Server::Answer Server::answer(const sys::Message& message) {
       spawn::personalize(*personal, users_.get(personal->spec.uid_base));
       return {sandbox::Personal(), {}};
     }
+    if (const auto* socket = std::get_if<sandbox::SocketIn>(&*request)) {
+      return make_socket(*socket, message);
+    }
     const auto& listen = std::get<sandbox::ListenIn>(*request);
     if (message.fds.size() != 1) return {sandbox::SpawnFailed{"one namespace is needed"}, {}};
     std::vector<sys::PortSpec> ports;
@@ -88,6 +91,14 @@ Server::Answer Server::answer(const sys::Message& message) {
   } catch (const Error& error) {
     return {sandbox::SpawnFailed{error.what()}, {}};
   }
+}
+
+Server::Answer Server::make_socket(const sandbox::SocketIn& request, const sys::Message& message) {
+  if (message.fds.size() != 1) return {sandbox::SpawnFailed{"one namespace is needed"}, {}};
+  Answer answer{sandbox::SocketMade(), {}};
+  const auto kind = static_cast<sys::SocketKind>(request.kind);
+  answer.fds.push_back(sys::socket_in(message.fds[0].get(), kind));
+  return answer;
 }
 
 sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {

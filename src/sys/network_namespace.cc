@@ -119,4 +119,16 @@ std::vector<Fd> listen_in(int network_namespace, std::span<const PortSpec> ports
   return sockets;
 }
 
+Fd socket_in(int network_namespace, SocketKind kind) {
+  const InNamespace inside(network_namespace);
+  const int family = kind == SocketKind::tcp_v4   ? AF_INET
+                     : kind == SocketKind::tcp_v6 ? AF_INET6
+                                                  : AF_NETLINK;
+  const bool is_tcp = kind != SocketKind::diagnostics;
+  const int type = is_tcp ? SOCK_STREAM | SOCK_NONBLOCK : SOCK_RAW;
+  Fd socket(::socket(family, type | SOCK_CLOEXEC, is_tcp ? 0 : NETLINK_SOCK_DIAG));
+  if (!socket) throw_errno("socket", "in a cell");
+  return socket;
+}
+
 }  // namespace cellar::sys

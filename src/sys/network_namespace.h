@@ -23,4 +23,10 @@ struct PortSpec {
 // its own namespace again when this returns, or throws Error. For single-threaded programs.
 std::vector<Fd> listen_in(int network_namespace, std::span<const PortSpec> ports);
 
+// tcp_*: to connect with, non-blocking. diagnostics: for listening_ports().
+enum class SocketKind : std::uint8_t { tcp_v4, tcp_v6, diagnostics };
+
+// A socket that belongs to the namespace, wherever it is used; close-on-exec. As listen_in().
+Fd socket_in(int network_namespace, SocketKind kind);
+
 }  // namespace cellar::sys

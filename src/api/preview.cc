@@ -1,0 +1,346 @@
+#include "api/preview.h"
+
+#include <algorithm>
+#include <array>
+
+#include "api/api.h"
+#include "api/errors.h"
+#include "api/preview_files.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "http/head.h"
+
+namespace cellar::api {
+namespace {
+
+// A page below the API's own origin is not of that origin: it reads no cookie and no storage of
+// other pages, and the API's answers as little as any foreign site.
+constexpr std::string_view kSandbox =
+    "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts";
+// What a cell's server may not say: it would speak for more than its preview.
+constexpr std::array<std::string_view, 4> kNotSaid = {
+    "alt-svc", "clear-site-data", "service-worker-allowed", "strict-transport-security"};
+constexpr std::array<std::string_view, 8> kNotBelieved = {
+    "x-forwarded-for",  "x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix",
+    "x-forwarded-port", "x-real-ip",        "forwarded",         "x-forwarded-server"};
+
+std::string escape_html(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == '&') {
+      escaped += "&amp;";
+    } else if (c == '<') {
+      escaped += "&lt;";
+    } else if (c == '>') {
+      escaped += "&gt;";
+    } else if (c == '"') {
+      escaped += "&quot;";
+    } else {
+      escaped.push_back(c);
+    }
+  }
+  return escaped;
+}
+
+http::Response error_page(const Error& error, const std::string& request_id, bool as_html) {
+  http::Response response = error_response(error, request_id);
+  if (error.reason() == "nothing_listens" || error.reason() == "no_answer") response.status = 502;
+  response.headers.emplace_back("Cache-Control", "no-store");
+  if (!as_html) return response;
+  response.content_type = "text/html; charset=utf-8";
+  response.body =
+      "<!doctype html><meta charset=\"utf-8\"><title>Preview</title>"
+      "<style>body{font:16px/1.5 sans-serif;margin:15vh auto;max-width:36em;"
+      "padding:0 1em}</style><h1>No preview</h1><p>" +
+      escape_html(error.what()) + "</p><p>" + escape_html(error.remediation()) + "</p><p><small>" +
+      escape_html(error.reason()) + " · " + request_id + "</small></p>";
+  return response;
+}
+
+// The key in the fields that the API takes, and which field it is in.
+struct SentKey {
+  std::string_view field;  // in lower case
+  std::string key;
+};
+
+std::vector<SentKey> sent_keys(const http::Fields& fields) {
+  std::vector<SentKey> keys;
+  const std::string_view given = trim(http::first(fields, "x-api-key"));
+  if (!given.empty()) keys.push_back({"x-api-key", std::string(given)});
+  constexpr std::string_view kScheme = "bearer ";
+  const std::string_view authorization = http::first(fields, "authorization");
+  if (to_lower_ascii(authorization.substr(0, kScheme.size())) == kScheme) {
+    keys.push_back({"authorization", std::string(trim(authorization.substr(kScheme.size())))});
+  }
+  return keys;
+}
+
+// As a Location: two "/" at its start would name another host.
+std::string on_this_host(const std::string& target) {
+  return "/" + target.substr(std::min(target.find_first_not_of('/'), target.size()));
+}
+
+Error not_invited(std::string reason, const std::string& text) {
+  return Error(ErrorCode::unauthenticated, std::move(reason), text,
+               "open a link made with POST /api/v1/cells/{id}/preview-links, or send an API key");
+}
+
+Error no_cell(const std::string& id) {
+  return Error(ErrorCode::not_found, "cell_not_found", "no cell \"" + id + "\"");
+}
+
+// What a server in the cell answers, for browsers: its word counts for its preview only.
+void edit_answer(const std::string& prefix, bool is_public, http::Fields& fields) {
+  for (const std::string_view name : kNotSaid) http::remove(fields, name);
+  for (auto& [name, value] : fields) {
+    const std::string lower = to_lower_ascii(name);
+    if (lower == "set-cookie") value = own_cookie(value, prefix);
+    const bool is_path = value.starts_with("/") && !value.starts_with("//");
+    if (lower == "location" && is_path) value.insert(0, prefix);
+  }
+  std::erase_if(fields, [](const auto& field) {
+    return field.second.empty() && to_lower_ascii(field.first) == "set-cookie";
+  });
+  if (prefix.empty()) return;
+  fields.emplace_back("Content-Security-Policy", std::string(kSandbox));
+  // The sandboxed page is of another origin than its own scripts.
+  const bool has_own = !http::first(fields, "access-control-allow-origin").empty();
+  if (is_public && !has_own) fields.emplace_back("Access-Control-Allow-Origin", "*");
+}
+
+}  // namespace
+
+// One request on its way.
+struct Preview::Visit {
+  http::Exchange& exchange;
+  PreviewPlace place;
+  std::string request_id;
+  http::Fields fields;  // as they were sent; what opens the preview is taken out on the way
+  std::string upgrade;
+  cell::Supervisor::CellPtr cell;
+
+  // Fields that each answer of ours has.
+  http::Fields own_fields() const {
+    http::Fields own = {{"X-Content-Type-Options", "nosniff"}};
+    if (!place.prefix.empty()) own.emplace_back("Content-Security-Policy", std::string(kSandbox));
+    return own;
+  }
+};
+
+Preview::Preview(cell::Supervisor& supervisor, PreviewOptions options)
+    : supervisor_(supervisor), options_(std::move(options)) {}
+
+bool Preview::takes(const http::Request& request) const {
+  const std::string* field = request.header("host");
+  const auto host = field == nullptr ? std::nullopt : host_name(*field);
+  if (host && options_.domain.label_of(*host)) return true;
+  return place_of_path(request.path).has_value();
+}
+
+PreviewPlace Preview::place_of(const http::Request& request) const {
+  const auto host = host_name(*request.header("host"));
+  const auto label = host ? options_.domain.label_of(*host) : std::nullopt;
+  if (!label) return place_of_path(request.path).value();
+  PreviewPlace place = place_of_label(
+      *label, [this](std::string_view id) { return supervisor_.find(id) != nullptr; });
+  place.path = request.path;
+  return place;
+}
+
+std::string Preview::scheme_of(const PreviewPlace& place) const {
+  return place.prefix.empty() && options_.domain.is_set() ? options_.domain.scheme() : "http";
+}
+
+asio::awaitable<void> Preview::handle(http::Exchange& exchange) {
+  const std::string request_id = "req_" + random_hex(8);
+  const PreviewPlace place = place_of(exchange.request());
+  std::optional<Error> failure;
+  try {
+    co_await serve(exchange, place, request_id);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled || exchange.has_answered()) throw;
+    failure = error;
+  }
+  if (!failure) co_return;
+  const std::string* accept = exchange.request().header("accept");
+  const bool as_html = accept != nullptr && accept->find("text/html") != std::string::npos;
+  http::Response response = error_page(*failure, request_id, as_html);
+  if (!place.prefix.empty()) {
+    response.headers.emplace_back("Content-Security-Policy", std::string(kSandbox));
+  }
+  co_await exchange.respond(std::move(response));
+}
+
+asio::awaitable<void> Preview::serve(http::Exchange& exchange, const PreviewPlace& place,
+                                     const std::string& request_id) {
+  Visit visit{exchange, place, request_id, exchange.fields(), {}, supervisor_.find(place.cell_id)};
+  visit.upgrade = http::upgrade_of(visit.fields);
+  const bool may_go_on = co_await admit(visit);
+  if (!may_go_on) co_return;
+  if (place.path.empty()) {  // Relative addresses of the page need the "/".
+    const std::string target = without_token(exchange.request().target);
+    const std::size_t question = target.find('?');
+    http::Response response{.status = 308};
+    response.headers = visit.own_fields();
+    response.headers.emplace_back(
+        "Location", place.prefix + "/" + (question == target.npos ? "" : target.substr(question)));
+    co_await exchange.respond(std::move(response));
+    co_return;
+  }
+  std::string cell_id = place.cell_id;
+  co_await supervisor_.ready(std::move(cell_id));
+  visit.cell = supervisor_.find(place.cell_id);
+  if (!visit.cell) throw no_cell(place.cell_id);
+  std::size_t& count = connections_[place.cell_id];
+  if (count >= options_.connections_max) {
+    throw Error(ErrorCode::unavailable, "too_many_connections",
+                "the preview of cell " + place.cell_id + " has " + std::to_string(count) +
+                    " connections, which is the limit",
+                "close some of them, or try again later");
+  }
+  struct Counted {
+    std::map<std::string, std::size_t>& all;
+    const std::string& id;
+    ~Counted() {
+      if (--all[id] == 0) all.erase(id);
+    }
+  };
+  ++count;
+  const Counted counted{connections_, place.cell_id};
+  co_await enter(visit);
+}
+
+asio::awaitable<bool> Preview::admit(Visit& visit) {
+  const http::Request& request = visit.exchange.request();
+  const std::string& id = visit.place.cell_id;
+  bool has_key = false;
+  for (const SentKey& sent : sent_keys(visit.fields)) {
+    std::string key = sent.key;
+    const auto owner = co_await supervisor_.owner_of(std::move(key));
+    if (!owner) continue;  // It is for the server in the cell, whatever it means there.
+    http::remove(visit.fields, sent.field);
+    if (!visit.cell || visit.cell->spec().owner_id != *owner) throw no_cell(id);
+    has_key = true;
+  }
+  const std::vector<std::string> cookies = preview_cookies(visit.fields);
+  remove_preview_cookie(visit.fields);
+  const auto token = request.query_value(kPreviewToken);
+  const WallTime now = wall_now();
+  std::optional<TokenCell> token_cell;
+  if (visit.cell) token_cell = TokenCell{id, visit.cell->spec().created_at};
+  const auto check = [&](const std::string& text) {
+    return token_cell ? options_.signer.check(text, *token_cell, visit.place.port, now)
+                      : std::nullopt;
+  };
+  const auto expiry = token ? check(*token) : std::nullopt;
+  const bool only_reads = request.method == "GET" || request.method == "HEAD";
+  if (expiry && only_reads && visit.upgrade.empty()) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(*expiry - now);
+    const bool is_https = scheme_of(visit.place) == "https";
+    http::Response response{.status = 303};
+    response.headers = visit.own_fields();
+    response.headers.emplace_back("Location", on_this_host(without_token(request.target)));
+    response.headers.emplace_back("Set-Cookie", cookie_of(*token, visit.place, left, is_https));
+    response.headers.emplace_back("Cache-Control", "no-store");
+    response.headers.emplace_back("Referrer-Policy", "no-referrer");
+    co_await visit.exchange.respond(std::move(response));
+    co_return false;
+  }
+  const bool is_public =
+      visit.cell && visit.cell->spec().preview_access == cell::PreviewAccess::everybody;
+  if (has_key || expiry || is_public) co_return true;
+  const bool has_cookie = std::any_of(cookies.begin(), cookies.end(), [&](const auto& cookie) {
+    return check(cookie).has_value();
+  });
+  if (has_cookie) {
+    if (!is_from_elsewhere(request.method, visit.fields, !visit.upgrade.empty())) co_return true;
+    throw not_invited("foreign_origin", "a page of another site may not do this here");
+  }
+  if (token) throw not_invited("link_invalid", "the link is over, or not for this preview");
+  throw not_invited("preview_private", "this preview is private, or there is none");
+}
+
+asio::awaitable<void> Preview::enter(Visit& visit) {
+  const http::Request& request = visit.exchange.request();
+  std::string detail = visit.place.port ? "port " + std::to_string(*visit.place.port) : "its port";
+  if (!visit.upgrade.empty()) detail += ", " + visit.upgrade.substr(0, 32);
+  const auto activity = co_await visit.cell->use("preview", std::move(detail));
+  auto door = co_await visit.cell->open_door(visit.place.port);
+  if (door) {
+    co_await relay(visit, std::move(*door));
+    co_return;
+  }
+  if (visit.place.port) {
+    const std::string port = std::to_string(*visit.place.port);
+    throw Error(ErrorCode::unavailable, "nothing_listens",
+                "nothing listens on port " + port + " of cell " + visit.place.cell_id,
+                "start a server there that listens on 127.0.0.1 or 0.0.0.0, port " + port);
+  }
+  if (visit.place.path == "/request" && request.method == "POST") {
+    co_await call_agent(visit);
+    co_return;
+  }
+  std::string prefix = visit.place.prefix;
+  std::string path = visit.place.path;
+  http::Fields fields = visit.own_fields();
+  const auto cell = visit.cell;
+  co_await send_work_file(visit.exchange, cell, std::move(prefix), std::move(path),
+                          std::move(fields));
+}
+
+asio::awaitable<void> Preview::call_agent(Visit& visit) {
+  if (is_from_elsewhere("POST", visit.fields, false)) {
+    throw not_invited("foreign_origin", "a page of another site may not call the agent here");
+  }
+  http::PathParams params = {{"id", visit.place.cell_id}};
+  const Call call{visit.exchange, std::move(params), visit.cell->spec().owner_id, visit.request_id,
+                  supervisor_};
+  co_await request_agent(call);
+}
+
+// ---- to a server in the cell ----
+
+http::RelayRequest Preview::request_inside(const Visit& visit) const {
+  const http::Request& request = visit.exchange.request();
+  http::RelayRequest inside;
+  const std::string target = without_token(request.target);
+  inside.target = target.substr(visit.place.prefix.size());
+  inside.upgrade = visit.upgrade;
+  inside.fields = http::end_to_end(visit.fields);
+  for (const std::string_view name : kNotBelieved) http::remove(inside.fields, name);
+  const std::string host(http::first(inside.fields, "host"));
+  inside.fields.emplace_back("X-Forwarded-For", visit.exchange.client_address());
+  inside.fields.emplace_back("X-Forwarded-Host", host);
+  inside.fields.emplace_back("X-Forwarded-Proto", scheme_of(visit.place));
+  if (!visit.place.prefix.empty()) {
+    inside.fields.emplace_back("X-Forwarded-Prefix", visit.place.prefix);
+  }
+  return inside;
+}
+
+asio::awaitable<void> Preview::relay(Visit& visit, cell::Cell::Door door) {
+  std::optional<asio::ip::tcp::socket> server;
+  const auto executor = co_await asio::this_coro::executor;
+  const auto& at = door.to;
+  http::Inside inside{at.is_v6, at.address, at.port};
+  server = co_await http::connect_inside(executor, door.socket.release(), inside,
+                                         options_.connect_limit);
+  if (!server) {
+    throw Error(ErrorCode::unavailable, "no_answer",
+                "the server on port " + std::to_string(at.port) + " of cell " +
+                    visit.place.cell_id + " takes no connection",
+                "look whether it still runs, and is not too busy");
+  }
+  http::RelayHooks hooks;
+  hooks.before_write = [cell = visit.cell] { return cell->stay_awake(); };
+  const bool is_public = visit.cell->spec().preview_access == cell::PreviewAccess::everybody;
+  hooks.edit_answer = [prefix = visit.place.prefix, is_public](int, http::Fields& fields) {
+    edit_answer(prefix, is_public, fields);
+  };
+  http::RelayRequest request = request_inside(visit);
+  co_await http::relay(visit.exchange, std::move(*server), std::move(request), options_.relay,
+                       std::move(hooks));
+}
+
+}  // namespace cellar::api

@@ -1,0 +1,92 @@
+#include "api/preview_access.h"
+
+#include <doctest/doctest.h>
+
+#include "base/error.h"
+#include "sys/file.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::api {
+namespace {
+
+const TokenCell kCell = {"dev--a", from_unix_ms(5)};
+const WallTime kNow = from_unix_ms(1'000'000);
+const WallTime kLater = kNow + std::chrono::seconds(60);
+
+}  // namespace
+
+TEST_CASE("a token opens one cell, one port or all, until it expires") {
+  const PreviewSigner signer(std::string(32, 'k'));
+  const std::string all = signer.sign(kCell, {}, kLater);
+  CHECK(signer.check(all, kCell, {}, kNow) == kLater);
+  CHECK(signer.check(all, kCell, 3000, kNow) == kLater);
+  CHECK_FALSE(signer.check(all, kCell, {}, kLater));
+  CHECK_FALSE(signer.check(all, {"dev--b", kCell.created_at}, {}, kNow));
+  CHECK_FALSE(signer.check(all, {"dev--a", from_unix_ms(6)}, {}, kNow));
+  CHECK_FALSE(PreviewSigner(std::string(32, 'l')).check(all, kCell, {}, kNow));
+  const std::string one = signer.sign(kCell, 3000, kLater);
+  CHECK(signer.check(one, kCell, 3000, kNow));
+  CHECK_FALSE(signer.check(one, kCell, 3001, kNow));
+  CHECK_FALSE(signer.check(one, kCell, {}, kNow));
+}
+
+TEST_CASE("a token that anybody changed at any place opens nothing") {
+  const PreviewSigner signer(std::string(32, 'k'));
+  const std::string token = signer.sign(kCell, 3000, kLater);
+  for (std::size_t at = 0; at < token.size(); ++at) {
+    std::string changed = token;
+    changed[at] = changed[at] == '9' ? '8' : '9';
+    if (changed != token) CHECK_FALSE(signer.check(changed, kCell, 3000, kNow));
+    CHECK_FALSE(signer.check(token.substr(0, at), kCell, 3000, kNow));
+  }
+  CHECK_FALSE(signer.check("", kCell, 3000, kNow));
+}
+
+TEST_CASE("the signing key is made once, for nobody else to read") {
+  const testing::TempDir dir;
+  const std::string path = dir.file("key");
+  const std::string token = PreviewSigner::from_file(path).sign(kCell, {}, kLater);
+  CHECK(PreviewSigner::from_file(path).check(token, kCell, {}, kNow));
+  sys::replace_file(path, "short");
+  CHECK_THROWS_AS(PreviewSigner::from_file(path), Error);
+}
+
+TEST_CASE("what opens the preview is taken out of what the server in the cell gets") {
+  http::Fields fields = {
+      {"Cookie", "a=1; cellar_preview=t1; b=2"}, {"cookie", "cellar_preview=t2"}, {"Accept", "x"}};
+  CHECK(preview_cookies(fields) == std::vector<std::string>{"t1", "t2"});
+  remove_preview_cookie(fields);
+  CHECK(fields == http::Fields{{"Cookie", "a=1; b=2"}, {"Accept", "x"}});
+  CHECK(without_token("/a?x=1&cellar_token=t&y=%20") == "/a?x=1&y=%20");
+  CHECK(without_token("/a?cellar_token=t") == "/a");
+  CHECK(without_token("/a?cellar%5Ftoken=t&x") == "/a?x");
+  CHECK(without_token("/a?") == "/a");
+  CHECK(without_token("/a") == "/a");
+}
+
+TEST_CASE("a cookie is no proof for what another site's page sends") {
+  const auto from = [](const char* origin) {
+    return http::Fields{{"Host", "a.cells:80"}, {"Origin", origin}};
+  };
+  CHECK_FALSE(is_from_elsewhere("POST", from("http://A.cells:80"), false));
+  CHECK_FALSE(is_from_elsewhere("POST", {{"Host", "a"}}, false));
+  CHECK_FALSE(is_from_elsewhere("GET", from("http://evil"), false));
+  CHECK(is_from_elsewhere("GET", from("http://evil"), true));
+  CHECK(is_from_elsewhere("POST", from("http://b.cells:80"), false));
+  CHECK(is_from_elsewhere("DELETE", from("null"), false));
+}
+
+TEST_CASE("cookies of a preview are for that preview only") {
+  CHECK(own_cookie("a=1; Domain=.cells.example.com; path=/x; HttpOnly", "") ==
+        "a=1; HttpOnly; Path=/x");
+  CHECK(own_cookie("a=1; Path=/x", "/preview/dev--a") == "a=1; Path=/preview/dev--a/x");
+  CHECK(own_cookie("a=1", "/preview/dev--a") == "a=1; Path=/preview/dev--a/");
+  CHECK(own_cookie("cellar_preview=x; Path=/", "").empty());
+  const std::chrono::seconds minute(60);
+  CHECK(cookie_of("t", {"dev--a", {}, "", "/"}, minute, true) ==
+        "cellar_preview=t; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned");
+  CHECK(cookie_of("t", {"dev--a", {}, "/preview/dev--a", "/"}, minute, true) ==
+        "cellar_preview=t; Path=/preview/dev--a/; Max-Age=60; HttpOnly; SameSite=Lax");
+}
+
+}  // namespace cellar::api
