@@ -279,6 +279,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   app.require_subcommand(1);
   app.fallthrough();
   add_cell_commands(app, raw);
+  add_preview_command(app, raw, line.url);
   add_image_commands(app, raw);
   add_doctor_command(app, raw);
   add_work_commands(app, raw);

@@ -48,6 +48,15 @@ struct WakeAt {
   std::string cell_id;
   std::string at;  // a time of RFC 3339, or "never"
 };
+// Where the cell's preview is.
+struct Preview {
+  std::string cell_id;
+  std::optional<std::int64_t> port;
+  bool link = false;  // a signed one, for somebody without a key
+  std::optional<std::int64_t> expires_in_s;
+  std::string access;  // "private", "public"; empty: as it is
+  std::string daemon;  // its address, which a preview without a name is below
+};
 struct Resume {
   std::string cell_id;
 };
@@ -106,11 +115,11 @@ struct Doctor {
   std::string level = "full";
 };
 using Command =
-    std::variant<Create, List, Get, Remove, Pause, Hibernate, KeepAlive, WakeAt, Resume, Exec, Copy,
-                 AgentRequest, Search, ProcessStart, ProcessList, ProcessLog, ProcessInput,
-                 ProcessKill, Attach, Shell, RunList, RunGet, RunStart, RunAwait, RunLog, RunPause,
-                 RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay, ImageBuild,
-                 ImageImport, ImageList, ImageRemove, Doctor>;
+    std::variant<Create, List, Get, Remove, Pause, Hibernate, KeepAlive, WakeAt, Preview, Resume,
+                 Exec, Copy, AgentRequest, Search, ProcessStart, ProcessList, ProcessLog,
+                 ProcessInput, ProcessKill, Attach, Shell, RunList, RunGet, RunStart, RunAwait,
+                 RunLog, RunPause, RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay,
+                 ImageBuild, ImageImport, ImageList, ImageRemove, Doctor>;
 
 struct CommandLine {
   std::string url;
@@ -124,6 +133,9 @@ struct Usage {
   std::string text;
   int exit_code = 0;
 };
+
+// Seconds of "90", "90s", "15m", "1h" or "7d"; nullopt for anything else. In preview.cc.
+std::optional<std::int64_t> parse_seconds(std::string_view text);
 
 // Reads the arguments, with CELLAR_URL and CELLAR_API_KEY as defaults.
 std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* argv);

@@ -18,6 +18,7 @@ struct Raw {
   std::string format = "text";
   std::vector<std::string> secrets;
   std::vector<std::string> env;
+  std::string expires;
   std::function<Command()> command;
 };
 
@@ -32,6 +33,9 @@ void add_repeated(CLI::App& app, const std::string& name, std::vector<std::strin
 
 // The first word of most subcommands.
 void add_cell_id(CLI::App& app, std::string& into);
+
+// In command_line_preview.cc. `url` is the daemon's address, once all is read.
+void add_preview_command(CLI::App& app, Raw& raw, const std::string& url);
 
 // `runs`, and the short ways to two of its subcommands. In command_line_runs.cc.
 void add_run_commands(CLI::App& app, Raw& raw);

@@ -107,6 +107,12 @@ TEST_CASE("the other commands take what they need") {
   CHECK(command_of<Hibernate>({"hibernate", "c"}).cell_id == "c");
   CHECK(command_of<KeepAlive>({"keep-alive", "c", "60"}).seconds == 60);
   CHECK(command_of<WakeAt>({"wake-at", "c", "never"}).at == "never");
+  const Preview preview =
+      command_of<Preview>({"preview", "c", "3000", "--link", "--expires", "15m"});
+  CHECK(preview.port == 3000);
+  CHECK(preview.link);
+  CHECK(preview.expires_in_s == 900);
+  CHECK(command_of<Preview>({"preview", "c", "--public"}).access == "public");
   CHECK(command_of<Resume>({"resume", "c"}).cell_id == "c");
   CHECK(command_of<Copy>({"cp", "a", "c:/b"}).destination == "c:/b");
   CHECK(command_of<AgentRequest>({"request", "c", "m", "[1,2]"}).params == "[1,2]");

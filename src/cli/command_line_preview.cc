@@ -1,0 +1,38 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/command_line_parts.h"
+
+namespace cellar::cli {
+
+void add_preview_command(CLI::App& app, Raw& raw, const std::string& url) {
+  auto preview = std::make_shared<Preview>();
+  CLI::App* sub = app.add_subcommand("preview", "Tell where a cell's preview is, or share it");
+  add_cell_id(*sub, preview->cell_id);
+  sub->add_option("PORT", preview->port, "Of this port, not of the default one")
+      ->check(CLI::Range(1, 65535));
+  auto* link =
+      sub->add_flag("--link", preview->link, "A signed link: whoever has it sees the preview");
+  sub->add_option("--expires", raw.expires, "How long the link holds: 90s, 15m, 1h (as it is), 7d")
+      ->needs(link);
+  auto* everybody = sub->add_flag(
+      "--public", [preview](auto) { preview->access = "public"; }, "Show it to everybody");
+  sub->add_flag(
+         "--private", [preview](auto) { preview->access = "private"; },
+         "Show it to those with a link or a key")
+      ->excludes(everybody);
+  sub->callback([&raw, preview, &url] {
+    raw.command = [&raw, preview, &url]() -> Command {
+      preview->daemon = url;
+      if (!raw.expires.empty()) {
+        preview->expires_in_s = parse_seconds(raw.expires);
+        if (!preview->expires_in_s) {
+          throw CLI::ValidationError("--expires", "must be a time such as 90s, 15m, 1h or 7d");
+        }
+      }
+      return *preview;
+    };
+  });
+}
+
+}  // namespace cellar::cli
