@@ -56,6 +56,7 @@ std::vector<Route> process_routes();
 std::vector<Route> search_routes();
 std::vector<Route> run_routes();
 std::vector<Route> agent_routes();
+std::vector<Route> domain_routes(const PreviewDomain& previews);
 std::vector<Route> preview_routes(const PreviewDomain& domain, const PreviewSigner& signer);
 
 // Answers POST …/request: calls a method of the cell's agent.

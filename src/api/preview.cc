@@ -134,13 +134,16 @@ Preview::Preview(cell::Supervisor& supervisor, PreviewOptions options)
 bool Preview::takes(const http::Request& request) const {
   const std::string* field = request.header("host");
   const auto host = field == nullptr ? std::nullopt : host_name(*field);
-  if (host && options_.domain.label_of(*host)) return true;
+  if (host && (options_.domain.label_of(*host) || owned_cell(*host))) return true;
   return place_of_path(request.path).has_value();
 }
 
 PreviewPlace Preview::place_of(const http::Request& request) const {
   const auto host = host_name(*request.header("host"));
   const auto label = host ? options_.domain.label_of(*host) : std::nullopt;
+  if (const auto cell_id = host && !label ? owned_cell(*host) : std::nullopt) {
+    return {.cell_id = *cell_id, .port = {}, .prefix = {}, .path = request.path};
+  }
   if (!label) return place_of_path(request.path).value();
   PreviewPlace place = place_of_label(
       *label, [this](std::string_view id) { return supervisor_.find(id) != nullptr; });
@@ -148,8 +151,16 @@ PreviewPlace Preview::place_of(const http::Request& request) const {
   return place;
 }
 
+// The cell that a verified domain of a customer leads to.
+std::optional<std::string> Preview::owned_cell(const std::string& host) const {
+  const cell::CustomDomain* domain = supervisor_.find_domain(host);
+  if (domain == nullptr || !domain->is_verified) return std::nullopt;
+  return domain->cell_id;
+}
+
 std::string Preview::scheme_of(const PreviewPlace& place) const {
-  return place.prefix.empty() && options_.domain.is_set() ? options_.domain.scheme() : "http";
+  if (!place.prefix.empty()) return "http";
+  return options_.domain.is_set() ? options_.domain.scheme() : "https";
 }
 
 asio::awaitable<void> Preview::handle(http::Exchange& exchange) {

@@ -49,6 +49,7 @@ class Preview {
   asio::awaitable<void> relay(Visit& visit, cell::Cell::Door door);
   asio::awaitable<void> call_agent(Visit& visit);
   http::RelayRequest request_inside(const Visit& visit) const;
+  std::optional<std::string> owned_cell(const std::string& host) const;
   std::string scheme_of(const PreviewPlace& place) const;
 
   cell::Supervisor& supervisor_;

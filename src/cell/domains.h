@@ -56,6 +56,7 @@ struct Machine {
   sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;  // of new cells' folders
   Isolation isolation;
   std::string agent_host_dir;  // the agent host's files, bound into agent domains
+  std::string name_server;     // that proves whose a domain is (sys/dns_records.h)
 };
 
 // The two domains of a cell: makes, finds, freezes and ends them. Loop thread only.

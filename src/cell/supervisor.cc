@@ -23,6 +23,7 @@ constexpr std::size_t kTicksMax = 1'000'000;  // each cell has one at most
 // Cells that were just used are likely to be used again: they would be made anew at once.
 constexpr std::chrono::seconds kSpareAfter{5};
 constexpr std::size_t kKnownKeysMax = 1000;
+constexpr std::size_t kLookupsAtOnce = 2;  // Each may take a thread for some seconds.
 constexpr const char* kTrash = ".deleted-";
 
 // The cells that are on disk, by their own word. Folders of cells that were being deleted go now.
@@ -126,20 +127,13 @@ Supervisor::Supervisor(const Machine& machine, CellConfig config, const Sealer& 
       sealer_(sealer),
       state_dir_(std::move(state_dir)),
       tick_turns_(machine.executor, {.at_once = kTicksAtOnce, .waiters_max = kTicksMax}),
+      lookups_(machine.executor, {.at_once = kLookupsAtOnce}),
       registry_turns_(machine.executor),
       turns_(machine.executor),
       changes_(machine.executor),
       tasks_(machine.executor) {}
 
 Supervisor::~Supervisor() = default;
-
-template <typename Job>
-auto Supervisor::with_registry(Job job)
-    -> asio::awaitable<std::invoke_result_t<Job&, store::Registry&>> {
-  const auto turn = co_await registry_turns_.turn();
-  auto work = [this, job = std::move(job)]() mutable { return job(*registry_); };
-  co_return co_await async::offload(machine_.pool, std::move(work));
-}
 
 CellLayout Supervisor::layout_of(const std::string& cell_id) const {
   return {state_dir_ + "/cells/" + cell_id};
@@ -149,6 +143,7 @@ asio::awaitable<void> Supervisor::open() {
   auto prepare = [this] {
     sys::make_dirs(state_dir_ + "/cells");
     registry_ = std::make_unique<store::Registry>(state_dir_ + "/registry.sqlite", kUidIndexMax);
+    for (CustomDomain& row : registry_->domains()) domains_[row.domain] = row;
     std::vector<CellSpec> specs = read_specs(state_dir_ + "/cells");
     reconcile(*registry_, specs);
     return specs;
@@ -457,6 +452,7 @@ asio::awaitable<void> Supervisor::remove_now(std::string owner_id, std::string c
   co_await async::offload(machine_.pool, std::move(remove_files));
   auto forget = [cell_id](store::Registry& registry) { return registry.remove_cell(cell_id); };
   co_await with_registry(std::move(forget));
+  co_await forget_domains_of(std::move(cell_id));
 }
 
 }  // namespace cellar::cell

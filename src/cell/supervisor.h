@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "async/event.h"
+#include "async/pool.h"
 #include "async/serial.h"
 #include "async/task_group.h"
 #include "cell/cell.h"
+#include "cell/custom_domain.h"
 #include "store/registry.h"
 
 namespace cellar::cell {
@@ -67,8 +69,28 @@ class Supervisor {
   CellPtr find_customer(std::string_view owner_id, std::string_view customer_id) const;
   // Oldest first. Cells that are not open yet say what they are, and no more.
   std::vector<CellPtr> cells_of(std::string_view owner_id) const;
-  // Ends and deletes it with all its files.
+  // Ends and deletes it with all its files and domains.
   asio::awaitable<void> remove(std::string owner_id, std::string cell_id);
+
+  // ---- domains of customers ----
+  // Names have passed checked_domain(). All but the first throw Error `not_found`, reason
+  // `domain_not_found` or `cell_not_found`, also for another owner's; what they change is durable
+  // when they return.
+  // nullptr where there is none; until the loop goes on.
+  const CustomDomain* find_domain(std::string_view domain) const;
+  CustomDomain get_domain(std::string_view owner_id, const std::string& domain) const;
+  std::vector<CustomDomain> domains_of(std::string_view owner_id) const;
+  // Throws Error `conflict`, reason `domain_taken`, whoever has it; `exhausted`.
+  asio::awaitable<CustomDomain> add_domain(std::string owner_id, std::string domain,
+                                           std::string cell_id);
+  asio::awaitable<CustomDomain> reassign_domain(std::string owner_id, std::string domain,
+                                                std::string cell_id);
+  asio::awaitable<void> remove_domain(std::string owner_id, std::string domain);
+  // Asks DNS for its challenge, or whether it is another name for `target` (empty: no such name):
+  // `is_verified` says whether it is proven now. Once proven, it stays so. Throws as
+  // sys::txt_records(), too.
+  asio::awaitable<CustomDomain> verify_domain(std::string owner_id, std::string domain,
+                                              std::string target);
 
  private:
   asio::awaitable<void> open_cell(CellPtr cell);
@@ -76,6 +98,9 @@ class Supervisor {
   asio::awaitable<Created> create_now(std::string owner_id, std::string customer_id,
                                       CellSettings settings);
   asio::awaitable<void> remove_now(std::string owner_id, std::string cell_id);
+  asio::awaitable<void> store_domain(CustomDomain row);
+  asio::awaitable<void> forget_domain(std::string domain);
+  asio::awaitable<void> forget_domains_of(std::string cell_id);
   asio::awaitable<void> run_timers();
   asio::awaitable<void> tick(CellPtr cell);
   asio::awaitable<void> tick_now(CellPtr cell);
@@ -95,10 +120,20 @@ class Supervisor {
   std::map<std::string, std::shared_ptr<async::Event>> openings_;  // cell id → its end
   std::set<std::string> ticking_;  // ids of cells that still do what a timer asked for
   async::Serial tick_turns_;
+  std::map<std::string, CustomDomain, std::less<>> domains_;
+  async::Serial lookups_;  // in DNS
   async::Serial registry_turns_;
   async::Serial turns_;       // cells come and go one at a time
   async::TaskGroup changes_;  // and all the way, whether their caller stays or not
   async::TaskGroup tasks_;
 };
+
+template <typename Job>
+auto Supervisor::with_registry(Job job)
+    -> asio::awaitable<std::invoke_result_t<Job&, store::Registry&>> {
+  const auto turn = co_await registry_turns_.turn();
+  auto work = [this, job = std::move(job)]() mutable { return job(*registry_); };
+  co_return co_await async::offload(machine_.pool, std::move(work));
+}
 
 }  // namespace cellar::cell

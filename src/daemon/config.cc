@@ -172,6 +172,9 @@ CommandLine read_command_line(int argc, char** argv) {
          "--preview-domain", config.preview_domain,
          "Base domain of previews: cells.example.com, cells.localhost:4750; none: paths only")
       ->envname("CELLAR_PREVIEW_DOMAIN");
+  app.add_option("--name-server", config.name_server,
+                 "ADDRESS:PORT that is asked whose a custom domain is; else the machine's own")
+      ->envname("CELLAR_NAME_SERVER");
   add_time_options(app, times);
   app.add_option("--pool-threads", config.pool_threads, "Threads for blocking work")
       ->envname("CELLAR_POOL_THREADS")

@@ -20,6 +20,7 @@ struct Config {
   std::string api_key;  // CELLAR_API_KEY; empty: one is made at the first start and printed once
   std::string seal_key_file = "/etc/cellar/seal.key";  // must not be inside `state`
   std::string preview_domain;                          // empty: previews have paths only
+  std::string name_server;  // ADDRESS:PORT asked for proofs of domains; empty: the machine's own
   std::chrono::seconds idle_timeout{900};
   std::chrono::seconds max_awake = cell::kMaxAwake;  // 0: no limit
   unsigned busy_cpu_percent = 5;  // of a processor; 0: processes alone are no work

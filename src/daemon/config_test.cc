@@ -77,6 +77,8 @@ TEST_CASE("every option can be given in the file and in the environment") {
       {"api-key", "\"abcdefgh\"", "abcdefgh", [](const Config& c) { return c.api_key; }},
       {"seal-key-file", "\"/k\"", "/k", [](const Config& c) { return c.seal_key_file; }},
       {"preview-domain", "\"d.org\"", "d.org", [](const Config& c) { return c.preview_domain; }},
+      {"name-server", "\"1.1.1.1:53\"", "1.1.1.1:53",
+       [](const Config& c) { return c.name_server; }},
       {"idle-timeout-s", "3", "3",
        [](const Config& c) { return std::to_string(c.idle_timeout.count()); }},
       {"max-awake-s", "11", "11",

@@ -227,7 +227,8 @@ void run(const Config& config) {
       .runtime_floor = config.runtime_floor,
       .disk_enforcer = is_root ? sys::try_disk_limit(config.state) : sys::DiskEnforcer::counted,
       .isolation = isolation,
-      .agent_host_dir = agent_host_dir};
+      .agent_host_dir = agent_host_dir,
+      .name_server = config.name_server};
   std::exception_ptr failure;
   auto done = [&failure](const std::exception_ptr& error) { failure = error; };
   asio::co_spawn(loop, serve(config, machine, sealer, signals), done);

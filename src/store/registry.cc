@@ -75,7 +75,9 @@ void check_rows(const std::vector<CellRow>& rows, std::uint32_t uid_index_count)
 }  // namespace
 
 Registry::Registry(const std::string& path, std::uint32_t uid_index_count)
-    : database_(path, kRegistryVersion, kRegistrySchema), uid_index_count_(uid_index_count) {}
+    : database_(path, kRegistryVersion, kRegistrySchema), uid_index_count_(uid_index_count) {
+  make_domain_table();
+}
 
 void Registry::add_owner(std::string_view owner_id) {
   if (owner_id.empty() || owner_id.size() > kOwnerBytesMax) {

@@ -23,8 +23,20 @@ struct CellRow {
   bool operator==(const CellRow&) const = default;
 };
 
+// A name of a customer's own that leads to a cell's preview, once it is verified.
+struct DomainRow {
+  std::string domain;
+  std::string owner_id;
+  std::string cell_id;
+  std::string challenge;  // what its DNS has to say
+  bool is_verified = false;
+  WallTime created_at;
+
+  bool operator==(const DomainRow&) const = default;
+};
+
 // The daemon's registry.sqlite: who may call, and which cell is whose. What it says of cells can be
-// rebuilt from the cell.json files; keys cannot, and are made anew.
+// rebuilt from the cell.json files; keys and domains cannot, and are made anew.
 //
 // A key is stored as its SHA-256 only: keys of ours have 128 random bits or more, so that there is
 // nothing to guess. Besides what Database says, calls throw Error as noted.
@@ -74,12 +86,19 @@ class Registry {
   // would belong to the next one. False where there was none.
   bool remove_cell(std::string_view cell_id);
 
-  // Replaces what is known of cells. Owners, keys and default agents stay. Throws Error `corrupt`,
-  // reason `registry_rows`, naming both cells, where two share an id, a customer or a uid index,
-  // and for a uid index out of range; nothing is changed then.
+  // Oldest first.
+  std::vector<DomainRow> domains();
+  // Adds the domain, or replaces what is known of it. The owner is made where there is none.
+  void put_domain(const DomainRow& row);
+  bool remove_domain(std::string_view domain);
+
+  // Replaces what is known of cells. Owners, keys, domains and default agents stay. Throws Error
+  // `corrupt`, reason `registry_rows`, naming both cells, where two share an id, a customer or a
+  // uid index, and for a uid index out of range; nothing is changed then.
   void rebuild(const std::vector<CellRow>& rows);
 
  private:
+  void make_domain_table();
   std::uint32_t pick_uid_index();
   std::optional<std::int64_t> first_free_uid_index(std::int64_t from);
 

@@ -34,6 +34,26 @@ std::string reason_of(const std::function<void()>& action) {
 
 }  // namespace
 
+TEST_CASE("a domain is kept as it was put last, until it is removed") {
+  RegistryFixture fixture;
+  DomainRow row{.domain = "a.org",
+                .owner_id = "o",
+                .cell_id = "o--a",
+                .challenge = "c",
+                .is_verified = false,
+                .created_at = kThen};
+  fixture.registry.put_domain(row);
+  row.is_verified = true;
+  row.cell_id = "o--b";
+  fixture.registry.put_domain(row);
+  fixture.registry.rebuild({});
+  Registry again(fixture.dir.file("registry.sqlite"), 4);
+  CHECK(again.domains() == std::vector{row});
+  CHECK(again.remove_domain("a.org"));
+  CHECK_FALSE(again.remove_domain("a.org"));
+  CHECK(again.domains().empty());
+}
+
 TEST_CASE("a key names its owner, and is nowhere in the file") {
   RegistryFixture fixture;
   Registry& registry = fixture.registry;
