@@ -129,6 +129,9 @@ asio::awaitable<void> Api::handle(http::Exchange& exchange) {
 
 asio::awaitable<void> Api::dispatch(http::Exchange& exchange, const std::string& request_id) {
   const http::Request& request = exchange.request();
+  if (request.has_broken_query) {
+    throw Error(ErrorCode::invalid_argument, "invalid_query", "the query has a broken escape");
+  }
   http::Router::Match match = router_.match(request.method, request.path);
   if (match.handler == nullptr && match.allowed.empty()) {
     throw Error(ErrorCode::not_found, "no_such_path", "nothing is at " + request.path,

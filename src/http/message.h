@@ -21,6 +21,7 @@ struct Request {
   std::string target;                                     // as it was sent: "/api/v1/cells?limit=3"
   std::string path;                                       // without the query, still encoded
   std::map<std::string, std::string, std::less<>> query;  // decoded
+  bool has_broken_query = false;  // it has a broken escape: `query` is empty
   Headers headers;
 
   // nullptr where there is none.

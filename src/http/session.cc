@@ -61,10 +61,8 @@ Request to_request(const Parser& parser) {
   }
   if (question != std::string::npos) {
     auto query = parse_query(std::string_view(request.target).substr(question + 1));
-    if (!query) {
-      throw Error(ErrorCode::invalid_argument, "invalid_query", "the query has a broken escape");
-    }
-    request.query = std::move(*query);
+    request.has_broken_query = !query;
+    if (query) request.query = std::move(*query);
   }
   return request;
 }

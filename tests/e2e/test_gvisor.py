@@ -11,6 +11,7 @@ import harness
 import test_exec
 import test_network
 import test_persistence
+import test_preview
 import test_search
 
 
@@ -27,6 +28,19 @@ class GvisorTest(harness.CellTest):
             print(f"skipped: {cls.__name__}: {answer.json['error']}")
             raise harness.unittest.SkipTest(answer.json["error"])
         cls.daemon.call("DELETE", "/api/v1/cells/" + answer.json["cell_id"])
+
+
+class PreviewInGvisorTest(test_preview.Visitor, GvisorTest):
+    options = (*GvisorTest.options, "--preview-domain", "cells.localhost")
+
+    def test_a_server_in_gvisor_is_seen_and_woken(self):
+        cell = self.cell()
+        self.serve(cell, 8080)
+        self.assertEqual([8080], self.ports(cell))
+        self.assertEqual(b"hello from /", self.visit(cell).body)
+        cell.call("POST", "/pause")
+        self.assertEqual(b"hello from /a", self.visit(cell, "/a").body)
+        self.assertEqual("nothing_listens", self.visit(cell, port=443).json["code"])
 
 
 class ExecInGvisorTest(GvisorTest, test_exec.ExecTest):

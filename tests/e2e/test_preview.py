@@ -90,8 +90,8 @@ Server((sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1", int(sys.argv[1])), Ha
 """
 
 
-class PreviewTest(harness.CellTest):
-    options = ("--preview-domain", "cells.localhost")
+class Visitor:
+    """What a test of previews does, whatever its cells run on."""
 
     def serve(self, cell, port, *address):
         """Starts the server above in a cell, and waits until the daemon sees it. Gives the command's stream."""
@@ -120,6 +120,10 @@ class PreviewTest(harness.CellTest):
         answer = harness.Answer(response.status, dict(response.getheaders()), response.read())
         connection.close()
         return answer
+
+
+class PreviewTest(Visitor, harness.CellTest):
+    options = ("--preview-domain", "cells.localhost")
 
     def raw(self, *parts):
         """Sends bytes, and gives all that comes back."""
@@ -158,6 +162,7 @@ class PreviewTest(harness.CellTest):
         cell = self.cell()
         self.serve(cell, 8080)
         self.assertEqual(b"hello from /a/b", self.visit(cell, "/a/b?c=%20").body)
+        self.assertEqual(b"hello from /a", self.visit(cell, "/a?100%").body)
         self.assertEqual(b"hello from /", self.visit(cell, port=8080).body)
         self.serve(cell, 5173, "::1")
         self.assertEqual(b"hello from /", self.visit(cell, port=5173).body)

@@ -9,6 +9,7 @@ import unittest
 
 import harness
 import test_images
+import test_preview
 
 AGENT = """
 exports.hi = (ctx) => {
@@ -19,13 +20,13 @@ exports.hi = (ctx) => {
 LACKING = ["mounts.idmapped", "cgroup.memory", "cgroup.pids", "cgroup.cpu", "cgroup.into", "cgroup.freeze", "cgroup.kill"]
 
 
-class RootlessTest(harness.CellTest):
+class RootlessTest(test_preview.Visitor, harness.CellTest):
     @classmethod
     def setUpClass(cls):
         reason = harness.User.why_not()
         if reason:
             raise unittest.SkipTest(reason)
-        cls.daemon = harness.Daemon("--level", "reduced", rootless=True)
+        cls.daemon = harness.Daemon("--level", "reduced", "--preview-domain", "cells.localhost", rootless=True)
         cls.user = cls.daemon.user
         cls.addClassCleanup(cls._end)
 
@@ -61,6 +62,13 @@ class RootlessTest(harness.CellTest):
         self.assertEqual(b"x\n", cell.call("GET", "/files/secret/y").body)
         self.assertEqual("", cell.exec("echo root > /root/kept; echo etc > /etc/kept")["stderr"])
         self.assertEqual("a/b.txt", cell.call("POST", "/search", {"query": "changed"}).json["results"][0]["path"])
+
+    def test_its_servers_are_seen_and_the_daemon_s_own_listeners_are_not(self):
+        cell = self.cell()
+        self.serve(cell, 8080)
+        self.assertEqual([8080], self.ports(cell))
+        self.assertEqual(b"hello from /", self.visit(cell).body)
+        self.assertEqual("nothing_listens", self.visit(cell, port=443).json["code"])
 
     def test_files_outlive_hibernation_and_a_killed_daemon(self):
         cell = self.cell()
