@@ -70,19 +70,44 @@ void add_local_default(int netlink, unsigned char family) {
   }
 }
 
+// One socket for both families; a kernel without IPv6 has IPv4 only.
+Fd open_socket(int type) {
+  Fd both(::socket(AF_INET6, type, 0));
+  if (both) {
+    const int off = 0;
+    if (::setsockopt(both.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == -1) {
+      throw_errno("setsockopt IPV6_V6ONLY");
+    }
+    return both;
+  }
+  if (errno != EAFNOSUPPORT) throw_errno("socket");
+  Fd only_v4(::socket(AF_INET, type, 0));
+  if (!only_v4) throw_errno("socket");
+  return only_v4;
+}
+
+bool bind_to_all(int socket, std::uint16_t port) {
+  int family = 0;
+  socklen_t size = sizeof family;
+  if (::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size) == -1) return false;
+  if (family == AF_INET) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    return ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(port);
+  return ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
 Fd bind_socket(const PortSpec& spec) {
-  const int type = (spec.udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
-  Fd socket(::socket(AF_INET, type, 0));
-  if (!socket) throw_errno("socket");
+  Fd socket = open_socket((spec.udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK);
   const int on = 1;
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(spec.port);
   const std::string subject = "port " + std::to_string(spec.port) + " in a cell";
-  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == -1) {
-    throw_errno("bind", subject);
-  }
+  if (!bind_to_all(socket.get(), spec.port)) throw_errno("bind", subject);
   if (!spec.udp && ::listen(socket.get(), kListenBacklog) == -1) throw_errno("listen", subject);
   return socket;
 }

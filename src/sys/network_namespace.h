@@ -18,9 +18,10 @@ struct PortSpec {
   bool udp = false;
 };
 
-// Sockets bound to these ports of all addresses (IPv4) in the namespace `network_namespace`, TCP
-// ones listening; non-blocking, close-on-exec, in the order of `ports`. The calling thread is in
-// its own namespace again when this returns, or throws Error. For single-threaded programs.
+// Sockets bound to these ports of all addresses, IPv4 and IPv6, in the namespace
+// `network_namespace`, TCP ones listening; non-blocking, close-on-exec, in the order of `ports`.
+// The calling thread is in its own namespace again when this returns, or throws Error; then no
+// socket is left. For single-threaded programs.
 std::vector<Fd> listen_in(int network_namespace, std::span<const PortSpec> ports);
 
 // tcp_*: to connect with, non-blocking. diagnostics: for listening_ports().
