@@ -26,7 +26,7 @@ LAYERS = {
     "http": ["base", "async"],
     "net": ["base", "sys", "async"],
     "cell": ["base", "sys", "async", "json", "wire", "journal", "store", "search", "sandbox", "image", "net"],
-    "api": ["base", "sys", "async", "json", "wire", "journal", "search", "cell", "http"],
+    "api": ["base", "sys", "async", "json", "wire", "journal", "search", "net", "cell", "http"],
     "daemon": ["base", "sys", "async", "json", "sandbox", "wire", "doctor", "net", "cell", "api", "http"],
     "spawn": ["base", "sys", "wire", "sandbox"],
     "init": ["base", "sys", "wire", "sandbox"],

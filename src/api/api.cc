@@ -59,7 +59,7 @@ Api::Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, PreviewSign
   add_cell_routes();
   add_state_routes();
   for (auto routes : {file_routes(), exec_routes(), event_routes(), process_routes(),
-                      search_routes(), run_routes(), agent_routes(),
+                      search_routes(), run_routes(), agent_routes(), network_routes(),
                       preview_routes(preview_domain_, signer_), domain_routes(preview_domain_)}) {
     for (Route& route : routes) add(route.method, route.pattern, std::move(route.handler));
   }

@@ -61,5 +61,6 @@ std::vector<Route> preview_routes(const PreviewDomain& domain, const PreviewSign
 
 // Answers POST …/request: calls a method of the cell's agent.
 asio::awaitable<void> request_agent(const Call& call);
+std::vector<Route> network_routes();
 
 }  // namespace cellar::api

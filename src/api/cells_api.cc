@@ -32,6 +32,14 @@ cell::CellSettings settings_of(const json::Reader& body) {
   settings.agent_language = cell::parse_agent_language(language.value_or(""));
   settings.secrets = body.optional_string_map("secrets", kSecretsMax);
   settings.allow = body.optional_strings("allow", kAllowMax);
+  if (const json::Value* network = body.optional_value("network")) {
+    settings.network = cell::read_network(*network);
+  }
+  if (settings.allow && settings.network) {
+    throw Error(ErrorCode::invalid_argument, "invalid_network",
+                "\"allow\" is the policy {\"allow\": [...]}, and \"network\" is one, too",
+                "leave \"allow\" out");
+  }
   if (const auto seconds = body.optional_int("idle_timeout_s", 1, kIdleTimeoutMaxS)) {
     settings.idle_timeout = std::chrono::seconds(*seconds);
   }

@@ -1,6 +1,7 @@
 #include "api/views.h"
 
 #include "json/json.h"
+#include "net/refusal.h"
 
 namespace cellar::api {
 namespace {
@@ -120,8 +121,7 @@ json::Value ports_json(const std::vector<cell::OpenPort>& ports) {
 
 json::Value cell_json(const cell::CellView& view, const PreviewDomain& domain) {
   const cell::CellSpec& spec = view.spec;
-  json::Array allow;
-  for (const std::string& entry : spec.allow) allow.emplace_back(entry);
+  const std::vector<std::string>& allow = spec.network.policy.allow;
   json::Value value =
       json::object({{"cell_id", spec.cell_id},
                     {"customer_id", spec.customer_id},
@@ -133,7 +133,7 @@ json::Value cell_json(const cell::CellView& view, const PreviewDomain& domain) {
                     {"runtime", sandbox::name_of(spec.runtime)},
                     {"created_at", to_iso8601(spec.created_at)},
                     {"last_active_at", to_iso8601(spec.last_active_at)},
-                    {"allow", std::move(allow)},
+                    {"allow", json::Array(allow.begin(), allow.end())},
                     {"run_retention_s", spec.run_retention.count()},
                     {"limits", limits_json(view)},
                     {"isolation", isolation_json(view.isolation)},
@@ -155,6 +155,34 @@ json::Value cell_json(const cell::CellView& view, const PreviewDomain& domain) {
   if (view.pause) members.set("pause", pause_json(*view.pause));
   if (view.resume) members.set("resume", cell::to_json(*view.resume));
   return value;
+}
+
+json::Value network_json(const cell::NetworkView& view) {
+  json::Array refusals;
+  for (const cell::Network::Refused& refused : view.refusals) {
+    json::Value refusal = json::object({{"at", to_iso8601(refused.at)},
+                                        {"domain", refused.domain},
+                                        {"host", refused.what.target},
+                                        {"port", refused.what.port},
+                                        {"reason", net::to_string(refused.what.why)}});
+    json::Object& members = refusal.as_object();
+    if (!refused.what.rule.empty()) members.set("rule", "deny " + refused.what.rule);
+    std::string help = net::remedy(refused.what);
+    if (!help.empty()) members.set("remediation", std::move(help));
+    refusals.push_back(std::move(refusal));
+  }
+  const net::Usage& usage = view.usage;
+  return json::object(
+      {{"policy", cell::to_json(view.spec)},
+       {"usage", json::object({{"bytes_up", usage.bytes_up},
+                               {"bytes_down", usage.bytes_down},
+                               {"connections", usage.connections},
+                               {"connections_open", view.open_count},
+                               {"refusals", usage.refusals},
+                               {"failures", usage.failures},
+                               {"questions", usage.questions}})},
+       {"ports_taken", json::Array(view.taken_ports.begin(), view.taken_ports.end())},
+       {"refusals", std::move(refusals)}});
 }
 
 json::Value tiers_json() {

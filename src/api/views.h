@@ -10,6 +10,8 @@
 namespace cellar::api {
 
 json::Value cell_json(const cell::CellView& view, const PreviewDomain& domain);
+// What it may reach, and what it used and was refused.
+json::Value network_json(const cell::NetworkView& view);
 json::Value tiers_json();
 json::Value process_json(const cell::ProcessView& view);
 // The short form, for lists.

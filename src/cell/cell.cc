@@ -207,7 +207,8 @@ CellView Cell::view() const {
 
 void Cell::check(const CellSettings& settings) {
   if (settings.tier) tier_of(*settings.tier);
-  if (settings.allow) EgressPort::check(*settings.allow);
+  if (settings.network) cell::check(*settings.network);
+  if (settings.allow) net::Policy::parse({.allow = *settings.allow});
   if (settings.agent) check_agent(*settings.agent);
   for (const auto& [name, value] : settings.secrets.value_or(Secrets())) {
     const bool bad = name.empty() || name.find('=') != std::string::npos ||
@@ -231,7 +232,10 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
   CellSpec next = spec_;
   if (settings.tier) next.tier = tier_of(*settings.tier).id;
   if (settings.permanent) next.permanent = *settings.permanent;
-  if (settings.allow) next.allow = *settings.allow;
+  if (settings.network) next.network = *settings.network;
+  if (settings.allow) {
+    next.network = {.policy = {.allow = *settings.allow}, .limits = spec_.network.limits};
+  }
   if (settings.idle_timeout) next.idle_timeout = *settings.idle_timeout;
   if (settings.max_awake) next.max_awake = *settings.max_awake;
   if (settings.run_retention) next.run_retention = *settings.run_retention;
@@ -263,7 +267,7 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
     set_disk_limits();
     co_await quota_.enforce();
   }
-  if (settings.allow) domains_.set_allow(spec_.allow);
+  if (settings.allow || settings.network) co_await domains_.apply_network();
   // The environment of a running agent host is what it was started with.
   if (settings.secrets) runner_->stop_agent("settings");
 }

@@ -39,7 +39,8 @@ struct CellSettings {
   std::optional<std::string> agent;                          // source text
   AgentLanguage agent_language = AgentLanguage::javascript;  // of `agent`
   std::optional<Secrets> secrets;
-  std::optional<std::vector<std::string>> allow;
+  std::optional<NetworkSpec> network;
+  std::optional<std::vector<std::string>> allow;  // alone: {allow}, with the limits that were there
   std::optional<std::chrono::seconds> idle_timeout;
   std::optional<std::chrono::seconds> max_awake;
   std::optional<std::chrono::seconds> run_retention;
@@ -132,6 +133,8 @@ class Cell : private RunnerHost {
   const CellSpec& spec() const noexcept { return spec_; }
   CellView view() const;
   State state() const noexcept { return state_; }
+  // Wakes nobody.
+  NetworkView network() const { return domains_.network_view(); }
   asio::awaitable<void> apply(CellSettings settings);
 
   // ---- states: each returns once the cell is in the state ----

@@ -105,6 +105,7 @@ Domains::Domains(const Machine& machine, const CellLayout& layout, const CellSpe
       spec_(spec),
       disk_(disk),
       programs_(layout.programs()),
+      network_(spec.cell_id, layout.network()),
       serial_(machine.executor),
       tasks_(machine.executor) {}
 
@@ -137,6 +138,7 @@ void Domains::keep_slot(const std::string& slot) {
 
 void Domains::find() {
   programs_.find();
+  network_.load();
   found_count_ = program_count_ = programs_.last_number();
   set_slot(read_slot(layout_));
   if (slot_.empty()) return;
@@ -377,9 +379,11 @@ asio::awaitable<void> Domains::connect(Kind kind) {
 
 asio::awaitable<void> Domains::open_egress(Kind kind) {
   Domain& domain = of(kind);
+  network_.meter().set_limits(spec_.network.limits);
   const std::string network = "/proc/" + std::to_string(domain.init->pid) + "/ns/net";
-  domain.egress = std::make_unique<EgressPort>(machine_.executor, spec_.cell_id, machine_.resolver,
-                                               spec_.allow);
+  domain.egress = std::make_unique<EgressPort>(machine_.executor, spec_.cell_id, name_of(kind),
+                                               machine_.resolver, network_,
+                                               net::Policy::parse(spec_.network.of(kind)));
   co_await domain.egress->open(machine_.spawner, network);
 }
 
@@ -389,10 +393,28 @@ void Domains::apply_limits() {
   sandbox::apply(groups_);
 }
 
-void Domains::set_allow(const std::vector<std::string>& allow) {
-  for (Domain& domain : domains_) {
-    if (domain.egress) domain.egress->set_allow(allow);
+asio::awaitable<void> Domains::apply_network() {
+  network_.meter().set_limits(spec_.network.limits);
+  for (const Kind kind : kBoth) {
+    if (!of(kind).egress) continue;
+    of(kind).egress->set_policy(net::Policy::parse(spec_.network.of(kind)));
   }
+  const auto turn = co_await serial_.turn();
+  for (Domain& domain : domains_) {
+    if (domain.egress) co_await domain.egress->listen(machine_.spawner);
+  }
+}
+
+NetworkView Domains::network_view() const {
+  NetworkView view{
+      .spec = spec_.network, .usage = network_.meter().usage(), .refusals = network_.refusals()};
+  for (const Domain& domain : domains_) {
+    if (!domain.egress) continue;
+    view.open_count += domain.egress->open_count();
+    const auto& taken = domain.egress->taken_ports();
+    view.taken_ports.insert(taken.begin(), taken.end());
+  }
+  return view;
 }
 
 // ---- freezing and ending ----

@@ -129,8 +129,10 @@ class Domains {
   asio::awaitable<sys::Fd> shell_socket(sandbox::SocketIn::Kind kind);
   // The cell's tier changed.
   void apply_limits();
-  // The names that both domains may reach from now on.
-  void set_allow(const std::vector<std::string>& allow);
+  // The cell's network policy or limits changed: holds for new connections when this is called, and
+  // on new ports when it returns.
+  asio::awaitable<void> apply_network();
+  NetworkView network_view() const;
   std::uint32_t uid_base(Kind kind) const noexcept;
 
  private:
@@ -187,6 +189,7 @@ class Domains {
   std::uint64_t program_count_ = 0;
   std::uint64_t found_count_ = 0;  // programs up to this one are an earlier daemon's
   ProgramRecords programs_;
+  Network network_;
   std::array<Domain, 2> domains_;
   async::Serial serial_;
   async::TaskGroup tasks_;

@@ -2,56 +2,97 @@
 
 #include <fcntl.h>
 
+#include "base/error.h"
 #include "base/log.h"
+#include "net/dns.h"
 #include "sys/file.h"
 
 namespace cellar::cell {
-namespace {
 
-constexpr std::uint16_t kDnsPort = 53;
-
-}  // namespace
-
-EgressPort::EgressPort(asio::any_io_executor executor, std::string cell_id, net::Resolver& resolver,
-                       const std::vector<std::string>& allow)
+EgressPort::EgressPort(asio::any_io_executor executor, std::string cell_id, std::string domain,
+                       net::Resolver& resolver, Network& network, net::Policy policy)
     : executor_(std::move(executor)),
       cell_id_(std::move(cell_id)),
+      domain_(std::move(domain)),
       resolver_(resolver),
-      policy_(net::Policy::parse(allow)) {}
+      network_(network),
+      policy_(std::move(policy)) {}
 
 EgressPort::~EgressPort() = default;
 
-void EgressPort::check(const std::vector<std::string>& allow) { net::Policy::parse(allow); }
-
-asio::awaitable<void> EgressPort::open(Spawner& spawner, std::string network) {
-  std::vector<sandbox::ListenIn::Port> ports;
-  ports.push_back({kDnsPort, true});
-  ports.push_back({kDnsPort, false});
-  for (const std::uint16_t port : policy_.tcp_ports()) {
-    if (port != kDnsPort) ports.push_back({port, false});
-  }
-  sys::Fd name_space = sys::open_file(network, O_RDONLY);
-  std::vector<sys::Fd> sockets = co_await spawner.listen_in(std::move(name_space), ports);
-  std::vector<net::Listener> listeners;
-  for (std::size_t i = 0; i < sockets.size(); ++i) {
-    listeners.push_back({std::move(sockets[i]), ports[i].port, ports[i].udp});
-  }
-  auto say = [cell_id = cell_id_](const net::Refusal& refusal) {
-    log::info("cell {}: {}:{} refused: {}", cell_id, refusal.target, refusal.port,
-              net::to_string(refusal.why));
-  };
-  egress_ = std::make_unique<net::Egress>(executor_, cell_id_, policy_, std::move(listeners),
-                                          resolver_, std::move(say));
+asio::awaitable<void> EgressPort::open(Spawner& spawner, std::string path) {
+  name_space_ = sys::open_file(path, O_RDONLY);
+  auto say = [this](const net::Refusal& refusal) { network_.tell(domain_, refusal); };
+  net::EgressOptions options;
+  options.on_end = [this] { network_.note_use(); };
+  egress_ = std::make_unique<net::Egress>(executor_, cell_id_, policy_,
+                                          std::vector<net::Listener>(), resolver_, network_.meter(),
+                                          std::move(say), std::move(options));
+  co_await listen(spawner);
+  if (!tcp_ports_.empty()) co_return;
+  throw Error(ErrorCode::unavailable, "listen_failed",
+              "the daemon cannot listen in the " + domain_ + " domain of cell " + cell_id_);
 }
 
-void EgressPort::set_allow(const std::vector<std::string>& allow) {
-  policy_ = net::Policy::parse(allow);
+void EgressPort::set_policy(net::Policy policy) {
+  policy_ = std::move(policy);
   if (egress_) egress_->set_policy(policy_);
+}
+
+EgressPort::Ports EgressPort::missing_ports() const {
+  Ports ports;
+  if (!answers_datagrams_) ports.push_back({net::kDnsPort, true});
+  std::vector<std::uint16_t> wanted = policy_.tcp_ports();
+  wanted.insert(wanted.begin(), {net::kDnsPort, net::kProxyPort});
+  for (const std::uint16_t port : wanted) {
+    if (!tcp_ports_.contains(port)) ports.push_back({port, false});
+  }
+  return ports;
+}
+
+asio::awaitable<void> EgressPort::listen(Spawner& spawner) {
+  if (!egress_) co_return;
+  const Ports ports = missing_ports();
+  taken_.clear();
+  const bool done = co_await listen_on(spawner, ports);
+  if (done) co_return;
+  // One of them is taken: which one?
+  for (const sandbox::ListenIn::Port& port : ports) {
+    const Ports one(1, port);
+    const bool is_free = co_await listen_on(spawner, one);
+    if (is_free) continue;
+    taken_.insert(port.port);
+    log::warning("cell {}: a program in its {} has bound port {}: nothing is reached there",
+                 cell_id_, domain_, port.port);
+  }
+}
+
+asio::awaitable<bool> EgressPort::listen_on(Spawner& spawner, Ports ports) {
+  std::vector<sys::Fd> sockets;
+  try {
+    sockets = co_await spawner.listen_in(sys::duplicate(name_space_.get()), ports);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::debug("cell {}: listen in its {}: {}", cell_id_, domain_, error.what());
+    co_return false;
+  }
+  if (!egress_) co_return true;  // close() came first: nobody needs them.
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    egress_->listen({std::move(sockets[i]), ports[i].port, ports[i].udp});
+    if (ports[i].udp) {
+      answers_datagrams_ = true;
+    } else {
+      tcp_ports_.insert(ports[i].port);
+    }
+  }
+  co_return true;
 }
 
 asio::awaitable<void> EgressPort::close() {
   if (egress_) co_await egress_->close();
   egress_.reset();
+  name_space_.reset();
+  network_.save();
 }
 
 }  // namespace cellar::cell

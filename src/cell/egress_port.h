@@ -3,9 +3,12 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "cell/network.h"
 #include "cell/spawner.h"
 #include "net/egress.h"
 
@@ -15,28 +18,41 @@ namespace cellar::cell {
 // they let through (net/egress.h). Loop thread only.
 class EgressPort {
  public:
-  // `allow` has passed check(). `resolver` must outlive it.
-  EgressPort(asio::any_io_executor executor, std::string cell_id, net::Resolver& resolver,
-             const std::vector<std::string>& allow);
+  // `domain` is "agent" or "shell". `resolver` and `network` must outlive it.
+  EgressPort(asio::any_io_executor executor, std::string cell_id, std::string domain,
+             net::Resolver& resolver, Network& network, net::Policy policy);
   ~EgressPort();
   EgressPort(const EgressPort&) = delete;
   EgressPort& operator=(const EgressPort&) = delete;
 
-  // Throws Error `invalid_argument`, naming the entry.
-  static void check(const std::vector<std::string>& allow);
-
-  // Takes hold of the namespace at `network` ("/proc/PID/ns/net") and serves it. Throws Error.
-  asio::awaitable<void> open(Spawner& spawner, std::string network);
-  // For new connections; a port that was not listed before is listened on from the next start of
-  // the domain on.
-  void set_allow(const std::vector<std::string>& allow);
+  // Takes hold of the namespace at `path` ("/proc/PID/ns/net") and serves it. Throws Error.
+  asio::awaitable<void> open(Spawner& spawner, std::string path);
+  // For new questions and connections; listen() comes next.
+  void set_policy(net::Policy policy);
+  // Listens on the ports of the policy that it does not listen on yet. Those that a program of the
+  // domain has bound are left to it: see taken_ports().
+  asio::awaitable<void> listen(Spawner& spawner);
   asio::awaitable<void> close();
 
+  const std::set<std::uint16_t>& taken_ports() const noexcept { return taken_; }
+  std::size_t open_count() const noexcept { return egress_ ? egress_->open_count() : 0; }
+
  private:
+  using Ports = std::vector<sandbox::ListenIn::Port>;
+  Ports missing_ports() const;
+  // False where no socket could be had.
+  asio::awaitable<bool> listen_on(Spawner& spawner, Ports ports);
+
   asio::any_io_executor executor_;
   std::string cell_id_;
+  std::string domain_;
   net::Resolver& resolver_;
+  Network& network_;
   net::Policy policy_;
+  sys::Fd name_space_;
+  std::set<std::uint16_t> tcp_ports_;  // that are listened on
+  bool answers_datagrams_ = false;
+  std::set<std::uint16_t> taken_;
   std::unique_ptr<net::Egress> egress_;
 };
 

@@ -68,8 +68,6 @@ std::uint32_t shell_uid_base(std::uint32_t uid_index) noexcept {
 }
 
 std::string encode(const CellSpec& spec) {
-  json::Array allow;
-  for (const std::string& entry : spec.allow) allow.emplace_back(entry);
   json::Value record = json::object({{"version", kVersion},
                                      {"cell_id", spec.cell_id},
                                      {"owner_id", spec.owner_id},
@@ -81,7 +79,7 @@ std::string encode(const CellSpec& spec) {
                                      {"runtime", sandbox::name_of(spec.runtime)},
                                      {"agent_digest", spec.agent_digest},
                                      {"agent_language", name_of(spec.agent_language)},
-                                     {"allow", std::move(allow)},
+                                     {"network", to_json(spec.network)},
                                      {"idle_timeout_s", spec.idle_timeout.count()},
                                      {"max_awake_s", spec.max_awake.count()},
                                      {"run_retention_s", spec.run_retention.count()},
@@ -117,7 +115,11 @@ CellSpec decode_cell_spec(std::string_view text) {
     spec.agent_digest = reader.optional_string("agent_digest").value_or("");
     spec.agent_language =
         parse_agent_language(reader.optional_string("agent_language").value_or(""));
-    spec.allow = reader.optional_strings("allow", 256).value_or(std::vector<std::string>());
+    const json::Value* network = reader.optional_value("network");
+    if (network != nullptr) spec.network = read_network(*network);
+    // Before there was more than a list of what is allowed.
+    if (auto allow = reader.optional_strings("allow"))
+      spec.network.policy.allow = *std::move(allow);
     spec.idle_timeout =
         std::chrono::seconds(reader.optional_int("idle_timeout_s", 1, INT32_MAX).value_or(900));
     spec.max_awake =

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "cell/agent_language.h"
+#include "cell/network_spec.h"
 #include "sandbox/runtime.h"
 
 namespace cellar::cell {
@@ -61,7 +62,7 @@ struct CellSpec {
   sandbox::Runtime runtime = sandbox::Runtime::native;  // for the life of the cell
   std::string agent_digest;  // of the current agent; empty where there is none
   AgentLanguage agent_language = AgentLanguage::javascript;
-  std::vector<std::string> allow;  // names and addresses that the cell may reach (net/policy.h)
+  NetworkSpec network;
   std::chrono::seconds idle_timeout{900};
   std::chrono::seconds max_awake{0};  // see LifecycleView
   std::optional<WallTime> kept_alive_until;

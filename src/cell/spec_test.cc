@@ -16,7 +16,9 @@ TEST_CASE("a cell's record comes back as it was written") {
   spec.runtime = sandbox::Runtime::gvisor;
   spec.agent_digest = "abc";
   spec.agent_language = AgentLanguage::python;
-  spec.allow = {"registry.npmjs.org", "127.0.0.1:80"};
+  spec.network.policy = {.allow = {"registry.npmjs.org", "127.0.0.1:80"}, .deny = {"*.evil.test"}};
+  spec.network.shell = net::PolicyText{.allow = {}, .deny = {}, .presets = {"npm"}};
+  spec.network.limits = {.connections = 7, .bytes_per_s = 1'000'000, .bytes = 9};
   spec.idle_timeout = std::chrono::seconds(7);
   spec.max_awake = std::chrono::seconds(8);
   spec.kept_alive_until = from_unix_ms(1'234'567);
@@ -30,6 +32,7 @@ TEST_CASE("a cell's record comes back as it was written") {
   const CellSpec back = decode_cell_spec(encode(spec));
   CHECK(encode(back) == encode(spec));
   CHECK(back.customer_id == spec.customer_id);
+  CHECK(back.network == spec.network);
   CHECK(back.uid_index == 12);
   CHECK(back.wake_at == spec.wake_at);
   CHECK(back.preview_access == PreviewAccess::everybody);

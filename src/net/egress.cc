@@ -35,6 +35,11 @@ Why why_not(PeekedName::State state) {
   return state == PeekedName::State::none ? Why::no_name : Why::malformed;
 }
 
+Why why_not(Policy::Says says) {
+  if (says == Policy::Says::denied) return Why::denied;
+  return says == Policy::Says::private_address ? Why::private_address : Why::not_listed;
+}
+
 [[noreturn]] void throw_listener(std::uint16_t port, const boost::system::error_code& error) {
   throw Error(ErrorCode::internal,
               "listener of port " + std::to_string(port) + " in a cell: " + error.message());
@@ -43,12 +48,13 @@ Why why_not(PeekedName::State state) {
 }  // namespace
 
 Egress::Egress(asio::any_io_executor executor, std::string cell_id, Policy policy,
-               std::vector<Listener> listeners, Resolver& resolver, OnRefusal on_refusal,
-               EgressOptions options)
+               std::vector<Listener> listeners, Resolver& resolver, Meter& meter,
+               OnRefusal on_refusal, EgressOptions options)
     : executor_(std::move(executor)),
       cell_id_(std::move(cell_id)),
       policy_(std::move(policy)),
       resolver_(resolver),
+      meter_(meter),
       on_refusal_(std::move(on_refusal)),
       options_(std::move(options)),
       questions_pace_(kPerSecond, kBurst),
@@ -89,13 +95,16 @@ void Egress::set_policy(Policy policy) { policy_ = std::move(policy); }
 asio::awaitable<void> Egress::close() { co_await tasks_.close(); }
 
 Egress::Slot Egress::take_slot() {
-  ++counters_.open;
+  ++open_count_;
   // Owns nothing; what matters is that the deleter runs with its last copy.
-  return Slot(nullptr, [this](void*) { --counters_.open; });
+  return Slot(nullptr, [this](void*) {
+    --open_count_;
+    if (options_.on_end) options_.on_end();
+  });
 }
 
 void Egress::tell(const Refusal& refusal) {
-  ++counters_.refusals;
+  ++meter_.usage().refusals;
   if (!filter_.admits(refusal, std::chrono::steady_clock::now())) return;
   if (on_refusal_) on_refusal_(refusal);
 }
@@ -115,36 +124,54 @@ asio::awaitable<void> Egress::accept_all(Tcp::acceptor acceptor, std::uint16_t p
       continue;
     }
     co_await keep_pace(connections_pace_);
-    ++counters_.connections;
-    if (counters_.open >= options_.connections_max) {
-      const Refusal refusal{"*", port, Why::too_many_connections};
-      reset(socket);
-      tell(refusal);
-      continue;
-    }
-    Slot slot = take_slot();
-    if (port == kDnsPort) {
-      tasks_.spawn(answer_stream(std::move(socket), std::move(slot)));
-    } else {
-      tasks_.spawn(serve(std::move(socket), std::move(slot)));
-    }
+    begin(std::move(socket), port);
+  }
+}
+
+void Egress::begin(Tcp::socket socket, std::uint16_t port) {
+  ++meter_.usage().connections;
+  std::optional<Why> why;
+  if (open_count_ >= meter_.limits().connections) why = Why::too_many_connections;
+  if (port != kDnsPort && meter_.is_spent()) why = Why::byte_limit;
+  if (why) {
+    reset(socket);
+    tell({"*", port, *why});
+    return;
+  }
+  Slot slot = take_slot();
+  if (port == kDnsPort) {
+    tasks_.spawn(answer_stream(std::move(socket), std::move(slot)));
+  } else {
+    tasks_.spawn(serve(std::move(socket), port, std::move(slot)));
   }
 }
 
 // --- Names ---
 
 std::string Egress::answer_to(const DnsQuery& query) {
-  ++counters_.questions;
+  ++meter_.usage().questions;
   const auto name = normal_name(query.name);
-  if (name && policy_.lists_name(*name)) {
+  const Policy::Verdict verdict = policy_.judge_question(query.name);
+  if (verdict.allows()) {
     if (query.type != DnsType::a) return encode_dns_answer(query, DnsCode::no_error);
     return encode_dns_answer(query, names_.address_of(*name));
   }
-  // Tools look up the names of addresses (PTR) without being asked to: nobody needs to hear of it.
-  if (name && name->ends_with(".arpa")) return encode_dns_answer(query, DnsCode::nx_domain);
+  // Tools look up the names of addresses (PTR), and services of hosts (SRV), without being asked
+  // to: nobody needs to hear of it.
+  const bool is_by_itself = name && (name->ends_with(".arpa") || is_service_of_listed(*name));
+  if (is_by_itself) return encode_dns_answer(query, DnsCode::nx_domain);
   const std::string shown = query.name.empty() ? "." : query.name;
-  tell({name.value_or(shown), kDnsPort, Why::not_listed});
+  tell({name.value_or(shown), kDnsPort, why_not(verdict.says), verdict.rule});
   return encode_dns_answer(query, kNotListed);
+}
+
+bool Egress::is_service_of_listed(std::string_view name) const {
+  bool is_service = false;
+  while (name.starts_with('_') && name.find('.') != std::string_view::npos) {
+    name.remove_prefix(name.find('.') + 1);
+    is_service = true;
+  }
+  return is_service && policy_.judge_question(name).allows();
 }
 
 asio::awaitable<void> Egress::answer_datagrams(Udp::socket socket) {
@@ -191,9 +218,13 @@ asio::awaitable<void> Egress::answer_stream(Tcp::socket socket, Slot slot) {
 
 // --- Connections ---
 
-asio::awaitable<void> Egress::serve(Tcp::socket socket, Slot slot) {
+asio::awaitable<void> Egress::serve(Tcp::socket socket, std::uint16_t port, Slot slot) {
   try {
-    co_await connect(socket, std::move(slot));
+    if (port == kProxyPort) {
+      co_await proxy(socket, std::move(slot));
+    } else {
+      co_await connect(socket, std::move(slot));
+    }
   } catch (const boost::system::system_error&) {
     // The client left in the middle, or close() ends us: nothing that is worth a line in the log.
   }
@@ -204,31 +235,41 @@ Egress::Target Egress::target_of(const Tcp::endpoint& destination) const {
   return {names_.name_of(address).value_or(""), address, destination.port()};
 }
 
-bool Egress::allows(const Target& target) const {
-  if (target.name.empty()) return policy_.allows_address(target.address, target.port);
-  return policy_.allows_name(target.name, target.port);
+std::optional<Refusal> Egress::refusal_of(const Target& target) const {
+  const bool is_unknown = is_synthetic(target.address) && target.name.empty();
+  if (is_unknown) return Refusal{target.text(), target.port, Why::unknown_address};
+  const Policy::Verdict verdict = target.name.empty()
+                                      ? policy_.judge_address(target.address, target.port)
+                                      : policy_.judge_name(target.name, target.port);
+  if (verdict.allows()) return std::nullopt;
+  return Refusal{target.text(), target.port, why_not(verdict.says), verdict.rule};
 }
 
 asio::awaitable<void> Egress::connect(Tcp::socket& socket, Slot slot) {
   const Target target = target_of(options_.original_destination(socket));
-  Refusal refusal{target.text(), target.port, Why::not_listed};
-  if (!allows(target)) {
-    if (is_synthetic(target.address) && target.name.empty()) refusal.why = Why::unknown_address;
-    co_return co_await refuse(socket, std::move(refusal));
-  }
+  if (auto refusal = refusal_of(target)) co_return co_await refuse(socket, *std::move(refusal));
   std::string head;
-  const bool must_say_name = target.port == kTlsPort || target.port == kHttpPort;
-  if (must_say_name && !target.name.empty()) {
-    const auto peek = target.port == kTlsPort ? peek_client_hello : peek_http_host;
-    const PeekedName said = co_await read_head(socket, head, peek, options_.head_limit);
-    if (said.state == PeekedName::State::more) co_return;
-    if (said.name != target.name) {
-      if (!said.name.empty()) refusal.target = said.name;
-      refusal.why = why_not(said.state);
-      co_return co_await refuse(socket, std::move(refusal));
-    }
+  const bool goes_on = co_await check_name(socket, target, head);
+  if (!goes_on) co_return;
+  Reached reached = co_await reach(target);
+  if (auto* refusal = std::get_if<Refusal>(&reached)) {
+    co_return co_await refuse(socket, std::move(*refusal));
   }
-  co_await join(socket, target, std::move(head), std::move(slot));
+  auto* upstream = std::get_if<Tcp::socket>(&reached);
+  if (upstream == nullptr) co_return co_await fail(socket, target);
+  join(socket, std::move(*upstream), std::move(head), std::move(slot));
+}
+
+asio::awaitable<bool> Egress::check_name(Tcp::socket& socket, Target target, std::string& head) {
+  const bool must_say_name = target.port == kTlsPort || target.port == kHttpPort;
+  if (!must_say_name || target.name.empty()) co_return true;
+  const auto peek = target.port == kTlsPort ? peek_client_hello : peek_http_host;
+  const PeekedName said = co_await read_head(socket, head, peek, options_.head_limit);
+  if (said.state == PeekedName::State::more) co_return false;
+  if (said.name == target.name) co_return true;
+  Refusal refusal{said.name.empty() ? target.name : said.name, target.port, why_not(said.state)};
+  co_await refuse(socket, std::move(refusal));
+  co_return false;
 }
 
 asio::awaitable<std::vector<asio::ip::address>> Egress::lookup(std::string name) {
@@ -237,19 +278,21 @@ asio::awaitable<std::vector<asio::ip::address>> Egress::lookup(std::string name)
   co_return co_await resolver_.resolve(std::move(name));
 }
 
-asio::awaitable<void> Egress::join(Tcp::socket& socket, Target target, std::string head,
-                                   Slot slot) {
+asio::awaitable<Egress::Reached> Egress::reach(Target target) {
   std::vector<asio::ip::address> addresses(1, target.address);
+  Policy::Verdict refused;
   if (!target.name.empty()) {
     addresses = co_await lookup(target.name);
-    if (addresses.empty()) co_return co_await fail(socket, std::move(target));
+    if (addresses.empty()) co_return Unreachable();
+    // Judged where they are dialed, and not asked for again: a name cannot change in between.
     std::erase_if(addresses, [&](const asio::ip::address& address) {
-      return is_private_address(address) && !policy_.allows_address(address, target.port);
+      Policy::Verdict verdict = policy_.judge_upstream(address, target.port);
+      if (!verdict.allows()) refused = verdict;
+      return !verdict.allows();
     });
   }
   if (addresses.empty()) {
-    Refusal refusal{target.name, target.port, Why::private_address};
-    co_return co_await refuse(socket, std::move(refusal));
+    co_return Refusal{target.name, target.port, why_not(refused.says), refused.rule};
   }
   std::vector<Tcp::endpoint> endpoints;
   for (const asio::ip::address& address : addresses) {
@@ -257,14 +300,17 @@ asio::awaitable<void> Egress::join(Tcp::socket& socket, Target target, std::stri
     endpoints.push_back(options_.dial_address(Tcp::endpoint(address, target.port)));
   }
   auto upstream = co_await dial(std::move(endpoints), options_.connect_limit);
-  if (!upstream) co_return co_await fail(socket, std::move(target));
-
-  socket.set_option(Tcp::no_delay(true));
+  if (!upstream) co_return Unreachable();
   upstream->set_option(Tcp::no_delay(true));
-  const auto joined = std::make_shared<Joined>(std::move(socket), std::move(*upstream),
+  co_return std::move(*upstream);
+}
+
+void Egress::join(Tcp::socket& socket, Tcp::socket upstream, std::string head, Slot slot) {
+  socket.set_option(Tcp::no_delay(true));
+  const auto joined = std::make_shared<Joined>(std::move(socket), std::move(upstream),
                                                options_.idle_limit, std::move(slot));
-  tasks_.spawn(pump(joined, joined->upstream, joined->client, {}, counters_.bytes_down));
-  co_await pump(joined, joined->client, joined->upstream, std::move(head), counters_.bytes_up);
+  tasks_.spawn(pump(joined, Way::down, {}, meter_));
+  tasks_.spawn(pump(joined, Way::up, std::move(head), meter_));
 }
 
 asio::awaitable<void> Egress::refuse(Tcp::socket& socket, Refusal refusal) {
@@ -279,7 +325,7 @@ asio::awaitable<void> Egress::refuse(Tcp::socket& socket, Refusal refusal) {
 }
 
 asio::awaitable<void> Egress::fail(Tcp::socket& socket, Target target) {
-  ++counters_.failures;
+  ++meter_.usage().failures;
   log::debug("cell {}: {}:{} cannot be reached", cell_id_, target.text(), target.port);
   if (target.port == kHttpPort) {
     co_await close_with(socket, unreachable_response(target.text()));

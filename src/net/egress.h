@@ -9,15 +9,19 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "async/serial.h"
 #include "async/task_group.h"
 #include "net/dns.h"
+#include "net/meter.h"
 #include "net/pace.h"
 #include "net/policy.h"
+#include "net/proxy_request.h"
 #include "net/refusal.h"
 #include "net/resolver.h"
 #include "net/synthetic.h"
@@ -39,28 +43,19 @@ using OriginalDestination =
 using DialAddress = std::function<asio::ip::tcp::endpoint(const asio::ip::tcp::endpoint&)>;
 
 struct EgressOptions {
-  std::size_t connections_max = 256;
   std::chrono::milliseconds head_limit = std::chrono::seconds(30);
   std::chrono::milliseconds connect_limit = std::chrono::seconds(10);
   std::chrono::milliseconds idle_limit = std::chrono::minutes(15);
+  std::function<void()> on_end;  // a connection has ended; must not throw
   // Seams for tests. Empty: getsockname(), and the endpoint itself.
   OriginalDestination original_destination;
   DialAddress dial_address;
 };
 
-struct EgressCounters {
-  std::uint64_t connections = 0;  // accepted, those that were refused included
-  std::uint64_t refusals = 0;     // connections and questions, also those that were not told
-  std::uint64_t failures = 0;     // allowed, but the upstream could not be reached
-  std::uint64_t questions = 0;    // asked of the resolver
-  std::uint64_t bytes_up = 0;     // from the cell
-  std::uint64_t bytes_down = 0;
-  std::size_t open = 0;  // connections at the moment
-};
-
-// The way out of one cell: accepts what its processes connect to in their network namespace,
-// resolves the names on the allow-list, and joins the connections that are allowed to the real
-// upstream, reached from the host's namespace. Everything else is refused and told.
+// The way out of one domain of a cell: accepts what its processes connect to in their network
+// namespace, resolves the names that the policy allows, and joins the connections that it allows to
+// the real upstream, reached from the host's namespace. Everything else is refused and told. On
+// kProxyPort it serves those who would rather ask a proxy, by the same policy.
 // docs/internals/network.md has the rules.
 //
 // Loop thread only. Serves from the constructor until close(), which must come before the
@@ -70,9 +65,10 @@ class Egress {
   // Called on the loop thread; must not throw. The same one comes once in 10 s at most.
   using OnRefusal = std::function<void(Refusal)>;
 
-  // `resolver` outlives it. Throws Error for a descriptor that is no socket.
+  // `resolver` and `meter`, which the cell's egresses share, outlive it. Throws Error for a
+  // descriptor that is no socket.
   Egress(asio::any_io_executor executor, std::string cell_id, Policy policy,
-         std::vector<Listener> listeners, Resolver& resolver, OnRefusal on_refusal,
+         std::vector<Listener> listeners, Resolver& resolver, Meter& meter, OnRefusal on_refusal,
          EgressOptions options = {});
   Egress(const Egress&) = delete;
   Egress& operator=(const Egress&) = delete;
@@ -82,36 +78,56 @@ class Egress {
   // For questions and connections from now on; open connections stay. A port without a listener
   // stays closed.
   void set_policy(Policy policy);
-  const EgressCounters& counters() const noexcept { return counters_; }
+  std::size_t open_count() const noexcept { return open_count_; }  // connections at the moment
 
   // Closes all listeners and connections.
   asio::awaitable<void> close();
 
  private:
-  // What a connection is for: a name, or else a listed address.
+  // What a connection is for: a name, or else an address.
   struct Target {
     std::string name;
     asio::ip::address address;
     std::uint16_t port = 0;
     std::string text() const { return name.empty() ? address.to_string() : name; }
   };
+  struct Unreachable {};
+  using Reached = std::variant<asio::ip::tcp::socket, Refusal, Unreachable>;
   using Slot = std::shared_ptr<void>;  // counts one connection as long as it exists
 
   asio::awaitable<void> accept_all(asio::ip::tcp::acceptor acceptor, std::uint16_t port);
+  void begin(asio::ip::tcp::socket socket, std::uint16_t port);
   asio::awaitable<void> answer_datagrams(asio::ip::udp::socket socket);
   asio::awaitable<void> answer_stream(asio::ip::tcp::socket socket, Slot slot);
-  asio::awaitable<void> serve(asio::ip::tcp::socket socket, Slot slot);
+  asio::awaitable<void> serve(asio::ip::tcp::socket socket, std::uint16_t port, Slot slot);
   asio::awaitable<void> connect(asio::ip::tcp::socket& socket, Slot slot);
   asio::awaitable<void> refuse(asio::ip::tcp::socket& socket, Refusal refusal);
   asio::awaitable<void> fail(asio::ip::tcp::socket& socket, Target target);
-  asio::awaitable<void> join(asio::ip::tcp::socket& socket, Target target, std::string head,
-                             Slot slot);
+  void join(asio::ip::tcp::socket& socket, asio::ip::tcp::socket upstream, std::string head,
+            Slot slot);
   asio::awaitable<std::vector<asio::ip::address>> lookup(std::string name);
 
+  // The client of a proxy is told by HTTP, whatever the port.
+  asio::awaitable<void> proxy(asio::ip::tcp::socket& socket, Slot slot);
+  asio::awaitable<void> proxy_connect(asio::ip::tcp::socket& socket, Target target,
+                                      std::string head, Slot slot);
+  asio::awaitable<void> proxy_request(asio::ip::tcp::socket& socket, Target target,
+                                      ProxyRequest request, std::string rest, Slot slot);
+  asio::awaitable<void> proxy_refuse(asio::ip::tcp::socket& socket, Refusal refusal);
+  asio::awaitable<std::optional<asio::ip::tcp::socket>> proxy_reach(asio::ip::tcp::socket& socket,
+                                                                    Target target);
+
   Target target_of(const asio::ip::tcp::endpoint& destination) const;
-  bool allows(const Target& target) const;
+  // nullopt: it may be connected to, as far as can be said before it is resolved.
+  std::optional<Refusal> refusal_of(const Target& target) const;
+  // Reads the client's first bytes into `head` where the port has a protocol that names the host.
+  // Whether the connection goes on; where not, the client was told.
+  asio::awaitable<bool> check_name(asio::ip::tcp::socket& socket, Target target, std::string& head);
+  asio::awaitable<Reached> reach(Target target);
   asio::awaitable<void> keep_pace(Pace& pace);
   std::string answer_to(const DnsQuery& query);
+  // "_https._tcp.example.com", where example.com may be asked for.
+  bool is_service_of_listed(std::string_view name) const;
   Slot take_slot();
   void tell(const Refusal& refusal);
 
@@ -119,11 +135,12 @@ class Egress {
   std::string cell_id_;
   Policy policy_;
   Resolver& resolver_;
+  Meter& meter_;
   OnRefusal on_refusal_;
   EgressOptions options_;
   SyntheticNames names_;
   RefusalFilter filter_;
-  EgressCounters counters_;
+  std::size_t open_count_ = 0;
   // A name's lookup waits its turn in one of these: so many go on at once, and a second one for the
   // same name finds the resolver's answer to the first.
   std::deque<async::Serial> lookups_;

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "async/event.h"
 #include "async/task_group.h"
 #include "net/egress.h"
 #include "net/stream.h"
@@ -37,6 +38,8 @@ inline asio::ip::address ip(const std::string& text) { return asio::ip::make_add
 class World {
  public:
   explicit World(const std::vector<std::string>& allow, EgressOptions options = {})
+      : World(PolicyText{.allow = allow}, std::move(options)) {}
+  explicit World(const PolicyText& policy, EgressOptions options = {})
       : upstream_(loop_, Tcp::endpoint(asio::ip::address_v4::loopback(), 0)), tasks_(executor()) {
     options.original_destination = [this](const Tcp::socket&) { return destination; };
     options.dial_address = [this](const Tcp::endpoint& endpoint) {
@@ -45,20 +48,24 @@ class World {
     };
     std::vector<Listener> listeners;
     Tcp::acceptor web(loop_, Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    Tcp::acceptor proxy(loop_, Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     Tcp::acceptor dns(loop_, Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     asio::ip::udp::socket udp(loop_, asio::ip::udp::endpoint(asio::ip::address_v4::loopback(), 0));
     web_ = web.local_endpoint();
+    proxy_ = proxy.local_endpoint();
     dns_ = dns.local_endpoint();
     udp_ = udp.local_endpoint();
     listeners.push_back({sys::Fd(web.release()), 443, false});
+    listeners.push_back({sys::Fd(proxy.release()), kProxyPort, false});
     listeners.push_back({sys::Fd(dns.release()), 53, false});
     listeners.push_back({sys::Fd(udp.release()), 53, true});
     auto on_refusal = [this](const Refusal& refusal) {
       refusals.push_back(refusal.target + ":" + std::to_string(refusal.port) + " " +
-                         std::string(to_string(refusal.why)));
+                         std::string(to_string(refusal.why)) +
+                         (refusal.rule.empty() ? "" : " by " + refusal.rule));
     };
-    egress = std::make_unique<Egress>(executor(), "c1", Policy::parse(allow), std::move(listeners),
-                                      resolver, on_refusal, std::move(options));
+    egress = std::make_unique<Egress>(executor(), "c1", Policy::parse(policy), std::move(listeners),
+                                      resolver, meter, on_refusal, std::move(options));
     tasks_.spawn(serve_upstream());
   }
 
@@ -76,7 +83,8 @@ class World {
   asio::awaitable<Tcp::socket> connect(const std::string& address, std::uint16_t port) {
     destination = Tcp::endpoint(ip(address), port);
     Tcp::socket socket(executor());
-    co_await socket.async_connect(port == 53 ? dns_ : web_, asio::use_awaitable);
+    const Tcp::endpoint proxy_or_web = port == kProxyPort ? proxy_ : web_;
+    co_await socket.async_connect(port == 53 ? dns_ : proxy_or_web, asio::use_awaitable);
     co_return socket;
   }
 
@@ -106,11 +114,21 @@ class World {
     co_return answer.substr(0, size);
   }
 
+  // Returns once the upstream has read so much in all.
+  asio::awaitable<void> received(std::size_t byte_count) {
+    while (upstream_bytes.size() < byte_count) {
+      received_.reset();
+      co_await received_.wait();
+    }
+  }
+
   FakeResolver resolver;
-  Tcp::endpoint destination;  // of the next connection
+  Meter meter;
+  std::string upstream_bytes;  // that all connections to it have brought
+  Tcp::endpoint destination;   // of the next connection
   bool is_upstream_up = true;
   std::vector<std::string> dialed;    // what the egress wanted to reach
-  std::vector<std::string> refusals;  // "target:port why"
+  std::vector<std::string> refusals;  // "target:port why", " by RULE"
   std::unique_ptr<Egress> egress;
 
  private:
@@ -136,10 +154,18 @@ class World {
     }
   }
 
-  static asio::awaitable<void> echo(Tcp::socket socket) {
+  asio::awaitable<void> echo(Tcp::socket socket) {
     std::string greeting = "<";
     co_await asio::async_write(socket, asio::buffer(greeting), kTuple);
-    std::string bytes = co_await read_all(socket);
+    std::string bytes;
+    std::array<char, 65536> piece;
+    for (;;) {
+      const auto [error, size] = co_await socket.async_read_some(asio::buffer(piece), kTuple);
+      if (error) break;
+      bytes.append(piece.data(), size);
+      upstream_bytes.append(piece.data(), size);
+      received_.set();
+    }
     bytes += ">";
     co_await asio::async_write(socket, asio::buffer(bytes), kTuple);
   }
@@ -147,8 +173,10 @@ class World {
   asio::io_context loop_{1};
   Tcp::acceptor upstream_;
   Tcp::endpoint web_;
+  Tcp::endpoint proxy_;
   Tcp::endpoint dns_;
   asio::ip::udp::endpoint udp_;
+  async::Event received_{executor()};
   async::TaskGroup tasks_;
 };
 

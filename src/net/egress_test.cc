@@ -54,13 +54,13 @@ TEST_CASE("a listed name resolves to an address of its own; that leads to the re
   CHECK(world.resolver.asked == Lines{"example.com", "example.com"});
   CHECK(world.dialed == Lines{"203.0.113.7:80", "203.0.113.7:443"});
   CHECK(world.refusals.empty());
-  const EgressCounters& counters = world.egress->counters();
+  const Usage& counters = world.meter.usage();
   const std::size_t sent = get("example.com").size() + 4 + client_hello("example.com").size();
   CHECK(counters.connections == 2);
   CHECK(counters.questions == 2);
   CHECK(counters.bytes_up == sent);
   CHECK(counters.bytes_down == sent + 4);
-  CHECK(counters.open == 0);
+  CHECK(world.egress->open_count() == 0);
 }
 
 TEST_CASE("other names are refused, told once, and never asked of the host's resolver") {
@@ -73,7 +73,7 @@ TEST_CASE("other names are refused, told once, and never asked of the host's res
   world.run(test());
   CHECK(world.refusals == Lines{"evil.test:53 not_listed"});
   CHECK(world.resolver.asked.empty());
-  CHECK(world.egress->counters().refusals == 2);
+  CHECK(world.meter.usage().refusals == 2);
 }
 
 TEST_CASE("names are resolved over TCP as well, several in one connection") {
@@ -104,10 +104,9 @@ TEST_CASE("TLS for another name than the one that was resolved gets an alert") {
     CHECK(co_await world.talk(kFirst, 443, get("example.com")) == alert);
   };
   world.run(test());
-  CHECK(world.refusals ==
-        Lines{"evil.test:443 name_mismatch", "other.com:443 name_mismatch",
-              "example.com:443 no_name"});  // malformed: the same target, not told
-  CHECK(world.egress->counters().refusals == 4);
+  CHECK(world.refusals == Lines{"evil.test:443 name_mismatch", "other.com:443 name_mismatch",
+                                "example.com:443 no_name", "example.com:443 malformed"});
+  CHECK(world.meter.usage().refusals == 4);
   CHECK(world.dialed.empty());
 }
 
@@ -210,7 +209,7 @@ TEST_CASE("a new policy holds for the next question and the next connection") {
   auto test = [&]() -> asio::awaitable<void> {
     co_await world.ask(dns_query("old.test"));
     CHECK(outcome(co_await world.ask(dns_query("new.test"))) == "3");
-    world.egress->set_policy(Policy::parse({"new.test"}));
+    world.egress->set_policy(Policy::parse({.allow = {"new.test"}}));
     CHECK(outcome(co_await world.ask(dns_query("new.test"))) == "0 198.18.1.1");
     CHECK(co_await world.talk("198.18.1.1", 80, get("new.test")) == "<" + get("new.test") + ">");
     const std::string answer = co_await world.talk(kFirst, 80, get("old.test"));
@@ -234,18 +233,17 @@ TEST_CASE("an upstream that cannot be reached is no refusal") {
   world.run(test());
   CHECK(world.dialed == Lines{"203.0.113.7:80", "203.0.113.8:80", "10.0.0.1:22"});
   CHECK(world.refusals.empty());
-  CHECK(world.egress->counters().failures == 3);
+  CHECK(world.meter.usage().failures == 3);
 }
 
 TEST_CASE("connections above the limit are reset; one that ends makes room") {
-  EgressOptions options;
-  options.connections_max = 1;
-  World world({"127.0.0.1:22"}, options);
+  World world({"127.0.0.1:22"});
+  world.meter.set_limits({.connections = 1});
   auto test = [&]() -> asio::awaitable<void> {
     auto first = co_await world.connect("127.0.0.1", 22);
     std::string greeting(1, '\0');
     co_await asio::async_read(first, asio::buffer(greeting), asio::use_awaitable);
-    CHECK(world.egress->counters().open == 1);
+    CHECK(world.egress->open_count() == 1);
     CHECK(co_await world.talk("127.0.0.1", 22, "") == "(reset)");
     first.shutdown(Tcp::socket::shutdown_send);
     CHECK(co_await World::read_all(first) == ">");
@@ -260,6 +258,75 @@ TEST_CASE("connections above the limit are reset; one that ends makes room") {
   CHECK(world.refusals == Lines{"*:443 too_many_connections"});
 }
 
+TEST_CASE("a cell that has moved all its bytes is cut off, until it may move more") {
+  World world({"127.0.0.1:22"});
+  world.meter.set_limits({.bytes = 100});
+  auto test = [&]() -> asio::awaitable<void> {
+    CHECK((co_await world.talk("127.0.0.1", 22, std::string(200, 'x'))).ends_with("(reset)"));
+    CHECK(co_await world.talk("127.0.0.1", 22, "more") == "(reset)");
+    world.meter.set_limits({.bytes = 1000});
+    CHECK(co_await world.talk("127.0.0.1", 22, "more") == "<more>");
+  };
+  world.run(test());
+  CHECK(world.refusals == Lines{"*:443 byte_limit"});
+}
+
+TEST_CASE("a rate holds for all connections together, in small pieces") {
+  World world({"127.0.0.1:22"});
+  world.meter.set_limits({.bytes_per_s = 1'000'000});
+  const auto start = std::chrono::steady_clock::now();
+  auto test = [&]() -> asio::awaitable<void> {
+    const std::string bytes(200'000, 'x');
+    CHECK((co_await world.talk("127.0.0.1", 22, bytes)).size() == bytes.size() + 2);
+  };
+  world.run(test());
+  // 400,002 bytes, of which a quarter of a second's go at once.
+  CHECK(std::chrono::steady_clock::now() - start >= std::chrono::milliseconds(100));
+}
+
+TEST_CASE("a denied name does not resolve, and a denied address behind a name is not dialed") {
+  World world(PolicyText{.allow = {"*"}, .deny = {"*.evil.test", "203.0.113.0/24"}});
+  world.resolver.table["a.test"] = {ip(kPublic)};
+  auto test = [&]() -> asio::awaitable<void> {
+    CHECK(outcome(co_await world.ask(dns_query("x.evil.test"))) == "3");
+    CHECK(outcome(co_await world.ask(dns_query("a.test"))) == "0 198.18.1.0");
+    const std::string answer = co_await world.talk(kFirst, 80, get("a.test"));
+    CHECK(answer.find("take \"203.0.113.0/24\" off") != std::string::npos);
+  };
+  world.run(test());
+  CHECK(world.refusals ==
+        Lines{"x.evil.test:53 denied by *.evil.test", "a.test:80 denied by 203.0.113.0/24"});
+  CHECK(world.dialed.empty());
+  CHECK(world.resolver.asked == Lines{"a.test"});
+}
+
+TEST_CASE("a name that changes its address is judged by the one that is dialed") {
+  World world({"*"});
+  world.resolver.table["rebind.test"] = {ip(kPublic)};
+  auto test = [&]() -> asio::awaitable<void> {
+    co_await world.ask(dns_query("rebind.test"));
+    CHECK(co_await world.talk(kFirst, 80, get("rebind.test")) == "<" + get("rebind.test") + ">");
+    for (const char* inner : {"127.0.0.1", "169.254.169.254", "::ffff:10.0.0.1", "fd00::1"}) {
+      CAPTURE(inner);
+      world.resolver.table["rebind.test"] = {ip(inner)};
+      const std::string answer = co_await world.talk(kFirst, 80, get("rebind.test"));
+      CHECK(answer.find("private network") != std::string::npos);
+    }
+  };
+  world.run(test());
+  CHECK(world.dialed == Lines{"203.0.113.7:80"});
+}
+
+TEST_CASE("services of a name that is allowed are looked for in vain, and nobody is told") {
+  World world({"deb.test"});
+  auto test = [&]() -> asio::awaitable<void> {
+    CHECK(outcome(co_await world.ask(dns_query("_http._tcp.deb.test", 33))) == "3");
+    CHECK(outcome(co_await world.ask(dns_query("_http._tcp.evil.test", 33))) == "3");
+  };
+  world.run(test());
+  CHECK(world.refusals == Lines{"_http._tcp.evil.test:53 not_listed"});
+}
+
 TEST_CASE("a client that says nothing, or nothing whole, is not waited for") {
   EgressOptions options;
   options.head_limit = std::chrono::milliseconds(1);
@@ -270,7 +337,7 @@ TEST_CASE("a client that says nothing, or nothing whole, is not waited for") {
     CHECK(co_await World::read_all(socket) == "");
   };
   world.run(test());
-  CHECK(world.egress->counters().open == 0);
+  CHECK(world.egress->open_count() == 0);
   CHECK(world.refusals.empty());
 }
 
@@ -302,7 +369,7 @@ TEST_CASE("a connection on which nothing moves is reset") {
     CHECK(answer.ends_with("(reset)"));
   };
   world.run(test());
-  CHECK(world.egress->counters().open == 0);
+  CHECK(world.egress->open_count() == 0);
 }
 
 TEST_CASE("a megabyte goes through both ways unchanged") {
@@ -314,7 +381,7 @@ TEST_CASE("a megabyte goes through both ways unchanged") {
     CHECK(same);
   };
   world.run(test());
-  CHECK(world.egress->counters().bytes_up == bytes.size());
+  CHECK(world.meter.usage().bytes_up == bytes.size());
 }
 
 TEST_CASE("close ends the connections that are open") {
@@ -326,7 +393,7 @@ TEST_CASE("close ends the connections that are open") {
     co_await asio::async_read(joined, asio::buffer(greeting), asio::use_awaitable);
     auto silent = co_await world.connect(kFirst, 443);
     co_await world.egress->close();
-    CHECK(world.egress->counters().open == 0);
+    CHECK(world.egress->open_count() == 0);
     CHECK(co_await World::read_all(joined) == "(reset)");
     bool refused = false;
     try {
@@ -358,9 +425,10 @@ TEST_CASE("the host's own resolver knows localhost, and has nothing for a broken
 TEST_CASE("a listener that is none is refused") {
   asio::io_context loop;
   FakeResolver resolver;
+  Meter meter;
   bool failed = false;
   auto test = [&]() -> asio::awaitable<void> {
-    Egress egress(loop.get_executor(), "c1", Policy(), {}, resolver, {});
+    Egress egress(loop.get_executor(), "c1", Policy(), {}, resolver, meter, {});
     try {
       egress.listen({sys::Fd(), 443, false});
     } catch (const Error& error) {

@@ -8,68 +8,37 @@
 #include "base/text.h"
 #include "net/dns.h"
 #include "net/name.h"
+#include "net/presets.h"
 #include "net/synthetic.h"
 
 namespace cellar::net {
 namespace {
 
 using asio::ip::address;
-using asio::ip::address_v4;
-using asio::ip::address_v6;
 
 constexpr std::array<std::uint16_t, 2> kDefaultPorts = {80, 443};
+constexpr std::uint16_t kSshPort = 22;  // of "*", beside the others
 
-struct Network {
-  std::uint32_t first;
-  int prefix_bits;
+// An entry, and the list it stands in: "allow", "deny".
+struct Source {
+  const std::string& entry;
+  std::string_view list;
 };
-constexpr std::array<Network, 13> kPrivateNetworks = {{
-    {0x00000000, 8},   // 0.0.0.0/8: this host
-    {0x0A000000, 8},   // 10.0.0.0/8
-    {0x64400000, 10},  // 100.64.0.0/10: carrier NAT
-    {0x7F000000, 8},   // 127.0.0.0/8
-    {0xA9FE0000, 16},  // 169.254.0.0/16: link-local, metadata of clouds
-    {0xA83F8110, 32},  // 168.63.129.16: metadata of a cloud, among public addresses
-    {0xAC100000, 12},  // 172.16.0.0/12
-    {0xC0000000, 24},  // 192.0.0.0/24: protocol assignments
-    {0xC0586300, 24},  // 192.88.99.0/24: 6to4 relays
-    {0xC0A80000, 16},  // 192.168.0.0/16
-    {0xC6120000, 15},  // 198.18.0.0/15: benchmarks, and synthetic addresses
-    {0xE0000000, 4},   // 224.0.0.0/4: multicast
-    {0xF0000000, 4},   // 240.0.0.0/4: reserved, broadcast
-}};
 
-bool is_private(const address_v4& v4) {
-  const std::uint32_t bits = v4.to_uint();
-  return std::any_of(kPrivateNetworks.begin(), kPrivateNetworks.end(), [&](const Network& net) {
-    return ((bits ^ net.first) >> (32 - net.prefix_bits)) == 0;
-  });
+[[noreturn]] void refuse(const Source& source, const std::string& why) {
+  const std::string list(source.list);
+  throw Error(ErrorCode::invalid_argument, "invalid_" + list,
+              list + " entry \"" + source.entry + "\": " + why,
+              "write a name, *.name, an address, address/bits or *, each with :port or without");
 }
 
-bool is_private(const address_v6& v6) {
-  const auto bytes = v6.to_bytes();
-  // Global unicast is 2000::/3. All else, ::1, fc00::/7, fe80::/10, ff00::/8, 64:ff9b::/96 (NAT64)
-  // and 64:ff9b:1::/48 included, is for somebody nearer.
-  if ((bytes[0] & 0xE0) != 0x20) return true;
-  if (bytes[0] == 0x20 && bytes[1] == 0x02) {  // 2002::/16 (6to4) carries an IPv4 address.
-    return is_private(address_v4({bytes[2], bytes[3], bytes[4], bytes[5]}));
-  }
-  // 2001::/23: Teredo and other protocols, no hosts.
-  return bytes[0] == 0x20 && bytes[1] == 0x01 && bytes[2] <= 0x01;
-}
-
-[[noreturn]] void refuse(const std::string& entry, const std::string& why) {
-  throw Error(ErrorCode::invalid_argument, "invalid_allow", "allow entry \"" + entry + "\": " + why,
-              "write a name, *.name or an address, each with :port or without");
-}
-
-std::uint16_t parse_port(const std::string& entry, std::string_view text) {
+std::uint16_t parse_port(const Source& source, std::string_view text) {
   const auto port = parse_int(text);
   const bool is_plain = !text.empty() && text.front() >= '0' && text.front() <= '9';
   if (!port || !is_plain || *port < 1 || *port > 65535) {
-    refuse(entry, "the port must be a number from 1 to 65535");
+    refuse(source, "the port must be a number from 1 to 65535");
   }
-  if (*port == kDnsPort) refuse(entry, "port 53 of every address is the cell's own resolver");
+  if (*port == kDnsPort) refuse(source, "port 53 of every address is the cell's own resolver");
   return static_cast<std::uint16_t>(*port);
 }
 
@@ -78,103 +47,172 @@ struct HostAndPort {
   std::optional<std::uint16_t> port;
 };
 
-HostAndPort split_port(const std::string& entry) {
-  const std::string_view text = entry;
+HostAndPort split_port(const Source& source) {
+  const std::string_view text = source.entry;
   if (text.starts_with('[')) {
     const std::size_t end = text.find(']');
-    if (end == std::string_view::npos) refuse(entry, "the ] is missing");
+    if (end == std::string_view::npos) refuse(source, "the ] is missing");
     const std::string_view host = text.substr(1, end - 1);
     const std::string_view rest = text.substr(end + 1);
-    if (host.find(':') == std::string_view::npos) refuse(entry, "only IPv6 addresses stand in []");
+    if (host.find(':') == std::string_view::npos) refuse(source, "only IPv6 addresses stand in []");
     if (rest.empty()) return {host, std::nullopt};
-    if (!rest.starts_with(':')) refuse(entry, "only a :port may follow the ]");
-    return {host, parse_port(entry, rest.substr(1))};
+    if (!rest.starts_with(':')) refuse(source, "only a :port may follow the ]");
+    return {host, parse_port(source, rest.substr(1))};
   }
   const std::size_t colon = text.find(':');
   // Two colons and no brackets: an IPv6 address.
   if (colon == std::string_view::npos || text.find(':', colon + 1) != std::string_view::npos) {
     return {text, std::nullopt};
   }
-  return {text.substr(0, colon), parse_port(entry, text.substr(colon + 1))};
+  return {text.substr(0, colon), parse_port(source, text.substr(colon + 1))};
 }
 
-bool matches(const std::optional<std::uint16_t>& rule, std::uint16_t port) {
-  if (rule) return *rule == port;
-  return std::find(kDefaultPorts.begin(), kDefaultPorts.end(), port) != kDefaultPorts.end();
+std::string text_of(const Network& network) {
+  return network.first.to_string() + "/" + std::to_string(network.prefix_bits);
+}
+
+// nullopt where `host` is no address.
+std::optional<Network> read_network(const Source& source, std::string_view host) {
+  if (host.find('%') != std::string_view::npos) refuse(source, "a scope is not allowed");
+  const auto network = parse_network(host);
+  const std::size_t slash = host.find('/');
+  if (!network) {
+    if (slash != std::string_view::npos) refuse(source, "neither a host name nor a network");
+    return std::nullopt;
+  }
+  const auto begin = asio::ip::make_address(std::string(host.substr(0, slash)));
+  if (unmapped(begin) != network->first) {
+    refuse(source, "bits are set behind the prefix: the network is " + text_of(*network));
+  }
+  const bool is_host = slash == std::string_view::npos;
+  if (is_synthetic(network->first) && network->is_private()) {
+    refuse(source, "198.18.0.0/15 stands for names inside of cells");
+  }
+  if (is_host && begin.is_unspecified()) refuse(source, "this is no address of a host");
+  return network;
 }
 
 }  // namespace
 
-address unmapped(const address& any) {
-  if (!any.is_v6() || !any.to_v6().is_v4_mapped()) return any;
-  return asio::ip::make_address_v4(asio::ip::v4_mapped, any.to_v6());
+bool Policy::Entry::covers_name(std::string_view other) const {
+  if (is_all) return true;
+  return name.starts_with('.') ? other.ends_with(name) : !name.empty() && other == name;
 }
 
-bool is_private_address(const address& any) {
-  const address plain = unmapped(any);
-  return plain.is_v4() ? is_private(plain.to_v4()) : is_private(plain.to_v6());
+bool Policy::Entry::covers_address(const address& any) const {
+  return is_all || (network && network->contains(any));
 }
 
-bool Policy::NameRule::covers(std::string_view other) const {
-  return name.starts_with('.') ? other.ends_with(name) : other == name;
+bool Policy::Entry::allows_port(std::uint16_t other) const {
+  if (port) return *port == other;
+  return (is_all && other == kSshPort) ||
+         std::find(kDefaultPorts.begin(), kDefaultPorts.end(), other) != kDefaultPorts.end();
 }
 
-Policy Policy::parse(const std::vector<std::string>& allow) {
-  if (allow.size() > kEntriesMax) {
-    throw Error(ErrorCode::invalid_argument, "invalid_allow",
-                "allow has " + std::to_string(allow.size()) + " entries, at most " +
-                    std::to_string(kEntriesMax));
-  }
+Policy Policy::parse(const PolicyText& text) {
   Policy policy;
-  for (const std::string& entry : allow) policy.add(entry);
+  policy.allow_ = parse_entries(text.allow, "allow");
+  policy.deny_ = parse_entries(text.deny, "deny");
+  if (text.presets.size() > presets().size()) {
+    throw Error(ErrorCode::invalid_argument, "invalid_preset", "a preset is named twice");
+  }
+  for (const std::string& name : text.presets) {
+    for (const std::string& entry : preset_of(name).allow) {
+      policy.allow_.push_back(parse_entry(entry, "allow"));
+    }
+  }
   return policy;
 }
 
-void Policy::add(const std::string& entry) {
-  const auto [host, port] = split_port(entry);
-  boost::system::error_code no_address;
-  const address literal = asio::ip::make_address(std::string(host), no_address);
-  if (!no_address) {
-    if (literal.is_v6() && literal.to_v6().scope_id() != 0) refuse(entry, "a scope is not allowed");
-    const address plain = unmapped(literal);
-    if (is_synthetic(plain)) refuse(entry, "198.18.0.0/15 stands for names inside of cells");
-    if (plain.is_unspecified()) refuse(entry, "this is no address of a host");
-    addresses_.push_back({plain, port});
-    return;
+std::vector<Policy::Entry> Policy::parse_entries(const std::vector<std::string>& texts,
+                                                 std::string_view list) {
+  if (texts.size() > kEntriesMax) {
+    const std::string name(list);
+    throw Error(ErrorCode::invalid_argument, "invalid_" + name,
+                name + " has " + std::to_string(texts.size()) + " entries, at most " +
+                    std::to_string(kEntriesMax),
+                "name what they share: *.name, address/bits");
   }
+  std::vector<Entry> entries;
+  for (const std::string& text : texts) entries.push_back(parse_entry(text, list));
+  return entries;
+}
+
+Policy::Entry Policy::parse_entry(const std::string& text, std::string_view list) {
+  const Source source{text, list};
+  const auto [host, port] = split_port(source);
+  if (port == kProxyPort && list == "allow") {
+    refuse(source, "port 3128 of every address is the cell's own proxy");
+  }
+  Entry entry{.text = text, .port = port};
+  if (host == "*") {
+    entry.is_all = true;
+    return entry;
+  }
+  entry.network = read_network(source, host);
+  if (entry.network) return entry;
   const bool is_wildcard = host.starts_with("*.");
   const auto name = normal_name(is_wildcard ? host.substr(2) : host);
-  if (!name) refuse(entry, "neither a host name nor an address");
-  names_.push_back({is_wildcard ? "." + *name : *name, port});
+  if (!name) refuse(source, "neither a host name nor an address");
+  entry.name = is_wildcard ? "." + *name : *name;
+  return entry;
 }
 
-bool Policy::allows_name(std::string_view name, std::uint16_t port) const {
+Policy::Verdict Policy::judge_name(std::string_view name, std::uint16_t port) const {
   const auto normal = normal_name(name);
-  return normal && std::any_of(names_.begin(), names_.end(), [&](const NameRule& rule) {
-           return matches(rule.port, port) && rule.covers(*normal);
-         });
-}
-
-bool Policy::lists_name(std::string_view name) const {
-  const auto normal = normal_name(name);
-  return normal && std::any_of(names_.begin(), names_.end(),
-                               [&](const NameRule& rule) { return rule.covers(*normal); });
-}
-
-bool Policy::allows_address(const address& any, std::uint16_t port) const {
-  const address plain = unmapped(any);
-  return std::any_of(addresses_.begin(), addresses_.end(), [&](const AddressRule& rule) {
-    return rule.address == plain && matches(rule.port, port);
+  if (!normal) return {};
+  for (const Entry& entry : deny_) {
+    if (entry.denies_port(port) && entry.covers_name(*normal)) return {Says::denied, entry.text};
+  }
+  const bool allowed = std::any_of(allow_.begin(), allow_.end(), [&](const Entry& entry) {
+    return entry.allows_port(port) && entry.covers_name(*normal);
   });
+  return {allowed ? Says::allowed : Says::not_listed};
+}
+
+Policy::Verdict Policy::judge_question(std::string_view name) const {
+  const auto normal = normal_name(name);
+  if (!normal) return {};
+  for (const Entry& entry : deny_) {
+    if (!entry.port && entry.covers_name(*normal)) return {Says::denied, entry.text};
+  }
+  const bool allowed = std::any_of(allow_.begin(), allow_.end(),
+                                   [&](const Entry& entry) { return entry.covers_name(*normal); });
+  return {allowed ? Says::allowed : Says::not_listed};
+}
+
+std::optional<Policy::Verdict> Policy::denial_of(const address& any, std::uint16_t port) const {
+  for (const Entry& entry : deny_) {
+    if (entry.denies_port(port) && entry.covers_address(any)) {
+      return Verdict{Says::denied, entry.text};
+    }
+  }
+  return std::nullopt;
+}
+
+Policy::Verdict Policy::judge_address(const address& any, std::uint16_t port) const {
+  if (auto denial = denial_of(any, port)) return *std::move(denial);
+  const bool is_private = is_private_address(any);
+  bool listed = false;
+  for (const Entry& entry : allow_) {
+    if (!entry.allows_port(port) || !entry.covers_address(any)) continue;
+    listed = true;
+    if (!is_private || (entry.network && entry.network->is_private())) return {Says::allowed};
+  }
+  return {listed ? Says::private_address : Says::not_listed};
+}
+
+Policy::Verdict Policy::judge_upstream(const address& any, std::uint16_t port) const {
+  if (auto denial = denial_of(any, port)) return *std::move(denial);
+  if (!is_private_address(any) || judge_address(any, port).allows()) return {Says::allowed};
+  return {Says::private_address};
 }
 
 std::vector<std::uint16_t> Policy::tcp_ports() const {
   std::set<std::uint16_t> ports(kDefaultPorts.begin(), kDefaultPorts.end());
-  for (const NameRule& rule : names_) {
-    if (rule.port) ports.insert(*rule.port);
-  }
-  for (const AddressRule& rule : addresses_) {
-    if (rule.port) ports.insert(*rule.port);
+  for (const Entry& entry : allow_) {
+    if (entry.port) ports.insert(*entry.port);
+    if (!entry.port && entry.is_all) ports.insert(kSshPort);
   }
   return std::vector<std::uint16_t>(ports.begin(), ports.end());
 }

@@ -7,57 +7,79 @@
 #include <string_view>
 #include <vector>
 
+#include "net/address.h"
+
 namespace cellar::net {
 
-namespace asio = boost::asio;
+// Of every address inside of a cell: the explicit proxy.
+inline constexpr std::uint16_t kProxyPort = 3128;
 
-// What a cell may reach: its allow-list, parsed. A value; no I/O.
+// A policy as it is written. An entry is a name ("api.example.com"), every name below one at any
+// depth ("*.example.com", not example.com itself), an address or a network ("203.0.113.7",
+// "10.0.0.0/8", "2001:db8::/32") or everything ("*"), each with a port behind a colon or without
+// one. With a port and for IPv6 the address stands in brackets: "[2001:db8::7]:8443".
+struct PolicyText {
+  std::vector<std::string> allow;
+  std::vector<std::string> deny;
+  std::vector<std::string> presets;  // names of presets.h, behind the entries of `allow`
+  bool operator==(const PolicyText&) const = default;
+};
+
+// What a cell may reach: a PolicyText, parsed. A value; no I/O.
 //
-// An entry is a name ("api.example.com"), every name below one at any depth ("*.example.com", not
-// example.com itself) or an address ("203.0.113.7", "2001:db8::7"), each with a port behind a colon
-// or without one: then ports 80 and 443 are meant. An IPv6 address with a port is "[v6]:port".
+// Entries of `deny` are looked at first, then those of `allow`; the first that fits decides, and
+// what none fits is refused. Without a port an entry of `allow` means ports 80 and 443 ("*": 22,
+// too), one of `deny` every port. "*" allows names and public addresses. A private address is
+// allowed only by an entry that is this address, or a network that is private as a whole.
 class Policy {
  public:
-  static constexpr std::size_t kEntriesMax = 256;
+  static constexpr std::size_t kEntriesMax = 256;  // of `allow`, and of `deny`
+
+  enum class Says : std::uint8_t { allowed, denied, not_listed, private_address };
+  struct Verdict {
+    Says says = Says::not_listed;
+    std::string rule = {};  // the entry of `deny` that fits; else empty
+    bool allows() const noexcept { return says == Says::allowed; }
+  };
 
   // Nothing is allowed.
   Policy() = default;
-  // Throws Error `invalid_argument`, reason `invalid_allow`, naming the entry.
-  static Policy parse(const std::vector<std::string>& allow);
+  // Throws Error `invalid_argument`, reasons `invalid_allow`, `invalid_deny` and `invalid_preset`,
+  // naming the entry.
+  static Policy parse(const PolicyText& text);
 
   // Names in any case, with or without the dot at the end.
-  bool allows_name(std::string_view name, std::uint16_t port) const;
+  Verdict judge_name(std::string_view name, std::uint16_t port) const;
   // Whether the name is allowed on some port: then it resolves.
-  bool lists_name(std::string_view name) const;
-  // Only addresses that are listed literally. An IPv4 address mapped into IPv6 is that address.
-  bool allows_address(const asio::ip::address& address, std::uint16_t port) const;
-  // 80, 443 and every port named, sorted: what the cell's listeners must cover.
+  Verdict judge_question(std::string_view name) const;
+  // A connection to the address itself. An IPv4 address mapped into IPv6 is that address.
+  Verdict judge_address(const asio::ip::address& address, std::uint16_t port) const;
+  // An address that an allowed name resolves to.
+  Verdict judge_upstream(const asio::ip::address& address, std::uint16_t port) const;
+  // 80, 443 and every port that `allow` names, sorted: what the cell's listeners must cover.
   std::vector<std::uint16_t> tcp_ports() const;
 
  private:
-  struct NameRule {
-    std::string name;  // for a wildcard ".example.com": what the name must end in
-    std::optional<std::uint16_t> port;
-    bool covers(std::string_view other) const;  // `other` is normal (name.h)
-  };
-  struct AddressRule {
-    asio::ip::address address;
-    std::optional<std::uint16_t> port;
+  struct Entry {
+    std::string text;
+    std::string name = {};  // for a wildcard ".example.com": what the name must end in
+    std::optional<Network> network = {};
+    bool is_all = false;
+    std::optional<std::uint16_t> port = {};
+
+    bool covers_name(std::string_view other) const;  // `other` is normal (name.h)
+    bool covers_address(const asio::ip::address& address) const;
+    bool allows_port(std::uint16_t other) const;
+    bool denies_port(std::uint16_t other) const { return !port || *port == other; }
   };
 
-  void add(const std::string& entry);
+  static std::vector<Entry> parse_entries(const std::vector<std::string>& texts,
+                                          std::string_view list);
+  static Entry parse_entry(const std::string& text, std::string_view list);
+  std::optional<Verdict> denial_of(const asio::ip::address& address, std::uint16_t port) const;
 
-  std::vector<NameRule> names_;
-  std::vector<AddressRule> addresses_;
+  std::vector<Entry> allow_;
+  std::vector<Entry> deny_;
 };
-
-// Whether `address` is not one of the public internet: loopback, private, link-local (the cloud's
-// metadata among them), carrier NAT, multicast, reserved, and every IPv6 form that carries one of
-// those. A name that resolves to such an address leads nowhere, unless the address is listed.
-// The documentation networks (203.0.113.0/24 and so on) count as public.
-bool is_private_address(const asio::ip::address& address);
-
-// An IPv4 address mapped into IPv6 as that IPv4 address; any other unchanged.
-asio::ip::address unmapped(const asio::ip::address& address);
 
 }  // namespace cellar::net

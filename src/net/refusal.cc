@@ -9,6 +9,8 @@ std::string_view explain(Why why) {
   switch (why) {
     case Why::not_listed:
       return "it is not on the cell's allow-list";
+    case Why::denied:
+      return "the cell's policy denies it";
     case Why::unknown_address:
       return "this address stands for no name any more: resolve it again";
     case Why::name_mismatch:
@@ -21,22 +23,18 @@ std::string_view explain(Why why) {
       return "the name leads to an address of a private network";
     case Why::too_many_connections:
       return "the cell has too many connections";
+    case Why::byte_limit:
+      return "the cell has moved as many bytes as it may";
   }
   return "";
 }
 
-std::string remedy(const Refusal& refusal) {
-  switch (refusal.why) {
-    case Why::not_listed: {
-      const std::string entry =
-          refusal.port == 80 ? refusal.target : fmt::format("{}:{}", refusal.target, refusal.port);
-      return fmt::format("To allow it, add \"{}\" to the cell's \"allow\" list.\n", entry);
-    }
-    case Why::private_address:
-      return "To allow it, add the address itself to the cell's \"allow\" list.\n";
-    default:
-      return "";
-  }
+// What `allow` must have for it. Ports 80 and 443 need not be named, 53 is a question for a name.
+std::string entry_for(const Refusal& refusal) {
+  if (refusal.port == 80 || refusal.port == 443 || refusal.port == 53) return refusal.target;
+  const bool is_v6 = refusal.target.find(':') != std::string::npos;
+  const std::string host = is_v6 ? "[" + refusal.target + "]" : refusal.target;
+  return fmt::format("{}:{}", host, refusal.port);
 }
 
 std::string text_response(std::string_view status, std::string_view body) {
@@ -52,6 +50,8 @@ std::string_view to_string(Why why) noexcept {
   switch (why) {
     case Why::not_listed:
       return "not_listed";
+    case Why::denied:
+      return "denied";
     case Why::unknown_address:
       return "unknown_address";
     case Why::name_mismatch:
@@ -64,18 +64,49 @@ std::string_view to_string(Why why) noexcept {
       return "private_address";
     case Why::too_many_connections:
       return "too_many_connections";
+    case Why::byte_limit:
+      return "byte_limit";
   }
   return "unknown";
 }
 
+std::string remedy(const Refusal& refusal) {
+  switch (refusal.why) {
+    case Why::not_listed:
+      return fmt::format(
+          "To allow it, add \"{}\" to the cell's \"allow\" list: cellar network ID allow {}",
+          entry_for(refusal), entry_for(refusal));
+    case Why::denied:
+      return fmt::format("To allow it, take \"{}\" off the cell's \"deny\" list", refusal.rule);
+    case Why::private_address:
+      return "To allow it, add the address itself to the cell's \"allow\" list";
+    case Why::unknown_address:
+      return "Resolve the name again";
+    case Why::too_many_connections:
+      return "To allow more, raise \"connections\" of the cell's network limits";
+    case Why::byte_limit:
+      return "To allow more, raise \"bytes\" of the cell's network limits";
+    case Why::name_mismatch:
+    case Why::no_name:
+    case Why::malformed:
+      return "";
+  }
+  return "";
+}
+
 std::string refusal_response(const Refusal& refusal) {
+  const std::string help = remedy(refusal);
   const std::string body = fmt::format("This cell may not reach {}: {}.\n{}", refusal.target,
-                                       explain(refusal.why), remedy(refusal));
+                                       explain(refusal.why), help.empty() ? "" : help + ".\n");
   return text_response("403 Forbidden", body);
 }
 
 std::string unreachable_response(std::string_view target) {
   return text_response("502 Bad Gateway", fmt::format("{} cannot be reached.\n", target));
+}
+
+std::string bad_request_response(std::string_view why) {
+  return text_response("400 Bad Request", fmt::format("{}\n", why));
 }
 
 std::string_view refusal_alert() noexcept {
@@ -84,7 +115,7 @@ std::string_view refusal_alert() noexcept {
 }
 
 bool RefusalFilter::admits(const Refusal& refusal, Time now) {
-  std::string key = fmt::format("{}:{}", refusal.target, refusal.port);
+  std::string key = fmt::format("{}:{} {}", refusal.target, refusal.port, to_string(refusal.why));
   const auto found = told_.find(key);
   if (found != told_.end()) {
     if (now - found->second < kPause) return false;

@@ -10,13 +10,15 @@ namespace cellar::net {
 
 // Why a cell was not let out.
 enum class Why : std::uint8_t {
-  not_listed,            // The name or address is not on the allow-list, or not with this port.
+  not_listed,            // No entry of "allow" fits, or none with this port.
+  denied,                // An entry of "deny" fits.
   unknown_address,       // A synthetic address that stands for no name (any more): resolve again.
   name_mismatch,         // TLS or HTTP names another host than the one that was resolved.
   no_name,               // TLS or HTTP names no host.
   malformed,             // Port 443 without TLS, port 80 without HTTP/1, or an ambiguous head.
   private_address,       // The name leads into a private network.
-  too_many_connections,  // The cell's limit.
+  too_many_connections,  // The domain's limit.
+  byte_limit,            // The cell has moved all the bytes that it may.
 };
 // "not_listed", "unknown_address", …: stable words.
 std::string_view to_string(Why why) noexcept;
@@ -25,13 +27,19 @@ struct Refusal {
   std::string target;      // a name, an address as text; "*" for too_many_connections
   std::uint16_t port = 0;  // 53: the name was asked for and not resolved
   Why why = Why::not_listed;
+  std::string rule = {};  // denied: the entry that fits
 };
 
+// What to do so that it would be allowed, in one sentence; empty where nothing helps.
+std::string remedy(const Refusal& refusal);
+
 // The whole HTTP response for a refused request: 403 with a text for the person or agent who reads
-// it, saying what to add to the allow-list.
+// it, saying what to change.
 std::string refusal_response(const Refusal& refusal);
 // The same for an upstream that cannot be reached: 502.
 std::string unreachable_response(std::string_view target);
+// The same for a request that a proxy cannot read: 400.
+std::string bad_request_response(std::string_view why);
 // A TLS record with a fatal alert, access_denied.
 std::string_view refusal_alert() noexcept;
 

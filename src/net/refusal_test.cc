@@ -9,7 +9,8 @@ TEST_CASE("a refused request is answered with what to add to the allow-list") {
   const std::string response = refusal_response(refusal);
   const std::string body =
       "This cell may not reach example.com: it is not on the cell's allow-list.\n"
-      "To allow it, add \"example.com\" to the cell's \"allow\" list.\n";
+      "To allow it, add \"example.com\" to the cell's \"allow\" list: cellar network ID "
+      "allow example.com.\n";
   CHECK(response.starts_with("HTTP/1.1 403 Forbidden\r\n"));
   CHECK(response.find("Content-Length: " + std::to_string(body.size())) != std::string::npos);
   CHECK(response.ends_with("\r\n\r\n" + body));

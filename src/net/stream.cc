@@ -3,6 +3,8 @@
 #include <array>
 #include <boost/asio/write.hpp>
 
+#include "async/sleep.h"
+
 namespace cellar::net {
 namespace {
 
@@ -17,6 +19,33 @@ void close(Tcp::socket& socket) {
   socket.close(ignored);
 }
 
+// Reads what nobody wants, until the end of the stream. False after an error, or too much of it.
+asio::awaitable<bool> discard(Tcp::socket& socket) {
+  std::array<char, 4096> sink;
+  for (std::size_t bytes = 0; bytes < kLingerBytesMax;) {
+    const auto [error, size] = co_await socket.async_read_some(asio::buffer(sink), kAsTuple);
+    if (error) co_return error == asio::error::eof;
+    bytes += size;
+  }
+  co_return false;
+}
+
+// Writes `bytes`, which are there until it ends, and waits as long as the meter says. False where
+// nothing more may be written.
+asio::awaitable<bool> pass_on(Joined& joined, Tcp::socket& to, std::string_view bytes, Way way,
+                              Meter& meter) {
+  if (bytes.empty()) co_return true;
+  const auto [failure, sent] =
+      co_await asio::async_write(to, asio::buffer(bytes.data(), bytes.size()), kAsTuple);
+  const auto wait = meter.count(way, sent, std::chrono::steady_clock::now());
+  if (failure || meter.is_spent()) co_return false;
+  joined.idle.touch();
+  if (wait.count() == 0) co_return true;
+  co_await async::sleep_for(wait);
+  joined.idle.touch();
+  co_return to.is_open();
+}
+
 }  // namespace
 
 asio::awaitable<PeekedName> read_head(Tcp::socket& socket, std::string& head,
@@ -24,6 +53,10 @@ asio::awaitable<PeekedName> read_head(Tcp::socket& socket, std::string& head,
                                       std::chrono::milliseconds limit) {
   const Watchdog deadline(socket.get_executor(), limit, [&socket] { close(socket); });
   std::array<char, 4096> piece;
+  if (!head.empty()) {
+    PeekedName answer = peek(head);
+    if (answer.state != PeekedName::State::more) co_return answer;
+  }
   for (int count = 0; count < kHeadPiecesMax; ++count) {
     const auto [error, size] = co_await socket.async_read_some(asio::buffer(piece), kAsTuple);
     if (error) co_return PeekedName();
@@ -56,12 +89,7 @@ asio::awaitable<void> close_with(Tcp::socket& socket, std::string last_words) {
   boost::system::error_code ignored;
   socket.shutdown(Tcp::socket::shutdown_send, ignored);
   // Closing with bytes of the peer unread would take the last words away from it.
-  std::array<char, 4096> sink;
-  for (std::size_t bytes = 0; bytes < kLingerBytesMax;) {
-    const auto [error, size] = co_await socket.async_read_some(asio::buffer(sink), kAsTuple);
-    if (error) co_return;
-    bytes += size;
-  }
+  co_await discard(socket);
 }
 
 void reset(Tcp::socket& socket) {
@@ -82,18 +110,19 @@ void Joined::reset_both() {
   reset(upstream);
 }
 
-asio::awaitable<void> pump(std::shared_ptr<Joined> joined, Tcp::socket& from, Tcp::socket& to,
-                           std::string head, std::uint64_t& byte_count) {
+asio::awaitable<void> pump(std::shared_ptr<Joined> joined, Way way, std::string head,
+                           Meter& meter) {
+  Tcp::socket& from = way == Way::up ? joined->client : joined->upstream;
+  Tcp::socket& to = way == Way::up ? joined->upstream : joined->client;
   std::string buffer = std::move(head);
   std::size_t filled = buffer.size();
   if (buffer.size() < kBufferSize) buffer.resize(kBufferSize);
   for (;;) {
-    const auto [failure, sent] =
-        co_await asio::async_write(to, asio::buffer(buffer, filled), kAsTuple);
-    byte_count += sent;
-    if (failure) break;
-    joined->idle.touch();
-    const auto [error, size] = co_await from.async_read_some(asio::buffer(buffer), kAsTuple);
+    const std::string_view bytes(buffer.data(), filled);
+    if (!co_await pass_on(*joined, to, bytes, way, meter)) break;
+    const std::size_t piece = meter.piece_bytes(buffer.size());
+    const auto [error, size] =
+        co_await from.async_read_some(asio::buffer(buffer.data(), piece), kAsTuple);
     if (error == asio::error::eof) {
       boost::system::error_code ignored;
       to.shutdown(Tcp::socket::shutdown_send, ignored);
@@ -102,6 +131,32 @@ asio::awaitable<void> pump(std::shared_ptr<Joined> joined, Tcp::socket& from, Tc
     if (error) break;
     joined->idle.touch();
     filled = size;
+  }
+  joined->reset_both();
+}
+
+asio::awaitable<void> pump_request(std::shared_ptr<Joined> joined, std::string head,
+                                   std::string rest, RequestBody body, Meter& meter) {
+  std::string buffer(kBufferSize, '\0');
+  std::string ready = std::move(rest);  // of the body, or behind it
+  bool goes_on = co_await pass_on(*joined, joined->upstream, head, Way::up, meter);
+  while (goes_on) {
+    const std::size_t size = body.take(ready);
+    if (body.is_malformed()) break;
+    const std::string_view bytes = std::string_view(ready).substr(0, size);
+    goes_on = co_await pass_on(*joined, joined->upstream, bytes, Way::up, meter);
+    if (!goes_on) break;
+    if (body.has_ended()) {
+      goes_on = co_await discard(joined->client);
+      if (goes_on) co_return;  // The server answers and closes, and that ends the connection.
+      break;
+    }
+    const std::size_t piece = meter.piece_bytes(buffer.size());
+    const auto [error, count] =
+        co_await joined->client.async_read_some(asio::buffer(buffer.data(), piece), kAsTuple);
+    if (error) break;
+    joined->idle.touch();
+    ready.assign(buffer, 0, count);
   }
   joined->reset_both();
 }

@@ -12,7 +12,9 @@
 #include <string_view>
 #include <vector>
 
+#include "net/meter.h"
 #include "net/peeked_name.h"
+#include "net/request_body.h"
 #include "net/watchdog.h"
 
 // What an egress does with TCP sockets. Loop thread only; every wait has a limit.
@@ -23,7 +25,8 @@ using Tcp = asio::ip::tcp;
 // Completes with (error, ...) where the default would throw.
 inline constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 
-// Reads from `socket` into `head` until `peek` knows its answer. State `more`: the client left or
+// Reads from `socket` into `head`, which may begin with what was read before, until `peek` knows
+// its answer. State `more`: the client left or
 // sent too little within `limit`.
 asio::awaitable<PeekedName> read_head(Tcp::socket& socket, std::string& head,
                                       PeekedName (*peek)(std::string_view),
@@ -54,10 +57,14 @@ struct Joined {
   Watchdog idle;
 };
 
-// Sends `head`, then what comes from `from`, to `to`, both of `joined`, and adds it to
-// `byte_count`. The end of the stream is passed on as such; after an error or the idle limit both
-// are reset.
-asio::awaitable<void> pump(std::shared_ptr<Joined> joined, Tcp::socket& from, Tcp::socket& to,
-                           std::string head, std::uint64_t& byte_count);
+// Sends `head`, then what comes from `from`, to `to`, both of `joined`, and counts it as `way`, as
+// fast as `meter` allows. The end of the stream is passed on as such; after an error, the idle
+// limit or the last byte that `meter` allows both are reset.
+asio::awaitable<void> pump(std::shared_ptr<Joined> joined, Way way, std::string head, Meter& meter);
+
+// The same from the client for one request: `head`, and then `body`, whose beginning may be in
+// `rest`. What the client sends behind it goes nowhere.
+asio::awaitable<void> pump_request(std::shared_ptr<Joined> joined, std::string head,
+                                   std::string rest, RequestBody body, Meter& meter);
 
 }  // namespace cellar::net

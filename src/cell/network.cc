@@ -1,0 +1,82 @@
+#include "cell/network.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "json/json.h"
+#include "json/reader.h"
+#include "sys/file.h"
+
+namespace cellar::cell {
+namespace {
+
+constexpr std::int64_t kVersion = 1;
+
+std::string encode(const net::Usage& usage) {
+  return json::dump(json::object({{"version", kVersion},
+                                  {"bytes_up", usage.bytes_up},
+                                  {"bytes_down", usage.bytes_down},
+                                  {"connections", usage.connections},
+                                  {"refusals", usage.refusals},
+                                  {"failures", usage.failures},
+                                  {"questions", usage.questions}})) +
+         "\n";
+}
+
+net::Usage decode(const std::string& text) {
+  const json::Value value = json::parse(text);
+  const json::Reader reader(value, "the file");
+  reader.required_int("version", kVersion, kVersion);
+  const auto count = [&](std::string_view key) {
+    return static_cast<std::uint64_t>(reader.required_int(key, 0, INT64_MAX));
+  };
+  return {.bytes_up = count("bytes_up"),
+          .bytes_down = count("bytes_down"),
+          .connections = count("connections"),
+          .refusals = count("refusals"),
+          .failures = count("failures"),
+          .questions = count("questions")};
+}
+
+}  // namespace
+
+Network::Network(std::string cell_id, std::string file)
+    : cell_id_(std::move(cell_id)), file_(std::move(file)), saved_(encode({})) {}
+
+void Network::load() {
+  try {
+    const auto text = sys::read_file(file_);
+    if (!text) return;
+    meter_.usage() = decode(*text);
+    saved_ = *text;
+  } catch (const Error& error) {
+    log::warning("cell {}: what it used of the network is counted anew: {}: {}", cell_id_, file_,
+                 error.what());
+  }
+}
+
+void Network::save() noexcept {
+  saved_at_ = std::chrono::steady_clock::now();
+  try {
+    std::string text = encode(meter_.usage());
+    if (text == saved_) return;
+    sys::replace_file(file_, text, 0600, sys::Durable::no);
+    saved_ = std::move(text);
+  } catch (const Error& error) {  // Nothing in the cell has to fail for that.
+    log::warning("cell {}: what it used of the network is not noted: {}", cell_id_, error.what());
+  }
+}
+
+void Network::note_use() noexcept {
+  if (std::chrono::steady_clock::now() - saved_at_ >= kSavePause) save();
+}
+
+void Network::tell(std::string_view domain, const net::Refusal& refusal) {
+  const std::string rule = refusal.rule.empty() ? "" : " by \"" + refusal.rule + "\"";
+  const std::string help = net::remedy(refusal);
+  log::info("cell {}: its {} may not reach {}:{}: {}{}{}", cell_id_, domain, refusal.target,
+            refusal.port, net::to_string(refusal.why), rule, help.empty() ? "" : ". " + help);
+  refusals_.push_back({wall_now(), std::string(domain), refusal});
+  if (refusals_.size() > kRefusalsMax) refusals_.pop_front();
+}
+
+}  // namespace cellar::cell
