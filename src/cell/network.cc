@@ -9,10 +9,10 @@
 namespace cellar::cell {
 namespace {
 
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kUsageVersion = 1;
 
-std::string encode(const net::Usage& usage) {
-  return json::dump(json::object({{"version", kVersion},
+std::string encode_usage(const net::Usage& usage) {
+  return json::dump(json::object({{"version", kUsageVersion},
                                   {"bytes_up", usage.bytes_up},
                                   {"bytes_down", usage.bytes_down},
                                   {"connections", usage.connections},
@@ -22,10 +22,10 @@ std::string encode(const net::Usage& usage) {
          "\n";
 }
 
-net::Usage decode(const std::string& text) {
+net::Usage decode_usage(const std::string& text) {
   const json::Value value = json::parse(text);
   const json::Reader reader(value, "the file");
-  reader.required_int("version", kVersion, kVersion);
+  reader.required_int("version", kUsageVersion, kUsageVersion);
   const auto count = [&](std::string_view key) {
     return static_cast<std::uint64_t>(reader.required_int(key, 0, INT64_MAX));
   };
@@ -40,13 +40,13 @@ net::Usage decode(const std::string& text) {
 }  // namespace
 
 Network::Network(std::string cell_id, std::string file)
-    : cell_id_(std::move(cell_id)), file_(std::move(file)), saved_(encode({})) {}
+    : cell_id_(std::move(cell_id)), file_(std::move(file)), saved_(encode_usage({})) {}
 
 void Network::load() {
   try {
     const auto text = sys::read_file(file_);
     if (!text) return;
-    meter_.usage() = decode(*text);
+    meter_.usage() = decode_usage(*text);
     saved_ = *text;
   } catch (const Error& error) {
     log::warning("cell {}: what it used of the network is counted anew: {}: {}", cell_id_, file_,
@@ -57,7 +57,7 @@ void Network::load() {
 void Network::save() noexcept {
   saved_at_ = std::chrono::steady_clock::now();
   try {
-    std::string text = encode(meter_.usage());
+    std::string text = encode_usage(meter_.usage());
     if (text == saved_) return;
     sys::replace_file(file_, text, 0600, sys::Durable::no);
     saved_ = std::move(text);

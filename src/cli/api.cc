@@ -127,6 +127,12 @@ json::Value Api::post(const std::string& path, const json::Value& body,
   return parse_answer(send(request));
 }
 
+json::Value Api::put(const std::string& path, const json::Value& body) {
+  Request request{.method = "PUT", .path = path, .body = json::dump(body)};
+  request.headers.emplace_back("Content-Type: application/json");
+  return parse_answer(send(request));
+}
+
 void Api::remove(const std::string& path) {
   const Request request{.method = "DELETE", .path = path};
   send(request);

@@ -33,6 +33,7 @@ class Api {
   json::Value post(const std::string& path);
   json::Value post(const std::string& path, const json::Value& body,
                    const std::vector<std::string>& headers = {});
+  json::Value put(const std::string& path, const json::Value& body);
   void remove(const std::string& path);
 
   Response send(const Request& request);

@@ -68,6 +68,36 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
   add_for_cell(Resume{}, "resume", "Bring a cell back (any other use of it does, too)");
 }
 
+void add_network_command(CLI::App& app, Raw& raw) {
+  auto network = std::make_shared<Network>();
+  CLI::App* sub = app.add_subcommand("network", "Show what a cell may reach, or change it at once");
+  add_cell_id(*sub, network->cell_id);
+  sub->add_option("ACTION", network->action,
+                  "show; allow or deny these entries, too; set all of it")
+      ->check(CLI::IsMember({"show", "allow", "deny", "set"}));
+  sub->add_option("WORDS", network->words,
+                  "ENTRY... of allow and deny; of set a JSON FILE, -, allow-all or deny-all");
+  sub->add_option("--domain", network->domain, "Allow or deny for the agent, or the shell, alone")
+      ->check(CLI::IsMember({"agent", "shell"}));
+  sub->footer("An entry is a name, *.name, an address, address/bits or *, with :port or without.");
+  sub->callback([&raw, network] {
+    raw.command = [network]() -> Command {
+      const bool is_set = network->action == "set";
+      const bool is_show = network->action == "show";
+      if (is_show != network->words.empty() || (is_set && network->words.size() != 1)) {
+        throw CLI::ValidationError("network " + network->action,
+                                   is_show  ? "takes no more words"
+                                   : is_set ? "takes one FILE, allow-all or deny-all"
+                                            : "needs one entry or more");
+      }
+      if (!network->domain.empty() && (is_set || is_show)) {
+        throw CLI::ValidationError("--domain", "is for allow and deny only");
+      }
+      return *network;
+    };
+  });
+}
+
 void add_image_commands(CLI::App& app, Raw& raw) {
   CLI::App* image = app.add_subcommand("image", "Root file systems of cells, on this machine");
   image->require_subcommand(1);
@@ -280,6 +310,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   app.fallthrough();
   add_cell_commands(app, raw);
   add_preview_command(app, raw, line.url);
+  add_network_command(app, raw);
   add_image_commands(app, raw);
   add_doctor_command(app, raw);
   add_work_commands(app, raw);

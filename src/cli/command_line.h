@@ -57,6 +57,12 @@ struct Preview {
   std::string access;  // "private", "public"; empty: as it is
   std::string daemon;  // its address, which a preview without a name is below
 };
+struct Network {
+  std::string cell_id;
+  std::string action = "show";     // show, allow, deny, set
+  std::vector<std::string> words;  // entries of allow and deny; a file, or a word, of set
+  std::string domain;              // "agent", "shell": its own policy; empty: the common one
+};
 struct Resume {
   std::string cell_id;
 };
@@ -115,8 +121,8 @@ struct Doctor {
   std::string level = "full";
 };
 using Command =
-    std::variant<Create, List, Get, Remove, Pause, Hibernate, KeepAlive, WakeAt, Preview, Resume,
-                 Exec, Copy, AgentRequest, Search, ProcessStart, ProcessList, ProcessLog,
+    std::variant<Create, List, Get, Remove, Pause, Hibernate, KeepAlive, WakeAt, Preview, Network,
+                 Resume, Exec, Copy, AgentRequest, Search, ProcessStart, ProcessList, ProcessLog,
                  ProcessInput, ProcessKill, Attach, Shell, RunList, RunGet, RunStart, RunAwait,
                  RunLog, RunPause, RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay,
                  ImageBuild, ImageImport, ImageList, ImageRemove, Doctor>;

@@ -6,7 +6,7 @@ namespace cellar::net {
 namespace {
 
 // A cell that was quiet may use this long of its rate at once.
-constexpr std::chrono::milliseconds kBurst{250};
+constexpr std::chrono::milliseconds kBurstLength{250};
 constexpr std::uint64_t kPieceBytesMin = 1024;
 constexpr std::uint64_t kPiecesPerSecond = 16;
 
@@ -22,7 +22,7 @@ std::chrono::milliseconds Meter::count(Way way, std::size_t bytes, Time now) {
   if (!limits_.bytes_per_s) return std::chrono::milliseconds(0);
   const double seconds = static_cast<double>(bytes) / static_cast<double>(*limits_.bytes_per_s);
   booked_until_ =
-      std::max(booked_until_, now - kBurst) +
+      std::max(booked_until_, now - kBurstLength) +
       std::chrono::duration_cast<Time::duration>(std::chrono::duration<double>(seconds));
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(booked_until_ - now);
   return std::max(wait, std::chrono::milliseconds(0));

@@ -16,7 +16,7 @@ using State = PeekedName::State;
 using Bad = BadProxyRequest;
 using Headers = std::vector<std::pair<std::string_view, std::string_view>>;
 
-constexpr std::uint16_t kHttpPort = 80;
+constexpr std::uint16_t kDefaultHttpPort = 80;
 constexpr std::string_view kScheme = "http://";
 
 // For the proxy, or for this connection: not sent on. What "Connection" names isn't, either.
@@ -113,7 +113,7 @@ std::variant<ProxyRequest, Bad> read_forward(const HttpHead& head) {
   const std::string_view rest = head.target.substr(kScheme.size());
   const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
   const std::string_view path = rest.substr(authority.size());
-  const auto to = read_authority(authority, kHttpPort);
+  const auto to = read_authority(authority, kDefaultHttpPort);
   if (!to || path.find('#') != std::string_view::npos) return Bad{"The URL is malformed."};
   const auto body = read_body_length(head);
   if (!body) return Bad{"The length of the request's body is ambiguous."};
@@ -128,7 +128,7 @@ std::variant<ProxyRequest, Bad> read_forward(const HttpHead& head) {
   for (const auto& [name, value] : head.headers) {
     const std::string lower = to_lower_ascii(name);
     if (lower == "host") {
-      if (has_host || read_authority(value, kHttpPort) != to) {
+      if (has_host || read_authority(value, kDefaultHttpPort) != to) {
         return Bad{"The URL and \"Host\" name different hosts."};
       }
       has_host = true;

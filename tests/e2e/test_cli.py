@@ -122,6 +122,8 @@ class CellsTest(CliTest):
         row = next(line for line in self.cellar("ls")[1].splitlines() if line.startswith("dev--ada\t")).split("\t")
         self.assertEqual(["dev--ada", "active", "standard", "ada"], row[:4])
         self.assertIn("dev--ada", [cell["cell_id"] for cell in self.json("ls")["cells"]])
+        self.assertEqual(["example.org", "a.test"], self.json("network", "dev--ada", "allow", "a.test")["policy"]["allow"])
+        self.assertEqual([], self.json("network", "dev--ada", "set", "deny-all")["policy"]["allow"])
         shown = self.record(self.cellar("get", "dev--ada")[1])
         self.assertEqual(made["created_at"], shown["created_at"])
         self.assertEqual("dev--ada", self.json("get", "dev--ada")["cell_id"])
