@@ -4,11 +4,17 @@
 #include <boost/asio/write.hpp>
 
 #include "async/sleep.h"
+#include "sys/splice.h"
 
 namespace cellar::net {
 namespace {
 
 constexpr std::size_t kBufferSize = 64 << 10;
+// What moves more than kCopiedBytesMax one way is spliced from there on, through a pipe: that costs
+// two descriptors, and copies nothing.
+constexpr std::size_t kCopiedBytesMax = 1 << 20;
+constexpr std::size_t kPipeBytes = 1 << 20;
+constexpr std::size_t kTurnBytesMax = 2 << 20;  // without looking at anybody else
 // A head is parsed anew with each piece: the pieces bound what a trickling client costs.
 constexpr int kHeadPiecesMax = 256;
 constexpr std::chrono::seconds kLingerLimit{2};
@@ -30,6 +36,19 @@ asio::awaitable<bool> discard(Tcp::socket& socket) {
   co_return false;
 }
 
+// Counts bytes that were written, and waits as long as the meter says. False where nothing more may
+// be written.
+asio::awaitable<bool> account(Joined& joined, Tcp::socket& to, std::size_t bytes, Way way,
+                              Meter& meter) {
+  const auto wait = meter.count(way, bytes, std::chrono::steady_clock::now());
+  if (meter.is_spent()) co_return false;
+  joined.idle.touch();
+  if (wait.count() == 0) co_return true;
+  co_await async::sleep_for(wait);
+  joined.idle.touch();
+  co_return to.is_open();
+}
+
 // Writes `bytes`, which are there until it ends, and waits as long as the meter says. False where
 // nothing more may be written.
 asio::awaitable<bool> pass_on(Joined& joined, Tcp::socket& to, std::string_view bytes, Way way,
@@ -37,13 +56,51 @@ asio::awaitable<bool> pass_on(Joined& joined, Tcp::socket& to, std::string_view 
   if (bytes.empty()) co_return true;
   const auto [failure, sent] =
       co_await asio::async_write(to, asio::buffer(bytes.data(), bytes.size()), kAsTuple);
-  const auto wait = meter.count(way, sent, std::chrono::steady_clock::now());
-  if (failure || meter.is_spent()) co_return false;
-  joined.idle.touch();
-  if (wait.count() == 0) co_return true;
-  co_await async::sleep_for(wait);
-  joined.idle.touch();
-  co_return to.is_open();
+  const bool goes_on = co_await account(joined, to, sent, way, meter);
+  co_return goes_on && !failure;
+}
+
+// Whether `pipe` was emptied into `to`, `bytes` of them.
+asio::awaitable<bool> empty_pipe(Joined& joined, const sys::Pipe& pipe, Tcp::socket& to,
+                                 std::size_t bytes, Way way, Meter& meter) {
+  while (bytes > 0) {
+    if (!to.is_open()) co_return false;
+    const sys::Spliced out = sys::splice(pipe.read_end.get(), to.native_handle(), bytes);
+    if (out.state == sys::Spliced::State::would_block) {
+      const auto [error] = co_await to.async_wait(Tcp::socket::wait_write, kAsTuple);
+      if (error) co_return false;
+      continue;
+    }
+    if (out.state != sys::Spliced::State::moved) co_return false;
+    bytes -= out.bytes;
+    const bool goes_on = co_await account(joined, to, out.bytes, way, meter);
+    if (!goes_on) co_return false;
+  }
+  co_return true;
+}
+
+// Goes on with what pump() began, without copying. Whether the stream has come to its end.
+asio::awaitable<bool> splice_rest(Joined& joined, const sys::Pipe& pipe, Tcp::socket& from,
+                                  Tcp::socket& to, Way way, Meter& meter) {
+  std::size_t turn_bytes = kTurnBytesMax;
+  for (;;) {
+    // Waited for even where bytes are there, now and then: others have their turn.
+    if (turn_bytes >= kTurnBytesMax) {
+      const auto [error] = co_await from.async_wait(Tcp::socket::wait_read, kAsTuple);
+      if (error) co_return false;
+      turn_bytes = 0;
+    }
+    if (!from.is_open()) co_return false;
+    const std::size_t piece = meter.piece_bytes(kPipeBytes);
+    const sys::Spliced in = sys::splice(from.native_handle(), pipe.write_end.get(), piece);
+    turn_bytes = in.state == sys::Spliced::State::moved ? turn_bytes + in.bytes : kTurnBytesMax;
+    if (in.state == sys::Spliced::State::would_block) continue;
+    if (in.state == sys::Spliced::State::ended) co_return true;
+    if (in.state == sys::Spliced::State::failed) co_return false;
+    joined.idle.touch();
+    const bool goes_on = co_await empty_pipe(joined, pipe, to, in.bytes, way, meter);
+    if (!goes_on) co_return false;
+  }
 }
 
 }  // namespace
@@ -117,22 +174,29 @@ asio::awaitable<void> pump(std::shared_ptr<Joined> joined, Way way, std::string 
   std::string buffer = std::move(head);
   std::size_t filled = buffer.size();
   if (buffer.size() < kBufferSize) buffer.resize(kBufferSize);
+  bool has_ended = false;
+  std::size_t copied = 0;
   for (;;) {
     const std::string_view bytes(buffer.data(), filled);
     if (!co_await pass_on(*joined, to, bytes, way, meter)) break;
+    copied += filled;
+    const auto pipe = copied > kCopiedBytesMax ? sys::make_splice_pipe(kPipeBytes) : std::nullopt;
+    if (pipe) {
+      std::string().swap(buffer);
+      has_ended = co_await splice_rest(*joined, *pipe, from, to, way, meter);
+      break;
+    }
     const std::size_t piece = meter.piece_bytes(buffer.size());
     const auto [error, size] =
         co_await from.async_read_some(asio::buffer(buffer.data(), piece), kAsTuple);
-    if (error == asio::error::eof) {
-      boost::system::error_code ignored;
-      to.shutdown(Tcp::socket::shutdown_send, ignored);
-      co_return;
-    }
+    has_ended = error == asio::error::eof;
     if (error) break;
     joined->idle.touch();
     filled = size;
   }
-  joined->reset_both();
+  if (!has_ended) co_return joined->reset_both();
+  boost::system::error_code ignored;
+  to.shutdown(Tcp::socket::shutdown_send, ignored);
 }
 
 asio::awaitable<void> pump_request(std::shared_ptr<Joined> joined, std::string head,
