@@ -96,12 +96,12 @@ TEST_CASE("a request that two servers could read differently is refused") {
 }
 
 TEST_CASE("a head that is not whole is waited for, unless it cannot become one") {
-  using State = PeekedName::State;
-  CHECK(peek_proxy_head("").state == State::more);
-  CHECK(peek_proxy_head("CONNECT a.test:443 HTTP/1.1\r\n").state == State::more);
-  CHECK(peek_proxy_head("CONNECT a.test:443 HTTP/1.1\r\n\r\nx").state == State::found);
-  CHECK(peek_proxy_head("\x16\x03\x01").state == State::malformed);
-  CHECK(peek_proxy_head("GET " + std::string(kHeadSizeMax, 'a')).state == State::malformed);
+  CHECK(peek_proxy_head("").state == PeekedName::State::more);
+  CHECK(peek_proxy_head("CONNECT a.test:443 HTTP/1.1\r\n").state == PeekedName::State::more);
+  CHECK(peek_proxy_head("CONNECT a.test:443 HTTP/1.1\r\n\r\nx").state == PeekedName::State::found);
+  CHECK(peek_proxy_head("\x16\x03\x01").state == PeekedName::State::malformed);
+  CHECK(peek_proxy_head("GET " + std::string(kHeadSizeMax, 'a')).state ==
+        PeekedName::State::malformed);
 }
 
 }  // namespace cellar::net

@@ -26,7 +26,9 @@ class ServerV6(Server):
     address_family = socket.AF_INET6
 
 
-class NetworkTest(harness.CellTest):
+class ServedTest(harness.CellTest):
+    """A server on the host's loopback that cells may or may not reach."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -53,6 +55,8 @@ class NetworkTest(harness.CellTest):
         return [f"{r['domain']} {r['host']}:{r['port']} {r['reason']} {r.get('rule', '-')}"
                 for r in cell.call("GET", "/network").json["refusals"]]
 
+
+class NetworkTest(ServedTest):
     def test_nothing_is_reachable_by_default(self):
         cell = self.cell()
         for url in (f"http://{self.target}/", "http://169.254.169.254/", "http://10.0.0.1/", "http://1.1.1.1/",
@@ -73,15 +77,6 @@ class NetworkTest(harness.CellTest):
         other = self.cell("denied", agent=agent)
         self.assertEqual(500, other.request("get", {"url": f"http://{self.target}/"}).status)
 
-    def test_the_agent_and_the_shell_may_have_policies_of_their_own(self):
-        agent = "module.exports = { async get(ctx, p) { const r = await ctx.fetch(p.url); return await r.text(); } }"
-        cell = self.cell(agent=agent, network={"agent": {"allow": [self.target]}})
-        self.assertEqual("hello from the host", cell.request("get", {"url": f"http://{self.target}/"}).json)
-        self.assertNotIn("hello", self.get(cell, f"http://{self.target}/")["stdout"])
-        self.put(cell, {"allow": [self.target], "agent": "deny-all"})
-        self.assertEqual(500, cell.request("get", {"url": f"http://{self.target}/"}).status)
-        self.assertEqual("hello from the host", self.get(cell, f"http://{self.target}/")["stdout"])
-
     def test_a_change_holds_at_once_on_a_new_port_too(self):
         cell = self.cell()
         self.assertNotIn("hello", self.get(cell, f"http://{self.target}/")["stdout"])
@@ -94,19 +89,6 @@ class NetworkTest(harness.CellTest):
         self.assertNotIn("hello", self.get(cell, f"http://{self.target}/")["stdout"])
         self.assertEqual(f"shell {self.target} not_listed -", self.refusals(cell)[-1])
         self.assertIn(f'add "{self.target}"', self.daemon.log())
-
-    def test_a_policy_outlives_the_daemon_and_so_does_what_was_used(self):
-        cell = self.cell(network={"allow": [self.target], "deny": ["*.evil.test"], "limits": {"connections": 7}})
-        self.get(cell, f"http://{self.target}/")
-        used = harness.eventually("the connection has ended", lambda: (
-            n := cell.call("GET", "/network").json)["usage"]["connections_open"] == 0 and n)
-        self.assertGreater(used["usage"]["bytes_up"], 50)
-        self.assertGreater(used["usage"]["bytes_down"], 19)
-        self.assertEqual(0, self.daemon.stop())
-        self.daemon.start()
-        after = cell.call("GET", "/network").json
-        self.assertEqual((used["policy"], used["usage"]), (after["policy"], after["usage"]))
-        self.assertEqual("hello from the host", self.get(cell, f"http://{self.target}/")["stdout"])
 
     def test_names_that_are_not_allowed_do_not_resolve(self):
         cell = self.cell(allow=["registry.npmjs.org"])
@@ -138,6 +120,30 @@ class NetworkTest(harness.CellTest):
         self.assertNotIn("hello", self.get(cell, f"http://[::ffff:127.0.0.1]:{server.server_port}/")["stdout"])
         self.assertEqual(["shell 2001:db8::7:80 not_listed -", f"shell 127.0.0.1:{server.server_port} not_listed -"],
                          self.refusals(cell))
+
+
+class PolicyTest(ServedTest):
+    def test_the_agent_and_the_shell_may_have_policies_of_their_own(self):
+        agent = "module.exports = { async get(ctx, p) { const r = await ctx.fetch(p.url); return await r.text(); } }"
+        cell = self.cell(agent=agent, network={"agent": {"allow": [self.target]}})
+        self.assertEqual("hello from the host", cell.request("get", {"url": f"http://{self.target}/"}).json)
+        self.assertNotIn("hello", self.get(cell, f"http://{self.target}/")["stdout"])
+        self.put(cell, {"allow": [self.target], "agent": "deny-all"})
+        self.assertEqual(500, cell.request("get", {"url": f"http://{self.target}/"}).status)
+        self.assertEqual("hello from the host", self.get(cell, f"http://{self.target}/")["stdout"])
+
+    def test_a_policy_outlives_the_daemon_and_so_does_what_was_used(self):
+        cell = self.cell(network={"allow": [self.target], "deny": ["*.evil.test"], "limits": {"connections": 7}})
+        self.get(cell, f"http://{self.target}/")
+        used = harness.eventually("the connection has ended", lambda: (
+            n := cell.call("GET", "/network").json)["usage"]["connections_open"] == 0 and n)
+        self.assertGreater(used["usage"]["bytes_up"], 50)
+        self.assertGreater(used["usage"]["bytes_down"], 19)
+        self.assertEqual(0, self.daemon.stop())
+        self.daemon.start()
+        after = cell.call("GET", "/network").json
+        self.assertEqual((used["policy"], used["usage"]), (after["policy"], after["usage"]))
+        self.assertEqual("hello from the host", self.get(cell, f"http://{self.target}/")["stdout"])
 
     def test_a_proxy_serves_those_who_want_one_by_the_same_policy(self):
         cell = self.cell(allow=[self.target])
