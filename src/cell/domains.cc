@@ -507,13 +507,15 @@ asio::awaitable<void> Domains::end_all(LostBy why) {
 asio::awaitable<void> Domains::close() {
   for (Domain& domain : domains_) {
     if (domain.link) domain.link->close(LostBy::daemon);
+  }
+  co_await tasks_.close();  // One of them may still connect to a domain, and open its egress.
+  for (Domain& domain : domains_) {
     domain.link.reset();
     if (domain.egress) co_await domain.egress->close();
     domain.egress.reset();
     domain.network.reset();
     domain.diagnostics.reset();
   }
-  co_await tasks_.close();
 }
 
 // ---- commands ----
