@@ -158,8 +158,25 @@ std::optional<std::string> Preview::owned_cell(const std::string& host) const {
   return domain->cell_id;
 }
 
-std::string Preview::scheme_of(const PreviewPlace& place) const {
-  if (!place.prefix.empty()) return "http";
+bool Preview::is_by_trusted_proxy(const Visit& visit) const {
+  const auto& trusted = options_.trusted_proxies;
+  const std::string address = visit.exchange.client_address();
+  return std::find(trusted.begin(), trusted.end(), address) != trusted.end();
+}
+
+std::string Preview::addresses_of(const Visit& visit) const {
+  std::string addresses;
+  const bool is_believed = is_by_trusted_proxy(visit);
+  for (const auto& [name, value] : visit.fields) {
+    if (is_believed && to_lower_ascii(name) == "x-forwarded-for") addresses += value + ", ";
+  }
+  return addresses + visit.exchange.client_address();
+}
+
+std::string Preview::scheme_of(const Visit& visit) const {
+  const std::string said = to_lower_ascii(http::first(visit.fields, "x-forwarded-proto"));
+  if ((said == "http" || said == "https") && is_by_trusted_proxy(visit)) return said;
+  if (!visit.place.prefix.empty()) return "http";
   return options_.domain.is_set() ? options_.domain.scheme() : "https";
 }
 
@@ -248,7 +265,7 @@ asio::awaitable<bool> Preview::admit(Visit& visit) {
   const bool only_reads = request.method == "GET" || request.method == "HEAD";
   if (expiry && only_reads && visit.upgrade.empty()) {
     const auto left = std::chrono::ceil<std::chrono::seconds>(*expiry - now);
-    const bool is_https = scheme_of(visit.place) == "https";
+    const bool is_https = scheme_of(visit) == "https";
     http::Response response{.status = 303};
     response.headers = visit.own_fields();
     response.headers.emplace_back("Location", on_this_host(without_token(request.target)));
@@ -265,7 +282,10 @@ asio::awaitable<bool> Preview::admit(Visit& visit) {
     return check(cookie).has_value();
   });
   if (has_cookie) {
-    if (!is_from_elsewhere(request.method, visit.fields, !visit.upgrade.empty())) co_return true;
+    const bool is_part = !visit.place.prefix.empty() && is_part_of_foreign_page(visit.fields);
+    const bool is_foreign =
+        is_part || is_from_elsewhere(request.method, visit.fields, !visit.upgrade.empty());
+    if (!is_foreign) co_return true;
     throw not_invited("foreign_origin", "a page of another site may not do this here");
   }
   if (token) throw not_invited("link_invalid", "the link is over, or not for this preview");
@@ -321,9 +341,9 @@ http::RelayRequest Preview::request_inside(const Visit& visit) const {
   inside.fields = http::end_to_end(visit.fields);
   for (const std::string_view name : kNotBelieved) http::remove(inside.fields, name);
   const std::string host(http::first(inside.fields, "host"));
-  inside.fields.emplace_back("X-Forwarded-For", visit.exchange.client_address());
+  inside.fields.emplace_back("X-Forwarded-For", addresses_of(visit));
   inside.fields.emplace_back("X-Forwarded-Host", host);
-  inside.fields.emplace_back("X-Forwarded-Proto", scheme_of(visit.place));
+  inside.fields.emplace_back("X-Forwarded-Proto", scheme_of(visit));
   if (!visit.place.prefix.empty()) {
     inside.fields.emplace_back("X-Forwarded-Prefix", visit.place.prefix);
   }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "api/preview_access.h"
 #include "api/preview_address.h"
@@ -19,6 +20,8 @@ namespace asio = boost::asio;
 struct PreviewOptions {
   PreviewDomain domain;
   PreviewSigner signer;
+  // Addresses of reverse proxies, whose X-Forwarded-For and -Proto are believed.
+  std::vector<std::string> trusted_proxies;
   std::size_t connections_max = 256;  // of one cell at a time, idle ones between requests left out
   std::chrono::milliseconds connect_limit{5000};
   http::RelayLimits relay;
@@ -50,7 +53,11 @@ class Preview {
   asio::awaitable<void> call_agent(Visit& visit);
   http::RelayRequest request_inside(const Visit& visit) const;
   std::optional<std::string> owned_cell(const std::string& host) const;
-  std::string scheme_of(const PreviewPlace& place) const;
+  // What the visitor's browser speaks: "https".
+  std::string scheme_of(const Visit& visit) const;
+  bool is_by_trusted_proxy(const Visit& visit) const;
+  // Of the visitor, and of the proxies on the way here.
+  std::string addresses_of(const Visit& visit) const;
 
   cell::Supervisor& supervisor_;
   PreviewOptions options_;

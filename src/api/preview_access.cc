@@ -115,6 +115,11 @@ bool is_from_elsewhere(std::string_view method, const http::Fields& fields, bool
   return to_lower_ascii(origin.substr(end + 3)) != to_lower_ascii(http::first(fields, "host"));
 }
 
+bool is_part_of_foreign_page(const http::Fields& fields) {
+  return http::first(fields, "sec-fetch-site") == "cross-site" &&
+         http::first(fields, "sec-fetch-mode") != "navigate";
+}
+
 std::string cookie_of(std::string_view token, const PreviewPlace& place,
                       std::chrono::seconds lifetime, bool is_https) {
   std::string cookie = std::string(kPreviewCookie) + "=" + std::string(token) +

@@ -57,6 +57,10 @@ std::string without_token(std::string_view target);
 // `host`, which is the Host field.
 bool is_from_elsewhere(std::string_view method, const http::Fields& fields, bool wants_upgrade);
 
+// Whether a browser fetches this for a page of another origin than its own. Below paths all pages
+// are of none: another preview's page could have a script of this one run.
+bool is_part_of_foreign_page(const http::Fields& fields);
+
 // "cellar_preview=…; Path=…": on a host of its own for pages of any site that embed it, where it is
 // https; else for its own pages only.
 std::string cookie_of(std::string_view token, const PreviewPlace& place,

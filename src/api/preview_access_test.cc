@@ -76,6 +76,16 @@ TEST_CASE("a cookie is no proof for what another site's page sends") {
   CHECK(is_from_elsewhere("DELETE", from("null"), false));
 }
 
+TEST_CASE("a part of another page is none of what a cookie opens below a path") {
+  const auto fetched = [](const char* site, const char* mode) {
+    return http::Fields{{"Sec-Fetch-Site", site}, {"Sec-Fetch-Mode", mode}};
+  };
+  CHECK(is_part_of_foreign_page(fetched("cross-site", "no-cors")));
+  CHECK_FALSE(is_part_of_foreign_page(fetched("cross-site", "navigate")));
+  CHECK_FALSE(is_part_of_foreign_page(fetched("none", "navigate")));
+  CHECK_FALSE(is_part_of_foreign_page({}));
+}
+
 TEST_CASE("cookies of a preview are for that preview only") {
   CHECK(own_cookie("a=1; Domain=.cells.example.com; path=/x; HttpOnly", "") ==
         "a=1; HttpOnly; Path=/x");

@@ -172,6 +172,12 @@ CommandLine read_command_line(int argc, char** argv) {
          "--preview-domain", config.preview_domain,
          "Base domain of previews: cells.example.com, cells.localhost:4750; none: paths only")
       ->envname("CELLAR_PREVIEW_DOMAIN");
+  app.add_option(
+         "--trusted-proxies", config.trusted_proxies,
+         "IPv4 addresses of reverse proxies, by commas: what they say of previews' visitors counts")
+      ->envname("CELLAR_TRUSTED_PROXIES")
+      ->delimiter(',')
+      ->check(CLI::ValidIPV4);
   app.add_option("--name-server", config.name_server,
                  "ADDRESS:PORT that is asked whose a custom domain is; else the machine's own")
       ->envname("CELLAR_NAME_SERVER");

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cell/spec.h"
 #include "sandbox/runtime.h"
@@ -20,6 +21,7 @@ struct Config {
   std::string api_key;  // CELLAR_API_KEY; empty: one is made at the first start and printed once
   std::string seal_key_file = "/etc/cellar/seal.key";  // must not be inside `state`
   std::string preview_domain;                          // empty: previews have paths only
+  std::vector<std::string> trusted_proxies;  // addresses whose X-Forwarded-For and -Proto count
   std::string name_server;  // ADDRESS:PORT asked for proofs of domains; empty: the machine's own
   std::chrono::seconds idle_timeout{900};
   std::chrono::seconds max_awake = cell::kMaxAwake;  // 0: no limit

@@ -77,6 +77,12 @@ TEST_CASE("every option can be given in the file and in the environment") {
       {"api-key", "\"abcdefgh\"", "abcdefgh", [](const Config& c) { return c.api_key; }},
       {"seal-key-file", "\"/k\"", "/k", [](const Config& c) { return c.seal_key_file; }},
       {"preview-domain", "\"d.org\"", "d.org", [](const Config& c) { return c.preview_domain; }},
+      {"trusted-proxies", "[\"10.0.0.1\", \"10.0.0.2\"]", "10.0.0.1,10.0.0.2",
+       [](const Config& c) {
+         std::string all;
+         for (const std::string& one : c.trusted_proxies) all += (all.empty() ? "" : ",") + one;
+         return all;
+       }},
       {"name-server", "\"1.1.1.1:53\"", "1.1.1.1:53",
        [](const Config& c) { return c.name_server; }},
       {"idle-timeout-s", "3", "3",

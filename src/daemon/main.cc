@@ -92,7 +92,8 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
 
   api::PreviewOptions options_of_previews{
       .domain = api::PreviewDomain::parse(config.preview_domain),
-      .signer = api::PreviewSigner::from_file(config.state + "/preview.key")};
+      .signer = api::PreviewSigner::from_file(config.state + "/preview.key"),
+      .trusted_proxies = config.trusted_proxies};
   api::Api api(supervisor, options_of_previews.domain, options_of_previews.signer);
   api::Preview preview(supervisor, std::move(options_of_previews));
   http::ServerOptions options;

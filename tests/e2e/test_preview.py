@@ -122,6 +122,20 @@ class Visitor:
         return answer
 
 
+class BehindProxyTest(Visitor, harness.CellTest):
+    options = ("--preview-domain", "cells.localhost", "--trusted-proxies", "127.0.0.1,10.0.0.1")
+
+    def test_what_a_trusted_proxy_says_of_the_visitor_counts(self):
+        cell = self.cell()
+        self.serve(cell, 8080)
+        told = self.visit(cell, "/head", X_Forwarded_For="1.2.3.4", X_Forwarded_Proto="https").json["fields"]
+        self.assertIn(["X-Forwarded-For", "1.2.3.4, 127.0.0.1"], told)
+        self.assertIn(["X-Forwarded-Proto", "https"], told)
+        link = cell.call("POST", "/preview-links", {}).json["url"]
+        opened = self.visit(cell, "/?" + link.split("?")[1], X_Forwarded_Proto="https")
+        self.assertIn("; Secure; SameSite=None; Partitioned", opened.headers["Set-Cookie"])
+
+
 class PreviewTest(Visitor, harness.CellTest):
     options = ("--preview-domain", "cells.localhost")
 
@@ -198,6 +212,8 @@ class PreviewTest(Visitor, harness.CellTest):
         for gone in ("authorization", "x-api-key", "forwarded", "x-drop"):
             self.assertNotIn(gone, fields)
         self.assertNotIn(self.daemon.key, json.dumps(told))
+        other = self.visit(cell, "/head", X_Forwarded_For="6.6.6.6", X_Forwarded_Proto="https").json
+        self.assertNotIn("6.6.6.6", json.dumps(other))
         of_its_own = self.visit(cell, "/head", Authorization="Bearer of-the-app", X_API_Key=self.daemon.key).json
         self.assertIn(["Authorization", "Bearer of-the-app"], of_its_own["fields"])
 
@@ -447,3 +463,9 @@ class PreviewTest(Visitor, harness.CellTest):
         self.assertEqual(f"a=1; Path={path}/8080/x", given["Set-Cookie"])
         self.assertNotIn("Alt-Svc", given)
         self.assertEqual("a=1; Path=/x", self.visit(cell, "/cookies").headers["Set-Cookie"])
+        link = urllib.parse.urlsplit(cell.call("POST", "/preview-links", {}).json["url"])
+        self.assertEqual(f"{cell.id}.cells.localhost", link.netloc)
+        token = {"Authorization": None, "Cookie": "cellar_preview=" + link.query.split("=")[1]}
+        self.assertEqual(200, self.answer_to(path + "/8080/", headers=token).status)
+        part = {**token, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+        self.assertEqual(401, self.answer_to(path + "/8080/", headers=part).status)
