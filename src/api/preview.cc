@@ -86,6 +86,12 @@ Error not_invited(std::string reason, const std::string& text) {
                "open a link made with POST /api/v1/cells/{id}/preview-links, or send an API key");
 }
 
+// HTTP/1.0 may have none.
+std::optional<std::string> host_of(const http::Request& request) {
+  const std::string* field = request.header("host");
+  return field == nullptr ? std::nullopt : host_name(*field);
+}
+
 Error no_cell(const std::string& id) {
   return Error(ErrorCode::not_found, "cell_not_found", "no cell \"" + id + "\"");
 }
@@ -132,14 +138,13 @@ Preview::Preview(cell::Supervisor& supervisor, PreviewOptions options)
     : supervisor_(supervisor), options_(std::move(options)) {}
 
 bool Preview::takes(const http::Request& request) const {
-  const std::string* field = request.header("host");
-  const auto host = field == nullptr ? std::nullopt : host_name(*field);
+  const auto host = host_of(request);
   if (host && (options_.domain.label_of(*host) || owned_cell(*host))) return true;
   return place_of_path(request.path).has_value();
 }
 
 PreviewPlace Preview::place_of(const http::Request& request) const {
-  const auto host = host_name(*request.header("host"));
+  const auto host = host_of(request);
   const auto label = host ? options_.domain.label_of(*host) : std::nullopt;
   if (const auto cell_id = host && !label ? owned_cell(*host) : std::nullopt) {
     return {.cell_id = *cell_id, .port = {}, .prefix = {}, .path = request.path};

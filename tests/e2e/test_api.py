@@ -218,10 +218,22 @@ class OwnersTest(harness.CellTest):
         key = {"Authorization": f"Bearer {other}"}
         self.assertEqual([], self.daemon.get("/api/v1/cells", key).json["cells"])
         for method, rest in (("GET", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/exec"), ("GET", "/files"),
-                             ("GET", "/runs"), ("POST", "/search"), ("POST", "/request")):
+                             ("GET", "/runs"), ("POST", "/search"), ("POST", "/request"), ("POST", "/preview"), ("POST", "/preview-links")):
             answer = cell.call(method, rest, None if method in ("GET", "DELETE") else {"cmd": "id", "query": "x", "method": "m"}, key)
             self.assertEqual((404, "cell_not_found"), (answer.status, answer.json["code"]), (method, rest))
+        page = self.daemon.open("GET", f"/preview/{cell.id}/", headers=key)
+        self.assertEqual((404, "cell_not_found"), (page[1].status, json.loads(page[1].read())["code"]))
+        page[0].close()
+        self.daemon.call("POST", "/api/v1/domains", {"domain": "mine.org", "cell_id": cell.id})
+        for method, path in (("GET", "/mine.org"), ("DELETE", "/mine.org"), ("POST", "/mine.org/verify"), ("PATCH", "/mine.org")):
+            answer = self.daemon.call(method, "/api/v1/domains" + path, {"cell_id": cell.id} if method == "PATCH" else None, key)
+            self.assertEqual(404, answer.status, (method, path))
+        taken = self.daemon.call("POST", "/api/v1/domains", {"domain": "mine.org", "cell_id": "other--x"}, key)
+        self.assertEqual(404, taken.status)
+        self.assertEqual([], self.daemon.get("/api/v1/domains", key).json["domains"])
         theirs = self.daemon.call("POST", "/api/v1/cells", {"customer_id": "mine"}, key)
+        taken = self.daemon.call("POST", "/api/v1/domains", {"domain": "mine.org", "cell_id": "other--mine"}, key)
+        self.assertEqual((409, "domain_taken"), (taken.status, taken.json["code"]))
         self.assertEqual((201, "other--mine"), (theirs.status, theirs.json["cell_id"]))
         self.assertEqual(204, self.daemon.call("DELETE", "/api/v1/cells/other--mine", headers=key).status)
         self.assertEqual(200, cell.call("GET").status)

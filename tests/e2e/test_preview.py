@@ -123,7 +123,15 @@ class Visitor:
 
 
 class BehindProxyTest(Visitor, harness.CellTest):
-    options = ("--preview-domain", "cells.localhost", "--trusted-proxies", "127.0.0.1,10.0.0.1")
+    options = ("--preview-domain", "cells.localhost", "--trusted-proxies", "127.0.0.1,10.0.0.1", "--log-level", "debug")
+
+    def test_ports_that_open_and_close_are_told_without_anybody_asking(self):
+        cell = self.cell("opens")
+        cell.call("PUT", "/files/.server.py", SERVER.encode())
+        stream = self.daemon.stream("POST", cell.path + "/exec", {"cmd": "python3 .server.py 8090"})
+        harness.eventually("it is told", lambda: f"cell {cell.id}: port.opened 8090" in self.daemon.log())
+        stream.close()
+        harness.eventually("it is told", lambda: f"cell {cell.id}: port.closed 8090" in self.daemon.log())
 
     def test_what_a_trusted_proxy_says_of_the_visitor_counts(self):
         cell = self.cell()
@@ -273,6 +281,8 @@ class PreviewTest(Visitor, harness.CellTest):
             reply = self.raw(self.head(cell, "POST / HTTP/1.1", *fields), "0\r\n\r\n", inner)
             self.assertTrue(reply.startswith("HTTP/1.1 400"), (fields, reply))
             self.assertEqual(1, reply.count("HTTP/1.1 4"), (fields, reply))
+        old = self.raw(f"GET /preview/{cell.id}/a HTTP/1.0\r\nX-API-Key: {self.daemon.key}\r\n\r\n")
+        self.assertTrue(old.endswith("\r\n\r\nhello from /a"), old)
         for line in ("GET http://other/ HTTP/1.1", "CONNECT x:1 HTTP/1.1", "GET * HTTP/1.1"):
             self.assertTrue(self.raw(self.head(cell, line)).startswith("HTTP/1.1 400"), line)
         # What follows a declined upgrade is a request of its own, with its own key or without.
