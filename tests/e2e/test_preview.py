@@ -315,6 +315,16 @@ class PreviewTest(Visitor, harness.CellTest):
         cell.call("POST", "/pause")
         self.assertEqual(b"hello from /", self.visit(cell).body)
 
+    def test_connections_end_with_their_cell(self):
+        cell = self.cell()
+        self.serve(cell, 8080)
+        connection, _ = self.open_socket(cell)
+        busy = cell.call("POST", "/hibernate")
+        self.assertEqual((409, "cell_busy"), (busy.status, busy.json["code"]))
+        self.assertEqual(204, cell.call("DELETE").status)
+        self.assertEqual(b"", connection.recv(1))
+        self.assertEqual(404, self.visit(cell).status)
+
     def test_a_hibernated_cell_wakes_for_its_preview(self):
         cell = self.cell()
         self.serve(cell, 8080).close()
