@@ -126,10 +126,16 @@ struct Preview::Visit {
   std::string upgrade;
   cell::Supervisor::CellPtr cell;
 
+  bool is_public() const {
+    return cell && cell->spec().preview_access == cell::PreviewAccess::everybody;
+  }
   // Fields that each answer of ours has.
   http::Fields own_fields() const {
     http::Fields own = {{"X-Content-Type-Options", "nosniff"}};
-    if (!place.prefix.empty()) own.emplace_back("Content-Security-Policy", std::string(kSandbox));
+    if (place.prefix.empty()) return own;
+    own.emplace_back("Content-Security-Policy", std::string(kSandbox));
+    // The sandboxed page is of another origin than its own scripts.
+    if (is_public()) own.emplace_back("Access-Control-Allow-Origin", "*");
     return own;
   }
 };
@@ -280,9 +286,7 @@ asio::awaitable<bool> Preview::admit(Visit& visit) {
     co_await visit.exchange.respond(std::move(response));
     co_return false;
   }
-  const bool is_public =
-      visit.cell && visit.cell->spec().preview_access == cell::PreviewAccess::everybody;
-  if (has_key || expiry || is_public) co_return true;
+  if (has_key || expiry || visit.is_public()) co_return true;
   const bool has_cookie = std::any_of(cookies.begin(), cookies.end(), [&](const auto& cookie) {
     return check(cookie).has_value();
   });
@@ -370,10 +374,8 @@ asio::awaitable<void> Preview::relay(Visit& visit, cell::Cell::Door door) {
   }
   http::RelayHooks hooks;
   hooks.before_write = [cell = visit.cell] { return cell->stay_awake(); };
-  const bool is_public = visit.cell->spec().preview_access == cell::PreviewAccess::everybody;
-  hooks.edit_answer = [prefix = visit.place.prefix, is_public](int, http::Fields& fields) {
-    edit_answer(prefix, is_public, fields);
-  };
+  hooks.edit_answer = [prefix = visit.place.prefix, is_public = visit.is_public()](
+                          int, http::Fields& fields) { edit_answer(prefix, is_public, fields); };
   http::RelayRequest request = request_inside(visit);
   co_await http::relay(visit.exchange, std::move(*server), std::move(request), options_.relay,
                        std::move(hooks));

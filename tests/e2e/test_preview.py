@@ -472,6 +472,10 @@ class PreviewTest(Visitor, harness.CellTest):
         cell.call("PUT", "/files/index.html", b"hi")
         page = self.answer_to(path + "/")
         self.assertEqual(b"hi", page.body)
+        self.assertNotIn("Access-Control-Allow-Origin", page.headers)
+        cell.call("POST", "/preview", {"access": "public"})
+        self.assertEqual("*", self.answer_to(path + "/").headers["Access-Control-Allow-Origin"])
+        cell.call("POST", "/preview", {"access": "private"})
         self.serve(cell, 8080)
         for page in (page, self.answer_to(path + "/a"), self.answer_to(path + "/9/")):
             self.assertTrue(page.headers["Content-Security-Policy"].startswith("sandbox "))
