@@ -272,11 +272,7 @@ asio::awaitable<void> Cell::keep_appointment() {
 }
 
 asio::awaitable<void> Cell::measure_cpu() {
-  auto read = [cpu_used = domains_.cpu_used()] {
-    fault_point("cell.reading_cpu");
-    return cpu_used();
-  };
-  const std::chrono::microseconds used = co_await async::offload(machine_.pool, std::move(read));
+  const std::chrono::microseconds used = co_await domains_.cpu_used();
   if (state_ != State::active) co_return;
   cpu_.add(std::chrono::steady_clock::now(), used);
   const bool is_busy = cpu_.share() * 100 >= config_.busy_cpu_percent;

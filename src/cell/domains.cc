@@ -206,15 +206,24 @@ std::function<std::vector<pid_t>()> Domains::processes() const {
   };
 }
 
-std::function<std::chrono::microseconds()> Domains::cpu_used() const {
-  if (has_groups()) return [group = groups_.cell] { return cell::cpu_used(group); };
-  return [all = inits()] {
-    std::chrono::microseconds used{0};
-    for (const sys::ProcessId& init : all) {
-      for (const sys::Member& member : sys::members_of(init)) used += member.cpu;
+asio::awaitable<std::chrono::microseconds> Domains::cpu_used() {
+  if (has_groups()) {
+    auto read = [group = groups_.cell] {
+      fault_point("cell.reading_cpu");
+      return cell::cpu_used(group);
+    };
+    co_return co_await async::offload(machine_.pool, std::move(read));
+  }
+  const auto found = co_await machine_.processes.latest();
+  std::chrono::microseconds used{0};
+  for (const sys::ProcessId& init : inits()) {
+    const auto domain = found->find(sys::pid_namespace_of(init.pid));
+    if (domain == found->end() || sys::identify(init.pid) != init) continue;
+    for (const sys::Member& member : domain->second) {
+      if (member.pid != init.pid) used += member.cpu;
     }
-    return used;
-  };
+  }
+  co_return used;
 }
 
 std::size_t Domains::survivor_count() const {

@@ -19,6 +19,7 @@
 #include "cell/domain_link.h"
 #include "cell/egress_port.h"
 #include "cell/layout.h"
+#include "cell/process_walk.h"
 #include "cell/programs.h"
 #include "cell/spawner.h"
 #include "cell/spec.h"
@@ -44,7 +45,8 @@ struct Isolation {
 struct Machine {
   asio::any_io_executor executor;
   async::Pool& pool;
-  async::Serial& paging;  // the memory of one cell is moved at a time
+  async::Serial& paging;   // the memory of one cell is moved at a time
+  ProcessWalk& processes;  // for cells without cgroups
   Spawner& spawner;
   WarmAgents& warm_agents;
   sandbox::CgroupHost cgroup_host;
@@ -115,9 +117,9 @@ class Domains {
 
   // Tells on any thread which processes the cell has then, both domains together.
   std::function<std::vector<pid_t>()> processes() const;
-  // Tells on any thread how much processor time they have used by then, those that ended included;
-  // less than before where they are others now. Throws Error.
-  std::function<std::chrono::microseconds()> cpu_used() const;
+  // How much processor time they have used by then, those that ended included; less than before
+  // where they are others now. Throws Error.
+  asio::awaitable<std::chrono::microseconds> cpu_used();
   // Processes of the cell, both domains together, but for those that find() noted as lost.
   std::size_t survivor_count() const;
   // What was started in the domains, and is lost with them or with the daemon.

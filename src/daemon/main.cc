@@ -192,6 +192,7 @@ void run(const Config& config) {
   async::Pool pool(config.pool_threads);
   asio::io_context loop(1);
   async::Serial paging(loop.get_executor());
+  cell::ProcessWalk processes(loop.get_executor(), pool);
   asio::signal_set signals(loop, SIGTERM, SIGINT);
   net::HostResolver resolver(loop.get_executor());
   const std::string daemon_group = cell::daemon_group_of(config.state);
@@ -218,6 +219,7 @@ void run(const Config& config) {
       .executor = loop.get_executor(),
       .pool = pool,
       .paging = paging,
+      .processes = processes,
       .spawner = *spawner,
       .warm_agents = warm_agents,
       .cgroup_host = cgroup_host,

@@ -20,14 +20,6 @@ namespace {
 constexpr std::chrono::seconds kStopLimit{5};
 constexpr std::chrono::milliseconds kStopPause{1};
 
-// "pid:[4026531836]"; empty where it has ended.
-std::string namespace_of(pid_t pid) {
-  char name[64];
-  const std::string path = "/proc/" + std::to_string(pid) + "/ns/pid";
-  const ssize_t size = ::readlink(path.c_str(), name, sizeof name);
-  return size > 0 ? std::string(name, static_cast<std::size_t>(size)) : std::string();
-}
-
 // The fields utime, stime, cutime and cstime, which are ticks: proc(5). The first field is `state`.
 std::chrono::microseconds cpu_of(const std::vector<std::string_view>& fields) {
   constexpr std::size_t kFirst = 11;
@@ -63,26 +55,46 @@ bool stands_still(const Member& member, const std::set<pid_t>& told) {
 // The number may have been given away meanwhile: only a process of that namespace gets the signal.
 void send(pid_t pid, const std::string& place, int signal) {
   const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!process || namespace_of(pid) != place) return;
+  if (!process || pid_namespace_of(pid) != place) return;
   ::syscall(SYS_pidfd_send_signal, process.get(), signal, nullptr, 0);
 }
 
 }  // namespace
 
+// "pid:[4026531836]"
+std::string pid_namespace_of(pid_t pid) {
+  char name[64];
+  const std::string path = "/proc/" + std::to_string(pid) + "/ns/pid";
+  const ssize_t size = ::readlink(path.c_str(), name, sizeof name);
+  return size > 0 ? std::string(name, static_cast<std::size_t>(size)) : std::string();
+}
+
+std::map<std::string, std::vector<Member>> members_by_namespace() {
+  std::map<std::string, std::vector<Member>> all;
+  const std::string own = pid_namespace_of(::getpid());
+  for (const std::string& name : folders_in("/proc")) {
+    const auto pid = parse_int(name);
+    const std::string place = pid ? pid_namespace_of(static_cast<pid_t>(*pid)) : std::string();
+    if (place.empty() || place == own) continue;
+    if (const auto member = read_member(static_cast<pid_t>(*pid))) all[place].push_back(*member);
+  }
+  return all;
+}
+
 std::vector<Member> members_of(const ProcessId& init) {
   std::vector<Member> members;
-  const std::string place = namespace_of(init.pid);
+  const std::string place = pid_namespace_of(init.pid);
   if (place.empty() || identify(init.pid) != init) return members;
   for (const std::string& name : folders_in("/proc")) {
     const auto pid = parse_int(name);
-    if (!pid || *pid == init.pid || namespace_of(static_cast<pid_t>(*pid)) != place) continue;
+    if (!pid || *pid == init.pid || pid_namespace_of(static_cast<pid_t>(*pid)) != place) continue;
     if (const auto member = read_member(static_cast<pid_t>(*pid))) members.push_back(*member);
   }
   return members;
 }
 
 void stop_members(const ProcessId& init) {
-  const std::string place = namespace_of(init.pid);
+  const std::string place = pid_namespace_of(init.pid);
   const auto deadline = std::chrono::steady_clock::now() + kStopLimit;
   std::set<pid_t> told;
   while (identify(init.pid) == init) {
@@ -103,7 +115,7 @@ void stop_members(const ProcessId& init) {
 }
 
 void continue_members(const ProcessId& init) {
-  const std::string place = namespace_of(init.pid);
+  const std::string place = pid_namespace_of(init.pid);
   for (const Member& member : members_of(init)) send(member.pid, place, SIGCONT);
   if (identify(init.pid) == init) send(init.pid, place, SIGCONT);
 }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "sys/process.h"
@@ -20,6 +22,13 @@ struct Member {
 
 // All but `init`.
 std::vector<Member> members_of(const ProcessId& init);
+
+// The namespace that a process is in, by a name that no other one has as long as it lives; empty
+// where the process has ended, or is none of ours.
+std::string pid_namespace_of(pid_t pid);
+// The processes of all namespaces by that name, but for this process's own: as long as one
+// members_of() for all of them. Throws Error.
+std::map<std::string, std::vector<Member>> members_by_namespace();
 
 // Stops `init` and all others, and waits until they stand still. Throws Error `unavailable` where
 // some do not within 5 s.

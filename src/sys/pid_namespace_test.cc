@@ -28,6 +28,11 @@ TEST_CASE("all of a pid namespace stops, goes on and ends, and nobody else") {
   const sys::ProcessId init = sys::identify(first).value();
 
   REQUIRE(sys::members_of(init).size() == 1);
+  const auto all = sys::members_by_namespace();
+  const auto found = all.find(sys::pid_namespace_of(first));
+  REQUIRE(found != all.end());
+  CHECK(found->second.size() == 2);  // With `init`.
+  CHECK_FALSE(all.contains(sys::pid_namespace_of(::getpid())));
   CHECK(sys::members_of(init)[0].parent == first);
   CHECK_FALSE(sys::is_stopped(init));
   sys::stop_members(init);

@@ -100,6 +100,16 @@ class RootlessTest(test_preview.Visitor, harness.CellTest):
         self.assertEqual("active", cell.call("POST", "/resume").json["state"])
         self.assertIn("woke\n", [event.json.get("text") for event in events])
 
+    def test_processes_at_work_are_seen_in_their_cell_and_no_other(self):
+        busy, idle = (self.daemon.create(name, idle_timeout_s=2) for name in ("busy", "idle"))
+        stream = self.daemon.stream("POST", busy.path + "/exec", {"cmd": "echo go; (while :; do :; done) & sleep 1000"})
+        next(iter(stream))
+        idle.exec("true")
+        kinds = lambda: [blocker["kind"] for blocker in busy.get()["idle"]["blockers"]]
+        harness.eventually("it is seen at work", lambda: "processes" in kinds())
+        harness.eventually("the other one pauses", lambda: idle.get()["state"] == "paused")
+        stream.close()
+
     def test_a_paused_cell_is_paused_for_the_next_daemon_too(self):
         cell = self.cell()
         cell.exec("true")
