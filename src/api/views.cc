@@ -1,7 +1,7 @@
 #include "api/views.h"
 
 #include "json/json.h"
-#include "net/refusal.h"
+#include "net/meter.h"
 
 namespace cellar::api {
 namespace {
@@ -160,15 +160,8 @@ json::Value cell_json(const cell::CellView& view, const PreviewDomain& domain) {
 json::Value network_json(const cell::NetworkView& view) {
   json::Array refusals;
   for (const cell::Network::Refused& refused : view.refusals) {
-    json::Value refusal = json::object({{"at", to_iso8601(refused.at)},
-                                        {"domain", refused.domain},
-                                        {"host", refused.what.target},
-                                        {"port", refused.what.port},
-                                        {"reason", net::to_string(refused.what.why)}});
-    json::Object& members = refusal.as_object();
-    if (!refused.what.rule.empty()) members.set("rule", "deny " + refused.what.rule);
-    std::string help = net::remedy(refused.what);
-    if (!help.empty()) members.set("remediation", std::move(help));
+    json::Value refusal = cell::to_json(refused);
+    refusal.as_object().set("at", to_iso8601(refused.at));
     refusals.push_back(std::move(refusal));
   }
   const net::Usage& usage = view.usage;

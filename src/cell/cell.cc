@@ -79,6 +79,8 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       changes_(machine.executor) {
   metrics_.since = std::chrono::steady_clock::now();
   set_disk_limits();
+  domains_.network().on_refusal(
+      [this](const Network::Refused& refused) { tell("network.refused", to_json(refused)); });
 }
 
 Cell::~Cell() = default;

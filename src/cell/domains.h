@@ -135,6 +135,7 @@ class Domains {
   // on new ports when it returns.
   asio::awaitable<void> apply_network();
   NetworkView network_view() const;
+  Network& network() noexcept { return network_; }
   std::uint32_t uid_base(Kind kind) const noexcept;
 
  private:

@@ -77,6 +77,19 @@ void Network::tell(std::string_view domain, const net::Refusal& refusal) {
             refusal.port, net::to_string(refusal.why), rule, help.empty() ? "" : ". " + help);
   refusals_.push_back({wall_now(), std::string(domain), refusal});
   if (refusals_.size() > kRefusalsMax) refusals_.pop_front();
+  if (hear_) hear_(refusals_.back());
+}
+
+json::Value to_json(const Network::Refused& refused) {
+  const net::Refusal& what = refused.what;
+  json::Value value = json::object({{"domain", refused.domain},
+                                    {"host", what.target},
+                                    {"port", what.port},
+                                    {"reason", net::to_string(what.why)}});
+  if (!what.rule.empty()) value.as_object().set("rule", "deny " + what.rule);
+  std::string help = net::remedy(what);
+  if (!help.empty()) value.as_object().set("remediation", std::move(help));
+  return value;
 }
 
 }  // namespace cellar::cell

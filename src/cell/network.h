@@ -3,12 +3,14 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <set>
 #include <string>
 #include <string_view>
 
 #include "base/clock.h"
 #include "cell/network_spec.h"
+#include "json/value.h"
 #include "net/meter.h"
 #include "net/refusal.h"
 
@@ -41,6 +43,8 @@ class Network {
 
   // Says to everybody whom it concerns that something was refused.
   void tell(std::string_view domain, const net::Refusal& refusal);
+  // Calls `hear` for each, on the loop thread; it must not throw.
+  void on_refusal(std::function<void(const Refused&)> hear) { hear_ = std::move(hear); }
   // The newest last, kRefusalsMax at most, since the daemon runs.
   const std::deque<Refused>& refusals() const noexcept { return refusals_; }
 
@@ -54,7 +58,11 @@ class Network {
   std::string saved_;  // what is in the file
   std::chrono::steady_clock::time_point saved_at_;
   std::deque<Refused> refusals_;
+  std::function<void(const Refused&)> hear_;
 };
+
+// {domain, host, port, reason, rule?, remediation?}.
+json::Value to_json(const Network::Refused& refused);
 
 // All that a cell shows of its network.
 struct NetworkView {

@@ -27,10 +27,10 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
         SpawnRequest(SocketIn{SocketIn::Kind::diagnostics})}) {
     CHECK(decode_spawn_request(encode(request)) == request);
   }
-  for (const SpawnAnswer& answer : {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{}),
-                                    SpawnAnswer(SpawnFailed{"no"}),
-                                    SpawnAnswer(RunscStarted{"1f-4"}), SpawnAnswer(Personal{}),
-                                    SpawnAnswer(SocketMade{})}) {
+  for (const SpawnAnswer& answer :
+       {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{}),
+        SpawnAnswer(SpawnFailed{"no"}), SpawnAnswer(RunscStarted{"1f-4"}), SpawnAnswer(Personal{}),
+        SpawnAnswer(SocketMade{})}) {
     CHECK(decode_spawn_answer(encode(answer)) == answer);
   }
   const BlankRequest prepare = Prepare{{{"/m", "/c"}, "/g"}};

@@ -1,0 +1,109 @@
+// Where programs run in the domains, and that nothing is left of them.
+
+#include <algorithm>
+
+#include "async/sleep.h"
+#include "base/error.h"
+#include "cell/command_parts.h"
+#include "cell/domains.h"
+#include "sandbox/groups.h"
+#include "sys/directory.h"
+#include "sys/pid_namespace.h"
+
+namespace cellar::cell {
+namespace {
+
+constexpr std::chrono::seconds kGroupEndLimit{10};
+constexpr std::chrono::milliseconds kGroupEndPause{20};
+
+}  // namespace
+
+asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits limits) {
+  const bool is_native = spec_.runtime == sandbox::Runtime::native;
+  if (machine_.isolation.rights == sandbox::Rights::user && limits != sandbox::ResourceLimits()) {
+    throw Error(ErrorCode::invalid_argument, "limit_not_enforced",
+                "this daemon has no cgroups: it cannot limit memory_bytes, pids, cpu_millis and "
+                "the weights of a command",
+                "leave them out, or use a daemon that root starts; `cellar doctor` says why");
+  }
+  if (!is_native && limits != sandbox::ResourceLimits()) {
+    throw Error(ErrorCode::invalid_argument, "not_in_gvisor",
+                "a command in gVisor has no limits of its own for memory, processes and processor",
+                "leave them out, or use a cell whose runtime is native");
+  }
+  CommandPlace place;
+  place.domain = co_await require(kind);
+  place.uid = uid_base(kind);
+  place.id = place.domain->new_id();
+  place.number = ++program_count_;
+  place.note_start = note_of(kind, place.number);
+  place.make_terminal = [init = is_native ? of(kind).init : std::nullopt] {
+    return make_terminal_in(init);
+  };
+  if (!has_groups()) {
+    place.end_domain = [init = *of(kind).init] { sys::end_members(init); };
+    place.count_oom_kills = [] { return std::uint64_t{0}; };
+  } else if (is_native) {
+    const sandbox::ProgramPlan plan =
+        sandbox::plan_program(machine_.cgroup_host, groups_, kind, place.number, limits);
+    sandbox::apply(plan, place.uid);
+    place.group = plan.group;
+    place.join = plan.folders;
+    place.count_oom_kills = [memory = plan.memory] { return oom_kills(memory); };
+  } else {
+    place.end_domain = [group = groups_.domain(kind)] { sandbox::kill_group(group); };
+    place.stalls_at_oom = true;
+    place.count_oom_kills = [memory = groups_.memory] { return oom_kills(memory); };
+  }
+  co_return place;
+}
+
+std::function<void(std::uint32_t, const std::vector<std::string>&)> Domains::note_of(
+    Kind kind, std::uint64_t number) {
+  return [this, kind, number](std::uint32_t pid, const std::vector<std::string>& words) {
+    programs_.add(number, kind == Kind::agent ? "agent" : "shell", pid, words);
+  };
+}
+
+void Domains::leave(const CommandPlace& place) {
+  programs_.remove(place.number);
+  kill(place);
+  if (place.end_domain) tasks_.spawn(end_surely(place));
+  if (place.group.empty()) return;
+  std::vector<std::string> folders = place.join;
+  folders.push_back(place.group);
+  for (const std::string& folder : folders) {
+    if (!sandbox::try_remove_group(folder)) tasks_.spawn(remove_when_empty(folder));
+  }
+}
+
+// Whoever waited for it may have gone. What is paused is killed when it goes on.
+asio::awaitable<void> Domains::end_surely(CommandPlace place) {
+  const bool is_gone = co_await place.domain->ends_within(place.id, kKillLimit);
+  if (!is_gone && !is_frozen()) place.end_domain();
+}
+
+void Domains::kill_programs() {
+  if (slot_.empty()) return;
+  if (!has_groups()) {
+    const std::vector<sys::ProcessId> all = inits();
+    std::for_each(all.begin(), all.end(), sys::end_members);
+    return;
+  }
+  for (const Kind kind : {Kind::agent, Kind::shell}) {
+    const std::string domain = groups_.domain(kind);
+    // gVisor's programs are in its own group.
+    if (spec_.runtime == sandbox::Runtime::gvisor) sandbox::kill_group(domain);
+    for (const std::string& name : sys::folders_in(domain)) {
+      if (name.starts_with("c")) sandbox::kill_group(domain + "/" + name);
+    }
+  }
+}
+
+asio::awaitable<void> Domains::remove_when_empty(std::string folder) {
+  auto removed = [folder] { return sandbox::try_remove_group(folder); };
+  co_await async::poll_until("removal of cgroup " + folder, std::move(removed), kGroupEndLimit,
+                             kGroupEndPause);
+}
+
+}  // namespace cellar::cell
