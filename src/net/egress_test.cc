@@ -384,6 +384,29 @@ TEST_CASE("megabytes go through both ways unchanged, copied at first and then no
   CHECK(world.meter.usage().bytes_up == bytes.size());
 }
 
+TEST_CASE("a client that reads late loses nothing of what waits for it") {
+  World world({"127.0.0.1:22"});
+  std::string bytes(16 << 20, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 31 >> 3);
+  auto test = [&]() -> asio::awaitable<void> {
+    Tcp::socket socket = co_await world.connect("127.0.0.1", 22);
+    co_await asio::async_write(socket, asio::buffer(bytes), asio::use_awaitable);
+    socket.shutdown(Tcp::socket::shutdown_send);
+    // Until all that has room on the way is there, and the rest cannot move.
+    const Usage& usage = world.meter.usage();
+    std::uint64_t before = 0;
+    for (int still = 0; still < 1000; ++still) {
+      if (usage.bytes_down != before || usage.bytes_down < 2) still = 0;
+      before = usage.bytes_down;
+      co_await asio::post(world.executor(), asio::use_awaitable);
+    }
+    CHECK(usage.bytes_down < bytes.size());
+    const bool same = co_await World::read_all(socket) == "<" + bytes + ">";
+    CHECK(same);
+  };
+  world.run(test());
+}
+
 TEST_CASE("close ends the connections that are open") {
   World world({"127.0.0.1:22", "example.com"});
   auto test = [&]() -> asio::awaitable<void> {
