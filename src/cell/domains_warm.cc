@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "async/run_to_end.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "cell/domains.h"
 #include "sandbox/groups.h"
@@ -52,8 +53,10 @@ asio::awaitable<void> Domains::make_own(WarmAgent& warm) {
   sandbox::DomainSpec spec = domain_spec(Kind::agent);
   spec.uid_base = warm.place.uid;
   co_await machine_.spawner.personalize(std::move(spec), warm.init);
+  fault_point("warm.personal");
   sys::rename_file(warm.socket_path, socket_path(Kind::agent));
   keep_slot(warm.slot);
+  fault_point("warm.slot_kept");
   domain.init = warm.init;
   domain.warm_range = warm.place.uid;
   sandbox::apply(groups_);

@@ -118,6 +118,41 @@ class WarmTest(harness.CellTest):
         self.assertTrue(is_warm(cell))
 
 
+class FailureTest(harness.CellTest):
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise harness.unittest.SkipTest("needs root: cells are made of namespaces and mounts")
+        cls.daemon = harness.FaultyDaemon(warm_agents=1)
+        cls.addClassCleanup(cls.daemon.cleanup)
+
+    def begin_run(self, cell, plan):
+        self.daemon.await_warm_agent()
+        (self.daemon.root / "faults").write_text(plan)
+        return cell.call("POST", "/runs", {"method": "kept"}).json["id"]
+
+    def test_one_that_cannot_become_a_cells_is_ended_and_the_cell_gets_another(self):
+        cell = self.cell("unlucky", agent=AGENT)
+        pid = self.daemon.await_warm_agent()
+        run = self.begin_run(cell, "warm.personal 1 errno=5\n")
+        self.assertEqual("completed", cell.settled(run)["status"])
+        self.assertFalse(is_warm(cell))
+        harness.eventually("nothing of it is left", lambda: not pathlib.Path(f"/proc/{pid}").exists())
+
+    def test_a_daemon_that_is_killed_while_a_cell_takes_one_leaves_nothing_that_runs(self):
+        for point in ("warm.personal", "warm.slot_kept"):
+            with self.subTest(point):
+                cell = self.cell(point.replace(".", "-").replace("_", "-"), agent=AGENT)
+                pid = self.daemon.await_warm_agent()
+                run = self.begin_run(cell, f"{point} 1 kill\n")
+                self.daemon.process.wait(harness.WAIT_S)
+                self.daemon.process.stdout.close()
+                (self.daemon.root / "faults").write_text("")
+                self.daemon.start()
+                self.assertEqual("completed", cell.settled(run)["status"])
+                harness.eventually("nothing of it is left", lambda: not pathlib.Path(f"/proc/{pid}").exists())
+
+
 class NoRoomTest(harness.CellTest):
     def test_none_is_made_where_no_memory_is_left_for_it(self):
         total = int(pathlib.Path("/proc/meminfo").read_text().split()[1]) << 10
