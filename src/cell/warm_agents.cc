@@ -99,6 +99,7 @@ void WarmAgents::discard(WarmAgent warm) { links_.spawn(end(std::move(warm))); }
 asio::awaitable<void> WarmAgents::keep_full() {
   std::chrono::milliseconds retry_pause = kFirstRetryPause;
   bool lacked_room = false;
+  std::string told;
   for (;;) {
     co_await async::sleep_for(kLookPause);
     std::optional<Error> failure;
@@ -111,13 +112,14 @@ asio::awaitable<void> WarmAgents::keep_full() {
       if (!has_room) continue;
       co_await make_one();
       retry_pause = kFirstRetryPause;
+      told.clear();
     } catch (const Error& error) {
       if (error.code() == ErrorCode::canceled) throw;
       failure = error;
     }
     if (!failure) continue;
-    log::warning("no warm agent is made: {}; tried again in {} s", failure->what(),
-                 retry_pause.count() / 1000);
+    if (told != failure->what()) log::warning("no warm agent is made: {}", failure->what());
+    told = failure->what();  // It may stay like this: an image without Node.js, for one.
     co_await async::sleep_for(retry_pause);
     retry_pause = std::min(2 * retry_pause, kLastRetryPause);
   }
