@@ -71,7 +71,7 @@ bool is_stale(journal::Lsn after, const cell::CellJournal& journal) {
   return after != 0 && after + 1 < journal.first();
 }
 
-asio::awaitable<void> stream(const Call& call, cell::Cell& cell, const Types& types) {
+asio::awaitable<void> stream_events(const Call& call, cell::Cell& cell, const Types& types) {
   cell::CellJournal& journal = cell.journal();
   journal::Lsn after = start_in(call, journal, types);
   http::Response head = event_stream_head();
@@ -104,7 +104,7 @@ asio::awaitable<void> stream(const Call& call, cell::Cell& cell, const Types& ty
   }
 }
 
-asio::awaitable<void> list(const Call& call, cell::Cell& cell, const Types& types) {
+asio::awaitable<void> list_events(const Call& call, cell::Cell& cell, const Types& types) {
   cell::CellJournal& journal = cell.journal();
   const auto limit =
       static_cast<std::size_t>(call.query_int("limit", 1, kEventsMax).value_or(kEventsDefault));
@@ -131,18 +131,18 @@ asio::awaitable<void> list(const Call& call, cell::Cell& cell, const Types& type
 }
 
 // Whoever watches a cell does not keep it awake: it is there to see that it falls asleep.
-asio::awaitable<void> events(const Call& call) {
+asio::awaitable<void> tell_events(const Call& call) {
   const auto cell = call.cell();
   const Types types(call.exchange.request().query_value("types"));
   if (call.wants_events()) {
-    co_await stream(call, *cell, types);
+    co_await stream_events(call, *cell, types);
   } else {
-    co_await list(call, *cell, types);
+    co_await list_events(call, *cell, types);
   }
 }
 
 }  // namespace
 
-std::vector<Route> event_routes() { return {{"GET", "/api/v1/cells/{id}/events", events}}; }
+std::vector<Route> event_routes() { return {{"GET", "/api/v1/cells/{id}/events", tell_events}}; }
 
 }  // namespace cellar::api

@@ -32,7 +32,7 @@ const char* name_of(OutputLog::Stream stream) {
 
 std::uint64_t end_of(const OutputLog::Piece& piece) { return piece.begin + piece.bytes.size(); }
 
-asio::awaitable<void> list(const Call& call) {
+asio::awaitable<void> list_processes(const Call& call) {
   const auto cell = call.cell();
   json::Array processes;
   for (const ProcessPtr& process : cell->processes()) {
@@ -42,7 +42,7 @@ asio::awaitable<void> list(const Call& call) {
   co_await call.answer(std::move(answer));
 }
 
-asio::awaitable<void> start(const Call& call) {
+asio::awaitable<void> start_process(const Call& call) {
   const auto cell = call.cell();
   std::string body;
   if (call.exchange.has_body()) body = co_await call.exchange.read_body(kSmallBodyMax);
@@ -52,12 +52,12 @@ asio::awaitable<void> start(const Call& call) {
   co_await call.answer(process_json(process->view()), 201);
 }
 
-asio::awaitable<void> get(const Call& call) {
+asio::awaitable<void> get_process(const Call& call) {
   const auto cell = call.cell();
   co_await call.answer(process_json(process_in(call, *cell)->view()));
 }
 
-asio::awaitable<void> remove(const Call& call) {
+asio::awaitable<void> remove_process(const Call& call) {
   const auto cell = call.cell();
   const ProcessPtr process = process_in(call, *cell);
   const auto activity = co_await cell->use("request", "end a process");
@@ -98,7 +98,7 @@ asio::awaitable<void> stream_output(const Call& call, const ProcessPtr& process,
   co_await call.exchange.finish();
 }
 
-asio::awaitable<void> output(const Call& call) {
+asio::awaitable<void> read_output(const Call& call) {
   const auto cell = call.cell();
   const ProcessPtr process = process_in(call, *cell);
   std::uint64_t place = call.events_after().value_or(0);
@@ -155,7 +155,7 @@ asio::awaitable<void> send_signal(const Call& call) {
 }
 
 // {"columns"?, "rows"?}
-asio::awaitable<void> resize(const Call& call) {
+asio::awaitable<void> resize_terminal(const Call& call) {
   const auto cell = call.cell();
   std::string body;
   if (call.exchange.has_body()) body = co_await call.exchange.read_body(kSmallBodyMax);
@@ -191,14 +191,14 @@ json::Value process_json(const cell::ProcessView& view) {
 std::vector<Route> process_routes() {
   const std::string all = "/api/v1/cells/{id}/processes";
   const std::string one = all + "/{process}";
-  return {{"GET", all, list},
-          {"POST", all, start},
-          {"GET", one, get},
-          {"DELETE", one, remove},
-          {"GET", one + "/log", output},
+  return {{"GET", all, list_processes},
+          {"POST", all, start_process},
+          {"GET", one, get_process},
+          {"DELETE", one, remove_process},
+          {"GET", one + "/log", read_output},
           {"POST", one + "/stdin", write_input},
           {"POST", one + "/signal", send_signal},
-          {"POST", one + "/resize", resize}};
+          {"POST", one + "/resize", resize_terminal}};
 }
 
 }  // namespace cellar::api
