@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/api.h"
+#include "api/processes.h"
 #include "api/views.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -13,13 +14,8 @@ namespace cellar::api {
 namespace {
 
 using cell::OutputLog;
-using ProcessPtr = std::shared_ptr<cell::Process>;
 
 constexpr std::size_t kInputBytesMax = 1 << 20;  // of one call
-
-ProcessPtr process_in(const Call& call, const cell::Cell& cell) {
-  return cell.process(call.params.at("process"));
-}
 
 json::Value piece_json(const OutputLog::Piece& piece) {
   return is_valid_utf8(piece.bytes) ? json::object({{"text", piece.bytes}})
@@ -29,8 +25,6 @@ json::Value piece_json(const OutputLog::Piece& piece) {
 const char* name_of(OutputLog::Stream stream) {
   return stream == OutputLog::Stream::out ? "stdout" : "stderr";
 }
-
-std::uint64_t end_of(const OutputLog::Piece& piece) { return piece.begin + piece.bytes.size(); }
 
 asio::awaitable<void> list_processes(const Call& call) {
   const auto cell = call.cell();
@@ -80,7 +74,7 @@ asio::awaitable<void> stream_output(const Call& call, const ProcessPtr& process,
       place = first;
     }
     if (const auto piece = process->output().read(place)) {
-      place = end_of(*piece);
+      place = piece->end();
       text += "id: " + std::to_string(place) + "\n" +
               stream_event(name_of(piece->stream), json::dump(piece_json(*piece)));
     } else if (process->has_ended()) {
@@ -101,12 +95,7 @@ asio::awaitable<void> stream_output(const Call& call, const ProcessPtr& process,
 asio::awaitable<void> read_output(const Call& call) {
   const auto cell = call.cell();
   const ProcessPtr process = process_in(call, *cell);
-  std::uint64_t place = call.events_after().value_or(0);
-  if (place > process->output().next()) {
-    throw Error(ErrorCode::invalid_argument, "invalid_query",
-                "\"after\" must be at most " + std::to_string(process->output().next()) +
-                    ", what the process has written");
-  }
+  std::uint64_t place = place_in(call, *process);
   const auto activity = co_await cell->use("stream", "output of " + process->id());
   if (call.wants_events()) {
     co_await stream_output(call, process, place);
@@ -119,7 +108,7 @@ asio::awaitable<void> read_output(const Call& call) {
     value.as_object().set("stream", name_of(piece->stream));
     value.as_object().set("begin", piece->begin);
     pieces.push_back(std::move(value));
-    place = end_of(*piece);
+    place = piece->end();
   }
   json::Value answer = json::object({{"output", std::move(pieces)},
                                      {"first", first},
@@ -157,14 +146,27 @@ asio::awaitable<void> send_signal(const Call& call) {
 // {"columns"?, "rows"?}
 asio::awaitable<void> resize_terminal(const Call& call) {
   const auto cell = call.cell();
-  std::string body;
-  if (call.exchange.has_body()) body = co_await call.exchange.read_body(kSmallBodyMax);
-  const sys::TerminalSize size = cell::parse_size(body);
+  const json::Value value = co_await call.body(kSmallBodyMax);
+  const sys::TerminalSize size = cell::read_size(json::Reader(value, "the body"));
   process_in(call, *cell)->resize(size);
   co_await call.answer_nothing();
 }
 
 }  // namespace
+
+ProcessPtr process_in(const Call& call, const cell::Cell& cell) {
+  return cell.process(call.params.at("process"));
+}
+
+std::uint64_t place_in(const Call& call, const cell::Process& process) {
+  const std::uint64_t place = call.events_after().value_or(0);
+  if (place > process.output().next()) {
+    throw Error(ErrorCode::invalid_argument, "invalid_query",
+                "\"after\" must be at most " + std::to_string(process.output().next()) +
+                    ", what the process has written");
+  }
+  return place;
+}
 
 json::Value process_json(const cell::ProcessView& view) {
   json::Value value = json::object({{"id", view.id},
@@ -196,6 +198,7 @@ std::vector<Route> process_routes() {
           {"GET", one, get_process},
           {"DELETE", one, remove_process},
           {"GET", one + "/log", read_output},
+          {"GET", one + "/attach", attach},
           {"POST", one + "/stdin", write_input},
           {"POST", one + "/signal", send_signal},
           {"POST", one + "/resize", resize_terminal}};

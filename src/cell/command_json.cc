@@ -125,23 +125,15 @@ void read_options(CommandRequest& request, const json::Reader& options, Names na
 
 constexpr std::int64_t kSizeMax = 1000;  // of a terminal
 
-std::uint16_t read_size(const json::Reader& from, const char* key, std::uint16_t otherwise) {
+std::uint16_t read_extent(const json::Reader& from, const char* key, std::uint16_t otherwise) {
   return static_cast<std::uint16_t>(from.optional_int(key, 1, kSizeMax).value_or(otherwise));
-}
-
-sys::TerminalSize read_sizes(const json::Reader& from) {
-  sys::TerminalSize size;
-  size.columns = read_size(from, "columns", size.columns);
-  size.rows = read_size(from, "rows", size.rows);
-  from.refuse_unknown();
-  return size;
 }
 
 std::optional<sys::TerminalSize> read_terminal(const json::Reader& body) {
   const json::Value* given = body.optional_value("terminal");
   if (given == nullptr) return std::nullopt;
   if (given->is_bool()) return given->as_bool() ? std::optional(sys::TerminalSize()) : std::nullopt;
-  return read_sizes(*body.optional_object("terminal"));
+  return read_size(*body.optional_object("terminal"));
 }
 
 constexpr const char* kLoginShell =
@@ -214,9 +206,12 @@ int parse_signal(const json::Value& signal) {
   json::Reader::refuse("signal", "the name of a signal, such as SIGTERM, or its number");
 }
 
-sys::TerminalSize parse_size(std::string_view json_text) {
-  const json::Value value = json::parse(json_text);
-  return read_sizes(json::Reader(value, "the size"));
+sys::TerminalSize read_size(const json::Reader& from) {
+  sys::TerminalSize size;
+  size.columns = read_extent(from, "columns", size.columns);
+  size.rows = read_extent(from, "rows", size.rows);
+  from.refuse_unknown();
+  return size;
 }
 
 }  // namespace cellar::cell

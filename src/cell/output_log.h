@@ -33,6 +33,7 @@ class OutputLog {
     Stream stream = Stream::out;
     std::uint64_t begin = 0;
     std::string_view bytes;  // valid until the next append()
+    std::uint64_t end() const noexcept { return begin + bytes.size(); }
   };
   // What is kept from `from` on, of one stream, at most kPieceBytesMax, no UTF-8 character cut in
   // two; from first() on where `from` is before it. nullopt where there is nothing more so far.

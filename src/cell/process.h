@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "cell/command.h"
 #include "cell/output_log.h"
+#include "json/reader.h"
 #include "json/value.h"
 #include "sys/terminal.h"
 
@@ -119,7 +120,8 @@ class Process {
 ProcessRequest parse_process(std::string_view json_text);
 // "SIGTERM", "TERM" or 15. Throws Error `invalid_argument`.
 int parse_signal(const json::Value& signal);
-// {columns?, rows?}, each 1 to 1000. Throws Error `invalid_argument`.
-sys::TerminalSize parse_size(std::string_view json_text);
+// {columns?, rows?} and nothing that was not asked for, each 1 to 1000. Throws Error
+// `invalid_argument`.
+sys::TerminalSize read_size(const json::Reader& from);
 
 }  // namespace cellar::cell

@@ -30,6 +30,27 @@ class RawConnection {
   virtual void close() = 0;
 };
 
+// A WebSocket (RFC 6455). One reader and one writer at a time. Pings are sent and answered while
+// somebody reads. What fails throws Error `canceled`: the other side is gone.
+class WebSocket {
+ public:
+  // Of one message; a longer one ends the connection.
+  static constexpr std::size_t kMessageBytesMax = 1 << 20;
+
+  virtual ~WebSocket() = default;
+
+  struct Message {
+    bool is_text = false;
+    std::string bytes;
+  };
+  // The next one; nullopt once the client has closed it.
+  virtual asio::awaitable<std::optional<Message>> read() = 0;
+  // Waits until the client has taken it, at most a fixed time.
+  virtual asio::awaitable<void> send(Message message) = 0;
+  // Says good-bye; a read() that waits gets the answer to it.
+  virtual asio::awaitable<void> close() = 0;
+};
+
 // The head of an answer that somebody else made, to be passed on as it is.
 struct ForeignHead {
   int status = 200;
@@ -39,8 +60,8 @@ struct ForeignHead {
 };
 
 // One request and its answer: either respond() once, or start_stream() or start_foreign(), send()
-// as often as wanted and finish(); or upgrade(). Loop thread only. When the client goes away the
-// handler is canceled: its next wait throws.
+// as often as wanted and finish(); or upgrade(), or accept_web_socket(). Loop thread only. When the
+// client goes away the handler is canceled: its next wait throws.
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -70,6 +91,11 @@ class Exchange {
   // Answers 101 with these fields, and hands the connection over: it is closed when the handler
   // ends. The handler is not canceled any more when the client ends what it sends.
   virtual asio::awaitable<std::unique_ptr<RawConnection>> upgrade(Fields fields) = 0;
+
+  // Whether the client asks for a WebSocket.
+  virtual bool wants_web_socket() const = 0;
+  // The same as upgrade(), where it does.
+  virtual asio::awaitable<std::unique_ptr<WebSocket>> accept_web_socket() = 0;
 
   // Begins an answer whose length nobody knows. `response.body` is sent at once.
   virtual asio::awaitable<void> start_stream(Response response) = 0;

@@ -18,12 +18,14 @@
 #include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "http/head.h"
 #include "http/piece_body.h"
+#include "http/web_socket.h"
 
 namespace cellar::http {
 namespace {
@@ -219,6 +221,13 @@ class BeastExchange : public Exchange {
   }
 
   asio::awaitable<std::unique_ptr<RawConnection>> upgrade(Fields fields) override;
+
+  bool wants_web_socket() const override { return beast::websocket::is_upgrade(parser_.get()); }
+  asio::awaitable<std::unique_ptr<WebSocket>> accept_web_socket() override {
+    answered_ = upgraded_ = true;
+    busy_.reset();
+    co_return co_await http::accept_web_socket(stream_, parser_.get(), options_.write_limit);
+  }
 
   asio::awaitable<void> send(std::string bytes) override {
     if (is_chunked_) {

@@ -1,6 +1,9 @@
 """Programs in the background of a cell: they go on unwatched, and are watched, written to and ended from anywhere."""
 import base64
+import contextlib
+import json
 import random
+import socket
 
 import harness
 
@@ -13,6 +16,61 @@ def text_of(events):
             data = event.json
             streams[event.type] += data["text"].encode() if "text" in data else base64.b64decode(data["b64"])
     return streams
+
+
+class WebSocket:
+    """A client of RFC 6455, as small as it can be."""
+
+    def __init__(self, daemon, path, headers=()):
+        self.socket = socket.create_connection(("127.0.0.1", daemon.port), timeout=harness.WAIT_S)
+        self.socket.sendall("\r\n".join([
+            f"GET {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {daemon.key}", "Connection: Upgrade",
+            "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+            *headers, "", ""]).encode())
+        self.file = self.socket.makefile("rb")
+        self.status = int(self.file.readline().split()[1])
+        while self.file.readline().strip():
+            pass
+
+    def send(self, opcode, data):
+        size = len(data)
+        length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2) if size < 65536 else b"\xff" + size.to_bytes(8)
+        self.socket.sendall(bytes([0x80 | opcode]) + length + b"\0\0\0\0" + data)
+
+    def type(self, text):
+        self.send(2, text.encode())
+
+    def say(self, **frame):
+        self.send(1, json.dumps(frame).encode())
+
+    def frames(self):
+        """(opcode, bytes) until it is closed; pings are answered."""
+        while head := self.file.read(2):
+            size = head[1] & 0x7f
+            if size > 125:
+                size = int.from_bytes(self.file.read(2 if size == 126 else 8))
+            data = self.file.read(size)
+            opcode = head[0] & 0xf
+            if opcode == 9:
+                self.send(10, data)
+            elif opcode == 8:
+                with contextlib.suppress(OSError):  # The daemon need not wait for the answer.
+                    self.send(8, data)
+                return
+            else:
+                yield opcode, data
+
+    def until(self, text):
+        shown = b""
+        for opcode, data in self.frames():
+            shown += data if opcode in (0, 2) else b""
+            if text.encode() in shown:
+                return shown.decode()
+        raise AssertionError(f"{text!r} did not come: {shown!r}")
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
 
 
 class ProcessesTest(harness.CellTest):
@@ -108,6 +166,67 @@ class ProcessesTest(harness.CellTest):
         harness.eventually("cat has ended", lambda: not cell.exec("pgrep -x cat; :")["stdout"])
         self.type(cell, process, "exit 3\n")
         self.assertEqual(3, self.ended(cell, process)["exit_code"])
+
+    def test_a_web_socket_is_a_terminal_for_several_that_may_leave_and_come_back(self):
+        cell = self.cell("socket", idle_timeout_s=1)
+        process = self.start(cell, terminal={"columns": 100, "rows": 30})
+        path = f"{cell.path}/processes/{process}/attach"
+        first, second = WebSocket(self.daemon, path), WebSocket(self.daemon, path)
+        self.assertEqual([101, 101], [first.status, second.status])
+        first.until("# ")
+        first.say(type="resize", columns=44, rows=33)
+        first.type("stty size; echo bye$((1+1))\n")
+        self.assertIn("33 44\r\n", second.until("bye2\r\n"))
+        self.assertEqual({"terminal"}, {blocker["kind"] for blocker in cell.get()["idle"]["blockers"]})
+        first.close()
+        second.close()
+        harness.eventually("nobody is there: the cell pauses", lambda: cell.get()["state"] == "paused")
+        place = self.get(cell, process)["output_next"]
+        third = WebSocket(self.daemon, f"{path}?after={place}")
+        third.type("echo again$((1+1)); exit 4\n")
+        third.send(9, b"ping")
+        texts, shown = [], b""
+        for opcode, data in third.frames():
+            if opcode == 1:
+                texts.append(json.loads(data))
+            elif opcode == 2:
+                shown += data
+        self.assertIn("again2", shown.decode())
+        self.assertNotIn("bye2", shown.decode())
+        self.assertEqual([("exit", 4)], [(text["type"], text["exit_code"]) for text in texts])
+        third.close()
+
+    def test_what_a_process_does_not_take_is_told_over_its_web_socket(self):
+        cell = self.cell("refusing")
+        process = self.start(cell, "sleep 1000", stdin=True)
+        client = WebSocket(self.daemon, f"{cell.path}/processes/{process}/attach")
+        texts = (json.loads(data) for opcode, data in client.frames() if opcode == 1)
+        for frame, code in ((dict(type="resize"), "no_terminal"), (dict(type="nope"), "invalid_field"),
+                            (dict(type="signal", signal="NOPE"), "invalid_field")):
+            client.say(**frame)
+            self.assertEqual(("error", code), (lambda told: (told["type"], told["code"]))(next(texts)))
+        client.send(1, b"{")
+        self.assertEqual("error", next(texts)["type"])
+        for _ in range(3):  # The pipe takes 64 KiB of it.
+            client.send(2, b"x" * (1 << 19))
+        self.assertEqual("input_full", next(texts)["code"])
+        client.say(type="signal", signal="KILL")
+        self.assertEqual(137, [text for text in texts][-1]["exit_code"])
+        client.close()
+        process = self.start(cell, "cat; exit 9", stdin=True)
+        client = WebSocket(self.daemon, f"{cell.path}/processes/{process}/attach")
+        client.type("abc")
+        client.say(type="end")
+        *_, (opcode, end) = client.frames()
+        self.assertEqual((1, 9), (opcode, json.loads(end)["exit_code"]))
+        client.close()
+        too_long = WebSocket(self.daemon, f"{cell.path}/processes/{self.start(cell, 'sleep 1000')}/attach")
+        too_long.send(2, b"x" * ((1 << 20) + 1))
+        self.assertEqual([], list(too_long.frames()))
+        too_long.close()
+        answer = cell.call("GET", f"/processes/{process}/attach")
+        self.assertEqual((400, "web_socket_required"), (answer.status, answer.json["code"]))
+        self.assertEqual(404, WebSocket(self.daemon, f"{cell.path}/processes/p0/attach").status)
 
     def test_a_process_ends_with_all_that_it_started(self):
         cell = self.cell("ends")

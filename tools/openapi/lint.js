@@ -21,9 +21,13 @@ const MORE_RULES = {
   "tag-description": "error",
 };
 
+// What becomes a WebSocket answers 101, and nothing of 2XX.
+const isOfUpgrade = (problem) =>
+  problem.ruleId === "operation-2xx-response" && problem.location[0].pointer.includes("~1attach/get/");
+
 async function main(file) {
   const config = await createConfig({ extends: ["recommended-strict"], rules: MORE_RULES });
-  const problems = await lint({ ref: file, config });
+  const problems = (await lint({ ref: file, config })).filter((problem) => !isOfUpgrade(problem));
   formatProblems(problems, { format: "codeframe", totals: getTotals(problems), version: "" });
   return problems.length === 0 ? 0 : 1;
 }
