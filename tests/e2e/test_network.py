@@ -84,6 +84,9 @@ class NetworkTest(ServedTest):
         self.assertEqual("hello from the host", self.get(cell, f"http://{self.target}/")["stdout"])
         self.assertNotIn("hello", self.get(cell, f"http://127.0.0.9:{self.port}/")["stdout"])
         self.assertEqual([f"shell 127.0.0.9:{self.port} denied deny 127.0.0.9"], self.refusals(cell))
+        told, = harness.eventually("it is an event", lambda: cell.call("GET", "/events?types=network.*").json["events"])
+        refused, = cell.call("GET", "/network").json["refusals"]
+        self.assertEqual(("network.refused", refused), (told["type"], told["data"] | {"at": refused["at"]}))
         self.assertEqual(shown["policy"], self.put(cell, shown["policy"])["policy"])  # as it was shown
         self.put(cell, "deny-all")
         self.assertNotIn("hello", self.get(cell, f"http://{self.target}/")["stdout"])

@@ -123,15 +123,18 @@ class Visitor:
 
 
 class BehindProxyTest(Visitor, harness.CellTest):
-    options = ("--preview-domain", "cells.localhost", "--trusted-proxies", "127.0.0.1,10.0.0.1", "--log-level", "debug")
+    options = ("--preview-domain", "cells.localhost", "--trusted-proxies", "127.0.0.1,10.0.0.1")
 
     def test_ports_that_open_and_close_are_told_without_anybody_asking(self):
         cell = self.cell("opens")
         cell.call("PUT", "/files/.server.py", SERVER.encode())
-        stream = self.daemon.stream("POST", cell.path + "/exec", {"cmd": "python3 .server.py 8090"})
-        harness.eventually("it is told", lambda: f"cell {cell.id}: port.opened 8090" in self.daemon.log())
-        stream.close()
-        harness.eventually("it is told", lambda: f"cell {cell.id}: port.closed 8090" in self.daemon.log())
+        told = iter(self.daemon.stream("GET", cell.path + "/events?types=port.*"))
+        process = cell.call("POST", "/processes", {"cmd": "exec python3 .server.py 8090"}).json["id"]
+        opened = next(told)
+        self.assertEqual(("port.opened", {"port": 8090}), (opened.type, opened.json["data"]))
+        cell.call("DELETE", f"/processes/{process}")
+        closed = next(told)
+        self.assertEqual(("port.closed", {"port": 8090}), (closed.type, closed.json["data"]))
 
     def test_what_a_trusted_proxy_says_of_the_visitor_counts(self):
         cell = self.cell()
