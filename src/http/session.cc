@@ -19,13 +19,13 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
+#include <boost/beast/websocket/stream.hpp>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "http/head.h"
 #include "http/piece_body.h"
-#include "http/web_socket.h"
 
 namespace cellar::http {
 namespace {
@@ -89,6 +89,60 @@ class Busy {
 
  private:
   Traffic& traffic_;
+};
+
+[[noreturn]] void throw_gone(const boost::system::error_code& error) {
+  throw Error(ErrorCode::canceled, "the connection ended: " + error.message());
+}
+
+// Of a client that says nothing: it is asked by a ping halfway.
+constexpr std::chrono::seconds kIdleLimit{60};
+
+class BeastWebSocket : public WebSocket {
+ public:
+  BeastWebSocket(beast::tcp_stream& stream, std::chrono::seconds write_limit) : socket_(stream) {
+    beast::websocket::stream_base::timeout limits{};
+    limits.handshake_timeout = write_limit;
+    limits.idle_timeout = kIdleLimit;
+    limits.keep_alive_pings = true;
+    stream.expires_never();  // These limits take the place of the stream's own.
+    socket_.set_option(limits);
+    socket_.read_message_max(kMessageBytesMax);
+  }
+
+  asio::awaitable<void> accept(const beast::http::request<PieceBody>& request) {
+    boost::system::error_code error;
+    co_await socket_.async_accept(request, asio::redirect_error(asio::use_awaitable, error));
+    if (error) throw_gone(error);
+  }
+
+  asio::awaitable<std::optional<Message>> read() override {
+    beast::flat_buffer buffer;
+    boost::system::error_code error;
+    co_await socket_.async_read(buffer, asio::redirect_error(asio::use_awaitable, error));
+    if (error == beast::websocket::error::closed) co_return std::nullopt;
+    if (error) throw_gone(error);
+    co_return Message{.is_text = socket_.got_text(),
+                      .bytes = beast::buffers_to_string(buffer.data())};
+  }
+
+  asio::awaitable<void> send(Message message) override {
+    socket_.text(message.is_text);
+    boost::system::error_code error;
+    co_await socket_.async_write(asio::buffer(message.bytes),
+                                 asio::redirect_error(asio::use_awaitable, error));
+    if (error) throw_gone(error);
+  }
+
+  asio::awaitable<void> close() override {
+    boost::system::error_code error;
+    co_await socket_.async_close(beast::websocket::close_code::normal,
+                                 asio::redirect_error(asio::use_awaitable, error));
+    if (error) throw_gone(error);
+  }
+
+ private:
+  beast::websocket::stream<beast::tcp_stream&> socket_;
 };
 
 class BeastExchange : public Exchange {
@@ -226,7 +280,9 @@ class BeastExchange : public Exchange {
   asio::awaitable<std::unique_ptr<WebSocket>> accept_web_socket() override {
     answered_ = upgraded_ = true;
     busy_.reset();
-    co_return co_await http::accept_web_socket(stream_, parser_.get(), options_.write_limit);
+    auto socket = std::make_unique<BeastWebSocket>(stream_, options_.write_limit);
+    co_await socket->accept(parser_.get());
+    co_return std::move(socket);
   }
 
   asio::awaitable<void> send(std::string bytes) override {
@@ -300,7 +356,7 @@ class BeastConnection : public RawConnection {
     boost::system::error_code error;
     const std::size_t size = co_await stream_.async_read_some(
         asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error));
-    if (error && error != asio::error::eof) throw_lost(error);
+    if (error && error != asio::error::eof) throw_gone(error);
     bytes.resize(size);
     co_return bytes;
   }
@@ -310,7 +366,7 @@ class BeastConnection : public RawConnection {
     boost::system::error_code error;
     co_await asio::async_write(stream_, asio::buffer(bytes),
                                asio::redirect_error(asio::use_awaitable, error));
-    if (error) throw_lost(error);
+    if (error) throw_gone(error);
   }
 
   void end_writing() override {
@@ -321,10 +377,6 @@ class BeastConnection : public RawConnection {
   void close() override { stream_.close(); }
 
  private:
-  [[noreturn]] static void throw_lost(const boost::system::error_code& error) {
-    throw Error(ErrorCode::canceled, "the connection ended: " + error.message());
-  }
-
   beast::tcp_stream& stream_;
   beast::flat_buffer& buffer_;
   std::chrono::seconds write_limit_;
