@@ -16,6 +16,8 @@ constexpr const char* kMasked[] = {
     "/proc/interrupts", "/proc/iomem",         "/proc/ioports",   "/proc/vmallocinfo",
     "/proc/slabinfo"};
 constexpr const char* kReadOnlyProc[] = {"/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs"};
+// Of a domain. All domains take theirs from the machine's kernel.pty.max, which is 4096.
+constexpr int kTerminalsMax = 256;
 constexpr const char* kDevices[] = {"null", "zero", "full", "random", "urandom", "tty"};
 
 std::string owned_by(std::uint32_t id) {
@@ -132,7 +134,8 @@ void finish_dev(Plan& plan, const DomainSpec& spec) {
   plan.push_back(Own{"/dev"});
   plan.push_back(MountNew{"devpts",
                           "mode=0620,ptmxmode=0666,uid=" + std::to_string(spec.uid_base) +
-                              ",gid=" + std::to_string(spec.uid_base + 5),
+                              ",gid=" + std::to_string(spec.uid_base + 5) +
+                              ",max=" + std::to_string(kTerminalsMax),
                           "/dev/pts", kNoSuid | kNoExec});
   if (spec.part == Part::whole) mount_shared_memory(plan, spec);
   plan.push_back(MakeReadOnly{"/dev"});
