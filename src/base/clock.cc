@@ -96,6 +96,7 @@ std::optional<WallTime> parse_rfc3339(std::string_view text) {
   const std::chrono::seconds since_1970 =
       std::chrono::sys_days(date).time_since_epoch() + std::chrono::hours(hour) +
       std::chrono::minutes(minute - offset) + std::chrono::seconds(second);
+  if (since_1970.count() < 0) return std::nullopt;  // By its offset.
   return from_unix_ms(since_1970.count() * 1000 + fraction_ms);
 }
 
