@@ -113,7 +113,8 @@ asio::awaitable<void> list_events(const Call& call, cell::Cell& cell, const Type
   std::string text;
   std::size_t count = 0;
   bool more = true;
-  for (std::size_t looked_at = 0; more && count < limit && looked_at < kLookedAtMax;) {
+  for (std::size_t looked_at = 0; more && count < limit && looked_at < kLookedAtMax &&
+                                  text.size() < cell::CellJournal::kEventBytesMax;) {
     const std::size_t wanted = limit - count;
     const auto events = journal.events(after, wanted);
     after = events.seen;

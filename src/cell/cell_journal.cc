@@ -336,13 +336,12 @@ CellJournal::Events CellJournal::events(const Run& run, journal::Lsn after, std:
   return events;
 }
 
-std::optional<RunEvent> CellJournal::event_at(journal::Lsn lsn) {
+std::optional<RunEvent> CellJournal::event_at(journal::Lsn lsn, const Load& load) {
   const journal::Record record = journal_.read(lsn);
   if (record.run == 0) return cell_event_of(record);
   const Run* run = runs_.find(record.run);
   if (run == nullptr) return std::nullopt;  // It is not kept any more.
-  auto event = event_of(record, *run,
-                        [this](const journal::Payload& value) { return journal_.load(value); });
+  auto event = event_of(record, *run, load);
   if (event) event->run = run->id;
   return event;
 }
@@ -351,8 +350,14 @@ CellJournal::Events CellJournal::events(journal::Lsn after, std::size_t limit) {
   Events events;
   const journal::Lsn durable = journal_.last_durable();
   events.seen = std::max(after, journal_.first() - 1);
-  for (std::size_t count = 0; count < limit && events.seen < durable; ++count) {
-    if (auto event = event_at(++events.seen)) events.list.push_back(*std::move(event));
+  const Load load = [this](const journal::Payload& value) { return journal_.load(value); };
+  std::size_t bytes = 0;
+  for (std::size_t count = 0; count < limit && bytes < kEventBytesMax && events.seen < durable;
+       ++count) {
+    auto event = event_at(++events.seen, load);
+    if (!event) continue;
+    bytes += event->data.size();
+    events.list.push_back(*std::move(event));
   }
   events.more = events.seen < durable;
   return events;
@@ -360,10 +365,13 @@ CellJournal::Events CellJournal::events(journal::Lsn after, std::size_t limit) {
 
 journal::Lsn CellJournal::before_newest(std::size_t count,
                                         const std::function<bool(const RunEvent&)>& is_wanted) {
+  const Load no_blobs = [](const journal::Payload& value) {
+    return value.blob ? std::string("null") : value.bytes;
+  };
   journal::Lsn lsn = journal_.last_durable();
   for (std::size_t seen = 0; count > 0 && lsn >= journal_.first() && seen < kTailRecordsMax;
        ++seen) {
-    const auto event = event_at(lsn--);
+    const auto event = event_at(lsn--, no_blobs);
     if (event && is_wanted(*event)) --count;
   }
   return lsn;

@@ -90,13 +90,15 @@ class CellJournal {
     bool more = false;      // there is more that is durable already
   };
   Events events(const Run& run, journal::Lsn after, std::size_t limit = 512);
-  // The same for all runs that are kept and the cell itself, in one order.
+  // The same for all runs that are kept and the cell itself, in one order; none more once their
+  // data is kEventBytesMax or more.
   Events events(journal::Lsn after, std::size_t limit = 512);
   // Where to begin to get the newest `count` events that `is_wanted`, or as many as the newest
-  // kTailRecordsMax records hold.
+  // kTailRecordsMax records hold. What `is_wanted` is asked about has no values that are in blobs.
   journal::Lsn before_newest(std::size_t count,
                              const std::function<bool(const RunEvent&)>& is_wanted);
   static constexpr std::size_t kTailRecordsMax = 4'000;
+  static constexpr std::size_t kEventBytesMax = 4 << 20;
   // The oldest record that is kept.
   journal::Lsn first() const noexcept { return journal_.first(); }
   // The newest record, durable or not.
@@ -144,7 +146,8 @@ class CellJournal {
  private:
   journal::Lsn append_record(std::uint32_t run, std::uint32_t ordinal, journal::Type type,
                              std::uint16_t flags, std::string body);
-  std::optional<RunEvent> event_at(journal::Lsn lsn);
+  using Load = std::function<std::string(const journal::Payload&)>;
+  std::optional<RunEvent> event_at(journal::Lsn lsn, const Load& load);
   asio::awaitable<void> flush();
   asio::awaitable<void> flush_later();
   void make_spares_soon();

@@ -192,6 +192,33 @@ TEST_CASE("the events of a cell are those of all its runs and its own, in one or
   });
 }
 
+TEST_CASE(
+    "events that are large come a few at a time, and where they begin is found without them") {
+  const testing::TempDir dir;
+  with_journal(dir.file("j"), [](CellJournal& journal, RunTable&) -> asio::awaitable<void> {
+    begin(journal, "run_1");
+    start_step(journal, 1, "one");
+    for (int i = 0; i < 4; ++i) {
+      journal::StepEnd end;
+      std::string error = "\"" + std::string(CellJournal::kEventBytesMax / 2, 'x') + "\"";
+      end.value = co_await journal.store_value(std::move(error));
+      journal.append(1, 1, end);
+    }
+    co_await journal.sync();
+    const auto some = journal.events(0);
+    CHECK(some.more);
+    CHECK(types_of(some.list) == "run.started step.started step.completed step.completed");
+    CHECK(types_of(journal.events(some.seen).list) == "step.completed step.completed");
+    std::size_t largest = 0;
+    const auto is_step = [&largest](const RunEvent& event) {
+      largest = std::max(largest, event.data.size());
+      return event.type.starts_with("step.");
+    };
+    CHECK(journal.before_newest(4, is_step) == journal.last_durable() - 4);
+    CHECK(largest < 1000);
+  });
+}
+
 TEST_CASE("a run tells its caller what it streams, that it pauses and that it ends") {
   const testing::TempDir dir;
   with_journal(dir.file("j"), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
