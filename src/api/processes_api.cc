@@ -77,7 +77,7 @@ asio::awaitable<void> stream_output(const Call& call, const ProcessPtr& process,
       place = piece->end();
       text += "id: " + std::to_string(place) + "\n" +
               stream_event(name_of(piece->stream), json::dump(piece_json(*piece)));
-    } else if (process->has_ended()) {
+    } else if (process->has_ended() && text.empty()) {
       break;
     }
     if (!text.empty()) {

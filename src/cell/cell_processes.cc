@@ -1,6 +1,7 @@
 // Programs in the background of a cell.
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -9,6 +10,9 @@
 
 namespace cellar::cell {
 namespace {
+
+// The daemon's memory holds it, while the cell sleeps, too.
+constexpr std::size_t kOutputOfEndedMax = 8 << 20;
 
 // Counts one as long as it lives.
 class Counted {
@@ -84,6 +88,15 @@ void Cell::forget_old_processes() {
   std::erase_if(processes_, [&](const auto& process) {
     return has_ended(process) && ended_count-- > static_cast<std::ptrdiff_t>(kProcessesMax);
   });
+  std::vector<std::shared_ptr<Process>> ended;
+  std::copy_if(processes_.begin(), processes_.end(), std::back_inserter(ended), has_ended);
+  const auto later = [](const auto& a, const auto& b) { return a->ended_at() > b->ended_at(); };
+  std::sort(ended.begin(), ended.end(), later);
+  std::size_t kept = 0;
+  for (const auto& process : ended) {
+    kept += process->output().size();
+    if (kept > kOutputOfEndedMax) process->forget_output();
+  }
 }
 
 std::shared_ptr<Process> Cell::process(std::string_view id) const {

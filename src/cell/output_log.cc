@@ -12,6 +12,18 @@ void OutputLog::append(Stream stream, std::string_view bytes) {
   if (changes_.size() > kChangesMax) forget_before(changes_[changes_.size() / 2].at);
 }
 
+void OutputLog::end() {
+  ended_ = true;
+  if (bytes_.size() > bytes_max_) forget_before(next() - bytes_max_);
+  bytes_.shrink_to_fit();
+  changes_.shrink_to_fit();
+}
+
+void OutputLog::clear() {
+  forget_before(next());
+  bytes_.shrink_to_fit();
+}
+
 void OutputLog::forget_before(std::uint64_t place) {
   bytes_.erase(0, place - first_);
   first_ = place;

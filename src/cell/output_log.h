@@ -22,12 +22,15 @@ class OutputLog {
   explicit OutputLog(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
   void append(Stream stream, std::string_view bytes);
-  // Nothing follows.
-  void end() noexcept { ended_ = true; }
+  // Nothing follows: no more memory is taken than the newest `bytes_max` need.
+  void end();
+  // Forgets all of it.
+  void clear();
 
   // The place of the oldest byte that is kept, and of the next one to come.
   std::uint64_t first() const noexcept { return first_; }
   std::uint64_t next() const noexcept { return first_ + bytes_.size(); }
+  std::size_t size() const noexcept { return bytes_.size(); }
 
   struct Piece {
     Stream stream = Stream::out;

@@ -46,6 +46,20 @@ TEST_CASE("the oldest output is forgotten, and places stay what they are") {
   CHECK(pieces_of(log, 495) == "err@495:12345");
 }
 
+TEST_CASE("what has ended keeps the newest bytes and no others, and may be forgotten") {
+  OutputLog log(100);
+  for (int i = 0; i < 4; ++i) log.append(Stream::out, std::string(45, 'a' + static_cast<char>(i)));
+  CHECK(log.size() == 180);
+  log.end();
+  CHECK(log.first() == 80);
+  CHECK(log.size() == 100);
+  CHECK(log.read(0)->bytes.starts_with("bbbbbbbbbbc"));
+  log.clear();
+  CHECK(log.first() == 180);
+  CHECK(log.next() == 180);
+  CHECK_FALSE(log.read(0).has_value());
+}
+
 TEST_CASE("changes of the stream are limited, too") {
   OutputLog log(1 << 20);
   for (std::size_t i = 0; i <= OutputLog::kChangesMax; ++i) {

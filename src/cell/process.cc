@@ -81,6 +81,9 @@ asio::awaitable<void> Process::start() {
                 "name a program that is there, and a folder for it");
   }
   place_.note_start(pid_, request_.command.argv);
+  command_ = command_line(request_.command.argv);
+  request_.command.argv = {};  // They may be large, and it may be remembered for long.
+  request_.command.env = {};
 }
 
 asio::awaitable<void> Process::read(Descriptor& source, OutputLog::Stream stream,
@@ -135,7 +138,7 @@ asio::awaitable<void> Process::run(std::shared_ptr<Process> process) {
 ProcessView Process::view() const {
   ProcessView view;
   view.id = id_;
-  view.command = command_line(request_.command.argv);
+  view.command = command_;
   view.pid = pid_;
   view.has_terminal = request_.terminal.has_value();
   view.started_at = started_at_;

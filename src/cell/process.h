@@ -68,9 +68,12 @@ class Process {
 
   const std::string& id() const noexcept { return id_; }
   bool has_ended() const noexcept { return ended_at_.has_value(); }
+  std::optional<WallTime> ended_at() const noexcept { return ended_at_; }
   ProcessView view() const;
 
   const OutputLog& output() const noexcept { return output_; }
+  // Of one that has ended.
+  void forget_output() { output_.clear(); }
   // Waits until there is output behind `place`, or it has ended; false where `limit` passed first.
   asio::awaitable<bool> advanced(std::uint64_t place, std::chrono::milliseconds limit);
 
@@ -99,6 +102,7 @@ class Process {
   std::string id_;
   ProcessRequest request_;
   CommandPlace place_;
+  std::string command_;
   std::uint32_t pid_ = 0;
   WallTime started_at_;
   std::optional<WallTime> ended_at_;

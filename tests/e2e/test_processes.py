@@ -145,6 +145,24 @@ class ProcessesTest(harness.CellTest):
         self.assertEqual(("stale", view["output_first"]), (events[0].type, events[0].id))
         self.assertEqual(5_000_000 - view["output_first"], len(text_of(events)["stdout"]))
 
+    def test_of_those_that_ended_the_newest_keep_their_output(self):
+        cell = self.cell("large")
+        started = [self.start(cell, "yes | head -c 3000000") for _ in range(12)]
+        views = sorted((self.ended(cell, process) for process in started), key=lambda view: view["ended_at"])
+        views = [self.get(cell, view["id"]) for view in views]
+        kept = [view["output_next"] - view["output_first"] for view in views]
+        self.assertEqual([0] * 4 + [1 << 20] * 8, sorted(kept))
+        self.assertEqual((0, 1 << 20), (kept[0], kept[-1]))
+        events = list(self.output(cell, views[0]["id"]))
+        self.assertEqual(["stale", "exit"], [event.type for event in events])
+
+    def test_a_cell_has_a_limit_of_terminals(self):
+        cell = self.cell("bomb")
+        count = ("import os\nheld = []\ntry:\n  while True: held.append(os.open('/dev/ptmx', os.O_RDWR))\n"
+                 "except OSError as error: print(len(held), error.errno)\n")
+        ended = cell.exec(["python3", "-c", count], limits={"open_files": 5000})
+        self.assertEqual("256 28\n", ended["stdout"], ended)
+
     def test_a_terminal_is_one_for_the_programs_in_it(self):
         cell = self.cell("terminal")
         process = self.start(cell, terminal={"columns": 100, "rows": 30})
