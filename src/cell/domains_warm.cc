@@ -55,10 +55,10 @@ asio::awaitable<void> Domains::make_own(WarmAgent& warm) {
   co_await machine_.spawner.personalize(std::move(spec), warm.init);
   fault_point("warm.personal");
   sys::rename_file(warm.socket_path, socket_path(Kind::agent));
+  domain.init = warm.init;  // From here on it ends with the cell's domains, whatever fails.
+  domain.warm_range = warm.place.uid;
   keep_slot(warm.slot);
   fault_point("warm.slot_kept");
-  domain.init = warm.init;
-  domain.warm_range = warm.place.uid;
   sandbox::apply(groups_);
   keep_record(Kind::agent);
   co_await open_egress(Kind::agent);
