@@ -166,11 +166,11 @@ asio::awaitable<void> Cell::destroy() {
   stop_paging();
   co_await moves_.close();  // They may wait for those of other cells.
   co_await changes_.join();
-  co_await attending_.close();
   co_await runner_->close();
   co_await quota_.close();
   fault_point("cell.before_destroy");
   co_await domains_.end_all(LostBy::deleted);
+  co_await attending_.join();  // Their processes are lost by that, and not by the daemon's end.
   co_await domains_.close();
   co_await journal_->close();
   const auto store_turn = co_await store_turns_.turn();

@@ -264,6 +264,17 @@ class LostProcessesTest(harness.CellTest):
         end = list(events)[-1]
         self.assertEqual(("exit", True, "deleted"), (end.type, end.json["lost"], end.json["lost_by"]))
 
+    def test_so_does_a_process_in_its_background(self):
+        cell = self.cell("background")
+        for fields in ({"cmd": "echo up; exec sleep 1007"}, {"terminal": True}):
+            process = cell.call("POST", "/processes", fields).json["id"]
+        stream = self.daemon.stream("GET", f"{cell.path}/processes/{process}/log")
+        events = iter(stream)
+        next(events)
+        self.assertEqual(204, cell.call("DELETE").status)
+        end = list(events)[-1]
+        self.assertEqual(("exit", True, "deleted"), (end.type, end.json["lost"], end.json["lost_by"]))
+
 
 class OldStateTest(harness.CellTest):
     def test_a_torn_cell_record_is_reported_and_hides_no_other_cell(self):
@@ -298,12 +309,14 @@ class OpeningTest(harness.CellTest):
     def test_a_cell_that_could_not_be_deleted_is_deleted_when_that_is_asked_for_again(self):
         cell = self.cell("again")
         cell.exec("true")
+        cell.call("POST", "/processes", {"cmd": "exec sleep 1008"})
         (self.daemon.root / "faults").write_text("cell.before_destroy 1 errno=5\n")
         self.assertEqual(500, cell.call("DELETE").status)
         self.assertEqual(204, cell.call("DELETE").status)
         self.assertEqual(404, cell.call("GET").status)
         other = self.cell("left")
         other.exec("true")
+        other.call("POST", "/processes", {"cmd": "exec sleep 1008"})
         (self.daemon.root / "faults").write_text("cell.before_destroy 1 errno=5 again\n")
         self.assertEqual(500, other.call("DELETE").status)
         (self.daemon.root / "faults").write_text("")
