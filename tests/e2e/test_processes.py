@@ -239,8 +239,9 @@ class ProcessesTest(harness.CellTest):
         self.assertEqual((1, 9), (opcode, json.loads(end)["exit_code"]))
         client.close()
         too_long = WebSocket(self.daemon, f"{cell.path}/processes/{self.start(cell, 'sleep 1000')}/attach")
-        too_long.send(2, b"x" * ((1 << 20) + 1))
-        self.assertEqual([], list(too_long.frames()))
+        with contextlib.suppress(ConnectionError):  # It is cut off by the head of the frame already.
+            too_long.send(2, b"x" * ((1 << 20) + 1))
+            self.assertEqual([], list(too_long.frames()))
         too_long.close()
         answer = cell.call("GET", f"/processes/{process}/attach")
         self.assertEqual((400, "web_socket_required"), (answer.status, answer.json["code"]))
