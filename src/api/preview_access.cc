@@ -131,7 +131,9 @@ std::string cookie_of(std::string_view token, const PreviewPlace& place,
 }
 
 std::string own_cookie(std::string_view set_cookie, const std::string& prefix) {
-  if (names_our_cookie(set_cookie.substr(0, set_cookie.find(';')))) return {};
+  const std::string_view pair = trim(set_cookie.substr(0, set_cookie.find(';')));
+  const bool has_name = !pair.empty() && !pair.starts_with('=');
+  if (!has_name || names_our_cookie(pair)) return {};
   std::string kept;
   std::string path = "/";
   for (const std::string_view part : split(set_cookie, ';')) {

@@ -92,6 +92,8 @@ TEST_CASE("cookies of a preview are for that preview only") {
   CHECK(own_cookie("a=1; Path=/x", "/preview/dev--a") == "a=1; Path=/preview/dev--a/x");
   CHECK(own_cookie("a=1", "/preview/dev--a") == "a=1; Path=/preview/dev--a/");
   CHECK(own_cookie("cellar_preview=x; Path=/", "").empty());
+  CHECK(own_cookie("; cellar_preview=x", "").empty());
+  CHECK(own_cookie(" =cellar_preview=x", "").empty());
   const std::chrono::seconds minute(60);
   CHECK(cookie_of("t", {"dev--a", {}, "", "/"}, minute, true) ==
         "cellar_preview=t; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=None; Partitioned");
