@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "async/run_to_end.h"
 #include "async/sleep.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -62,6 +63,7 @@ WarmAgents::WarmAgents(asio::any_io_executor executor, Spawner& spawner, Capacit
       options_(std::move(options)),
       ranges_(static_cast<std::uint32_t>(std::stoul(random_hex(2), nullptr, 16))),
       links_(executor),
+      makings_(executor),
       tasks_(executor) {}
 
 void WarmAgents::start() {
@@ -75,6 +77,7 @@ void WarmAgents::start() {
 asio::awaitable<void> WarmAgents::close() {
   options_.count = 0;
   co_await tasks_.close();
+  co_await makings_.join();  // What is under way at the spawner is known to nobody else.
   while (!ready_.empty()) {
     WarmAgent warm = std::move(ready_.front());
     ready_.pop_front();
@@ -110,7 +113,7 @@ asio::awaitable<void> WarmAgents::keep_full() {
       if (!has_room && !lacked_room) log::info("no warm agent is made: memory is short");
       lacked_room = !has_room;
       if (!has_room) continue;
-      co_await make_one();
+      co_await async::run_to_end(makings_, make_one());
       retry_pause = kFirstRetryPause;
       told.clear();
     } catch (const Error& error) {
@@ -172,17 +175,16 @@ asio::awaitable<void> WarmAgents::make_one() {
   }
   std::exception_ptr failure;
   try {
-    co_await start_host(*made);
+    if (!is_closing()) co_await start_host(*made);
   } catch (...) {
     failure = std::current_exception();
   }
-  if (!failure) {
-    log::debug("a warm agent is ready: process {}", made->init.pid);
-    ready_.push_back(std::move(*made));
-    co_return;
+  if (failure && !is_closing()) {
+    discard(std::move(*made));
+    std::rethrow_exception(failure);
   }
-  discard(std::move(*made));
-  std::rethrow_exception(failure);
+  if (!is_closing()) log::debug("a warm agent is ready: process {}", made->init.pid);
+  ready_.push_back(std::move(*made));  // close() ends it.
 }
 
 asio::awaitable<WarmAgent> WarmAgents::make_in(sandbox::DomainSpec spec) {

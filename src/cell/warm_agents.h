@@ -91,6 +91,7 @@ class WarmAgents {
   asio::awaitable<void> end_useless();
   sandbox::CgroupPlan groups_of(const std::string& slot) const;
   std::string image_dir() const;
+  bool is_closing() const noexcept { return options_.count == 0; }
 
   asio::any_io_executor executor_;
   Spawner& spawner_;
@@ -99,7 +100,8 @@ class WarmAgents {
   WarmRanges ranges_;
   std::uint64_t made_count_ = 0;
   std::deque<WarmAgent> ready_;
-  async::TaskGroup links_;  // end with their domains
+  async::TaskGroup links_;    // end with their domains
+  async::TaskGroup makings_;  // go on to their end
   async::TaskGroup tasks_;
 };
 

@@ -10,7 +10,7 @@ class CapacityTest(harness.CellTest):
 
     def restart_with(self, *options):
         self.daemon.stop()
-        self.daemon.options[:] = [*self.options, *options]
+        self.daemon.options[:] = [*self.options, "--warm-agents", "0", *options]
         self.daemon.start()
 
     def setUp(self):

@@ -1,5 +1,5 @@
 # Terminals without end.
-# defence: the namespace's own devpts, RLIMIT_NOFILE
+# defence: the namespace's own devpts, of at most 256
 # expect: terminals: (ENOSPC|EMFILE|EAGAIN|EIO|ENOENT)
 # from: shell
 
