@@ -7,7 +7,6 @@
 #include "async/event.h"
 #include "async/task_group.h"
 #include "base/error.h"
-#include "base/text.h"
 #include "json/json.h"
 #include "json/reader.h"
 
@@ -15,9 +14,7 @@ namespace cellar::api {
 namespace {
 
 std::string output_event(std::string_view stream, std::string_view bytes) {
-  const json::Value data = is_valid_utf8(bytes) ? json::object({{"text", bytes}})
-                                                : json::object({{"b64", to_base64(bytes)}});
-  return stream_event(stream, json::dump(data));
+  return stream_event(stream, json::dump(cell::output_json(bytes)));
 }
 
 // A command on its way and what the client has not got yet.

@@ -6,7 +6,6 @@
 #include "api/processes.h"
 #include "api/views.h"
 #include "base/error.h"
-#include "base/text.h"
 #include "json/json.h"
 #include "json/reader.h"
 
@@ -16,11 +15,6 @@ namespace {
 using cell::OutputLog;
 
 constexpr std::size_t kInputBytesMax = 1 << 20;  // of one call
-
-json::Value piece_json(const OutputLog::Piece& piece) {
-  return is_valid_utf8(piece.bytes) ? json::object({{"text", piece.bytes}})
-                                    : json::object({{"b64", to_base64(piece.bytes)}});
-}
 
 const char* name_of(OutputLog::Stream stream) {
   return stream == OutputLog::Stream::out ? "stdout" : "stderr";
@@ -76,7 +70,7 @@ asio::awaitable<void> stream_output(const Call& call, const ProcessPtr& process,
     if (const auto piece = process->output().read(place)) {
       place = piece->end();
       text += "id: " + std::to_string(place) + "\n" +
-              stream_event(name_of(piece->stream), json::dump(piece_json(*piece)));
+              stream_event(name_of(piece->stream), json::dump(cell::output_json(piece->bytes)));
     } else if (process->has_ended() && text.empty()) {
       break;
     }
@@ -104,7 +98,7 @@ asio::awaitable<void> read_output(const Call& call) {
   const std::uint64_t first = process->output().first();
   json::Array pieces;
   while (const auto piece = process->output().read(place)) {
-    json::Value value = piece_json(*piece);
+    json::Value value = cell::output_json(piece->bytes);
     value.as_object().set("stream", name_of(piece->stream));
     value.as_object().set("begin", piece->begin);
     pieces.push_back(std::move(value));

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cell/domain_link.h"
+#include "json/value.h"
 #include "sandbox/cgroup.h"
 #include "sys/terminal.h"
 
@@ -85,5 +86,7 @@ asio::awaitable<CommandResult> run_command(CommandPlace place, CommandRequest re
 enum class Names : std::uint8_t { rest, ctx };
 CommandRequest parse_command(std::string_view json_text, Names names);
 std::string encode(const CommandResult& result, Names names);
+// A piece of output: {text}, or {b64} where it is no UTF-8.
+json::Value output_json(std::string_view bytes);
 
 }  // namespace cellar::cell

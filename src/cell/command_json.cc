@@ -214,4 +214,9 @@ sys::TerminalSize read_size(const json::Reader& from) {
   return size;
 }
 
+json::Value output_json(std::string_view bytes) {
+  return is_valid_utf8(bytes) ? json::object({{"text", bytes}})
+                              : json::object({{"b64", to_base64(bytes)}});
+}
+
 }  // namespace cellar::cell

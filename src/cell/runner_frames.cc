@@ -396,8 +396,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
   OnOutput on_output = [this, printed](std::string_view stream, std::string_view bytes) {
     journal::Event event;
     event.type = stream;
-    event.data = json::dump(is_valid_utf8(bytes) ? json::object({{"text", bytes}})
-                                                 : json::object({{"b64", to_base64(bytes)}}));
+    event.data = json::dump(output_json(bytes));
     take_output(printed, std::move(event));
   };
   if (call.sensitive) on_output = nullptr;
