@@ -167,11 +167,8 @@ void add_doctor_command(CLI::App& app, Raw& raw) {
 void add_work_commands(CLI::App& app, Raw& raw) {
   auto exec = std::make_shared<Exec>();
   CLI::App* sub = app.add_subcommand("exec", "Run a command in a cell: exec ID -- CMD...");
-  add_cell_id(*sub, exec->cell_id);
-  sub->add_option("--cwd", exec->cwd, "Folder it runs in (/work)");
-  sub->add_option("--timeout", exec->timeout_s, "Seconds until it is killed")
-      ->check(CLI::Range(kTimeoutMinS, kTimeoutMaxS));
-  add_repeated(*sub, "--env", raw.env, "NAME=VALUE for its environment");
+  add_surroundings(*sub, raw, *exec);
+  add_timeout(*sub, *exec, "Seconds until it is killed");
   sub->add_flag("-n,--no-stdin", exec->without_stdin, "Do not pass standard input on");
   sub->footer("One word after -- is a line for the shell, more are a program and its arguments.");
   sub->callback([&raw, exec] {
@@ -280,6 +277,17 @@ void add_cell_id(CLI::App& app, std::string& into) {
     return id.empty() ? std::string("must not be empty") : std::string();
   };
   app.add_option("ID", into, "The cell")->required()->check(refuse_nothing, "");
+}
+
+void add_surroundings(CLI::App& app, Raw& raw, ProgramToRun& program) {
+  add_cell_id(app, program.cell_id);
+  app.add_option("--cwd", program.cwd, "Folder it runs in (/work)");
+  add_repeated(app, "--env", raw.env, "NAME=VALUE for its environment");
+}
+
+void add_timeout(CLI::App& app, ProgramToRun& program, const std::string& help) {
+  app.add_option("--timeout", program.timeout_s, help)
+      ->check(CLI::Range(kTimeoutMinS, kTimeoutMaxS));
 }
 
 std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* argv) {

@@ -66,13 +66,7 @@ struct Network {
 struct Resume {
   std::string cell_id;
 };
-struct Exec {
-  std::string cell_id;
-  std::vector<std::string>
-      command;  // One word: a line for the shell. More: a program and its words.
-  std::string cwd;
-  std::map<std::string, std::string> env;
-  std::optional<double> timeout_s;
+struct Exec : ProgramToRun {
   bool without_stdin = false;
 };
 struct Copy {

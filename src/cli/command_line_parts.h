@@ -10,7 +10,7 @@ namespace CLI {
 class App;
 }  // namespace CLI
 
-// What command_line.cc and command_line_runs.cc share, and nobody else sees.
+// What the command_line*.cc share, and nobody else sees.
 namespace cellar::cli {
 
 // What CLI11 fills in before it becomes a CommandLine.
@@ -33,6 +33,10 @@ void add_repeated(CLI::App& app, const std::string& name, std::vector<std::strin
 
 // The first word of most subcommands.
 void add_cell_id(CLI::App& app, std::string& into);
+
+// What a program runs in, and the cell: ID, --cwd, --env. `raw.env` becomes `program.env` later.
+void add_surroundings(CLI::App& app, Raw& raw, ProgramToRun& program);
+void add_timeout(CLI::App& app, ProgramToRun& program, const std::string& help);
 
 // In command_line_preview.cc. `url` is the daemon's address, once all is read.
 void add_preview_command(CLI::App& app, Raw& raw, const std::string& url);

@@ -6,9 +6,6 @@
 namespace cellar::cli {
 namespace {
 
-constexpr double kTimeLimitMinS = 0.001;
-constexpr double kTimeLimitMaxS = 86'400;
-
 void add_process(CLI::App& app, ProcessRef& into) {
   add_cell_id(app, into.cell_id);
   app.add_option("PROCESS", into.process_id, "Its id, such as p3")->required();
@@ -22,20 +19,13 @@ CLI::App* add(CLI::App& app, Raw& raw, const std::string& name, const std::strin
   return added;
 }
 
-void add_surroundings(CLI::App& app, Raw& raw, ProcessStart& start) {
-  add_cell_id(app, start.cell_id);
-  app.add_option("--cwd", start.cwd, "Folder it runs in (/work)");
-  add_repeated(app, "--env", raw.env, "NAME=VALUE for its environment");
-}
-
 }  // namespace
 
 void add_process_commands(CLI::App& app, Raw& raw) {
   const auto start = std::make_shared<ProcessStart>();
   CLI::App* sub = app.add_subcommand("start", "Start a command in the background, print its id");
   add_surroundings(*sub, raw, *start);
-  sub->add_option("--timeout", start->timeout_s, "Seconds until it is killed (none)")
-      ->check(CLI::Range(kTimeLimitMinS, kTimeLimitMaxS));
+  add_timeout(*sub, *start, "Seconds until it is killed (none)");
   sub->add_flag("-i,--stdin", start->takes_input, "It reads what `cellar input` sends");
   sub->add_flag("-t,--terminal", start->has_terminal, "It has a terminal, for `cellar attach`");
   sub->footer("start ID -- CMD...: one word after -- is a line for the shell, more are a program.");

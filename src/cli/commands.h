@@ -75,6 +75,11 @@ std::string process_path(const ProcessRef& ref, std::string_view rest = {});
 // Starts it, and gives it as the daemon has it. In processes.cc.
 json::Value start_process(const ProcessStart& start, std::optional<sys::TerminalSize> terminal,
                           Api& api);
+// What a process reads: `path` is that of its /stdin, with the query. In processes.cc.
+void send_input(const std::string& path, std::string bytes, Api& api);
+json::Value to_json(sys::TerminalSize size);  // in processes.cc
+// What the daemon is asked to run: {cmd?, cwd?, timeout_ms?, env?}. In exec.cc.
+json::Object request_of(const ProgramToRun& program);
 // The bytes of a stdout or stderr event. In exec.cc.
 std::string bytes_of(const json::Value& data);
 // Says what a command itself could not, and gives its exit code. In exec.cc.

@@ -12,21 +12,7 @@ namespace {
 constexpr std::size_t kStdinBytesMax = 64 << 20;
 
 json::Value body_of(const Exec& command, int in) {
-  json::Object body;
-  if (command.command.size() == 1) {
-    body.set("cmd", command.command.front());
-  } else {
-    body.set("cmd", json::Array(command.command.begin(), command.command.end()));
-  }
-  if (!command.cwd.empty()) body.set("cwd", command.cwd);
-  if (command.timeout_s) {
-    body.set("timeout_ms", static_cast<std::int64_t>(*command.timeout_s * 1000));
-  }
-  if (!command.env.empty()) {
-    json::Object env;
-    for (const auto& [name, value] : command.env) env.set(name, value);
-    body.set("env", std::move(env));
-  }
+  json::Object body = request_of(command);
   if (!command.without_stdin && !sys::is_terminal(in)) {
     std::string bytes = sys::read_all(in, kStdinBytesMax, "standard input");
     if (!is_valid_utf8(bytes)) {
@@ -76,6 +62,24 @@ int run_streamed(const Exec& command, const json::Value& body, Context& context)
 }
 
 }  // namespace
+
+json::Object request_of(const ProgramToRun& program) {
+  json::Object body;
+  if (program.command.size() == 1) body.set("cmd", program.command.front());
+  if (program.command.size() > 1) {
+    body.set("cmd", json::Array(program.command.begin(), program.command.end()));
+  }
+  if (!program.cwd.empty()) body.set("cwd", program.cwd);
+  if (program.timeout_s) {
+    body.set("timeout_ms", static_cast<std::int64_t>(*program.timeout_s * 1000));
+  }
+  if (!program.env.empty()) {
+    json::Object env;
+    for (const auto& [name, value] : program.env) env.set(name, value);
+    body.set("env", std::move(env));
+  }
+  return body;
+}
 
 std::string bytes_of(const json::Value& data) {
   if (const json::Value* text = data.find("text"); text != nullptr && text->is_string()) {

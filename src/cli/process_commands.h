@@ -8,18 +8,22 @@
 
 namespace cellar::cli {
 
-// Programs in the background of a cell: one struct for each subcommand.
-struct ProcessRef {
-  std::string cell_id;
-  std::string process_id;
-};
-struct ProcessStart {
+// What `exec`, `start` and `sh` run, and where.
+struct ProgramToRun {
   std::string cell_id;
   // One word: a line for the shell. More: a program and its words. None: a login shell.
   std::vector<std::string> command;
   std::string cwd;
   std::map<std::string, std::string> env;
   std::optional<double> timeout_s;
+};
+
+// Programs in the background of a cell: one struct for each subcommand.
+struct ProcessRef {
+  std::string cell_id;
+  std::string process_id;
+};
+struct ProcessStart : ProgramToRun {
   bool takes_input = false;
   bool has_terminal = false;
 };

@@ -63,26 +63,22 @@ std::string process_path(const ProcessRef& ref, std::string_view rest) {
   return cell_path(ref.cell_id, "/processes/" + encode_segment(ref.process_id)) + std::string(rest);
 }
 
+json::Value to_json(sys::TerminalSize size) {
+  return json::object({{"columns", size.columns}, {"rows", size.rows}});
+}
+
+void send_input(const std::string& path, std::string bytes, Api& api) {
+  api.send({.method = "POST",
+            .path = path,
+            .headers = {"Content-Type: application/octet-stream"},
+            .body = std::move(bytes)});
+}
+
 json::Value start_process(const ProcessStart& start, std::optional<sys::TerminalSize> terminal,
                           Api& api) {
-  json::Object body;
-  if (start.command.size() == 1) body.set("cmd", start.command.front());
-  if (start.command.size() > 1) {
-    body.set("cmd", json::Array(start.command.begin(), start.command.end()));
-  }
-  if (!start.cwd.empty()) body.set("cwd", start.cwd);
-  if (start.timeout_s) {
-    body.set("timeout_ms", static_cast<std::int64_t>(*start.timeout_s * 1000));
-  }
-  if (!start.env.empty()) {
-    json::Object env;
-    for (const auto& [name, value] : start.env) env.set(name, value);
-    body.set("env", std::move(env));
-  }
+  json::Object body = request_of(start);
   if (start.takes_input) body.set("stdin", true);
-  if (terminal) {
-    body.set("terminal", json::object({{"columns", terminal->columns}, {"rows", terminal->rows}}));
-  }
+  if (terminal) body.set("terminal", to_json(*terminal));
   return api.post(cell_path(start.cell_id, "/processes"), body);
 }
 
@@ -126,18 +122,12 @@ int run(const ProcessLog& command, Context& context) {
 
 int run(const ProcessInput& command, Context& context) {
   const std::string path = process_path(command.process, "/stdin");
-  const auto send = [&](std::string path_and_query, std::string bytes) {
-    context.api.send({.method = "POST",
-                      .path = std::move(path_and_query),
-                      .headers = {"Content-Type: application/octet-stream"},
-                      .body = std::move(bytes)});
-  };
   for (;;) {
     std::string bytes = sys::read_some(context.in, kInputPieceBytes, "standard input");
     if (bytes.empty()) break;
-    send(path, std::move(bytes));
+    send_input(path, std::move(bytes), context.api);
   }
-  send(path + "?end=1", "");
+  send_input(path + "?end=1", "", context.api);
   return 0;
 }
 

@@ -19,7 +19,7 @@ constexpr char kLeave = '\x1d';                      // Ctrl+]
 constexpr std::chrono::milliseconds kQuiet{60'000};  // The daemon writes a comment every 15 s.
 
 // Shows what the process writes, on a connection and in a thread of its own, until it ends or
-// stop() is called.
+// leave() is called.
 class Screen {
  public:
   Screen(const ProcessRef& process, Context& context, sys::Typing& typing)
@@ -93,29 +93,20 @@ class Screen {
   std::thread thread_;
 };
 
-json::Value size_json(sys::TerminalSize size) {
-  return json::object({{"columns", size.columns}, {"rows", size.rows}});
-}
-
-void send_typed(const ProcessRef& process, std::string bytes, Api& api) {
-  api.send({.method = "POST",
-            .path = process_path(process, "/stdin"),
-            .headers = {"Content-Type: application/octet-stream"},
-            .body = std::move(bytes)});
-}
-
 // Types at the process until it ends, or Ctrl+] is typed.
 void type_at(const ProcessRef& process, sys::Typing& typing, Api& api) {
-  api.post(process_path(process, "/resize"), size_json(typing.size()));
+  const std::string input = process_path(process, "/stdin");
+  const std::string resize = process_path(process, "/resize");
+  api.post(resize, to_json(typing.size()));
   for (;;) {
     const sys::Typing::Event event = typing.next();
     if (event.ended) return;
     if (event.resized) {
-      api.post(process_path(process, "/resize"), size_json(typing.size()));
+      api.post(resize, to_json(typing.size()));
       continue;
     }
     const std::size_t leave = event.bytes.find(kLeave);
-    if (leave != 0) send_typed(process, event.bytes.substr(0, leave), api);
+    if (leave != 0) send_input(input, event.bytes.substr(0, leave), api);
     if (leave != event.bytes.npos) return;
   }
 }
