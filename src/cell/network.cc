@@ -40,14 +40,13 @@ net::Usage decode_usage(const std::string& text) {
 }  // namespace
 
 Network::Network(std::string cell_id, std::string file)
-    : cell_id_(std::move(cell_id)), file_(std::move(file)), saved_(encode_usage({})) {}
+    : cell_id_(std::move(cell_id)), file_(std::move(file)) {}
 
 void Network::load() {
   try {
     const auto text = sys::read_file(file_);
     if (!text) return;
-    meter_.usage() = decode_usage(*text);
-    saved_ = *text;
+    meter_.usage() = saved_ = decode_usage(*text);
   } catch (const Error& error) {
     log::warning("cell {}: what it used of the network is counted anew: {}: {}", cell_id_, file_,
                  error.what());
@@ -56,11 +55,11 @@ void Network::load() {
 
 void Network::save() noexcept {
   saved_at_ = std::chrono::steady_clock::now();
+  const net::Usage usage = meter_.usage();
+  if (usage == saved_) return;
   try {
-    std::string text = encode_usage(meter_.usage());
-    if (text == saved_) return;
-    sys::replace_file(file_, text, 0600, sys::Durable::no);
-    saved_ = std::move(text);
+    sys::replace_file(file_, encode_usage(usage), 0600, sys::Durable::no);
+    saved_ = usage;
   } catch (const Error& error) {  // Nothing in the cell has to fail for that.
     log::warning("cell {}: what it used of the network is not noted: {}", cell_id_, error.what());
   }

@@ -55,7 +55,7 @@ class Network {
   std::string cell_id_;
   std::string file_;
   net::Meter meter_;
-  std::string saved_;  // what is in the file
+  net::Usage saved_;  // what is in the file
   std::chrono::steady_clock::time_point saved_at_;
   std::deque<Refused> refusals_;
   std::function<void(const Refused&)> hear_;

@@ -26,6 +26,7 @@ struct Usage {
   std::uint64_t refusals = 0;     // connections and questions, also those that were not told
   std::uint64_t failures = 0;     // allowed, but the upstream could not be reached
   std::uint64_t questions = 0;    // asked of the resolver
+  bool operator==(const Usage&) const = default;
 };
 
 enum class Way : std::uint8_t { up, down };
