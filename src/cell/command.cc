@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -22,8 +21,6 @@ namespace {
 
 using Descriptor = asio::posix::stream_descriptor;
 constexpr std::size_t kReadBytes = 64 << 10;
-// How long output may still come after everything of a command was killed.
-constexpr std::chrono::milliseconds kDrainLimit{2000};
 
 // What a command writes to, and what has come so far.
 struct Output {
@@ -88,25 +85,17 @@ struct Running {
 
 asio::awaitable<std::uint32_t> start(const CommandPlace& place, const CommandRequest& request,
                                      Running& running) {
-  sys::Pipe out = make_program_pipe(place.uid, ProgramDoes::write);
-  sys::Pipe err = make_program_pipe(place.uid, ProgramDoes::write);
-  sys::Pipe in;
-  if (request.stdin_bytes.empty()) {
-    in.read_end = sys::open_file("/dev/null", O_RDONLY);
-  } else {
-    in = make_program_pipe(place.uid, ProgramDoes::read);
-    running.input.assign(in.write_end.release());
-  }
-  running.out.source.assign(out.read_end.release());
-  running.err.source.assign(err.read_end.release());
-
-  std::vector<int> stdio = {in.read_end.get(), out.write_end.get(), err.write_end.get()};
+  ProgramPipes pipes = make_program_pipes(place.uid, !request.stdin_bytes.empty());
+  if (pipes.in.write_end) running.input.assign(pipes.in.write_end.release());
+  running.out.source.assign(pipes.out.read_end.release());
+  running.err.source.assign(pipes.err.read_end.release());
+  std::vector<int> stdio = pipes.stdio();
   co_return co_await start_program(place, request, std::move(stdio), Terminal::no);
 }
 
 asio::awaitable<void> drain(Running& running) {
-  const bool out_ended = co_await running.out.ended.wait_for(kDrainLimit);
-  const bool err_ended = co_await running.err.ended.wait_for(kDrainLimit);
+  const bool out_ended = co_await running.out.ended.wait_for(kOutputLimit);
+  const bool err_ended = co_await running.err.ended.wait_for(kOutputLimit);
   if (!out_ended) running.out.source.close();
   if (!err_ended) running.err.source.close();
 }

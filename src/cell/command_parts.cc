@@ -39,7 +39,7 @@ asio::awaitable<void> kill_surely(const CommandPlace& place) {
   place.end_domain();
 }
 
-}  // namespace
+enum class ProgramDoes : std::uint8_t { read, write };
 
 sys::Pipe make_program_pipe(std::uint32_t uid, ProgramDoes does) {
   const bool reads = does == ProgramDoes::read;
@@ -47,6 +47,20 @@ sys::Pipe make_program_pipe(std::uint32_t uid, ProgramDoes does) {
   sys::give_to(reads ? pipe.read_end.get() : pipe.write_end.get(), uid);
   sys::set_nonblocking(reads ? pipe.write_end.get() : pipe.read_end.get());
   return pipe;
+}
+
+}  // namespace
+
+ProgramPipes make_program_pipes(std::uint32_t uid, bool takes_input) {
+  ProgramPipes pipes;
+  if (takes_input) {
+    pipes.in = make_program_pipe(uid, ProgramDoes::read);
+  } else {
+    pipes.in.read_end = sys::open_file("/dev/null", O_RDONLY);
+  }
+  pipes.out = make_program_pipe(uid, ProgramDoes::write);
+  pipes.err = make_program_pipe(uid, ProgramDoes::write);
+  return pipes;
 }
 
 asio::awaitable<std::uint32_t> start_program(const CommandPlace& place,

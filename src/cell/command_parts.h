@@ -14,9 +14,22 @@
 // a place, and that nothing of it is left.
 namespace cellar::cell {
 
-// A pipe whose end for the program belongs to its user, who may open it again as /dev/stdout.
-enum class ProgramDoes : std::uint8_t { read, write };
-sys::Pipe make_program_pipe(std::uint32_t uid, ProgramDoes does);
+// How long output may still come after everything of a program was killed.
+inline constexpr std::chrono::milliseconds kOutputLimit{2000};
+
+// What joins a program without a terminal with us. Its ends belong to its user, who may open them
+// again as /dev/stdout; ours do not block.
+struct ProgramPipes {
+  sys::Pipe in;  // where it takes no input: /dev/null, and no end of ours
+  sys::Pipe out;
+  sys::Pipe err;
+  // For start_program(); they are still these pipes'.
+  std::vector<int> stdio() const {
+    return {in.read_end.get(), out.write_end.get(), err.write_end.get()};
+  }
+};
+// Throws Error.
+ProgramPipes make_program_pipes(std::uint32_t uid, bool takes_input);
 
 enum class Terminal : bool { no, yes };
 // Starts it with `stdio` as its 0, 1 and 2; its pid as the domain sees it. Throws what

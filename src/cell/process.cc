@@ -17,8 +17,6 @@ namespace cellar::cell {
 namespace {
 
 constexpr std::size_t kOutputPieceBytes = 64 << 10;
-// How long output may still come after everything of a process was killed.
-constexpr std::chrono::milliseconds kOutputLimit{2000};
 constexpr char kEndOfInput = '\x04';  // typed at a terminal
 
 }  // namespace
@@ -37,36 +35,24 @@ Process::Process(asio::any_io_executor executor, std::string id, ProcessRequest 
       err_ended_(executor),
       writers_(executor, {.waiters_max = kWritersMax}) {}
 
-// Its ends of what joins it with us.
-std::vector<sys::Fd> Process::open_ends() {
-  std::vector<sys::Fd> ends;
-  if (request_.terminal) {
-    sys::PseudoTerminal terminal = place_.make_terminal();
-    sys::resize_terminal(terminal.master.get(), *request_.terminal);
-    out_.assign(terminal.master.release());
-    ends.push_back(std::move(terminal.slave));
-    return ends;
-  }
-  if (request_.takes_input) {
-    sys::Pipe in = make_program_pipe(place_.uid, ProgramDoes::read);
-    in_.assign(in.write_end.release());
-    ends.push_back(std::move(in.read_end));
-  } else {
-    ends.push_back(sys::open_file("/dev/null", O_RDONLY));
-  }
-  for (Descriptor* source : {&out_, &err_}) {
-    sys::Pipe pipe = make_program_pipe(place_.uid, ProgramDoes::write);
-    source->assign(pipe.read_end.release());
-    ends.push_back(std::move(pipe.write_end));
-  }
-  return ends;
-}
-
 asio::awaitable<void> Process::start() {
-  const std::vector<sys::Fd> ends = open_ends();
-  const bool has_terminal = request_.terminal.has_value();
+  // Its ends close when this returns.
+  sys::PseudoTerminal terminal;
+  ProgramPipes pipes;
   std::vector<int> stdio;
-  for (std::size_t i = 0; i < 3; ++i) stdio.push_back(ends[has_terminal ? 0 : i].get());
+  const bool has_terminal = request_.terminal.has_value();
+  if (has_terminal) {
+    terminal = place_.make_terminal();
+    sys::resize_terminal(terminal.master.get(), *request_.terminal);
+    stdio.assign(3, terminal.slave.get());
+    out_.assign(terminal.master.release());
+  } else {
+    pipes = make_program_pipes(place_.uid, request_.takes_input);
+    stdio = pipes.stdio();
+    if (pipes.in.write_end) in_.assign(pipes.in.write_end.release());
+    out_.assign(pipes.out.read_end.release());
+    err_.assign(pipes.err.read_end.release());
+  }
   started_at_ = wall_now();
   std::optional<Error> failure;
   try {

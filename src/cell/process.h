@@ -3,7 +3,6 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -96,7 +95,6 @@ class Process {
   using Descriptor = asio::posix::stream_descriptor;
 
   void require_running() const;
-  std::vector<sys::Fd> open_ends();
   asio::awaitable<void> read(Descriptor& source, OutputLog::Stream stream, async::Event& ended);
 
   std::string id_;
