@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -85,6 +86,13 @@ Fields end_to_end(const Fields& fields) {
     if (!drops || name == "host") kept.push_back(field);
   }
   return kept;
+}
+
+std::string chunk_of(std::string bytes) {
+  char size[32];
+  const int digits = std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
+  bytes.insert(0, size, static_cast<std::size_t>(digits));
+  return bytes += "\r\n";
 }
 
 std::string upgrade_of(const Fields& fields) {

@@ -1,11 +1,22 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "http/message.h"
 
 // What the fields of a head mean for whoever reads it and passes it on: pure.
 namespace cellar::http {
+
+// The fields of a message of the library behind this module, in their order.
+template <typename Message>
+Fields fields_of(const Message& message) {
+  Fields fields;
+  for (const auto& field : message) {
+    fields.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  }
+  return fields;
+}
 
 // Refuses a head that two programs could read in two ways, which is how one request is smuggled
 // into another: no Host or several, a length that is no number or comes twice, a Transfer-Encoding
@@ -20,6 +31,9 @@ Fields end_to_end(const Fields& fields);
 // The first value of a field; empty where there is none. `lower_case_name` as it says.
 std::string_view first(const Fields& fields, std::string_view lower_case_name) noexcept;
 void remove(Fields& fields, std::string_view lower_case_name);
+
+// A piece of a chunked body; the last one, where `bytes` is empty.
+std::string chunk_of(std::string bytes);
 
 // What the client wants to go on with: "websocket". Empty where it wants nothing else, several
 // things, or HTTP/2: more requests would come that nobody looks at.

@@ -96,12 +96,7 @@ class Relay {
       for (;;) {
         std::string piece = co_await exchange_.read_piece();
         const bool is_end = piece.empty();
-        if (is_chunked_) {
-          char size[32];
-          const int digits = std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
-          piece.insert(0, size, static_cast<std::size_t>(digits));
-          piece += "\r\n";
-        }
+        if (is_chunked_) piece = chunk_of(std::move(piece));
         if (!piece.empty()) co_await write(std::move(piece));
         if (is_end) co_return;
       }
@@ -131,14 +126,6 @@ class Relay {
     throw_no_answer("it sent too many interim answers");
   }
 
-  Fields answer_fields() const {
-    Fields all;
-    for (const auto& field : parser_->get()) {
-      all.emplace_back(std::string(field.name_string()), std::string(field.value()));
-    }
-    return all;
-  }
-
   asio::awaitable<void> take_answer() {
     co_await read_head();
     const int status = parser_->get().result_int();
@@ -150,7 +137,7 @@ class Relay {
     ForeignHead head;
     head.status = status;
     head.reason = std::string(parser_->get().reason());
-    head.fields = end_to_end(answer_fields());
+    head.fields = end_to_end(fields_of(parser_->get()));
     if (hooks_.edit_answer) hooks_.edit_answer(status, head.fields);
     const auto length = parser_->content_length();
     if (length && status != 204) head.length = *length;
@@ -185,10 +172,11 @@ class Relay {
   // ---- after an upgrade ----
 
   asio::awaitable<void> join() {
-    Fields fields = end_to_end(answer_fields());
+    const Fields answered = fields_of(parser_->get());
+    Fields fields = end_to_end(answered);
     if (hooks_.edit_answer) hooks_.edit_answer(101, fields);
     fields.emplace_back("Connection", "Upgrade");
-    const std::string protocol(first(answer_fields(), "upgrade"));
+    const std::string protocol(first(answered, "upgrade"));
     fields.emplace_back("Upgrade", protocol.empty() ? request_.upgrade : protocol);
     client_ = co_await exchange_.upgrade(std::move(fields));
     async::TaskGroup sending(co_await asio::this_coro::executor);

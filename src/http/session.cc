@@ -43,14 +43,6 @@ constexpr std::size_t kPieceBytesMax = 64 << 10;
 // Of a body, at once: as it is made, a buffer takes 512 bytes.
 constexpr std::size_t kBodyReadBytes = 32 << 10;
 
-Fields to_fields(const Parser& parser) {
-  Fields fields;
-  for (const auto& field : parser.get()) {
-    fields.emplace_back(std::string(field.name_string()), std::string(field.value()));
-  }
-  return fields;
-}
-
 Request to_request(const Parser& parser) {
   const auto& message = parser.get();
   Request request;
@@ -159,7 +151,7 @@ class BeastExchange : public Exchange {
   // Throws Error for a head that is no request of ours.
   void parse() {
     request_ = to_request(parser_);
-    check_head(request_.target, to_fields(parser_), parser_.get().version());
+    check_head(request_.target, fields_of(parser_.get()), parser_.get().version());
   }
 
   const Request& request() const override { return request_; }
@@ -169,7 +161,7 @@ class BeastExchange : public Exchange {
   }
   bool has_answered() const override { return answered_; }
   bool is_upgraded() const noexcept { return upgraded_; }
-  Fields fields() const override { return to_fields(parser_); }
+  Fields fields() const override { return fields_of(parser_.get()); }
   std::string client_address() const override {
     boost::system::error_code ignored;
     return stream_.socket().remote_endpoint(ignored).address().to_string();
@@ -286,18 +278,13 @@ class BeastExchange : public Exchange {
   }
 
   asio::awaitable<void> send(std::string bytes) override {
-    if (is_chunked_) {
-      char size[32];
-      const int digits = std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
-      bytes.insert(0, size, static_cast<std::size_t>(digits));
-      bytes += "\r\n";
-    }
+    if (is_chunked_) bytes = chunk_of(std::move(bytes));
     stream_.expires_after(options_.write_limit);
     co_await asio::async_write(stream_, asio::buffer(bytes), asio::use_awaitable);
   }
 
   asio::awaitable<void> finish() override {
-    const std::string end = is_chunked_ ? "0\r\n\r\n" : "";
+    const std::string end = is_chunked_ ? chunk_of("") : "";
     stream_.expires_after(options_.write_limit);
     co_await asio::async_write(stream_, asio::buffer(end), asio::use_awaitable);
     finished_ = keeps_open_;
