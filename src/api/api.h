@@ -58,9 +58,9 @@ std::vector<Route> run_routes();
 std::vector<Route> agent_routes();
 std::vector<Route> domain_routes(const PreviewDomain& previews);
 std::vector<Route> preview_routes(const PreviewDomain& domain, const PreviewSigner& signer);
+std::vector<Route> network_routes();
 
 // Answers POST …/request: calls a method of the cell's agent.
 asio::awaitable<void> request_agent(const Call& call);
-std::vector<Route> network_routes();
 
 }  // namespace cellar::api

@@ -96,6 +96,14 @@ Error no_cell(const std::string& id) {
   return Error(ErrorCode::not_found, "cell_not_found", "no cell \"" + id + "\"");
 }
 
+// Keeps a page below the API's own origin apart from the API.
+void add_sandbox(bool is_public, http::Fields& fields) {
+  fields.emplace_back("Content-Security-Policy", std::string(kSandbox));
+  // The sandboxed page is of another origin than its own scripts.
+  const bool has_own = !http::first(fields, "access-control-allow-origin").empty();
+  if (is_public && !has_own) fields.emplace_back("Access-Control-Allow-Origin", "*");
+}
+
 // What a server in the cell answers, for browsers: its word counts for its preview only.
 void edit_answer(const std::string& prefix, bool is_public, http::Fields& fields) {
   for (const std::string_view name : kNotSaid) http::remove(fields, name);
@@ -108,11 +116,7 @@ void edit_answer(const std::string& prefix, bool is_public, http::Fields& fields
   std::erase_if(fields, [](const auto& field) {
     return field.second.empty() && to_lower_ascii(field.first) == "set-cookie";
   });
-  if (prefix.empty()) return;
-  fields.emplace_back("Content-Security-Policy", std::string(kSandbox));
-  // The sandboxed page is of another origin than its own scripts.
-  const bool has_own = !http::first(fields, "access-control-allow-origin").empty();
-  if (is_public && !has_own) fields.emplace_back("Access-Control-Allow-Origin", "*");
+  if (!prefix.empty()) add_sandbox(is_public, fields);
 }
 
 }  // namespace
@@ -132,10 +136,7 @@ struct Preview::Visit {
   // Fields that each answer of ours has.
   http::Fields own_fields() const {
     http::Fields own = {{"X-Content-Type-Options", "nosniff"}};
-    if (place.prefix.empty()) return own;
-    own.emplace_back("Content-Security-Policy", std::string(kSandbox));
-    // The sandboxed page is of another origin than its own scripts.
-    if (is_public()) own.emplace_back("Access-Control-Allow-Origin", "*");
+    if (!place.prefix.empty()) add_sandbox(is_public(), own);
     return own;
   }
 };
@@ -205,9 +206,7 @@ asio::awaitable<void> Preview::handle(http::Exchange& exchange) {
   const std::string* accept = exchange.request().header("accept");
   const bool as_html = accept != nullptr && accept->find("text/html") != std::string::npos;
   http::Response response = error_page(*failure, request_id, as_html);
-  if (!place.prefix.empty()) {
-    response.headers.emplace_back("Content-Security-Policy", std::string(kSandbox));
-  }
+  if (!place.prefix.empty()) add_sandbox(false, response.headers);
   co_await exchange.respond(std::move(response));
 }
 
