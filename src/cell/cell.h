@@ -67,7 +67,7 @@ struct ResumeReport {
   std::chrono::microseconds took{0};
 };
 
-// {from, processes: {survived, lost: [{domain, pid, command}]}, took_ms}.
+// {from, processes: {survived, lost: [{domain, pid, command, lost_by}]}, took_ms}.
 json::Value to_json(const ResumeReport& report);
 
 // While a cell is paused: since when, and how much of its memory went to swap.
@@ -304,7 +304,6 @@ class Cell : private RunnerHost {
   asio::awaitable<void> save_spec(CellSpec spec);
   void require_open() const;
   void note_ports(const std::vector<sys::ListeningPort>& listening);
-  void tell_port(const PortTable::Change& change);
 
   const Machine& machine_;
   const CellConfig& config_;

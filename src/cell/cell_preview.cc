@@ -35,12 +35,9 @@ asio::awaitable<void> Cell::watch_ports() {
 }
 
 void Cell::note_ports(const std::vector<sys::ListeningPort>& listening) {
-  for (const PortTable::Change& change : ports_.update(listening, wall_now())) tell_port(change);
-}
-
-// The one place that tells of ports.
-void Cell::tell_port(const PortTable::Change& change) {
-  tell(change.is_open ? "port.opened" : "port.closed", json::object({{"port", change.port}}));
+  for (const PortTable::Change& change : ports_.update(listening, wall_now())) {
+    tell(change.is_open ? "port.opened" : "port.closed", json::object({{"port", change.port}}));
+  }
 }
 
 }  // namespace cellar::cell

@@ -4,7 +4,6 @@
 #include <iterator>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "cell/cell.h"
 #include "json/json.h"
 

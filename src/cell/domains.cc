@@ -26,8 +26,6 @@ constexpr std::chrono::seconds kGreetingLimit{10};
 constexpr std::chrono::seconds kEndLimit{10};
 constexpr std::chrono::milliseconds kEndPollPause{20};
 
-const char* name_of(Kind kind) noexcept { return kind == Kind::agent ? "agent" : "shell"; }
-
 sandbox::CgroupPlan plan_groups(const Machine& machine, const CellSpec& spec,
                                 const std::string& slot) {
   const Limits& limits = tier_of(spec.tier).limits;
@@ -116,10 +114,10 @@ std::uint32_t Domains::uid_base(Kind kind) const noexcept {
 }
 
 std::string Domains::socket_path(Kind kind) const {
-  return layout_.run() + "/" + name_of(kind) + ".sock";
+  return layout_.run() + "/" + std::string(name_of(kind)) + ".sock";
 }
 std::string Domains::record_path(Kind kind) const {
-  return layout_.run() + "/" + name_of(kind) + ".json";
+  return layout_.run() + "/" + std::string(name_of(kind)) + ".json";
 }
 
 void Domains::set_slot(std::string slot) {
@@ -389,9 +387,9 @@ asio::awaitable<void> Domains::open_egress(Kind kind) {
   Domain& domain = of(kind);
   network_.meter().set_limits(spec_.network.limits);
   const std::string network = "/proc/" + std::to_string(domain.init->pid) + "/ns/net";
-  domain.egress = std::make_unique<EgressPort>(machine_.executor, spec_.cell_id, name_of(kind),
-                                               machine_.resolver, network_,
-                                               net::Policy::parse(spec_.network.of(kind)));
+  domain.egress = std::make_unique<EgressPort>(
+      machine_.executor, spec_.cell_id, std::string(name_of(kind)), machine_.resolver, network_,
+      net::Policy::parse(spec_.network.of(kind)));
   co_await domain.egress->open(machine_.spawner, network);
 }
 

@@ -61,7 +61,7 @@ asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits 
 std::function<void(std::uint32_t, const std::vector<std::string>&)> Domains::note_of(
     Kind kind, std::uint64_t number) {
   return [this, kind, number](std::uint32_t pid, const std::vector<std::string>& words) {
-    programs_.add(number, kind == Kind::agent ? "agent" : "shell", pid, words);
+    programs_.add(number, std::string(name_of(kind)), pid, words);
   };
 }
 

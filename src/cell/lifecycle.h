@@ -19,8 +19,8 @@ std::string_view to_string(State state) noexcept;
 
 // Something that keeps a cell awake.
 struct Blocker {
-  std::string
-      kind;  // "run", "request", "command", "stream", "lease", "processes", "preview", "permanent"
+  // "run", "request", "command", "stream", "terminal", "lease", "processes", "preview", "permanent"
+  std::string kind;
   std::string detail;  // "run_1f… fix", "npm test"
   WallTime since;
 };

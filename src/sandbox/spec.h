@@ -13,6 +13,10 @@ namespace cellar::sandbox {
 // does.
 enum class DomainKind : std::uint8_t { agent, shell };
 
+constexpr std::string_view name_of(DomainKind kind) noexcept {
+  return kind == DomainKind::agent ? "agent" : "shell";
+}
+
 // What is made of a domain. An agent domain can be made in two halves: a **warm** one is all of it
 // that no cell is needed for, nobody's yet, and becomes a cell's own later.
 enum class Part : std::uint8_t { whole, warm };
