@@ -51,7 +51,8 @@ class DomainLink {
   // For the whole process group; nothing happens where it has ended, alone or with its domain.
   void signal(std::uint32_t id, int signal);
 
-  bool is_lost() const noexcept { return lost_; }
+  // Also where serve() has not come to it yet: what is started next would find nobody.
+  bool is_lost() { return lost_ || channel_.has_hung_up(); }
   // What runs over it is lost, and by what.
   void close(LostBy why) {
     lost_by_ = why;

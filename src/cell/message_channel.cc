@@ -40,6 +40,10 @@ asio::awaitable<std::optional<sys::Message>> MessageChannel::receive() {
   }
 }
 
+bool MessageChannel::has_hung_up() {
+  return !socket_.is_open() || sys::has_hung_up(socket_.native_handle());
+}
+
 void MessageChannel::close() {
   boost::system::error_code ignored;
   socket_.close(ignored);

@@ -23,6 +23,8 @@ class MessageChannel {
   void send(std::string_view bytes, std::span<const int> fds = {});
   // The next message; nullopt once the other side is gone. One receiver at a time.
   asio::awaitable<std::optional<sys::Message>> receive();
+  // Whether the other side is gone, whatever receive() has still to give.
+  bool has_hung_up();
   // Ends a receive() that waits, and the connection.
   void close();
 

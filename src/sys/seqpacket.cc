@@ -1,6 +1,7 @@
 #include "sys/seqpacket.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -167,6 +168,12 @@ std::optional<Message> receive_message(int socket, Wait wait, bool* would_block)
   }
   message.bytes.resize(static_cast<std::size_t>(size));
   return message;
+}
+
+bool has_hung_up(int socket) {
+  pollfd state{socket, 0, 0};  // A hang-up is told unasked.
+  if (retry_on_signal([&] { return ::poll(&state, 1, 0); }) == -1) throw_errno("poll", "a socket");
+  return (state.revents & POLLHUP) != 0;
 }
 
 uid_t peer_uid(int socket) {

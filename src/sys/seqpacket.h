@@ -54,6 +54,9 @@ bool send_message(int socket, std::string_view bytes, std::span<const int> fds =
 std::optional<Message> receive_message(int socket, Wait wait = Wait::block,
                                        bool* would_block = nullptr);
 
+// Whether the peer is gone; what it has sent before may still be received. Throws Error.
+bool has_hung_up(int socket);
+
 // The uid of the process at the other end, as this user namespace sees it.
 uid_t peer_uid(int socket);
 

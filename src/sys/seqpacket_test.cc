@@ -49,7 +49,9 @@ TEST_CASE("a socket is reached by a path that is longer than an address") {
 
 TEST_CASE("a peer that is gone ends the stream, and sending to it fails") {
   auto [ours, theirs] = seqpacket_pair();
+  CHECK_FALSE(has_hung_up(ours.get()));
   theirs.reset();
+  CHECK(has_hung_up(ours.get()));
   CHECK_FALSE(receive_message(ours.get()).has_value());
   CHECK_THROWS_AS(send_message(ours.get(), "x"), Error);
 }
