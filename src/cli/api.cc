@@ -61,28 +61,7 @@ json::Value parse_answer(const Response& response) {
   return json::parse(response.body, limits);
 }
 
-std::string encode(std::string_view text, std::string_view kept) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                          (c >= '0' && c <= '9') || kept.find(c) != kept.npos;
-    const auto byte = static_cast<unsigned char>(c);
-    if (is_plain) {
-      out += c;
-    } else {
-      out += '%';
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
-    }
-  }
-  return out;
-}
-
 }  // namespace
-
-std::string encode_segment(std::string_view text) { return encode(text, "-._~"); }
-std::string encode_path(std::string_view path) { return encode(path, "-._~/"); }
 
 std::string cell_path(std::string_view cell_id, std::string_view rest) {
   return "/api/v1/cells/" + encode_segment(cell_id) + std::string(rest);

@@ -4,15 +4,11 @@
 #include <string>
 #include <string_view>
 
+#include "base/percent.h"
 #include "cli/client.h"
 #include "json/value.h"
 
 namespace cellar::cli {
-
-// `text` as one segment of a path or a query: all but letters, digits and -._~ is percent-encoded.
-std::string encode_segment(std::string_view text);
-// The same for a path of several segments: slashes stay.
-std::string encode_path(std::string_view path);
 
 // "/api/v1/cells/ID" and what follows, which is encoded already: "/exec".
 std::string cell_path(std::string_view cell_id, std::string_view rest = {});
