@@ -54,10 +54,12 @@ bool is_cancellation(const std::exception_ptr& failure) {
 Api::Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, PreviewSigner signer)
     : supervisor_(supervisor),
       preview_domain_(std::move(preview_domain)),
-      signer_(std::move(signer)) {
+      signer_(std::move(signer)),
+      mcp_([this](http::Exchange& exchange) { return handle(exchange); }) {
   add_daemon_routes();
   add_cell_routes();
   add_state_routes();
+  add("POST", "/mcp", [this](const Call& call) { return mcp_.handle(call); });
   for (auto routes : {file_routes(), exec_routes(), event_routes(), process_routes(),
                       search_routes(), run_routes(), agent_routes(), network_routes(),
                       preview_routes(preview_domain_, signer_), domain_routes(preview_domain_)}) {

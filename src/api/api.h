@@ -5,6 +5,7 @@
 #include <string>
 
 #include "api/call.h"
+#include "api/mcp.h"
 #include "api/preview_access.h"
 #include "api/preview_address.h"
 #include "cell/supervisor.h"
@@ -41,6 +42,7 @@ class Api {
   PreviewDomain preview_domain_;
   PreviewSigner signer_;  // of preview links
   http::Router router_;
+  Mcp mcp_;
 };
 
 // Handlers by resource; each file adds its routes through these.

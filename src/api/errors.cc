@@ -6,6 +6,7 @@ namespace cellar::api {
 
 int status_of(const Error& error) noexcept {
   if (error.reason() == "method_not_allowed") return 405;
+  if (error.reason() == "origin_refused") return 403;
   switch (error.code()) {
     case ErrorCode::invalid_argument:
       return 400;

@@ -18,6 +18,7 @@ TEST_CASE("every code has the status that clients react to") {
       std::pair(ErrorCode::corrupt, 500),          std::pair(ErrorCode::internal, 500)};
   for (const auto& [code, status] : kTable) CHECK(status_of(Error(code, "x")) == status);
   CHECK(status_of(Error(ErrorCode::invalid_argument, "method_not_allowed", "x")) == 405);
+  CHECK(status_of(Error(ErrorCode::invalid_argument, "origin_refused", "x")) == 403);
 }
 
 TEST_CASE("an error's body is for people and for programs") {
