@@ -143,6 +143,16 @@ void take_configuration(CLI::App& app, const std::string& path) {
   }
 }
 
+void add_mcp_command(CLI::App& app, Raw& raw) {
+  auto mcp = std::make_shared<Mcp>();
+  CLI::App* sub =
+      app.add_subcommand("mcp", "Give an editor its tools: MCP at standard input and output");
+  add_cell_id(*sub, mcp->cell_id)
+      ->required(false)
+      ->description("The only cell that it is to see; left out: all");
+  sub->callback([&raw, mcp] { raw.command = [mcp] { return Command(*mcp); }; });
+}
+
 void add_doctor_command(CLI::App& app, Raw& raw) {
   auto doctor = std::make_shared<Doctor>();
   auto config = std::make_shared<std::string>();
@@ -272,11 +282,11 @@ void add_repeated(CLI::App& app, const std::string& name, std::vector<std::strin
   app.add_option(name, into, help)->allow_extra_args(false)->type_name("");
 }
 
-void add_cell_id(CLI::App& app, std::string& into) {
+CLI::Option* add_cell_id(CLI::App& app, std::string& into) {
   const auto refuse_nothing = [](const std::string& id) {
     return id.empty() ? std::string("must not be empty") : std::string();
   };
-  app.add_option("ID", into, "The cell")->required()->check(refuse_nothing, "");
+  return app.add_option("ID", into, "The cell")->required()->check(refuse_nothing, "");
 }
 
 void add_surroundings(CLI::App& app, Raw& raw, ProgramToRun& program) {
@@ -320,6 +330,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   add_preview_command(app, raw, line.url);
   add_network_command(app, raw);
   add_image_commands(app, raw);
+  add_mcp_command(app, raw);
   add_doctor_command(app, raw);
   add_work_commands(app, raw);
   add_process_commands(app, raw);

@@ -108,6 +108,10 @@ struct ImageRemove {
   std::string state;
   std::string name;
 };
+// The Model Context Protocol at standard input and output.
+struct Mcp {
+  std::string cell_id;  // the only one that there is; empty: all
+};
 // What this host can do for cells; without the daemon, but with its settings.
 struct Doctor {
   std::string state;
@@ -119,7 +123,7 @@ using Command =
                  Resume, Exec, Copy, AgentRequest, Search, ProcessStart, ProcessList, ProcessLog,
                  ProcessInput, ProcessKill, Attach, Shell, RunList, RunGet, RunStart, RunAwait,
                  RunLog, RunPause, RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay,
-                 ImageBuild, ImageImport, ImageList, ImageRemove, Doctor>;
+                 ImageBuild, ImageImport, ImageList, ImageRemove, Mcp, Doctor>;
 
 struct CommandLine {
   std::string url;

@@ -8,6 +8,7 @@
 
 namespace CLI {
 class App;
+class Option;
 }  // namespace CLI
 
 // What the command_line*.cc share, and nobody else sees.
@@ -32,7 +33,7 @@ void add_repeated(CLI::App& app, const std::string& name, std::vector<std::strin
                   const std::string& help);
 
 // The first word of most subcommands.
-void add_cell_id(CLI::App& app, std::string& into);
+CLI::Option* add_cell_id(CLI::App& app, std::string& into);
 
 // What a program runs in, and the cell: ID, --cwd, --env. `raw.env` becomes `program.env` later.
 void add_surroundings(CLI::App& app, Raw& raw, ProgramToRun& program);

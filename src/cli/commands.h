@@ -57,6 +57,7 @@ int run(const ImageBuild& command, Context& context);  // image.cc
 int run(const ImageImport& command, Context& context);
 int run(const ImageList& command, Context& context);
 int run(const ImageRemove& command, Context& context);
+int run(const Mcp& command, Context& context);     // mcp.cc
 int run(const Doctor& command, Context& context);  // doctor.cc
 
 // An object as -o json has it, or a member a line. In get.cc.

@@ -1,6 +1,9 @@
-"""The Model Context Protocol: what a client gets over HTTP."""
+"""The Model Context Protocol: over HTTP, and over standard input and output."""
 import contextlib
 import json
+import os
+import socket
+import subprocess
 import threading
 
 import harness
@@ -258,3 +261,67 @@ class McpTest(harness.CellTest):
         left.set()
         thread.join()
         harness.eventually("it is killed", lambda: b"sleep\x001234\0" not in cell.processes("shell").values())
+
+    # ---- standard input and output ----
+
+    @contextlib.contextmanager
+    def bridge(self, *words, **environment):
+        process = subprocess.Popen([harness.BIN / "cellar", "mcp", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True,
+                                   env={**os.environ, "CELLAR_URL": f"http://127.0.0.1:{self.daemon.port}",
+                                        "CELLAR_API_KEY": self.daemon.key, **environment})
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    @staticmethod
+    def say(process, *messages):
+        for message in messages:
+            process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+        process.stdin.flush()
+
+    def test_an_editor_has_the_tools_at_standard_input_and_output(self):
+        cell = self.cell()
+        with self.bridge(cell.id) as process:
+            self.say(process, {"id": 0, "method": "initialize", "params": HELLO})
+            self.assertEqual(NEWEST, json.loads(process.stdout.readline())["result"]["protocolVersion"])
+            sleep = {"name": "exec", "arguments": {"command": "sleep 2222; true"}}
+            self.say(process, {"method": "notifications/initialized"}, {"id": 1, "method": "tools/call", "params": sleep})
+            self.await_sleep(cell, 2222)
+            hello = {"name": "exec", "arguments": {"command": "echo hello"}}
+            self.say(process, {"id": 2, "method": "tools/call", "params": hello})  # while the other one goes on
+            answer = json.loads(process.stdout.readline())
+            self.assertEqual((2, "hello\n"), (answer["id"], answer["result"]["structuredContent"]["stdout"]))
+            self.say(process, {"method": "notifications/cancelled", "params": {"requestId": 1}})
+            harness.eventually("it is killed", lambda: b"sleep\x002222\0" not in cell.processes("shell").values())
+            process.stdin.write("no json\n[]\n")
+            self.say(process, {"id": 3, "method": "tools/list"})
+            out, err = process.communicate(timeout=harness.WAIT_S)
+            answers = {str(answer["id"]): answer for answer in map(json.loads, out.splitlines())}
+            self.assertEqual({"None", "3"}, set(answers))
+            self.assertNotIn("create_cell", [tool["name"] for tool in answers["3"]["result"]["tools"]])
+            self.assertEqual(("", 0), (err, process.returncode))
+
+    def test_an_editor_is_told_what_is_wrong_with_its_settings(self):
+        for words, environment, text in (((), {"CELLAR_API_KEY": "wrong"}, "CELLAR_API_KEY"),
+                                         ((), {"CELLAR_URL": "http://127.0.0.1:1"}, "127.0.0.1:1"),
+                                         (("nobody",), {}, "no cell")):
+            with self.bridge(*words, **environment) as process:
+                self.say(process, {"id": "a", "method": "initialize", "params": HELLO})
+                out, err = process.communicate(timeout=harness.WAIT_S)
+                self.assertEqual("a", json.loads(out)["id"])
+                self.assertIn(text, json.loads(out)["error"]["message"])
+                self.assertIn(text, err)
+        with self.bridge("") as process:
+            self.assertIn("must not be empty", process.communicate(timeout=harness.WAIT_S)[1])
+            self.assertEqual(2, process.returncode)
+
+    def test_an_editor_has_not_any_number_of_requests_under_way(self):
+        with socket.create_server(("127.0.0.1", 0), backlog=128) as nobody:  # answers nothing
+            with self.bridge(CELLAR_URL=f"http://127.0.0.1:{nobody.getsockname()[1]}") as process:
+                self.say(process, *({"id": n, "method": "ping"} for n in range(65)))
+                refused = json.loads(process.stdout.readline())
+                self.assertEqual(64, refused["id"])
+                self.assertIn("64 requests", refused["error"]["message"])
