@@ -1,7 +1,9 @@
-"""The Model Context Protocol: over HTTP, and over standard input and output."""
+"""The Model Context Protocol: over HTTP, over standard input and output, and with the official client."""
 import contextlib
 import json
 import os
+import pathlib
+import shutil
 import socket
 import subprocess
 import threading
@@ -11,6 +13,7 @@ import harness
 NEWEST, OLDER = "2025-06-18", "2025-03-26"
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 HELLO = {"protocolVersion": NEWEST, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+SDK = pathlib.Path(__file__).resolve().parents[1] / "mcp"
 
 AGENT = """
 module.exports = {
@@ -325,3 +328,13 @@ class McpTest(harness.CellTest):
                 refused = json.loads(process.stdout.readline())
                 self.assertEqual(64, refused["id"])
                 self.assertIn("64 requests", refused["error"]["message"])
+
+    # ---- the official client ----
+
+    def test_the_official_client_speaks_both_ways(self):
+        if not (SDK / "node_modules").exists() or not shutil.which("node"):
+            self.skipTest("tests/mcp has no node_modules: npm --prefix tests/mcp ci --ignore-scripts")
+        cell = self.cell()
+        done = subprocess.run(["node", SDK / "client.js", f"http://127.0.0.1:{self.daemon.port}", self.daemon.key,
+                               harness.BIN / "cellar", cell.id], capture_output=True, text=True, timeout=harness.WAIT_S * 2)
+        self.assertEqual((0, "ok http\nok stdio\n"), (done.returncode, done.stdout), done.stderr)
