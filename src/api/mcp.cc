@@ -92,7 +92,10 @@ std::string remedy_of(const Error& error, ToolList::At at) {
     return "list_cells lists the cells, create_cell makes one";
   }
   if (reason == "run_not_found") return "list_runs lists the runs";
-  if (reason == "file_not_found") return "list_files and search_code show which files there are";
+  if (reason == "not_a_file") return "list_files lists a folder";
+  if (reason == "file_not_found" || reason == "not_found") {
+    return "list_files and search_code show which files there are";
+  }
   if (reason == "invalid_path" || reason == "path_escapes") {
     return "give a path below /work, such as src/main.c";
   }
@@ -132,7 +135,12 @@ Mcp::Post Mcp::read_head(const Call& call) const {
   const http::Request& request = call.exchange.request();
   check_type(request);
   Post post{.call = call};
-  post.cell_id = request.query_value("cell").value_or("");
+  const auto cell_id = request.query_value("cell");
+  if (cell_id && cell_id->empty()) {  // Not all cells: somebody's variable was not set.
+    throw Error(ErrorCode::invalid_argument, "invalid_query", "\"cell\" must be the id of a cell",
+                "leave it out for all cells of the key");
+  }
+  post.cell_id = cell_id.value_or("");
   post.session = session_of(request);
   post.revision = revision_of(request);
   return post;

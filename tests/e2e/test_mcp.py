@@ -100,6 +100,7 @@ class McpTest(harness.CellTest):
         for origin in ("http://localhost:6274", "http://127.0.0.1", "http://[::1]:1"):
             self.assertEqual(200, self.post(ping, Origin=origin).status)
         self.assertEqual("cell_not_found", self.post(ping, "?cell=nobody").json["code"])
+        self.assertEqual("invalid_query", self.post(ping, "?cell=").json["code"])  # not all of them
         large = self.post(b"x" * ((16 << 20) + 1))
         self.assertEqual((413, "body_too_large"), (large.status, large.json["code"]))
 
@@ -157,6 +158,8 @@ class McpTest(harness.CellTest):
         found = self.structured("search_code", at, query="return 1", mode="lexical")["results"]
         self.assertEqual("src/a.py", found[0]["path"])
         self.assertIn("list_files", self.refusal("read_file", at, path="nothing"))
+        self.assertIn("list_files", self.refusal("list_files", at, path="nothing"))
+        self.assertIn("list_files lists a folder", self.refusal("edit_file", at, path="src", old_string="a", new_string="b"))
         self.assertIn("below /work", self.refusal("read_file", at, path="/etc/passwd"))
         self.assertIn("below /work", self.refusal("write_file", at, path="../x", content=""))
         self.assertIn('unknown field "cell_id"', self.refusal("read_file", at, path="src/a.py", cell_id="other"))
