@@ -9,6 +9,7 @@
 
 #include "cli/output.h"
 #include "cli/process_commands.h"
+#include "cli/project_commands.h"
 #include "cli/run_commands.h"
 
 namespace cellar::cli {
@@ -123,7 +124,7 @@ using Command =
                  Resume, Exec, Copy, AgentRequest, Search, ProcessStart, ProcessList, ProcessLog,
                  ProcessInput, ProcessKill, Attach, Shell, RunList, RunGet, RunStart, RunAwait,
                  RunLog, RunPause, RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay,
-                 ImageBuild, ImageImport, ImageList, ImageRemove, Mcp, Doctor>;
+                 ImageBuild, ImageImport, ImageList, ImageRemove, Mcp, Init, Deploy, Dev, Doctor>;
 
 struct CommandLine {
   std::string url;

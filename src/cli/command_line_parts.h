@@ -47,4 +47,7 @@ void add_run_commands(CLI::App& app, Raw& raw);
 // `start`, `ps`, `logs`, `input`, `kill`, `attach`, `sh`. In command_line_processes.cc.
 void add_process_commands(CLI::App& app, Raw& raw);
 
+// `init`, `deploy`, `dev`. In command_line_project.cc.
+void add_project_commands(CLI::App& app, Raw& raw);
+
 }  // namespace cellar::cli

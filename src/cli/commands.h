@@ -57,7 +57,10 @@ int run(const ImageBuild& command, Context& context);  // image.cc
 int run(const ImageImport& command, Context& context);
 int run(const ImageList& command, Context& context);
 int run(const ImageRemove& command, Context& context);
-int run(const Mcp& command, Context& context);     // mcp.cc
+int run(const Mcp& command, Context& context);   // mcp.cc
+int run(const Init& command, Context& context);  // project.cc
+int run(const Deploy& command, Context& context);
+int run(const Dev& command, Context& context);
 int run(const Doctor& command, Context& context);  // doctor.cc
 
 // An object as -o json has it, or a member a line. In get.cc.
@@ -89,6 +92,11 @@ int finish(const json::Value& result, Output& output);
 // The source of an agent. Throws Error `not_found` for a file that is not there, `too_large`. In
 // create.cc.
 std::string read_agent(const std::string& file);
+// What makes `source`, from that file, the agent of a customer's cell. In create.cc.
+json::Object agent_settings(const std::string& customer_id, const std::string& source,
+                            const std::string& file);
+// All cells of the key, as the daemon has them. In ls.cc.
+json::Array all_cells(Api& api);
 
 // The path of a run, and what follows: "/events". In runs.cc.
 std::string run_path(const RunRef& ref, std::string_view rest = {});

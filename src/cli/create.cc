@@ -9,10 +9,10 @@ constexpr std::size_t kAgentBytesMax = 4 << 20;
 
 json::Value body_of(const Create& command) {
   json::Object body;
-  body.set("customer_id", command.customer_id);
-  if (!command.agent_file.empty()) {
-    body.set("agent", read_agent(command.agent_file));
-    if (command.agent_file.ends_with(".py")) body.set("agent_language", "python");
+  if (command.agent_file.empty()) {
+    body.set("customer_id", command.customer_id);
+  } else {
+    body = agent_settings(command.customer_id, read_agent(command.agent_file), command.agent_file);
   }
   if (!command.tier.empty()) body.set("tier", command.tier);
   if (!command.image.empty()) body.set("image", command.image);
@@ -38,6 +38,15 @@ std::string read_agent(const std::string& file) {
   auto source = sys::read_file(file, kAgentBytesMax);
   if (!source) throw Error(ErrorCode::not_found, "no such file: " + file);
   return *std::move(source);
+}
+
+json::Object agent_settings(const std::string& customer_id, const std::string& source,
+                            const std::string& file) {
+  json::Object settings;
+  settings.set("customer_id", customer_id);
+  settings.set("agent", source);
+  if (file.ends_with(".py")) settings.set("agent_language", "python");
+  return settings;
 }
 
 int run(const Create& command, Context& context) {

@@ -6,7 +6,8 @@ namespace {
 
 constexpr int kPagesMax = 10'000;
 
-// All pages of the list.
+}  // namespace
+
 json::Array all_cells(Api& api) {
   json::Array cells;
   std::string path = "/api/v1/cells";
@@ -23,8 +24,6 @@ json::Array all_cells(Api& api) {
   }
   return cells;
 }
-
-}  // namespace
 
 std::string column(const json::Value& object, std::string_view name) {
   const json::Value* value = object.find(name);
