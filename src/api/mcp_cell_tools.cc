@@ -28,7 +28,7 @@ json::Value only(const json::Value& value, std::initializer_list<const char*> ke
   return json::Value(std::move(members));
 }
 
-asio::awaitable<ToolResult> create_cell(const ToolCall& call) {
+asio::awaitable<ToolResult> create_cell_tool(const ToolCall& call) {
   json::Object settings;
   settings.set("customer_id", call.arguments.required_string("customer_id"));
   for (const char* key :
@@ -49,7 +49,7 @@ void ask_for_page(const ToolCall& call, std::int64_t limit, InnerApi::Request& r
   call.expect_no_more();
 }
 
-asio::awaitable<ToolResult> list_cells(const ToolCall& call) {
+asio::awaitable<ToolResult> list_cells_tool(const ToolCall& call) {
   constexpr std::int64_t kLimitDefault = 50;
   InnerApi::Request request{.path = "/api/v1/cells"};
   ask_for_page(call, kLimitDefault, request);
@@ -60,32 +60,32 @@ asio::awaitable<ToolResult> list_cells(const ToolCall& call) {
   co_return result_of(std::move(list));
 }
 
-asio::awaitable<ToolResult> get_cell(const ToolCall& call) {
+asio::awaitable<ToolResult> get_cell_tool(const ToolCall& call) {
   call.expect_no_more();
   InnerApi::Request request{.path = call.cell_path()};
   co_return result_of(co_await call.api.ask(std::move(request)));
 }
 
-asio::awaitable<ToolResult> pause_cell(const ToolCall& call) {
+asio::awaitable<ToolResult> pause_cell_tool(const ToolCall& call) {
   call.expect_no_more();
   InnerApi::Request request{.method = "POST", .path = call.cell_path("/pause")};
   co_return result_of(co_await call.api.ask(std::move(request)));
 }
 
-asio::awaitable<ToolResult> resume_cell(const ToolCall& call) {
+asio::awaitable<ToolResult> resume_cell_tool(const ToolCall& call) {
   call.expect_no_more();
   InnerApi::Request request{.method = "POST", .path = call.cell_path("/resume")};
   co_return result_of(co_await call.api.ask(std::move(request)));
 }
 
-asio::awaitable<ToolResult> delete_cell(const ToolCall& call) {
+asio::awaitable<ToolResult> delete_cell_tool(const ToolCall& call) {
   call.expect_no_more();
   InnerApi::Request request{.method = "DELETE", .path = call.cell_path()};
   co_await call.api.ask(std::move(request));
   co_return result_of(json::object({{"cell_id", call.cell_id}, {"deleted", true}}));
 }
 
-asio::awaitable<ToolResult> list_runs(const ToolCall& call) {
+asio::awaitable<ToolResult> list_runs_tool(const ToolCall& call) {
   constexpr std::int64_t kLimitDefault = 20;
   InnerApi::Request request{.path = call.cell_path("/runs")};
   ask_for_page(call, kLimitDefault, request);
@@ -125,8 +125,8 @@ ToolResult shown_run(json::Value run) {
   return result;
 }
 
-asio::awaitable<json::Value> await_run(const ToolCall& call, std::string run_id,
-                                       std::int64_t wait_s) {
+asio::awaitable<json::Value> settled_run(const ToolCall& call, std::string run_id,
+                                         std::int64_t wait_s) {
   InnerApi::Request request;
   request.path = call.cell_path("/runs/" + encode_segment(run_id));
   if (wait_s > 0) {
@@ -136,14 +136,14 @@ asio::awaitable<json::Value> await_run(const ToolCall& call, std::string run_id,
   co_return co_await call.api.ask(std::move(request));
 }
 
-asio::awaitable<ToolResult> get_run(const ToolCall& call) {
+asio::awaitable<ToolResult> get_run_tool(const ToolCall& call) {
   std::string run_id = call.arguments.required_string("run_id");
   const std::int64_t wait_s = call.arguments.optional_int("wait_s", 0, kWaitMaxS).value_or(0);
   call.expect_no_more();
-  co_return shown_run(co_await await_run(call, std::move(run_id), wait_s));
+  co_return shown_run(co_await settled_run(call, std::move(run_id), wait_s));
 }
 
-asio::awaitable<ToolResult> call_agent(const ToolCall& call) {
+asio::awaitable<ToolResult> call_agent_tool(const ToolCall& call) {
   constexpr std::int64_t kWaitDefaultS = 60;
   json::Object body;
   body.set("method", call.arguments.required_string("method"));
@@ -160,15 +160,17 @@ asio::awaitable<ToolResult> call_agent(const ToolCall& call) {
   request.body = json::Value(std::move(body));
   const json::Value run = co_await call.api.ask(std::move(request));
   std::string run_id = run.find("id")->as_string();
-  co_return shown_run(co_await await_run(call, std::move(run_id), wait_s));
+  co_return shown_run(co_await settled_run(call, std::move(run_id), wait_s));
 }
 
 }  // namespace
 
 std::vector<Tool> cell_tools() {
-  return {{"create_cell", create_cell}, {"list_cells", list_cells},   {"get_cell", get_cell},
-          {"pause_cell", pause_cell},   {"resume_cell", resume_cell}, {"delete_cell", delete_cell},
-          {"list_runs", list_runs},     {"get_run", get_run},         {"call_agent", call_agent}};
+  return {{"create_cell", create_cell_tool}, {"list_cells", list_cells_tool},
+          {"get_cell", get_cell_tool},       {"pause_cell", pause_cell_tool},
+          {"resume_cell", resume_cell_tool}, {"delete_cell", delete_cell_tool},
+          {"list_runs", list_runs_tool},     {"get_run", get_run_tool},
+          {"call_agent", call_agent_tool}};
 }
 
 }  // namespace cellar::api

@@ -9,7 +9,7 @@ namespace cellar::api {
 namespace {
 
 // The reason and the remedy that an edit is refused with.
-std::string refusal_of(std::string_view text, const Replacement& how) {
+std::string edit_refusal(std::string_view text, const Replacement& how) {
   try {
     replace_text("a.txt", text, how);
   } catch (const Error& error) {
@@ -79,25 +79,26 @@ TEST_CASE("a text that is there once is replaced") {
 }
 
 TEST_CASE("an edit that is refused says what to do") {
-  CHECK(refusal_of("a", {"", "b"}).starts_with("nothing_to_edit: \"old_string\" is empty"));
-  CHECK(refusal_of("a", {"a", "a"}).starts_with("nothing_to_edit: "));
-  CHECK(refusal_of("a\nb\na\n", {"a", "c"}) ==
+  CHECK(edit_refusal("a", {"", "b"}).starts_with("nothing_to_edit: \"old_string\" is empty"));
+  CHECK(edit_refusal("a", {"a", "a"}).starts_with("nothing_to_edit: "));
+  CHECK(edit_refusal("a\nb\na\n", {"a", "c"}) ==
         "text_not_unique: \"old_string\" is 2 times in a.txt, on lines 1, 3; add lines around the "
         "one that is meant, or set \"replace_all\"");
-  CHECK(refusal_of("a", {"b", "c"}).starts_with("text_not_found: \"old_string\" is not in a.txt"));
-  const std::string tabs = refusal_of("x\n\tif (a) {\n\t\tb();\n", {"  if (a) {\n    b();", "c"});
+  CHECK(
+      edit_refusal("a", {"b", "c"}).starts_with("text_not_found: \"old_string\" is not in a.txt"));
+  const std::string tabs = edit_refusal("x\n\tif (a) {\n\t\tb();\n", {"  if (a) {\n    b();", "c"});
   CHECK(tabs.find("line 2 begins the same text with other white space") != tabs.npos);
-  const std::string ends = refusal_of("one\r\ntwo\r\n", {"one\ntwo\n", "c"});
+  const std::string ends = edit_refusal("one\r\ntwo\r\n", {"one\ntwo\n", "c"});
   CHECK(ends.find("line 1 begins the same text") != ends.npos);
   std::string often;
   for (int i = 0; i < 11; ++i) often += "a\n";
-  CHECK(refusal_of(often, {"a", "b"}).find("9, 10, …") != std::string::npos);
+  CHECK(edit_refusal(often, {"a", "b"}).find("9, 10, …") != std::string::npos);
 }
 
 TEST_CASE("an edit takes no longer for a text that nearly matches everywhere") {
   const std::string text(1 << 20, 'a');
   const Replacement how{std::string(1 << 19, 'a') + "b", "c"};
-  CHECK(refusal_of(text, how).starts_with("text_not_found"));  // Ends today: see memmem().
+  CHECK(edit_refusal(text, how).starts_with("text_not_found"));  // Ends today: see memmem().
 }
 
 }  // namespace cellar::api

@@ -60,7 +60,7 @@ ToolResult shown_command(json::Value result, std::int64_t timeout_s) {
   return shown;
 }
 
-asio::awaitable<ToolResult> exec(const ToolCall& call) {
+asio::awaitable<ToolResult> exec_tool(const ToolCall& call) {
   constexpr std::int64_t kTimeoutDefaultS = 120;
   constexpr std::int64_t kMillis = 1000;
   json::Object body;
@@ -121,7 +121,7 @@ asio::awaitable<void> write_text(const ToolCall& call, std::string path, std::st
   co_await call.api.ask(std::move(request));
 }
 
-asio::awaitable<ToolResult> read_file(const ToolCall& call) {
+asio::awaitable<ToolResult> read_file_tool(const ToolCall& call) {
   const std::string path = work_path(call.arguments.required_string("path"));
   const std::int64_t first = call.arguments.optional_int("start_line", 1, INT32_MAX).value_or(1);
   const std::int64_t last = call.arguments.optional_int("end_line", first, INT32_MAX).value_or(0);
@@ -151,7 +151,7 @@ asio::awaitable<ToolResult> read_file(const ToolCall& call) {
   co_return result;
 }
 
-asio::awaitable<ToolResult> write_file(const ToolCall& call) {
+asio::awaitable<ToolResult> write_file_tool(const ToolCall& call) {
   const std::string path = work_path(call.arguments.required_string("path"));
   std::string text = call.arguments.required_string("content");
   call.expect_no_more();
@@ -165,7 +165,7 @@ asio::awaitable<ToolResult> write_file(const ToolCall& call) {
   co_return result;
 }
 
-asio::awaitable<ToolResult> edit_file(const ToolCall& call) {
+asio::awaitable<ToolResult> edit_file_tool(const ToolCall& call) {
   const std::string path = work_path(call.arguments.required_string("path"));
   Replacement how;
   how.old_text = call.arguments.required_string("old_string");
@@ -186,7 +186,7 @@ asio::awaitable<ToolResult> edit_file(const ToolCall& call) {
   co_return result;
 }
 
-asio::awaitable<ToolResult> list_files(const ToolCall& call) {
+asio::awaitable<ToolResult> list_files_tool(const ToolCall& call) {
   const std::string path = work_path(call.arguments.optional_string("path").value_or("."));
   const bool is_deep = call.arguments.optional_bool("recursive").value_or(false);
   call.expect_no_more();
@@ -233,7 +233,7 @@ ToolResult shown_hits(json::Value found) {
   return result;
 }
 
-asio::awaitable<ToolResult> search_code(const ToolCall& call) {
+asio::awaitable<ToolResult> search_code_tool(const ToolCall& call) {
   constexpr std::int64_t kLimitMax = 50;
   constexpr std::int64_t kLimitDefault = 10;
   json::Object body;
@@ -251,8 +251,12 @@ asio::awaitable<ToolResult> search_code(const ToolCall& call) {
 }  // namespace
 
 std::vector<Tool> work_tools() {
-  return {{"exec", exec},           {"read_file", read_file},   {"write_file", write_file},
-          {"edit_file", edit_file}, {"list_files", list_files}, {"search_code", search_code}};
+  return {{"exec", exec_tool},
+          {"read_file", read_file_tool},
+          {"write_file", write_file_tool},
+          {"edit_file", edit_file_tool},
+          {"list_files", list_files_tool},
+          {"search_code", search_code_tool}};
 }
 
 }  // namespace cellar::api
