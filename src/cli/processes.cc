@@ -15,7 +15,7 @@ constexpr std::chrono::milliseconds kAllIsSent{500};
 constexpr std::chrono::milliseconds kSilent{60'000};  // The daemon writes a comment every 15 s.
 constexpr std::size_t kInputPieceBytes = 64 << 10;
 
-std::string status_of(const json::Value& process) {
+std::string process_status(const json::Value& process) {
   const std::string status = column(process, "status");
   if (status != "exited") return status;
   if (column(process, "lost") == "true") return "lost";
@@ -107,7 +107,7 @@ int run(const ProcessList& command, Context& context) {
     throw Error(ErrorCode::internal, "the daemon's answer holds no processes");
   }
   for (const json::Value& process : processes->as_array()) {
-    rows.push_back({column(process, "id"), status_of(process), column(process, "pid"),
+    rows.push_back({column(process, "id"), process_status(process), column(process, "pid"),
                     column(process, "started_at"), column(process, "command")});
   }
   output.write(
