@@ -332,6 +332,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   add_image_commands(app, raw);
   add_mcp_command(app, raw);
   add_project_commands(app, raw);
+  add_completion_commands(app, raw);
   add_doctor_command(app, raw);
   add_work_commands(app, raw);
   add_process_commands(app, raw);
@@ -342,7 +343,11 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
     std::reverse(arguments.begin(), arguments.end());  // Its parse() takes them from the end.
     app.parse(arguments);
     line.command = raw.command();
-    take_rest(line.command, rest, has_rest);
+    if (auto* complete = std::get_if<Complete>(&line.command)) {
+      *complete = complete_words(app, std::move(rest));
+    } else {
+      take_rest(line.command, rest, has_rest);
+    }
   } catch (const CLI::ParseError& error) {
     const std::vector<std::string> unknown = app.remaining(true);
     const CLI::App& group = innermost(app);

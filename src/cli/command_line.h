@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "cli/completion.h"
 #include "cli/output.h"
 #include "cli/process_commands.h"
 #include "cli/project_commands.h"
@@ -124,7 +125,8 @@ using Command =
                  Resume, Exec, Copy, AgentRequest, Search, ProcessStart, ProcessList, ProcessLog,
                  ProcessInput, ProcessKill, Attach, Shell, RunList, RunGet, RunStart, RunAwait,
                  RunLog, RunPause, RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay,
-                 ImageBuild, ImageImport, ImageList, ImageRemove, Mcp, Init, Deploy, Dev, Doctor>;
+                 ImageBuild, ImageImport, ImageList, ImageRemove, Mcp, Init, Deploy, Dev,
+                 CompletionScript, Complete, Doctor>;
 
 struct CommandLine {
   std::string url;

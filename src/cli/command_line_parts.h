@@ -50,4 +50,9 @@ void add_process_commands(CLI::App& app, Raw& raw);
 // `init`, `deploy`, `dev`. In command_line_project.cc.
 void add_project_commands(CLI::App& app, Raw& raw);
 
+// `completion`, and `complete`, which shells ask. In command_line_completion.cc, as:
+void add_completion_commands(CLI::App& app, Raw& raw);
+// What may stand in the place of the last one of the words behind "cellar".
+Complete complete_words(const CLI::App& app, std::vector<std::string> words);
+
 }  // namespace cellar::cli

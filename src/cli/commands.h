@@ -61,6 +61,8 @@ int run(const Mcp& command, Context& context);   // mcp.cc
 int run(const Init& command, Context& context);  // project.cc
 int run(const Deploy& command, Context& context);
 int run(const Dev& command, Context& context);
+int run(const CompletionScript& command, Context& context);  // completion.cc
+int run(const Complete& command, Context& context);
 int run(const Doctor& command, Context& context);  // doctor.cc
 
 // An object as -o json has it, or a member a line. In get.cc.

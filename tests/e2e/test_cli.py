@@ -450,3 +450,13 @@ class AgentTest(CliTest):
         self.assertEqual("src/session.js", self.json("search", cell.id, "refresh session", "--limit", "1")["results"][0]["path"])
         self.check(0, "", "", "search", cell.id, "nowhere-at-all")
         self.assertEqual({"results": []}, self.json("search", cell.id, "nowhere-at-all"))
+
+    def test_a_shell_completes_commands_and_cells(self):
+        cell = self.cell()
+        script = """eval "$(cellar completion bash)"
+            try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cellar; printf '%s ' "${COMPREPLY[@]}"; echo; }
+            try cellar wake-; try cellar runs rest; try cellar pause "$CELL"; try cellar no-such"""
+        done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=harness.WAIT_S, env={
+            **os.environ, "PATH": f"{harness.BIN}:{os.environ['PATH']}", "CELL": cell.id,
+            "CELLAR_URL": f"http://127.0.0.1:{self.daemon.port}", "CELLAR_API_KEY": self.daemon.key})
+        self.assertEqual(("", f"wake-at \nrestart \n{cell.id} \n \n"), (done.stderr, done.stdout))
