@@ -117,7 +117,6 @@ ToolResult shown_run(json::Value run) {
     }
   }
   const std::string status = members.find("status")->as_string();
-  result.is_error = status == "failed" || status == "cancelled";
   if (status == "running" || status == "waiting") {
     result.note += "The run goes on: get_run with wait_s waits for it.";
   }
@@ -160,7 +159,10 @@ asio::awaitable<ToolResult> call_agent_tool(const ToolCall& call) {
   request.body = json::Value(std::move(body));
   const json::Value run = co_await call.api.ask(std::move(request));
   std::string run_id = run.find("id")->as_string();
-  co_return shown_run(co_await settled_run(call, std::move(run_id), wait_s));
+  ToolResult result = shown_run(co_await settled_run(call, std::move(run_id), wait_s));
+  const std::string& status = result.structured.find("status")->as_string();
+  result.is_error = status == "failed" || status == "cancelled";
+  co_return result;
 }
 
 }  // namespace

@@ -10,12 +10,11 @@
 namespace cellar::api {
 namespace {
 
-constexpr std::size_t kOutputShownMax = 30'000;       // bytes of stdout, and of stderr
-constexpr std::int64_t kOutputBytesMax = 1 << 20;     // that a command may write, of each
-constexpr std::int64_t kTimeoutMaxS = 3600;           // of a command
-constexpr std::size_t kTextFileBytesMax = 4 << 20;    // that is read as a text
-constexpr std::size_t kEntriesShownMax = 1000;        // of a folder
-constexpr std::size_t kChunkBytesShownMax = 8 << 10;  // of one result of a search
+constexpr std::size_t kOutputShownMax = 30'000;     // bytes of stdout, and of stderr
+constexpr std::int64_t kOutputBytesMax = 1 << 20;   // that a command may write, of each
+constexpr std::int64_t kTimeoutMaxS = 3600;         // of a command
+constexpr std::size_t kTextFileBytesMax = 4 << 20;  // that is read as a text
+constexpr std::size_t kEntriesShownMax = 1000;      // of a folder
 
 // ---- exec ----
 
@@ -221,7 +220,6 @@ ToolResult shown_hits(json::Value found) {
   ToolResult result;
   for (json::Value& hit : found.as_object()["results"].as_array()) {
     json::Object& members = hit.as_object();
-    members["content"] = clip_middle(members["content"].as_string(), kChunkBytesShownMax);
     result.text += members["path"].as_string() + ":" + json::dump(members["start_line"]) + "-" +
                    json::dump(members["end_line"]) + "\n" + members["content"].as_string() + "\n\n";
   }

@@ -125,6 +125,8 @@ class McpTest(harness.CellTest):
         failed = self.tool("call_agent", cell_id=cell_id, method="boom")
         self.assertTrue(failed["isError"])
         self.assertIn("it broke", failed["content"][0]["text"])
+        broken = self.structured("get_run", cell_id=cell_id, run_id=failed["structuredContent"]["id"])
+        self.assertEqual("failed", broken["status"])  # that it is shown is no failure
         big = self.structured("call_agent", cell_id=cell_id, method="big")
         self.assertEqual((50, 10), (len(big["steps"]), big["steps_left_out"]))
         self.assertLess(len(big["result"]), 33_000)
@@ -215,6 +217,14 @@ class McpTest(harness.CellTest):
         for path in ("bytes", "nul"):
             self.assertIn("not_a_text", self.refusal("read_file", at, path=path))
         self.assertEqual(0, self.structured("read_file", at, path="empty")["end_line"])
+
+    def test_a_session_goes_on_with_a_daemon_that_was_started_again(self):
+        cell = self.cell()
+        hello = self.post({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO})
+        self.daemon.restart()
+        call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "exec", "arguments": {"command": "echo on"}}}
+        answer = self.post(call, f"?cell={cell.id}", Mcp_Session_Id=hello.headers["Mcp-Session-Id"])
+        self.assertEqual("on\n", answer.json["result"]["structuredContent"]["stdout"])
 
     # ---- what takes long ----
 
@@ -320,6 +330,9 @@ class McpTest(harness.CellTest):
                 self.assertEqual("a", json.loads(out)["id"])
                 self.assertIn(text, json.loads(out)["error"]["message"])
                 self.assertIn(text, err)
+        with self.bridge() as process:
+            self.assertIn("more than 16 MiB", process.communicate("x" * ((16 << 20) + 1), timeout=harness.WAIT_S)[1])
+            self.assertEqual(1, process.returncode)
         with self.bridge("") as process:
             self.assertIn("must not be empty", process.communicate(timeout=harness.WAIT_S)[1])
             self.assertEqual(2, process.returncode)
