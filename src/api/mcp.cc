@@ -1,6 +1,7 @@
 #include "api/mcp.h"
 
 #include <algorithm>
+#include <boost/system/system_error.hpp>
 
 #include "async/event.h"
 #include "async/task_group.h"
@@ -129,6 +130,12 @@ struct Mcp::Post {
   ToolList::At at() const {
     return cell_id.empty() ? ToolList::At::all_cells : ToolList::At::one_cell;
   }
+  bool is_single() const { return !rpc.is_batch && rpc.messages.size() == 1; }
+  // Under what the client wants to be told of progress; nullptr where it does not.
+  const json::Value* progress_token() const {
+    const json::Value* meta = is_single() ? rpc.messages.front().params.find("_meta") : nullptr;
+    return meta == nullptr ? nullptr : meta->find("progressToken");
+  }
 };
 
 Mcp::Post Mcp::read_head(const Call& call) const {
@@ -160,9 +167,8 @@ asio::awaitable<void> Mcp::handle(const Call& call) {
   async::Event changed(co_await asio::this_coro::executor);
   post.changed = &changed;
   async::TaskGroup tasks(co_await asio::this_coro::executor);
-  const bool is_single = !post.rpc.is_batch && post.rpc.messages.size() == 1;
   const std::string name =
-      is_single ? name_of_request(post, post.rpc.messages.front().id) : std::string();
+      post.is_single() ? name_of_request(post, post.rpc.messages.front().id) : std::string();
   const bool is_named = !name.empty() && under_way_.emplace(name, &post).second;
   tasks.spawn(answer_all(post));
   std::exception_ptr failure;
@@ -199,11 +205,10 @@ asio::awaitable<void> Mcp::answer(Post& post) {
     co_return;
   }
   co_await exchange.start_stream(event_stream_head());
-  const json::Value* meta = post.rpc.messages.front().params.find("_meta");
-  const json::Value* token = meta == nullptr ? nullptr : meta->find("progressToken");
+  const json::Value* token = post.progress_token();
   for (std::int64_t seconds = kPatience.count(); !post.ended; seconds += kPatience.count()) {
     std::string sign_of_life(kHeartbeatComment);
-    if (token != nullptr && !post.rpc.is_batch) {
+    if (token != nullptr) {
       json::Value progress = json::object({{"progressToken", *token},
                                            {"progress", seconds},
                                            {"message", std::to_string(seconds) + " s"}});
@@ -287,17 +292,19 @@ asio::awaitable<std::string> Mcp::call_tool(const Post& post, const RpcMessage& 
     co_return rpc_failure(message.id, error);
   }
   std::optional<ToolResult> result;
-  std::exception_ptr failure;
+  std::string failure;
   try {
     result = co_await run_tool(post, found, arguments);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     result = refusal(error, post.at());
-  } catch (...) {
-    failure = std::current_exception();
+  } catch (const boost::system::system_error&) {
+    throw;  // The client has left.
+  } catch (const std::exception& error) {
+    failure = error.what();
   }
-  if (failure) {
-    log::warning("{} tool {} failed", post.call.request_id, name->as_string());
+  if (!result) {
+    log::warning("{} tool {}: {}", post.call.request_id, name->as_string(), failure);
     const RpcError error{kRpcInternalError, "the tool failed; its reason is in the daemon's log"};
     co_return rpc_failure(message.id, error);
   }

@@ -49,9 +49,10 @@ class Bridge {
     }
     const json::Value* id = message.find("id");
     const std::string method = text_in(message, "method");
-    const bool is_request = id != nullptr && !method.empty();
-    if (!is_request || method == "initialize") {
-      pass_on(line, id == nullptr ? json::Value() : *id);
+    if (method == "initialize") waiting_.clear();  // None is under way while that is agreed upon.
+    if (id == nullptr || method.empty() || method == "initialize") {
+      const std::string answer = pass_on(line, id == nullptr ? json::Value() : *id);
+      if (method == "initialize") note_revision(answer);
       return;
     }
     waiting_.remove_if([](const std::future<void>& one) {
@@ -66,20 +67,24 @@ class Bridge {
   }
 
  private:
-  // Sends a message, and writes what comes back.
-  void pass_on(const std::string& line, const json::Value& id) {
+  // Sends a message, and writes what comes back. Gives what did so at once.
+  std::string pass_on(const std::string& line, const json::Value& id) {
+    std::string answer;
     try {
-      send(line);
+      answer = send(line);
+      if (!answer.empty()) write(answer);
     } catch (const Error& error) {
       std::string text = error.what();
       if (!error.remediation().empty()) text += " (" + error.remediation() + ")";
+      if (!id.is_null()) write(rpc_error(id, text));
       const std::lock_guard lock(mutex_);
       context_.output.note(text);
-      context_.output.write(rpc_error(id, text) + "\n");
     }
+    return answer;
   }
 
-  void send(const std::string& line) {
+  // The answer; empty where there is none, or it was a stream, whose events are written.
+  std::string send(const std::string& line) {
     Client client(context_.url, context_.api_key);
     Request request{
         .method = "POST",
@@ -102,15 +107,13 @@ class Bridge {
     if (!response.is_success()) {
       // What is wrong with the message is said in its own words, all else as everywhere.
       if (response.body.find("\"jsonrpc\"") == response.body.npos) throw_answer(response);
-      whole = response.body;
+      return response.body;
     }
-    if (whole.empty()) return;
-    note_revision(whole);
-    write(whole);
+    return whole;
   }
 
   void note_revision(const std::string& answer) {
-    if (!revision_.empty()) return;
+    if (answer.empty()) return;
     const json::Value message = json::parse(answer, {.depth_max = 512});
     const json::Value* result = message.find("result");
     if (result != nullptr) revision_ = text_in(*result, "protocolVersion");
@@ -124,8 +127,8 @@ class Bridge {
   Context& context_;
   std::string path_ = "/mcp";
   const std::string session_ = "session_" + random_hex(16);
-  std::string revision_;  // as agreed upon by the first request, before others are sent
-  std::mutex mutex_;      // of the output
+  std::string revision_;                  // as initialize has agreed upon
+  std::mutex mutex_;                      // of the output
   std::list<std::future<void>> waiting_;  // Their end is waited for.
 };
 

@@ -325,7 +325,7 @@ class McpTest(harness.CellTest):
                                          ((), {"CELLAR_URL": "http://127.0.0.1:1"}, "127.0.0.1:1"),
                                          (("nobody",), {}, "no cell")):
             with self.bridge(*words, **environment) as process:
-                self.say(process, {"id": "a", "method": "initialize", "params": HELLO})
+                self.say(process, {"id": "a", "method": "initialize", "params": HELLO}, {"method": "notifications/initialized"})
                 out, err = process.communicate(timeout=harness.WAIT_S)
                 self.assertEqual("a", json.loads(out)["id"])
                 self.assertIn(text, json.loads(out)["error"]["message"])
