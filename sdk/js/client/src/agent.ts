@@ -1,0 +1,138 @@
+// Calls of the agent's methods: one run each, however often they are sent.
+
+import { AgentError, ConnectionError } from "./errors.js";
+import { Items } from "./items.js";
+import { Scope, backoffMs, pause } from "./scope.js";
+import { EventParser, readEvents, type ServerEvent } from "./sse.js";
+import { connectionError, segment, type Call, type CallOptions, type Opened, type Transport } from "./transport.js";
+
+export interface AgentCallOptions extends CallOptions {
+  /** The same call is one run, however often it is sent. Made anew for each call where absent. */
+  idempotencyKey?: string | undefined;
+}
+
+const RETRIES = 6; // of some 10 s together: a daemon that is started again is back by then
+const RECONNECT_FIRST_MS = 100;
+const RECONNECT_MAX_MS = 10_000;
+const GIVE_UP_MS = 300_000;
+// Answered by the daemon and no run: a second call makes a second record.
+const NOT_REPEATABLE = new Set(["db_create"]);
+// Why a run is paused. It stays so until somebody decides: to ask again is to be told again.
+const PAUSES = new Set(["crash_loop", "agent_host_missing", "replay_mismatch", "ambiguous_step", "values_sealed", "run_too_long",
+  "replay_too_large", "journal_full", "max_awake", "user"]);
+
+function callOf(method: string, options: AgentCallOptions, call: Pick<Call, "path" | "ownJson" | "headers">): Call {
+  return {
+    ...call,
+    method: "POST",
+    headers: { ...call.headers, "idempotency-key": options.idempotencyKey ?? newKey() },
+    repeat: NOT_REPEATABLE.has(method) ? "refused" : "always",
+    finalCodes: PAUSES,
+    retriesOnceSent: RETRIES,
+    callee: "agent",
+    timeoutMs: 0, // An agent takes its time; see `request`.
+  };
+}
+
+export function newKey(): string {
+  const bytes = new Uint8Array(16);
+  // Node.js 18 has no global `crypto`. A key needs to be a new one, not a secret one.
+  if (globalThis.crypto) globalThis.crypto.getRandomValues(bytes);
+  else bytes.forEach((_, at) => (bytes[at] = Math.floor(Math.random() * 256)));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export function cellCall(cellPath: string, method: string, params: unknown, options: AgentCallOptions): Call {
+  const body = params === undefined ? { method } : { method, params };
+  return callOf(method, options, { path: `${cellPath}/request`, ownJson: body });
+}
+
+export function customerCall(customerId: string, method: string, params: unknown, options: AgentCallOptions): Call {
+  const headers = { "x-customer-id": customerId };
+  return callOf(method, options, { path: `/api/v1/agents/${segment("method", method)}`, ownJson: params ?? {}, headers });
+}
+
+/** The method's return value; of a method that streams, too. */
+export async function request<T>(transport: Transport, call: Call, options: AgentCallOptions): Promise<T> {
+  const scope = new Scope([options.signal], options.timeoutMs, `${call.method} ${call.path}`);
+  try {
+    let last: unknown;
+    for await (const item of stream<unknown>(transport, call, { signal: scope.signal })) last = item;
+    return last as T;
+  } finally {
+    scope.close();
+  }
+}
+
+/** What the method streams, and at last its return value. After a break it goes on with the next item. */
+export function stream<T>(transport: Transport, call: Call, options: CallOptions): Items<T> {
+  return new Items<T>((signal) => read<T>(transport, call, signal), options.signal);
+}
+
+async function* read<T>(transport: Transport, call: Call, signal: AbortSignal): AsyncGenerator<T, void, undefined> {
+  let given = 0;
+  let failures = 0;
+  let brokenSince = 0;
+  let wasConnected = false;
+  for (;;) {
+    try {
+      const opened = await transport.open(call, signal);
+      wasConnected = true;
+      let count = 0;
+      for await (const item of itemsOf(opened)) {
+        count += 1;
+        if (count <= given) continue; // The run's answer begins anew, and is the same.
+        given = count;
+        failures = brokenSince = 0;
+        yield item as T;
+      }
+      return;
+    } catch (error) {
+      const now = Date.now();
+      brokenSince ||= now;
+      const isOver = signal.aborted || !(error instanceof ConnectionError) || error.code === "client_closed";
+      if (isOver || call.repeat !== "always" || !wasConnected || now - brokenSince > GIVE_UP_MS) throw error;
+    }
+    await pause(backoffMs(failures, RECONNECT_FIRST_MS, RECONNECT_MAX_MS), signal);
+    failures += 1;
+  }
+}
+
+async function* itemsOf(opened: Opened): AsyncGenerator<unknown> {
+  const { response, scope } = opened;
+  if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
+    yield JSON.parse(await textOf(opened));
+    return;
+  }
+  const run = response.headers.get("x-cellar-run");
+  let held: AgentError | undefined;
+  let heldItem: unknown;
+  for await (const event of readEvents({ response, scope }, new EventParser())) {
+    if (held) yield heldItem; // Something followed: it was the agent's own.
+    held = undefined;
+    if (event.data === "[DONE]") continue;
+    heldItem = JSON.parse(event.data);
+    held = failureIn(heldItem, run, event);
+    if (!held) yield heldItem;
+  }
+  if (held) throw held;
+}
+
+async function textOf({ response, scope }: Opened): Promise<string> {
+  try {
+    return await response.text();
+  } catch (error) {
+    if (scope.signal.aborted) throw scope.signal.reason;
+    throw connectionError(error, "the answer of an agent");
+  } finally {
+    scope.close();
+  }
+}
+
+/** How a stream tells that its run failed, if it is the last thing in it. */
+function failureIn(item: unknown, run: string | null, event: ServerEvent): AgentError | undefined {
+  if (run === null || event.type !== "message" || item === null || typeof item !== "object") return undefined;
+  const said = item as { error?: unknown; code?: unknown; run?: unknown };
+  if (said.run !== run || typeof said.error !== "string" || typeof said.code !== "string") return undefined;
+  return new AgentError(said.error, { code: said.code, run });
+}

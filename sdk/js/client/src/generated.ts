@@ -1,0 +1,802 @@
+// Made from docs/api/openapi.yaml by tools/generate.js: change that, not this.
+
+export type Process = {
+  id: string;
+  /** Its words, the first 256 bytes of them. */
+  command: string;
+  /** As commands in the cell see it. */
+  pid: number;
+  terminal: boolean;
+  status: "running" | "exited";
+  startedAt: string;
+  endedAt?: string;
+  /** 128 + the number of the signal that ended it. */
+  exitCode?: number;
+  signal?: number;
+  timedOut?: boolean;
+  /** Its domain ended under it. */
+  lost?: boolean;
+  lostBy?: LostBy;
+  /** The place of the oldest byte that is kept. */
+  outputFirst: number;
+  /** The place of the next byte. */
+  outputNext: number;
+};
+
+export type TerminalSize = {
+  columns?: number;
+  rows?: number;
+};
+
+export type Event = {
+  seq: number;
+  ts: string;
+  type: string;
+  /** Whose it is; without it, it is of the cell itself. */
+  run?: string;
+  data: unknown;
+};
+
+/** Records for the domain's DNS, one of which proves whose it is. */
+export type DnsRecords = {
+  type: "TXT" | "CNAME";
+  name: string;
+  value: string;
+}[];
+
+export type Domain = {
+  domain: string;
+  cellId: string;
+  /** The owner. */
+  developerId: string;
+  /** A verified one is served. */
+  domainStatus: "pending" | "verified";
+  /** TLS is ended before the daemon. */
+  sslStatus: "external";
+  /** It has two labels: its DNS may hold no CNAME. */
+  isApexDomain: boolean;
+  createdAt: string;
+  dnsInstructions?: DnsRecords;
+};
+
+export type PolicyEntries = string[] | null;
+
+export type DomainPolicy = "allow-all" | "deny-all" | {
+  allow?: PolicyEntries;
+  deny?: PolicyEntries;
+  presets?: PolicyPresets;
+} | null;
+
+export type PolicyPresets = ("npm" | "pypi" | "debian" | "github" | "llm")[] | null;
+
+/**
+ * Entries of `deny` are looked at first, then those of `allow` and of the presets; the first that fits
+ * decides, and what none fits is refused. `allow-all` is `{allow: ["*"]}`: every name and every public
+ * address on ports 22, 80 and 443. `deny-all` is `{}`.
+ */
+export type NetworkPolicy = "allow-all" | "deny-all" | {
+  allow?: PolicyEntries;
+  deny?: PolicyEntries;
+  presets?: PolicyPresets;
+  agent?: DomainPolicy;
+  shell?: DomainPolicy;
+  limits?: {
+    /** At a time, of each domain; 256 where absent. */
+    connections?: number | null;
+    /** Both ways together; any where absent. */
+    bytesPerS?: number | null;
+    /** The same in the life of the cell. */
+    bytes?: number | null;
+  } | null;
+};
+
+export type Network = {
+  policy: NetworkPolicy;
+  /** In the life of the cell. A daemon that was killed has forgotten up to ten seconds, and what was open. */
+  usage: {
+    /** From the cell. */
+    bytesUp: number;
+    bytesDown: number;
+    /** Those that were refused, too. */
+    connections: number;
+    /** At the moment. */
+    connectionsOpen: number;
+    refusals: number;
+    /** Allowed, but nobody answered. */
+    failures: number;
+    /** For names. */
+    questions: number;
+  };
+  /** Ports of the policy that a program in the cell had bound before; nothing outside is reached there. */
+  portsTaken: number[];
+  /** The last 100 since the daemon runs, the newest last; the same one once in 10 s. */
+  refusals: {
+    at: string;
+    domain: "agent" | "shell";
+    /** A name or an address; `*`: any. */
+    host: string;
+    /** 53: the name was asked for, and did not resolve. */
+    port: number;
+    reason: "not_listed" | "denied" | "unknown_address" | "name_mismatch" | "no_name" | "malformed" | "private_address" | "too_many_connections" | "byte_limit";
+    /** The entry that refused it; absent where none fits. */
+    rule?: string;
+    /** What to change so that it is allowed. */
+    remediation?: string;
+  }[];
+};
+
+export type Ok = {
+  ok: true;
+};
+
+export type Error = {
+  /** For people. */
+  error: string;
+  /** For programs */
+  code: string;
+  cause?: string;
+  /** What to do about it. */
+  remediation?: string;
+  retryable: boolean;
+  requestId: string;
+};
+
+export type CreateCell = {
+  customerId: string;
+  tier?: "starter" | "standard" | "performance" | null;
+  permanent?: boolean | null;
+  /**
+   * The name of an image of this daemon. `default` (also where absent) is the image of that name, or `dev`
+   * where none was made; `dev` is a view of the host. For the life of the cell: another one for a cell that
+   * is there is a 409.
+   */
+  image?: string | null;
+  /**
+   * What runs the cell's processes: the machine's kernel, or gVisor, a kernel of its own in front of it.
+   * Where absent, the daemon's floor (`native` where none is set). For the life of the cell: another one for
+   * a cell that is there is a 409.
+   */
+  runtime?: "native" | "gvisor" | null;
+  /** The agent's source: CommonJS or ESM, or Python. */
+  agent?: string | null;
+  /**
+   * What `agent` is written in; `javascript` where absent. Runs that are under way stay with the agent, and
+   * the language, that they began with.
+   */
+  agentLanguage?: "javascript" | "python" | null;
+  /** Environment variables of the agent host, never of commands. */
+  secrets?: Record<string, string> | null;
+  /** The network policy `{allow: [...]}`, with the limits that the cell has. Not together with `network`. */
+  allow?: string[] | null;
+  network?: NetworkPolicy | null;
+  /**
+   * The cell pauses when nothing has kept it awake for so long. Where absent, what the daemon was started
+   * with (900).
+   */
+  idleTimeoutS?: number | null;
+  /**
+   * A cell that is busy for longer, with nobody asking it for anything meanwhile, is stopped: its runs are
+   * paused with the reason `max_awake`, its processes end. 0: never. Where absent, what the daemon was
+   * started with (a day).
+   */
+  maxAwakeS?: number | null;
+  /**
+   * How long runs are kept after they have ended; they may be removed then, the oldest first, when the cell
+   * hibernates or the daemon starts. 0: for ever. Where absent, what the daemon was started with (30 days).
+   */
+  runRetentionS?: number | null;
+  /** Who may see its preview: holders of a link or a key (as it begins), or everybody. */
+  previewAccess?: "private" | "public" | null;
+  /** Where its preview leads; 0, as it begins: to the lowest port from 1024 on that somebody listens on. */
+  previewPort?: number | null;
+};
+
+export type Cell = {
+  cellId: string;
+  customerId: string;
+  tier: string;
+  status: "active" | "paused";
+  state?: "active" | "paused" | "hibernated";
+  permanent: boolean;
+  /** By name. `dev`: a view of the host, for development. */
+  image: string;
+  /** Which image that was when the cell was made; absent for `dev`. */
+  imageDigest?: string;
+  agentDigest?: string;
+  agentLanguage?: "javascript" | "python";
+  /** Seconds that runs are kept after they have ended; 0: for ever. */
+  runRetentionS: number;
+  createdAt: string;
+  lastActiveAt: string;
+  /** Of the default port. A path on the daemon's own address where it has no `--preview-domain`. */
+  previewUrl: string;
+  preview: {
+    access: "private" | "public";
+    /** The default one; absent: the lowest from 1024 on that somebody listens on. */
+    port?: number;
+  };
+  /**
+   * TCP ports that programs of the shell domain listen on, the lowest 256 of them; none in a hibernated cell,
+   * in a list as they were up to a second ago.
+   */
+  ports: {
+    port: number;
+    /** When it was first seen. */
+    since: string;
+  }[];
+  runtime: "native" | "gvisor";
+  /** `allow` of its network policy; all of it is at /network. */
+  allow: string[];
+  limits: {
+    memoryBytes: number;
+    pids: number;
+    cpuMillis: number;
+    /** Of /work, /root and what the cell changed of /. */
+    diskBytes: number;
+    /** Files and folders of the same. */
+    inodes: number;
+    /**
+     * `counted`: the daemon counts, and ends what runs in a cell that has more. `project`: the file system
+     * refuses bytes and files above the limits (`EDQUOT`), ext4 and xfs. `qgroup`: btrfs refuses bytes, files
+     * are counted.
+     */
+    diskEnforcedBy: "counted" | "project" | "qgroup";
+    /**
+     * Which of these hold nobody back, as the daemon has no cgroups; empty where root started it. `pids` then
+     * holds for each user in the cell.
+     */
+    notEnforced: ("memory_bytes" | "pids" | "cpu_millis")[];
+  };
+  /** What the daemon and its machine give to cells. */
+  isolation: {
+    level: "full" | "reduced";
+    /** What `full` has and is not there; as `cellar doctor` names it. */
+    missing: {
+      id: string;
+      means: string;
+    }[];
+  };
+  /** When it was measured last; absent before. */
+  disk?: {
+    usedBytes: number;
+    usedInodes: number;
+  };
+  idle: {
+    /** Nothing has kept it awake since. */
+    since: string;
+    timeoutS: number;
+    /** 0: no limit. */
+    maxAwakeS: number;
+    /** Absent where it does not pause: it is busy, permanent or paused already. */
+    pausesAt?: string;
+    /** Whatever goes on in it, unless somebody asks it for something. Absent where there is no such limit. */
+    stopsAt?: string;
+    blockers: {
+      /** `processes`: they use more of a processor than the daemon's `--busy-cpu-percent`. */
+      kind: "run" | "request" | "command" | "stream" | "terminal" | "lease" | "processes" | "preview" | "permanent";
+      detail: string;
+      since: string;
+    }[];
+  };
+  /** When it is brought back; absent where nobody said so. */
+  wakeAt?: string;
+  /** Of a paused cell. */
+  pause?: {
+    since: string;
+    /**
+     * Memory of its processes that was moved to swap; absent before that (`--page-out-after-s`). 0 where the
+     * machine has no swap.
+     */
+    pagedOutBytes?: number;
+  };
+  /**
+   * How the cell came back the last time: from a pause (`memory`), from hibernation or a machine that was
+   * switched off (`disk`), or to a daemon that was started again.
+   */
+  resume?: {
+    from: "memory" | "disk";
+    processes: {
+      /** 0 from `disk`. */
+      survived: number;
+      /**
+       * The commands and the agent host that ran and do not run any more, in the order in which they were
+       * started. What they had started themselves is lost, too. Runs go on from their last finished step.
+       */
+      lost: LostProgram[];
+    };
+    tookMs: number;
+  };
+};
+
+/**
+ * Why a program has no end of its own: the cell was hibernated, was awake for too long, or was deleted; the
+ * daemon that ran it ended, or the machine was switched off; or somebody killed what keeps its domain.
+ */
+export type LostBy = "domain_ended" | "daemon_ended" | "hibernated" | "max_awake" | "deleted";
+
+export type LostProgram = {
+  domain: "shell" | "agent";
+  /** As it was in that domain. */
+  pid: number;
+  /** Its words, with spaces between them. */
+  command: string;
+  lostBy: LostBy;
+};
+
+export type Tier = {
+  id: string;
+  name: string;
+  spec: string;
+  activePrice: number;
+  pausedPrice: number;
+  storage: string;
+};
+
+export type FileList = {
+  files: {
+    path: string;
+    type: "file" | "directory" | "symlink" | "other";
+    size: number;
+    mtime: string;
+  }[];
+  truncated?: boolean;
+};
+
+export type Exec = {
+  cmd: string | string[];
+  cwd?: string | null;
+  env?: Record<string, string> | null;
+  stdin?: string | null;
+  timeoutMs?: number | null;
+  limits?: {
+    outputBytes?: number;
+    openFiles?: number;
+    fileBytes?: number;
+    /**
+     * Of all processes of the command together, within the cell's own limit, like the next ones. Beyond it
+     * one is killed, and the result has `oom`.
+     */
+    memoryBytes?: number | null;
+    pids?: number | null;
+    /** 1000 is one processor. */
+    cpuMillis?: number | null;
+    /** Its share where others of the cell want the processor, too. 100 is usual. */
+    cpuWeight?: number | null;
+  } | null;
+};
+
+export type ExecResult = {
+  stdout: string;
+  stderr: string;
+  exitCode: number;
+  signal?: number;
+  timedOut: boolean;
+  oom: boolean;
+  /** True: the cell's processes ended under it, and its exit code is none of its own. */
+  lost?: boolean;
+  lostBy?: LostBy;
+  truncated: boolean;
+  /** Killed, as the cell had more on disk than it may. */
+  diskFull?: boolean;
+  durationMs: number;
+};
+
+export type SearchResult = {
+  path: string;
+  content: string;
+  score: number;
+  startLine: number;
+  endLine: number;
+  symbol?: string;
+  language?: string;
+};
+
+export type Symbol = {
+  name: string;
+  kind: "function" | "type" | "module" | "macro" | "value" | "other";
+  path: string;
+  line: number;
+  language?: string;
+};
+
+/**
+ * There is more to read than a search waits for (1 s): only this part of the files was searched. The rest is
+ * read meanwhile. Absent once all is.
+ */
+export type Indexing = number;
+
+export type SearchStatus = {
+  /** Those that are searched. */
+  files: number;
+  /** Known, but binary, minified, above 1 MB or without room. */
+  skipped: number;
+  documents: number;
+  chunks: number;
+  symbols: number;
+  textBytes: number;
+  /** About what the index takes. */
+  memoryBytes: number;
+  /** Files without room in the index. */
+  leftOut: number;
+  indexing?: Indexing;
+  /**
+   * Whether changed files are told by the kernel. Where they are not, for too many folders or cells
+   * (`fs.inotify`), each query looks at every file, and takes longer.
+   */
+  watching: boolean;
+};
+
+export type Run = {
+  id: string;
+  method: string;
+  status: "running" | "waiting" | "paused" | "completed" | "failed" | "cancelled";
+  /**
+   * Why it is paused: `crash_loop`, the agent ended five times with no finished step between;
+   * `agent_host_missing`, the cell's image has no `node`, or `python3`, that starts, or one that is too old
+   * for agents; `replay_mismatch`, the agent asks for something else than the journal holds;
+   * `ambiguous_step`, a step may or may not have been done; `values_sealed`, what a sensitive step gave was
+   * sealed with another key. `detail` says more. Or what it waits for: `sleep`, `event`, `approval`, `child`.
+   * Or `rollback`, where it undoes what its steps did.
+   */
+  reason?: string;
+  attempt: number;
+  startedAt: string;
+  endedAt?: string;
+  stepsDone: number;
+  /** The version of the agent that it runs on. */
+  agentDigest?: string;
+  /** How often it began with ctx.continueAs, and one; absent for 1. */
+  generation?: number;
+  /** The run that it was restarted from. */
+  restartedFrom?: string;
+};
+
+export type RunDetail = Run & {
+  params: unknown;
+  result?: unknown;
+  /**
+   * `{name, message, stack, code?, rollback?}`; `rollback` is `{done, failed?: {name, error}, not_run?}`, the
+   * names of steps.
+   */
+  error?: unknown;
+  detail?: unknown;
+  steps: {
+    ordinal: number;
+    name: string;
+    kind: "step" | "shell" | "fetch" | "spawn" | "sleep" | "wait" | "approval" | "child";
+    /** `interrupted`: its run rolls back, and it is not executed any more. */
+    status: "running" | "waiting" | "interrupted" | "completed" | "failed";
+    /** Its value, its errors and its progress are kept sealed, and redacted wherever they would be shown. */
+    sensitive?: "output";
+    /** 1, and one for each that failed and was followed by another. */
+    attempts: number;
+    /** When the wait ends by itself. */
+    until?: string;
+    /** The type of the event that it waits for. */
+    type?: string;
+    match?: Record<string, unknown>;
+    /** The child that it waits for. */
+    run?: string;
+    prompt?: string;
+    data?: unknown;
+    /** How often its body was started. */
+    executed: number;
+    startedAt: string;
+    endedAt?: string;
+  }[];
+};
+
+export type GetHealthAnswer = {
+  status: "ok";
+  version: string;
+};
+
+export type ListCellsQuery = {
+  limit?: number;
+  cursor?: string;
+};
+
+export type ListCellsAnswer = {
+  cells: Cell[];
+  nextCursor?: string;
+};
+
+export type ListTiersAnswer = {
+  tiers: Tier[];
+};
+
+export type ListEventsQuery = {
+  after?: number;
+  /** Without `after`, begin with the newest so many, looked for in the newest 4,000 records. */
+  tail?: number;
+  /** Only these, with commas between them, at most 32: `cell.*,run.completed`. */
+  types?: string;
+  /** Of a list. It may hold less while there is more. */
+  limit?: number;
+};
+
+export type ListEventsAnswer = {
+  events: Event[];
+  /** What to give as `after` to go on. */
+  lastSeq: number;
+  more: boolean;
+  stale: boolean;
+};
+
+export type KeepAliveBody = {
+  /** 0: no longer. */
+  seconds: number;
+};
+
+export type WakeAtBody = {
+  /** At most 366 days from now. */
+  at: string | null;
+};
+
+export type SetPreviewBody = {
+  /** `private`: holders of a link or a key. */
+  access?: "private" | "public" | null;
+  /** The default port; 0: the lowest from 1024 on that somebody listens on. */
+  port?: number | null;
+};
+
+export type CreatePreviewLinkBody = {
+  /** Opens this port only; absent: the whole preview. */
+  port?: number | null;
+  /** 3600 where absent. */
+  expiresInS?: number | null;
+};
+
+export type CreatePreviewLinkAnswer = {
+  url: string;
+  expiresAt: string;
+};
+
+export type SetPermanentBody = {
+  permanent: boolean;
+};
+
+export type RequestBody = {
+  method: string;
+  params?: unknown;
+};
+
+export type ListRootQuery = {
+  recursive?: "0" | "1";
+};
+
+export type ReadFileQuery = {
+  list?: "0" | "1";
+  recursive?: "0" | "1";
+};
+
+export type ListProcessesAnswer = {
+  processes: Process[];
+};
+
+export type StartProcessBody = {
+  /** A line for /bin/sh, or the words of a command. With a terminal it may be left out, a login shell. */
+  cmd?: string | string[];
+  cwd?: string;
+  env?: Record<string, string>;
+  /** It reads what is sent to it; else its input is empty. */
+  stdin?: boolean;
+  /** It has a terminal of this size for all of its input and output. */
+  terminal?: boolean | TerminalSize;
+  /** Without it, none. */
+  timeoutMs?: number;
+  /** As those of a command, but for its output. */
+  limits?: Record<string, number>;
+};
+
+export type ReadProcessOutputQuery = {
+  /** The place to begin at. */
+  after?: number;
+};
+
+export type ReadProcessOutputAnswer = {
+  output: {
+    stream: "stdout" | "stderr";
+    begin: number;
+    text?: string;
+    b64?: string;
+  }[];
+  /** The place of the oldest byte that is kept. */
+  first: number;
+  /** Where to go on. */
+  next: number;
+  ended: boolean;
+};
+
+export type AttachProcessQuery = {
+  /** The place to begin at. */
+  after?: number;
+};
+
+export type WriteProcessInputQuery = {
+  /** 1: nothing follows. */
+  end?: 0 | 1;
+};
+
+export type SignalProcessBody = {
+  /** SIGTERM, TERM or 15. */
+  signal: string | number;
+};
+
+export type SearchBody = {
+  query: string;
+  limit?: number | null;
+  /**
+   * `auto`, by words and by meaning; `semantic`, by meaning only; `lexical`, by words only; `regex`, the
+   * query is a regular expression in RE2's syntax, of at most 1024 bytes, and each hit is the lines that a
+   * match is on, in the order of paths.
+   */
+  mode?: "auto" | "semantic" | "lexical" | "regex" | null;
+  /**
+   * Only files that one of these patterns names, or a folder above them. Patterns are those of a .gitignore
+   * in /work (`src/`, `*.ts`, `docs/** /*.md`); one with `!` takes out again, and if the first has it, all
+   * other files count.
+   */
+  paths?: string[] | null;
+  /** Only files in these languages, named as `language` in a result. */
+  languages?: string[] | null;
+  /** At most so many hits in one file; by default 1, for `regex` no limit. */
+  chunksPerFile?: number | null;
+};
+
+export type SearchAnswer = {
+  results: SearchResult[];
+  /**
+   * There are more files or more text than the index takes in (200,000 files, 256 MiB of text, 1 GiB of
+   * memory): so many files are in no result. Absent where none are.
+   */
+  leftOut?: number;
+  indexing?: Indexing;
+};
+
+export type SearchSymbolsBody = {
+  /** A name; of `a::b` and `a.b` it is b. */
+  query: string;
+  limit?: number | null;
+};
+
+export type SearchSymbolsAnswer = {
+  symbols: Symbol[];
+  indexing?: Indexing;
+};
+
+export type PutSearchDocumentBody = {
+  /** Its name, at most 4096 bytes; it need not be a path. */
+  path: string;
+  /** At most 1,000,000 bytes. */
+  text: string;
+};
+
+export type RemoveSearchDocumentBody = {
+  path: string;
+};
+
+export type RemoveSearchDocumentAnswer = {
+  /** Whether there was one of that name. */
+  removed: boolean;
+};
+
+export type ListRunsQuery = {
+  limit?: number;
+  cursor?: string;
+};
+
+export type ListRunsAnswer = {
+  runs: Run[];
+  nextCursor?: string;
+};
+
+export type StartRunBody = {
+  method: string;
+  params?: unknown;
+};
+
+export type AwaitRunQuery = {
+  /** Seconds; 30 where there is none. */
+  timeout?: number;
+};
+
+export type StreamRunQuery = {
+  after?: number;
+};
+
+export type SendEventBody = {
+  id?: string;
+  type: string;
+  payload?: unknown;
+};
+
+export type SendEventAnswer = {
+  id: string;
+  duplicate: boolean;
+};
+
+export type ApproveStepBody = {
+  approved: boolean;
+  /** The name given to `ctx.approve`; may be left out where only one waits. */
+  step?: string;
+  by?: string;
+  comment?: string;
+};
+
+export type CancelRunBody = {
+  /** For the agent's own clean-up; 1000 where there is none. What has not let go by then is ended. */
+  graceMs?: number;
+  /**
+   * Whether the rollbacks of the completed steps are executed, the last one first, before the run is
+   * cancelled; so for the runs that it has begun. Rollbacks have the time that their steps have. Another
+   * cancel without it ends them.
+   */
+  rollback?: boolean;
+};
+
+export type ResumeRunBody = {
+  step?: {
+    decision: "retry" | "fail" | "value";
+    value?: unknown;
+  };
+  /** On the cell's agent of today. Its trial (`replay`) must pass first: else 409 `upgrade_differs`. */
+  upgrade?: boolean;
+};
+
+export type ReplayRunBody = {
+  /** Its source, in the language of the run; where absent, the cell's agent of today. */
+  agent?: string | null;
+};
+
+export type ReplayRunAnswer = {
+  ok: boolean;
+  /** The ordinal that it came to. */
+  matched: number;
+  agentDigest: string;
+  /** What differs: `expected`, `got`, `matched`; or the error that was thrown; null where nothing. */
+  detail: unknown;
+};
+
+export type RestartRunBody = {
+  /** The name of a step of this run. */
+  from?: string | null;
+};
+
+export type ListDomainsAnswer = {
+  domains: Domain[];
+};
+
+export type AddDomainBody = {
+  domain: string;
+  cellId: string;
+};
+
+export type ReassignDomainBody = {
+  cellId: string;
+};
+
+export type VerifyDomainAnswer = {
+  dnsVerified: boolean;
+  domainStatus: "pending" | "verified";
+  dnsInstructions?: DnsRecords;
+};
+
+export type ProvisionSslAnswer = {
+  sslStatus: "external";
+  message: string;
+};
+
+/** Members, as the wire has them, below which names are the application's own and stay as they are. */
+export const FREE_NAMES: ReadonlySet<string> = new Set([
+  "data",
+  "detail",
+  "env",
+  "error",
+  "match",
+  "params",
+  "payload",
+  "result",
+  "secrets",
+  "value",
+]);

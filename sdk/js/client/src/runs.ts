@@ -1,0 +1,119 @@
+// Runs of a cell: begun, waited for, watched, decided about.
+
+import { newKey, type AgentCallOptions } from "./agent.js";
+import { follow, type FollowOptions } from "./follow.js";
+import type * as api from "./generated.js";
+import type { Items } from "./items.js";
+import { fromWire } from "./names.js";
+import { pages } from "./pages.js";
+import { segment, type Call, type CallOptions, type Transport } from "./transport.js";
+
+export interface AwaitOptions extends CallOptions {
+  /** How long to wait in all; without it, until the run is settled. */
+  timeoutMs?: number | undefined;
+}
+
+const LAST = new Set(["run.completed", "run.failed", "run.cancelled"]);
+const SETTLED = new Set<api.Run["status"]>(["completed", "failed", "cancelled", "paused"]);
+const ENDED = new Set<api.Run["status"]>(["completed", "failed", "cancelled"]);
+const WAIT_S = 60; // of one call
+const WAIT_SLACK_MS = 30_000;
+
+export class Runs {
+  readonly #transport: Transport;
+  readonly #path: string;
+
+  constructor(transport: Transport, cellPath: string) {
+    this.#transport = transport;
+    this.#path = `${cellPath}/runs`;
+  }
+
+  /** Begins a run and does not wait for it. It is on disk when this resolves; tried again, it is still one run. */
+  start(method: string, params?: unknown, options: AgentCallOptions = {}): Promise<api.RunDetail> {
+    const { idempotencyKey, ...rest } = options;
+    const body = params === undefined ? { method } : { method, params };
+    const headers = { "idempotency-key": idempotencyKey ?? newKey() };
+    return this.#transport.json({ method: "POST", path: this.#path, ownJson: body, headers, repeat: "always", ...rest });
+  }
+
+  /** All that are kept, the newest first, over as many pages of `limit` as it takes. */
+  list(options: CallOptions & { limit?: number } = {}): Items<api.Run> {
+    const { limit, ...rest } = options;
+    return pages<api.Run, api.Run>(this.#transport, this.#path, "runs", limit ?? 100, rest, (run) => run);
+  }
+
+  get(run: string, options: CallOptions = {}): Promise<api.RunDetail> {
+    return this.#transport.json({ method: "GET", path: this.#one(run), repeat: "always", ...options });
+  }
+
+  /** Waits until it is completed, failed, cancelled or paused; also resolves, as it is then, when the time is over. */
+  async await(run: string, options: AwaitOptions = {}): Promise<api.RunDetail> {
+    const end = options.timeoutMs === undefined ? Infinity : Date.now() + options.timeoutMs;
+    for (;;) {
+      const timeout = Math.min(WAIT_S, Math.max(0, Math.ceil((end - Date.now()) / 1000)));
+      const path = `${this.#one(run)}/await`;
+      const timeoutMs = timeout * 1000 + WAIT_SLACK_MS;
+      const now = await this.#transport.json<api.RunDetail>({
+        method: "GET", path, query: { timeout }, repeat: "always", signal: options.signal, timeoutMs });
+      if (SETTLED.has(now.status) || Date.now() >= end) return now;
+    }
+  }
+
+  /** Its events, each once and in order, until it has ended. `reset` comes where a step is executed again. */
+  events(run: string, options: FollowOptions = {}): Items<api.Event> {
+    return follow<api.Event>({
+      transport: this.#transport,
+      call: { method: "GET", path: `${this.#one(run)}/events`, repeat: "always" },
+      options,
+      take: ({ data }) => fromWire<api.Event>(JSON.parse(data)),
+      isLast: ({ type }) => LAST.has(type),
+      isOver: async (signal) => ENDED.has((await this.get(run, { signal })).status),
+    });
+  }
+
+  /** Answers when it has ended. */
+  cancel(run: string, how: api.CancelRunBody = {}, options: CallOptions = {}): Promise<api.RunDetail> {
+    return this.#change(run, "cancel", how, { timeoutMs: this.#transport.timeoutMs + (how.graceMs ?? 0), ...options });
+  }
+
+  /** Answers one that waits for an approval. */
+  approve(run: string, answer: api.ApproveStepBody, options: CallOptions = {}): Promise<api.RunDetail> {
+    return this.#change(run, "approve", answer, options);
+  }
+
+  pause(run: string, options: CallOptions = {}): Promise<api.RunDetail> {
+    return this.#change(run, "pause", undefined, options);
+  }
+
+  /** Lets a paused one go on, with a decision about its interrupted step where it waits for that. */
+  resume(run: string, how: api.ResumeRunBody = {}, options: CallOptions = {}): Promise<api.RunDetail> {
+    return this.#change(run, "resume", how, options);
+  }
+
+  /** Tries it with another agent, or with the cell's of today; nothing of it changes. */
+  replay(run: string, what: api.ReplayRunBody = {}, options: CallOptions = {}): Promise<api.ReplayRunAnswer> {
+    return this.#post(run, "replay", what, "always", options);
+  }
+
+  /** Begins it again as a new run, from its beginning or from a step. */
+  restart(run: string, what: api.RestartRunBody = {}, options: CallOptions = {}): Promise<api.RunDetail> {
+    return this.#change(run, "restart", what, options);
+  }
+
+  /** Sends it an event. With its `id` (made where absent) it is taken once, however often it is sent. */
+  sendEvent(run: string, event: api.SendEventBody, options: CallOptions = {}): Promise<api.SendEventAnswer> {
+    return this.#post(run, "events", { ...event, id: event.id ?? newKey() }, "always", options);
+  }
+
+  #one(run: string): string {
+    return `${this.#path}/${segment("run", run)}`;
+  }
+
+  #change(run: string, verb: string, json: unknown, options: CallOptions): Promise<api.RunDetail> {
+    return this.#post(run, verb, json, "refused", options);
+  }
+
+  #post<T>(run: string, verb: string, json: unknown, repeat: Call["repeat"], options: CallOptions): Promise<T> {
+    return this.#transport.json<T>({ method: "POST", path: `${this.#one(run)}/${verb}`, json, repeat, ...options });
+  }
+}

@@ -1,0 +1,260 @@
+// Calls over HTTP: addresses, keys, time, and which calls are sent again.
+
+import { CellarError, ConnectionError, InternalError, InvalidArgumentError, errorOf, type Callee } from "./errors.js";
+import { fromWire, toWire } from "./names.js";
+import { Scope, backoffMs, pause } from "./scope.js";
+
+export interface CellarOptions {
+  /** Where the daemon is; `CELLAR_URL`, or `http://127.0.0.1:4750`. */
+  baseUrl?: string;
+  /** `CELLAR_API_KEY` where absent. `null`: none is sent, for pages whose own server adds it. */
+  apiKey?: string | null;
+  /** Instead of the global one. */
+  fetch?: typeof fetch;
+  /** Of a call with all its tries, in milliseconds; 60,000 where absent, 0: none. Not of streams and of calls of the agent. */
+  timeoutMs?: number;
+  /** How often a call that may be repeated is sent again; 2 where absent. */
+  retries?: number;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+  timeoutMs?: number | undefined;
+}
+
+export interface Call extends CallOptions {
+  method: string;
+  /** With its parts encoded. */
+  path: string;
+  query?: Record<string, string | number | boolean | null | undefined>;
+  headers?: Record<string, string | undefined>;
+  /** Becomes JSON, with the wire's names. */
+  json?: unknown;
+  /** Becomes JSON as it is. */
+  ownJson?: unknown;
+  body?: BodyInit | null;
+  /**
+   * What may be done again: `always`, where a second time changes nothing; `refused`, only where the first one was
+   * refused before anything was done.
+   */
+  repeat: "always" | "refused";
+  callee?: Callee;
+  /** Told the status of an answer that is no error. */
+  onStatus?: (status: number) => void;
+  /** Codes of 503s that another try does not change. */
+  finalCodes?: ReadonlySet<string>;
+  /** How often it is sent again; as the client says where absent. */
+  retries?: number;
+  /** The same, once somebody had it. */
+  retriesOnceSent?: number;
+  /** Statuses from 300 on that are answers, and no errors. */
+  accepts?: readonly number[];
+}
+
+/** An answer whose body is still to be read. `scope` is to be closed then. */
+export interface Opened {
+  response: Response;
+  scope: Scope;
+}
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+const DEFAULT_RETRIES = 2;
+const FIRST_PAUSE_MS = 100;
+const PAUSE_MAX_MS = 5_000;
+// Longer than this the server is not waited for: the caller is told instead.
+const RETRY_AFTER_MAX_MS = 60_000;
+// Whoever waited so long for an answer that broke off has not failed at once: its tries begin anew.
+const LONG_WAIT_MS = 30_000;
+// 503s that say that nothing was begun.
+const REFUSALS = new Set(["no_capacity", "cell_not_opened", "too_many_connections"]);
+// What fetch of Node.js says where no connection came about.
+const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
+
+export const encode = encodeURIComponent;
+
+/** A part of a path. What an address takes for a step up or for nothing would lead to another call. */
+export function segment(what: string, value: string): string {
+  if (typeof value === "string" && value !== "" && value !== "." && value !== "..") return encode(value);
+  throw new InvalidArgumentError(`${what} must be a name, and is ${JSON.stringify(value)}`, { code: `invalid_${what.replace(/ /g, "_")}` });
+}
+
+function environment(name: string): string | undefined {
+  return (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env?.[name];
+}
+
+function addressOf(baseUrl: string): string {
+  let url: URL;
+  try {
+    url = new URL(baseUrl);
+  } catch {
+    throw new InvalidArgumentError(`baseUrl "${baseUrl}" is no address`, {
+      code: "invalid_base_url",
+      remediation: "give it with its scheme, such as http://127.0.0.1:4750",
+    });
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new InvalidArgumentError(`baseUrl "${baseUrl}" must begin with http:// or https://`, { code: "invalid_base_url" });
+  }
+  return url.href.replace(/[?#].*$/, "").replace(/\/+$/, "");
+}
+
+/** Whether the connection never came about: nothing was sent. */
+function wasNeverSent(error: unknown): boolean {
+  for (let at = error as { cause?: unknown; code?: unknown } | undefined, depth = 0; at && depth < 4; depth += 1) {
+    if (typeof at.code === "string" && NOT_CONNECTED.has(at.code)) return true;
+    at = at.cause as typeof at;
+  }
+  return false;
+}
+
+export class Transport {
+  readonly baseUrl: string;
+  readonly timeoutMs: number;
+  readonly #apiKey: string | null;
+  readonly #fetch: typeof fetch;
+  readonly #retries: number;
+  readonly #closing = new AbortController();
+
+  constructor(options: CellarOptions) {
+    this.baseUrl = addressOf(options.baseUrl ?? environment("CELLAR_URL") ?? "http://127.0.0.1:4750");
+    const apiKey = options.apiKey === undefined ? environment("CELLAR_API_KEY") : options.apiKey;
+    if (apiKey === undefined || apiKey === "") {
+      throw new InvalidArgumentError("there is no API key", {
+        code: "api_key_missing",
+        remediation: "set CELLAR_API_KEY or give apiKey (null: none is sent)",
+      });
+    }
+    this.#apiKey = apiKey;
+    this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+    this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#retries = options.retries ?? DEFAULT_RETRIES;
+  }
+
+  /** Ends every call and stream that is under way. */
+  close(): void {
+    this.#closing.abort(new ConnectionError("the client was closed", { code: "client_closed" }));
+  }
+
+  /** What every call has; without a key nothing. */
+  get keyHeaders(): Record<string, string> {
+    return this.#apiKey === null ? {} : { authorization: `Bearer ${this.#apiKey}` };
+  }
+
+  url(path: string, query: Call["query"] = {}): string {
+    const words = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
+    const text = words.map(([name, value]) => `${encode(name)}=${encode(value === true ? 1 : value === false ? 0 : String(value))}`);
+    return `${this.baseUrl}${path}${text.length > 0 ? `?${text.join("&")}` : ""}`;
+  }
+
+  /** The answer's JSON, with this SDK's names. */
+  json<T>(call: Call): Promise<T> {
+    return this.read(call, async (response) => {
+      const text = await response.text();
+      if (!response.headers.get("content-type")?.includes("json")) {
+        throw new InternalError(`${call.method} ${call.path} was not answered with JSON`, {
+          status: response.status,
+          code: "unexpected_answer",
+          remediation: "the daemon may be older than this client, or the address another program's",
+        });
+      }
+      return fromWire<T>(JSON.parse(text));
+    });
+  }
+
+  async nothing(call: Call): Promise<void> {
+    await this.read(call, (response) => response.arrayBuffer());
+  }
+
+  /** What `take` makes of the answer; broken off in the middle, the call is tried again like any other. */
+  read<T>(call: Call, take: (response: Response) => Promise<T>): Promise<T> {
+    return this.#tries(call, async (response, scope) => {
+      const taken = await take(response);
+      scope.close();
+      return taken;
+    });
+  }
+
+  /** The answer with its body unread, and without its clock. `leave` ends it, too. */
+  open(call: Call, leave?: AbortSignal): Promise<Opened> {
+    const opened = async (response: Response, scope: Scope): Promise<Opened> => {
+      scope.stopClock();
+      return { response, scope };
+    };
+    return this.#tries(call, opened, leave);
+  }
+
+  async #tries<T>(call: Call, take: (response: Response, scope: Scope) => Promise<T>, leave?: AbortSignal): Promise<T> {
+    const what = `${call.method} ${call.path}`;
+    const scope = new Scope([call.signal, leave, this.#closing.signal], call.timeoutMs ?? this.timeoutMs, what);
+    try {
+      // What was deleted by a call whose answer was lost is not there any more: that is what was wanted.
+      let sent: Call = call;
+      let retries = call.retries ?? this.#retries;
+      for (let failures = 0; ; failures += 1) {
+        const began = Date.now();
+        try {
+          return await this.#once(sent, scope, take);
+        } catch (error) {
+          if (scope.signal.aborted) throw scope.signal.reason;
+          if (error instanceof ConnectionError && call.method === "DELETE") sent = { ...call, accepts: [404] };
+          if (Date.now() - began > LONG_WAIT_MS) failures = 0;
+          if (!wasNeverSent(error)) retries = call.retriesOnceSent ?? retries;
+          if (failures >= retries || !this.#mayRepeat(call, error as CellarError)) throw error;
+          const asked = (error as CellarError).retryAfterMs ?? 0;
+          await pause(Math.max(asked, backoffMs(failures, FIRST_PAUSE_MS, PAUSE_MAX_MS)), scope.signal);
+        }
+      }
+    } catch (error) {
+      scope.close();
+      throw error;
+    }
+  }
+
+  async #once<T>(call: Call, scope: Scope, take: (response: Response, scope: Scope) => Promise<T>): Promise<T> {
+    try {
+      const response = await this.#fetch(this.url(call.path, call.query), this.#init(call, scope.signal));
+      if (response.ok || call.accepts?.includes(response.status)) {
+        call.onStatus?.(response.status);
+        return await take(response, scope);
+      }
+      throw errorOf(response.status, await response.text(), response.headers, call.callee);
+    } catch (error) {
+      if (error instanceof CellarError || scope.signal.aborted) throw error;
+      throw connectionError(error, `${call.method} ${call.path} of ${this.baseUrl}`);
+    }
+  }
+
+  #init(call: Call, signal: AbortSignal): RequestInit {
+    const headers: Record<string, string> = { ...this.keyHeaders };
+    for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers[name] = value;
+    const init: RequestInit & { duplex?: "half" } = { method: call.method, headers, signal };
+    if (call.json !== undefined || call.ownJson !== undefined) {
+      headers["content-type"] = "application/json";
+      init.body = JSON.stringify(call.json !== undefined ? toWire(call.json) : call.ownJson);
+    } else if (call.body !== undefined && call.body !== null) {
+      headers["content-type"] ??= "application/octet-stream";
+      init.body = call.body;
+      if (call.body instanceof ReadableStream) init.duplex = "half";
+    }
+    return init;
+  }
+
+  #mayRepeat(call: Call, error: CellarError): boolean {
+    if (call.body instanceof ReadableStream) return false; // It is read already.
+    if (error instanceof ConnectionError) return call.repeat === "always" || wasNeverSent(error);
+    if ((error.retryAfterMs ?? 0) > RETRY_AFTER_MAX_MS) return false;
+    if (error.status === 429) return true;
+    if (error.status !== 502 && error.status !== 503) return false;
+    if (call.finalCodes?.has(error.code)) return false;
+    return REFUSALS.has(error.code) || (call.repeat === "always" && error.retryable);
+  }
+}
+
+export function connectionError(cause: unknown, what: string): ConnectionError {
+  const words: string[] = [];
+  for (let at = cause as { message?: string; cause?: unknown } | undefined, depth = 0; at && depth < 4; depth += 1) {
+    if (at.message) words.push(at.message);
+    at = at.cause as typeof at;
+  }
+  return new ConnectionError(`${what}: ${words.join(": ") || "no answer"}`, { code: "connection", cause, retryable: true });
+}

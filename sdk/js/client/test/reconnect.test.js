@@ -1,0 +1,151 @@
+// Streams that are cut anywhere, by a server that remembers nothing of its clients.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { ConnectionError, NotFoundError, UnavailableError } from "../dist/esm/index.js";
+import { answer, dice, failure, serve } from "./fake_server.js";
+
+const SSE = { "content-type": "text/event-stream" };
+
+/** Sends a text, or the beginning of it, and breaks off; or refuses; or ends as if all were well. */
+class Cutter {
+  cuts = 0;
+
+  constructor(random, cutsMax, { beforeMax = 900, endsWell = true } = {}) {
+    Object.assign(this, { random, cutsMax, beforeMax, kindMax: endsWell ? 0.9 : 0.85 });
+  }
+
+  get isDone() {
+    return this.cuts >= this.cutsMax;
+  }
+
+  send(response, text, headers = {}) {
+    const kind = this.isDone ? 1 : this.random() * this.kindMax;
+    this.cuts += kind < 1;
+    if (kind < 0.05) return answer(response, 503, failure("no_capacity", { retryable: true }), { "retry-after": "0" });
+    if (kind < 0.1) return response.destroy();
+    response.writeHead(200, { ...SSE, ...headers });
+    const sent = kind < 0.9 ? text.slice(0, Math.floor(this.random() * Math.min(text.length, this.beforeMax))) : text;
+    if (kind < 0.85) return response.write(sent, () => response.destroy());
+    response.end(kind < 0.9 ? sent.slice(0, sent.lastIndexOf("\n\n") + 2) : sent);
+  }
+}
+
+const eventText = ({ seq, type, data }) => `id: ${seq}\nevent: ${type}\ndata: ${JSON.stringify({ seq, ts: "t", type, data })}\n\n`;
+
+test("events that are cut a thousand times come each once and in order", async (t) => {
+  const random = dice(t);
+  const events = [];
+  for (let seq = 1; events.length < 6000; seq += 1 + Math.floor(random() * 3)) {
+    events.push({ seq, type: random() < 0.1 ? "reset" : "stream", data: "ü".repeat(Math.floor(random() * 60)) });
+  }
+  events.push({ seq: events.at(-1).seq + 1, type: "run.completed", data: { result: 1 } });
+  const cutter = new Cutter(random, 1000);
+  const { cell, close } = await serve((call, response) => {
+    if (!call.path.endsWith("/events")) return answer(response, 200, { id: "r", status: "running" });
+    // Now and then one that was seen is sent again: it must not come twice.
+    const after = Number(call.query.get("after") ?? 0) - (random() < 0.1 ? 5 : 0);
+    const from = events.findIndex(({ seq }) => seq > after);
+    const rest = events.slice(from, cutter.isDone ? undefined : from + 50);
+    cutter.send(response, `retry: 0\n\n: hello\n\n${rest.map(eventText).join("")}`);
+  });
+  const seen = await cell.runs.events("r", { giveUpAfterMs: 60_000 }).all();
+  await close();
+  assert.deepEqual(seen.map(({ seq }) => seq), events.map(({ seq }) => seq));
+  assert.deepEqual(seen.map(({ type, data }) => ({ type, data })), events.map(({ type, data }) => ({ type, data })));
+  assert.equal(cutter.cuts, 1000);
+});
+
+test("output that is cut comes with each byte once", async (t) => {
+  const random = dice(t);
+  const whole = Array.from({ length: 30000 }, (_, at) => String.fromCharCode(97 + (at % 26))).join("");
+  const cutter = new Cutter(random, 200);
+  const { cell, close } = await serve((call, response) => {
+    let text = "retry: 0\n\n";
+    for (let at = Number(call.query.get("after") ?? 0); at < whole.length; ) {
+      const piece = whole.slice(at, at + 1 + Math.floor(random() * 40));
+      at += piece.length;
+      text += `id: ${at}\nevent: stdout\ndata: ${JSON.stringify({ text: piece })}\n\n`;
+    }
+    cutter.send(response, `${text}event: exit\ndata: {"id":"p1","exit_code":0}\n\n`);
+  });
+  const items = await cell.processes.log("p1").all();
+  await close();
+  assert.equal(items.slice(0, -1).map(({ text }) => text).join(""), whole);
+  assert.deepEqual(items.at(-1), { type: "exit", process: { id: "p1", exitCode: 0 } });
+  assert.equal(cutter.cuts, 200);
+});
+
+test("a method's stream that is cut is one run, and each item comes once", async (t) => {
+  const random = dice(t);
+  const cutter = new Cutter(random, 5, { beforeMax: Infinity, endsWell: false }); // Its end is the end.
+  const { cell, asked, close } = await serve((call, response) => {
+    const text = Array.from({ length: 100 }, (_, i) => `data: {"i":${i}}\n\n`).join("");
+    cutter.send(response, text, { "x-cellar-run": "run_1" });
+  });
+  const items = await cell.stream("count").all();
+  await close();
+  assert.deepEqual(items, Array.from({ length: 100 }, (_, i) => ({ i })));
+  assert.equal(new Set(asked.map(({ headers }) => headers["idempotency-key"])).size, 1);
+});
+
+test("what the server says of a gap and of a repeated step is said to the caller", async () => {
+  const { client, cell, close } = await serve((_, response) => {
+    response.writeHead(200, SSE);
+    const events = [{ seq: 40, type: "stale", data: { after: 3 } }, { seq: 41, type: "reset", data: { name: "s" } }];
+    response.write(events.map(eventText).join(""));
+  });
+  const seen = [];
+  for await (const event of cell.events({ after: 3 })) if (seen.push(event) === 2) break;
+  assert.deepEqual(seen.map(({ seq, type }) => [seq, type]), [[40, "stale"], [41, "reset"]]);
+  client.close();
+  await close();
+});
+
+test("with a tail the place is asked for first, so that a break before the first event loses none", async () => {
+  const { cell, asked, close } = await serve((call, response, count) => {
+    if (count === 1) return answer(response, 200, { events: [], last_seq: 7, more: false, stale: false });
+    response.writeHead(200, SSE);
+    if (count === 2) return response.write("retry: 0\n\n", () => response.destroy());
+    response.write(eventText({ seq: 8, type: "cell.paused", data: {} }));
+  });
+  const events = cell.events({ tail: 0 });
+  assert.equal((await events.next()).value.seq, 8);
+  await events.return();
+  await close();
+  assert.deepEqual(asked.map(({ query }) => query.get("after")), [null, "7", "7"]);
+});
+
+test("a stream is given up after its time, and at once where it makes no sense to come back", async () => {
+  let isGone = false;
+  const { cell, close } = await serve((_, response, count) => {
+    if (isGone) return answer(response, 404, failure("cell_not_found"));
+    if (count > 1) return answer(response, 503, failure("unavailable", { retryable: true }));
+    response.writeHead(200, SSE);
+    response.write(`retry: 0\n\n${eventText({ seq: 1, type: "stream", data: 1 })}`, () => response.destroy());
+  }, { retries: 0 });
+  const events = cell.events({ giveUpAfterMs: 1 });
+  assert.equal((await events.next()).value.seq, 1);
+  await assert.rejects(events.next(), UnavailableError);
+  isGone = true;
+  await assert.rejects(cell.events().next(), NotFoundError);
+  await close();
+});
+
+test("a stream whose first connection fails does not try for ever", async () => {
+  const { cell, asked, close } = await serve((_, response) => response.destroy());
+  await assert.rejects(cell.events().next(), ConnectionError);
+  await close();
+  assert.equal(asked.length, 3);
+});
+
+test("a watch tells after a break that changes may be missing", async () => {
+  const { cell, close } = await serve((_, response, count) => {
+    response.writeHead(200, SSE);
+    const text = `retry: 0\n\nevent: ready\ndata: {"path":"src"}\n\nevent: created\ndata: {"path":"src/a","type":"file"}\n\n`;
+    response.write(count === 1 ? text : `${text}event: deleted\ndata: {"path":"src","type":"directory"}\n\n`, () => response.destroy());
+  });
+  const changes = await cell.files.watch("src").all();
+  await close();
+  assert.deepEqual(changes.map(({ type, lost }) => type + (lost ? "!" : "")), ["ready", "created", "overflow!", "ready", "created", "deleted"]);
+  assert.deepEqual(changes[1], { type: "created", path: "src/a", kind: "file" });
+});
