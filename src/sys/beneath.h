@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sys/fd.h"
+#include "sys/file.h"
 
 namespace cellar::sys {
 
@@ -26,8 +27,9 @@ struct FileStat {
 };
 
 struct DirEntry {
-  std::string path;  // Relative to the BeneathDir.
-  FileStat stat;     // Of the entry itself: a link is never followed.
+  std::string path;    // Relative to the BeneathDir.
+  FileStat stat;       // Of the entry itself: a link is never followed.
+  std::string target;  // of a link, as it says
 };
 
 struct Listing {
@@ -41,6 +43,8 @@ struct OpenFile {
 };
 
 enum class Depth : std::uint8_t { one, all };
+enum class Removed : std::uint8_t { nothing, removed, is_folder };
+enum class Existing : std::uint8_t { keep, replace };
 enum class Walk : std::uint8_t { go_on, skip };
 
 // A path of a request as the plain relative one that it means: "./a//b/../c" is "a/c", and the
@@ -48,6 +52,41 @@ enum class Walk : std::uint8_t { go_on, skip };
 // where it is empty, absolute, leads above its start by "..", holds a NUL byte, is longer than
 // BeneathDir::kPathBytesMax or has a name longer than BeneathDir::kNameBytesMax.
 std::string normalize_path(std::string_view path);
+
+struct WriteOptions {
+  mode_t new_mode = 0644;      // of a file that was not there
+  std::optional<mode_t> mode;  // whatever there was
+  std::optional<std::int64_t> mtime_ns;
+};
+
+class TreeWalk;
+
+// A file that is written piece by piece under a name that nobody is shown, and takes its place when
+// it is whole; until then, and if it never does, the old one stays. Blocking. Throws Error. Not
+// thread-safe.
+class PendingFile {
+ public:
+  // For BeneathDir. `parent` is the open folder of `path`; new files belong to `owner`.
+  PendingFile(Fd parent, std::string path, const WriteOptions& options, std::uint32_t owner);
+  PendingFile(PendingFile&& other) noexcept;
+  PendingFile& operator=(PendingFile&&) = delete;
+  ~PendingFile();
+
+  void write(std::string_view bytes);
+  // Nothing is written after that. It has the mode and the owner of what it will replace.
+  void finish(Durable durable);
+  // Comes after finish(). A file or a link at the path is replaced.
+  void replace(Durable durable);
+  FileStat stat() const;
+
+ private:
+  Fd parent_;
+  std::string path_;
+  std::string temporary_;  // its name; empty once it took its place
+  WriteOptions options_;
+  std::uint32_t owner_;
+  Fd fd_;
+};
 
 // The files below one folder of a cell, reached in such a way that nothing which the cell does to
 // them, before or meanwhile, leads outside: the kernel resolves each path with RESOLVE_BENEATH and
@@ -85,18 +124,52 @@ class BeneathDir {
   // What is at `path`, links followed; nullopt where there is nothing.
   std::optional<FileStat> stat(std::string_view path) const;
 
+  // The same, but that a link at `path` is not followed: what is no regular file is not open.
+  std::optional<OpenFile> open_itself(std::string_view path) const;
+  // What is at `path` itself; links on the way are followed. nullopt where there is nothing.
+  std::optional<DirEntry> entry(std::string_view path) const;
+  // The files below one folder of it. Throws `not_found`.
+  BeneathDir below(std::string_view path) const;
+
   // Replaces the file (or the link) at `path` so that it holds the old or the new bytes after a
   // crash at any moment; durable when this returns. Makes missing folders, mode 0755. An existing
   // file keeps its mode and owner; a new one gets `mode` and belongs to the root of the cell (where
   // this process may say so).
   void write_atomic(std::string_view path, std::string_view bytes, mode_t mode = 0644) const;
+  // The same piece by piece.
+  PendingFile begin_write(std::string_view path, const WriteOptions& options) const;
+  // Adds bytes to the file at `path`, which is made where there is none; durable when this returns.
+  // Throws `not_a_file` for a link. A crash, or a full disk, may leave a part of them.
+  void append(std::string_view path, std::string_view bytes, const WriteOptions& options) const;
+
+  // Makes a folder and those above it; durable when this returns, where that is asked for. False where it was there. Throws
+  // `already_exists`, reason `path_exists`, where something else is.
+  bool make_folder(std::string_view path, mode_t mode, Durable durable = Durable::yes) const;
+  // Moves what is at `from`, whatever it is; durable when this returns. The folders of `to` are
+  // made. False where nothing is at `from`. Throws `already_exists`, reason `path_exists`, where
+  // something is at `to` and is to be kept, or cannot be replaced by that.
+  bool rename(std::string_view from, std::string_view to, Existing existing) const;
+  // Of a file or folder; `mode` has permission bits only. False where there is nothing. Throws
+  // `not_a_file` for what is neither.
+  bool set_mode(std::string_view path, mode_t mode) const;
+  // A symbolic link that says `target`, or one more name of the file at `file`. A file or link at
+  // `path` is replaced. Not durable before sync_all().
+  void make_link(std::string_view path, const std::string& target) const;
+  void make_name(std::string_view path, std::string_view file) const;
+  // Makes all that was written on the file system durable.
+  void sync_all() const;
 
   // Removes a file, a link or a whole tree, of any depth. False where there is nothing.
   bool remove(std::string_view path) const;
+  // The same, but that a folder is left alone.
+  Removed remove_file(std::string_view path) const;
 
   // What the folder at `path` holds (at `Depth::all`: and its folders, links not followed), at most
   // `limit` entries. Throws `not_found` where there is no such folder.
   Listing list(std::string_view path, Depth depth, std::size_t limit) const;
+
+  // The folder at `path` and all below it. Throws `not_found`.
+  TreeWalk walk(std::string_view path) const;
 
   // What is at `path`, no link followed; nullopt where there is nothing, or where a link leads.
   std::optional<FileStat> stat_entry(std::string_view path) const;
@@ -114,7 +187,10 @@ class BeneathDir {
   bool for_each_file(std::string_view start, const Visitor& visitor) const;
 
  private:
+  BeneathDir(Fd root, std::uint32_t owner) : root_(std::move(root)), owner_(owner) {}
   Fd open_parent_of(const std::string& path) const;
+  // Makes it where it is missing.
+  Fd parent_for(const std::string& path) const;
   Fd make_parent_of(const std::string& path) const;
 
   Fd root_;

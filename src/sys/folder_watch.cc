@@ -14,8 +14,8 @@ namespace cellar::sys {
 namespace {
 
 // IN_CLOSE_WRITE is the end of a mapping, too; IN_ATTRIB is what makes a file readable.
-constexpr std::uint32_t kEvents =
-    IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB;
+constexpr std::uint32_t kEvents = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY |
+                                  IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVE_SELF;
 
 }  // namespace
 
@@ -33,45 +33,84 @@ bool FolderWatch::add(int folder, const std::string& path) {
   const int watch =
       ::inotify_add_watch(fd_.get(), link.c_str(), kEvents | IN_ONLYDIR | IN_EXCL_UNLINK);
   if (watch == -1) return false;
+  if (!first_) first_ = watch;
   folders_[watch] = path == "." ? "" : path + "/";
   return true;
 }
 
-void FolderWatch::note(const inotify_event& event, Changes& changes) {
-  if ((event.mask & IN_Q_OVERFLOW) != 0) changes.complete = false;
+bool FolderWatch::note(const inotify_event& event, const OnChange& on_change) {
+  if ((event.mask & IN_Q_OVERFLOW) != 0) return false;
   const auto folder = folders_.find(event.wd);
-  if (folder == folders_.end()) return;
+  if (folder == folders_.end()) return true;
+  const bool is_end = (event.mask & (IN_IGNORED | IN_MOVE_SELF)) != 0;
+  if (is_end && first_ == event.wd) {
+    const std::string& path = folder->second;
+    on_change({Change::Kind::gone, path.empty() ? "." : path.substr(0, path.size() - 1), true, 0});
+  }
   if ((event.mask & IN_IGNORED) != 0) {
     folders_.erase(folder);
-    return;
+    return true;
   }
-  if (event.len == 0) return;  // The folder itself: its own folder tells it.
-  const std::string path = folder->second + event.name;
-  if ((event.mask & IN_ISDIR) == 0) {
-    changes.files.insert(path);
-  } else if ((event.mask & (IN_CREATE | IN_MOVED_TO)) != 0) {
-    changes.new_folders.insert(path);
-  } else {
-    changes.old_folders.insert(path);
+  if (event.len == 0) return true;  // The folder itself: its own folder tells it.
+  Change change;
+  change.kind = (event.mask & IN_CREATE) != 0       ? Change::Kind::created
+                : (event.mask & IN_DELETE) != 0     ? Change::Kind::removed
+                : (event.mask & IN_MOVED_FROM) != 0 ? Change::Kind::moved_from
+                : (event.mask & IN_MOVED_TO) != 0   ? Change::Kind::moved_to
+                                                    : Change::Kind::modified;
+  change.path = folder->second + event.name;
+  change.is_folder = (event.mask & IN_ISDIR) != 0;
+  change.cookie = event.cookie;
+  on_change(change);
+  return true;
+}
+
+bool FolderWatch::take_each(const OnChange& on_change, std::size_t changes_max) {
+  alignas(inotify_event) std::array<char, 64 << 10> buffer;
+  bool complete = true;
+  for (std::size_t count = 0;;) {
+    const auto size =
+        retry_on_signal([&] { return ::read(fd_.get(), buffer.data(), buffer.size()); });
+    if (size == -1 && errno == EAGAIN) return complete;
+    if (size == -1) throw_errno("read", "inotify");
+    for (const char *at = buffer.data(), *end = at + size; at < end; ++count) {
+      const auto* event = reinterpret_cast<const inotify_event*>(at);
+      complete = note(*event, on_change) && complete;
+      at += sizeof *event + event->len;
+    }
+    if (count >= changes_max) return false;
   }
 }
 
 FolderWatch::Changes FolderWatch::take(std::size_t changes_max) {
   Changes changes;
-  alignas(inotify_event) std::array<char, 64 << 10> buffer;
-  for (std::size_t count = 0;;) {
-    const auto size =
-        retry_on_signal([&] { return ::read(fd_.get(), buffer.data(), buffer.size()); });
-    if (size == -1 && errno == EAGAIN) return changes;
-    if (size == -1) throw_errno("read", "inotify");
-    for (const char *at = buffer.data(), *end = at + size; at < end; ++count) {
-      const auto* event = reinterpret_cast<const inotify_event*>(at);
-      note(*event, changes);
-      at += sizeof *event + event->len;
+  const auto sort_in = [&](const Change& change) {
+    if (change.kind == Change::Kind::gone) return;  // Nothing is left to look at.
+    const bool is_new =
+        change.kind == Change::Kind::created || change.kind == Change::Kind::moved_to;
+    auto& into = !change.is_folder ? changes.files
+                 : is_new          ? changes.new_folders
+                                   : changes.old_folders;
+    into.insert(change.path);
+  };
+  changes.complete = take_each(sort_in, changes_max);
+  return changes;
+}
+
+void FolderWatch::rename_folder(const std::string& from, const std::string& to) {
+  for (auto& [watch, path] : folders_) {
+    if (path.starts_with(from + "/")) path.replace(0, from.size(), to);
+  }
+}
+
+void FolderWatch::forget_folder(const std::string& path) {
+  for (auto folder = folders_.begin(); folder != folders_.end();) {
+    if (!folder->second.starts_with(path + "/")) {
+      ++folder;
+      continue;
     }
-    if (count < changes_max) continue;
-    changes.complete = false;
-    return changes;
+    ::inotify_rm_watch(fd_.get(), folder->first);
+    folder = folders_.erase(folder);
   }
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -45,14 +47,36 @@ class FolderWatch {
   // What happened since the last call, or since the folders were added. Throws Error.
   Changes take(std::size_t changes_max = kChangesMax);
 
+  // One of them, in the order in which they happened.
+  struct Change {
+    // `gone`: the first folder that was added was moved or removed itself.
+    enum class Kind : std::uint8_t { created, modified, removed, moved_from, moved_to, gone };
+    Kind kind = Kind::modified;
+    std::string path;
+    bool is_folder = false;
+    std::uint32_t cookie = 0;  // the same of both sides of one move
+  };
+  using OnChange = std::function<void(const Change& change)>;
+  // The same one by one. False where more happened than the kernel keeps.
+  bool take_each(const OnChange& on_change, std::size_t changes_max = kChangesMax);
+
+  // A folder was moved: the paths below it are others from now on.
+  void rename_folder(const std::string& from, const std::string& to);
+  // What is below a folder, and the folder, is not followed any more.
+  void forget_folder(const std::string& path);
+
   std::size_t folder_count() const noexcept { return folders_.size(); }
+  // Readable once there is something to take.
+  int descriptor() const noexcept { return fd_.get(); }
 
  private:
   FolderWatch(Fd fd, std::size_t folders_max) : fd_(std::move(fd)), folders_max_(folders_max) {}
-  void note(const inotify_event& event, Changes& changes);
+  // Whether the kernel had room for all.
+  bool note(const inotify_event& event, const OnChange& on_change);
 
   Fd fd_;
   std::size_t folders_max_;
+  std::optional<int> first_;                      // watch of the first folder
   std::unordered_map<int, std::string> folders_;  // watch → path with a final '/'; "" for "."
 };
 

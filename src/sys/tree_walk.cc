@@ -1,0 +1,80 @@
+#include "sys/tree_walk.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "sys/beneath_parts.h"
+
+namespace cellar::sys {
+namespace {
+
+// Names in one folder, at most `limit`, sorted; sets `more` when there are others.
+std::vector<std::string> names_in(DIR* dir, const std::string& path, std::size_t limit,
+                                  bool& more) {
+  std::vector<std::string> names;
+  while (const dirent* entry = beneath::next_entry(dir, path)) {
+    const std::string_view name(entry->d_name);
+    if (name.starts_with(beneath::kTemporaryPrefix)) continue;
+    if (names.size() == limit) {
+      more = true;
+      break;
+    }
+    names.emplace_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+TreeWalk::TreeWalk(Fd start, std::string prefix, std::size_t names_max)
+    : start_(std::move(start)), prefix_(std::move(prefix)), names_left_(names_max) {}
+
+std::string TreeWalk::full_path(const std::string& path) const {
+  return prefix_ == "." ? path : path == "." ? prefix_ : prefix_ + "/" + path;
+}
+
+bool TreeWalk::step(const Visitor& visitor) {
+  while (!pending_.empty() && !is_cut_) {
+    const std::string folder = std::move(pending_.back());
+    pending_.pop_back();
+    const std::string path = full_path(folder);
+    if (visitor.enter && visitor.enter(path) == Walk::skip) continue;
+    Fd fd(
+        beneath::open_at(start_.get(), folder.c_str(), O_RDONLY | O_DIRECTORY, beneath::kOneName));
+    if (!fd && code_of_errno(errno) == ErrorCode::exhausted) beneath::throw_resolution(errno, path);
+    if (!fd) continue;  // Vanished, or swapped for a link, since its name was read.
+    read(std::move(fd), folder, visitor);
+    return true;
+  }
+  return false;
+}
+
+void TreeWalk::read(Fd fd, const std::string& folder, const Visitor& visitor) {
+  const std::string folder_path = full_path(folder);
+  if (visitor.opened) visitor.opened(fd.get(), folder_path);
+  const Dir dir = beneath::read_folder(std::move(fd), folder_path);
+  const auto names = names_in(dir.get(), folder_path, names_left_, is_cut_);
+  names_left_ -= names.size();
+  const auto first_child = static_cast<std::ptrdiff_t>(pending_.size());
+  for (const auto& name : names) {
+    const std::string path = folder == "." ? name : folder + "/" + name;
+    DirEntry entry;
+    entry.path = full_path(path);
+    struct stat raw{};
+    if (entry.path.size() > BeneathDir::kPathBytesMax) continue;
+    if (::fstatat(::dirfd(dir.get()), name.c_str(), &raw, AT_SYMLINK_NOFOLLOW) == -1) continue;
+    entry.stat = beneath::to_stat(raw);
+    if (entry.stat.kind == FileKind::directory) pending_.push_back(path);
+    if (entry.stat.kind == FileKind::symlink) {
+      entry.target = beneath::link_target(::dirfd(dir.get()), name);
+    }
+    visitor.each(entry);
+  }
+  std::reverse(pending_.begin() + first_child, pending_.end());
+}
+
+}  // namespace cellar::sys

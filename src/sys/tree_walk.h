@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sys/beneath.h"
+
+namespace cellar::sys {
+
+// A walk through the tree below an open folder, one folder at a time, so that its caller may rest
+// between them. Without recursion, without holding more than one other folder open and without
+// "..": each folder is resolved again from the start. What vanishes meanwhile is left out, and so
+// is what lies deeper than BeneathDir::kPathBytesMax. Blocking; not thread-safe.
+class TreeWalk {
+ public:
+  struct Visitor {
+    std::function<Walk(const std::string& folder)> enter;  // On `skip` the folder is left out.
+    // The folder is open, its names come next. May be null.
+    std::function<void(int fd, const std::string& folder)> opened;
+    std::function<void(DirEntry& entry)> each;
+  };
+
+  // `prefix` is the path of `start`: with it the paths begin. Stops after `names_max` names.
+  TreeWalk(Fd start, std::string prefix, std::size_t names_max);
+
+  // Goes through the next folder: `each` is called for what is in it, sorted by name. Folders come
+  // after their parents. False once nothing is left. Exceptions of the callbacks reach the caller.
+  bool step(const Visitor& visitor);
+  // It ended at `names_max`.
+  bool is_cut() const noexcept { return is_cut_; }
+
+ private:
+  std::string full_path(const std::string& path) const;
+  void read(Fd fd, const std::string& folder, const Visitor& visitor);
+
+  Fd start_;
+  std::string prefix_;
+  std::size_t names_left_;
+  std::vector<std::string> pending_ = {"."};  // the next one last
+  bool is_cut_ = false;
+};
+
+}  // namespace cellar::sys
