@@ -142,8 +142,8 @@ class BeneathDir {
   // Throws `not_a_file` for a link. A crash, or a full disk, may leave a part of them.
   void append(std::string_view path, std::string_view bytes, const WriteOptions& options) const;
 
-  // Makes a folder and those above it; durable when this returns, where that is asked for. False where it was there. Throws
-  // `already_exists`, reason `path_exists`, where something else is.
+  // Makes a folder and those above it; durable when this returns, where that is asked for. False
+  // where it was there. Throws `already_exists`, reason `path_exists`, where something else is.
   bool make_folder(std::string_view path, mode_t mode, Durable durable = Durable::yes) const;
   // Moves what is at `from`, whatever it is; durable when this returns. The folders of `to` are
   // made. False where nothing is at `from`. Throws `already_exists`, reason `path_exists`, where
