@@ -94,6 +94,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
         machine_.isolation.rights == sandbox::Rights::user ? sandbox::kUserIdBase : 0;
     layout_.create(machine_.disk_enforcer, root);
     work_ = std::make_unique<sys::BeneathDir>(layout_.work(), root);
+    files_ = std::make_unique<WorkFiles>(machine_.executor, machine_.pool, *work_);
     index_ = std::make_unique<WorkIndex>(*work_);
     journal_ = std::make_unique<CellJournal>(machine_.executor, machine_.pool, layout_.journal(),
                                              spec_.cell_id, runs_);
@@ -297,9 +298,9 @@ void Cell::end_programs_over_quota() {
   domains_.kill_programs();
 }
 
-asio::awaitable<void> Cell::require_room(std::uint64_t bytes) {
+asio::awaitable<void> Cell::require_room(std::uint64_t bytes, std::uint64_t files) {
   require_open();
-  co_await quota_.require_room(bytes);
+  co_await quota_.require_room(bytes, files);
 }
 
 // ---- commands and runs ----

@@ -24,6 +24,7 @@
 #include "cell/search_json.h"
 #include "cell/secrets.h"
 #include "cell/spec.h"
+#include "cell/work_files.h"
 #include "cell/work_index.h"
 #include "store/cell_store.h"
 #include "sys/beneath.h"
@@ -193,8 +194,10 @@ class Cell : private RunnerHost {
 
   // ---- what a cell does ----
   const sys::BeneathDir& work() const { return *work_; }
+  // What changes them.
+  WorkFiles& files() { return *files_; }
   // Before a file of that size is written there. Throws Error `exhausted`, reason `disk_quota`.
-  asio::awaitable<void> require_room(std::uint64_t bytes);
+  asio::awaitable<void> require_room(std::uint64_t bytes, std::uint64_t files = 1);
   async::Pool& pool() { return machine_.pool; }
   asio::awaitable<CommandResult> exec(CommandRequest request, OnOutput on_output);
   // A program in the background. Throws what Process::start() does, and Error `exhausted`, reason
@@ -346,6 +349,7 @@ class Cell : private RunnerHost {
   Domains domains_;
   RunTable runs_;
   std::unique_ptr<sys::BeneathDir> work_;
+  std::unique_ptr<WorkFiles> files_;
   std::unique_ptr<CellJournal> journal_;
   std::unique_ptr<Runner> runner_;
   std::unique_ptr<store::CellStore> store_;

@@ -315,11 +315,11 @@ asio::awaitable<json::Value> Cell::answer_file_method(std::string method, json::
   }
   std::string text = reader.required_string("content");
   co_await quota_.require_room(text.size());
-  auto write = [this, path, content = std::move(text)] {
-    work_->write_atomic(path, content);
-    return json::object({{"ok", true}});
-  };
-  co_return co_await async::offload(machine_.pool, std::move(write));
+  const sys::WriteOptions as_it_was;
+  const FileConditions none;
+  co_await files_->write(path, std::move(text), as_it_was, none);
+  json::Value ok = json::object({{"ok", true}});
+  co_return ok;
 }
 
 json::Value Cell::logs(const json::Value& params) const {

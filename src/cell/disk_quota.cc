@@ -151,8 +151,8 @@ asio::awaitable<void> DiskQuota::look() {
   end_programs_();
 }
 
-asio::awaitable<void> DiskQuota::require_room(std::uint64_t bytes) {
-  const sys::DiskUse more{bytes, 1};
+asio::awaitable<void> DiskQuota::require_room(std::uint64_t bytes, std::uint64_t files) {
+  const sys::DiskUse more{bytes, files};
   if (!ledger_.has_room(more)) co_await measure(Walk::until_too_much);
   if (!ledger_.has_room(more)) {
     const sys::DiskUse used = ledger_.used().value_or(sys::DiskUse());

@@ -6,17 +6,12 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "search/admission.h"
-#include "search/ignore.h"
 #include "sys/directory.h"
 #include "sys/file.h"
+#include "sys/node.h"
 
 namespace cellar::cell {
 namespace {
-
-constexpr std::size_t kIgnoreFileBytesMax = 1 << 20;
-constexpr std::string_view kIgnoreFile = ".gitignore";
-
-std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 std::string snapshot_in(const std::string& folder) { return folder + "/snapshot"; }
 
@@ -76,16 +71,16 @@ bool WorkIndex::follow() {
   const sys::FolderWatch::Changes changes = take_told();
   if (!changes.complete) return false;
   for (const std::string& folder : changes.old_folders) {
-    if (is_read(folder)) return false;
+    if (!ignored_.folder(folder)) return false;
   }
   std::vector<std::string> changed;
   for (const std::string& path : changes.files) {
-    if (name_of(path) == kIgnoreFile || is_one_of_several_names(path)) return false;
-    if (!ignored_.ignores(path, search::PathKind::file)) changed.push_back(path);
+    if (sys::name_of(path) == kIgnoreFile || is_one_of_several_names(path)) return false;
+    if (!ignored_.file(path)) changed.push_back(path);
   }
   bool has_several_names = false;
   for (const std::string& folder : changes.new_folders) {
-    if (folder.size() > sys::BeneathDir::kPathBytesMax || !is_read(folder)) continue;
+    if (folder.size() > sys::BeneathDir::kPathBytesMax || ignored_.folder(folder)) continue;
     scan(folder, [&](const sys::DirEntry& file) {
       changed.push_back(file.path);
       has_several_names = has_several_names || file.stat.link_count > 1;
@@ -117,7 +112,7 @@ std::size_t WorkIndex::look() {
   // They are read whatever their size and times say: a store through a mapping changes neither.
   told_ = unread();
   start_watching();
-  ignored_ = search::IgnoreRules();
+  ignored_ = LeftOut(work_);
   pending_.clear();
   unknown_count_ = 0;
   had_several_names_ = false;
@@ -146,7 +141,7 @@ void WorkIndex::start_watching() {
 void WorkIndex::scan(const std::string& start, const Visit& visit) {
   sys::BeneathDir::Visitor visitor;
   visitor.enter = [&](const std::string& folder) {
-    return is_read(folder) ? sys::Walk::go_on : sys::Walk::skip;
+    return ignored_.folder(folder) ? sys::Walk::skip : sys::Walk::go_on;
   };
   // Watched before it is read: what comes into it meanwhile is told, or seen, or both.
   visitor.opened = [&](int fd, const std::string& folder) {
@@ -154,25 +149,14 @@ void WorkIndex::scan(const std::string& start, const Visit& visit) {
       watch_.reset();
       watch_due_ = look_due_;
     }
-    const std::string rules = (folder == "." ? "" : folder + "/") + std::string(kIgnoreFile);
-    const auto stat = stat_if_possible(work_, rules);
-    if (!stat || stat->kind != sys::FileKind::file) return;  // As git, it follows no link.
-    if (const auto text = read_if_possible(work_, rules, kIgnoreFileBytesMax)) {
-      ignored_.add(folder, *text);
-    }
+    ignored_.read_rules(folder);
   };
   visitor.visit = [&](const sys::DirEntry& file) {
     had_several_names_ = had_several_names_ || file.stat.link_count > 1;
-    if (!ignored_.ignores(file.path, search::PathKind::file)) visit(file);
+    if (!ignored_.file(file.path)) visit(file);
   };
   // A walk that is given up has files behind it that nobody has seen: one stands for all of them.
   if (!work_.for_each_file(start, visitor)) ++unknown_count_;
-}
-
-bool WorkIndex::is_read(const std::string& folder) const {
-  if (folder == ".") return true;
-  return !search::is_skipped_folder(name_of(folder)) &&
-         !ignored_.ignores(folder, search::PathKind::folder);
 }
 
 void WorkIndex::read_on(std::chrono::milliseconds limit) {

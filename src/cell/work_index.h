@@ -8,7 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "search/ignore.h"
+#include "cell/left_out.h"
 #include "search/index.h"
 #include "sys/beneath.h"
 #include "sys/file_image.h"
@@ -117,7 +117,6 @@ class WorkIndex {
   // Looks at the files below one folder: `visit` is called for those that are to be searched.
   using Visit = std::function<void(const sys::DirEntry& file)>;
   void scan(const std::string& folder, const Visit& visit);
-  bool is_read(const std::string& folder) const;
   void take_in(const std::string& path);
   std::size_t left_out_count() const noexcept { return unknown_count_ + index_.left_out_count(); }
 
@@ -127,7 +126,7 @@ class WorkIndex {
   search::Index index_;
   std::uint64_t saved_change_count_ = 0;
   std::optional<sys::FolderWatch> watch_;
-  search::IgnoreRules ignored_;           // of the folders that were looked at
+  LeftOut ignored_{work_};                // of the folders that were looked at
   std::deque<std::string> pending_;       // files to read
   std::unordered_set<std::string> told_;  // that the watch told, and are not in pending_
   bool had_several_names_ = false;        // some file, at the last look or since

@@ -132,6 +132,10 @@ std::string normalize_path(std::string_view path) {
   return out.empty() ? "." : out;
 }
 
+bool is_temporary_name(std::string_view name) noexcept {
+  return name.starts_with(beneath::kTemporaryPrefix);
+}
+
 BeneathDir::BeneathDir(const std::string& path, std::uint32_t root)
     : root_(open_file(path, O_PATH | O_DIRECTORY | O_NOFOLLOW)), owner_(root) {}
 
@@ -166,7 +170,7 @@ std::optional<OpenFile> BeneathDir::open_itself(std::string_view request) const 
 
 std::optional<DirEntry> BeneathDir::entry(std::string_view request) const {
   const std::string path = normalize_path(request);
-  if (name_of(path).starts_with(beneath::kTemporaryPrefix)) return std::nullopt;
+  if (is_temporary_name(name_of(path))) return std::nullopt;
   const Fd parent = open_parent_of(path);
   if (!parent && errno == ENOENT) return std::nullopt;
   if (!parent) beneath::throw_resolution(errno, path);
@@ -207,7 +211,7 @@ std::optional<FileStat> BeneathDir::stat(std::string_view request) const {
 
 std::optional<FileStat> BeneathDir::stat_entry(std::string_view request) const {
   const std::string path = normalize_path(request);
-  if (name_of(path).starts_with(beneath::kTemporaryPrefix)) return std::nullopt;
+  if (is_temporary_name(name_of(path))) return std::nullopt;
   const Fd parent(beneath::open_at(root_.get(), beneath::parent_of(path).c_str(),
                                    O_PATH | O_DIRECTORY, beneath::kOneName));
   const bool absent = !parent && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);

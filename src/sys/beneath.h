@@ -52,6 +52,8 @@ enum class Walk : std::uint8_t { go_on, skip };
 // where it is empty, absolute, leads above its start by "..", holds a NUL byte, is longer than
 // BeneathDir::kPathBytesMax or has a name longer than BeneathDir::kNameBytesMax.
 std::string normalize_path(std::string_view path);
+// Whether a file of that name is one that is still being written, which lists do not show.
+bool is_temporary_name(std::string_view name) noexcept;
 
 struct WriteOptions {
   mode_t new_mode = 0644;      // of a file that was not there

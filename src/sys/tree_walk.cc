@@ -17,7 +17,7 @@ std::vector<std::string> names_in(DIR* dir, const std::string& path, std::size_t
   std::vector<std::string> names;
   while (const dirent* entry = beneath::next_entry(dir, path)) {
     const std::string_view name(entry->d_name);
-    if (name.starts_with(beneath::kTemporaryPrefix)) continue;
+    if (is_temporary_name(name)) continue;
     if (names.size() == limit) {
       more = true;
       break;
