@@ -1,9 +1,7 @@
 #include "net/proxy_request.h"
 
-#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <optional>
-#include <set>
 
 #include "base/text.h"
 #include "net/http_head.h"
@@ -14,26 +12,9 @@ namespace {
 
 using State = PeekedName::State;
 using Bad = BadProxyRequest;
-using Headers = std::vector<std::pair<std::string_view, std::string_view>>;
 
 constexpr std::uint16_t kDefaultHttpPort = 80;
 constexpr std::string_view kScheme = "http://";
-
-// For the proxy, or for this connection: not sent on. What "Connection" names isn't, either.
-const std::set<std::string, std::less<>>& own_headers() {
-  static const std::set<std::string, std::less<>> kOwn = {"connection",
-                                                          "proxy-connection",
-                                                          "proxy-authorization",
-                                                          "proxy-authenticate",
-                                                          "keep-alive",
-                                                          "upgrade",
-                                                          "te",
-                                                          "http2-settings"};
-  return kOwn;
-}
-bool says_length(std::string_view name) {
-  return name == "content-length" || name == "transfer-encoding";
-}
 
 struct Authority {
   std::string host;
@@ -72,40 +53,6 @@ std::optional<Authority> read_authority(std::string_view text, std::uint16_t def
   return Authority{std::move(*name), port};
 }
 
-// The body's length as the headers say it; nullopt where they say it in more than one way.
-std::optional<RequestBody> read_body_length(const HttpHead& head) {
-  std::optional<RequestBody> body;
-  for (const auto& [name, value] : head.headers) {
-    const std::string lower = to_lower_ascii(name);
-    if (!says_length(lower)) continue;
-    if (body) return std::nullopt;
-    if (lower == "transfer-encoding") {
-      if (to_lower_ascii(value) != "chunked" || head.version != "HTTP/1.1") return std::nullopt;
-      body = RequestBody::chunked();
-      continue;
-    }
-    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-    const auto length = parse_int(value);
-    if (!length || !std::all_of(value.begin(), value.end(), is_digit)) return std::nullopt;
-    body = RequestBody::of_length(static_cast<std::uint64_t>(*length));
-  }
-  return body.value_or(RequestBody());
-}
-
-// What "Connection" names, lower case; nullopt where that is a header that a server needs.
-std::optional<std::set<std::string>> named_by_connection(const Headers& headers) {
-  std::set<std::string> names;
-  for (const auto& [name, value] : headers) {
-    if (to_lower_ascii(name) != "connection") continue;
-    for (const std::string_view word : split(value, ',')) {
-      std::string lower = to_lower_ascii(trim(word));
-      if (says_length(lower) || lower == "host") return std::nullopt;
-      names.insert(std::move(lower));
-    }
-  }
-  return names;
-}
-
 std::variant<ProxyRequest, Bad> read_forward(const HttpHead& head) {
   if (to_lower_ascii(head.target.substr(0, kScheme.size())) != kScheme) {
     return Bad{"This is a proxy: ask it for http://host/path, or CONNECT host:port."};
@@ -115,24 +62,23 @@ std::variant<ProxyRequest, Bad> read_forward(const HttpHead& head) {
   const std::string_view path = rest.substr(authority.size());
   const auto to = read_authority(authority, kDefaultHttpPort);
   if (!to || path.find('#') != std::string_view::npos) return Bad{"The URL is malformed."};
-  const auto body = read_body_length(head);
-  if (!body) return Bad{"The length of the request's body is ambiguous."};
-  const auto dropped = named_by_connection(head.headers);
-  if (!dropped) return Bad{"\"Connection\" names a header that the server needs."};
+  const BodyLength length = read_body_length(head.headers, head.version);
+  if (length.is_ambiguous) return Bad{"The length of the request's body is ambiguous."};
+  const auto sent_on = end_to_end(head.headers);
+  if (!sent_on) return Bad{"\"Connection\" names a header that the server needs."};
 
-  ProxyRequest request{.host = to->host, .port = to->port, .body = *body};
+  ProxyRequest request{.host = to->host, .port = to->port, .body = length.body};
   request.head = std::string(head.method) + " " + (path.starts_with('/') ? "" : "/") +
                  std::string(path) + " " + std::string(head.version) +
                  "\r\nHost: " + std::string(authority) + "\r\n";
   bool has_host = false;
-  for (const auto& [name, value] : head.headers) {
-    const std::string lower = to_lower_ascii(name);
-    if (lower == "host") {
+  for (const auto& [name, value] : *sent_on) {
+    if (to_lower_ascii(name) == "host") {
       if (has_host || read_authority(value, kDefaultHttpPort) != to) {
         return Bad{"The URL and \"Host\" name different hosts."};
       }
       has_host = true;
-    } else if (!own_headers().contains(lower) && !dropped->contains(lower)) {
+    } else {
       request.head += std::string(name) + ": " + std::string(value) + "\r\n";
     }
   }
@@ -153,8 +99,8 @@ std::variant<ProxyRequest, Bad> read_proxy_request(std::string_view bytes) {
   if (head->method != "CONNECT") return read_forward(*head);
   const auto to = read_authority(head->target, 0);
   if (!to) return Bad{"CONNECT needs host:port."};
-  const auto body = read_body_length(*head);
-  if (!body || !body->has_ended()) return Bad{"CONNECT has no body."};
+  const BodyLength length = read_body_length(head->headers, head->version);
+  if (length.is_ambiguous || !length.body.has_ended()) return Bad{"CONNECT has no body."};
   return ProxyRequest{.is_connect = true, .host = to->host, .port = to->port};
 }
 

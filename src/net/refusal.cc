@@ -25,6 +25,24 @@ std::string_view explain(Why why) {
       return "the cell has too many connections";
     case Why::byte_limit:
       return "the cell has moved as many bytes as it may";
+    case Why::rule:
+      return "a rule of the cell's policy refuses the request";
+    case Why::forward_not_listed:
+      return "a rule forwards it to a host that the operator of this machine does not list";
+    case Why::bad_certificate:
+      return "the server's certificate is not that of this host, or nobody trusts it";
+    case Why::secret_elsewhere:
+      return "the secret whose placeholder was sent is not for this host, or not for this part "
+             "of the cell";
+    case Why::secret_in_clear:
+      return "a secret's placeholder was sent without TLS";
+    case Why::secret_misplaced:
+      return "a secret's placeholder was sent in the URL or in a header's name, where values are "
+             "not put in";
+    case Why::secret_unknown:
+      return "the placeholder that was sent stands for no secret of this cell (any more)";
+    case Why::secret_echo:
+      return "the server sent a secret's value back";
   }
   return "";
 }
@@ -66,6 +84,22 @@ std::string_view to_string(Why why) noexcept {
       return "too_many_connections";
     case Why::byte_limit:
       return "byte_limit";
+    case Why::rule:
+      return "rule";
+    case Why::forward_not_listed:
+      return "forward_not_listed";
+    case Why::bad_certificate:
+      return "bad_certificate";
+    case Why::secret_elsewhere:
+      return "secret_elsewhere";
+    case Why::secret_in_clear:
+      return "secret_in_clear";
+    case Why::secret_misplaced:
+      return "secret_misplaced";
+    case Why::secret_unknown:
+      return "secret_unknown";
+    case Why::secret_echo:
+      return "secret_echo";
   }
   return "unknown";
 }
@@ -86,6 +120,24 @@ std::string remedy(const Refusal& refusal) {
       return "To allow more, raise \"connections\" of the cell's network limits";
     case Why::byte_limit:
       return "To allow more, raise \"bytes\" of the cell's network limits";
+    case Why::rule:
+      return fmt::format("To allow it, change {} of the cell's network policy", refusal.rule);
+    case Why::forward_not_listed:
+      return fmt::format("To allow it, start cellard with --forward-to {}", entry_for(refusal));
+    case Why::bad_certificate:
+      return "Where the host is your own, start cellard with --egress-ca and the CA's certificate";
+    case Why::secret_elsewhere:
+      return fmt::format(
+          "To allow it, add the host to \"hosts\" of the secret {}, or set its \"shell\"",
+          refusal.rule);
+    case Why::secret_in_clear:
+      return "Use https://";
+    case Why::secret_misplaced:
+      return "Send it in a header";
+    case Why::secret_unknown:
+      return "Start the program again, so that it has the placeholders of now";
+    case Why::secret_echo:
+      return "Do not use the secret with services that show what they are sent";
     case Why::name_mismatch:
     case Why::no_name:
     case Why::malformed:

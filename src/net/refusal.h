@@ -19,6 +19,16 @@ enum class Why : std::uint8_t {
   private_address,       // The name leads into a private network.
   too_many_connections,  // The domain's limit.
   byte_limit,            // The cell has moved all the bytes that it may.
+  rule,                  // A rule answers with an error instead of sending it.
+  forward_not_listed,    // A rule sends it where the operator lets nobody send things.
+  bad_certificate,       // The server's certificate does not prove that it is that host.
+  // A placeholder was sent and not replaced: to a host, or from a domain, that the secret is not
+  // for; without TLS; elsewhere than in a header's value; one that stands for no secret.
+  secret_elsewhere,
+  secret_in_clear,
+  secret_misplaced,
+  secret_unknown,
+  secret_echo,  // The server sends the value back: its answer is cut off.
 };
 // "not_listed", "unknown_address", …: stable words.
 std::string_view to_string(Why why) noexcept;
@@ -27,7 +37,8 @@ struct Refusal {
   std::string target;      // a name, an address as text; "*" for too_many_connections
   std::uint16_t port = 0;  // 53: the name was asked for and not resolved
   Why why = Why::not_listed;
-  std::string rule = {};  // denied: the entry that fits
+  // What refused it: the entry of "deny" that fits, a rule's name, a secret's name.
+  std::string rule = {};
 };
 
 // What to do so that it would be allowed, in one sentence; empty where nothing helps.
@@ -38,7 +49,7 @@ std::string remedy(const Refusal& refusal);
 std::string refusal_response(const Refusal& refusal);
 // The same for an upstream that cannot be reached: 502.
 std::string unreachable_response(std::string_view target);
-// The same for a request that a proxy cannot read: 400.
+// The same for a request that cannot be read: 400.
 std::string bad_request_response(std::string_view why);
 // A TLS record with a fatal alert, access_denied.
 std::string_view refusal_alert() noexcept;
