@@ -6,6 +6,9 @@
 
 namespace cellar::net {
 
+// Whether `bytes` begin as a TLS connection does.
+inline bool is_tls(std::string_view bytes) noexcept { return bytes.starts_with('\x16'); }
+
 // The server name (SNI) in the TLS ClientHello that `bytes` begin with. The message may be cut
 // anywhere and be spread over several records; what follows it is ignored. Never throws and never
 // reads past `bytes`, whatever they hold.

@@ -40,6 +40,11 @@ Why why_not(Policy::Says says) {
   return says == Policy::Says::private_address ? Why::private_address : Why::not_listed;
 }
 
+// Of ports that may have either.
+PeekedName peek_either(std::string_view bytes) {
+  return is_tls(bytes) ? peek_client_hello(bytes) : peek_http_host(bytes);
+}
+
 [[noreturn]] void throw_listener(std::uint16_t port, const boost::system::error_code& error) {
   throw Error(ErrorCode::internal,
               "listener of port " + std::to_string(port) + " in a cell: " + error.message());
@@ -248,22 +253,16 @@ std::optional<Refusal> Egress::refusal_of(const Target& target) const {
 asio::awaitable<void> Egress::connect(Tcp::socket& socket, Slot slot) {
   const Target target = target_of(options_.original_destination(socket));
   if (auto refusal = refusal_of(target)) co_return co_await refuse(socket, *std::move(refusal));
-  std::string head;
-  const bool goes_on = co_await check_name(socket, target, head);
-  if (!goes_on) co_return;
-  Reached reached = co_await reach(target);
-  if (auto* refusal = std::get_if<Refusal>(&reached)) {
-    co_return co_await refuse(socket, std::move(*refusal));
-  }
-  auto* upstream = std::get_if<Tcp::socket>(&reached);
-  if (upstream == nullptr) co_return co_await fail(socket, target);
-  join(socket, std::move(*upstream), std::move(head), std::move(slot));
+  co_await serve_target(socket, target, {}, std::move(slot));
 }
 
 asio::awaitable<bool> Egress::check_name(Tcp::socket& socket, Target target, std::string& head) {
-  const bool must_say_name = target.port == kTlsPort || target.port == kHttpPort;
+  const bool must_say_name =
+      target.port == kTlsPort || target.port == kHttpPort || looks_at(target);
   if (!must_say_name || target.name.empty()) co_return true;
-  const auto peek = target.port == kTlsPort ? peek_client_hello : peek_http_host;
+  const auto peek = target.port == kTlsPort    ? peek_client_hello
+                    : target.port == kHttpPort ? peek_http_host
+                                               : peek_either;
   const PeekedName said = co_await read_head(socket, head, peek, options_.head_limit);
   if (said.state == PeekedName::State::more) co_return false;
   if (said.name == target.name) co_return true;
@@ -279,6 +278,13 @@ asio::awaitable<std::vector<asio::ip::address>> Egress::lookup(std::string name)
 }
 
 asio::awaitable<Egress::Reached> Egress::reach(Target target) {
+  auto judge = [this, port = target.port](const asio::ip::address& address) {
+    return policy_.judge_upstream(address, port);
+  };
+  co_return co_await reach_judged(std::move(target), std::move(judge));
+}
+
+asio::awaitable<Egress::Reached> Egress::reach_judged(Target target, Judge judge) {
   std::vector<asio::ip::address> addresses(1, target.address);
   Policy::Verdict refused;
   if (!target.name.empty()) {
@@ -286,7 +292,7 @@ asio::awaitable<Egress::Reached> Egress::reach(Target target) {
     if (addresses.empty()) co_return Unreachable();
     // Judged where they are dialed, and not asked for again: a name cannot change in between.
     std::erase_if(addresses, [&](const asio::ip::address& address) {
-      Policy::Verdict verdict = policy_.judge_upstream(address, target.port);
+      Policy::Verdict verdict = judge(address);
       if (!verdict.allows()) refused = verdict;
       return !verdict.allows();
     });
@@ -305,10 +311,12 @@ asio::awaitable<Egress::Reached> Egress::reach(Target target) {
   co_return std::move(*upstream);
 }
 
-void Egress::join(Tcp::socket& socket, Tcp::socket upstream, std::string head, Slot slot) {
+void Egress::join(Tcp::socket& socket, Tcp::socket upstream, Target target, std::string head,
+                  Slot slot) {
   socket.set_option(Tcp::no_delay(true));
   const auto joined = std::make_shared<Joined>(std::move(socket), std::move(upstream),
                                                options_.idle_limit, std::move(slot));
+  joined->may_send = judge_of_clear(std::move(target), head);
   tasks_.spawn(pump(joined, Way::down, {}, meter_));
   tasks_.spawn(pump(joined, Way::up, std::move(head), meter_));
 }

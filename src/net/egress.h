@@ -24,7 +24,10 @@
 #include "net/proxy_request.h"
 #include "net/refusal.h"
 #include "net/resolver.h"
+#include "net/session.h"
 #include "net/synthetic.h"
+#include "net/tls_authority.h"
+#include "net/tls_client.h"
 #include "sys/fd.h"
 
 namespace cellar::net {
@@ -47,6 +50,9 @@ struct EgressOptions {
   std::chrono::milliseconds connect_limit = std::chrono::seconds(10);
   std::chrono::milliseconds idle_limit = std::chrono::minutes(15);
   std::function<void()> on_end;  // a connection has ended; must not throw
+  // For requests that are looked at; what is not there (nullptr) is refused. They outlive it.
+  TlsClient* tls = nullptr;
+  const Policy* forwards = nullptr;  // where rules may send them: the operator's
   // Seams for tests. Empty: getsockname(), and the endpoint itself.
   OriginalDestination original_destination;
   DialAddress dial_address;
@@ -55,7 +61,8 @@ struct EgressOptions {
 // The way out of one domain of a cell: accepts what its processes connect to in their network
 // namespace, resolves the names that the policy allows, and joins the connections that it allows to
 // the real upstream, reached from the host's namespace. Everything else is refused and told. On
-// kProxyPort it serves those who would rather ask a proxy, by the same policy.
+// kProxyPort it serves those who would rather ask a proxy, by the same policy. Requests to hosts of
+// secrets and of rules are looked at one by one (session.h), others are not.
 // docs/internals/network.md has the rules.
 //
 // Loop thread only. Serves from the constructor until close(), which must come before the
@@ -78,6 +85,11 @@ class Egress {
   // For questions and connections from now on; open connections stay. A port without a listener
   // stays closed.
   void set_policy(Policy policy);
+  // The same; open connections have it for their next request. `authority` makes the certificates
+  // of hosts whose TLS is opened, and may be missing where there are none; shared by the cell's
+  // egresses.
+  void set_injection(std::shared_ptr<const Injection> injection,
+                     std::shared_ptr<TlsAuthority> authority);
   std::size_t open_count() const noexcept { return open_count_; }  // connections at the moment
 
   // Closes all listeners and connections.
@@ -91,7 +103,7 @@ class Egress {
     std::uint16_t port = 0;
     std::string text() const { return name.empty() ? address.to_string() : name; }
   };
-  struct Unreachable {};
+  using Judge = std::function<Policy::Verdict(const asio::ip::address&)>;
   using Reached = std::variant<asio::ip::tcp::socket, Refusal, Unreachable>;
   using Slot = std::shared_ptr<void>;  // counts one connection as long as it exists
 
@@ -103,8 +115,8 @@ class Egress {
   asio::awaitable<void> connect(asio::ip::tcp::socket& socket, Slot slot);
   asio::awaitable<void> refuse(asio::ip::tcp::socket& socket, Refusal refusal);
   asio::awaitable<void> fail(asio::ip::tcp::socket& socket, Target target);
-  void join(asio::ip::tcp::socket& socket, asio::ip::tcp::socket upstream, std::string head,
-            Slot slot);
+  void join(asio::ip::tcp::socket& socket, asio::ip::tcp::socket upstream, Target target,
+            std::string head, Slot slot);
   asio::awaitable<std::vector<asio::ip::address>> lookup(std::string name);
 
   // The client of a proxy is told by HTTP, whatever the port.
@@ -113,6 +125,8 @@ class Egress {
                                       std::string head, Slot slot);
   asio::awaitable<void> proxy_request(asio::ip::tcp::socket& socket, Target target,
                                       ProxyRequest request, std::string rest, Slot slot);
+  asio::awaitable<void> proxy_session(asio::ip::tcp::socket& socket, Target target,
+                                      std::string bytes, Slot slot);
   asio::awaitable<void> proxy_refuse(asio::ip::tcp::socket& socket, Refusal refusal);
   asio::awaitable<std::optional<asio::ip::tcp::socket>> proxy_reach(asio::ip::tcp::socket& socket,
                                                                     Target target);
@@ -124,6 +138,18 @@ class Egress {
   // Whether the connection goes on; where not, the client was told.
   asio::awaitable<bool> check_name(asio::ip::tcp::socket& socket, Target target, std::string& head);
   asio::awaitable<Reached> reach(Target target);
+  // `judge` is asked about addresses that the target's name has.
+  asio::awaitable<Reached> reach_judged(Target target, Judge judge);
+
+  // Requests that are looked at: egress_requests.cc.
+  bool looks_at(const Target& target) const;
+  SessionHooks hooks_of_session(Slot slot);
+  asio::awaitable<void> serve_target(asio::ip::tcp::socket& socket, Target target, std::string head,
+                                     Slot slot);
+  asio::awaitable<Opened> open(Destination to, Leave leave);
+  asio::awaitable<Reached> reach_forward(Target target);
+  // Says whether bytes that nobody opens may be sent; empty where anything may.
+  std::function<bool(std::string_view)> judge_of_clear(Target target, std::string_view head);
   asio::awaitable<void> keep_pace(Pace& pace);
   std::string answer_to(const DnsQuery& query);
   // "_https._tcp.example.com", where example.com may be asked for.
@@ -136,6 +162,8 @@ class Egress {
   Policy policy_;
   Resolver& resolver_;
   Meter& meter_;
+  std::shared_ptr<const Injection> injection_ = std::make_shared<const Injection>();
+  std::shared_ptr<TlsAuthority> authority_;
   OnRefusal on_refusal_;
   EgressOptions options_;
   SyntheticNames names_;

@@ -30,23 +30,43 @@ asio::awaitable<void> Egress::proxy(Tcp::socket& socket, Slot slot) {
   if (auto refusal = refusal_of(target)) {
     co_return co_await proxy_refuse(socket, *std::move(refusal));
   }
-  std::string rest = head.substr(http_head_size(head));
   if (request.is_connect) {
+    std::string rest = head.substr(http_head_size(head));
     co_return co_await proxy_connect(socket, target, std::move(rest), std::move(slot));
   }
+  if (looks_at(target)) {
+    co_return co_await proxy_session(socket, target, std::move(head), std::move(slot));
+  }
+  const auto in_clear = injection_->judge_clear(head, target.text(), target.port);
+  if (in_clear) co_return co_await proxy_refuse(socket, *in_clear);
+  std::string rest = head.substr(http_head_size(head));
   co_await proxy_request(socket, target, std::move(request), std::move(rest), std::move(slot));
 }
 
 asio::awaitable<void> Egress::proxy_connect(Tcp::socket& socket, Target target, std::string head,
                                             Slot slot) {
-  auto upstream = co_await proxy_reach(socket, target);
-  if (!upstream) co_return;
+  std::optional<Tcp::socket> upstream;
+  if (!looks_at(target)) {
+    upstream = co_await proxy_reach(socket, target);
+    if (!upstream) co_return;
+  }
   const auto [failure, sent] =
       co_await asio::async_write(socket, asio::buffer(kConnected), kAsTuple);
   if (failure) co_return;
   // What follows is what would have come over a connection of its own.
+  if (!upstream) co_return co_await serve_target(socket, target, std::move(head), std::move(slot));
   const bool goes_on = co_await check_name(socket, target, head);
-  if (goes_on) join(socket, *std::move(upstream), std::move(head), std::move(slot));
+  if (goes_on) join(socket, *std::move(upstream), target, std::move(head), std::move(slot));
+}
+
+// Another host may be asked for next over the connection: that is another one's session.
+asio::awaitable<void> Egress::proxy_session(Tcp::socket& socket, Target target, std::string bytes,
+                                            Slot slot) {
+  SessionHooks hooks = hooks_of_session(std::move(slot));
+  hooks.requests_max = 1;
+  const Destination own{target.name, target.port, false};
+  co_await serve_requests(plain_channel(std::move(socket), std::move(bytes)), own,
+                          std::move(hooks));
 }
 
 asio::awaitable<void> Egress::proxy_request(Tcp::socket& socket, Target target,
@@ -56,6 +76,7 @@ asio::awaitable<void> Egress::proxy_request(Tcp::socket& socket, Target target,
   socket.set_option(Tcp::no_delay(true));
   const auto joined = std::make_shared<Joined>(std::move(socket), *std::move(upstream),
                                                options_.idle_limit, std::move(slot));
+  joined->may_send = judge_of_clear(target, {});
   tasks_.spawn(pump(joined, Way::down, {}, meter_));
   tasks_.spawn(pump_request(joined, std::move(request.head), std::move(rest),
                             std::move(request.body), meter_));

@@ -43,6 +43,11 @@ bool PlaceholderScan::sees(std::string_view piece) {
   return false;
 }
 
+bool EchoScan::is_in(std::string_view whole) const {
+  return std::any_of(values_.begin(), values_.end(),
+                     [&](const std::string& value) { return whole.find(value) != whole.npos; });
+}
+
 std::optional<std::string> EchoScan::take(std::string_view piece) {
   std::string bytes = passed_ + std::move(held_) + std::string(piece);
   held_.clear();

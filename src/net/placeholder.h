@@ -39,6 +39,8 @@ class EchoScan {
 
   // What may be passed on, of this piece and what was kept back; nullopt where there is a value.
   std::optional<std::string> take(std::string_view piece);
+  // Whether there is a value in bytes that stand alone.
+  bool is_in(std::string_view whole) const;
   // What is kept back, at the end.
   std::string rest() { return std::move(held_); }
 

@@ -113,6 +113,9 @@ Policy Policy::parse(const PolicyText& text) {
   Policy policy;
   policy.allow_ = parse_entries(text.allow, "allow");
   policy.deny_ = parse_entries(text.deny, "deny");
+  if (!text.rules.empty()) {
+    policy.rules_ = std::make_shared<const Rules>(Rules::parse(text.rules));
+  }
   if (text.presets.size() > presets().size()) {
     throw Error(ErrorCode::invalid_argument, "invalid_preset", "a preset is named twice");
   }

@@ -2,12 +2,14 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "net/address.h"
+#include "net/rules.h"
 
 namespace cellar::net {
 
@@ -22,6 +24,7 @@ struct PolicyText {
   std::vector<std::string> allow;
   std::vector<std::string> deny;
   std::vector<std::string> presets;  // names of presets.h, behind the entries of `allow`
+  std::vector<RuleText> rules;       // of requests to hosts that are allowed
   bool operator==(const PolicyText&) const = default;
 };
 
@@ -44,8 +47,8 @@ class Policy {
 
   // Nothing is allowed.
   Policy() = default;
-  // Throws Error `invalid_argument`, reasons `invalid_allow`, `invalid_deny` and `invalid_preset`,
-  // naming the entry.
+  // Throws Error `invalid_argument`, reasons `invalid_allow`, `invalid_deny`, `invalid_preset` and
+  // `invalid_rule`, naming the entry.
   static Policy parse(const PolicyText& text);
 
   // Names in any case, with or without the dot at the end.
@@ -56,6 +59,8 @@ class Policy {
   Verdict judge_address(const asio::ip::address& address, std::uint16_t port) const;
   // An address that an allowed name resolves to.
   Verdict judge_upstream(const asio::ip::address& address, std::uint16_t port) const;
+  // Shared: a connection keeps those that it began with.
+  const std::shared_ptr<const Rules>& rules() const noexcept { return rules_; }
   // 80, 443 and every port that `allow` names, sorted: what the cell's listeners must cover.
   std::vector<std::uint16_t> tcp_ports() const;
 
@@ -80,6 +85,7 @@ class Policy {
 
   std::vector<Entry> allow_;
   std::vector<Entry> deny_;
+  std::shared_ptr<const Rules> rules_ = std::make_shared<const Rules>();
 };
 
 }  // namespace cellar::net

@@ -41,6 +41,8 @@ std::string_view explain(Why why) {
              "not put in";
     case Why::secret_unknown:
       return "the placeholder that was sent stands for no secret of this cell (any more)";
+    case Why::distrusted:
+      return "the program does not trust the cell's own certificate authority";
     case Why::secret_echo:
       return "the server sent a secret's value back";
   }
@@ -98,6 +100,8 @@ std::string_view to_string(Why why) noexcept {
       return "secret_misplaced";
     case Why::secret_unknown:
       return "secret_unknown";
+    case Why::distrusted:
+      return "distrusted";
     case Why::secret_echo:
       return "secret_echo";
   }
@@ -136,6 +140,8 @@ std::string remedy(const Refusal& refusal) {
       return "Send it in a header";
     case Why::secret_unknown:
       return "Start the program again, so that it has the placeholders of now";
+    case Why::distrusted:
+      return "Let the program trust the certificates in $CELLAR_CA_FILE, too";
     case Why::secret_echo:
       return "Do not use the secret with services that show what they are sent";
     case Why::name_mismatch:
@@ -155,6 +161,11 @@ std::string refusal_response(const Refusal& refusal) {
 
 std::string unreachable_response(std::string_view target) {
   return text_response("502 Bad Gateway", fmt::format("{} cannot be reached.\n", target));
+}
+
+std::string no_answer_response(std::string_view target) {
+  return text_response("502 Bad Gateway",
+                       fmt::format("{} gave no answer that can be passed on.\n", target));
 }
 
 std::string bad_request_response(std::string_view why) {

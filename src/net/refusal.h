@@ -28,6 +28,7 @@ enum class Why : std::uint8_t {
   secret_in_clear,
   secret_misplaced,
   secret_unknown,
+  distrusted,   // The client does not take the certificate that the cell's CA made for the host.
   secret_echo,  // The server sends the value back: its answer is cut off.
 };
 // "not_listed", "unknown_address", …: stable words.
@@ -37,7 +38,8 @@ struct Refusal {
   std::string target;      // a name, an address as text; "*" for too_many_connections
   std::uint16_t port = 0;  // 53: the name was asked for and not resolved
   Why why = Why::not_listed;
-  // What refused it: the entry of "deny" that fits, a rule's name, a secret's name.
+  // What refused it: the entry of "deny" that fits, a rule's name, a secret's name; of a
+  // certificate that somebody does not take what is wrong with it.
   std::string rule = {};
 };
 
@@ -49,6 +51,8 @@ std::string remedy(const Refusal& refusal);
 std::string refusal_response(const Refusal& refusal);
 // The same for an upstream that cannot be reached: 502.
 std::string unreachable_response(std::string_view target);
+// The same for one that gives no answer that can be passed on: 502.
+std::string no_answer_response(std::string_view target);
 // The same for a request that cannot be read: 400.
 std::string bad_request_response(std::string_view why);
 // A TLS record with a fatal alert, access_denied.

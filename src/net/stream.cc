@@ -54,6 +54,7 @@ asio::awaitable<bool> account(Joined& joined, Tcp::socket& to, std::size_t bytes
 asio::awaitable<bool> pass_on(Joined& joined, Tcp::socket& to, std::string_view bytes, Way way,
                               Meter& meter) {
   if (bytes.empty()) co_return true;
+  if (way == Way::up && joined.may_send && !joined.may_send(bytes)) co_return false;
   const auto [failure, sent] =
       co_await asio::async_write(to, asio::buffer(bytes.data(), bytes.size()), kAsTuple);
   const bool goes_on = co_await account(joined, to, sent, way, meter);
@@ -155,6 +156,14 @@ void reset(Tcp::socket& socket) {
   close(socket);
 }
 
+bool is_quiet(Tcp::socket& socket) {
+  char byte = 0;
+  boost::system::error_code error;
+  socket.non_blocking(true, error);
+  socket.receive(asio::buffer(&byte, 1), Tcp::socket::message_peek, error);
+  return error == asio::error::would_block;
+}
+
 Joined::Joined(Tcp::socket client_side, Tcp::socket upstream_side,
                std::chrono::milliseconds idle_limit, std::shared_ptr<void> ends_with)
     : client(std::move(client_side)),
@@ -176,10 +185,11 @@ asio::awaitable<void> pump(std::shared_ptr<Joined> joined, Way way, std::string 
   if (buffer.size() < kBufferSize) buffer.resize(kBufferSize);
   bool has_ended = false;
   std::size_t copied = 0;
+  const bool is_looked_at = way == Way::up && joined->may_send;
   for (;;) {
     const std::string_view bytes(buffer.data(), filled);
     if (!co_await pass_on(*joined, to, bytes, way, meter)) break;
-    copied += filled;
+    if (!is_looked_at) copied += filled;
     const auto pipe = copied > kCopiedBytesMax ? sys::make_splice_pipe(kPipeBytes) : std::nullopt;
     if (pipe) {
       std::string().swap(buffer);

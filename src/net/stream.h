@@ -6,6 +6,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,9 @@ asio::awaitable<void> close_with(Tcp::socket& socket, std::string last_words);
 // Closes at once: the peer sees "connection reset".
 void reset(Tcp::socket& socket);
 
+// Whether the peer has neither sent what nobody has read, nor ended.
+bool is_quiet(Tcp::socket& socket);
+
 // Two connections that become one. Shared by its two directions: the last to end destroys it.
 struct Joined {
   // `ends_with` is destroyed with it.
@@ -54,6 +58,9 @@ struct Joined {
   Tcp::socket client;
   Tcp::socket upstream;
   std::shared_ptr<void> kept;  // opaque, of the caller's
+  // Asked before bytes go up; where it says no both are reset. Empty: all may, and are not looked
+  // at.
+  std::function<bool(std::string_view)> may_send;
   Watchdog idle;
 };
 

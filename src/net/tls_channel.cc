@@ -1,0 +1,59 @@
+#include "net/tls_channel.h"
+
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/write.hpp>
+
+#include "net/watchdog.h"
+
+namespace cellar::net {
+namespace {
+
+constexpr std::chrono::seconds kGoodbyeLimit{2};
+
+class TlsChannel : public Channel {
+ public:
+  explicit TlsChannel(std::unique_ptr<TlsStream> stream) : stream_(std::move(stream)) {}
+
+  asio::awaitable<std::size_t> read(std::span<char> into) override {
+    const auto [error, size] =
+        co_await stream_->async_read_some(asio::buffer(into.data(), into.size()), kAsTuple);
+    if (error && error != asio::error::eof) throw boost::system::system_error(error);
+    co_return size;
+  }
+
+  asio::awaitable<void> write(std::string_view bytes) override {
+    co_await asio::async_write(*stream_, asio::buffer(bytes), asio::use_awaitable);
+  }
+
+  asio::awaitable<void> end() override {
+    Tcp::socket& socket = stream_->next_layer();
+    const Watchdog deadline(socket.get_executor(), kGoodbyeLimit, [this] { reset(); });
+    co_await stream_->async_shutdown(kAsTuple);
+    co_await close_with(socket, {});
+  }
+
+  void reset() noexcept override { net::reset(stream_->next_layer()); }
+
+  bool is_quiet() override {
+    return SSL_pending(stream_->native_handle()) == 0 && net::is_quiet(stream_->next_layer());
+  }
+
+ private:
+  std::unique_ptr<TlsStream> stream_;
+};
+
+}  // namespace
+
+asio::awaitable<void> shake_hands(TlsStream& stream, asio::ssl::stream_base::handshake_type side,
+                                  std::string already_read, std::chrono::milliseconds limit) {
+  const Watchdog deadline(stream.get_executor(), limit, [&stream] { reset(stream.next_layer()); });
+  const auto [error, size] =
+      co_await stream.async_handshake(side, asio::buffer(already_read), kAsTuple);
+  if (error) throw boost::system::system_error(error);
+}
+
+std::unique_ptr<Channel> tls_channel(std::unique_ptr<TlsStream> stream) {
+  return std::make_unique<TlsChannel>(std::move(stream));
+}
+
+}  // namespace cellar::net
