@@ -9,7 +9,6 @@ namespace cellar::api {
 namespace {
 
 constexpr std::size_t kCreateBodyMax = 16 << 20;
-constexpr std::size_t kSecretsMax = 256;
 constexpr std::size_t kAllowMax = 256;
 constexpr std::int64_t kIdleTimeoutMaxS = 31'536'000;
 constexpr std::int64_t kRunRetentionMaxS = 10LL * 31'536'000;
@@ -30,7 +29,9 @@ cell::CellSettings settings_of(const json::Reader& body) {
                 "\"agent_language\" says what \"agent\" is written in, and there is no \"agent\"");
   }
   settings.agent_language = cell::parse_agent_language(language.value_or(""));
-  settings.secrets = body.optional_string_map("secrets", kSecretsMax);
+  if (const json::Value* secrets = body.optional_value("secrets")) {
+    settings.secrets = cell::read_secrets(*secrets);
+  }
   settings.allow = body.optional_strings("allow", kAllowMax);
   if (const json::Value* network = body.optional_value("network")) {
     settings.network = cell::read_network(*network);

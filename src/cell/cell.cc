@@ -21,19 +21,6 @@ namespace {
 constexpr std::size_t kLogLinesMax = 2000;
 constexpr std::size_t kAgentBytesMax = 4 << 20;
 
-std::string encode(const Secrets& secrets) {
-  json::Object object;
-  for (const auto& [name, value] : secrets) object.set(name, value);
-  return json::dump(json::Value(std::move(object)));
-}
-
-Secrets decode_secrets(const std::string& text) {
-  Secrets secrets;
-  const json::Value value = json::parse(text);
-  for (const auto& [name, member] : value.as_object()) secrets[name] = member.as_string();
-  return secrets;
-}
-
 void check_agent(const std::string& source) {
   if (source.size() <= kAgentBytesMax) return;
   throw Error(ErrorCode::too_large, "agent_too_large",
@@ -66,7 +53,8 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       layout_(std::move(layout)),
       spec_(std::move(spec)),
       indexed_(machine.executor),
-      domains_(machine, layout_, spec_, quota_),
+      vault_(machine.pool, sealer, layout_, spec_.cell_id),
+      domains_(machine, layout_, spec_, quota_, vault_),
       transitions_(machine.executor),
       store_turns_(machine.executor),
       index_turns_(machine.executor),
@@ -213,18 +201,17 @@ void Cell::check(const CellSettings& settings) {
   if (settings.network) cell::check(*settings.network);
   if (settings.allow) net::Policy::parse({.allow = *settings.allow});
   if (settings.agent) check_agent(*settings.agent);
-  for (const auto& [name, value] : settings.secrets.value_or(Secrets())) {
-    const bool bad = name.empty() || name.find('=') != std::string::npos ||
-                     name.find('\0') != std::string::npos || value.find('\0') != std::string::npos;
-    if (bad) {
-      throw Error(ErrorCode::invalid_argument, "invalid_secret",
-                  "\"secrets\" must map names of environment variables to texts");
-    }
+  if (settings.secrets) cell::check(*settings.secrets);
+  for (const auto& [name, secret] : settings.changed_secrets) {
+    SecretSet one;
+    if (secret) one.emplace(name, *secret);
+    cell::check(one);
   }
 }
 
 asio::awaitable<void> Cell::apply(CellSettings settings) {
   check(settings);
+  if (settings.network) check_forwards(*settings.network, machine_.forwards);
   require_open();
   co_await async::run_to_end(changes_, apply_now(std::move(settings)));
 }
@@ -256,13 +243,11 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
     };
     co_await async::offload(machine_.pool, std::move(write));
   }
-  if (settings.secrets) {
-    next.has_secrets = !settings.secrets->empty();
-    auto seal = [this, plain = encode(*settings.secrets)] {
-      sys::replace_file(layout_.secrets(), sealer_.seal(plain, spec_.cell_id));
-    };
-    co_await async::offload(machine_.pool, std::move(seal));
-  }
+  const bool new_secrets = settings.secrets || !settings.changed_secrets.empty();
+  const bool new_network = settings.allow || settings.network;
+  const Secrets environment_before = co_await agent_environment();
+  if (new_secrets) co_await apply_secrets(settings, next);
+  if (new_network && has_rules(next.network)) co_await vault_.require_authority();
   const bool new_tier = next.tier != spec_.tier;
   co_await save_spec(next);
   if (new_tier) {
@@ -270,9 +255,11 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
     set_disk_limits();
     co_await quota_.enforce();
   }
-  if (settings.allow || settings.network) co_await domains_.apply_network();
+  if (new_network || new_secrets) co_await domains_.apply_network();
   // The environment of a running agent host is what it was started with.
-  if (settings.secrets) runner_->stop_agent("settings");
+  if (!new_network && !new_secrets) co_return;
+  const Secrets environment = co_await agent_environment();
+  if (environment != environment_before) runner_->stop_agent("settings");
 }
 
 asio::awaitable<void> Cell::save_spec(CellSpec spec) {
@@ -313,7 +300,7 @@ asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequ
                                                   OnOutput on_output) {
   const DiskQuota::Use disk = quota_.begin_use();
   const std::uint64_t ended_before = quota_.end_count();
-  CommandPlace place = co_await domains_.place(Domains::Kind::shell, request.resources);
+  CommandPlace place = co_await shell_place(request);
   // However it ends: the place goes, and the run does not name it any more.
   struct Leave {
     Cell& cell;
@@ -362,17 +349,8 @@ asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent(AgentLanguage l
   options.language = language;
   options.cell_id = spec_.cell_id;
   options.image = spec_.image;
-  if (spec_.has_secrets) {
-    auto read = [this] { return sys::read_file(layout_.secrets()); };
-    const auto sealed = co_await async::offload(machine_.pool, read);
-    const auto plain = sealed ? sealer_.open(*sealed, spec_.cell_id) : std::nullopt;
-    if (!plain) {
-      throw Error(ErrorCode::unavailable, "secrets_sealed",
-                  "the cell's secrets were sealed with another key",
-                  "create the cell again with its secrets, or bring the key file back");
-    }
-    options.secrets = decode_secrets(*plain);
-  }
+  const auto contents = co_await vault_.open();
+  options.secrets = contents->environment(Domains::Kind::agent);
   options.on_output = [this](std::string line) {
     log_lines_.push_back(std::move(line));
     if (log_lines_.size() > kLogLinesMax) log_lines_.pop_front();

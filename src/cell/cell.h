@@ -24,6 +24,7 @@
 #include "cell/search_json.h"
 #include "cell/secrets.h"
 #include "cell/spec.h"
+#include "cell/vault.h"
 #include "cell/work_files.h"
 #include "cell/work_index.h"
 #include "store/cell_store.h"
@@ -39,7 +40,8 @@ struct CellSettings {
   std::optional<bool> permanent;
   std::optional<std::string> agent;                          // source text
   AgentLanguage agent_language = AgentLanguage::javascript;  // of `agent`
-  std::optional<Secrets> secrets;
+  std::optional<SecretSet> secrets;
+  std::map<std::string, std::optional<Secret>> changed_secrets;  // these alone; nullopt: it goes
   std::optional<NetworkSpec> network;
   std::optional<std::vector<std::string>> allow;  // alone: {allow}, with the limits that were there
   std::optional<std::chrono::seconds> idle_timeout;
@@ -137,6 +139,8 @@ class Cell : private RunnerHost {
   // Wakes nobody.
   NetworkView network() const { return domains_.network_view(); }
   asio::awaitable<void> apply(CellSettings settings);
+  // By their names. Throws what Vault::open() does.
+  asio::awaitable<SecretSet> secrets();
 
   // ---- states: each returns once the cell is in the state ----
   asio::awaitable<void> pause();
@@ -248,6 +252,12 @@ class Cell : private RunnerHost {
 
   asio::awaitable<void> wake(Needs needs);
   asio::awaitable<void> apply_now(CellSettings settings);
+  asio::awaitable<void> apply_secrets(CellSettings settings, CellSpec& next);
+  asio::awaitable<Secrets> agent_environment();
+  // A place in the shell domain, in which the cell's authority is trusted; what commands have in
+  // their environment is added to `command`.
+  asio::awaitable<CommandPlace> shell_place(CommandRequest& command);
+  asio::awaitable<void> trust_authority(std::shared_ptr<net::TlsAuthority> authority);
   asio::awaitable<void> wake_now(Needs needs);
   // Its timers ask for what was due a moment ago: it is done where it still is.
   enum class Asked : std::uint8_t { from_outside, by_timer };
@@ -346,6 +356,8 @@ class Cell : private RunnerHost {
   Telling telling_;
   std::deque<std::string> log_lines_;  // what the agent printed, the newest last
 
+  Vault vault_;
+  std::weak_ptr<DomainLink> trusting_;  // the shell domain that trusts the cell's authority
   Domains domains_;
   RunTable runs_;
   std::unique_ptr<sys::BeneathDir> work_;

@@ -39,7 +39,7 @@ asio::awaitable<std::shared_ptr<Process>> Cell::start_process(ProcessRequest req
   }
   const Counted starting(starting_count_);
   DiskQuota::Use disk = quota_.begin_use();
-  CommandPlace place = co_await domains_.place(Domains::Kind::shell, request.command.resources);
+  CommandPlace place = co_await shell_place(request.command);
   auto process = std::make_shared<Process>(machine_.executor, "p" + std::to_string(place.number),
                                            std::move(request), place);
   std::exception_ptr failure;

@@ -96,11 +96,12 @@ void take_note(Write write) {
 }  // namespace
 
 Domains::Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec,
-                 DiskQuota& disk)
+                 DiskQuota& disk, Vault& vault)
     : machine_(machine),
       layout_(layout),
       spec_(spec),
       disk_(disk),
+      vault_(vault),
       programs_(layout.programs()),
       network_(spec.cell_id, layout.network()),
       serial_(machine.executor),
@@ -386,10 +387,13 @@ asio::awaitable<void> Domains::connect(Kind kind) {
 asio::awaitable<void> Domains::open_egress(Kind kind) {
   Domain& domain = of(kind);
   network_.meter().set_limits(spec_.network.limits);
+  const auto contents = co_await vault_.open_for_network();
   const std::string network = "/proc/" + std::to_string(domain.init->pid) + "/ns/net";
   domain.egress = std::make_unique<EgressPort>(
-      machine_.executor, spec_.cell_id, std::string(name_of(kind)), machine_.resolver, network_,
+      machine_.executor, spec_.cell_id, std::string(name_of(kind)),
+      EgressPort::Outside{machine_.resolver, machine_.tls, machine_.forwards}, network_,
       net::Policy::parse(spec_.network.of(kind)));
+  domain.egress->set_injection(contents->injection(kind), contents->authority);
   co_await domain.egress->open(machine_.spawner, network);
 }
 
@@ -401,9 +405,11 @@ void Domains::apply_limits() {
 
 asio::awaitable<void> Domains::apply_network() {
   network_.meter().set_limits(spec_.network.limits);
+  const auto contents = co_await vault_.open_for_network();
   for (const Kind kind : kBoth) {
     if (!of(kind).egress) continue;
     of(kind).egress->set_policy(net::Policy::parse(spec_.network.of(kind)));
+    of(kind).egress->set_injection(contents->injection(kind), contents->authority);
   }
   const auto turn = co_await serial_.turn();
   for (Domain& domain : domains_) {

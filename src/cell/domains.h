@@ -23,6 +23,7 @@
 #include "cell/programs.h"
 #include "cell/spawner.h"
 #include "cell/spec.h"
+#include "cell/vault.h"
 #include "cell/warm_agents.h"
 #include "image/store.h"
 #include "sys/listening_ports.h"
@@ -54,6 +55,8 @@ struct Machine {
   image::Store images;
   Capacity& capacity;
   net::Resolver& resolver;                                       // of names that cells may reach
+  net::TlsClient& tls;                                           // to hosts of secrets and rules
+  const net::Policy& forwards;                                   // where rules may send requests
   sandbox::Runtime runtime_floor = sandbox::Runtime::native;     // weaker cells do not run
   sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;  // of new cells' folders
   Isolation isolation;
@@ -70,7 +73,8 @@ class Domains {
   using Kind = sandbox::DomainKind;
 
   // All must outlive it.
-  Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec, DiskQuota& disk);
+  Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec, DiskQuota& disk,
+          Vault& vault);
   Domains(const Domains&) = delete;
   Domains& operator=(const Domains&) = delete;
 
@@ -131,8 +135,8 @@ class Domains {
   asio::awaitable<sys::Fd> shell_socket(sandbox::SocketIn::Kind kind);
   // The cell's tier changed.
   void apply_limits();
-  // The cell's network policy or limits changed: holds for new connections when this is called, and
-  // on new ports when it returns.
+  // The cell's network policy, limits or secrets changed: holds for new connections when this is
+  // called, and on new ports when it returns.
   asio::awaitable<void> apply_network();
   NetworkView network_view() const;
   Network& network() noexcept { return network_; }
@@ -187,6 +191,7 @@ class Domains {
   const CellLayout& layout_;
   const CellSpec& spec_;
   DiskQuota& disk_;
+  Vault& vault_;
   std::string slot_;            // names the groups; empty where the cell has no processes
   sandbox::CgroupPlan groups_;  // of the slot
   std::uint64_t program_count_ = 0;

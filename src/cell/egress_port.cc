@@ -10,13 +10,14 @@
 namespace cellar::cell {
 
 EgressPort::EgressPort(asio::any_io_executor executor, std::string cell_id, std::string domain,
-                       net::Resolver& resolver, Network& network, net::Policy policy)
+                       Outside outside, Network& network, net::Policy policy)
     : executor_(std::move(executor)),
       cell_id_(std::move(cell_id)),
       domain_(std::move(domain)),
-      resolver_(resolver),
+      outside_(outside),
       network_(network),
-      policy_(std::move(policy)) {}
+      policy_(std::move(policy)),
+      injection_(std::make_shared<const net::Injection>()) {}
 
 EgressPort::~EgressPort() = default;
 
@@ -25,9 +26,12 @@ asio::awaitable<void> EgressPort::open(Spawner& spawner, std::string path) {
   auto say = [this](const net::Refusal& refusal) { network_.tell(domain_, refusal); };
   net::EgressOptions options;
   options.on_end = [this] { network_.note_use(); };
+  options.tls = &outside_.tls;
+  options.forwards = &outside_.forwards;
   egress_ = std::make_unique<net::Egress>(executor_, cell_id_, policy_,
-                                          std::vector<net::Listener>(), resolver_, network_.meter(),
-                                          std::move(say), std::move(options));
+                                          std::vector<net::Listener>(), outside_.resolver,
+                                          network_.meter(), std::move(say), std::move(options));
+  egress_->set_injection(injection_, authority_);
   co_await listen(spawner);
   if (!tcp_ports_.empty()) co_return;
   throw Error(ErrorCode::unavailable, "listen_failed",
@@ -37,6 +41,13 @@ asio::awaitable<void> EgressPort::open(Spawner& spawner, std::string path) {
 void EgressPort::set_policy(net::Policy policy) {
   policy_ = std::move(policy);
   if (egress_) egress_->set_policy(policy_);
+}
+
+void EgressPort::set_injection(std::shared_ptr<const net::Injection> injection,
+                               std::shared_ptr<net::TlsAuthority> authority) {
+  injection_ = std::move(injection);
+  authority_ = std::move(authority);
+  if (egress_) egress_->set_injection(injection_, authority_);
 }
 
 EgressPort::Ports EgressPort::missing_ports() const {

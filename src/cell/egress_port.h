@@ -18,9 +18,15 @@ namespace cellar::cell {
 // they let through (net/egress.h). Loop thread only.
 class EgressPort {
  public:
-  // `domain` is "agent" or "shell". `resolver` and `network` must outlive it.
+  // What all cells share.
+  struct Outside {
+    net::Resolver& resolver;
+    net::TlsClient& tls;
+    const net::Policy& forwards;
+  };
+  // `domain` is "agent" or "shell". What is outside, and `network`, must outlive it.
   EgressPort(asio::any_io_executor executor, std::string cell_id, std::string domain,
-             net::Resolver& resolver, Network& network, net::Policy policy);
+             Outside outside, Network& network, net::Policy policy);
   ~EgressPort();
   EgressPort(const EgressPort&) = delete;
   EgressPort& operator=(const EgressPort&) = delete;
@@ -29,6 +35,9 @@ class EgressPort {
   asio::awaitable<void> open(Spawner& spawner, std::string path);
   // For new questions and connections; listen() comes next.
   void set_policy(net::Policy policy);
+  // See net::Egress.
+  void set_injection(std::shared_ptr<const net::Injection> injection,
+                     std::shared_ptr<net::TlsAuthority> authority);
   // Listens on the ports of the policy that it does not listen on yet. Those that a program of the
   // domain has bound are left to it: see taken_ports().
   asio::awaitable<void> listen(Spawner& spawner);
@@ -46,9 +55,11 @@ class EgressPort {
   asio::any_io_executor executor_;
   std::string cell_id_;
   std::string domain_;
-  net::Resolver& resolver_;
+  Outside outside_;
   Network& network_;
   net::Policy policy_;
+  std::shared_ptr<const net::Injection> injection_;
+  std::shared_ptr<net::TlsAuthority> authority_;
   sys::Fd name_space_;
   std::set<std::uint16_t> tcp_ports_;  // that are listened on
   bool answers_datagrams_ = false;

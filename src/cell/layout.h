@@ -16,6 +16,8 @@ struct CellLayout {
 
   std::string record() const { return dir + "/cell.json"; }
   std::string secrets() const { return dir + "/secrets.sealed"; }
+  std::string authority() const { return dir + "/authority.sealed"; }
+  std::string trust() const { return dir + "/data/trust"; }  // the agent's: /data/trust
   std::string work() const { return dir + "/work"; }
   std::string data() const { return dir + "/data"; }
   std::string agent_version(const std::string& digest, AgentLanguage language) const {

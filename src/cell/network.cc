@@ -37,6 +37,21 @@ net::Usage decode_usage(const std::string& text) {
           .questions = count("questions")};
 }
 
+// Under which it is shown what refused something.
+std::string key_of_rule(net::Why why) {
+  switch (why) {
+    case net::Why::secret_elsewhere:
+    case net::Why::secret_in_clear:
+    case net::Why::secret_misplaced:
+      return "secret";
+    case net::Why::bad_certificate:
+    case net::Why::distrusted:
+      return "detail";
+    default:
+      return "rule";
+  }
+}
+
 }  // namespace
 
 Network::Network(std::string cell_id, std::string file)
@@ -85,7 +100,10 @@ json::Value to_json(const Network::Refused& refused) {
                                     {"host", what.target},
                                     {"port", what.port},
                                     {"reason", net::to_string(what.why)}});
-  if (!what.rule.empty()) value.as_object().set("rule", "deny " + what.rule);
+  if (!what.rule.empty()) {
+    value.as_object().set(key_of_rule(what.why),
+                          what.why == net::Why::denied ? "deny " + what.rule : what.rule);
+  }
   std::string help = net::remedy(what);
   if (!help.empty()) value.as_object().set("remediation", std::move(help));
   return value;

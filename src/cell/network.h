@@ -61,7 +61,7 @@ class Network {
   std::function<void(const Refused&)> hear_;
 };
 
-// {domain, host, port, reason, rule?, remediation?}.
+// {domain, host, port, reason, rule or secret or detail?, remediation?}.
 json::Value to_json(const Network::Refused& refused);
 
 // All that a cell shows of its network.

@@ -15,16 +15,47 @@ constexpr std::size_t kListMax = 1024;
               "write \"allow-all\", \"deny-all\" or {\"allow\": [...], \"deny\": [...]}");
 }
 
+net::RuleText::Headers read_headers(const json::Reader& reader) {
+  const auto headers = reader.optional_string_map("headers", net::Rules::kHeadersMax + 1);
+  if (!headers) return {};
+  return net::RuleText::Headers(headers->begin(), headers->end());
+}
+
+net::RuleText read_rule(const json::Value& value) {
+  const json::Reader reader(value, "a rule of the network policy");
+  net::RuleText rule;
+  rule.host = reader.required_string("host");
+  if (const auto match = reader.optional_object("match")) {
+    rule.method = match->optional_string("method");
+    rule.path = match->optional_string("path");
+    match->refuse_unknown();
+  }
+  rule.headers = read_headers(reader);
+  rule.forward = reader.optional_string("forward").value_or("");
+  if (const auto respond = reader.optional_object("respond")) {
+    net::RuleText::Response response;
+    response.status = static_cast<int>(respond->required_int("status", 200, 599));
+    response.headers = read_headers(*respond);
+    response.body = respond->optional_string("body").value_or("");
+    respond->refuse_unknown();
+    rule.response = std::move(response);
+  }
+  reader.refuse_unknown();
+  return rule;
+}
+
 net::PolicyText read_lists(const json::Reader& reader) {
   net::PolicyText policy;
   policy.allow = reader.optional_strings("allow", kListMax).value_or(std::vector<std::string>());
   policy.deny = reader.optional_strings("deny", kListMax).value_or(std::vector<std::string>());
   policy.presets =
       reader.optional_strings("presets", kListMax).value_or(std::vector<std::string>());
-  if (reader.optional_value("rules") != nullptr) {
-    refuse("rules",
-           "for single requests are not enforced by this daemon, and what is not enforced is not "
-           "accepted: a policy names hosts and ports");
+  if (const json::Value* rules = reader.optional_value("rules")) {
+    if (!rules->is_array()) json::Reader::refuse("rules", "a list");
+    for (const json::Value& rule : rules->as_array()) {
+      if (policy.rules.size() > net::Rules::kRulesMax) break;  // net::Rules refuses them.
+      policy.rules.push_back(read_rule(rule));
+    }
   }
   return policy;
 }
@@ -63,10 +94,38 @@ json::Value list_json(const std::vector<std::string>& texts) {
   return json::Array(texts.begin(), texts.end());
 }
 
+json::Value headers_json(const net::RuleText::Headers& headers) {
+  json::Object object;
+  for (const auto& [name, text] : headers) object.set(name, text);
+  return object;
+}
+
+json::Value rule_json(const net::RuleText& rule) {
+  json::Value value = json::object({{"host", rule.host}});
+  json::Object& members = value.as_object();
+  json::Object match;
+  if (rule.method) match.set("method", *rule.method);
+  if (rule.path) match.set("path", *rule.path);
+  if (!match.empty()) members.set("match", std::move(match));
+  if (!rule.headers.empty()) members.set("headers", headers_json(rule.headers));
+  if (!rule.forward.empty()) members.set("forward", rule.forward);
+  if (rule.response) {
+    members.set("respond", json::object({{"status", rule.response->status},
+                                         {"headers", headers_json(rule.response->headers)},
+                                         {"body", rule.response->body}}));
+  }
+  return value;
+}
+
 json::Value lists_json(const net::PolicyText& policy) {
-  return json::object({{"allow", list_json(policy.allow)},
-                       {"deny", list_json(policy.deny)},
-                       {"presets", list_json(policy.presets)}});
+  json::Value value = json::object({{"allow", list_json(policy.allow)},
+                                    {"deny", list_json(policy.deny)},
+                                    {"presets", list_json(policy.presets)}});
+  if (policy.rules.empty()) return value;
+  json::Array rules;
+  for (const net::RuleText& rule : policy.rules) rules.push_back(rule_json(rule));
+  value.as_object().set("rules", std::move(rules));
+  return value;
 }
 
 json::Value limits_json(const net::Limits& limits) {
@@ -113,6 +172,27 @@ void check(const NetworkSpec& network) {
   net::Policy::parse(network.policy);
   if (network.agent) net::Policy::parse(*network.agent);
   if (network.shell) net::Policy::parse(*network.shell);
+}
+
+bool has_rules(const NetworkSpec& network) {
+  return !network.policy.rules.empty() || (network.agent && !network.agent->rules.empty()) ||
+         (network.shell && !network.shell->rules.empty());
+}
+
+void check_forwards(const NetworkSpec& network, const net::Policy& forwards) {
+  for (const auto& policy : {std::optional(network.policy), network.agent, network.shell}) {
+    if (!policy) continue;
+    for (const net::Rules::Rule& rule : net::Rules::parse(policy->rules).all()) {
+      if (!rule.forward) continue;
+      const net::Destination& to = rule.forward->to;
+      if (forwards.judge_name(to.name, to.port).allows()) continue;
+      const std::string host = to.name + ":" + std::to_string(to.port);
+      throw Error(ErrorCode::invalid_argument, "invalid_rule",
+                  rule.name() + " forwards to " + host +
+                      ", which the operator of this machine does not list",
+                  "start cellard with --forward-to " + host);
+    }
+  }
 }
 
 }  // namespace cellar::cell

@@ -7,7 +7,7 @@
 
 namespace cellar::cell {
 
-// Environment variables of the agent host. Never written to disk in clear, never logged.
+// Environment variables of a domain's programs. Never written to disk in clear, never logged.
 using Secrets = std::map<std::string, std::string>;
 
 // Seals bytes with AES-256-GCM under a key that is kept outside the state folder, so that a copy of

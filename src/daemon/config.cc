@@ -145,6 +145,18 @@ void add_time_options(CLI::App& app, Times& times) {
       ->check(CLI::Range(std::int64_t{1}, kStallMsMax));
 }
 
+void add_egress_options(CLI::App& app, Config& config) {
+  app.add_option(
+         "--egress-ca", config.egress_ca,
+         "PEM file of roots that hosts of secrets and rules may have, besides the machine's")
+      ->envname("CELLAR_EGRESS_CA");
+  app.add_option("--forward-to", config.forward_to,
+                 "HOST:PORTs that rules of cells may send requests to, by commas; for one in a "
+                 "private network its address, too")
+      ->envname("CELLAR_FORWARD_TO")
+      ->delimiter(',');
+}
+
 }  // namespace
 
 CommandLine read_command_line(int argc, char** argv) {
@@ -181,6 +193,7 @@ CommandLine read_command_line(int argc, char** argv) {
   app.add_option("--name-server", config.name_server,
                  "ADDRESS:PORT that is asked whose a custom domain is; else the machine's own")
       ->envname("CELLAR_NAME_SERVER");
+  add_egress_options(app, config);
   add_time_options(app, times);
   app.add_option("--pool-threads", config.pool_threads, "Threads for blocking work")
       ->envname("CELLAR_POOL_THREADS")

@@ -23,6 +23,8 @@ struct Config {
   std::string preview_domain;                          // empty: previews have paths only
   std::vector<std::string> trusted_proxies;  // addresses whose X-Forwarded-For and -Proto count
   std::string name_server;  // ADDRESS:PORT asked for proofs of domains; empty: the machine's own
+  std::string egress_ca;  // a PEM file: roots that servers of cells may have besides the machine's
+  std::vector<std::string> forward_to;  // hosts that rules may send requests to, as in "allow"
   std::chrono::seconds idle_timeout{900};
   std::chrono::seconds max_awake = cell::kMaxAwake;  // 0: no limit
   unsigned busy_cpu_percent = 5;  // of a processor; 0: processes alone are no work

@@ -29,6 +29,7 @@
 #include "doctor/state_ids.h"
 #include "http/server.h"
 #include "net/resolver.h"
+#include "net/tls_client.h"
 #include "sys/file.h"
 #include "sys/lock_file.h"
 #include "sys/probe.h"
@@ -195,6 +196,8 @@ void run(const Config& config) {
   cell::ProcessWalk processes(loop.get_executor(), pool);
   asio::signal_set signals(loop, SIGTERM, SIGINT);
   net::HostResolver resolver(loop.get_executor());
+  net::TlsClient tls(config.egress_ca);
+  const net::Policy forwards = net::Policy::parse({.allow = config.forward_to});
   const std::string daemon_group = cell::daemon_group_of(config.state);
   const auto cgroup_host = is_root ? sandbox::read_cgroup_host() : sandbox::CgroupHost();
   auto spawner = std::make_unique<cell::Spawner>(
@@ -227,6 +230,8 @@ void run(const Config& config) {
       .images = image::Store(config.state),
       .capacity = capacity,
       .resolver = resolver,
+      .tls = tls,
+      .forwards = forwards,
       .runtime_floor = config.runtime_floor,
       .disk_enforcer = is_root ? sys::try_disk_limit(config.state) : sys::DiskEnforcer::counted,
       .isolation = isolation,

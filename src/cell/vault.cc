@@ -1,0 +1,290 @@
+#include "cell/vault.h"
+
+#include <algorithm>
+
+#include "async/pool.h"
+#include "base/error.h"
+#include "json/json.h"
+#include "json/reader.h"
+#include "net/placeholder.h"
+#include "net/rules.h"
+#include "sys/file.h"
+
+namespace cellar::cell {
+namespace {
+
+constexpr const char* kSystemRoots = "/etc/ssl/certs";
+// Of update-ca-certificates, which keeps what it finds in kShellCaFile's folder.
+constexpr const char* kSystemBundle = "/etc/ssl/certs/ca-certificates.crt";
+
+constexpr const char* kTrustScript = R"sh(set -e
+new=$(cat)
+mkdir -p "${1%/*}" "${2%/*}"
+[ "$(cat "$1" 2>/dev/null)" = "$new" ] || printf '%s\n' "$new" > "$1"
+ln -sf "$1" "${2%/*}/$3"
+case "$(cat "$2" 2>/dev/null)" in
+  *"$new"*) ;;
+  *) printf '%s\n' "$new" >> "$2" ;;
+esac)sh";
+
+[[noreturn]] void refuse_secret(const std::string& name, const std::string& why) {
+  throw Error(ErrorCode::invalid_argument, "invalid_secret", "the secret \"" + name + "\" " + why,
+              "write \"NAME\": \"value\", or \"NAME\": {\"value\", \"hosts\": [\"api.example.com\"], "
+              "\"header\"?, \"shell\"?}");
+}
+
+bool is_one_line(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+  });
+}
+
+void check_bound(const std::string& name, const Secret& secret) {
+  if (secret.hosts.size() > Secret::kHostsMax) {
+    refuse_secret(name, "has more than " + std::to_string(Secret::kHostsMax) + " hosts");
+  }
+  for (const std::string& host : secret.hosts) {
+  if (net::HostPattern::parse(host)) continue;
+  refuse_secret(name,
+                "has a host that is no name, nor *.name, with :port or without: \"" + host + "\"");
+}
+const std::size_t size = secret.value.size();
+if (size < Secret::kBoundBytesMin || size > Secret::kBoundBytesMax || !is_one_line(secret.value)) {
+  refuse_secret(name, "must be one line of " + std::to_string(Secret::kBoundBytesMin) + " to " +
+                          std::to_string(Secret::kBoundBytesMax) + " bytes to be put in");
+}
+if (secret.header.empty()) return;
+// As in a rule.
+const net::RuleText rule{.host = "a.example", .headers = {{secret.header, ""}}};
+try {
+  net::Rules::parse({rule});
+} catch (const Error&) {
+  refuse_secret(name, "cannot be the header \"" + secret.header + "\"");
+}
+}  // namespace
+
+std::string encode(const SecretSet& secrets) {
+  json::Object all;
+  for (const auto& [name, secret] : secrets) {
+    if (!secret.is_bound()) {
+      all.set(name, secret.value);
+      continue;
+    }
+    all.set(name, json::object({{"value", secret.value},
+                                {"hosts", json::Array(secret.hosts.begin(), secret.hosts.end())},
+                                {"header", secret.header},
+                                {"shell", secret.in_shell},
+                                {"placeholder", secret.placeholder}}));
+  }
+  return json::dump(json::Value(std::move(all)));
+}
+
+SecretSet decode_secrets(const std::string& text) {
+  SecretSet secrets;
+  const json::Value value = json::parse(text);
+  for (const auto& [name, member] : value.as_object()) {
+    Secret& secret = secrets[name];
+    if (member.is_string()) {
+      secret.value = member.as_string();
+      continue;
+    }
+    const json::Reader reader(member, "a sealed secret");
+    secret.value = reader.required_string("value");
+    secret.hosts = reader.optional_strings("hosts").value_or(std::vector<std::string>());
+    secret.header = reader.optional_string("header").value_or("");
+    secret.in_shell = reader.optional_bool("shell").value_or(false);
+    secret.placeholder = reader.required_string("placeholder");
+  }
+  return secrets;
+}
+
+[[noreturn]] void throw_sealed() {
+  throw Error(ErrorCode::unavailable, "secrets_sealed",
+              "the cell's secrets were sealed with another key",
+              "create the cell again with its secrets, or bring the key file back");
+}
+
+std::string authority_context(const std::string& cell_id) { return cell_id + "/authority"; }
+
+}  // namespace cellar::cell
+
+Secret read_secret(const std::string& name, const json::Value& value) {
+  Secret secret;
+  if (value.is_string()) {
+    secret.value = value.as_string();
+    return secret;
+  }
+  if (!value.is_object()) refuse_secret(name, "must be a text or an object");
+  const json::Reader reader(value, "the secret \"" + name + "\"");
+  secret.value = reader.required_string("value");
+  const auto hosts = reader.optional_strings("hosts");
+  secret.header = reader.optional_string("header").value_or("");
+  secret.in_shell = reader.optional_bool("shell").value_or(false);
+  reader.refuse_unknown();
+  secret.hosts = hosts.value_or(std::vector<std::string>());
+  const bool needs_hosts = hosts || !secret.header.empty() || secret.in_shell;
+  if (needs_hosts && secret.hosts.empty())
+    refuse_secret(name, "must name at least one of \"hosts\"");
+  return secret;
+}
+
+SecretSet read_secrets(const json::Value& value) {
+  if (!value.is_object()) json::Reader::refuse("secrets", "an object");
+  SecretSet secrets;
+  for (const auto& [name, member] : value.as_object()) {
+    secrets.emplace(name, read_secret(name, member));
+    if (secrets.size() > kSecretsMax) break;  // check() refuses them.
+  }
+  return secrets;
+}
+
+void check(const SecretSet& secrets) {
+  if (secrets.size() > kSecretsMax) {
+    throw Error(ErrorCode::invalid_argument, "invalid_secret",
+                "a cell has at most " + std::to_string(kSecretsMax) + " secrets", "take some away");
+  }
+  for (const auto& [name, secret] : secrets) {
+    const bool is_bad = name.empty() || name.find('=') != name.npos ||
+                        name.find('\0') != name.npos || secret.value.find('\0') != name.npos;
+    if (is_bad) {
+      throw Error(ErrorCode::invalid_argument, "invalid_secret",
+                  "\"secrets\" must map names of environment variables to texts");
+    }
+    if (secret.is_bound()) check_bound(name, secret);
+  }
+}
+
+json::Value to_json(const std::string& name, const Secret& secret) {
+  json::Value shown = json::object({{"name", name}});
+  if (!secret.is_bound()) return shown;
+  json::Object& members = shown.as_object();
+  members.set("hosts", json::Array(secret.hosts.begin(), secret.hosts.end()));
+  if (!secret.header.empty()) members.set("header", secret.header);
+  members.set("shell", secret.in_shell);
+  return shown;
+}
+
+// ---- what a domain gets ----
+
+Secrets Vault::Contents::environment(sandbox::DomainKind kind) const {
+  const bool is_agent = kind == sandbox::DomainKind::agent;
+  Secrets all;
+  for (const auto& [name, secret] : secrets) {
+    if (secret.is_bound() && (is_agent || secret.in_shell)) all[name] = secret.placeholder;
+    if (!secret.is_bound() && is_agent) all[name] = secret.value;
+  }
+  if (!authority) return all;
+  const std::string folder = kAgentCaFolder;
+  const std::string file = is_agent ? folder + "/" + kCaName : kShellCaFile;
+  all.emplace("CELLAR_CA_FILE", file);
+  all.emplace("NODE_EXTRA_CA_CERTS", file);
+  if (is_agent) {
+    all.emplace("SSL_CERT_DIR", std::string(kSystemRoots) + ":" + folder);
+  } else {
+    all.emplace("SSL_CERT_FILE", kSystemBundle);
+    all.emplace("REQUESTS_CA_BUNDLE", kSystemBundle);
+  }
+  return all;
+}
+
+std::shared_ptr<const net::Injection> Vault::Contents::injection(sandbox::DomainKind kind) const {
+  const bool is_agent = kind == sandbox::DomainKind::agent;
+  std::vector<net::BoundSecret> bound;
+  for (const auto& [name, secret] : secrets) {
+    if (!secret.is_bound()) continue;
+    net::BoundSecret one{.name = name,
+                         .placeholder = secret.placeholder,
+                         .value = secret.value,
+                         .header = secret.header,
+                         .is_here = is_agent || secret.in_shell};
+    for (const std::string& host : secret.hosts) {
+      one.hosts.push_back(net::HostPattern::parse(host).value());
+    }
+    bound.push_back(std::move(one));
+  }
+  return std::make_shared<const net::Injection>(std::move(bound));
+}
+
+// ---- keeping ----
+
+Vault::Vault(async::Pool& pool, const Sealer& sealer, const CellLayout& layout, std::string cell_id)
+    : pool_(pool), sealer_(sealer), layout_(layout), cell_id_(std::move(cell_id)) {}
+
+Vault::Contents Vault::read() const {
+  Contents contents;
+  if (const auto sealed = sys::read_file(layout_.secrets())) {
+    const auto plain = sealer_.open(*sealed, cell_id_);
+    if (!plain) throw_sealed();
+    contents.secrets = decode_secrets(*plain);
+  }
+  if (const auto sealed = sys::read_file(layout_.authority())) {
+    const auto plain = sealer_.open(*sealed, authority_context(cell_id_));
+    if (!plain) throw_sealed();
+    contents.authority =
+        std::make_shared<net::TlsAuthority>(net::TlsAuthority::from_key_text(*plain));
+  }
+  return contents;
+}
+
+asio::awaitable<std::shared_ptr<const Vault::Contents>> Vault::open() {
+  if (contents_) co_return contents_;
+  auto read_all = [this] { return std::make_shared<const Contents>(read()); };
+  auto contents = co_await async::offload(pool_, std::move(read_all));
+  if (!contents_) contents_ = std::move(contents);
+  co_return contents_;
+}
+
+asio::awaitable<std::shared_ptr<const Vault::Contents>> Vault::open_for_network() {
+  auto look = [this] { return sys::exists(layout_.authority()); };
+  const bool concerns = contents_ != nullptr || co_await async::offload(pool_, std::move(look));
+  if (concerns) co_return co_await open();
+  co_return std::make_shared<const Contents>();
+}
+
+asio::awaitable<void> Vault::store(SecretSet secrets) {
+  SecretSet before;
+  std::shared_ptr<net::TlsAuthority> authority;
+  try {
+    const auto contents = co_await open();
+    before = contents->secrets;
+    authority = contents->authority;
+  } catch (const Error& error) {
+    if (error.reason() != "secrets_sealed") throw;  // All of them are replaced: that is the remedy.
+  }
+  for (auto& [name, secret] : secrets) {
+    const auto known = before.find(name);
+    const bool is_known = known != before.end() && known->second.is_bound();
+    if (secret.is_bound()) {
+      secret.placeholder = is_known ? known->second.placeholder : net::make_placeholder();
+    }
+  }
+  auto write = [this, plain = encode(secrets)] {
+    sys::replace_file(layout_.secrets(), sealer_.seal(plain, cell_id_));
+  };
+  co_await async::offload(pool_, std::move(write));
+  Contents next{std::move(secrets), std::move(authority)};
+  contents_ = std::make_shared<const Contents>(std::move(next));
+}
+
+asio::awaitable<void> Vault::require_authority() {
+  const auto contents = co_await open();
+  if (contents->authority) co_return;
+  auto made = std::make_shared<net::TlsAuthority>(net::TlsAuthority::make("Cellar " + cell_id_));
+  auto write = [this, key = made->key_text(), certificate = made->certificate(),
+                name = made->file_name()] {
+    const std::string folder = layout_.trust();
+    sys::make_dirs(folder, 0755);
+    sys::replace_file(folder + "/" + kCaName, certificate, 0644);
+    sys::replace_file(folder + "/" + name, certificate, 0644);
+    sys::replace_file(layout_.authority(), sealer_.seal(key, authority_context(cell_id_)));
+  };
+  co_await async::offload(pool_, std::move(write));
+  Contents next{contents->secrets, std::move(made)};
+  contents_ = std::make_shared<const Contents>(std::move(next));
+}
+
+std::vector<std::string> trust_command(const std::string& file_name) {
+  return {"/bin/sh", "-c", kTrustScript, "sh", Vault::kShellCaFile, kSystemBundle, file_name};
+}
+
+}  // namespace cellar::cell
