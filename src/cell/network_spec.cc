@@ -182,7 +182,8 @@ bool has_rules(const NetworkSpec& network) {
 void check_forwards(const NetworkSpec& network, const net::Policy& forwards) {
   for (const auto& policy : {std::optional(network.policy), network.agent, network.shell}) {
     if (!policy) continue;
-    for (const net::Rules::Rule& rule : net::Rules::parse(policy->rules).all()) {
+    const net::Rules rules = net::Rules::parse(policy->rules);
+    for (const net::Rules::Rule& rule : rules.all()) {
       if (!rule.forward) continue;
       const net::Destination& to = rule.forward->to;
       if (forwards.judge_name(to.name, to.port).allows()) continue;

@@ -339,6 +339,7 @@ asio::awaitable<Supervisor::Created> Supervisor::create(std::string owner_id,
                                                         CellSettings settings) {
   check_customer_id(customer_id);
   Cell::check(settings);
+  if (settings.network) check_forwards(*settings.network, machine_.forwards);
   // Before its turn comes: a probe takes most of a second.
   const bool is_new = find_customer(owner_id, customer_id) == nullptr;
   if (is_new && choose_runtime(settings, machine_.runtime_floor) == sandbox::Runtime::gvisor) {
