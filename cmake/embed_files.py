@@ -1,8 +1,10 @@
-"""Writes OUT.h and OUT.cc with the contents of files: embed_files.py NAMESPACE ROOT OUT FILE..."""
+"""Writes OUT.h and OUT.cc with the contents of files, all below ROOT where none is named: embed_files.py NAMESPACE ROOT OUT [FILE...]"""
 import pathlib
 import sys
 
 namespace, root, out, *files = sys.argv[1:]
+if not files:
+    files = sorted(str(path.relative_to(root)) for path in pathlib.Path(root).rglob("*") if path.is_file())
 header = f"""#pragma once
 #include <array>
 #include <string_view>

@@ -1,5 +1,6 @@
 #include "api/api.h"
 
+#include "api/dashboard.h"
 #include "api/errors.h"
 #include "api/views.h"
 #include "base/error.h"
@@ -96,6 +97,14 @@ void Api::add_daemon_routes() {
     co_await exchange.respond(std::move(response));
   };
   router_.add("GET", "/openapi.json", describe);
+  auto show = [](http::Exchange& exchange, http::PathParams params) -> asio::awaitable<void> {
+    const auto asset = params.find("asset");
+    const std::string name = asset == params.end() ? "index.html" : "assets/" + asset->second;
+    http::Response response = dashboard_file(exchange.request(), name);
+    co_await exchange.respond(std::move(response));
+  };
+  router_.add("GET", "/", show);
+  router_.add("GET", "/assets/{asset}", show);
 }
 
 asio::awaitable<std::string> Api::authenticate(const http::Request& request) {

@@ -1,0 +1,143 @@
+// The one place that talks to the daemon: with the visitor's key, on the page's own origin.
+import { EventParser, type ServerEvent } from "./sse";
+import { asSegments } from "../model/route";
+
+export class ApiError extends Error {
+  constructor(message: string, readonly status: number, readonly code: string, readonly remediation: string, readonly requestId: string) {
+    super(message);
+  }
+}
+
+/** What a caller can say that the daemon said nothing: it does not run, or the network is away. */
+export class Unreachable extends Error {}
+
+export interface Options {
+  method?: string;
+  body?: unknown; // JSON, but for strings and bytes, which are sent as they are
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+export interface StreamHandlers {
+  onEvent(event: ServerEvent): void;
+  onState(state: "open" | "waiting"): void;
+}
+
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 15_000;
+
+async function errorOf(response: Response): Promise<ApiError> {
+  const text = await response.text().catch(() => "");
+  try {
+    const told = JSON.parse(text);
+    return new ApiError(String(told.error), response.status, String(told.code ?? ""), String(told.remediation ?? ""), String(told.request_id ?? ""));
+  } catch {
+    return new ApiError(`the daemon answers ${response.status}`, response.status, "", "look into the daemon's log", "");
+  }
+}
+
+export class Client {
+  private description: Promise<Record<string, unknown>> | null = null;
+
+  /** `onRefused` hears that the key is not taken any more. */
+  constructor(readonly key: string, private readonly onRefused: () => void) {}
+
+  static pathOf(cellId: string, rest = ""): string {
+    return `/api/v1/cells/${encodeURIComponent(cellId)}${rest}`;
+  }
+
+  static fileOf(cellId: string, path: string): string {
+    return Client.pathOf(cellId, `/files/${asSegments(path)}`);
+  }
+
+  /** The answer as it is. Throws ApiError, or Unreachable. */
+  async fetch(path: string, options: Options = {}): Promise<Response> {
+    const headers: Record<string, string> = { Authorization: `Bearer ${this.key}`, ...options.headers };
+    let body = options.body as BodyInit | undefined;
+    if (body !== undefined && typeof body !== "string" && !(body instanceof Uint8Array)) {
+      body = JSON.stringify(options.body);
+      headers["Content-Type"] = "application/json";
+    }
+    let response: Response;
+    try {
+      response = await fetch(path, { method: options.method ?? "GET", body, headers, signal: options.signal, cache: "no-store" });
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      throw new Unreachable("The daemon does not answer. Is cellard running, and is this machine online?");
+    }
+    if (response.status === 401) this.onRefused();
+    if (!response.ok) throw await errorOf(response);
+    return response;
+  }
+
+  /** The answer's JSON; undefined where it has none. */
+  async call<T>(path: string, options: Options = {}): Promise<T> {
+    const response = await this.fetch(path, options);
+    return (response.status === 204 ? undefined : await response.json()) as T;
+  }
+
+  post<T>(path: string, body?: unknown): Promise<T> {
+    return this.call<T>(path, { method: "POST", body });
+  }
+
+  /** Whether this daemon serves a path of the API, as its description says. */
+  async serves(template: string): Promise<boolean> {
+    this.description ??= this.call<Record<string, unknown>>("/openapi.json").catch((error) => {
+      this.description = null;
+      throw error;
+    });
+    return template in ((await this.description).paths as object);
+  }
+
+  /**
+   * Follows a stream until `signal`, or until its server ends it having said `last`. A connection that breaks is made
+   * anew behind the last event. Throws ApiError for what trying again does not change.
+   */
+  async follow(path: string, handlers: StreamHandlers, signal: AbortSignal, last: (event: ServerEvent) => boolean = () => false): Promise<void> {
+    let lastId: string | null = null;
+    let pause = RETRY_MS_MIN;
+    while (!signal.aborted) {
+      try {
+        const headers: Record<string, string> = { Accept: "text/event-stream" };
+        if (lastId !== null) headers["Last-Event-ID"] = lastId;
+        const response = await this.fetch(path, { headers, signal });
+        handlers.onState("open");
+        for await (const event of eventsOf(response)) {
+          pause = RETRY_MS_MIN;
+          lastId = event.id ?? lastId;
+          handlers.onEvent(event);
+          if (last(event)) return;
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof ApiError && error.status < 500) throw error;
+      }
+      handlers.onState("waiting");
+      await sleep(pause, signal);
+      pause = Math.min(pause * 2, RETRY_MS_MAX);
+    }
+  }
+}
+
+async function* eventsOf(response: Response): AsyncGenerator<ServerEvent> {
+  const parser = new EventParser();
+  const decoder = new TextDecoder();
+  const reader = response.body!.getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    yield* parser.push(decoder.decode(value, { stream: true }));
+  }
+}
+
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done() {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    }
+    signal?.addEventListener("abort", done);
+  });
+}
