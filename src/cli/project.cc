@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cellar_cli_project_files.h"
 #include "cli/commands.h"
+#include "sys/file.h"
 
 namespace cellar::cli {
 namespace {
