@@ -159,6 +159,7 @@ class McpTest(harness.CellTest):
         self.assertEqual(["src/a.py"], [f["path"] for f in self.structured("list_files", at, path="/work/src")["files"]])
         found = self.structured("search_code", at, query="return 1", mode="lexical")["results"]
         self.assertEqual("src/a.py", found[0]["path"])
+        self.assertIn("body_too_large", self.refusal("search_code", at, query="x" * (1 << 20)))  # the route's own limit
         self.assertIn("list_files", self.refusal("read_file", at, path="nothing"))
         self.assertIn("list_files", self.refusal("list_files", at, path="nothing"))
         self.assertIn("list_files lists a folder", self.refusal("edit_file", at, path="src", old_string="a", new_string="b"))
