@@ -1,7 +1,5 @@
 // The secrets of a cell, and what its commands have of them.
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/log.h"
 #include "cell/cell.h"
@@ -46,10 +44,7 @@ asio::awaitable<void> Cell::apply_secrets(CellSettings settings, CellSpec& next)
   }
   cell::check(all);
   next.has_secrets = !all.empty();
-  const bool has_bound = std::any_of(all.begin(), all.end(),
-                                     [](const auto& entry) { return entry.second.is_bound(); });
   co_await vault_.store(std::move(all));
-  if (has_bound) co_await vault_.require_authority();
 }
 
 asio::awaitable<CommandPlace> Cell::shell_place(CommandRequest& command) {

@@ -74,6 +74,14 @@ TEST_CASE("a policy is a word or an object, and comes back as it was written") {
   CHECK(network.of(sandbox::DomainKind::agent).allow == std::vector<std::string>{"*"});
   CHECK(network.of(sandbox::DomainKind::shell).presets == std::vector<std::string>{"pypi"});
   CHECK(network.limits.bytes == 0U);
+  const NetworkSpec ruled = network_of(
+      R"({"shell":{"rules":[{"host":"a.test","match":{"method":"GET","path":"/v1/*"},
+          "headers":{"A":"b"},"forward":"https://b.test:8443/x"},
+          {"host":"*.b.test","respond":{"status":403,"headers":{"C":"d"},"body":"no"}}]}})");
+  CHECK(ruled.shell->rules.size() == 2);
+  CHECK(read_network(to_json(ruled)) == ruled);
+  CHECK(has_rules(ruled));
+  CHECK_FALSE(has_rules(network));
   CHECK(network_of(R"({"deny":["a.test"]})").of(sandbox::DomainKind::shell).deny.size() == 1);
 }
 
@@ -87,8 +95,12 @@ TEST_CASE("a policy that cannot be meant, or not be enforced, is refused by name
            {R"({"shell":{"limits":{}}})", "limits"},
            {R"({"shell":{"agent":{}}})", "agent"},
            {R"({"shell":{"allow":["a b"]}})", "a b"},
-           {R"({"rules":7})", "rules"},
-           {R"({"shell":{"rules":7}})", "rules"},
+           {R"({"rules":{}})", "rules"},
+           {R"({"rules":[{}]})", "host"},
+           {R"({"rules":[{"host":"a.test","match":{"query":"x"}}]})", "match.query"},
+           {R"({"rules":[{"host":"a.test","respond":{"status":99}}]})", "respond.status"},
+           {R"({"rules":[{"host":"a.test","block":true}]})", "block"},
+           {R"({"shell":{"rules":[{"host":"a.test"},{"host":"1.2.3.4"}]}})", "rule 2"},
            {R"({"allow":"a.test"})", "allow"},
            {R"({"limits":{"connections":0}})", "limits.connections"},
            {R"({"limits":{"bytes_per_s":1023}})", "limits.bytes_per_s"},
@@ -103,6 +115,14 @@ TEST_CASE("a policy that cannot be meant, or not be enforced, is refused by name
       CHECK(std::string(error.what()).find(word) != std::string::npos);
     }
   }
+}
+
+TEST_CASE("rules send requests only where the operator lets them") {
+  const NetworkSpec ruled =
+      network_of(R"({"agent":{"rules":[{"host":"a.test","forward":"https://b.test:8443"}]}})");
+  check_forwards(ruled, net::Policy::parse({.allow = {"b.test:8443"}}));
+  CHECK_THROWS_AS(check_forwards(ruled, net::Policy::parse({.allow = {"b.test"}})), Error);
+  CHECK_THROWS_AS(check_forwards(ruled, net::Policy()), Error);
 }
 
 }  // namespace cellar::cell

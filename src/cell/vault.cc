@@ -28,15 +28,15 @@ case "$(cat "$2" 2>/dev/null)" in
 esac)sh";
 
 [[noreturn]] void refuse_secret(const std::string& name, const std::string& why) {
-  throw Error(ErrorCode::invalid_argument, "invalid_secret", "the secret \"" + name + "\" " + why,
-              "write \"NAME\": \"value\", or \"NAME\": {\"value\", \"hosts\": [\"api.example.com\"], "
-              "\"header\"?, \"shell\"?}");
+  throw Error(
+      ErrorCode::invalid_argument, "invalid_secret", "the secret \"" + name + "\" " + why,
+      "write \"NAME\": \"value\", or \"NAME\": {\"value\", \"hosts\": [\"api.example.com\"], "
+      "\"header\"?, \"shell\"?}");
 }
 
 bool is_one_line(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-  });
+  return std::none_of(text.begin(), text.end(),
+                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
 }
 
 void check_bound(const std::string& name, const Secret& secret) {
@@ -44,23 +44,24 @@ void check_bound(const std::string& name, const Secret& secret) {
     refuse_secret(name, "has more than " + std::to_string(Secret::kHostsMax) + " hosts");
   }
   for (const std::string& host : secret.hosts) {
-  if (net::HostPattern::parse(host)) continue;
-  refuse_secret(name,
-                "has a host that is no name, nor *.name, with :port or without: \"" + host + "\"");
-}
-const std::size_t size = secret.value.size();
-if (size < Secret::kBoundBytesMin || size > Secret::kBoundBytesMax || !is_one_line(secret.value)) {
-  refuse_secret(name, "must be one line of " + std::to_string(Secret::kBoundBytesMin) + " to " +
-                          std::to_string(Secret::kBoundBytesMax) + " bytes to be put in");
-}
-if (secret.header.empty()) return;
-// As in a rule.
-const net::RuleText rule{.host = "a.example", .headers = {{secret.header, ""}}};
-try {
-  net::Rules::parse({rule});
-} catch (const Error&) {
-  refuse_secret(name, "cannot be the header \"" + secret.header + "\"");
-}
+    if (net::HostPattern::parse(host)) continue;
+    refuse_secret(
+        name, "has a host that is no name, nor *.name, with :port or without: \"" + host + "\"");
+  }
+  const std::size_t size = secret.value.size();
+  if (size < Secret::kBoundBytesMin || size > Secret::kBoundBytesMax ||
+      !is_one_line(secret.value)) {
+    refuse_secret(name, "must be one line of " + std::to_string(Secret::kBoundBytesMin) + " to " +
+                            std::to_string(Secret::kBoundBytesMax) + " bytes to be put in");
+  }
+  if (secret.header.empty()) return;
+  // As in a rule.
+  const net::RuleText rule{.host = "a.example", .headers = {{secret.header, ""}}};
+  try {
+    net::Rules::parse({rule});
+  } catch (const Error&) {
+    refuse_secret(name, "cannot be the header \"" + secret.header + "\"");
+  }
 }  // namespace
 
 std::string encode(const SecretSet& secrets) {
@@ -106,7 +107,7 @@ SecretSet decode_secrets(const std::string& text) {
 
 std::string authority_context(const std::string& cell_id) { return cell_id + "/authority"; }
 
-}  // namespace cellar::cell
+}  // namespace
 
 Secret read_secret(const std::string& name, const json::Value& value) {
   Secret secret;
@@ -241,45 +242,61 @@ asio::awaitable<std::shared_ptr<const Vault::Contents>> Vault::open_for_network(
   co_return std::make_shared<const Contents>();
 }
 
-asio::awaitable<void> Vault::store(SecretSet secrets) {
-  SecretSet before;
-  std::shared_ptr<net::TlsAuthority> authority;
-  try {
-    const auto contents = co_await open();
-    before = contents->secrets;
-    authority = contents->authority;
-  } catch (const Error& error) {
-    if (error.reason() != "secrets_sealed") throw;  // All of them are replaced: that is the remedy.
-  }
-  for (auto& [name, secret] : secrets) {
-    const auto known = before.find(name);
-    const bool is_known = known != before.end() && known->second.is_bound();
-    if (secret.is_bound()) {
-      secret.placeholder = is_known ? known->second.placeholder : net::make_placeholder();
-    }
-  }
-  auto write = [this, plain = encode(secrets)] {
-    sys::replace_file(layout_.secrets(), sealer_.seal(plain, cell_id_));
-  };
-  co_await async::offload(pool_, std::move(write));
-  Contents next{std::move(secrets), std::move(authority)};
-  contents_ = std::make_shared<const Contents>(std::move(next));
-}
-
-asio::awaitable<void> Vault::require_authority() {
-  const auto contents = co_await open();
-  if (contents->authority) co_return;
-  auto made = std::make_shared<net::TlsAuthority>(net::TlsAuthority::make("Cellar " + cell_id_));
-  auto write = [this, key = made->key_text(), certificate = made->certificate(),
-                name = made->file_name()] {
+std::function<void()> Vault::write_authority(const net::TlsAuthority& authority) const {
+  return [this, key = authority.key_text(), certificate = authority.certificate(),
+          name = authority.file_name()] {
     const std::string folder = layout_.trust();
     sys::make_dirs(folder, 0755);
     sys::replace_file(folder + "/" + kCaName, certificate, 0644);
     sys::replace_file(folder + "/" + name, certificate, 0644);
     sys::replace_file(layout_.authority(), sealer_.seal(key, authority_context(cell_id_)));
   };
+}
+
+asio::awaitable<void> Vault::store(SecretSet secrets) {
+  Contents before;
+  bool is_lost = false;
+  try {
+    before = *co_await open();
+  } catch (const Error& error) {
+    if (error.reason() != "secrets_sealed") throw;
+    is_lost = true;  // All of them are replaced: that is the remedy.
+  }
+  bool has_bound = false;
+  for (auto& [name, secret] : secrets) {
+    if (!secret.is_bound()) continue;
+    has_bound = true;
+    const auto known = before.secrets.find(name);
+    const bool is_known = known != before.secrets.end() && known->second.is_bound();
+    secret.placeholder = is_known ? known->second.placeholder : net::make_placeholder();
+  }
+  Contents next{std::move(secrets), std::move(before.authority)};
+  std::function<void()> write_first;
+  if (has_bound && !next.authority) {
+    next.authority = make_authority();
+    write_first = write_authority(*next.authority);
+  } else if (is_lost) {
+    write_first = [this] { sys::remove_file(layout_.authority()); };
+  }
+  // The authority first: without it nobody looks for what has to be put in.
+  auto write = [this, first = std::move(write_first), plain = encode(next.secrets)] {
+    if (first) first();
+    sys::replace_file(layout_.secrets(), sealer_.seal(plain, cell_id_));
+  };
   co_await async::offload(pool_, std::move(write));
-  Contents next{contents->secrets, std::move(made)};
+  contents_ = std::make_shared<const Contents>(std::move(next));
+}
+
+std::shared_ptr<net::TlsAuthority> Vault::make_authority() const {
+  return std::make_shared<net::TlsAuthority>(net::TlsAuthority::make("Cellar " + cell_id_));
+}
+
+asio::awaitable<void> Vault::require_authority() {
+  const auto contents = co_await open();
+  if (contents->authority) co_return;
+  Contents next{contents->secrets, make_authority()};
+  auto write = write_authority(*next.authority);
+  co_await async::offload(pool_, std::move(write));
   contents_ = std::make_shared<const Contents>(std::move(next));
 }
 

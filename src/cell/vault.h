@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -69,14 +70,17 @@ class Vault {
   // The same where something of it concerns the way out; else nothing is in it, and nothing is
   // read but whether that is so.
   asio::awaitable<std::shared_ptr<const Contents>> open_for_network();
-  // Durable when it returns. A secret keeps its placeholder by its name.
+  // Durable when it returns. A secret keeps its placeholder by its name; the first one with hosts
+  // makes the cell's authority. What was sealed with another key is given up.
   asio::awaitable<void> store(SecretSet secrets);
-  // Makes the cell's authority, where it has none: its key, and the certificate where its agent
-  // sees it. Durable when it returns.
+  // Makes the cell's authority, where it has none. Durable when it returns.
   asio::awaitable<void> require_authority();
 
  private:
   Contents read() const;
+  std::shared_ptr<net::TlsAuthority> make_authority() const;
+  // A job that writes the key, and the certificate where the cell's agent sees it.
+  std::function<void()> write_authority(const net::TlsAuthority& authority) const;
 
   async::Pool& pool_;
   const Sealer& sealer_;
