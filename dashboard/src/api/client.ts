@@ -23,7 +23,6 @@ export interface StreamHandlers {
   onState(state: "open" | "waiting"): void;
 }
 
-const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 15_000;
 
 async function errorOf(response: Response): Promise<ApiError> {
@@ -39,8 +38,8 @@ async function errorOf(response: Response): Promise<ApiError> {
 export class Client {
   private description: Promise<Record<string, unknown>> | null = null;
 
-  /** `onRefused` hears that the key is not taken any more. */
-  constructor(readonly key: string, private readonly onRefused: () => void) {}
+  /** `onRefused` hears that the key is not taken any more. `retryMs`: until the first try to make a broken stream anew. */
+  constructor(readonly key: string, private readonly onRefused: () => void, private readonly retryMs = 500) {}
 
   static pathOf(cellId: string, rest = ""): string {
     return `/api/v1/cells/${encodeURIComponent(cellId)}${rest}`;
@@ -95,7 +94,7 @@ export class Client {
    */
   async follow(path: string, handlers: StreamHandlers, signal: AbortSignal, last: (event: ServerEvent) => boolean = () => false): Promise<void> {
     let lastId: string | null = null;
-    let pause = RETRY_MS_MIN;
+    let pause = this.retryMs;
     while (!signal.aborted) {
       try {
         const headers: Record<string, string> = { Accept: "text/event-stream" };
@@ -103,7 +102,7 @@ export class Client {
         const response = await this.fetch(path, { headers, signal });
         handlers.onState("open");
         for await (const event of eventsOf(response)) {
-          pause = RETRY_MS_MIN;
+          pause = this.retryMs;
           lastId = event.id ?? lastId;
           handlers.onEvent(event);
           if (last(event)) return;

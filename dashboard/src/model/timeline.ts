@@ -61,6 +61,7 @@ export class TimelineFold {
     } else if (event.type === "step.retry") {
       this.close(row, at, "failed");
       row.failures.push({ attempt: Number(data.attempt), message: messageOf(data.error) });
+      if (typeof data.next_at === "number") row.executions.push({ start: data.next_at, end: null, outcome: "running" });
     } else if (event.type === "step.interrupted") {
       this.close(row, at, "cut");
     } else if (event.type === "step.progress") {
@@ -130,7 +131,7 @@ export class TimelineFold {
   private close(row: Row, at: number, outcome: Execution["outcome"]): void {
     const last = row.executions.at(-1);
     if (last === undefined || last.end !== null) return;
-    last.end = at;
+    last.end = Math.max(at, last.start);
     last.outcome = outcome;
   }
 }

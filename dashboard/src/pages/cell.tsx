@@ -1,8 +1,10 @@
 // One cell: what it is at the moment, what can be done with it, and its parts.
-import { useEffect, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, Client } from "../api/client";
 import type { Cell } from "../api/types";
 import { stateOf } from "../model/cell";
+import { duration } from "../model/format";
 import { cellAddress, TABS, type Tab } from "../model/route";
 import { useAction, useClient, useResource, useTitle, type Resource } from "../ui/context";
 import { Button, Dialog, Empty, Field, Loading, Problem, State } from "../ui/parts";
@@ -32,6 +34,8 @@ export function CellPage({ cell: id, tab, rest, line }: Place) {
   useTitle(`${NAMES[tab]} · ${cell.value?.customer_id ?? id}`);
   const go = (number: number) => () => (location.hash = cellAddress(id, TABS[number]));
   useShortcuts(Object.fromEntries(TABS.map((_, number) => [String(number + 1), go(number)])));
+  const tabs = useRef<HTMLElement>(null);
+  useEffect(() => tabs.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [tab]);
   const isGone = cell.error instanceof ApiError && cell.error.status === 404;
   if (isGone) {
     return (
@@ -43,7 +47,7 @@ export function CellPage({ cell: id, tab, rest, line }: Place) {
   return (
     <div class="page">
       <Head id={id} cell={cell} />
-      <nav class="tabs" aria-label="Parts of the cell">
+      <nav class="tabs" ref={tabs} aria-label="Parts of the cell">
         {TABS.map((name) => <a key={name} href={cellAddress(id, name)} aria-current={name === tab ? "page" : undefined}>{NAMES[name]}</a>)}
       </nav>
       <Problem error={cell.error} retry={cell.reload} />
@@ -54,34 +58,39 @@ export function CellPage({ cell: id, tab, rest, line }: Place) {
 
 function Part({ cell, reload, tab, rest, line }: { cell: Cell; reload(): Promise<void>; tab: Tab; rest: string; line?: number }) {
   const id = cell.cell_id;
-  const wakes = WAKES[tab];
-  // Once woken for somebody it may go to rest again under their eyes; what they see stays.
-  const [open, setOpen] = useState(false);
-  useEffect(() => setOpen(false), [id, tab]);
-  if (wakes !== undefined && stateOf(cell) !== "active" && !open) return <Asleep cell={cell} why={wakes} reload={reload} onAwake={() => setOpen(true)} />;
+  const awake = (part: ComponentChildren) => <Awake key={tab} cell={cell} why={WAKES[tab]!} reload={reload}>{part}</Awake>;
   switch (tab) {
     case "overview": return <Overview cell={cell} reload={reload} />;
-    case "files": return <Files cell={id} path={rest} line={line} />;
-    case "terminal": return <TerminalTab cell={id} />;
-    case "search": return <Search cell={id} />;
-    case "runs": return rest === "" ? <Runs cell={cell} /> : <RunPage cell={id} run={rest} />;
+    case "files": return awake(<Files cell={id} path={rest} line={line} />);
+    case "terminal": return awake(<TerminalTab cell={id} />);
+    case "search": return awake(<Search cell={id} />);
+    case "runs": return rest === "" ? <Runs cell={cell} /> : <RunPage key={rest} cell={id} run={rest} />;
     case "events": return <Events cell={id} />;
     case "network": return <NetworkTab cell={id} />;
     case "usage": return <Usage cell={cell} />;
   }
 }
 
-function Asleep({ cell, why, reload, onAwake }: { cell: Cell; why: string; reload(): Promise<void>; onAwake(): void }) {
+/** What needs the cell awake, once it is. If it goes to rest under somebody's eyes, what they see stays. */
+function Awake({ cell, why, reload, children }: { cell: Cell; why: string; reload(): Promise<void>; children: ComponentChildren }) {
   const client = useClient();
   const { busy, error, run } = useAction();
+  const [state, setState] = useState<string | null>(null); // as it was when the page was opened
+  const path = Client.pathOf(cell.cell_id);
+  useEffect(() => {
+    // Asked anew: what the page knows of its state may be of before.
+    client.call<Cell>(path).then((now) => setState(stateOf(now)), () => setState("active"));
+  }, [client, path]);
   const wake = () => run("wake", async () => {
-    await client.post(Client.pathOf(cell.cell_id, "/resume"));
+    await client.post(`${path}/resume`);
     await reload();
-    onAwake();
+    setState("active");
   });
+  if (state === null) return <Loading what="its state" />;
+  if (state === "active") return <>{children}</>;
   return (
-    <Empty title={`The cell is ${stateOf(cell)}`}>
-      <p>It is woken when {why}, and goes to rest by itself again after {cell.idle.timeout_s} s without use.</p>
+    <Empty title={`The cell is ${state}`}>
+      <p>It is woken when {why}, and goes to rest by itself again after {duration(cell.idle.timeout_s * 1000)} without use.</p>
       <Problem error={error} />
       <Button kind="primary" busy={busy !== null} onClick={wake}>Wake it</Button>
     </Empty>

@@ -67,13 +67,13 @@ function Table({ cells, now }: { cells: Cell[]; now: number }) {
   return (
     <div class="table-box">
       <table class="cells">
-        <thead><tr><th scope="col">Cell</th><th scope="col">State</th><th scope="col">Awake for</th><th scope="col">Used</th><th scope="col">Size</th></tr></thead>
+        <thead><tr><th scope="col">Cell</th><th scope="col">State</th><th scope="col">Kept awake by</th><th scope="col">Used</th><th scope="col">Size</th></tr></thead>
         <tbody>
           {cells.map((cell) => (
             <tr key={cell.cell_id}>
               <th scope="row"><a href={cellAddress(cell.cell_id)}>{cell.customer_id}</a><span class="faint mono id">{cell.cell_id}</span></th>
               <td data-label="State"><State name={stateOf(cell)} /></td>
-              <td data-label="Awake for" class="wide">{whyAwake(cell, now)}</td>
+              <td data-label="Kept awake by" class="wide">{whyAwake(cell, now)}</td>
               <td data-label="Used"><Ago at={cell.last_active_at} now={now} /></td>
               <td data-label="Size">{cell.tier}</td>
             </tr>

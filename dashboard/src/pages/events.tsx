@@ -63,7 +63,7 @@ export function Events({ cell }: { cell: string }) {
   return (
     <>
       <form class="section-head" onSubmit={submit}>
-        <h2>Events <State name={state === "open" ? (held ? "paused" : "active") : "waiting"} also={state === "open" ? (held ? "held" : "live") : "connecting"} /></h2>
+        <h2>Events <State name={state !== "open" ? "connecting" : held ? "held" : "live"} /></h2>
         <div class="actions">
           <input ref={box} type="search" aria-label="Only these types, with commas between them" placeholder="all types; cell.*,run.*" value={typed}
             onInput={(event) => setTyped(event.currentTarget.value)} />

@@ -88,6 +88,7 @@ function EditedFile({ cell, path, line, content, actions, onSaved, onReload }: E
   const [differs, setDiffers] = useState(false);
   const key = `${cell}/${path}`;
   const hasChanged = useRef(false);
+  const drops = useRef(false); // what was typed, when the file is read anew
   hasChanged.current = state === "changed";
   const { busy, error, run } = useAction();
 
@@ -128,13 +129,14 @@ function EditedFile({ cell, path, line, content, actions, onSaved, onReload }: E
     setState(draft === undefined ? "same" : "changed");
     return () => {
       closed = true;
-      if (hasChanged.current) keepDraft(key, editor.current!.text(), saved.current);
+      if (hasChanged.current && !drops.current) keepDraft(key, editor.current!.text(), saved.current);
+      drops.current = false;
       editor.current?.close();
       editor.current = null;
     };
   }, [content, path, line, save, key]);
   const loadTheirs = () => {
-    hasChanged.current = false;
+    drops.current = true;
     setDiffers(false);
     void onReload();
   };

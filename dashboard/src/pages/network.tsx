@@ -49,7 +49,7 @@ export function NetworkTab({ cell }: { cell: string }) {
         </Panel>
       </div>
       <h2>Refusals</h2>
-      {refusals.length === 0 ? <Empty title="Nothing was refused"><p>What the cell tries to reach, and may not, is listed here with what to change.</p></Empty> : (
+      {refusals.length === 0 ? <Empty title="Nothing was refused since the daemon runs"><p>What the cell tries to reach, and may not, is listed here with what to change.</p></Empty> : (
         <Bounded items={[...refusals].reverse()} step={REFUSALS_SHOWN} what="refusals">
           {(shown) => (
             <ul class="list rows">

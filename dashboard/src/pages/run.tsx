@@ -7,7 +7,7 @@ import { cellAddress } from "../model/route";
 import { TimelineFold } from "../model/timeline";
 import { useClient, useNow, useResource, useTitle } from "../ui/context";
 import { Ago, Loading, Panel, Problem, State } from "../ui/parts";
-import { RunActions } from "./run_actions";
+import { RunActions, RunQuestions } from "./run_actions";
 import { TimelineView } from "./timeline";
 
 const POLL_MS = 2000;
@@ -38,6 +38,7 @@ export function RunPage({ cell, run: id }: { cell: string; run: string }) {
         </div>
         <RunActions cell={cell} run={detail} reload={run.reload} />
       </div>
+      <RunQuestions cell={cell} run={detail} reload={run.reload} />
       <Problem error={stream.error} />
       {stream.waits && <p class="faint" role="status">The connection is gone; trying again…</p>}
       {detail.error && (

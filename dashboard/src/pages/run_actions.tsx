@@ -8,29 +8,49 @@ import { Button, Dialog, Field, Problem } from "../ui/parts";
 
 interface Props { cell: string; run: RunDetail; reload(): Promise<void> }
 
-/** What can be done with a run as it is now. */
-export function RunActions({ cell, run, reload }: Props) {
+const isLive = (run: Run) => run.status === "running" || run.status === "waiting";
+const isAmbiguous = (run: Run) => run.status === "paused" && run.reason === "ambiguous_step";
+
+function usePost({ cell, run, reload }: Props) {
   const client = useClient();
   const { busy, error, run: act } = useAction();
-  const [cancels, setCancels] = useState(false);
-  const [restarts, setRestarts] = useState(false);
   const path = Client.pathOf(cell, `/runs/${encodeURIComponent(run.id)}`);
   const post = (name: string, body?: unknown) => act(name, async () => {
     await client.post(`${path}/${name}`, body);
     await reload();
   });
-  const isLive = run.status === "running" || run.status === "waiting";
-  const isAmbiguous = run.status === "paused" && run.reason === "ambiguous_step";
-  const approvals = isLive ? run.steps.filter((step) => step.kind === "approval" && step.status === "waiting") : [];
+  return { path, busy, error, post };
+}
+
+/** What can be done with a run as it is now. */
+export function RunActions(props: Props) {
+  const { cell, run, reload } = props;
+  const { path, busy, error, post } = usePost(props);
+  const [cancels, setCancels] = useState(false);
+  const [restarts, setRestarts] = useState(false);
   return (
-    <div class="run-actions">
+    <div>
       <div class="actions" role="group" aria-label="What can be done with the run">
-        {isLive && <Button busy={busy === "pause"} onClick={() => post("pause")}>Pause</Button>}
-        {run.status === "paused" && !isAmbiguous && <Button kind="primary" busy={busy === "resume"} onClick={() => post("resume")}>Resume</Button>}
-        {(isLive || run.status === "paused") && <Button kind="danger" onClick={() => setCancels(true)}>Cancel…</Button>}
+        {isLive(run) && <Button busy={busy === "pause"} onClick={() => post("pause")}>Pause</Button>}
+        {run.status === "paused" && !isAmbiguous(run) && <Button kind="primary" busy={busy === "resume"} onClick={() => post("resume")}>Resume</Button>}
+        {(isLive(run) || run.status === "paused") && <Button kind="danger" onClick={() => setCancels(true)}>Cancel…</Button>}
         <Button onClick={() => setRestarts(true)}>Run again…</Button>
       </div>
-      {isAmbiguous && (
+      <Problem error={error} />
+      {cancels && <CancelRun path={path} onClose={() => setCancels(false)} onDone={reload} />}
+      {restarts && <RestartRun cell={cell} path={path} run={run} onClose={() => setRestarts(false)} />}
+    </div>
+  );
+}
+
+/** What the run asks somebody, and why it is paused. */
+export function RunQuestions(props: Props) {
+  const { run } = props;
+  const { busy, error, post } = usePost(props);
+  const approvals = isLive(run) ? run.steps.filter((step) => step.kind === "approval" && step.status === "waiting") : [];
+  return (
+    <>
+      {isAmbiguous(run) && (
         <div class="ask" role="group" aria-label="A step that may have been done">
           <p><strong>A step may or may not have been done.</strong> Look whether its effect is there, then decide:</p>
           <pre class="code" tabIndex={0}>{json(run.detail ?? null)}</pre>
@@ -40,14 +60,12 @@ export function RunActions({ cell, run, reload }: Props) {
           </div>
         </div>
       )}
-      {run.status === "paused" && !isAmbiguous && run.detail !== undefined && run.detail !== null && (
+      {run.status === "paused" && !isAmbiguous(run) && run.detail !== undefined && run.detail !== null && (
         <details class="ask"><summary>Why it is paused: {run.reason}</summary><pre class="code" tabIndex={0}>{json(run.detail)}</pre></details>
       )}
       {approvals.map((step) => <Approval key={step.ordinal} step={step} busy={busy} onAnswer={(answer) => post("approve", answer)} />)}
       <Problem error={error} />
-      {cancels && <CancelRun path={path} onClose={() => setCancels(false)} onDone={reload} />}
-      {restarts && <RestartRun cell={cell} path={path} run={run} onClose={() => setRestarts(false)} />}
-    </div>
+    </>
   );
 }
 

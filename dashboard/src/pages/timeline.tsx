@@ -1,36 +1,35 @@
 import { useState } from "preact/hooks";
 import { count, duration, json } from "../model/format";
 import { cellAddress } from "../model/route";
+import { scaleOf, type Scale } from "../model/scale";
 import type { Row, Timeline } from "../model/timeline";
 import { Bounded, Empty } from "../ui/parts";
 
 const STEP = 100; // rows at first, and with each "more"
 
-/** How far from the left, in per cent. */
-type Place = (at: number) => number;
-
 export function TimelineView({ cell, timeline, isLive }: { cell: string; timeline: Timeline; isLive: boolean }) {
-  const { begin, end, attempts, rows } = timeline;
-  const place: Place = (at) => (100 * (Math.min(Math.max(at, begin), end) - begin)) / (end - begin);
+  const { begin, attempts, rows } = timeline;
+  const scale = scaleOf(timeline);
   if (rows.length === 0) return <Empty title={isLive ? "No step yet" : "It had no steps"}><p>Commands, requests and <code>ctx.step</code> of the agent are shown here as they begin.</p></Empty>;
   return (
     <section class="timeline" aria-label="Steps of the run">
       <div class="axis" aria-hidden="true">
         <span class="name">Step</span>
         <div class="lane">
-          {[0, 0.25, 0.5, 0.75, 1].map((part) => <span key={part} class="tick" style={{ left: `${100 * part}%` }}>{duration(part * (end - begin))}</span>)}
+          {[0, 25, 50, 75, 100].map((part) => <span key={part} class="tick" style={{ left: `${part}%` }}>{duration(scale.at(part) - begin)}</span>)}
         </div>
         <span class="took">Took</span>
       </div>
       {attempts.length > 0 && (
         <div class="attempts">
           <span class="name">{attempts.map((each) => <span key={each.number}>Attempt {each.number} <span class="faint">{each.cause.replaceAll("_", " ")}</span></span>)}</span>
-          <div class="lane" aria-hidden="true">{attempts.map((each) => <span key={each.number} class="flag" style={{ left: `${place(each.at)}%` }}>{each.number}</span>)}</div>
+          <div class="lane" aria-hidden="true">{attempts.map((each) => <span key={each.number} class="flag" style={{ left: `${scale.place(each.at)}%` }}>{each.number}</span>)}</div>
           <span class="took" />
         </div>
       )}
+      {scale.gaps.length > 0 && <p class="note">Drawn short: {scale.gaps.map((each) => duration(each.ms)).join(", ")} in which it only waited.</p>}
       <Bounded items={rows} step={STEP} what="steps">
-        {(shown) => <ol class="rows">{shown.map((row) => <Step key={row.ordinal} cell={cell} row={row} place={place} timeline={timeline} />)}</ol>}
+        {(shown) => <ol class="rows">{shown.map((row) => <Step key={row.ordinal} cell={cell} row={row} scale={scale} timeline={timeline} />)}</ol>}
       </Bounded>
     </section>
   );
@@ -48,7 +47,7 @@ function marksOf(row: Row): { text: string; means: string }[] {
 
 const GLYPHS: Record<string, string> = { shell: "$", fetch: "⇅", sleep: "◷", wait: "◌", approval: "?", child: "⤷", spawn: "⤷", step: "•" };
 
-function Step({ cell, row, place, timeline }: { cell: string; row: Row; place: Place; timeline: Timeline }) {
+function Step({ cell, row, scale, timeline }: { cell: string; row: Row; scale: Scale; timeline: Timeline }) {
   const [open, setOpen] = useState(false);
   const first = row.executions[0];
   const last = row.executions.at(-1);
@@ -64,10 +63,11 @@ function Step({ cell, row, place, timeline }: { cell: string; row: Row; place: P
           {marks.map((mark) => <span key={mark.text} class="badge" title={mark.means}>{mark.text}</span>)}
         </span>
         <span class="lane" aria-hidden="true">
-          {timeline.attempts.map((each) => <span key={each.number} class="cut" style={{ left: `${place(each.at)}%` }} />)}
+          {scale.gaps.map((each) => <span key={each.left} class="gap" style={{ left: `${each.left}%`, width: `${each.width}%` }} />)}
+          {timeline.attempts.map((each) => <span key={each.number} class="cut" style={{ left: `${scale.place(each.at)}%` }} />)}
           {row.executions.map((each, index) => {
-            const left = place(each.start);
-            return <span key={index} class={`bar ${each.outcome} ${row.kind}`} style={{ left: `${left}%`, width: `${place(each.end ?? timeline.end) - left}%` }} />;
+            const left = scale.place(each.start);
+            return <span key={index} class={`bar ${each.outcome} ${row.kind}`} style={{ left: `${left}%`, width: `${scale.place(each.end ?? timeline.end) - left}%` }} />;
           })}
         </span>
         <span class="took">{took}</span>

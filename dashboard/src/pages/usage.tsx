@@ -54,17 +54,20 @@ export function Usage({ cell }: { cell: Cell }) {
       <p class="faint">Read every {POLL_MS / 1000} s since you opened this page; nothing of before is kept. Memory and processor are not told by the API yet.</p>
       <Problem error={error} />
       <Panel title="Network, a second">
-        <ChartView lines={[{ name: "sent", colour: "chart-2" }, { name: "received", colour: "accent" }]} columns={network.current.columns} format={(value) => `${bytes(value)}/s`} />
+        <ChartView lines={[{ name: "sent", colour: "chart-2" }, { name: "received", colour: "accent" }]} columns={network.current.columns} format={(value) => `${bytes(value)}/s`} least={4096} />
       </Panel>
       <div class="panels">
-        <Panel title="Open connections"><ChartView lines={[{ name: "open", colour: "accent" }]} columns={connections.current.columns} format={(value) => String(Math.round(value * 10) / 10)} /></Panel>
-        <Panel title="Disk"><ChartView lines={[{ name: "used", colour: "accent" }]} columns={disk.current.columns} format={bytes} /></Panel>
+        <Panel title="Open connections"><ChartView lines={[{ name: "open", colour: "accent" }]} columns={connections.current.columns} format={String} least={4} /></Panel>
+        <Panel title="Disk">
+          {cell.disk ? <ChartView lines={[{ name: "used", colour: "accent" }]} columns={disk.current.columns} format={bytes} least={4 << 20} />
+            : <p class="faint">It was not measured yet: that is done while something runs in the cell.</p>}
+        </Panel>
       </div>
     </>
   );
 }
 
-function ChartView({ lines, columns, format }: { lines: Line[]; columns: number[][]; format(value: number): string }) {
+function ChartView({ lines, columns, format, least }: { lines: Line[]; columns: number[][]; format(value: number): string; least: number }) {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<Chart | null>(null);
   const shown = useRef(columns);
@@ -73,7 +76,7 @@ function ChartView({ lines, columns, format }: { lines: Line[]; columns: number[
     let gone = false;
     void import("../ui/chart").then(({ openChart }) => {
       if (gone || place.current === null) return;
-      chart.current = openChart(place.current, lines, format);
+      chart.current = openChart(place.current, { lines, format, least });
       chart.current.show(shown.current);
     });
     return () => {

@@ -9,8 +9,17 @@ export interface Chart {
 }
 
 const HEIGHT = 190;
+const SHOWN_S_MIN = 60; // A line is never drawn wider than this: two readings are no curve.
 
-export function openChart(parent: HTMLElement, lines: Line[], format: (value: number) => string): Chart {
+export interface ChartOptions {
+  lines: Line[];
+  format(value: number): string;
+  least: number; // what the axis reaches at least
+}
+
+const clock = (seconds: number) => new Date(seconds * 1000).toLocaleTimeString("en-GB");
+
+export function openChart(parent: HTMLElement, { lines, format, least }: ChartOptions): Chart {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
   const axis = { stroke: colour("faint"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
@@ -18,10 +27,16 @@ export function openChart(parent: HTMLElement, lines: Line[], format: (value: nu
     width: parent.clientWidth,
     height: HEIGHT,
     cursor: { drag: { x: false, y: false } },
-    scales: { y: { range: (_, __, max) => [0, Math.max(1, max * 1.15)] } },
-    axes: [axis, { ...axis, size: 84, values: (_, ticks) => ticks.map(format) }],
+    scales: {
+      x: { range: (_, min, max) => [Math.min(min, max - SHOWN_S_MIN), max] },
+      y: { range: (_, __, max) => [0, Math.max(least, max * 1.15)] },
+    },
+    axes: [
+      { ...axis, space: 90, values: (_, ticks) => ticks.map(clock) },
+      { ...axis, size: 84, space: 40, incrs: stepsFrom(least / 4), values: (_, ticks) => ticks.map(format) },
+    ],
     series: [
-      { value: (_, at) => (at === null ? "" : new Date(at * 1000).toLocaleTimeString("en-GB")) },
+      { label: "At", value: (_, at) => (at === null ? "" : clock(at)) },
       ...lines.map((line) => ({ label: line.name, stroke: colour(line.colour), width: 2, points: { show: false }, value: (_: uPlot, value: number | null) => (value === null ? "–" : format(value)) })),
     ],
   }, [[], ...lines.map(() => [])], parent);
@@ -34,4 +49,10 @@ export function openChart(parent: HTMLElement, lines: Line[], format: (value: nu
       plot.destroy();
     },
   };
+}
+
+/** Distances between lines of the grid: none so small that its numbers would look alike. */
+function stepsFrom(least: number): number[] {
+  const powers = Array.from({ length: 44 }, (_, power) => 2 ** power);
+  return powers.filter((step) => step >= least);
 }

@@ -71,6 +71,7 @@ export function Ago({ at, now }: { at: string; now: number }) {
 const STATES: Record<string, string> = {
   active: "good", running: "busy", completed: "good", paused: "warn", waiting: "warn", hibernated: "calm", failed: "bad", cancelled: "calm",
   interrupted: "warn", exited: "calm",
+  live: "good", held: "warn", connecting: "warn",
 };
 
 /** A state, by a word and a colour. */
