@@ -39,7 +39,7 @@ export class Client {
   private description: Promise<Record<string, unknown>> | null = null;
 
   /** `onRefused` hears that the key is not taken any more. `retryMs`: until the first try to make a broken stream anew. */
-  constructor(readonly key: string, private readonly onRefused: () => void, private readonly retryMs = 500) {}
+  constructor(readonly key: string, private readonly onRefused: () => void, readonly retryMs = 500) {}
 
   static pathOf(cellId: string, rest = ""): string {
     return `/api/v1/cells/${encodeURIComponent(cellId)}${rest}`;

@@ -9,8 +9,11 @@ export interface LinkHandlers {
   onState(state: "open" | "waiting"): void;
   onExit(process: { exit_code?: number; lost_by?: string }): void;
   onProblem(problem: unknown): void;
-  onWay(way: "socket" | "http"): void;
+  onWay(way: LinkWay): void;
 }
+
+/** The socket; or requests, as the daemon makes no tokens, or as it did not open a socket for one. */
+export type LinkWay = "socket" | "no_tokens" | "no_socket";
 
 export interface TerminalLink {
   type(bytes: Uint8Array): void;
@@ -21,24 +24,26 @@ export interface TerminalLink {
 /** Typed and not taken yet; what is beyond it is refused, as the daemon would. */
 const TYPED_BYTES_MAX = 1 << 20;
 const TOKENS = "/api/v1/cells/{id}/tokens";
-const RETRY_MS = 1000;
 
 export function openLink(client: Client, cell: string, process: string, handlers: LinkHandlers): TerminalLink {
   const over = new AbortController();
   const path = Client.pathOf(cell, `/processes/${encodeURIComponent(process)}`);
   const shared = { client, cell, path, handlers, signal: over.signal };
-  let way: Way = new HttpWay(shared);
-  void (async () => {
+  let way: Way = new HttpWay(shared, 0);
+  const serve = async () => {
+    let why: LinkWay = "no_tokens";
     if (await hasTokens(client)) {
       const socket = new SocketWay(shared);
       way = socket;
       if (await socket.serve()) return;
-      way = new HttpWay(shared, socket.place); // A token or a socket was refused: the other way is there still.
+      way = new HttpWay(shared, socket.place);
+      why = "no_socket";
     }
     if (over.signal.aborted) return;
-    handlers.onWay("http");
+    handlers.onWay(why);
     await (way as HttpWay).serve();
-  })().catch((error) => over.signal.aborted || handlers.onProblem(error));
+  };
+  serve().catch((error) => over.signal.aborted || handlers.onProblem(error));
   return { type: (bytes) => way.type(bytes), resize: (size) => way.resize(size), close: () => over.abort() };
 }
 
@@ -64,7 +69,7 @@ class HttpWay implements Way {
   private sends = false;
   private size: TerminalSize | null = null;
 
-  constructor(private readonly shared: Shared, private readonly place = 0) {}
+  constructor(private readonly shared: Shared, private readonly place: number) {}
 
   async serve(): Promise<void> {
     const { client, path, handlers, signal } = this.shared;
@@ -139,7 +144,7 @@ class SocketWay implements Way {
       if (end === "exit") return true;
       if (end === "refused" && !wasOpen) return false;
       handlers.onState("waiting");
-      await sleep(RETRY_MS, signal);
+      await sleep(this.shared.client.retryMs, signal);
     }
     return true;
   }

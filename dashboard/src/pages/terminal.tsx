@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Client } from "../api/client";
-import { openLink } from "../api/terminal_link";
+import { openLink, type LinkWay } from "../api/terminal_link";
 import type { Process } from "../api/types";
 import { useAction, useClient, useNow, useResource } from "../ui/context";
 import { Ago, Button, Command, Empty, Loading, Problem, State } from "../ui/parts";
@@ -55,9 +55,10 @@ export function TerminalTab({ cell }: { cell: string }) {
   );
 }
 
-const WAYS = {
-  http: "By requests over HTTP, as this daemon has no tokens for browsers: keys take a round trip each.",
+const WAYS: Record<LinkWay, string> = {
   socket: "By WebSocket, with a token that ends soon.",
+  no_tokens: "By requests over HTTP, as this daemon has no tokens for browsers: keys take a round trip each.",
+  no_socket: "By requests over HTTP, as no WebSocket could be opened: keys take a round trip each.",
 };
 
 function TerminalView({ cell, process, onClose }: { cell: string; process: string; onClose(): void }) {
@@ -65,7 +66,7 @@ function TerminalView({ cell, process, onClose }: { cell: string; process: strin
   const place = useRef<HTMLDivElement>(null);
   const after = useRef<HTMLDivElement>(null);
   const [state, setState] = useState<"connecting" | "open" | "waiting" | "over">("connecting");
-  const [way, setWay] = useState<"socket" | "http" | null>(null);
+  const [way, setWay] = useState<LinkWay | null>(null);
   const [problem, setProblem] = useState<unknown>(null);
   useEffect(() => {
     let close = () => {};
