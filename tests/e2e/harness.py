@@ -166,6 +166,8 @@ class User:
 
 
 class Daemon:
+    listen = "127.0.0.1:0"
+
     def __init__(self, *options, key=KEY, images="dev", place=None, rootless=False, warm_agents=0):
         """`images`: "default" gives it the image that scripts/image made, "dev" only the view of the host.
         Its folder is made in `place`. `rootless`: it is a User's. `warm_agents`: so many ahead, and it says when one is ready."""
@@ -186,7 +188,7 @@ class Daemon:
 
     def start(self):
         log = open(self.root / "log", "ab")
-        words = ["--state", self.state, "--listen", "127.0.0.1:0", "--seal-key-file", self.root / "keys" / "seal.key", *self.options]
+        words = ["--state", self.state, "--listen", self.listen, "--seal-key-file", self.root / "keys" / "seal.key", *self.options]
         self.process = subprocess.Popen(
             self.user.wrap("cellard", *words) if self.user else [BIN / "cellard", *words],
             stdout=subprocess.PIPE, stderr=log, env=self.environment())

@@ -1,4 +1,5 @@
 """The JavaScript SDK against a real daemon: the cases of all SDKs, and the examples of its pages."""
+import json
 import os
 import pathlib
 import re
@@ -41,6 +42,21 @@ class SdkJsTest(harness.CellTest):
                     done = self.node("example.mjs", cwd=folder)
                     self.assertEqual(0, done.returncode, done.stdout)
                     self.assertEqual(re.findall(r"// → (.*)$", block, re.M), done.stdout.splitlines())
+
+    def test_a_daemon_that_is_killed_and_started_again_is_not_noticed(self):
+        daemon = harness.Daemon()
+        self.addCleanup(daemon.cleanup)
+        daemon.listen = f"127.0.0.1:{daemon.port}"
+        environment = dict(os.environ, CELLAR_URL=f"http://{daemon.listen}", CELLAR_API_KEY=daemon.key)
+        with subprocess.Popen(["node", "test/interrupted.js"], cwd=CLIENT, env=environment, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True) as client:
+            self.assertEqual("now\n", client.stdout.readline())
+            daemon.restart()
+            said = client.communicate(timeout=harness.WAIT_S * 2)[0]
+        self.assertEqual(0, client.returncode, said)
+        numbers = list(range(20))
+        self.assertEqual({"items": [{"i": i} for i in numbers] + ["done"], "value": "quiet", "runs": 3, "isInOrder": True,
+                          "streamed": numbers, "last": "run.completed"}, json.loads(said))
 
     def installed(self):
         """A folder with what `npm pack` makes of the SDK, where a program's `import` finds it."""

@@ -1,10 +1,11 @@
 // Calls of the agent's methods: one run each, however often they are sent.
 
-import { AgentError, ConnectionError } from "./errors.js";
+import { AgentError } from "./errors.js";
+import { isPassing } from "./follow.js";
 import { Items } from "./items.js";
 import { Scope, backoffMs, pause } from "./scope.js";
 import { EventParser, readEvents, type ServerEvent } from "./sse.js";
-import { connectionError, segment, type Call, type CallOptions, type Opened, type Transport } from "./transport.js";
+import { connectionError, parsed, segment, type Call, type CallOptions, type Opened, type Transport } from "./transport.js";
 
 export interface AgentCallOptions extends CallOptions {
   /** The same call is one run, however often it is sent. Made anew for each call where absent. */
@@ -90,7 +91,7 @@ async function* read<T>(transport: Transport, call: Call, signal: AbortSignal): 
     } catch (error) {
       const now = Date.now();
       brokenSince ||= now;
-      const isOver = signal.aborted || !(error instanceof ConnectionError) || error.code === "client_closed";
+      const isOver = signal.aborted || !isPassing(error) || PAUSES.has(error.code);
       if (isOver || call.repeat !== "always" || !wasConnected || now - brokenSince > GIVE_UP_MS) throw error;
     }
     await pause(backoffMs(failures, RECONNECT_FIRST_MS, RECONNECT_MAX_MS), signal);
@@ -101,7 +102,7 @@ async function* read<T>(transport: Transport, call: Call, signal: AbortSignal): 
 async function* itemsOf(opened: Opened): AsyncGenerator<unknown> {
   const { response, scope } = opened;
   if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
-    yield JSON.parse(await textOf(opened));
+    yield parsed(response, await textOf(opened));
     return;
   }
   const run = response.headers.get("x-cellar-run");

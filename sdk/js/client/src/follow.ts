@@ -31,8 +31,8 @@ const RETRY_MS = 1_000; // where the server says nothing
 const RETRY_MAX_MS = 30_000;
 const GIVE_UP_MS = 300_000;
 
-/** Whether it is worth coming back after this error. */
-function isPassing(error: unknown): error is CellarError {
+/** Whether it is worth coming back to a stream after this error. */
+export function isPassing(error: unknown): error is CellarError {
   if (!(error instanceof CellarError)) return false;
   if (error.code === "client_closed" || error.code === "event_too_large") return false;
   return error instanceof ConnectionError || error.status === 429 || (error.status !== undefined && error.status >= 500 && error.retryable);

@@ -11,7 +11,8 @@ interface NodeSocket {
   on(event: string, listener: (value: never) => void): void;
   pause(): void;
   resume(): void;
-  destroy(error?: Error): void;
+  destroy(): void;
+  destroySoon(): void;
 }
 interface NodeResponse {
   statusCode: number;
@@ -34,6 +35,7 @@ interface NodeCrypto {
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024; // the daemon's have 1 MiB at most
 const ERROR_BYTES_MAX = 64 * 1024;
+const SILENCE_MAX_MS = 90_000; // the daemon asks every 30 s whether anybody is there
 const PAUSE_BYTES = 1024 * 1024; // waiting to be read
 
 enum Opcode {
@@ -46,7 +48,12 @@ enum Opcode {
 }
 
 /** Throws ConnectionError, or the error that the server answered with. */
-export async function openNodeSocket(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Socket> {
+export async function openNodeSocket(
+  url: string,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+  silenceMaxMs = SILENCE_MAX_MS,
+): Promise<Socket> {
   const isSecure = url.startsWith("wss:");
   // Named by variables: bundlers for browsers do not look for them.
   const [httpName, cryptoName] = [isSecure ? "node:https" : "node:http", "node:crypto"];
@@ -73,7 +80,7 @@ export async function openNodeSocket(url: string, headers: Record<string, string
         socket.destroy();
         return reject(new ConnectionError(`${url}: this is no WebSocket`, { code: "connection" }));
       }
-      resolve(new Framed(socket, head, signal, (count) => crypto.randomBytes(count)));
+      resolve(new Framed(socket, head, signal, (count) => crypto.randomBytes(count), silenceMaxMs));
     });
     request.end();
   });
@@ -110,25 +117,30 @@ class Framed implements Socket {
   readonly #random: (count: number) => Uint8Array;
   readonly #incoming = new Incoming();
   readonly #stop = () => this.#fail(this.#signal.reason);
+  readonly #silenceMaxMs: number;
+  #clock: ReturnType<typeof setTimeout> | undefined;
   #rest: Uint8Array;
   #parts: Uint8Array[] = [];
   #partsOpcode = Opcode.binary;
   #isClosed = false;
 
-  constructor(socket: NodeSocket, head: Uint8Array, signal: AbortSignal, random: (count: number) => Uint8Array) {
+  constructor(socket: NodeSocket, head: Uint8Array, signal: AbortSignal, random: (count: number) => Uint8Array, silenceMaxMs: number) {
     this.#socket = socket;
+    this.#silenceMaxMs = silenceMaxMs;
     this.#signal = signal;
     this.#random = random;
     this.#rest = head;
-    this.#incoming.onRoom = () => this.#incoming.bytes < PAUSE_BYTES && socket.resume();
+    this.#incoming.onRoom = () => this.#flow();
     signal.addEventListener("abort", this.#stop);
     socket.on("data", (bytes: Uint8Array) => {
       this.#rest = this.#rest.length === 0 ? bytes : joined([this.#rest, bytes]);
       this.#takeFrames();
+      this.#flow();
     });
     socket.on("error", (error: Error) => this.#fail(connectionError(error, "the WebSocket")));
     socket.on("close", () => this.#fail(new ConnectionError("the WebSocket broke off", { code: "connection", retryable: true })));
     this.#takeFrames();
+    this.#flow();
   }
 
   [Symbol.asyncIterator](): AsyncIterator<string | Uint8Array> {
@@ -161,7 +173,16 @@ class Framed implements Socket {
 
   #takeFrames(): void {
     while (!this.#isClosed && this.#takeFrame());
-    if (this.#incoming.bytes >= PAUSE_BYTES) this.#socket.pause();
+  }
+
+  /** Lets more come where it is read, and then waits for it only so long. */
+  #flow(): void {
+    clearTimeout(this.#clock);
+    if (this.#isClosed) return;
+    if (this.#incoming.bytes >= PAUSE_BYTES) return this.#socket.pause();
+    this.#socket.resume();
+    const silent = () => this.#fail(new ConnectionError(`nothing came for ${this.#silenceMaxMs} ms`, { code: "silence", retryable: true }));
+    this.#clock = setTimeout(silent, this.#silenceMaxMs);
   }
 
   /** Whether there was a whole one. */
@@ -211,9 +232,9 @@ class Framed implements Socket {
   #finish(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    clearTimeout(this.#clock);
     this.#signal.removeEventListener("abort", this.#stop);
     this.#incoming.end();
-    // What was written last still goes out.
-    (this.#socket as NodeSocket & { destroySoon?: () => void }).destroySoon?.() ?? this.#socket.destroy();
+    this.#socket.destroySoon(); // What was written last still goes out.
   }
 }

@@ -100,15 +100,20 @@ export class EventParser {
  * The events of an answer, to its end. Throws ConnectionError where it breaks off or falls silent. `onSound` is called
  * for everything that comes, comments too. Left early, it ends the connection.
  */
-export async function* readEvents(opened: Opened, parser: EventParser, onSound: () => void = () => {}): AsyncGenerator<ServerEvent> {
+export async function* readEvents(
+  opened: Opened,
+  parser: EventParser,
+  onSound: () => void = () => {},
+  silenceMaxMs = SILENCE_MAX_MS,
+): AsyncGenerator<ServerEvent> {
   const { response, scope } = opened;
   const decoder = new TextDecoder();
-  const silent = () => scope.abort(new ConnectionError(`nothing came for ${SILENCE_MAX_MS} ms`, { code: "silence" }));
+  const silent = () => scope.abort(new ConnectionError(`nothing came for ${silenceMaxMs} ms`, { code: "silence" }));
   const reader = response.body?.getReader();
   let clock: ReturnType<typeof setTimeout> | undefined;
   try {
     while (reader) {
-      clock = setTimeout(silent, SILENCE_MAX_MS);
+      clock = setTimeout(silent, silenceMaxMs);
       const { done, value } = await reader.read();
       clearTimeout(clock);
       if (done) return;

@@ -107,6 +107,8 @@ function wasNeverSent(error: unknown): boolean {
   return false;
 }
 
+const mayHaveBeenDone = (error: unknown) => error instanceof ConnectionError && !wasNeverSent(error);
+
 export class Transport {
   readonly baseUrl: string;
   readonly timeoutMs: number;
@@ -148,17 +150,7 @@ export class Transport {
 
   /** The answer's JSON, with this SDK's names. */
   json<T>(call: Call): Promise<T> {
-    return this.read(call, async (response) => {
-      const text = await response.text();
-      if (!response.headers.get("content-type")?.includes("json")) {
-        throw new InternalError(`${call.method} ${call.path} was not answered with JSON`, {
-          status: response.status,
-          code: "unexpected_answer",
-          remediation: "the daemon may be older than this client, or the address another program's",
-        });
-      }
-      return fromWire<T>(JSON.parse(text));
-    });
+    return this.read(call, async (response) => fromWire<T>(parsed(response, await response.text())));
   }
 
   async nothing(call: Call): Promise<void> {
@@ -196,9 +188,9 @@ export class Transport {
           return await this.#once(sent, scope, take);
         } catch (error) {
           if (scope.signal.aborted) throw scope.signal.reason;
-          if (error instanceof ConnectionError && call.method === "DELETE") sent = { ...call, accepts: [404] };
           if (Date.now() - began > LONG_WAIT_MS) failures = 0;
           if (!wasNeverSent(error)) retries = call.retriesOnceSent ?? retries;
+          if (mayHaveBeenDone(error) && call.method === "DELETE") sent = { ...call, accepts: [404] };
           if (failures >= retries || !this.#mayRepeat(call, error as CellarError)) throw error;
           const asked = (error as CellarError).retryAfterMs ?? 0;
           await pause(Math.max(asked, backoffMs(failures, FIRST_PAUSE_MS, PAUSE_MAX_MS)), scope.signal);
@@ -211,8 +203,9 @@ export class Transport {
   }
 
   async #once<T>(call: Call, scope: Scope, take: (response: Response, scope: Scope) => Promise<T>): Promise<T> {
+    const init = this.#init(call, scope.signal); // Throws TypeError for what no JSON and no header can hold.
     try {
-      const response = await this.#fetch(this.url(call.path, call.query), this.#init(call, scope.signal));
+      const response = await this.#fetch(this.url(call.path, call.query), init);
       if (response.ok || call.accepts?.includes(response.status)) {
         call.onStatus?.(response.status);
         return await take(response, scope);
@@ -225,14 +218,14 @@ export class Transport {
   }
 
   #init(call: Call, signal: AbortSignal): RequestInit {
-    const headers: Record<string, string> = { ...this.keyHeaders };
-    for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers[name] = value;
+    const headers = new Headers(this.keyHeaders);
+    for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers.set(name, value);
     const init: RequestInit & { duplex?: "half" } = { method: call.method, headers, signal };
     if (call.json !== undefined || call.ownJson !== undefined) {
-      headers["content-type"] = "application/json";
+      headers.set("content-type", "application/json");
       init.body = JSON.stringify(call.json !== undefined ? toWire(call.json) : call.ownJson);
     } else if (call.body !== undefined && call.body !== null) {
-      headers["content-type"] ??= "application/octet-stream";
+      headers.set("content-type", "application/octet-stream");
       init.body = call.body;
       if (call.body instanceof ReadableStream) init.duplex = "half";
     }
@@ -248,6 +241,16 @@ export class Transport {
     if (call.finalCodes?.has(error.code)) return false;
     return REFUSALS.has(error.code) || (call.repeat === "always" && error.retryable);
   }
+}
+
+/** The JSON of an answer. */
+export function parsed(response: Response, text: string): unknown {
+  if (response.headers.get("content-type")?.includes("json")) return JSON.parse(text);
+  throw new InternalError(`${response.url} did not answer with JSON`, {
+    status: response.status,
+    code: "unexpected_answer",
+    remediation: "the daemon may be older than this client, or the address another program's",
+  });
 }
 
 export function connectionError(cause: unknown, what: string): ConnectionError {

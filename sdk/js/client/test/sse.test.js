@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { EventParser } from "../dist/esm/sse.js";
 import { ConnectionError } from "../dist/esm/index.js";
+import { Scope } from "../dist/esm/scope.js";
+import { EventParser, readEvents } from "../dist/esm/sse.js";
 import { dice } from "./fake_server.js";
 
 const TEXT = "\ufeff: hello\nretry: 7\n\nid: 1\nevent: a\ndata: {\"x\":1}\n\ndata:two\r\ndata:  lines\r\nid:2\r\n\r\rdata\r\rid: 3\n\nevent: none\n\nunknown: x\ndata: ü€😀\n\ndata: unfinished\n";
@@ -34,4 +35,17 @@ test("an event has a limit, whether its lines end or not", () => {
   assert.throws(() => [...many.push("data: 123456789\n".repeat(200))], (error) => error.code === "event_too_large");
   const short = new EventParser(1000);
   assert.equal([...short.push("data: 123456789\n\n".repeat(200))].length, 200);
+});
+
+test("a server that says nothing any more is given up", async () => {
+  const scope = new Scope([]);
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue(new TextEncoder().encode("data: 1\n\n"));
+      scope.signal.addEventListener("abort", () => controller.error(scope.signal.reason)); // As fetch does.
+    },
+  });
+  const events = readEvents({ response: new Response(body), scope }, new EventParser(), () => {}, 5);
+  assert.equal((await events.next()).value.data, "1");
+  await assert.rejects(events.next(), { name: "ConnectionError", code: "silence" });
 });

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import test from "node:test";
 import { ConnectionError, NotFoundError } from "../dist/esm/index.js";
 import { Incoming, WAITING_BYTES_MAX } from "../dist/esm/incoming.js";
+import { openNodeSocket } from "../dist/esm/node_socket.js";
 import { answer, dice, failure, serve } from "./fake_server.js";
 
 const TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10;
@@ -127,6 +128,21 @@ test("a terminal is left by its signal, and by the end of a block", async () => 
   await other[Symbol.asyncDispose]();
   await other[Symbol.asyncDispose]();
   await assert.rejects(other.write("x"), ConnectionError);
+  await close();
+});
+
+test("a WebSocket on which nothing comes is given up, but not while it is not read", async () => {
+  const { baseUrl, close } = await shaken((socket) => {
+    for (let count = 0; count < 40; count += 1) socket.write(frame(BINARY, Buffer.alloc(100_000)));
+  });
+  const socket = await openNodeSocket(baseUrl.replace("http", "ws"), { authorization: "Bearer key" }, new AbortController().signal, 50);
+  await new Promise((resolve) => setTimeout(resolve, 150)); // Longer than the silence: what has come waits.
+  let bytes = 0;
+  const readAll = async () => {
+    for await (const message of socket) bytes += message.length;
+  };
+  await assert.rejects(readAll(), { name: "ConnectionError", code: "silence" });
+  assert.equal(bytes, 4_000_000);
   await close();
 });
 

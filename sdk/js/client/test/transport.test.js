@@ -61,6 +61,19 @@ test("what was refused before anything was done is sent again, as late as the se
   assert.ok(Date.now() - began >= 990);
 });
 
+test("who waited long for an answer that broke off is not tired of it", async () => {
+  const { now } = Date;
+  let passed = 0;
+  const drop = (response) => {
+    passed += 31_000;
+    response.destroy();
+  };
+  Date.now = () => now() + passed;
+  const found = await count(drop, 8, (cell) => cell.request("m"));
+  Date.now = now;
+  assert.deepEqual(found.slice(0, 2), [9, "done"]);
+});
+
 test("each status has its class, and a body that is no JSON is told by its status", async () => {
   const classes = { 400: "InvalidArgument", 401: "Unauthenticated", 403: "Forbidden", 404: "NotFound", 405: "InvalidArgument", 409: "Conflict",
     412: "PreconditionFailed", 413: "TooLarge", 429: "RateLimited", 500: "Internal", 502: "Unavailable", 503: "Unavailable", 504: "TimedOut",
@@ -82,6 +95,16 @@ test("each status has its class, and a body that is no JSON is told by its statu
 test("an answer that is not the API's is an error, and not a value", async () => {
   const { cell, close } = await serve((_, response) => response.writeHead(200, { "content-type": "application/octet-stream" }).end("{}"));
   await assert.rejects(cell.files.stat("a"), { code: "unexpected_answer" });
+  await assert.rejects(cell.request("m"), { code: "unexpected_answer" });
+  await close();
+});
+
+test("what cannot be sent is told as what it is, and never tried", async () => {
+  const { client, cell, asked, close } = await serve((_, response) => answer(response, 200, 1));
+  await assert.rejects(cell.request("m", { n: 1n }), TypeError);
+  await assert.rejects(cell.runs.start("m", {}, { idempotencyKey: "a\nb" }), TypeError);
+  await assert.rejects(client.agents.call("€", "m"), TypeError);
+  assert.equal(asked.length, 0);
   await close();
 });
 
