@@ -19,8 +19,18 @@ const GIVE_UP_MS = 300_000;
 // Answered by the daemon and no run: a second call makes a second record.
 const NOT_REPEATABLE = new Set(["db_create"]);
 // Why a run is paused. It stays so until somebody decides: to ask again is to be told again.
-const PAUSES = new Set(["crash_loop", "agent_host_missing", "replay_mismatch", "ambiguous_step", "values_sealed", "run_too_long",
-  "replay_too_large", "journal_full", "max_awake", "user"]);
+const PAUSES = new Set([
+  "crash_loop",
+  "agent_host_missing",
+  "replay_mismatch",
+  "ambiguous_step",
+  "values_sealed",
+  "run_too_long",
+  "replay_too_large",
+  "journal_full",
+  "max_awake",
+  "user",
+]);
 
 function callOf(method: string, options: AgentCallOptions, call: Pick<Call, "path" | "ownJson" | "headers">): Call {
   return {

@@ -65,7 +65,10 @@ export class Cell {
   /** What the daemon said of it last; `refresh` asks again. */
   get info(): api.Cell {
     if (this.#info) return this.#info;
-    throw new InvalidArgumentError(`nothing is known of cell ${this.id} yet`, { code: "not_asked", remediation: "await cell.refresh()" });
+    throw new InvalidArgumentError(`nothing is known of cell ${this.id} yet`, {
+      code: "not_asked",
+      remediation: "await cell.refresh()",
+    });
   }
 
   refresh(options: CallOptions = {}): Promise<api.Cell> {
@@ -123,7 +126,9 @@ export class Cell {
   }
 
   /** Starts a program with a terminal (a login shell where `cmd` is absent) and sits down at it. */
-  async terminal(options: Omit<StartOptions, "stdin"> & { cmd?: Command; columns?: number; rows?: number } = {}): Promise<Terminal> {
+  async terminal(
+    options: Omit<StartOptions, "stdin"> & { cmd?: Command; columns?: number; rows?: number } = {},
+  ): Promise<Terminal> {
     const { cmd, columns = 80, rows = 24, ...rest } = options;
     const process = await this.processes.start(cmd, { ...rest, terminal: { columns, rows } });
     return this.processes.attach(process.id, { signal: rest.signal });
@@ -162,17 +167,36 @@ export class Cell {
 
   /** Adds a document beside the files, or replaces it. */
   searchAdd(path: string, text: string, options: CallOptions = {}): Promise<void> {
-    return this.#transport.nothing({ method: "POST", path: `${this.#path}/search/index`, json: { path, text }, repeat: "always", ...options });
+    return this.#transport.nothing({
+      method: "POST",
+      path: `${this.#path}/search/index`,
+      json: { path, text },
+      repeat: "always",
+      ...options,
+    });
   }
 
   searchRemove(path: string, options: CallOptions = {}): Promise<api.RemoveSearchDocumentAnswer> {
-    return this.#transport.json({ method: "POST", path: `${this.#path}/search/remove`, json: { path }, repeat: "always", ...options });
+    return this.#transport.json({
+      method: "POST",
+      path: `${this.#path}/search/remove`,
+      json: { path },
+      repeat: "always",
+      ...options,
+    });
   }
 
   #search<T>(rest: string, query: string, options: SearchOptions): Promise<T> {
     const { signal, timeoutMs, ...fields } = options;
     const json = { query, ...fields };
-    return this.#transport.json<T>({ method: "POST", path: `${this.#path}/search${rest}`, json, repeat: "always", signal, timeoutMs });
+    return this.#transport.json<T>({
+      method: "POST",
+      path: `${this.#path}/search${rest}`,
+      json,
+      repeat: "always",
+      signal,
+      timeoutMs,
+    });
   }
 
   // Events
@@ -193,7 +217,13 @@ export class Cell {
   // A stream that breaks before its first event could not say where it was: so the place is asked for first.
   async *#tail(options: EventsOptions, signal: AbortSignal): AsyncGenerator<api.Event, void, undefined> {
     const { tail = 0, types, timeoutMs } = options;
-    const page = await this.listEvents({ tail, limit: TAIL_MAX, ...(types ? { types: types.join(",") } : {}), signal, timeoutMs });
+    const page = await this.listEvents({
+      tail,
+      limit: TAIL_MAX,
+      ...(types ? { types: types.join(",") } : {}),
+      signal,
+      timeoutMs,
+    });
     yield* page.events;
     yield* this.#follow({ ...options, after: page.lastSeq, signal });
   }
@@ -201,7 +231,12 @@ export class Cell {
   #follow(options: EventsOptions): Items<api.Event> {
     const query = { types: options.types?.join(",") };
     const call: Call = { method: "GET", path: `${this.#path}/events`, query, repeat: "always" };
-    return follow<api.Event>({ transport: this.#transport, call, options, take: ({ data }) => fromWire<api.Event>(JSON.parse(data)) });
+    return follow<api.Event>({
+      transport: this.#transport,
+      call,
+      options,
+      take: ({ data }) => fromWire<api.Event>(JSON.parse(data)),
+    });
   }
 
   // Its life
@@ -243,7 +278,13 @@ export class Cell {
 
   /** A signed link to its preview, for whoever has it. */
   previewLink(link: api.CreatePreviewLinkBody = {}, options: CallOptions = {}): Promise<api.CreatePreviewLinkAnswer> {
-    return this.#transport.json({ method: "POST", path: `${this.#path}/preview-links`, json: link, repeat: "always", ...options });
+    return this.#transport.json({
+      method: "POST",
+      path: `${this.#path}/preview-links`,
+      json: link,
+      repeat: "always",
+      ...options,
+    });
   }
 
   /** What it may reach, what it used of it, and what it was refused. */

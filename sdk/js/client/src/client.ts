@@ -32,7 +32,12 @@ export class Cellar {
 
   /** The sizes that a cell can have. */
   async tiers(options: CallOptions = {}): Promise<api.Tier[]> {
-    const answer = await this.#transport.json<api.ListTiersAnswer>({ method: "GET", path: `${CELLS}/tiers`, repeat: "always", ...options });
+    const answer = await this.#transport.json<api.ListTiersAnswer>({
+      method: "GET",
+      path: `${CELLS}/tiers`,
+      repeat: "always",
+      ...options,
+    });
     return answer.tiers;
   }
 
@@ -89,7 +94,14 @@ export class Cells {
   /** All cells of the key's owner, the oldest first, over as many pages of `limit` as it takes. */
   list(options: CallOptions & { limit?: number } = {}): Items<Cell> {
     const { limit, ...rest } = options;
-    return pages<api.Cell, Cell>(this.#transport, CELLS, "cells", limit ?? 1000, rest, (info) => new Cell(this.#transport, info.cellId, info));
+    return pages<api.Cell, Cell>(
+      this.#transport,
+      CELLS,
+      "cells",
+      limit ?? 1000,
+      rest,
+      (info) => new Cell(this.#transport, info.cellId, info),
+    );
   }
 
   /** With all its files. Nothing, where it is gone. */

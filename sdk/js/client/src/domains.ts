@@ -18,7 +18,12 @@ export class Domains {
   }
 
   async list(options: CallOptions = {}): Promise<api.Domain[]> {
-    const answer = await this.#transport.json<api.ListDomainsAnswer>({ method: "GET", path: DOMAINS, repeat: "always", ...options });
+    const answer = await this.#transport.json<api.ListDomainsAnswer>({
+      method: "GET",
+      path: DOMAINS,
+      repeat: "always",
+      ...options,
+    });
     return answer.domains;
   }
 

@@ -142,9 +142,14 @@ export class Files {
   async readBytes(path: string, options: ReadOptions = {}): Promise<Uint8Array> {
     const take = async (response: Response) => new Uint8Array(await response.arrayBuffer());
     let isWhole = true;
-    const bytes = await this.#transport.read({ ...this.#reading(path, options), onStatus: (status) => (isWhole = status === 200) }, take);
+    const bytes = await this.#transport.read(
+      { ...this.#reading(path, options), onStatus: (status) => (isWhole = status === 200) },
+      take,
+    );
     // A server that knows no ranges gives all.
-    return isWhole && (options.start !== undefined || options.end !== undefined) ? bytes.slice(options.start, options.end) : bytes;
+    return isWhole && (options.start !== undefined || options.end !== undefined)
+      ? bytes.slice(options.start, options.end)
+      : bytes;
   }
 
   /** A file with its tag, as a stream or however it is wanted. */
@@ -158,20 +163,41 @@ export class Files {
     const headers = { "if-match": ifMatch, "if-none-match": ifNoneMatch };
     // With a condition, a second try could meet what the first one has done.
     const repeat = ifMatch === undefined && ifNoneMatch === undefined ? "always" : "refused";
-    return this.#transport.json({ method: "PUT", path: this.#one(path), query: { mode }, headers, repeat, ...bodyWith(content), ...rest });
+    return this.#transport.json({
+      method: "PUT",
+      path: this.#one(path),
+      query: { mode },
+      headers,
+      repeat,
+      ...bodyWith(content),
+      ...rest,
+    });
   }
 
   /** Adds to the end of the file. Not sent twice. */
   append(path: string, content: Content, options: CallOptions & { mode?: string } = {}): Promise<Written> {
     const { mode, ...rest } = options;
-    return this.#transport.json({ method: "PUT", path: this.#one(path), query: { append: 1, mode }, repeat: "refused", ...bodyWith(content), ...rest });
+    return this.#transport.json({
+      method: "PUT",
+      path: this.#one(path),
+      query: { append: 1, mode },
+      repeat: "refused",
+      ...bodyWith(content),
+      ...rest,
+    });
   }
 
   list(path = "", options: CallOptions & { recursive?: boolean } = {}): Promise<FileList> {
     const { recursive, ...rest } = options;
     const query = { list: 1, recursive: recursive ? 1 : undefined };
     const isRoot = pathOf(path) === "";
-    return this.#transport.json({ method: "GET", path: this.#one(path), query: isRoot ? { ...query, list: undefined } : query, repeat: "always", ...rest });
+    return this.#transport.json({
+      method: "GET",
+      path: this.#one(path),
+      query: isRoot ? { ...query, list: undefined } : query,
+      repeat: "always",
+      ...rest,
+    });
   }
 
   /** What is at a path; of a link, itself and not what it leads to. */
@@ -183,7 +209,13 @@ export class Files {
   async delete(path: string, options: CallOptions & { ifMatch?: string } = {}): Promise<void> {
     const { ifMatch, ...rest } = options;
     if (pathOf(path) === "") throw pathError(path, "must name something below /work");
-    await this.#transport.nothing({ method: "DELETE", path: this.#one(path), headers: { "if-match": ifMatch }, repeat: "always", ...rest });
+    await this.#transport.nothing({
+      method: "DELETE",
+      path: this.#one(path),
+      headers: { "if-match": ifMatch },
+      repeat: "always",
+      ...rest,
+    });
   }
 
   /** ConflictError where something is at `to`, unless it is to be overwritten. */
@@ -215,12 +247,21 @@ export class Files {
 
   /** A folder as a tar archive. */
   async downloadTar(path = "", options: CallOptions = {}): Promise<ReadableStream<Uint8Array>> {
-    return bodyOf(await this.#transport.open({ method: "GET", path: this.#one(path), query: { tar: 1 }, repeat: "always", ...options }));
+    return bodyOf(
+      await this.#transport.open({ method: "GET", path: this.#one(path), query: { tar: 1 }, repeat: "always", ...options }),
+    );
   }
 
   /** Unpacks a tar archive in a folder. */
   uploadTar(path: string, archive: Content, options: CallOptions = {}): Promise<{ ok: true; files: number; bytes: number }> {
-    return this.#transport.json({ method: "PUT", path: this.#one(path), query: { tar: 1 }, repeat: "always", ...bodyWith(archive), ...options });
+    return this.#transport.json({
+      method: "PUT",
+      path: this.#one(path),
+      query: { tar: 1 },
+      repeat: "always",
+      ...bodyWith(archive),
+      ...options,
+    });
   }
 
   /** What changes in a folder, and all below it, from `ready` on. */
@@ -264,7 +305,10 @@ export class Files {
 }
 
 function pathError(path: string, must: string): InvalidArgumentError {
-  return new InvalidArgumentError(`path ${JSON.stringify(path)} ${must}`, { code: "invalid_path", remediation: "give it relative to /work" });
+  return new InvalidArgumentError(`path ${JSON.stringify(path)} ${must}`, {
+    code: "invalid_path",
+    remediation: "give it relative to /work",
+  });
 }
 
 /** As an address has it. An address is made shorter by its dots before it is sent, so none are left in it. */

@@ -35,7 +35,11 @@ const GIVE_UP_MS = 300_000;
 export function isPassing(error: unknown): error is CellarError {
   if (!(error instanceof CellarError)) return false;
   if (error.code === "client_closed" || error.code === "event_too_large") return false;
-  return error instanceof ConnectionError || error.status === 429 || (error.status !== undefined && error.status >= 500 && error.retryable);
+  return (
+    error instanceof ConnectionError ||
+    error.status === 429 ||
+    (error.status !== undefined && error.status >= 500 && error.retryable)
+  );
 }
 
 /**
@@ -89,19 +93,21 @@ class Follower<T> {
     this.#wasConnected = true;
     const parser = new EventParser();
     let count = 0;
-    for await (const event of readEvents(opened, parser, () => this.#sound())) {
+    try {
+      for await (const event of readEvents(opened, parser, () => this.#sound())) {
+        const place = event.id === undefined ? undefined : Number(event.id);
+        if (place !== undefined && this.#after !== undefined && place <= this.#after) continue; // Seen already.
+        if (event.type === "error") throw errorOfEvent(event.data);
+        count += 1;
+        this.#isEnded = isLast?.(event) ?? false;
+        const item = take(event);
+        if (item !== undefined) yield item;
+        if (place !== undefined) this.#after = place;
+        if (this.#isEnded) return count;
+      }
+    } finally {
       this.#retryMs = parser.retryMs ?? this.#retryMs;
-      const place = event.id === undefined ? undefined : Number(event.id);
-      if (place !== undefined && this.#after !== undefined && place <= this.#after) continue; // Seen already.
-      if (event.type === "error") throw errorOfEvent(event.data);
-      count += 1;
-      this.#isEnded = isLast?.(event) ?? false;
-      const item = take(event);
-      if (item !== undefined) yield item;
-      if (place !== undefined) this.#after = place;
-      if (this.#isEnded) return count;
     }
-    this.#retryMs = parser.retryMs ?? this.#retryMs;
     return count;
   }
 

@@ -1,6 +1,14 @@
 export type * as api from "./generated.js";
 export type { AgentCallOptions } from "./agent.js";
-export { Cell, type Command, type EventsOptions, type ExecItem, type ExecOptions, type SearchOptions, type SearchProgress } from "./cell.js";
+export {
+  Cell,
+  type Command,
+  type EventsOptions,
+  type ExecItem,
+  type ExecOptions,
+  type SearchOptions,
+  type SearchProgress,
+} from "./cell.js";
 export { Agents, Cellar, Cells } from "./client.js";
 export { Domains } from "./domains.js";
 export {

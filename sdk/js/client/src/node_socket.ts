@@ -62,7 +62,10 @@ export async function openNodeSocket(
   const key = crypto.randomBytes(16).toString("base64");
   const upgrade = { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13", "sec-websocket-key": key };
   const request = http.request(url.replace(/^ws/, "http"), { headers: { ...headers, ...upgrade } });
-  const accept = crypto.createHash("sha1").update(key + GUID).digest("base64");
+  const accept = crypto
+    .createHash("sha1")
+    .update(key + GUID)
+    .digest("base64");
   return new Promise<Socket>((resolve, reject) => {
     const stop = () => request.destroy();
     const settled = () => signal.removeEventListener("abort", stop);
@@ -124,7 +127,13 @@ class Framed implements Socket {
   #partsOpcode = Opcode.binary;
   #isClosed = false;
 
-  constructor(socket: NodeSocket, head: Uint8Array, signal: AbortSignal, random: (count: number) => Uint8Array, silenceMaxMs: number) {
+  constructor(
+    socket: NodeSocket,
+    head: Uint8Array,
+    signal: AbortSignal,
+    random: (count: number) => Uint8Array,
+    silenceMaxMs: number,
+  ) {
     this.#socket = socket;
     this.#silenceMaxMs = silenceMaxMs;
     this.#signal = signal;
@@ -162,7 +171,18 @@ class Framed implements Socket {
     const head = [0x80 | opcode];
     if (bytes.length < 126) head.push(0x80 | bytes.length);
     else if (bytes.length < 0x10000) head.push(0x80 | 126, bytes.length >> 8, bytes.length & 0xff);
-    else head.push(0x80 | 127, 0, 0, 0, 0, bytes.length >>> 24, (bytes.length >> 16) & 0xff, (bytes.length >> 8) & 0xff, bytes.length & 0xff);
+    else
+      head.push(
+        0x80 | 127,
+        0,
+        0,
+        0,
+        0,
+        bytes.length >>> 24,
+        (bytes.length >> 16) & 0xff,
+        (bytes.length >> 8) & 0xff,
+        bytes.length & 0xff,
+      );
     const mask = this.#random(4);
     const masked = bytes.map((byte, at) => byte ^ (mask[at & 3] as number));
     return new Promise((resolve, reject) => {
@@ -181,7 +201,8 @@ class Framed implements Socket {
     if (this.#isClosed) return;
     if (this.#incoming.bytes >= PAUSE_BYTES) return this.#socket.pause();
     this.#socket.resume();
-    const silent = () => this.#fail(new ConnectionError(`nothing came for ${this.#silenceMaxMs} ms`, { code: "silence", retryable: true }));
+    const silent = () =>
+      this.#fail(new ConnectionError(`nothing came for ${this.#silenceMaxMs} ms`, { code: "silence", retryable: true }));
     this.#clock = setTimeout(silent, this.#silenceMaxMs);
   }
 

@@ -1,6 +1,8 @@
 // What programs write: text where it is UTF-8, bytes where it is not.
 
-export type Output = { type: "stdout" | "stderr" } & ({ text: string; bytes?: undefined } | { bytes: Uint8Array; text?: undefined });
+export type Output = { type: "stdout" | "stderr" } & (
+  { text: string; bytes?: undefined } | { bytes: Uint8Array; text?: undefined }
+);
 
 /** Of an event's data, `{text}` or `{b64}`. */
 export function outputOf(type: "stdout" | "stderr", data: string): Output {

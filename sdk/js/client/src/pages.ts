@@ -13,9 +13,16 @@ export function pages<T, U>(
   make: (item: T) => U,
 ): Items<U> {
   return new Items<U>(async function* (signal) {
-    for (let cursor: string | undefined; ; ) {
+    for (let cursor: string | undefined; ;) {
       const query = { limit, cursor };
-      const page = await transport.json<Record<string, unknown>>({ method: "GET", path, query, repeat: "always", ...options, signal });
+      const page = await transport.json<Record<string, unknown>>({
+        method: "GET",
+        path,
+        query,
+        repeat: "always",
+        ...options,
+        signal,
+      });
       for (const item of page[plural] as T[]) yield make(item);
       cursor = page["nextCursor"] as string | undefined;
       if (!cursor) return;

@@ -15,9 +15,7 @@ export interface StartOptions extends Omit<api.StartProcessBody, "cmd" | "limits
 }
 
 export type ProcessItem =
-  | (Output & { place: number })
-  | { type: "stale"; after: number; place: number }
-  | { type: "exit"; process: api.Process };
+  (Output & { place: number }) | { type: "stale"; after: number; place: number } | { type: "exit"; process: api.Process };
 
 export type Input = string | Uint8Array;
 
@@ -48,7 +46,13 @@ export class Processes {
   /** What it wrote until now, from a place on. */
   output(process: string, options: CallOptions & { after?: number } = {}): Promise<api.ReadProcessOutputAnswer> {
     const { after, ...rest } = options;
-    return this.#transport.json({ method: "GET", path: `${this.#one(process)}/log`, query: { after }, repeat: "always", ...rest });
+    return this.#transport.json({
+      method: "GET",
+      path: `${this.#one(process)}/log`,
+      query: { after },
+      repeat: "always",
+      ...rest,
+    });
   }
 
   /** What it wrote and writes, each byte once, and at last how it ended. `stale`: older output is not kept any more. */

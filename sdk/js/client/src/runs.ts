@@ -54,7 +54,13 @@ export class Runs {
       const path = `${this.#one(run)}/await`;
       const timeoutMs = timeout * 1000 + WAIT_SLACK_MS;
       const now = await this.#transport.json<api.RunDetail>({
-        method: "GET", path, query: { timeout }, repeat: "always", signal: options.signal, timeoutMs });
+        method: "GET",
+        path,
+        query: { timeout },
+        repeat: "always",
+        signal: options.signal,
+        timeoutMs,
+      });
       if (SETTLED.has(now.status) || Date.now() >= end) return now;
     }
   }

@@ -39,7 +39,13 @@ export class Terminal implements AsyncIterable<TerminalItem> {
     disposable(this, async () => this.close());
   }
 
-  static async open(transport: Transport, path: string, after: number, options: CallOptions, kill: () => Promise<void>): Promise<Terminal> {
+  static async open(
+    transport: Transport,
+    path: string,
+    after: number,
+    options: CallOptions,
+    kill: () => Promise<void>,
+  ): Promise<Terminal> {
     const scope = new Scope([options.signal], options.timeoutMs ?? transport.timeoutMs, path);
     const url = transport.url(path, { after }).replace(/^http/, "ws");
     try {
@@ -102,7 +108,8 @@ export class Terminal implements AsyncIterable<TerminalItem> {
         if (item?.type === "exit") return;
       }
       // Closed from here, it is left; closed from there, the program's end would have been told.
-      if (!this.#exit && !this.#wasLeft) throw new ConnectionError("the terminal's connection ended", { code: "connection", retryable: true });
+      if (!this.#exit && !this.#wasLeft)
+        throw new ConnectionError("the terminal's connection ended", { code: "connection", retryable: true });
     } finally {
       this.close();
     }

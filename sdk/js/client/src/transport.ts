@@ -75,7 +75,9 @@ export const encode = encodeURIComponent;
 /** A part of a path. What an address takes for a step up or for nothing would lead to another call. */
 export function segment(what: string, value: string): string {
   if (typeof value === "string" && value !== "" && value !== "." && value !== "..") return encode(value);
-  throw new InvalidArgumentError(`${what} must be a name, and is ${JSON.stringify(value)}`, { code: `invalid_${what.replace(/ /g, "_")}` });
+  throw new InvalidArgumentError(`${what} must be a name, and is ${JSON.stringify(value)}`, {
+    code: `invalid_${what.replace(/ /g, "_")}`,
+  });
 }
 
 function environment(name: string): string | undefined {
@@ -144,7 +146,9 @@ export class Transport {
 
   url(path: string, query: Call["query"] = {}): string {
     const words = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
-    const text = words.map(([name, value]) => `${encode(name)}=${encode(value === true ? 1 : value === false ? 0 : String(value))}`);
+    const text = words.map(
+      ([name, value]) => `${encode(name)}=${encode(value === true ? 1 : value === false ? 0 : String(value))}`,
+    );
     return `${this.baseUrl}${path}${text.length > 0 ? `?${text.join("&")}` : ""}`;
   }
 

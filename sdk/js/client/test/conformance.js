@@ -7,7 +7,9 @@ import { fromWire } from "../dist/esm/names.js";
 import { difference } from "./expectation.js";
 
 const { CELLAR_URL: baseUrl, CELLAR_API_KEY: apiKey } = process.env;
-const { agents, cells, cases } = JSON.parse(readFileSync(new URL("../../../../tests/conformance/cases.json", import.meta.url), "utf8"));
+const { agents, cells, cases } = JSON.parse(
+  readFileSync(new URL("../../../../tests/conformance/cases.json", import.meta.url), "utf8"),
+);
 const STEP_MS = 30_000;
 const FILES_MISSING = new Set(["file_not_found", "cell_not_found"]);
 const client = new cellar.Cellar({ baseUrl, apiKey });
@@ -110,7 +112,12 @@ const PROCESSES = {
 
 async function described(content) {
   const { notModified, etag, size } = content;
-  return { notModified, ...(etag === undefined ? {} : { etag }), ...(size === undefined ? {} : { size }), bytes: await content.bytes() };
+  return {
+    notModified,
+    ...(etag === undefined ? {} : { etag }),
+    ...(size === undefined ? {} : { size }),
+    bytes: await content.bytes(),
+  };
 }
 
 async function* watch(files, path, write, options) {
@@ -137,10 +144,19 @@ async function http({ method, path, headers = {}, body }) {
   const all = new Headers({ authorization: `Bearer ${apiKey}` });
   for (const [name, value] of Object.entries(headers)) value === null ? all.delete(name) : all.set(name, value);
   if (body !== undefined && typeof body !== "string") all.set("content-type", "application/json");
-  const answer = await fetch(baseUrl + path, { method, headers: all, body: body === undefined || typeof body === "string" ? body : JSON.stringify(body) });
+  const answer = await fetch(baseUrl + path, {
+    method,
+    headers: all,
+    body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
+  });
   const text = await answer.text();
   const isJson = answer.headers.get("content-type")?.startsWith("application/json") && text !== "";
-  return { status: answer.status, headers: Object.fromEntries(answer.headers), text, ...(isJson ? { json: JSON.parse(text) } : {}) };
+  return {
+    status: answer.status,
+    headers: Object.fromEntries(answer.headers),
+    text,
+    ...(isJson ? { json: JSON.parse(text) } : {}),
+  };
 }
 
 /** The answer of one step, or its items until it is left, and the error that ended it. */
@@ -152,7 +168,9 @@ async function perform(step, saved) {
   let isItems = false;
   try {
     const { cell_id, ...rest } = wire;
-    const found = CLIENT[step.op] ? CLIENT[step.op](who, camel(wire), wire) : inCell(step.op, who.cells.open(cell_id ?? saved.cell.cell_id), rest);
+    const found = CLIENT[step.op]
+      ? CLIENT[step.op](who, camel(wire), wire)
+      : inCell(step.op, who.cells.open(cell_id ?? saved.cell.cell_id), rest);
     isItems = found instanceof cellar.Items;
     if (!isItems) return { answer: plain(await found, step.op) };
     for await (const item of found) {
@@ -168,7 +186,10 @@ async function perform(step, saved) {
 
 function inCell(op, cell, wire) {
   const [, group, verb] = op.split(".");
-  const [table, target] = verb === undefined ? [CELL, cell] : { files: [FILES, cell.files], runs: [RUNS, cell.runs], processes: [PROCESSES, cell.processes] }[group];
+  const [table, target] =
+    verb === undefined
+      ? [CELL, cell]
+      : { files: [FILES, cell.files], runs: [RUNS, cell.runs], processes: [PROCESSES, cell.processes] }[group];
   const call = table[verb ?? group];
   if (!call) throw new Error(`there is no operation ${op}`);
   return call(target, camel(wire), wire);
@@ -184,7 +205,10 @@ function itemOf(item, op) {
 function put(items, item) {
   const last = items.at(-1);
   const isOutput = item.type === "stdout" || item.type === "stderr";
-  const kind = isOutput && last?.type === item.type ? ["text", "bytes"].find((name) => item[name] !== undefined && last[name] !== undefined) : undefined;
+  const kind =
+    isOutput && last?.type === item.type
+      ? ["text", "bytes"].find((name) => item[name] !== undefined && last[name] !== undefined)
+      : undefined;
   if (!kind) return items.push(item);
   const joined = kind === "text" ? last.text + item.text : new Uint8Array([...last.bytes, ...item.bytes]);
   items[items.length - 1] = { ...item, [kind]: joined };
@@ -197,7 +221,9 @@ function plain(value, op) {
   if (OWN_VALUES.test(op) || value === null || value === undefined) return value ?? null;
   if (value instanceof Uint8Array || typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map((item) => plain(item, op));
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [snake(name), FREE_NAMES.has(name) ? member : plain(member, op)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [snake(name), FREE_NAMES.has(name) ? member : plain(member, op)]),
+  );
 }
 
 function substituted(value, saved) {
@@ -216,7 +242,15 @@ function substituted(value, saved) {
 function named(error) {
   const word = snake(error.constructor.name.replace(/Error$/, "")).slice(1);
   const { message, status, code, retryable, remediation, requestId } = error;
-  const fields = { class: word === "agent" ? "agent_error" : word, message, status, code, retryable, remediation, request_id: requestId };
+  const fields = {
+    class: word === "agent" ? "agent_error" : word,
+    message,
+    status,
+    code,
+    retryable,
+    remediation,
+    request_id: requestId,
+  };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 

@@ -12,7 +12,8 @@ const MATCHERS = {
   $min: (want, got) => typeof got === "number" && got >= want,
   $not: (want, got) => difference(want, got) !== undefined,
   $some: (want, got) => Array.isArray(got) && want.every((one) => got.some((item) => !difference(one, item))),
-  $order: (want, got) => Array.isArray(got) && got.reduce((at, item) => at + (at < want.length && !difference(want[at], item)), 0) === want.length,
+  $order: (want, got) =>
+    Array.isArray(got) && got.reduce((at, item) => at + (at < want.length && !difference(want[at], item)), 0) === want.length,
   $b64: (want, got) => got instanceof Uint8Array && Buffer.from(got).toString("base64") === want,
   $exactly: (want, got) => !difference(want, got) && Object.keys(got).length === Object.keys(want).length,
 };

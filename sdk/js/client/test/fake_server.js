@@ -8,7 +8,13 @@ export async function serve(handler, options = {}) {
     const pieces = [];
     for await (const piece of request) pieces.push(piece);
     const url = new URL(request.url, "http://x");
-    const call = { method: request.method, path: url.pathname, query: url.searchParams, headers: request.headers, body: Buffer.concat(pieces).toString() };
+    const call = {
+      method: request.method,
+      path: url.pathname,
+      query: url.searchParams,
+      headers: request.headers,
+      body: Buffer.concat(pieces).toString(),
+    };
     asked.push(call);
     handler(call, response, asked.length);
   });

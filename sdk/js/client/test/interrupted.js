@@ -21,11 +21,13 @@ const items = [];
 for await (const item of cell.stream("work", params)) if (items.push(item) === 3) console.log("now");
 await cell.runs.await(run.id);
 const seen = await events;
-console.log(JSON.stringify({
-  items,
-  value: await value,
-  runs: (await cell.runs.list().all()).length,
-  isInOrder: seen.every(({ seq }, at) => at === 0 || seq > seen[at - 1].seq),
-  streamed: seen.filter(({ type }) => type === "stream").map(({ data }) => data.i),
-  last: seen.at(-1).type,
-}));
+console.log(
+  JSON.stringify({
+    items,
+    value: await value,
+    runs: (await cell.runs.list().all()).length,
+    isInOrder: seen.every(({ seq }, at) => at === 0 || seq > seen[at - 1].seq),
+    streamed: seen.filter(({ type }) => type === "stream").map(({ data }) => data.i),
+    last: seen.at(-1).type,
+  }),
+);

@@ -30,7 +30,8 @@ class Cutter {
   }
 }
 
-const eventText = ({ seq, type, data }) => `id: ${seq}\nevent: ${type}\ndata: ${JSON.stringify({ seq, ts: "t", type, data })}\n\n`;
+const eventText = ({ seq, type, data }) =>
+  `id: ${seq}\nevent: ${type}\ndata: ${JSON.stringify({ seq, ts: "t", type, data })}\n\n`;
 
 test("events that are cut a thousand times come each once and in order", async (t) => {
   const random = dice(t);
@@ -50,8 +51,14 @@ test("events that are cut a thousand times come each once and in order", async (
   });
   const seen = await cell.runs.events("r", { giveUpAfterMs: 60_000 }).all();
   await close();
-  assert.deepEqual(seen.map(({ seq }) => seq), events.map(({ seq }) => seq));
-  assert.deepEqual(seen.map(({ type, data }) => ({ type, data })), events.map(({ type, data }) => ({ type, data })));
+  assert.deepEqual(
+    seen.map(({ seq }) => seq),
+    events.map(({ seq }) => seq),
+  );
+  assert.deepEqual(
+    seen.map(({ type, data }) => ({ type, data })),
+    events.map(({ type, data }) => ({ type, data })),
+  );
   assert.equal(cutter.cuts, 1000);
 });
 
@@ -61,7 +68,7 @@ test("output that is cut comes with each byte once", async (t) => {
   const cutter = new Cutter(random, 200);
   const { cell, close } = await serve((call, response) => {
     let text = "retry: 0\n\n";
-    for (let at = Number(call.query.get("after") ?? 0); at < whole.length; ) {
+    for (let at = Number(call.query.get("after") ?? 0); at < whole.length;) {
       const piece = whole.slice(at, at + 1 + Math.floor(random() * 40));
       at += piece.length;
       text += `id: ${at}\nevent: stdout\ndata: ${JSON.stringify({ text: piece })}\n\n`;
@@ -70,7 +77,13 @@ test("output that is cut comes with each byte once", async (t) => {
   });
   const items = await cell.processes.log("p1").all();
   await close();
-  assert.equal(items.slice(0, -1).map(({ text }) => text).join(""), whole);
+  assert.equal(
+    items
+      .slice(0, -1)
+      .map(({ text }) => text)
+      .join(""),
+    whole,
+  );
   assert.deepEqual(items.at(-1), { type: "exit", process: { id: "p1", exitCode: 0 } });
   assert.equal(cutter.cuts, 200);
 });
@@ -84,19 +97,31 @@ test("a method's stream that is cut is one run, and each item comes once", async
   });
   const items = await cell.stream("count").all();
   await close();
-  assert.deepEqual(items, Array.from({ length: 100 }, (_, i) => ({ i })));
+  assert.deepEqual(
+    items,
+    Array.from({ length: 100 }, (_, i) => ({ i })),
+  );
   assert.equal(new Set(asked.map(({ headers }) => headers["idempotency-key"])).size, 1);
 });
 
 test("what the server says of a gap and of a repeated step is said to the caller", async () => {
   const { client, cell, close } = await serve((_, response) => {
     response.writeHead(200, SSE);
-    const events = [{ seq: 40, type: "stale", data: { after: 3 } }, { seq: 41, type: "reset", data: { name: "s" } }];
+    const events = [
+      { seq: 40, type: "stale", data: { after: 3 } },
+      { seq: 41, type: "reset", data: { name: "s" } },
+    ];
     response.write(events.map(eventText).join(""));
   });
   const seen = [];
   for await (const event of cell.events({ after: 3 })) if (seen.push(event) === 2) break;
-  assert.deepEqual(seen.map(({ seq, type }) => [seq, type]), [[40, "stale"], [41, "reset"]]);
+  assert.deepEqual(
+    seen.map(({ seq, type }) => [seq, type]),
+    [
+      [40, "stale"],
+      [41, "reset"],
+    ],
+  );
   client.close();
   await close();
 });
@@ -112,23 +137,47 @@ test("with a tail the place is asked for first, so that a break before the first
   assert.equal((await events.next()).value.seq, 8);
   await events.return();
   await close();
-  assert.deepEqual(asked.map(({ query }) => query.get("after")), [null, "7", "7"]);
+  assert.deepEqual(
+    asked.map(({ query }) => query.get("after")),
+    [null, "7", "7"],
+  );
 });
 
 test("a stream is given up after its time, and at once where it makes no sense to come back", async () => {
   let isGone = false;
-  const { cell, close } = await serve((_, response, count) => {
-    if (isGone) return answer(response, 404, failure("cell_not_found"));
-    if (count > 1) return answer(response, 503, failure("unavailable", { retryable: true }));
-    response.writeHead(200, SSE);
-    response.write(`retry: 0\n\n${eventText({ seq: 1, type: "stream", data: 1 })}`, () => response.destroy());
-  }, { retries: 0 });
+  const { cell, close } = await serve(
+    (_, response, count) => {
+      if (isGone) return answer(response, 404, failure("cell_not_found"));
+      if (count > 1) return answer(response, 503, failure("unavailable", { retryable: true }));
+      response.writeHead(200, SSE);
+      response.write(`retry: 0\n\n${eventText({ seq: 1, type: "stream", data: 1 })}`, () => response.destroy());
+    },
+    { retries: 0 },
+  );
   const events = cell.events({ giveUpAfterMs: 1 });
   assert.equal((await events.next()).value.seq, 1);
   await assert.rejects(events.next(), UnavailableError);
   isGone = true;
   await assert.rejects(cell.events().next(), NotFoundError);
   await close();
+});
+
+test("who comes back waits as long as the server asks, and no stream is too long for a call's time", async () => {
+  const times = [];
+  const { cell, close } = await serve(
+    (_, response, count) => {
+      times.push(Date.now());
+      response.writeHead(200, SSE);
+      if (count === 1)
+        return response.write(`retry: 2200\n\n${eventText({ seq: 1, type: "stream", data: 1 })}`, () => response.destroy());
+      response.write(": hello\n\n");
+      setTimeout(() => response.end(eventText({ seq: 2, type: "run.completed", data: {} })), 150);
+    },
+    { timeoutMs: 100 },
+  );
+  assert.equal((await cell.runs.events("r").all()).length, 2);
+  await close();
+  assert.ok(times[1] - times[0] >= 1100, `${times[1] - times[0]} ms`); // At least the half of it, and more than there is without.
 });
 
 test("a stream whose first connection fails does not try for ever", async () => {
@@ -142,10 +191,15 @@ test("a watch tells after a break that changes may be missing", async () => {
   const { cell, close } = await serve((_, response, count) => {
     response.writeHead(200, SSE);
     const text = `retry: 0\n\nevent: ready\ndata: {"path":"src"}\n\nevent: created\ndata: {"path":"src/a","type":"file"}\n\n`;
-    response.write(count === 1 ? text : `${text}event: deleted\ndata: {"path":"src","type":"directory"}\n\n`, () => response.destroy());
+    response.write(count === 1 ? text : `${text}event: deleted\ndata: {"path":"src","type":"directory"}\n\n`, () =>
+      response.destroy(),
+    );
   });
   const changes = await cell.files.watch("src").all();
   await close();
-  assert.deepEqual(changes.map(({ type, lost }) => type + (lost ? "!" : "")), ["ready", "created", "overflow!", "ready", "created", "deleted"]);
+  assert.deepEqual(
+    changes.map(({ type, lost }) => type + (lost ? "!" : "")),
+    ["ready", "created", "overflow!", "ready", "created", "deleted"],
+  );
   assert.deepEqual(changes[1], { type: "created", path: "src/a", kind: "file" });
 });

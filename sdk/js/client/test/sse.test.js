@@ -5,7 +5,8 @@ import { Scope } from "../dist/esm/scope.js";
 import { EventParser, readEvents } from "../dist/esm/sse.js";
 import { dice } from "./fake_server.js";
 
-const TEXT = "\ufeff: hello\nretry: 7\n\nid: 1\nevent: a\ndata: {\"x\":1}\n\ndata:two\r\ndata:  lines\r\nid:2\r\n\r\rdata\r\rid: 3\n\nevent: none\n\nunknown: x\ndata: ü€😀\n\ndata: unfinished\n";
+const TEXT =
+  '\ufeff: hello\nretry: 7\n\nid: 1\nevent: a\ndata: {"x":1}\n\ndata:two\r\ndata:  lines\r\nid:2\r\n\r\rdata\r\rid: 3\n\nevent: none\n\nunknown: x\ndata: ü€😀\n\ndata: unfinished\n';
 const EVENTS = [
   { type: "a", data: '{"x":1}', id: "1" },
   { type: "message", data: "two\n lines", id: "2" },
@@ -18,7 +19,7 @@ test("events are the same however their text is cut", (t) => {
   for (let round = 0; round < 300; round += 1) {
     const parser = new EventParser();
     const found = [];
-    for (let at = 0; at < TEXT.length; ) {
+    for (let at = 0; at < TEXT.length;) {
       const length = 1 + Math.floor(random() * (round % 10 === 0 ? TEXT.length : 5));
       found.push(...parser.push(TEXT.slice(at, at + length)));
       at += length;
@@ -32,7 +33,10 @@ test("an event has a limit, whether its lines end or not", () => {
   const endless = new EventParser(1000);
   assert.throws(() => [...endless.push("x".repeat(600)), ...endless.push("x".repeat(600))], ConnectionError);
   const many = new EventParser(1000);
-  assert.throws(() => [...many.push("data: 123456789\n".repeat(200))], (error) => error.code === "event_too_large");
+  assert.throws(
+    () => [...many.push("data: 123456789\n".repeat(200))],
+    (error) => error.code === "event_too_large",
+  );
   const short = new EventParser(1000);
   assert.equal([...short.push("data: 123456789\n\n".repeat(200))].length, 200);
 });

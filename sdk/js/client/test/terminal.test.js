@@ -7,7 +7,11 @@ import { Incoming, WAITING_BYTES_MAX } from "../dist/esm/incoming.js";
 import { openNodeSocket } from "../dist/esm/node_socket.js";
 import { answer, dice, failure, serve } from "./fake_server.js";
 
-const TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10;
+const TEXT = 1,
+  BINARY = 2,
+  CLOSE = 8,
+  PING = 9,
+  PONG = 10;
 const EXIT = JSON.stringify({ type: "exit", id: "p1", exit_code: 3, output_next: 6 });
 
 function frame(opcode, data = "", { isLast = true, mask = 0 } = {}) {
@@ -22,24 +26,32 @@ function frame(opcode, data = "", { isLast = true, mask = 0 } = {}) {
 /** The frames in what a client wrote, [opcode, text]; all of them must be masked. */
 function framesIn(bytes) {
   const found = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     assert.ok(bytes[at + 1] & 0x80);
     let size = bytes[at + 1] & 0x7f;
     const head = size === 126 ? 4 : size === 127 ? 10 : 2;
     if (size === 126) size = bytes.readUInt16BE(at + 2);
     if (size === 127) size = Number(bytes.readBigUInt64BE(at + 2));
     const mask = bytes.subarray(at + head, at + head + 4);
-    found.push([bytes[at] & 15, Buffer.from(bytes.subarray(at + head + 4, at + head + 4 + size).map((byte, i) => byte ^ mask[i & 3])).toString()]);
+    found.push([
+      bytes[at] & 15,
+      Buffer.from(bytes.subarray(at + head + 4, at + head + 4 + size).map((byte, i) => byte ^ mask[i & 3])).toString(),
+    ]);
     at += head + 4 + size;
   }
   return found;
 }
 
-async function shaken(talk, accept = (key) => createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64")) {
+async function shaken(
+  talk,
+  accept = (key) => createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64"),
+) {
   const made = await serve((_, response) => answer(response, 404, failure("process_not_found")));
   made.server.on("upgrade", (request, socket) => {
     assert.equal(request.headers.authorization, "Bearer key");
-    socket.write(`HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept(request.headers["sec-websocket-key"])}\r\n\r\n`);
+    socket.write(
+      `HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept(request.headers["sec-websocket-key"])}\r\n\r\n`,
+    );
     socket.on("error", () => {});
     talk(socket, request);
   });
@@ -53,14 +65,21 @@ test("output comes in whatever pieces, pings are answered, and the end is the pr
   let allWritten;
   const wasWritten = new Promise((resolve) => (allWritten = resolve));
   const all = Buffer.concat([
-    frame(TEXT, JSON.stringify({ type: "stale", place: 100 })), frame(BINARY, "abc"), frame(PING, "still there?"),
-    frame(BINARY, "d", { isLast: false }), frame(PING), frame(0, "ef"), frame(BINARY, long),
-    frame(TEXT, JSON.stringify({ type: "error", ...failure("input_full", { retryable: true }) })), frame(TEXT, EXIT), frame(CLOSE),
+    frame(TEXT, JSON.stringify({ type: "stale", place: 100 })),
+    frame(BINARY, "abc"),
+    frame(PING, "still there?"),
+    frame(BINARY, "d", { isLast: false }),
+    frame(PING),
+    frame(0, "ef"),
+    frame(BINARY, long),
+    frame(TEXT, JSON.stringify({ type: "error", ...failure("input_full", { retryable: true }) })),
+    frame(TEXT, EXIT),
+    frame(CLOSE),
   ]);
   const { cell, close } = await shaken(async (socket, request) => {
     assert.equal(request.url, "/api/v1/cells/c/processes/p1/attach?after=97");
     socket.on("data", (piece) => written.push(piece)).on("end", allWritten);
-    for (let at = 0; at < all.length; ) {
+    for (let at = 0; at < all.length;) {
       const size = 1 + Math.floor(random() * (random() < 0.5 ? 4 : 20_000));
       socket.write(all.subarray(at, at + size));
       await new Promise(setImmediate); // Both sides are this process: the other one has its turn.
@@ -72,7 +91,17 @@ test("output comes in whatever pieces, pings are answered, and the end is the pr
   await terminal.resize({ columns: 100, rows: 30 });
   const items = [];
   for await (const item of terminal) items.push(item);
-  assert.deepEqual(items.map(({ type, place }) => [type, place]), [["stale", 100], ["output", 103], ["output", 106], ["output", 70_106], ["error", undefined], ["exit", undefined]]);
+  assert.deepEqual(
+    items.map(({ type, place }) => [type, place]),
+    [
+      ["stale", 100],
+      ["output", 103],
+      ["output", 106],
+      ["output", 70_106],
+      ["error", undefined],
+      ["exit", undefined],
+    ],
+  );
   assert.equal(Buffer.from(items[2].bytes).toString(), "def");
   assert.equal(items[4].error.code, "input_full");
   assert.deepEqual([terminal.exit.exitCode, terminal.place], [3, 70_106]);
@@ -80,19 +109,33 @@ test("output comes in whatever pieces, pings are answered, and the end is the pr
   await wasWritten;
   await close();
   const frames = framesIn(Buffer.concat(written));
-  assert.deepEqual(frames.filter(([opcode]) => opcode === BINARY), [[BINARY, "keys"]]);
-  assert.deepEqual(frames.filter(([opcode]) => opcode === TEXT), [[TEXT, '{"type":"resize","columns":100,"rows":30}']]);
-  assert.deepEqual(frames.filter(([opcode]) => opcode === PONG), [[PONG, "still there?"], [PONG, ""]]);
+  assert.deepEqual(
+    frames.filter(([opcode]) => opcode === BINARY),
+    [[BINARY, "keys"]],
+  );
+  assert.deepEqual(
+    frames.filter(([opcode]) => opcode === TEXT),
+    [[TEXT, '{"type":"resize","columns":100,"rows":30}']],
+  );
+  assert.deepEqual(
+    frames.filter(([opcode]) => opcode === PONG),
+    [
+      [PONG, "still there?"],
+      [PONG, ""],
+    ],
+  );
 });
 
 test("what is no end of the program is an error, and says where to go on", async () => {
   const endings = {
     "it breaks off": (socket) => socket.end(frame(BINARY, "abc")),
     "it is closed": (socket) => socket.write(Buffer.concat([frame(BINARY, "abc"), frame(CLOSE)])),
-    "it is too large": (socket) => socket.write(Buffer.concat([frame(BINARY, "abc"), Buffer.from([0x82, 127, 0, 0, 0, 0, 1, 0, 0, 0])])),
+    "it is too large": (socket) =>
+      socket.write(Buffer.concat([frame(BINARY, "abc"), Buffer.from([0x82, 127, 0, 0, 0, 0, 1, 0, 0, 0])])),
     "its parts are too large": (socket) => {
       socket.write(frame(BINARY, "abc"));
-      for (let part = 0; part < 5; part += 1) socket.write(frame(part === 0 ? BINARY : 0, Buffer.alloc(1 << 20), { isLast: false }));
+      for (let part = 0; part < 5; part += 1)
+        socket.write(frame(part === 0 ? BINARY : 0, Buffer.alloc(1 << 20), { isLast: false }));
     },
     "it is masked": (socket) => socket.write(Buffer.concat([frame(BINARY, "abc"), frame(BINARY, "xxxxx", { mask: 0x80 })])),
   };
@@ -109,9 +152,15 @@ test("what is no end of the program is an error, and says where to go on", async
 
 test("who is refused is told why, and nobody else's answer is taken", async () => {
   const { cell, close } = await serve((_, response) => answer(response, 404, failure("process_not_found")));
-  await assert.rejects(cell.processes.attach("p1"), (error) => error instanceof NotFoundError && error.code === "process_not_found");
+  await assert.rejects(
+    cell.processes.attach("p1"),
+    (error) => error instanceof NotFoundError && error.code === "process_not_found",
+  );
   await close();
-  const other = await shaken(() => {}, () => "something else");
+  const other = await shaken(
+    () => {},
+    () => "something else",
+  );
   await assert.rejects(other.cell.processes.attach("p1"), ConnectionError);
   await other.close();
 });
@@ -135,7 +184,12 @@ test("a WebSocket on which nothing comes is given up, but not while it is not re
   const { baseUrl, close } = await shaken((socket) => {
     for (let count = 0; count < 40; count += 1) socket.write(frame(BINARY, Buffer.alloc(100_000)));
   });
-  const socket = await openNodeSocket(baseUrl.replace("http", "ws"), { authorization: "Bearer key" }, new AbortController().signal, 50);
+  const socket = await openNodeSocket(
+    baseUrl.replace("http", "ws"),
+    { authorization: "Bearer key" },
+    new AbortController().signal,
+    50,
+  );
   await new Promise((resolve) => setTimeout(resolve, 150)); // Longer than the silence: what has come waits.
   let bytes = 0;
   const readAll = async () => {

@@ -13,8 +13,12 @@ const refusal = (code) => failure(code, { retryable: true });
 /** How often the server was asked, if it treats the first calls as `trouble` does. */
 async function count(trouble, times, call) {
   const { cell, asked, close } = await serve((one, response, count) =>
-    count <= times ? trouble(response) : answer(response, one.method === "DELETE" ? 404 : 200, failure("file_not_found", OK)));
-  const outcome = await call(cell).then(() => "done", (error) => error.constructor.name);
+    count <= times ? trouble(response) : answer(response, one.method === "DELETE" ? 404 : 200, failure("file_not_found", OK)),
+  );
+  const outcome = await call(cell).then(
+    () => "done",
+    (error) => error.constructor.name,
+  );
   await close();
   return [asked.length, outcome, asked];
 }
@@ -42,7 +46,8 @@ test("what breaks off is sent again only where a second time changes nothing", a
     approve: (cell) => cell.runs.approve("r", { approved: true }),
   };
   for (const [name, call] of Object.entries(again)) assert.deepEqual((await count(drop, 1, call)).slice(0, 2), [2, "done"], name);
-  for (const [name, call] of Object.entries(once)) assert.deepEqual((await count(drop, 1, call)).slice(0, 2), [1, "ConnectionError"], name);
+  for (const [name, call] of Object.entries(once))
+    assert.deepEqual((await count(drop, 1, call)).slice(0, 2), [1, "ConnectionError"], name);
   const [, , asked] = await count(drop, 1, again.request);
   assert.equal(new Set(asked.map(({ headers }) => headers["idempotency-key"])).size, 1);
   const [, , told] = await count(drop, 1, again.event);
@@ -50,12 +55,18 @@ test("what breaks off is sent again only where a second time changes nothing", a
 });
 
 test("what was refused before anything was done is sent again, as late as the server asks", async () => {
-  const refused = (code, headers = {}) => (response) => answer(response, 503, refusal(code), headers);
+  const refused =
+    (code, headers = {}) =>
+    (response) =>
+      answer(response, 503, refusal(code), headers);
   assert.deepEqual((await count(refused("no_capacity"), 1, (cell) => cell.exec("true"))).slice(0, 2), [2, "done"]);
   assert.deepEqual((await count(refused("unavailable"), 1, (cell) => cell.exec("true"))).slice(0, 2), [1, "UnavailableError"]);
   assert.deepEqual((await count(refused("no_capacity"), 9, (cell) => cell.refresh())).slice(0, 2), [3, "UnavailableError"]);
   assert.deepEqual((await count(refused("crash_loop"), 9, (cell) => cell.request("m"))).slice(0, 2), [1, "UnavailableError"]);
-  assert.deepEqual((await count(refused("no_capacity", { "retry-after": "3600" }), 9, (cell) => cell.refresh())).slice(0, 2), [1, "UnavailableError"]);
+  assert.deepEqual((await count(refused("no_capacity", { "retry-after": "3600" }), 9, (cell) => cell.refresh())).slice(0, 2), [
+    1,
+    "UnavailableError",
+  ]);
   const began = Date.now();
   await count(refused("no_capacity", { "retry-after": "1" }), 1, (cell) => cell.refresh());
   assert.ok(Date.now() - began >= 990);
@@ -75,9 +86,23 @@ test("who waited long for an answer that broke off is not tired of it", async ()
 });
 
 test("each status has its class, and a body that is no JSON is told by its status", async () => {
-  const classes = { 400: "InvalidArgument", 401: "Unauthenticated", 403: "Forbidden", 404: "NotFound", 405: "InvalidArgument", 409: "Conflict",
-    412: "PreconditionFailed", 413: "TooLarge", 429: "RateLimited", 500: "Internal", 502: "Unavailable", 503: "Unavailable", 504: "TimedOut",
-    507: "Exhausted", 599: "Internal" };
+  const classes = {
+    400: "InvalidArgument",
+    401: "Unauthenticated",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "InvalidArgument",
+    409: "Conflict",
+    412: "PreconditionFailed",
+    413: "TooLarge",
+    429: "RateLimited",
+    500: "Internal",
+    502: "Unavailable",
+    503: "Unavailable",
+    504: "TimedOut",
+    507: "Exhausted",
+    599: "Internal",
+  };
   for (const [status, name] of Object.entries(classes)) {
     const body = { error: "words", code: "a_code", cause: "why", remediation: "do that", retryable: false, request_id: "r9" };
     const { cell, close } = await serve((_, response) => answer(response, Number(status), body), { retries: 0 });
@@ -85,15 +110,23 @@ test("each status has its class, and a body that is no JSON is told by its statu
     await close();
     const { message, code, cause, remediation, retryable, requestId } = error;
     assert.equal(error.constructor, sdk[`${name}Error`], status);
-    assert.deepEqual({ message, code, cause, remediation, retryable, requestId }, { message: "words", code: "a_code", cause: "why", remediation: "do that", retryable: false, requestId: "r9" });
+    assert.deepEqual(
+      { message, code, cause, remediation, retryable, requestId },
+      { message: "words", code: "a_code", cause: "why", remediation: "do that", retryable: false, requestId: "r9" },
+    );
   }
-  const { cell, close } = await serve((_, response) => response.writeHead(502, { "content-type": "text/html" }).end("<h1>Bad gateway</h1>"), { retries: 0 });
+  const { cell, close } = await serve(
+    (_, response) => response.writeHead(502, { "content-type": "text/html" }).end("<h1>Bad gateway</h1>"),
+    { retries: 0 },
+  );
   await assert.rejects(cell.refresh(), { name: "UnavailableError", code: "http_502", retryable: true });
   await close();
 });
 
 test("an answer that is not the API's is an error, and not a value", async () => {
-  const { cell, close } = await serve((_, response) => response.writeHead(200, { "content-type": "application/octet-stream" }).end("{}"));
+  const { cell, close } = await serve((_, response) =>
+    response.writeHead(200, { "content-type": "application/octet-stream" }).end("{}"),
+  );
   await assert.rejects(cell.files.stat("a"), { code: "unexpected_answer" });
   await assert.rejects(cell.request("m"), { code: "unexpected_answer" });
   await close();
@@ -110,11 +143,18 @@ test("what cannot be sent is told as what it is, and never tried", async () => {
 
 test("a call ends by its time, by its signal and with its client", async () => {
   const { client, cell, close } = await serve(() => {});
-  await assert.rejects(cell.refresh({ timeoutMs: 5 }), { name: "TimeoutError", message: /GET .*\/cells\/c took longer than 5 ms/ });
+  await assert.rejects(cell.refresh({ timeoutMs: 5 }), {
+    name: "TimeoutError",
+    message: /GET .*\/cells\/c took longer than 5 ms/,
+  });
   await assert.rejects(cell.request("m", {}, { timeoutMs: 5 }), { name: "TimeoutError" });
   const reason = new Error("enough");
   const leaving = new AbortController();
-  const waiting = [cell.exec("true", { signal: leaving.signal }), cell.stream("m", {}, { signal: leaving.signal }).next(), cell.events({ signal: leaving.signal }).next()];
+  const waiting = [
+    cell.exec("true", { signal: leaving.signal }),
+    cell.stream("m", {}, { signal: leaving.signal }).next(),
+    cell.events({ signal: leaving.signal }).next(),
+  ];
   leaving.abort(reason);
   for (const one of waiting) await assert.rejects(one, reason);
   await assert.rejects(cell.refresh({ signal: leaving.signal }), reason);
@@ -141,11 +181,26 @@ test("an iterator is left while it waits, and its connection ends", async () => 
 });
 
 test("names are the wire's there and the language's here, and the application's own stay", () => {
-  const wire = { idle_timeout_s: 1, agent: "x", secrets: { my_key: "a", myKey: "b" }, limits: { bytes_per_s: 2 }, files: [{ mtime_ms: 1 }] };
-  const here = { idleTimeoutS: 1, agent: "x", secrets: { my_key: "a", myKey: "b" }, limits: { bytesPerS: 2 }, files: [{ mtimeMs: 1 }] };
+  const wire = {
+    idle_timeout_s: 1,
+    agent: "x",
+    secrets: { my_key: "a", myKey: "b" },
+    limits: { bytes_per_s: 2 },
+    files: [{ mtime_ms: 1 }],
+  };
+  const here = {
+    idleTimeoutS: 1,
+    agent: "x",
+    secrets: { my_key: "a", myKey: "b" },
+    limits: { bytesPerS: 2 },
+    files: [{ mtimeMs: 1 }],
+  };
   assert.deepEqual(fromWire(wire), here);
   assert.deepEqual(toWire(here), wire);
-  assert.deepEqual(fromWire({ params: { a_b: [{ c_d: 1 }] }, result: { e_f: 2 } }), { params: { a_b: [{ c_d: 1 }] }, result: { e_f: 2 } });
+  assert.deepEqual(fromWire({ params: { a_b: [{ c_d: 1 }] }, result: { e_f: 2 } }), {
+    params: { a_b: [{ c_d: 1 }] },
+    result: { e_f: 2 },
+  });
 });
 
 test("a path or an id cannot lead to another call", async () => {
@@ -156,10 +211,14 @@ test("a path or an id cannot lead to another call", async () => {
     }
   }
   await assert.rejects(async () => cell.files.delete("./"), { code: "invalid_path" });
-  for (const id of ["", ".", ".."]) assert.throws(() => client.cells.open(id), { name: "InvalidArgumentError", message: /cell id/ });
+  for (const id of ["", ".", ".."])
+    assert.throws(() => client.cells.open(id), { name: "InvalidArgumentError", message: /cell id/ });
   await assert.rejects(async () => cell.runs.get(".."), { name: "InvalidArgumentError" });
   await cell.files.list("./a b//ü%#?/");
-  assert.deepEqual(asked.map(({ path, query }) => [path, query.toString()]), [["/api/v1/cells/c/files/a%20b/%C3%BC%25%23%3F", "list=1"]]);
+  assert.deepEqual(
+    asked.map(({ path, query }) => [path, query.toString()]),
+    [["/api/v1/cells/c/files/a%20b/%C3%BC%25%23%3F", "list=1"]],
+  );
   await close();
 });
 
@@ -168,15 +227,20 @@ test("a client needs an address and a key, and says which is missing", () => {
   delete process.env.CELLAR_URL;
   delete process.env.CELLAR_API_KEY;
   assert.throws(() => new sdk.Cellar(), { code: "api_key_missing", remediation: /CELLAR_API_KEY/ });
-  for (const baseUrl of ["127.0.0.1:4750", "ftp://x", ""]) assert.throws(() => new sdk.Cellar({ baseUrl, apiKey: "k" }), { code: "invalid_base_url" });
+  for (const baseUrl of ["127.0.0.1:4750", "ftp://x", ""])
+    assert.throws(() => new sdk.Cellar({ baseUrl, apiKey: "k" }), { code: "invalid_base_url" });
   process.env.CELLAR_API_KEY = "from the environment";
   process.env.CELLAR_URL = "https://cellar.example.com/below/";
   assert.equal(new sdk.Cellar().baseUrl, "https://cellar.example.com/below");
-  for (const [name, value] of Object.entries({ CELLAR_URL, CELLAR_API_KEY })) value === undefined ? delete process.env[name] : (process.env[name] = value);
+  for (const [name, value] of Object.entries({ CELLAR_URL, CELLAR_API_KEY }))
+    value === undefined ? delete process.env[name] : (process.env[name] = value);
 });
 
 test("the key is sent, or none where there is to be none", async () => {
-  for (const [apiKey, sent] of [["k", "Bearer k"], [null, undefined]]) {
+  for (const [apiKey, sent] of [
+    ["k", "Bearer k"],
+    [null, undefined],
+  ]) {
     const { client, asked, close } = await serve((_, response) => answer(response, 200, { tiers: [] }), { apiKey });
     await client.tiers();
     await close();
@@ -191,7 +255,10 @@ test("a part of a file is what was asked for, whether the server knows parts or 
   });
   assert.equal(await cell.files.readText("a", { start: 2, end: 4 }), "23");
   assert.equal(await cell.files.readText("a", { start: -3 }), "789");
-  assert.deepEqual(asked.map(({ headers }) => headers.range), ["bytes=2-3", "bytes=-3"]);
+  assert.deepEqual(
+    asked.map(({ headers }) => headers.range),
+    ["bytes=2-3", "bytes=-3"],
+  );
   await assert.rejects(async () => cell.files.readText("a", { start: 3, end: 3 }), { code: "invalid_range" });
   await close();
 });
@@ -199,7 +266,9 @@ test("a part of a file is what was asked for, whether the server knows parts or 
 test("a long command is heard by events, as no answer would begin in time", async () => {
   const result = { stdout: "x", exit_code: 0, duration_ms: 1 };
   const { cell, asked, close } = await serve((_, response) => {
-    response.writeHead(200, { "content-type": "text/event-stream" }).end(`event: stdout\ndata: {"text":"x"}\n\nevent: exit\ndata: ${JSON.stringify(result)}\n\n`);
+    response
+      .writeHead(200, { "content-type": "text/event-stream" })
+      .end(`event: stdout\ndata: {"text":"x"}\n\nevent: exit\ndata: ${JSON.stringify(result)}\n\n`);
   });
   assert.deepEqual(await cell.exec("make", { timeoutMs: 3_600_000 }), { stdout: "x", exitCode: 0, durationMs: 1 });
   assert.equal(asked[0].headers.accept, "text/event-stream");

@@ -24,5 +24,8 @@ writeFileSync(`${ROOT}dist/cjs/package.json`, '{ "type": "commonjs" }\n');
 for (const name of readdirSync(`${ROOT}dist/esm`)) {
   const text = readFileSync(`${ROOT}dist/esm/${name}`, "utf8");
   const compilerOptions = { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 };
-  writeFileSync(`${ROOT}dist/cjs/${name}`, name.endsWith(".js") ? ts.transpileModule(text, { compilerOptions }).outputText : text);
+  writeFileSync(
+    `${ROOT}dist/cjs/${name}`,
+    name.endsWith(".js") ? ts.transpileModule(text, { compilerOptions }).outputText : text,
+  );
 }

@@ -15,16 +15,19 @@ const title = (name) => name[0].toUpperCase() + name.slice(1);
 const word = (name) => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name));
 
 const document = parse(readFileSync(DESCRIPTION, "utf8"));
-const structured = new Set(); // names of members whose own members are the API's
+const structured = new Set(); // names of members below which there is a name that is another one here
 const free = new Set(); // names of members that hold whatever the application put there
 const text = new Set(); // names of members that hold neither
 
 function resolve(schema) {
   if (!schema?.$ref) return schema;
-  return schema.$ref.replace("#/", "").split("/").reduce((found, part) => found[part], document);
+  return schema.$ref
+    .replace("#/", "")
+    .split("/")
+    .reduce((found, part) => found[part], document);
 }
 
-// Whether names below this are the API's (structured), the application's (free), or there are none (text).
+// Whether names below this are the API's (structured), the application's (free), or none that is another one here (text).
 function kindOf(schema, seen = new Set()) {
   schema = resolve(schema);
   if (seen.has(schema)) return "text";
@@ -34,7 +37,10 @@ function kindOf(schema, seen = new Set()) {
     const kinds = list.map((one) => kindOf(one, seen));
     return kinds.find((kind) => kind !== "text") ?? "text";
   }
-  if (schema.properties) return "structured";
+  if (schema.properties) {
+    const isRenamed = ([name, value]) => camel(name) !== name || kindOf(value, seen) === "structured";
+    return Object.entries(schema.properties).some(isRenamed) ? "structured" : "text";
+  }
   const types = [schema.type].flat();
   if (types.includes("array")) return schema.items ? kindOf(schema.items, seen) : "free";
   if (types.includes("object")) return "free";
@@ -51,13 +57,15 @@ function typeOf(schema, indent) {
   const either = schema.oneOf ?? schema.anyOf;
   if (either) return either.map((one) => typeOf(one, indent)).join(" | ");
   const types = [schema.type].flat();
-  return types.map((type) => {
-    if (NUMBERS.includes(type)) return "number";
-    if (type === "object") return objectType(schema, indent);
-    if (type !== "array") return type ?? "unknown";
-    const item = schema.items ? typeOf(schema.items, indent) : "unknown";
-    return / [|&] /.test(item) && !item.startsWith("{") ? `(${item})[]` : `${item}[]`;
-  }).join(" | ");
+  return types
+    .map((type) => {
+      if (NUMBERS.includes(type)) return "number";
+      if (type === "object") return objectType(schema, indent);
+      if (type !== "array") return type ?? "unknown";
+      const item = schema.items ? typeOf(schema.items, indent) : "unknown";
+      return / [|&] /.test(item) && !item.startsWith("{") ? `(${item})[]` : `${item}[]`;
+    })
+    .join(" | ");
 }
 
 function objectType(schema, indent) {
@@ -109,7 +117,8 @@ function operations() {
       }
       for (const [status, answer] of Object.entries(operation.responses)) {
         const schema = json(resolve(answer).content);
-        if (status.startsWith("2") && schema && !schema.$ref && schema.properties && !answer.$ref) made.push(declare(`${id}Answer`, schema));
+        if (status.startsWith("2") && schema && !schema.$ref && schema.properties && !answer.$ref)
+          made.push(declare(`${id}Answer`, schema));
       }
     }
   }
@@ -121,7 +130,11 @@ function generate() {
   const parts = [...schemas, ...operations()];
   const both = [...free].filter((name) => structured.has(name) && !STRUCTURED_ANYWAY.has(name));
   if (both.length > 0) throw new Error(`names of the API's and of the application's values alike: ${both}`);
-  const names = [...free].filter((name) => !structured.has(name)).sort().map((name) => `  "${name}",\n`).join("");
+  const names = [...free]
+    .filter((name) => !structured.has(name))
+    .sort()
+    .map((name) => `  "${name}",\n`)
+    .join("");
   return `// Made from docs/api/openapi.yaml by tools/generate.js: change that, not this.\n\n${parts.join("\n")}
 /** Members, as the wire has them, below which names are the application's own and stay as they are. */
 export const FREE_NAMES: ReadonlySet<string> = new Set([\n${names}]);\n`;
