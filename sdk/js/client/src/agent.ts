@@ -41,7 +41,6 @@ function callOf(method: string, options: AgentCallOptions, call: Pick<Call, "pat
     finalCodes: PAUSES,
     retriesOnceSent: RETRIES,
     callee: "agent",
-    timeoutMs: 0, // An agent takes its time; see `request`.
   };
 }
 
@@ -77,7 +76,8 @@ export async function request<T>(transport: Transport, call: Call, options: Agen
 
 /** What the method streams, and at last its return value. After a break it goes on with the next item. */
 export function stream<T>(transport: Transport, call: Call, options: CallOptions): Items<T> {
-  return new Items<T>((signal) => read<T>(transport, call, signal), options.signal);
+  const { timeoutMs = 0 } = options; // Until it begins.
+  return new Items<T>((signal) => read<T>(transport, { ...call, timeoutMs }, signal), options.signal);
 }
 
 async function* read<T>(transport: Transport, call: Call, signal: AbortSignal): AsyncGenerator<T, void, undefined> {

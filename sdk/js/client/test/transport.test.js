@@ -148,6 +148,7 @@ test("a call ends by its time, by its signal and with its client", async () => {
     message: /GET .*\/cells\/c took longer than 5 ms/,
   });
   await assert.rejects(cell.request("m", {}, { timeoutMs: 5 }), { name: "TimeoutError" });
+  await assert.rejects(cell.stream("m", {}, { timeoutMs: 5 }).next(), { name: "TimeoutError" });
   const reason = new Error("enough");
   const leaving = new AbortController();
   const waiting = [
