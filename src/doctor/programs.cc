@@ -33,7 +33,7 @@ struct Platforms {
 Platforms try_platforms(const std::string& place) {
   Platforms result;
   for (const char* name : {"systrap", "ptrace"}) {  // Cells never take kvm.
-    const TrialFolder records(place);  // runsc's list of its containers
+    const TrialFolder records(place);               // runsc's list of its containers
     const sys::ProgramEnd end =
         sys::run_bounded("runsc",
                          {"--root", records.path(), std::string("--platform=") + name,

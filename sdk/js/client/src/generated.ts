@@ -65,7 +65,58 @@ export type DomainPolicy = "allow-all" | "deny-all" | {
   allow?: PolicyEntries;
   deny?: PolicyEntries;
   presets?: PolicyPresets;
+  rules?: PolicyRules;
 } | null;
+
+export type Secret = {
+  /** With `hosts` one line of 8 bytes to 8 KiB. */
+  value: string;
+  /**
+   * Where the value may go: names, or `*.name`, on port 443 or on the one behind a colon. The cell then has a
+   * placeholder instead, which is replaced in headers of requests to these hosts, over TLS only. Without it
+   * the value itself is a variable of the agent.
+   */
+  hosts?: string[] | null;
+  /** Set this header to the value in each request to `hosts`, whatever the program sends. */
+  header?: string | null;
+  /** Whether commands have the placeholder, too, and may use it; false where absent. */
+  shell?: boolean | null;
+};
+
+export type SecretView = {
+  name: string;
+  hosts?: string[];
+  header?: string;
+  shell?: boolean;
+};
+
+/**
+ * For requests to hosts that `allow` has. The first that fits decides; a request that none fits is sent as it
+ * is. TLS to these hosts is opened by the daemon.
+ */
+export type PolicyRules = {
+  /** A name or `*.name`, on 80 and 443 or on the port behind a colon. */
+  host: string;
+  /** Every request to the host where it is absent. */
+  match?: {
+    method?: string | null;
+    /** This path, or, with a `*` at its end, those that begin so. */
+    path?: string | null;
+  } | null;
+  headers?: RuleHeaders;
+  /** A base URL to send it to instead; its host must be one of the daemon's `--forward-to`. */
+  forward?: string | null;
+  /** The answer, given by the daemon; nothing is sent. From 400 on it is told as a refusal. */
+  respond?: {
+    status: number;
+    headers?: RuleHeaders;
+    /** At most 64 KiB. */
+    body?: string | null;
+  } | null;
+}[] | null;
+
+/** Take the place of headers of these names. */
+export type RuleHeaders = Record<string, string> | null;
 
 export type PolicyPresets = ("npm" | "pypi" | "debian" | "github" | "llm")[] | null;
 
@@ -78,6 +129,7 @@ export type NetworkPolicy = "allow-all" | "deny-all" | {
   allow?: PolicyEntries;
   deny?: PolicyEntries;
   presets?: PolicyPresets;
+  rules?: PolicyRules;
   agent?: DomainPolicy;
   shell?: DomainPolicy;
   limits?: {
@@ -117,9 +169,13 @@ export type Network = {
     host: string;
     /** 53: the name was asked for, and did not resolve. */
     port: number;
-    reason: "not_listed" | "denied" | "unknown_address" | "name_mismatch" | "no_name" | "malformed" | "private_address" | "too_many_connections" | "byte_limit";
-    /** The entry that refused it; absent where none fits. */
+    reason: "not_listed" | "denied" | "unknown_address" | "name_mismatch" | "no_name" | "malformed" | "private_address" | "too_many_connections" | "byte_limit" | "rule" | "forward_not_listed" | "bad_certificate" | "distrusted" | "secret_elsewhere" | "secret_in_clear" | "secret_misplaced" | "secret_unknown" | "secret_echo";
+    /** The entry or rule that refused it; absent where none fits. */
     rule?: string;
+    /** The name of the secret whose placeholder was not replaced. */
+    secret?: string;
+    /** What is wrong with the certificate. */
+    detail?: string;
     /** What to change so that it is allowed. */
     remediation?: string;
   }[];
@@ -139,6 +195,16 @@ export type Error = {
   remediation?: string;
   retryable: boolean;
   requestId: string;
+};
+
+export type RpcFailure = {
+  jsonrpc: "2.0";
+  id: null;
+  error: {
+    /** -32700 no JSON, -32600 no message. */
+    code: number;
+    message: string;
+  };
 };
 
 export type CreateCell = {
@@ -164,8 +230,11 @@ export type CreateCell = {
    * the language, that they began with.
    */
   agentLanguage?: "javascript" | "python" | null;
-  /** Environment variables of the agent host, never of commands. */
-  secrets?: Record<string, string> | null;
+  /**
+   * Replaces all. A text is a variable of the agent's environment, never of commands. A secret with `hosts`
+   * never comes into the cell.
+   */
+  secrets?: Record<string, string | Secret> | null;
   /** The network policy `{allow: [...]}`, with the limits that the cell has. Not together with `network`. */
   allow?: string[] | null;
   network?: NetworkPolicy | null;
@@ -491,6 +560,11 @@ export type GetHealthAnswer = {
   version: string;
 };
 
+export type PostMcpQuery = {
+  /** The tools are for this cell alone, and take no `cell_id`. */
+  cell?: string;
+};
+
 export type ListCellsQuery = {
   limit?: number;
   cursor?: string;
@@ -554,6 +628,10 @@ export type CreatePreviewLinkAnswer = {
 
 export type SetPermanentBody = {
   permanent: boolean;
+};
+
+export type ListSecretsAnswer = {
+  secrets: SecretView[];
 };
 
 export type RequestBody = {
@@ -793,6 +871,7 @@ export const FREE_NAMES: ReadonlySet<string> = new Set([
   "detail",
   "env",
   "error",
+  "headers",
   "match",
   "params",
   "payload",
