@@ -298,6 +298,17 @@ asio::awaitable<CommandResult> Cell::exec(CommandRequest request, OnOutput on_ou
 
 asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequest request,
                                                   OnOutput on_output) {
+  try {
+    co_return co_await try_in_shell(run, request, on_output);
+  } catch (const Error& error) {
+    // The domain had ended and the loop had not come to it yet: the command has not begun.
+    if (error.reason() != "domain_lost") throw;
+  }
+  co_return co_await try_in_shell(run, std::move(request), std::move(on_output));
+}
+
+asio::awaitable<CommandResult> Cell::try_in_shell(std::uint32_t run, CommandRequest request,
+                                                  OnOutput on_output) {
   const DiskQuota::Use disk = quota_.begin_use();
   const std::uint64_t ended_before = quota_.end_count();
   CommandPlace place = co_await shell_place(request);

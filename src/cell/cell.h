@@ -286,6 +286,8 @@ class Cell : private RunnerHost {
   void report_return(std::string from, std::chrono::microseconds took);
   asio::awaitable<CommandResult> run_in_shell(std::uint32_t run, CommandRequest request,
                                               OnOutput on_output);
+  asio::awaitable<CommandResult> try_in_shell(std::uint32_t run, CommandRequest request,
+                                              OnOutput on_output);
   asio::awaitable<void> attend(std::shared_ptr<Process> process, CommandPlace place,
                                DiskQuota::Use disk);
   void forget_old_processes();
