@@ -145,6 +145,29 @@ class Bench:
         reference = milliseconds(lambda _: subprocess.run(["true"], check=True), self.runs)
         self.row("exec true in a running cell", ours, reference, "a process of the host")
 
+    def files(self):
+        path = f"/api/v1/cells/{self.cell.id}/files/bench.txt"
+        place, text = self.daemon.root / "bench.txt", "x" * 4096
+
+        def there_and_back(_):
+            self.client.call("PUT", path, text)
+            self.client.call("GET", path)
+
+        def on_host(_):
+            new = place.with_suffix(".new")
+            with open(new, "w") as file:
+                file.write(json.dumps(text))
+                file.flush()
+                os.fsync(file.fileno())
+            new.rename(place)
+            folder = os.open(place.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+            place.read_text()
+
+        self.row("write a file of 4 KiB and read it", milliseconds(there_and_back, self.runs), milliseconds(on_host, self.runs),
+                 "the same on the host: fsync, rename")
+
     def agent(self):
         path = f"/api/v1/cells/{self.cell.id}/request"
         count = {"method": "steps", "params": {"count": self.runs}}
@@ -245,6 +268,7 @@ class Bench:
             self.cell.request("nothing")
             self.cell.exec("true")
             self.commands()
+            self.files()
             self.agent()
             self.python_agent()
             self.search()

@@ -7,6 +7,8 @@ namespace cellar::api {
 int status_of(const Error& error) noexcept {
   if (error.reason() == "method_not_allowed") return 405;
   if (error.reason() == "origin_refused") return 403;
+  if (error.reason() == "precondition_failed") return 412;
+  if (error.reason() == "range_not_satisfiable") return 416;
   switch (error.code()) {
     case ErrorCode::invalid_argument:
       return 400;

@@ -19,6 +19,8 @@ TEST_CASE("every code has the status that clients react to") {
   for (const auto& [code, status] : kTable) CHECK(status_of(Error(code, "x")) == status);
   CHECK(status_of(Error(ErrorCode::invalid_argument, "method_not_allowed", "x")) == 405);
   CHECK(status_of(Error(ErrorCode::invalid_argument, "origin_refused", "x")) == 403);
+  CHECK(status_of(Error(ErrorCode::conflict, "precondition_failed", "x")) == 412);
+  CHECK(status_of(Error(ErrorCode::invalid_argument, "range_not_satisfiable", "x")) == 416);
 }
 
 TEST_CASE("an error's body is for people and for programs") {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "api/conditions.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "sys/positioned.h"
@@ -148,40 +149,6 @@ std::string_view content_type_of(std::string_view path) noexcept {
 bool is_hidden(std::string_view path) noexcept {
   for (const std::string_view name : split(path, '/')) {
     if (name.starts_with(".") && name != ".well-known") return true;
-  }
-  return false;
-}
-
-AskedRange parse_range(std::string_view field, std::uint64_t size) noexcept {
-  constexpr std::string_view kUnit = "bytes=";
-  const AskedRange whole{RangeIs::whole, {}};
-  if (!field.starts_with(kUnit)) return whole;
-  const std::string_view text = trim(field.substr(kUnit.size()));
-  const std::size_t dash = text.find('-');
-  if (dash == text.npos || text.find(',') != text.npos) return whole;
-  const auto first = parse_int(text.substr(0, dash));
-  const auto last = parse_int(text.substr(dash + 1));
-  const bool has_first = dash > 0;
-  const bool has_last = dash + 1 < text.size();
-  if (has_first != first.has_value() || has_last != last.has_value()) return whole;
-  if ((!first && !last) || first.value_or(0) < 0 || last.value_or(0) < 0) return whole;
-  if (!first) {  // The last so many bytes.
-    const auto count = std::min(static_cast<std::uint64_t>(*last), size);
-    if (count == 0) return {RangeIs::unsatisfiable, {}};
-    return {RangeIs::part, {size - count, size - 1}};
-  }
-  const auto from = static_cast<std::uint64_t>(*first);
-  if (last && *last < *first) return whole;
-  if (from >= size) return {RangeIs::unsatisfiable, {}};
-  const std::uint64_t to = last ? static_cast<std::uint64_t>(*last) : size - 1;
-  return {RangeIs::part, {from, std::min(to, size - 1)}};
-}
-
-bool names_tag(std::string_view field, std::string_view tag) {
-  for (std::string_view one : split(field, ',')) {
-    one = trim(one);
-    if (one.starts_with("W/")) one.remove_prefix(2);
-    if (one == "*" || one == tag) return true;
   }
   return false;
 }

@@ -61,7 +61,8 @@ class DiskQuota {
   // How often what ran was ended.
   std::uint64_t end_count() const noexcept { return end_count_; }
 
-  // Before the daemon writes so many files for the cell. Throws Error `exhausted`, reason `disk_quota`.
+  // Before the daemon writes so many files for the cell. Throws Error `exhausted`, reason
+  // `disk_quota`.
   asio::awaitable<void> require_room(std::uint64_t bytes, std::uint64_t files = 1);
   asio::awaitable<void> close();
 

@@ -63,15 +63,6 @@ auto WorkFiles::in_turn(Job job) -> asio::awaitable<std::invoke_result_t<Job&>> 
   co_return co_await async::offload(pool_, std::move(job));
 }
 
-// Whoever lets go of it does so on the loop thread, which must not wait for a large file to be
-// removed.
-WorkFiles::Pending WorkFiles::own(sys::PendingFile file) {
-  auto let_go = [&pool = pool_](sys::PendingFile* pending) {
-    asio::post(pool.executor(), [owned = std::unique_ptr<sys::PendingFile>(pending)] {});
-  };
-  return Pending(std::make_unique<sys::PendingFile>(std::move(file)).release(), let_go);
-}
-
 asio::awaitable<WorkFiles::Written> WorkFiles::write(std::string path, std::string bytes,
                                                      sys::WriteOptions options,
                                                      FileConditions conditions) {
@@ -86,7 +77,8 @@ asio::awaitable<WorkFiles::Written> WorkFiles::write(std::string path, std::stri
     sys::PendingFile file = work_.begin_write(path, options);
     file.write(bytes);
     file.finish(sys::Durable::yes);
-    return std::make_pair(own(std::move(file)), sys::digest_tag(bytes));
+    auto pending = std::make_unique<sys::PendingFile>(std::move(file));
+    return std::make_pair(ended_by(pool_, std::move(pending)), sys::digest_tag(bytes));
   };
   const auto [file, tag] = co_await async::offload(pool_, std::move(prepare));
   auto replace = [this, path, file, conditions = std::move(conditions)] {
@@ -100,7 +92,8 @@ asio::awaitable<WorkFiles::Written> WorkFiles::write(std::string path, std::stri
 
 asio::awaitable<WorkFiles::Pending> WorkFiles::begin(std::string path, sys::WriteOptions options) {
   auto open = [this, path = std::move(path), options] {
-    return own(work_.begin_write(path, options));
+    auto file = std::make_unique<sys::PendingFile>(work_.begin_write(path, options));
+    return ended_by(pool_, std::move(file));
   };
   co_return co_await async::offload(pool_, std::move(open));
 }
@@ -176,6 +169,16 @@ asio::awaitable<bool> WorkFiles::make_folder(std::string path, mode_t mode) {
 asio::awaitable<bool> WorkFiles::set_mode(std::string path, mode_t mode) {
   auto set = [this, path = std::move(path), mode] { return work_.set_mode(path, mode); };
   co_return co_await in_turn(std::move(set));
+}
+
+WorkFiles::WatchPlace WorkFiles::begin_watch() {
+  if (*watch_count_ == kWatchesMax) {
+    throw Error(ErrorCode::exhausted, "too_many_watches",
+                "the cell's files are watched " + std::to_string(kWatchesMax) + " times already",
+                "end one of these streams, or share one");
+  }
+  ++*watch_count_;
+  return WatchPlace(nullptr, [count = watch_count_](void*) { --*count; });
 }
 
 template <typename Finder, typename Request>

@@ -17,6 +17,16 @@ namespace cellar::cell {
 
 namespace asio = boost::asio;
 
+// An object whose end blocks, as it closes and removes files: whoever lets go of it last, it ends
+// on the pool.
+template <typename T>
+std::shared_ptr<T> ended_by(async::Pool& pool, std::unique_ptr<T> object) {
+  auto end = [&pool](T* last) {
+    asio::post(pool.executor(), [owned = std::unique_ptr<T>(last)] {});
+  };
+  return std::shared_ptr<T>(object.release(), end);
+}
+
 // What a file must be, or must not be, for it to be changed: If-Match and If-None-Match of HTTP.
 struct FileConditions {
   struct Tags {
@@ -68,6 +78,12 @@ class WorkFiles {
   asio::awaitable<GlobAnswer> glob(GlobRequest request);
   asio::awaitable<GrepAnswer> grep(GrepRequest request);
 
+  // Counts one who watches, as long as the object exists. Throws Error `exhausted`, reason
+  // `too_many_watches`, where kWatchesMax do.
+  static constexpr std::size_t kWatchesMax = 16;
+  using WatchPlace = std::shared_ptr<void>;
+  WatchPlace begin_watch();
+
  private:
   // Of glob() and grep(). Throws Error `unavailable` beyond.
   static constexpr async::SerialLimits kFinding{.at_once = 2, .waiters_max = 100};
@@ -76,12 +92,13 @@ class WorkFiles {
   auto in_turn(Job job) -> asio::awaitable<std::invoke_result_t<Job&>>;
   template <typename Finder, typename Request>
   asio::awaitable<std::shared_ptr<Finder>> find(Request request);
-  Pending own(sys::PendingFile file);
 
   async::Pool& pool_;
   const sys::BeneathDir& work_;
   async::Serial changes_;
   async::Serial finding_;
+  // Shared with the places, which may outlive this.
+  std::shared_ptr<std::size_t> watch_count_ = std::make_shared<std::size_t>(0);
 };
 
 }  // namespace cellar::cell

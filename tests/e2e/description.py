@@ -15,7 +15,7 @@ class Description:
                 ".+" if part == "{path}" else "[^/]+" if part.startswith("{") else re.escape(part)
                 for part in template.split("/"))
             for method, operation in item.items():
-                if method in ("get", "post", "put", "delete", "patch"):
+                if method in ("get", "head", "post", "put", "delete", "patch"):
                     self.operations.append((method.upper(), re.compile(pattern), operation, template))
 
     def resolve(self, node):
@@ -41,7 +41,7 @@ class Description:
         described = operation[2]["responses"].get(str(answer.status))
         assert described is not None, f"{where} is not described: {answer}"
         content = self.resolve(described).get("content")
-        if content is None:
+        if content is None or method == "HEAD":
             assert answer.body == b"", f"{where} must have no body: {answer}"
             return
         media = answer.headers.get("Content-Type", "").split(";")[0]

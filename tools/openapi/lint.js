@@ -12,10 +12,10 @@ const MORE_RULES = {
   "no-required-schema-properties-undefined": "error",
   "operation-tag-defined": "error",
   "paths-kebab-case": "error",
-  "request-mime-type": { severity: "error", allowedValues: ["application/json", "application/octet-stream"] },
+  "request-mime-type": { severity: "error", allowedValues: ["application/json", "application/octet-stream", "application/x-tar"] },
   "response-mime-type": {
     severity: "error",
-    allowedValues: ["application/json", "application/octet-stream", "text/event-stream"],
+    allowedValues: ["application/json", "application/octet-stream", "application/x-tar", "text/event-stream"],
   },
   "spec-strict-refs": "error",
   "tag-description": "error",

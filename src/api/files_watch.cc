@@ -1,0 +1,125 @@
+// What happens to files below /work, as it happens.
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "api/errors.h"
+#include "api/files.h"
+#include "async/pool.h"
+#include "async/sleep.h"
+#include "base/error.h"
+#include "cell/work_watch.h"
+#include "json/json.h"
+
+namespace cellar::api {
+namespace {
+
+// Changes that come so soon after the first one are told together, a file that is written in many
+// pieces once.
+constexpr std::chrono::milliseconds kGather{20};
+
+using Descriptor = asio::posix::stream_descriptor;
+
+// Until it is readable, or for `limit`; false then.
+asio::awaitable<bool> readable(std::shared_ptr<Descriptor> descriptor, std::chrono::seconds limit) {
+  asio::steady_timer timer(descriptor->get_executor(), limit);
+  // Shared with the timer, which may ring after the wait has ended.
+  timer.async_wait([descriptor](const boost::system::error_code& error) {
+    if (!error) descriptor->cancel();
+  });
+  boost::system::error_code error;
+  co_await descriptor->async_wait(Descriptor::wait_read,
+                                  asio::redirect_error(asio::use_awaitable, error));
+  co_return !error;
+}
+
+std::string change_event(const cell::FileChange& change) {
+  json::Value data =
+      json::object({{"path", change.path}, {"type", change.is_folder ? "directory" : "file"}});
+  std::string_view type = "modified";
+  switch (change.kind) {
+    case cell::FileChange::Kind::created:
+      type = "created";
+      break;
+    case cell::FileChange::Kind::modified:
+      break;
+    case cell::FileChange::Kind::deleted:
+      type = "deleted";
+      break;
+    case cell::FileChange::Kind::renamed:
+      type = "renamed";
+      data.as_object().set("from", change.from);
+      break;
+  }
+  return stream_event(type, json::dump(data));
+}
+
+std::string changes_text(const cell::WorkWatch::Changes& changes, const std::string& path) {
+  std::string text;
+  for (const cell::FileChange& change : changes.list) text += change_event(change);
+  if (changes.has_overflown) text += stream_event("overflow", "{}");
+  if (changes.is_gone) {
+    const cell::FileChange gone{
+        .kind = cell::FileChange::Kind::deleted, .path = path, .is_folder = true, .from = {}};
+    text += change_event(gone);
+  }
+  return text;
+}
+
+asio::awaitable<void> follow(const Call& call, std::shared_ptr<cell::Cell> cell,
+                             std::shared_ptr<cell::WorkWatch> watch, std::string path) {
+  const auto executor = co_await asio::this_coro::executor;
+  std::shared_ptr<Descriptor> descriptor;
+  auto take = [cell, watch] { return watch->take(); };
+  for (;;) {
+    if (!descriptor) {
+      sys::Fd own = sys::duplicate(watch->descriptor());
+      descriptor = std::make_shared<Descriptor>(executor, own.release());
+    }
+    const bool has_news = co_await readable(descriptor, kHeartbeat);
+    if (!has_news) {
+      co_await call.exchange.send(std::string(kHeartbeatComment));
+      continue;
+    }
+    co_await async::sleep_for(kGather);
+    const auto changes = co_await async::offload(cell->pool(), take);
+    std::string text = changes_text(changes, path);
+    if (!text.empty()) co_await call.exchange.send(std::move(text));
+    if (changes.is_gone) co_return;
+    if (changes.has_overflown) descriptor.reset();  // It began anew.
+  }
+}
+
+}  // namespace
+
+// Whoever watches a cell does not keep it awake: what runs in it does.
+asio::awaitable<void> watch_files(const Call& call, std::string path) {
+  const auto cell = call.cell();
+  const auto scope = call.query_flag("all") ? cell::Scope::all : cell::Scope::searched;
+  const std::string folder = sys::normalize_path(path);
+  const auto place = cell->files().begin_watch();
+  auto begin = [cell, folder, scope] {
+    return std::make_shared<cell::WorkWatch>(cell->work(), folder, scope,
+                                             cell::WorkWatch::Limits());
+  };
+  const auto watch = co_await async::offload(cell->pool(), std::move(begin));
+  http::Response head = event_stream_head();
+  json::Value ready = json::object({{"path", folder}});
+  head.body = stream_event("ready", json::dump(ready));
+  co_await call.exchange.start_stream(std::move(head));
+  std::optional<Error> failure;
+  try {
+    co_await follow(call, cell, watch, folder);
+  } catch (const Error& error) {  // The head is gone: who reads on is told in the stream.
+    if (error.code() == ErrorCode::canceled) throw;
+    failure = error;
+  }
+  if (failure) {
+    co_await call.exchange.send(stream_event("error", error_body(*failure, call.request_id)));
+  }
+  co_await call.exchange.finish();
+}
+
+}  // namespace cellar::api
