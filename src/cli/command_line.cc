@@ -336,6 +336,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   add_doctor_command(app, raw);
   add_work_commands(app, raw);
   add_process_commands(app, raw);
+  add_file_commands(app, raw);
   add_run_commands(app, raw);
 
   // CLI11 reports by its own exceptions: they end here.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/completion.h"
+#include "cli/file_commands.h"
 #include "cli/output.h"
 #include "cli/process_commands.h"
 #include "cli/project_commands.h"
@@ -126,7 +127,8 @@ using Command =
                  ProcessInput, ProcessKill, Attach, Shell, RunList, RunGet, RunStart, RunAwait,
                  RunLog, RunPause, RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay,
                  ImageBuild, ImageImport, ImageList, ImageRemove, Mcp, Init, Deploy, Dev,
-                 CompletionScript, Complete, Doctor>;
+                 CompletionScript, Complete, Doctor, FileList, FileCat, FileStat, FileWrite,
+                 FileMove, FileMakeFolder, FileChmod, FileRemove, FileGlob, FileGrep, FileWatch>;
 
 struct CommandLine {
   std::string url;

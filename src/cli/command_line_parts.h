@@ -46,6 +46,8 @@ void add_preview_command(CLI::App& app, Raw& raw, const std::string& url);
 void add_run_commands(CLI::App& app, Raw& raw);
 // `start`, `ps`, `logs`, `input`, `kill`, `attach`, `sh`. In command_line_processes.cc.
 void add_process_commands(CLI::App& app, Raw& raw);
+// `files`. In command_line_files.cc.
+void add_file_commands(CLI::App& app, Raw& raw);
 
 // `init`, `deploy`, `dev`. In command_line_project.cc.
 void add_project_commands(CLI::App& app, Raw& raw);

@@ -41,6 +41,17 @@ int run(const ProcessInput& command, Context& context);
 int run(const ProcessKill& command, Context& context);
 int run(const Attach& command, Context& context);  // shell.cc
 int run(const Shell& command, Context& context);
+int run(const FileList& command, Context& context);  // files.cc
+int run(const FileCat& command, Context& context);
+int run(const FileStat& command, Context& context);
+int run(const FileWrite& command, Context& context);
+int run(const FileMove& command, Context& context);
+int run(const FileMakeFolder& command, Context& context);
+int run(const FileChmod& command, Context& context);
+int run(const FileRemove& command, Context& context);
+int run(const FileGlob& command, Context& context);
+int run(const FileGrep& command, Context& context);
+int run(const FileWatch& command, Context& context);
 int run(const RunList& command, Context& context);  // runs.cc
 int run(const RunGet& command, Context& context);
 int run(const RunStart& command, Context& context);

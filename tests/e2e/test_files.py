@@ -256,7 +256,8 @@ class FilesTest(harness.CellTest):
         cell.call("DELETE", "/files/deep")
         self.assertEqual(("deleted", "deep"), [(e.type, e.json["path"]) for e in inner][-1])
         self.assertEqual(404, cell.call("GET", "/files/none?watch=1").status)
-        streams = [self.daemon.stream("GET", cell.path + "/files?watch=1") for _ in range(17)]
+        crowd = self.cell("crowd")
+        streams = [self.daemon.stream("GET", crowd.path + "/files?watch=1") for _ in range(17)]
         self.assertEqual([200] * 16 + [507], [one.status for one in streams])
         for one in streams:
             one.close()
