@@ -191,15 +191,17 @@ asio::awaitable<void> read_at_path(const Call& call, std::string path) {
 }
 
 asio::awaitable<void> read(const Call& call) {
+  std::string path = call.params.at("path");
   std::optional<Error> failure;
   try {
-    std::string path = call.params.at("path");
-    co_await read_at_path(call, std::move(path));
+    co_await read_at_path(call, path);
   } catch (const Error& error) {
-    if (error.reason() != "not_a_file" || call.exchange.has_answered()) throw;
+    const bool is_told = error.reason() != "not_a_file" && error.reason() != "not_found";
+    if (is_told || call.exchange.has_answered()) throw;
     failure = error;
   }
   if (!failure) co_return;
+  if (failure->code() == ErrorCode::not_found) throw no_such_file_in_work(path);
   throw Error(failure->code(), failure->reason(), failure->what(),
               "of a folder, list=1 gives the names, tar=1 all that is in it");
 }

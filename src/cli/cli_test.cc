@@ -12,6 +12,7 @@
 #include "cli/test_call.h"
 #include "json/json.h"
 #include "sys/file.h"
+#include "sys/tar_folder.h"
 #include "testing/temp_dir.h"
 
 namespace cellar::cli {
@@ -324,21 +325,23 @@ TEST_CASE("a folder is copied into a cell, with the right to run its programs") 
   ::chmod(dir.file("src/sub dir/run").c_str(), 0755);
   sys::make_dirs(dir.file("src/empty"));
   std::filesystem::create_symlink("a", dir.path() / "src/link");
+  REQUIRE(::mkfifo(dir.file("src/pipe").c_str(), 0600) == 0);
   const Result result = call(daemon.url(), {"-o", "json", "cp", dir.file("src"), "c:/to/"});
   CHECK(result.exit_code == 0);
-  CHECK(result.out == "{\"files\":2}\n");
-  CHECK(result.err == "cellar: left out, no file or folder: " + dir.file("src/link") + "\n");
-  std::map<std::string, std::string> put;
-  for (const Seen& seen : daemon.seen()) {
-    if (seen.method == "PUT") put[seen.target] = seen.body;
-  }
-  CHECK(put == std::map<std::string, std::string>{{"/api/v1/cells/c/files/to/a", "A"},
-                                                  {"/api/v1/cells/c/files/to/sub%20dir/run", ""}});
+  CHECK(result.out == "{\"files\":3}\n");
+  CHECK(result.err == "cellar: left out, no file or folder: " + dir.file("src/pipe") + "\n");
   const auto seen = daemon.seen();
-  CHECK(body_of(seen.at(seen.size() - 2)) ==
-        json::parse(R"({"cmd":["mkdir","-p","--","/work/to/empty"]})"));
-  CHECK(body_of(seen.back()) ==
-        json::parse(R"({"cmd":["chmod","+x","--","/work/to/sub dir/run"]})"));
+  REQUIRE(seen.size() == 1);
+  CHECK(seen.at(0).method == "PUT");
+  CHECK(seen.at(0).target == "/api/v1/cells/c/files/to?tar=1");
+  sys::make_dirs(dir.file("got"));
+  sys::TarUnpacker unpacker(sys::BeneathDir(dir.file("got")), {});
+  unpacker.feed(seen.at(0).body);
+  unpacker.finish(sys::Durable::no);
+  CHECK(sys::read_file(dir.file("got/a")) == "A");
+  CHECK(::access(dir.file("got/sub dir/run").c_str(), X_OK) == 0);
+  CHECK(std::filesystem::is_directory(dir.file("got/empty")));
+  CHECK(std::filesystem::read_symlink(dir.file("got/link")) == "a");
 }
 
 TEST_CASE("a file is copied to a name, or into a folder that only the daemon knows of") {
@@ -368,42 +371,57 @@ TEST_CASE("a file is copied to a name, or into a folder that only the daemon kno
 }
 
 TEST_CASE("files and folders are copied out of a cell") {
-  FakeDaemon daemon([](const Seen& seen) {
-    if (seen.target.ends_with("/exec")) return json_reply(200, R"({"exit_code":0,"stdout":"0\n"})");
-    if (seen.target.ends_with("/files/d?list=1&recursive=1")) {
-      return json_reply(200,
-                        R"({"files":[{"path":"d/a","type":"file"},{"path":"d/s","type":"directory"},
-        {"path":"d/s/b","type":"file"},{"path":"d/l","type":"symlink"}]})");
-    }
-    if (seen.target.ends_with("/files/d"))
+  sys::TarEntry run;
+  run.path = "s/run";
+  run.mode = 0755;
+  sys::TarEntry inside;
+  inside.path = "inside";
+  inside.kind = sys::TarEntry::Kind::link;
+  inside.target = "s/run";
+  sys::TarEntry outside = inside;
+  outside.path = "outside";
+  outside.target = "/etc/passwd";
+  const std::string archive =
+      sys::tar_header(run) + sys::tar_header(inside) + sys::tar_header(outside) + sys::tar_end();
+  FakeDaemon daemon([&](const Seen& seen) {
+    if (seen.target.ends_with("/d?tar=1")) return reply(200, "application/x-tar", archive);
+    if (seen.target.ends_with("/files/d")) {
       return json_reply(400, R"({"error":"x","code":"not_a_file"})");
+    }
+    if (seen.target.ends_with("/f?stat=1")) {
+      return json_reply(200, R"({"type":"file","mode":"0755"})");
+    }
+    if (seen.target.ends_with("?stat=1")) return json_reply(200, R"({"mode":"0644"})");
     if (seen.target.ends_with("/empty")) return reply(200, "application/octet-stream", "");
-    return reply(200, "application/octet-stream", std::string("\0\xff", 2) + seen.target.back());
+    return reply(200, "application/octet-stream", std::string("\0\xff", 2));
   });
   testing::TempDir dir;
-  CHECK(call(daemon.url(), {"cp", "c:/d", dir.file("out")}).exit_code == 0);
-  CHECK(sys::read_file(dir.file("out/a")) == std::string("\0\xff", 2) + "a");
-  CHECK(sys::read_file(dir.file("out/s/b")) == std::string("\0\xff", 2) + "b");
-  CHECK_FALSE(sys::exists(dir.file("out/l")));
-  CHECK(::access(dir.file("out/a").c_str(), X_OK) == 0);  // The command said so of number 0.
-  CHECK(::access(dir.file("out/s/b").c_str(), X_OK) != 0);
+  const Result result = call(daemon.url(), {"cp", "-r", "c:/d", dir.file("out")});
+  CHECK(result.exit_code == 0);
+  CHECK(result.err == "cellar: left out, no file or folder: d/outside\n");
+  CHECK(::access(dir.file("out/s/run").c_str(), X_OK) == 0);
+  CHECK(std::filesystem::read_symlink(dir.file("out/inside")) == "s/run");
+  CHECK_FALSE(std::filesystem::is_symlink(dir.file("out/outside")));
   CHECK(call(daemon.url(), {"cp", "c:/x/f", dir.path().string()}).exit_code == 0);
-  CHECK(sys::exists(dir.file("f")));
+  CHECK(sys::read_file(dir.file("f")) == std::string("\0\xff", 2));
+  CHECK(::access(dir.file("f").c_str(), X_OK) == 0);
   CHECK(call(daemon.url(), {"cp", "c:/empty", dir.file("e")}).exit_code == 0);
   CHECK(sys::read_file(dir.file("e")) == "");
 }
 
-TEST_CASE("a listing that leads out of the folder is refused") {
+TEST_CASE("an archive that leads out of the folder, or has no end, is refused") {
   for (const std::string path : {"../evil", "/etc/evil", "d/../../evil"}) {
-    FakeDaemon daemon([&](const Seen& seen) {
-      return seen.target.find("list=1") == std::string::npos
-                 ? reply(200, "application/octet-stream", "evil")
-                 : json_reply(200, R"({"files":[{"path":")" + path + R"(","type":"file"}]})");
-    });
+    sys::TarEntry evil;
+    evil.path = path;
+    const std::string archive = sys::tar_header(evil) + sys::tar_end();
+    FakeDaemon daemon([&](const Seen&) { return reply(200, "application/x-tar", archive); });
     testing::TempDir dir;
     CHECK(call(daemon.url(), {"cp", "c:/", dir.file("out")}).exit_code == 1);
     CHECK_FALSE(sys::exists(dir.file("evil")));
   }
+  FakeDaemon daemon([](const Seen&) { return reply(200, "application/x-tar", "cut off"); });
+  testing::TempDir dir;
+  CHECK(call(daemon.url(), {"cp", "c:/", dir.file("out")}).exit_code == 1);
 }
 
 TEST_CASE("files are listed, read, changed, found and watched by the calls of the interface") {

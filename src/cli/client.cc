@@ -80,6 +80,9 @@ struct Client::Transfer {
   const OnBytes* on_bytes = nullptr;
   Response response;
   File upload;
+  std::function<std::string()> source;
+  std::string piece;  // of the source
+  std::size_t piece_at = 0;
   std::exception_ptr failure;
   bool is_stopped = false;
   bool has_moved = false;  // since the last look
@@ -106,6 +109,23 @@ struct Client::Transfer {
     transfer.has_moved = true;
     const std::size_t read = std::fread(into, size, count, transfer.upload.get());
     return std::ferror(transfer.upload.get()) != 0 ? CURL_READFUNC_ABORT : read;
+  }
+
+  static std::size_t on_source(char* into, std::size_t size, std::size_t count, void* self) {
+    auto& transfer = *static_cast<Transfer*>(self);
+    transfer.has_moved = true;
+    try {
+      if (transfer.piece_at == transfer.piece.size()) {
+        transfer.piece = transfer.source();
+        transfer.piece_at = 0;
+      }
+      const std::size_t copied = transfer.piece.copy(into, size * count, transfer.piece_at);
+      transfer.piece_at += copied;
+      return copied;
+    } catch (...) {
+      transfer.failure = std::current_exception();
+      return CURL_READFUNC_ABORT;
+    }
   }
 
   void read_head() {
@@ -140,6 +160,11 @@ struct Client::Transfer {
       curl_easy_setopt(easy, CURLOPT_READFUNCTION, &on_read);
       curl_easy_setopt(easy, CURLOPT_READDATA, this);
       curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, curl_off_t{size});
+    } else if (request.body_source) {
+      source = request.body_source;
+      curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+      curl_easy_setopt(easy, CURLOPT_READFUNCTION, &on_source);
+      curl_easy_setopt(easy, CURLOPT_READDATA, this);
     } else if (request.body) {
       curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                        static_cast<curl_off_t>(request.body->size()));

@@ -17,8 +17,9 @@ struct Request {
   std::string path;                  // "/api/v1/cells?limit=1", encoded
   std::vector<std::string> headers;  // "Name: value"
   std::optional<std::string> body;
-  std::string body_file;                  // a local file to send as the body; empty: none
-  std::chrono::milliseconds idle_max{0};  // 0: none. Ends a stream where nothing comes so long.
+  std::string body_file;                     // a local file to send as the body; empty: none
+  std::function<std::string()> body_source;  // the next bytes of a body of any size; empty: the end
+  std::chrono::milliseconds idle_max{0};     // 0: none. Ends a stream where nothing comes so long.
 };
 
 struct Response {

@@ -192,6 +192,8 @@ void add_work_commands(CLI::App& app, Raw& raw) {
   sub = app.add_subcommand("cp", "Copy a file, or a folder's contents, to or from a cell");
   sub->add_option("SRC", copy->source, "PATH or ID:/PATH, where / is the cell's /work")->required();
   sub->add_option("DST", copy->destination, "The same; ends in / where it is a folder")->required();
+  // Folders are copied with all in them in any case; who is used to say so may.
+  sub->add_flag("-r,--recursive", copy->recursive, "A folder, with all in it (as without it)");
   sub->callback([&raw, copy] { raw.command = [copy] { return Command(*copy); }; });
 
   auto request = std::make_shared<AgentRequest>();

@@ -75,6 +75,7 @@ struct Exec : ProgramToRun {
 struct Copy {
   std::string source;  // Either a local path or ID:PATH, as is the destination.
   std::string destination;
+  bool recursive = false;  // said by who is used to it: a folder is copied with all in it anyway
 };
 struct AgentRequest {
   std::string cell_id;

@@ -1,5 +1,7 @@
 #include <fcntl.h>
+#include <fmt/format.h>
 
+#include <chrono>
 #include <filesystem>
 
 #include "base/error.h"
@@ -7,6 +9,7 @@
 #include "cli/commands.h"
 #include "sys/beneath.h"
 #include "sys/file.h"
+#include "sys/tar_folder.h"
 
 namespace cellar::cli {
 namespace {
@@ -64,15 +67,16 @@ class Copier {
     std::optional<Error> refusal;
     if (!from.is_folder) refusal = try_download_file(from, to);
     if (from.is_folder || refusal) download_folder(from, to.path, refusal);
-    take_executables(from.cell_id);
   }
 
   std::size_t file_count() const noexcept { return file_count_; }
 
  private:
   void put(const fs::path& from, const std::string& path) {
+    // What can be run here can be run there; else a file keeps what it has.
+    const std::string query = is_executable(from) ? "?mode=755" : "";
     const Request request{.method = "PUT",
-                          .path = path,
+                          .path = path + query,
                           .headers = {"Content-Type: application/octet-stream"},
                           .body_file = from.string()};
     context_.api.send(request);
@@ -83,89 +87,34 @@ class Copier {
     const std::string name = from.filename().string();
     try {
       put(from, files_path(to, to.is_folder ? name : ""));
-      if (is_executable(from)) in_cell(to, {"chmod", "+x", "--"}, {to.is_folder ? name : ""});
     } catch (const Error& error) {  // A folder, which only the daemon knew.
       if (to.is_folder || error.reason() != "not_a_file") throw;
       put(from, files_path(to, name));
-      if (is_executable(from)) in_cell(to, {"chmod", "+x", "--"}, {name});
     }
   }
 
   void upload_folder(const fs::path& from, const Side& to) {
-    std::vector<std::string> executables;
-    std::vector<std::string> empty_folders;
-    if (fs::is_empty(from)) empty_folders.push_back("");
-    for (const auto& entry : fs::recursive_directory_iterator(from)) {
-      const std::string below = entry.path().lexically_relative(from).generic_string();
-      if (entry.is_symlink() || (!entry.is_regular_file() && !entry.is_directory())) {
-        context_.output.note("left out, no file or folder: " + entry.path().string());
-      } else if (entry.is_regular_file()) {
-        put(entry.path(), files_path(to, below));
-        if (is_executable(entry.path())) executables.push_back(below);
-      } else if (fs::is_empty(entry.path())) {  // The daemon makes the others with their files.
-        empty_folders.push_back(below);
-      }
-    }
-    in_cell(to, {"mkdir", "-p", "--"}, empty_folders);
-    in_cell(to, {"chmod", "+x", "--"}, executables);
+    const auto note = [&](const std::string& path) { left_out((from / path).string()); };
+    sys::TarPacker packer(sys::BeneathDir(fs::canonical(from).string()), note);
+    const auto next = [&] {
+      show_progress(packer.count());
+      return packer.next();
+    };
+    const Request request{.method = "PUT",
+                          .path = files_path(to) + "?tar=1",
+                          .headers = {"Content-Type: application/x-tar"},
+                          .body_source = next};
+    context_.api.send(request);
+    end_progress();
+    file_count_ += packer.count().files;
+  }
+
+  void left_out(const std::string& path) {
+    context_.output.note("left out, no file or folder: " + path);
   }
 
   static bool is_executable(const fs::path& path) {
     return (fs::status(path).permissions() & fs::perms::owner_exec) != fs::perms::none;
-  }
-
-  static std::string path_in_cell(const Side& side, const std::string& below) {
-    std::string path = "/work/" + side.path;
-    if (!below.empty()) path += (path.ends_with('/') ? "" : "/") + below;
-    return path;
-  }
-
-  // Runs `words` in the cell with so many paths behind them as there are. What files and folders
-  // are beside their bytes (the right to run them, folders without a file) is no matter of the file
-  // API: it goes by commands, which every image has.
-  void in_cell(const Side& to, const std::vector<std::string>& words,
-               const std::vector<std::string>& below) {
-    std::vector<std::string> paths;
-    for (const std::string& path : below) paths.push_back(path_in_cell(to, path));
-    for (std::size_t next = 0; next < paths.size();) {
-      json::Array command(words.begin(), words.end());
-      add_batch(command, paths, next);
-      const json::Value result = run_in_cell(to.cell_id, std::move(command));
-      if (column(result, "exit_code") == "0") continue;
-      throw Error(ErrorCode::internal, words.front() + " failed in the cell: " +
-                                           std::string(trim(column(result, "stderr"))));
-    }
-  }
-
-  // As many of the paths from `next` on as fit in one command, and at least one.
-  static void add_batch(json::Array& command, const std::vector<std::string>& paths,
-                        std::size_t& next) {
-    for (std::size_t bytes = 0; next < paths.size() && bytes < kBatchBytes; ++next) {
-      bytes += paths[next].size() + 1;
-      command.push_back(paths[next]);
-    }
-  }
-
-  json::Value run_in_cell(const std::string& cell_id, json::Array command) {
-    const json::Value body = json::object({{"cmd", std::move(command)}});
-    return context_.api.post(cell_path(cell_id, "/exec"), body);
-  }
-
-  // What can be run in the cell can be run here. The shell's own `test` needs no other program.
-  void take_executables(const std::string& cell_id) {
-    constexpr const char* kScript = "n=0; for f; do [ -x \"$f\" ] && echo $n; n=$((n+1)); done; :";
-    for (std::size_t next = 0; next < remote_.size();) {
-      const std::size_t first = next;
-      json::Array command = {"sh", "-c", kScript, "sh"};
-      add_batch(command, remote_, next);
-      const json::Value result = run_in_cell(cell_id, std::move(command));
-      const std::string numbers = column(result, "stdout");
-      for (const std::string_view number : split(numbers, '\n')) {
-        const auto index = parse_int(number);
-        if (!index || *index < 0 || first + *index >= next) continue;
-        make_executable(local_[first + *index]);
-      }
-    }
   }
 
   // For whom it may be read.
@@ -174,9 +123,25 @@ class Copier {
     fs::permissions(path, fs::perms{read >> 2}, fs::perm_options::add);
   }
 
+  // To a person who waits.
+  void show_progress(const sys::TarCount& count) {
+    const bool is_seen =
+        context_.output.look() == Look::terminal && context_.output.format() == Format::text;
+    const auto now = std::chrono::steady_clock::now();
+    if (!is_seen || now < progress_due_) return;
+    progress_due_ = now + kProgressPause;
+    has_progress_ = true;
+    context_.output.write_error(fmt::format("\r{} files, {:.1f} MiB", count.files,
+                                            static_cast<double>(count.bytes) / (1 << 20)));
+  }
+
+  void end_progress() {
+    if (std::exchange(has_progress_, false)) context_.output.write_error("\r\x1b[K");
+  }
+
   // Writes the bytes of a remote file to `to` as they come.
-  void get(const Side& from, const std::string& below, const fs::path& to) {
-    const std::string path = files_path(from, below);
+  void get(const Side& from, const fs::path& to) {
+    const std::string path = files_path(from);
     sys::Fd file;
     const auto open = [&] {
       if (!file) file = sys::open_file(to.string(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
@@ -189,8 +154,11 @@ class Copier {
     });
     open();  // of an empty file, too
     if (fs::is_regular_file(to)) {
-      remote_.push_back(path_in_cell(from, below));
-      local_.push_back(to);
+      const json::Value stat = context_.api.get(path + "?stat=1");
+      const std::string mode = column(stat, "mode");
+      const bool is_run =
+          column(stat, "type") == "file" && mode.size() == 4 && ((mode[1] - '0') & 1) != 0;
+      if (is_run) make_executable(to);
     }
     ++file_count_;
   }
@@ -201,7 +169,7 @@ class Copier {
     if (to.is_folder) sys::make_dirs(to.path, 0755);
     if (fs::is_directory(target)) target /= fs::path(from.path).filename();
     try {
-      get(from, "", target);
+      get(from, target);
       return std::nullopt;
     } catch (const Error& error) {  // A folder, or nothing that can be copied.
       if (error.reason() != "not_a_file") throw;
@@ -209,56 +177,38 @@ class Copier {
     }
   }
 
-  json::Value listing_of(const Side& from, const std::optional<Error>& refusal) {
+  void download_folder(const Side& from, const fs::path& to, const std::optional<Error>& refusal) {
+    std::optional<sys::TarUnpacker> unpacker;
+    sys::TarUnpacker::Options options;
+    options.links = sys::TarUnpacker::Links::inside;
+    options.on_left_out = [&](const std::string& path) { left_out(from.path + "/" + path); };
+    const Request request{.path = files_path(from) + "?tar=1"};
     try {
-      return context_.api.get(files_path(from) + "?list=1&recursive=1");
+      context_.api.stream(request, [&](const Response&, std::string_view bytes) {
+        if (!unpacker) {  // Now it is known that there is a folder.
+          sys::make_dirs(to.string(), 0755);
+          unpacker.emplace(sys::BeneathDir(fs::canonical(to).string()), options);
+        }
+        unpacker->feed(bytes);
+        show_progress(unpacker->count());
+        return Flow::go_on;
+      });
     } catch (const Error& error) {  // A pipe or a device: what was said first is what is wrong.
       if (refusal && error.reason() == "not_a_directory") throw *refusal;
       throw;
     }
+    end_progress();
+    if (!unpacker) throw Error(ErrorCode::internal, "the daemon's answer holds no archive");
+    unpacker->finish(sys::Durable::no);
+    file_count_ += unpacker->count().files;
   }
 
-  void download_folder(const Side& from, const fs::path& to, const std::optional<Error>& refusal) {
-    const json::Value answer = listing_of(from, refusal);
-    const json::Value* files = answer.find("files");
-    if (files == nullptr || !files->is_array()) {
-      throw Error(ErrorCode::internal, "the daemon's answer holds no files");
-    }
-    if (column(answer, "truncated") == "true") {
-      throw Error(ErrorCode::too_large, "the folder holds more files than the daemon lists",
-                  "copy its folders one by one");
-    }
-    sys::make_dirs(to.string(), 0755);
-    for (const json::Value& file : files->as_array()) {
-      // Its name comes from the cell: it must not lead outside of `to`.
-      const std::string path = sys::normalize_path(column(file, "path"));
-      const std::string below = path_below(from, path);
-      const std::string type = column(file, "type");
-      if (type == "directory") {
-        sys::make_dirs((to / below).string(), 0755);
-      } else if (type == "file") {
-        sys::make_dirs((to / below).parent_path().string(), 0755);
-        get(from, below, to / below);
-      } else {
-        context_.output.note("left out, no file or folder: " + path);
-      }
-    }
-  }
-
-  // Paths of a listing are relative to /work.
-  static std::string path_below(const Side& folder, const std::string& path) {
-    if (folder.path.empty()) return path;
-    const std::string prefix = sys::normalize_path(folder.path) + "/";
-    return path.starts_with(prefix) ? path.substr(prefix.size()) : path;
-  }
-
-  // Of one command's paths: with the longest one behind them they are less than a command may have.
-  static constexpr std::size_t kBatchBytes = 64 << 10;
+  static constexpr std::chrono::milliseconds kProgressPause{200};
 
   Context& context_;
-  std::vector<std::string> remote_;  // the files that came, as the cell sees them
-  std::vector<fs::path> local_;      // and where each is now
   std::size_t file_count_ = 0;
+  bool has_progress_ = false;
+  std::chrono::steady_clock::time_point progress_due_;
 };
 
 }  // namespace

@@ -92,6 +92,17 @@ class FakeDaemon {
     return n > 0;
   }
 
+  static std::string without_chunks(std::string_view chunks) {
+    std::string body;
+    for (;;) {
+      const std::size_t line_end = chunks.find("\r\n");
+      const auto size = std::stoul(std::string(chunks.substr(0, line_end)), nullptr, 16);
+      if (size == 0) return body;
+      body += chunks.substr(line_end + 2, size);
+      chunks.remove_prefix(line_end + 2 + size + 2);
+    }
+  }
+
   static Seen read_request(int socket) {
     std::string text;
     while (text.find("\r\n\r\n") == text.npos && receive(socket, text)) {
@@ -114,6 +125,11 @@ class FakeDaemon {
             .value_or(0));
     seen.body = text.substr(head_end + 4);
     while (seen.body.size() < size && receive(socket, seen.body)) {
+    }
+    if (seen.headers["transfer-encoding"] == "chunked") {
+      while (!seen.body.ends_with("\r\n0\r\n\r\n") && receive(socket, seen.body)) {
+      }
+      seen.body = without_chunks(seen.body);
     }
     return seen;
   }

@@ -32,6 +32,10 @@ constexpr std::uint64_t kOctalSizeMax = 077777777777;  // 8 GiB
   throw Error(ErrorCode::invalid_argument, "invalid_archive", "the tar archive " + what);
 }
 
+void refuse_compressed(std::string_view bytes) {
+  if (bytes.starts_with("\x1f\x8b")) refuse("is compressed: unpack it with gunzip first");
+}
+
 std::string_view field_of(std::string_view block, Field field) {
   return block.substr(field.at, field.size);
 }
@@ -176,6 +180,7 @@ void TarReader::feed(std::string_view bytes) {
 void TarReader::finish() const {
   if (in_ == In::end) return;
   if (in_ == In::header && held_.empty() && name_.empty()) refuse("is empty");
+  refuse_compressed(held_);
   refuse(in_ == In::header ? "has no end" : "ends in the middle of '" + name_ + "'");
 }
 
@@ -222,7 +227,7 @@ void TarReader::take_header(std::string_view block) {
     in_ = In::end;
     return;
   }
-  if (block.starts_with("\x1f\x8b")) refuse("is compressed: unpack it with gunzip first");
+  refuse_compressed(block);
   if (number_of(block, kSum) != sum_of(block)) refuse("holds a header that is none");
   const char type = block[kType.at];
   const std::uint64_t size = number_of(block, kSize);
