@@ -36,6 +36,7 @@ LAYERS = {
 HOMES = [
     (r"<boost/beast", r"^src/http/\w+\.cc$"),
     (r"<boost/json", r"^src/json/\w+\.cc$"),
+    (r"<(openssl/(ssl|x509v3|pem)|boost/asio/ssl)", r"^src/net/tls\w*\.(h|cc)$"),
     (r"<sqlite3\.h>", r"^src/store/\w+\.cc$"),
     (r"<spdlog/", r"^src/base/log\.cc$"),
     (r"<seccomp\.h>", r"^src/sandbox/filter_(program|test)\.cc$"),

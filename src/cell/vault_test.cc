@@ -44,7 +44,7 @@ TEST_CASE("a secret keeps its placeholder when its value changes, and is sealed 
   std::string placeholder;
   auto first = [&](Vault& vault) -> asio::awaitable<void> {
     co_await vault.store(secrets_of(
-        R"({"K":{"value":"value-1-xx","hosts":["a.test"],"header":"X","shell":true},"P":"plain"})"));
+        R"({"K":{"value":"value-1-xx","hosts":["a.test"],"header":"X","shell":true},"P":"p"})"));
     const auto contents = co_await vault.open();
     placeholder = contents->secrets.at("K").placeholder;
   };

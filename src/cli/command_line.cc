@@ -33,10 +33,13 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
                   "Seconds that a run is kept after its end; 0: for ever");
   add_repeated(*sub, "--secret", raw.secrets,
                "NAME=VALUE for the agent's environment; NAME alone takes yours");
+  add_repeated(*sub, "--secret-host", raw.secret_hosts,
+               "NAME=HOST: that secret goes to HOST only, and never into the cell");
   add_repeated(*sub, "--allow", create->allow, "A HOST or HOST:PORT that the cell may reach");
   sub->callback([&raw, create] {
     raw.command = [&raw, create]() -> Command {
       create->secrets = pairs_of(raw.secrets, "--secret", BareName::from_environment);
+      create->secret_hosts = secret_hosts_of(raw, *create);
       return *create;
     };
   });
@@ -331,6 +334,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   add_cell_commands(app, raw);
   add_preview_command(app, raw, line.url);
   add_network_command(app, raw);
+  add_secrets_command(app, raw);
   add_image_commands(app, raw);
   add_mcp_command(app, raw);
   add_project_commands(app, raw);

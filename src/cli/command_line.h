@@ -25,6 +25,7 @@ struct Create {
   std::string runtime;
   bool permanent = false;
   std::map<std::string, std::string> secrets;
+  std::map<std::string, std::vector<std::string>> secret_hosts;  // of some of them
   std::vector<std::string> allow;
   std::optional<std::int64_t> idle_timeout_s;
   std::optional<std::int64_t> max_awake_s;
@@ -65,6 +66,15 @@ struct Network {
   std::string action = "show";     // show, allow, deny, set
   std::vector<std::string> words;  // entries of allow and deny; a file, or a word, of set
   std::string domain;              // "agent", "shell": its own policy; empty: the common one
+};
+struct Secrets {
+  std::string cell_id;
+  std::string action = "show";  // show, set, rm
+  std::string name;
+  std::string value;
+  std::vector<std::string> hosts;  // where it is put in; none: a variable of the agent's
+  std::string header;
+  bool shell = false;
 };
 struct Resume {
   std::string cell_id;
@@ -129,7 +139,8 @@ using Command =
                  RunLog, RunPause, RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay,
                  ImageBuild, ImageImport, ImageList, ImageRemove, Mcp, Init, Deploy, Dev,
                  CompletionScript, Complete, Doctor, FileList, FileCat, FileStat, FileWrite,
-                 FileMove, FileMakeFolder, FileChmod, FileRemove, FileGlob, FileGrep, FileWatch>;
+                 FileMove, FileMakeFolder, FileChmod, FileRemove, FileGlob, FileGrep, FileWatch,
+                 Secrets>;
 
 struct CommandLine {
   std::string url;

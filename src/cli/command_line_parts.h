@@ -18,6 +18,7 @@ namespace cellar::cli {
 struct Raw {
   std::string format = "text";
   std::vector<std::string> secrets;
+  std::vector<std::string> secret_hosts;
   std::vector<std::string> env;
   std::string expires;
   std::function<Command()> command;
@@ -41,6 +42,12 @@ void add_timeout(CLI::App& app, ProgramToRun& program, const std::string& help);
 
 // In command_line_preview.cc. `url` is the daemon's address, once all is read.
 void add_preview_command(CLI::App& app, Raw& raw, const std::string& url);
+
+// In command_line_secrets.cc.
+void add_secrets_command(CLI::App& app, Raw& raw);
+// The hosts of secrets that create makes, "NAME=HOST" each. Throws CLI11's error.
+std::map<std::string, std::vector<std::string>> secret_hosts_of(const Raw& raw,
+                                                                const Create& create);
 
 // `runs`, and the short ways to two of its subcommands. In command_line_runs.cc.
 void add_run_commands(CLI::App& app, Raw& raw);

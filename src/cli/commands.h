@@ -29,6 +29,7 @@ int run(const KeepAlive& command, Context& context);
 int run(const WakeAt& command, Context& context);
 int run(const Preview& command, Context& context);       // preview.cc
 int run(const Network& command, Context& context);       // network.cc
+int run(const Secrets& command, Context& context);       // secrets.cc
 int run(const Resume& command, Context& context);        // resume.cc
 int run(const Exec& command, Context& context);          // exec.cc
 int run(const Copy& command, Context& context);          // cp.cc

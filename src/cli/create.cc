@@ -23,7 +23,15 @@ json::Value body_of(const Create& command) {
   if (command.run_retention_s) body.set("run_retention_s", *command.run_retention_s);
   if (!command.secrets.empty()) {
     json::Object secrets;
-    for (const auto& [name, value] : command.secrets) secrets.set(name, value);
+    for (const auto& [name, value] : command.secrets) {
+      const auto hosts = command.secret_hosts.find(name);
+      if (hosts == command.secret_hosts.end()) {
+        secrets.set(name, value);
+        continue;
+      }
+      json::Array list(hosts->second.begin(), hosts->second.end());
+      secrets.set(name, json::object({{"value", value}, {"hosts", std::move(list)}}));
+    }
     body.set("secrets", std::move(secrets));
   }
   if (!command.allow.empty()) {

@@ -160,6 +160,14 @@ void require_own_state(const std::string& state) {
               "start cellard as that user, or set --state to another folder");
 }
 
+// Held as long as what it returns exists.
+auto lock_state(const std::string& state) {
+  auto lock = sys::try_lock_file(state + "/LOCK");
+  if (lock) return lock;
+  throw Error(ErrorCode::conflict, "state_in_use",
+              state + " is used by another cellard that still runs");
+}
+
 cell::Sealer read_sealer(const Config& config) {
   cell::Sealer sealer = cell::Sealer::from_key_file(config.seal_key_file);
   if (!sealer.is_key_of(config.state)) {
@@ -180,11 +188,7 @@ void run(const Config& config) {
   sys::make_dirs(config.state);
   require_own_state(config.state);
   if (!is_root) doctor::note_state_ids(config.state, user.ids);
-  const auto lock = sys::try_lock_file(config.state + "/LOCK");
-  if (!lock) {
-    throw Error(ErrorCode::conflict, "state_in_use",
-                config.state + " is used by another cellard that still runs");
-  }
+  const auto lock = lock_state(config.state);
   if (const char* plan = std::getenv("CELLAR_FAULTS")) {
     log::warning("crashes are tested: {} says where this daemon fails", plan);
     arm_faults(plan);

@@ -28,7 +28,7 @@ class PlainChannel : public Channel {
     co_await asio::async_write(socket_, asio::buffer(bytes), asio::use_awaitable);
   }
 
-  asio::awaitable<void> end() override { co_await close_with(socket_, {}); }
+  asio::awaitable<void> end() override { co_await close_with(socket_, ""); }
 
   void reset() noexcept override { net::reset(socket_); }
 

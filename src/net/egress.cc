@@ -253,7 +253,7 @@ std::optional<Refusal> Egress::refusal_of(const Target& target) const {
 asio::awaitable<void> Egress::connect(Tcp::socket& socket, Slot slot) {
   const Target target = target_of(options_.original_destination(socket));
   if (auto refusal = refusal_of(target)) co_return co_await refuse(socket, *std::move(refusal));
-  co_await serve_target(socket, target, {}, std::move(slot));
+  co_await serve_target(socket, target, "", std::move(slot));
 }
 
 asio::awaitable<bool> Egress::check_name(Tcp::socket& socket, Target target, std::string& head) {

@@ -29,7 +29,7 @@ class TlsChannel : public Channel {
     Tcp::socket& socket = stream_->next_layer();
     const Watchdog deadline(socket.get_executor(), kGoodbyeLimit, [this] { reset(); });
     co_await stream_->async_shutdown(kAsTuple);
-    co_await close_with(socket, {});
+    co_await close_with(socket, "");
   }
 
   void reset() noexcept override { net::reset(stream_->next_layer()); }

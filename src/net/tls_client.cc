@@ -47,7 +47,7 @@ asio::awaitable<std::variant<std::unique_ptr<Channel>, TlsClient::Distrust>> Tls
   if (!is_set) throw Error(ErrorCode::internal, "TLS: the host's name was not taken");
   std::exception_ptr failure;
   try {
-    co_await shake_hands(*stream, asio::ssl::stream_base::client, {}, limit);
+    co_await shake_hands(*stream, asio::ssl::stream_base::client, "", limit);
   } catch (const boost::system::system_error&) {
     failure = std::current_exception();
   }

@@ -31,7 +31,7 @@ std::string visit(TlsAuthority& authority, const std::string& trusted, const std
                   std::string name) -> asio::awaitable<void> {
     Tcp::socket socket = co_await listener.async_accept(asio::use_awaitable);
     try {
-      const auto channel = co_await ca.accept(std::move(socket), {}, std::move(name), kTestLimit);
+      const auto channel = co_await ca.accept(std::move(socket), "", std::move(name), kTestLimit);
       co_await channel->write("hello");
       co_await channel->end();
     } catch (const boost::system::system_error&) {  // It is not trusted.
