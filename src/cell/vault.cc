@@ -14,14 +14,17 @@ namespace cellar::cell {
 namespace {
 
 constexpr const char* kSystemRoots = "/etc/ssl/certs";
-// Of update-ca-certificates, which keeps what it finds in kShellCaFile's folder.
 constexpr const char* kSystemBundle = "/etc/ssl/certs/ca-certificates.crt";
+// What update-ca-certificates puts into the bundle that it makes anew.
+constexpr const char* kLocalRoot = "/usr/local/share/ca-certificates/cellar-cell.crt";
 
 constexpr const char* kTrustScript = R"sh(set -e
 new=$(cat)
 mkdir -p "${1%/*}" "${2%/*}"
 [ "$(cat "$1" 2>/dev/null)" = "$new" ] || printf '%s\n' "$new" > "$1"
 ln -sf "$1" "${2%/*}/$3"
+# Not all have a /usr that is theirs: a daemon without root gives them the host's.
+{ mkdir -p "${4%/*}" && ln -sf "$1" "$4"; } 2>/dev/null || true
 case "$(cat "$2" 2>/dev/null)" in
   *"$new"*) ;;
   *) printf '%s\n' "$new" >> "$2" ;;
@@ -301,7 +304,8 @@ asio::awaitable<void> Vault::require_authority() {
 }
 
 std::vector<std::string> trust_command(const std::string& file_name) {
-  return {"/bin/sh", "-c", kTrustScript, "sh", Vault::kShellCaFile, kSystemBundle, file_name};
+  return {"/bin/sh",           "-c",          kTrustScript, "sh",
+          Vault::kShellCaFile, kSystemBundle, file_name,    kLocalRoot};
 }
 
 }  // namespace cellar::cell

@@ -52,7 +52,7 @@ class Vault {
   // Where domains see the authority's certificate: the agent's, the shell's.
   static constexpr const char* kAgentCaFolder = "/data/trust";
   static constexpr const char* kCaName = "cellar-cell.crt";
-  static constexpr const char* kShellCaFile = "/usr/local/share/ca-certificates/cellar-cell.crt";
+  static constexpr const char* kShellCaFile = "/etc/ssl/cellar-cell.crt";
 
   // All must outlive it.
   Vault(async::Pool& pool, const Sealer& sealer, const CellLayout& layout, std::string cell_id);

@@ -175,7 +175,7 @@ class PolicyTest(ServedTest):
 
     def test_what_cannot_be_enforced_or_read_is_refused_and_changes_nothing(self):
         cell = self.cell(allow=[self.target])
-        for policy, word in (({"rules": [{"host": "a.test", "match": {"path": "/x"}}]}, "rules"),
+        for policy, word in (({"rules": [{"host": "10.0.0.1", "match": {"path": "/x"}}]}, "rule 1"),
                              ({"allow": ["http://a.test"]}, "http://a.test"), ({"deny": ["a.test:0"]}, "a.test:0"),
                              ({"allow": ["10.0.0.1/8"]}, "10.0.0.0/8"), ({"presets": ["cobol"]}, "cobol"),
                              ({"alow": []}, "alow"), ("allow", "allow-all"), ([], "allow-all"), ({"allow": ["a.test:3128"]}, "3128"),

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import threading
 import unittest
+import unittest.mock
 
 import harness
 
@@ -118,7 +119,9 @@ class NamedDaemon(harness.Daemon):
             harness.BIN = before
 
 
-class SecretsTest(harness.CellTest):
+class UpstreamTest(harness.CellTest):
+    """Servers on the host, a daemon that knows them by name, and cells that may reach them."""
+
     @classmethod
     def setUpClass(cls):
         if harness.os.geteuid() != 0:
@@ -129,9 +132,13 @@ class SecretsTest(harness.CellTest):
         cls.api, cls.other, cls.gateway, cls.old = (
             cls.serve(ca.context(name)) for name in ("api.test", "other.test", "gateway.test", "elsewhere.test"))
         cls.plain = cls.serve(None)
-        cls.daemon = NamedDaemon(cls.folder, "--egress-ca", str(cls.folder / "ca.crt"), "--log-level", "debug",
-                                 "--forward-to", f"gateway.test:{cls.gateway.server_port},127.0.0.1:{cls.gateway.server_port}")
+        cls.daemon = cls.start("--egress-ca", str(cls.folder / "ca.crt"), "--log-level", "debug",
+                               "--forward-to", f"gateway.test:{cls.gateway.server_port},127.0.0.1:{cls.gateway.server_port}")
         cls.addClassCleanup(cls.daemon.cleanup)
+
+    @classmethod
+    def start(cls, *options):
+        return NamedDaemon(cls.folder, *options)
 
     @classmethod
     def serve(cls, context):
@@ -171,6 +178,50 @@ class SecretsTest(harness.CellTest):
         return [f"{r['domain']} {r['host']} {r['reason']} {r.get('secret', r.get('rule', r.get('detail', '-')))}"
                 for r in cell.call("GET", "/network").json["refusals"]]
 
+    def look(self):
+        """What the agent and a command have, and what arrives of it."""
+        agent = """module.exports = { async ask(ctx, p) {
+          const answer = await ctx.fetch(p.url, { headers: { a: process.env.API_KEY } });
+          return [process.env.API_KEY, await answer.text()]; } }"""
+        cell = self.make(agent=agent)
+        url = f"https://{self.at(self.api)}"
+        placeholder, text = cell.request("ask", {"url": f"{url}/agent"}).json
+        self.assertRegex(placeholder, "^cellar-secret-[0-9a-f]{32}$")
+        self.assertEqual("api.test/agent", text)
+        self.assertEqual("api.test/curl", self.curl(cell, f"{url}/curl", '-H "A: $API_KEY"'))
+        self.assertIn("reset", self.curl(cell, f"http://{self.at(self.plain)}/", '-H "A: $API_KEY"'))
+        self.assertEqual([VALUE, VALUE], [seen[2].get("a") or seen[2].get("A") for seen in self.api.seen])
+        self.assertEqual([], self.plain.seen)
+
+
+class GvisorSecretsTest(UpstreamTest):
+    def test_a_cell_in_gvisor_has_placeholders_and_trusts_its_authority(self):
+        probe = self.daemon.call("POST", "/api/v1/cells", {"customer_id": "probe", "runtime": "gvisor"})
+        if probe.status == 503:
+            self.skipTest(probe.json["error"])
+        self.make = lambda agent: self.cell(network=self.network(), secrets={"API_KEY": self.secret()}, agent=agent, runtime="gvisor")
+        self.look()
+
+
+class RootlessSecretsTest(UpstreamTest):
+    @classmethod
+    def start(cls, *options):
+        reason = harness.User.why_not()
+        if reason:
+            raise unittest.SkipTest(reason)
+        cls.folder.chmod(0o755)
+
+        class NamedUser(harness.User):
+            files = {**harness.User.files, "hosts": "".join(f"127.0.0.1 {name}\n" for name in NAMES)}
+
+        with unittest.mock.patch.object(harness, "User", NamedUser):
+            return harness.Daemon("--level", "reduced", *options, rootless=True)
+
+    def test_a_daemon_without_root_puts_values_in_as_well(self):
+        self.look()
+
+
+class SecretsTest(UpstreamTest):
     # ---- what works ----
 
     def test_tools_use_a_placeholder_and_the_server_gets_the_value(self):
@@ -361,7 +412,7 @@ print(found, sorted(seen & {"environ", "mem", "work"}))
         self.assertEqual("api.test/", self.curl(two, url))
         self.assertIn("certificate", self.curl(two, url, "--cacert /work/one.crt --capath /none"))
         self.assertEqual(["shell api.test distrusted"], [" ".join(r.split()[:3]) for r in self.refusals(two)])
-        self.assertEqual("", self.sh(self.cell("without"), "echo -n $CELLAR_CA_FILE; cat /usr/local/share/ca-certificates/cellar-cell.crt 2>&1 | grep BEGIN"))
+        self.assertEqual("", self.sh(self.cell("without"), "echo -n $CELLAR_CA_FILE; grep -h BEGIN /etc/ssl/cellar-cell.crt /usr/local/share/ca-certificates/cellar-cell.crt 2>/dev/null"))
 
     def test_a_secret_that_cannot_be_kept_is_refused_by_name(self):
         for secret, what in (({"value": "short", "hosts": ["api.test"]}, "8 to 8192 bytes"),
