@@ -245,7 +245,8 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
   }
   const bool new_secrets = settings.secrets || !settings.changed_secrets.empty();
   const bool new_network = settings.allow || settings.network;
-  const Secrets environment_before = co_await agent_environment();
+  Secrets environment_before;
+  if (new_secrets || new_network) environment_before = co_await agent_environment();
   if (new_secrets) co_await apply_secrets(settings, next);
   if (new_network && has_rules(next.network)) co_await vault_.require_authority();
   const bool new_tier = next.tier != spec_.tier;
@@ -361,6 +362,10 @@ asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent(AgentLanguage l
   options.cell_id = spec_.cell_id;
   options.image = spec_.image;
   const auto contents = co_await vault_.open();
+  if (spec_.has_secrets && contents->secrets.empty()) {
+    throw Error(ErrorCode::unavailable, "secrets_sealed", "the cell's secrets are not there",
+                "create the cell again with its secrets");
+  }
   options.secrets = contents->environment(Domains::Kind::agent);
   options.on_output = [this](std::string line) {
     log_lines_.push_back(std::move(line));

@@ -29,6 +29,8 @@ constexpr std::chrono::seconds kDnsIdleLimit{10};
 // Questions, and connections, that a cell may begin.
 constexpr int kPerSecond = 500;
 constexpr int kBurst = 250;
+constexpr int kOpeningsPerSecond = 50;
+constexpr int kOpeningsBurst = 100;
 
 Why why_not(PeekedName::State state) {
   if (state == PeekedName::State::found) return Why::name_mismatch;
@@ -64,6 +66,7 @@ Egress::Egress(asio::any_io_executor executor, std::string cell_id, Policy polic
       options_(std::move(options)),
       questions_pace_(kPerSecond, kBurst),
       connections_pace_(kPerSecond, kBurst),
+      openings_pace_(kOpeningsPerSecond, kOpeningsBurst),
       tasks_(executor_) {
   if (!options_.original_destination) {
     options_.original_destination = [](const Tcp::socket& accepted) {

@@ -175,6 +175,7 @@ class Egress {
   // A cell that floods the loop waits: the kernel drops its datagrams, its connections queue.
   Pace questions_pace_;
   Pace connections_pace_;
+  Pace openings_pace_;  // of TLS, which costs more than all else
   async::TaskGroup tasks_;
 };
 

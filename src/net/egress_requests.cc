@@ -59,6 +59,7 @@ asio::awaitable<void> Egress::serve_target(Tcp::socket& socket, Target target, s
   if (!own.by_tls) {
     client = plain_channel(std::move(socket), std::move(head));
   } else if (authority_ != nullptr) {
+    co_await keep_pace(openings_pace_);
     try {
       const std::shared_ptr<TlsAuthority> authority = authority_;
       client = co_await authority->accept(std::move(socket), std::move(head), own.name,

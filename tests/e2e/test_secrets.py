@@ -17,7 +17,7 @@ NAMES = ("api.test", "other.test", "bad.test", "old.test", "gateway.test")
 
 class Upstream(http.server.BaseHTTPRequestHandler):
     """Tells what it was asked: in its list, and in its answer, without the headers."""
-    protocol_version = "HTTP/1.1"
+    protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
 
     def do_GET(self):
         length = int(self.headers.get("Content-Length", 0))
