@@ -37,7 +37,10 @@ export function App() {
 
   // A page that is new is read from its beginning.
   const page = route.page === "cell" ? `${route.cell}/${route.tab}` : route.page;
-  useEffect(() => scrollTo(0, 0), [page]);
+  useEffect(() => {
+    scrollTo(0, 0);
+    setHelps(false);
+  }, [page]);
 
   const enter = (given: string) => {
     sessionStorage.setItem(KEY, given);

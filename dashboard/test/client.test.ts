@@ -60,6 +60,41 @@ test("a stream that breaks goes on behind the last event, and ends with the last
   assert.deepEqual(states, ["open", "waiting", "waiting", "waiting", "open"]);
 });
 
+test("a stream is given up while nobody sees the page, and goes on behind its last event when somebody does", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const page = Object.assign(new EventTarget(), { hidden: false });
+  const show = (hidden: boolean) => {
+    page.hidden = hidden;
+    page.dispatchEvent(new Event("visibilitychange"));
+  };
+  Object.assign(globalThis, { document: page });
+  try {
+    const asked: string[] = [];
+    globalThis.fetch = async (_, options) => {
+      asked.push((options!.headers as Record<string, string>)["Last-Event-ID"] ?? "none");
+      if (asked.length === 2) return new Response("id: 9\ndata: end\n\n");
+      const body = new ReadableStream({
+        start(stream) {
+          stream.enqueue(new TextEncoder().encode("id: 8\ndata: a\n\n"));
+          options!.signal!.addEventListener("abort", () => stream.error(new Error("aborted")));
+        },
+      });
+      return new Response(body);
+    };
+    const waits: string[] = [];
+    const onEvent = ({ data }: { data: string }) => {
+      if (data !== "a") return;
+      show(true);
+      context.mock.timers.tick(60_000);
+      setImmediate(() => { waits.push(...asked); show(false); });
+    };
+    await new Client("secret", () => {}).follow("/events", { onEvent, onState: () => {} }, new AbortController().signal, ({ data }) => data === "end");
+    assert.deepEqual([waits, asked], [["none"], ["none", "8"]]);
+  } finally {
+    delete (globalThis as { document?: unknown }).document;
+  }
+});
+
 test("a stream that the API refuses is not asked for again, nor one that nobody wants any more", async () => {
   const client = new Client("secret", () => {});
   const calls = answering(refusal(404, "run_not_found"));

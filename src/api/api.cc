@@ -103,8 +103,10 @@ void Api::add_daemon_routes() {
     http::Response response = dashboard_file(exchange.request(), name);
     co_await exchange.respond(std::move(response));
   };
-  router_.add("GET", "/", show);
-  router_.add("GET", "/assets/{asset}", show);
+  for (const char* method : {"GET", "HEAD"}) {
+    router_.add(method, "/", show);
+    router_.add(method, "/assets/{asset}", show);
+  }
 }
 
 asio::awaitable<std::string> Api::authenticate(const http::Request& request) {

@@ -10,8 +10,8 @@ namespace cellar::api {
 // show they ask the API for, with the key that the visitor gives them; so nobody needs one to get
 // them.
 //
-// Answers GET of `name`, "index.html" or "assets/…": compressed for who takes that, 304 for who has
-// it. Throws Error `not_found`, reason `asset_not_found`.
+// Answers GET and HEAD of `name`, "index.html" or "assets/…": compressed for who takes that, 304
+// for who has it. Throws Error `not_found`, reason `asset_not_found`.
 http::Response dashboard_file(const http::Request& request, std::string_view name);
 
 // Whether a field Accept-Encoding lists gzip, and not with the weight 0.

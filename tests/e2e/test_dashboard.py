@@ -28,9 +28,9 @@ module.exports = {
 class DashboardTest(harness.CellTest):
     options = ("--preview-domain", "cells.localhost")
 
-    def ask(self, path, **headers):
+    def ask(self, path, method="GET", **headers):
         """As a browser does: without a key."""
-        connection, response = self.daemon.open("GET", path, headers={"Authorization": None, **headers})
+        connection, response = self.daemon.open(method, path, headers={"Authorization": None, **headers})
         answer = harness.Answer(response.status, dict(response.getheaders()), response.read())
         connection.close()
         return answer
@@ -47,8 +47,11 @@ class DashboardTest(harness.CellTest):
         self.assertNotIn("script-src", policy)
         self.assertEqual(304, self.ask("/", **{"If-None-Match": page.headers["ETag"]}).status)
 
+        head = self.ask("/", "HEAD")
+        self.assertEqual((200, b"", str(len(page.body))), (head.status, head.body, head.headers["Content-Length"]))
+
         assets = re.findall(r'"(/assets/[^"]+)"', text)
-        self.assertEqual({".js", ".css", ".svg"}, {pathlib.Path(name).suffix for name in assets})
+        self.assertEqual({".js", ".css", ".svg", ".txt"}, {pathlib.Path(name).suffix for name in assets})
         for name in assets:
             plain, small = self.ask(name), self.ask(name, **{"Accept-Encoding": "br, gzip"})
             self.assertEqual((200, 200, "gzip"), (plain.status, small.status, small.headers["Content-Encoding"]), name)

@@ -24,6 +24,7 @@ export interface StreamHandlers {
 }
 
 const RETRY_MS_MAX = 15_000;
+const UNSEEN_MS_MAX = 20_000;
 
 async function errorOf(response: Response): Promise<ApiError> {
   const text = await response.text().catch(() => "");
@@ -90,16 +91,18 @@ export class Client {
 
   /**
    * Follows a stream until `signal`, or until its server ends it having said `last`. A connection that breaks is made
-   * anew behind the last event. Throws ApiError for what trying again does not change.
+   * anew behind the last event, and so is one that was given up as nobody saw the page. Throws ApiError for what trying again does not change.
    */
   async follow(path: string, handlers: StreamHandlers, signal: AbortSignal, last: (event: ServerEvent) => boolean = () => false): Promise<void> {
     let lastId: string | null = null;
     let pause = this.retryMs;
     while (!signal.aborted) {
+      await untilSeen(signal);
+      const seen = new Seen(signal);
       try {
         const headers: Record<string, string> = { Accept: "text/event-stream" };
         if (lastId !== null) headers["Last-Event-ID"] = lastId;
-        const response = await this.fetch(path, { headers, signal });
+        const response = await this.fetch(path, { headers, signal: seen.signal });
         handlers.onState("open");
         for await (const event of eventsOf(response)) {
           pause = this.retryMs;
@@ -109,7 +112,10 @@ export class Client {
         }
       } catch (error) {
         if (signal.aborted) return;
+        if (seen.signal.aborted) continue;
         if (error instanceof ApiError && error.status < 500) throw error;
+      } finally {
+        seen.release();
       }
       handlers.onState("waiting");
       await sleep(pause, signal);
@@ -139,4 +145,41 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     }
     signal?.addEventListener("abort", done);
   });
+}
+
+/** A signal that is aborted with another one, and when nobody has seen the page for a while: all tabs together have few connections. */
+class Seen {
+  private readonly over = new AbortController();
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly outer: AbortSignal) {
+    outer.addEventListener("abort", this.abort);
+    globalThis.document?.addEventListener("visibilitychange", this.changed);
+    this.changed();
+  }
+
+  get signal(): AbortSignal {
+    return this.over.signal;
+  }
+
+  release(): void {
+    clearTimeout(this.timer);
+    this.outer.removeEventListener("abort", this.abort);
+    globalThis.document?.removeEventListener("visibilitychange", this.changed);
+  }
+
+  private readonly abort = () => this.over.abort();
+  private readonly changed = () => {
+    clearTimeout(this.timer);
+    if (globalThis.document?.hidden) this.timer = setTimeout(this.abort, UNSEEN_MS_MAX);
+  };
+}
+
+async function untilSeen(signal: AbortSignal): Promise<void> {
+  while (globalThis.document?.hidden && !signal.aborted) {
+    await new Promise<void>((resolve) => {
+      document.addEventListener("visibilitychange", () => resolve(), { once: true });
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  }
 }

@@ -56,6 +56,7 @@ export function Shortcuts({ onClose }: { onClose(): void }) {
           </div>
         ))}
       </dl>
+      <p class="faint">Built with work of others: <a href={document.querySelector<HTMLLinkElement>("link[rel=license]")?.href} target="_blank" rel="noopener">their licences</a>.</p>
     </Dialog>
   );
 }
