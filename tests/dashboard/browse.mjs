@@ -66,7 +66,7 @@ const promises = {
     await page.locator(".output", { hasText: "prepared" }).waitFor();
     await page.getByRole("button", { name: "Approve" }).click();
     await page.locator("h2 .state", { hasText: "completed" }).waitFor();
-    await page.locator("h3", { hasText: "Result" }).waitFor();
+    await page.getByRole("heading", { name: "Result" }).waitFor();
   },
 
   "a file is edited and saved, and not over what somebody else has written": async (page) => {

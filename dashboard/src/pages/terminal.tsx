@@ -39,7 +39,7 @@ export function TerminalTab({ cell }: { cell: string }) {
       )}
       {running.length > 0 && (
         <section class="panel">
-          <header><h3>Running in the background</h3>{current !== null && <Button kind="quiet" busy={busy === "start"} onClick={start}>Another terminal</Button>}</header>
+          <header><h2 class="small">Running in the background</h2>{current !== null && <Button kind="quiet" busy={busy === "start"} onClick={start}>Another terminal</Button>}</header>
           <ul class="list rows">
             {running.map((each) => (
               <li key={each.id}>

@@ -38,7 +38,7 @@ export function Loading({ what }: { what: string }) {
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <div class="empty">
-      <h3>{title}</h3>
+      <h2 class="small">{title}</h2>
       {children}
     </div>
   );
@@ -123,7 +123,7 @@ export function Panel({ title, actions, children }: { title: string; actions?: C
   return (
     <section class="panel">
       <header>
-        <h3>{title}</h3>
+        <h2 class="small">{title}</h2>
         {actions}
       </header>
       {children}
