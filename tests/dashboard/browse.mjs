@@ -130,13 +130,21 @@ const promises = {
   },
 
   "no page is wider than a phone, and each has a title of its own": async (page) => {
+    const overlap = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    await page.goto(`${url}/#/cells`);
+    const long = page.getByRole("link", { name: "longlong" });
+    await long.waitFor();
+    assert.ok(await page.locator("table").evaluate((table) => table.offsetWidth <= table.parentElement.clientWidth), "a long name widens the table");
     await page.setViewportSize({ width: 360, height: 740 });
+    await long.click();
+    await page.getByRole("heading", { name: "longlong" }).waitFor();
+    assert.ok(await overlap() <= 0, "a long name widens its page");
     const titles = new Set();
     for (const place of ["", `/${cell}`, ...["files", "terminal", "search", "runs", "events", "network", "usage"].map((tab) => `/${cell}/${tab}`), `/${cell}/runs/${run}`]) {
       await page.goto(`${url}/#/cells${place}`);
       await page.waitForFunction(() => !document.querySelector(".loading"));
       titles.add(await page.title());
-      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      const over = await overlap();
       assert.ok(over <= 0, `${place} is ${over} px too wide`);
     }
     assert.equal(titles.size, 10);

@@ -81,6 +81,7 @@ class DashboardTest(harness.CellTest):
             cell.call("PUT", f"/files/{name}", text)
         cell.exec("curl -s -m 2 http://192.0.2.7/")
         self.daemon.create("viewed")
+        self.daemon.create("long" * 32)
         harness.eventually("it waits for somebody", lambda: cell.run(run)["status"] == "waiting")
         url = f"http://127.0.0.1:{self.daemon.port}"
         done = subprocess.run(["node", ROOT / "tests/dashboard/browse.mjs", MODULES, url, self.daemon.key, cell.id, run],
