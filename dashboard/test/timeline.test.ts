@@ -50,6 +50,12 @@ test("output belongs to the command that runs, in its order, and its oldest part
   assert.deepEqual([output.reduce((sum, each) => sum + each.text.length, 0), cutOff], [OUTPUT_CHARS_MAX, 3]);
 });
 
+test("output of commands that run at once is shown with none of them", () => {
+  const fold = folded([[0, "step.started", started(1, "a", "shell")], [0, "step.started", started(2, "b", "shell")], [1, "stdout", { text: "whose?" }],
+    [2, "step.completed", { ordinal: 1, ok: true }], [3, "stdout", { text: "b's" }]]);
+  assert.deepEqual([...fold.rows.values()].map((row) => row.output), [[], [{ stream: "stdout", text: "b's" }]]);
+});
+
 test("what no event told is taken from the run itself, and nothing goes on in a run that has ended", () => {
   const step = { ordinal: 4, name: "deploy", kind: "approval", status: "waiting", attempts: 1, executed: 1, started_at: iso(50) } as const;
   const live = new TimelineFold().view(run({ status: "waiting", steps: [step] }), BEGIN + 90);

@@ -12,23 +12,23 @@
 namespace cellar::api {
 namespace {
 
-constexpr std::string_view kAssets = "assets/";
+constexpr std::string_view kAssetFolder = "assets/";
 
 // Nothing from elsewhere, no inline script, in no frame: what a cell's files or output hold is text
 // on these pages, and stays text. The editor and the terminal make their styles as they run.
-constexpr std::string_view kPolicy =
+constexpr std::string_view kPagePolicy =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const dashboard::EmbeddedFile* find_file(std::string_view name) {
+const dashboard::EmbeddedFile* find_page_file(std::string_view name) {
   const auto& files = dashboard::kFiles;
   const auto found = std::find_if(files.begin(), files.end(),
                                   [name](const auto& file) { return file.name == name; });
   return found == files.end() ? nullptr : &*found;
 }
 
-std::string_view text_of(const http::Request& request, std::string_view header) {
-  const std::string* value = request.header(header);
+std::string_view sent_field(const http::Request& request, std::string_view name) {
+  const std::string* value = request.header(name);
   return value == nullptr ? std::string_view() : std::string_view(*value);
 }
 
@@ -45,7 +45,7 @@ bool takes_gzip(std::string_view accept_encoding) {
 }
 
 http::Response dashboard_file(const http::Request& request, std::string_view name) {
-  const dashboard::EmbeddedFile* file = find_file(name);
+  const dashboard::EmbeddedFile* file = find_page_file(name);
   if (file == nullptr) {
     throw Error(ErrorCode::not_found, "asset_not_found",
                 "the dashboard of this build has no file " + std::string(name),
@@ -53,21 +53,22 @@ http::Response dashboard_file(const http::Request& request, std::string_view nam
   }
   http::Response response;
   response.content_type = std::string(content_type_of(name));
-  const dashboard::EmbeddedFile* small = find_file(std::string(name) + ".gz");
-  const bool as_gzip = small != nullptr && takes_gzip(text_of(request, "accept-encoding"));
+  const dashboard::EmbeddedFile* small = find_page_file(std::string(name) + ".gz");
+  const bool as_gzip = small != nullptr && takes_gzip(sent_field(request, "accept-encoding"));
   const std::string_view contents = as_gzip ? small->contents : file->contents;
-  const std::string tag = "\"" + sha256_hex(contents).substr(0, 16) + "\"";
-  // The name of an asset says what is in it.
-  const bool is_named_by_hash = name.starts_with(kAssets);
+  const bool is_named_by_hash = name.starts_with(kAssetFolder);
+  const std::string said = is_named_by_hash ? std::string(as_gzip ? small->name : file->name)
+                                            : sha256_hex(contents).substr(0, 16);
+  const std::string tag = "\"" + said + "\"";
   response.headers = {
       {"ETag", tag},
       {"Cache-Control", is_named_by_hash ? "public, max-age=31536000, immutable" : "no-cache"},
       {"Vary", "Accept-Encoding"},
-      {"Content-Security-Policy", std::string(kPolicy)},
+      {"Content-Security-Policy", std::string(kPagePolicy)},
       {"Cross-Origin-Opener-Policy", "same-origin"},
       {"Referrer-Policy", "no-referrer"},
       {"X-Content-Type-Options", "nosniff"}};
-  if (names_tag(text_of(request, "if-none-match"), tag)) {
+  if (names_tag(sent_field(request, "if-none-match"), tag)) {
     response.status = 304;
     return response;
   }

@@ -15,7 +15,7 @@ CHROMIUM = pathlib.Path("/usr/bin/chromium")
 AGENT = """
 module.exports = {
   async fix(ctx) {
-    ctx.shell("echo prepared");
+    ctx.shell("echo 'prepared <img src=/from-output>'");
     await ctx.step("gather", async () => 1);
     await ctx.step("change", async () => { if (ctx.run.attempt === 1) process.kill(process.pid, "SIGKILL"); });
     await ctx.approve("deploy", { prompt: "Deploy it?" });
@@ -79,6 +79,7 @@ class DashboardTest(harness.CellTest):
         cell, run = self.begin(AGENT, "fix")
         for name, text in (("notes.md", "# Notes\n"), ("zone.js", "function parseZone(text) { return text.slice(-6); }\n")):
             cell.call("PUT", f"/files/{name}", text)
+        cell.exec("echo '<img src=/from-file>' > '<img src=from-name>'")
         cell.exec("curl -s -m 2 http://192.0.2.7/")
         self.daemon.create("viewed")
         self.daemon.create("long" * 32)

@@ -24,7 +24,6 @@ export interface StreamHandlers {
 }
 
 const RETRY_MS_MAX = 15_000;
-const UNSEEN_MS_MAX = 20_000;
 
 async function errorOf(response: Response): Promise<ApiError> {
   const text = await response.text().catch(() => "");
@@ -39,8 +38,11 @@ async function errorOf(response: Response): Promise<ApiError> {
 export class Client {
   private description: Promise<Record<string, unknown>> | null = null;
 
-  /** `onRefused` hears that the key is not taken any more. `retryMs`: until the first try to make a broken stream anew. */
-  constructor(readonly key: string, private readonly onRefused: () => void, readonly retryMs = 500) {}
+  /**
+   * `onRefused` hears that the key is not taken any more. `retryMs`: until the first try to make a broken stream anew;
+   * `unseenMs`: how long one is kept for a page that nobody sees.
+   */
+  constructor(readonly key: string, private readonly onRefused: () => void, readonly retryMs = 500, private readonly unseenMs = 20_000) {}
 
   static pathOf(cellId: string, rest = ""): string {
     return `/api/v1/cells/${encodeURIComponent(cellId)}${rest}`;
@@ -98,7 +100,7 @@ export class Client {
     let pause = this.retryMs;
     while (!signal.aborted) {
       await untilSeen(signal);
-      const seen = new Seen(signal);
+      const seen = new Seen(signal, this.unseenMs);
       try {
         const headers: Record<string, string> = { Accept: "text/event-stream" };
         if (lastId !== null) headers["Last-Event-ID"] = lastId;
@@ -152,7 +154,7 @@ class Seen {
   private readonly over = new AbortController();
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly outer: AbortSignal) {
+  constructor(private readonly outer: AbortSignal, private readonly unseenMs: number) {
     outer.addEventListener("abort", this.abort);
     globalThis.document?.addEventListener("visibilitychange", this.changed);
     this.changed();
@@ -171,7 +173,7 @@ class Seen {
   private readonly abort = () => this.over.abort();
   private readonly changed = () => {
     clearTimeout(this.timer);
-    if (globalThis.document?.hidden) this.timer = setTimeout(this.abort, UNSEEN_MS_MAX);
+    if (globalThis.document?.hidden) this.timer = setTimeout(this.abort, this.unseenMs);
   };
 }
 

@@ -108,11 +108,11 @@ export class TimelineFold {
     }
   }
 
-  // An event of output does not say whose it is: it is known where one command runs.
+  // An event of output does not say whose it is: that is known while one command runs.
   private print(stream: "stdout" | "stderr", data: Record<string, unknown>): void {
     const open = [...this.rows.values()].filter((row) => row.kind === "shell" && row.executions.at(-1)?.end === null);
-    const row = open.at(-1);
-    if (row === undefined) return;
+    const row = open[0];
+    if (row === undefined || open.length > 1) return;
     const piece = typeof data.text === "string" ? data.text : `[${text(data.b64).length} characters of base64]`;
     const last = row.output.at(-1);
     if (last?.stream === stream) last.text += piece;

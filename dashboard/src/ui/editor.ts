@@ -49,7 +49,6 @@ function languageOf(path: string): Extension {
 
 export interface Editor {
   text(): string;
-  isFocused(): boolean;
   close(): void;
 }
 
@@ -87,5 +86,5 @@ export function openEditor({ parent, text, path, line, onChange, onSave }: Edito
     const at = view.state.doc.line(line);
     view.dispatch({ selection: { anchor: at.from }, effects: EditorView.scrollIntoView(at.from, { y: "center" }) });
   }
-  return { text: () => view.state.sliceDoc(), isFocused: () => view.hasFocus, close: () => view.destroy() };
+  return { text: () => view.state.sliceDoc(), close: () => view.destroy() };
 }
