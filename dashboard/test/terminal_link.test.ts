@@ -101,7 +101,7 @@ test("with a token the socket brings bytes, and one that breaks goes on where it
   const { heard, over, handlers } = listener();
   openLink(new Client("k", () => {}, 1), "c", "p1", handlers).resize({ columns: 80, rows: 24 });
   await over;
-  assert.deepEqual(FakeSocket.made.map((socket) => [socket.protocols, socket.address.search]), [[["cellar.token.t1"], "?after=0"], [["cellar.token.t2"], "?after=5"]]);
+  assert.deepEqual(FakeSocket.made.map((socket) => [socket.protocols, socket.address.search]), [[["cellar.token.t1", "cellar"], "?after=0"], [["cellar.token.t2", "cellar"], "?after=5"]]);
   assert.equal(FakeSocket.made[0]!.address.href.split("?")[0], `ws://daemon${PROCESS}/attach`);
   assert.deepEqual(heard, ["way socket", "open", "bytes hello", "waiting", "way socket", "open", "bytes hello", "exit 7"]);
 });

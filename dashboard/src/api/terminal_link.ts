@@ -161,7 +161,7 @@ class SocketWay implements Way {
 
   private async token(): Promise<string | null> {
     try {
-      const made = await this.shared.client.post<{ token?: string }>(Client.pathOf(this.shared.cell, "/tokens"), {});
+      const made = await this.shared.client.post<{ token?: string }>(Client.pathOf(this.shared.cell, "/tokens"), { scopes: ["write"] });
       return made.token ?? null;
     } catch (error) {
       if (error instanceof ApiError) return null;
@@ -172,7 +172,7 @@ class SocketWay implements Way {
   private connect(token: string): Promise<"exit" | "refused" | "broken"> {
     const { path, handlers, signal } = this.shared;
     const address = new URL(`${path}/attach?after=${this.place}`, location.origin.replace(/^http/, "ws"));
-    const socket = new WebSocket(address, [`cellar.token.${token}`]);
+    const socket = new WebSocket(address, [`cellar.token.${token}`, "cellar"]);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     return new Promise((resolve) => {

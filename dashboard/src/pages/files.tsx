@@ -109,7 +109,7 @@ function NewFile({ cell, onClose, onMade }: { cell: string; onClose(): void; onM
       const there = await client.fetch(Client.fileOf(cell, name)).then((answer) => answer.body?.cancel().then(() => true), () => false);
       if (there) throw new Error(`There is a file ${name} already. Open it, or choose another name.`);
       const body = upload === null ? "" : new Uint8Array(await upload.arrayBuffer());
-      await client.call(Client.fileOf(cell, name), { method: "PUT", body });
+      await client.call(Client.fileOf(cell, name), { method: "PUT", body, headers: { "If-None-Match": "*" } });
       onMade();
       onClose();
       location.hash = cellAddress(cell, "files", name);
