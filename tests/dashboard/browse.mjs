@@ -194,7 +194,7 @@ page.on("request", (request) => {
   if (origin !== url || !/^\/($|assets\/|api\/|openapi\.json$)/.test(pathname)) strange.push(`asks for ${request.url()}`);
 });
 page.on("pageerror", (error) => strange.push(String(error.stack)));
-page.on("console", (message) => message.type() === "error" && !message.text().includes("status of 401") && strange.push(message.text()));
+page.on("console", (message) => message.type() === "error" && !/status of (401|412)/.test(message.text()) && strange.push(message.text()));
 let failed = 0;
 for (const [promise, keep] of Object.entries(promises)) {
   try {
