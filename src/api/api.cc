@@ -57,6 +57,7 @@ Api::Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, PreviewSign
       preview_domain_(std::move(preview_domain)),
       signer_(std::move(signer)),
       mcp_([this](http::Exchange& exchange) { return handle(exchange); }) {
+  add_dashboard_routes(router_);
   add_daemon_routes();
   add_cell_routes();
   add_state_routes();
@@ -97,16 +98,6 @@ void Api::add_daemon_routes() {
     co_await exchange.respond(std::move(response));
   };
   router_.add("GET", "/openapi.json", describe);
-  auto show = [](http::Exchange& exchange, http::PathParams params) -> asio::awaitable<void> {
-    const auto asset = params.find("asset");
-    const std::string name = asset == params.end() ? "index.html" : "assets/" + asset->second;
-    http::Response response = dashboard_file(exchange.request(), name);
-    co_await exchange.respond(std::move(response));
-  };
-  for (const char* method : {"GET", "HEAD"}) {
-    router_.add(method, "/", show);
-    router_.add(method, "/assets/{asset}", show);
-  }
 }
 
 asio::awaitable<std::string> Api::authenticate(const http::Request& request) {

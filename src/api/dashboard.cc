@@ -10,6 +10,9 @@
 #include "cellar_api_dashboard_files.h"
 
 namespace cellar::api {
+
+namespace asio = boost::asio;
+
 namespace {
 
 constexpr std::string_view kAssetFolder = "assets/";
@@ -33,6 +36,20 @@ std::string_view sent_field(const http::Request& request, std::string_view name)
 }
 
 }  // namespace
+
+void add_dashboard_routes(http::Router& router) {
+  auto show = [](http::Exchange& exchange, http::PathParams params) -> asio::awaitable<void> {
+    const auto asset = params.find("asset");
+    const std::string name =
+        asset == params.end() ? "index.html" : std::string(kAssetFolder) + asset->second;
+    http::Response response = dashboard_file(exchange.request(), name);
+    co_await exchange.respond(std::move(response));
+  };
+  for (const char* method : {"GET", "HEAD"}) {
+    router.add(method, "/", show);
+    router.add(method, "/assets/{asset}", show);
+  }
+}
 
 bool takes_gzip(std::string_view accept_encoding) {
   for (const std::string_view entry : split(accept_encoding, ',')) {

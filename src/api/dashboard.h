@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "http/message.h"
+#include "http/router.h"
 
 namespace cellar::api {
 
@@ -13,6 +13,9 @@ namespace cellar::api {
 // Answers GET and HEAD of `name`, "index.html" or "assets/…": compressed for who takes that, 304
 // for who has it. Throws Error `not_found`, reason `asset_not_found`.
 http::Response dashboard_file(const http::Request& request, std::string_view name);
+
+// Lets them be served at "/" and "/assets/…", to whoever asks.
+void add_dashboard_routes(http::Router& router);
 
 // Whether a field Accept-Encoding lists gzip, and not with the weight 0.
 bool takes_gzip(std::string_view accept_encoding);
