@@ -61,20 +61,38 @@ Api::Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, PreviewSign
   add_daemon_routes();
   add_cell_routes();
   add_state_routes();
-  add("POST", "/mcp", [this](const Call& call) { return mcp_.handle(call); });
-  for (auto routes : {file_routes(), exec_routes(), event_routes(), process_routes(),
-                      search_routes(), run_routes(), agent_routes(), network_routes(),
-                      preview_routes(preview_domain_, signer_), domain_routes(preview_domain_)}) {
-    for (Route& route : routes) add(route.method, route.pattern, std::move(route.handler));
+  add("POST", "/mcp", [this](const Call& call) { return mcp_.handle(call); }, cell::Scope::read);
+  for (auto routes :
+       {file_routes(), exec_routes(), event_routes(), process_routes(), search_routes(),
+        run_routes(), agent_routes(), network_routes(), preview_routes(preview_domain_, signer_),
+        domain_routes(preview_domain_), key_routes()}) {
+    for (Route& route : routes) {
+      add(route.method, route.pattern, std::move(route.handler), route.scope);
+    }
   }
 }
 
-void Api::add(std::string method, std::string_view pattern, Handler handler) {
-  auto authenticated = [this, handler = std::move(handler)](
+cell::Scope usual_scope(std::string_view method) noexcept {
+  return method == "GET" || method == "HEAD" ? cell::Scope::read : cell::Scope::write;
+}
+
+void require_scope(const cell::Key& key, cell::Scope scope) {
+  if (includes(key.scopes, scope)) return;
+  const std::string needed(name_of(scope));
+  throw Error(ErrorCode::unauthenticated, "missing_scope",
+              "the API key \"" + key.name + "\" has not the scope " + needed + " (it has " +
+                  key.scopes + ")",
+              "use a key with the scope " + needed + "; POST /api/v1/keys makes one");
+}
+
+void Api::add(std::string method, std::string_view pattern, Handler handler,
+              std::optional<cell::Scope> scope) {
+  const cell::Scope needed = scope.value_or(usual_scope(method));
+  auto authenticated = [this, needed, handler = std::move(handler)](
                            http::Exchange& exchange,
                            http::PathParams params) -> asio::awaitable<void> {
     const std::string request_id = params.at("request_id");
-    std::string owner = co_await authenticate(exchange.request());
+    std::string owner = authenticate(exchange.request(), needed);
     if (const auto id = params.find("id"); id != params.end()) {
       std::string cell_id = id->second;
       co_await supervisor_.ready(std::move(cell_id));
@@ -100,15 +118,16 @@ void Api::add_daemon_routes() {
   router_.add("GET", "/openapi.json", describe);
 }
 
-asio::awaitable<std::string> Api::authenticate(const http::Request& request) {
-  std::string key = key_of(request);
-  std::optional<std::string> owner;
-  if (!key.empty()) owner = co_await supervisor_.owner_of(std::move(key));
-  if (!owner) {
+// The owner of the request's key. Throws Error `unauthenticated`.
+std::string Api::authenticate(const http::Request& request, cell::Scope scope) {
+  const std::string secret = key_of(request);
+  const cell::Key* key = secret.empty() ? nullptr : supervisor_.use_key(secret);
+  if (key == nullptr) {
     throw Error(ErrorCode::unauthenticated, "unauthenticated", "the API key is missing or wrong",
                 "send it as \"Authorization: Bearer KEY\"");
   }
-  co_return *owner;
+  require_scope(*key, scope);
+  return key->owner_id;
 }
 
 asio::awaitable<void> Api::handle(http::Exchange& exchange) {

@@ -30,13 +30,14 @@ class Api {
  private:
   using Handler = std::function<asio::awaitable<void>(const Call&)>;
 
-  // A route for holders of a key.
-  void add(std::string method, std::string_view pattern, Handler handler);
+  // A route for holders of a key with that scope; nullopt: as usual_scope().
+  void add(std::string method, std::string_view pattern, Handler handler,
+           std::optional<cell::Scope> scope = std::nullopt);
   void add_daemon_routes();
   void add_cell_routes();
   void add_state_routes();
   asio::awaitable<void> dispatch(http::Exchange& exchange, const std::string& request_id);
-  asio::awaitable<std::string> authenticate(const http::Request& request);
+  std::string authenticate(const http::Request& request, cell::Scope scope);
 
   cell::Supervisor& supervisor_;
   PreviewDomain preview_domain_;
@@ -45,12 +46,20 @@ class Api {
   Mcp mcp_;
 };
 
+// GET and HEAD read, all else writes.
+cell::Scope usual_scope(std::string_view method) noexcept;
+
+// Throws Error, which is 403: `key` is not good for that.
+void require_scope(const cell::Key& key, cell::Scope scope);
+
 // Handlers by resource; each file adds its routes through these.
 struct Route {
   std::string method;
   std::string pattern;
   std::function<asio::awaitable<void>(const Call&)> handler;
+  std::optional<cell::Scope> scope = std::nullopt;  // nullopt: as usual_scope()
 };
+std::vector<Route> key_routes();
 std::vector<Route> file_routes();
 std::vector<Route> exec_routes();
 std::vector<Route> event_routes();

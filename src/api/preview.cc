@@ -254,11 +254,11 @@ asio::awaitable<bool> Preview::admit(Visit& visit) {
   const std::string& id = visit.place.cell_id;
   bool has_key = false;
   for (const SentKey& sent : sent_keys(visit.fields)) {
-    std::string key = sent.key;
-    const auto owner = co_await supervisor_.owner_of(std::move(key));
-    if (!owner) continue;  // It is for the server in the cell, whatever it means there.
+    const cell::Key* key = supervisor_.use_key(sent.key);
+    if (key == nullptr) continue;  // It is for the server in the cell, whatever it means there.
     http::remove(visit.fields, sent.field);
-    if (!visit.cell || visit.cell->spec().owner_id != *owner) throw no_cell(id);
+    require_scope(*key, usual_scope(request.method));
+    if (!visit.cell || visit.cell->spec().owner_id != key->owner_id) throw no_cell(id);
     has_key = true;
   }
   const std::vector<std::string> cookies = preview_cookies(visit.fields);

@@ -192,7 +192,7 @@ std::vector<Route> process_routes() {
           {"GET", one, get_process},
           {"DELETE", one, remove_process},
           {"GET", one + "/log", read_output},
-          {"GET", one + "/attach", attach},
+          {"GET", one + "/attach", attach, cell::Scope::write},
           {"POST", one + "/stdin", write_input},
           {"POST", one + "/signal", send_signal},
           {"POST", one + "/resize", resize_terminal}};

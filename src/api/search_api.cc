@@ -109,8 +109,8 @@ asio::awaitable<void> remove_document(const Call& call) {
 }  // namespace
 
 std::vector<Route> search_routes() {
-  return {{"POST", "/api/v1/cells/{id}/search", search},
-          {"POST", "/api/v1/cells/{id}/search/symbols", search_symbols},
+  return {{"POST", "/api/v1/cells/{id}/search", search, cell::Scope::read},
+          {"POST", "/api/v1/cells/{id}/search/symbols", search_symbols, cell::Scope::read},
           {"GET", "/api/v1/cells/{id}/search/status", search_status},
           {"POST", "/api/v1/cells/{id}/search/index", put_document},
           {"POST", "/api/v1/cells/{id}/search/remove", remove_document}};

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "base/sha256.h"
 #include "cell/identity.h"
 #include "cell/slots.h"
 #include "sys/directory.h"
@@ -22,7 +21,6 @@ constexpr std::size_t kTicksAtOnce = 32;
 constexpr std::size_t kTicksMax = 1'000'000;  // each cell has one at most
 // Cells that were just used are likely to be used again: they would be made anew at once.
 constexpr std::chrono::seconds kSpareAfter{5};
-constexpr std::size_t kKnownKeysMax = 1000;
 constexpr std::size_t kLookupsAtOnce = 2;  // Each may take a thread for some seconds.
 constexpr const char* kTrash = ".deleted-";
 
@@ -144,6 +142,7 @@ asio::awaitable<void> Supervisor::open() {
     sys::make_dirs(state_dir_ + "/cells");
     registry_ = std::make_unique<store::Registry>(state_dir_ + "/registry.sqlite", kUidIndexMax);
     for (CustomDomain& row : registry_->domains()) domains_[row.domain] = row;
+    for (Key& key : registry_->keys()) key_ring_.put(std::move(key));
     std::vector<CellSpec> specs = read_specs(state_dir_ + "/cells");
     reconcile(*registry_, specs);
     return specs;
@@ -165,6 +164,7 @@ asio::awaitable<void> Supervisor::open() {
   tasks_.spawn(open_rest(std::move(hibernated)));
   tasks_.spawn(run_timers());
   tasks_.spawn(keep_room());
+  tasks_.spawn(keep_key_uses());
 }
 
 asio::awaitable<void> Supervisor::open_rest(std::vector<CellPtr> cells) {
@@ -217,6 +217,7 @@ asio::awaitable<void> Supervisor::open_cell(CellPtr cell) {
 asio::awaitable<void> Supervisor::close() {
   co_await tasks_.close();
   co_await changes_.join();
+  co_await note_key_uses();
   for (auto& [id, cell] : cells_) co_await cell->close();
   cells_.clear();
 }
@@ -302,34 +303,6 @@ asio::awaitable<void> Supervisor::make_room() {
       log::warning("cell {}: {}", cell->spec().cell_id, error.what());
     }
   }
-}
-
-// ---- keys ----
-
-asio::awaitable<void> Supervisor::add_key(std::string owner_id, std::string key) {
-  auto add = [owner_id, key](store::Registry& registry) {
-    if (registry.owner_of_key(key) != owner_id) registry.add_key(owner_id, key);
-    return true;
-  };
-  co_await with_registry(std::move(add));
-}
-
-asio::awaitable<std::size_t> Supervisor::key_count() {
-  auto count = [](store::Registry& registry) { return registry.key_count(); };
-  co_return co_await with_registry(count);
-}
-
-asio::awaitable<std::optional<std::string>> Supervisor::owner_of(std::string key) {
-  const std::string digest = sha256(key);
-  const auto known = owner_of_key_digest_.find(digest);
-  if (known != owner_of_key_digest_.end()) co_return known->second;
-  auto ask = [key = std::move(key)](store::Registry& registry) {
-    return registry.owner_of_key(key);
-  };
-  auto owner = co_await with_registry(std::move(ask));
-  if (owner_of_key_digest_.size() >= kKnownKeysMax) owner_of_key_digest_.clear();
-  if (owner) owner_of_key_digest_[digest] = *owner;
-  co_return owner;
 }
 
 // ---- cells ----

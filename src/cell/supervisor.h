@@ -14,6 +14,7 @@
 #include "async/task_group.h"
 #include "cell/cell.h"
 #include "cell/custom_domain.h"
+#include "cell/key_ring.h"
 #include "store/registry.h"
 
 namespace cellar::cell {
@@ -40,11 +41,25 @@ class Supervisor {
   asio::awaitable<void> close();
 
   // ---- keys ----
-  // Makes `key` one of the owner's.
-  asio::awaitable<void> add_key(std::string owner_id, std::string key);
-  asio::awaitable<std::size_t> key_count();
-  // nullopt for an unknown key.
-  asio::awaitable<std::optional<std::string>> owner_of(std::string key);
+  struct CreatedKey {
+    Key key;
+    std::string secret;  // nowhere else from now on
+  };
+  // Makes a key with a new secret, which may not be used before it is durable. `scopes` are those
+  // that checked_scopes() gave. Throws Error `exhausted`, reason `too_many_keys`.
+  asio::awaitable<CreatedKey> create_key(std::string owner_id, std::string name, std::string scopes,
+                                         std::optional<WallTime> expires_at);
+  // Makes `secret` a key of the owner's that can do all and does not expire, whatever it was
+  // before. Throws Error `conflict`, reason `key_taken`, where it is another owner's.
+  asio::awaitable<void> add_configured_key(std::string owner_id, std::string secret);
+  // Of all owners, oldest first.
+  std::vector<Key> keys() const { return key_ring_.all(); }
+  // What it opens no more once this has returned is durable. Throws Error `not_found`, reason
+  // `key_not_found`, and `conflict`, reason `last_admin_key`.
+  asio::awaitable<void> remove_key(std::string id);
+  // Whose secret it is, and that it was used; until the loop goes on. nullptr for an unknown one.
+  // Throws Error `unauthenticated`, reason `key_expired`.
+  const Key* use_key(std::string_view secret);
 
   // ---- cells ----
   // Shared with requests that use a cell while it is deleted.
@@ -98,6 +113,10 @@ class Supervisor {
   asio::awaitable<Created> create_now(std::string owner_id, std::string customer_id,
                                       CellSettings settings);
   asio::awaitable<void> remove_now(std::string owner_id, std::string cell_id);
+  asio::awaitable<void> store_key(Key key);
+  asio::awaitable<void> forget_key(std::string id);
+  asio::awaitable<void> note_key_uses();
+  asio::awaitable<void> keep_key_uses();
   asio::awaitable<void> store_domain(CustomDomain row);
   asio::awaitable<void> forget_domain(std::string domain);
   asio::awaitable<void> forget_domains_of(std::string cell_id);
@@ -116,7 +135,7 @@ class Supervisor {
   std::string state_dir_;
   std::unique_ptr<store::Registry> registry_;
   std::map<std::string, CellPtr, std::less<>> cells_;
-  std::map<std::string, std::string> owner_of_key_digest_;  // keys that were asked for before
+  KeyRing key_ring_;
   std::map<std::string, std::shared_ptr<async::Event>> openings_;  // cell id → its end
   std::set<std::string> ticking_;  // ids of cells that still do what a timer asked for
   async::Serial tick_turns_;

@@ -38,6 +38,9 @@ std::string text_of(const json::Value& body, std::string_view key) {
 
 const std::map<std::string, const char*> kRemedies = {
     {"cell_not_found", "\"cellar ls\" lists the cells"},
+    {"key_not_found", "\"cellar keys ls\" lists the keys"},
+    {"key_expired", "have another one made with \"cellar keys create\""},
+    {"missing_scope", "use a key with that scope; \"cellar keys create\" makes one"},
     {"run_not_found", "\"cellar runs ls CELL\" lists the runs of a cell"},
     {"decision_needed",
      "say with --retry, --fail or --value JSON what became of it; \"cellar runs get CELL RUN\" "
@@ -49,9 +52,9 @@ const std::map<std::string, const char*> kRemedies = {
 
 // What to do about it here: the daemon's remedies speak of requests, not of commands.
 std::string remedy_of(ErrorCode code, const std::string& reason, const json::Value& body) {
-  if (code == ErrorCode::unauthenticated) return "give your key with --api-key or CELLAR_API_KEY";
   const auto told = kRemedies.find(reason);
   if (told != kRemedies.end()) return told->second;
+  if (code == ErrorCode::unauthenticated) return "give your key with --api-key or CELLAR_API_KEY";
   return text_of(body, "remediation");
 }
 

@@ -9,6 +9,7 @@
 
 #include "cli/completion.h"
 #include "cli/file_commands.h"
+#include "cli/key_commands.h"
 #include "cli/output.h"
 #include "cli/process_commands.h"
 #include "cli/project_commands.h"
@@ -140,7 +141,7 @@ using Command =
                  ImageBuild, ImageImport, ImageList, ImageRemove, Mcp, Init, Deploy, Dev,
                  CompletionScript, Complete, Doctor, FileList, FileCat, FileStat, FileWrite,
                  FileMove, FileMakeFolder, FileChmod, FileRemove, FileGlob, FileGrep, FileWatch,
-                 Secrets>;
+                 Secrets, KeyCreate, KeyList, KeyRemove>;
 
 struct CommandLine {
   std::string url;

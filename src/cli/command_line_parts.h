@@ -40,6 +40,9 @@ CLI::Option* add_cell_id(CLI::App& app, std::string& into);
 void add_surroundings(CLI::App& app, Raw& raw, ProgramToRun& program);
 void add_timeout(CLI::App& app, ProgramToRun& program, const std::string& help);
 
+// What --expires says; nullopt without it. Throws CLI11's error. In command_line_preview.cc.
+std::optional<std::int64_t> expiry_of(const Raw& raw);
+
 // In command_line_preview.cc. `url` is the daemon's address, once all is read.
 void add_preview_command(CLI::App& app, Raw& raw, const std::string& url);
 
@@ -49,6 +52,8 @@ void add_secrets_command(CLI::App& app, Raw& raw);
 std::map<std::string, std::vector<std::string>> secret_hosts_of(const Raw& raw,
                                                                 const Create& create);
 
+// `keys`. In command_line_keys.cc.
+void add_key_commands(CLI::App& app, Raw& raw);
 // `runs`, and the short ways to two of its subcommands. In command_line_runs.cc.
 void add_run_commands(CLI::App& app, Raw& raw);
 // `start`, `ps`, `logs`, `input`, `kill`, `attach`, `sh`. In command_line_processes.cc.

@@ -5,6 +5,13 @@
 
 namespace cellar::cli {
 
+std::optional<std::int64_t> expiry_of(const Raw& raw) {
+  if (raw.expires.empty()) return std::nullopt;
+  const auto seconds = parse_seconds(raw.expires);
+  if (seconds) return seconds;
+  throw CLI::ValidationError("--expires", "must be a time such as 90s, 15m, 1h or 7d");
+}
+
 void add_preview_command(CLI::App& app, Raw& raw, const std::string& url) {
   auto preview = std::make_shared<Preview>();
   CLI::App* sub = app.add_subcommand("preview", "Tell where a cell's preview is, or share it");
@@ -24,12 +31,7 @@ void add_preview_command(CLI::App& app, Raw& raw, const std::string& url) {
   sub->callback([&raw, preview, &url] {
     raw.command = [&raw, preview, &url]() -> Command {
       preview->daemon = url;
-      if (!raw.expires.empty()) {
-        preview->expires_in_s = parse_seconds(raw.expires);
-        if (!preview->expires_in_s) {
-          throw CLI::ValidationError("--expires", "must be a time such as 90s, 15m, 1h or 7d");
-        }
-      }
+      preview->expires_in_s = expiry_of(raw);
       return *preview;
     };
   });

@@ -75,6 +75,9 @@ int run(const Deploy& command, Context& context);
 int run(const Dev& command, Context& context);
 int run(const CompletionScript& command, Context& context);  // completion.cc
 int run(const Complete& command, Context& context);
+int run(const KeyCreate& command, Context& context);  // keys.cc
+int run(const KeyList& command, Context& context);
+int run(const KeyRemove& command, Context& context);
 int run(const Doctor& command, Context& context);  // doctor.cc
 
 // An object as -o json has it, or a member a line. In get.cc.

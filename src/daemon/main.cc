@@ -18,7 +18,6 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "base/random.h"
 #include "cell/domain_record.h"
 #include "cell/slots.h"
 #include "cell/supervisor.h"
@@ -56,15 +55,14 @@ asio::awaitable<void> require_key(cell::Supervisor& supervisor, const Config& co
   std::string owner = kOwner;
   if (!config.api_key.empty()) {
     std::string key = config.api_key;
-    co_await supervisor.add_key(std::move(owner), std::move(key));
+    co_await supervisor.add_configured_key(std::move(owner), std::move(key));
     co_return;
   }
-  const std::size_t count = co_await supervisor.key_count();
-  if (count > 0) co_return;
-  std::string key = "cellar_" + random_hex(20);
-  const std::string shown = key;
-  co_await supervisor.add_key(std::move(owner), std::move(key));
-  std::printf("cellard: API key (shown once): %s\n", shown.c_str());
+  if (!supervisor.keys().empty()) co_return;
+  std::string scopes(cell::kAllScopes);
+  const auto created =
+      co_await supervisor.create_key(std::move(owner), "first", std::move(scopes), std::nullopt);
+  std::printf("cellard: API key (shown once): %s\n", created.secret.c_str());
 }
 
 asio::awaitable<void> wait_for(asio::signal_set& signals) {

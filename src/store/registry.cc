@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/sha256.h"
 
 namespace cellar::store {
 namespace {
@@ -77,6 +76,7 @@ void check_rows(const std::vector<CellRow>& rows, std::uint32_t uid_index_count)
 Registry::Registry(const std::string& path, std::uint32_t uid_index_count)
     : database_(path, kRegistryVersion, kRegistrySchema), uid_index_count_(uid_index_count) {
   make_domain_table();
+  make_key_table();
 }
 
 void Registry::add_owner(std::string_view owner_id) {
@@ -92,37 +92,6 @@ std::vector<std::string> Registry::owners() {
   std::vector<std::string> owners;
   while (statement.next()) owners.push_back(statement.text(0));
   return owners;
-}
-
-void Registry::add_key(std::string_view owner_id, std::string_view key) {
-  const std::string digest = sha256(key);
-  Transaction transaction(database_);
-  add_owner(owner_id);
-  const auto owner = owner_of_key(key);
-  if (owner && *owner != owner_id) {
-    throw Error(ErrorCode::conflict, "key_taken", "this API key belongs to another owner");
-  }
-  database_.run("INSERT OR IGNORE INTO api_keys (key_sha256, owner_id) VALUES (?, ?)",
-                Bytes{digest}, owner_id);
-  transaction.commit();
-}
-
-std::optional<std::string> Registry::owner_of_key(std::string_view key) {
-  const std::string digest = sha256(key);
-  Statement statement(database_, "SELECT owner_id FROM api_keys WHERE key_sha256 = ?",
-                      Bytes{digest});
-  if (!statement.next()) return std::nullopt;
-  return statement.text(0);
-}
-
-bool Registry::remove_key(std::string_view key) {
-  const std::string digest = sha256(key);
-  return database_.run("DELETE FROM api_keys WHERE key_sha256 = ?", Bytes{digest}) > 0;
-}
-
-std::size_t Registry::key_count() {
-  Statement statement(database_, "SELECT count(*) FROM api_keys");
-  return statement.next() ? static_cast<std::size_t>(statement.integer(0)) : 0;
 }
 
 std::optional<std::string> Registry::default_agent(std::string_view owner_id) {

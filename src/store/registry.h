@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -35,6 +36,20 @@ struct DomainRow {
   bool operator==(const DomainRow&) const = default;
 };
 
+// A key of the API, without its secret.
+struct KeyRow {
+  std::string id;  // "key_…"
+  std::string owner_id;
+  std::string name;    // for people
+  std::string scopes;  // words with commas between them: cell/key_ring.h knows them
+  WallTime created_at;
+  std::optional<WallTime> expires_at;
+  std::optional<WallTime> last_used_at;  // as it was noted last
+  std::string secret_sha256;             // 32 raw bytes
+
+  bool operator==(const KeyRow&) const = default;
+};
+
 // The daemon's registry.sqlite: who may call, and which cell is whose. What it says of cells can be
 // rebuilt from the cell.json files; keys and domains cannot, and are made anew.
 //
@@ -54,13 +69,17 @@ class Registry {
   void add_owner(std::string_view owner_id);
   std::vector<std::string> owners();
 
-  // The owner is made where there is none. Throws Error `conflict`, reason `key_taken`, where the
-  // key is another owner's.
-  void add_key(std::string_view owner_id, std::string_view key);
-  // Whose key it is; nullopt for an unknown one.
-  std::optional<std::string> owner_of_key(std::string_view key);
-  bool remove_key(std::string_view key);
-  std::size_t key_count();
+  static constexpr std::size_t kKeysMax = 1000;
+
+  // Adds the key, or replaces what is known of that id. The owner is made where there is none.
+  // Durable when it returns. Throws Error `conflict`, reason `key_taken`, where another id has the
+  // secret, and `exhausted`, reason `too_many_keys`.
+  void put_key(const KeyRow& row);
+  // Oldest first.
+  std::vector<KeyRow> keys();
+  bool remove_key(std::string_view id);
+  // Ids of keys that are gone are passed over.
+  void note_key_uses(const std::vector<std::pair<std::string, WallTime>>& uses);
 
   // The agent version that cells of the owner start with; nullopt where there is none.
   std::optional<std::string> default_agent(std::string_view owner_id);
@@ -99,6 +118,7 @@ class Registry {
 
  private:
   void make_domain_table();
+  void make_key_table();
   std::uint32_t pick_uid_index();
   std::optional<std::int64_t> first_free_uid_index(std::int64_t from);
 

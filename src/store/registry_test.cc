@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/sha256.h"
 #include "sys/file.h"
 #include "testing/temp_dir.h"
 
@@ -54,27 +55,84 @@ TEST_CASE("a domain is kept as it was put last, until it is removed") {
   CHECK(again.domains().empty());
 }
 
-TEST_CASE("a key names its owner, and is nowhere in the file") {
+TEST_CASE("a key is kept as it was put last, and its secret is nowhere in the file") {
   RegistryFixture fixture;
   Registry& registry = fixture.registry;
-  CHECK(registry.key_count() == 0);
-  registry.add_key("alice", "secret-key-1");
-  registry.add_key("alice", "secret-key-1");
-  registry.add_key("bob", "secret-key-2");
-  CHECK(registry.key_count() == 2);
-  CHECK(registry.owner_of_key("secret-key-1") == "alice");
-  CHECK(registry.owner_of_key("secret-key-2") == "bob");
-  CHECK_FALSE(registry.owner_of_key("secret-key-").has_value());
-  CHECK_FALSE(registry.owner_of_key("").has_value());
-  CHECK(reason_of([&] { registry.add_key("bob", "secret-key-1"); }) == "key_taken");
+  KeyRow row{.id = "key_1",
+             .owner_id = "alice",
+             .name = "ci",
+             .scopes = "read",
+             .created_at = kThen,
+             .expires_at = {},
+             .last_used_at = {},
+             .secret_sha256 = sha256("secret-key-1")};
+  registry.put_key(row);
+  row.scopes = "read,write";
+  row.expires_at = kThen + std::chrono::hours(1);
+  registry.put_key(row);
+  KeyRow other = row;
+  other.id = "key_2";
+  CHECK(reason_of([&] { registry.put_key(other); }) == "key_taken");
+  other.secret_sha256 = sha256("secret-key-2");
+  other.owner_id = "bob";
+  other.created_at += std::chrono::milliseconds(1);
+  registry.put_key(other);
+  registry.note_key_uses({{"key_1", kThen}, {"key_gone", kThen}});
+  row.last_used_at = kThen;
+  CHECK(Registry(fixture.dir.file("registry.sqlite"), 4).keys() == std::vector{row, other});
   CHECK(registry.owners() == std::vector<std::string>{"alice", "bob"});
   for (const std::string name : {"registry.sqlite", "registry.sqlite-wal"}) {
     CHECK(sys::read_file(fixture.dir.file(name))->find("secret-key") == std::string::npos);
   }
-  CHECK(registry.remove_key("secret-key-1"));
-  CHECK_FALSE(registry.owner_of_key("secret-key-1").has_value());
+  CHECK(registry.remove_key("key_1"));
+  CHECK_FALSE(registry.remove_key("key_1"));
+  CHECK(registry.keys() == std::vector{other});
   CHECK_THROWS_AS(registry.add_owner(""), Error);
   CHECK_THROWS_AS(registry.add_owner(std::string(64, 'o')), Error);
+}
+
+TEST_CASE("a key of a registry of before can do all, and is moved once") {
+  testing::TempDir dir;
+  const std::string path = dir.file("registry.sqlite");
+  {
+    const Registry made(path, 4);
+  }
+  {
+    Database before(path, 1, "");
+    before.run("INSERT INTO owners (owner_id) VALUES ('dev')");
+    const std::string digest = sha256("old-key");
+    before.run("INSERT INTO api_keys VALUES (?, 'dev')", Bytes{digest});
+  }
+  std::string id;
+  {
+    Registry moved(path, 4);
+    REQUIRE(moved.keys().size() == 1);
+    CHECK(moved.keys()[0].secret_sha256 == sha256("old-key"));
+    CHECK(moved.keys()[0].scopes == "read,write,admin,metrics");
+    id = moved.keys()[0].id;
+    CHECK(moved.remove_key(id));
+  }
+  CHECK(Registry(path, 4).keys().empty());
+}
+
+TEST_CASE("there is a limit of keys") {
+  RegistryFixture fixture;
+  KeyRow row{.id = {},
+             .owner_id = "o",
+             .name = "n",
+             .scopes = "read",
+             .created_at = kThen,
+             .expires_at = {},
+             .last_used_at = {},
+             .secret_sha256 = {}};
+  const auto add = [&](std::size_t number) {
+    row.id = "key_" + std::to_string(number);
+    row.secret_sha256 = sha256(row.id);
+    fixture.registry.put_key(row);
+  };
+  for (std::size_t number = 0; number < Registry::kKeysMax; ++number) add(number);
+  CHECK(reason_of([&] { add(Registry::kKeysMax); }) == "too_many_keys");
+  add(0);  // Replacing one needs no room.
 }
 
 TEST_CASE("a customer has one cell, whose row is the same after a reopen") {

@@ -38,7 +38,9 @@ class Description:
             assert answer.status in (400, 404, 405), f"{method} {target} is not described: {answer}"
             return
         where = f"{method} {operation[3]} {answer.status}"
-        described = operation[2]["responses"].get(str(answer.status))
+        responses = operation[2]["responses"]
+        # As the description's first words have it, for all that takes a key.
+        described = responses.get(str(answer.status)) or (responses.get("401") if answer.status == 403 else None)
         assert described is not None, f"{where} is not described: {answer}"
         content = self.resolve(described).get("content")
         if content is None or method == "HEAD":
