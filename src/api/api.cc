@@ -116,6 +116,9 @@ void Api::add_daemon_routes() {
     co_await exchange.respond(std::move(response));
   };
   router_.add("GET", "/openapi.json", describe);
+  add(
+      "GET", "/metrics", [this](const Call& call) { return tell_metrics(call, measures_); },
+      cell::Scope::metrics);
 }
 
 // The owner of the request's key. Throws Error `unauthenticated`.
@@ -131,10 +134,26 @@ std::string Api::authenticate(const http::Request& request, cell::Scope scope) {
 }
 
 asio::awaitable<void> Api::handle(http::Exchange& exchange) {
+  ObservedExchange observed(exchange, measures_.open);
   const std::string request_id = "req_" + random_hex(8);
+  std::string pattern;
+  struct Counted {
+    RequestMeasures& measures;
+    const ObservedExchange& exchange;
+    const std::string& pattern;
+    ~Counted() {
+      measures.count(exchange.request().method, pattern, exchange.status(), exchange.took());
+    }
+  } const counted{measures_, observed, pattern};
+  co_await answer(observed, request_id, pattern);
+}
+
+// `pattern` becomes that of the route.
+asio::awaitable<void> Api::answer(http::Exchange& exchange, const std::string& request_id,
+                                  std::string& pattern) {
   std::exception_ptr failure;
   try {
-    co_await dispatch(exchange, request_id);
+    co_await dispatch(exchange, request_id, pattern);
   } catch (...) {
     failure = std::current_exception();
   }
@@ -150,7 +169,8 @@ asio::awaitable<void> Api::handle(http::Exchange& exchange) {
   co_await exchange.respond(std::move(response));
 }
 
-asio::awaitable<void> Api::dispatch(http::Exchange& exchange, const std::string& request_id) {
+asio::awaitable<void> Api::dispatch(http::Exchange& exchange, const std::string& request_id,
+                                    std::string& pattern) {
   const http::Request& request = exchange.request();
   if (request.has_broken_query) {
     throw Error(ErrorCode::invalid_argument, "invalid_query", "the query has a broken escape");
@@ -168,6 +188,7 @@ asio::awaitable<void> Api::dispatch(http::Exchange& exchange, const std::string&
     throw Error(ErrorCode::invalid_argument, "method_not_allowed",
                 request.method + " is not served at " + request.path, "use " + allowed);
   }
+  pattern = std::move(match.pattern);
   match.params["request_id"] = request_id;
   co_await (*match.handler)(exchange, std::move(match.params));
 }

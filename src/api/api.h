@@ -8,6 +8,7 @@
 #include "api/mcp.h"
 #include "api/preview_access.h"
 #include "api/preview_address.h"
+#include "api/request_measures.h"
 #include "cell/supervisor.h"
 #include "http/router.h"
 
@@ -36,12 +37,16 @@ class Api {
   void add_daemon_routes();
   void add_cell_routes();
   void add_state_routes();
-  asio::awaitable<void> dispatch(http::Exchange& exchange, const std::string& request_id);
+  asio::awaitable<void> answer(http::Exchange& exchange, const std::string& request_id,
+                               std::string& pattern);
+  asio::awaitable<void> dispatch(http::Exchange& exchange, const std::string& request_id,
+                                 std::string& pattern);
   std::string authenticate(const http::Request& request, cell::Scope scope);
 
   cell::Supervisor& supervisor_;
   PreviewDomain preview_domain_;
   PreviewSigner signer_;  // of preview links
+  RequestMeasures measures_;
   http::Router router_;
   Mcp mcp_;
 };

@@ -17,7 +17,9 @@ asio::awaitable<void> search(const Call& call) {
   const json::Reader body(value, "the body");
   cell::SearchRequest request = cell::read_search_request(body);
   const auto activity = co_await cell->use("request", "search");
+  const auto began = std::chrono::steady_clock::now();
   const auto found = co_await cell->search(std::move(request));
+  call.supervisor.measures().search.observe(std::chrono::steady_clock::now() - began);
   json::Value answer = json::object({{"results", cell::to_json(found.hits)}});
   if (found.left_out_count > 0) answer.as_object().set("left_out", found.left_out_count);
   cell::set_indexing(answer, found.indexing);

@@ -86,6 +86,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
     index_ = std::make_unique<WorkIndex>(*work_);
     journal_ = std::make_unique<CellJournal>(machine_.executor, machine_.pool, layout_.journal(),
                                              spec_.cell_id, runs_);
+    journal_->measure(machine_.measures.journal_sync);
     domains_.find();
   };
   co_await async::offload(machine_.pool, prepare);

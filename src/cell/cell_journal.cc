@@ -104,7 +104,9 @@ asio::awaitable<void> CellJournal::flush() {
     try {
       journal::Batch batch = journal_.seal();
       auto write = [this, &batch] { journal_.write(batch); };
+      const auto began = std::chrono::steady_clock::now();
       co_await async::offload(pool_, write);
+      if (sync_times_ != nullptr) sync_times_->observe(std::chrono::steady_clock::now() - began);
       journal_.committed(std::move(batch));
     } catch (const Error& error) {
       log::error("journal: {}", error.what());

@@ -14,6 +14,7 @@
 #include "async/pool.h"
 #include "async/task_group.h"
 #include "base/error.h"
+#include "base/histogram.h"
 #include "cell/run.h"
 #include "cell/run_event.h"
 #include "journal/file_storage.h"
@@ -135,6 +136,9 @@ class CellJournal {
   // For what takes long in general.
   async::Pool& pool() noexcept { return pool_; }
 
+  // Notes in `syncs`, which must outlive it, how long each write to the disk takes.
+  void measure(Histogram& syncs) noexcept { sync_times_ = &syncs; }
+
   bool is_broken() const noexcept { return broken_; }
   // Removes the runs that ended before, as far as the journal begins with nothing else: whole
   // segments, and the blobs of them. Nobody may hold a reference to one of these runs. A disk that
@@ -184,6 +188,7 @@ class CellJournal {
   bool flushing_ = false;
   bool flush_planned_ = false;
   bool making_spares_ = false;
+  Histogram* sync_times_ = nullptr;
   bool broken_ = false;
   bool closed_ = false;
   async::TaskGroup tasks_;

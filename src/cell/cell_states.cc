@@ -110,6 +110,8 @@ asio::awaitable<void> Cell::thaw_or_start(Needs needs) {
 }
 
 void Cell::report_return(std::string from, std::chrono::microseconds took) {
+  Measures& measures = machine_.measures;
+  (from == "memory" ? measures.resume_from_memory : measures.resume_from_disk).observe(took);
   ResumeReport report{.from = std::move(from), .took = took};
   if (report.from == "memory") report.survived = domains_.survivor_count();
   report.lost = domains_.programs().take_lost();

@@ -418,8 +418,10 @@ asio::awaitable<void> Domains::apply_network() {
 }
 
 NetworkView Domains::network_view() const {
-  NetworkView view{
-      .spec = spec_.network, .usage = network_.meter().usage(), .refusals = network_.refusals()};
+  NetworkView view{.spec = spec_.network,
+                   .usage = network_.meter().usage(),
+                   .used_before = network_.used_before(),
+                   .refusals = network_.refusals()};
   for (const Domain& domain : domains_) {
     if (!domain.egress) continue;
     view.open_count += domain.egress->open_count();

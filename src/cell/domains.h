@@ -13,6 +13,7 @@
 #include "async/task_group.h"
 #include "base/error.h"
 #include "cell/capacity.h"
+#include "cell/census.h"
 #include "cell/cgroups.h"
 #include "cell/command.h"
 #include "cell/disk_quota.h"
@@ -54,6 +55,7 @@ struct Machine {
   std::string daemon_group;
   image::Store images;
   Capacity& capacity;
+  Measures& measures;
   net::Resolver& resolver;                                       // of names that cells may reach
   net::TlsClient& tls;                                           // to hosts of secrets and rules
   const net::Policy& forwards;                                   // where rules may send requests

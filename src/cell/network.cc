@@ -61,7 +61,7 @@ void Network::load() {
   try {
     const auto text = sys::read_file(file_);
     if (!text) return;
-    meter_.usage() = saved_ = decode_usage(*text);
+    meter_.usage() = saved_ = loaded_ = decode_usage(*text);
   } catch (const Error& error) {
     log::warning("cell {}: what it used of the network is counted anew: {}: {}", cell_id_, file_,
                  error.what());

@@ -50,12 +50,15 @@ class Network {
 
   net::Meter& meter() noexcept { return meter_; }
   const net::Meter& meter() const noexcept { return meter_; }
+  // What was used before the daemon ran.
+  const net::Usage& used_before() const noexcept { return loaded_; }
 
  private:
   std::string cell_id_;
   std::string file_;
   net::Meter meter_;
   net::Usage saved_;  // what is in the file
+  net::Usage loaded_;
   std::chrono::steady_clock::time_point saved_at_;
   std::deque<Refused> refusals_;
   std::function<void(const Refused&)> hear_;
@@ -68,6 +71,7 @@ json::Value to_json(const Network::Refused& refused);
 struct NetworkView {
   NetworkSpec spec;
   net::Usage usage;
+  net::Usage used_before;  // the daemon ran
   std::size_t open_count = 0;
   std::deque<Network::Refused> refusals;
   // Ports of the policy that a program of the cell had bound before: nothing is reached there.

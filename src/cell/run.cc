@@ -390,6 +390,12 @@ std::vector<Run*> RunTable::children_of(const Run& parent) {
   return list;
 }
 
+std::array<std::size_t, kRunStatusCount> RunTable::counts() const {
+  std::array<std::size_t, kRunStatusCount> counts{};
+  for (const auto& [number, run] : runs_) ++counts[static_cast<std::size_t>(run->status)];
+  return counts;
+}
+
 std::vector<const Run*> RunTable::newest_first() const {
   std::vector<const Run*> list;
   for (auto at = runs_.rbegin(); at != runs_.rend(); ++at) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -20,6 +21,7 @@
 namespace cellar::cell {
 
 enum class RunStatus : std::uint8_t { running, waiting, paused, completed, failed, cancelled };
+inline constexpr std::size_t kRunStatusCount = 6;
 std::string_view to_string(RunStatus status) noexcept;
 // Completed, failed or cancelled: nothing will happen any more.
 bool is_terminal(RunStatus status) noexcept;
@@ -151,6 +153,8 @@ class RunTable {
   // What has to be known of the runs that began before `first_kept` once they are gone.
   journal::Trim trim_before(journal::Lsn first_kept) const;
 
+  // By status.
+  std::array<std::size_t, kRunStatusCount> counts() const;
   // Newest first.
   std::vector<const Run*> newest_first() const;
   std::vector<Run*> unfinished();

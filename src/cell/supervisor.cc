@@ -368,6 +368,7 @@ asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id
   co_await created.cell->open(Cell::Origin::made);
   co_await created.cell->apply(std::move(settings));
   cells_[id] = created.cell;
+  ++machine_.measures.cells_made;
   co_return created;
 }
 
@@ -416,6 +417,7 @@ asio::awaitable<void> Supervisor::remove_now(std::string owner_id, std::string c
   const CellPtr cell = get(owner_id, cell_id);
   co_await cell->destroy();
   cells_.erase(cell_id);
+  count_gone(cell->network());
   auto remove_files = [cells = state_dir_ + "/cells/", cell_id] {
     const std::string trash = cells + kTrash + random_hex(8);
     sys::rename_file(cells + cell_id, trash);

@@ -87,6 +87,13 @@ class Supervisor {
   // Ends and deletes it with all its files and domains.
   asio::awaitable<void> remove(std::string owner_id, std::string cell_id);
 
+  // ---- metrics ----
+  // Looks at each cell and each run that is kept: some microseconds a cell.
+  Census census() const;
+  Measures& measures() const noexcept { return machine_.measures; }
+  Capacity& capacity() const noexcept { return machine_.capacity; }
+  async::Pool& pool() const noexcept { return machine_.pool; }
+
   // ---- domains of customers ----
   // Names have passed checked_domain(). All but the first throw Error `not_found`, reason
   // `domain_not_found` or `cell_not_found`, also for another owner's; what they change is durable
@@ -113,6 +120,7 @@ class Supervisor {
   asio::awaitable<Created> create_now(std::string owner_id, std::string customer_id,
                                       CellSettings settings);
   asio::awaitable<void> remove_now(std::string owner_id, std::string cell_id);
+  void count_gone(const NetworkView& network);
   asio::awaitable<void> store_key(Key key);
   asio::awaitable<void> forget_key(std::string id);
   asio::awaitable<void> note_key_uses();

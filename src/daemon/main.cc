@@ -220,6 +220,7 @@ void run(const Config& config) {
                                        .images = image::Store(config.state),
                                        .agent_host_dir = agent_host_dir};
   cell::WarmAgents warm_agents(loop.get_executor(), *spawner, capacity, warm);
+  cell::Measures measures;
   const cell::Machine machine{
       .executor = loop.get_executor(),
       .pool = pool,
@@ -231,6 +232,7 @@ void run(const Config& config) {
       .daemon_group = daemon_group,
       .images = image::Store(config.state),
       .capacity = capacity,
+      .measures = measures,
       .resolver = resolver,
       .tls = tls,
       .forwards = forwards,

@@ -78,6 +78,7 @@ Router::Match Router::match(std::string_view method, std::string_view path) cons
     const std::size_t literals = literal_count(route.segments);
     if (route.method != method || (best.handler != nullptr && literals <= best_literals)) continue;
     best.handler = &route.handler;
+    best.pattern = route.pattern;
     best.params = std::move(*params);
     best_literals = literals;
   }

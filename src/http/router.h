@@ -25,6 +25,7 @@ class Router {
 
   struct Match {
     const Handler* handler = nullptr;  // null: see `allowed`
+    std::string pattern;               // of the handler
     PathParams params;
     std::vector<std::string> allowed;  // methods of this path; empty: no such path
   };

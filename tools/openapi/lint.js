@@ -15,7 +15,7 @@ const MORE_RULES = {
   "request-mime-type": { severity: "error", allowedValues: ["application/json", "application/octet-stream", "application/x-tar"] },
   "response-mime-type": {
     severity: "error",
-    allowedValues: ["application/json", "application/octet-stream", "application/x-tar", "text/event-stream"],
+    allowedValues: ["application/json", "application/octet-stream", "application/x-tar", "text/event-stream", "text/plain"],
   },
   "spec-strict-refs": "error",
   "tag-description": "error",

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+#include "http/exchange.h"
+
+namespace cellar::api {
+
+namespace asio = boost::asio;
+
+// Answers that go on now.
+struct OpenAnswers {
+  std::size_t stream_count = 0;
+  std::size_t web_socket_count = 0;
+};
+
+// An exchange of which is noted what it is answered, and when.
+class ObservedExchange : public http::Exchange {
+ public:
+  // Both must outlive it.
+  ObservedExchange(http::Exchange& inner, OpenAnswers& open) : inner_(inner), open_(open) {}
+  ~ObservedExchange() override {
+    if (is_stream_) --open_.stream_count;
+    if (is_web_socket_) --open_.web_socket_count;
+  }
+
+  // 0 before an answer begins.
+  int status() const noexcept { return status_; }
+  // From when this object was made until an answer began, or until now.
+  std::chrono::nanoseconds took() const noexcept {
+    return (status_ != 0 ? answered_at_ : std::chrono::steady_clock::now()) - began_;
+  }
+
+  const http::Request& request() const override { return inner_.request(); }
+  bool has_body() const override { return inner_.has_body(); }
+  asio::awaitable<std::string> read_body(std::size_t bytes_max) override {
+    return inner_.read_body(bytes_max);
+  }
+  http::Fields fields() const override { return inner_.fields(); }
+  asio::awaitable<std::string> read_piece() override { return inner_.read_piece(); }
+  std::string client_address() const override { return inner_.client_address(); }
+  asio::awaitable<void> respond(http::Response response) override {
+    note(response.status);
+    return inner_.respond(std::move(response));
+  }
+  asio::awaitable<void> start_foreign(http::ForeignHead head) override {
+    note(head.status);
+    return inner_.start_foreign(std::move(head));
+  }
+  asio::awaitable<std::unique_ptr<http::RawConnection>> upgrade(http::Fields fields) override {
+    note(kSwitching);
+    return inner_.upgrade(std::move(fields));
+  }
+  bool wants_web_socket() const override { return inner_.wants_web_socket(); }
+  asio::awaitable<std::unique_ptr<http::WebSocket>> accept_web_socket() override {
+    note(kSwitching);
+    if (!std::exchange(is_web_socket_, true)) ++open_.web_socket_count;
+    return inner_.accept_web_socket();
+  }
+  asio::awaitable<void> start_stream(http::Response response) override {
+    note(response.status);
+    if (!std::exchange(is_stream_, true)) ++open_.stream_count;
+    return inner_.start_stream(std::move(response));
+  }
+  asio::awaitable<void> send(std::string bytes) override { return inner_.send(std::move(bytes)); }
+  asio::awaitable<void> finish() override { return inner_.finish(); }
+  bool has_answered() const override { return inner_.has_answered(); }
+
+ private:
+  static constexpr int kSwitching = 101;
+
+  void note(int status) noexcept {
+    status_ = status;
+    answered_at_ = std::chrono::steady_clock::now();
+  }
+
+  http::Exchange& inner_;
+  OpenAnswers& open_;
+  int status_ = 0;
+  bool is_stream_ = false;
+  bool is_web_socket_ = false;
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point answered_at_;
+};
+
+}  // namespace cellar::api
