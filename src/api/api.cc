@@ -13,18 +13,6 @@
 namespace cellar::api {
 namespace {
 
-// The key of "Authorization: Bearer KEY" or "X-API-Key: KEY".
-std::string key_of(const http::Request& request) {
-  if (const std::string* header = request.header("authorization")) {
-    constexpr std::string_view kScheme = "bearer ";
-    if (to_lower_ascii(header->substr(0, kScheme.size())) == kScheme) {
-      return std::string(trim(std::string_view(*header).substr(kScheme.size())));
-    }
-  }
-  const std::string* key = request.header("x-api-key");
-  return key != nullptr ? std::string(trim(*key)) : std::string();
-}
-
 // An error of anything below a handler, as the client is told of it.
 Error to_error(const std::exception_ptr& failure) {
   try {
@@ -52,10 +40,13 @@ bool is_cancellation(const std::exception_ptr& failure) {
 
 }  // namespace
 
-Api::Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, PreviewSigner signer)
+Api::Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, SigningKey key,
+         std::vector<std::string> cors_origins)
     : supervisor_(supervisor),
       preview_domain_(std::move(preview_domain)),
-      signer_(std::move(signer)),
+      key_(std::move(key)),
+      signer_(key_),
+      cors_origins_(std::move(cors_origins)),
       mcp_([this](http::Exchange& exchange) { return handle(exchange); }) {
   add_dashboard_routes(router_);
   add_daemon_routes();
@@ -65,9 +56,9 @@ Api::Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, PreviewSign
   for (auto routes :
        {file_routes(), exec_routes(), event_routes(), process_routes(), search_routes(),
         run_routes(), agent_routes(), network_routes(), preview_routes(preview_domain_, signer_),
-        domain_routes(preview_domain_), key_routes()}) {
+        domain_routes(preview_domain_), key_routes(), token_routes(key_)}) {
     for (Route& route : routes) {
-      add(route.method, route.pattern, std::move(route.handler), route.scope);
+      add(route.method, route.pattern, std::move(route.handler), route.scope, route.tokens);
     }
   }
 }
@@ -86,18 +77,19 @@ void require_scope(const cell::Key& key, cell::Scope scope) {
 }
 
 void Api::add(std::string method, std::string_view pattern, Handler handler,
-              std::optional<cell::Scope> scope) {
+              std::optional<cell::Scope> scope, Tokens tokens) {
   const cell::Scope needed = scope.value_or(usual_scope(method));
-  auto authenticated = [this, needed, handler = std::move(handler)](
+  auto authenticated = [this, needed, tokens, handler = std::move(handler)](
                            http::Exchange& exchange,
                            http::PathParams params) -> asio::awaitable<void> {
     const std::string request_id = params.at("request_id");
-    std::string owner = authenticate(exchange.request(), needed);
+    Caller caller = authenticate(exchange.request(), params, needed, tokens);
     if (const auto id = params.find("id"); id != params.end()) {
       std::string cell_id = id->second;
       co_await supervisor_.ready(std::move(cell_id));
     }
-    const Call call{exchange, std::move(params), std::move(owner), request_id, supervisor_};
+    const Call call{exchange,   std::move(params), std::move(caller.owner),
+                    request_id, supervisor_,       std::move(caller.key_id)};
     co_await handler(call);
   };
   router_.add(std::move(method), pattern, std::move(authenticated));
@@ -121,20 +113,56 @@ void Api::add_daemon_routes() {
       cell::Scope::metrics);
 }
 
-// The owner of the request's key. Throws Error `unauthenticated`.
-std::string Api::authenticate(const http::Request& request, cell::Scope scope) {
-  const std::string secret = key_of(request);
+// Who asks. Throws Error `unauthenticated`, which is 401, or 403 for one who may not.
+Api::Caller Api::authenticate(const http::Request& request, const http::PathParams& params,
+                              cell::Scope scope, Tokens tokens) {
+  const std::string secret = credential_of(request);
+  if (is_cell_token(secret)) return admit_token(secret, params, scope, tokens);
   const cell::Key* key = secret.empty() ? nullptr : supervisor_.use_key(secret);
   if (key == nullptr) {
     throw Error(ErrorCode::unauthenticated, "unauthenticated", "the API key is missing or wrong",
                 "send it as \"Authorization: Bearer KEY\"");
   }
   require_scope(*key, scope);
-  return key->owner_id;
+  return {key->owner_id, key->id};
+}
+
+Api::Caller Api::admit_token(const std::string& text, const http::PathParams& params,
+                             cell::Scope scope, Tokens tokens) {
+  const auto id = params.find("id");
+  if (id == params.end() || tokens == Tokens::refused) {
+    throw Error(ErrorCode::unauthenticated, "key_required", "a token does not open this",
+                "have it done with a key, by whoever made the token");
+  }
+  const auto cell = supervisor_.find(id->second);
+  std::optional<CellToken> token;
+  if (cell) token = read_token(key_, {id->second, cell->spec().created_at}, text);
+  const char* kRemedy = "get a new one from whoever has a key (POST /api/v1/cells/{id}/tokens)";
+  if (!token) {
+    throw Error(ErrorCode::unauthenticated, "token_invalid", "the token is not for this cell",
+                kRemedy);
+  }
+  if (token->expires_at <= wall_now()) {
+    throw Error(ErrorCode::unauthenticated, "token_expired",
+                "the token expired at " + to_iso8601(token->expires_at), kRemedy);
+  }
+  const cell::Key* key = supervisor_.key_of_token(token->key_id);
+  if (key == nullptr || key->owner_id != cell->spec().owner_id) {
+    throw Error(ErrorCode::unauthenticated, "token_invalid",
+                "the key that the token was made with is removed or over", kRemedy);
+  }
+  if (token->scope == cell::Scope::read && scope != cell::Scope::read) {
+    throw Error(ErrorCode::unauthenticated, "missing_scope",
+                "the token has not the scope " + std::string(name_of(scope)) + " (it has read)",
+                "make one with the scope " + std::string(name_of(scope)));
+  }
+  require_scope(*key, scope);
+  return {key->owner_id, key->id};
 }
 
 asio::awaitable<void> Api::handle(http::Exchange& exchange) {
-  ObservedExchange observed(exchange, measures_.open);
+  ObservedExchange observed(exchange, measures_.open,
+                            cors_fields(cors_origins_, exchange.request()));
   const std::string request_id = "req_" + random_hex(8);
   std::string pattern;
   struct Counted {
@@ -145,6 +173,10 @@ asio::awaitable<void> Api::handle(http::Exchange& exchange) {
       measures.count(exchange.request().method, pattern, exchange.status(), exchange.took());
     }
   } const counted{measures_, observed, pattern};
+  if (auto leave = preflight(cors_origins_, exchange.request())) {
+    co_await observed.respond(std::move(*leave));
+    co_return;
+  }
   co_await answer(observed, request_id, pattern);
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "api/call.h"
+#include "api/cell_token.h"
+#include "api/cors.h"
 #include "api/mcp.h"
 #include "api/preview_access.h"
 #include "api/preview_address.h"
@@ -14,11 +16,17 @@
 
 namespace cellar::api {
 
+// Whether a token for one cell may be used there, too: not where more than its cell is given away,
+// or for longer than it lasts itself.
+enum class Tokens : std::uint8_t { taken, refused };
+
 // The HTTP face of a supervisor: docs/api/openapi.yaml says what it serves. Loop thread only.
 class Api {
  public:
-  // `supervisor` must outlive it.
-  Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, PreviewSigner signer);
+  // `supervisor` must outlive it. `key` signs preview links and tokens; pages of `cors_origins`,
+  // which have passed check_origin(), may ask.
+  Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, SigningKey key,
+      std::vector<std::string> cors_origins);
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
@@ -33,7 +41,7 @@ class Api {
 
   // A route for holders of a key with that scope; nullopt: as usual_scope().
   void add(std::string method, std::string_view pattern, Handler handler,
-           std::optional<cell::Scope> scope = std::nullopt);
+           std::optional<cell::Scope> scope = std::nullopt, Tokens tokens = Tokens::taken);
   void add_daemon_routes();
   void add_cell_routes();
   void add_state_routes();
@@ -41,11 +49,20 @@ class Api {
                                std::string& pattern);
   asio::awaitable<void> dispatch(http::Exchange& exchange, const std::string& request_id,
                                  std::string& pattern);
-  std::string authenticate(const http::Request& request, cell::Scope scope);
+  struct Caller {
+    std::string owner;
+    std::string key_id;
+  };
+  Caller authenticate(const http::Request& request, const http::PathParams& params,
+                      cell::Scope scope, Tokens tokens);
+  Caller admit_token(const std::string& text, const http::PathParams& params, cell::Scope scope,
+                     Tokens tokens);
 
   cell::Supervisor& supervisor_;
   PreviewDomain preview_domain_;
+  SigningKey key_;
   PreviewSigner signer_;  // of preview links
+  std::vector<std::string> cors_origins_;
   RequestMeasures measures_;
   http::Router router_;
   Mcp mcp_;
@@ -63,8 +80,10 @@ struct Route {
   std::string pattern;
   std::function<asio::awaitable<void>(const Call&)> handler;
   std::optional<cell::Scope> scope = std::nullopt;  // nullopt: as usual_scope()
+  Tokens tokens = Tokens::taken;                    // of a route with {id}; others take none
 };
 std::vector<Route> key_routes();
+std::vector<Route> token_routes(const SigningKey& key);
 std::vector<Route> file_routes();
 std::vector<Route> exec_routes();
 std::vector<Route> event_routes();

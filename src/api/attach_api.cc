@@ -2,6 +2,7 @@
 
 #include <deque>
 
+#include "api/cell_token.h"
 #include "api/errors.h"
 #include "api/processes.h"
 #include "api/views.h"
@@ -188,7 +189,8 @@ asio::awaitable<void> attach(const Call& call) {
                 "connect with a WebSocket client, or use …/log and …/stdin");
   }
   const auto activity = co_await cell->use("terminal", process->id());
-  const auto socket = co_await call.exchange.accept_web_socket();
+  std::string protocol = answered_protocol(call.exchange.request());
+  const auto socket = co_await call.exchange.accept_web_socket(std::move(protocol));
   Viewer viewer(co_await asio::this_coro::executor, std::move(process), *socket, call.request_id);
   co_await viewer.serve(place);
 }

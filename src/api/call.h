@@ -21,6 +21,7 @@ struct Call {
   std::string owner;
   std::string request_id;
   cell::Supervisor& supervisor;
+  std::string key_id = {};  // of the caller, or of the maker of its token
 
   // The cell named by the path. Throws Error `not_found`.
   std::shared_ptr<cell::Cell> cell() const { return supervisor.get(owner, params.at("id")); }

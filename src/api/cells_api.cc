@@ -134,12 +134,13 @@ void Api::add_state_routes() {
     return cell_json(cell.view(), preview_domain_);
   };
 
-  add("DELETE", "/api/v1/cells/{id}", [](const Call& call) -> asio::awaitable<void> {
+  const auto remove = [](const Call& call) -> asio::awaitable<void> {
     std::string owner = call.owner;
     std::string id = call.params.at("id");
     co_await call.supervisor.remove(std::move(owner), std::move(id));
     co_await call.answer_nothing();
-  });
+  };
+  add("DELETE", "/api/v1/cells/{id}", remove, std::nullopt, Tokens::refused);
 
   add("POST", "/api/v1/cells/{id}/pause", [shown](const Call& call) -> asio::awaitable<void> {
     const auto cell = call.cell();
@@ -176,7 +177,7 @@ void Api::add_state_routes() {
     co_await call.answer(shown(*cell));
   });
 
-  add("POST", "/api/v1/cells/{id}/permanent", [shown](const Call& call) -> asio::awaitable<void> {
+  const auto set_permanent = [shown](const Call& call) -> asio::awaitable<void> {
     const auto cell = call.cell();
     const json::Value value = co_await call.body(kSmallBodyMax);
     const json::Reader body(value, "the body");
@@ -184,7 +185,8 @@ void Api::add_state_routes() {
     settings.permanent = body.required_bool("permanent");
     co_await cell->apply(std::move(settings));
     co_await call.answer(shown(*cell));
-  });
+  };
+  add("POST", "/api/v1/cells/{id}/permanent", set_permanent, std::nullopt, Tokens::refused);
 }
 
 }  // namespace cellar::api

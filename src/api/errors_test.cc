@@ -22,6 +22,7 @@ TEST_CASE("every code has the status that clients react to") {
   CHECK(status_of(Error(ErrorCode::conflict, "precondition_failed", "x")) == 412);
   CHECK(status_of(Error(ErrorCode::invalid_argument, "range_not_satisfiable", "x")) == 416);
   CHECK(status_of(Error(ErrorCode::unauthenticated, "missing_scope", "x")) == 403);
+  CHECK(status_of(Error(ErrorCode::unauthenticated, "key_required", "x")) == 403);
 }
 
 TEST_CASE("an error's body is for people and for programs") {

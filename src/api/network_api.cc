@@ -58,10 +58,11 @@ asio::awaitable<void> remove_secret(const Call& call) {
 
 std::vector<Route> network_routes() {
   return {{"GET", "/api/v1/cells/{id}/network", show_network},
-          {"PUT", "/api/v1/cells/{id}/network", set_network},
+          {"PUT", "/api/v1/cells/{id}/network", set_network, std::nullopt, Tokens::refused},
           {"GET", "/api/v1/cells/{id}/secrets", show_secrets},
-          {"PUT", "/api/v1/cells/{id}/secrets/{name}", set_secret},
-          {"DELETE", "/api/v1/cells/{id}/secrets/{name}", remove_secret}};
+          {"PUT", "/api/v1/cells/{id}/secrets/{name}", set_secret, std::nullopt, Tokens::refused},
+          {"DELETE", "/api/v1/cells/{id}/secrets/{name}", remove_secret, std::nullopt,
+           Tokens::refused}};
 }
 
 }  // namespace cellar::api

@@ -18,8 +18,9 @@ struct OpenAnswers {
 // An exchange of which is noted what it is answered, and when.
 class ObservedExchange : public http::Exchange {
  public:
-  // Both must outlive it.
-  ObservedExchange(http::Exchange& inner, OpenAnswers& open) : inner_(inner), open_(open) {}
+  // Both must outlive it. Each answer gets the fields `added`, too.
+  ObservedExchange(http::Exchange& inner, OpenAnswers& open, http::Fields added)
+      : inner_(inner), open_(open), added_(std::move(added)) {}
   ~ObservedExchange() override {
     if (is_stream_) --open_.stream_count;
     if (is_web_socket_) --open_.web_socket_count;
@@ -42,10 +43,12 @@ class ObservedExchange : public http::Exchange {
   std::string client_address() const override { return inner_.client_address(); }
   asio::awaitable<void> respond(http::Response response) override {
     note(response.status);
+    response.headers.insert(response.headers.end(), added_.begin(), added_.end());
     return inner_.respond(std::move(response));
   }
   asio::awaitable<void> start_foreign(http::ForeignHead head) override {
     note(head.status);
+    head.fields.insert(head.fields.end(), added_.begin(), added_.end());
     return inner_.start_foreign(std::move(head));
   }
   asio::awaitable<std::unique_ptr<http::RawConnection>> upgrade(http::Fields fields) override {
@@ -53,13 +56,15 @@ class ObservedExchange : public http::Exchange {
     return inner_.upgrade(std::move(fields));
   }
   bool wants_web_socket() const override { return inner_.wants_web_socket(); }
-  asio::awaitable<std::unique_ptr<http::WebSocket>> accept_web_socket() override {
+  asio::awaitable<std::unique_ptr<http::WebSocket>> accept_web_socket(
+      std::string protocol) override {
     note(kSwitching);
     if (!std::exchange(is_web_socket_, true)) ++open_.web_socket_count;
-    return inner_.accept_web_socket();
+    return inner_.accept_web_socket(std::move(protocol));
   }
   asio::awaitable<void> start_stream(http::Response response) override {
     note(response.status);
+    response.headers.insert(response.headers.end(), added_.begin(), added_.end());
     if (!std::exchange(is_stream_, true)) ++open_.stream_count;
     return inner_.start_stream(std::move(response));
   }
@@ -77,6 +82,7 @@ class ObservedExchange : public http::Exchange {
 
   http::Exchange& inner_;
   OpenAnswers& open_;
+  http::Fields added_;
   int status_ = 0;
   bool is_stream_ = false;
   bool is_web_socket_ = false;

@@ -254,6 +254,10 @@ asio::awaitable<bool> Preview::admit(Visit& visit) {
   const std::string& id = visit.place.cell_id;
   bool has_key = false;
   for (const SentKey& sent : sent_keys(visit.fields)) {
+    if (is_cell_token(sent.key)) {  // It opens the API only, and is none of the server's business.
+      http::remove(visit.fields, sent.field);
+      continue;
+    }
     const cell::Key* key = supervisor_.use_key(sent.key);
     if (key == nullptr) continue;  // It is for the server in the cell, whatever it means there.
     http::remove(visit.fields, sent.field);

@@ -1,17 +1,12 @@
 #include "api/preview_access.h"
 
-#include "base/error.h"
-#include "base/hmac.h"
-#include "base/random.h"
 #include "base/text.h"
 #include "http/head.h"
-#include "sys/file.h"
 
 namespace cellar::api {
 namespace {
 
 constexpr std::string_view kTokenVersion = "1";
-constexpr std::size_t kSigningKeyBytes = 32;
 constexpr std::size_t kCookiesMax = 8;
 
 std::int64_t seconds_of(WallTime time) {
@@ -30,23 +25,11 @@ bool names_our_cookie(std::string_view pair) {
 
 }  // namespace
 
-PreviewSigner PreviewSigner::from_file(const std::string& path) {
-  auto key = sys::read_file(path, 2 * kSigningKeyBytes);
-  if (!key) {
-    key = random_bytes(kSigningKeyBytes);
-    sys::replace_file(path, *key, 0600);
-  }
-  if (key->size() == kSigningKeyBytes) return PreviewSigner(std::move(*key));
-  throw Error(ErrorCode::corrupt, "preview_key_corrupt",
-              path + " is not the key that preview links are signed with",
-              "remove it: a new one is made, and old links end");
-}
-
 std::string PreviewSigner::sign(const TokenCell& cell, std::optional<std::uint16_t> port,
                                 WallTime expiry) const {
   const std::string ends = std::to_string(seconds_of(expiry));
   const std::string for_port = std::to_string(port.value_or(0));
-  const std::string code = to_hex(hmac_sha256(key_, signed_text(cell, for_port, ends)));
+  const std::string code = key_.code_of(signed_text(cell, for_port, ends));
   return std::string(kTokenVersion) + "." + ends + "." + for_port + "." + code;
 }
 
@@ -58,8 +41,7 @@ std::optional<WallTime> PreviewSigner::check(std::string_view token, const Token
   const auto expiry = parse_int(parts[1]);
   const auto for_port = parse_int(parts[2]);
   if (!expiry || !for_port) return std::nullopt;
-  const std::string code = to_hex(hmac_sha256(key_, signed_text(cell, parts[2], parts[1])));
-  if (!equal_in_constant_time(code, parts[3])) return std::nullopt;
+  if (!key_.has_code(signed_text(cell, parts[2], parts[1]), parts[3])) return std::nullopt;
   if (*for_port != 0 && *for_port != port.value_or(0)) return std::nullopt;
   const WallTime ends = WallTime(std::chrono::seconds(*expiry));
   if (ends <= now) return std::nullopt;

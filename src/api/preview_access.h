@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "api/preview_address.h"
+#include "api/signing_key.h"
 #include "base/clock.h"
 #include "http/message.h"
 
@@ -28,10 +29,7 @@ class PreviewSigner {
  public:
   static constexpr std::chrono::seconds kExpiryMax = std::chrono::hours(7 * 24);
 
-  explicit PreviewSigner(std::string key) : key_(std::move(key)) {}
-  // With the key in this file, which is made, mode 0600, where there is none. Blocking. Throws
-  // Error.
-  static PreviewSigner from_file(const std::string& path);
+  explicit PreviewSigner(SigningKey key) : key_(std::move(key)) {}
 
   // "1.<expiry, seconds since 1970>.<port, or 0 for all>.<64 hexadecimal digits>". Text of a query
   // and of a cookie as it is.
@@ -42,7 +40,7 @@ class PreviewSigner {
                                 std::optional<std::uint16_t> port, WallTime now) const;
 
  private:
-  std::string key_;
+  SigningKey key_;
 };
 
 // The values of our cookie in all Cookie fields: another cell's page may have set one of its own.

@@ -16,14 +16,14 @@ const WallTime kLater = kNow + std::chrono::seconds(60);
 }  // namespace
 
 TEST_CASE("a token opens one cell, one port or all, until it expires") {
-  const PreviewSigner signer(std::string(32, 'k'));
+  const PreviewSigner signer(SigningKey(std::string(32, 'k')));
   const std::string all = signer.sign(kCell, {}, kLater);
   CHECK(signer.check(all, kCell, {}, kNow) == kLater);
   CHECK(signer.check(all, kCell, 3000, kNow) == kLater);
   CHECK_FALSE(signer.check(all, kCell, {}, kLater));
   CHECK_FALSE(signer.check(all, {"dev--b", kCell.created_at}, {}, kNow));
   CHECK_FALSE(signer.check(all, {"dev--a", from_unix_ms(6)}, {}, kNow));
-  CHECK_FALSE(PreviewSigner(std::string(32, 'l')).check(all, kCell, {}, kNow));
+  CHECK_FALSE(PreviewSigner(SigningKey(std::string(32, 'l'))).check(all, kCell, {}, kNow));
   const std::string one = signer.sign(kCell, 3000, kLater);
   CHECK(signer.check(one, kCell, 3000, kNow));
   CHECK_FALSE(signer.check(one, kCell, 3001, kNow));
@@ -31,7 +31,7 @@ TEST_CASE("a token opens one cell, one port or all, until it expires") {
 }
 
 TEST_CASE("a token that anybody changed at any place opens nothing") {
-  const PreviewSigner signer(std::string(32, 'k'));
+  const PreviewSigner signer(SigningKey(std::string(32, 'k')));
   const std::string token = signer.sign(kCell, 3000, kLater);
   for (std::size_t at = 0; at < token.size(); ++at) {
     std::string changed = token;
@@ -45,10 +45,10 @@ TEST_CASE("a token that anybody changed at any place opens nothing") {
 TEST_CASE("the signing key is made once, for nobody else to read") {
   const testing::TempDir dir;
   const std::string path = dir.file("key");
-  const std::string token = PreviewSigner::from_file(path).sign(kCell, {}, kLater);
-  CHECK(PreviewSigner::from_file(path).check(token, kCell, {}, kNow));
+  const std::string token = PreviewSigner(SigningKey::from_file(path)).sign(kCell, {}, kLater);
+  CHECK(PreviewSigner(SigningKey::from_file(path)).check(token, kCell, {}, kNow));
   sys::replace_file(path, "short");
-  CHECK_THROWS_AS(PreviewSigner::from_file(path), Error);
+  CHECK_THROWS_AS(SigningKey::from_file(path), Error);
 }
 
 TEST_CASE("what opens the preview is taken out of what the server in the cell gets") {

@@ -59,9 +59,11 @@ asio::awaitable<void> set_preview(const Call& call, const PreviewDomain& domain)
 
 std::vector<Route> preview_routes(const PreviewDomain& domain, const PreviewSigner& signer) {
   return {{"POST", "/api/v1/cells/{id}/preview-links",
-           [&domain, &signer](const Call& call) { return make_link(call, domain, signer); }},
+           [&domain, &signer](const Call& call) { return make_link(call, domain, signer); },
+           std::nullopt, Tokens::refused},
           {"POST", "/api/v1/cells/{id}/preview",
-           [&domain](const Call& call) { return set_preview(call, domain); }}};
+           [&domain](const Call& call) { return set_preview(call, domain); }, std::nullopt,
+           Tokens::refused}};
 }
 
 }  // namespace cellar::api

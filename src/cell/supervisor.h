@@ -60,6 +60,8 @@ class Supervisor {
   // Whose secret it is, and that it was used; until the loop goes on. nullptr for an unknown one.
   // Throws Error `unauthenticated`, reason `key_expired`.
   const Key* use_key(std::string_view secret);
+  // The key of that id, used by a token of its; nullptr where it is removed or over.
+  const Key* key_of_token(std::string_view id);
 
   // ---- cells ----
   // Shared with requests that use a cell while it is deleted.

@@ -100,6 +100,14 @@ const Key* Supervisor::use_key(std::string_view secret) {
   return key;
 }
 
+const Key* Supervisor::key_of_token(std::string_view id) {
+  const Key* key = key_ring_.find_id(id);
+  const WallTime now = wall_now();
+  if (key == nullptr || (key->expires_at && *key->expires_at <= now)) return nullptr;
+  key_ring_.note_use(*key, now);
+  return key;
+}
+
 asio::awaitable<void> Supervisor::note_key_uses() {
   auto uses = key_ring_.take_uses();
   if (uses.empty() || !registry_) co_return;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/cors.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "doctor/examine.h"
@@ -190,6 +191,10 @@ CommandLine read_command_line(int argc, char** argv) {
       ->envname("CELLAR_TRUSTED_PROXIES")
       ->delimiter(',')
       ->check(CLI::ValidIPV4);
+  app.add_option("--cors-origin", config.cors_origins,
+                 "Origins whose pages may ask the API, by commas: https://app.example.com")
+      ->envname("CELLAR_CORS_ORIGIN")
+      ->delimiter(',');
   app.add_option("--name-server", config.name_server,
                  "ADDRESS:PORT that is asked whose a custom domain is; else the machine's own")
       ->envname("CELLAR_NAME_SERVER");
@@ -237,6 +242,7 @@ void check(const Config& config) {
                                 " is inside --state: a copy of the state folder "
                                 "would tell the secrets");
   }
+  for (const std::string& origin : config.cors_origins) api::check_origin(origin);
   for (const char* program : {"cellar-spawn", "cell-init"}) {
     const std::string path = config.libexec + "/" + program;
     if (!std::filesystem::exists(path)) refuse("libexec", path + " is not there");

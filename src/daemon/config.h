@@ -22,6 +22,7 @@ struct Config {
   std::string seal_key_file = "/etc/cellar/seal.key";  // must not be inside `state`
   std::string preview_domain;                          // empty: previews have paths only
   std::vector<std::string> trusted_proxies;  // addresses whose X-Forwarded-For and -Proto count
+  std::vector<std::string> cors_origins;     // of pages that may ask the API
   std::string name_server;  // ADDRESS:PORT asked for proofs of domains; empty: the machine's own
   std::string egress_ca;  // a PEM file: roots that servers of cells may have besides the machine's
   std::vector<std::string> forward_to;  // hosts that rules may send requests to, as in "allow"

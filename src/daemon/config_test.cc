@@ -83,6 +83,8 @@ TEST_CASE("every option can be given in the file and in the environment") {
          for (const std::string& one : c.trusted_proxies) all += (all.empty() ? "" : ",") + one;
          return all;
        }},
+      {"cors-origin", "\"https://a.org\"", "https://a.org",
+       [](const Config& c) { return c.cors_origins.empty() ? "" : c.cors_origins.front(); }},
       {"name-server", "\"1.1.1.1:53\"", "1.1.1.1:53",
        [](const Config& c) { return c.name_server; }},
       {"idle-timeout-s", "3", "3",

@@ -89,11 +89,12 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   machine.warm_agents.start();
   co_await require_key(supervisor, config);
 
+  const auto signing_key = api::SigningKey::from_file(config.state + "/preview.key");
   api::PreviewOptions options_of_previews{
       .domain = api::PreviewDomain::parse(config.preview_domain),
-      .signer = api::PreviewSigner::from_file(config.state + "/preview.key"),
+      .signer = api::PreviewSigner(signing_key),
       .trusted_proxies = config.trusted_proxies};
-  api::Api api(supervisor, options_of_previews.domain, options_of_previews.signer);
+  api::Api api(supervisor, options_of_previews.domain, signing_key, config.cors_origins);
   api::Preview preview(supervisor, std::move(options_of_previews));
   http::ServerOptions options;
   options.host = config.host;
@@ -177,6 +178,13 @@ cell::Sealer read_sealer(const Config& config) {
   return sealer;
 }
 
+void arm_planned_faults() {
+  const char* plan = std::getenv("CELLAR_FAULTS");
+  if (plan == nullptr) return;
+  log::warning("crashes are tested: {} says where this daemon fails", plan);
+  arm_faults(plan);
+}
+
 void run(const Config& config) {
   check(config);
   const doctor::User user = enter(config);
@@ -187,10 +195,7 @@ void run(const Config& config) {
   require_own_state(config.state);
   if (!is_root) doctor::note_state_ids(config.state, user.ids);
   const auto lock = lock_state(config.state);
-  if (const char* plan = std::getenv("CELLAR_FAULTS")) {
-    log::warning("crashes are tested: {} says where this daemon fails", plan);
-    arm_faults(plan);
-  }
+  arm_planned_faults();
   const cell::Sealer sealer = read_sealer(config);
   async::Pool pool(config.pool_threads);
   asio::io_context loop(1);

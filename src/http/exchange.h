@@ -94,8 +94,9 @@ class Exchange {
 
   // Whether the client asks for a WebSocket.
   virtual bool wants_web_socket() const = 0;
-  // The same as upgrade(), where it does.
-  virtual asio::awaitable<std::unique_ptr<WebSocket>> accept_web_socket() = 0;
+  // The same as upgrade(), where it does. `protocol` is the subprotocol that is answered; empty:
+  // none.
+  virtual asio::awaitable<std::unique_ptr<WebSocket>> accept_web_socket(std::string protocol) = 0;
 
   // Begins an answer whose length nobody knows. `response.body` is sent at once.
   virtual asio::awaitable<void> start_stream(Response response) = 0;

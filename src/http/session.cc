@@ -102,7 +102,12 @@ class BeastWebSocket : public WebSocket {
     socket_.read_message_max(kMessageBytesMax);
   }
 
-  asio::awaitable<void> accept(const beast::http::request<PieceBody>& request) {
+  asio::awaitable<void> accept(const beast::http::request<PieceBody>& request,
+                               std::string protocol) {
+    const auto name_protocol = [protocol](beast::websocket::response_type& response) {
+      if (!protocol.empty()) response.set(beast::http::field::sec_websocket_protocol, protocol);
+    };
+    socket_.set_option(beast::websocket::stream_base::decorator(name_protocol));
     boost::system::error_code error;
     co_await socket_.async_accept(request, asio::redirect_error(asio::use_awaitable, error));
     if (error) throw_gone(error);
@@ -269,11 +274,11 @@ class BeastExchange : public Exchange {
   asio::awaitable<std::unique_ptr<RawConnection>> upgrade(Fields fields) override;
 
   bool wants_web_socket() const override { return beast::websocket::is_upgrade(parser_.get()); }
-  asio::awaitable<std::unique_ptr<WebSocket>> accept_web_socket() override {
+  asio::awaitable<std::unique_ptr<WebSocket>> accept_web_socket(std::string protocol) override {
     answered_ = upgraded_ = true;
     busy_.reset();
     auto socket = std::make_unique<BeastWebSocket>(stream_, options_.write_limit);
-    co_await socket->accept(parser_.get());
+    co_await socket->accept(parser_.get(), std::move(protocol));
     co_return std::move(socket);
   }
 
