@@ -25,12 +25,13 @@ LAYERS = {
     "doctor": ["base", "sys", "sandbox", "image"],
     "http": ["base", "async"],
     "net": ["base", "sys", "async"],
+    "audit": ["base", "sys", "json"],
     "cell": ["base", "sys", "async", "json", "wire", "journal", "store", "search", "sandbox", "image", "net"],
-    "api": ["base", "sys", "async", "json", "wire", "journal", "search", "net", "cell", "http"],
-    "daemon": ["base", "sys", "async", "json", "sandbox", "wire", "doctor", "net", "cell", "api", "http"],
+    "api": ["base", "sys", "async", "json", "wire", "journal", "search", "net", "audit", "cell", "http"],
+    "daemon": ["base", "sys", "async", "json", "sandbox", "wire", "doctor", "net", "audit", "cell", "api", "http"],
     "spawn": ["base", "sys", "wire", "sandbox"],
     "init": ["base", "sys", "wire", "sandbox"],
-    "cli": ["base", "sys", "json", "wire", "image", "doctor", "http"],
+    "cli": ["base", "sys", "json", "wire", "image", "doctor", "http", "audit"],
 }
 # Headers with one home: (pattern, where it may be included).
 HOMES = [

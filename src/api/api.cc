@@ -1,5 +1,7 @@
 #include "api/api.h"
 
+#include <cctype>
+
 #include "api/dashboard.h"
 #include "api/errors.h"
 #include "api/views.h"
@@ -26,6 +28,18 @@ Error to_error(const std::exception_ptr& failure) {
   }
 }
 
+// The id in a path, for the audit log; what cannot be one is left out.
+std::string target_in(const http::PathParams& params) {
+  constexpr std::size_t kTargetMax = 128;
+  for (const char* name : {"id", "key", "domain"}) {
+    const auto found = params.find(name);
+    if (found == params.end()) continue;
+    const bool is_fit = found->second.size() <= kTargetMax && is_valid_utf8(found->second);
+    return is_fit ? found->second : "?";
+  }
+  return {};
+}
+
 bool is_cancellation(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
@@ -40,14 +54,16 @@ bool is_cancellation(const std::exception_ptr& failure) {
 
 }  // namespace
 
-Api::Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, SigningKey key,
-         std::vector<std::string> cors_origins)
+Api::Api(cell::Supervisor& supervisor, AuditLog& audit, PreviewDomain preview_domain,
+         SigningKey key, std::vector<std::string> cors_origins)
     : supervisor_(supervisor),
+      audit_(audit),
       preview_domain_(std::move(preview_domain)),
       key_(std::move(key)),
       signer_(key_),
       cors_origins_(std::move(cors_origins)),
       mcp_([this](http::Exchange& exchange) { return handle(exchange); }) {
+  name_operations();
   add_dashboard_routes(router_);
   add_daemon_routes();
   add_cell_routes();
@@ -56,7 +72,7 @@ Api::Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, SigningKey 
   for (auto routes :
        {file_routes(), exec_routes(), event_routes(), process_routes(), search_routes(),
         run_routes(), agent_routes(), network_routes(), preview_routes(preview_domain_, signer_),
-        domain_routes(preview_domain_), key_routes(), token_routes(key_)}) {
+        domain_routes(preview_domain_), key_routes(), token_routes(key_), audit_routes(audit_)}) {
     for (Route& route : routes) {
       add(route.method, route.pattern, std::move(route.handler), route.scope, route.tokens);
     }
@@ -79,17 +95,32 @@ void require_scope(const cell::Key& key, cell::Scope scope) {
 void Api::add(std::string method, std::string_view pattern, Handler handler,
               std::optional<cell::Scope> scope, Tokens tokens) {
   const cell::Scope needed = scope.value_or(usual_scope(method));
-  auto authenticated = [this, needed, tokens, handler = std::move(handler)](
-                           http::Exchange& exchange,
-                           http::PathParams params) -> asio::awaitable<void> {
+  Asked asked;
+  asked.pattern = pattern;
+  asked.is_change =
+      needed == cell::Scope::write || (needed == cell::Scope::admin && method != "GET");
+  std::string described = method + " " + asked.pattern;
+  const std::size_t dots = described.find("...");
+  if (dots != described.npos) described.erase(dots, 3);
+  const auto operation = operations_.find(described);
+  asked.operation =
+      operation != operations_.end() ? operation->second : method + " " + asked.pattern;
+  auto authenticated =
+      [this, needed, tokens, asked = std::move(asked), handler = std::move(handler)](
+          http::Exchange& exchange, http::PathParams params) -> asio::awaitable<void> {
+    auto& observed = static_cast<ObservedExchange&>(exchange);  // As handle() gives it.
+    observed.asked = asked;
+    observed.asked.target = target_in(params);
     const std::string request_id = params.at("request_id");
-    Caller caller = authenticate(exchange.request(), params, needed, tokens);
+    authenticate(observed, params, needed, tokens);
+    if (asked.is_change) audit_.require_room();
     if (const auto id = params.find("id"); id != params.end()) {
       std::string cell_id = id->second;
       co_await supervisor_.ready(std::move(cell_id));
     }
-    const Call call{exchange,   std::move(params), std::move(caller.owner),
-                    request_id, supervisor_,       std::move(caller.key_id)};
+    const Asked& known = observed.asked;
+    const Call call{exchange,   std::move(params), known.owner,
+                    request_id, supervisor_,       known.key_id};
     co_await handler(call);
   };
   router_.add(std::move(method), pattern, std::move(authenticated));
@@ -113,22 +144,29 @@ void Api::add_daemon_routes() {
       cell::Scope::metrics);
 }
 
-// Who asks. Throws Error `unauthenticated`, which is 401, or 403 for one who may not.
-Api::Caller Api::authenticate(const http::Request& request, const http::PathParams& params,
-                              cell::Scope scope, Tokens tokens) {
-  const std::string secret = credential_of(request);
-  if (is_cell_token(secret)) return admit_token(secret, params, scope, tokens);
+// Notes who asks. Throws Error `unauthenticated`, which is 401, or 403 for one who may not.
+void Api::authenticate(ObservedExchange& exchange, const http::PathParams& params,
+                       cell::Scope scope, Tokens tokens) {
+  const std::string secret = credential_of(exchange.request());
+  Asked& asked = exchange.asked;
+  if (is_cell_token(secret)) {
+    admit_token(secret, params, scope, tokens, asked);
+    return;
+  }
   const cell::Key* key = secret.empty() ? nullptr : supervisor_.use_key(secret);
   if (key == nullptr) {
     throw Error(ErrorCode::unauthenticated, "unauthenticated", "the API key is missing or wrong",
                 "send it as \"Authorization: Bearer KEY\"");
   }
+  asked.key_id = key->id;
+  asked.owner = key->owner_id;
+  asked.via = "key";
   require_scope(*key, scope);
-  return {key->owner_id, key->id};
 }
 
-Api::Caller Api::admit_token(const std::string& text, const http::PathParams& params,
-                             cell::Scope scope, Tokens tokens) {
+void Api::admit_token(const std::string& text, const http::PathParams& params, cell::Scope scope,
+                      Tokens tokens, Asked& asked) {
+  asked.via = "token";
   const auto id = params.find("id");
   if (id == params.end() || tokens == Tokens::refused) {
     throw Error(ErrorCode::unauthenticated, "key_required", "a token does not open this",
@@ -151,41 +189,74 @@ Api::Caller Api::admit_token(const std::string& text, const http::PathParams& pa
     throw Error(ErrorCode::unauthenticated, "token_invalid",
                 "the key that the token was made with is removed or over", kRemedy);
   }
+  asked.key_id = key->id;
+  asked.owner = key->owner_id;
   if (token->scope == cell::Scope::read && scope != cell::Scope::read) {
     throw Error(ErrorCode::unauthenticated, "missing_scope",
                 "the token has not the scope " + std::string(name_of(scope)) + " (it has read)",
                 "make one with the scope " + std::string(name_of(scope)));
   }
   require_scope(*key, scope);
-  return {key->owner_id, key->id};
 }
 
 asio::awaitable<void> Api::handle(http::Exchange& exchange) {
   ObservedExchange observed(exchange, measures_.open,
                             cors_fields(cors_origins_, exchange.request()));
   const std::string request_id = "req_" + random_hex(8);
-  std::string pattern;
+  observed.on_answer = [this, &observed, &request_id] { note(observed, request_id); };
   struct Counted {
-    RequestMeasures& measures;
+    Api& api;
     const ObservedExchange& exchange;
-    const std::string& pattern;
+    const std::string& request_id;
     ~Counted() {
-      measures.count(exchange.request().method, pattern, exchange.status(), exchange.took());
+      api.measures_.count(exchange.request().method, exchange.asked.pattern, exchange.status(),
+                          exchange.took());
+      if (exchange.status() == 0) api.note(exchange, request_id);
     }
-  } const counted{measures_, observed, pattern};
+  } const counted{*this, observed, request_id};
   if (auto leave = preflight(cors_origins_, exchange.request())) {
     co_await observed.respond(std::move(*leave));
     co_return;
   }
-  co_await answer(observed, request_id, pattern);
+  co_await answer(observed, request_id);
 }
 
-// `pattern` becomes that of the route.
-asio::awaitable<void> Api::answer(http::Exchange& exchange, const std::string& request_id,
-                                  std::string& pattern) {
+// What changed something, or was refused.
+void Api::note(const ObservedExchange& exchange, const std::string& request_id) {
+  const Asked& asked = exchange.asked;
+  const int status = exchange.status();
+  if (!asked.is_change && status != 401 && status != 403) return;
+  audit::Entry entry{.at = wall_now(),
+                     .key_id = asked.key_id,
+                     .owner = asked.owner,
+                     .via = asked.via,
+                     .operation = asked.operation,
+                     .target = asked.target,
+                     .from = exchange.client_address(),
+                     .status = status,
+                     .code = asked.code,
+                     .request_id = request_id};
+  audit_.note(std::move(entry));
+}
+
+// By the API's description, which says it for everybody else, too.
+void Api::name_operations() {
+  const json::Value document = json::parse(description::kFiles[0].contents);
+  for (const auto& [path, item] : document.find("paths")->as_object()) {
+    for (const auto& [method, operation] : item.as_object()) {
+      const json::Value* id = operation.is_object() ? operation.find("operationId") : nullptr;
+      if (id == nullptr) continue;
+      std::string upper = method;
+      for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+      operations_[upper + " " + std::string(path)] = id->as_string();
+    }
+  }
+}
+
+asio::awaitable<void> Api::answer(ObservedExchange& exchange, const std::string& request_id) {
   std::exception_ptr failure;
   try {
-    co_await dispatch(exchange, request_id, pattern);
+    co_await dispatch(exchange, request_id);
   } catch (...) {
     failure = std::current_exception();
   }
@@ -197,12 +268,12 @@ asio::awaitable<void> Api::answer(http::Exchange& exchange, const std::string& r
     log::warning("{} {} {}: {}", request_id, exchange.request().method, exchange.request().path,
                  error.what());
   }
+  exchange.asked.code = error.reason();
   http::Response response = error_response(error, request_id);
   co_await exchange.respond(std::move(response));
 }
 
-asio::awaitable<void> Api::dispatch(http::Exchange& exchange, const std::string& request_id,
-                                    std::string& pattern) {
+asio::awaitable<void> Api::dispatch(ObservedExchange& exchange, const std::string& request_id) {
   const http::Request& request = exchange.request();
   if (request.has_broken_query) {
     throw Error(ErrorCode::invalid_argument, "invalid_query", "the query has a broken escape");
@@ -220,7 +291,7 @@ asio::awaitable<void> Api::dispatch(http::Exchange& exchange, const std::string&
     throw Error(ErrorCode::invalid_argument, "method_not_allowed",
                 request.method + " is not served at " + request.path, "use " + allowed);
   }
-  pattern = std::move(match.pattern);
+  exchange.asked.pattern = std::move(match.pattern);
   match.params["request_id"] = request_id;
   co_await (*match.handler)(exchange, std::move(match.params));
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "api/audit_log.h"
 #include "api/call.h"
 #include "api/cell_token.h"
 #include "api/cors.h"
@@ -25,7 +26,8 @@ class Api {
  public:
   // `supervisor` must outlive it. `key` signs preview links and tokens; pages of `cors_origins`,
   // which have passed check_origin(), may ask.
-  Api(cell::Supervisor& supervisor, PreviewDomain preview_domain, SigningKey key,
+  // What changes something is noted in `audit`, which must outlive it, too.
+  Api(cell::Supervisor& supervisor, AuditLog& audit, PreviewDomain preview_domain, SigningKey key,
       std::vector<std::string> cors_origins);
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
@@ -45,20 +47,18 @@ class Api {
   void add_daemon_routes();
   void add_cell_routes();
   void add_state_routes();
-  asio::awaitable<void> answer(http::Exchange& exchange, const std::string& request_id,
-                               std::string& pattern);
-  asio::awaitable<void> dispatch(http::Exchange& exchange, const std::string& request_id,
-                                 std::string& pattern);
-  struct Caller {
-    std::string owner;
-    std::string key_id;
-  };
-  Caller authenticate(const http::Request& request, const http::PathParams& params,
-                      cell::Scope scope, Tokens tokens);
-  Caller admit_token(const std::string& text, const http::PathParams& params, cell::Scope scope,
-                     Tokens tokens);
+  asio::awaitable<void> answer(ObservedExchange& exchange, const std::string& request_id);
+  asio::awaitable<void> dispatch(ObservedExchange& exchange, const std::string& request_id);
+  void note(const ObservedExchange& exchange, const std::string& request_id);
+  void name_operations();
+  void authenticate(ObservedExchange& exchange, const http::PathParams& params, cell::Scope scope,
+                    Tokens tokens);
+  void admit_token(const std::string& text, const http::PathParams& params, cell::Scope scope,
+                   Tokens tokens, Asked& asked);
 
   cell::Supervisor& supervisor_;
+  AuditLog& audit_;
+  std::map<std::string, std::string, std::less<>> operations_;  // "GET /healthz" → its id
   PreviewDomain preview_domain_;
   SigningKey key_;
   PreviewSigner signer_;  // of preview links
@@ -83,6 +83,7 @@ struct Route {
   Tokens tokens = Tokens::taken;                    // of a route with {id}; others take none
 };
 std::vector<Route> key_routes();
+std::vector<Route> audit_routes(AuditLog& log);
 std::vector<Route> token_routes(const SigningKey& key);
 std::vector<Route> file_routes();
 std::vector<Route> exec_routes();

@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
+#include <string>
 
 #include "http/exchange.h"
 
@@ -15,6 +17,18 @@ struct OpenAnswers {
   std::size_t web_socket_count = 0;
 };
 
+// What is known of a request besides its bytes, as it becomes known.
+struct Asked {
+  std::string pattern;    // of the route; empty: no route
+  std::string operation;  // its id
+  std::string target;     // the cell's or the key's id
+  bool is_change = false;
+  std::string key_id;  // of whoever asks
+  std::string owner;
+  std::string via;   // "key", "token"
+  std::string code;  // of the error that it is answered with
+};
+
 // An exchange of which is noted what it is answered, and when.
 class ObservedExchange : public http::Exchange {
  public:
@@ -25,6 +39,10 @@ class ObservedExchange : public http::Exchange {
     if (is_stream_) --open_.stream_count;
     if (is_web_socket_) --open_.web_socket_count;
   }
+
+  Asked asked;
+  // Called when an answer begins. Must not throw.
+  std::function<void()> on_answer;
 
   // 0 before an answer begins.
   int status() const noexcept { return status_; }
@@ -75,9 +93,10 @@ class ObservedExchange : public http::Exchange {
  private:
   static constexpr int kSwitching = 101;
 
-  void note(int status) noexcept {
+  void note(int status) {
     status_ = status;
     answered_at_ = std::chrono::steady_clock::now();
+    if (on_answer) on_answer();
   }
 
   http::Exchange& inner_;

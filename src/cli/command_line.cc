@@ -340,6 +340,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   add_project_commands(app, raw);
   add_completion_commands(app, raw);
   add_key_commands(app, raw);
+  add_audit_commands(app, raw);
   add_doctor_command(app, raw);
   add_work_commands(app, raw);
   add_process_commands(app, raw);

@@ -141,7 +141,7 @@ using Command =
                  ImageBuild, ImageImport, ImageList, ImageRemove, Mcp, Init, Deploy, Dev,
                  CompletionScript, Complete, Doctor, FileList, FileCat, FileStat, FileWrite,
                  FileMove, FileMakeFolder, FileChmod, FileRemove, FileGlob, FileGrep, FileWatch,
-                 Secrets, KeyCreate, KeyList, KeyRemove>;
+                 Secrets, KeyCreate, KeyList, KeyRemove, AuditVerify>;
 
 struct CommandLine {
   std::string url;

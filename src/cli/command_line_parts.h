@@ -54,6 +54,8 @@ std::map<std::string, std::vector<std::string>> secret_hosts_of(const Raw& raw,
 
 // `keys`. In command_line_keys.cc.
 void add_key_commands(CLI::App& app, Raw& raw);
+// `audit`. In command_line_audit.cc.
+void add_audit_commands(CLI::App& app, Raw& raw);
 // `runs`, and the short ways to two of its subcommands. In command_line_runs.cc.
 void add_run_commands(CLI::App& app, Raw& raw);
 // `start`, `ps`, `logs`, `input`, `kill`, `attach`, `sh`. In command_line_processes.cc.

@@ -78,7 +78,8 @@ int run(const Complete& command, Context& context);
 int run(const KeyCreate& command, Context& context);  // keys.cc
 int run(const KeyList& command, Context& context);
 int run(const KeyRemove& command, Context& context);
-int run(const Doctor& command, Context& context);  // doctor.cc
+int run(const AuditVerify& command, Context& context);  // audit.cc
+int run(const Doctor& command, Context& context);       // doctor.cc
 
 // An object as -o json has it, or a member a line. In get.cc.
 void show(const json::Value& object, Output& output);

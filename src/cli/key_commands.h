@@ -19,4 +19,10 @@ struct KeyRemove {
   std::string id;
 };
 
+// The audit log, on the daemon's machine; without the daemon.
+struct AuditVerify {
+  std::string state;
+  std::string expect;  // "NUMBER:HASH"; empty: none
+};
+
 }  // namespace cellar::cli

@@ -95,6 +95,7 @@ struct Times {
         page_out_s(config.page_out_after.count()),
         hibernate_s(config.hibernate_after.count()),
         retention_s(config.run_retention.count()),
+        audit_s(config.audit_retention.count()),
         stall_ms(config.agent_stall_timeout.count()),
         suspend_ms(config.run_suspend_after.count()) {}
 
@@ -104,6 +105,7 @@ struct Times {
     config.page_out_after = std::chrono::seconds(page_out_s);
     config.hibernate_after = std::chrono::seconds(hibernate_s);
     config.run_retention = std::chrono::seconds(retention_s);
+    config.audit_retention = std::chrono::seconds(audit_s);
     config.agent_stall_timeout = std::chrono::milliseconds(stall_ms);
     config.run_suspend_after = std::chrono::milliseconds(suspend_ms);
   }
@@ -113,6 +115,7 @@ struct Times {
   std::int64_t page_out_s;
   std::int64_t hibernate_s;
   std::int64_t retention_s;
+  std::int64_t audit_s;
   std::int64_t stall_ms;
   std::int64_t suspend_ms;
 };
@@ -136,6 +139,10 @@ void add_time_options(CLI::App& app, Times& times) {
                  "Seconds that new cells keep a run after its end; 0: for ever")
       ->envname("CELLAR_RUN_RETENTION_S")
       ->check(CLI::Range(std::int64_t{0}, 10 * kSecondsMax));
+  app.add_option("--audit-retention-s", times.audit_s,
+                 "Seconds that files of the audit log are kept; 0: for ever")
+      ->envname("CELLAR_AUDIT_RETENTION_S")
+      ->check(CLI::Range(std::int64_t{0}, 10 * kSecondsMax));
   app.add_option("--agent-stall-timeout-ms", times.stall_ms,
                  "An agent that answers no ping is restarted")
       ->envname("CELLAR_AGENT_STALL_TIMEOUT_MS")
@@ -155,6 +162,24 @@ void add_egress_options(CLI::App& app, Config& config) {
                  "HOST:PORTs that rules of cells may send requests to, by commas; for one in a "
                  "private network its address, too")
       ->envname("CELLAR_FORWARD_TO")
+      ->delimiter(',');
+}
+
+// Who comes by a browser, and by which way.
+void add_web_options(CLI::App& app, Config& config) {
+  app.add_option(
+         "--preview-domain", config.preview_domain,
+         "Base domain of previews: cells.example.com, cells.localhost:4750; none: paths only")
+      ->envname("CELLAR_PREVIEW_DOMAIN");
+  app.add_option(
+         "--trusted-proxies", config.trusted_proxies,
+         "IPv4 addresses of reverse proxies, by commas: what they say of previews' visitors counts")
+      ->envname("CELLAR_TRUSTED_PROXIES")
+      ->delimiter(',')
+      ->check(CLI::ValidIPV4);
+  app.add_option("--cors-origin", config.cors_origins,
+                 "Origins whose pages may ask the API, by commas: https://app.example.com")
+      ->envname("CELLAR_CORS_ORIGIN")
       ->delimiter(',');
 }
 
@@ -181,20 +206,7 @@ CommandLine read_command_line(int argc, char** argv) {
       ->envname("CELLAR_API_KEY");
   app.add_option("--seal-key-file", config.seal_key_file, "Key that seals secrets, outside --state")
       ->envname("CELLAR_SEAL_KEY_FILE");
-  app.add_option(
-         "--preview-domain", config.preview_domain,
-         "Base domain of previews: cells.example.com, cells.localhost:4750; none: paths only")
-      ->envname("CELLAR_PREVIEW_DOMAIN");
-  app.add_option(
-         "--trusted-proxies", config.trusted_proxies,
-         "IPv4 addresses of reverse proxies, by commas: what they say of previews' visitors counts")
-      ->envname("CELLAR_TRUSTED_PROXIES")
-      ->delimiter(',')
-      ->check(CLI::ValidIPV4);
-  app.add_option("--cors-origin", config.cors_origins,
-                 "Origins whose pages may ask the API, by commas: https://app.example.com")
-      ->envname("CELLAR_CORS_ORIGIN")
-      ->delimiter(',');
+  add_web_options(app, config);
   app.add_option("--name-server", config.name_server,
                  "ADDRESS:PORT that is asked whose a custom domain is; else the machine's own")
       ->envname("CELLAR_NAME_SERVER");

@@ -31,7 +31,8 @@ struct Config {
   unsigned busy_cpu_percent = 5;  // of a processor; 0: processes alone are no work
   std::chrono::seconds page_out_after{30};
   std::chrono::seconds hibernate_after{3600};
-  std::chrono::seconds run_retention = cell::kRunRetention;  // 0: for ever
+  std::chrono::seconds run_retention = cell::kRunRetention;            // 0: for ever
+  std::chrono::seconds audit_retention = std::chrono::hours(30 * 24);  // 0: for ever
   std::chrono::milliseconds agent_stall_timeout{30'000};
   std::chrono::milliseconds run_suspend_after{5'000};
   std::uint64_t run_replay_bytes_max = 256 << 20;

@@ -103,6 +103,8 @@ TEST_CASE("every option can be given in the file and in the environment") {
        [](const Config& c) { return std::to_string(c.hibernate_after.count()); }},
       {"run-retention-s", "9", "9",
        [](const Config& c) { return std::to_string(c.run_retention.count()); }},
+      {"audit-retention-s", "16", "16",
+       [](const Config& c) { return std::to_string(c.audit_retention.count()); }},
       {"agent-stall-timeout-ms", "5", "5",
        [](const Config& c) { return std::to_string(c.agent_stall_timeout.count()); }},
       {"run-suspend-after-ms", "8", "8",

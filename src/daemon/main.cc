@@ -89,12 +89,15 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   machine.warm_agents.start();
   co_await require_key(supervisor, config);
 
+  api::AuditLog audit(machine.executor, machine.pool, config.state + "/audit",
+                      {.retention = config.audit_retention});
+  audit.start();
   const auto signing_key = api::SigningKey::from_file(config.state + "/preview.key");
   api::PreviewOptions options_of_previews{
       .domain = api::PreviewDomain::parse(config.preview_domain),
       .signer = api::PreviewSigner(signing_key),
       .trusted_proxies = config.trusted_proxies};
-  api::Api api(supervisor, options_of_previews.domain, signing_key, config.cors_origins);
+  api::Api api(supervisor, audit, options_of_previews.domain, signing_key, config.cors_origins);
   api::Preview preview(supervisor, std::move(options_of_previews));
   http::ServerOptions options;
   options.host = config.host;
@@ -113,6 +116,7 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   supervisor.expect_end();
   co_await server.close();
   co_await tasks.close();
+  co_await audit.close();
   co_await supervisor.close();
   co_await machine.warm_agents.close();
   co_await machine.spawner.close();

@@ -1,0 +1,110 @@
+#include "api/audit_log.h"
+
+#include <utility>
+
+#include "async/sleep.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+
+namespace cellar::api {
+namespace {
+
+constexpr std::chrono::seconds kWriteEvery{1};
+constexpr int kTrimEvery = 3600;  // of these
+
+}  // namespace
+
+AuditLog::AuditLog(asio::any_io_executor executor, async::Pool& pool, const std::string& dir,
+                   audit::Trail::Options options)
+    : pool_(pool),
+      trail_(std::make_shared<audit::Trail>(dir, options)),
+      turns_(executor),
+      tasks_(executor) {}
+
+void AuditLog::start() { tasks_.spawn(keep()); }
+
+bool AuditLog::is_one_too_many(const audit::Entry& entry) {
+  const bool is_refusal = entry.status == 401 || entry.status == 403;
+  return is_refusal && ++refusal_count_ > kRefusalsPerSecondMax;
+}
+
+void AuditLog::note(audit::Entry entry) {
+  // Reads that are refused come without require_room(): there is a place for some behind the limit.
+  const bool is_full = pending_.size() >= 2 * kPendingMax;
+  if (is_one_too_many(entry) || is_full) {
+    ++left_out_;
+    return;
+  }
+  pending_.push_back(std::move(entry));
+}
+
+void AuditLog::require_room() const {
+  if (pending_.size() < kPendingMax) return;
+  throw Error(ErrorCode::unavailable, "audit_unavailable",
+              "nothing is changed: what was changed before cannot be written to the audit log",
+              "see the daemon's log; its state folder's disk may be full");
+}
+
+asio::awaitable<void> AuditLog::flush() {
+  const auto turn = co_await turns_.turn();
+  if (pending_.empty()) co_return;
+  auto batch = std::make_shared<std::vector<audit::Entry>>(std::exchange(pending_, {}));
+  auto append = [trail = trail_, batch] { trail->append(*batch); };
+  std::exception_ptr failure;
+  try {
+    co_await async::offload(pool_, std::move(append));
+  } catch (const Error&) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  batch->insert(batch->end(), pending_.begin(), pending_.end());
+  pending_ = std::move(*batch);
+  std::rethrow_exception(failure);
+}
+
+asio::awaitable<void> AuditLog::try_flush() {
+  refusal_count_ = 0;
+  if (left_out_ > 0) {
+    audit::Entry many{.at = wall_now(), .operation = "refused", .status = 401};
+    many.left_out = std::exchange(left_out_, 0);
+    pending_.push_back(std::move(many));
+  }
+  try {
+    co_await flush();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::error("audit: {} entries wait: {}", pending_.size(), error.what());
+  }
+}
+
+asio::awaitable<void> AuditLog::keep() {
+  for (int round = 0;; ++round) {
+    co_await try_flush();
+    if (round % kTrimEvery == 0) {
+      const auto turn = co_await turns_.turn();
+      auto trim = [trail = trail_] { trail->trim(wall_now()); };
+      try {
+        co_await async::offload(pool_, std::move(trim));
+      } catch (const Error& error) {
+        if (error.code() == ErrorCode::canceled) throw;
+        log::warning("audit: old files are kept: {}", error.what());
+      }
+    }
+    co_await async::sleep_for(kWriteEvery);
+  }
+}
+
+asio::awaitable<audit::Trail::Page> AuditLog::read(audit::Seq after, std::size_t limit) {
+  co_await flush();
+  const auto turn = co_await turns_.turn();
+  auto look = [trail = trail_, after, limit] { return trail->read(after, limit); };
+  co_return co_await async::offload(pool_, std::move(look));
+}
+
+asio::awaitable<void> AuditLog::close() {
+  co_await tasks_.close();
+  co_await try_flush();
+}
+
+}  // namespace cellar::api

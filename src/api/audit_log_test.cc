@@ -1,0 +1,66 @@
+#include "api/audit_log.h"
+
+#include <doctest/doctest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "base/error.h"
+#include "sys/file.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::api {
+namespace {
+
+struct AuditFixture {
+  testing::TempDir root;
+  std::string dir = root.file("audit");
+  async::Pool pool{1};
+  asio::io_context loop{1};
+  AuditLog log{loop.get_executor(), pool, dir, {}};
+
+  // Whether all was written.
+  bool flush() {
+    bool is_written = false;
+    auto done = [&](const std::exception_ptr& failure) { is_written = !failure; };
+    asio::co_spawn(loop, log.flush(), done);
+    loop.restart();
+    loop.run();
+    return is_written;
+  }
+  void note(int status) {
+    audit::Entry entry;
+    entry.status = status;
+    log.note(std::move(entry));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("with a disk that takes nothing, nothing changes any more, and nothing is forgotten") {
+  AuditFixture fixture;
+  sys::remove_tree(fixture.dir);
+  for (std::size_t count = 1; count < AuditLog::kPendingMax; ++count) fixture.note(200);
+  CHECK_NOTHROW(fixture.log.require_room());
+  fixture.note(200);
+  CHECK_THROWS_AS(fixture.log.require_room(), Error);
+  CHECK_FALSE(fixture.flush());
+  CHECK_THROWS_AS(fixture.log.require_room(), Error);
+  sys::make_dirs(fixture.dir);
+  CHECK(fixture.flush());
+  CHECK_NOTHROW(fixture.log.require_room());
+  const audit::Verdict verdict = audit::verify(fixture.dir);
+  CHECK(verdict.problem.empty());
+  CHECK(verdict.last.seq == AuditLog::kPendingMax);
+}
+
+TEST_CASE("of refusals some are written each second, the rest is counted") {
+  AuditFixture fixture;
+  for (std::size_t count = 0; count < 10 * AuditLog::kRefusalsPerSecondMax; ++count) {
+    fixture.note(count % 2 == 0 ? 401 : 403);
+  }
+  CHECK(fixture.flush());
+  CHECK(audit::verify(fixture.dir).last.seq == AuditLog::kRefusalsPerSecondMax);
+}
+
+}  // namespace cellar::api
