@@ -77,17 +77,21 @@ Cell::~Cell() = default;
 
 asio::awaitable<void> Cell::open(Origin origin) {
   fault_point("cell.before_open");
-  auto prepare = [this] {
-    const std::uint32_t root =
-        machine_.isolation.rights == sandbox::Rights::user ? sandbox::kUserIdBase : 0;
+  const std::uint32_t root =
+      machine_.isolation.rights == sandbox::Rights::user ? sandbox::kUserIdBase : 0;
+  auto find = [this, root] {
     layout_.create(machine_.disk_enforcer, root);
+    domains_.find();
+  };
+  co_await async::offload(machine_.pool, find);
+  domains_.hold_ranges();  // Whatever becomes of this cell: its domains are there.
+  auto prepare = [this, root] {
     work_ = std::make_unique<sys::BeneathDir>(layout_.work(), root);
     files_ = std::make_unique<WorkFiles>(machine_.executor, machine_.pool, *work_);
     index_ = std::make_unique<WorkIndex>(*work_);
     journal_ = std::make_unique<CellJournal>(machine_.executor, machine_.pool, layout_.journal(),
                                              spec_.cell_id, runs_);
     journal_->measure(machine_.measures.journal_sync);
-    domains_.find();
   };
   co_await async::offload(machine_.pool, prepare);
   co_await quota_.enforce();

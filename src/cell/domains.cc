@@ -150,7 +150,6 @@ void Domains::find() {
       of(kind).init.reset();
       of(kind).warm_range = 0;
     }
-    if (of(kind).warm_range != 0) machine_.warm_agents.ranges().hold(of(kind).warm_range);
     of(kind).may_have_remains = !of(kind).init;
   }
   // Groups of an earlier daemon's programs: their numbers are not given again.

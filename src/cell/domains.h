@@ -81,8 +81,11 @@ class Domains {
   Domains& operator=(const Domains&) = delete;
 
   // Finds the processes that an earlier daemon left, and notes what it started as lost: it ends as
-  // soon as its domain runs. Blocking for a moment.
+  // soon as its domain runs. Blocking for a moment: on the pool, before anything else.
+  // hold_ranges() comes next, on the loop thread.
   void find();
+  // Nobody else gets the ranges of ids that the found domains have.
+  void hold_ranges();
   bool any_alive();
   bool is_frozen() const;
 

@@ -65,6 +65,12 @@ asio::awaitable<void> Domains::make_own(WarmAgent& warm) {
   domain.link = warm.place.domain;
 }
 
+void Domains::hold_ranges() {
+  for (const Domain& domain : domains_) {
+    if (domain.warm_range != 0) machine_.warm_agents.ranges().hold(domain.warm_range);
+  }
+}
+
 void Domains::release_warm_range(Kind kind) noexcept {
   const std::uint32_t range = std::exchange(of(kind).warm_range, 0);
   if (range != 0) machine_.warm_agents.ranges().release(range);

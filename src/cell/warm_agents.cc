@@ -4,6 +4,7 @@
 
 #include "async/run_to_end.h"
 #include "async/sleep.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -45,12 +46,23 @@ bool is_well(const WarmAgent& warm) {
 // ---- ranges ----
 
 std::optional<std::uint32_t> WarmRanges::take() {
+  CELLAR_CHECK(is_on_own_thread());
   for (std::uint32_t tried = 0; tried < kCount; ++tried) {
     const std::uint32_t base = kBase + next_ * kUidRange;
     next_ = (next_ + 1) % kCount;
     if (held_.insert(base).second) return base;
   }
   return std::nullopt;
+}
+
+void WarmRanges::hold(std::uint32_t uid_base) {
+  CELLAR_CHECK(is_on_own_thread());
+  held_.insert(uid_base);
+}
+
+void WarmRanges::release(std::uint32_t uid_base) noexcept {
+  CELLAR_CHECK(is_on_own_thread());
+  held_.erase(uid_base);
 }
 
 // ---- warm agents ----

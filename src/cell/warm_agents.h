@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 
 #include "async/task_group.h"
 #include "cell/agent_process.h"
@@ -30,7 +31,8 @@ struct WarmAgent {
 };
 
 // Ranges of ids for domains that are made before it is known for which cell. They are above those
-// of cells, and one is given again once its domain has ended.
+// of cells, and one is given again once its domain has ended. Belongs to the thread it is made on,
+// and checks that.
 class WarmRanges {
  public:
   static constexpr std::uint32_t kBase = 0xd000'0000;
@@ -40,10 +42,13 @@ class WarmRanges {
   explicit WarmRanges(std::uint32_t first) : next_(first % kCount) {}
   // The host's id of root in a range that nobody has; nullopt where all are taken.
   std::optional<std::uint32_t> take();
-  void hold(std::uint32_t uid_base) { held_.insert(uid_base); }
-  void release(std::uint32_t uid_base) noexcept { held_.erase(uid_base); }
+  void hold(std::uint32_t uid_base);
+  void release(std::uint32_t uid_base) noexcept;
 
  private:
+  bool is_on_own_thread() const noexcept { return std::this_thread::get_id() == thread_; }
+
+  const std::thread::id thread_ = std::this_thread::get_id();
   std::uint32_t next_;
   std::set<std::uint32_t> held_;
 };
