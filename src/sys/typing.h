@@ -10,10 +10,11 @@
 namespace cellar::sys {
 
 // What a person types at a terminal, key by key and with nothing shown, until this is destroyed:
-// then the terminal is as it was before.
+// then the terminal is as it was before. It is, too, where SIGHUP, SIGINT, SIGQUIT or SIGTERM ends
+// the process.
 //
 // Belongs to one thread, but for end(). Other threads are started while it exists, or block
-// SIGWINCH.
+// SIGWINCH. One exists at a time.
 class Typing {
  public:
   // Throws Error `invalid_argument`, reason `no_terminal`, where `fd` is none.
