@@ -24,6 +24,7 @@ constexpr std::int64_t kWeightMax = 10'000;
 std::vector<std::string> argv_of(const json::Value& cmd) {
   std::vector<std::string> argv;
   if (cmd.is_string()) {
+    if (cmd.as_string().empty()) json::Reader::refuse("cmd", "a command, and it is empty");
     argv.emplace_back("/bin/sh");
     argv.emplace_back("-c");
     argv.push_back(cmd.as_string());

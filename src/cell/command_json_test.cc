@@ -44,7 +44,9 @@ TEST_CASE("REST and ctx say the same in their own spelling") {
 
 TEST_CASE("what cannot be a command is refused by name") {
   CHECK(why_refused("{}").find("\"cmd\"") != std::string::npos);
-  CHECK(why_refused(R"({"cmd":[]})").find("\"cmd\"") != std::string::npos);
+  for (const char* empty : {R"({"cmd":""})", R"({"cmd":[]})", R"({"cmd":[""]})"}) {
+    CHECK(why_refused(empty).find("\"cmd\"") != std::string::npos);
+  }
   CHECK(why_refused(R"({"cmd":[1]})").find("\"cmd\"") != std::string::npos);
   CHECK(why_refused(R"({"cmd":"x","timeout_ms":0})").find("\"timeout_ms\"") != std::string::npos);
   CHECK(why_refused(R"({"cmd":"x","env":{"A=B":"c"}})").find("\"env\"") != std::string::npos);
