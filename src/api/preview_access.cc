@@ -78,13 +78,17 @@ void remove_preview_cookie(http::Fields& fields) {
 std::string without_token(std::string_view target) {
   const std::size_t question = target.find('?');
   if (question == target.npos) return std::string(target);
-  std::string query;
+  std::string rest;
+  bool has_token = false;
   for (const std::string_view pair : split(target.substr(question + 1), '&')) {
     const auto name = http::decode_percent(pair.substr(0, pair.find('=')));
-    if (name && *name == kPreviewToken) continue;
-    query += (query.empty() ? "?" : "&") + std::string(pair);
+    const bool is_token = name && *name == kPreviewToken;
+    has_token = has_token || is_token;
+    if (!is_token) rest += "&" + std::string(pair);
   }
-  return std::string(target.substr(0, question)) + (query == "?" ? "" : query);
+  if (!has_token) return std::string(target);
+  if (!rest.empty()) rest.front() = '?';
+  return std::string(target.substr(0, question)) + rest;
 }
 
 bool is_from_elsewhere(std::string_view method, const http::Fields& fields, bool wants_upgrade) {

@@ -60,7 +60,8 @@ TEST_CASE("what opens the preview is taken out of what the server in the cell ge
   CHECK(without_token("/a?x=1&cellar_token=t&y=%20") == "/a?x=1&y=%20");
   CHECK(without_token("/a?cellar_token=t") == "/a");
   CHECK(without_token("/a?cellar%5Ftoken=t&x") == "/a?x");
-  CHECK(without_token("/a?") == "/a");
+  CHECK(without_token("/a?&x&cellar_token=t&") == "/a?&x&");
+  for (const char* target : {"/a?", "/a?&", "/a?&x=1&&"}) CHECK(without_token(target) == target);
   CHECK(without_token("/a") == "/a");
 }
 
