@@ -48,7 +48,10 @@ class Relay {
   asio::awaitable<void> run() {
     co_await send_head();
     async::TaskGroup sending(co_await asio::this_coro::executor);
-    if (exchange_.has_body()) sending.spawn(send_body());
+    if (exchange_.has_body()) {
+      sending.spawn(send_body());
+      sending.spawn(end_when_late());
+    }
     std::exception_ptr failure;
     try {
       co_await take_answer();
@@ -65,6 +68,7 @@ class Relay {
     if (hooks_.before_write) co_await hooks_.before_write();
     server_.expires_after(limits_.write_limit);
     co_await asio::async_write(server_, asio::buffer(bytes), asio::use_awaitable);
+    last_bytes_at_ = Clock::now();
   }
 
   asio::awaitable<void> send_head() {
@@ -107,6 +111,22 @@ class Relay {
     }
   }
 
+  asio::awaitable<void> until_idle_for(std::chrono::milliseconds limit) {
+    for (;;) {
+      const auto left = last_bytes_at_ + limit - Clock::now();
+      if (left <= Clock::duration::zero()) co_return;
+      co_await async::sleep_for(std::chrono::ceil<std::chrono::milliseconds>(left));
+    }
+  }
+
+  // A server is late with its head once neither that nor the request's body has moved for a while.
+  asio::awaitable<void> end_when_late() {
+    co_await until_idle_for(limits_.idle_limit);
+    if (has_head_) co_return;
+    is_late_ = true;
+    server_.close();
+  }
+
   // The head that the server means, interim ones left out.
   asio::awaitable<void> read_head() {
     for (int count = 0; count <= kInterimAnswersMax; ++count) {
@@ -114,12 +134,18 @@ class Relay {
       parser_->header_limit(static_cast<std::uint32_t>(limits_.head_bytes_max));
       parser_->body_limit(boost::none);
       parser_->skip(exchange_.request().method == "HEAD");
-      server_.expires_after(limits_.idle_limit);
+      if (exchange_.has_body()) {
+        server_.expires_never();  // end_when_late(): the server may wait for the rest of the body.
+      } else {
+        server_.expires_after(limits_.idle_limit);
+      }
       boost::system::error_code error;
       co_await beast::http::async_read_header(server_, buffer_, *parser_,
                                               asio::redirect_error(asio::use_awaitable, error));
+      if (is_late_) throw_no_answer("nothing came in time");
       if (error == asio::error::operation_aborted) throw_cut(error.message());
       if (error) throw_no_answer(error.message());
+      last_bytes_at_ = Clock::now();
       const int status = parser_->get().result_int();
       if (status == 101 || status >= 200) co_return;
     }
@@ -128,6 +154,7 @@ class Relay {
 
   asio::awaitable<void> take_answer() {
     co_await read_head();
+    has_head_ = true;
     const int status = parser_->get().result_int();
     if (status == 101) {
       if (request_.upgrade.empty()) throw_no_answer("it upgrades what nobody asked it to");
@@ -213,11 +240,7 @@ class Relay {
 
   asio::awaitable<void> end_when_idle() {
     last_bytes_at_ = Clock::now();
-    for (;;) {
-      const auto left = last_bytes_at_ + limits_.upgraded_idle_limit - Clock::now();
-      if (left <= Clock::duration::zero()) break;
-      co_await async::sleep_for(std::chrono::ceil<std::chrono::milliseconds>(left));
-    }
+    co_await until_idle_for(limits_.upgraded_idle_limit);
     client_->close();
     server_.close();
   }
@@ -252,8 +275,10 @@ class Relay {
   beast::flat_buffer buffer_;
   std::optional<AnswerParser> parser_;
   std::unique_ptr<RawConnection> client_;
-  Clock::time_point last_bytes_at_;  // since an upgrade
+  Clock::time_point last_bytes_at_;  // to the server; since an upgrade, from it, too
   bool is_chunked_ = false;
+  bool has_head_ = false;
+  bool is_late_ = false;
 };
 
 }  // namespace

@@ -15,9 +15,9 @@
 namespace cellar::http {
 
 struct RelayLimits {
-  std::size_t head_bytes_max = 64 << 10;                     // of the server's answer
-  std::chrono::milliseconds idle_limit{900'000};             // nothing comes from the server
-  std::chrono::milliseconds write_limit{60'000};             // the server takes nothing
+  std::size_t head_bytes_max = 64 << 10;          // of the server's answer
+  std::chrono::milliseconds idle_limit{900'000};  // no head, and no piece of a body, moves
+  std::chrono::milliseconds write_limit{60'000};  // the server takes nothing
   std::chrono::milliseconds upgraded_idle_limit{3'600'000};  // nothing comes from either side
 };
 

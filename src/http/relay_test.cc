@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "async/sleep.h"
 #include "async/task_group.h"
 #include "base/error.h"
 #include "http/server.h"
@@ -28,8 +29,11 @@ struct Script {
   bool echoes = false;  // what comes after the reply, until its end
 };
 
+constexpr std::chrono::milliseconds kLater{40};
+
 struct Stage {
   RelayLimits limits;
+  std::vector<std::string> later;  // that the client sends, some time after each other
   int writes = 0;
   std::string seen;    // by the server
   std::string answer;  // to the client
@@ -74,9 +78,10 @@ asio::awaitable<void> pass_on(Exchange& exchange, tcp::endpoint server, Stage& s
 }
 
 // What a client that sends `request` and ends gets, and what the server saw of it.
-Stage run(const std::string& request, const Script& script, RelayLimits limits = {}) {
+Stage run(const std::string& request, const Script& script, RelayLimits limits = {},
+          std::vector<std::string> later = {}) {
   asio::io_context loop;
-  Stage stage{.limits = limits};
+  Stage stage{.limits = limits, .later = std::move(later)};
   tcp::acceptor acceptor(loop, {asio::ip::address_v4::loopback(), 0});
   const tcp::endpoint inside = acceptor.local_endpoint();
   Server server(loop.get_executor(), {},
@@ -89,6 +94,10 @@ Stage run(const std::string& request, const Script& script, RelayLimits limits =
     const tcp::endpoint outside(asio::ip::address_v4::loopback(), server.port());
     co_await client.async_connect(outside, asio::use_awaitable);
     co_await asio::async_write(client, asio::buffer(request), asio::use_awaitable);
+    for (const std::string& piece : stage.later) {
+      co_await async::sleep_for(kLater);
+      co_await asio::async_write(client, asio::buffer(piece), kRelayTuple);
+    }
     co_await asio::async_read(client, asio::dynamic_buffer(stage.answer), kRelayTuple);
     const std::chrono::milliseconds kLimit(1000);
     co_await server.drain(kLimit);
@@ -145,6 +154,20 @@ TEST_CASE("a server without an answer is told of") {
   const Script unasked = {.until = "\r\n\r\n",
                           .reply = "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\n\r\n"};
   CHECK(run(get, unasked).answer.starts_with("HTTP/1.1 502"));
+}
+
+TEST_CASE("an upload may take longer than a server that waits for its end may be silent") {
+  const std::string head =
+      "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 16\r\n\r\n";
+  const std::vector<std::string> slow(15, "x");
+  const Script script = {.until = "\r\n\r\nxxxxxxxxxxxxxxx!",
+                         .reply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"};
+  const RelayLimits limits = {.idle_limit = 10 * kLater};
+  std::vector<std::string> whole = slow;
+  whole.emplace_back("!");
+  CHECK(run(head, script, limits, whole).answer.starts_with("HTTP/1.1 200"));
+  const Stage late = run(head, script, {.idle_limit = kLater}, {"x"});
+  CHECK(late.answer.find("nothing came in time") != late.answer.npos);
 }
 
 TEST_CASE("after an upgrade bytes go both ways until nothing comes any more") {
