@@ -31,8 +31,9 @@ Error error_of_pause(const cell::Run& run) {
   const json::Value detail = run.detail.empty() ? json::Value() : json::parse(run.detail);
   const std::string message = text_in(detail, "message");
   const std::string remediation = text_in(detail, "remediation");
+  // Asking again helps nobody: it goes on where somebody says so.
   return Error(
-      ErrorCode::unavailable, run.reason,
+      ErrorCode::conflict, run.reason,
       "run " + run.id + " is paused: " + (message.empty() ? run.reason : message),
       (remediation.empty() ? "GET …/runs/" + run.id + " says why" : remediation) + "; " + go_on);
 }

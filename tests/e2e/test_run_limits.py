@@ -44,9 +44,13 @@ class RunLimitsTest(harness.CellTest):
         self.assertEqual("too_many_waits", cell.settled(run)["result"])
 
     def test_a_run_that_asks_without_end_is_paused(self):
-        cell, run = self.begin(AGENT, "counts")
-        paused = cell.call("GET", f"/runs/{run}/await?timeout=60").json
-        self.assertEqual(("paused", "run_too_long"), (paused["status"], paused["reason"]))
+        cell = self.cell(agent=AGENT)
+        answer = cell.request("counts")
+        self.assertEqual((409, "run_too_long", False), (answer.status, answer.json["code"], answer.json["retryable"]), answer)
+        self.assertNotIn("Retry-After", answer.headers)
+        run = cell.call("GET", "/runs").json["runs"][0]
+        self.assertEqual(("paused", "run_too_long"), (run["status"], run["reason"]))
+        self.assertIn(f"POST …/runs/{run['id']}/resume", answer.json["remediation"])
         self.assertEqual(1, cell.request("other").json)  # Once the agent, which never stops, is ended.
 
     def test_an_agent_that_streams_faster_than_the_disk_waits(self):
