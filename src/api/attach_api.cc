@@ -158,7 +158,7 @@ class Viewer {
 
   // What it does not take is told, and nothing ends for it.
   asio::awaitable<void> tell(const Error& error) {
-    json::Value told = json::parse(error_body(error, request_id_));
+    json::Value told = json::parse(error_in_stream(error, request_id_));
     told.as_object().set("type", "error");
     co_await send(text_of(told));
   }

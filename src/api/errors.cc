@@ -36,12 +36,26 @@ int status_of(const Error& error) noexcept {
   return 500;
 }
 
-std::string error_body(const Error& error, const std::string& request_id) {
+namespace {
+
+json::Value error_json(const Error& error, const std::string& request_id) {
   json::Value body = json::object({{"error", error.what()},
                                    {"code", error.reason()},
                                    {"retryable", error.retryable()},
                                    {"request_id", request_id}});
   if (!error.remediation().empty()) body.as_object().set("remediation", error.remediation());
+  return body;
+}
+
+}  // namespace
+
+std::string error_body(const Error& error, const std::string& request_id) {
+  return json::dump(error_json(error, request_id));
+}
+
+std::string error_in_stream(const Error& error, const std::string& request_id) {
+  json::Value body = error_json(error, request_id);
+  body.as_object().set("status", status_of(error));
   return json::dump(body);
 }
 

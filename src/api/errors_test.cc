@@ -33,6 +33,8 @@ TEST_CASE("an error's body is for people and for programs") {
   CHECK(body.find("remediation")->as_string() == "create it");
   CHECK(body.find("retryable")->as_bool() == false);
   CHECK(body.find("request_id")->as_string() == "req_1");
+  CHECK(body.find("status") == nullptr);
+  CHECK(json::parse(error_in_stream(error, "req_1")).find("status")->as_int() == 404);
   const http::Response busy = error_response(Error(ErrorCode::unavailable, "later"), "req_2");
   CHECK(busy.headers.front() == std::pair<std::string, std::string>("Retry-After", "1"));
 }

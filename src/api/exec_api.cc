@@ -37,7 +37,7 @@ asio::awaitable<void> run_streaming(cell::Cell& cell, cell::CommandRequest reque
     streaming.chunks.push_back(stream_event("exit", cell::encode(result, cell::Names::rest)));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
-    streaming.chunks.push_back(stream_event("error", error_body(error, request_id)));
+    streaming.chunks.push_back(stream_event("error", error_in_stream(error, request_id)));
   }
   streaming.ended = true;
   streaming.changed.set();

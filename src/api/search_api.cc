@@ -81,7 +81,7 @@ asio::awaitable<void> search_status(const Call& call) {
     failure = error;
   }
   if (failure) {
-    co_await call.exchange.send(stream_event("error", error_body(*failure, call.request_id)));
+    co_await call.exchange.send(stream_event("error", error_in_stream(*failure, call.request_id)));
   }
   co_await call.exchange.finish();
 }

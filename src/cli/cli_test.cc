@@ -157,6 +157,18 @@ TEST_CASE("exec fails where the stream ends before the command") {
   }
 }
 
+TEST_CASE("exec says an error of its stream as it says one of an answer") {
+  const std::string body = R"({"error":"full","code":"disk_full","remediation":"do y")";
+  FakeDaemon daemon([&](const Seen& seen) {
+    if (seen.target.find("late") == std::string::npos) return json_reply(507, body + "}");
+    return event_reply("event: error\ndata: " + body + ",\"status\":507}\n\n");
+  });
+  const Result late = call(daemon.url(), {"exec", "late", "--", "x"});
+  const Result early = call(daemon.url(), {"exec", "early", "--", "x"});
+  CHECK(late.exit_code == early.exit_code);
+  CHECK(late.err == early.err);
+}
+
 TEST_CASE("exec as JSON is one object") {
   FakeDaemon daemon([](const Seen&) { return json_reply(200, R"({"stdout":"x","exit_code":3})"); });
   const Result result = call(daemon.url(), {"-o", "json", "exec", "c", "--", "x"});
