@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from typing import Any, AsyncIterable, AsyncIterator, Dict, List, Optional, Union
+
+from .. import types
+from .._follow import Anew
+from .._wire import Query, Request, body_of, file_path, json_of, without_none
+from ..outputs import Content, FileEvent, file_event_of
+from .core import AsyncCore, AsyncStream
+
+Mode = Union[int, str, None]
+
+
+class AsyncFiles:
+    """The cell's files below /work. Paths are relative to it."""
+
+    def __init__(self, core: AsyncCore, cell_path: str) -> None:
+        self._core, self._path = core, cell_path + "/files"
+
+    async def read_bytes(self, path: str, *, offset: Optional[int] = None, length: Optional[int] = None) -> bytes:
+        """A file, or of it `length` bytes from `offset` on; a negative `offset` is counted from its end."""
+        headers = {} if offset is None and length is None else {"Range": byte_range(offset or 0, length)}
+        request = Request("GET", self._of(path), headers=headers, repeatable=True, timeout_s=self._core.timeout_s)
+        return (await self._core.fetch(request))[1]
+
+    async def read_text(self, path: str, *, encoding: str = "utf-8") -> str:
+        return (await self.read_bytes(path)).decode(encoding)
+
+    async def write(
+        self,
+        path: str,
+        content: Content,
+        *,
+        mode: Mode = None,
+        if_match: Optional[str] = None,
+        if_none_match: Optional[str] = None,
+    ) -> Dict[str, Any]:
+        """Replaces a file, durably; its folders are made. Text is written as UTF-8.
+
+        `mode` such as 0o755. `if_match`: only where the file has this etag. `if_none_match="*"`: only where there is none.
+        """
+        return await self._put(path, content, {"mode": octal(mode)}, if_match, if_none_match, repeatable=if_match is None
+                               and if_none_match is None)
+
+    async def append(self, path: str, content: Content) -> Dict[str, Any]:
+        """Adds to the end of a file."""
+        return await self._put(path, content, {"append": 1}, None, None, repeatable=False)
+
+    async def list(self, path: str = "", *, recursive: bool = False) -> types.FileList:
+        """The entries of a folder."""
+        query = {"list": 1 if path else None, "recursive": 1 if recursive else None}
+        return await self._core.get(self._of(path), query)
+
+    async def stat(self, path: str = "") -> Dict[str, Any]:
+        """Type, size, mode, mtime and etag; of a link itself."""
+        return await self._core.get(self._of(path), {"stat": 1})
+
+    async def delete(self, path: str, *, if_match: Optional[str] = None) -> None:
+        """A file, a link, or a folder with all in it."""
+        headers = {} if if_match is None else {"If-Match": if_match}
+        await self._core.fetch(Request("DELETE", self._of(path), headers=headers, repeatable=True, timeout_s=self._core.timeout_s))
+
+    async def rename(self, from_path: str, to_path: str, *, overwrite: Optional[bool] = None) -> None:
+        """The folders of `to_path` are made."""
+        fields = without_none({"from": from_path, "to": to_path, "overwrite": overwrite})
+        await self._core.post(self._path + "/rename", fields, repeatable=False)
+
+    async def mkdir(self, path: str, *, mode: Mode = None) -> bool:
+        """Makes a folder, with those above it. Whether it was not there before."""
+        fields = without_none({"path": path, "mode": octal(mode)})
+        return (await self._core.post(self._path + "/mkdir", fields, repeatable=True))["made"]
+
+    async def chmod(self, path: str, mode: Union[int, str]) -> None:
+        """`mode` such as 0o755."""
+        await self._core.post(self._path + "/chmod", {"path": path, "mode": octal(mode)}, repeatable=True)
+
+    async def glob(
+        self, pattern: str, *, path: Optional[str] = None, limit: Optional[int] = None, all: Optional[bool] = None
+    ) -> Dict[str, Any]:
+        """Entries by name, such as "src/**/*.{ts,tsx}". `all`: those that search leaves out, too."""
+        fields = without_none({"pattern": pattern, "path": path, "limit": limit, "all": all})
+        return await self._core.post(self._path + "/glob", fields, repeatable=True)
+
+    async def grep(
+        self,
+        pattern: str,
+        *,
+        path: Optional[str] = None,
+        paths: Optional[List[str]] = None,
+        literal: Optional[bool] = None,
+        ignore_case: Optional[bool] = None,
+        context: Optional[int] = None,
+        limit: Optional[int] = None,
+        all: Optional[bool] = None,
+    ) -> Dict[str, Any]:
+        """Lines that a regular expression is found in."""
+        fields = without_none({"pattern": pattern, "path": path, "paths": paths, "literal": literal, "ignore_case": ignore_case,
+                               "context": context, "limit": limit, "all": all})
+        return await self._core.post(self._path + "/grep", fields, repeatable=True)
+
+    def watch(self, path: str = "", *, all: bool = False) -> AsyncStream[FileEvent]:
+        """What changes in a folder, from the event "ready" on."""
+        query = {"watch": 1, "all": 1 if all else None}
+        request = Request("GET", self._of(path), query=query, repeatable=True, timeout_s=self._core.timeout_s)
+        return AsyncStream(self._core, Anew(request), file_event_of)
+
+    async def read_tar(self, path: str = "") -> AsyncIterator[bytes]:
+        """A folder as a tar archive, in pieces."""
+        request = Request("GET", self._of(path), query={"tar": 1}, repeatable=True, timeout_s=self._core.timeout_s)
+        answer = await self._core.open(request)
+        try:
+            while True:
+                piece = await answer.read_some(self._core.timeout_s)
+                if not piece:
+                    return
+                yield piece
+        finally:
+            await answer.aclose()
+
+    async def write_tar(self, path: str, content: Union[Content, AsyncIterable[bytes]]) -> Dict[str, Any]:
+        """Unpacks a tar archive in a folder: bytes, an open file, or pieces of any size. Sent once only."""
+        return await self._put(path, content, {"tar": 1}, None, None, repeatable=False)
+
+    async def _put(
+        self, path: str, content: Any, query: Query, if_match: Optional[str], if_none_match: Optional[str], *, repeatable: bool
+    ) -> Dict[str, Any]:
+        headers = without_none({"If-Match": if_match, "If-None-Match": if_none_match})
+        request = Request("PUT", self._of(path), query=query, headers=headers, body=body_of(content), repeatable=repeatable,
+                          timeout_s=self._core.timeout_s)
+        return json_of((await self._core.fetch(request))[1])
+
+    def _of(self, path: str) -> str:
+        return f"{self._path}/{file_path(path)}" if path not in ("", ".") else self._path
+
+
+def byte_range(offset: int, length: Optional[int]) -> str:
+    if offset < 0:
+        return f"bytes={offset}"
+    return f"bytes={offset}-" + ("" if length is None else str(offset + length - 1))
+
+
+def octal(mode: Mode) -> Optional[str]:
+    return f"{mode:o}" if isinstance(mode, int) else mode

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from typing import Any, Optional, Tuple
+
+from .. import types
+from .._follow import Ids
+from .._wire import Request, json_bytes, segment, without_none
+from ..outputs import event_of
+from .core import AsyncCore, AsyncPages, AsyncStream
+
+AWAIT_S = 45  # of one call; more are made as long as it takes
+ENDED = ("completed", "failed", "cancelled", "paused")
+LAST = ("run.completed", "run.failed", "run.cancelled")
+
+
+class AsyncRuns:
+    """Durable runs of the agent's methods."""
+
+    def __init__(self, core: AsyncCore, cell_path: str) -> None:
+        self._core, self._path = core, cell_path + "/runs"
+
+    async def start(self, method: str, params: Any = None, *, idempotency_key: Optional[str] = None) -> types.RunDetail:
+        """Begins a run and does not wait for it. It is on disk when this returns."""
+        body = {"method": method} if params is None else {"method": method, "params": params}
+        key = uuid.uuid4().hex if idempotency_key is None else idempotency_key
+        return await self._core.json(Request("POST", self._path, body=json_bytes(body), is_json=True, repeatable=True,
+                                             headers={"Idempotency-Key": key}, timeout_s=self._core.timeout_s))
+
+    def list(self, *, limit: Optional[int] = None) -> AsyncPages[types.Run]:
+        """All runs, the newest first. `limit`: so many are asked for at a time."""
+        async def load(cursor: Optional[str]) -> Tuple[Any, Optional[str]]:
+            answer = await self._core.get(self._path, {"limit": limit, "cursor": cursor})
+            return answer["runs"], answer.get("next_cursor")
+        return AsyncPages(load, lambda run: run)
+
+    async def get(self, run: str) -> types.RunDetail:
+        """One run with its steps."""
+        return await self._core.get(self._of(run))
+
+    async def await_(self, run: str, *, timeout_s: Optional[float] = 30.0) -> types.RunDetail:
+        """Waits until it is completed, failed, cancelled or paused. What it is by then, also where the time is over; None: no limit."""
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left = AWAIT_S if end is None else min(AWAIT_S, max(0, math.ceil(end - time.monotonic())))
+            found: types.RunDetail = await self._core.get(self._of(run) + "/await", {"timeout": left}, more_s=left)
+            if found["status"] in ENDED or (end is not None and time.monotonic() >= end):
+                return found
+
+    def events(self, run: str, *, after: Optional[int] = None) -> AsyncStream[types.Event]:
+        """Its events, until its end; each once, over as many connections as it takes."""
+        request = Request("GET", self._of(run) + "/events", query={"after": after}, repeatable=True,
+                          timeout_s=self._core.timeout_s)
+        return AsyncStream(self._core, Ids(request, LAST, may_end_silently=True), event_of)
+
+    async def pause(self, run: str) -> types.RunDetail:
+        return await self._core.post(self._of(run) + "/pause", repeatable=False)
+
+    async def resume(self, run: str, *, step: Optional[Any] = None, upgrade: Optional[bool] = None) -> types.RunDetail:
+        """`step`: {"decision": "retry", "fail" or "value", "value"?} of a step nobody knows the end of."""
+        return await self._core.post(self._of(run) + "/resume", without_none({"step": step, "upgrade": upgrade}), repeatable=False)
+
+    async def cancel(self, run: str, *, grace_ms: Optional[int] = None, rollback: Optional[bool] = None) -> types.RunDetail:
+        """Returns when it has ended. `rollback`: the rollbacks of its steps are executed first, however long they take."""
+        fields = without_none({"grace_ms": grace_ms, "rollback": rollback})
+        more_s = None if rollback else (grace_ms or 1000) / 1000
+        return await self._core.post(self._of(run) + "/cancel", fields, repeatable=False, more_s=more_s)
+
+    async def approve(
+        self, run: str, approved: bool = True, *, step: Optional[str] = None, by: Optional[str] = None, comment: Optional[str] = None
+    ) -> types.RunDetail:
+        """Answers a run that waits for an approval, with no as well: `approved=False`."""
+        fields = without_none({"approved": approved, "step": step, "by": by, "comment": comment})
+        return await self._core.post(self._of(run) + "/approve", fields, repeatable=False)
+
+    async def replay(self, run: str, *, agent: Optional[str] = None) -> types.ReplayRunAnswer:
+        """Tries it with another version of the agent: no step is executed, and nothing of it changes."""
+        return await self._core.post(self._of(run) + "/replay", without_none({"agent": agent}), repeatable=True, more_s=60.0)
+
+    async def restart(self, run: str, *, from_: Optional[str] = None) -> types.RunDetail:
+        """A new run like this one, from its beginning or from a step."""
+        return await self._core.post(self._of(run) + "/restart", without_none({"from": from_}), repeatable=False)
+
+    async def send_event(self, run: str, type: str, payload: Any = None, *, id: Optional[str] = None) -> types.SendEventAnswer:
+        """For `ctx.waitForEvent`. An `id` that the run got already changes nothing; without one it has an id of its own, so
+        that it is taken once, however often it had to be sent (`duplicate` is true then)."""
+        fields = without_none({"id": uuid.uuid4().hex if id is None else id, "type": type, "payload": payload})
+        return await self._core.post(self._of(run) + "/events", fields, repeatable=True)
+
+    def _of(self, run: str) -> str:
+        return f"{self._path}/{segment(run)}"

@@ -1,0 +1,165 @@
+"""What a stream is at, over all connections that it takes. No I/O: who reads says what came, and is told what to do next.
+
+Three ways to go on after a connection broke: behind the last id (`Ids`), by the same call with the same key, which tells
+everything again, of which what was given is skipped (`Again`), and from now on, where there are no ids (`Anew`). A stream
+that is none of these ends with its connection (`Once`).
+"""
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Collection, Dict, List, Mapping, Optional
+
+from . import _retry, errors
+from ._sse import EventParser, SentEvent
+from ._wire import Request
+
+ACCEPT = {"Accept": "text/event-stream"}
+
+
+class Once:
+    """One connection, and no other. `last`: types of events that are the last."""
+
+    def __init__(self, request: Request, last: Collection[str] = ()) -> None:
+        self.request = dataclasses.replace(request, headers={**request.headers, **ACCEPT})
+        self.last = last
+        self.is_over = False
+        self.headers: Mapping[str, str] = {}  # of the newest answer
+        self.retries = _retry.RETRIES  # before the first answer
+        self._failures = 0  # in a row, with nothing new between
+        self._was_open = False
+        self._parser = EventParser()
+        self._retry_s = _retry.RECONNECT_PAUSE_FIRST_S
+        self._is_new = False  # something of this connection is
+
+    def next_request(self) -> Request:
+        return self.request
+
+    def opened(self, headers: Mapping[str, str]) -> None:
+        """An answer with a stream has begun."""
+        self.headers = headers
+        self._parser = EventParser()
+        self._was_open, self._is_new = True, False
+
+    def feed(self, chunk: bytes) -> List[SentEvent]:
+        """Those events that are to be given out."""
+        given: List[SentEvent] = []
+        for event in self._parser.feed(chunk):
+            if self.is_over:
+                break
+            if self._is_news(event):
+                given.append(event)
+                self._is_new, self._failures = True, 0
+                self.is_over = event.type in self.last
+        if self._parser.retry_s is not None:
+            self._retry_s = self._parser.retry_s
+        return given
+
+    def ended(self) -> Optional[float]:
+        """The answer is over, as the server says: the pause before the next one, None where there is none."""
+        if not self.last:
+            self.is_over = True
+        return None if self.is_over else self.failed(errors.ConnectionError("the stream ended before its last event"))
+
+    def failed(self, error: errors.CellarError) -> float:
+        """The pause before the next try. Raises `error` where there is none."""
+        self._failures += 1
+        if not self._was_open:
+            sent = error.sent if isinstance(error, errors.ConnectionError) else True
+            wait = _retry.before_retry(self.request, error, sent, self._failures, self.retries)
+        else:
+            wait = self._before_reconnect(error)
+        if wait is None:
+            self.is_over = True
+            raise error
+        return wait
+
+    def _is_news(self, event: SentEvent) -> bool:
+        return True
+
+    def _before_reconnect(self, error: errors.CellarError) -> Optional[float]:
+        return None
+
+
+class _Many(Once):
+    def _before_reconnect(self, error: errors.CellarError) -> Optional[float]:
+        is_passing = isinstance(error, errors.TimeoutError) or _retry.is_passing(error)
+        if not is_passing or self._failures > _retry.RECONNECTS:
+            return None
+        wait = _retry.pause(self._retry_s, _retry.RECONNECT_PAUSE_MAX_S, self._failures)
+        return max(wait, error.retry_after_s or 0.0)
+
+
+class Ids(_Many):
+    """Goes on behind the last id. `may_end_silently`: a connection that gives nothing and ends is the end, as there is nothing more."""
+
+    def __init__(self, request: Request, last: Collection[str] = (), *, may_end_silently: bool = False) -> None:
+        super().__init__(request, last)
+        self._may_end_silently = may_end_silently
+        after = request.query.get("after")
+        self._last_id: Optional[int] = None if after is None else int(after)
+
+    def next_request(self) -> Request:
+        if self._last_id is None:
+            return self.request
+        query = {name: value for name, value in self.request.query.items() if name not in ("after", "tail")}
+        headers: Dict[str, str] = {**self.request.headers, "Last-Event-ID": str(self._last_id)}
+        return dataclasses.replace(self.request, query=query, headers=headers)
+
+    def begin_after(self, number: int) -> None:
+        self._last_id = number
+
+    def ended(self) -> Optional[float]:
+        if self._may_end_silently and not self._is_new:
+            self.is_over = True
+        if self.is_over:
+            return None
+        return self.failed(errors.ConnectionError("the stream ended before its last event"))
+
+    def _is_news(self, event: SentEvent) -> bool:
+        if event.id is None:
+            return True
+        if not event.id.isdigit():
+            raise errors.InternalError(f"an event of the stream has no number as its id: {event.id!r}")
+        number = int(event.id)
+        if self._last_id is not None and number <= self._last_id:
+            return False
+        self._last_id = number
+        return True
+
+
+class Again(_Many):
+    """The same call with its Idempotency-Key, and what was given already is left out."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self._given = 0
+        self._skip = 0
+
+    def opened(self, headers: Mapping[str, str]) -> None:
+        super().opened(headers)
+        self._skip = self._given
+
+    def _is_news(self, event: SentEvent) -> bool:
+        if self._skip > 0:
+            self._skip -= 1
+            return False
+        self._given += 1
+        return True
+
+    def failure_in(self, event: SentEvent) -> Optional[errors.CellarError]:
+        """The run's failure, where an event is that and no item of the agent's."""
+        value = json.loads(event.data)
+        run = self.headers.get("x-cellar-run")
+        if not isinstance(value, dict) or set(value) != {"error", "code", "run"} or value["run"] != run:
+            return None
+        return errors.AgentError(str(value["error"]), code=str(value["code"]), run=run)
+
+
+class Anew(_Many):
+    """What happened between two connections is not told: each begins with an event that says that it has begun."""
+
+    def ended(self) -> Optional[float]:
+        if self.is_over:
+            return None
+        return self.failed(errors.ConnectionError("the stream ended"))

@@ -1,0 +1,61 @@
+"""When a request is sent again, and when a stream is opened again. No I/O; the only chance is that of the pauses."""
+from __future__ import annotations
+
+import random
+from typing import Optional
+
+from . import errors
+from ._wire import Request
+
+PAUSE_FIRST_S = 0.25
+PAUSE_MAX_S = 8.0
+RETRY_AFTER_MAX_S = 60.0  # whoever asks for more is not waited for
+RETRIES = 3  # of a call
+RECONNECTS = 30  # of a stream, one after another with nothing new between: some 5 minutes with the usual pauses
+RECONNECT_PAUSE_FIRST_S = 1.0  # where the stream itself says nothing (`retry:`)
+RECONNECT_PAUSE_MAX_S = 15.0
+
+# Passing troubles, from a proxy or the daemon. 507 passes only when somebody frees something.
+_PASSING = (429, 502, 503, 504)
+# Codes of a 503 that last until somebody does something: those of runs that are paused, and of cells.
+_LASTING = ("crash_loop", "agent_host_missing", "replay_mismatch", "ambiguous_step", "values_sealed", "user", "max_awake",
+            "run_too_long", "replay_too_large", "journal_full", "runtime_unavailable", "runtime_too_weak", "cell_damaged",
+            "journal_io_error", "secrets_sealed", "image_missing")
+
+
+def pause(first_s: float, max_s: float, failures: int, chance: Optional[float] = None) -> float:
+    """The pause after so many failures in a row: twice as long each time, and of that half to all."""
+    whole = min(max_s, first_s * 2.0 ** min(failures - 1, 30))
+    return whole * (0.5 + 0.5 * (random.random() if chance is None else chance))
+
+
+def is_passing(error: errors.CellarError) -> bool:
+    if isinstance(error, errors.ConnectionError):
+        return True
+    return error.status in _PASSING and error.code not in _LASTING and (error.code is None or error.retryable)
+
+
+def may_repeat(request: Request, error: errors.CellarError, sent: bool) -> bool:
+    """`sent`: some of the request was. What was never sent is safe to send, whatever it does."""
+    if request.is_chunked:
+        return False  # Its pieces are used up.
+    if isinstance(error, errors.ConnectionError) and not sent:
+        return True
+    return request.repeatable and is_passing(error)
+
+
+def before_retry(
+    request: Request, error: errors.CellarError, sent: bool, failures: int, retries: int = RETRIES
+) -> Optional[float]:
+    """How long to wait before `request` is sent again; None: it is not."""
+    if failures > retries or not may_repeat(request, error, sent):
+        return None
+    after = error.retry_after_s
+    if after is not None and after > RETRY_AFTER_MAX_S:
+        return None
+    return max(after or 0.0, pause(PAUSE_FIRST_S, PAUSE_MAX_S, failures))
+
+
+def is_done_already(request: Request, error: errors.CellarError, failures: int) -> bool:
+    """A repeated DELETE that finds nothing: an earlier one did it."""
+    return request.method == "DELETE" and failures > 0 and isinstance(error, errors.NotFoundError)
