@@ -33,11 +33,11 @@ from .errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from .outputs import FileEvent, Output
+from .outputs import FileContent, FileEvent, Output
 
 __all__ = [
     "AgentError", "AsyncAttachment", "AsyncCell", "AsyncCellar", "AsyncStream", "AsyncTerminal", "Attachment", "Cell",
-    "Cellar", "CellarError", "ConflictError", "ConnectionError", "ExhaustedError", "FileEvent", "ForbiddenError",
+    "Cellar", "CellarError", "ConflictError", "ConnectionError", "ExhaustedError", "FileContent", "FileEvent", "ForbiddenError",
     "InternalError", "InvalidArgumentError", "NotFoundError", "Output", "PreconditionFailedError", "RateLimitedError",
     "Stream", "Terminal", "TimedOutError", "TimeoutError", "TooLargeError", "UnauthenticatedError", "UnavailableError",
     "__version__", "errors", "types",

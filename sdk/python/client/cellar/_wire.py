@@ -147,8 +147,10 @@ def call_of_agent(
     own_key = uuid.uuid4().hex if key is None else key
     if not own_key:
         raise ValueError("idempotency_key must not be empty")
-    return Request("POST", path, body=json_bytes(body), is_json=True, of_agent=True, timeout_s=timeout_s,
-                   headers={**(headers or {}), "Idempotency-Key": own_key},
+    all_headers = {**(headers or {}), "Idempotency-Key": own_key}
+    for name, value in all_headers.items():
+        checked_header(name, value)
+    return Request("POST", path, body=json_bytes(body), is_json=True, of_agent=True, timeout_s=timeout_s, headers=all_headers,
                    repeatable=not method.startswith("db_") or method in _OWN_REPEATABLE)
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import builtins
 import json
 from dataclasses import dataclass
 from typing import Any, Optional, Union
@@ -59,6 +60,14 @@ def output_of_process(event: SentEvent) -> Output:
 def event_of(event: SentEvent) -> types.Event:
     value: types.Event = json.loads(event.data)
     return value
+
+
+@dataclass(frozen=True)
+class FileContent:
+    bytes: "builtins.bytes"
+    size: int
+    etag: Optional[str] = None
+    not_modified: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,36 @@ class Deadline:
         self.timeout_s = timeout_s
         self._end = None if timeout_s is None else time.monotonic() + timeout_s
 
-    async def hold(self, what: str, work: "Awaitable[T]") -> T:
-        left = None if self._end is None else max(0.0, self._end - time.monotonic())
+    def left(self) -> Optional[float]:
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    async def hold(self, what: str, wire: "Wire", work: Awaitable[T]) -> T:
+        """Ends the connection when the time is over. Not by wait_for: it may swallow that its own task is cancelled."""
+        left = self.left()
+        if left is None:
+            return await work
+        over = False
+
+        def end() -> None:
+            nonlocal over
+            over = True
+            wire.writer.transport.abort()
+
+        timer = asyncio.get_running_loop().call_later(left, end)
         try:
-            return await asyncio.wait_for(work, left)
-        except asyncio.TimeoutError:
-            raise errors.TimeoutError(f"{what} took more than {self.timeout_s:g} s") from None
+            result = await work
+        except (OSError, asyncio.IncompleteReadError):
+            if over:
+                raise self.over(what) from None
+            raise
+        finally:
+            timer.cancel()
+        if over:
+            raise self.over(what)
+        return result
+
+    def over(self, what: str) -> errors.TimeoutError:
+        return errors.TimeoutError(f"{what} took more than {self.timeout_s:g} s")
 
 
 class Wire:
@@ -48,7 +72,7 @@ class Wire:
     async def receive(self, timeout_s: Optional[float] = None) -> bytes:
         """What has come; empty at the end."""
         try:
-            return await Deadline(timeout_s).hold("waiting for the server", self.reader.read(PIECE_BYTES))
+            return await Deadline(timeout_s).hold("waiting for the server", self, self.reader.read(PIECE_BYTES))
         except OSError as error:
             raise broken(error) from error
 
@@ -62,6 +86,7 @@ class Wire:
     async def aclose(self) -> None:
         with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: its loop is over
             self.writer.close()
+            await asyncio.sleep(0)  # It is closed in the loop's next turn; there may be no other.
 
 
 def broken(error: BaseException) -> errors.CellarError:
@@ -92,7 +117,10 @@ class AsyncAnswer:
             return b""
         deadline = Deadline(timeout_s) if timeout_s is not None else self._deadline
         try:
-            data = await deadline.hold("reading the answer", self._next())
+            data = await deadline.hold("reading the answer", self._wire, self._next())
+        except errors.CellarError:
+            await self.aclose()
+            raise
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
             await self.aclose()
             raise broken(error) from error
@@ -161,8 +189,11 @@ class AsyncTransport:
         deadline = Deadline(request.timeout_s)
         wire = await self._take(deadline)
         try:
-            head = await deadline.hold(f"{request.method} {request.path}", self._exchange(wire, request))
+            head = await deadline.hold(f"{request.method} {request.path}", wire, self._exchange(wire, request))
             return AsyncAnswer(self, wire, head, deadline, request.method)
+        except errors.CellarError:
+            await wire.aclose()
+            raise
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             await wire.aclose()
             raise broken(error) from error
@@ -176,9 +207,9 @@ class AsyncTransport:
         handshake = Handshake(request, self.address, self._key)
         wire = await self._connect(deadline)
         try:
-            await deadline.hold("the WebSocket's handshake", wire.send(handshake.request))
+            await deadline.hold("the WebSocket's handshake", wire, wire.send(handshake.request))
             while True:
-                rest = handshake.feed(await deadline.hold("the WebSocket's handshake", wire.receive()))
+                rest = handshake.feed(await deadline.hold("the WebSocket's handshake", wire, wire.receive()))
                 if rest is not None:
                     return wire, rest
         except BaseException:
@@ -208,8 +239,10 @@ class AsyncTransport:
         options: Dict[str, Any] = {"ssl": self._context, "limit": HEAD_BYTES_MAX}
         try:
             connecting = asyncio.open_connection(address.host, address.port, **options)
-            reader, writer = await deadline.hold(f"connecting to {address.url}", connecting)
+            reader, writer = await asyncio.wait_for(connecting, deadline.left())
             watch_over(writer.get_extra_info("socket"))
+        except asyncio.TimeoutError:
+            raise deadline.over(f"connecting to {address.url}") from None
         except OSError as error:
             if isinstance(error, errors.CellarError):
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import json
 import ssl
-from typing import Any, Iterator, Callable, Deque, Generic, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Iterator, Callable, Deque, Generic, Mapping, NamedTuple, Optional, TypeVar
 
 from .. import _retry, errors
 from .._follow import Again, Once
@@ -14,6 +14,12 @@ from .._wire import STREAM_IDLE_S, Query, Request, json_bytes, json_of, settings
 from .transport import Answer, Transport, sleep
 
 T = TypeVar("T")
+
+
+class Whole(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Core:
@@ -49,20 +55,20 @@ class Core:
         self.fetch(Request("DELETE", path, repeatable=True, timeout_s=self.timeout_s))
 
     def json(self, request: Request) -> Any:
-        return json_of((self.fetch(request))[1])
+        return json_of((self.fetch(request)).body)
 
-    def fetch(self, request: Request) -> Tuple[Mapping[str, str], bytes]:
-        """Headers and body of the answer."""
+    def fetch(self, request: Request) -> Whole:
+        """The whole answer, from as many tries as are safe."""
         failures = 0
         while True:
             error: errors.CellarError
             try:
                 answer = self.open(request)
-                return answer.headers, answer.read()
+                return Whole(answer.status, answer.headers, answer.read())
             except errors.CellarError as failure:
                 error = failure
             if _retry.is_done_already(request, error, failures):
-                return {}, b""
+                return Whole(204, {}, b"")
             failures += 1
             sent = error.sent if isinstance(error, errors.ConnectionError) else True
             pause = _retry.before_retry(request, error, sent, failures, self.retries)
@@ -73,19 +79,19 @@ class Core:
     def open(self, request: Request) -> Answer:
         """One try; the answer's body is not read yet. Raises what the answer is, where it is an error."""
         answer = self.transport.open(request)
-        if answer.status < 300:
+        if answer.status < 300 or answer.status == 304:
             return answer
         raise errors.error_of(answer.status, answer.headers, answer.read(), of_agent=request.of_agent)
 
     def value(self, request: Request) -> Any:
         """The answer of an agent's method. Of one that streams, the last item."""
-        headers, body = self.fetch(request)
-        if not is_stream(headers):
-            return json_of(body)
+        whole = self.fetch(request)
+        if not is_stream(whole.headers):
+            return json_of(whole.body)
         follow = Again(request)
-        follow.opened(headers)
+        follow.opened(whole.headers)
         value = None
-        for event in follow.feed(body):
+        for event in follow.feed(whole.body):
             value = item_of(follow, event)
         return value
 

@@ -5,8 +5,8 @@ from typing import Any, Iterable, Iterator, Dict, List, Optional, Union
 
 from .. import types
 from .._follow import Anew
-from .._wire import Query, Request, body_of, file_path, json_of, without_none
-from ..outputs import Content, FileEvent, file_event_of
+from .._wire import Query, Request, body_of, file_path, without_none
+from ..outputs import Content, FileContent, FileEvent, file_event_of
 from .core import Core, Stream
 
 Mode = Union[int, str, None]
@@ -18,14 +18,29 @@ class Files:
     def __init__(self, core: Core, cell_path: str) -> None:
         self._core, self._path = core, cell_path + "/files"
 
-    def read_bytes(self, path: str, *, offset: Optional[int] = None, length: Optional[int] = None) -> bytes:
-        """A file, or of it `length` bytes from `offset` on; a negative `offset` is counted from its end."""
-        headers = {} if offset is None and length is None else {"Range": byte_range(offset or 0, length)}
-        request = Request("GET", self._of(path), headers=headers, repeatable=True, timeout_s=self._core.timeout_s)
-        return (self._core.fetch(request))[1]
+    def read(
+        self,
+        path: str,
+        *,
+        start: Optional[int] = None,
+        end: Optional[int] = None,
+        if_match: Optional[str] = None,
+        if_none_match: Optional[str] = None,
+    ) -> FileContent:
+        """A file, or of it the bytes from `start` up to and without `end`; a negative `start` is counted from its end.
 
-    def read_text(self, path: str, *, encoding: str = "utf-8") -> str:
-        return (self.read_bytes(path)).decode(encoding)
+        `if_none_match`: an etag; where the file still has it, the answer is `not_modified` and holds no bytes.
+        """
+        headers = without_none({"Range": byte_range(start, end), "If-Match": if_match, "If-None-Match": if_none_match})
+        request = Request("GET", self._of(path), headers=headers, repeatable=True, timeout_s=self._core.timeout_s)
+        answer = self._core.fetch(request)
+        return FileContent(answer.body, len(answer.body), answer.headers.get("etag"), answer.status == 304)
+
+    def read_bytes(self, path: str, *, start: Optional[int] = None, end: Optional[int] = None) -> bytes:
+        return (self.read(path, start=start, end=end)).bytes
+
+    def read_text(self, path: str, *, start: Optional[int] = None, end: Optional[int] = None, encoding: str = "utf-8") -> str:
+        return (self.read_bytes(path, start=start, end=end)).decode(encoding)
 
     def write(
         self,
@@ -61,19 +76,19 @@ class Files:
         headers = {} if if_match is None else {"If-Match": if_match}
         self._core.fetch(Request("DELETE", self._of(path), headers=headers, repeatable=True, timeout_s=self._core.timeout_s))
 
-    def rename(self, from_path: str, to_path: str, *, overwrite: Optional[bool] = None) -> None:
+    def rename(self, from_path: str, to_path: str, *, overwrite: Optional[bool] = None) -> Dict[str, Any]:
         """The folders of `to_path` are made."""
         fields = without_none({"from": from_path, "to": to_path, "overwrite": overwrite})
-        self._core.post(self._path + "/rename", fields, repeatable=False)
+        return self._core.post(self._path + "/rename", fields, repeatable=False)
 
-    def mkdir(self, path: str, *, mode: Mode = None) -> bool:
-        """Makes a folder, with those above it. Whether it was not there before."""
+    def mkdir(self, path: str, *, mode: Mode = None) -> Dict[str, Any]:
+        """Makes a folder, with those above it. `made`: it was not there before."""
         fields = without_none({"path": path, "mode": octal(mode)})
-        return (self._core.post(self._path + "/mkdir", fields, repeatable=True))["made"]
+        return self._core.post(self._path + "/mkdir", fields, repeatable=True)
 
-    def chmod(self, path: str, mode: Union[int, str]) -> None:
+    def chmod(self, path: str, mode: Union[int, str]) -> Dict[str, Any]:
         """`mode` such as 0o755."""
-        self._core.post(self._path + "/chmod", {"path": path, "mode": octal(mode)}, repeatable=True)
+        return self._core.post(self._path + "/chmod", {"path": path, "mode": octal(mode)}, repeatable=True)
 
     def glob(
         self, pattern: str, *, path: Optional[str] = None, limit: Optional[int] = None, all: Optional[bool] = None
@@ -128,16 +143,22 @@ class Files:
         headers = without_none({"If-Match": if_match, "If-None-Match": if_none_match})
         request = Request("PUT", self._of(path), query=query, headers=headers, body=body_of(content), repeatable=repeatable,
                           timeout_s=self._core.timeout_s)
-        return json_of((self._core.fetch(request))[1])
+        return self._core.json(request)
 
     def _of(self, path: str) -> str:
         return f"{self._path}/{file_path(path)}" if path not in ("", ".") else self._path
 
 
-def byte_range(offset: int, length: Optional[int]) -> str:
-    if offset < 0:
-        return f"bytes={offset}"
-    return f"bytes={offset}-" + ("" if length is None else str(offset + length - 1))
+def byte_range(start: Optional[int], end: Optional[int]) -> Optional[str]:
+    if start is None and end is None:
+        return None
+    if start is not None and start < 0:
+        if end is not None:
+            raise ValueError("a start that is counted from the end of the file goes with no end")
+        return f"bytes={start}"
+    if end is not None and end <= (start or 0):
+        raise ValueError(f"end must be greater than start, and is {end}")
+    return f"bytes={start or 0}-" + ("" if end is None else str(end - 1))
 
 
 def octal(mode: Mode) -> Optional[str]:

@@ -1,0 +1,286 @@
+"""Both clients against a server that breaks off, refuses and lies."""
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import random
+import struct
+import time
+import unittest
+from unittest import mock
+
+import cellar
+from cellar import _retry
+from fake_server import END, FakeServer, chunk, stream_head, whole
+
+CUTS = 1000
+SEED = int(os.environ.get("CELLAR_TEST_SEED", 0)) or random.randrange(1 << 32)
+BUSY = json.dumps({"error": "not now", "code": "no_capacity", "retryable": True, "request_id": "r1"}).encode()
+
+
+def sync_items(url, begin, **options):
+    with cellar.Cellar(url, "k", **options) as client, begin(client) as stream:
+        return list(stream)
+
+
+def async_items(url, begin, **options):
+    async def read():
+        async with cellar.AsyncCellar(url, "k", **options) as client:
+            async with begin(client) as stream:
+                return [item async for item in stream]
+    return asyncio.run(read())
+
+
+def sync_call(url, call, **options):
+    with cellar.Cellar(url, "k", **options) as client:
+        return call(client)
+
+
+def async_call(url, call, **options):
+    async def run():
+        async with cellar.AsyncCellar(url, "k", **options) as client:
+            return await call(client)
+    return asyncio.run(run())
+
+
+CALLS, ITEMS = (sync_call, async_call), (sync_items, async_items)
+
+
+class Case(unittest.TestCase):
+    def serve(self, answer):
+        server = FakeServer(answer)
+        self.addCleanup(server.close)
+        return server
+
+    def setUp(self):
+        quick = mock.patch.multiple(_retry, PAUSE_FIRST_S=0.001, RECONNECT_PAUSE_MAX_S=0.002)
+        quick.start()
+        self.addCleanup(quick.stop)
+
+
+def sse(number, type="stream"):
+    value = {"seq": number, "ts": "t", "type": type, "data": {"text": "ü\n" * (number % 7)}}
+    return f"id: {number}\nevent: {type}\ndata: {json.dumps(value)}\n\n".encode()
+
+
+class StreamTest(Case):
+    def test_events_are_told_once_each_over_a_thousand_cuts(self):
+        for items in ITEMS:
+            chance = random.Random(SEED)
+            seqs = sorted(chance.sample(range(1, 100_000), 2500))
+            cuts = 0
+
+            def answer(request):
+                nonlocal cuts
+                after = int(request[2].get("last-event-id", 0))
+                parts = [b"retry: 0\n\n"] + [sse(seq, "run.completed" if seq == seqs[-1] else "stream") for seq in seqs
+                                             if seq >= after - 50]  # some of the past again: a client that counts drops it
+                if cuts == CUTS:
+                    return [stream_head(), chunk(b"".join(part for part in parts)), END]
+                cuts += 1
+                if chance.random() < 0.2:
+                    return [whole(503, BUSY)] if chance.random() < 0.5 else [FakeServer.CUT]
+                text = b"".join(parts[:chance.randrange(200)])
+                text = text[:chance.randrange(len(text) + 1)]
+                at = chance.randrange(len(text) + 1)
+                # A clean end with nothing new is the server's word that nothing follows.
+                is_news = any(sse(seq) in text for seq in seqs if after < seq < after + 20_000)
+                return [stream_head(), *(chunk(piece) for piece in (text[:at], text[at:]) if piece),
+                        chance.choice([FakeServer.CUT, FakeServer.CLOSE, END if is_news else FakeServer.CLOSE])]
+
+            server = self.serve(answer)
+            with self.subTest(items=items.__name__, seed=SEED), mock.patch.object(_retry, "RECONNECTS", CUTS):
+                found = items(server.url, lambda client: client.cell("c").runs.events("r"), retries=CUTS)
+                self.assertEqual(seqs, [event["seq"] for event in found])
+                self.assertEqual(CUTS, cuts)
+
+    def test_a_method_that_streams_is_called_again_with_its_key_and_gives_only_the_rest(self):
+        values = [b'data: {"i": %d}\n\n' % number for number in range(5)]
+        for items in ITEMS:
+            answers = [[stream_head(x_cellar_run="r"), chunk(values[0] + values[1] + values[2][:9]), FakeServer.CUT],
+                       [FakeServer.CUT], [stream_head(x_cellar_run="r"), chunk(b"".join(values)), END]]
+            server = self.serve(lambda request: answers.pop(0))
+            found = items(server.url, lambda client: client.cell("c").stream("m"))
+            self.assertEqual(list(range(5)), [item["i"] for item in found])
+            self.assertEqual(1, len({request[2]["idempotency-key"] for request in server.requests}))
+            self.assertEqual(3, len(server.requests))
+
+    def test_a_command_that_breaks_off_is_not_run_again(self):
+        for items in ITEMS:
+            server = self.serve(lambda request: [stream_head(), chunk(b'event: stdout\ndata: {"text": "a"}\n\n'), FakeServer.CUT])
+            with self.assertRaises(cellar.ConnectionError):
+                items(server.url, lambda client: client.cell("c").exec_stream("x"))
+            self.assertEqual(1, len(server.requests))
+
+    def test_stale_and_reset_are_told_and_a_tail_has_no_gap(self):
+        for items in ITEMS:
+            def answer(request):
+                if "tail=2" in request[1]:
+                    listed = {"events": [json.loads(sse(4).split(b"data: ")[1])], "last_seq": 5, "more": False, "stale": False}
+                    return [whole(200, json.dumps(listed).encode())]
+                if request[2].get("last-event-id") == "5":
+                    return [stream_head(), chunk(b"retry: 0\n\n" + sse(8, "stale") + sse(9, "reset")), FakeServer.CUT]
+                return [whole(404, b'{"error": "it is gone", "code": "cell_not_found"}')]
+            found = []
+
+            def begin(client):
+                stream = client.cell("c").events(tail=2)
+                stream._decode = lambda event, decode=stream._decode: found.append(event.type) or decode(event)
+                return stream
+            server = self.serve(answer)
+            with self.assertRaises(cellar.NotFoundError):
+                items(server.url, begin)
+            self.assertEqual(["stream", "stale", "reset"], found)
+
+
+class CallTest(Case):
+    def test_only_what_is_safe_is_sent_again(self):
+        safe = [lambda client: client.cell("c").get(), lambda client: client.cell("c").runs.start("m"),
+                lambda client: client.cell("c").request("m"), lambda client: client.cells.create("a"),
+                lambda client: client.agents.call("m", customer_id="ü"), lambda client: client.cell("c").runs.send_event("r", "t")]
+        unsafe = [lambda client: client.cell("c").exec("x"), lambda client: client.cell("c").processes.start("x"),
+                  lambda client: client.cell("c").request("db_create", {}), lambda client: client.cell("c").runs.approve("r"),
+                  lambda client: client.cell("c").runs.restart("r"), lambda client: client.cell("c").files.append("a", b"b")]
+        for call in CALLS:
+            for trouble in ([FakeServer.CUT], [whole(503, BUSY)], [b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", FakeServer.CLOSE]):
+                for one in safe:
+                    answers = [trouble, trouble, [whole(200, b'{"cell_id": "c"}')]]
+                    server = self.serve(lambda request: answers.pop(0))
+                    call(server.url, one)
+                    self.assertEqual(3, len(server.requests))
+                    self.assertEqual(1, len({(request[2].get("idempotency-key"), request[3]) for request in server.requests}))
+                for one in unsafe:
+                    server = self.serve(lambda request: trouble)
+                    with self.assertRaises((cellar.ConnectionError, cellar.UnavailableError)):
+                        call(server.url, one)
+                    self.assertEqual(1, len(server.requests))
+
+    def test_what_passes_not_is_not_tried_again_and_tries_have_an_end(self):
+        paused = json.dumps({"error": "paused", "code": "crash_loop", "retryable": True}).encode()
+        for call in CALLS:
+            for answer, count in ((whole(503, paused), 1), (whole(507, BUSY), 1), (whole(400), 1), (whole(503, BUSY), 4),
+                                  (whole(503, BUSY, retry_after=3600), 1)):
+                server = self.serve(lambda request: [answer])
+                with self.assertRaises(cellar.CellarError):
+                    call(server.url, lambda client: client.cell("c").get())
+                self.assertEqual(count, len(server.requests), answer)
+
+    def test_retry_after_is_waited_for(self):
+        for call in CALLS:
+            answers = [whole(429, BUSY, retry_after=1), whole(200)]
+            server = self.serve(lambda request: [answers.pop(0)])
+            begin = time.monotonic()
+            call(server.url, lambda client: client.health())
+            self.assertGreaterEqual(time.monotonic() - begin, 1.0)
+
+    def test_a_delete_that_finds_nothing_was_done_by_the_try_before(self):
+        for call in CALLS:
+            answers = [[FakeServer.CUT], [whole(404, b'{"error": "no cell", "code": "cell_not_found"}')]]
+            server = self.serve(lambda request: answers.pop(0))
+            self.assertIsNone(call(server.url, lambda client: client.cells.delete("c")))
+
+    def test_errors_have_all_that_the_server_says(self):
+        body = json.dumps({"error": "no", "code": "x", "cause": "y", "remediation": "z", "retryable": True, "request_id": "q"}).encode()
+        for call in CALLS:
+            server = self.serve(lambda request: [whole(507, body)])
+            with self.assertRaises(cellar.ExhaustedError) as found:
+                call(server.url, lambda client: client.cell("c").exec("x"))
+            error = found.exception
+            self.assertEqual(("no", 507, "x", "y", "z", True, "q"), (error.message, error.status, error.code, error.cause,
+                                                                   error.remediation, error.retryable, error.request_id))
+            page = self.serve(lambda request: [whole(502, b"<html>bad gateway")])
+            with self.assertRaisesRegex(cellar.UnavailableError, "502.*bad gateway"):
+                call(page.url, lambda client: client.cell("c").exec("x"))
+
+    def test_time_is_limited(self):
+        for call in CALLS:
+            for pieces in ([], [b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"]):
+                server = self.serve(lambda request: pieces)
+                with self.assertRaises(cellar.TimeoutError):
+                    call(server.url, lambda client: client.health(), timeout_s=0.05)
+                self.assertEqual(1, len(server.requests))
+
+    def test_connections_are_kept_and_one_that_was_closed_is_not_used(self):
+        async def both(client):
+            await client.cell("c").exec("x")
+            await asyncio.sleep(0)
+            return await client.cell("c").exec("x")
+
+        for call, twice in ((sync_call, lambda client: [client.cell("c").exec("x"), client.cell("c").exec("x")]), (async_call, both)):
+            server = self.serve(lambda request: [whole(200)])
+            call(server.url, twice)
+            self.assertEqual((2, 1), (len(server.requests), server.connections))
+
+    def test_bad_settings_and_values_are_told_by_name(self):
+        for client in (cellar.Cellar, cellar.AsyncCellar):
+            with mock.patch.dict(os.environ, clear=True):
+                for url, key, words in (("ftp://x", "k", "base_url"), ("http://x", None, "CELLAR_API_KEY"), ("http://x", "a\nb", "api_key"),
+                                        ("http://u:p@x", "k", "password")):
+                    with self.assertRaisesRegex(ValueError, words):
+                        client(url, key)
+        for call in CALLS:
+            with self.assertRaisesRegex(ValueError, "JSON"):
+                call("http://127.0.0.1:1", lambda client: client.cell("c").request("m", {1, 2}))
+            with self.assertRaisesRegex(ValueError, "X-Customer-ID"):
+                call("http://127.0.0.1:1", lambda client: client.agents.call("m", customer_id="a\r\nb"))
+            with self.assertRaises(cellar.ConnectionError) as found:
+                call("http://127.0.0.1:1", lambda client: client.cell("c").exec("x"))
+            self.assertFalse(found.exception.sent)
+
+
+def server_frame(opcode, data, last=True):
+    size = len(data)
+    length = bytes([size]) if size < 126 else b"\x7e" + struct.pack(">H", size) if size < 1 << 16 else b"\x7f" + struct.pack(">Q", size)
+    return bytes([(0x80 if last else 0) | opcode]) + length + data
+
+
+class WebSocketTest(Case):
+    def attach(self, frames, accept=None):
+        def answer(request):
+            key = request[2]["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+            good = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
+            head = f"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept or good}\r\n\r\n".encode()
+            data = head + frames
+            return [*(data[at:at + 7] for at in range(0, len(data), 7)), FakeServer.CLOSE]
+        return self.serve(answer)
+
+    def read(self, url):
+        def threads():
+            with cellar.Cellar(url, "k") as client, client.cell("c").processes.attach("p", after=3) as attachment:
+                return b"".join(attachment), attachment.place, attachment.exit
+
+        async def tasks():
+            async with cellar.AsyncCellar(url, "k") as client:
+                async with client.cell("c").processes.attach("p", after=3) as attachment:
+                    return b"".join([data async for data in attachment]), attachment.place, attachment.exit
+        return threads, lambda: asyncio.run(tasks())
+
+    def test_messages_come_in_parts_and_pieces_and_between_pings(self):
+        frames = (server_frame(2, b"ab", last=False) + server_frame(9, b"?") + server_frame(0, b"c" * 300) +
+                  server_frame(1, b'{"type": "stale", "place": 1000}') + server_frame(2, b"d") +
+                  server_frame(1, b'{"type": "exit", "exit_code": 4}') + server_frame(8, b"\x03\xe8"))
+        for read in self.read(self.attach(frames).url):
+            self.assertEqual((b"ab" + b"c" * 300 + b"d", 1001, {"exit_code": 4}), read())
+
+    def test_what_breaks_the_protocol_or_off_is_a_connection_error(self):
+        bad = (server_frame(2, b"x"), server_frame(0, b"x"), b"\xf2\x00", b"\x82\x80", server_frame(9, b"x" * 126),
+               server_frame(8, b""))
+        for frames in bad:
+            for read in self.read(self.attach(frames).url):
+                with self.assertRaises(cellar.ConnectionError):
+                    read()
+        for read in self.read(self.attach(b"\x82\x7f" + struct.pack(">Q", 1 << 40)).url):
+            with self.assertRaises(cellar.TooLargeError):
+                read()
+        for read in self.read(self.attach(b"", accept="wrong").url):
+            with self.assertRaisesRegex(cellar.ConnectionError, "Accept"):
+                read()
+        refused = self.serve(lambda request: [whole(404, b'{"error": "no process", "code": "process_not_found"}')])
+        for read in self.read(refused.url):
+            with self.assertRaises(cellar.NotFoundError):
+                read()
+
+
+if __name__ == "__main__":
+    unittest.main()
