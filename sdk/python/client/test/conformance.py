@@ -273,7 +273,7 @@ class Runner:
         answer, error = self.answer_of(step, saved)
         if number == 0 and case.get("needs") and getattr(error, "status", None) in (404, 405) and \
                 error.code not in ("file_not_found", "cell_not_found"):
-            raise Skipped(f"{case['name']}: the daemon has no \"{case['needs']}\" ({error.status} {error.code})")
+            raise Skipped(f"the daemon has no \"{case['needs']}\" ({error.status} {error.code})")
         if error is not None and "error" not in step:
             raise AssertionError(f"{where} failed: {type(error).__name__}: {error}") from error
         if "error" in step:

@@ -106,7 +106,11 @@ class AsyncAttachment:
             request = Request("GET", self._target, query={"after": self.place}, timeout_s=self._core.timeout_s)
             self._wire, rest = await self._core.transport.upgrade(request)
             self._decoder = _websocket.Decoder()
-            await self._take(rest)
+            try:
+                await self._take(rest)
+            except BaseException:
+                await self.aclose()
+                raise
 
     async def aclose(self) -> None:
         wire, self._wire = self._wire, None

@@ -219,6 +219,7 @@ class AsyncTransport:
     async def aclose(self) -> None:
         while self._idle:
             await self._idle.pop().aclose()
+        await asyncio.sleep(0)  # For those that were closed just before.
 
     def keep(self, wire: Wire) -> None:
         wire.idle_since = time.monotonic()

@@ -107,7 +107,11 @@ class Attachment:
             request = Request("GET", self._target, query={"after": self.place}, timeout_s=self._core.timeout_s)
             self._wire, rest = self._core.transport.upgrade(request)
             self._decoder = _websocket.Decoder()
-            self._take(rest)
+            try:
+                self._take(rest)
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
         wire, self._wire = self._wire, None
