@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import socket
 import urllib.parse
 import uuid
@@ -76,6 +77,13 @@ def watch_over(sock: Any) -> None:
     for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4)):
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def has_news(sock: Any, wait_s: float = 0.0) -> bool:
+    """Of an idle connection: that it was closed, or what nobody asked for."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(wait_s))
 
 
 def without_none(fields: Mapping[str, Any]) -> Dict[str, Any]:

@@ -7,12 +7,14 @@ import json
 import os
 import random
 import struct
+import threading
 import time
 import unittest
 from unittest import mock
 
 import cellar
 from cellar import _retry
+from cellar._wire import has_news
 from fake_server import END, FakeServer, chunk, stream_head, whole
 
 CUTS = 1000
@@ -107,6 +109,13 @@ class StreamTest(Case):
             self.assertEqual(list(range(5)), [item["i"] for item in found])
             self.assertEqual(1, len({request[2]["idempotency-key"] for request in server.requests}))
             self.assertEqual(3, len(server.requests))
+
+    def test_a_stream_that_never_gives_anything_new_ends_after_so_many_tries(self):
+        for items in ITEMS:
+            server = self.serve(lambda request: [stream_head(), chunk(b"retry: 0\n\n" + sse(1)), FakeServer.CUT])
+            with self.assertRaises(cellar.ConnectionError):
+                items(server.url, lambda client: client.cell("c").events())
+            self.assertEqual(1 + _retry.RECONNECTS, len(server.requests))
 
     def test_a_command_that_breaks_off_is_not_run_again(self):
         for items in ITEMS:
@@ -213,6 +222,41 @@ class CallTest(Case):
             server = self.serve(lambda request: [whole(200)])
             call(server.url, twice)
             self.assertEqual((2, 1), (len(server.requests), server.connections))
+
+    def test_a_connection_that_was_closed_meanwhile_is_not_used(self):
+        def threads(client):
+            client.cell("c").exec("x")
+            self.assertTrue(has_news(client._core.transport._idle[0][1].sock, 10))
+            return client.cell("c").exec("x")
+
+        async def tasks(client):
+            await client.cell("c").exec("x")
+            self.assertTrue(has_news(client._core.transport._idle[0].writer.get_extra_info("socket"), 10))
+            return await client.cell("c").exec("x")
+
+        for call, twice in ((sync_call, threads), (async_call, tasks)):
+            server = self.serve(lambda request: [whole(200), FakeServer.CLOSE])
+            call(server.url, twice)
+            self.assertEqual((2, 2), (len(server.requests), server.connections))
+
+    def test_answers_and_their_heads_have_a_limit(self):
+        for call, place in ((sync_call, "cellar._sync.transport"), (async_call, "cellar._aio.transport")):
+            with mock.patch(f"{place}.ANSWER_BYTES_MAX", 10):
+                server = self.serve(lambda request: [whole(200, b'"123456789"')])
+                with self.assertRaises(cellar.TooLargeError):
+                    call(server.url, lambda client: client.cell("c").exec("x"))
+            server = self.serve(lambda request: [whole(200, x="y" * (1 << 17))])
+            with self.assertRaises(cellar.ConnectionError):
+                call(server.url, lambda client: client.cell("c").exec("x"))
+
+    def test_idle_connections_have_a_limit(self):
+        async def many(client):
+            await asyncio.gather(*(client.health() for _ in range(12)))
+            self.assertEqual(8, len(client._core.transport._idle))
+
+        gate = threading.Barrier(12)
+        server = self.serve(lambda request: [whole(200) if gate.wait(10) >= 0 else b""])
+        async_call(server.url, many)
 
     def test_bad_settings_and_values_are_told_by_name(self):
         for client in (cellar.Cellar, cellar.AsyncCellar):

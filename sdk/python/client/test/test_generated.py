@@ -13,6 +13,7 @@ class GeneratedTest(unittest.TestCase):
         try:
             import yaml  # noqa: F401
         except ImportError:
+            print("skipped: whether generated files are stale: PyYAML is not installed")
             self.skipTest("PyYAML is not installed, which reads docs/api/openapi.yaml")
         import generate
         self.assertEqual([], [str(path) for path in generate.stale()], "run sdk/python/client/tools/generate.py")

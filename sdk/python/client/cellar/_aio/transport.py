@@ -9,7 +9,7 @@ from typing import Any, Awaitable, Dict, List, Optional, Tuple, TypeVar
 
 from .. import errors
 from .._websocket import Handshake, parse_head
-from .._wire import ANSWER_BYTES_MAX, HEAD_BYTES_MAX, Address, Request, watch_over
+from .._wire import ANSWER_BYTES_MAX, HEAD_BYTES_MAX, Address, Request, has_news, watch_over
 
 T = TypeVar("T")
 IDLE_MAX = 8  # connections that are kept
@@ -67,7 +67,8 @@ class Wire:
 
     def is_usable(self) -> bool:
         return (self.loop is asyncio.get_running_loop() and time.monotonic() - self.idle_since < IDLE_S
-                and not self.reader.at_eof() and not self.writer.is_closing())
+                and not self.reader.at_eof() and not self.writer.is_closing()
+                and not has_news(self.writer.get_extra_info("socket")))  # The loop may not have looked yet.
 
     async def receive(self, timeout_s: Optional[float] = None) -> bytes:
         """What has come; empty at the end."""

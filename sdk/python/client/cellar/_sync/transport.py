@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import selectors
 import socket
 import ssl
 import threading
@@ -12,7 +11,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from .. import errors
 from .._websocket import Handshake
-from .._wire import ANSWER_BYTES_MAX, Address, Request, watch_over
+from .._wire import ANSWER_BYTES_MAX, Address, Request, has_news, watch_over
 
 IDLE_MAX = 8  # connections that are kept
 IDLE_S = 20.0  # for so long; the daemon closes them after 60
@@ -213,7 +212,7 @@ class Transport:
                 since, connection = self._idle.pop() if self._idle else (0.0, None)
             if connection is None:
                 return self._connect(deadline)
-            if time.monotonic() - since < IDLE_S and not _has_news(connection.sock):
+            if time.monotonic() - since < IDLE_S and not has_news(connection.sock):
                 return connection
             connection.close()
 
@@ -251,10 +250,3 @@ class Transport:
             connection.endheaders(request.body, encode_chunked=request.is_chunked)
         except (BrokenPipeError, ConnectionResetError):  # It may have answered before it had all, and left.
             pass
-
-
-def _has_news(sock: socket.socket) -> bool:
-    """Of an idle connection: that it was closed, or what nobody asked for."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(sock, selectors.EVENT_READ)
-        return bool(selector.select(0))
