@@ -177,6 +177,11 @@ asio::awaitable<void> send_file(const Call& call, std::string path) {
 }
 
 asio::awaitable<void> read_at_path(const Call& call, std::string path) {
+  const bool is_stream = call.query_flag("tar") || call.query_flag("watch");
+  if (is_stream && call.exchange.request().method == "HEAD") {
+    throw Error(ErrorCode::invalid_argument, "invalid_query",
+                "HEAD is for a file: an archive and a watch have no length", "use GET");
+  }
   if (call.query_flag("list")) {
     co_await list(call, std::move(path));
   } else if (call.query_flag("stat")) {

@@ -73,6 +73,7 @@ class FilesTest(harness.CellTest):
             head = cell.call("HEAD", path)
             self.assertEqual((200, b"", str(size), tag), (head.status, head.body, head.headers["Content-Length"], head.headers["ETag"]))
         self.assertEqual(404, cell.call("HEAD", "/files/none").status)
+        self.assertEqual(400, cell.call("HEAD", "/files/none?tar=1").status)
 
     def test_a_large_file_goes_in_and_out_without_being_held_in_memory(self):
         cell = self.cell()
