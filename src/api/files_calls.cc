@@ -7,8 +7,9 @@
 namespace cellar::api {
 namespace {
 
-cell::Scope scope_of(const json::Reader& body) {
-  return body.optional_bool("all").value_or(false) ? cell::Scope::all : cell::Scope::searched;
+cell::WorkScope scope_of(const json::Reader& body) {
+  return body.optional_bool("all").value_or(false) ? cell::WorkScope::all
+                                                   : cell::WorkScope::searched;
 }
 
 std::size_t count_of(const json::Reader& body, std::string_view name, std::int64_t min,

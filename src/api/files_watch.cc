@@ -97,7 +97,7 @@ asio::awaitable<void> follow(const Call& call, std::shared_ptr<cell::Cell> cell,
 // Whoever watches a cell does not keep it awake: what runs in it does.
 asio::awaitable<void> watch_files(const Call& call, std::string path) {
   const auto cell = call.cell();
-  const auto scope = call.query_flag("all") ? cell::Scope::all : cell::Scope::searched;
+  const auto scope = call.query_flag("all") ? cell::WorkScope::all : cell::WorkScope::searched;
   const std::string folder = sys::normalize_path(path);
   const auto place = cell->files().begin_watch();
   auto begin = [cell, folder, scope] {

@@ -75,7 +75,7 @@ asio::awaitable<std::unique_ptr<http::RawConnection>> InnerExchange::upgrade(htt
   co_return nullptr;
 }
 
-asio::awaitable<std::unique_ptr<http::WebSocket>> InnerExchange::accept_web_socket() {
+asio::awaitable<std::unique_ptr<http::WebSocket>> InnerExchange::accept_web_socket(std::string) {
   refuse_connection();
   co_return nullptr;
 }

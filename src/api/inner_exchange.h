@@ -38,7 +38,8 @@ class InnerExchange : public http::Exchange {
   // `no_connection`, but for wants_web_socket(), which is false.
   asio::awaitable<std::unique_ptr<http::RawConnection>> upgrade(http::Fields fields) override;
   bool wants_web_socket() const override { return false; }
-  asio::awaitable<std::unique_ptr<http::WebSocket>> accept_web_socket() override;
+  asio::awaitable<std::unique_ptr<http::WebSocket>> accept_web_socket(
+      std::string protocol) override;
 
  private:
   const http::Exchange& outer_;

@@ -12,7 +12,7 @@ constexpr std::size_t kIgnoreFileBytesMax = 1 << 20;
 }  // namespace
 
 void LeftOut::read_rules(const std::string& folder) {
-  if (scope_ == Scope::all) return;
+  if (scope_ == WorkScope::all) return;
   const std::string path = (folder == "." ? "" : folder + "/") + std::string(kIgnoreFile);
   try {
     const auto stat = work_->stat_entry(path);
@@ -32,13 +32,13 @@ void LeftOut::read_rules_above(const std::string& folder) {
 }
 
 bool LeftOut::folder(const std::string& path) const {
-  if (path == "." || scope_ == Scope::all) return false;
+  if (path == "." || scope_ == WorkScope::all) return false;
   return search::is_skipped_folder(sys::name_of(path)) ||
          rules_.ignores(path, search::PathKind::folder);
 }
 
 bool LeftOut::file(const std::string& path) const {
-  return scope_ == Scope::searched && rules_.ignores(path, search::PathKind::file);
+  return scope_ == WorkScope::searched && rules_.ignores(path, search::PathKind::file);
 }
 
 }  // namespace cellar::cell

@@ -9,14 +9,14 @@
 namespace cellar::cell {
 
 // Which files of a cell are looked at: those that search knows of, or all.
-enum class Scope : std::uint8_t { searched, all };
+enum class WorkScope : std::uint8_t { searched, all };
 
 // What search leaves out of a cell's files, as far as a walk has come: what a .gitignore names, and
 // folders of version control, packages and caches. Not thread-safe; blocking.
 class LeftOut {
  public:
   // `work` must outlive it.
-  explicit LeftOut(const sys::BeneathDir& work, Scope scope = Scope::searched)
+  explicit LeftOut(const sys::BeneathDir& work, WorkScope scope = WorkScope::searched)
       : work_(&work), scope_(scope) {}
 
   // Reads the folder's .gitignore; comes before the questions about what is in it.
@@ -31,7 +31,7 @@ class LeftOut {
 
  private:
   const sys::BeneathDir* work_;
-  Scope scope_;
+  WorkScope scope_;
   search::IgnoreRules rules_;
 };
 

@@ -24,7 +24,7 @@ struct GlobRequest {
   std::string pattern;
   std::string path = ".";
   std::size_t limit = kFilesDefault;
-  Scope scope = Scope::searched;
+  WorkScope scope = WorkScope::searched;
 };
 
 struct GlobAnswer {
@@ -61,7 +61,7 @@ struct GrepRequest {
   bool ignores_case = false;
   std::size_t context_count = 0;  // lines before and behind
   std::size_t limit = kMatchesDefault;
-  Scope scope = Scope::searched;
+  WorkScope scope = WorkScope::searched;
 };
 
 struct GrepMatch {

@@ -44,7 +44,7 @@ TEST_CASE("files are found by their names, without what search leaves out, unles
                      {"node_modules/m/e.ts", ""},
                      {".gitignore", "gen/\nb.*\n"}});
   CHECK(p.glob({.pattern = "**/*.ts"}) == FoundPaths{"a.ts"});
-  CHECK(p.glob({.pattern = "**/*.ts", .scope = Scope::all}) ==
+  CHECK(p.glob({.pattern = "**/*.ts", .scope = WorkScope::all}) ==
         FoundPaths{"a.ts", "node_modules/m/e.ts", "src/b.ts", "src/gen/d.ts"});
   CHECK(p.glob({.pattern = "*"}) == FoundPaths{".gitignore", "a.ts", "src"});
   CHECK(p.glob({.pattern = "*.js", .path = "src"}) == FoundPaths{"src/c.js"});
@@ -57,7 +57,7 @@ TEST_CASE("files are found by their names, without what search leaves out, unles
   CHECK_THROWS_AS(p.glob({.pattern = "*", .path = "a.ts"}), Error);
   CHECK_THROWS_AS(p.glob({.pattern = "*", .path = "../x"}), Error);
   bool truncated = false;
-  CHECK(p.glob({.pattern = "**", .limit = 2, .scope = Scope::all}, &truncated).size() == 2);
+  CHECK(p.glob({.pattern = "**", .limit = 2, .scope = WorkScope::all}, &truncated).size() == 2);
   CHECK(truncated);
   CHECK(p.glob({.pattern = "*", .limit = 3}, &truncated).size() == 3);
   CHECK_FALSE(truncated);

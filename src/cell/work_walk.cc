@@ -2,7 +2,7 @@
 
 namespace cellar::cell {
 
-WorkWalk::WorkWalk(const sys::BeneathDir& work, const std::string& start, Scope scope)
+WorkWalk::WorkWalk(const sys::BeneathDir& work, const std::string& start, WorkScope scope)
     : start_(sys::normalize_path(start)), tree_(work.walk(start_)), left_out_(work, scope) {
   left_out_.read_rules_above(start_);
 }

@@ -17,7 +17,7 @@ class WorkWalk {
   using Enter = std::function<bool(const std::string& folder)>;
 
   // Throws Error as BeneathDir::walk() does. `work` must outlive it.
-  WorkWalk(const sys::BeneathDir& work, const std::string& start, Scope scope);
+  WorkWalk(const sys::BeneathDir& work, const std::string& start, WorkScope scope);
 
   // One folder more: `each` is called for what is in it. False once nothing is left.
   bool step(const Each& each, const Enter& enter = {});

@@ -112,7 +112,7 @@ class WorkWatch::Telling {
   std::unordered_set<std::string> fresh_;  // told to be new, or other, and not gone since
 };
 
-WorkWatch::WorkWatch(const sys::BeneathDir& work, const std::string& path, Scope scope,
+WorkWatch::WorkWatch(const sys::BeneathDir& work, const std::string& path, WorkScope scope,
                      Limits limits)
     : work_(work), path_(sys::normalize_path(path)), limits_(limits), left_out_(work, scope) {
   left_out_.read_rules_above(path_);

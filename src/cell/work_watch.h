@@ -33,7 +33,7 @@ class WorkWatch {
   // Begins. `work` must outlive it. Throws Error `not_found` where there is no such folder, and
   // `exhausted`, reason `watch_limit`, where it holds more than the limits, or the machine lets
   // nobody watch more.
-  WorkWatch(const sys::BeneathDir& work, const std::string& path, Scope scope, Limits limits);
+  WorkWatch(const sys::BeneathDir& work, const std::string& path, WorkScope scope, Limits limits);
 
   struct Changes {
     std::vector<FileChange> list;  // in their order; what happened often to a file only once

@@ -48,7 +48,7 @@ std::string story_of(const WorkWatch::Changes& changes) {
 
 TEST_CASE("what happens to files below a folder is told, in order, what is repeated once") {
   const WatchPlace p;
-  WorkWatch watch(p.work, ".", Scope::searched, {});
+  WorkWatch watch(p.work, ".", WorkScope::searched, {});
   CHECK(story_of(watch.take()).empty());
   p.write("a");
   p.write("a");
@@ -69,7 +69,7 @@ TEST_CASE("what happens to files below a folder is told, in order, what is repea
 
 TEST_CASE("folders that come, move and go are followed") {
   const WatchPlace p;
-  WorkWatch watch(p.work, ".", Scope::searched, {});
+  WorkWatch watch(p.work, ".", WorkScope::searched, {});
   p.write("x/y/z");
   CHECK(story_of(watch.take()) == "+x/ +x/y/ +x/y/z ");
   p.write("x/y/z");
@@ -91,8 +91,8 @@ TEST_CASE("folders that come, move and go are followed") {
 
 TEST_CASE("what search leaves out is not told, unless all is asked for") {
   const WatchPlace p;
-  WorkWatch watch(p.work, ".", Scope::searched, {});
-  WorkWatch all(p.work, ".", Scope::all, {});
+  WorkWatch watch(p.work, ".", WorkScope::searched, {});
+  WorkWatch all(p.work, ".", WorkScope::all, {});
   p.write("b.log");
   p.write("node_modules/m/i.js");
   p.move("b.log", "c.txt");
@@ -104,8 +104,8 @@ TEST_CASE("what search leaves out is not told, unless all is asked for") {
 
 TEST_CASE("a folder that is watched and goes away ends its watch") {
   const WatchPlace p;
-  WorkWatch removed(p.work, "src/deep", Scope::searched, {});
-  WorkWatch moved(p.work, "src", Scope::searched, {});
+  WorkWatch removed(p.work, "src/deep", WorkScope::searched, {});
+  WorkWatch moved(p.work, "src", WorkScope::searched, {});
   p.work.remove("src/deep");
   CHECK(story_of(removed.take()) == "-src/deep/c gone");
   moved.take();
@@ -117,18 +117,18 @@ TEST_CASE("a watch has a largest number of folders and of names, whenever it rea
   const WatchPlace p;
   for (const WorkWatch::Limits limits :
        {WorkWatch::Limits{.folders_max = 3}, WorkWatch::Limits{.names_max = 6}}) {
-    WorkWatch watch(p.work, ".", Scope::searched, limits);
+    WorkWatch watch(p.work, ".", WorkScope::searched, limits);
     p.write("one/more");
     CHECK_THROWS_AS(watch.take(), Error);
-    CHECK_THROWS_AS(WorkWatch(p.work, ".", Scope::searched, limits), Error);
+    CHECK_THROWS_AS(WorkWatch(p.work, ".", WorkScope::searched, limits), Error);
     p.work.remove("one");
   }
-  CHECK_THROWS_AS(WorkWatch(p.work, "none", Scope::searched, {}), Error);
+  CHECK_THROWS_AS(WorkWatch(p.work, "none", WorkScope::searched, {}), Error);
 }
 
 TEST_CASE("more than the kernel keeps is an overflow, and the watch goes on") {
   const WatchPlace p;
-  WorkWatch watch(p.work, ".", Scope::searched, {});
+  WorkWatch watch(p.work, ".", WorkScope::searched, {});
   const auto kept = std::stoul(*sys::read_file("/proc/sys/fs/inotify/max_queued_events"));
   if (kept > 100'000) {
     MESSAGE("skipped: the kernel keeps ", kept);
