@@ -32,7 +32,7 @@ esac)sh";
 
 [[noreturn]] void refuse_secret(const std::string& name, const std::string& why) {
   throw Error(
-      ErrorCode::invalid_argument, "invalid_secret", "the secret \"" + name + "\" " + why,
+      ErrorCode::invalid_argument, "invalid_secret", "\"secrets\": \"" + name + "\" " + why,
       "write \"NAME\": \"value\", or \"NAME\": {\"value\", \"hosts\": [\"api.example.com\"], "
       "\"header\"?, \"shell\"?}");
 }
