@@ -406,8 +406,8 @@ std::vector<Route> file_routes() {
           {"POST", root + "/rename", rename_file},
           {"POST", root + "/mkdir", make_folder},
           {"POST", root + "/chmod", set_file_mode},
-          {"POST", root + "/glob", glob_files},
-          {"POST", root + "/grep", grep_files}};
+          {"POST", root + "/glob", glob_files, cell::Scope::read},
+          {"POST", root + "/grep", grep_files, cell::Scope::read}};
 }
 
 }  // namespace cellar::api

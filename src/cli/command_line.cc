@@ -305,6 +305,29 @@ void add_timeout(CLI::App& app, ProgramToRun& program, const std::string& help) 
       ->check(CLI::Range(kTimeoutMinS, kTimeoutMaxS));
 }
 
+namespace {
+
+// All of them. `url` is the daemon's address, once all is read.
+void add_commands(CLI::App& app, Raw& raw, const std::string& url) {
+  add_cell_commands(app, raw);
+  add_preview_command(app, raw, url);
+  add_network_command(app, raw);
+  add_secrets_command(app, raw);
+  add_image_commands(app, raw);
+  add_mcp_command(app, raw);
+  add_project_commands(app, raw);
+  add_completion_commands(app, raw);
+  add_key_commands(app, raw);
+  add_audit_commands(app, raw);
+  add_doctor_command(app, raw);
+  add_work_commands(app, raw);
+  add_process_commands(app, raw);
+  add_file_commands(app, raw);
+  add_run_commands(app, raw);
+}
+
+}  // namespace
+
 std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* argv) {
   CommandLine line;
   line.url = env_or("CELLAR_URL", kDefaultUrl);
@@ -331,21 +354,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
       ->take_last();
   app.require_subcommand(1);
   app.fallthrough();
-  add_cell_commands(app, raw);
-  add_preview_command(app, raw, line.url);
-  add_network_command(app, raw);
-  add_secrets_command(app, raw);
-  add_image_commands(app, raw);
-  add_mcp_command(app, raw);
-  add_project_commands(app, raw);
-  add_completion_commands(app, raw);
-  add_key_commands(app, raw);
-  add_audit_commands(app, raw);
-  add_doctor_command(app, raw);
-  add_work_commands(app, raw);
-  add_process_commands(app, raw);
-  add_file_commands(app, raw);
-  add_run_commands(app, raw);
+  add_commands(app, raw, line.url);
 
   // CLI11 reports by its own exceptions: they end here.
   try {

@@ -1,5 +1,40 @@
 // Made from docs/api/openapi.yaml by tools/generate.js: change that, not this.
 
+export type AuditEntry = {
+  seq: number;
+  at: string;
+  /** The key's id, or that of the key that made the token; empty: nobody known */
+  key: string;
+  owner: string;
+  via: "key" | "token" | "";
+  /** The `operationId` of this description; `refused` for many at once */
+  operation: string;
+  /** The id in the path, of a cell, a key or a domain */
+  target: string;
+  /** The client's address */
+  from: string;
+  /** 0: the client left before an answer */
+  status: number;
+  /** Of an error */
+  code: string;
+  requestId: string;
+  /** Refusals of one second that are not in the log themselves */
+  leftOut: number;
+  /** SHA-256 of the line before */
+  prev: string;
+};
+
+export type Key = {
+  id: string;
+  name: string;
+  owner: string;
+  scopes: ("read" | "write" | "admin" | "metrics")[];
+  createdAt: string;
+  expiresAt: string | null;
+  /** Kept on disk within a minute */
+  lastUsedAt: string | null;
+};
+
 export type Process = {
   id: string;
   /** Its words, the first 256 bytes of them. */
@@ -190,7 +225,8 @@ export type Error = {
   error: string;
   /** For programs */
   code: string;
-  cause?: string;
+  /** In a stream that has begun only: the status that it would have had as an answer. */
+  status?: number;
   /** What to do about it. */
   remediation?: string;
   retryable: boolean;
@@ -401,14 +437,62 @@ export type Tier = {
   storage: string;
 };
 
+/** Permissions as octal digits, 0 to 777. */
+export type FileMode = string;
+
+export type FileEntry = {
+  path: string;
+  type: "file" | "directory" | "symlink" | "other";
+  size: number;
+  mtime: string;
+  /** As octal digits: 0644. */
+  mode: string;
+  /** Of a link: what it says. */
+  target?: string;
+};
+
+export type FileStat = FileEntry & {
+  /** Of a file: as ETag of a read. */
+  etag?: string;
+};
+
 export type FileList = {
-  files: {
-    path: string;
-    type: "file" | "directory" | "symlink" | "other";
-    size: number;
-    mtime: string;
-  }[];
+  files: FileEntry[];
   truncated?: boolean;
+};
+
+export type Written = {
+  ok: boolean;
+  /** Of the file, in bytes. */
+  size?: number;
+  /** As ETag of a read; absent where a program of the cell has changed the file since. */
+  etag?: string;
+  /** Of an archive: files and links that were unpacked. */
+  files?: number;
+  /** Of an archive: the size of its files. */
+  bytes?: number;
+};
+
+export type GrepResult = {
+  matches: {
+    path: string;
+    line: number;
+    /** The line, at most 1,000 bytes of it. */
+    text: string;
+    before?: string[];
+    after?: string[];
+    /** The line is longer. */
+    cut?: boolean;
+  }[];
+  /** That were searched. */
+  files: number;
+  skipped: {
+    binary: number;
+    tooLarge: number;
+  };
+  truncated?: boolean;
+  /** What ended it: `limit`, 4 MiB of lines or a walk's end, or 10 s. */
+  truncatedBy?: "limit" | "size" | "time";
 };
 
 export type Exec = {
@@ -640,12 +724,106 @@ export type RequestBody = {
 };
 
 export type ListRootQuery = {
+  /** The entries of a folder, as JSON. */
+  list?: "0" | "1";
+  /** With list=1: those of all folders in it, too. */
   recursive?: "0" | "1";
+  /** What is at the path itself, as JSON; a link is not followed. */
+  stat?: "0" | "1";
+  /** The folder as a tar archive, piece by piece: files, folders and links. */
+  tar?: "0" | "1";
+  /**
+   * An event stream of what happens below the folder: `ready`, then `created`, `modified`, `deleted`,
+   * `renamed` ({path, type, from?}); `overflow` where more happened than is told (list again). It neither
+   * wakes the cell nor keeps it awake.
+   */
+  watch?: "0" | "1";
+  /** With watch=1: what search leaves out, too. */
+  all?: "0" | "1";
+};
+
+export type UnpackRootQuery = {
+  tar?: "1";
+};
+
+export type RenameFileBody = {
+  from: string;
+  to: string;
+  overwrite?: boolean;
+};
+
+export type MakeFolderBody = {
+  path: string;
+  mode?: FileMode;
+};
+
+export type MakeFolderAnswer = {
+  ok: boolean;
+  made: boolean;
+};
+
+export type SetFileModeBody = {
+  path: string;
+  mode: FileMode;
+};
+
+export type GlobFilesBody = {
+  /**
+   * Relative to `path`: `*`, `?`, `[a-z]` within a name, `**` any folders, `{a,b}` one of these; at its end
+   * `/`: folders only.
+   */
+  pattern: string;
+  path?: string;
+  limit?: number;
+  all?: boolean;
+};
+
+export type GrepFilesBody = {
+  /** Of RE2. */
+  pattern: string;
+  /** A folder, or one file. */
+  path?: string;
+  /** Only files that these name, as of POST …/search. */
+  paths?: string[];
+  /** The pattern is a text. */
+  literal?: boolean;
+  ignoreCase?: boolean;
+  /** So many lines before and after. */
+  context?: number;
+  limit?: number;
+  /** What search leaves out, too. */
+  all?: boolean;
 };
 
 export type ReadFileQuery = {
+  /** The entries of a folder, as JSON. */
   list?: "0" | "1";
+  /** With list=1: those of all folders in it, too. */
   recursive?: "0" | "1";
+  /** What is at the path itself, as JSON; a link is not followed. */
+  stat?: "0" | "1";
+  /** The folder as a tar archive, piece by piece: files, folders and links. */
+  tar?: "0" | "1";
+  /**
+   * An event stream of what happens below the folder: `ready`, then `created`, `modified`, `deleted`,
+   * `renamed` ({path, type, from?}); `overflow` where more happened than is told (list again). It neither
+   * wakes the cell nor keeps it awake.
+   */
+  watch?: "0" | "1";
+  /** With watch=1: what search leaves out, too. */
+  all?: "0" | "1";
+};
+
+export type WriteFileQuery = {
+  /** Permissions as octal digits; without them a file keeps its own, and a new one has 644. */
+  mode?: FileMode;
+  /** Add the body at the end of the file (at most 16 MiB). */
+  append?: "0" | "1";
+  /**
+   * The body is a tar archive to be unpacked in the folder; no size limit but the disk of the cell. What came
+   * before a refused entry stays.
+   */
+  tar?: "0" | "1";
 };
 
 export type ListProcessesAnswer = {
@@ -839,6 +1017,41 @@ export type ReplayRunAnswer = {
 export type RestartRunBody = {
   /** The name of a step of this run. */
   from?: string | null;
+};
+
+export type CreateTokenBody = {
+  scopes: ("read" | "write")[];
+  expiresInS?: number;
+};
+
+export type CreateTokenAnswer = {
+  token: string;
+  expiresAt: string;
+};
+
+export type ListAuditQuery = {
+  /** `next_cursor` of the page before, or the `seq` behind which to begin */
+  cursor?: number;
+  limit?: number;
+};
+
+export type ListAuditAnswer = {
+  entries: AuditEntry[];
+  nextCursor?: string;
+};
+
+export type ListKeysAnswer = {
+  keys: Key[];
+};
+
+export type CreateKeyBody = {
+  /** For people */
+  name: string;
+  /** Whose cells it reaches; else those of the key that asks */
+  owner?: string;
+  scopes: ("read" | "write" | "admin" | "metrics")[];
+  /** Else it does not expire */
+  expiresInS?: number;
 };
 
 export type ListDomainsAnswer = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Literal, TypedDict, Union
 
 __all__ = [
+    "AuditEntry",
     "Cell",
     "CellDisk",
     "CellIdle",
@@ -19,6 +20,7 @@ __all__ = [
     "CellResumeProcesses",
     "CreateCell",
     "CreatePreviewLinkAnswer",
+    "CreateTokenAnswer",
     "DnsRecords",
     "DnsRecordsItem",
     "Domain",
@@ -29,18 +31,28 @@ __all__ = [
     "Exec",
     "ExecLimits",
     "ExecResult",
+    "FileEntry",
     "FileList",
-    "FileListFilesItem",
+    "FileMode",
+    "FileStat",
     "GetHealthAnswer",
+    "GrepResult",
+    "GrepResultMatchesItem",
+    "GrepResultSkipped",
     "Indexing",
+    "Key",
+    "ListAuditAnswer",
     "ListCellsAnswer",
     "ListDomainsAnswer",
     "ListEventsAnswer",
+    "ListKeysAnswer",
     "ListProcessesAnswer",
     "ListRunsAnswer",
+    "ListSecretsAnswer",
     "ListTiersAnswer",
     "LostBy",
     "LostProgram",
+    "MakeFolderAnswer",
     "Network",
     "NetworkPolicy",
     "NetworkPolicyFields",
@@ -50,12 +62,19 @@ __all__ = [
     "Ok",
     "PolicyEntries",
     "PolicyPresets",
+    "PolicyRules",
+    "PolicyRulesItem",
+    "PolicyRulesItemMatch",
+    "PolicyRulesItemRespond",
     "Process",
     "ProvisionSslAnswer",
     "ReadProcessOutputAnswer",
     "ReadProcessOutputAnswerOutputItem",
     "RemoveSearchDocumentAnswer",
     "ReplayRunAnswer",
+    "RpcFailure",
+    "RpcFailureError",
+    "RuleHeaders",
     "Run",
     "RunDetail",
     "RunDetailStepsItem",
@@ -63,12 +82,46 @@ __all__ = [
     "SearchResult",
     "SearchStatus",
     "SearchSymbolsAnswer",
+    "Secret",
+    "SecretView",
     "SendEventAnswer",
     "Symbol",
     "TerminalSize",
     "Tier",
     "VerifyDomainAnswer",
+    "Written",
 ]
+
+
+AuditEntry = TypedDict(
+    "AuditEntry",
+    {
+        "seq": int,
+        "at": str,
+        "key": str,
+        "owner": str,
+        "via": Literal["key", "token", ""],
+        "operation": str,
+        "target": str,
+        "from": str,
+        "status": int,
+        "code": str,
+        "request_id": str,
+        "left_out": int,
+        "prev": str,
+    },
+)
+
+
+class Key(TypedDict):
+    id: str
+    name: str
+    owner: str
+    scopes: List[Literal["read", "write", "admin", "metrics"]]
+    created_at: str
+    expires_at: Union[str, None]
+    # Kept on disk within a minute
+    last_used_at: Union[str, None]
 
 
 LostBy = Literal["domain_ended", "daemon_ended", "hibernated", "max_awake", "deleted"]
@@ -150,13 +203,79 @@ PolicyEntries = Union[List[str], None]
 PolicyPresets = Union[List[Literal["npm", "pypi", "debian", "github", "llm"]], None]
 
 
+class PolicyRulesItemMatch(TypedDict, total=False):
+    """Every request to the host where it is absent."""
+    method: Union[str, None]
+    # This path, or, with a `*` at its end, those that begin so.
+    path: Union[str, None]
+
+
+RuleHeaders = Union[Dict[str, str], None]
+
+
+class _PolicyRulesItemRespondMust(TypedDict):
+    status: int
+
+
+class PolicyRulesItemRespond(_PolicyRulesItemRespondMust, total=False):
+    """The answer, given by the daemon; nothing is sent. From 400 on it is told as a refusal."""
+    headers: RuleHeaders
+    # At most 64 KiB.
+    body: Union[str, None]
+
+
+class _PolicyRulesItemMust(TypedDict):
+    # A name or `*.name`, on 80 and 443 or on the port behind a colon.
+    host: str
+
+
+class PolicyRulesItem(_PolicyRulesItemMust, total=False):
+    # Every request to the host where it is absent.
+    match: Union[PolicyRulesItemMatch, None]
+    headers: RuleHeaders
+    # A base URL to send it to instead; its host must be one of the daemon's `--forward-to`.
+    forward: Union[str, None]
+    # The answer, given by the daemon; nothing is sent. From 400 on it is told as a refusal.
+    respond: Union[PolicyRulesItemRespond, None]
+
+
+PolicyRules = Union[List[PolicyRulesItem], None]
+
+
 class DomainPolicyFields(TypedDict, total=False):
     allow: PolicyEntries
     deny: PolicyEntries
     presets: PolicyPresets
+    rules: PolicyRules
 
 
 DomainPolicy = Union[Literal["allow-all", "deny-all"], DomainPolicyFields, None]
+
+
+class _SecretMust(TypedDict):
+    # With `hosts` one line of 8 bytes to 8 KiB.
+    value: str
+
+
+class Secret(_SecretMust, total=False):
+    # Where the value may go: names, or `*.name`, on port 443 or on the one behind a colon. The cell then has a placeholder
+    # instead, which is replaced in headers of requests to these hosts, over TLS only. Without it the value itself is a
+    # variable of the agent.
+    hosts: Union[List[str], None]
+    # Set this header to the value in each request to `hosts`, whatever the program sends.
+    header: Union[str, None]
+    # Whether commands have the placeholder, too, and may use it; false where absent.
+    shell: Union[bool, None]
+
+
+class _SecretViewMust(TypedDict):
+    name: str
+
+
+class SecretView(_SecretViewMust, total=False):
+    hosts: List[str]
+    header: str
+    shell: bool
 
 
 class NetworkPolicyFieldsLimits(TypedDict, total=False):
@@ -172,6 +291,7 @@ class NetworkPolicyFields(TypedDict, total=False):
     allow: PolicyEntries
     deny: PolicyEntries
     presets: PolicyPresets
+    rules: PolicyRules
     agent: DomainPolicy
     shell: DomainPolicy
     limits: Union[NetworkPolicyFieldsLimits, None]
@@ -213,12 +333,25 @@ class _NetworkRefusalsItemMust(TypedDict):
         "private_address",
         "too_many_connections",
         "byte_limit",
+        "rule",
+        "forward_not_listed",
+        "bad_certificate",
+        "distrusted",
+        "secret_elsewhere",
+        "secret_in_clear",
+        "secret_misplaced",
+        "secret_unknown",
+        "secret_echo",
     ]
 
 
 class NetworkRefusalsItem(_NetworkRefusalsItemMust, total=False):
-    # The entry that refused it; absent where none fits.
+    # The entry or rule that refused it; absent where none fits.
     rule: str
+    # The name of the secret whose placeholder was not replaced.
+    secret: str
+    # What is wrong with the certificate.
+    detail: str
     # What to change so that it is allowed.
     remediation: str
 
@@ -247,9 +380,22 @@ class _ErrorMust(TypedDict):
 
 
 class Error(_ErrorMust, total=False):
-    cause: str
+    # In a stream that has begun only: the status that it would have had as an answer.
+    status: int
     # What to do about it.
     remediation: str
+
+
+class RpcFailureError(TypedDict):
+    # -32700 no JSON, -32600 no message.
+    code: int
+    message: str
+
+
+class RpcFailure(TypedDict):
+    jsonrpc: Literal["2.0"]
+    id: None
+    error: RpcFailureError
 
 
 class _CreateCellMust(TypedDict):
@@ -270,8 +416,9 @@ class CreateCell(_CreateCellMust, total=False):
     # What `agent` is written in; `javascript` where absent. Runs that are under way stay with the agent, and the language,
     # that they began with.
     agent_language: Literal["javascript", "python", None]
-    # Environment variables of the agent host, never of commands.
-    secrets: Union[Dict[str, str], None]
+    # Replaces all. A text is a variable of the agent's environment, never of commands. A secret with `hosts` never comes
+    # into the cell.
+    secrets: Union[Dict[str, Union[str, Secret]], None]
     # The network policy `{allow: [...]}`, with the limits that the cell has. Not together with `network`.
     allow: Union[List[str], None]
     network: Union[NetworkPolicy, None]
@@ -452,19 +599,81 @@ class Tier(TypedDict):
     storage: str
 
 
-class FileListFilesItem(TypedDict):
+FileMode = str
+
+
+class _FileEntryMust(TypedDict):
     path: str
     type: Literal["file", "directory", "symlink", "other"]
     size: int
     mtime: str
+    # As octal digits: 0644.
+    mode: str
+
+
+class FileEntry(_FileEntryMust, total=False):
+    # Of a link: what it says.
+    target: str
+
+
+class FileStat(FileEntry, total=False):
+    # Of a file: as ETag of a read.
+    etag: str
 
 
 class _FileListMust(TypedDict):
-    files: List[FileListFilesItem]
+    files: List[FileEntry]
 
 
 class FileList(_FileListMust, total=False):
     truncated: bool
+
+
+class _WrittenMust(TypedDict):
+    ok: bool
+
+
+class Written(_WrittenMust, total=False):
+    # Of the file, in bytes.
+    size: int
+    # As ETag of a read; absent where a program of the cell has changed the file since.
+    etag: str
+    # Of an archive: files and links that were unpacked.
+    files: int
+    # Of an archive: the size of its files.
+    bytes: int
+
+
+class _GrepResultMatchesItemMust(TypedDict):
+    path: str
+    line: int
+    # The line, at most 1,000 bytes of it.
+    text: str
+
+
+class GrepResultMatchesItem(_GrepResultMatchesItemMust, total=False):
+    before: List[str]
+    after: List[str]
+    # The line is longer.
+    cut: bool
+
+
+class GrepResultSkipped(TypedDict):
+    binary: int
+    too_large: int
+
+
+class _GrepResultMust(TypedDict):
+    matches: List[GrepResultMatchesItem]
+    # That were searched.
+    files: int
+    skipped: GrepResultSkipped
+
+
+class GrepResult(_GrepResultMust, total=False):
+    truncated: bool
+    # What ended it: `limit`, 4 MiB of lines or a walk's end, or 10 s.
+    truncated_by: Literal["limit", "size", "time"]
 
 
 class ExecLimits(TypedDict, total=False):
@@ -657,6 +866,15 @@ class CreatePreviewLinkAnswer(TypedDict):
     expires_at: str
 
 
+class ListSecretsAnswer(TypedDict):
+    secrets: List[SecretView]
+
+
+class MakeFolderAnswer(TypedDict):
+    ok: bool
+    made: bool
+
+
 class ListProcessesAnswer(TypedDict):
     processes: List[Process]
 
@@ -724,6 +942,23 @@ class ReplayRunAnswer(TypedDict):
     agent_digest: str
     # What differs: `expected`, `got`, `matched`; or the error that was thrown; null where nothing.
     detail: Any
+
+
+class CreateTokenAnswer(TypedDict):
+    token: str
+    expires_at: str
+
+
+class _ListAuditAnswerMust(TypedDict):
+    entries: List[AuditEntry]
+
+
+class ListAuditAnswer(_ListAuditAnswerMust, total=False):
+    next_cursor: str
+
+
+class ListKeysAnswer(TypedDict):
+    keys: List[Key]
 
 
 class ListDomainsAnswer(TypedDict):
