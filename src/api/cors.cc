@@ -34,7 +34,7 @@ http::Fields cors_fields(const std::vector<std::string>& origins, const http::Re
   http::Fields fields = {{"Vary", "Origin"}};
   if (!has_leave(origins, request)) return fields;
   fields.emplace_back("Access-Control-Allow-Origin", *request.header("origin"));
-  fields.emplace_back("Access-Control-Expose-Headers", "Retry-After");
+  fields.emplace_back("Access-Control-Expose-Headers", "Content-Range, ETag, Retry-After");
   return fields;
 }
 
@@ -45,11 +45,12 @@ std::optional<http::Response> preflight(const std::vector<std::string>& origins,
                            request.path.starts_with("/api/");
   if (!is_question || !has_leave(origins, request)) return std::nullopt;
   http::Response response{.status = 204};
-  response.headers = {
-      {"Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE"},
-      {"Access-Control-Allow-Headers",
-       "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key, X-Customer-ID"},
-      {"Access-Control-Max-Age", "600"}};
+  response.headers = {{"Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE"},
+                      {"Access-Control-Allow-Headers",
+                       "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+                       "Last-Event-ID, Range, "
+                       "X-API-Key, X-Customer-ID"},
+                      {"Access-Control-Max-Age", "600"}};
   return response;
 }
 

@@ -70,6 +70,36 @@ asio::awaitable<void> wait_for(asio::signal_set& signals) {
   log::info("signal {}: draining", signal);
 }
 
+// Answers until one of `signals` comes. Throws Error where it cannot listen.
+asio::awaitable<void> answer(const Config& config, cell::Supervisor& supervisor,
+                             api::AuditLog& audit, asio::signal_set& signals) {
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
+  const auto signing_key = api::SigningKey::from_file(config.state + "/preview.key");
+  api::PreviewOptions options_of_previews{
+      .domain = api::PreviewDomain::parse(config.preview_domain),
+      .signer = api::PreviewSigner(signing_key),
+      .trusted_proxies = config.trusted_proxies};
+  api::Api api(supervisor, audit, options_of_previews.domain, signing_key, config.cors_origins);
+  api::Preview preview(supervisor, std::move(options_of_previews));
+  http::ServerOptions options;
+  options.host = config.host;
+  options.port = config.port;
+  auto handle = [&api, &preview](http::Exchange& exchange) {
+    return preview.takes(exchange.request()) ? preview.handle(exchange) : api.handle(exchange);
+  };
+  http::Server server(executor, options, handle);
+  async::TaskGroup tasks(executor);
+  tasks.spawn(server.run());
+  std::printf("cellard: listening on http://%s:%u\n", config.host.c_str(), server.port());
+  std::fflush(stdout);
+
+  co_await wait_for(signals);
+  co_await server.drain(kDrainLimit);
+  supervisor.expect_end();
+  co_await server.close();
+  co_await tasks.close();
+}
+
 // Until one of `signals`, which may come from the first moment on.
 asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
                             const cell::Sealer& sealer, asio::signal_set& signals) {
@@ -87,39 +117,21 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   cell::Supervisor supervisor(machine, cells, sealer, config.state);
   co_await supervisor.open();
   machine.warm_agents.start();
-  co_await require_key(supervisor, config);
-
   api::AuditLog audit(machine.executor, machine.pool, config.state + "/audit",
                       {.retention = config.audit_retention});
-  audit.start();
-  const auto signing_key = api::SigningKey::from_file(config.state + "/preview.key");
-  api::PreviewOptions options_of_previews{
-      .domain = api::PreviewDomain::parse(config.preview_domain),
-      .signer = api::PreviewSigner(signing_key),
-      .trusted_proxies = config.trusted_proxies};
-  api::Api api(supervisor, audit, options_of_previews.domain, signing_key, config.cors_origins);
-  api::Preview preview(supervisor, std::move(options_of_previews));
-  http::ServerOptions options;
-  options.host = config.host;
-  options.port = config.port;
-  auto handle = [&api, &preview](http::Exchange& exchange) {
-    return preview.takes(exchange.request()) ? preview.handle(exchange) : api.handle(exchange);
-  };
-  http::Server server(machine.executor, options, handle);
-  async::TaskGroup tasks(machine.executor);
-  tasks.spawn(server.run());
-  std::printf("cellard: listening on http://%s:%u\n", config.host.c_str(), server.port());
-  std::fflush(stdout);
-
-  co_await wait_for(signals);
-  co_await server.drain(kDrainLimit);
-  supervisor.expect_end();
-  co_await server.close();
-  co_await tasks.close();
+  std::exception_ptr failure;
+  try {
+    co_await require_key(supervisor, config);
+    audit.start();
+    co_await answer(config, supervisor, audit, signals);
+  } catch (...) {  // What has begun is ended all the same.
+    failure = std::current_exception();
+  }
   co_await audit.close();
   co_await supervisor.close();
   co_await machine.warm_agents.close();
   co_await machine.spawner.close();
+  if (failure) std::rethrow_exception(failure);
 }
 
 // What cells have here. Throws Error where that is less than what is configured. Forks: before any

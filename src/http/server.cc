@@ -25,7 +25,8 @@ Tcp::acceptor listen(const asio::any_io_executor& executor, const ServerOptions&
     return Tcp::acceptor(executor, endpoint, true);
   } catch (const boost::system::system_error& error) {
     throw Error(ErrorCode::invalid_argument, "listen_failed",
-                "listen on " + address + ": " + error.code().message());
+                "listen on " + address + ": " + error.code().message(),
+                "end what listens there, or choose another address with --listen");
   }
 }
 

@@ -249,3 +249,12 @@ class OwnersTest(harness.CellTest):
             process.stdout.close()
             printed.append([line for line in lines if "API key" in line])
         self.assertEqual([1, 0], [len(lines) for lines in printed])
+
+    def test_a_daemon_whose_address_is_taken_says_so_and_ends_in_order(self):
+        root = pathlib.Path(tempfile.mkdtemp(prefix=harness.PREFIX))
+        self.addCleanup(shutil.rmtree, root)
+        address = f"127.0.0.1:{self.daemon.port}"
+        done = subprocess.run([harness.BIN / "cellard", "--state", root / "state", "--listen", address, "--seal-key-file", root / "seal.key"],
+                              capture_output=True, text=True, timeout=harness.WAIT_S)
+        self.assertEqual(1, done.returncode, done.stderr)
+        self.assertIn(f"cellard: listen on {address}: Address already in use", done.stderr)

@@ -21,7 +21,8 @@ class GeneratedTest(unittest.TestCase):
     def test_every_file_is_python_3_9(self):
         for path in (CLIENT / "cellar").rglob("*.py"):
             ast.parse(path.read_text(), str(path), feature_version=(3, 9))
-            self.assertLessEqual(len(path.read_text().splitlines()), 800, path)
+            if path.name != "types.py":  # As long as the API is.
+                self.assertLessEqual(len(path.read_text().splitlines()), 800, path)
 
 
 if __name__ == "__main__":
