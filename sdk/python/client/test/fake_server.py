@@ -56,7 +56,10 @@ class FakeServer:
             if piece is self.CUT:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return False
-            if piece is self.CLOSE:
+            if piece is self.CLOSE:  # A close with bytes of the client's unread would be a reset.
+                connection.shutdown(socket.SHUT_WR)
+                while file.read(1 << 16):
+                    pass
                 return False
             connection.sendall(piece)
         return True
