@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/sha256.h"
 #include "base/text.h"
@@ -55,6 +56,9 @@ void copy_public(const fs::path& from, const fs::path& to) {
   const fs::file_status status = fs::symlink_status(from, ignored);
   if (fs::is_symlink(status)) {
     fs::copy_symlink(from, to, ignored);
+    if (ignored == std::errc::no_space_on_device) {
+      throw fs::filesystem_error("cannot copy link", from, to, ignored);
+    }
   } else if (fs::is_directory(status)) {
     fs::create_directories(to);
     // What the daemon's own user may not list stays out, too.
@@ -131,27 +135,72 @@ std::string digest_of(const fs::path& root) {
   return sha256_hex(text).substr(0, 16);
 }
 
+// The folder of the image as this host has it now.
+fs::path make_dev_image(const fs::path& images, const fs::path& draft, sandbox::Rights rights) {
+  sys::make_dirs(draft.string(), 0755);
+  {
+    const sys::FileOwner as_owner(rights == sandbox::Rights::user ? sandbox::kUserIdBase : 0);
+    fill(draft / "root");
+  }
+  for (const char* folder : {"agent/data", "agent/opt/cellar/agent-host"}) {
+    fs::create_directories(draft / folder);
+  }
+  const fs::path final = images / ("dev-" + digest_of(draft));
+  if (fs::exists(final)) {
+    sys::remove_tree(draft.string());
+  } else {
+    fs::rename(draft, final);
+  }
+  return final;
+}
+
+// The one that was made last; empty where there is none.
+fs::path newest_dev_image(const fs::path& images) {
+  fs::path newest;
+  for (const fs::directory_entry& entry : fs::directory_iterator(images)) {
+    if (!entry.path().filename().string().starts_with("dev-")) continue;
+    if (newest.empty() || entry.last_write_time() > fs::last_write_time(newest)) {
+      newest = entry.path();
+    }
+  }
+  return newest;
+}
+
+bool is_no_room(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const fs::filesystem_error& error) {
+    return error.code() == std::errc::no_space_on_device;
+  } catch (const Error& error) {
+    return error.code() == ErrorCode::exhausted;
+  } catch (...) {
+    return false;
+  }
+}
+
+// On a full disk an image of before does: cells have to run, so that room can be made.
+fs::path dev_image(const fs::path& images, sandbox::Rights rights) {
+  const fs::path draft = images / (".dev-draft-" + random_hex(4));
+  std::exception_ptr failure;
+  try {
+    return make_dev_image(images, draft, rights);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (fs::exists(draft)) sys::remove_tree(draft.string());
+  const fs::path before = is_no_room(failure) ? newest_dev_image(images) : fs::path();
+  if (before.empty()) std::rethrow_exception(failure);
+  log::warning("no room for the dev image of the host as it is now: {} is taken", before.string());
+  return before;
+}
+
 }  // namespace
 
 sandbox::Image prepare_dev_image(const std::string& state_dir, sandbox::Rights rights) {
   try {
     const fs::path images = fs::path(state_dir) / "images";
     sys::make_dirs(images.string());
-    const fs::path draft = images / (".dev-draft-" + random_hex(4));
-    sys::make_dirs(draft.string(), 0755);
-    {
-      const sys::FileOwner as_owner(rights == sandbox::Rights::user ? sandbox::kUserIdBase : 0);
-      fill(draft / "root");
-    }
-    for (const char* folder : {"agent/data", "agent/opt/cellar/agent-host"}) {
-      fs::create_directories(draft / folder);
-    }
-    const fs::path final = images / ("dev-" + digest_of(draft));
-    if (fs::exists(final)) {
-      sys::remove_tree(draft.string());
-    } else {
-      fs::rename(draft, final);
-    }
+    const fs::path final = dev_image(images, rights);
     const bool has_packages = fs::is_directory("/var/lib/dpkg");
     return {.root = (final / "root").string(),
             .agent = (final / "agent").string(),

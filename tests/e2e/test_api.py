@@ -38,7 +38,7 @@ class ApiTest(harness.CellTest):
             connection, response = self.daemon.open(method, path)
             body = response.read()
             is_json = response.headers.get("Content-Type") == "application/json"
-            code = json.loads(body)["code"] if is_json and response.status >= 400 else None
+            code = json.loads(body)["code"] if is_json and body and response.status >= 400 else None
             connection.close()
             self.assertNotIn(code, ("no_such_path", "method_not_allowed"), (method, template))
 

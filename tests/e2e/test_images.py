@@ -106,7 +106,7 @@ class ImportTest(harness.CellTest):
                                          ("def hello(ctx): return 1", "python", "Python")):
             cell = self.cell(image, image=image, agent=agent, agent_language=language)
             answer = cell.request("hello")
-            self.assertEqual((503, "agent_host_missing"), (answer.status, answer.json["code"]))
+            self.assertEqual((409, "agent_host_missing"), (answer.status, answer.json["code"]))
             yield cell, answer, program
 
     def test_an_agent_in_an_image_without_its_program_is_told_so_with_the_image_and_the_remedy(self):

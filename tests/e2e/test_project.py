@@ -35,7 +35,7 @@ class ProjectTest(harness.CellTest):
         source.write_text("module.exports = { again() { return 2; } };")
         self.assertIn("agent.js (", dev.stderr.readline())
         self.assertEqual(2, cell.request("again").json)
-        dev.send_signal(signal.SIGINT)
+        dev.send_signal(signal.SIGTERM)  # Whoever runs this in the background has SIGINT ignored.
         dev.wait(harness.WAIT_S)
 
         other = self.cell()
