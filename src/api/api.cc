@@ -34,8 +34,10 @@ std::string target_in(const http::PathParams& params) {
   for (const char* name : {"id", "key", "domain"}) {
     const auto found = params.find(name);
     if (found == params.end()) continue;
-    const bool is_fit = found->second.size() <= kTargetMax && is_valid_utf8(found->second);
-    return is_fit ? found->second : "?";
+    const std::string& target = found->second;
+    const bool is_fit = target.size() <= kTargetMax && is_valid_utf8(target);
+    const bool is_secret = target.starts_with(cell::kSecretStart) || is_cell_token(target);
+    return is_fit && !is_secret ? target : "?";
   }
   return {};
 }
@@ -119,8 +121,8 @@ void Api::add(std::string method, std::string_view pattern, Handler handler,
       co_await supervisor_.ready(std::move(cell_id));
     }
     const Asked& known = observed.asked;
-    const Call call{exchange,   std::move(params), known.owner,
-                    request_id, supervisor_,       known.key_id};
+    const Call call{exchange,    std::move(params), known.owner,    request_id,
+                    supervisor_, known.key_id,      known.may_go_on};
     co_await handler(call);
   };
   router_.add(std::move(method), pattern, std::move(authenticated));
@@ -161,6 +163,7 @@ void Api::authenticate(ObservedExchange& exchange, const http::PathParams& param
   asked.key_id = key->id;
   asked.owner = key->owner_id;
   asked.via = "key";
+  asked.may_go_on = [this, id = key->id] { return supervisor_.has_key(id); };
   require_scope(*key, scope);
 }
 
@@ -191,6 +194,9 @@ void Api::admit_token(const std::string& text, const http::PathParams& params, c
   }
   asked.key_id = key->id;
   asked.owner = key->owner_id;
+  asked.may_go_on = [this, id = key->id, until = token->expires_at] {
+    return wall_now() < until && supervisor_.has_key(id);
+  };
   if (token->scope == cell::Scope::read && scope != cell::Scope::read) {
     throw Error(ErrorCode::unauthenticated, "missing_scope",
                 "the token has not the scope " + std::string(name_of(scope)) + " (it has read)",

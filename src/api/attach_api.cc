@@ -24,9 +24,10 @@ constexpr std::size_t kTypedMax = 64 << 10;
 class Viewer {
  public:
   Viewer(const asio::any_io_executor& executor, ProcessPtr process, http::WebSocket& socket,
-         std::string request_id)
+         std::string request_id, std::function<bool()> may_go_on)
       : process_(std::move(process)),
         socket_(socket),
+        may_go_on_(std::move(may_go_on)),
         request_id_(std::move(request_id)),
         sends_(executor),
         typed_more_(executor),
@@ -38,7 +39,10 @@ class Viewer {
     tasks_.spawn(write_typed());
     std::exception_ptr failure;
     try {
-      while (auto message = co_await socket_.read()) co_await take(*std::move(message));
+      while (auto message = co_await socket_.read()) {
+        if (!may_go_on_()) break;  // show() tells.
+        co_await take(*std::move(message));
+      }
     } catch (...) {
       failure = std::current_exception();
     }
@@ -54,6 +58,7 @@ class Viewer {
   asio::awaitable<void> show(std::uint64_t place) {
     const cell::OutputLog& output = process_->output();
     for (;;) {
+      if (!may_go_on_()) co_return co_await leave();
       if (place < output.first()) {
         place = output.first();
         json::Value stale = json::object({{"type", "stale"}, {"place", place}});
@@ -73,6 +78,14 @@ class Viewer {
     json::Value end = process_json(process_->view());
     end.as_object().set("type", "exit");
     co_await send(text_of(end));
+    const auto turn = co_await sends_.turn();
+    co_await socket_.close();
+  }
+
+  // Its key is over: it sees and types nothing more. The process goes on.
+  asio::awaitable<void> leave() {
+    const Error error = key_ended();
+    co_await tell(error);
     const auto turn = co_await sends_.turn();
     co_await socket_.close();
   }
@@ -170,6 +183,7 @@ class Viewer {
 
   ProcessPtr process_;
   http::WebSocket& socket_;
+  std::function<bool()> may_go_on_;
   std::string request_id_;
   async::Serial sends_;
   std::deque<std::optional<std::string>> typed_;  // nullopt: the end
@@ -191,7 +205,8 @@ asio::awaitable<void> attach(const Call& call) {
   const auto activity = co_await cell->use("terminal", process->id());
   std::string protocol = answered_protocol(call.exchange.request());
   const auto socket = co_await call.exchange.accept_web_socket(std::move(protocol));
-  Viewer viewer(co_await asio::this_coro::executor, std::move(process), *socket, call.request_id);
+  Viewer viewer(co_await asio::this_coro::executor, std::move(process), *socket, call.request_id,
+                call.may_go_on);
   co_await viewer.serve(place);
 }
 

@@ -26,7 +26,11 @@ void AuditLog::start() { tasks_.spawn(keep()); }
 
 bool AuditLog::is_one_too_many(const audit::Entry& entry) {
   const bool is_refusal = entry.status == 401 || entry.status == 403;
-  return is_refusal && ++refusal_count_ > kRefusalsPerSecondMax;
+  if (!is_refusal) return false;
+  if (!entry.key_id.empty()) return ++refusal_count_ > kRefusalsPerSecondMax;
+  if (stranger_room_ < 1) return true;
+  stranger_room_ -= 1;
+  return false;
 }
 
 void AuditLog::note(audit::Entry entry) {
@@ -65,6 +69,7 @@ asio::awaitable<void> AuditLog::flush() {
 
 asio::awaitable<void> AuditLog::try_flush() {
   refusal_count_ = 0;
+  stranger_room_ = std::min<double>(kRefusalsPerSecondMax, stranger_room_ + kStrangersPerSecond);
   if (left_out_ > 0) {
     audit::Entry many{.at = wall_now(), .operation = "refused", .status = 401};
     many.left_out = std::exchange(left_out_, 0);

@@ -25,6 +25,8 @@ class AuditLog {
   static constexpr std::size_t kPendingMax = 10'000;
   // Of refusals, which cost whoever makes them nothing; more are counted only.
   static constexpr std::size_t kRefusalsPerSecondMax = 20;
+  // Of those without a key so many at once, and then so many a second: some 10 MB a day.
+  static constexpr double kStrangersPerSecond = 0.2;
 
   // `pool` must outlive it. Reads what is there: blocks for a moment. Throws Error.
   AuditLog(asio::any_io_executor executor, async::Pool& pool, const std::string& dir,
@@ -51,8 +53,9 @@ class AuditLog {
   std::shared_ptr<audit::Trail> trail_;  // with the jobs that use it
   async::Serial turns_;
   std::vector<audit::Entry> pending_;
-  std::size_t refusal_count_ = 0;  // in this second
-  std::uint64_t left_out_ = 0;     // the same
+  std::size_t refusal_count_ = 0;  // of keys, in this second
+  double stranger_room_ = kRefusalsPerSecondMax;
+  std::uint64_t left_out_ = 0;  // the same
   async::TaskGroup tasks_;
 };
 

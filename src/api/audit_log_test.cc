@@ -61,6 +61,12 @@ TEST_CASE("of refusals some are written each second, the rest is counted") {
   }
   CHECK(fixture.flush());
   CHECK(audit::verify(fixture.dir).last.seq == AuditLog::kRefusalsPerSecondMax);
+  audit::Entry of_a_key;  // Strangers do not hide it.
+  of_a_key.status = 403;
+  of_a_key.key_id = "k";
+  fixture.log.note(std::move(of_a_key));
+  CHECK(fixture.flush());
+  CHECK(audit::verify(fixture.dir).last.seq == AuditLog::kRefusalsPerSecondMax + 1);
 }
 
 }  // namespace cellar::api

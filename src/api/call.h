@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ struct Call {
   std::string request_id;
   cell::Supervisor& supervisor;
   std::string key_id = {};  // of the caller, or of the maker of its token
+  // Whether that key or token still opens this, for what goes on; may be empty: it does.
+  std::function<bool()> may_go_on = {};
 
   // The cell named by the path. Throws Error `not_found`.
   std::shared_ptr<cell::Cell> cell() const { return supervisor.get(owner, params.at("id")); }

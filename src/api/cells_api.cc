@@ -160,22 +160,29 @@ void Api::add_state_routes() {
     co_await call.answer(shown(*cell));
   });
 
-  add("POST", "/api/v1/cells/{id}/keep-alive", [shown](const Call& call) -> asio::awaitable<void> {
-    const auto cell = call.cell();
-    const json::Value value = co_await call.body(kSmallBodyMax);
-    const json::Reader body(value, "the body");
-    const std::int64_t seconds = body.required_int("seconds", 0, cell::Cell::kKeepAliveMax.count());
-    co_await cell->keep_alive(std::chrono::seconds(seconds));
-    co_await call.answer(shown(*cell));
-  });
+  add(
+      "POST", "/api/v1/cells/{id}/keep-alive",
+      [shown](const Call& call) -> asio::awaitable<void> {
+        const auto cell = call.cell();
+        const json::Value value = co_await call.body(kSmallBodyMax);
+        const json::Reader body(value, "the body");
+        const std::int64_t seconds =
+            body.required_int("seconds", 0, cell::Cell::kKeepAliveMax.count());
+        co_await cell->keep_alive(std::chrono::seconds(seconds));
+        co_await call.answer(shown(*cell));
+      },
+      std::nullopt, Tokens::refused);
 
-  add("POST", "/api/v1/cells/{id}/wake-at", [shown](const Call& call) -> asio::awaitable<void> {
-    const auto cell = call.cell();
-    const json::Value value = co_await call.body(kSmallBodyMax);
-    const std::optional<WallTime> at = wake_time(value);
-    co_await cell->wake_at(at);
-    co_await call.answer(shown(*cell));
-  });
+  add(
+      "POST", "/api/v1/cells/{id}/wake-at",
+      [shown](const Call& call) -> asio::awaitable<void> {
+        const auto cell = call.cell();
+        const json::Value value = co_await call.body(kSmallBodyMax);
+        const std::optional<WallTime> at = wake_time(value);
+        co_await cell->wake_at(at);
+        co_await call.answer(shown(*cell));
+      },
+      std::nullopt, Tokens::refused);
 
   const auto set_permanent = [shown](const Call& call) -> asio::awaitable<void> {
     const auto cell = call.cell();

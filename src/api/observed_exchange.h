@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "base/error.h"
 #include "http/exchange.h"
 
 namespace cellar::api {
@@ -29,7 +30,14 @@ struct Asked {
   std::string owner;
   std::string via;   // "key", "token"
   std::string code;  // of the error that it is answered with
+  // Whether the key or the token still opens this: asked as long as an answer goes on.
+  std::function<bool()> may_go_on;
 };
+
+inline Error key_ended() {
+  return {ErrorCode::unauthenticated, "key_ended", "the key or token that began this is over",
+          "begin again with another"};
+}
 
 // An exchange of which is noted what it is answered, and when.
 class ObservedExchange : public http::Exchange {
@@ -88,7 +96,11 @@ class ObservedExchange : public http::Exchange {
     if (!std::exchange(is_stream_, true)) ++open_.stream_count;
     return inner_.start_stream(std::move(response));
   }
-  asio::awaitable<void> send(std::string bytes) override { return inner_.send(std::move(bytes)); }
+  // Throws Error `unauthenticated`, reason `key_ended`, also: a stream ends with its key.
+  asio::awaitable<void> send(std::string bytes) override {
+    if (asked.may_go_on && !asked.may_go_on()) throw key_ended();
+    return inner_.send(std::move(bytes));
+  }
   asio::awaitable<void> finish() override { return inner_.finish(); }
   bool has_answered() const override { return inner_.has_answered(); }
 

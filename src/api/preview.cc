@@ -261,7 +261,7 @@ asio::awaitable<bool> Preview::admit(Visit& visit) {
     const cell::Key* key = supervisor_.use_key(sent.key);
     if (key == nullptr) continue;  // It is for the server in the cell, whatever it means there.
     http::remove(visit.fields, sent.field);
-    require_scope(*key, usual_scope(request.method));
+    require_scope(*key, visit.upgrade.empty() ? usual_scope(request.method) : cell::Scope::write);
     if (!visit.cell || visit.cell->spec().owner_id != key->owner_id) throw no_cell(id);
     has_key = true;
   }

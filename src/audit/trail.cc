@@ -31,7 +31,7 @@ void Trail::recover() {
     const Lines lines = lines_of(text);
     const std::string path = file_of(dir_, seqs.back());
     if (!lines.torn.empty()) {  // A crash did it: nobody was told that it is there.
-      sys::replace_file(path, text.substr(0, text.size() - lines.torn.size()));
+      sys::cut_file(path, text.size() - lines.torn.size());
     }
     const auto line = lines.whole.empty() ? std::nullopt : read_line_head(lines.whole.back());
     const Link found = line ? link_of(line->seq, lines.whole.back()) : last_;

@@ -143,6 +143,8 @@ TEST_CASE("a chain that was made anew is found by a hash that was kept elsewhere
   fixture.write(2, 4);
   CHECK(verify(fixture.dir).problem.empty());
   CHECK(verify(fixture.dir, kept).problem.find("expected") != std::string::npos);
+  const testing::TempDir empty;
+  CHECK(verify(empty.path(), kept).problem.find("empty") != std::string::npos);
   CHECK_FALSE(verify(fixture.dir, Link{99, kept.hash}).problem.empty());
 }
 

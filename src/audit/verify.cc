@@ -90,7 +90,10 @@ Verdict verify(const std::string& dir, const std::optional<Link>& expected) {
   Verdict verdict;
   const std::vector<Seq> seqs = first_seqs(dir);
   const auto head = read_head(dir);
-  if (!head && seqs.empty()) return verdict;
+  if (!head && seqs.empty()) {
+    if (expected) verdict.problem = fmt::format("the log is empty, and had line {}", expected->seq);
+    return verdict;
+  }
   if (!head) verdict.notes.push_back("head.json is missing: an end that was cut off is not seen");
   Walk walk(head.value_or(Head{}), expected);
   const Seq begins = walk.at().seq + 1;

@@ -253,7 +253,9 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
   Secrets environment_before;
   if (new_secrets || new_network) environment_before = co_await agent_environment();
   if (new_secrets) co_await apply_secrets(settings, next);
-  if (new_network && has_rules(next.network)) co_await vault_.require_authority();
+  if ((new_secrets || new_network) && has_rules(next.network)) {
+    co_await vault_.require_authority();
+  }
   const bool new_tier = next.tier != spec_.tier;
   co_await save_spec(next);
   if (new_tier) {

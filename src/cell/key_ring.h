@@ -20,6 +20,8 @@ enum class Scope : std::uint8_t {
   admin,    // keys, of all owners
   metrics,  // GET /metrics, and nothing else
 };
+// How the secret of each key begins that the daemon makes.
+inline constexpr std::string_view kSecretStart = "cellar_";
 inline constexpr std::string_view kAllScopes = "read,write,admin,metrics";
 
 std::string_view name_of(Scope scope) noexcept;

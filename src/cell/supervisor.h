@@ -62,6 +62,8 @@ class Supervisor {
   const Key* use_key(std::string_view secret);
   // The key of that id, used by a token of its; nullptr where it is removed or over.
   const Key* key_of_token(std::string_view id);
+  // Whether this key is there and has not expired.
+  bool has_key(std::string_view id) const;
 
   // ---- cells ----
   // Shared with requests that use a cell while it is deleted.

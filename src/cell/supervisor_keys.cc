@@ -22,7 +22,7 @@ asio::awaitable<Supervisor::CreatedKey> Supervisor::create_key(std::string owner
                                                                std::string name, std::string scopes,
                                                                std::optional<WallTime> expires_at) {
   CreatedKey created;
-  created.secret = "cellar_" + random_hex(kSecretBytes);
+  created.secret = std::string(kSecretStart) + random_hex(kSecretBytes);
   created.key = {.id = "key_" + random_hex(kKeyIdBytes),
                  .owner_id = std::move(owner_id),
                  .name = std::move(name),
@@ -98,6 +98,11 @@ const Key* Supervisor::use_key(std::string_view secret) {
   }
   key_ring_.note_use(*key, now);
   return key;
+}
+
+bool Supervisor::has_key(std::string_view id) const {
+  const Key* key = key_ring_.find_id(id);
+  return key != nullptr && (!key->expires_at || wall_now() < *key->expires_at);
 }
 
 const Key* Supervisor::key_of_token(std::string_view id) {

@@ -29,6 +29,7 @@ SessionHooks Egress::hooks_of_session(Slot slot) {
   return {.injection = [this] { return injection_; },
           .rules = [this] { return policy_.rules(); },
           .open = [this](Destination to, Leave leave) { return open(std::move(to), leave); },
+          .refusal = [this](const Destination& to) { return refusal_of({to.name, {}, to.port}); },
           .tell = [this](const Refusal& refusal) { tell(refusal); },
           .spawn = [this](asio::awaitable<void> task) { tasks_.spawn(std::move(task)); },
           .meter = meter_,

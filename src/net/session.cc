@@ -127,7 +127,15 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Whether server_ is the server of `to`; where not, the client was told.
   asio::awaitable<bool> open_server(Destination to, Leave leave) {
-    const bool is_kept = server_ && server_of_ == to && from_server_.empty() && server_->is_quiet();
+    if (leave == Leave::of_policy) {
+      std::optional<Refusal> refusal = hooks_.refusal(to);
+      if (refusal) {
+        co_await refuse(*std::move(refusal));
+        co_return false;
+      }
+    }
+    const bool is_kept = server_ && server_of_ == to && server_leave_ == leave &&
+                         from_server_.empty() && server_->is_quiet();
     if (is_kept) co_return true;
     if (server_) server_->reset();
     server_.reset();
@@ -136,6 +144,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (auto* channel = std::get_if<std::unique_ptr<Channel>>(&opened)) {
       server_ = std::move(*channel);
       server_of_ = std::move(to);
+      server_leave_ = leave;
       co_return true;
     }
     if (auto* refusal = std::get_if<Refusal>(&opened)) {
@@ -345,6 +354,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::unique_ptr<Channel> server_;  // of the last request, where it may be used again
   Destination own_;
   Destination server_of_;
+  Leave server_leave_ = Leave::of_policy;
   SessionHooks hooks_;
   int requests_left_;
   Watchdog idle_;

@@ -28,6 +28,8 @@ struct SessionHooks {
   std::function<std::shared_ptr<const Injection>()> injection;  // the newest
   std::function<std::shared_ptr<const Rules>()> rules;          // the newest
   std::function<asio::awaitable<Opened>(Destination, Leave)> open;
+  // Why the policy of now refuses it: asked for each request, also on a connection that is kept.
+  std::function<std::optional<Refusal>(const Destination&)> refusal;
   std::function<void(const Refusal&)> tell;
   std::function<void(asio::awaitable<void>)> spawn;  // ends with the session's own coroutine
   Meter& meter;

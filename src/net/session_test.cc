@@ -57,6 +57,7 @@ struct Scene {
   std::vector<std::string> told;
   bool was_cut = false;
   int requests_max = 100;
+  int allowed_count = 100;  // requests that the policy lets out before it changes
 
   void play() {
     asio::io_context loop;
@@ -68,6 +69,10 @@ struct Scene {
     SessionHooks hooks{.injection = [&] { return injection; },
                        .rules = [&] { return shared_rules; },
                        .open = [this](Destination to, Leave) { return open(std::move(to)); },
+                       .refusal = [this](const Destination& to) -> std::optional<Refusal> {
+                         if (allowed_count-- > 0) return std::nullopt;
+                         return Refusal{to.name, to.port, Why::denied};
+                       },
                        .tell = [this](const Refusal& it) { told.emplace_back(to_string(it.why)); },
                        .spawn = [&](asio::awaitable<void> task) { tasks.spawn(std::move(task)); },
                        .meter = meter,
@@ -108,6 +113,17 @@ TEST_CASE("requests of one connection go over one connection, each with its valu
   const std::string sent = get_request("A: sk-live-1\r\nAccept-Encoding: identity\r\n");
   CHECK(scene.server.written == sent + sent);
   CHECK_FALSE(scene.was_cut);
+}
+
+TEST_CASE("what the policy denies meanwhile goes out on no connection that is kept") {
+  Scene scene;
+  scene.client.pieces = {get_request(), get_request()};
+  scene.server.pieces = {ok_answer("one"), ok_answer("two")};
+  scene.allowed_count = 1;
+  scene.play();
+  CHECK(scene.client.written.starts_with(ok_answer("one") + "HTTP/1.1 403"));
+  CHECK(scene.server.written.find("GET", 1) == std::string::npos);
+  CHECK(scene.told == std::vector<std::string>{"denied"});
 }
 
 TEST_CASE("a body goes through unchanged, and what is behind it is another request") {

@@ -90,6 +90,13 @@ void sync_data(int fd, std::string_view name) {
   if (retry_on_signal([&] { return ::fdatasync(fd); }) == -1) throw_errno("fdatasync", name);
 }
 
+void cut_file(const std::string& path, std::uint64_t size_bytes) {
+  const Fd file = open_file(path, O_WRONLY);
+  const auto cut = [&] { return ::ftruncate(file.get(), static_cast<off_t>(size_bytes)); };
+  if (retry_on_signal(cut) == -1) throw_errno("ftruncate", path);
+  sync_data(file.get(), path);
+}
+
 void sync_dir(const std::string& path) {
   const Fd dir = open_file(path, O_RDONLY | O_DIRECTORY);
   if (retry_on_signal([&] { return ::fsync(dir.get()); }) == -1) throw_errno("fsync", path);

@@ -40,6 +40,9 @@ void sync_dir(const std::string& path);
 // Makes all that was ever written to the file system of `path` durable.
 void sync_file_system(const std::string& path);
 
+// Leaves the first `size_bytes` of a file, durably; needs no room. Throws Error.
+void cut_file(const std::string& path, std::uint64_t size_bytes);
+
 // Whether something must survive the machine's end, or only this process's.
 enum class Durable : std::uint8_t { yes, no };
 

@@ -1,4 +1,6 @@
 """Tokens for browsers: one cell, least rights, some hours; and which pages may ask."""
+import contextlib
+import http.client
 import socket
 
 import harness
@@ -40,7 +42,8 @@ class TokensTest(harness.CellTest):
         for method, path, body in (("GET", "/api/v1/cells", None), ("GET", "/api/v1/keys", None), ("GET", "/metrics", None),
                                    ("DELETE", cell.path, None), ("POST", f"{cell.path}/tokens", {"scopes": ["read"]}),
                                    ("PUT", f"{cell.path}/network", {}), ("POST", f"{cell.path}/preview", {}),
-                                   ("POST", f"{cell.path}/preview-links", {}), ("POST", f"{cell.path}/permanent", {"permanent": True})):
+                                   ("POST", f"{cell.path}/preview-links", {}), ("POST", f"{cell.path}/permanent", {"permanent": True}),
+                                   ("POST", f"{cell.path}/keep-alive", {"seconds": 1}), ("POST", f"{cell.path}/wake-at", {"in_s": 1})):
             self.assertEqual((403, "key_required"), self.outcome(writes, method, path, body), (method, path))
         self.assertEqual((401, "token_invalid"), self.outcome(writes, "GET", other.path))
         self.assertEqual((401, "token_invalid"), self.outcome(writes, "GET", "/api/v1/cells/dev--nobody"))
@@ -59,6 +62,30 @@ class TokensTest(harness.CellTest):
         self.daemon.call("DELETE", f"/api/v1/keys/{key['id']}")
         self.assertEqual((401, "token_invalid"), self.outcome(made, "GET", cell.path))
         harness.eventually("the token expires", lambda: self.outcome(short, "GET", cell.path) == (401, "token_expired"))
+
+    def test_what_goes_on_ends_with_its_key(self):
+        cell = self.cell()
+        key = self.daemon.call("POST", "/api/v1/keys", {"name": "app", "scopes": ["write"]}).json
+        secret = {"Authorization": f"Bearer {key['secret']}"}
+        token = self.daemon.call("POST", f"{cell.path}/tokens", {"scopes": ["write"]}, secret).json["token"]
+        process = cell.call("POST", "/processes", {"cmd": "while :; do echo x; sleep 0.05; done"}).json["id"]
+        log = self.daemon.stream("GET", f"{cell.path}/processes/{process}/log", headers={**secret, "Accept": "text/event-stream"})
+        self.assertEqual(200, log.status)
+        with socket.create_connection(("127.0.0.1", self.daemon.port), timeout=harness.WAIT_S) as wire:
+            wire.sendall("\r\n".join([f"GET {cell.path}/processes/{process}/attach?token={token} HTTP/1.1", "Host: x", "Connection: Upgrade",
+                                      "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+                                      "", ""]).encode())
+            self.assertIn(b" 101 ", wire.recv(100))
+            self.assertEqual(204, self.daemon.call("DELETE", f"/api/v1/keys/{key['id']}").status)
+            seen = b""
+            while piece := wire.recv(65536):  # Until its end.
+                seen += piece
+        self.assertIn(b"key_ended", seen)
+        with contextlib.suppress(http.client.HTTPException, ConnectionError):
+            while log.response.read1(65536):
+                pass
+        log.close()
+        self.assertEqual("running", cell.call("GET", f"/processes/{process}").json["status"])
 
     def test_browsers_bring_it_in_the_address_or_a_subprotocol(self):
         cell = self.cell()
