@@ -217,7 +217,10 @@ void TarReader::take_extended(std::string_view records) {
     if (equal == record.npos) refuse("holds an extended header that is none");
     const std::string key(record.substr(0, equal));
     if (key.starts_with("GNU.sparse.")) refuse("holds a sparse file, which is not taken");
-    extended_[key] = std::string(record.substr(equal + 1));
+    // No other is kept: an archive of nothing but such headers must not grow in memory.
+    if (key == "path" || key == "linkpath" || key == "size") {
+      extended_[key] = std::string(record.substr(equal + 1));
+    }
     records.remove_prefix(static_cast<std::size_t>(*length));
   }
 }
