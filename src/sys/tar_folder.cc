@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
+#include "sys/beneath_parts.h"
 #include "sys/positioned.h"
 
 namespace cellar::sys {
@@ -10,9 +12,15 @@ namespace {
 
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
-// Whether a link at `path` stays in the folder, by its words alone.
+// Whether a link at `path` stays in the folder, by its words alone: a ".." behind a name could lead
+// up from wherever a link of that name leads.
 bool stays_inside(const std::string& path, const std::string& target) {
   if (target.starts_with('/')) return false;
+  bool is_down = false;
+  for (const auto name : split(target, '/')) {
+    if (name == ".." && is_down) return false;
+    is_down = is_down || (name != ".." && name != "." && !name.empty());
+  }
   const std::size_t slash = path.rfind('/');
   const std::string parent = slash == path.npos ? "" : path.substr(0, slash + 1);
   try {
@@ -54,7 +62,7 @@ std::string TarPacker::next() {
 void TarPacker::begin(const DirEntry& entry, std::string& out) {
   TarEntry header;
   header.path = entry.path;
-  header.mode = entry.stat.mode;
+  header.mode = entry.stat.mode & 0777;  // Whoever unpacks it as root gets no set-user-id file.
   header.mtime_s = entry.stat.mtime_ns / kNsPerSecond;
   if (entry.stat.kind == FileKind::special) {
     if (on_left_out_) on_left_out_(entry.path);
@@ -133,6 +141,18 @@ void TarUnpacker::begin(const TarEntry& entry) {
   }
 }
 
+// Whether no link is on the way to it, so that a ".." of a link there leads where its words say.
+bool TarUnpacker::has_real_parent(const std::string& path) const {
+  const std::string parent = beneath::parent_of(path);
+  if (parent == ".") return true;
+  auto there = folder_.stat_entry(parent);
+  if (!there && !folder_.entry(parent)) {
+    folder_.make_folder(parent, 0755, Durable::no);
+    there = folder_.stat_entry(parent);
+  }
+  return there && there->kind == FileKind::directory;
+}
+
 void TarUnpacker::make(const TarEntry& entry, const std::string& path) {
   switch (entry.kind) {
     case TarEntry::Kind::file: {
@@ -149,7 +169,8 @@ void TarUnpacker::make(const TarEntry& entry, const std::string& path) {
       folder_.make_folder(path, entry.mode | 0700, Durable::no);
       return;
     case TarEntry::Kind::link:
-      if (options_.links == Links::inside && !stays_inside(path, entry.target)) {
+      if (options_.links == Links::inside &&
+          !(stays_inside(path, entry.target) && has_real_parent(path))) {
         if (options_.on_left_out) options_.on_left_out(path);
         return;
       }

@@ -81,6 +81,7 @@ class TarUnpacker {
  private:
   void begin(const TarEntry& entry);
   void make(const TarEntry& entry, const std::string& path);
+  bool has_real_parent(const std::string& path) const;
 
   BeneathDir folder_;
   Options options_;

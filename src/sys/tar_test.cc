@@ -1,6 +1,8 @@
 #include "sys/tar.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <malloc.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -80,8 +82,10 @@ TEST_CASE("a folder that was packed is unpacked as it was, whatever the size of 
   from.folder.make_folder("folder/inner", 0750);
   from.folder.make_link("link", std::string(150, 't'));
   REQUIRE(::mkfifo(from.host.file("in/pipe").c_str(), 0666) == 0);
+  REQUIRE(::chmod(from.host.file("in/run").c_str(), 06755) == 0);
   std::vector<std::string> left_out;
   const std::string archive = pack(from.folder, &left_out);
+  CHECK(archive.find("0006755") == archive.npos);
   CHECK(left_out == std::vector<std::string>{"pipe"});
   for (const std::size_t piece : {std::size_t{1}, std::size_t{511}, archive.size()}) {
     CAPTURE(piece);
@@ -164,7 +168,52 @@ TEST_CASE("a link to the outside is replaced by a file of its name, and may be l
   careful.links = TarUnpacker::Links::inside;
   careful.on_left_out = [&](const std::string& path) { left_out.push_back(path); };
   CHECK(to.unpack(archive, 100, careful) == "");
-  CHECK(left_out == std::vector<std::string>{"x"});
+  CHECK(left_out == std::vector<std::string>{"x", "z"});
+}
+
+TEST_CASE("a link that stays inside by its words, but not through other links, is left out") {
+  const auto link = [](const char* path, const char* target) {
+    return tar_header(entry_of(path, TarEntry::Kind::link, target));
+  };
+  const Target to;
+  std::vector<std::string> left_out;
+  TarUnpacker::Options careful;
+  careful.links = TarUnpacker::Links::inside;
+  careful.on_left_out = [&](const std::string& path) { left_out.push_back(path); };
+  const std::string archive = link("q", ".") + link("q/q/q/l", "../../../outside/file") +
+                              link("q/a/l", "../../outside/file") + link("a/q", "../a/b") +
+                              link("a/b/c/d", "../../x") + link("m", "q/../../outside/file") +
+                              link("a/up", "../q/../outside/file") + tar_end();
+  CHECK(to.unpack(archive, 1 << 20, careful) == "");
+  CHECK(left_out == std::vector<std::string>{"q/q/q/l", "q/a/l", "m", "a/up"});
+  CHECK(to.folder.entry("a/q")->target == "../a/b");
+  CHECK(to.folder.entry("a/b/c/d")->target == "../../x");
+  CHECK_FALSE(to.folder.entry("l"));
+}
+
+TEST_CASE("headers without an entry are not kept in memory") {
+  constexpr std::size_t kHeaders = 100;
+  constexpr std::size_t kValueBytes = 50'000;
+  TarReader reader(
+      {.begin = [](const TarEntry&) {}, .data = [](std::string_view) {}, .end = [] {}});
+  const std::size_t before = ::mallinfo2().uordblks;
+  for (std::size_t i = 0; i < kHeaders; ++i) {
+    const std::string rest =
+        " key" + std::to_string(1000 + i) + "=" + std::string(kValueBytes, 'x');
+    const std::string record = std::to_string(rest.size() + 6) + rest + "\n";
+    TarEntry header = entry_of("pax", TarEntry::Kind::file);
+    header.size_bytes = record.size();
+    std::string block = tar_header(header);
+    block[156] = 'x';
+    constexpr std::string_view kBlank = "        ";
+    block.replace(148, kBlank.size(), kBlank);
+    std::uint64_t sum = 0;
+    for (const char c : block) sum += static_cast<unsigned char>(c);
+    block.replace(148, 7, fmt::format("{:06o}", sum) + std::string(1, '\0'));
+    reader.feed(block + record + tar_padding(record.size()));
+  }
+  const std::size_t after = ::mallinfo2().uordblks;
+  CHECK(after < before + kHeaders * kValueBytes / 2);
 }
 
 TEST_CASE("an archive has a largest number of entries, and its headers a largest size") {
