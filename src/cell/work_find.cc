@@ -104,7 +104,7 @@ Grepper::Grepper(const sys::BeneathDir& work, const GrepRequest& request,
                  std::chrono::milliseconds time_max)
     : work_(work),
       request_(request),
-      regex_(expression_of(request)),
+      regex_(expression_of(request), search::Regex::LineEnds::never),
       filter_(request.paths, {}),
       end_(std::chrono::steady_clock::now() + time_max) {
   const auto start = work.stat(request.path);
@@ -159,6 +159,10 @@ void Grepper::search_text(const std::string& path, std::string_view text) {
   std::size_t line_number = 1;
   std::size_t counted_to = 0;
   for (std::size_t from = 0; from < text.size();) {
+    if (std::chrono::steady_clock::now() >= end_) {
+      answer_.truncated_by = "time";
+      return;
+    }
     const auto match = regex_.find(text, from);
     // What begins behind the last line end is no line.
     if (!match || (match->begin == text.size() && text.ends_with('\n'))) return;

@@ -120,4 +120,13 @@ TEST_CASE("what is no text is not searched, and what is beyond a limit is said")
   CHECK(p.grep({.pattern = "y", .limit = 9999}).truncated_by == "size");
 }
 
+TEST_CASE("no match goes beyond its line, and the time ends the search of a large file, too") {
+  const FindPlace p({{"a", "one\ntwo\n"}});
+  CHECK(p.grep({.pattern = "(?s)one.two"}).matches.empty());
+  CHECK(p.grep({.pattern = "o[^x]*"}).matches.size() == 2);
+  p.work.write_atomic("large", std::string(Grepper::kFileBytesMax, 'y'));
+  const GrepRequest in_large{.pattern = "z|y", .path = "large"};
+  CHECK(p.grep(in_large, std::chrono::milliseconds(1)).truncated_by == "time");
+}
+
 }  // namespace cellar::cell

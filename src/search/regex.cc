@@ -14,7 +14,7 @@ namespace {
 
 }  // namespace
 
-Regex::Regex(std::string_view pattern)
+Regex::Regex(std::string_view pattern, LineEnds line_ends)
     : compiled_(std::make_unique<re2::FilteredRE2>(static_cast<int>(kAtomBytesMin))) {
   if (pattern.empty() || pattern.size() > kPatternBytesMax) {
     refuse_pattern("a regular expression has 1 to " + std::to_string(kPatternBytesMax) + " bytes");
@@ -23,6 +23,7 @@ Regex::Regex(std::string_view pattern)
   re2::RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(kMemoryBytesMax);
+  options.set_never_nl(line_ends == LineEnds::never);
   const std::string in_lines = "(?m:" + std::string(pattern) + ")";
   int id = 0;
   if (compiled_->Add(in_lines, options, &id) != re2::RE2::NoError) {

@@ -22,8 +22,11 @@ class Regex {
   static constexpr std::size_t kAtomBytesMin = 3;
   static constexpr std::size_t kAtomsMax = 32;
 
+  // Whether a match may go beyond the end of a line; `never` where `\n` matches nothing.
+  enum class LineEnds : std::uint8_t { matched, never };
+
   // Throws Error `invalid_argument`, reason `invalid_regex`, which says what is wrong with it.
-  explicit Regex(std::string_view pattern);
+  explicit Regex(std::string_view pattern, LineEnds line_ends = LineEnds::matched);
   ~Regex();
   Regex(const Regex&) = delete;
   Regex& operator=(const Regex&) = delete;
