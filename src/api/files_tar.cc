@@ -11,6 +11,8 @@ namespace {
 
 // Of an archive that comes, at once.
 constexpr std::size_t kBatchBytes = 256 << 10;
+// Of it, as one job and one turn: a few long names are thousands of folders.
+constexpr std::size_t kFeedBytes = 16 << 10;
 
 }  // namespace
 
@@ -63,12 +65,14 @@ asio::awaitable<void> take_tar(const Call& call, std::string path) {
       more = !piece.empty();
       bytes += piece;
     }
-    // What an archive holds is known only once it is unpacked: its files count with the next batch.
-    const std::uint64_t entries = unpacker->count().entries;
-    co_await cell->require_room(bytes.size(), entries - entries_counted);
-    entries_counted = entries;
-    auto unpack = [unpacker, bytes = std::move(bytes)] { unpacker->feed(bytes); };
-    co_await async::offload(cell->pool(), std::move(unpack));
+    // What an archive holds is known only once it is unpacked: its files count with the next piece.
+    for (std::size_t at = 0; at < bytes.size(); at += kFeedBytes) {
+      std::string piece = bytes.substr(at, kFeedBytes);
+      const std::uint64_t entries = unpacker->count().entries;
+      co_await cell->require_room(piece.size(), entries - entries_counted);
+      entries_counted = entries;
+      co_await cell->files().feed(unpacker, std::move(piece));
+    }
   }
   auto finish = [unpacker] { unpacker->finish(sys::Durable::yes); };
   co_await async::offload(cell->pool(), std::move(finish));

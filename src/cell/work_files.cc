@@ -171,6 +171,12 @@ asio::awaitable<bool> WorkFiles::set_mode(std::string path, mode_t mode) {
   co_return co_await in_turn(std::move(set));
 }
 
+asio::awaitable<void> WorkFiles::feed(std::shared_ptr<sys::TarUnpacker> unpacker,
+                                      std::string bytes) {
+  auto unpack = [unpacker, bytes = std::move(bytes)] { unpacker->feed(bytes); };
+  co_await in_turn(std::move(unpack));
+}
+
 WorkFiles::WatchPlace WorkFiles::begin_watch() {
   if (*watch_count_ == kWatchesMax) {
     throw Error(ErrorCode::exhausted, "too_many_watches",

@@ -12,6 +12,7 @@
 #include "async/serial.h"
 #include "cell/work_find.h"
 #include "sys/beneath.h"
+#include "sys/tar_folder.h"
 
 namespace cellar::cell {
 
@@ -73,6 +74,10 @@ class WorkFiles {
   asio::awaitable<bool> rename(std::string from, std::string to, sys::Existing existing);
   asio::awaitable<bool> make_folder(std::string path, mode_t mode);
   asio::awaitable<bool> set_mode(std::string path, mode_t mode);
+
+  // A piece of an archive: what it replaces is in turn with the other changes, piece by piece.
+  // Durable only once the archive is finished.
+  asio::awaitable<void> feed(std::shared_ptr<sys::TarUnpacker> unpacker, std::string bytes);
 
   // A few of a cell at a time, in slices.
   asio::awaitable<GlobAnswer> glob(GlobRequest request);

@@ -147,6 +147,8 @@ class BeneathDir {
   // Makes a folder and those above it; durable when this returns, where that is asked for. False
   // where it was there. Throws `already_exists`, reason `path_exists`, where something else is.
   bool make_folder(std::string_view path, mode_t mode, Durable durable = Durable::yes) const;
+  // Makes only those above it, and tells how many. Not durable before sync_all().
+  std::size_t make_folders_above(std::string_view path) const;
   // Moves what is at `from`, whatever it is; durable when this returns. The folders of `to` are
   // made. False where nothing is at `from`. Throws `already_exists`, reason `path_exists`, where
   // something is at `to` and is to be kept, or cannot be replaced by that.
@@ -193,7 +195,7 @@ class BeneathDir {
   Fd open_parent_of(const std::string& path) const;
   // Makes it where it is missing.
   Fd parent_for(const std::string& path) const;
-  Fd make_parent_of(const std::string& path) const;
+  Fd make_parent_of(const std::string& path, Durable durable, std::size_t& made_count) const;
 
   Fd root_;
   std::uint32_t owner_;

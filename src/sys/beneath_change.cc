@@ -103,7 +103,8 @@ FileStat PendingFile::stat() const { return beneath::to_stat(beneath::stat_fd(fd
 
 // Name by name from the root, so that a path of n names costs n steps. A link on the way makes the
 // kernel resolve the whole path so far again: what it leads to may lie beside, not beneath, `here`.
-Fd BeneathDir::make_parent_of(const std::string& path) const {
+Fd BeneathDir::make_parent_of(const std::string& path, Durable durable,
+                              std::size_t& made_count) const {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY;
   const std::string parent = beneath::parent_of(path);
   Fd here(beneath::open_at(root_.get(), ".", kFlags, beneath::kOneName));
@@ -121,7 +122,8 @@ Fd BeneathDir::make_parent_of(const std::string& path) const {
         // Neither our umask nor a set-group-id folder of the cell shall decide.
         if (::fchmod(next.get(), 0755) == -1) throw_errno("fchmod", so_far);
         if (::geteuid() == 0) give_to(next.get(), owner_);
-        beneath::sync_folder(here.get(), so_far);
+        ++made_count;
+        if (durable == Durable::yes) beneath::sync_folder(here.get(), so_far);
       }
     }
     if (!next && errno == ELOOP) {
@@ -135,9 +137,21 @@ Fd BeneathDir::make_parent_of(const std::string& path) const {
 
 Fd BeneathDir::parent_for(const std::string& path) const {
   Fd parent = open_parent_of(path);
-  if (!parent && errno == ENOENT) parent = make_parent_of(path);
+  if (!parent && errno == ENOENT) {
+    std::size_t made_count = 0;
+    parent = make_parent_of(path, Durable::yes, made_count);
+  }
   if (!parent) beneath::throw_resolution(errno, path);
   return parent;
+}
+
+std::size_t BeneathDir::make_folders_above(std::string_view request) const {
+  const std::string path = normalize_path(request);
+  if (open_parent_of(path)) return 0;
+  if (errno != ENOENT) beneath::throw_resolution(errno, path);
+  std::size_t made_count = 0;
+  make_parent_of(path, Durable::no, made_count);
+  return made_count;
 }
 
 PendingFile BeneathDir::begin_write(std::string_view request, const WriteOptions& options) const {

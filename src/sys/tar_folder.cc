@@ -128,7 +128,10 @@ void TarUnpacker::begin(const TarEntry& entry) {
         "send it in several parts");
   }
   try {
-    make(entry, normalize_path(entry.path));
+    const std::string path = normalize_path(entry.path);
+    // Not of a device, which makes nothing.
+    if (entry.kind != TarEntry::Kind::special) count_.entries += folder_.make_folders_above(path);
+    make(entry, path);
   } catch (const Error& error) {
     const bool is_ours = error.code() == ErrorCode::invalid_argument ||
                          error.code() == ErrorCode::not_found ||
@@ -145,11 +148,7 @@ void TarUnpacker::begin(const TarEntry& entry) {
 bool TarUnpacker::has_real_parent(const std::string& path) const {
   const std::string parent = beneath::parent_of(path);
   if (parent == ".") return true;
-  auto there = folder_.stat_entry(parent);
-  if (!there && !folder_.entry(parent)) {
-    folder_.make_folder(parent, 0755, Durable::no);
-    there = folder_.stat_entry(parent);
-  }
+  const auto there = folder_.stat_entry(parent);
   return there && there->kind == FileKind::directory;
 }
 

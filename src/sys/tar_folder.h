@@ -17,7 +17,7 @@ namespace cellar::sys {
 struct TarCount {
   std::uint64_t files = 0;    // and links
   std::uint64_t bytes = 0;    // of the files
-  std::uint64_t entries = 0;  // folders, too
+  std::uint64_t entries = 0;  // folders, too, also those that only lie on the way
 };
 
 // What is left out is told by its path.

@@ -223,6 +223,9 @@ TEST_CASE("an archive has a largest number of entries, and its headers a largest
   const std::string two = file_entry("a", "1") + file_entry("b", "2");
   CHECK(to.unpack(two + tar_end(), 1 << 20, few) == "");
   CHECK(to.unpack(two + file_entry("c", "3") + tar_end(), 1 << 20, few) == "archive_too_large");
+  // The folders on the way are some, too.
+  CHECK(to.unpack(file_entry("d/e/f", "1") + file_entry("d/e/g", "2") + tar_end(), 1 << 20, few) ==
+        "archive_too_large");
   TarEntry huge = entry_of(std::string(TarReader::kHeaderBytesMax, 'x'));
   CHECK(to.unpack(tar_header(huge) + tar_end()) == "invalid_archive");
 }
