@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/text.h"
 
 namespace cellar::api {
@@ -63,6 +64,14 @@ cell::FileConditions conditions_of(const http::Request& request) {
     conditions.none_match = parse_tags(*field);
   }
   return conditions;
+}
+
+void refuse_conditions(const Call& call) {
+  const cell::FileConditions conditions = conditions_of(call.exchange.request());
+  if (!conditions.match && !conditions.none_match) return;
+  throw Error(ErrorCode::invalid_argument, "invalid_header",
+              "this call takes no If-Match and no If-None-Match",
+              "leave them out; reading, writing and deleting a file take them");
 }
 
 }  // namespace cellar::api

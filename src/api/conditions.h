@@ -34,5 +34,7 @@ cell::FileConditions::Tags parse_tags(std::string_view field);
 
 // If-Match and If-None-Match.
 cell::FileConditions conditions_of(const http::Request& request);
+// For a call that has no use for them. Throws Error `invalid_argument`, reason `invalid_header`.
+void refuse_conditions(const Call& call);
 
 }  // namespace cellar::api

@@ -1,5 +1,6 @@
 // Calls on files below /work that are more than reading and writing one.
 
+#include "api/conditions.h"
 #include "api/files.h"
 #include "base/error.h"
 #include "json/reader.h"
@@ -41,6 +42,7 @@ asio::awaitable<void> answer_ok(const Call& call) {
 }  // namespace
 
 asio::awaitable<void> rename_file(const Call& call) {
+  refuse_conditions(call);
   const auto cell = call.cell();
   const json::Value value = co_await call.body(kSmallBodyMax);
   const json::Reader body(value, "the body");
@@ -67,6 +69,7 @@ asio::awaitable<void> rename_file(const Call& call) {
 }
 
 asio::awaitable<void> make_folder(const Call& call) {
+  refuse_conditions(call);
   const auto cell = call.cell();
   const json::Value value = co_await call.body(kSmallBodyMax);
   const json::Reader body(value, "the body");
@@ -82,6 +85,7 @@ asio::awaitable<void> make_folder(const Call& call) {
 }
 
 asio::awaitable<void> set_file_mode(const Call& call) {
+  refuse_conditions(call);
   const auto cell = call.cell();
   const json::Value value = co_await call.body(kSmallBodyMax);
   const json::Reader body(value, "the body");

@@ -1,5 +1,6 @@
 // Folders below /work as tar archives, both ways piece by piece.
 
+#include "api/conditions.h"
 #include "api/files.h"
 #include "async/pool.h"
 #include "base/error.h"
@@ -47,6 +48,7 @@ asio::awaitable<void> send_tar(const Call& call, std::string path) {
 
 asio::awaitable<void> take_tar(const Call& call, std::string path) {
   const auto cell = call.cell();
+  refuse_conditions(call);
   sys::normalize_path(path);  // A bad path is told before a long body is read.
   const auto activity = co_await cell->use("request", "files");
   co_await cell->require_room(0);

@@ -127,6 +127,13 @@ class FilesTest(harness.CellTest):
         tag = cell.call("GET", "/files/once").headers["ETag"]
         cell.exec("printf y > once")  # Programs of the cell change it, too.
         self.assertEqual(412, cell.call("DELETE", "/files/once", headers={"If-Match": tag}).status)
+        for method, path, body in (
+                ("PUT", "/files/t?tar=1", b""),
+                ("POST", "/files/mkdir", {"path": "t"}),
+                ("POST", "/files/rename", {"from": "once", "to": "t"}),
+                ("POST", "/files/chmod", {"path": "once", "mode": "600"})):
+            refused = cell.call(method, path, body, {"If-Match": tag})
+            self.assertEqual((400, "invalid_header"), (refused.status, refused.json["code"]))
         self.assertEqual(204, cell.call("DELETE", "/files/once", headers={"If-Match": '"x", ' + cell.call("GET", "/files/once").headers["ETag"]}).status)
 
     def test_files_are_appended_to_moved_and_given_rights(self):
