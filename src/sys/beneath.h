@@ -75,19 +75,30 @@ class PendingFile {
   ~PendingFile();
 
   void write(std::string_view bytes);
-  // Nothing is written after that. It has the mode and the owner of what it will replace.
+  // Nothing is written after that. It has the mode and the owner of what it will replace, which
+  // replace() looks at once more.
   void finish(Durable durable);
   // Comes after finish(). A file or a link at the path is replaced.
   void replace(Durable durable);
   FileStat stat() const;
 
  private:
+  struct Rights {
+    mode_t mode = 0;
+    uid_t uid = 0;
+    gid_t gid = 0;
+    bool operator==(const Rights&) const = default;
+  };
+  // Those of what it will replace. False where it has them already.
+  bool take_rights();
+
   Fd parent_;
   std::string path_;
   std::string temporary_;  // its name; empty once it took its place
   WriteOptions options_;
   std::uint32_t owner_;
   Fd fd_;
+  std::optional<Rights> rights_;  // those that it has
 };
 
 // The files below one folder of a cell, reached in such a way that nothing which the cell does to

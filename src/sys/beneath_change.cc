@@ -61,7 +61,8 @@ PendingFile::PendingFile(PendingFile&& other) noexcept
       temporary_(std::exchange(other.temporary_, {})),
       options_(other.options_),
       owner_(other.owner_),
-      fd_(std::move(other.fd_)) {}
+      fd_(std::move(other.fd_)),
+      rights_(other.rights_) {}
 
 PendingFile::~PendingFile() {
   if (!temporary_.empty()) ::unlinkat(parent_.get(), temporary_.c_str(), 0);
@@ -69,7 +70,7 @@ PendingFile::~PendingFile() {
 
 void PendingFile::write(std::string_view bytes) { write_all(fd_.get(), bytes, path_); }
 
-void PendingFile::finish(Durable durable) {
+bool PendingFile::take_rights() {
   mode_t mode = options_.new_mode;
   uid_t uid = owner_;
   gid_t gid = owner_;
@@ -79,7 +80,15 @@ void PendingFile::finish(Durable durable) {
     uid = old->st_uid;
     gid = old->st_gid;
   }
-  set_rights(fd_.get(), options_.mode.value_or(mode), uid, gid, path_);
+  const Rights rights{.mode = options_.mode.value_or(mode), .uid = uid, .gid = gid};
+  if (rights_ == rights) return false;
+  set_rights(fd_.get(), rights.mode, uid, gid, path_);
+  rights_ = rights;
+  return true;
+}
+
+void PendingFile::finish(Durable durable) {
+  take_rights();
   if (options_.mtime_ns) {
     constexpr std::int64_t kNsPerSecond = 1'000'000'000;
     const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
@@ -92,6 +101,8 @@ void PendingFile::finish(Durable durable) {
 }
 
 void PendingFile::replace(Durable durable) {
+  // They may have been changed since finish().
+  if (take_rights() && durable == Durable::yes) beneath::sync_folder(fd_.get(), path_);
   if (::renameat(parent_.get(), temporary_.c_str(), parent_.get(), name_of(path_).c_str()) == -1) {
     beneath::throw_resolution(errno, path_);
   }

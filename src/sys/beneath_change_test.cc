@@ -64,6 +64,16 @@ TEST_CASE("a file that is written in pieces takes its place when it is whole, or
   CHECK(p.work.stat("f")->mtime_ns == 1'500'000'000);
 }
 
+TEST_CASE("rights that a file is given while its next content is written stay") {
+  const Place p;
+  p.work.write_atomic("f", "old", 0644);
+  PendingFile file = p.work.begin_write("f", {});
+  file.finish(Durable::yes);
+  p.work.set_mode("f", 0600);
+  file.replace(Durable::yes);
+  CHECK(p.work.stat("f")->mode == 0600);
+}
+
 TEST_CASE("bytes are added at the end of a file, which is made where there is none") {
   const Place p;
   p.work.append("log/a", "one", {.new_mode = 0600});
