@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "sys/tree_walk.h"
@@ -77,19 +78,21 @@ class WorkWatch::Telling {
     if (told.is_folder) watch_.follow(told.path, &changes_.list);
   }
 
+  // What is known below a folder: '0' is the character behind '/'.
+  auto below(const std::string& folder) const {
+    const auto& known = watch_.known_;
+    return std::make_pair(known.lower_bound(folder + "/"), known.lower_bound(folder + "0"));
+  }
+
   void move(const std::string& from, const std::string& to, bool is_folder) {
     watch_.known_.erase(from);
     watch_.know(to);
     fresh_.erase(from);
     if (is_folder) {
-      std::vector<std::string> below;
-      for (const std::string& path : watch_.known_) {
-        if (path.starts_with(from + "/")) below.push_back(path);
-      }
-      for (const std::string& path : below) {
-        watch_.known_.erase(path);
-        watch_.know(to + path.substr(from.size()));
-      }
+      const auto [first, last] = below(from);
+      const std::vector<std::string> moved(first, last);
+      watch_.known_.erase(first, last);
+      for (const std::string& path : moved) watch_.know(to + path.substr(from.size()));
       watch_.watch_->rename_folder(from, to);
     }
     tell({.kind = FileChange::Kind::renamed, .path = to, .is_folder = is_folder, .from = from});
@@ -99,8 +102,8 @@ class WorkWatch::Telling {
     if (watch_.known_.erase(path) == 0) return;
     fresh_.erase(path);
     if (is_folder) {
-      std::erase_if(watch_.known_,
-                    [&](const std::string& known) { return known.starts_with(path + "/"); });
+      const auto [first, last] = below(path);
+      watch_.known_.erase(first, last);
       watch_.watch_->forget_folder(path);
     }
     tell({.kind = FileChange::Kind::deleted, .path = path, .is_folder = is_folder, .from = {}});

@@ -2,8 +2,8 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "cell/left_out.h"
@@ -59,7 +59,7 @@ class WorkWatch {
   const Limits limits_;
   LeftOut left_out_;
   std::optional<sys::FolderWatch> watch_;
-  std::unordered_set<std::string> known_;  // all that is there
+  std::set<std::string> known_;  // all that is there, so that what is below a folder is a range
 };
 
 }  // namespace cellar::cell

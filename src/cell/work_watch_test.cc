@@ -102,6 +102,19 @@ TEST_CASE("what search leaves out is not told, unless all is asked for") {
         "+b.log +node_modules/ +node_modules/m/ +node_modules/m/i.js >b.log:c.txt >c.txt:d.log ");
 }
 
+TEST_CASE("a folder whose name goes on as another one's begins is moved and removed alone") {
+  const WatchPlace p;
+  for (const char* path : {"d/x", "d-/x", "d.txt", "d0/x"}) p.write(path);
+  WorkWatch watch(p.work, ".", WorkScope::searched, {});
+  p.move("d", "e");
+  CHECK(story_of(watch.take()) == ">d:e/ ");
+  for (const char* path : {"e/x", "d-/x", "d0/x"}) p.write(path);
+  CHECK(story_of(watch.take()) == "~e/x ~d-/x ~d0/x ");
+  p.work.remove("e");
+  p.write("d.txt");
+  CHECK(story_of(watch.take()) == "-e/x -e/ ~d.txt ");
+}
+
 TEST_CASE("a folder that is watched and goes away ends its watch") {
   const WatchPlace p;
   WorkWatch removed(p.work, "src/deep", WorkScope::searched, {});

@@ -34,8 +34,32 @@ bool FolderWatch::add(int folder, const std::string& path) {
       ::inotify_add_watch(fd_.get(), link.c_str(), kEvents | IN_ONLYDIR | IN_EXCL_UNLINK);
   if (watch == -1) return false;
   if (!first_) first_ = watch;
-  folders_[watch] = path == "." ? "" : path + "/";
+  set_path(watch, path == "." ? "" : path + "/");
   return true;
+}
+
+void FolderWatch::set_path(int watch, std::string path) {
+  std::string& known = folders_[watch];
+  by_path_.erase({known, watch});
+  known = std::move(path);
+  by_path_.emplace(known, watch);
+}
+
+void FolderWatch::forget(int watch) {
+  const auto folder = folders_.find(watch);
+  if (folder == folders_.end()) return;
+  by_path_.erase({folder->second, watch});
+  folders_.erase(folder);
+}
+
+std::vector<int> FolderWatch::watches_below(const std::string& folder) const {
+  const std::string prefix = folder + "/";
+  std::vector<int> watches;
+  for (auto at = by_path_.lower_bound({prefix, 0});
+       at != by_path_.end() && at->first.starts_with(prefix); ++at) {
+    watches.push_back(at->second);
+  }
+  return watches;
 }
 
 bool FolderWatch::note(const inotify_event& event, const OnChange& on_change) {
@@ -48,7 +72,7 @@ bool FolderWatch::note(const inotify_event& event, const OnChange& on_change) {
     on_change({Change::Kind::gone, path.empty() ? "." : path.substr(0, path.size() - 1), true, 0});
   }
   if ((event.mask & IN_IGNORED) != 0) {
-    folders_.erase(folder);
+    forget(event.wd);
     return true;
   }
   if (event.len == 0) return true;  // The folder itself: its own folder tells it.
@@ -98,19 +122,15 @@ FolderWatch::Changes FolderWatch::take(std::size_t changes_max) {
 }
 
 void FolderWatch::rename_folder(const std::string& from, const std::string& to) {
-  for (auto& [watch, path] : folders_) {
-    if (path.starts_with(from + "/")) path.replace(0, from.size(), to);
+  for (const int watch : watches_below(from)) {
+    set_path(watch, to + folders_.at(watch).substr(from.size()));
   }
 }
 
 void FolderWatch::forget_folder(const std::string& path) {
-  for (auto folder = folders_.begin(); folder != folders_.end();) {
-    if (!folder->second.starts_with(path + "/")) {
-      ++folder;
-      continue;
-    }
-    ::inotify_rm_watch(fd_.get(), folder->first);
-    folder = folders_.erase(folder);
+  for (const int watch : watches_below(path)) {
+    ::inotify_rm_watch(fd_.get(), watch);
+    forget(watch);
   }
 }
 

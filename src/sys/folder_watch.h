@@ -8,6 +8,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "sys/fd.h"
 
@@ -71,6 +72,10 @@ class FolderWatch {
 
  private:
   FolderWatch(Fd fd, std::size_t folders_max) : fd_(std::move(fd)), folders_max_(folders_max) {}
+  void set_path(int watch, std::string path);
+  void forget(int watch);
+  // The watches of a folder and those below it.
+  std::vector<int> watches_below(const std::string& folder) const;
   // Whether the kernel had room for all.
   bool note(const inotify_event& event, const OnChange& on_change);
 
@@ -78,6 +83,9 @@ class FolderWatch {
   std::size_t folders_max_;
   std::optional<int> first_;                      // watch of the first folder
   std::unordered_map<int, std::string> folders_;  // watch → path with a final '/'; "" for "."
+  // The same by path, so that what is below a folder is a range. A path may have two of them, as
+  // long as a move is not told.
+  std::set<std::pair<std::string, int>> by_path_;
 };
 
 }  // namespace cellar::sys
