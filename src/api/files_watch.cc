@@ -101,8 +101,9 @@ asio::awaitable<void> watch_files(const Call& call, std::string path) {
   const std::string folder = sys::normalize_path(path);
   const auto place = cell->files().begin_watch();
   auto begin = [cell, folder, scope] {
-    return std::make_shared<cell::WorkWatch>(cell->work(), folder, scope,
-                                             cell::WorkWatch::Limits());
+    auto watch =
+        std::make_unique<cell::WorkWatch>(cell->work(), folder, scope, cell::WorkWatch::Limits());
+    return cell::ended_by(cell->pool(), std::move(watch));
   };
   const auto watch = co_await async::offload(cell->pool(), std::move(begin));
   http::Response head = event_stream_head();
@@ -117,7 +118,7 @@ asio::awaitable<void> watch_files(const Call& call, std::string path) {
     failure = error;
   }
   if (failure) {
-    co_await call.exchange.send(stream_event("error", error_body(*failure, call.request_id)));
+    co_await call.exchange.send(stream_event("error", error_in_stream(*failure, call.request_id)));
   }
   co_await call.exchange.finish();
 }
