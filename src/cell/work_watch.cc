@@ -117,8 +117,11 @@ class WorkWatch::Telling {
 
 WorkWatch::WorkWatch(const sys::BeneathDir& work, const std::string& path, WorkScope scope,
                      Limits limits)
-    : work_(work), path_(sys::normalize_path(path)), limits_(limits), left_out_(work, scope) {
-  left_out_.read_rules_above(path_);
+    : work_(work),
+      path_(sys::normalize_path(path)),
+      scope_(scope),
+      limits_(limits),
+      left_out_(work, scope) {
   begin();
 }
 
@@ -126,6 +129,8 @@ void WorkWatch::begin() {
   watch_ = sys::FolderWatch::make(limits_.folders_max);
   if (!watch_) throw_watch_limit("the machine lets nobody watch more (max_user_instances)");
   known_.clear();
+  left_out_ = LeftOut(work_, scope_);  // Whoever begins anew reads the same rules again.
+  left_out_.read_rules_above(path_);
   follow(path_, nullptr);
 }
 
@@ -174,6 +179,14 @@ void WorkWatch::follow(const std::string& folder, std::vector<FileChange>* told)
                      .from = {}});
   };
   while (tree->step(visitor)) continue;
+  require_rules();
+}
+
+// Everything would be left out, and nothing be told, from then on.
+void WorkWatch::require_rules() const {
+  if (left_out_.exhausted()) {
+    throw_watch_limit("the patterns of .gitignore take too long to compare");
+  }
 }
 
 WorkWatch::Changes WorkWatch::take() {
@@ -184,6 +197,7 @@ WorkWatch::Changes WorkWatch::take() {
   // Both sides of a move are told one right after the other.
   complete = watch_->take_each(on_change) && complete;
   telling.finish();
+  require_rules();
   if (complete || changes.is_gone) return changes;
   changes.has_overflown = true;
   try {

@@ -53,9 +53,11 @@ class WorkWatch {
   void follow(const std::string& folder, std::vector<FileChange>* told);
   bool is_left_out(const std::string& path, bool is_folder) const;
   void know(const std::string& path);
+  void require_rules() const;
 
   const sys::BeneathDir& work_;
   const std::string path_;
+  const WorkScope scope_;
   const Limits limits_;
   LeftOut left_out_;
   std::optional<sys::FolderWatch> watch_;
