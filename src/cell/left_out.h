@@ -16,8 +16,9 @@ enum class WorkScope : std::uint8_t { searched, all };
 class LeftOut {
  public:
   // `work` must outlive it.
-  explicit LeftOut(const sys::BeneathDir& work, WorkScope scope = WorkScope::searched)
-      : work_(&work), scope_(scope) {}
+  explicit LeftOut(const sys::BeneathDir& work, WorkScope scope = WorkScope::searched,
+                   std::uint64_t steps_max = search::IgnoreRules::kStepsMax)
+      : work_(&work), scope_(scope), rules_(steps_max) {}
 
   // Reads the folder's .gitignore; comes before the questions about what is in it.
   void read_rules(const std::string& folder);

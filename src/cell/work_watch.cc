@@ -129,7 +129,8 @@ void WorkWatch::begin() {
   watch_ = sys::FolderWatch::make(limits_.folders_max);
   if (!watch_) throw_watch_limit("the machine lets nobody watch more (max_user_instances)");
   known_.clear();
-  left_out_ = LeftOut(work_, scope_);  // Whoever begins anew reads the same rules again.
+  left_out_ =
+      LeftOut(work_, scope_, limits_.steps_max);  // Whoever begins anew reads the same rules again.
   left_out_.read_rules_above(path_);
   follow(path_, nullptr);
 }

@@ -139,6 +139,15 @@ TEST_CASE("a watch has a largest number of folders and of names, whenever it rea
   CHECK_THROWS_AS(WorkWatch(p.work, "none", WorkScope::searched, {}), Error);
 }
 
+TEST_CASE("a watch that can compare no more patterns says so, at its beginning and later") {
+  const WatchPlace p;
+  const WorkWatch::Limits few{.steps_max = 200};
+  WorkWatch watch(p.work, ".", WorkScope::searched, few);
+  for (int i = 0; i < 100; ++i) p.write("many" + std::to_string(i));
+  CHECK_THROWS_AS(watch.take(), Error);
+  CHECK_THROWS_AS(WorkWatch(p.work, ".", WorkScope::searched, few), Error);
+}
+
 TEST_CASE("more than the kernel keeps is an overflow, and the watch goes on") {
   const WatchPlace p;
   WorkWatch watch(p.work, ".", WorkScope::searched, {});

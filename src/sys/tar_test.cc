@@ -71,6 +71,19 @@ std::string pack(const BeneathDir& folder, std::vector<std::string>* left_out = 
   return archive;
 }
 
+// An archive with nothing where its headers have times, and with that their sums: a folder's time
+// is that of its unpacking.
+std::string without_times(std::string archive) {
+  constexpr std::size_t kBlock = 512;
+  std::size_t at = 0;
+  while (at + kBlock <= archive.size() && archive[at] != 0) {
+    const std::size_t size = std::stoull(archive.substr(at + 124, 12), nullptr, 8);
+    archive.replace(at + 136, 20, std::string(20, ' '));
+    at += kBlock * (1 + (size + kBlock - 1) / kBlock);
+  }
+  return archive;
+}
+
 }  // namespace
 
 TEST_CASE("a folder that was packed is unpacked as it was, whatever the size of the pieces") {
@@ -99,7 +112,7 @@ TEST_CASE("a folder that was packed is unpacked as it was, whatever the size of 
     CHECK(to.folder.entry("link")->target == std::string(150, 't'));
     CHECK(to.folder.stat("run")->mtime_ns / 1'000'000'000 ==
           from.folder.stat("run")->mtime_ns / 1'000'000'000);
-    CHECK(pack(to.folder) == archive);
+    CHECK(without_times(pack(to.folder)) == without_times(archive));
   }
 }
 

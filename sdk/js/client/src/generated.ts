@@ -779,7 +779,7 @@ export type GlobFilesBody = {
 };
 
 export type GrepFilesBody = {
-  /** Of RE2. */
+  /** Of RE2; a match is within one line. */
   pattern: string;
   /** A folder, or one file. */
   path?: string;
@@ -821,7 +821,7 @@ export type WriteFileQuery = {
   append?: "0" | "1";
   /**
    * The body is a tar archive to be unpacked in the folder; no size limit but the disk of the cell. What came
-   * before a refused entry stays.
+   * before a refused entry stays. It takes no If-Match and no If-None-Match.
    */
   tar?: "0" | "1";
 };
