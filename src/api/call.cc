@@ -1,5 +1,6 @@
 #include "api/call.h"
 
+#include "api/errors.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "json/json.h"
@@ -98,6 +99,20 @@ http::Response event_stream_head() {
 
 std::string stream_event(std::string_view type, const std::string& json_text) {
   return "event: " + std::string(type) + "\ndata: " + json_text + "\n\n";
+}
+
+asio::awaitable<void> finish_stream(const Call& call, asio::awaitable<void> stream) {
+  std::optional<Error> failure;
+  try {
+    co_await std::move(stream);
+  } catch (const Error& error) {  // The head is gone: who reads on is told in the stream.
+    if (error.code() == ErrorCode::canceled) throw;
+    failure = error;
+  }
+  if (failure) {
+    co_await call.exchange.send(stream_event("error", error_in_stream(*failure, call.request_id)));
+  }
+  co_await call.exchange.finish();
 }
 
 }  // namespace cellar::api

@@ -57,6 +57,9 @@ inline constexpr std::size_t kFileBodyMax = 256 << 20;
 // keeps it alive.
 http::Response event_stream_head();
 std::string stream_event(std::string_view type, const std::string& json_text);
+// The rest of an answer whose head is sent: `stream`, and where that fails an event that says so.
+// Cancellation escapes. `call` must outlive it.
+asio::awaitable<void> finish_stream(const Call& call, asio::awaitable<void> stream);
 inline constexpr std::chrono::seconds kHeartbeat{15};
 inline constexpr std::string_view kHeartbeatComment = ": still here\n\n";
 

@@ -5,7 +5,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "api/errors.h"
 #include "api/files.h"
 #include "async/pool.h"
 #include "async/sleep.h"
@@ -110,17 +109,7 @@ asio::awaitable<void> watch_files(const Call& call, std::string path) {
   json::Value ready = json::object({{"path", folder}});
   head.body = stream_event("ready", json::dump(ready));
   co_await call.exchange.start_stream(std::move(head));
-  std::optional<Error> failure;
-  try {
-    co_await follow(call, cell, watch, folder);
-  } catch (const Error& error) {  // The head is gone: who reads on is told in the stream.
-    if (error.code() == ErrorCode::canceled) throw;
-    failure = error;
-  }
-  if (failure) {
-    co_await call.exchange.send(stream_event("error", error_in_stream(*failure, call.request_id)));
-  }
-  co_await call.exchange.finish();
+  co_await finish_stream(call, follow(call, cell, watch, folder));
 }
 
 }  // namespace cellar::api

@@ -1,7 +1,6 @@
 // Search in /work, and the documents beside its files.
 
 #include "api/api.h"
-#include "api/errors.h"
 #include "cell/search_json.h"
 #include "json/json.h"
 #include "json/reader.h"
@@ -73,17 +72,7 @@ asio::awaitable<void> search_status(const Call& call) {
     co_return;
   }
   co_await call.exchange.start_stream(event_stream_head());
-  std::optional<Error> failure;
-  try {
-    co_await send_progress(call, *cell, std::move(status));
-  } catch (const Error& error) {  // The head is gone: who reads on is told in the stream.
-    if (error.code() == ErrorCode::canceled) throw;
-    failure = error;
-  }
-  if (failure) {
-    co_await call.exchange.send(stream_event("error", error_in_stream(*failure, call.request_id)));
-  }
-  co_await call.exchange.finish();
+  co_await finish_stream(call, send_progress(call, *cell, std::move(status)));
 }
 
 asio::awaitable<void> put_document(const Call& call) {

@@ -16,6 +16,8 @@ constexpr std::size_t kSecretBytes = 20;
 // How often the registry hears of it: a request does not write to the disk for its key.
 constexpr std::chrono::seconds kUsesNotedEvery{60};
 
+bool is_over(const Key& key, WallTime now) { return key.expires_at && *key.expires_at <= now; }
+
 }  // namespace
 
 asio::awaitable<Supervisor::CreatedKey> Supervisor::create_key(std::string owner_id,
@@ -91,7 +93,7 @@ const Key* Supervisor::use_key(std::string_view secret) {
   const Key* key = key_ring_.find(secret);
   if (key == nullptr) return nullptr;
   const WallTime now = wall_now();
-  if (key->expires_at && *key->expires_at <= now) {
+  if (is_over(*key, now)) {
     throw Error(ErrorCode::unauthenticated, "key_expired",
                 "the API key \"" + key->name + "\" expired at " + to_iso8601(*key->expires_at),
                 "have another one made with POST /api/v1/keys");
@@ -102,13 +104,13 @@ const Key* Supervisor::use_key(std::string_view secret) {
 
 bool Supervisor::has_key(std::string_view id) const {
   const Key* key = key_ring_.find_id(id);
-  return key != nullptr && (!key->expires_at || wall_now() < *key->expires_at);
+  return key != nullptr && !is_over(*key, wall_now());
 }
 
 const Key* Supervisor::key_of_token(std::string_view id) {
   const Key* key = key_ring_.find_id(id);
   const WallTime now = wall_now();
-  if (key == nullptr || (key->expires_at && *key->expires_at <= now)) return nullptr;
+  if (key == nullptr || is_over(*key, now)) return nullptr;
   key_ring_.note_use(*key, now);
   return key;
 }
