@@ -45,17 +45,26 @@ std::optional<sys::FileStat> stat_if_possible(const sys::BeneathDir& work,
 }  // namespace
 
 void WorkIndex::refresh() {
+  const auto start = Clock::now();
+  const auto half = start + options_.read_for / 2;  // Where there is much to look at, some is read.
+  try_or_look_again([&] {
+    if (look_) look_on(half);
+    if (look_ || (watch_ && start < look_due_ && follow())) return;
+    begin_look();
+    look_on(half);
+  });
+  read_until(start + options_.read_for);
+}
+
+template <typename Work>
+void WorkIndex::try_or_look_again(Work work) {
   try {
-    if (!watch_ || Clock::now() >= look_due_ || !follow()) {
-      const std::size_t vanished_count = look();
-      // What vanished was there while the others were looked at: it took the room that they need.
-      if (vanished_count > 0 && left_out_count() > 0) look();
-    }
+    work();
   } catch (...) {
     watch_.reset();  // Something that it told may be lost: all is looked at again.
+    look_.reset();
     throw;
   }
-  read_on(options_.read_for);
 }
 
 sys::FolderWatch::Changes WorkIndex::take_told() {
@@ -67,7 +76,8 @@ sys::FolderWatch::Changes WorkIndex::take_told() {
 
 bool WorkIndex::follow() {
   // Who comes in next depends on all that wait; and patterns that were too slow are tried again.
-  if (left_out_count() > 0 || ignored_.exhausted()) return false;
+  const bool waits = left_out_count() > 0 && looked_at_count_ <= options_.looked_often_max;
+  if (waits || ignored_.exhausted()) return false;
   const sys::FolderWatch::Changes changes = take_told();
   if (!changes.complete) return false;
   for (const std::string& folder : changes.old_folders) {
@@ -105,7 +115,7 @@ bool WorkIndex::is_one_of_several_names(const std::string& path) const {
   return known && (!stat || stat->inode != known->inode);
 }
 
-std::size_t WorkIndex::look() {
+void WorkIndex::begin_look() {
   ++look_count_;
   look_due_ = Clock::now() + options_.look_again_after;
   take_told();
@@ -115,20 +125,44 @@ std::size_t WorkIndex::look() {
   ignored_ = LeftOut(work_);
   pending_.clear();
   unknown_count_ = 0;
+  looked_at_count_ = 0;
   had_several_names_ = false;
-  std::unordered_set<std::string> seen;
-  scan(".", [&](const sys::DirEntry& file) {
-    seen.insert(file.path);
-    const bool needed = told_.contains(file.path) || index_.needs(meta_of(file.path, file.stat));
-    if (needed && pending_.size() < options_.limits.files_max) {
-      pending_.push_back(file.path);
-    } else if (needed || !index_.find(file.path)) {
-      ++unknown_count_;
-    }
-  });
+  look_.emplace(Look{.walk = work_.walk("."), .kept = {}});
+}
+
+void WorkIndex::look_on(Clock::time_point end) {
+  const sys::BeneathDir::Visitor files =
+      visitor([this](const sys::DirEntry& file) { look_at(file); });
+  sys::TreeWalk::Visitor all{.enter = files.enter, .opened = files.opened, .each = {}};
+  all.each = [&](const sys::DirEntry& entry) {
+    if (entry.stat.kind == sys::FileKind::file) files.visit(entry);
+  };
+  do {
+    look_->walk.step(all);
+    if (look_->walk.is_over()) end_look();
+  } while (look_ && Clock::now() < end);
+}
+
+void WorkIndex::look_at(const sys::DirEntry& file) {
+  ++looked_at_count_;
+  const bool needed = told_.contains(file.path) || index_.needs(meta_of(file.path, file.stat));
+  const bool is_read = needed && pending_.size() < options_.limits.files_max;
+  if (is_read) pending_.push_back(file.path);
+  const bool is_known = index_.find(file.path).has_value();
+  if (is_read || is_known) look_->kept.insert(file.path);
+  if (!is_read && (needed || !is_known)) ++unknown_count_;
+}
+
+void WorkIndex::end_look() {
+  // A walk that is given up has files behind it that nobody has seen: one stands for all of them.
+  if (look_->walk.is_cut()) ++unknown_count_;
+  const auto is_kept = [&](const std::string& path) { return look_->kept.contains(path); };
+  const std::size_t vanished_count = index_.retain(is_kept);
   told_.clear();
-  const auto is_seen = [&](const std::string& path) { return seen.contains(path); };
-  return index_.retain(is_seen);
+  look_.reset();
+  look_due_ = Clock::now() + options_.look_again_after;
+  // What vanished was there while the others were looked at: it took the room that they need.
+  if (vanished_count > 0 && left_out_count() > 0) begin_look();
 }
 
 void WorkIndex::start_watching() {
@@ -138,29 +172,39 @@ void WorkIndex::start_watching() {
   if (!watch_) watch_due_ = look_due_;
 }
 
-void WorkIndex::scan(const std::string& start, const Visit& visit) {
+sys::BeneathDir::Visitor WorkIndex::visitor(Visit visit) {
   sys::BeneathDir::Visitor visitor;
-  visitor.enter = [&](const std::string& folder) {
+  visitor.enter = [this](const std::string& folder) {
     return ignored_.folder(folder) ? sys::Walk::skip : sys::Walk::go_on;
   };
   // Watched before it is read: what comes into it meanwhile is told, or seen, or both.
-  visitor.opened = [&](int fd, const std::string& folder) {
+  visitor.opened = [this](int fd, const std::string& folder) {
     if (watch_ && !watch_->add(fd, folder)) {
       watch_.reset();
       watch_due_ = look_due_;
     }
     ignored_.read_rules(folder);
   };
-  visitor.visit = [&](const sys::DirEntry& file) {
+  visitor.visit = [this, visit = std::move(visit)](const sys::DirEntry& file) {
     had_several_names_ = had_several_names_ || file.stat.link_count > 1;
     if (!ignored_.file(file.path)) visit(file);
   };
-  // A walk that is given up has files behind it that nobody has seen: one stands for all of them.
-  if (!work_.for_each_file(start, visitor)) ++unknown_count_;
+  return visitor;
+}
+
+void WorkIndex::scan(const std::string& start, Visit visit) {
+  if (!work_.for_each_file(start, visitor(std::move(visit)))) ++unknown_count_;
 }
 
 void WorkIndex::read_on(std::chrono::milliseconds limit) {
   const auto end = Clock::now() + limit;
+  try_or_look_again([&] {
+    if (look_) look_on(end);
+  });
+  read_until(end);
+}
+
+void WorkIndex::read_until(Clock::time_point end) {
   while (!pending_.empty()) {
     take_in(pending_.front());
     pending_.pop_front();
@@ -170,9 +214,10 @@ void WorkIndex::read_on(std::chrono::milliseconds limit) {
 }
 
 std::optional<double> WorkIndex::indexing() const {
-  if (pending_.empty()) return std::nullopt;
+  if (is_complete()) return std::nullopt;
   const auto known = static_cast<double>(index_.known_count());
-  return known / (known + static_cast<double>(pending_.size()));
+  const std::size_t folder_count = look_ ? look_->walk.folders_left() : 0;
+  return known / (known + static_cast<double>(pending_.size() + folder_count));
 }
 
 void WorkIndex::take_in(const std::string& path) {
@@ -213,6 +258,7 @@ std::unordered_set<std::string> WorkIndex::unread() const {
 void WorkIndex::stop_watching() {
   take_told();
   watch_.reset();
+  look_.reset();
 }
 
 void WorkIndex::load(const std::string& folder) {

@@ -14,6 +14,7 @@
 #include "sys/file_image.h"
 #include "sys/folder_watch.h"
 #include "sys/new_file.h"
+#include "sys/tree_walk.h"
 
 namespace cellar::cell {
 
@@ -32,7 +33,10 @@ class WorkIndex {
     // All files are looked at again after this long, in case that there was a change which no
     // watch tells (sys::FolderWatch), and to watch where that was not possible before.
     std::chrono::milliseconds look_again_after = std::chrono::minutes(1);
-    // How long a query waits for what is to be read, beyond one file.
+    // In a larger tree than this, who comes in next where the index is full is looked for with
+    // the look above only: it would take longer than a query.
+    std::size_t looked_often_max = 20'000;  // files
+    // How long a query waits for what is to be looked at and read, beyond one folder and one file.
     std::chrono::milliseconds read_for = std::chrono::seconds(1);
     // An index that changes all the time is not written all the time.
     std::chrono::milliseconds save_again_after = std::chrono::minutes(1);
@@ -68,9 +72,9 @@ class WorkIndex {
   Answer query(std::string_view text, const search::QueryOptions& options);
   SymbolAnswer symbols(std::string_view name, std::size_t limit);
   Status status();
-  // Reads, as long as `limit` and one file more, what the last of them left to be read.
+  // Looks at and reads, as long as `limit` and a folder or file more, what the last of them left.
   void read_on(std::chrono::milliseconds limit);
-  bool is_complete() const noexcept { return pending_.empty(); }
+  bool is_complete() const noexcept { return pending_.empty() && !look_; }
   // As in an Answer.
   std::optional<double> indexing() const;
 
@@ -101,6 +105,10 @@ class WorkIndex {
 
  private:
   using Clock = std::chrono::steady_clock;
+  struct Look {
+    sys::TreeWalk walk;
+    std::unordered_set<std::string> kept;  // files that are known, or in pending_
+  };
   static constexpr std::uint64_t kNothing = UINT64_MAX;  // that was saved
 
   void refresh();
@@ -111,12 +119,21 @@ class WorkIndex {
   std::unordered_set<std::string> unread() const;
   // Takes up what the watch tells. False where that is not all that there is to know.
   bool follow();
-  // Looks at every file once, and says how many of those it knew are there no longer.
-  std::size_t look();
+  // Looks at every file once, divided where that takes long. Meanwhile nothing that the watch tells
+  // is taken up: it comes after what the look found.
+  void begin_look();
+  void look_on(Clock::time_point end);
+  void look_at(const sys::DirEntry& file);
+  void end_look();
+  template <typename Work>
+  void try_or_look_again(Work work);
   void start_watching();
-  // Looks at the files below one folder: `visit` is called for those that are to be searched.
+  // Watches and reads the rules of folders; `visit` is called for files that are to be searched.
   using Visit = std::function<void(const sys::DirEntry& file)>;
-  void scan(const std::string& folder, const Visit& visit);
+  sys::BeneathDir::Visitor visitor(Visit visit);
+  // Looks at the files below one folder.
+  void scan(const std::string& folder, Visit visit);
+  void read_until(Clock::time_point end);
   void take_in(const std::string& path);
   std::size_t left_out_count() const noexcept { return unknown_count_ + index_.left_out_count(); }
 
@@ -132,6 +149,8 @@ class WorkIndex {
   bool had_several_names_ = false;        // some file, at the last look or since
   Clock::time_point save_due_;            // at the earliest
   std::size_t unknown_count_ = 0;         // files beyond the number that the index remembers
+  std::optional<Look> look_;              // that is under way
+  std::size_t looked_at_count_ = 0;       // files, by the last look
   std::size_t look_count_ = 0;
   Clock::time_point look_due_;
   Clock::time_point watch_due_;

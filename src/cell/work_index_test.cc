@@ -274,6 +274,61 @@ TEST_CASE(
   CHECK(index.look_count() == 1);
 }
 
+TEST_CASE("a look that takes longer than a query waits goes on later, and misses nothing") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  for (const char* folder : {"a", "b", "c"}) {
+    sys::make_dirs(dir.file(folder));
+    sys::replace_file(dir.file(folder) + "/x.py", kCode);
+  }
+  WorkIndex index(work, {.read_for = {}});  // One folder each time, and one file.
+  CHECK(paths(index, "parse config").empty());
+  CHECK(index.indexing() == 0);
+  CHECK(paths(index, "parse config") == Paths{"a/x.py"});
+  CHECK(index.indexing() == 1.0 / 3);
+  // Where the look was, and where it comes to.
+  sys::replace_file(dir.file("a/x.py"), "def open_socket(host):\n    return host\n");
+  sys::replace_file(dir.file("a/y.py"), kCode);
+  sys::remove_file(dir.file("c/x.py"));
+  index.read_on(std::chrono::minutes(1));
+  CHECK(index.is_complete());
+  CHECK(paths(index, "open socket") == Paths{"a/x.py"});  // Who asks waits for one file.
+  index.read_on(std::chrono::minutes(1));
+  CHECK(paths(index, "parse config") == Paths{"a/y.py", "b/x.py"});
+  CHECK(index.look_count() == 1);
+}
+
+TEST_CASE("a look that is under way when the cell rests begins anew") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  sys::make_dirs(dir.file("a"));
+  sys::replace_file(dir.file("a/x.py"), kCode);
+  WorkIndex index(work, {.read_for = {}});
+  CHECK(paths(index, "parse config").empty());
+  index.stop_watching();
+  CHECK(index.is_complete());
+  CHECK(paths(index, "parse config").empty());
+  CHECK(paths(index, "parse config") == Paths{"a/x.py"});
+  CHECK(index.look_count() == 2);
+}
+
+TEST_CASE("a full index of a large tree is not looked through for each query") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  for (const char* name : {"a.py", "b.py", "c.py"}) sys::replace_file(dir.file(name), kCode);
+  const WorkIndex::Options options{.limits = {.files_max = 2}, .looked_often_max = 2};
+  WorkIndex index(work, options);
+  CHECK(paths(index, "parse config") == Paths{"a.py", "b.py"});
+  sys::replace_file(dir.file("a.py"), "def open_socket(host):\n    return host\n");
+  CHECK(paths(index, "open socket") == Paths{"a.py"});
+  sys::remove_file(dir.file("a.py"));
+  CHECK(paths(index, "parse config") == Paths{"b.py"});
+  CHECK(index.query("parse config", {}).left_out_count == 1);
+  CHECK(index.look_count() == 1);
+  index.stop_watching();  // A look comes for another reason, such as that a minute went by.
+  CHECK(paths(index, "parse config") == Paths{"b.py", "c.py"});
+}
+
 TEST_CASE("files that change again before they are read do not make the queue longer without end") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());

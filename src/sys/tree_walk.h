@@ -28,6 +28,10 @@ class TreeWalk {
   // Goes through the next folder: `each` is called for what is in it, sorted by name. Folders come
   // after their parents. False once nothing is left. Exceptions of the callbacks reach the caller.
   bool step(const Visitor& visitor);
+  // Nothing is left.
+  bool is_over() const noexcept { return pending_.empty() || is_cut_; }
+  // Folders that are known and were not gone through yet.
+  std::size_t folders_left() const noexcept { return pending_.size(); }
   // It ended at `names_max`.
   bool is_cut() const noexcept { return is_cut_; }
 
