@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sys/file.h"
+#include "sys/tree_removal.h"
 
 namespace cellar::cell {
 
@@ -55,9 +56,8 @@ void CellLayout::create(sys::DiskEnforcer enforcer, std::uint32_t root) const {
   sys::sync_dir(std::filesystem::path(dir).parent_path().string());
 }
 
-void CellLayout::remove() const {
-  sys::remove_limited(limited());
-  sys::remove_tree(dir);
+bool CellLayout::remove(const std::function<bool()>& go_on) const {
+  return sys::remove_limited(limited(), go_on) && sys::remove_tree_while(dir, go_on);
 }
 
 }  // namespace cellar::cell

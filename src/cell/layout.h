@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -41,8 +42,8 @@ struct CellLayout {
   // made such that `enforcer` can limit them; those that a domain sees belong to `root`, the id of
   // its root on disk. Blocking. Throws Error.
   void create(sys::DiskEnforcer enforcer, std::uint32_t root) const;
-  // Removes all of it. Blocking. Throws Error.
-  void remove() const;
+  // Removes all of it, as long as `go_on` says: false where it said no. Blocking. Throws Error.
+  bool remove(const std::function<bool()>& go_on) const;
 };
 
 }  // namespace cellar::cell

@@ -22,29 +22,34 @@ constexpr std::size_t kTicksMax = 1'000'000;  // each cell has one at most
 // Cells that were just used are likely to be used again: they would be made anew at once.
 constexpr std::chrono::seconds kSpareAfter{5};
 constexpr std::size_t kLookupsAtOnce = 2;  // Each may take a thread for some seconds.
-constexpr const char* kTrash = ".deleted-";
+constexpr std::chrono::seconds kTrashWait{1};
+constexpr std::size_t kTrashMax = 1'000'000;  // deleted cells whose files are there
 
-// The cells that are on disk, by their own word. Folders of cells that were being deleted go now.
-std::vector<CellSpec> read_specs(const std::string& cells_dir) {
-  std::vector<CellSpec> specs;
+struct OnDisk {
+  std::vector<CellSpec> specs;     // of cells, by their own word
+  std::vector<std::string> trash;  // what is left of deleted ones
+};
+
+OnDisk read_cells(const std::string& cells_dir) {
+  OnDisk found;
   for (const std::string& name : sys::folders_in(cells_dir)) {
-    const std::string dir = cells_dir + "/" + name;
-    if (name.starts_with(kTrash)) {
-      CellLayout{dir}.remove();
+    if (uid_index_in_trash(name)) {
+      found.trash.push_back(name);
       continue;
     }
+    const std::string dir = cells_dir + "/" + name;
     const auto text = sys::read_file(dir + "/cell.json");
     if (!text) {  // Its making was never acknowledged.
-      CellLayout{dir}.remove();
+      CellLayout{dir}.remove([] { return true; });
       continue;
     }
     try {
-      specs.push_back(decode_cell_spec(*text));
+      found.specs.push_back(decode_cell_spec(*text));
     } catch (const Error& error) {
       log::error("cell {}: {}", name, error.what());
     }
   }
-  return specs;
+  return found;
 }
 
 store::CellRow row_of(const CellSpec& spec) {
@@ -128,6 +133,7 @@ Supervisor::Supervisor(const Machine& machine, CellConfig config, const Sealer& 
       lookups_(machine.executor, {.at_once = kLookupsAtOnce}),
       registry_turns_(machine.executor),
       turns_(machine.executor),
+      trash_turns_(machine.executor, {.waiters_max = kTrashMax}),
       changes_(machine.executor),
       tasks_(machine.executor) {}
 
@@ -143,13 +149,14 @@ asio::awaitable<void> Supervisor::open() {
     registry_ = std::make_unique<store::Registry>(state_dir_ + "/registry.sqlite", kUidIndexMax);
     for (CustomDomain& row : registry_->domains()) domains_[row.domain] = row;
     for (Key& key : registry_->keys()) key_ring_.put(std::move(key));
-    std::vector<CellSpec> specs = read_specs(state_dir_ + "/cells");
-    reconcile(*registry_, specs);
-    return specs;
+    OnDisk found = read_cells(state_dir_ + "/cells");
+    reconcile(*registry_, found.specs);
+    for (const auto& name : found.trash) registry_->rest_uid_index(*uid_index_in_trash(name));
+    return found;
   };
-  std::vector<CellSpec> specs = co_await async::offload(machine_.pool, prepare);
+  OnDisk found = co_await async::offload(machine_.pool, prepare);
   std::vector<CellPtr> hibernated;
-  for (const CellSpec& spec : specs) {
+  for (const CellSpec& spec : found.specs) {
     const CellLayout layout = layout_of(spec.cell_id);
     const auto cell = std::make_shared<Cell>(machine_, config_, sealer_, layout, spec);
     cells_[spec.cell_id] = cell;
@@ -162,6 +169,7 @@ asio::awaitable<void> Supervisor::open() {
   tasks_.spawn(remove_lost_slots(machine_.cgroup_host, machine_.daemon_group, state_dir_ + "/cells",
                                  machine_.spawner.run()));
   tasks_.spawn(open_rest(std::move(hibernated)));
+  for (std::string& name : found.trash) empty_trash(std::move(name));
   tasks_.spawn(run_timers());
   tasks_.spawn(keep_room());
   tasks_.spawn(keep_key_uses());
@@ -215,6 +223,7 @@ asio::awaitable<void> Supervisor::open_cell(CellPtr cell) {
 }
 
 asio::awaitable<void> Supervisor::close() {
+  is_closing_->store(true);
   co_await tasks_.close();
   co_await changes_.join();
   co_await note_key_uses();
@@ -407,10 +416,12 @@ std::vector<Supervisor::CellPtr> Supervisor::cells_of(std::string_view owner_id)
 
 asio::awaitable<void> Supervisor::remove(std::string owner_id, std::string cell_id) {
   auto removing = remove_now(std::move(owner_id), std::move(cell_id));
-  co_await async::run_to_end(changes_, std::move(removing));
+  const auto emptied = co_await async::run_to_end(changes_, std::move(removing));
+  co_await emptied->wait_for(kTrashWait);
 }
 
-asio::awaitable<void> Supervisor::remove_now(std::string owner_id, std::string cell_id) {
+asio::awaitable<std::shared_ptr<async::Event>> Supervisor::remove_now(std::string owner_id,
+                                                                      std::string cell_id) {
   const auto turn = co_await turns_.turn();
   std::string same_id = cell_id;
   co_await ready(std::move(same_id));
@@ -418,17 +429,14 @@ asio::awaitable<void> Supervisor::remove_now(std::string owner_id, std::string c
   co_await cell->destroy();
   cells_.erase(cell_id);
   count_gone(cell->network());
-  auto remove_files = [cells = state_dir_ + "/cells/", cell_id] {
-    const std::string trash = cells + kTrash + random_hex(8);
-    sys::rename_file(cells + cell_id, trash);
-    sys::sync_dir(cells);
-    CellLayout{trash}.remove();
-    return true;
+  std::string trash = co_await move_to_trash(cell->spec());
+  auto forget = [cell_id, index = cell->spec().uid_index](store::Registry& registry) {
+    registry.rest_uid_index(index);
+    return registry.remove_cell(cell_id);
   };
-  co_await async::offload(machine_.pool, std::move(remove_files));
-  auto forget = [cell_id](store::Registry& registry) { return registry.remove_cell(cell_id); };
   co_await with_registry(std::move(forget));
   co_await forget_domains_of(std::move(cell_id));
+  co_return empty_trash(std::move(trash));
 }
 
 }  // namespace cellar::cell

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <map>
 #include <memory>
@@ -18,6 +19,10 @@
 #include "store/registry.h"
 
 namespace cellar::cell {
+
+// The uid index of the deleted cell whose files are in the folder of that name in <state>/cells;
+// nullopt where the name is another.
+std::optional<std::uint32_t> uid_index_in_trash(std::string_view name);
 
 // All cells of a state folder, and whose they are. Loop thread only.
 class Supervisor {
@@ -88,7 +93,8 @@ class Supervisor {
   CellPtr find_customer(std::string_view owner_id, std::string_view customer_id) const;
   // Oldest first. Cells that are not open yet say what they are, and no more.
   std::vector<CellPtr> cells_of(std::string_view owner_id) const;
-  // Ends and deletes it with all its files and domains.
+  // Ends and deletes it with all its files and domains. What takes longer than a second of the
+  // files' removal follows; the cell is gone, and stays so whatever happens.
   asio::awaitable<void> remove(std::string owner_id, std::string cell_id);
 
   // ---- metrics ----
@@ -123,7 +129,13 @@ class Supervisor {
   asio::awaitable<void> open_rest(std::vector<CellPtr> cells);
   asio::awaitable<Created> create_now(std::string owner_id, std::string customer_id,
                                       CellSettings settings);
-  asio::awaitable<void> remove_now(std::string owner_id, std::string cell_id);
+  // The event is set when the files are gone.
+  asio::awaitable<std::shared_ptr<async::Event>> remove_now(std::string owner_id,
+                                                            std::string cell_id);
+  // Durable when it returns: gives the name of the folder in <state>/cells, for empty_trash().
+  asio::awaitable<std::string> move_to_trash(const CellSpec& spec);
+  std::shared_ptr<async::Event> empty_trash(std::string name);
+  asio::awaitable<void> empty(std::string name, std::shared_ptr<async::Event> emptied);
   void count_gone(const NetworkView& network);
   asio::awaitable<void> store_key(Key key);
   asio::awaitable<void> forget_key(std::string id);
@@ -154,7 +166,9 @@ class Supervisor {
   std::map<std::string, CustomDomain, std::less<>> domains_;
   async::Serial lookups_;  // in DNS
   async::Serial registry_turns_;
-  async::Serial turns_;       // cells come and go one at a time
+  async::Serial turns_;  // cells come and go one at a time
+  async::Serial trash_turns_;
+  std::shared_ptr<std::atomic<bool>> is_closing_ = std::make_shared<std::atomic<bool>>(false);
   async::TaskGroup changes_;  // and all the way, whether their caller stays or not
   async::TaskGroup tasks_;
 };

@@ -121,6 +121,12 @@ std::optional<std::int64_t> Registry::first_free_uid_index(std::int64_t from) {
   return statement.integer(0);
 }
 
+std::optional<std::int64_t> Registry::first_rested_uid_index(std::int64_t from) {
+  auto index = first_free_uid_index(from);
+  while (index && resting_.contains(*index)) index = first_free_uid_index(*index + 1);
+  return index;
+}
+
 // From the place behind the last one that was given, so that a freed index rests.
 std::uint32_t Registry::pick_uid_index() {
   std::int64_t from = 0;
@@ -128,8 +134,8 @@ std::uint32_t Registry::pick_uid_index() {
     Statement statement(database_, "SELECT value FROM counters WHERE name = 'next_uid_index'");
     if (statement.next()) from = statement.integer(0);
   }
-  auto index = first_free_uid_index(from);
-  if (!index) index = first_free_uid_index(0);
+  auto index = first_rested_uid_index(from);
+  if (!index) index = first_rested_uid_index(0);
   if (!index) {
     throw Error(ErrorCode::exhausted, "no_uid_range",
                 "all " + std::to_string(uid_index_count_) + " uid ranges of this host are in use",

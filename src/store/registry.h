@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -101,9 +102,12 @@ class Registry {
   // Oldest first.
   std::vector<CellRow> cells_of(std::string_view owner_id);
   std::vector<CellRow> cells();
-  // Frees the uid index: only for a cell whose files are gone already, as files that outlived it
-  // would belong to the next one. False where there was none.
+  // Frees the uid index, unless it rests: files that outlive the cell would belong to the next one.
+  // False where there was none.
   bool remove_cell(std::string_view cell_id);
+  // No cell gets the index until it rests no more. Not kept beyond this object.
+  void rest_uid_index(std::uint32_t index) { resting_.insert(index); }
+  void end_rest(std::uint32_t index) { resting_.erase(index); }
 
   // Oldest first.
   std::vector<DomainRow> domains();
@@ -121,9 +125,11 @@ class Registry {
   void make_key_table();
   std::uint32_t pick_uid_index();
   std::optional<std::int64_t> first_free_uid_index(std::int64_t from);
+  std::optional<std::int64_t> first_rested_uid_index(std::int64_t from);
 
   Database database_;
   std::uint32_t uid_index_count_;
+  std::set<std::int64_t> resting_;
 };
 
 }  // namespace cellar::store

@@ -166,6 +166,11 @@ TEST_CASE("a uid index belongs to one cell, and rests after it was freed") {
   CHECK(reason_of([&] { fixture.add("f"); }) == "no_uid_range");
   CHECK(fixture.registry.remove_cell("o--c"));
   CHECK(fixture.add("f").uid_index == 2);
+  CHECK(fixture.registry.remove_cell("o--b"));
+  fixture.registry.rest_uid_index(1);
+  CHECK(reason_of([&] { fixture.add("g"); }) == "no_uid_range");
+  fixture.registry.end_rest(1);
+  CHECK(fixture.add("g").uid_index == 1);
   std::set<std::uint32_t> indexes;
   for (const CellRow& row : fixture.registry.cells()) indexes.insert(row.uid_index);
   CHECK(indexes.size() == 4);

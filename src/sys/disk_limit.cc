@@ -12,6 +12,7 @@
 #include "sys/btrfs.h"
 #include "sys/file.h"
 #include "sys/project_quota.h"
+#include "sys/tree_removal.h"
 
 namespace cellar::sys {
 namespace {
@@ -90,7 +91,7 @@ DiskEnforcer try_disk_limit(const std::string& place) {
     const std::string trial = place + "/.trial-" + random_hex(8);
     const std::vector<std::string> folders = {trial + "-a", trial + "-b"};
     const bool does = works(enforcer, folders);
-    remove_limited(folders);
+    remove_limited(folders, [] { return true; });
     if (does) return enforcer;
   }
   return DiskEnforcer::counted;
@@ -131,7 +132,7 @@ std::optional<DiskUse> limited_use(DiskEnforcer enforcer, const std::vector<std:
   return project::use_of(first, project::number_of(first));
 }
 
-void remove_limited(const std::vector<std::string>& folders) {
+bool remove_limited(const std::vector<std::string>& folders, const std::function<bool()>& go_on) {
   const std::string& first = folders.front();
   try {
     switch (enforcer_of(folders)) {
@@ -151,7 +152,10 @@ void remove_limited(const std::vector<std::string>& folders) {
   } catch (const Error&) {
     // A limit without folders harms nobody, and subvolumes go like other folders, more slowly.
   }
-  for (const std::string& folder : folders) remove_tree(folder);
+  for (const std::string& folder : folders) {
+    if (!remove_tree_while(folder, go_on)) return false;
+  }
+  return true;
 }
 
 }  // namespace cellar::sys

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,8 +33,8 @@ void limit_disk(DiskEnforcer enforcer, const std::vector<std::string>& folders, 
 // What they have where the file system tells at once.
 std::optional<DiskUse> limited_use(DiskEnforcer enforcer, const std::vector<std::string>& folders);
 
-// Removes the folders with all in them, and their limit. What is not there is passed over.
-// Blocking. Throws Error.
-void remove_limited(const std::vector<std::string>& folders);
+// Removes the folders with all in them, and their limit. What is not there is passed over. As long
+// as `go_on` says, and false where it said no, as in remove_tree_while(). Blocking. Throws Error.
+bool remove_limited(const std::vector<std::string>& folders, const std::function<bool()>& go_on);
 
 }  // namespace cellar::sys

@@ -26,10 +26,10 @@ TEST_CASE("folders are limited by what has made them, and are removed with their
     limit_disk(enforcer, folders, {1 << 20, 100});
     replace_file(folders[1] + "/file", "x");
     CHECK(limited_use(enforcer, folders).has_value() == (enforcer == DiskEnforcer::project));
-    remove_limited(folders);
+    remove_limited(folders, [] { return true; });
     CHECK(fs::is_empty(dir.path()));
   }
-  remove_limited(folders);
+  remove_limited(folders, [] { return true; });
   CHECK(try_disk_limit(dir.file("none")) == DiskEnforcer::counted);
 }
 

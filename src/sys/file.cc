@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "sys/call.h"
 #include "sys/new_file.h"
+#include "sys/tree_removal.h"
 
 namespace cellar::sys {
 
@@ -137,9 +138,7 @@ void remove_file(const std::string& path) {
 }
 
 void remove_tree(const std::string& path) {
-  std::error_code error;
-  std::filesystem::remove_all(path, error);
-  if (error) throw_errno_value(error.value(), "remove", path);
+  remove_tree_while(path, [] { return true; });
 }
 
 }  // namespace cellar::sys

@@ -61,7 +61,7 @@ void make_dirs(const std::string& path, mode_t mode = 0700);
 bool exists(const std::string& path);
 // Removes a file; nothing happens where there is none.
 void remove_file(const std::string& path);
-// Removes a tree, never following a symbolic link. Nothing happens where there is none.
+// As remove_tree_while() (sys/tree_removal.h), and all of it.
 void remove_tree(const std::string& path);
 
 }  // namespace cellar::sys

@@ -2,8 +2,11 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
+#include "sys/tree_removal.h"
 #include "testing/temp_dir.h"
 
 namespace cellar::sys {
@@ -32,6 +35,36 @@ TEST_CASE("folders are made with their parents, and a tree is removed without fo
   remove_tree(dir.file("a"));
   CHECK_FALSE(exists(dir.file("a")));
   CHECK(exists(dir.file("kept")));
+  remove_tree(dir.file("a"));
+  remove_tree(dir.file("kept"));
+  CHECK_FALSE(exists(dir.file("kept")));
+}
+
+TEST_CASE("a tree that is deeper than descriptors go is removed, and one with many names") {
+  const testing::TempDir dir;
+  make_dirs(dir.file("a"));
+  Fd folder = open_file(dir.file("a"), O_PATH | O_DIRECTORY);
+  for (int depth = 0; depth < 5'000; ++depth) {
+    REQUIRE(::mkdirat(folder.get(), "d", 0700) == 0);
+    REQUIRE(::symlinkat("..", folder.get(), "l") == 0);
+    folder = Fd(::openat(folder.get(), "d", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
+  make_dirs(dir.file("a/many"));
+  for (int i = 0; i < 3'000; ++i) make_dirs(dir.file("a/many/" + std::to_string(i)));
+  remove_tree(dir.file("a"));
+  CHECK_FALSE(exists(dir.file("a")));
+}
+
+TEST_CASE("the removal of a tree ends when it is told to, and goes on from there") {
+  const testing::TempDir dir;
+  for (const char* name : {"a/b/c", "a/d"}) make_dirs(dir.file(name));
+  int names_left = 3;
+  const auto go_on = [&] { return names_left-- > 0; };
+  CHECK_FALSE(remove_tree_while(dir.file("a"), go_on));
+  CHECK(exists(dir.file("a")));
+  names_left = 100;
+  CHECK(remove_tree_while(dir.file("a"), go_on));
+  CHECK_FALSE(exists(dir.file("a")));
 }
 
 }  // namespace cellar::sys

@@ -1,6 +1,9 @@
 """What survives: restarts of the daemon, pause, hibernation, a host that was switched off."""
 import concurrent.futures
+import contextlib
+import http.client
 import json
+import threading
 
 import harness
 
@@ -305,6 +308,38 @@ class OpeningTest(harness.CellTest):
         answer = cell.call("GET", "/files/kept")
         self.assertEqual((503, "cell_not_opened"), (answer.status, answer.json["code"]))
         self.assertEqual(b"here", cell.call("GET", "/files/kept").body)
+
+    def test_files_of_a_deleted_cell_go_behind_and_hold_up_no_other_cell(self):
+        cell = self.cell("large")
+        cell.exec("mkdir a && touch a/b")
+        self.plan("trash.before_removed 1 stop")
+
+        def delete():
+            with contextlib.suppress(OSError, http.client.HTTPException):  # The daemon is killed.
+                self.daemon.call("DELETE", cell.path)
+
+        thread = threading.Thread(target=delete, daemon=True)
+        thread.start()
+        harness.eventually("its files are to go", lambda: self.daemon.reached("trash.before_removed"))
+        self.daemon.kill()
+        self.plan("trash.before_removed 1 delay=2500")
+        thread.join()
+        self.daemon.start()
+        harness.eventually("what is left is to go", lambda: self.daemon.reached("trash.before_removed"))
+        self.assertEqual(404, cell.call("GET").status)
+        trash, = self.trash()
+        self.assertTrue((trash / "work/a/b").exists())
+        other = self.cell("small")
+        harness.eventually("all is gone", lambda: not self.trash())
+        self.assertEqual(204, other.call("DELETE").status)
+        self.assertEqual([], self.trash())
+
+    def plan(self, line):
+        (self.daemon.root / "faults").write_text(line + "\n")
+        (self.daemon.root / "faults.hits").write_text("")
+
+    def trash(self):
+        return list(self.daemon.state.glob("cells/.deleted-*"))
 
     def test_a_cell_that_could_not_be_deleted_is_deleted_when_that_is_asked_for_again(self):
         cell = self.cell("again")

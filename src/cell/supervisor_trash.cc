@@ -1,0 +1,67 @@
+// Files of deleted cells. They go behind the deletion: a large tree takes minutes, in which other
+// cells come and go.
+
+#include <charconv>
+
+#include "base/error.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "cell/supervisor.h"
+#include "sys/directory.h"
+#include "sys/file.h"
+
+namespace cellar::cell {
+namespace {
+
+constexpr std::string_view kTrash = ".deleted-";  // then the uid index, "-", and anything
+
+}  // namespace
+
+std::optional<std::uint32_t> uid_index_in_trash(std::string_view name) {
+  if (!name.starts_with(kTrash)) return std::nullopt;
+  name.remove_prefix(kTrash.size());
+  std::uint32_t index = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
+  if (error != std::errc() || end == name.data() + name.size() || *end != '-') return std::nullopt;
+  return index;
+}
+
+asio::awaitable<std::string> Supervisor::move_to_trash(const CellSpec& spec) {
+  const std::string trash =
+      std::string(kTrash) + std::to_string(spec.uid_index) + "-" + random_hex(8);
+  auto rename = [cells = state_dir_ + "/cells/", id = spec.cell_id, trash] {
+    sys::rename_file(cells + id, cells + trash);
+    sys::sync_dir(cells);
+  };
+  co_await async::offload(machine_.pool, std::move(rename));
+  co_return trash;
+}
+
+std::shared_ptr<async::Event> Supervisor::empty_trash(std::string name) {
+  auto emptied = std::make_shared<async::Event>(machine_.executor);
+  tasks_.spawn(empty(std::move(name), emptied));
+  return emptied;
+}
+
+asio::awaitable<void> Supervisor::empty(std::string name, std::shared_ptr<async::Event> emptied) {
+  const auto turn = co_await trash_turns_.turn();
+  auto remove_files = [trash = state_dir_ + "/cells/" + name, stop = is_closing_] {
+    fault_point("trash.before_removed");
+    return CellLayout{trash}.remove([&] { return !stop->load(); });
+  };
+  try {
+    if (!co_await async::offload(machine_.pool, std::move(remove_files))) co_return;
+  } catch (const Error& error) {
+    log::error("what is left of a deleted cell cannot be removed before the next start: {}",
+               error.what());
+    co_return;
+  }
+  if (const auto index = uid_index_in_trash(name)) {
+    auto free = [index](store::Registry& registry) { registry.end_rest(*index); };
+    co_await with_registry(std::move(free));
+  }
+  emptied->set();
+}
+
+}  // namespace cellar::cell
