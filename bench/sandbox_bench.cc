@@ -320,7 +320,7 @@ void measure_exec(const Options& options) {
     Times killed, on_host;
     for (int run = 0; run < std::max(3, options.runs / 4); ++run) {
       const std::string script =
-          fmt::format("for i in $(seq {}); do sleep 1000 & done; wait", count - 1);
+          fmt::format("for i in $(seq {}); do sleep 1000 & done; exec sleep 1000", count - 1);
       cell.start({"/bin/sh", "-c", script});
       while (cell.process_count() < static_cast<std::size_t>(count)) std::this_thread::yield();
       killed.push_back(milliseconds_of([&] { cell.kill_program(); }));
