@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <optional>
+
 #include "base/error.h"
 #include "sandbox/perform.h"
 #include "sandbox/spawn_protocol.h"
@@ -23,16 +25,23 @@ Request receive(const sys::Fd& spawner) {
   return {std::move(*request), std::move(message->fds)};
 }
 
-void prepare(const sandbox::BlankRequest& request) {
-  sandbox::Performer performer(0);
-  performer.perform(sandbox::plan_blank(std::get<sandbox::Prepare>(request).groups));
+// What is of the kind that it is the turn of.
+template <typename What>
+const What& get(const Request& request) {
+  const auto* what = std::get_if<What>(&request.what);
+  if (what == nullptr) throw Error(ErrorCode::internal, "a request to a blank out of turn");
+  return *what;
 }
 
-// Returns the control socket.
-sys::Fd assign(Request request) {
-  const auto& assigned = std::get<sandbox::Assign>(request.what);
+void prepare(const Request& request) {
+  sandbox::Performer performer(0);
+  performer.perform(sandbox::plan_blank(get<sandbox::Prepare>(request).groups));
+}
+
+void assign(Request request) {
+  const auto& assigned = get<sandbox::Assign>(request);
   const auto plan = sandbox::plan_for(assigned.spec, assigned.image);
-  std::size_t next = 2;
+  std::size_t next = 1;
   sandbox::Sources sources;
   for (const sandbox::Step& step : plan) {
     const auto* source = std::get_if<sandbox::OpenSource>(&step);
@@ -42,7 +51,24 @@ sys::Fd assign(Request request) {
   }
   sandbox::Performer performer(assigned.spec.uid_base, std::move(sources));
   performer.perform(plan);
-  enter_domain(std::move(request.fds[1]));
+  enter_domain(std::move(request.fds[0]));
+}
+
+// What went wrong is told in answer to the request that comes next: where that were not received,
+// the kernel would tell the spawner of its loss instead.
+std::optional<Error> try_assign(Request request) {
+  try {
+    assign(std::move(request));
+  } catch (const Error& error) {
+    return error;
+  }
+  return std::nullopt;
+}
+
+// Returns the control socket.
+sys::Fd serve(Request request) {
+  get<sandbox::Serve>(request);
+  if (request.fds.size() != 1) throw Error(ErrorCode::internal, "the control socket is missing");
   return std::move(request.fds[0]);
 }
 
@@ -53,9 +79,11 @@ Entered become_domain() {
   try {
     Entered entered;
     entered.filter = read_filter(sys::Fd(kFilterFd));
-    prepare(receive(spawner).what);
+    prepare(receive(spawner));
     sys::send_message(spawner.get(), sandbox::kBlankDone);
-    entered.listener = assign(receive(spawner));
+    const std::optional<Error> failure = try_assign(receive(spawner));
+    entered.listener = serve(receive(spawner));
+    if (failure) throw *failure;
     sys::send_message(spawner.get(), sandbox::kBlankDone);
     return entered;
   } catch (const Error& error) {

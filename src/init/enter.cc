@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 
 #include "base/error.h"
@@ -33,8 +34,9 @@ void drop_capabilities() {
   const std::uint64_t kept = kept_mask();
   for (int capability = 0; capability <= 63; ++capability) {
     if ((kept >> capability & 1) != 0) continue;
-    if (::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) != 1) continue;  // Not there, or gone.
-    if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == -1) throw_errno("prctl PR_CAPBSET_DROP");
+    if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) continue;
+    if (errno == EINVAL) break;  // The kernel has none from here on.
+    throw_errno("prctl PR_CAPBSET_DROP");
   }
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   std::array<__user_cap_data_struct, 2> sets{};

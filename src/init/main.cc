@@ -18,6 +18,11 @@
 
 namespace {
 
+// What is ignored stays so in programs: the spawner ignores some.
+void ignore_no_signals() {
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+}
+
 // SIGCHLD comes as a descriptor; every other signal is blocked, so that nothing ends PID 1.
 cellar::sys::Fd take_signals() {
   sigset_t all;
@@ -46,6 +51,7 @@ int main(int argc, char** argv) {
   const std::string_view mode = argc == 2 ? argv[1] : "";
   if (mode == "gvisor-probe") return cellar::init::probe_gvisor();
   const Runtime runtime = mode == "gvisor" ? Runtime::gvisor : Runtime::native;
+  ignore_no_signals();
   try {
     cellar::init::Entered entered =
         runtime == Runtime::gvisor ? cellar::init::enter_gvisor() : cellar::init::become_domain();

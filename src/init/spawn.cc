@@ -135,8 +135,7 @@ void place_descriptors(Plan& plan) {
   }
 }
 
-void reset_signals() {
-  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+void unblock_signals() {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -145,7 +144,7 @@ void reset_signals() {
 void become(void* laid_out) {
   Plan& plan = *static_cast<Plan*>(laid_out);
   if (::setsid() == -1) fail(plan, session);
-  reset_signals();
+  unblock_signals();
   for (const int procs : plan.groups) {
     if (::write(procs, "0", 1) != 1) fail(plan, group);
   }

@@ -2,12 +2,11 @@
 
 #include <fcntl.h>
 
-#include <filesystem>
-#include <vector>
-
+#include "sys/directory.h"
 #include "sys/file.h"
 
 namespace cellar::sandbox {
+
 void apply(const CgroupPlan& plan) {
   for (const std::string& folder : plan.folders) sys::make_dirs(folder, 0755);
   for (const auto& [file, value] : plan.settings) sys::write_setting(file, value);
@@ -28,19 +27,11 @@ void apply(const ProgramPlan& plan, std::uint32_t uid) {
   }
 }
 
-bool try_remove_group(const std::string& folder) {
-  std::error_code error;
-  std::filesystem::remove(folder, error);
-  return !error || error == std::errc::no_such_file_or_directory;
-}
+bool try_remove_group(const std::string& folder) { return sys::try_remove_folder(folder); }
 
 bool try_remove_tree(const std::string& folder) {
-  std::error_code ignored;
-  std::vector<std::string> below;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, ignored)) {
-    if (entry.is_directory(ignored)) below.push_back(entry.path().string());
-  }
-  for (auto at = below.rbegin(); at != below.rend(); ++at) try_remove_group(*at);
+  if (try_remove_group(folder)) return true;
+  for (const std::string& name : sys::folders_in(folder)) try_remove_tree(folder + "/" + name);
   return try_remove_group(folder);
 }
 
@@ -49,6 +40,13 @@ void kill_group(const std::string& folder) {
 }
 
 bool try_remove(const CgroupPlan& plan) {
+  // One look instead of many attempts: it is asked again and again until all have died.
+  const auto events = sys::read_file(plan.cell + "/cgroup.events");
+  if (events && events->find("populated 1") != std::string::npos) return false;
+  // Where no program has a group any more, these are all, and no folder is read.
+  for (auto at = plan.folders.rbegin(); at != plan.folders.rend(); ++at) {
+    if (at->starts_with(plan.cell + "/")) try_remove_group(*at);
+  }
   bool all = try_remove_tree(plan.cell);
   for (const std::string& folder : plan.join) all = try_remove_tree(folder) && all;
   return all;

@@ -154,8 +154,11 @@ void Performer::act(const MakeFile& step) {
 
 // Where a cell's own root has something else at this place, the cell loses it: it stays usable.
 void Performer::act(const MakeFolder& step) {
+  const sys::Fd parent = parent_of(step.path);
+  const std::string name = sys::name_of(step.path);
+  if (sys::has_folder_at(parent.get(), name)) return;
   const sys::FileOwner as_owner(uid_base_);
-  sys::make_folder_at(parent_of(step.path).get(), sys::name_of(step.path));
+  sys::make_folder_at(parent.get(), name);
 }
 
 void Performer::act(const MakeLink& step) {

@@ -185,11 +185,12 @@ std::string encode(const BlankRequest& request) {
   Packer out;
   if (const auto* prepare = std::get_if<Prepare>(&request)) {
     out.u8(1).texts(prepare->groups.join).text(prepare->groups.own);
-  } else {
-    const auto& assign = std::get<Assign>(request);
+  } else if (const auto* assign = std::get_if<Assign>(&request)) {
     out.u8(2);
-    pack(out, assign.spec);
-    pack(out, assign.image);
+    pack(out, assign->spec);
+    pack(out, assign->image);
+  } else {
+    out.u8(3);
   }
   return out.take();
 }
@@ -212,6 +213,9 @@ std::optional<BlankRequest> decode_blank_request(std::string_view bytes) {
       request = std::move(assign);
       break;
     }
+    case 3:
+      request = Serve{};
+      break;
     default:
       return std::nullopt;
   }

@@ -112,8 +112,8 @@ std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes);
 std::optional<SpawnAnswer> decode_spawn_answer(std::string_view bytes);
 
 // ---- between the spawner and a cell-init that is a blank yet ----
-// Each request is answered with one packet of text: kBlankDone, or why it could not be done, and
-// then the blank has ended.
+// Prepare and Serve are answered with one packet of text: kBlankDone, or why it or what came before
+// could not be done, and then the blank has ended.
 inline constexpr std::string_view kBlankDone = "done";
 
 // Type 1, the first: become a blank.
@@ -122,15 +122,20 @@ struct Prepare {
   bool operator==(const Prepare&) const = default;
 };
 
-// Type 2, the last: become a domain. With it come the listening control socket, the domain's user
-// namespace, and then the sources of the plan in its order.
+// Type 2: become a domain. With it come the domain's user namespace, and then the sources of the
+// plan in its order.
 struct Assign {
   DomainSpec spec;
   Image image;
   bool operator==(const Assign&) const = default;
 };
 
-using BlankRequest = std::variant<Prepare, Assign>;
+// Type 3, the last, with the listening control socket: it is made while the blank is at work.
+struct Serve {
+  bool operator==(const Serve&) const = default;
+};
+
+using BlankRequest = std::variant<Prepare, Assign, Serve>;
 std::string encode(const BlankRequest& request);
 std::optional<BlankRequest> decode_blank_request(std::string_view bytes);
 

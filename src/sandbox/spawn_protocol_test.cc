@@ -35,7 +35,7 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
   }
   const BlankRequest prepare = Prepare{{{"/m", "/c"}, "/g"}};
   const BlankRequest assign = Assign{make.spec, {"/root", "/agent", "", "/packages"}};
-  for (const BlankRequest& request : {prepare, assign}) {
+  for (const BlankRequest& request : {prepare, assign, BlankRequest(Serve{})}) {
     CHECK(decode_blank_request(encode(request)) == request);
   }
 }
@@ -51,7 +51,7 @@ TEST_CASE("bytes that are no message, or only a part of one, are refused") {
   CHECK_FALSE(decode_spawn_answer("\x01"));
   CHECK_FALSE(decode_spawn_request("\x04\x03"));
   CHECK_FALSE(decode_blank_request(encode(BlankRequest(Prepare())) + "x"));
-  CHECK_FALSE(decode_blank_request("\x03"));
+  CHECK_FALSE(decode_blank_request("\x04"));
   ListenIn many;
   many.ports.resize(ListenIn::kPortsMax + 1);
   CHECK_FALSE(decode_spawn_request(encode(SpawnRequest(many))));

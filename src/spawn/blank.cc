@@ -1,7 +1,6 @@
 #include "spawn/blank.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -21,7 +20,6 @@ sys::Fd reopen(int fd) { return sys::open_file("/proc/self/fd/" + std::to_string
 
 // In the child, which is a copy of the spawner: ends in cell-init or not at all.
 [[noreturn]] void become_init(int socket, int filter, int program) {
-  ::signal(SIGCHLD, SIG_DFL);
   // In the spawner's session it would be continued where it stands still when the spawner ends.
   ::setsid();
   const int aside[] = {::fcntl(socket, F_DUPFD_CLOEXEC, kAside),
@@ -42,9 +40,10 @@ sys::Fd reopen(int fd) { return sys::open_file("/proc/self/fd/" + std::to_string
 Blank::Blank(const Programs& programs, const sandbox::DomainGroups& groups) {
   auto [ours, theirs] = sys::seqpacket_pair();
   const sys::Fd filter = reopen(programs.filter.get());
-  pid_ = sys::fork_into_namespaces();
-  if (pid_ == 0) become_init(theirs.get(), filter.get(), programs.init.get());
+  init_ = sys::fork_into_namespaces();
+  if (init_.pid == 0) become_init(theirs.get(), filter.get(), programs.init.get());
   socket_ = std::move(ours);
+  mounts_ = sys::open_file("/proc/" + std::to_string(init_.pid) + "/ns/mnt", O_RDONLY);
   sys::send_message(socket_.get(), sandbox::encode(sandbox::Prepare{groups}));
 }
 
@@ -66,10 +65,10 @@ void Blank::await_done() {
   if (answer->bytes != sandbox::kBlankDone) throw Error(ErrorCode::internal, answer->bytes);
 }
 
-pid_t Blank::assign(const sandbox::DomainSpec& spec, const sandbox::Image& image,
-                    int user_namespace, int listener) {
+void Blank::assign(const sandbox::DomainSpec& spec, const sandbox::Image& image,
+                   int user_namespace) {
   std::vector<sys::Fd> sources;
-  std::vector<int> fds = {listener, user_namespace};
+  std::vector<int> fds = {user_namespace};
   for (const sandbox::Step& step : sandbox::plan_for(spec, image)) {
     const auto* source = std::get_if<sandbox::OpenSource>(&step);
     if (source == nullptr) continue;
@@ -79,8 +78,13 @@ pid_t Blank::assign(const sandbox::DomainSpec& spec, const sandbox::Image& image
   if (!ready_) await_done();
   ready_ = true;
   sys::send_message(socket_.get(), sandbox::encode(sandbox::Assign{spec, image}), fds);
+}
+
+Blank::Domain Blank::become_domain(int listener) {
+  const int fds[] = {listener};
+  sys::send_message(socket_.get(), sandbox::encode(sandbox::Serve{}), fds);
   await_done();
-  return pid_;
+  return {init_.pid, std::move(init_.process), std::move(mounts_)};
 }
 
 }  // namespace cellar::spawn

@@ -6,6 +6,7 @@
 
 #include "sandbox/spawn_protocol.h"
 #include "sys/fd.h"
+#include "sys/namespace.h"
 
 namespace cellar::spawn {
 
@@ -28,16 +29,24 @@ class Blank {
   int socket() const noexcept { return socket_.get(); }
   // Takes note of what it has said; false where it failed or is gone. Does not wait.
   bool check();
-  // Makes a domain of it, and gives its pid. `user_namespace` and `listener` are the domain's.
-  // Throws Error, with what failed in it.
-  pid_t assign(const sandbox::DomainSpec& spec, const sandbox::Image& image, int user_namespace,
-               int listener);
+  // Begins to make a domain of it, which has this user namespace. Throws Error.
+  void assign(const sandbox::DomainSpec& spec, const sandbox::Image& image, int user_namespace);
+  // What is left of a blank that has become a domain.
+  struct Domain {
+    pid_t pid;
+    sys::Fd process;  // becomes readable when its cell-init has ended
+    sys::Fd mounts;   // its mount namespace
+  };
+  // Waits until it is one, whose control socket is `listener`. Throws Error, with what failed in
+  // it.
+  Domain become_domain(int listener);
 
  private:
   void await_done();
 
-  pid_t pid_;
+  sys::Forked init_;
   sys::Fd socket_;
+  sys::Fd mounts_;
   bool ready_ = false;
 };
 

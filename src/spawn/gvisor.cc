@@ -62,7 +62,7 @@ sys::Fd Gvisor::launch(const Launch& launch) {
 
   const sys::Fd user = sys::make_user_namespace(launch.uid_base, kIdsPerDomain);
   sys::Pipe report = sys::make_pipe();
-  const pid_t pid = sys::fork_into_namespaces(sys::ProcessNumbers::shared);
+  const pid_t pid = sys::fork_into_namespaces(sys::ProcessNumbers::shared).pid;
   if (pid == 0) become_runsc(launch, user.get(), report.write_end.get());
   return std::move(report.read_end);
 }

@@ -28,7 +28,7 @@ void Server::run() {
         pool_.check_blanks();
         break;
       case Event::domain_end:
-        roots_.release_ended();
+        mounts_.release_ended();
         break;
       case Event::request: {
         const auto message = sys::receive_message(socket_.get());
@@ -47,7 +47,7 @@ Server::Event Server::wait() {
   std::vector<pollfd> waits = {{socket_.get(), POLLIN, 0}};
   for (const int socket : pool_.sockets()) waits.push_back({socket, POLLIN, 0});
   const std::size_t blanks_end = waits.size();
-  for (const int process : roots_.descriptors()) waits.push_back({process, POLLIN, 0});
+  for (const int process : mounts_.descriptors()) waits.push_back({process, POLLIN, 0});
   const int timeout = all_prepared_ ? -1 : kQuietMs;
   const int ready =
       sys::retry_on_signal([&] { return ::poll(waits.data(), waits.size(), timeout); });
@@ -108,13 +108,15 @@ sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
   const sys::Fd own =
       shares_ids ? sys::make_user_namespace(request.spec.uid_base, kIdsPerDomain) : sys::Fd();
   const int user = own ? own.get() : users_.get(request.spec.uid_base);
-  const sys::Fd listener = sys::seqpacket_listen(request.socket_path);
-  roots_.finish(request.spec.cell_dir);
+  mounts_.finish(request.spec.cell_dir);
   Pool::Taken taken = pool_.take(request.slot, request.spec.kind);
   try {
-    const pid_t pid = taken.blank.assign(request.spec, image, user, listener.get());
-    roots_.hold(pid, request.spec, image);
-    return {static_cast<std::uint32_t>(pid), std::move(taken.slot)};
+    taken.blank.assign(request.spec, image, user);
+    const sys::Fd listener = sys::seqpacket_listen(request.socket_path);
+    Blank::Domain made = taken.blank.become_domain(listener.get());
+    const auto pid = static_cast<std::uint32_t>(made.pid);
+    mounts_.hold(request.spec.cell_dir, std::move(made.process), std::move(made.mounts));
+    return {pid, std::move(taken.slot)};
   } catch (const Error&) {
     if (request.slot.empty()) pool_.discard(taken.slot);
     throw;

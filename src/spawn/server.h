@@ -6,7 +6,7 @@
 
 #include "sandbox/spawn_protocol.h"
 #include "spawn/gvisor.h"
-#include "spawn/held_roots.h"
+#include "spawn/held_mounts.h"
 #include "spawn/images.h"
 #include "spawn/pool.h"
 #include "spawn/user_namespaces.h"
@@ -54,7 +54,7 @@ class Server {
   Pool& pool_;
   Gvisor& gvisor_;
   UserNamespaces users_;
-  HeldRoots roots_;
+  HeldMounts mounts_;
   std::size_t ahead_;
   bool all_prepared_ = false;
 };

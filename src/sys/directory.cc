@@ -1,6 +1,7 @@
 #include "sys/directory.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -28,7 +29,8 @@ std::vector<std::string> names_in(const std::string& path, DIR* dir, Kind kind) 
   for (;;) {
     errno = 0;
     const dirent* entry = ::readdir(dir);
-    if (entry == nullptr && errno != 0) throw_errno("readdir", path);
+    // ENOENT: it is removed meanwhile.
+    if (entry == nullptr && errno != 0 && errno != ENOENT) throw_errno("readdir", path);
     if (entry == nullptr) return names;
     const std::string_view name = entry->d_name;
     if (name != "." && name != ".." && is(kind, path, *entry)) names.emplace_back(name);
@@ -48,6 +50,10 @@ std::vector<std::string> folders_in(const std::string& path) {
   if (!dir && errno == ENOENT) return {};
   if (!dir) throw_errno("opendir", path);
   return names_in(path, dir.get(), Kind::folder);
+}
+
+bool try_remove_folder(const std::string& path) noexcept {
+  return ::rmdir(path.c_str()) == 0 || errno == ENOENT;
 }
 
 void rename_file(const std::string& from, const std::string& to) {

@@ -11,14 +11,17 @@
 
 namespace cellar::sys {
 
-pid_t fork_into_namespaces(ProcessNumbers numbers) {
+Forked fork_into_namespaces(ProcessNumbers numbers) {
   clone_args arguments{};
-  arguments.flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+  int process = -1;
+  arguments.flags = CLONE_PIDFD | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
   if (numbers == ProcessNumbers::own) arguments.flags |= CLONE_NEWPID;
+  arguments.pidfd = reinterpret_cast<std::uintptr_t>(&process);
   arguments.exit_signal = SIGCHLD;
   const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
   if (pid == -1) throw_errno("clone3", "new namespaces");
-  return static_cast<pid_t>(pid);
+  if (pid == 0) return {};
+  return {static_cast<pid_t>(pid), Fd(process)};
 }
 
 void enter_new_mount_namespace() {

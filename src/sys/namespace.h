@@ -5,13 +5,19 @@
 #include <cstdint>
 #include <string>
 
+#include "sys/fd.h"
+
 namespace cellar::sys {
 
-// Forks into new mount, ipc, uts and network namespaces, which the caller's user namespace owns: 0
-// in the child, which with `own` process numbers is process 1 of a pid namespace. For
-// single-threaded programs. Throws Error.
+struct Forked {
+  pid_t pid = 0;  // 0 in the child
+  Fd process;     // becomes readable when it has ended; empty in the child
+};
+// Forks into new mount, ipc, uts and network namespaces, which the caller's user namespace owns.
+// The child is process 1 of a pid namespace with `own` process numbers. For single-threaded
+// programs. Throws Error.
 enum class ProcessNumbers : std::uint8_t { own, shared };
-pid_t fork_into_namespaces(ProcessNumbers numbers = ProcessNumbers::own);
+Forked fork_into_namespaces(ProcessNumbers numbers = ProcessNumbers::own);
 
 // Throw Error.
 // From here on this process's mounts are its own, and those of the machine are no more followed.

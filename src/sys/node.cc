@@ -25,12 +25,15 @@ void make_file_at(int folder, const std::string& name) {
   Fd(fd).reset();
 }
 
-void make_folder_at(int folder, const std::string& name) {
+bool has_folder_at(int folder, const std::string& name) {
   struct stat state{};
-  if (::fstatat(folder, name.c_str(), &state, AT_SYMLINK_NOFOLLOW) == 0) {
-    if (S_ISDIR(state.st_mode)) return;
-    if (::unlinkat(folder, name.c_str(), 0) == -1) throw_errno("unlink", name);
-  }
+  return ::fstatat(folder, name.c_str(), &state, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISDIR(state.st_mode);
+}
+
+void make_folder_at(int folder, const std::string& name) {
+  if (has_folder_at(folder, name)) return;
+  if (::unlinkat(folder, name.c_str(), 0) == -1 && errno != ENOENT) throw_errno("unlink", name);
   if (::mkdirat(folder, name.c_str(), 0755) == -1 && errno != EEXIST) throw_errno("mkdir", name);
 }
 

@@ -12,6 +12,8 @@ bool is_folder(int fd);
 
 // An empty file, if there is none.
 void make_file_at(int folder, const std::string& name);
+// Whether there is a folder of that name, which is not a link to one.
+bool has_folder_at(int folder, const std::string& name);
 // A folder; a file or link that is there is replaced.
 void make_folder_at(int folder, const std::string& name);
 void make_link_at(int folder, const std::string& name, const std::string& target);

@@ -16,7 +16,7 @@ TEST_CASE("all of a pid namespace stops, goes on and ends, and nobody else") {
     return;
   }
   sys::Pipe ready = sys::make_pipe();
-  const pid_t first = sys::fork_into_namespaces();
+  const pid_t first = sys::fork_into_namespaces().pid;
   if (first == 0) {
     const pid_t second = ::fork();
     if (second == 0) ::setsid();

@@ -1,15 +1,10 @@
-#include "spawn/held_roots.h"
+#include "spawn/held_mounts.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
-
-#include "sys/file.h"
-#include "sys/mounts.h"
-#include "sys/process.h"
 
 namespace cellar::spawn {
 namespace {
@@ -21,21 +16,11 @@ bool has_ended(const sys::Fd& process) {
 
 }  // namespace
 
-void HeldRoots::hold(pid_t pid, const sandbox::DomainSpec& spec, const sandbox::Image& image) {
-  if (spec.kind != sandbox::DomainKind::shell) return;  // An agent's root is not writable.
-  const auto id = sys::identify(pid);
-  if (!id) return;
-  Held held{spec.cell_dir, sys::open_process(*id), {}};
-  if (!held.process) return;
-  held.mounts.push_back(
-      sys::open_file("/proc/" + std::to_string(pid) + "/root", O_PATH | O_DIRECTORY));
-  const int root = held.mounts.front().get();
-  if (!image.usr.empty()) held.mounts.push_back(sys::open_target(root, "/usr"));
-  if (!image.packages.empty()) held.mounts.push_back(sys::open_target(root, "/var/lib/dpkg"));
-  held_.push_back(std::move(held));
+void HeldMounts::hold(std::string cell_dir, sys::Fd process, sys::Fd mounts) {
+  held_.push_back({std::move(cell_dir), std::move(process), std::move(mounts)});
 }
 
-std::vector<HeldRoots::Held> HeldRoots::take_ended(const std::string& cell_dir) {
+std::vector<HeldMounts::Held> HeldMounts::take_ended(const std::string& cell_dir) {
   const auto stays = [&](const Held& held) {
     return (!cell_dir.empty() && held.cell_dir != cell_dir) || !has_ended(held.process);
   };
@@ -45,15 +30,17 @@ std::vector<HeldRoots::Held> HeldRoots::take_ended(const std::string& cell_dir) 
   return taken;
 }
 
-void HeldRoots::finish(const std::string& cell_dir) { take_ended(cell_dir); }
+void HeldMounts::finish(const std::string& cell_dir) {
+  if (!cell_dir.empty()) take_ended(cell_dir);
+}
 
-std::vector<int> HeldRoots::descriptors() const {
+std::vector<int> HeldMounts::descriptors() const {
   std::vector<int> all;
   for (const Held& held : held_) all.push_back(held.process.get());
   return all;
 }
 
-bool HeldRoots::release_ended() {
+bool HeldMounts::release_ended() {
   std::vector<Held> ended = take_ended();
   if (ended.empty()) return false;
   sys::Pipe ours_closed = sys::make_pipe();
