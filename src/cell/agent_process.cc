@@ -237,21 +237,32 @@ asio::awaitable<void> AgentProcess::read_output() {
 // ---- writing ----
 
 void AgentProcess::send(const json::Value& header, std::string_view body) {
-  queue(down_, json::dump(header), body);
-}
-void AgentProcess::reply(const json::Value& header, std::string_view body) {
-  queue(up_, json::dump(header), body);
+  hold(header, body);
+  send_held();
 }
 
-void AgentProcess::queue(Line& line, std::string_view header, std::string_view body) {
-  std::string frame = wire::encode_agent_frame(header, body);
+void AgentProcess::hold(const json::Value& header, std::string_view body) {
+  held_ += wire::encode_agent_frame(json::dump(header), body);
+}
+
+bool AgentProcess::send_held() {
+  if (held_.empty()) return false;
+  queue(down_, std::exchange(held_, {}));
+  return true;
+}
+
+void AgentProcess::reply(const json::Value& header, std::string_view body) {
+  queue(up_, wire::encode_agent_frame(json::dump(header), body));
+}
+
+void AgentProcess::queue(Line& line, std::string frames) {
   if (line.bytes == 0) {  // Mostly the socket takes all of it now, without a turn of the loop.
     boost::system::error_code error;  // write_queued() meets it again.
-    frame.erase(0, line.socket.write_some(asio::buffer(frame), error));
+    frames.erase(0, line.socket.write_some(asio::buffer(frames), error));
   }
-  if (frame.empty()) return;
-  line.bytes += frame.size();
-  line.frames.push_back(std::move(frame));
+  if (frames.empty()) return;
+  line.bytes += frames.size();
+  line.frames.push_back(std::move(frames));
   if (line.bytes > kQueuedBytesMax) {
     log::warning("cell {}: the agent host reads nothing: it is ended", options_.cell_id);
     kill();

@@ -68,7 +68,11 @@ class AgentProcess {
   // The next frame; nullopt at the end. Throws Error `corrupt` for bytes that are none.
   asio::awaitable<std::optional<AgentFrame>> receive();
   // Queues a frame. An agent that leaves more than kQueuedBytesMax unread is ended.
-  void send(const json::Value& header, std::string_view body);   // on the down socket
+  void send(const json::Value& header, std::string_view body);  // on the down socket
+  // The same with what else is held: all of it is queued by send_held(), or by the next send(), in
+  // one piece. send_held() is false where there was nothing.
+  void hold(const json::Value& header, std::string_view body);
+  bool send_held();
   void reply(const json::Value& header, std::string_view body);  // to a synchronous call
 
   // Waits for the end of the process and says why: "agent_exit", "oom", or kHostMissing where the
@@ -95,7 +99,7 @@ class AgentProcess {
     std::size_t bytes = 0;
     async::Event queued;
   };
-  void queue(Line& line, std::string_view header, std::string_view body);
+  void queue(Line& line, std::string frames);
   asio::awaitable<void> write_queued(Line& line);
   asio::awaitable<bool> read_exactly(std::span<char> rest);
   asio::awaitable<bool> read_growing(std::string& bytes, std::size_t size);
@@ -103,8 +107,9 @@ class AgentProcess {
 
   CommandPlace place_;
   Options options_;
-  Line up_;    // frames from the agent, and replies to its synchronous calls
-  Line down_;  // frames to the agent
+  Line up_;           // frames from the agent, and replies to its synchronous calls
+  Line down_;         // frames to the agent
+  std::string held_;  // for down_
   asio::posix::stream_descriptor output_;
   std::string read_ahead_;   // from up_
   std::string_view unread_;  // of it, what receive() has not come to

@@ -1,6 +1,9 @@
 #include "cell/cell_journal.h"
 
 #include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <limits>
 
 #include "async/sleep.h"
@@ -30,6 +33,7 @@ CellJournal::CellJournal(asio::any_io_executor executor, async::Pool& pool, cons
       journal_(storage_, journal::Options{.cell_id = cell_id},
                [&runs](const journal::Record& record) { runs.apply(record); }),
       durable_(executor),
+      gather_timer_(executor),
       removed_(executor),
       room_changed_(executor),
       tasks_(executor) {
@@ -73,16 +77,22 @@ void CellJournal::sync_soon() {
 void CellJournal::when_durable(std::function<void()> then) {
   require_working();
   deliveries_.push_back({journal_.last_appended(), std::move(then)});
+  gathering_.came();
+  const bool is_enough = gathering_.is_enough(deliveries_.size(), std::chrono::steady_clock::now());
+  if (is_enough) gather_timer_.cancel();
   sync_soon();
   if (!flushing_) deliver();
 }
 
 void CellJournal::deliver() {
-  while (!deliveries_.empty() && deliveries_.front().after <= journal_.last_durable()) {
+  std::size_t count = 0;
+  for (; !deliveries_.empty() && deliveries_.front().after <= journal_.last_durable(); ++count) {
     const std::function<void()> then = std::move(deliveries_.front().then);
     deliveries_.pop_front();
     then();
   }
+  gathering_.told(count, std::chrono::steady_clock::now());
+  if (count > 0 && on_delivered_) on_delivered_();
 }
 
 void CellJournal::sync_later() {
@@ -91,16 +101,39 @@ void CellJournal::sync_later() {
   tasks_.spawn(flush_later());
 }
 
+// What came meanwhile, behind what something else has synced, has its own moment.
 asio::awaitable<void> CellJournal::flush_later() {
-  co_await async::sleep_for(kLater);
+  journal::Lsn waits = 0;
+  while (journal_.last_durable() >= waits && journal_.dirty()) {
+    waits = journal_.last_appended();
+    co_await async::sleep_for(kLater);
+  }
   flush_planned_ = false;
   sync_soon();
 }
 
-// Group commit without a timer: what is appended while a batch is on its way is the next batch.
+// Returns when enough wait for the next write, or no more come.
+asio::awaitable<void> CellJournal::gather() {
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  while (!is_urgent_ && !gathering_.is_enough(deliveries_.size(), now())) {
+    const std::size_t before = deliveries_.size();
+    gather_timer_.expires_after(Gathering::kPauseMax);
+    co_await gather_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    if (cancellation.cancelled() != asio::cancellation_type::none) {
+      throw Error(ErrorCode::canceled, "canceled while steps are gathered");
+    }
+    if (deliveries_.size() == before) gathering_.give_up();
+  }
+  is_urgent_ = false;
+}
+
+// Group commit: what is appended while a batch is on its way is the next batch.
 asio::awaitable<void> CellJournal::flush() {
   bool failed = false;
   while (journal_.dirty() && journal_.has_room() && !failed) {
+    co_await gather();
+    if (!journal_.has_room()) continue;  // More came than that.
     try {
       journal::Batch batch = journal_.seal();
       auto write = [this, &batch] { journal_.write(batch); };
@@ -230,6 +263,8 @@ asio::awaitable<void> CellJournal::sync() {
   sync_soon();
   while (journal_.last_durable() < wanted) {
     require_working();
+    is_urgent_ = true;
+    gather_timer_.cancel();
     co_await durable_.wait();
     sync_soon();
   }

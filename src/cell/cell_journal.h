@@ -2,6 +2,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "async/task_group.h"
 #include "base/error.h"
 #include "base/histogram.h"
+#include "cell/gathering.h"
 #include "cell/run.h"
 #include "cell/run_event.h"
 #include "journal/file_storage.h"
@@ -25,7 +27,7 @@ namespace cellar::cell {
 namespace asio = boost::asio;
 
 // The journal of a cell in the daemon's loop: appends at once, syncs on the pool, many waiters to
-// one fdatasync (group commit without a timer), and keeps the run table in step with what was
+// one fdatasync (group commit), and keeps the run table in step with what was
 // appended.
 //
 // Loop thread only. After a failed write every call throws Error `unavailable`, reason
@@ -55,6 +57,8 @@ class CellJournal {
   // Calls `then` once all that was appended before the call is durable: in the order of the calls,
   // which is the order of the records. Never where the journal breaks or is closed before.
   void when_durable(std::function<void()> then);
+  // Called behind those, once for all that one write made durable.
+  void on_delivered(std::function<void()> tell) { on_delivered_ = std::move(tell); }
   // Makes what was appended durable soon, with nobody waiting for it.
   void sync_soon();
   // The same a moment later, unless something else does it before: for what is mostly followed by
@@ -154,6 +158,7 @@ class CellJournal {
   std::optional<RunEvent> event_at(journal::Lsn lsn, const Load& load);
   asio::awaitable<void> flush();
   asio::awaitable<void> flush_later();
+  asio::awaitable<void> gather();
   void make_spares_soon();
   asio::awaitable<void> make_spares();
   void set_full(std::optional<Error> error);
@@ -175,9 +180,13 @@ class CellJournal {
     std::function<void()> then;
   };
   std::deque<Delivery> deliveries_;
-  std::set<std::string> unnamed_;  // blobs that are stored, and in no record yet
-  std::size_t storing_count_ = 0;  // blobs that are on their way to the disk
-  bool removing_ = false;          // none may be stored
+  std::function<void()> on_delivered_;
+  Gathering gathering_;
+  asio::steady_timer gather_timer_;  // canceled when enough have come
+  bool is_urgent_ = false;           // the next write waits for nobody
+  std::set<std::string> unnamed_;    // blobs that are stored, and in no record yet
+  std::size_t storing_count_ = 0;    // blobs that are on their way to the disk
+  bool removing_ = false;            // none may be stored
   async::Event removed_;
   async::Event room_changed_;  // a spare was made, or could not be, or a segment was begun
   std::function<void()> on_room_;

@@ -43,12 +43,16 @@ Runner::Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& r
       starting_(executor_),
       tasks_(executor_) {
   journal_.on_room([this] { tell_room(); });
+  journal_.on_delivered([this] {  // One write, and one wake-up, for all steps that it has ended.
+    if (agent_ && agent_->send_held()) fault_point("step.acked");
+  });
 }
 
 Runner::~Runner() = default;
 
 asio::awaitable<void> Runner::close() {
   journal_.on_room(nullptr);
+  journal_.on_delivered(nullptr);
   if (agent_) agent_->kill();
   co_await tasks_.close();
   agent_.reset();

@@ -489,8 +489,7 @@ asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   journal_.when_durable([this, agent = agent_, ack = std::move(ack), error = std::move(error)] {
     if (agent == agent_) tell_room();  // Before it may begin another one.
     fault_point("step.before_ack");
-    agent->send(ack, error);
-    fault_point("step.acked");
+    agent->hold(ack, error);
   });
 }
 
