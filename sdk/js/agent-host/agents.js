@@ -1,7 +1,6 @@
 'use strict';
 // Loads an agent's code: CommonJS or an ES module, whichever its text is.
 
-const crypto = require('node:crypto');
 const fs = require('node:fs');
 const Module = require('node:module');
 const os = require('node:os');
@@ -9,6 +8,7 @@ const path = require('node:path');
 const url = require('node:url');
 const vm = require('node:vm');
 const { AgentError, toJson } = require('./errors');
+const { sha256 } = require('./values');
 
 const COMMON_JS_NAMES = ['exports', 'require', 'module', '__filename', '__dirname'];
 // What CommonJS says to an ES module, and what one looks like where it says something else first.
@@ -37,7 +37,7 @@ function loadCommonJs(source, file) {
 
 // Node takes a file for an ES module by its name, and agents are all called *.js.
 async function loadModule(source) {
-  const name = crypto.createHash('sha256').update(source).digest('hex').slice(0, 16);
+  const name = sha256(source).slice(0, 16);
   const copy = path.join(os.tmpdir(), `agent-${name}.mjs`);
   fs.writeFileSync(copy, source);
   const namespace = await import(url.pathToFileURL(copy).href);

@@ -1,14 +1,13 @@
 'use strict';
 // The `ctx` that an agent's methods get.
 
-const crypto = require('node:crypto');
 const util = require('node:util');
 const { coded, forAgents, showable } = require('./errors');
 const { identity, request, toResponse } = require('./fetch');
 const { makeSteps } = require('./steps');
 const { makeWaits } = require('./waits');
 const { milliseconds, pause } = require('./timers');
-const { fingerprint, nameOf, stringify } = require('./values');
+const { fingerprint, nameOf, sha256, stringify } = require('./values');
 
 const SHOWN_NAME_MAX = 200;
 const SLEEP_MS_MAX = 100 * 365 * 86_400_000;
@@ -28,8 +27,7 @@ function writeFile(run, files, path, content) {
   if (typeof content !== 'string' && !(content instanceof Uint8Array)) {
     throw coded('invalid_content', `the content of "${path}" must be a text or bytes`);
   }
-  const sha256 = crypto.createHash('sha256').update(content).digest('hex');
-  return run.value('store.write', path, { path, sha256 }, () => files.write(path, content));
+  return run.value('store.write', path, { path, sha256: sha256(content) }, () => files.write(path, content));
 }
 
 function makeStore(run, files) {

@@ -1,7 +1,6 @@
 'use strict';
 // The files below the work folder. No path leads outside, by ".." or through a link.
 
-const crypto = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 const { coded } = require('./errors');
@@ -95,7 +94,8 @@ class Files {
     const target = this.#resolveEntry(relative);
     const folder = path.dirname(target);
     const made = fs.mkdirSync(folder, { recursive: true }); // The first one that was not there.
-    const draft = path.join(folder, `.cellar-${crypto.randomBytes(8).toString('hex')}.tmp`);
+    const { randomBytes } = require('node:crypto');
+    const draft = path.join(folder, `.cellar-${randomBytes(8).toString('hex')}.tmp`);
     const fd = fs.openSync(draft, 'wx', this.#modeOf(target));
     try {
       try {
