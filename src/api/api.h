@@ -86,6 +86,7 @@ std::vector<Route> key_routes();
 std::vector<Route> audit_routes(AuditLog& log);
 std::vector<Route> token_routes(const SigningKey& key);
 std::vector<Route> file_routes();
+std::vector<Route> checkpoint_routes();
 std::vector<Route> exec_routes();
 std::vector<Route> event_routes();
 std::vector<Route> process_routes();

@@ -88,6 +88,8 @@ asio::awaitable<void> Cell::open(Origin origin) {
   auto prepare = [this, root] {
     work_ = std::make_unique<sys::BeneathDir>(layout_.work(), root);
     files_ = std::make_unique<WorkFiles>(machine_.executor, machine_.pool, *work_);
+    checkpoints_ = std::make_unique<Checkpoints>(machine_.executor, machine_.pool, *work_,
+                                                 layout_.checkpoints());
     index_ = std::make_unique<WorkIndex>(*work_);
     journal_ = std::make_unique<CellJournal>(machine_.executor, machine_.pool, layout_.journal(),
                                              spec_.cell_id, runs_);
@@ -142,6 +144,7 @@ asio::awaitable<void> Cell::close() {
   open_ = false;
   stop_paging();
   co_await moves_.close();  // They may wait for those of other cells.
+  co_await checkpoints_->close();
   co_await changes_.join();
   co_await attending_.close();
   expect_end();
@@ -159,6 +162,7 @@ asio::awaitable<void> Cell::destroy() {
   open_ = false;
   stop_paging();
   co_await moves_.close();  // They may wait for those of other cells.
+  co_await checkpoints_->close();
   co_await changes_.join();
   co_await runner_->close();
   co_await quota_.close();

@@ -13,6 +13,7 @@
 #include "async/serial.h"
 #include "cell/activity.h"
 #include "cell/cell_journal.h"
+#include "cell/checkpoints.h"
 #include "cell/cpu_meter.h"
 #include "cell/disk_quota.h"
 #include "cell/domains.h"
@@ -203,6 +204,10 @@ class Cell : private RunnerHost {
   // Before a file of that size is written there. Throws Error `exhausted`, reason `disk_quota`.
   asio::awaitable<void> require_room(std::uint64_t bytes, std::uint64_t files = 1);
   async::Pool& pool() { return machine_.pool; }
+  // Throws what Checkpoints says, and Error `unavailable` where the machine has no disk left.
+  asio::awaitable<checkpoint::Head> make_checkpoint(CheckpointRequest request);
+  asio::awaitable<checkpoint::Head> remove_checkpoint(std::string wanted);
+  Checkpoints& checkpoints() { return *checkpoints_; }
   asio::awaitable<CommandResult> exec(CommandRequest request, OnOutput on_output);
   // A program in the background. Throws what Process::start() does, and Error `exhausted`, reason
   // `too_many_processes`, where kProcessesMax run.
@@ -316,6 +321,7 @@ class Cell : private RunnerHost {
   asio::awaitable<json::Value> answer_file_method(std::string method, json::Value params);
   json::Value logs(const json::Value& params) const;
   json::Value metrics() const;
+  asio::awaitable<bool> copy_database(std::string path);
   asio::awaitable<void> save_spec(CellSpec spec);
   void require_open() const;
   void note_ports(const std::vector<sys::ListeningPort>& listening);
@@ -364,6 +370,7 @@ class Cell : private RunnerHost {
   RunTable runs_;
   std::unique_ptr<sys::BeneathDir> work_;
   std::unique_ptr<WorkFiles> files_;
+  std::unique_ptr<Checkpoints> checkpoints_;
   std::unique_ptr<CellJournal> journal_;
   std::unique_ptr<Runner> runner_;
   std::unique_ptr<store::CellStore> store_;

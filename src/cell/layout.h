@@ -30,6 +30,7 @@ struct CellLayout {
   }
   std::string database() const { return dir + "/db/cell.sqlite"; }
   std::string journal() const { return dir + "/journal"; }
+  std::string checkpoints() const { return dir + "/checkpoints"; }
   std::string index() const { return dir + "/index"; }
   std::string network() const { return dir + "/network.json"; }
   std::string run() const { return dir + "/run"; }

@@ -18,6 +18,8 @@
 
 namespace cellar::cell {
 
+namespace asio = boost::asio;
+
 // A secret of a cell. With `hosts` it never comes into the cell: that sees a placeholder, and the
 // value is put in on the way out. Without, it is a variable of the agent host.
 struct Secret {

@@ -19,6 +19,9 @@ class CellStore {
   // Opens or creates the file; its folder must be there. Throws Error as Database says.
   explicit CellStore(const std::string& path, const DatabaseOptions& options = {});
 
+  // As Database::copy_to().
+  void copy_to(std::string_view path) { database_.copy_to(path); }
+
  private:
   Database database_;
 

@@ -112,6 +112,8 @@ void Database::close() noexcept {
   connection_ = nullptr;
 }
 
+void Database::copy_to(std::string_view path) { run("VACUUM INTO ?", path); }
+
 void Database::run_script(const std::string& sql) {
   const int result = sqlite3_exec(connection_, sql.c_str(), nullptr, nullptr, nullptr);
   if (result != SQLITE_OK) fail(result, "set up");

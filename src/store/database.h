@@ -45,6 +45,9 @@ class Database {
   template <typename... Args>
   std::int64_t run(std::string_view sql, const Args&... args);
 
+  // Writes all of it as it is now to the new file `path`, not durably.
+  void copy_to(std::string_view path);
+
   const std::string& path() const noexcept { return path_; }
 
  private:

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "cell/checkpoints.h"
+#include "cell/work_walk.h"
+
+namespace cellar::cell {
+
+// One comparison of two states of a cell's files, in small steps. Blocking; not thread-safe.
+class WorkDiff {
+ public:
+  // All it is given must outlive it. Throws Error `not_found`, reason `checkpoint_not_found`.
+  WorkDiff(const sys::BeneathDir& work, const checkpoint::Store& store, DiffRequest request);
+
+  // False once it is done. Throws as Store::files() does.
+  bool step();
+  DiffAnswer take();
+
+ private:
+  void add(sys::DirEntry& entry);
+  void begin_comparison();
+  checkpoint::Comparison::Side kept_side(std::vector<checkpoint::File> files) const;
+  checkpoint::Comparison::Side live_side();
+  std::vector<checkpoint::File> wanted_of(std::vector<checkpoint::File> files) const;
+  bool is_wanted(std::string_view path) const;
+
+  const sys::BeneathDir& work_;
+  const checkpoint::Store& store_;
+  const DiffRequest request_;
+  DiffAnswer answer_;
+  std::optional<WorkWalk> walk_;        // while what there is now is being found
+  std::vector<checkpoint::File> live_;  // found
+  bool is_cut_ = false;
+  std::unique_ptr<checkpoint::Comparison> comparison_;
+};
+
+// The checkpoint of that id or name. Throws Error `not_found`, reason `checkpoint_not_found`.
+checkpoint::Head find_checkpoint(const std::vector<checkpoint::Head>& heads,
+                                 const std::string& wanted);
+
+}  // namespace cellar::cell
