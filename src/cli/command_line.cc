@@ -323,6 +323,7 @@ void add_commands(CLI::App& app, Raw& raw, const std::string& url) {
   add_work_commands(app, raw);
   add_process_commands(app, raw);
   add_file_commands(app, raw);
+  add_checkpoint_commands(app, raw);
   add_run_commands(app, raw);
 }
 

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "cli/checkpoint_commands.h"
 #include "cli/completion.h"
 #include "cli/file_commands.h"
 #include "cli/key_commands.h"
@@ -141,7 +142,8 @@ using Command =
                  ImageBuild, ImageImport, ImageList, ImageRemove, Mcp, Init, Deploy, Dev,
                  CompletionScript, Complete, Doctor, FileList, FileCat, FileStat, FileWrite,
                  FileMove, FileMakeFolder, FileChmod, FileRemove, FileGlob, FileGrep, FileWatch,
-                 Secrets, KeyCreate, KeyList, KeyRemove, AuditVerify>;
+                 Secrets, KeyCreate, KeyList, KeyRemove, AuditVerify, CheckpointCreate,
+                 CheckpointList, CheckpointRemove, Diff>;
 
 struct CommandLine {
   std::string url;

@@ -60,6 +60,8 @@ void add_audit_commands(CLI::App& app, Raw& raw);
 void add_run_commands(CLI::App& app, Raw& raw);
 // `start`, `ps`, `logs`, `input`, `kill`, `attach`, `sh`. In command_line_processes.cc.
 void add_process_commands(CLI::App& app, Raw& raw);
+// `checkpoints` and `diff`. In command_line_checkpoints.cc.
+void add_checkpoint_commands(CLI::App& app, Raw& raw);
 // `files`. In command_line_files.cc.
 void add_file_commands(CLI::App& app, Raw& raw);
 

@@ -53,6 +53,10 @@ int run(const FileRemove& command, Context& context);
 int run(const FileGlob& command, Context& context);
 int run(const FileGrep& command, Context& context);
 int run(const FileWatch& command, Context& context);
+int run(const CheckpointCreate& command, Context& context);  // checkpoints.cc
+int run(const CheckpointList& command, Context& context);
+int run(const CheckpointRemove& command, Context& context);
+int run(const Diff& command, Context& context);
 int run(const RunList& command, Context& context);  // runs.cc
 int run(const RunGet& command, Context& context);
 int run(const RunStart& command, Context& context);
