@@ -1,6 +1,7 @@
 // One cell.
 
 import * as agent from "./agent.js";
+import { Checkpoints } from "./checkpoints.js";
 import { ConnectionError, InvalidArgumentError, errorOfEvent } from "./errors.js";
 import { Files } from "./files.js";
 import { follow, type FollowOptions } from "./follow.js";
@@ -25,6 +26,9 @@ export type ExecItem = Output | { type: "exit"; result: api.ExecResult };
 
 export type SearchOptions = Omit<api.SearchBody, "query"> & CallOptions;
 
+/** `from` and `to` are checkpoints, by id or name; else the newest one, and now. */
+export type DiffOptions = Omit<api.DiffFilesQuery, "format" | "all" | "names"> & CallOptions & { all?: boolean; names?: boolean };
+
 export type SearchProgress = { type: "indexing"; indexing: number } | { type: "status"; status: api.SearchStatus };
 
 export interface EventsOptions extends FollowOptions {
@@ -45,6 +49,7 @@ export class Cell {
   /** Whether `cells.create` made it, and did not find it. */
   readonly wasMade: boolean;
   readonly files: Files;
+  readonly checkpoints: Checkpoints;
   readonly runs: Runs;
   readonly processes: Processes;
   readonly #transport: Transport;
@@ -58,6 +63,7 @@ export class Cell {
     this.#path = `/api/v1/cells/${segment("cell id", id)}`;
     this.#info = info;
     this.files = new Files(transport, this.#path);
+    this.checkpoints = new Checkpoints(transport, this.#path);
     this.runs = new Runs(transport, this.#path);
     this.processes = new Processes(transport, this.#path);
   }
@@ -132,6 +138,13 @@ export class Cell {
     const { cmd, columns = 80, rows = 24, ...rest } = options;
     const process = await this.processes.start(cmd, { ...rest, terminal: { columns, rows } });
     return this.processes.attach(process.id, { signal: rest.signal });
+  }
+
+  /** What differs between a checkpoint and another one, or the files as they are now. */
+  diff(options: DiffOptions = {}): Promise<api.Diff> {
+    const { signal, timeoutMs, all, names, ...rest } = options;
+    const query = { ...rest, ...(all ? { all: 1 } : {}), ...(names ? { names: 1 } : {}) };
+    return this.#transport.json({ method: "GET", path: `${this.#path}/diff`, query, repeat: "always", signal, timeoutMs });
   }
 
   // Search

@@ -440,6 +440,58 @@ export type Tier = {
 /** Permissions as octal digits, 0 to 777. */
 export type FileMode = string;
 
+export type Checkpoint = {
+  id: string;
+  name?: string;
+  message?: string;
+  createdAt: string;
+  /** The newest event of the cell by then. */
+  seq: number;
+  files: number;
+  /** Of all files; on the disk the same bytes are there once. */
+  bytes: number;
+  databaseBytes: number;
+  /** What is not in it as it was. Absent where everything is. */
+  notExact?: {
+    /** Pipes, sockets and devices: left out. */
+    special: number;
+    /** Files above 1 GiB: named, without their bytes. */
+    tooLarge: number;
+    /** Files that changed each time they were read, or went meanwhile. */
+    unsteady: number;
+  };
+};
+
+export type Diff = {
+  from: Checkpoint;
+  /** Absent: now. */
+  to?: Checkpoint;
+  /** All that was found, also what `limit` leaves out. */
+  summary: {
+    added: number;
+    deleted: number;
+    modified: number;
+    renamed: number;
+    modeChanged: number;
+  };
+  changes: FileChange[];
+  truncated?: boolean;
+  truncatedBy?: "changes" | "bytes" | "time" | "files";
+};
+
+export type FileChange = {
+  path: string;
+  change: "added" | "deleted" | "modified" | "renamed" | "mode_changed";
+  before?: FileEntry;
+  after?: FileEntry;
+  /** It is no text: there is no patch. */
+  binary?: boolean;
+  /** It is too long for a patch, or its bytes are not kept. */
+  tooLarge?: boolean;
+  /** For git apply; empty where git keeps nothing of the change. */
+  patch?: string;
+};
+
 export type FileEntry = {
   path: string;
   type: "file" | "directory" | "symlink" | "other";
@@ -793,6 +845,39 @@ export type GrepFilesBody = {
   limit?: number;
   /** What search leaves out, too. */
   all?: boolean;
+};
+
+export type ListCheckpointsQuery = {
+  limit?: number;
+  cursor?: string;
+};
+
+export type ListCheckpointsAnswer = {
+  checkpoints: Checkpoint[];
+  nextCursor?: string;
+};
+
+export type CreateCheckpointBody = {
+  /** No other checkpoint of the cell has it; not "now", and not beginning with "cp_". */
+  name?: string;
+  message?: string;
+};
+
+export type DiffFilesQuery = {
+  /** A checkpoint, by id or name; else the newest one. */
+  from?: string;
+  /** The same, or `now`. */
+  to?: string;
+  /** Only what is there, or below. */
+  path?: string;
+  /** What search leaves out, too: .git, packages, caches, what a .gitignore names. */
+  all?: "0" | "1";
+  /** No patches. */
+  names?: "0" | "1";
+  /** So many changes. */
+  limit?: number;
+  /** `patch`: all patches in one, for git apply. */
+  format?: "json" | "patch";
 };
 
 export type ReadFileQuery = {

@@ -3,12 +3,14 @@ export type { AgentCallOptions } from "./agent.js";
 export {
   Cell,
   type Command,
+  type DiffOptions,
   type EventsOptions,
   type ExecItem,
   type ExecOptions,
   type SearchOptions,
   type SearchProgress,
 } from "./cell.js";
+export { Checkpoints, type CheckpointOptions } from "./checkpoints.js";
 export { Agents, Cellar, Cells } from "./client.js";
 export { Domains } from "./domains.js";
 export {

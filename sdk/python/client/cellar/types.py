@@ -18,9 +18,13 @@ __all__ = [
     "CellPreview",
     "CellResume",
     "CellResumeProcesses",
+    "Checkpoint",
+    "CheckpointNotExact",
     "CreateCell",
     "CreatePreviewLinkAnswer",
     "CreateTokenAnswer",
+    "Diff",
+    "DiffSummary",
     "DnsRecords",
     "DnsRecordsItem",
     "Domain",
@@ -31,6 +35,7 @@ __all__ = [
     "Exec",
     "ExecLimits",
     "ExecResult",
+    "FileChange",
     "FileEntry",
     "FileList",
     "FileMode",
@@ -43,6 +48,7 @@ __all__ = [
     "Key",
     "ListAuditAnswer",
     "ListCellsAnswer",
+    "ListCheckpointsAnswer",
     "ListDomainsAnswer",
     "ListEventsAnswer",
     "ListKeysAnswer",
@@ -602,6 +608,43 @@ class Tier(TypedDict):
 FileMode = str
 
 
+class CheckpointNotExact(TypedDict):
+    """What is not in it as it was. Absent where everything is."""
+    # Pipes, sockets and devices: left out.
+    special: int
+    # Files above 1 GiB: named, without their bytes.
+    too_large: int
+    # Files that changed each time they were read, or went meanwhile.
+    unsteady: int
+
+
+class _CheckpointMust(TypedDict):
+    id: str
+    created_at: str
+    # The newest event of the cell by then.
+    seq: int
+    files: int
+    # Of all files; on the disk the same bytes are there once.
+    bytes: int
+    database_bytes: int
+
+
+class Checkpoint(_CheckpointMust, total=False):
+    name: str
+    message: str
+    # What is not in it as it was. Absent where everything is.
+    not_exact: CheckpointNotExact
+
+
+class DiffSummary(TypedDict):
+    """All that was found, also what `limit` leaves out."""
+    added: int
+    deleted: int
+    modified: int
+    renamed: int
+    mode_changed: int
+
+
 class _FileEntryMust(TypedDict):
     path: str
     type: Literal["file", "directory", "symlink", "other"]
@@ -614,6 +657,35 @@ class _FileEntryMust(TypedDict):
 class FileEntry(_FileEntryMust, total=False):
     # Of a link: what it says.
     target: str
+
+
+class _FileChangeMust(TypedDict):
+    path: str
+    change: Literal["added", "deleted", "modified", "renamed", "mode_changed"]
+
+
+class FileChange(_FileChangeMust, total=False):
+    before: FileEntry
+    after: FileEntry
+    # It is no text: there is no patch.
+    binary: bool
+    # It is too long for a patch, or its bytes are not kept.
+    too_large: bool
+    # For git apply; empty where git keeps nothing of the change.
+    patch: str
+
+
+Diff = TypedDict(
+    "Diff",
+    {
+        "from": Checkpoint,
+        "summary": DiffSummary,
+        "changes": List[FileChange],
+        "to": Any,
+        "truncated": bool,
+        "truncated_by": Literal["changes", "bytes", "time", "files"],
+    },
+)
 
 
 class FileStat(FileEntry, total=False):
@@ -873,6 +945,14 @@ class ListSecretsAnswer(TypedDict):
 class MakeFolderAnswer(TypedDict):
     ok: bool
     made: bool
+
+
+class _ListCheckpointsAnswerMust(TypedDict):
+    checkpoints: List[Checkpoint]
+
+
+class ListCheckpointsAnswer(_ListCheckpointsAnswerMust, total=False):
+    next_cursor: str
 
 
 class ListProcessesAnswer(TypedDict):

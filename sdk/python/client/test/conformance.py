@@ -338,7 +338,7 @@ class Runner:
         return value
 
     def call(self, client, op, fields, saved):
-        fields = {"from_" if name == "from" and op == "cell.runs.restart" else name: one for name, one in fields.items()}
+        fields = {"from_" if name == "from" and op in ("cell.runs.restart", "cell.diff") else name: one for name, one in fields.items()}
         target = client
         if op.startswith("cell."):
             target, op = self.cell_of(client, fields, saved), op[5:]

@@ -7,6 +7,7 @@ from .._follow import Ids, Once
 from .._sse import SentEvent
 from .._wire import Request, call_of_agent, json_bytes, segment, without_none
 from ..outputs import Output, event_of, output_of_command
+from .checkpoints import AsyncCheckpoints
 from .core import AsyncCore, AsyncItems, AsyncStream
 from .files import AsyncFiles
 from .processes import AsyncProcesses, AsyncTerminal
@@ -24,6 +25,7 @@ class AsyncCell:
         self.id = info["cell_id"]
         self._path = f"/api/v1/cells/{segment(self.id)}"
         self.files = AsyncFiles(core, self._path)
+        self.checkpoints = AsyncCheckpoints(core, self._path)
         self.runs = AsyncRuns(core, self._path)
         self.processes = AsyncProcesses(core, self._path)
 
@@ -162,6 +164,20 @@ class AsyncCell:
         fields = without_none({"cmd": cmd if cmd is None or isinstance(cmd, str) else list(cmd), "cwd": cwd, "env": env,
                                "terminal": {"columns": columns, "rows": rows}})
         return AsyncTerminal(self._core, self.processes, fields)
+
+    async def diff(
+        self,
+        from_: Optional[str] = None,
+        to: Optional[str] = None,
+        *,
+        path: Optional[str] = None,
+        all: bool = False,
+        names: bool = False,
+        limit: Optional[int] = None,
+    ) -> types.Diff:
+        """What differs between a checkpoint, by id or name (the newest one), and another one (or now)."""
+        query = {"from": from_, "to": to, "path": path, "all": 1 if all else None, "names": 1 if names else None, "limit": limit}
+        return await self._core.get(self._path + "/diff", query)
 
     # Search.
 

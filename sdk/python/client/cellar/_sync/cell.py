@@ -8,6 +8,7 @@ from .._follow import Ids, Once
 from .._sse import SentEvent
 from .._wire import Request, call_of_agent, json_bytes, segment, without_none
 from ..outputs import Output, event_of, output_of_command
+from .checkpoints import Checkpoints
 from .core import Core, Items, Stream
 from .files import Files
 from .processes import Processes, Terminal
@@ -25,6 +26,7 @@ class Cell:
         self.id = info["cell_id"]
         self._path = f"/api/v1/cells/{segment(self.id)}"
         self.files = Files(core, self._path)
+        self.checkpoints = Checkpoints(core, self._path)
         self.runs = Runs(core, self._path)
         self.processes = Processes(core, self._path)
 
@@ -163,6 +165,20 @@ class Cell:
         fields = without_none({"cmd": cmd if cmd is None or isinstance(cmd, str) else list(cmd), "cwd": cwd, "env": env,
                                "terminal": {"columns": columns, "rows": rows}})
         return Terminal(self._core, self.processes, fields)
+
+    def diff(
+        self,
+        from_: Optional[str] = None,
+        to: Optional[str] = None,
+        *,
+        path: Optional[str] = None,
+        all: bool = False,
+        names: bool = False,
+        limit: Optional[int] = None,
+    ) -> types.Diff:
+        """What differs between a checkpoint, by id or name (the newest one), and another one (or now)."""
+        query = {"from": from_, "to": to, "path": path, "all": 1 if all else None, "names": 1 if names else None, "limit": limit}
+        return self._core.get(self._path + "/diff", query)
 
     # Search.
 
