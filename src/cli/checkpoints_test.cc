@@ -23,7 +23,8 @@ TEST_CASE("diff gives the patch as it is to a pipe, and names where they are ask
   FakeDaemon daemon([](const Seen& seen) {
     if (seen.target.find("format=json") != seen.target.npos) {
       return json_reply(200, R"({"changes":[{"change":"renamed","path":"b","before":{"path":"a"}},
-                                            {"change":"added","path":"c"}],"truncated_by":"time"})");
+                                            {"change":"added","path":"c"}],
+                                 "truncated_by":"time"})");
     }
     return std::string("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n+a\x1b\n-b\n \n");
   });
