@@ -217,6 +217,13 @@ TEST_CASE("what must run to its end does so when its caller is canceled") {
     }
     CHECK(failed);
     co_await works.close();
+    bool refused = false;
+    try {
+      co_await run_to_end(works, work());
+    } catch (const Error& error) {
+      refused = error.code() == ErrorCode::canceled;
+    }
+    CHECK(refused);
   };
   asio::co_spawn(loop, body(), [](const std::exception_ptr& error) { CHECK(!error); });
   loop.run();

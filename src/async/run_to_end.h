@@ -10,6 +10,7 @@
 
 #include "async/event.h"
 #include "async/task_group.h"
+#include "base/error.h"
 
 namespace cellar::async {
 
@@ -42,9 +43,11 @@ asio::awaitable<void> run_into(std::shared_ptr<Outcome<T>> outcome, asio::awaita
 
 // Runs `work` in the group and waits for it. A caller that is canceled leaves; `work` goes on to
 // its end all the same: for what must not stop half-way because a client has gone. `work` must own,
-// or outlive with the group, all that it touches. The group must not be closed yet.
+// or outlive with the group, all that it touches. Throws Error `canceled` where the group is closed
+// already: nobody would ever end the wait.
 template <typename T>
 asio::awaitable<T> run_to_end(TaskGroup& group, asio::awaitable<T> work) {
+  if (group.is_closed()) throw Error(ErrorCode::canceled, "what does this is closed");
   // Shared: either side may be gone first.
   const auto outcome = std::make_shared<detail::Outcome<T>>(co_await asio::this_coro::executor);
   group.spawn(detail::run_into<T>(outcome, std::move(work)));

@@ -82,5 +82,6 @@ asio::awaitable<void> TaskGroup::join() {
 }
 
 std::size_t TaskGroup::size() const noexcept { return state_->signals.size(); }
+bool TaskGroup::is_closed() const noexcept { return state_->closed; }
 
 }  // namespace cellar::async

@@ -28,6 +28,7 @@ class TaskGroup {
   asio::awaitable<void> join();
 
   std::size_t size() const noexcept;
+  bool is_closed() const noexcept;
 
  private:
   struct State;

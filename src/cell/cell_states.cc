@@ -325,7 +325,12 @@ asio::awaitable<void> Cell::start_agent_anew() {
   log::info("cell {}: the agent of a permanent cell is started; should it end, again in {} s",
             spec_.cell_id, agent_backoff_.count());
   std::string digest = spec_.agent_digest;
-  co_await runner_->stand_by(std::move(digest), spec_.agent_language);
+  try {
+    co_await runner_->stand_by(std::move(digest), spec_.agent_language);
+  } catch (const Error& error) {  // As where its domain ends meanwhile: keep_agent() comes again.
+    if (error.code() == ErrorCode::canceled) throw;
+    log::warning("cell {}: the agent did not start: {}", spec_.cell_id, error.what());
+  }
 }
 
 asio::awaitable<void> Cell::tick(WallTime now) {

@@ -34,6 +34,8 @@ asio::awaitable<void> answer(Exchange& exchange, async::Event& left) {
     co_await exchange.send("one");
     co_await exchange.send("two");
     co_await exchange.finish();
+  } else if (path == "/ended") {
+    throw Error(ErrorCode::canceled, "what it waits for was closed");
   } else if (path == "/wait") {
     const std::chrono::hours kLong(1);
     try {
@@ -160,6 +162,15 @@ TEST_CASE("a client that leaves cancels its handler") {
     const std::chrono::seconds kLimit(10);
     const bool canceled = co_await left.wait_for(kLimit);
     CHECK(canceled);
+  });
+}
+
+TEST_CASE("a handler that was canceled by somebody else than its client is answered with 503") {
+  with_server([](std::uint16_t port, async::Event&) -> asio::awaitable<void> {
+    const std::string reply =
+        co_await talk(port, "GET /ended HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    CHECK(reply.starts_with("HTTP/1.1 503"));
+    CHECK(reply.find("\"code\":\"ended_meanwhile\",\"retryable\":true") != reply.npos);
   });
 }
 

@@ -391,9 +391,30 @@ bool has_left(asio::ip::tcp::socket& socket) {
   return size == 0 || (size == -1 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
+Response refusal(int status, std::string_view code, std::string_view text) {
+  Response response{.status = status};
+  const bool is_retryable = status == 503;
+  response.body = "{\"error\":\"" + std::string(text) + "\",\"code\":\"" + std::string(code) +
+                  "\",\"retryable\":" + (is_retryable ? "true" : "false") +
+                  ",\"request_id\":\"-\"}";
+  if (is_retryable) response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+// Whether a handler was canceled.
+bool is_cancellation(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    return error.code() == ErrorCode::canceled;
+  } catch (...) {
+    return false;
+  }
+}
+
 // Runs the handler until it ends, canceling it when the client goes away.
 asio::awaitable<void> run_handler(asio::awaitable<void> handling, beast::tcp_stream& stream,
-                                  const BeastExchange& exchange) {
+                                  BeastExchange& exchange) {
   const auto executor = co_await asio::this_coro::executor;
   struct Shared {
     explicit Shared(const asio::any_io_executor& on) : ended(on) {}
@@ -414,6 +435,7 @@ asio::awaitable<void> run_handler(asio::awaitable<void> handling, beast::tcp_str
   const std::chrono::milliseconds kWatchPause(100);
   std::chrono::milliseconds pause = kUnwatched;
   bool canceled = false;
+  bool stopped = false;
   while (!shared->ended.is_set()) {
     try {
       co_await shared->ended.wait_for(pause);
@@ -423,16 +445,17 @@ asio::awaitable<void> run_handler(asio::awaitable<void> handling, beast::tcp_str
     pause = kWatchPause;
     if (canceled) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     const bool stop = canceled || (!exchange.is_upgraded() && has_left(stream.socket()));
+    stopped = stopped || stop;
     if (stop && !shared->ended.is_set()) shared->cancel.emit(asio::cancellation_type::terminal);
   }
-  if (shared->failure) std::rethrow_exception(shared->failure);
-}
-
-Response refusal(int status, std::string_view code, std::string_view text) {
-  Response response{.status = status};
-  response.body = "{\"error\":\"" + std::string(text) + "\",\"code\":\"" + std::string(code) +
-                  "\",\"retryable\":false,\"request_id\":\"-\"}";
-  return response;
+  if (!shared->failure) co_return;
+  if (stopped || exchange.has_answered() || !is_cancellation(shared->failure)) {
+    std::rethrow_exception(shared->failure);
+  }
+  // Nobody here canceled it: what it waited for did, and the client is still there.
+  Response ended = refusal(503, "ended_meanwhile",
+                           "what this waited for was ended: look whether it is still there");
+  co_await exchange.respond(std::move(ended));
 }
 
 // What to answer to bytes that are no request; nullopt where nobody waits for an answer.
