@@ -10,6 +10,7 @@
 #include "async/serial.h"
 #include "async/task_group.h"
 #include "base/error.h"
+#include "http/head.h"
 #include "json/json.h"
 #include "json/reader.h"
 
@@ -202,6 +203,7 @@ asio::awaitable<void> attach(const Call& call) {
     throw Error(ErrorCode::invalid_argument, "web_socket_required", "this is for WebSockets only",
                 "connect with a WebSocket client, or use …/log and …/stdin");
   }
+  http::check_web_socket(call.exchange.fields());
   const auto activity = co_await cell->use("terminal", process->id());
   std::string protocol = answered_protocol(call.exchange.request());
   const auto socket = co_await call.exchange.accept_web_socket(std::move(protocol));

@@ -24,6 +24,7 @@ std::size_t count_of(const Fields& fields, std::string_view lower_case_name) {
                     [&](const auto& field) { return is_named(field.first, lower_case_name); }));
 }
 
+// The text goes into JSON as it is: it has no quotes in it, and nothing of the request.
 [[noreturn]] void refuse(const std::string& why) {
   throw Error(ErrorCode::invalid_argument, "ambiguous_request", "the request is refused: " + why);
 }
@@ -70,7 +71,7 @@ void check_head(std::string_view target, const Fields& fields, unsigned version)
   if (length_count > 0) refuse("it has a Content-Length and a Transfer-Encoding");
   const std::string encoding = to_lower_ascii(first(fields, "transfer-encoding"));
   if (encoding_count > 1 || encoding != "chunked") {
-    refuse("its Transfer-Encoding is not \"chunked\"");
+    refuse("its Transfer-Encoding is not chunked");
   }
 }
 
@@ -101,6 +102,21 @@ std::string upgrade_of(const Fields& fields) {
   const std::string_view wanted = trim(first(fields, "upgrade"));
   if (wanted.find(',') != wanted.npos || count_of(fields, "upgrade") > 1) return {};
   return to_lower_ascii(wanted).starts_with("h2") ? std::string() : std::string(wanted);
+}
+
+void check_web_socket(const Fields& fields) {
+  constexpr std::size_t kKeySize = 24;  // 16 bytes in base64
+  const auto refuse_header = [](const char* why) {
+    throw Error(ErrorCode::invalid_argument, "invalid_header", why);
+  };
+  if (count_of(fields, "sec-websocket-version") != 1 ||
+      trim(first(fields, "sec-websocket-version")) != "13") {
+    refuse_header("Sec-WebSocket-Version must be 13");
+  }
+  if (count_of(fields, "sec-websocket-key") != 1 ||
+      trim(first(fields, "sec-websocket-key")).size() != kKeySize) {
+    refuse_header("Sec-WebSocket-Key must be 16 bytes in base64");
+  }
 }
 
 }  // namespace cellar::http

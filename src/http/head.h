@@ -39,4 +39,8 @@ std::string chunk_of(std::string bytes);
 // things, or HTTP/2: more requests would come that nobody looks at.
 std::string upgrade_of(const Fields& fields);
 
+// Refuses a head that asks for a WebSocket and has not version 13 and one key of 16 bytes. Throws
+// Error `invalid_argument`, reason `invalid_header`.
+void check_web_socket(const Fields& fields);
+
 }  // namespace cellar::http

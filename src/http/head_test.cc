@@ -27,7 +27,16 @@ TEST_CASE("a head that two programs could read in two ways is refused, saying wh
       with({{"Transfer-Encoding", "chunked"}, {"Transfer-Encoding", "chunked"}}),
       with({{"Transfer-Encoding", "xchunked"}}),
       with({{"Transfer-Encoding", "chunked"}, {"Content-Length", "3"}})};
-  for (const Fields& fields : bad) CHECK_THROWS_AS(check_head("/", fields, 11), Error);
+  for (const Fields& fields : bad) {
+    std::string why;
+    try {
+      check_head("/", fields, 11);
+    } catch (const Error& error) {
+      why = error.what();
+    }
+    CHECK(why != "");
+    CHECK(why.find_first_of("\"\\") == why.npos);  // It goes into JSON as it is.
+  }
   CHECK_THROWS_AS(check_head("/", with({{"Transfer-Encoding", "chunked"}}), 10), Error);
   for (const char* target : {"http://x/", "*", "x:443", ""}) {
     CHECK_THROWS_AS(check_head(target, host, 11), Error);
@@ -51,6 +60,18 @@ TEST_CASE("an upgrade is one that Connection names") {
   CHECK(upgrade_of({{"Connection", "upgrade"}}).empty());
   for (const char* refused : {"h2c", "H2C", "h2c, websocket", "websocket, h2c"}) {
     CHECK(upgrade_of({{"Upgrade", refused}, {"Connection", "Upgrade"}}).empty());
+  }
+}
+
+TEST_CASE("a WebSocket of another version, or without a key, is refused") {
+  const Fields right = {{"Sec-WebSocket-Version", "13"},
+                        {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}};
+  CHECK_NOTHROW(check_web_socket(right));
+  for (const Fields& wrong :
+       {Fields{}, Fields{right[0]}, Fields{right[1]}, Fields{right[0], right[1], right[1]},
+        Fields{{"Sec-WebSocket-Version", "8"}, right[1]},
+        Fields{right[0], {"Sec-WebSocket-Key", "x"}}}) {
+    CHECK_THROWS_AS(check_web_socket(wrong), Error);
   }
 }
 
