@@ -188,6 +188,7 @@ std::string Preview::addresses_of(const Visit& visit) const {
 std::string Preview::scheme_of(const Visit& visit) const {
   const std::string said = to_lower_ascii(http::first(visit.fields, "x-forwarded-proto"));
   if ((said == "http" || said == "https") && is_by_trusted_proxy(visit)) return said;
+  if (visit.exchange.is_encrypted()) return "https";
   if (!visit.place.prefix.empty()) return "http";
   return options_.domain.is_set() ? options_.domain.scheme() : "https";
 }

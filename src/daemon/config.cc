@@ -23,14 +23,16 @@ constexpr std::int64_t kStallMsMax = 86'400'000;  // a day
   throw Error(ErrorCode::invalid_argument, "invalid_option", "--" + option + ": " + why);
 }
 
-void set_listen(Config& config, const std::string& listen) {
+// What is listened on; `option` names it in the error.
+void set_listen(const std::string& option, const std::string& listen, std::string& host,
+                std::uint16_t& number) {
   const std::size_t colon = listen.rfind(':');
   const auto port = colon == std::string::npos ? std::nullopt : parse_int(listen.substr(colon + 1));
   if (!port || *port < 0 || *port > 65535 || colon == 0) {
-    refuse("listen", "\"" + listen + "\" is not HOST:PORT (port 0 takes a free one)");
+    refuse(option, "\"" + listen + "\" is not HOST:PORT (port 0 takes a free one)");
   }
-  config.host = listen.substr(0, colon);
-  config.port = static_cast<std::uint16_t>(*port);
+  host = listen.substr(0, colon);
+  number = static_cast<std::uint16_t>(*port);
 }
 
 // The library lets the file win over the environment, and options over both: what the environment
@@ -165,6 +167,15 @@ void add_egress_options(CLI::App& app, Config& config) {
       ->delimiter(',');
 }
 
+void add_tls_options(CLI::App& app, Config& config, std::string& listen) {
+  app.add_option("--tls-listen", listen, "HOST:PORT that serves HTTPS, besides --listen")
+      ->envname("CELLAR_TLS_LISTEN");
+  app.add_option("--tls-cert", config.tls_cert,
+                 "PEM file of the certificate with its chain; read again when it changes")
+      ->envname("CELLAR_TLS_CERT");
+  app.add_option("--tls-key", config.tls_key, "PEM file of its key")->envname("CELLAR_TLS_KEY");
+}
+
 // Who comes by a browser, and by which way.
 void add_web_options(CLI::App& app, Config& config) {
   app.add_option(
@@ -183,6 +194,17 @@ void add_web_options(CLI::App& app, Config& config) {
       ->delimiter(',');
 }
 
+void check_tls(const Config& config) {
+  if (config.tls_host.empty()) {
+    if (!config.tls_cert.empty()) refuse("tls-cert", "it is for --tls-listen, which is not given");
+    if (!config.tls_key.empty()) refuse("tls-key", "it is for --tls-listen, which is not given");
+    return;
+  }
+  if (config.tls_cert.empty() || config.tls_key.empty()) {
+    refuse("tls-listen", "it needs --tls-cert and --tls-key, PEM files");
+  }
+}
+
 }  // namespace
 
 CommandLine read_command_line(int argc, char** argv) {
@@ -194,6 +216,7 @@ CommandLine read_command_line(int argc, char** argv) {
   app.name("cellard");
   app.option_defaults()->always_capture_default();
   std::string listen = "127.0.0.1:4750";
+  std::string tls_listen;
   std::string floor(sandbox::name_of(config.runtime_floor));
   Times times(config);
 
@@ -206,6 +229,7 @@ CommandLine read_command_line(int argc, char** argv) {
       ->envname("CELLAR_API_KEY");
   app.add_option("--seal-key-file", config.seal_key_file, "Key that seals secrets, outside --state")
       ->envname("CELLAR_SEAL_KEY_FILE");
+  add_tls_options(app, config, tls_listen);
   add_web_options(app, config);
   app.add_option("--name-server", config.name_server,
                  "ADDRESS:PORT that is asked whose a custom domain is; else the machine's own")
@@ -238,7 +262,10 @@ CommandLine read_command_line(int argc, char** argv) {
     result.exit_code = code == 0 ? 0 : 2;
     return result;
   }
-  set_listen(config, listen);
+  set_listen("listen", listen, config.host, config.port);
+  if (!tls_listen.empty()) {
+    set_listen("tls-listen", tls_listen, config.tls_host, config.tls_port);
+  }
   config.runtime_floor = sandbox::runtime_of(floor).value_or(sandbox::Runtime::gvisor);
   times.put_into(config);
   if (config.libexec.empty()) {
@@ -254,6 +281,7 @@ void check(const Config& config) {
                                 " is inside --state: a copy of the state folder "
                                 "would tell the secrets");
   }
+  check_tls(config);
   for (const std::string& origin : config.cors_origins) api::check_origin(origin);
   for (const char* program : {"cellar-spawn", "cell-init"}) {
     const std::string path = config.libexec + "/" + program;

@@ -18,6 +18,10 @@ struct Config {
   std::string state = "/var/lib/cellar";  // of another user than root: doctor/user.h
   std::string host = "127.0.0.1";
   std::uint16_t port = 4750;
+  std::string tls_host;  // where HTTPS is served, too; empty: nowhere
+  std::uint16_t tls_port = 0;
+  std::string tls_cert;  // PEM files
+  std::string tls_key;
   std::string api_key;  // CELLAR_API_KEY; empty: one is made at the first start and printed once
   std::string seal_key_file = "/etc/cellar/seal.key";  // must not be inside `state`
   std::string preview_domain;                          // empty: previews have paths only

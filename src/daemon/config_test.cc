@@ -63,17 +63,39 @@ TEST_CASE("a seal key inside the state folder is refused") {
   CHECK_THROWS_AS(check(config), Error);
 }
 
-TEST_CASE("every option can be given in the file and in the environment") {
-  struct Case {
-    std::string name;
-    std::string file_value;  // as TOML writes it
-    std::string value;
-    std::function<std::string(const Config&)> get;
+TEST_CASE("HTTPS needs its address and both of its files") {
+  const auto why_not = [](const std::vector<std::string>& words) -> std::string {
+    try {
+      check(read(words).config);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "good";
   };
-  const std::vector<Case> cases = {
+  CHECK(why_not({"--tls-listen", "0.0.0.0:443", "--tls-cert", "/c"}) ==
+        "--tls-listen: it needs --tls-cert and --tls-key, PEM files");
+  CHECK(why_not({"--tls-cert", "/c"}) == "--tls-cert: it is for --tls-listen, which is not given");
+  CHECK(why_not({"--tls-key", "/k"}) == "--tls-key: it is for --tls-listen, which is not given");
+  CHECK(why_not({"--tls-listen", "443"}).starts_with("--tls-listen: \"443\" is not HOST:PORT"));
+}
+
+// An option, as TOML writes it, its value, and where that arrives.
+struct OptionCase {
+  std::string name;
+  std::string file_value;  // as TOML writes it
+  std::string value;
+  std::function<std::string(const Config&)> get;
+};
+
+TEST_CASE("every option can be given in the file and in the environment") {
+  const std::vector<OptionCase> cases = {
       {"state", "\"/s\"", "/s", [](const Config& c) { return c.state; }},
       {"listen", "\"h:7\"", "h:7",
        [](const Config& c) { return c.host + ":" + std::to_string(c.port); }},
+      {"tls-listen", "\"0.0.0.0:443\"", "0.0.0.0:443",
+       [](const Config& c) { return c.tls_host + ":" + std::to_string(c.tls_port); }},
+      {"tls-cert", "\"/c\"", "/c", [](const Config& c) { return c.tls_cert; }},
+      {"tls-key", "\"/k\"", "/k", [](const Config& c) { return c.tls_key; }},
       {"api-key", "\"abcdefgh\"", "abcdefgh", [](const Config& c) { return c.api_key; }},
       {"seal-key-file", "\"/k\"", "/k", [](const Config& c) { return c.seal_key_file; }},
       {"preview-domain", "\"d.org\"", "d.org", [](const Config& c) { return c.preview_domain; }},
@@ -118,7 +140,7 @@ TEST_CASE("every option can be given in the file and in the environment") {
       {"log-level", "\"error\"", "error", [](const Config& c) { return c.log_level; }},
       {"libexec", "\"/l\"", "/l", [](const Config& c) { return c.libexec; }}};
   const testing::TempDir dir;
-  for (const Case& each : cases) {
+  for (const OptionCase& each : cases) {
     CAPTURE(each.name);
     REQUIRE(each.get(read({}).config) != each.value);
     sys::replace_file(dir.file("c.toml"), each.name + " = " + each.file_value + "\n");

@@ -21,6 +21,7 @@
 #include "cell/domain_record.h"
 #include "cell/slots.h"
 #include "cell/supervisor.h"
+#include "certificates/certificates.h"
 #include "daemon/agent_host.h"
 #include "daemon/config.h"
 #include "doctor/examine.h"
@@ -70,6 +71,39 @@ asio::awaitable<void> wait_for(asio::signal_set& signals) {
   log::info("signal {}: draining", signal);
 }
 
+// Certificates are read again at SIGHUP, too.
+asio::awaitable<void> reread_at_signal(certificates::Certificates& certificates) {
+  asio::signal_set hang_up(co_await asio::this_coro::executor, SIGHUP);
+  for (;;) {
+    co_await hang_up.async_wait(asio::use_awaitable);
+    co_await certificates.reread();
+  }
+}
+
+// The certificates, where there is TLS to serve. Throws Error where those are not good.
+std::unique_ptr<certificates::Certificates> open_certificates(const Config& config,
+                                                              const asio::any_io_executor& executor,
+                                                              cell::Supervisor& supervisor) {
+  if (config.tls_host.empty()) return nullptr;
+  certificates::Certificates::Options options{.base = {config.tls_cert, config.tls_key},
+                                              .dir = config.state + "/certificates"};
+  auto is_verified = [&supervisor](const std::string& name) {
+    const cell::CustomDomain* domain = supervisor.find_domain(name);
+    return domain != nullptr && domain->is_verified;
+  };
+  return std::make_unique<certificates::Certificates>(executor, supervisor.pool(),
+                                                      std::move(options), std::move(is_verified));
+}
+
+// Says where, once both listen: what waits for the line finds all of it.
+void say_where(const Config& config, const http::Server& plain, const http::Server* secure) {
+  std::printf("cellard: listening on http://%s:%u\n", config.host.c_str(), plain.port());
+  if (secure != nullptr) {
+    std::printf("cellard: listening on https://%s:%u\n", config.tls_host.c_str(), secure->port());
+  }
+  std::fflush(stdout);
+}
+
 // Answers until one of `signals` comes. Throws Error where it cannot listen.
 asio::awaitable<void> answer(const Config& config, cell::Supervisor& supervisor,
                              api::AuditLog& audit, asio::signal_set& signals) {
@@ -87,17 +121,30 @@ asio::awaitable<void> answer(const Config& config, cell::Supervisor& supervisor,
   auto handle = [&api, &preview](http::Exchange& exchange) {
     return preview.takes(exchange.request()) ? preview.handle(exchange) : api.handle(exchange);
   };
+  const auto certificates = open_certificates(config, executor, supervisor);
   http::Server server(executor, options, handle);
+  std::unique_ptr<http::Server> secure;
   async::TaskGroup tasks(executor);
+  if (certificates) {
+    options.host = config.tls_host;
+    options.port = config.tls_port;
+    options.tls = &certificates->identities();
+    secure = std::make_unique<http::Server>(executor, options, handle);
+    certificates->start();
+    tasks.spawn(secure->run());
+    tasks.spawn(reread_at_signal(*certificates));
+  }
   tasks.spawn(server.run());
-  std::printf("cellard: listening on http://%s:%u\n", config.host.c_str(), server.port());
-  std::fflush(stdout);
+  say_where(config, server, secure.get());
 
   co_await wait_for(signals);
   co_await server.drain(kDrainLimit);
+  if (secure) co_await secure->drain(kDrainLimit);
   supervisor.expect_end();
   co_await server.close();
+  if (secure) co_await secure->close();
   co_await tasks.close();
+  if (certificates) co_await certificates->close();
 }
 
 // Until one of `signals`, which may come from the first moment on.

@@ -24,7 +24,8 @@ class RawConnection {
   virtual asio::awaitable<std::string> read() = 0;
   // Waits until the client has taken them, at most a fixed time.
   virtual asio::awaitable<void> write(std::string bytes) = 0;
-  // Nothing more is written; the client may still send.
+  // Nothing more is written; the client may still send. A client of TLS learns it when the
+  // connection is closed.
   virtual void end_writing() = 0;
   // Ends a read and a write that wait.
   virtual void close() = 0;
@@ -81,6 +82,8 @@ class Exchange {
   virtual asio::awaitable<std::string> read_piece() = 0;
   // The client's address: "127.0.0.1".
   virtual std::string client_address() const = 0;
+  // Whether it came by TLS, which ended here.
+  virtual bool is_encrypted() const = 0;
 
   virtual asio::awaitable<void> respond(Response response) = 0;
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "http/session.h"
+#include "net/pace.h"
 
 namespace cellar::http {
 namespace {
@@ -26,7 +27,7 @@ Tcp::acceptor listen(const asio::any_io_executor& executor, const ServerOptions&
   } catch (const boost::system::system_error& error) {
     throw Error(ErrorCode::invalid_argument, "listen_failed",
                 "listen on " + address + ": " + error.code().message(),
-                "end what listens there, or choose another address with --listen");
+                "end what listens there, or choose another address");
   }
 }
 
@@ -37,11 +38,13 @@ struct Server::State {
       : options(std::move(with)),
         handler(std::move(by)),
         acceptor(listen(executor, options)),
+        handshakes(options.handshakes_per_s, options.handshakes_burst),
         connections(executor) {}
 
   ServerOptions options;
   Handler handler;
   Tcp::acceptor acceptor;
+  net::Pace handshakes;
   Traffic traffic;
   async::TaskGroup connections;
 };
@@ -64,6 +67,11 @@ asio::awaitable<void> Server::run() {
     }
     // Above the limit a connection is closed at once: it costs nothing that way.
     if (state_->connections.size() >= state_->options.connections_max) continue;
+    if (state_->options.tls != nullptr) {
+      if (state_->traffic.handshake_count >= state_->options.handshakes_max) continue;
+      const auto wait = state_->handshakes.next(std::chrono::steady_clock::now());
+      if (wait > std::chrono::milliseconds(0)) co_await async::sleep_for(wait);
+    }
     state_->connections.spawn(
         serve_connection(std::move(socket), state_->options, state_->handler, state_->traffic));
   }

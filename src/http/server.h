@@ -10,6 +10,10 @@
 
 #include "http/exchange.h"
 
+namespace cellar::net {
+class TlsIdentities;
+}
+
 namespace cellar::http {
 
 struct ServerOptions {
@@ -21,6 +25,12 @@ struct ServerOptions {
   std::chrono::seconds keep_alive_limit{75};  // between two requests
   std::chrono::seconds body_limit{600};       // for a body to come
   std::chrono::seconds write_limit{30};       // for the client to take what is sent
+  net::TlsIdentities* tls = nullptr;          // to whom it speaks TLS; must outlive the server
+  std::size_t handshakes_max = 256;           // at a time; a client beyond them is closed at once
+  std::chrono::seconds handshake_limit{10};
+  // Each takes the loop up to 1 ms: more wait to be accepted.
+  int handshakes_per_s = 200;
+  int handshakes_burst = 200;
 };
 
 // An HTTP/1.1 server: each connection is a coroutine that reads a request, lets `handler` answer

@@ -1,10 +1,12 @@
 #include "http/session.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -26,6 +28,7 @@
 #include "base/text.h"
 #include "http/head.h"
 #include "http/piece_body.h"
+#include "net/tls_either.h"
 
 namespace cellar::http {
 namespace {
@@ -34,12 +37,35 @@ namespace beast = boost::beast;
 using Parser = beast::http::request_parser<PieceBody>;
 using Status = beast::http::status;
 
+// Its limits are those of the TCP stream below.
+class Stream : public net::TlsEither<beast::tcp_stream> {
+ public:
+  using TlsEither::TlsEither;
+};
+
+// The library behind WebSockets asks for it at their end: whoever has the stream closes it.
+template <typename Handler>
+void async_teardown(beast::role_type, Stream& stream, Handler&& handler) {
+  auto done = [handler = std::forward<Handler>(handler)]() mutable {
+    handler(boost::system::error_code());
+  };
+  asio::post(stream.get_executor(), std::move(done));
+}
+
 constexpr std::uint64_t kNoLimit = UINT64_MAX;
 // For a client that still sends what nobody reads.
 constexpr std::chrono::seconds kLingerLimit{5};
+constexpr std::chrono::seconds kGoodbyeLimit{1};
 constexpr std::size_t kLingerBytesMax = 256 << 20;
 // Of what goes through an upgraded connection, at once.
 constexpr std::size_t kPieceBytesMax = 64 << 10;
+// How every TLS client begins, and what those are told that do not.
+constexpr std::size_t kFirstBytesMax = 4096;
+constexpr char kHandshakeRecord = 0x16;
+constexpr std::string_view kNoTls =
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+    "{\"error\":\"this port speaks TLS: write https://\",\"code\":\"tls_required\","
+    "\"retryable\":false,\"request_id\":\"-\"}";
 // Of a body, at once: as it is made, a buffer takes 512 bytes.
 constexpr std::size_t kBodyReadBytes = 32 << 10;
 
@@ -71,16 +97,16 @@ beast::http::response<beast::http::string_body> to_beast(Response response, bool
   return message;
 }
 
-// Counts one request while it exists.
-class Busy {
+// Counts one while it exists.
+class Counted {
  public:
-  explicit Busy(Traffic& traffic) : traffic_(traffic) { ++traffic_.busy_count; }
-  ~Busy() { --traffic_.busy_count; }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
+  explicit Counted(std::size_t& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
 
  private:
-  Traffic& traffic_;
+  std::size_t& count_;
 };
 
 [[noreturn]] void throw_gone(const boost::system::error_code& error) {
@@ -92,12 +118,12 @@ constexpr std::chrono::seconds kIdleLimit{60};
 
 class BeastWebSocket : public WebSocket {
  public:
-  BeastWebSocket(beast::tcp_stream& stream, std::chrono::seconds write_limit) : socket_(stream) {
+  BeastWebSocket(Stream& stream, std::chrono::seconds write_limit) : socket_(stream) {
     beast::websocket::stream_base::timeout limits{};
     limits.handshake_timeout = write_limit;
     limits.idle_timeout = kIdleLimit;
     limits.keep_alive_pings = true;
-    stream.expires_never();  // These limits take the place of the stream's own.
+    stream.next_layer().expires_never();  // These limits take the place of the stream's own.
     socket_.set_option(limits);
     socket_.read_message_max(kMessageBytesMax);
   }
@@ -139,19 +165,19 @@ class BeastWebSocket : public WebSocket {
   }
 
  private:
-  beast::websocket::stream<beast::tcp_stream&> socket_;
+  beast::websocket::stream<Stream&> socket_;
 };
 
 class BeastExchange : public Exchange {
  public:
-  BeastExchange(beast::tcp_stream& stream, beast::flat_buffer& buffer, Parser& parser,
+  BeastExchange(Stream& stream, beast::flat_buffer& buffer, Parser& parser,
                 const ServerOptions& options, Traffic& traffic)
       : stream_(stream),
         buffer_(buffer),
         parser_(parser),
         options_(options),
         traffic_(traffic),
-        busy_(traffic) {}
+        busy_(traffic.busy_count) {}
 
   // Throws Error for a head that is no request of ours.
   void parse() {
@@ -169,8 +195,9 @@ class BeastExchange : public Exchange {
   Fields fields() const override { return fields_of(parser_.get()); }
   std::string client_address() const override {
     boost::system::error_code ignored;
-    return stream_.socket().remote_endpoint(ignored).address().to_string();
+    return stream_.next_layer().socket().remote_endpoint(ignored).address().to_string();
   }
+  bool is_encrypted() const override { return stream_.is_tls(); }
   bool may_go_on() const {
     return finished_ && !upgraded_ && !traffic_.draining && parser_.is_done() &&
            parser_.get().keep_alive();
@@ -181,7 +208,7 @@ class BeastExchange : public Exchange {
     if (length && *length > bytes_max) throw_too_large(bytes_max);
     parser_.body_limit(bytes_max);
     co_await ask_for_body();
-    stream_.expires_after(options_.body_limit);
+    stream_.next_layer().expires_after(options_.body_limit);
     boost::system::error_code error;
     co_await beast::http::async_read(stream_, buffer_, parser_,
                                      asio::redirect_error(asio::use_awaitable, error));
@@ -198,7 +225,7 @@ class BeastExchange : public Exchange {
     parser_.eager(true);
     buffer_.reserve(kBodyReadBytes);
     while (!parser_.is_done() && parser_.get().body().empty()) {
-      stream_.expires_after(options_.body_limit);
+      stream_.next_layer().expires_after(options_.body_limit);
       boost::system::error_code error;
       co_await beast::http::async_read_some(stream_, buffer_, parser_,
                                             asio::redirect_error(asio::use_awaitable, error));
@@ -220,7 +247,7 @@ class BeastExchange : public Exchange {
     const bool is_head = parser_.get().method() == beast::http::verb::head;
     if (message.result() != Status::no_content) message.prepare_payload();
     if (is_head) message.body().clear();
-    stream_.expires_after(options_.write_limit);
+    stream_.next_layer().expires_after(options_.write_limit);
     beast::http::serializer<false, beast::http::string_body> serializer(message);
     if (is_head) {
       co_await beast::http::async_write_header(stream_, serializer, asio::use_awaitable);
@@ -240,7 +267,7 @@ class BeastExchange : public Exchange {
     head.keep_alive(!traffic_.draining && parser_.get().keep_alive());
     head.chunked(true);
     is_chunked_ = true;
-    stream_.expires_after(options_.write_limit);
+    stream_.next_layer().expires_after(options_.write_limit);
     beast::http::serializer<false, beast::http::empty_body> serializer(head);
     co_await beast::http::async_write_header(stream_, serializer, asio::use_awaitable);
     if (!body.empty()) co_await send(std::move(body));
@@ -267,7 +294,7 @@ class BeastExchange : public Exchange {
     if (!keeps_open_) text += "Connection: close\r\n";
     if (keeps_open_ && !is_new) text += "Connection: keep-alive\r\n";
     text += "\r\n";
-    stream_.expires_after(options_.write_limit);
+    stream_.next_layer().expires_after(options_.write_limit);
     co_await asio::async_write(stream_, asio::buffer(text), asio::use_awaitable);
   }
 
@@ -284,13 +311,13 @@ class BeastExchange : public Exchange {
 
   asio::awaitable<void> send(std::string bytes) override {
     if (is_chunked_) bytes = chunk_of(std::move(bytes));
-    stream_.expires_after(options_.write_limit);
+    stream_.next_layer().expires_after(options_.write_limit);
     co_await asio::async_write(stream_, asio::buffer(bytes), asio::use_awaitable);
   }
 
   asio::awaitable<void> finish() override {
     const std::string end = is_chunked_ ? chunk_of("") : "";
-    stream_.expires_after(options_.write_limit);
+    stream_.next_layer().expires_after(options_.write_limit);
     co_await asio::async_write(stream_, asio::buffer(end), asio::use_awaitable);
     finished_ = keeps_open_;
   }
@@ -314,13 +341,13 @@ class BeastExchange : public Exchange {
     co_await asio::async_write(stream_, asio::buffer(text), asio::use_awaitable);
   }
 
-  beast::tcp_stream& stream_;
+  Stream& stream_;
   beast::flat_buffer& buffer_;
   Parser& parser_;
   const ServerOptions& options_;
   Traffic& traffic_;
   // A stream may have no end: the server does not wait for it when it stops.
-  std::optional<Busy> busy_;
+  std::optional<Counted> busy_;
   Request request_;
   bool asked_for_body_ = false;
   bool answered_ = false;
@@ -333,8 +360,7 @@ class BeastExchange : public Exchange {
 // What came behind the request's head is the connection's own already.
 class BeastConnection : public RawConnection {
  public:
-  BeastConnection(beast::tcp_stream& stream, beast::flat_buffer& buffer,
-                  std::chrono::seconds write_limit)
+  BeastConnection(Stream& stream, beast::flat_buffer& buffer, std::chrono::seconds write_limit)
       : stream_(stream), buffer_(buffer), write_limit_(write_limit) {}
 
   asio::awaitable<std::string> read() override {
@@ -344,7 +370,7 @@ class BeastConnection : public RawConnection {
       co_return bytes;
     }
     std::string bytes(kPieceBytesMax, '\0');
-    stream_.expires_never();
+    stream_.next_layer().expires_never();
     boost::system::error_code error;
     const std::size_t size = co_await stream_.async_read_some(
         asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error));
@@ -354,7 +380,7 @@ class BeastConnection : public RawConnection {
   }
 
   asio::awaitable<void> write(std::string bytes) override {
-    stream_.expires_after(write_limit_);
+    stream_.next_layer().expires_after(write_limit_);
     boost::system::error_code error;
     co_await asio::async_write(stream_, asio::buffer(bytes),
                                asio::redirect_error(asio::use_awaitable, error));
@@ -362,14 +388,15 @@ class BeastConnection : public RawConnection {
   }
 
   void end_writing() override {
+    if (stream_.is_tls()) return;  // Its last words are said when the connection is closed.
     boost::system::error_code ignored;
-    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    stream_.next_layer().socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
   }
 
-  void close() override { stream_.close(); }
+  void close() override { stream_.next_layer().close(); }
 
  private:
-  beast::tcp_stream& stream_;
+  Stream& stream_;
   beast::flat_buffer& buffer_;
   std::chrono::seconds write_limit_;
 };
@@ -380,12 +407,19 @@ asio::awaitable<std::unique_ptr<RawConnection>> BeastExchange::upgrade(Fields fi
   std::string text = "HTTP/1.1 101 Switching Protocols\r\n";
   for (const auto& [name, value] : fields) text += name + ": " + value + "\r\n";
   text += "\r\n";
-  stream_.expires_after(options_.write_limit);
+  stream_.next_layer().expires_after(options_.write_limit);
   co_await asio::async_write(stream_, asio::buffer(text), asio::use_awaitable);
   co_return std::make_unique<BeastConnection>(stream_, buffer_, options_.write_limit);
 }
 
-bool has_left(asio::ip::tcp::socket& socket) {
+// Whether the client sends nothing more. Behind its last request a TLS client may have sent a
+// good-bye that nobody has read yet.
+bool has_left(Stream& stream) {
+  asio::ip::tcp::socket& socket = stream.next_layer().socket();
+  if (stream.is_tls()) {
+    pollfd end{socket.native_handle(), POLLRDHUP, 0};
+    return ::poll(&end, 1, 0) == 1;
+  }
   char byte = 0;
   const ssize_t size = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return size == 0 || (size == -1 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
@@ -413,7 +447,7 @@ bool is_cancellation(const std::exception_ptr& failure) {
 }
 
 // Runs the handler until it ends, canceling it when the client goes away.
-asio::awaitable<void> run_handler(asio::awaitable<void> handling, beast::tcp_stream& stream,
+asio::awaitable<void> run_handler(asio::awaitable<void> handling, Stream& stream,
                                   BeastExchange& exchange) {
   const auto executor = co_await asio::this_coro::executor;
   struct Shared {
@@ -444,7 +478,7 @@ asio::awaitable<void> run_handler(asio::awaitable<void> handling, beast::tcp_str
     }
     pause = kWatchPause;
     if (canceled) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    const bool stop = canceled || (!exchange.is_upgraded() && has_left(stream.socket()));
+    const bool stop = canceled || (!exchange.is_upgraded() && has_left(stream));
     stopped = stopped || stop;
     if (stop && !shared->ended.is_set()) shared->cancel.emit(asio::cancellation_type::terminal);
   }
@@ -472,8 +506,24 @@ std::optional<Response> answer_to(const boost::system::error_code& error) {
   return refusal(400, "bad_request", "this is no HTTP/1.1 request");
 }
 
+// The TLS of a connection, where the server speaks it. False where there is no more to be done.
+asio::awaitable<bool> begin(Stream& stream, const ServerOptions& options, Traffic& traffic) {
+  if (options.tls == nullptr) co_return true;
+  const Counted handshake(traffic.handshake_count);
+  stream.next_layer().expires_after(options.handshake_limit);
+  std::string first(kFirstBytesMax, '\0');
+  first.resize(co_await stream.async_read_some(asio::buffer(first), asio::use_awaitable));
+  if (first.empty()) co_return false;
+  if (first.front() != kHandshakeRecord) {
+    co_await asio::async_write(stream, asio::buffer(kNoTls), asio::use_awaitable);
+    co_return false;
+  }
+  co_await stream.begin_tls(*options.tls, std::move(first));
+  co_return true;
+}
+
 // Reads and answers one request; false where it was the last of the connection.
-asio::awaitable<bool> serve_request(beast::tcp_stream& stream, beast::flat_buffer& buffer,
+asio::awaitable<bool> serve_request(Stream& stream, beast::flat_buffer& buffer,
                                     const ServerOptions& options, const Server::Handler& handler,
                                     Traffic& traffic) {
   Parser parser;
@@ -498,22 +548,32 @@ asio::awaitable<bool> serve_request(beast::tcp_stream& stream, beast::flat_buffe
     co_await exchange.respond(std::move(*refused));
     co_return false;
   }
-  stream.expires_never();
+  stream.next_layer().expires_never();
   auto handling = handler(exchange);
   co_await run_handler(std::move(handling), stream, exchange);
   co_return exchange.may_go_on();
 }
 
+// What the client still sends makes no difference.
+asio::awaitable<void> say_goodbye(Stream& stream) {
+  stream.next_layer().expires_after(kGoodbyeLimit);
+  try {
+    co_await stream.end_tls();
+  } catch (const boost::system::system_error&) {
+  }
+}
+
 // Lets the client read the answer before the connection goes: closing with bytes of its own unread
 // would take the answer away.
-asio::awaitable<void> close_gently(beast::tcp_stream& stream) {
+asio::awaitable<void> close_gently(Stream& stream) {
   boost::system::error_code error;
-  stream.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
+  if (stream.is_tls()) co_await say_goodbye(stream);
+  stream.next_layer().socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
   std::string sink(64 << 10, '\0');
-  stream.expires_after(kLingerLimit);
+  stream.next_layer().expires_after(kLingerLimit);
   for (std::size_t bytes = 0; !error && bytes < kLingerBytesMax;) {
-    bytes += co_await stream.async_read_some(asio::buffer(sink),
-                                             asio::redirect_error(asio::use_awaitable, error));
+    bytes += co_await stream.next_layer().async_read_some(
+        asio::buffer(sink), asio::redirect_error(asio::use_awaitable, error));
   }
 }
 
@@ -521,15 +581,15 @@ asio::awaitable<void> close_gently(beast::tcp_stream& stream) {
 
 asio::awaitable<void> serve_connection(asio::ip::tcp::socket socket, const ServerOptions& options,
                                        const Server::Handler& handler, Traffic& traffic) {
-  beast::tcp_stream stream(std::move(socket));
+  Stream stream{beast::tcp_stream(std::move(socket))};
   beast::flat_buffer buffer;
   try {
-    stream.socket().set_option(asio::ip::tcp::no_delay(true));
-    stream.expires_after(options.header_limit);
-    bool go_on = true;
+    stream.next_layer().socket().set_option(asio::ip::tcp::no_delay(true));
+    bool go_on = co_await begin(stream, options, traffic);
+    stream.next_layer().expires_after(options.header_limit);
     while (go_on && !traffic.draining) {
       go_on = co_await serve_request(stream, buffer, options, handler, traffic);
-      stream.expires_after(options.keep_alive_limit);
+      stream.next_layer().expires_after(options.keep_alive_limit);
     }
     co_await close_gently(stream);
   } catch (const Error& failure) {

@@ -10,8 +10,9 @@ namespace cellar::http {
 
 // What the connections of a server share.
 struct Traffic {
-  bool draining = false;       // no connection takes another request
-  std::size_t busy_count = 0;  // requests under way
+  bool draining = false;            // no connection takes another request
+  std::size_t busy_count = 0;       // requests under way
+  std::size_t handshake_count = 0;  // TLS that has not begun
 };
 
 // One connection, from accept to close.

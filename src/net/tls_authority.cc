@@ -12,28 +12,21 @@
 
 #include "base/error.h"
 #include "net/tls_channel.h"
+#include "net/tls_parts.h"
 #include "net/watchdog.h"
 
 namespace cellar::net {
 namespace {
 
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
-using Memory = std::unique_ptr<BIO, Freer<BIO_free>>;
+using Key = TlsKey;
+using Certificate = TlsCertificate;
+using Memory = TlsMemory;
 
 constexpr long kVersion3 = 2;
 constexpr int kSerialBytes = 16;
 constexpr std::size_t kCommonNameMax = 64;
 // Clocks of cells and daemons differ.
 constexpr std::chrono::hours kBegunBefore{24};
-constexpr unsigned char kHttp11[] = "\x08http/1.1";
 
 void check(bool done, std::string_view what) {
   if (done) return;
@@ -106,16 +99,6 @@ std::string key_pem(EVP_PKEY* key) {
 }
 std::string certificate_pem(X509* certificate) {
   return pem_of([&](BIO* memory) { return PEM_write_bio_X509(memory, certificate); });
-}
-
-// A client that offers protocols must offer HTTP/1.1.
-int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size,
-                    const unsigned char* offered, unsigned offered_size, void*) {
-  unsigned char* out = nullptr;
-  const int found =
-      SSL_select_next_proto(&out, size, kHttp11, sizeof kHttp11 - 1, offered, offered_size);
-  *chosen = out;
-  return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 }  // namespace
@@ -194,9 +177,7 @@ const TlsAuthority::Host& TlsAuthority::host(const std::string& name) {
   const std::string text = make_host(name, now);
   host->context.use_private_key(asio::buffer(text), asio::ssl::context::pem);
   host->context.use_certificate(asio::buffer(text), asio::ssl::context::pem);
-  SSL_CTX* context = host->context.native_handle();
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
+  serve_http11(host->context.native_handle());
   return *(hosts_[name] = std::move(host));
 }
 

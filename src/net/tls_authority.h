@@ -43,6 +43,8 @@ class TlsAuthority {
                                                    std::string already_read, std::string name,
                                                    std::chrono::milliseconds limit);
 
+  // Certificate and key for a host as PEM, as of `now`.
+  std::string make_host(std::string_view name, WallTime now) const;
   // Makes the certificate of a host before anybody asks for it.
   void prepare(const std::string& name) { host(name); }
 
@@ -51,8 +53,6 @@ class TlsAuthority {
   struct Host;
   explicit TlsAuthority(std::unique_ptr<Parts> parts);
   const Host& host(const std::string& name);
-  // Certificate and key for `name` as PEM, as of `now`.
-  std::string make_host(std::string_view name, WallTime now) const;
 
   std::unique_ptr<Parts> parts_;
   std::string certificate_;

@@ -9,6 +9,7 @@ namespace cellar::net {
 namespace {
 
 constexpr std::chrono::seconds kGoodbyeLimit{2};
+constexpr unsigned char kHttp11[] = "\x08http/1.1";
 
 class TlsChannel : public Channel {
  public:
@@ -42,7 +43,22 @@ class TlsChannel : public Channel {
   std::unique_ptr<TlsStream> stream_;
 };
 
+// A client that offers protocols must offer HTTP/1.1.
+int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size,
+                    const unsigned char* offered, unsigned offered_size, void*) {
+  unsigned char* out = nullptr;
+  const int found =
+      SSL_select_next_proto(&out, size, kHttp11, sizeof kHttp11 - 1, offered, offered_size);
+  *chosen = out;
+  return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 }  // namespace
+
+void serve_http11(SSL_CTX* context) {
+  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
+}
 
 asio::awaitable<void> shake_hands(TlsStream& stream, asio::ssl::stream_base::handshake_type side,
                                   std::string already_read, std::chrono::milliseconds limit) {

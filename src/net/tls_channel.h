@@ -19,6 +19,9 @@ using TlsStream = asio::ssl::stream<Tcp::socket>;
 asio::awaitable<void> shake_hands(TlsStream& stream, asio::ssl::stream_base::handshake_type side,
                                   std::string already_read, std::chrono::milliseconds limit);
 
+// What every server here speaks: TLS 1.2 or later, and HTTP/1.1 to clients that offer protocols.
+void serve_http11(SSL_CTX* context);
+
 // After the handshake.
 std::unique_ptr<Channel> tls_channel(std::unique_ptr<TlsStream> stream);
 

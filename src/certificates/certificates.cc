@@ -1,0 +1,118 @@
+#include "certificates/certificates.h"
+
+#include "async/sleep.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "sys/directory.h"
+
+namespace cellar::certificates {
+namespace {
+
+// Sets `digest`. Throws Error.
+net::TlsIdentity read_base(const PairFiles& files, std::string& digest) {
+  Look look = look_at(files, "", "", wall_now());
+  digest = look.digest;
+  if (look.identity) return std::move(*look.identity);
+  throw Error(ErrorCode::invalid_argument, "invalid_certificate",
+              "--tls-cert " + files.chain + ", --tls-key " + files.key + ": " + look.problem,
+              "name a PEM file of the certificate with its chain, and one of its key");
+}
+
+PairFiles files_of(const std::string& dir, const std::string& domain) {
+  return {dir + "/" + domain + "/fullchain.pem", dir + "/" + domain + "/privkey.pem"};
+}
+
+}  // namespace
+
+Certificates::Certificates(asio::any_io_executor executor, async::Pool& pool, Options options,
+                           IsVerified is_verified)
+    : pool_(pool),
+      options_(std::move(options)),
+      is_verified_(std::move(is_verified)),
+      identities_(read_base(options_.base, base_digest_)),
+      turns_(executor),
+      tasks_(executor) {}
+
+void Certificates::start() { tasks_.spawn(keep()); }
+
+asio::awaitable<void> Certificates::keep() {
+  for (;;) {
+    co_await reread();
+    co_await async::sleep_for(options_.look);
+  }
+}
+
+asio::awaitable<void> Certificates::reread() {
+  try {
+    co_await reread_all();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::warning("certificates: {}", error.what());
+  }
+}
+
+asio::awaitable<void> Certificates::reread_all() {
+  const auto turn = co_await turns_.turn();
+  std::map<std::string, std::string> digests;
+  for (const auto& [domain, known] : domains_) digests[domain] = known.digest;
+  struct Seen {
+    Look base;
+    std::map<std::string, Look> domains;
+  };
+  auto look = [options = options_, base = base_digest_, digests = std::move(digests)] {
+    Seen seen;
+    const WallTime now = wall_now();
+    seen.base = look_at(options.base, base, "", now);
+    for (const std::string& domain : sys::folders_in(options.dir)) {
+      const auto known = digests.find(domain);
+      const std::string digest = known == digests.end() ? std::string() : known->second;
+      seen.domains[domain] = look_at(files_of(options.dir, domain), digest, domain, now);
+    }
+    return seen;
+  };
+  Seen seen = co_await async::offload(pool_, std::move(look));
+  take_base(std::move(seen.base));
+  std::erase_if(domains_, [&](const auto& known) {
+    const bool is_gone = !seen.domains.contains(known.first);
+    if (is_gone) identities_.set(known.first, std::nullopt);
+    return is_gone;
+  });
+  for (auto& [domain, found] : seen.domains) take(domain, std::move(found));
+}
+
+void Certificates::take_base(Look look) {
+  base_digest_ = std::move(look.digest);
+  if (!look.problem.empty()) {
+    log::error("--tls-cert {}: {}; the certificate of before stays in use", options_.base.chain,
+               look.problem);
+  }
+  if (!look.identity) return;
+  log::info("--tls-cert {}: in use, until {}", options_.base.chain,
+            to_iso8601(look.identity->expires_at()));
+  identities_.set_base(std::move(*look.identity));
+}
+
+void Certificates::take(const std::string& domain, Look look) {
+  Known& known = domains_[domain];
+  known.digest = std::move(look.digest);
+  if (look.identity) {
+    log::info("certificate of {}: read, until {}", domain, to_iso8601(look.identity->expires_at()));
+    known.identity = std::move(look.identity);
+  }
+  if (!look.problem.empty()) {
+    log::error("certificate of {}: {}{}", domain, look.problem,
+               known.identity ? "; the one of before stays in use" : "");
+  }
+  const bool is_shown = known.identity && is_verified_(domain);
+  identities_.set(domain, is_shown ? known.identity : std::nullopt);
+}
+
+std::optional<WallTime> Certificates::expires_at(const std::string& domain) const {
+  const auto known = domains_.find(domain);
+  if (known == domains_.end() || !known->second.identity) return std::nullopt;
+  return known->second.identity->expires_at();
+}
+
+asio::awaitable<void> Certificates::close() { co_await tasks_.close(); }
+
+}  // namespace cellar::certificates

@@ -1,0 +1,184 @@
+"""HTTPS that cellard serves itself: whose certificate, what works over it, and what a change of files does."""
+import json
+import os
+import pathlib
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+
+import harness
+import test_domains
+
+
+def make_pair(chain, key, *names):
+    """A certificate of its own for these names, as two files."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                    "-subj", f"/CN={names[0]}", "-addext", "subjectAltName=" + ",".join(f"DNS:{name}" for name in names),
+                    "-keyout", key, "-out", chain], check=True, capture_output=True)
+
+
+class TlsDaemon(harness.Daemon):
+    """Speaks HTTPS with the files `chain` and `key`, and all calls of the test go there."""
+
+    def __init__(self, folder, *options):
+        self.chain, self.key_file = folder / "chain.pem", folder / "key.pem"
+        make_pair(self.chain, self.key_file, "cells.example.com", "*.cells.example.com")
+        super().__init__("--tls-listen", "127.0.0.1:0", "--tls-cert", self.chain, "--tls-key", self.key_file, *options)
+
+    def start(self):
+        self.tls_port = None
+        super().start()
+        self.tls_port = int(self.process.stdout.readline().decode().strip().rsplit(":", 1)[1])
+
+    def connect(self):
+        if self.tls_port is None:
+            return super().connect()
+        return harness.http.client.HTTPSConnection("127.0.0.1", self.tls_port, timeout=harness.WAIT_S * 2, context=trusting_all())
+
+    def secure(self, name="cells.example.com", context=None):
+        """A connection after the handshake."""
+        raw = socket.create_connection(("127.0.0.1", self.tls_port), harness.WAIT_S)
+        try:
+            return (context or trusting_all()).wrap_socket(raw, server_hostname=name)
+        except OSError:
+            raw.close()
+            raise
+
+    def shown(self, name="cells.example.com"):
+        """The certificate that a client is shown that asks for `name`."""
+        with self.secure(name) as connection:
+            return ssl.DER_cert_to_PEM_cert(connection.getpeercert(binary_form=True))
+
+
+def trusting_all():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+class TlsTest(harness.CellTest):
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise harness.unittest.SkipTest("needs root: cells are made of namespaces and mounts")
+        cls.dns = test_domains.NameServer()
+        cls.addClassCleanup(cls.dns.close)
+        folder = tempfile.TemporaryDirectory(prefix=harness.PREFIX)
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        cls.daemon = TlsDaemon(cls.folder, "--preview-domain", "cells.example.com", "--name-server", cls.dns.address)
+        cls.addClassCleanup(cls.daemon.cleanup)
+
+    def test_who_connects_speaks_http_1_by_tls_1_2_or_later(self):
+        context = trusting_all()
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with self.daemon.secure(context=context) as connection:
+            self.assertEqual(("http/1.1", "TLSv1.2"), (connection.selected_alpn_protocol(), connection.version()))
+        only_new = trusting_all()
+        only_new.set_alpn_protocols(["h2"])
+        self.assertRaises(ssl.SSLError, self.daemon.secure, context=only_new)
+        old = trusting_all()
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+        self.assertRaises(ssl.SSLError, self.daemon.secure, context=old)
+        verifying = ssl.create_default_context(cafile=str(self.daemon.chain))
+        with self.daemon.secure("dev--a.cells.example.com", verifying) as connection:
+            self.assertEqual("TLSv1.3", connection.version())
+        in_clear = harness.http.client.HTTPConnection("127.0.0.1", self.daemon.tls_port, timeout=harness.WAIT_S)
+        in_clear.request("GET", "/healthz")
+        answer = in_clear.getresponse()
+        self.assertEqual((400, "tls_required"), (answer.status, json.loads(answer.read())["code"]))
+        in_clear.close()
+
+    def test_bodies_streams_and_web_sockets_pass_as_without_tls(self):
+        cell = self.cell()
+        body = os.urandom(1 << 20) * 20
+        self.assertIn(cell.call("PUT", "/files/big", body).status, (200, 201))
+        self.assertEqual(body, cell.call("GET", "/files/big").body)
+        events = self.daemon.stream("POST", f"{cell.path}/exec", {"cmd": "echo one; sleep 0.1; echo two"})
+        self.assertEqual(["exit"], [event.type for event in events if event.type not in ("stdout", "stderr", "output")][-1:])
+        events.close()
+        process = cell.call("POST", "/processes", {"cmd": "cat", "stdin": True}).json
+        with self.daemon.secure() as connection:
+            connection.sendall((f"GET {cell.path}/processes/{process['id']}/attach HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.daemon.key}\r\n"
+                                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                                "\r\n").encode())
+            said = connection.recv(4096)
+            self.assertTrue(said.startswith(b"HTTP/1.1 101"), said)
+            frame = bytes([0x82, 0x86, 0, 0, 0, 0]) + b"hello\n"  # a binary message, masked with zeros
+            connection.sendall(frame)
+            while b"hello" not in said:
+                piece = connection.recv(4096)
+                self.assertTrue(piece, said)
+                said += piece
+        cell.call("DELETE", f"/processes/{process['id']}")
+
+    def test_a_client_that_leaves_ends_what_it_asked_for(self):
+        cell = self.cell()
+        marker = f"sleep 4{os.getpid()}"
+        with self.daemon.secure() as connection:  # Its good-bye is never read: the daemon waits for no request.
+            request = json.dumps({"cmd": marker})
+            connection.sendall((f"POST {cell.path}/exec HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.daemon.key}\r\n"
+                                f"Content-Type: application/json\r\nContent-Length: {len(request)}\r\n\r\n{request}").encode())
+            running = lambda: any(marker.encode() in command.replace(b"\0", b" ") for command in cell.processes().values())
+            harness.eventually("the command runs", running)
+            with self.assertRaises((TimeoutError, ssl.SSLError)):
+                connection.settimeout(0.05)
+                connection.unwrap()
+        harness.eventually("the command is ended", lambda: not running())
+
+    def test_a_preview_says_https(self):
+        cell = self.cell(preview_access="public")
+        server = ("import http.server\nclass H(http.server.BaseHTTPRequestHandler):\n  def do_GET(s):\n    b = s.headers['X-Forwarded-Proto'].encode()\n"
+                  "    s.send_response(200); s.send_header('Content-Length', str(len(b))); s.end_headers(); s.wfile.write(b)\n"
+                  "http.server.HTTPServer(('127.0.0.1', 8000), H).serve_forever()")
+        cell.call("POST", "/processes", {"cmd": f"python3 -c \"{server}\""})
+
+        def answer(path, host):
+            connection, response = self.daemon.open("GET", path, headers={"Host": host})
+            body = response.read()
+            connection.close()
+            return body if response.status == 200 else None
+        harness.eventually("the server answers", lambda: answer("/", f"8000--{cell.id}.cells.example.com") == b"https")
+        self.assertEqual(b"https", answer(f"/preview/{cell.id}/8000/", "x"))
+        self.assertTrue(cell.get()["preview_url"].startswith("https://"))
+
+    def test_changed_files_are_read_again_and_a_broken_pair_never_shown(self):
+        chain, key = self.daemon.chain, self.daemon.key_file
+        first = self.daemon.shown()
+        with self.daemon.secure() as before:
+            make_pair(chain, self.folder / "other.pem", "cells.example.com", "*.cells.example.com")
+            self.daemon.process.send_signal(signal.SIGHUP)
+            harness.eventually("the pair is refused", lambda: "the private key is not the certificate's" in self.daemon.log())
+            self.assertEqual(first, self.daemon.shown())
+            (self.folder / "other.pem").rename(key)  # no signal: it is seen
+            second = chain.read_text()
+            harness.eventually("the new pair is shown", lambda: self.daemon.shown() == second)
+            before.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")  # what is open goes on
+            self.assertIn(b" 200 OK", before.recv(4096))
+        self.assertEqual(1, self.daemon.log().count("is not the certificate's"))
+
+    def test_a_domain_has_the_certificate_of_its_folder_once_it_is_verified(self):
+        cell = self.cell(preview_access="public")
+        cell.call("PUT", "/files/index.html", b"mine")
+        folder = self.daemon.state / "certificates/shop.example.org"
+        folder.mkdir(parents=True)
+        make_pair(folder / "fullchain.pem", folder / "privkey.pem", "shop.example.org")
+        own = (folder / "fullchain.pem").read_text()
+        record = self.daemon.call("POST", "/api/v1/domains", {"domain": "shop.example.org", "cell_id": cell.id}).json["dns_instructions"][0]
+        self.assertNotEqual(own, self.daemon.shown("shop.example.org"))
+        self.dns.records[(record["name"], "TXT")] = record["value"]
+        self.assertTrue(self.daemon.call("POST", "/api/v1/domains/shop.example.org/verify").json["dnsVerified"])
+        self.daemon.process.send_signal(signal.SIGHUP)
+        harness.eventually("its certificate is shown", lambda: self.daemon.shown("Shop.example.org") == own)
+        self.assertNotEqual(own, self.daemon.shown("other.example.org"))
+        connection, response = self.daemon.open("GET", "/", headers={"Host": "shop.example.org"})
+        self.assertEqual((200, b"mine"), (response.status, response.read()))
+        connection.close()
+
+
+if __name__ == "__main__":
+    harness.unittest.main()
