@@ -26,9 +26,10 @@ std::string body_of(Kind kind, const std::string& text) {
 constexpr const char* kTalk = R"({
   "messages": [
     {"role": "system", "content": "be brief"},
-    {"role": "user", "content": [{"type": "text", "text": "what is it?"},
-                                 {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAE="}},
-                                 {"type": "image_url", "image_url": {"url": "https://a.example/x.png"}}]},
+    {"role": "user", "content": [
+      {"type": "text", "text": "what is it?"},
+      {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAE="}},
+      {"type": "image_url", "image_url": {"url": "https://a.example/x.png"}}]},
     {"role": "assistant", "content": null, "tool_calls": [
       {"id": "t1", "type": "function", "function": {"name": "look", "arguments": "{\"at\":1}"}},
       {"id": "t2", "type": "function", "function": {"name": "look", "arguments": ""}}]},
@@ -39,7 +40,8 @@ constexpr const char* kTalk = R"({
   "tools": [{"type": "function", "function": {"name": "look", "description": "looks",
              "parameters": {"type": "object", "properties": {"at": {"type": "integer"}}}}}],
   "tool_choice": {"type": "function", "function": {"name": "look"}},
-  "temperature": 0.5, "top_p": 1, "max_tokens": 9, "stop": ["X"], "stream": true, "extra": {"seed": 7}})";
+  "temperature": 0.5, "top_p": 1, "max_tokens": 9, "stop": ["X"],
+  "stream": true, "extra": {"seed": 7}})";
 
 }  // namespace
 
@@ -63,23 +65,23 @@ TEST_CASE("a request for an OpenAI-compatible server") {
 }
 
 TEST_CASE("the same for Anthropic: one system text, turns of blocks, results of tools together") {
-  CHECK(
-      body_of(Kind::anthropic, kTalk) ==
-      R"({"model":"m-1","max_tokens":9,"system":"be brief","messages":[)"
-      R"({"role":"user","content":[{"type":"text","text":"what is it?"},)"
-      R"({"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAE="}},)"
-      R"({"type":"image","source":{"type":"url","url":"https://a.example/x.png"}}]},)"
-      R"({"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"look","input":{"at":1}},)"
-      R"({"type":"tool_use","id":"t2","name":"look","input":{}}]},)"
-      R"({"role":"user","content":[)"
-      R"({"type":"tool_result","tool_use_id":"t1","content":[{"type":"text","text":"a cat"}]},)"
-      R"({"type":"tool_result","tool_use_id":"t2","content":[{"type":"text","text":"a dog"}]},)"
-      R"({"type":"text","text":"sure?"}]},)"
-      R"({"role":"assistant","content":[{"type":"text","text":"yes"}]}],)"
-      R"("tools":[{"name":"look","input_schema":)"
-      R"({"type":"object","properties":{"at":{"type":"integer"}}},"description":"looks"}],)"
-      R"("tool_choice":{"type":"tool","name":"look"},)"
-      R"("temperature":0.5,"top_p":1,"stop_sequences":["X"],"seed":7,"stream":true})");
+  CHECK(body_of(Kind::anthropic, kTalk) ==
+        R"({"model":"m-1","max_tokens":9,"system":"be brief","messages":[)"
+        R"({"role":"user","content":[{"type":"text","text":"what is it?"},)"
+        R"({"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAE="}},)"
+        R"({"type":"image","source":{"type":"url","url":"https://a.example/x.png"}}]},)"
+        R"({"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"look",)"
+        R"("input":{"at":1}},)"
+        R"({"type":"tool_use","id":"t2","name":"look","input":{}}]},)"
+        R"({"role":"user","content":[)"
+        R"({"type":"tool_result","tool_use_id":"t1","content":[{"type":"text","text":"a cat"}]},)"
+        R"({"type":"tool_result","tool_use_id":"t2","content":[{"type":"text","text":"a dog"}]},)"
+        R"({"type":"text","text":"sure?"}]},)"
+        R"({"role":"assistant","content":[{"type":"text","text":"yes"}]}],)"
+        R"("tools":[{"name":"look","input_schema":)"
+        R"({"type":"object","properties":{"at":{"type":"integer"}}},"description":"looks"}],)"
+        R"("tool_choice":{"type":"tool","name":"look"},)"
+        R"("temperature":0.5,"top_p":1,"stop_sequences":["X"],"seed":7,"stream":true})");
   CHECK(body_of(Kind::anthropic,
                 R"({"messages":[{"role":"user","content":"a"}],"tool_choice":"required"})") ==
         R"({"model":"m-1","max_tokens":4096,"messages":[{"role":"user","content":)"

@@ -43,7 +43,8 @@ TEST_CASE("an OpenAI-compatible answer is the same whole and in pieces") {
       {R"({"model":"m-2","choices":[{"delta":{"role":"assistant","content":""}}]})",
        R"({"choices":[{"delta":{"content":"Hi "}}]})",
        R"({"choices":[{"delta":{"content":"there"}}]})",
-       R"({"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c1","function":{"name":"f","arguments":""}}]}}]})",
+       R"({"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c1","function":{"name":"f",)"
+       R"("arguments":""}}]}}]})",
        R"({"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\""}}]}}]})",
        R"({"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}}]})",
        R"({"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7}})",
@@ -66,16 +67,21 @@ TEST_CASE("an Anthropic answer is the same whole and in pieces") {
         answer);
   const auto [reply, text] = streamed(
       Kind::anthropic,
-      {R"({"type":"message_start","message":{"model":"m-2","usage":{"input_tokens":5,"cache_read_input_tokens":4,"output_tokens":1}}})",
+      {R"({"type":"message_start","message":{"model":"m-2","usage":{"input_tokens":5,)"
+       R"("cache_read_input_tokens":4,"output_tokens":1}}})",
        R"({"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}})",
        R"({"type":"ping"})",
        R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi "}})",
        R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"there"}})",
        R"({"type":"content_block_stop","index":0})",
-       R"({"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"c1","name":"f","input":{}}})",
-       R"({"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"a\""}})",
-       R"({"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":":1}"}})",
-       R"({"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"c2","name":"g","input":{}}})",
+       R"({"type":"content_block_start","index":1,"content_block":{"type":"tool_use",)"
+       R"("id":"c1","name":"f","input":{}}})",
+       R"({"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta",)"
+       R"("partial_json":"{\"a\""}})",
+       R"({"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta",)"
+       R"("partial_json":":1}"}})",
+       R"({"type":"content_block_start","index":2,"content_block":{"type":"tool_use",)"
+       R"("id":"c2","name":"g","input":{}}})",
        R"({"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":7}})",
        R"({"type":"message_stop"})"});
   CHECK(reply == answer);
