@@ -73,7 +73,7 @@ Api::Api(cell::Supervisor& supervisor, AuditLog& audit, PreviewDomain preview_do
   add("POST", "/mcp", [this](const Call& call) { return mcp_.handle(call); }, cell::Scope::read);
   for (auto routes :
        {file_routes(), checkpoint_routes(), exec_routes(), event_routes(), process_routes(),
-        search_routes(), run_routes(), agent_routes(), network_routes(),
+        search_routes(), run_routes(), agent_routes(), network_routes(), llm_routes(),
         preview_routes(preview_domain_, signer_), domain_routes(preview_domain_), key_routes(),
         token_routes(key_), audit_routes(audit_)}) {
     for (Route& route : routes) {

@@ -96,6 +96,7 @@ std::vector<Route> agent_routes();
 std::vector<Route> domain_routes(const PreviewDomain& previews);
 std::vector<Route> preview_routes(const PreviewDomain& domain, const PreviewSigner& signer);
 std::vector<Route> network_routes();
+std::vector<Route> llm_routes();
 
 // Answers POST …/request: calls a method of the cell's agent.
 asio::awaitable<void> request_agent(const Call& call);

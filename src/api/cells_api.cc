@@ -36,6 +36,7 @@ cell::CellSettings settings_of(const json::Reader& body) {
   if (const json::Value* network = body.optional_value("network")) {
     settings.network = cell::read_network(*network);
   }
+  if (const json::Value* llm = body.optional_value("llm")) settings.llm = cell::read_llm(*llm);
   if (settings.allow && settings.network) {
     throw Error(ErrorCode::invalid_argument, "invalid_network",
                 "\"allow\" is the policy {\"allow\": [...]}, and \"network\" is one, too",

@@ -3,6 +3,7 @@
 #include "api/request_measures.h"
 #include "async/pool.h"
 #include "base/error.h"
+#include "llm/models.h"
 #include "sys/machine_memory.h"
 
 namespace cellar::api {
@@ -43,6 +44,30 @@ void write_cells(Exposition& text, const cell::Census& census, const cell::Measu
   text.family("cellar_egress_refusals_total", "counter",
               "What cells wanted to reach and their policies refused.");
   text.sample({}, census.egress_refusals);
+}
+
+// Providers are few, and named by the operator.
+void write_llm(Exposition& text, const llm::Models& models) {
+  if (models.empty()) return;
+  text.family("cellar_llm_attempts_total", "counter",
+              "Requests to providers of models, with a reply or without.");
+  for (const auto& [name, measures] : models.measures()) {
+    text.sample({{"provider", name}, {"outcome", "reply"}}, measures.replies);
+    text.sample({{"provider", name}, {"outcome", "failure"}}, measures.failures);
+  }
+  text.family("cellar_llm_tokens_total", "counter",
+              "Tokens of models: to them (input), from them (output).");
+  for (const auto& [name, measures] : models.measures()) {
+    text.sample({{"provider", name}, {"direction", "input"}}, measures.input_tokens);
+    text.sample({{"provider", name}, {"direction", "output"}}, measures.output_tokens);
+  }
+  text.family("cellar_llm_reply_duration_seconds", "histogram",
+              "How long a reply took, to its last byte.");
+  for (const auto& [name, measures] : models.measures()) {
+    text.sample({{"provider", name}}, measures.times);
+  }
+  text.family("cellar_llm_attempts_open", "gauge", "Requests to providers that go on.");
+  text.sample({}, models.open_count());
 }
 
 void write_machine(Exposition& text, std::chrono::nanoseconds pool_wait) {
@@ -104,6 +129,7 @@ asio::awaitable<void> tell_metrics(const Call& call, const RequestMeasures& requ
   Exposition text;
   write_machine(text, pool_wait);
   write_cells(text, call.supervisor.census(), call.supervisor.measures());
+  write_llm(text, call.supervisor.models());
   requests.write(text);
   text.family("cellar_keys", "gauge", "Keys of the API.");
   text.sample({}, std::uint64_t{call.supervisor.keys().size()});

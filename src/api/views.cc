@@ -135,6 +135,7 @@ json::Value cell_json(const cell::CellView& view, const PreviewDomain& domain) {
                     {"last_active_at", to_iso8601(spec.last_active_at)},
                     {"allow", json::Array(allow.begin(), allow.end())},
                     {"run_retention_s", spec.run_retention.count()},
+                    {"llm", cell::to_json(spec.llm)},
                     {"limits", limits_json(view)},
                     {"isolation", isolation_json(view.isolation)},
                     {"idle", idle_json(view)}});
@@ -200,6 +201,7 @@ json::Value run_json(const cell::Run& run) {
                                     {"steps_done", run.steps_done()},
                                     {"agent_digest", run.agent_digest}});
   if (run.generation > 1) value.as_object().set("generation", run.generation);
+  if (run.llm_tokens > 0) value.as_object().set("llm_tokens", run.llm_tokens);
   if (!run.forked_from.empty()) value.as_object().set("restarted_from", run.forked_from);
   if (std::string reason = reason_of(run); !reason.empty()) {
     value.as_object().set("reason", std::move(reason));

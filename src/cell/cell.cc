@@ -54,6 +54,7 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       spec_(std::move(spec)),
       indexed_(machine.executor),
       vault_(machine.pool, sealer, layout_, spec_.cell_id),
+      llm_(machine.executor, machine.pool, machine.models, spec_.llm, spec_.cell_id, layout_.llm()),
       domains_(machine, layout_, spec_, quota_, vault_),
       transitions_(machine.executor),
       store_turns_(machine.executor),
@@ -82,6 +83,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
   auto find = [this, root] {
     layout_.create(machine_.disk_enforcer, root);
     domains_.find();
+    llm_.load();
   };
   co_await async::offload(machine_.pool, find);
   domains_.hold_ranges();  // Whatever becomes of this cell: its domains are there.
@@ -235,6 +237,7 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
   if (settings.allow) {
     next.network = {.policy = {.allow = *settings.allow}, .limits = spec_.network.limits};
   }
+  if (settings.llm) next.llm = *settings.llm;
   if (settings.idle_timeout) next.idle_timeout = *settings.idle_timeout;
   if (settings.max_awake) next.max_awake = *settings.max_awake;
   if (settings.run_retention) next.run_retention = *settings.run_retention;

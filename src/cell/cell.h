@@ -19,6 +19,7 @@
 #include "cell/domains.h"
 #include "cell/layout.h"
 #include "cell/lifecycle.h"
+#include "cell/llm_account.h"
 #include "cell/ports.h"
 #include "cell/process.h"
 #include "cell/runner.h"
@@ -45,6 +46,7 @@ struct CellSettings {
   std::map<std::string, std::optional<Secret>> changed_secrets;  // these alone; nullopt: it goes
   std::optional<NetworkSpec> network;
   std::optional<std::vector<std::string>> allow;  // alone: {allow}, with the limits that were there
+  std::optional<LlmSpec> llm;
   std::optional<std::chrono::seconds> idle_timeout;
   std::optional<std::chrono::seconds> max_awake;
   std::optional<std::chrono::seconds> run_retention;
@@ -97,6 +99,15 @@ struct CellView {
   std::vector<OpenPort> ports;  // that were open when they were looked at last
 };
 
+// What a cell has used. Of the processor only what this daemon has seen.
+struct CellUse {
+  net::Usage network;
+  std::chrono::microseconds cpu{0};
+  WallTime cpu_since;
+  std::size_t run_count = 0;   // that are kept
+  std::size_t step_count = 0;  // done in them
+};
+
 struct Metrics {
   std::uint64_t requests = 0;
   std::uint64_t errors = 0;
@@ -139,6 +150,8 @@ class Cell : private RunnerHost {
   State state() const noexcept { return state_; }
   // Wakes nobody.
   NetworkView network() const { return domains_.network_view(); }
+  const LlmAccount& llm_account() const noexcept { return llm_; }
+  asio::awaitable<CellUse> used();
   asio::awaitable<void> apply(CellSettings settings);
   // By their names. Throws what Vault::open() does.
   asio::awaitable<SecretSet> secrets();
@@ -251,6 +264,7 @@ class Cell : private RunnerHost {
   void kill_commands(std::uint32_t run) override;
   asio::awaitable<std::string> call(std::string op, std::string arguments) override;
   asio::awaitable<void> wake_up() override;
+  LlmAccount& llm() override { return llm_; }
   std::string seal_value(std::string_view plain) const override;
   std::optional<std::string> open_value(std::string_view sealed) const override;
   bool is_awake() const override { return state_ == State::active && !is_leaving_; }
@@ -278,6 +292,7 @@ class Cell : private RunnerHost {
   void keep_agent();
   asio::awaitable<void> start_agent_anew();
   void forget_cpu();
+  void count_cpu(std::chrono::microseconds used) noexcept;
   std::vector<Blocker> blockers() const;
   LifecycleView lifecycle(std::size_t blocker_count) const;
   bool is_still_due(Action action) const;
@@ -352,6 +367,9 @@ class Cell : private RunnerHost {
   WallTime kept_alive_since_ = wall_now();
   WallTime wake_not_before_;  // an attempt to wake it as it is to has failed
   CpuMeter cpu_;
+  std::chrono::microseconds cpu_used_{0};  // since opened_at_, by all processes it had
+  std::chrono::microseconds cpu_seen_{0};  // by those that it has, when they were looked at last
+  WallTime opened_at_ = wall_now();
   std::optional<WallTime> busy_since_;  // its processes are at work
   std::chrono::seconds agent_backoff_{0};
   std::chrono::steady_clock::time_point agent_started_at_;  // by keep_agent()
@@ -365,6 +383,7 @@ class Cell : private RunnerHost {
   std::deque<std::string> log_lines_;  // what the agent printed, the newest last
 
   Vault vault_;
+  LlmAccount llm_;
   std::weak_ptr<DomainLink> trusting_;  // the shell domain that trusts the cell's authority
   Domains domains_;
   RunTable runs_;

@@ -275,11 +275,32 @@ asio::awaitable<void> Cell::keep_appointment() {
 
 asio::awaitable<void> Cell::measure_cpu() {
   const std::chrono::microseconds used = co_await domains_.cpu_used();
+  count_cpu(used);
   if (state_ != State::active) co_return;
   cpu_.add(std::chrono::steady_clock::now(), used);
   const bool is_busy = cpu_.share() * 100 >= config_.busy_cpu_percent;
   if (!is_busy) busy_since_.reset();
   if (is_busy && !busy_since_) busy_since_ = wall_now();
+}
+
+// Less than before is what other processes have used, which are there now.
+void Cell::count_cpu(std::chrono::microseconds used) noexcept {
+  cpu_used_ += used >= cpu_seen_ ? used - cpu_seen_ : used;
+  cpu_seen_ = used;
+}
+
+asio::awaitable<CellUse> Cell::used() {
+  require_open();
+  if (state_ != State::hibernated) {
+    const std::chrono::microseconds used = co_await domains_.cpu_used();
+    count_cpu(used);
+  }
+  CellUse use{.network = domains_.network_view().usage, .cpu = cpu_used_, .cpu_since = opened_at_};
+  for (const Run* run : runs_.newest_first()) {
+    ++use.run_count;
+    use.step_count += run->steps_done();
+  }
+  co_return use;
 }
 
 void Cell::forget_cpu() {

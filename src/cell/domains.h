@@ -30,6 +30,10 @@
 #include "sys/listening_ports.h"
 #include "sys/process.h"
 
+namespace cellar::llm {
+class Models;
+}
+
 namespace cellar::cell {
 
 // What this machine and this daemon's rights on it give to cells, and what not.
@@ -58,6 +62,7 @@ struct Machine {
   Measures& measures;
   net::Resolver& resolver;                                       // of names that cells may reach
   net::TlsClient& tls;                                           // to hosts of secrets and rules
+  llm::Models& models;                                           // that agents may ask
   const net::Policy& forwards;                                   // where rules may send requests
   sandbox::Runtime runtime_floor = sandbox::Runtime::native;     // weaker cells do not run
   sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;  // of new cells' folders

@@ -33,6 +33,7 @@ struct CellLayout {
   std::string checkpoints() const { return dir + "/checkpoints"; }
   std::string index() const { return dir + "/index"; }
   std::string network() const { return dir + "/network.json"; }
+  std::string llm() const { return dir + "/llm.json"; }
   std::string run() const { return dir + "/run"; }
   std::string programs() const { return dir + "/run/programs"; }
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "json/json.h"
 
 namespace cellar::cell {
 namespace {
@@ -85,6 +86,20 @@ bool Run::is_only_waiting() const noexcept {
     newest_wait = std::max(newest_wait, step.begun);
   }
   return newest_wait > newest_end;
+}
+
+std::uint64_t llm_tokens_of(const journal::Record& record) {
+  // A glance is enough for most events: their type comes last.
+  if (record.type != journal::Type::event || !record.body.ends_with(kLlmUsage)) return 0;
+  const auto body = decode<journal::Event>(record);
+  if (body.type != kLlmUsage) return 0;
+  const json::Value data = json::parse(body.data);
+  std::uint64_t tokens = 0;
+  for (const char* key : {"input_tokens", "output_tokens"}) {
+    const json::Value* count = data.find(key);
+    if (count != nullptr && count->is_int()) tokens += static_cast<std::uint64_t>(count->as_int());
+  }
+  return tokens;
 }
 
 std::string new_run_id(std::uint32_t number) {
@@ -244,6 +259,7 @@ void RunTable::add_value(const journal::Record& record) {
 void RunTable::add_event(const journal::Record& record) {
   Run& run = run_of(record);
   run.told = record.lsn;
+  run.llm_tokens += llm_tokens_of(record);
   if (record.ordinal == 0) return;  // Sent inside a step: sent again when the step is.
   const auto body = decode<journal::Event>(record);
   if (body.type != "stream" && body.type != "log") return;

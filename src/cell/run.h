@@ -55,7 +55,8 @@ struct Step {
   std::string args;  // of what waits: see waits.h
   // Steps are shown to people; values only serve replay.
   bool is_step() const noexcept {
-    return kind == "step" || kind == "shell" || kind == "fetch" || kind == "spawn" || is_wait(kind);
+    return kind == "step" || kind == "shell" || kind == "fetch" || kind == "llm" ||
+           kind == "spawn" || is_wait(kind);
   }
 };
 
@@ -82,7 +83,8 @@ struct Run : std::enable_shared_from_this<Run> {
   bool cancel_requested = false;
   bool undoes = false;  // and what it did is undone first
   bool cancelled_in_pause = false;
-  std::uint32_t rollback = 0;  // where it began to roll back; 0: it does not
+  std::uint32_t rollback = 0;    // where it began to roll back; 0: it does not
+  std::uint64_t llm_tokens = 0;  // that models took for it, of all generations
   WallTime started_at;
   std::optional<WallTime> ended_at;
   journal::Lsn created = 0;             // the record that holds the params
@@ -118,6 +120,12 @@ std::string new_run_id(std::uint32_t number);
 // The kind of the value that says that a run rolls back: its name is "failed" or "cancelled", its
 // value the error that the run ends with.
 inline constexpr std::string_view kRollback = "rollback";
+
+// Types of events about calls of models: a piece of an answer, what one has used.
+inline constexpr std::string_view kLlmDelta = "llm.delta";
+inline constexpr std::string_view kLlmUsage = "llm.usage";
+// The tokens that such a record tells of; 0 for any other one.
+std::uint64_t llm_tokens_of(const journal::Record& record);
 
 // The idempotency key of the run that `parent` begins at this ordinal: begun once, whatever
 // crashes. No client can send one like it.

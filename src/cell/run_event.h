@@ -36,6 +36,8 @@ std::string redacted_error(const std::string& error);
 //   step.interrupted {ordinal, name, kind, execution, cause}
 //   step.progress   {ordinal, name, kind, progress}
 //   run.rollback    {reason: failed or cancelled, error}
+//   llm.delta       {ordinal, attempt, text}    llm.usage       {ordinal, model, input_tokens,
+//                                               output_tokens}
 //   Of a sensitive step `sensitive` is "output", and neither error nor progress is told.
 //
 // `load` gives the bytes of a value.

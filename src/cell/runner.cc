@@ -219,6 +219,7 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
   const auto found = active_.find(run.number);
   if (found != active_.end() && found->second == active) {
     host_.kill_commands(run.number);  // What lost a race.
+    if (is_terminal(run.status)) end_llm_calls(run.number);
     active_.erase(found);
     if (active->undoes_after_pause && run.status == RunStatus::paused) {
       tasks_.spawn(let_go_on(add_active(run)));

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,9 +19,16 @@
 #include "cell/cell_journal.h"
 #include "cell/run.h"
 
+namespace cellar::llm {
+struct Failure;
+struct Usage;
+}  // namespace cellar::llm
+
 namespace cellar::cell {
 
 namespace asio = boost::asio;
+
+class LlmAccount;
 
 // What the runner needs from its cell. All calls on the loop thread.
 class RunnerHost {
@@ -40,6 +48,9 @@ class RunnerHost {
 
   // A synchronous call of ctx (db.get, search.query, …): arguments and result are JSON.
   virtual asio::awaitable<std::string> call(std::string op, std::string arguments) = 0;
+
+  // What the cell may ask of models, and has used of them.
+  virtual LlmAccount& llm() = 0;
 
   // Values of sensitive steps as they are kept on disk, and back; nullopt where they were sealed
   // with another key. The sealed one is kSealedMoreBytes longer. Any thread.
@@ -271,6 +282,27 @@ class Runner {
   void on_suspended(Active& active);
 
   asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, HostCall call);
+
+  // ---- calls of models ----
+  struct LlmCall;
+  bool is_asked_already(std::uint32_t run, std::uint32_t ordinal) const;
+  bool is_llm_known(const Run& run, std::uint32_t ordinal) const;
+  asio::awaitable<bool> is_llm_settled(Active& active, std::uint32_t ordinal);
+  // Gives up those of the run: it has ended, or is cancelled.
+  void end_llm_calls(std::uint32_t run);
+  asio::awaitable<void> run_llm(HostCall call);
+  asio::awaitable<void> carry_llm(std::shared_ptr<LlmCall> own);
+  asio::awaitable<bool> may_ask(LlmCall& own, std::optional<WallTime> due);
+  asio::awaitable<std::optional<WallTime>> ask_once(std::shared_ptr<LlmCall> own,
+                                                    std::chrono::milliseconds left);
+  asio::awaitable<std::optional<WallTime>> after_failure(LlmCall& own, const llm::Failure& failure,
+                                                         std::chrono::milliseconds left);
+  struct Printed;  // by a command, a model or the cell; held back while there is no room for it
+  void tell_delta(const LlmCall& own, const std::shared_ptr<Printed>& printed,
+                  const std::string& text);
+  asio::awaitable<void> count_llm(const LlmCall& own, llm::Usage usage);
+  asio::awaitable<void> end_llm(LlmCall& own, bool ok, std::string value);
+  asio::awaitable<void> pause_for_budget(std::uint32_t number);
   // Of the attempt that is under way.
   HostCall call_of(const Active& active) const;
   void let_go(AgentProcess& agent);
@@ -320,7 +352,6 @@ class Runner {
   asio::awaitable<void> require_refusable(const Active& active, std::uint64_t bytes);
   // Returns once an attempt of it may begin, or is not wanted any more.
   asio::awaitable<void> wait_for_journal(Active& active);
-  struct Printed;  // by a command or the cell, and held back while there is no room for it
   void take_output(const std::shared_ptr<Printed>& printed, journal::Event event);
   asio::awaitable<void> give_output(std::shared_ptr<Printed> printed);
   // Returns once all of it is appended, or left out.
@@ -389,11 +420,12 @@ class Runner {
   std::string agent_end_cause_;    // why we ended it ourselves; empty: it ended by itself
   std::string starting_is_stale_;  // why the one that is starting must not stay; empty: it may
   std::size_t synchronous_calls_ = 0;
-  std::uint32_t told_steps_ = 0;     // that the agent may have going without asking
-  std::uint32_t granted_steps_ = 0;  // as it has read so far: room for these is kept
-  std::shared_ptr<Printed> told_;    // by the cell
-  std::int64_t room_frames_ = 0;     // that told it
-  std::uint64_t counted_ends_ = 0;   // by count_ends(), when so much was appended:
+  std::uint32_t told_steps_ = 0;                  // that the agent may have going without asking
+  std::uint32_t granted_steps_ = 0;               // as it has read so far: room for these is kept
+  std::shared_ptr<Printed> told_;                 // by the cell
+  std::set<std::shared_ptr<LlmCall>> llm_calls_;  // under way; shared with their coroutines
+  std::int64_t room_frames_ = 0;                  // that told it
+  std::uint64_t counted_ends_ = 0;                // by count_ends(), when so much was appended:
   journal::Lsn counted_at_ = 0;
   std::map<std::string, std::shared_ptr<TrialInProgress>>
       trials_;  // by the id that the agent knows

@@ -82,6 +82,7 @@ void Runner::act_on_cancel(const std::shared_ptr<Active>& active, const Cancel& 
   tasks_.spawn(end_after_grace(active, how));
   if (how.undoes && active->run.rollback != 0) return;  // It does so already.
   host_.kill_commands(active->run.number);
+  end_llm_calls(active->run.number);
   if (!active->in_agent || !agent_) return;
   json::Value header = frame_for(active->run, "cancel");
   if (how.undoes) {

@@ -72,6 +72,7 @@ asio::awaitable<void> Runner::on_rollback(Active& active, const AgentFrame& fram
   fault_point("rollback.begun");
   say_begun(active.run, ordinal, "rollback.before_began");
   host_.kill_commands(active.run.number);
+  end_llm_calls(active.run.number);
 }
 
 asio::awaitable<void> Runner::on_mismatch(Active& active, const AgentFrame& frame) {

@@ -273,9 +273,11 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
   if (kind == "spawn" && ordinal == 0) {
     throw Error(ErrorCode::internal, "it begins a run inside a step");
   }
+  const bool is_llm = kind == "llm";
+  if (is_llm && co_await is_llm_settled(active, ordinal)) co_return;
   fault_point("step.before_start");
   // A step with no policy is executed already, unless it asks: room for it was kept.
-  const bool is_ours = kind == "shell" || kind == "spawn";
+  const bool is_ours = kind == "shell" || kind == "spawn" || is_llm;
   const bool has_policy = !text_of(frame.header, "pol").empty();
   const bool asks = has_policy || flag_of(frame.header, "ask");
   bool is_refused = false;
@@ -321,10 +323,8 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     answer(agent_, call, false, std::move(error));
     co_return;
   }
-  if (kind == "spawn") {
-    tasks_.spawn(run_spawn(agent_, std::move(call)));
-    co_return;
-  }
+  if (kind == "spawn") co_return tasks_.spawn(run_spawn(agent_, std::move(call)));
+  if (is_llm) co_return tasks_.spawn(run_llm(std::move(call)));
   if (call.synchronous) ++synchronous_calls_;
   tasks_.spawn(run_shell(agent_, std::move(call)));
 }

@@ -103,6 +103,7 @@ struct Runner::Active {
   std::chrono::steady_clock::time_point heard_at = std::chrono::steady_clock::now();
   std::string interruption;                        // why the agent let go; empty: it ended
   std::optional<std::chrono::milliseconds> grace;  // that a cancel gave its method
+  bool is_over_budget = false;                     // a model was not asked for that
   bool undoes_after_pause = false;                 // cancelled with rollback while it was pausing
 };
 

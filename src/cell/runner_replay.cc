@@ -270,8 +270,9 @@ std::vector<journal::Record> Runner::history_before(const Run& run, journal::Lsn
     if (is_older && record.type == journal::Type::wait_matched) {
       taken.insert(journal_.read<journal::WaitMatched>(record.lsn).event);
     }
-    const bool is_kept =
-        is_history(record.type) && (!is_older || record.type == journal::Type::event_received);
+    const bool is_spent_already = llm_tokens_of(record) != 0;  // The other run has paid for it.
+    const bool is_kept = is_history(record.type) && !is_spent_already &&
+                         (!is_older || record.type == journal::Type::event_received);
     if (record.lsn >= end || !is_kept) return;
     bytes += record.body.size();
     history.push_back(record);

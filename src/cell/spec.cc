@@ -80,6 +80,7 @@ std::string encode(const CellSpec& spec) {
                                      {"agent_digest", spec.agent_digest},
                                      {"agent_language", name_of(spec.agent_language)},
                                      {"network", to_json(spec.network)},
+                                     {"llm", to_json(spec.llm)},
                                      {"idle_timeout_s", spec.idle_timeout.count()},
                                      {"max_awake_s", spec.max_awake.count()},
                                      {"run_retention_s", spec.run_retention.count()},
@@ -117,6 +118,8 @@ CellSpec decode_cell_spec(std::string_view text) {
         parse_agent_language(reader.optional_string("agent_language").value_or(""));
     const json::Value* network = reader.optional_value("network");
     if (network != nullptr) spec.network = read_network(*network);
+    const json::Value* llm = reader.optional_value("llm");
+    if (llm != nullptr) spec.llm = read_llm(*llm);
     // Before there was more than a list of what is allowed.
     if (auto allow = reader.optional_strings("allow"))
       spec.network.policy.allow = *std::move(allow);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "cell/agent_language.h"
+#include "cell/llm_spec.h"
 #include "cell/network_spec.h"
 #include "sandbox/runtime.h"
 
@@ -63,6 +64,7 @@ struct CellSpec {
   std::string agent_digest;  // of the current agent; empty where there is none
   AgentLanguage agent_language = AgentLanguage::javascript;
   NetworkSpec network;
+  LlmSpec llm;
   std::chrono::seconds idle_timeout{900};
   std::chrono::seconds max_awake{0};  // see LifecycleView
   std::optional<WallTime> kept_alive_until;

@@ -101,6 +101,7 @@ class Supervisor {
   // Looks at each cell and each run that is kept: some microseconds a cell.
   Census census() const;
   Measures& measures() const noexcept { return machine_.measures; }
+  const llm::Models& models() const noexcept { return machine_.models; }
   Capacity& capacity() const noexcept { return machine_.capacity; }
   async::Pool& pool() const noexcept { return machine_.pool; }
 

@@ -165,6 +165,9 @@ void add_egress_options(CLI::App& app, Config& config) {
                  "private network its address, too")
       ->envname("CELLAR_FORWARD_TO")
       ->delimiter(',');
+  app.add_option("--llm", config.llm_file,
+                 "JSON file of the models that agents may ask by ctx.llm, with their keys' places")
+      ->envname("CELLAR_LLM");
 }
 
 void add_tls_options(CLI::App& app, Config& config, std::string& listen) {

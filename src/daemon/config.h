@@ -29,6 +29,7 @@ struct Config {
   std::vector<std::string> cors_origins;     // of pages that may ask the API
   std::string name_server;  // ADDRESS:PORT asked for proofs of domains; empty: the machine's own
   std::string egress_ca;  // a PEM file: roots that servers of cells may have besides the machine's
+  std::string llm_file;   // JSON: who answers ctx.llm (llm/providers.h); empty: nobody
   std::vector<std::string> forward_to;  // hosts that rules may send requests to, as in "allow"
   std::chrono::seconds idle_timeout{900};
   std::chrono::seconds max_awake = cell::kMaxAwake;  // 0: no limit

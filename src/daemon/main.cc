@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cell/domain_record.h"
 #include "cell/slots.h"
 #include "cell/supervisor.h"
@@ -28,6 +29,7 @@
 #include "doctor/judge.h"
 #include "doctor/state_ids.h"
 #include "http/server.h"
+#include "llm/providers.h"
 #include "net/resolver.h"
 #include "net/tls_client.h"
 #include "sys/file.h"
@@ -241,6 +243,40 @@ cell::Sealer read_sealer(const Config& config) {
   return sealer;
 }
 
+std::string read_llm_key(const std::string& state, const std::string& file,
+                         const std::string& name) {
+  if (file.empty()) {
+    const char* value = std::getenv(name.c_str());
+    if (value != nullptr && *value != '\0') return value;
+    throw Error(ErrorCode::invalid_argument, "the variable " + name + " is not set");
+  }
+  if (doctor::is_inside(file, state)) {
+    throw Error(ErrorCode::invalid_argument,
+                "key_file " + file + " is inside --state: a copy of that would tell the key");
+  }
+  constexpr std::size_t kFileMax = 64 << 10;
+  const auto text = sys::read_file(file, kFileMax);
+  if (!text) throw Error(ErrorCode::invalid_argument, "key_file " + file + " is not there");
+  return std::string(trim(*text));
+}
+
+// Blocking. Throws Error, naming the file.
+llm::Settings read_llm_settings(const Config& config) {
+  if (config.llm_file.empty()) return {};
+  constexpr std::size_t kFileMax = 1 << 20;
+  const auto text = sys::read_file(config.llm_file, kFileMax);
+  const std::string place = "--llm " + config.llm_file + ": ";
+  if (!text) throw Error(ErrorCode::invalid_argument, place + "there is no such file");
+  const auto key = [&config](const std::string& file, const std::string& name) {
+    return read_llm_key(config.state, file, name);
+  };
+  try {
+    return llm::read_settings(*text, key);
+  } catch (const Error& error) {
+    throw Error(error.code(), error.reason(), place + error.what(), error.remediation());
+  }
+}
+
 void arm_planned_faults() {
   const char* plan = std::getenv("CELLAR_FAULTS");
   if (plan == nullptr) return;
@@ -267,6 +303,7 @@ void run(const Config& config) {
   asio::signal_set signals(loop, SIGTERM, SIGINT);
   net::HostResolver resolver(loop.get_executor());
   net::TlsClient tls(config.egress_ca);
+  llm::Models models(loop.get_executor(), pool, resolver, tls, read_llm_settings(config));
   const net::Policy forwards = net::Policy::parse({.allow = config.forward_to});
   const std::string daemon_group = cell::daemon_group_of(config.state);
   const auto cgroup_host = is_root ? sandbox::read_cgroup_host() : sandbox::CgroupHost();
@@ -303,6 +340,7 @@ void run(const Config& config) {
       .measures = measures,
       .resolver = resolver,
       .tls = tls,
+      .models = models,
       .forwards = forwards,
       .runtime_floor = config.runtime_floor,
       .disk_enforcer = is_root ? sys::try_disk_limit(config.state) : sys::DiskEnforcer::counted,

@@ -285,6 +285,7 @@ export type CreateCell = {
    * started with (a day).
    */
   maxAwakeS?: number | null;
+  llm?: LlmSettings | null;
   /**
    * How long runs are kept after they have ended; they may be removed then, the oldest first, when the cell
    * hibernates or the daemon starts. 0: for ever. Where absent, what the daemon was started with (30 days).
@@ -309,6 +310,7 @@ export type Cell = {
   imageDigest?: string;
   agentDigest?: string;
   agentLanguage?: "javascript" | "python";
+  llm: Llm;
   /** Seconds that runs are kept after they have ended; 0: for ever. */
   runRetentionS: number;
   createdAt: string;
@@ -640,8 +642,9 @@ export type Run = {
    * `agent_host_missing`, the cell's image has no `node`, or `python3`, that starts, or one that is too old
    * for agents; `replay_mismatch`, the agent asks for something else than the journal holds;
    * `ambiguous_step`, a step may or may not have been done; `values_sealed`, what a sensitive step gave was
-   * sealed with another key. `detail` says more. Or what it waits for: `sleep`, `event`, `approval`, `child`.
-   * Or `rollback`, where it undoes what its steps did.
+   * sealed with another key; `budget`, the tokens that it, or its cell, may use of models are used. `detail`
+   * says more. Or what it waits for: `sleep`, `event`, `approval`, `child`. Or `rollback`, where it undoes
+   * what its steps did.
    */
   reason?: string;
   attempt: number;
@@ -652,8 +655,65 @@ export type Run = {
   agentDigest?: string;
   /** How often it began with ctx.continueAs, and one; absent for 1. */
   generation?: number;
+  /** Tokens that ctx.llm has taken for it; absent for none. */
+  llmTokens?: number;
   /** The run that it was restarted from. */
   restartedFrom?: string;
+};
+
+export type LlmBudget = {
+  /** Of input and output, of all models together. */
+  tokens: number;
+  /** Whose they are: the cell's in its life, or each run's. */
+  per?: "cell" | "run";
+};
+
+/**
+ * Whether the cell has ctx.llm, and its budget; without one it has the daemon's. Once it is spent, a run that
+ * asks for more is paused (`budget`).
+ */
+export type LlmSettings = boolean | {
+  enabled?: boolean;
+  budget?: LlmBudget | null;
+};
+
+export type Llm = {
+  enabled: boolean;
+  budget?: LlmBudget;
+};
+
+export type CellUsage = {
+  cellId: string;
+  /** In the life of the cell. Requests are those that were answered, or broke off within their answers. */
+  llm: {
+    requests: number;
+    inputTokens: number;
+    outputTokens: number;
+    models: Record<string, {
+      requests: number;
+      inputTokens: number;
+      outputTokens: number;
+    }>;
+    budget?: LlmBudget;
+    /** Who has set it. */
+    budgetOf?: "cell" | "daemon";
+  };
+  network: {
+    bytesUp: number;
+    bytesDown: number;
+    connections: number;
+  };
+  cpu: {
+    /** Of one processor, by all of its processes, as far as the daemon has seen them. */
+    seconds: number;
+    /** When the daemon began to look. */
+    since: string;
+  };
+  runs: {
+    kept: number;
+    /** Steps that have ended in the runs that are kept. */
+    steps: number;
+  };
 };
 
 export type RunDetail = Run & {
@@ -668,7 +728,7 @@ export type RunDetail = Run & {
   steps: {
     ordinal: number;
     name: string;
-    kind: "step" | "shell" | "fetch" | "spawn" | "sleep" | "wait" | "approval" | "child";
+    kind: "step" | "shell" | "fetch" | "llm" | "spawn" | "sleep" | "wait" | "approval" | "child";
     /** `interrupted`: its run rolls back, and it is not executed any more. */
     status: "running" | "waiting" | "interrupted" | "completed" | "failed";
     /** Its value, its errors and its progress are kept sealed, and redacted wherever they would be shown. */
@@ -1171,6 +1231,7 @@ export const FREE_NAMES: ReadonlySet<string> = new Set([
   "error",
   "headers",
   "match",
+  "models",
   "params",
   "payload",
   "result",

@@ -18,6 +18,12 @@ __all__ = [
     "CellPreview",
     "CellResume",
     "CellResumeProcesses",
+    "CellUsage",
+    "CellUsageCpu",
+    "CellUsageLlm",
+    "CellUsageLlmModelsValue",
+    "CellUsageNetwork",
+    "CellUsageRuns",
     "Checkpoint",
     "CheckpointNotExact",
     "CreateCell",
@@ -56,6 +62,10 @@ __all__ = [
     "ListRunsAnswer",
     "ListSecretsAnswer",
     "ListTiersAnswer",
+    "Llm",
+    "LlmBudget",
+    "LlmSettings",
+    "LlmSettingsFields",
     "LostBy",
     "LostProgram",
     "MakeFolderAnswer",
@@ -404,6 +414,24 @@ class RpcFailure(TypedDict):
     error: RpcFailureError
 
 
+class _LlmBudgetMust(TypedDict):
+    # Of input and output, of all models together.
+    tokens: int
+
+
+class LlmBudget(_LlmBudgetMust, total=False):
+    # Whose they are: the cell's in its life, or each run's.
+    per: Literal["cell", "run"]
+
+
+class LlmSettingsFields(TypedDict, total=False):
+    enabled: bool
+    budget: Union[LlmBudget, None]
+
+
+LlmSettings = Union[bool, LlmSettingsFields]
+
+
 class _CreateCellMust(TypedDict):
     customer_id: str
 
@@ -433,6 +461,7 @@ class CreateCell(_CreateCellMust, total=False):
     # A cell that is busy for longer, with nobody asking it for anything meanwhile, is stopped: its runs are paused with the
     # reason `max_awake`, its processes end. 0: never. Where absent, what the daemon was started with (a day).
     max_awake_s: Union[int, None]
+    llm: Union[LlmSettings, None]
     # How long runs are kept after they have ended; they may be removed then, the oldest first, when the cell hibernates or
     # the daemon starts. 0: for ever. Where absent, what the daemon was started with (30 days).
     run_retention_s: Union[int, None]
@@ -440,6 +469,14 @@ class CreateCell(_CreateCellMust, total=False):
     preview_access: Literal["private", "public", None]
     # Where its preview leads; 0, as it begins: to the lowest port from 1024 on that somebody listens on.
     preview_port: Union[int, None]
+
+
+class _LlmMust(TypedDict):
+    enabled: bool
+
+
+class Llm(_LlmMust, total=False):
+    budget: LlmBudget
 
 
 class _CellPreviewMust(TypedDict):
@@ -560,6 +597,7 @@ class _CellMust(TypedDict):
     permanent: bool
     # By name. `dev`: a view of the host, for development.
     image: str
+    llm: Llm
     # Seconds that runs are kept after they have ended; 0: for ever.
     run_retention_s: int
     created_at: str
@@ -855,22 +893,73 @@ class Run(_RunMust, total=False):
     # Why it is paused: `crash_loop`, the agent ended five times with no finished step between; `agent_host_missing`, the
     # cell's image has no `node`, or `python3`, that starts, or one that is too old for agents; `replay_mismatch`, the agent
     # asks for something else than the journal holds; `ambiguous_step`, a step may or may not have been done;
-    # `values_sealed`, what a sensitive step gave was sealed with another key. `detail` says more. Or what it waits for:
-    # `sleep`, `event`, `approval`, `child`. Or `rollback`, where it undoes what its steps did.
+    # `values_sealed`, what a sensitive step gave was sealed with another key; `budget`, the tokens that it, or its cell,
+    # may use of models are used. `detail` says more. Or what it waits for: `sleep`, `event`, `approval`, `child`. Or
+    # `rollback`, where it undoes what its steps did.
     reason: str
     ended_at: str
     # The version of the agent that it runs on.
     agent_digest: str
     # How often it began with ctx.continueAs, and one; absent for 1.
     generation: int
+    # Tokens that ctx.llm has taken for it; absent for none.
+    llm_tokens: int
     # The run that it was restarted from.
     restarted_from: str
+
+
+class CellUsageLlmModelsValue(TypedDict):
+    requests: int
+    input_tokens: int
+    output_tokens: int
+
+
+class _CellUsageLlmMust(TypedDict):
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    models: Dict[str, CellUsageLlmModelsValue]
+
+
+class CellUsageLlm(_CellUsageLlmMust, total=False):
+    """In the life of the cell. Requests are those that were answered, or broke off within their answers."""
+    budget: LlmBudget
+    # Who has set it.
+    budget_of: Literal["cell", "daemon"]
+
+
+class CellUsageNetwork(TypedDict):
+    bytes_up: int
+    bytes_down: int
+    connections: int
+
+
+class CellUsageCpu(TypedDict):
+    # Of one processor, by all of its processes, as far as the daemon has seen them.
+    seconds: float
+    # When the daemon began to look.
+    since: str
+
+
+class CellUsageRuns(TypedDict):
+    kept: int
+    # Steps that have ended in the runs that are kept.
+    steps: int
+
+
+class CellUsage(TypedDict):
+    cell_id: str
+    # In the life of the cell. Requests are those that were answered, or broke off within their answers.
+    llm: CellUsageLlm
+    network: CellUsageNetwork
+    cpu: CellUsageCpu
+    runs: CellUsageRuns
 
 
 class _RunDetailStepsItemMust(TypedDict):
     ordinal: int
     name: str
-    kind: Literal["step", "shell", "fetch", "spawn", "sleep", "wait", "approval", "child"]
+    kind: Literal["step", "shell", "fetch", "llm", "spawn", "sleep", "wait", "approval", "child"]
     # `interrupted`: its run rolls back, and it is not executed any more.
     status: Literal["running", "waiting", "interrupted", "completed", "failed"]
     # 1, and one for each that failed and was followed by another.
