@@ -313,6 +313,7 @@ void add_commands(CLI::App& app, Raw& raw, const std::string& url) {
   add_preview_command(app, raw, url);
   add_network_command(app, raw);
   add_secrets_command(app, raw);
+  add_llm_commands(app, raw);
   add_image_commands(app, raw);
   add_mcp_command(app, raw);
   add_project_commands(app, raw);

@@ -63,6 +63,19 @@ struct Preview {
   std::string access;  // "private", "public"; empty: as it is
   std::string daemon;  // its address, which a preview without a name is below
 };
+// What a cell has used.
+struct CellUsage {
+  std::string cell_id;
+};
+
+// What it may ask of models.
+struct Llm {
+  std::string cell_id;
+  std::string action = "show";  // on, off
+  std::optional<std::int64_t> budget;
+  std::string per = "cell";
+};
+
 struct Network {
   std::string cell_id;
   std::string action = "show";     // show, allow, deny, set
@@ -135,11 +148,11 @@ struct Doctor {
   std::string level = "full";
 };
 using Command =
-    std::variant<Create, List, Get, Remove, Pause, Hibernate, KeepAlive, WakeAt, Preview, Network,
-                 Resume, Exec, Copy, AgentRequest, Search, ProcessStart, ProcessList, ProcessLog,
-                 ProcessInput, ProcessKill, Attach, Shell, RunList, RunGet, RunStart, RunAwait,
-                 RunLog, RunPause, RunResume, RunCancel, RunSend, RunApprove, RunRestart, RunReplay,
-                 ImageBuild, ImageImport, ImageList, ImageRemove, Mcp, Init, Deploy, Dev,
+    std::variant<Create, List, Get, Remove, Pause, Hibernate, KeepAlive, WakeAt, Preview, CellUsage,
+                 Llm, Network, Resume, Exec, Copy, AgentRequest, Search, ProcessStart, ProcessList,
+                 ProcessLog, ProcessInput, ProcessKill, Attach, Shell, RunList, RunGet, RunStart,
+                 RunAwait, RunLog, RunPause, RunResume, RunCancel, RunSend, RunApprove, RunRestart,
+                 RunReplay, ImageBuild, ImageImport, ImageList, ImageRemove, Mcp, Init, Deploy, Dev,
                  CompletionScript, Complete, Doctor, FileList, FileCat, FileStat, FileWrite,
                  FileMove, FileMakeFolder, FileChmod, FileRemove, FileGlob, FileGrep, FileWatch,
                  Secrets, KeyCreate, KeyList, KeyRemove, AuditVerify, CheckpointCreate,

@@ -48,6 +48,7 @@ void add_preview_command(CLI::App& app, Raw& raw, const std::string& url);
 
 // In command_line_secrets.cc.
 void add_secrets_command(CLI::App& app, Raw& raw);
+void add_llm_commands(CLI::App& app, Raw& raw);
 // The hosts of secrets that create makes, "NAME=HOST" each. Throws CLI11's error.
 std::map<std::string, std::vector<std::string>> secret_hosts_of(const Raw& raw,
                                                                 const Create& create);

@@ -27,8 +27,10 @@ int run(const Pause& command, Context& context);   // pause.cc
 int run(const Hibernate& command, Context& context);
 int run(const KeepAlive& command, Context& context);
 int run(const WakeAt& command, Context& context);
-int run(const Preview& command, Context& context);       // preview.cc
-int run(const Network& command, Context& context);       // network.cc
+int run(const Preview& command, Context& context);    // preview.cc
+int run(const Network& command, Context& context);    // network.cc
+int run(const CellUsage& command, Context& context);  // llm.cc
+int run(const Llm& command, Context& context);
 int run(const Secrets& command, Context& context);       // secrets.cc
 int run(const Resume& command, Context& context);        // resume.cc
 int run(const Exec& command, Context& context);          // exec.cc
