@@ -4,6 +4,7 @@
 const util = require('node:util');
 const { coded, forAgents, showable } = require('./errors');
 const { identity, request, toResponse } = require('./fetch');
+const { makeLlm } = require('./llm');
 const { makeSteps } = require('./steps');
 const { makeWaits } = require('./waits');
 const { milliseconds, pause } = require('./timers');
@@ -185,6 +186,7 @@ function makeCtx(run, files, cellId) {
     log: makeLog(run),
     ...makeSteps(run),
     fetch: makeFetch(run),
+    llm: makeLlm(run),
     ...makeShell(run),
     stream: (data) => run.event('stream', data),
     ...makeTime(run),

@@ -136,6 +136,7 @@ function take(header, body) {
       up.stepsMax = header.steps;
       up.send({ t: 'room', n: header.n }); // All that was begun before, it hears before.
       break;
+    case 'delta': run?.part(header, body); break;
     case 'result': run?.settle(header, body); break;
     case 'cancel': run?.cancel(header.rollback); break;
     case 'suspend': if (run !== undefined) suspend(run); break;

@@ -9,11 +9,14 @@ const { Rollbacks, undoAll } = require('./rollback');
 const { after } = require('./timers');
 const { fingerprint, nameOf, stringify } = require('./values');
 
-const COMMANDS = ['step', 'shell', 'fetch', 'spawn', 'sleep', 'wait', 'approval', 'child'];
+const COMMANDS = ['step', 'shell', 'fetch', 'llm', 'spawn', 'sleep', 'wait', 'approval', 'child'];
 const MATCHED_SHOWN = 5;
 const EVENT_BYTES_MAX = 1 << 20;
 const GRACE_MS = 1000;
 const UNASKED_NAME_MAX = 200;
+
+// Of a command of the daemon's: by its ordinal, inside a step by its tag.
+const partKey = (o, x) => (o === 0 ? `x${x}` : o);
 
 class Run {
   // `header` and `body` are those of the `run` frame.
@@ -36,6 +39,7 @@ class Run {
     this.unasked = new Set(); // ordinals of steps that the daemon was not asked for
     this.results = new Map(); // ordinal → settle a command of the daemon's
     this.answers = new Map(); // tag → the same for one inside a step
+    this.parts = new Map(); // the same keys → who is told pieces of a result: [in a step, call]
     this.lastTag = 0;
     this.rejects = new Set(); // of what else is waited for: step bodies, recorded completions
     this.open = new Map(); // ordinal → [name, promise] of commands that have not ended
@@ -151,7 +155,7 @@ class Run {
 
   #letGo() {
     this.replay.stop();
-    const lists = [this.acks, this.begins, this.results, this.answers, this.rejects];
+    const lists = [this.acks, this.begins, this.results, this.answers, this.parts, this.rejects];
     for (const list of lists) list.clear();
     this.up.stepCount -= this.unasked.size;
     this.unasked.clear();
@@ -335,12 +339,13 @@ class Run {
   // makes of the result what the code gets.
   command(k, prepare, finish = (work) => work) {
     return this.#promised(() => {
-      const [name, args] = prepare();
-      const { entry, header, text } = this.#command(k, name, args);
+      const [name, args, { fp, onPart } = {}] = prepare();
+      const { entry, header, text } = this.#command(k, name, args, fp);
       if (entry) return this.#completes(entry.o, name, finish(this.#replayed(entry)));
       const { o, x } = header;
       if (this.#leavesOpen) return this.#left(o, name);
       this.send(header, text);
+      if (onPart !== undefined) this.parts.set(partKey(o, x), onPart);
       const work = o === 0 ? this.#until(this.answers, x) : this.#until(this.results, o);
       return this.#completes(o, name, finish(work));
     });
@@ -364,12 +369,13 @@ class Run {
     return promise;
   }
 
-  // What is recorded of it, or else the frame to send.
-  #command(k, name, args) {
+  // What is recorded of it, or else the frame to send. `same` is the fingerprint, where not all of the
+  // arguments are in it.
+  #command(k, name, args, same) {
     this.check();
     const n = nameOf(name);
     const text = stringify(args, `the arguments of ctx.${k}`);
-    const fp = fingerprint(text);
+    const fp = same ?? fingerprint(text);
     const o = this.inStep ? 0 : this.#next();
     const entry = o === 0 ? undefined : this.#lookUp(o, k, n, fp);
     if (entry && entry.s !== 'open') return { entry };
@@ -636,8 +642,19 @@ class Run {
     else waiting?.reject(fromJson(JSON.parse(error.toString())));
   }
 
+  // A piece of a result that is on its way. What is done with it is part of the command, as inside a
+  // step: nothing of it is recorded, and a replay tells none. So an error there changes nothing.
+  part({ o, x }, body) {
+    const tell = this.parts.get(partKey(o, x));
+    if (tell === undefined || this.parked || this.phase.isOver) return;
+    const show = (error) => process.stderr.write(`${error?.stack ?? error}\n`);
+    const text = JSON.parse(body.toString());
+    inside.run({ phase: this.phase, isSensitive: false }, async () => tell(text)).catch(show);
+  }
+
   // The result of the command with this ordinal; inside a step, of the one with this tag.
   settle({ o, x, ok }, body) {
+    this.parts.delete(partKey(o, x));
     const [list, key] = o === 0 ? [this.answers, x] : [this.results, o];
     this.#give(list, key, ({ resolve, reject }) => {
       const value = JSON.parse(body.toString());

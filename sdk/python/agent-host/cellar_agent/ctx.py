@@ -12,6 +12,7 @@ import uuid
 
 from . import fetch
 from .errors import REDACTED, Error, for_agents, tells_sensitive
+from .llm import Llm
 from .records import Record, camel_case, snake_case
 from .steps import Steps
 from .threads import anywhere
@@ -331,6 +332,7 @@ class Ctx(Steps, Waits, Time, Commands, Versions):
         self.run = types.SimpleNamespace(id=run.id, method=run.method, attempt=run.attempt)
         self.signal = run.phase.signal
         self.store = Store(run, files)
+        self.llm = Llm(run)
         self.db, self.search, self.journal, self.log = Db(run), Search(run), Journal(run), Log(run)
 
     @anywhere

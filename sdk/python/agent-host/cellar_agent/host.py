@@ -198,6 +198,8 @@ class Host:
     def _take_for(self, run, kind, header, body):
         if kind == "ack":
             run.acknowledge(header["o"], body if header.get("ok") is False else None)
+        elif kind == "delta":
+            run.part(header, body)
         elif kind == "result":
             run.settle(header, body)
         elif kind == "began":

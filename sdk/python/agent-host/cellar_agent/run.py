@@ -1,4 +1,7 @@
 """One run in this process: its ordinals, what the journal holds of it, and what it waits for."""
+import inspect
+import traceback
+
 from .codec import decode_value, encode_value
 from .commands import Command, InStep, Outcome, Step
 from .errors import CancelledError, Error, ParkedRun, from_json, mark_sensitive, to_json
@@ -12,7 +15,7 @@ MATCHED_SHOWN = 5
 EVENT_BYTES_MAX = 1 << 20
 GRACE_MS = 1000
 UNASKED_NAME_MAX = 200
-COMMANDS = ("step", "shell", "fetch", "spawn", "sleep", "wait", "approval", "child")
+COMMANDS = ("step", "shell", "fetch", "llm", "spawn", "sleep", "wait", "approval", "child")
 
 
 class Run:
@@ -43,6 +46,7 @@ class Run:
         self._unasked = set()  # ordinals of steps that the daemon was not asked for
         self._results = {}  # ordinal → settles a command of the daemon's
         self._answers = {}  # tag → the same for one inside a step
+        self._parts = {}  # (ordinal, or 0, and tag) → is told pieces of a result that is on its way
         self._bodies = set()  # tasks of steps
         self._open = {}  # ordinal → (name, command) of what has not ended
         self._unheard = {}  # the same of what has failed, and nobody had waited
@@ -141,7 +145,7 @@ class Run:
 
     def _let_go(self, reason):
         self.replay.stop()
-        for waiting in (self._acks, self._begins, self._results, self._answers):
+        for waiting in (self._acks, self._begins, self._results, self._answers, self._parts):
             waiting.clear()
         self.up.step_count -= len(self._unasked)
         self._unasked.clear()
@@ -368,14 +372,15 @@ class Run:
         (when_completed or self.replay.when_completed)(
             entry.o, lambda: settle(entry.state == "ok", entry.body, entry.codec))
 
-    def command(self, k, prepare, finish=None):
-        """A command that the daemon executes. prepare() gives name and arguments."""
+    def command(self, k, prepare, finish=None, same=None, on_part=None):
+        """A command that the daemon executes. prepare() gives name and arguments. `same` is the fingerprint, where
+        not all arguments are in it."""
         try:
             self.check()
             name, arguments = prepare()
             n = name_of(name)
             body = stringify(arguments, f"the arguments of ctx.{k}")
-            fp = fingerprint(body)
+            fp = same or fingerprint(body)
             o = 0 if self.in_step else self._next()
             entry = None if o == 0 else self._look_up(o, k, n, fp)
         except ParkedRun:
@@ -392,6 +397,8 @@ class Run:
             self._answers[x] = settle
         else:
             self._results[o] = settle
+        if on_part is not None:
+            self._parts[(o, x if o == 0 else 0)] = on_part
         header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp, "x": x}
         is_sensitive = o == 0 and inside.get().is_sensitive
         self.send({**header, "sens": "output"} if is_sensitive else header, body)
@@ -648,10 +655,33 @@ class Run:
         """With `error` it must not begin."""
         self.turns.push(lambda: self._begins.pop(o, lambda _: None)(error))
 
+    def part(self, header, body):
+        """A piece of a result that is on its way. What is done with it is part of the command, as inside a step:
+        nothing of it is recorded, and a replay tells none. So an error there changes nothing."""
+        o = header["o"]
+        self.turns.push(lambda: self._tell_part((o, header["x"] if o == 0 else 0), parse(body)))
+
+    def _tell_part(self, key, text):
+        tell = self._parts.get(key)
+        if tell is None or self.parked or self.phase.is_over:
+            return
+        context = context_for(self, in_step=InStep(self.phase, False))
+        self.loop.create_task(self._call_part(tell, text), context=context)
+
+    @staticmethod
+    async def _call_part(tell, text):
+        try:
+            given = tell(text)
+            if inspect.isawaitable(given):
+                await given
+        except Exception:
+            traceback.print_exc()
+
     def settle(self, header, body):
         """The result of the command with this ordinal; inside a step, of the one with this tag."""
         o = header["o"]
         waiting, key = (self._answers, header["x"]) if o == 0 else (self._results, o)
+        self.turns.push(lambda: self._parts.pop((o, header["x"] if o == 0 else 0), None))
         self.turns.push(lambda: self._in_order(waiting, key, header["ok"], body))
 
     def _in_order(self, waiting, key, *outcome):
