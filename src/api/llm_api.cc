@@ -31,7 +31,7 @@ asio::awaitable<void> show_usage(const Call& call) {
   }
   const cell::CellUse use = co_await cell->used();
   const net::Usage& network = use.network;
-  co_await call.answer(json::object(
+  json::Value used = json::object(
       {{"cell_id", cell->spec().cell_id},
        {"llm", std::move(llm)},
        {"network", json::object({{"bytes_up", network.bytes_up},
@@ -39,7 +39,8 @@ asio::awaitable<void> show_usage(const Call& call) {
                                  {"connections", network.connections}})},
        {"cpu",
         json::object({{"seconds", use.cpu.count() / 1e6}, {"since", to_iso8601(use.cpu_since)}})},
-       {"runs", json::object({{"kept", use.run_count}, {"steps", use.step_count}})}}));
+       {"runs", json::object({{"kept", use.run_count}, {"steps", use.step_count}})}});
+  co_await call.answer(std::move(used));
 }
 
 asio::awaitable<void> set_llm(const Call& call) {
