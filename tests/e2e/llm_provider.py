@@ -9,8 +9,9 @@ import harness
 class Answer:
     """What a request gets: {status, body, headers}, or a stream that stops in its middle until `go`."""
 
-    def __init__(self, text="hello", *, status=200, headers=None, tool=None, tokens=(10, 5), held=False, error=None):
+    def __init__(self, text="hello", *, status=200, headers=None, tool=None, arguments=None, tokens=(10, 5), held=False, error=None):
         self.text, self.status, self.headers, self.tool = text, status, headers or {}, tool
+        self.arguments = json.dumps(arguments or {"at": 1})
         self.tokens, self.error = tokens, error
         self.go = threading.Event()
         if not held:
@@ -66,7 +67,7 @@ class OpenAi:
     def whole(answer):
         message = {"role": "assistant", "content": answer.text}
         if answer.tool:
-            message["tool_calls"] = [{"id": "call-1", "type": "function", "function": {"name": answer.tool, "arguments": '{"at": 1}'}}]
+            message["tool_calls"] = [{"id": "call-1", "type": "function", "function": {"name": answer.tool, "arguments": answer.arguments}}]
         return {"model": "fake-1-of-today", "choices": [{"message": message, "finish_reason": "tool_calls" if answer.tool else "stop"}],
                 "usage": {"prompt_tokens": answer.tokens[0], "completion_tokens": answer.tokens[1]}}
 
@@ -74,8 +75,10 @@ class OpenAi:
     def pieces(answer):
         half = len(answer.text) // 2
         content = lambda text: {"model": "fake-1-of-today", "choices": [{"delta": {"content": text}}]}
+        calls = [{"choices": [{"delta": {"tool_calls": [{"index": 0, "id": "call-1", "function": {"name": answer.tool, "arguments": text}}]}}]}
+                 for text in (answer.arguments[:3], answer.arguments[3:])] if answer.tool else []
         return [content(answer.text[:half])], [
-            content(answer.text[half:]), {"choices": [{"delta": {}, "finish_reason": "stop"}]},
+            content(answer.text[half:]), *calls, {"choices": [{"delta": {}, "finish_reason": "tool_calls" if answer.tool else "stop"}]},
             {"choices": [], "usage": {"prompt_tokens": answer.tokens[0], "completion_tokens": answer.tokens[1]}}, "[DONE]"]
 
 
@@ -84,7 +87,7 @@ class Anthropic:
     def whole(answer):
         content = [{"type": "text", "text": answer.text}]
         if answer.tool:
-            content.append({"type": "tool_use", "id": "call-1", "name": answer.tool, "input": {"at": 1}})
+            content.append({"type": "tool_use", "id": "call-1", "name": answer.tool, "input": json.loads(answer.arguments)})
         return {"type": "message", "model": "fake-2-of-today", "content": content, "stop_reason": "tool_use" if answer.tool else "end_turn",
                 "usage": {"input_tokens": answer.tokens[0], "output_tokens": answer.tokens[1]}}
 

@@ -209,9 +209,7 @@ class LlmTest(harness.CellTest):
         self.asked(1)
         cell.call("POST", f"/runs/{run_id}/cancel", {})
         self.assertEqual(cell.settled(run_id)["status"], "cancelled")
-        self.assertIn("cellar_llm_attempts_open 0", harness.eventually(
-            "the call ends", lambda: (text := self.daemon.get("/metrics").body.decode()) if "attempts_open 0" in
-            (text := self.daemon.get("/metrics").body.decode()) else None))
+        harness.eventually("the call ends", lambda: "llm_attempts_open 0" in self.daemon.get("/metrics").body.decode())
         answer.go.set()
 
     # ---- what fails ----
@@ -313,3 +311,15 @@ class LlmTest(harness.CellTest):
         self.assertEqual(self.result(cell, run_id), "hello")
         run = cell.run(run_id)
         self.assertEqual(([step["kind"] for step in run["steps"]], run["llm_tokens"]), (["step"], 15))
+
+    def test_the_example_answers_from_the_files(self):
+        self.plain.answer(Answer("", tool="read", arguments={"path": "a.txt"}), Answer("in a.txt"))
+        agent = (pathlib.Path(__file__).resolve().parents[2] / "examples/chat-agent/agent.js").read_text()
+        cell = self.cell(agent=agent)
+        cell.call("PUT", "/files/a.txt", "here")
+        run_id = cell.call("POST", "/runs", {"method": "ask", "params": {"question": "where?"}}).json["id"]
+        self.assertEqual(self.result(cell, run_id), {"answer": "in a.txt"})
+        self.assertEqual(self.plain.asked[1][2]["messages"][2:], [
+            {"role": "assistant", "content": None, "tool_calls": [
+                {"id": "call-1", "type": "function", "function": {"name": "read", "arguments": '{"path": "a.txt"}'}}]},
+            {"role": "tool", "tool_call_id": "call-1", "content": "here"}])
