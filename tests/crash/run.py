@@ -8,7 +8,7 @@ reached, each victim), and then random states until the time is over. Prints wha
 it, and `N states, M kills, L lost, R repeated`. Needs root for all but the disk; docs/internals/crash-tests.md says
 what is covered. --only repeats one state: POINT:OCCURRENCE:VICTIM[,POINT:OCCURRENCE:VICTIM…], model:SEED,
 control:SEED, PLACE:itself where the agent ends itself, rollback:fails|cancels|races:… (rollback.py), retention:… (retention.py)
-or sleep:… (sleep.py).
+or sleep:… (sleep.py). --sleeps N runs N rounds of pause, resume, hibernation and resume, killed at every point of them, and nothing else.
 """
 import argparse
 import collections
@@ -304,19 +304,28 @@ def campaign(seed, seconds):
     return work
 
 
+def sleeps(seed, rounds):
+    work = Work()
+    for name, attempt in itertools.islice(sleep.every_state(random.Random(seed)), -(-rounds // sleep.ROUNDS)):
+        work.add(name, attempt)
+    carry_out(work)
+    return work
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", type=pathlib.Path, default=HERE.parents[1] / "build/release/bin")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=int)
     parser.add_argument("--only")
+    parser.add_argument("--sleeps", type=int)
     arguments = parser.parse_args()
     arguments.bin = harness.BIN = arguments.bin.resolve()
     if os.geteuid() != 0:
         print("skipped: kills of real cells need root")
     begun = time.monotonic()
-    if arguments.only:
-        work = repeat(arguments.only)
+    if arguments.only or arguments.sleeps:
+        work = repeat(arguments.only) if arguments.only else sleeps(arguments.seed, arguments.sleeps)
         print(f"{work.states} states, {work.kills} kills, {work.broken['lost']} lost, {work.broken['repeated']} repeated")
         return 1 if work.broken else 0
     count = os.cpu_count()

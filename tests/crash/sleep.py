@@ -1,4 +1,5 @@
 """A cell that pauses, hibernates and comes back while something is killed: nothing is lost, and it is stuck nowhere."""
+import itertools
 import time
 
 from canonical import require
@@ -81,6 +82,26 @@ def run_state(cells, faults):
 
 def state(faults):
     return "sleep:" + ",".join(map(str, faults)), lambda cells: run_state(cells, faults)
+
+
+def victims_at(point):
+    return ("daemon", "cell") if point in CELL_POINTS else ("daemon",)
+
+
+def times_reached(point):
+    """In a state: each round comes back twice."""
+    return ROUNDS * (2 if point in ("cell.before_resume", "cell.resumed") else 1)
+
+
+def every_state(rng):
+    """Each point, each time that it is reached, each victim; then several kills in a row, without end."""
+    kills = [Fault(point, occurrence, victim) for point in POINTS for occurrence in range(1, times_reached(point) + 1)
+             for victim in victims_at(point)]
+    for kill in kills:
+        yield state([kill])
+    for count in itertools.cycle((2, 3)):
+        points = [rng.choice(POINTS) for _ in range(count)]
+        yield state([Fault(point, 1, rng.choice(victims_at(point))) for point in points])
 
 
 def states():
