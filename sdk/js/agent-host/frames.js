@@ -10,9 +10,9 @@ const RETRY_MS = 1;
 const STEPS_AT_FIRST = 8;
 const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 
-// The frame as the pieces to write, one after the other. A large body is not copied.
-function pieces(header, body = '') {
-  const text = JSON.stringify(header);
+// The frame with this header (JSON) as the pieces to write, one after the other. A large body is not
+// copied.
+function pieces(text, body = '') {
   const headerBytes = Buffer.byteLength(text);
   const bodyBytes = Buffer.byteLength(body);
   const isJoined = bodyBytes <= JOINED_BYTES_MAX;
@@ -28,7 +28,7 @@ function pieces(header, body = '') {
 }
 
 function encode(header, body) {
-  return Buffer.concat(pieces(header, body));
+  return Buffer.concat(pieces(JSON.stringify(header), body));
 }
 
 // The socket is blocking here, but whoever started us may have made it otherwise.
@@ -56,7 +56,12 @@ class UpSocket {
   }
 
   send(header, body) {
-    for (const bytes of pieces(header, body)) {
+    this.sendText(JSON.stringify(header), body);
+  }
+
+  // The same, with the header as JSON.
+  sendText(text, body) {
+    for (const bytes of pieces(text, body)) {
       for (let at = 0; at < bytes.length;) {
         at += retried(() => fs.writeSync(this.fd, bytes, at, bytes.length - at));
       }

@@ -25,6 +25,7 @@ class Run {
     this.id = header.run;
     this.method = header.method;
     this.attempt = header.a;
+    this.frameEnd = `,"run":${JSON.stringify(this.id)},"a":${this.attempt}}`; // of what it says
     this.phase = new Phase();
     this.parked = false;
     this.undoes = false; // It is cancelled, and what it has done is undone.
@@ -225,7 +226,7 @@ class Run {
   // ---- the ways to do something ----
 
   send(header, body) {
-    this.up.send({ ...header, run: this.id, a: this.attempt }, body);
+    this.up.sendText(JSON.stringify(header).slice(0, -1) + this.frameEnd, body);
   }
 
   // Something that is done here and now: recorded with its value, not done again on replay. What
