@@ -2,8 +2,7 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
-#include "cli/event_stream.h"
-#include "cli/patience.h"
+#include "cli/follow.h"
 #include "json/json.h"
 #include "sys/file.h"
 
@@ -36,25 +35,19 @@ std::optional<json::Value> show_output(const ProcessLog& command, Context& conte
     if (event.type == "stale") context.output.note("older output is not kept any more");
     if (event.type == "exit") end = data;
   };
-  Patience patience;
-  for (;;) {
-    EventStreamParser parser;
-    try {
-      const Request request{.path = process_path(command.process, "/log?after=" + after),
-                            .headers = {"Accept: text/event-stream"},
-                            .idle_max = command.follow ? kSilent : kAllIsSent};
-      context.api.stream(request, [&](const Response&, std::string_view bytes) {
-        patience.heard();
-        parser.feed(bytes, on_event);
-        return end ? Flow::stop : Flow::go_on;
-      });
-    } catch (const Error& error) {
-      const bool may_try = error.code() == ErrorCode::unavailable && patience.is_left();
-      if (!command.follow || !may_try) throw;
-    }
-    if (end || !command.follow) return end;
-    patience.wait();
-  }
+  using Connections = Following::Connections;
+  const Following following{.request =
+                                [&] {
+                                  return Request{
+                                      .path = process_path(command.process, "/log?after=" + after),
+                                      .headers = {"Accept: text/event-stream"},
+                                      .idle_max = command.follow ? kSilent : kAllIsSent};
+                                },
+                            .take = on_event,
+                            .is_done = [&] { return end.has_value(); },
+                            .connections = command.follow ? Connections::many : Connections::one};
+  follow(context.api, following);
+  return end;
 }
 
 }  // namespace

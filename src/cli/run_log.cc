@@ -1,12 +1,9 @@
 #include <chrono>
-#include <optional>
 #include <set>
 
-#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/event_line.h"
-#include "cli/event_stream.h"
-#include "cli/patience.h"
+#include "cli/follow.h"
 
 namespace cellar::cli {
 namespace {
@@ -20,22 +17,21 @@ constexpr milliseconds kSilence{60'000};
 
 const std::set<std::string> kLastTypes = {"run.completed", "run.failed", "run.cancelled"};
 
-// Follows a run, or a cell, over as many connections as it takes.
-class Follower {
+// Shows what happens in a run, or a cell.
+class EventLog {
  public:
-  Follower(const RunLog& command, Context& context) : command_(command), context_(context) {
+  EventLog(const RunLog& command, Context& context) : command_(command), context_(context) {
     if (command.after) last_id_ = std::to_string(*command.after);
   }
 
   void follow() {
-    for (;;) {
-      const std::string before = last_id_;
-      const std::optional<Error> failure = read();
-      if (failure && !(command_.follow && patience_.is_left())) throw *failure;
-      if (has_ended_ || !command_.follow) return;
-      if (last_id_ != before) patience_.progressed();
-      patience_.wait(retry_);
-    }
+    using Connections = Following::Connections;
+    const Following following{
+        .request = [this] { return request(); },
+        .take = [this](const StreamEvent& event) { show(event); },
+        .is_done = [this] { return has_ended_; },
+        .connections = command_.follow ? Connections::many : Connections::one};
+    cli::follow(context_.api, following);
   }
 
  private:
@@ -49,27 +45,6 @@ class Follower {
     if (command_.tail && last_id_.empty()) add("tail", std::to_string(*command_.tail));
     if (!command_.types.empty()) add("types", command_.types);
     return path + query;
-  }
-
-  // One connection, until the run, the connection or the patience ends. Gives the failure that the
-  // next connection may mend: a daemon that restarts is no end of the run. Throws others.
-  std::optional<Error> read() {
-    EventStreamParser parser;
-    const auto on_event = [this](const StreamEvent& event) { show(event); };
-    std::optional<Error> failure;
-    try {
-      context_.api.stream(request(), [&](const Response&, std::string_view bytes) {
-        patience_.heard();
-        parser.feed(bytes, on_event);
-        return has_ended_ ? Flow::stop : Flow::go_on;
-      });
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::unavailable) throw;
-      failure = error;
-    }
-    if (!failure) patience_.heard();
-    retry_ = parser.retry().value_or(retry_);
-    return failure;
   }
 
   Request request() const {
@@ -89,16 +64,14 @@ class Follower {
 
   const RunLog& command_;
   Context& context_;
-  Patience patience_;
   std::string last_id_;
-  milliseconds retry_{0};
   bool has_ended_ = false;
 };
 
 }  // namespace
 
 int run(const RunLog& command, Context& context) {
-  Follower(command, context).follow();
+  EventLog(command, context).follow();
   return 0;
 }
 

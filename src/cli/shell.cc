@@ -7,8 +7,7 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
-#include "cli/event_stream.h"
-#include "cli/patience.h"
+#include "cli/follow.h"
 #include "json/json.h"
 #include "sys/typing.h"
 
@@ -46,33 +45,22 @@ class Screen {
   }
 
  private:
-  // Over as many connections as it takes.
   void show() {
+    const Following following{.request =
+                                  [this] {
+                                    return Request{
+                                        .path = process_path(process_, "/log?after=" + after_),
+                                        .headers = {"Accept: text/event-stream"},
+                                        .idle_max = kQuiet};
+                                  },
+                              .take = [this](const StreamEvent& event) { take(event); },
+                              .is_done = [this] { return end_ || client_.has_ended(); }};
     try {
-      for (Patience patience; !connect(patience);) patience.wait();
+      follow(api_, following);
     } catch (...) {
       failure_ = std::current_exception();
     }
     typing_.end();
-  }
-
-  // True once nothing more is to be shown.
-  bool connect(Patience& patience) {
-    EventStreamParser parser;
-    const Request request{.path = process_path(process_, "/log?after=" + after_),
-                          .headers = {"Accept: text/event-stream"},
-                          .idle_max = kQuiet};
-    try {
-      api_.stream(request, [&](const Response&, std::string_view bytes) {
-        patience.heard();
-        parser.feed(bytes, [this](const StreamEvent& event) { take(event); });
-        return end_ ? Flow::stop : Flow::go_on;
-      });
-      return end_ || client_.has_ended();
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::unavailable || !patience.is_left()) throw;
-      return false;
-    }
   }
 
   void take(const StreamEvent& event) {
