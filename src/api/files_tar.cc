@@ -40,7 +40,7 @@ asio::awaitable<void> send_tar(const Call& call, std::string path) {
   }
   // Only an end of the connection tells the client, who has the head already, that this is not all.
   if (failure) {
-    log::warning("{} an archive was given up: {}", call.request_id, *failure);
+    log::warning("{} an archive was given up: {}", log::request(call.request_id), *failure);
     throw Error(ErrorCode::canceled, *failure);
   }
   co_await call.exchange.finish();

@@ -304,7 +304,7 @@ asio::awaitable<std::string> Mcp::call_tool(const Post& post, const RpcMessage& 
     failure = error.what();
   }
   if (!result) {
-    log::warning("{} tool {}: {}", post.call.request_id, name->as_string(), failure);
+    log::warning("{} tool {}: {}", log::request(post.call.request_id), name->as_string(), failure);
     const RpcError error{kRpcInternalError, "the tool failed; its reason is in the daemon's log"};
     co_return rpc_failure(message.id, error);
   }

@@ -264,7 +264,7 @@ void AgentProcess::queue(Line& line, std::string frames) {
   line.bytes += frames.size();
   line.frames.push_back(std::move(frames));
   if (line.bytes > kQueuedBytesMax) {
-    log::warning("cell {}: the agent host reads nothing: it is ended", options_.cell_id);
+    log::warning("cell {}: the agent host reads nothing: it is ended", log::cell(options_.cell_id));
     kill();
   }
   line.queued.set();

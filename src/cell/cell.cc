@@ -126,7 +126,7 @@ asio::awaitable<void> Cell::remove_old_runs() {
   try {
     co_await journal_->trim(wall_now() - spec_.run_retention);
   } catch (const Error& error) {  // The cell is of use all the same.
-    log::warning("cell {}: runs that ended long ago: {}", spec_.cell_id, error.what());
+    log::warning("cell {}: runs that ended long ago: {}", log::cell(spec_.cell_id), error.what());
   }
 }
 
@@ -296,7 +296,7 @@ void Cell::set_disk_limits() {
 void Cell::end_programs_over_quota() {
   const sys::DiskUse used = quota_.ledger().used().value_or(sys::DiskUse());
   log::warning("cell {}: it has {} bytes in {} files, too much: what runs in it is ended",
-               spec_.cell_id, used.bytes, used.inodes);
+               log::cell(spec_.cell_id), used.bytes, used.inodes);
   domains_.kill_programs();
 }
 

@@ -163,7 +163,7 @@ asio::awaitable<void> Cell::save_index() {
     failure = error;
   }
   if (!failure) co_return;
-  log::warning("cell {}: the index is not saved: {}", spec_.cell_id, failure->what());
+  log::warning("cell {}: the index is not saved: {}", log::cell(spec_.cell_id), failure->what());
   auto note = [](WorkIndex& index) { index.save_failed(); };
   co_await change_index(std::move(note));
 }

@@ -39,10 +39,11 @@ CellJournal::CellJournal(asio::any_io_executor executor, async::Pool& pool, cons
       tasks_(executor) {
   if (journal_.cut_bytes() != 0) {
     log::warning("cell {}: {} bytes that a crash left half-written are cut off its journal",
-                 cell_id, journal_.cut_bytes());
+                 log::cell(cell_id), journal_.cut_bytes());
   }
   if (!journal_.may_trim()) {
-    log::warning("cell {}: what its journal does not need any more cannot be removed", cell_id);
+    log::warning("cell {}: what its journal does not need any more cannot be removed",
+                 log::cell(cell_id));
   }
 }
 

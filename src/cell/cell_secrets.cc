@@ -75,7 +75,7 @@ asio::awaitable<void> Cell::trust_authority(std::shared_ptr<net::TlsAuthority> a
   trusting_ = place.domain;
   if (result.exit_code == 0) co_return;
   log::warning("cell {}: its commands do not trust its own certificate authority: {}",
-               spec_.cell_id, result.stderr_bytes);
+               log::cell(spec_.cell_id), result.stderr_bytes);
 }
 
 }  // namespace cellar::cell

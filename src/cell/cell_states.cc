@@ -211,7 +211,7 @@ asio::awaitable<void> Cell::stop_now() {
   const std::string awake = "the cell was awake for more than " +
                             std::to_string(spec_.max_awake.count()) +
                             " s, and nobody asked it for anything (max_awake_s)";
-  log::warning("cell {}: {}: it is stopped", spec_.cell_id, awake);
+  log::warning("cell {}: {}: it is stopped", log::cell(spec_.cell_id), awake);
   std::vector<std::uint32_t> active;
   for (const Run* run : runner_->active_runs()) active.push_back(run->number);
   for (const std::uint32_t run : active) {
@@ -269,7 +269,7 @@ asio::awaitable<void> Cell::keep_appointment() {
   wake_not_before_ = wall_now() + kAgainAfter;
   co_await resume();
   if (spec_.wake_at != at) co_return;  // Somebody has said something else meanwhile.
-  log::info("cell {}: it was to wake at {}", spec_.cell_id, to_iso8601(*at));
+  log::info("cell {}: it was to wake at {}", log::cell(spec_.cell_id), to_iso8601(*at));
   co_await wake_at(std::nullopt);
 }
 
@@ -344,7 +344,7 @@ void Cell::keep_agent() {
 
 asio::awaitable<void> Cell::start_agent_anew() {
   log::info("cell {}: the agent of a permanent cell is started; should it end, again in {} s",
-            spec_.cell_id, agent_backoff_.count());
+            log::cell(spec_.cell_id), agent_backoff_.count());
   std::string digest = spec_.agent_digest;
   try {
     co_await runner_->stand_by(std::move(digest), spec_.agent_language);

@@ -254,7 +254,7 @@ asio::awaitable<std::shared_ptr<DomainLink>> Domains::make_or_find(Kind kind) {
   if (found) {
     const std::optional<Error> failure = co_await try_connect(kind);
     if (!failure) co_return domain.link;
-    log::warning("cell {}: its {} domain is made anew: {}", spec_.cell_id, name_of(kind),
+    log::warning("cell {}: its {} domain is made anew: {}", log::cell(spec_.cell_id), name_of(kind),
                  failure->what());
   }
   if (domain.link || domain.init) co_await forget(kind, LostBy::domain);

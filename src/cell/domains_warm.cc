@@ -32,7 +32,8 @@ asio::awaitable<std::optional<Domains::WarmHost>> Domains::take_warm_host_now() 
     failure = error;
   }
   if (failure && slot_.empty()) {
-    log::warning("cell {}: a warm agent is of no use: {}", spec_.cell_id, failure->what());
+    log::warning("cell {}: a warm agent is of no use: {}", log::cell(spec_.cell_id),
+                 failure->what());
     machine_.warm_agents.discard(std::move(*warm));
     co_return std::nullopt;
   }
@@ -41,7 +42,8 @@ asio::awaitable<std::optional<Domains::WarmHost>> Domains::take_warm_host_now() 
     sandbox::kill_group(groups_.domain(Kind::agent));
     throw *failure;
   }
-  log::debug("cell {}: a warm agent is taken: process {}", spec_.cell_id, warm->init.pid);
+  log::debug("cell {}: a warm agent is taken: process {}", log::cell(spec_.cell_id),
+             warm->init.pid);
   WarmHost own{std::move(warm->place), std::move(warm->host)};
   own.place.number = ++program_count_;
   own.place.note_start = note_of(Kind::agent, own.place.number);

@@ -74,7 +74,7 @@ asio::awaitable<void> EgressPort::listen(Spawner& spawner) {
     if (is_free) continue;
     taken_.insert(port.port);
     log::warning("cell {}: a program in its {} has bound port {}: nothing is reached there",
-                 cell_id_, domain_, port.port);
+                 log::cell(cell_id_), domain_, port.port);
   }
 }
 
@@ -84,7 +84,7 @@ asio::awaitable<bool> EgressPort::listen_on(Spawner& spawner, Ports ports) {
     sockets = co_await spawner.listen_in(sys::duplicate(name_space_.get()), ports);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
-    log::debug("cell {}: listen in its {}: {}", cell_id_, domain_, error.what());
+    log::debug("cell {}: listen in its {}: {}", log::cell(cell_id_), domain_, error.what());
     co_return false;
   }
   if (!egress_) co_return true;  // close() came first: nobody needs them.

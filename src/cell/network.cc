@@ -63,8 +63,8 @@ void Network::load() {
     if (!text) return;
     meter_.usage() = saved_ = loaded_ = decode_usage(*text);
   } catch (const Error& error) {
-    log::warning("cell {}: what it used of the network is counted anew: {}: {}", cell_id_, file_,
-                 error.what());
+    log::warning("cell {}: what it used of the network is counted anew: {}: {}",
+                 log::cell(cell_id_), file_, error.what());
   }
 }
 
@@ -76,7 +76,8 @@ void Network::save() noexcept {
     sys::replace_file(file_, encode_usage(usage), 0600, sys::Durable::no);
     saved_ = usage;
   } catch (const Error& error) {  // Nothing in the cell has to fail for that.
-    log::warning("cell {}: what it used of the network is not noted: {}", cell_id_, error.what());
+    log::warning("cell {}: what it used of the network is not noted: {}", log::cell(cell_id_),
+                 error.what());
   }
 }
 
@@ -87,8 +88,9 @@ void Network::note_use() noexcept {
 void Network::tell(std::string_view domain, const net::Refusal& refusal) {
   const std::string rule = refusal.rule.empty() ? "" : " by \"" + refusal.rule + "\"";
   const std::string help = net::remedy(refusal);
-  log::info("cell {}: its {} may not reach {}:{}: {}{}{}", cell_id_, domain, refusal.target,
-            refusal.port, net::to_string(refusal.why), rule, help.empty() ? "" : ". " + help);
+  log::info("cell {}: its {} may not reach {}:{}: {}{}{}", log::cell(cell_id_), domain,
+            refusal.target, refusal.port, net::to_string(refusal.why), rule,
+            help.empty() ? "" : ". " + help);
   refusals_.push_back({wall_now(), std::string(domain), refusal});
   if (refusals_.size() > kRefusalsMax) refusals_.pop_front();
   if (hear_) hear_(refusals_.back());

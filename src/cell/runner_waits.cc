@@ -214,7 +214,7 @@ void Runner::on_suspended(Active& active) {
   active.suspended = active.run.is_only_waiting();  // A wait may have ended meanwhile.
   active.interruption = "wake";
   active.changed.set();
-  log::debug("run {} waits without the agent", active.run.id);
+  log::debug("run {} waits without the agent", log::run(active.run.id));
 }
 
 // ---- from outside ----

@@ -46,7 +46,7 @@ OnDisk read_cells(const std::string& cells_dir) {
     try {
       found.specs.push_back(decode_cell_spec(*text));
     } catch (const Error& error) {
-      log::error("cell {}: {}", name, error.what());
+      log::error("cell {}: {}", log::cell(name), error.what());
     }
   }
   return found;
@@ -209,13 +209,13 @@ asio::awaitable<void> Supervisor::open_cell(CellPtr cell) {
   try {
     co_await cell->open(Cell::Origin::found);
   } catch (const Error& error) {
-    log::error("cell {} cannot be opened: {}", id, error.what());
+    log::error("cell {} cannot be opened: {}", log::cell(id), error.what());
     cells_.erase(id);
     if (error.code() == ErrorCode::exhausted) {  // A later attempt begins with nothing of this one.
       cells_[id] = std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), cell->spec());
     }
   } catch (const std::exception& error) {
-    log::error("cell {} cannot be opened: {}", id, error.what());
+    log::error("cell {} cannot be opened: {}", log::cell(id), error.what());
     cells_.erase(id);
   }
   openings_.erase(id);
@@ -260,7 +260,7 @@ asio::awaitable<void> Supervisor::tick(CellPtr cell) {
     co_await tick_now(cell);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
-    log::warning("cell {}: {}", ticking.id, error.what());
+    log::warning("cell {}: {}", log::cell(ticking.id), error.what());
   }
 }
 
@@ -304,12 +304,12 @@ asio::awaitable<void> Supervisor::make_room() {
     try {
       co_await cell->hibernate("memory");
       capacity.relieved();
-      log::info("cell {} is hibernated: memory is short", cell->spec().cell_id);
+      log::info("cell {} is hibernated: memory is short", log::cell(cell->spec().cell_id));
       if (relief == Relief::one_cell) co_return;
     } catch (const Error& error) {
       if (error.code() == ErrorCode::canceled) throw;
       if (error.code() == ErrorCode::conflict) continue;  // It is used again.
-      log::warning("cell {}: {}", cell->spec().cell_id, error.what());
+      log::warning("cell {}: {}", log::cell(cell->spec().cell_id), error.what());
     }
   }
 }

@@ -127,7 +127,7 @@ asio::awaitable<void> Egress::accept_all(Tcp::acceptor acceptor, std::uint16_t p
     auto [error, socket] = co_await acceptor.async_accept(kAsTuple);
     if (error == asio::error::operation_aborted) co_return;
     if (error) {
-      log::warning("cell {}: accept on port {}: {}", cell_id_, port, error.message());
+      log::warning("cell {}: accept on port {}: {}", log::cell(cell_id_), port, error.message());
       co_await async::sleep_for(kFailurePause);
       continue;
     }
@@ -337,7 +337,7 @@ asio::awaitable<void> Egress::refuse(Tcp::socket& socket, Refusal refusal) {
 
 asio::awaitable<void> Egress::fail(Tcp::socket& socket, Target target) {
   ++meter_.usage().failures;
-  log::debug("cell {}: {}:{} cannot be reached", cell_id_, target.text(), target.port);
+  log::debug("cell {}: {}:{} cannot be reached", log::cell(cell_id_), target.text(), target.port);
   if (target.port == kHttpPort) {
     co_await close_with(socket, unreachable_response(target.text()));
   } else {

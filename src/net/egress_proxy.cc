@@ -91,7 +91,7 @@ asio::awaitable<std::optional<Tcp::socket>> Egress::proxy_reach(Tcp::socket& soc
     co_return std::nullopt;
   }
   ++meter_.usage().failures;
-  log::debug("cell {}: {}:{} cannot be reached", cell_id_, target.text(), target.port);
+  log::debug("cell {}: {}:{} cannot be reached", log::cell(cell_id_), target.text(), target.port);
   co_await close_with(socket, unreachable_response(target.text()));
   co_return std::nullopt;
 }

@@ -109,7 +109,7 @@ asio::awaitable<Opened> Egress::open(Destination to, Leave leave) {
       co_return Refusal{to.name, to.port, Why::bad_certificate, why};
     } catch (const boost::system::system_error& error) {
       if (error.code() == asio::error::operation_aborted) throw;
-      log::debug("cell {}: TLS of {}:{}: {}", cell_id_, to.name, to.port, error.what());
+      log::debug("cell {}: TLS of {}:{}: {}", log::cell(cell_id_), to.name, to.port, error.what());
     }
   }
   ++meter_.usage().failures;
