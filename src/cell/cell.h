@@ -308,6 +308,7 @@ class Cell : private RunnerHost {
                                               OnOutput on_output);
   asio::awaitable<CommandResult> try_in_shell(std::uint32_t run, CommandRequest request,
                                               OnOutput on_output);
+  asio::awaitable<std::shared_ptr<Process>> start_in_shell(ProcessRequest request);
   asio::awaitable<void> attend(std::shared_ptr<Process> process, CommandPlace place,
                                DiskQuota::Use disk);
   void forget_old_processes();

@@ -38,6 +38,16 @@ asio::awaitable<std::shared_ptr<Process>> Cell::start_process(ProcessRequest req
                 "end one of them, or start several from one command");
   }
   const Counted starting(starting_count_);
+  try {
+    co_return co_await start_in_shell(request);
+  } catch (const Error& error) {
+    // The domain had ended and the loop had not come to it yet: the program has not begun.
+    if (error.reason() != "domain_lost") throw;
+  }
+  co_return co_await start_in_shell(std::move(request));
+}
+
+asio::awaitable<std::shared_ptr<Process>> Cell::start_in_shell(ProcessRequest request) {
   DiskQuota::Use disk = quota_.begin_use();
   CommandPlace place = co_await shell_place(request.command);
   auto process = std::make_shared<Process>(machine_.executor, "p" + std::to_string(place.number),

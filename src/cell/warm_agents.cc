@@ -131,6 +131,11 @@ asio::awaitable<void> WarmAgents::keep_full() {
     } catch (const Error& error) {
       if (error.code() == ErrorCode::canceled) throw;
       failure = error;
+    } catch (const boost::system::system_error& error) {
+      if (error.code() == asio::error::operation_aborted) throw;
+      failure.emplace(ErrorCode::internal, error.what());
+    } catch (const std::exception& error) {  // No memory, for one: later there is some again.
+      failure.emplace(ErrorCode::internal, error.what());
     }
     if (!failure) continue;
     if (told != failure->what()) log::warning("no warm agent is made: {}", failure->what());
