@@ -122,8 +122,8 @@ void Api::add(std::string method, std::string_view pattern, Handler handler,
       co_await supervisor_.ready(std::move(cell_id));
     }
     const Asked& known = observed.asked;
-    const Call call{exchange,    std::move(params), known.owner,    request_id,
-                    supervisor_, known.key_id,      known.may_go_on};
+    const Call call{exchange,    std::move(params), known.owner,     request_id,
+                    supervisor_, known.key_id,      known.may_go_on, &observed.asked.target};
     co_await handler(call);
   };
   router_.add(std::move(method), pattern, std::move(authenticated));
@@ -145,6 +145,12 @@ void Api::add_daemon_routes() {
   add(
       "GET", "/metrics", [this](const Call& call) { return tell_metrics(call, measures_); },
       cell::Scope::metrics);
+  auto reload = [this](const Call& call) -> asio::awaitable<void> {
+    if (!reload_) throw Error(ErrorCode::not_found, "no_such_path", "nothing is to be reloaded");
+    json::Value changes = co_await reload_();
+    co_await call.answer(std::move(changes));
+  };
+  add("POST", "/api/v1/reload", reload, cell::Scope::admin);
 }
 
 // Notes who asks. Throws Error `unauthenticated`, which is 401, or 403 for one who may not.
@@ -219,6 +225,11 @@ asio::awaitable<void> Api::handle(http::Exchange& exchange) {
       api.measures_.count(exchange.request().method, exchange.asked.pattern, exchange.status(),
                           exchange.took());
       if (exchange.status() == 0) api.note(exchange, request_id);
+      const Asked& asked = exchange.asked;
+      const bool is_of_cell = asked.pattern.starts_with("/api/v1/cells/{id}");
+      const log::Field target{is_of_cell ? "cell" : "target", asked.target};
+      log::debug("{} {} {} {}: {} in {} us", log::request(request_id), exchange.request().method,
+                 asked.pattern, target, exchange.status(), exchange.took().count() / 1000);
     }
   } const counted{*this, observed, request_id};
   if (auto leave = preflight(cors_origins_, exchange.request())) {
@@ -272,8 +283,8 @@ asio::awaitable<void> Api::answer(ObservedExchange& exchange, const std::string&
   const Error error = to_error(failure);
   const int status = status_of(error);
   if (status >= 500) {
-    log::warning("{} {} {}: {}", request_id, exchange.request().method, exchange.request().path,
-                 error.what());
+    log::warning("{} {} {}: {}", log::request(request_id), exchange.request().method,
+                 exchange.request().path, error.what());
   }
   exchange.asked.code = error.reason();
   http::Response response = error_response(error, request_id);

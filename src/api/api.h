@@ -35,6 +35,12 @@ class Api {
   // Answers one request, whatever it is; only cancellation escapes.
   asio::awaitable<void> handle(http::Exchange& exchange);
 
+  // How POST /api/v1/reload is answered; none: 404.
+  using Reload = std::function<asio::awaitable<json::Value>()>;
+  void on_reload(Reload reload) { reload_ = std::move(reload); }
+  // As of the constructor, from now on.
+  void set_cors_origins(std::vector<std::string> origins) { cors_origins_ = std::move(origins); }
+
   // "GET /api/v1/cells", …
   std::vector<std::string> routes() const { return router_.routes(); }
 
@@ -63,6 +69,7 @@ class Api {
   SigningKey key_;
   PreviewSigner signer_;  // of preview links
   std::vector<std::string> cors_origins_;
+  Reload reload_;
   RequestMeasures measures_;
   http::Router router_;
   Mcp mcp_;

@@ -11,7 +11,7 @@ namespace cellar::api {
 namespace {
 
 constexpr std::chrono::seconds kWriteEvery{1};
-constexpr int kTrimEvery = 3600;  // of these
+constexpr int kTrimEvery = 60;  // of these
 
 }  // namespace
 
@@ -20,6 +20,7 @@ AuditLog::AuditLog(asio::any_io_executor executor, async::Pool& pool, const std:
     : pool_(pool),
       trail_(std::make_shared<audit::Trail>(dir, options)),
       turns_(executor),
+      limits_(options.limits),
       tasks_(executor) {}
 
 void AuditLog::start() { tasks_.spawn(keep()); }
@@ -35,8 +36,11 @@ bool AuditLog::is_one_too_many(const audit::Entry& entry) {
 
 void AuditLog::note(audit::Entry entry) {
   // Reads that are refused come without require_room(): there is a place for some behind the limit.
-  const bool is_full = pending_.size() >= 2 * kPendingMax;
-  if (is_one_too_many(entry) || is_full) {
+  if (pending_.size() >= 2 * kPendingMax) {
+    ++lost_;
+    return;
+  }
+  if (is_one_too_many(entry)) {
     ++left_out_;
     return;
   }
@@ -75,6 +79,11 @@ asio::awaitable<void> AuditLog::try_flush() {
     many.left_out = std::exchange(left_out_, 0);
     pending_.push_back(std::move(many));
   }
+  if (lost_ > 0) {
+    audit::Entry many{.at = wall_now(), .operation = "lost", .status = 0};
+    many.lost = std::exchange(lost_, 0);
+    pending_.push_back(std::move(many));
+  }
   try {
     co_await flush();
   } catch (const Error& error) {
@@ -88,7 +97,7 @@ asio::awaitable<void> AuditLog::keep() {
     co_await try_flush();
     if (round % kTrimEvery == 0) {
       const auto turn = co_await turns_.turn();
-      auto trim = [trail = trail_] { trail->trim(wall_now()); };
+      auto trim = [trail = trail_, limits = limits_] { trail->trim(wall_now(), limits); };
       try {
         co_await async::offload(pool_, std::move(trim));
       } catch (const Error& error) {

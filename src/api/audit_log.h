@@ -32,6 +32,10 @@ class AuditLog {
   AuditLog(asio::any_io_executor executor, async::Pool& pool, const std::string& dir,
            audit::Trail::Options options);
 
+  // Of its files, from the next look at them on.
+  void set_limits(std::chrono::seconds retention, std::uint64_t bytes_max) {
+    limits_ = {.retention = retention, .bytes_max = bytes_max};
+  }
   // Writes what was noted, each second from now on.
   void start();
   void note(audit::Entry entry);
@@ -56,6 +60,8 @@ class AuditLog {
   std::size_t refusal_count_ = 0;  // of keys, in this second
   double stranger_room_ = kRefusalsPerSecondMax;
   std::uint64_t left_out_ = 0;  // the same
+  std::uint64_t lost_ = 0;      // that were no refusals, since the last line
+  audit::Trail::Limits limits_;
   async::TaskGroup tasks_;
 };
 

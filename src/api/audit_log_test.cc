@@ -19,6 +19,11 @@ struct AuditFixture {
   asio::io_context loop{1};
   AuditLog log{loop.get_executor(), pool, dir, {}};
 
+  void close() {
+    asio::co_spawn(loop, log.close(), [](const std::exception_ptr&) {});
+    loop.restart();
+    loop.run();
+  }
   // Whether all was written.
   bool flush() {
     bool is_written = false;
@@ -67,6 +72,17 @@ TEST_CASE("of refusals some are written each second, the rest is counted") {
   fixture.log.note(std::move(of_a_key));
   CHECK(fixture.flush());
   CHECK(audit::verify(fixture.dir).last.seq == AuditLog::kRefusalsPerSecondMax + 1);
+}
+
+TEST_CASE("what no memory was left for is counted apart from refusals") {
+  AuditFixture fixture;
+  for (std::size_t count = 0; count < 2 * AuditLog::kPendingMax + 3; ++count) fixture.note(200);
+  fixture.close();
+  const audit::Trail::Page page = audit::Trail(fixture.dir, {}).read(2 * AuditLog::kPendingMax, 10);
+  REQUIRE(page.lines.size() == 1);
+  CHECK(page.lines[0].find("\"operation\":\"lost\"") != std::string::npos);
+  CHECK(page.lines[0].find("\"left_out\":0,") != std::string::npos);
+  CHECK(page.lines[0].find("\"lost\":3") != std::string::npos);
 }
 
 }  // namespace cellar::api

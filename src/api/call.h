@@ -25,6 +25,8 @@ struct Call {
   std::string key_id = {};  // of the caller, or of the maker of its token
   // Whether that key or token still opens this, for what goes on; may be empty: it does.
   std::function<bool()> may_go_on = {};
+  // What the audit log says was meant: the id in the path. May be null.
+  std::string* target = nullptr;
 
   // The cell named by the path. Throws Error `not_found`.
   std::shared_ptr<cell::Cell> cell() const { return supervisor.get(owner, params.at("id")); }
@@ -44,6 +46,10 @@ struct Call {
   asio::awaitable<void> answer(json::Value value, int status = 200) const;
   asio::awaitable<void> answer_text(std::string json_text, int status = 200) const;
   asio::awaitable<void> answer_nothing() const;
+  // Before the answer to a call that made something: its id, for the audit log.
+  void made(const std::string& id) const {
+    if (target != nullptr) *target = id;
+  }
 };
 
 // `name`, the value of the field `key`. Throws Error `invalid_argument` for none, or a long one.

@@ -91,6 +91,7 @@ void Api::add_cell_routes() {
     std::string owner = call.owner;
     const auto created =
         co_await call.supervisor.create(std::move(owner), std::move(customer), std::move(settings));
+    call.made(created.cell->spec().cell_id);
     co_await call.answer(shown(*created.cell), created.is_new ? 201 : 200);
   });
 

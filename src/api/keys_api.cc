@@ -42,6 +42,7 @@ asio::awaitable<void> create_key(const Call& call) {
   body.refuse_unknown();
   const auto created = co_await call.supervisor.create_key(std::move(owner), std::move(name),
                                                            std::move(scopes), expires_at);
+  call.made(created.key.id);
   json::Value answer = key_json(created.key);
   answer.as_object().set("secret", created.secret);
   co_await call.answer(std::move(answer), 201);

@@ -131,6 +131,8 @@ asio::awaitable<void> tell_metrics(const Call& call, const RequestMeasures& requ
   write_cells(text, call.supervisor.census(), call.supervisor.measures());
   write_llm(text, call.supervisor.models());
   requests.write(text);
+  text.family("cellar_preview_requests_total", "counter", "Requests of previews of cells.");
+  text.sample({}, call.supervisor.measures().preview_requests);
   text.family("cellar_keys", "gauge", "Keys of the API.");
   text.sample({}, std::uint64_t{call.supervisor.keys().size()});
   http::Response response;

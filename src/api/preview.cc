@@ -194,6 +194,7 @@ std::string Preview::scheme_of(const Visit& visit) const {
 }
 
 asio::awaitable<void> Preview::handle(http::Exchange& exchange) {
+  ++supervisor_.measures().preview_requests;
   const std::string request_id = "req_" + random_hex(8);
   const PreviewPlace place = place_of(exchange.request());
   std::optional<Error> failure;

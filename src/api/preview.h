@@ -30,6 +30,10 @@ struct PreviewOptions {
 // Serves what runs in cells, or their files, to browsers: docs/guide/preview.md. Loop thread only.
 class Preview {
  public:
+  // As of the constructor, from now on.
+  void set_trusted_proxies(std::vector<std::string> addresses) {
+    options_.trusted_proxies = std::move(addresses);
+  }
   // `supervisor` must outlive it.
   Preview(cell::Supervisor& supervisor, PreviewOptions options);
   Preview(const Preview&) = delete;

@@ -20,6 +20,7 @@ std::string encode_line(const Entry& entry, const Link& before) {
                                    {"request_id", entry.request_id},
                                    {"left_out", static_cast<std::int64_t>(entry.left_out)},
                                    {"prev", before.hash}});
+  if (entry.lost > 0) line.as_object().set("lost", static_cast<std::int64_t>(entry.lost));
   return json::dump(line);
 }
 

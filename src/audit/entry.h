@@ -22,6 +22,7 @@ struct Entry {
   std::string code;       // of an error
   std::string request_id;
   std::uint64_t left_out = 0;  // how many refusals this one stands for, beside itself
+  std::uint64_t lost = 0;      // how many calls: there was no room for them in memory
 
   bool operator==(const Entry&) const = default;
 };

@@ -1,5 +1,6 @@
 #include "audit/files.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "json/reader.h"
 #include "sys/directory.h"
 #include "sys/file.h"
+#include "sys/positioned.h"
 
 namespace cellar::audit {
 namespace {
@@ -41,6 +43,11 @@ std::vector<Seq> first_seqs(const std::string& dir) {
 
 std::string read_log_file(const std::string& dir, Seq first) {
   return sys::read_file(file_of(dir, first), kLogFileBytesMax).value_or("");
+}
+
+std::uint64_t size_of_log_file(const std::string& dir, Seq first) {
+  const auto file = sys::open_file_if_exists(file_of(dir, first), O_RDONLY);
+  return file ? sys::file_size(file->get(), file_of(dir, first)) : 0;
 }
 
 std::optional<Head> read_head(const std::string& dir) {

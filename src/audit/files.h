@@ -19,6 +19,7 @@ std::string file_of(const std::string& dir, Seq first);
 // The numbers of the first lines of the files that are there, in order.
 std::vector<Seq> first_seqs(const std::string& dir);
 std::string read_log_file(const std::string& dir, Seq first);
+std::uint64_t size_of_log_file(const std::string& dir, Seq first);
 
 // nullopt where there is none. Throws Error `corrupt` for one that does not read.
 std::optional<Head> read_head(const std::string& dir);

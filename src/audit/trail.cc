@@ -76,21 +76,32 @@ void Trail::append(const std::vector<Entry>& entries) {
   is_known_ = true;
 }
 
-void Trail::trim(WallTime now) {
-  if (options_.retention.count() == 0) return;
+// Whether a file that ends with this line is older than the retention.
+bool Trail::is_beyond(std::string_view newest_line, WallTime now, const Limits& limits) const {
+  if (limits.retention.count() == 0) return false;
+  const json::Value newest = json::parse(newest_line);
+  const json::Value* said = newest.find("at");
+  const auto when = said != nullptr ? parse_rfc3339(said->as_string()) : std::nullopt;
+  return when && *when + limits.retention <= now;
+}
+
+void Trail::trim(WallTime now, const Limits& limits) {
+  if (limits.retention.count() == 0 && limits.bytes_max == 0) return;
   if (!is_known_) recover();
   const std::vector<Seq> seqs = first_seqs(dir_);
+  std::uint64_t bytes = 0;
+  for (const Seq seq : seqs) bytes += size_of_log_file(dir_, seq);
   for (std::size_t at = 0; at + 1 < seqs.size(); ++at) {
+    const bool is_too_much = limits.bytes_max != 0 && bytes > limits.bytes_max;
+    if (!is_too_much && limits.retention.count() == 0) return;
     const std::string text = read_log_file(dir_, seqs[at]);
     const Lines lines = lines_of(text);
     if (lines.whole.empty()) return;
-    const json::Value newest = json::parse(lines.whole.back());
-    const json::Value* said = newest.find("at");
-    const auto when = said != nullptr ? parse_rfc3339(said->as_string()) : std::nullopt;
-    if (!when || *when + options_.retention > now) return;
+    if (!is_too_much && !is_beyond(lines.whole.back(), now, limits)) return;
     before_ = link_of(seqs[at + 1] - 1, lines.whole.back());
     write_head();  // First: a file that is left over is passed over.
     sys::remove_file(file_of(dir_, seqs[at]));
+    bytes -= text.size();
   }
 }
 

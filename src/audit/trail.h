@@ -18,9 +18,14 @@ namespace cellar::audit {
 // Blocking, not thread-safe: for one pool job at a time. Throws Error.
 class Trail {
  public:
+  // What is kept; the newest file is in any case.
+  struct Limits {
+    std::chrono::seconds retention{0};  // of files whose newest line is older; 0: for ever
+    std::uint64_t bytes_max = 0;        // of all files; 0: any
+  };
   struct Options {
     std::uint64_t file_bytes_max = 16 << 20;
-    std::chrono::seconds retention{0};  // of files whose newest line is older; 0: for ever
+    Limits limits;
   };
 
   // The folder is made where there is none.
@@ -29,8 +34,8 @@ class Trail {
   // Appends the entries; they are durable when this returns. After a failure the files hold some of
   // them or none: entries are appended again by the next call, to what is there.
   void append(const std::vector<Entry>& entries);
-  // Removes files beyond the retention.
-  void trim(WallTime now);
+  // Removes the oldest files, as far as the limits say.
+  void trim(WallTime now, const Limits& limits);
 
   // Lines behind `after`, oldest first, as they are.
   struct Page {
@@ -44,6 +49,7 @@ class Trail {
   void recover();
   void rotate();
   void write_head() const;
+  bool is_beyond(std::string_view newest_line, WallTime now, const Limits& limits) const;
 
   std::string dir_;
   Options options_;

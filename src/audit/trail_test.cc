@@ -31,7 +31,7 @@ struct TrailFixture {
   testing::TempDir root;
   std::string dir = root.file("audit");
   // Two lines a file.
-  Trail::Options options{.file_bytes_max = 400, .retention = std::chrono::seconds(0)};
+  Trail::Options options{.file_bytes_max = 400};
 
   void write(int from, int count) {
     Trail trail(dir, options);
@@ -150,20 +150,35 @@ TEST_CASE("a chain that was made anew is found by a hash that was kept elsewhere
 
 TEST_CASE("retention removes whole files, and the rest is still a chain") {
   TrailFixture fixture;
-  fixture.options.retention = std::chrono::seconds(100);
+  const Trail::Limits limits{.retention = std::chrono::seconds(100)};
   fixture.write(1, 6);
   Trail trail(fixture.dir, fixture.options);
-  trail.trim(kThen + std::chrono::seconds(101));
+  trail.trim(kThen + std::chrono::seconds(101), limits);
   CHECK(first_seqs(fixture.dir).front() == 1);
-  trail.trim(kThen + std::chrono::seconds(103));
+  trail.trim(kThen + std::chrono::seconds(103), limits);
   CHECK(first_seqs(fixture.dir).front() == 3);
-  trail.trim(kThen + std::chrono::hours(1));
+  trail.trim(kThen + std::chrono::hours(1), limits);
   CHECK(first_seqs(fixture.dir).size() == 1);  // The one that is written stays.
   trail.append({entry_of(7)});
   const Verdict verdict = verify(fixture.dir);
   CHECK(verdict.problem.empty());
   CHECK(verdict.first == 5);
   CHECK(verdict.last.seq == 7);
+}
+
+TEST_CASE("so does a limit in bytes, however young the files are") {
+  TrailFixture fixture;
+  fixture.write(1, 6);
+  Trail trail(fixture.dir, fixture.options);
+  std::uint64_t bytes = 0;
+  for (const Seq seq : first_seqs(fixture.dir)) bytes += size_of_log_file(fixture.dir, seq);
+  trail.trim(kThen, {.bytes_max = bytes});
+  CHECK(first_seqs(fixture.dir).front() == 1);
+  trail.trim(kThen, {.bytes_max = bytes - 1});
+  CHECK(first_seqs(fixture.dir).front() == 3);
+  trail.trim(kThen, {.bytes_max = 1});
+  CHECK(first_seqs(fixture.dir).size() == 1);
+  CHECK(verify(fixture.dir).problem.empty());
 }
 
 }  // namespace cellar::audit

@@ -46,9 +46,13 @@ std::uint64_t Admissions::bytes(Time now) {
 }
 
 Capacity::Capacity(Options options) : state_dir_(std::move(options.state_dir)) {
+  set_reserve(options.memory_reserve, options.disk_reserve);
+}
+
+void Capacity::set_reserve(std::optional<std::uint64_t> memory, std::optional<std::uint64_t> disk) {
   reserve_ = usual_reserve(sys::machine_memory().total, sys::disk_size(state_dir_).bytes);
-  if (options.memory_reserve) reserve_.memory = *options.memory_reserve;
-  if (options.disk_reserve) reserve_.disk = *options.disk_reserve;
+  if (memory) reserve_.memory = *memory;
+  if (disk) reserve_.disk = *disk;
 }
 
 bool Capacity::lacks_memory() const { return sys::machine_memory().available < reserve_.memory; }

@@ -71,6 +71,8 @@ class Capacity {
   // Throws Error.
   explicit Capacity(Options options);
 
+  // As of the constructor, from now on.
+  void set_reserve(std::optional<std::uint64_t> memory, std::optional<std::uint64_t> disk);
   bool lacks_memory() const;
   // What idle cells are to do about it, and that one of them has done so.
   Relief relief() const;

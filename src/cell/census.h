@@ -12,6 +12,7 @@ namespace cellar::cell {
 // What all cells of a daemon count and time for its metrics, since it runs. Loop thread only.
 struct Measures {
   std::uint64_t cells_made = 0;
+  std::uint64_t preview_requests = 0;
   Histogram resume_from_memory;
   Histogram resume_from_disk;
   Histogram journal_sync;

@@ -33,7 +33,7 @@ bool has_nothing_to_undo(const Run& run) {
 }  // namespace
 
 Runner::Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& runs,
-               RunnerHost& host, RunnerConfig config)
+               RunnerHost& host, const RunnerConfig& config)
     : executor_(std::move(executor)),
       journal_(journal),
       runs_(runs),
@@ -208,7 +208,7 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
     co_await carry_through(*active, std::move(cause));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
-    log::error("run {}: {}", run.id, error.what());
+    log::error("run {}: {}", log::run(run.id), error.what());
     failure = error;
   }
   if (failure && !journal_.is_broken() && !active->settled) {
@@ -327,7 +327,7 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
     const auto is_wanted = [&active] { return active.is_wanted(); };
     co_await ensure_agent(run.agent_language, is_wanted);
   } catch (const Error& error) {
-    log::warning("run {}: the agent host does not start: {}", run.id, error.what());
+    log::warning("run {}: the agent host does not start: {}", log::run(run.id), error.what());
     failure = error;
   }
   if (failure) {

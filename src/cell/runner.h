@@ -115,7 +115,7 @@ class Runner {
   static constexpr std::chrono::hours kForever{24 * 365 * 10};
 
   Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& runs, RunnerHost& host,
-         RunnerConfig config);
+         const RunnerConfig& config);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
@@ -413,7 +413,7 @@ class Runner {
   CellJournal& journal_;
   RunTable& runs_;
   RunnerHost& host_;
-  RunnerConfig config_;
+  const RunnerConfig& config_;  // may change
   std::map<std::uint32_t, std::shared_ptr<Active>> active_;
   std::shared_ptr<AgentProcess> agent_;
   std::string host_missing_;       // JSON: why the last agent host could not run

@@ -34,6 +34,8 @@ class Supervisor {
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
+  // What cells are told from now on, all but `disk_max`, which they have from their opening on.
+  void configure(CellConfig config) { config_ = std::move(config); }
   // Opens the registry and the cells that have processes. The others, which are hibernated, are
   // opened one after the other from then on, and where somebody asks for one (see ready()):
   // unfinished runs go on. A cell that cannot be opened is told in the log and left alone; where it

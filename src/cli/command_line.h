@@ -156,7 +156,7 @@ using Command =
                  CompletionScript, Complete, Doctor, FileList, FileCat, FileStat, FileWrite,
                  FileMove, FileMakeFolder, FileChmod, FileRemove, FileGlob, FileGrep, FileWatch,
                  Secrets, KeyCreate, KeyList, KeyRemove, AuditVerify, CheckpointCreate,
-                 CheckpointList, CheckpointRemove, Diff>;
+                 CheckpointList, CheckpointRemove, Diff, Reload>;
 
 struct CommandLine {
   std::string url;

@@ -32,6 +32,10 @@ void add_key_commands(CLI::App& app, Raw& raw) {
   sub = keys->add_subcommand("rm", "End a key at once");
   sub->add_option("KEY", remove->id, "Its id, as ls has it")->required();
   sub->callback([&raw, remove] { raw.command = [remove] { return Command(*remove); }; });
+
+  CLI::App* reload = app.add_subcommand("reload", "Let the daemon read its --config file again");
+  reload->footer("It needs a key with the scope admin.");
+  reload->callback([&raw] { raw.command = [] { return Command(Reload{}); }; });
 }
 
 }  // namespace cellar::cli

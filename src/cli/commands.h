@@ -84,6 +84,7 @@ int run(const Complete& command, Context& context);
 int run(const KeyCreate& command, Context& context);  // keys.cc
 int run(const KeyList& command, Context& context);
 int run(const KeyRemove& command, Context& context);
+int run(const Reload& command, Context& context);
 int run(const AuditVerify& command, Context& context);  // audit.cc
 int run(const Doctor& command, Context& context);       // doctor.cc
 

@@ -19,6 +19,9 @@ struct KeyRemove {
   std::string id;
 };
 
+// The daemon reads the file of its settings again.
+struct Reload {};
+
 // The audit log, on the daemon's machine; without the daemon.
 struct AuditVerify {
   std::string state;

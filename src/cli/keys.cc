@@ -49,4 +49,20 @@ int run(const KeyRemove& command, Context& context) {
   return 0;
 }
 
+int run(const Reload&, Context& context) {
+  const json::Value answer = context.api.post("/api/v1/reload");
+  if (context.output.format() == Format::json) {
+    context.output.json(answer);
+    return 0;
+  }
+  std::vector<Row> rows;
+  for (const char* when : {"taken", "needs_restart"}) {
+    for (const json::Value& name : answer.find(when)->as_array()) {
+      rows.push_back({format_value(name), when});
+    }
+  }
+  context.output.text(format_table({"SETTING", "IS"}, rows, context.output.look()));
+  return 0;
+}
+
 }  // namespace cellar::cli

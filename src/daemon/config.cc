@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "doctor/examine.h"
+#include "net/policy.h"
 #include "wire/agent_frame.h"
 
 namespace cellar::daemon {
@@ -208,74 +211,160 @@ void check_tls(const Config& config) {
   }
 }
 
-}  // namespace
+// How many letters two names differ by.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t corner = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t changed = corner + (a[i - 1] == b[j - 1] ? 0 : 1);
+      corner = std::exchange(row[j], std::min({changed, row[j] + 1, row[j - 1] + 1}));
+    }
+  }
+  return row[b.size()];
+}
 
-CommandLine read_command_line(int argc, char** argv) {
-  CommandLine result;
-  Config& config = result.config;
+// Reads the file as the library does, but says which name was meant by one that is no option.
+class NamedToml : public CLI::ConfigTOML {
+ public:
+  explicit NamedToml(const CLI::App& app) : app_(app) {}
+
+  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    auto items = CLI::ConfigTOML::from_config(input);
+    for (const CLI::ConfigItem& item : items) {
+      const std::string name = item.fullname();
+      if (app_.get_option_no_throw("--" + name) != nullptr) continue;
+      throw CLI::ConfigError("\"" + name + "\" is no setting; \"" + nearest(name) +
+                                 "\" is the nearest name (cellard --help lists all)",
+                             CLI::ExitCodes::ConfigError);
+    }
+    return items;
+  }
+
+ private:
+  std::string nearest(const std::string& name) const {
+    std::string best;
+    for (const CLI::Option* option : app_.get_options()) {
+      for (const std::string& known : option->get_lnames()) {
+        if (best.empty() || distance(name, known) < distance(name, best)) best = known;
+      }
+    }
+    return best;
+  }
+
+  const CLI::App& app_;
+};
+
+// All options, and where what they say goes.
+class Options {
+ public:
+  Options();
+  CLI::App& app() noexcept { return app_; }
+  // Throws CLI11's error, and Error `invalid_argument` as set_listen() does.
+  Config read(int argc, char** argv);
+
+ private:
+  Config config_;
+  CLI::App app_{"cellard: a computer of its own for each user of your coding agent"};
+  std::string listen_ = "127.0.0.1:4750";
+  std::string tls_listen_;
+  std::string floor_;
+  Times times_;
+};
+
+Options::Options() : floor_(sandbox::name_of(config_.runtime_floor)), times_(config_) {
+  Config& config = config_;
   config.state = doctor::default_state();
   config.seal_key_file = doctor::default_seal_key_file();
-  CLI::App app{"cellard: a computer of its own for each user of your coding agent"};
+  CLI::App& app = app_;
   app.name("cellard");
   app.option_defaults()->always_capture_default();
-  std::string listen = "127.0.0.1:4750";
-  std::string tls_listen;
-  std::string floor(sandbox::name_of(config.runtime_floor));
-  Times times(config);
 
   app.set_config("--config", "", "TOML file with these options")->envname("CELLAR_CONFIG");
+  app.config_formatter(std::make_shared<NamedToml>(app));
   app.allow_config_extras(CLI::config_extras_mode::error);  // A name misspelt there is an error.
   app.add_option("--state", config.state, "Folder that holds everything")->envname("CELLAR_STATE");
-  app.add_option("--listen", listen, "HOST:PORT")->envname("CELLAR_LISTEN");
+  app.add_option("--listen", listen_, "HOST:PORT")->envname("CELLAR_LISTEN");
   app.add_option("--api-key", config.api_key,
                  "Key that clients must send; better as CELLAR_API_KEY")
       ->envname("CELLAR_API_KEY");
   app.add_option("--seal-key-file", config.seal_key_file, "Key that seals secrets, outside --state")
       ->envname("CELLAR_SEAL_KEY_FILE");
-  add_tls_options(app, config, tls_listen);
+  add_tls_options(app, config, tls_listen_);
   add_web_options(app, config);
   app.add_option("--name-server", config.name_server,
                  "ADDRESS:PORT that is asked whose a custom domain is; else the machine's own")
       ->envname("CELLAR_NAME_SERVER");
   add_egress_options(app, config);
-  add_time_options(app, times);
+  add_time_options(app, times_);
   app.add_option("--pool-threads", config.pool_threads, "Threads for blocking work")
       ->envname("CELLAR_POOL_THREADS")
       ->check(CLI::Range(1, 64));
+  app.add_option("--audit-bytes-max", config.audit_bytes_max,
+                 "Bytes of the audit log; its oldest files go; 0: any")
+      ->envname("CELLAR_AUDIT_BYTES_MAX");
   add_cell_options(app, config);
   app.add_option("--level", config.level,
                  "Isolation without which nothing is served: full, reduced")
       ->envname("CELLAR_LEVEL")
       ->check(CLI::IsMember({"full", "reduced"}));
-  app.add_option("--runtime-floor,--runtime_floor", floor,
+  app.add_option("--runtime-floor,--runtime_floor", floor_,
                  "native or gvisor: no cell runs on a weaker runtime, and new ones on this")
       ->envname("CELLAR_RUNTIME_FLOOR")
       ->check(CLI::IsMember({"native", "gvisor"}));
   app.add_option("--log-level", config.log_level, "debug, info, warning or error")
       ->envname("CELLAR_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_option("--log-format", config.log_format, "text, or json: a line is an object")
+      ->envname("CELLAR_LOG_FORMAT")
+      ->check(CLI::IsMember({"text", "json"}));
   app.add_option("--libexec", config.libexec, "Folder of cellar-spawn and cell-init")
       ->envname("CELLAR_LIBEXEC");
   app.set_version_flag("--version", "cellard " CELLAR_VERSION);
+}
 
-  try {
-    app.parse(with_environment(app, argc, argv));
-  } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    result.exit_code = code == 0 ? 0 : 2;
-    return result;
+Config Options::read(int argc, char** argv) {
+  app_.parse(with_environment(app_, argc, argv));
+  Config& config = config_;
+  set_listen("listen", listen_, config.host, config.port);
+  if (!tls_listen_.empty()) {
+    set_listen("tls-listen", tls_listen_, config.tls_host, config.tls_port);
   }
-  set_listen("listen", listen, config.host, config.port);
-  if (!tls_listen.empty()) {
-    set_listen("tls-listen", tls_listen, config.tls_host, config.tls_port);
-  }
-  config.runtime_floor = sandbox::runtime_of(floor).value_or(sandbox::Runtime::gvisor);
-  times.put_into(config);
+  config.runtime_floor = sandbox::runtime_of(floor_).value_or(sandbox::Runtime::gvisor);
+  times_.put_into(config);
+  const CLI::Option* file = app_.get_config_ptr();
+  if (file->count() > 0) config.config_file = file->as<std::string>();
   if (config.libexec.empty()) {
     config.libexec = std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
   }
   config.state = std::filesystem::absolute(config.state).lexically_normal().string();
+  return config;
+}
+
+}  // namespace
+
+CommandLine read_command_line(int argc, char** argv) {
+  CommandLine result;
+  Options options;
+  try {
+    result.config = options.read(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    result.exit_code = options.app().exit(error) == 0 ? 0 : 2;
+  }
   return result;
+}
+
+Config read_settings(const std::vector<std::string>& arguments) {
+  std::vector<std::string> words = arguments;
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  Options options;
+  try {
+    return options.read(static_cast<int>(argv.size()), argv.data());
+  } catch (const CLI::ParseError& error) {
+    throw Error(ErrorCode::invalid_argument, "invalid_option", error.what());
+  }
 }
 
 void check(const Config& config) {
@@ -286,6 +375,7 @@ void check(const Config& config) {
   }
   check_tls(config);
   for (const std::string& origin : config.cors_origins) api::check_origin(origin);
+  net::Policy::parse({.allow = config.forward_to});
   for (const char* program : {"cellar-spawn", "cell-init"}) {
     const std::string path = config.libexec + "/" + program;
     if (!std::filesystem::exists(path)) refuse("libexec", path + " is not there");

@@ -38,6 +38,7 @@ struct Config {
   std::chrono::seconds hibernate_after{3600};
   std::chrono::seconds run_retention = cell::kRunRetention;            // 0: for ever
   std::chrono::seconds audit_retention = std::chrono::hours(30 * 24);  // 0: for ever
+  std::uint64_t audit_bytes_max = std::uint64_t{1} << 30;              // of its files; 0: any
   std::chrono::milliseconds agent_stall_timeout{30'000};
   std::chrono::milliseconds run_suspend_after{5'000};
   std::uint64_t run_replay_bytes_max = 256 << 20;
@@ -51,7 +52,9 @@ struct Config {
   std::string level = "full";   // or "reduced": on a host that gives less, cellard does not start
   sandbox::Runtime runtime_floor = sandbox::Runtime::native;  // no cell runs on a weaker one
   std::string log_level = "info";
-  std::string libexec;  // folder of cellar-spawn and cell-init; empty: cellard's own
+  std::string log_format = "text";  // or "json": a line is an object
+  std::string config_file;          // empty: none
+  std::string libexec;              // folder of cellar-spawn and cell-init; empty: cellard's own
 };
 
 // What the command line asked for.
@@ -62,6 +65,10 @@ struct CommandLine {
 
 // Reads options, environment and file; prints help and errors itself. Blocking.
 CommandLine read_command_line(int argc, char** argv);
+
+// The same without a word printed, for a daemon that runs. `arguments` begin with the program's
+// name. Throws Error `invalid_argument`, reason `invalid_option`, and its text says what is wrong.
+Config read_settings(const std::vector<std::string>& arguments);
 
 // Throws Error `invalid_argument` for what cannot work, naming the option.
 void check(const Config& config);

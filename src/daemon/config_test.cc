@@ -22,6 +22,71 @@ CommandLine read(std::vector<std::string> arguments) {
   return read_command_line(static_cast<int>(argv.size()), argv.data());
 }
 
+struct Case {
+  std::string name;
+  std::string file_value;  // as TOML writes it
+  std::string value;
+  std::function<std::string(const Config&)> get;
+};
+
+const std::vector<Case>& all_options() {
+  static const std::vector<Case> cases = {
+      {"state", "\"/s\"", "/s", [](const Config& c) { return c.state; }},
+      {"listen", "\"h:7\"", "h:7",
+       [](const Config& c) { return c.host + ":" + std::to_string(c.port); }},
+      {"tls-listen", "\"0.0.0.0:443\"", "0.0.0.0:443",
+       [](const Config& c) { return c.tls_host + ":" + std::to_string(c.tls_port); }},
+      {"tls-cert", "\"/c\"", "/c", [](const Config& c) { return c.tls_cert; }},
+      {"tls-key", "\"/k\"", "/k", [](const Config& c) { return c.tls_key; }},
+      {"api-key", "\"abcdefgh\"", "abcdefgh", [](const Config& c) { return c.api_key; }},
+      {"seal-key-file", "\"/k\"", "/k", [](const Config& c) { return c.seal_key_file; }},
+      {"preview-domain", "\"d.org\"", "d.org", [](const Config& c) { return c.preview_domain; }},
+      {"trusted-proxies", "[\"10.0.0.1\", \"10.0.0.2\"]", "10.0.0.1,10.0.0.2",
+       [](const Config& c) {
+         std::string all;
+         for (const std::string& one : c.trusted_proxies) all += (all.empty() ? "" : ",") + one;
+         return all;
+       }},
+      {"cors-origin", "\"https://a.org\"", "https://a.org",
+       [](const Config& c) { return c.cors_origins.empty() ? "" : c.cors_origins.front(); }},
+      {"name-server", "\"1.1.1.1:53\"", "1.1.1.1:53",
+       [](const Config& c) { return c.name_server; }},
+      {"idle-timeout-s", "3", "3",
+       [](const Config& c) { return std::to_string(c.idle_timeout.count()); }},
+      {"max-awake-s", "11", "11",
+       [](const Config& c) { return std::to_string(c.max_awake.count()); }},
+      {"busy-cpu-percent", "12", "12",
+       [](const Config& c) { return std::to_string(c.busy_cpu_percent); }},
+      {"page-out-after-s", "13", "13",
+       [](const Config& c) { return std::to_string(c.page_out_after.count()); }},
+      {"memory-reserve-bytes", "14", "14",
+       [](const Config& c) { return std::to_string(c.memory_reserve_bytes.value_or(0)); }},
+      {"disk-reserve-bytes", "15", "15",
+       [](const Config& c) { return std::to_string(c.disk_reserve_bytes.value_or(0)); }},
+      {"hibernate-after-s", "4", "4",
+       [](const Config& c) { return std::to_string(c.hibernate_after.count()); }},
+      {"run-retention-s", "9", "9",
+       [](const Config& c) { return std::to_string(c.run_retention.count()); }},
+      {"audit-retention-s", "16", "16",
+       [](const Config& c) { return std::to_string(c.audit_retention.count()); }},
+      {"agent-stall-timeout-ms", "5", "5",
+       [](const Config& c) { return std::to_string(c.agent_stall_timeout.count()); }},
+      {"run-suspend-after-ms", "8", "8",
+       [](const Config& c) { return std::to_string(c.run_suspend_after.count()); }},
+      {"run-replay-bytes-max", "2048", "2048",
+       [](const Config& c) { return std::to_string(c.run_replay_bytes_max); }},
+      {"pool-threads", "6", "6", [](const Config& c) { return std::to_string(c.pool_threads); }},
+      {"prepared-cells", "7", "7",
+       [](const Config& c) { return std::to_string(c.prepared_cells); }},
+      {"warm-agents", "3", "3", [](const Config& c) { return std::to_string(c.warm_agents); }},
+      {"log-level", "\"error\"", "error", [](const Config& c) { return c.log_level; }},
+      {"log-format", "\"json\"", "json", [](const Config& c) { return c.log_format; }},
+      {"audit-bytes-max", "17", "17",
+       [](const Config& c) { return std::to_string(c.audit_bytes_max); }},
+      {"libexec", "\"/l\"", "/l", [](const Config& c) { return c.libexec; }}};
+  return cases;
+}
+
 }  // namespace
 
 TEST_CASE("an option wins over the environment, the environment over the file") {
@@ -79,68 +144,9 @@ TEST_CASE("HTTPS needs its address and both of its files") {
   CHECK(why_not({"--tls-listen", "443"}).starts_with("--tls-listen: \"443\" is not HOST:PORT"));
 }
 
-// An option, as TOML writes it, its value, and where that arrives.
-struct OptionCase {
-  std::string name;
-  std::string file_value;  // as TOML writes it
-  std::string value;
-  std::function<std::string(const Config&)> get;
-};
-
 TEST_CASE("every option can be given in the file and in the environment") {
-  const std::vector<OptionCase> cases = {
-      {"state", "\"/s\"", "/s", [](const Config& c) { return c.state; }},
-      {"listen", "\"h:7\"", "h:7",
-       [](const Config& c) { return c.host + ":" + std::to_string(c.port); }},
-      {"tls-listen", "\"0.0.0.0:443\"", "0.0.0.0:443",
-       [](const Config& c) { return c.tls_host + ":" + std::to_string(c.tls_port); }},
-      {"tls-cert", "\"/c\"", "/c", [](const Config& c) { return c.tls_cert; }},
-      {"tls-key", "\"/k\"", "/k", [](const Config& c) { return c.tls_key; }},
-      {"api-key", "\"abcdefgh\"", "abcdefgh", [](const Config& c) { return c.api_key; }},
-      {"seal-key-file", "\"/k\"", "/k", [](const Config& c) { return c.seal_key_file; }},
-      {"preview-domain", "\"d.org\"", "d.org", [](const Config& c) { return c.preview_domain; }},
-      {"trusted-proxies", "[\"10.0.0.1\", \"10.0.0.2\"]", "10.0.0.1,10.0.0.2",
-       [](const Config& c) {
-         std::string all;
-         for (const std::string& one : c.trusted_proxies) all += (all.empty() ? "" : ",") + one;
-         return all;
-       }},
-      {"cors-origin", "\"https://a.org\"", "https://a.org",
-       [](const Config& c) { return c.cors_origins.empty() ? "" : c.cors_origins.front(); }},
-      {"name-server", "\"1.1.1.1:53\"", "1.1.1.1:53",
-       [](const Config& c) { return c.name_server; }},
-      {"idle-timeout-s", "3", "3",
-       [](const Config& c) { return std::to_string(c.idle_timeout.count()); }},
-      {"max-awake-s", "11", "11",
-       [](const Config& c) { return std::to_string(c.max_awake.count()); }},
-      {"busy-cpu-percent", "12", "12",
-       [](const Config& c) { return std::to_string(c.busy_cpu_percent); }},
-      {"page-out-after-s", "13", "13",
-       [](const Config& c) { return std::to_string(c.page_out_after.count()); }},
-      {"memory-reserve-bytes", "14", "14",
-       [](const Config& c) { return std::to_string(c.memory_reserve_bytes.value_or(0)); }},
-      {"disk-reserve-bytes", "15", "15",
-       [](const Config& c) { return std::to_string(c.disk_reserve_bytes.value_or(0)); }},
-      {"hibernate-after-s", "4", "4",
-       [](const Config& c) { return std::to_string(c.hibernate_after.count()); }},
-      {"run-retention-s", "9", "9",
-       [](const Config& c) { return std::to_string(c.run_retention.count()); }},
-      {"audit-retention-s", "16", "16",
-       [](const Config& c) { return std::to_string(c.audit_retention.count()); }},
-      {"agent-stall-timeout-ms", "5", "5",
-       [](const Config& c) { return std::to_string(c.agent_stall_timeout.count()); }},
-      {"run-suspend-after-ms", "8", "8",
-       [](const Config& c) { return std::to_string(c.run_suspend_after.count()); }},
-      {"run-replay-bytes-max", "2048", "2048",
-       [](const Config& c) { return std::to_string(c.run_replay_bytes_max); }},
-      {"pool-threads", "6", "6", [](const Config& c) { return std::to_string(c.pool_threads); }},
-      {"prepared-cells", "7", "7",
-       [](const Config& c) { return std::to_string(c.prepared_cells); }},
-      {"warm-agents", "3", "3", [](const Config& c) { return std::to_string(c.warm_agents); }},
-      {"log-level", "\"error\"", "error", [](const Config& c) { return c.log_level; }},
-      {"libexec", "\"/l\"", "/l", [](const Config& c) { return c.libexec; }}};
   const testing::TempDir dir;
-  for (const OptionCase& each : cases) {
+  for (const Case& each : all_options()) {
     CAPTURE(each.name);
     REQUIRE(each.get(read({}).config) != each.value);
     sys::replace_file(dir.file("c.toml"), each.name + " = " + each.file_value + "\n");
@@ -160,6 +166,11 @@ TEST_CASE("a name in the file that is no option is refused") {
   sys::replace_file(dir.file("c.toml"), "idle-timeout = 60\n");
   CHECK(read({"--config", dir.file("c.toml")}).exit_code == 2);
   CHECK(read({"--config", dir.file("none.toml")}).exit_code == 2);
+  CHECK_THROWS_WITH_AS(
+      read_settings({"cellard", "--config", dir.file("c.toml")}),
+      "\"idle-timeout\" is no setting; \"idle-timeout-s\" is the nearest name (cellard --help "
+      "lists all)",
+      Error);
 }
 
 TEST_CASE("times have a limit, so that none overflows a clock") {

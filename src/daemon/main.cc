@@ -2,6 +2,7 @@
 // what it runs in.
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -25,6 +26,7 @@
 #include "certificates/certificates.h"
 #include "daemon/agent_host.h"
 #include "daemon/config.h"
+#include "daemon/reloader.h"
 #include "doctor/examine.h"
 #include "doctor/judge.h"
 #include "doctor/state_ids.h"
@@ -73,15 +75,6 @@ asio::awaitable<void> wait_for(asio::signal_set& signals) {
   log::info("signal {}: draining", signal);
 }
 
-// Certificates are read again at SIGHUP, too.
-asio::awaitable<void> reread_at_signal(certificates::Certificates& certificates) {
-  asio::signal_set hang_up(co_await asio::this_coro::executor, SIGHUP);
-  for (;;) {
-    co_await hang_up.async_wait(asio::use_awaitable);
-    co_await certificates.reread();
-  }
-}
-
 // The certificates, where there is TLS to serve. Throws Error where those are not good.
 std::unique_ptr<certificates::Certificates> open_certificates(const Config& config,
                                                               const asio::any_io_executor& executor,
@@ -106,9 +99,76 @@ void say_where(const Config& config, const http::Server& plain, const http::Serv
   std::fflush(stdout);
 }
 
+void set_log(const Config& config) {
+  log::set_level(level_of(config.log_level));
+  log::set_format(config.log_format == "json" ? log::Format::json : log::Format::text);
+}
+
+audit::Trail::Limits audit_limits_of(const Config& config) {
+  return {.retention = config.audit_retention, .bytes_max = config.audit_bytes_max};
+}
+
+cell::CellConfig cells_of(const Config& config) {
+  cell::CellConfig cells;
+  cells.runner.stall_timeout = config.agent_stall_timeout;
+  cells.runner.suspend_after = config.run_suspend_after;
+  cells.runner.replay_bytes_max = config.run_replay_bytes_max;
+  cells.page_out_after = config.page_out_after;
+  cells.hibernate_after = config.hibernate_after;
+  cells.run_retention = config.run_retention;
+  cells.idle_timeout = config.idle_timeout;
+  cells.max_awake = config.max_awake;
+  cells.busy_cpu_percent = config.busy_cpu_percent;
+  cells.disk_max = {config.cell_disk_bytes, config.cell_inodes};
+  return cells;
+}
+
+// What a reload needs besides what it changes.
+struct Reloading {
+  std::vector<std::string> arguments;  // of the command line
+  asio::signal_set& asked;             // SIGHUP
+  net::Policy& forwards;
+};
+
+std::string joined(const std::vector<std::string>& names) {
+  return names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", "));
+}
+
+asio::awaitable<SettingChanges> reload(Reloader& reloader) {
+  const SettingChanges changes = co_await reloader.reload();
+  log::info("settings are read again: taken: {}; at the next start: {}", joined(changes.taken),
+            joined(changes.needs_restart));
+  co_return changes;
+}
+
+asio::awaitable<json::Value> answer_reload(Reloader& reloader) {
+  const SettingChanges changes = co_await reload(reloader);
+  const auto list = [](const std::vector<std::string>& names) {
+    return json::Array(names.begin(), names.end());
+  };
+  co_return json::object(
+      {{"taken", list(changes.taken)}, {"needs_restart", list(changes.needs_restart)}});
+}
+
+// Whenever SIGHUP comes. `certificates` is null where no TLS is served.
+asio::awaitable<void> keep_reloading(Reloader& reloader, asio::signal_set& asked,
+                                     certificates::Certificates* certificates) {
+  for (;;) {
+    co_await asked.async_wait(asio::use_awaitable);
+    if (certificates != nullptr) co_await certificates->reread();
+    try {
+      co_await reload(reloader);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+      log::error("settings are not read again: {}", error.what());
+    }
+  }
+}
+
 // Answers until one of `signals` comes. Throws Error where it cannot listen.
 asio::awaitable<void> answer(const Config& config, cell::Supervisor& supervisor,
-                             api::AuditLog& audit, asio::signal_set& signals) {
+                             api::AuditLog& audit, asio::signal_set& signals,
+                             Reloading& reloading) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   const auto signing_key = api::SigningKey::from_file(config.state + "/preview.key");
   api::PreviewOptions options_of_previews{
@@ -117,6 +177,17 @@ asio::awaitable<void> answer(const Config& config, cell::Supervisor& supervisor,
       .trusted_proxies = config.trusted_proxies};
   api::Api api(supervisor, audit, options_of_previews.domain, signing_key, config.cors_origins);
   api::Preview preview(supervisor, std::move(options_of_previews));
+  auto apply = [&](const Config& now) {
+    set_log(now);
+    supervisor.configure(cells_of(now));
+    supervisor.capacity().set_reserve(now.memory_reserve_bytes, now.disk_reserve_bytes);
+    audit.set_limits(now.audit_retention, now.audit_bytes_max);
+    api.set_cors_origins(now.cors_origins);
+    preview.set_trusted_proxies(now.trusted_proxies);
+    reloading.forwards = net::Policy::parse({.allow = now.forward_to});
+  };
+  Reloader reloader(executor, supervisor.pool(), reloading.arguments, config, apply);
+  api.on_reload([&reloader] { return answer_reload(reloader); });
   http::ServerOptions options;
   options.host = config.host;
   options.port = config.port;
@@ -134,9 +205,9 @@ asio::awaitable<void> answer(const Config& config, cell::Supervisor& supervisor,
     secure = std::make_unique<http::Server>(executor, options, handle);
     certificates->start();
     tasks.spawn(secure->run());
-    tasks.spawn(reread_at_signal(*certificates));
   }
   tasks.spawn(server.run());
+  tasks.spawn(keep_reloading(reloader, reloading.asked, certificates.get()));
   say_where(config, server, secure.get());
 
   co_await wait_for(signals);
@@ -151,28 +222,18 @@ asio::awaitable<void> answer(const Config& config, cell::Supervisor& supervisor,
 
 // Until one of `signals`, which may come from the first moment on.
 asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
-                            const cell::Sealer& sealer, asio::signal_set& signals) {
-  cell::CellConfig cells;
-  cells.runner.stall_timeout = config.agent_stall_timeout;
-  cells.runner.suspend_after = config.run_suspend_after;
-  cells.runner.replay_bytes_max = config.run_replay_bytes_max;
-  cells.page_out_after = config.page_out_after;
-  cells.hibernate_after = config.hibernate_after;
-  cells.run_retention = config.run_retention;
-  cells.idle_timeout = config.idle_timeout;
-  cells.max_awake = config.max_awake;
-  cells.busy_cpu_percent = config.busy_cpu_percent;
-  cells.disk_max = {config.cell_disk_bytes, config.cell_inodes};
-  cell::Supervisor supervisor(machine, cells, sealer, config.state);
+                            const cell::Sealer& sealer, asio::signal_set& signals,
+                            Reloading reloading) {
+  cell::Supervisor supervisor(machine, cells_of(config), sealer, config.state);
   co_await supervisor.open();
   machine.warm_agents.start();
   api::AuditLog audit(machine.executor, machine.pool, config.state + "/audit",
-                      {.retention = config.audit_retention});
+                      {.limits = audit_limits_of(config)});
   std::exception_ptr failure;
   try {
     co_await require_key(supervisor, config);
     audit.start();
-    co_await answer(config, supervisor, audit, signals);
+    co_await answer(config, supervisor, audit, signals, reloading);
   } catch (...) {  // What has begun is ended all the same.
     failure = std::current_exception();
   }
@@ -284,7 +345,7 @@ void arm_planned_faults() {
   arm_faults(plan);
 }
 
-void run(const Config& config) {
+void run(const Config& config, std::vector<std::string> arguments) {
   check(config);
   const doctor::User user = enter(config);
   const cell::Isolation isolation = require_level(config, user);
@@ -301,10 +362,11 @@ void run(const Config& config) {
   async::Serial paging(loop.get_executor());
   cell::ProcessWalk processes(loop.get_executor(), pool);
   asio::signal_set signals(loop, SIGTERM, SIGINT);
+  asio::signal_set hangups(loop, SIGHUP);
   net::HostResolver resolver(loop.get_executor());
   net::TlsClient tls(config.egress_ca);
   llm::Models models(loop.get_executor(), pool, resolver, tls, read_llm_settings(config));
-  const net::Policy forwards = net::Policy::parse({.allow = config.forward_to});
+  net::Policy forwards = net::Policy::parse({.allow = config.forward_to});
   const std::string daemon_group = cell::daemon_group_of(config.state);
   const auto cgroup_host = is_root ? sandbox::read_cgroup_host() : sandbox::CgroupHost();
   auto spawner = std::make_unique<cell::Spawner>(
@@ -349,7 +411,8 @@ void run(const Config& config) {
       .name_server = config.name_server};
   std::exception_ptr failure;
   auto done = [&failure](const std::exception_ptr& error) { failure = error; };
-  asio::co_spawn(loop, serve(config, machine, sealer, signals), done);
+  Reloading reloading{std::move(arguments), hangups, forwards};
+  asio::co_spawn(loop, serve(config, machine, sealer, signals, std::move(reloading)), done);
   loop.run();
   spawner.reset();  // With what it had prepared.
   cell::remove_daemon_group(machine.cgroup_host, machine.daemon_group);
@@ -365,8 +428,8 @@ int main(int argc, char** argv) {
   try {
     const daemon::CommandLine line = daemon::read_command_line(argc, argv);
     if (line.exit_code >= 0) return line.exit_code;
-    log::set_level(daemon::level_of(line.config.log_level));
-    daemon::run(line.config);
+    daemon::set_log(line.config);
+    daemon::run(line.config, std::vector<std::string>(argv, argv + argc));
   } catch (const Error& error) {
     std::fprintf(stderr, "cellard: %s\n", error.what());
     if (!error.remediation().empty()) std::fprintf(stderr, "  %s\n", error.remediation().c_str());

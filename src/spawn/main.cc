@@ -70,6 +70,7 @@ int main(int argc, char** argv) {
     ::signal(SIGCHLD, SIG_IGN);  // Nobody waits for a domain's init.
     ::signal(SIGPIPE, SIG_IGN);
     // A terminal's or service manager's signals go to all; this program ends after cellard.
+    ::signal(SIGHUP, SIG_IGN);
     ::signal(SIGINT, SIG_IGN);
     ::signal(SIGTERM, SIG_IGN);
     sys::raise_open_files(kOpenFilesMax);

@@ -32,6 +32,8 @@ class AuditTest(harness.CellTest):
         self.daemon.call("POST", f"{cell.path}/pause", headers={"Authorization": f"Bearer {token}"})
         missing = self.daemon.call("POST", f"{cell.path}/runs", {"method": "none", "params": {}}, with_key)
         mine = self.entries(key=key["id"])
+        for operation, made in (("createCell", cell.id), ("createKey", key["id"])):
+            self.assertIn(made, [entry["target"] for entry in self.entries(operation=operation)])
         self.assertEqual(["writeFile", "exec", "createToken", "pauseCell", "startRun"], [entry["operation"] for entry in mine])
         self.assertEqual({(cell.id, "dev", "127.0.0.1")}, {(e["target"], e["owner"], e["from"]) for e in mine})
         self.assertEqual(["key", "key", "key", "token", "key"], [entry["via"] for entry in mine])

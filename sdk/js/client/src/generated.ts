@@ -7,9 +7,9 @@ export type AuditEntry = {
   key: string;
   owner: string;
   via: "key" | "token" | "";
-  /** The `operationId` of this description; `refused` for many at once */
+  /** The `operationId` of this description; `refused` and `lost` for many at once */
   operation: string;
-  /** The id in the path, of a cell, a key or a domain */
+  /** The id in the path, of a cell, a key or a domain; of what was made */
   target: string;
   /** The client's address */
   from: string;
@@ -20,6 +20,8 @@ export type AuditEntry = {
   requestId: string;
   /** Refusals of one second that are not in the log themselves */
   leftOut: number;
+  /** Calls that are not in the log, as they waited for a disk that takes nothing; absent: none */
+  lost?: number;
   /** SHA-256 of the line before */
   prev: string;
 };
@@ -1172,6 +1174,12 @@ export type CreateTokenBody = {
 export type CreateTokenAnswer = {
   token: string;
   expiresAt: string;
+};
+
+export type ReloadSettingsAnswer = {
+  taken: string[];
+  /** They hold from the next start on, and are told each time until then. */
+  needsRestart: string[];
 };
 
 export type ListAuditQuery = {

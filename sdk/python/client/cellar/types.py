@@ -86,6 +86,7 @@ __all__ = [
     "ProvisionSslAnswer",
     "ReadProcessOutputAnswer",
     "ReadProcessOutputAnswerOutputItem",
+    "ReloadSettingsAnswer",
     "RemoveSearchDocumentAnswer",
     "ReplayRunAnswer",
     "RpcFailure",
@@ -125,6 +126,7 @@ AuditEntry = TypedDict(
         "request_id": str,
         "left_out": int,
         "prev": str,
+        "lost": int,
     },
 )
 
@@ -1116,6 +1118,12 @@ class ReplayRunAnswer(TypedDict):
 class CreateTokenAnswer(TypedDict):
     token: str
     expires_at: str
+
+
+class ReloadSettingsAnswer(TypedDict):
+    taken: List[str]
+    # They hold from the next start on, and are told each time until then.
+    needs_restart: List[str]
 
 
 class _ListAuditAnswerMust(TypedDict):
