@@ -60,10 +60,6 @@ const CELL = {
   exec: (c, { cmd, ...a }) => c.exec(cmd, a),
   exec_stream: (c, { cmd, ...a }) => c.execStream(cmd, a),
   diff: (c, a) => c.diff(a),
-  "checkpoints.create": (c, a) => c.checkpoints.create(a),
-  "checkpoints.list": (c) => c.checkpoints.list(),
-  "checkpoints.get": (c, a) => c.checkpoints.get(a.checkpoint),
-  "checkpoints.delete": (c, a) => c.checkpoints.delete(a.checkpoint).then(nothing),
   search: (c, { query, ...a }) => c.search(query, a),
   search_symbols: (c, { query, ...a }) => c.searchSymbols(query, a),
   search_status: (c) => c.searchStatus(),
@@ -88,6 +84,12 @@ const FILES = {
   grep: (f, { pattern, ...a }) => f.grep(pattern, a),
   tar_copy: async (f, a) => f.uploadTar(a.to, new Uint8Array(await new Response(await f.downloadTar(a.from)).arrayBuffer())),
   watch: (f, { path, write, ...a }) => new cellar.Items(() => watch(f, path, write, a)),
+};
+const CHECKPOINTS = {
+  create: (c, a) => c.create(a),
+  list: (c) => c.list(),
+  get: (c, a) => c.get(a.checkpoint),
+  delete: (c, a) => c.delete(a.checkpoint).then(nothing),
 };
 const RUNS = {
   start: (r, a, w) => r.start(a.method, w.params, own(a)),
@@ -194,7 +196,12 @@ function inCell(op, cell, wire) {
   const [table, target] =
     verb === undefined
       ? [CELL, cell]
-      : { files: [FILES, cell.files], runs: [RUNS, cell.runs], processes: [PROCESSES, cell.processes] }[group];
+      : {
+          files: [FILES, cell.files],
+          checkpoints: [CHECKPOINTS, cell.checkpoints],
+          runs: [RUNS, cell.runs],
+          processes: [PROCESSES, cell.processes],
+        }[group];
   const call = table[verb ?? group];
   if (!call) throw new Error(`there is no operation ${op}`);
   return call(target, camel(wire), wire);
