@@ -38,6 +38,15 @@ void set_listen(const std::string& option, const std::string& listen, std::strin
   number = static_cast<std::uint16_t>(*port);
 }
 
+// Beside this program, as they are built, or where a package puts them.
+std::string default_libexec() {
+  const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  const auto installed = (beside / "../lib/cellar").lexically_normal();
+  const bool is_installed =
+      !std::filesystem::exists(beside / "cellar-spawn") && std::filesystem::exists(installed);
+  return (is_installed ? installed : beside).string();
+}
+
 // The library lets the file win over the environment, and options over both: what the environment
 // says comes as options, so that it stands between them.
 std::vector<std::string> with_environment(CLI::App& app, int argc, char** argv) {
@@ -319,7 +328,8 @@ Options::Options() : floor_(sandbox::name_of(config_.runtime_floor)), times_(con
   app.add_option("--log-format", config.log_format, "text, or json: a line is an object")
       ->envname("CELLAR_LOG_FORMAT")
       ->check(CLI::IsMember({"text", "json"}));
-  app.add_option("--libexec", config.libexec, "Folder of cellar-spawn and cell-init")
+  app.add_option("--libexec", config.libexec,
+                 "Folder of cellar-spawn and cell-init; else cellard's own, or ../lib/cellar")
       ->envname("CELLAR_LIBEXEC");
   app.set_version_flag("--version", "cellard " CELLAR_VERSION);
 }
@@ -335,9 +345,7 @@ Config Options::read(int argc, char** argv) {
   times_.put_into(config);
   const CLI::Option* file = app_.get_config_ptr();
   if (file->count() > 0) config.config_file = file->as<std::string>();
-  if (config.libexec.empty()) {
-    config.libexec = std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
-  }
+  if (config.libexec.empty()) config.libexec = default_libexec();
   config.state = std::filesystem::absolute(config.state).lexically_normal().string();
   return config;
 }

@@ -54,7 +54,7 @@ struct Config {
   std::string log_level = "info";
   std::string log_format = "text";  // or "json": a line is an object
   std::string config_file;          // empty: none
-  std::string libexec;              // folder of cellar-spawn and cell-init; empty: cellard's own
+  std::string libexec;              // folder of cellar-spawn and cell-init
 };
 
 // What the command line asked for.
