@@ -3,6 +3,7 @@
 #include <cctype>
 
 #include "api/dashboard.h"
+#include "api/docs.h"
 #include "api/errors.h"
 #include "api/views.h"
 #include "base/error.h"
@@ -67,6 +68,7 @@ Api::Api(cell::Supervisor& supervisor, AuditLog& audit, PreviewDomain preview_do
       mcp_([this](http::Exchange& exchange) { return handle(exchange); }) {
   name_operations();
   add_dashboard_routes(router_);
+  add_docs_routes(router_);
   add_daemon_routes();
   add_cell_routes();
   add_state_routes();
