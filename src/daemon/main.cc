@@ -285,8 +285,11 @@ void require_own_state(const std::string& state) {
               "start cellard as that user, or set --state to another folder");
 }
 
-// Held as long as what it returns exists.
-auto lock_state(const std::string& state) {
+// The state folder, held as long as what it returns exists.
+auto take_state(const std::string& state, const doctor::User& user) {
+  sys::make_dirs(state);
+  require_own_state(state);
+  if (user.rights != sandbox::Rights::root) doctor::note_state_ids(state, user.ids);
   auto lock = sys::try_lock_file(state + "/LOCK");
   if (lock) return lock;
   throw Error(ErrorCode::conflict, "state_in_use",
@@ -351,10 +354,7 @@ void run(const Config& config, std::vector<std::string> arguments) {
   const cell::Isolation isolation = require_level(config, user);
   const bool is_root = isolation.rights == sandbox::Rights::root;
   sys::raise_open_files(kOpenFilesMax);
-  sys::make_dirs(config.state);
-  require_own_state(config.state);
-  if (!is_root) doctor::note_state_ids(config.state, user.ids);
-  const auto lock = lock_state(config.state);
+  const auto lock = take_state(config.state, user);
   arm_planned_faults();
   const cell::Sealer sealer = read_sealer(config);
   async::Pool pool(config.pool_threads);

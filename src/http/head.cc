@@ -119,4 +119,14 @@ void check_web_socket(const Fields& fields) {
   }
 }
 
+Response refusal(int status, std::string_view code, std::string_view text) {
+  Response response{.status = status};
+  const bool is_retryable = status == 503;
+  response.body = "{\"error\":\"" + std::string(text) + "\",\"code\":\"" + std::string(code) +
+                  "\",\"retryable\":" + (is_retryable ? "true" : "false") +
+                  ",\"request_id\":\"-\"}";
+  if (is_retryable) response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
 }  // namespace cellar::http

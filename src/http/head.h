@@ -43,4 +43,8 @@ std::string upgrade_of(const Fields& fields);
 // Error `invalid_argument`, reason `invalid_header`.
 void check_web_socket(const Fields& fields);
 
+// The answer to what no handler gets to see, in the form of all errors of the API. What it says
+// must need no escape.
+Response refusal(int status, std::string_view code, std::string_view text);
+
 }  // namespace cellar::http

@@ -425,16 +425,6 @@ bool has_left(Stream& stream) {
   return size == 0 || (size == -1 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-Response refusal(int status, std::string_view code, std::string_view text) {
-  Response response{.status = status};
-  const bool is_retryable = status == 503;
-  response.body = "{\"error\":\"" + std::string(text) + "\",\"code\":\"" + std::string(code) +
-                  "\",\"retryable\":" + (is_retryable ? "true" : "false") +
-                  ",\"request_id\":\"-\"}";
-  if (is_retryable) response.headers.emplace_back("Retry-After", "1");
-  return response;
-}
-
 // Whether a handler was canceled.
 bool is_cancellation(const std::exception_ptr& failure) {
   try {
