@@ -164,7 +164,7 @@ class AnthropicStream : public StreamReader {
 
  private:
   std::string add_text(std::string text) {
-    reply_.content = reply_.content.value_or("") + text;
+    append_text(reply_.content, text);
     return text;
   }
 
@@ -244,7 +244,7 @@ class Anthropic : public Dialect {
     take_usage(member(value, "usage"), reply.usage);
     for (const json::Value& block : content.as_array()) {
       const std::string type = member_text(block, "type");
-      if (type == "text") reply.content = reply.content.value_or("") + member_text(block, "text");
+      if (type == "text") append_text(reply.content, member_text(block, "text"));
       if (type != "tool_use") continue;
       reply.tool_calls.push_back({member_text(block, "id"), member_text(block, "name"),
                                   json::dump(member(block, "input"))});

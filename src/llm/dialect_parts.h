@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,12 @@ inline std::string member_text(const json::Value& value, std::string_view key) {
 inline std::uint64_t member_count(const json::Value& value, std::string_view key) {
   const json::Value& found = member(value, key);
   return found.is_int() && found.as_int() > 0 ? static_cast<std::uint64_t>(found.as_int()) : 0;
+}
+
+// In place: an answer comes in many pieces.
+inline void append_text(std::optional<std::string>& text, std::string_view more) {
+  if (!text) text.emplace();
+  text->append(more);
 }
 
 [[noreturn]] inline void throw_no_answer() {

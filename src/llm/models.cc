@@ -129,6 +129,7 @@ asio::awaitable<Attempt> Models::ask(std::shared_ptr<const Prepared> prepared,
     if (error.code() == ErrorCode::canceled && !asking->is_ended()) throw;
     attempt.failure = failure_of(error);
   }
+  asking->http_.reset();  // Its connection and its timers.
   ProviderMeasures& measures = measures_[provider.name];
   ++(attempt.reply ? measures.replies : measures.failures);
   if (attempt.reply) measures.times.observe(std::chrono::steady_clock::now() - began);

@@ -102,9 +102,7 @@ class OpenaiStream : public StreamReader {
     const json::Value& delta = member(choice, "delta");
     take_calls(member(delta, "tool_calls"));
     std::string text = member_text(delta, "content");
-    if (member(delta, "content").is_string()) {
-      reply_.content = reply_.content.value_or("") + text;
-    }
+    if (member(delta, "content").is_string()) append_text(reply_.content, text);
     return text;
   }
 
