@@ -47,6 +47,7 @@ class LlmAccount {
   // moment.
   void load();
 
+  const std::string& cell_id() const noexcept { return cell_id_; }
   llm::Models& models() noexcept { return models_; }
   // Throws Error `unavailable`, reason `llm_not_configured` or `llm_off`.
   void require_open() const;

@@ -88,12 +88,20 @@ void Runner::end_llm_calls(std::uint32_t run) {
 asio::awaitable<void> Runner::run_llm(HostCall call) {
   const auto own = std::make_shared<LlmCall>(std::move(call), executor_);
   llm_calls_.insert(own);
+  std::string failure;
   try {
     co_await carry_llm(own);
+  } catch (const Error& error) {
+    llm_calls_.erase(own);
+    if (error.code() == ErrorCode::canceled) throw;
+    log::warning("a call of a model: {}", error.what());
+    failure = error_json(error);
   } catch (...) {
     llm_calls_.erase(own);
     throw;
   }
+  // Nobody waits for ever: too many waited, or something broke.
+  if (!failure.empty()) co_await end_llm(*own, false, std::move(failure));
   llm_calls_.erase(own);
   co_await pause_for_budget(own->run);  // What it waited for may have been this.
 }
@@ -113,6 +121,7 @@ asio::awaitable<void> Runner::carry_llm(std::shared_ptr<LlmCall> own) {
   }
   if (!refusal.empty()) co_return co_await end_llm(*own, false, std::move(refusal));
   const Run* run = runs_.find(own->run);
+  if (run == nullptr) co_return;  // It ended meanwhile.
   const auto step = run->steps.find(own->call.ordinal);
   const bool is_known = own->call.ordinal != 0 && step != run->steps.end();
   if (is_known) own->attempt = step->second.failed_attempts;
@@ -307,7 +316,8 @@ asio::awaitable<void> Runner::pause_for_budget(std::uint32_t number) {
                     "the budget of " + std::to_string(budget ? budget->tokens : 0) +
                         " tokens for a " + (is_of_run ? "run" : "cell") +
                         " is spent: " + std::to_string(used) + " are used",
-                    "raise it (\"cellar llm CELL --budget TOKENS\"), then resume the run");
+                    "raise it (\"cellar llm " + host_.llm().cell_id() + " --budget TOKENS" +
+                        (is_of_run ? " --per run" : "") + "\"), then resume the run");
   co_await pause_run(*active, error.reason(), pause_json(error));
   host_.kill_commands(number);
 }
