@@ -96,6 +96,11 @@ std::string words_of(const std::string& type, const json::Value& data) {
   if (type == "step.retry") return retry_of(data);
   if (type == "step.interrupted") return step_of(data) + ": " + column(data, "cause");
   if (type == "step.progress") return step_of(data) + ": " + column(data, "progress");
+  if (type == "llm.delta") return column(data, "text");
+  if (type == "llm.usage") {
+    return column(data, "model") + ": " + column(data, "input_tokens") + " tokens in, " +
+           column(data, "output_tokens") + " out";
+  }
   if (type == "step.completed") {
     return step_of(data) + (is_failed(data) ? ": failed: " + message_of(data, "error") : "");
   }
