@@ -10,9 +10,6 @@ namespace {
 
 using checkpoint::File;
 
-// Of what there is now: as many as a checkpoint has.
-constexpr std::size_t kLiveFilesMax = 200'000;
-
 }  // namespace
 
 checkpoint::Head find_checkpoint(const std::vector<checkpoint::Head>& heads,
@@ -25,8 +22,9 @@ checkpoint::Head find_checkpoint(const std::vector<checkpoint::Head>& heads,
               "GET …/checkpoints lists those that there are");
 }
 
-WorkDiff::WorkDiff(const sys::BeneathDir& work, const checkpoint::Store& store, DiffRequest request)
-    : work_(work), store_(store), request_(std::move(request)) {
+WorkDiff::WorkDiff(const sys::BeneathDir& work, const checkpoint::Store& store, DiffRequest request,
+                   std::size_t live_files_max)
+    : work_(work), store_(store), request_(std::move(request)), live_files_max_(live_files_max) {
   const std::vector<checkpoint::Head> heads = store_.heads();
   if (heads.empty()) {
     throw Error(
@@ -51,7 +49,7 @@ WorkDiff::WorkDiff(const sys::BeneathDir& work, const checkpoint::Store& store, 
 bool WorkDiff::step() {
   if (walk_) {
     const bool has_more = walk_->step([this](sys::DirEntry& entry) { add(entry); });
-    is_cut_ = is_cut_ || walk_->is_cut() || live_.size() >= kLiveFilesMax;
+    is_cut_ = is_cut_ || walk_->is_cut() || live_.size() >= live_files_max_;
     if (!has_more || is_cut_) walk_.reset();
     return true;
   }
@@ -63,7 +61,7 @@ bool WorkDiff::step() {
 }
 
 void WorkDiff::add(sys::DirEntry& entry) {
-  if (entry.stat.kind == sys::FileKind::special || live_.size() >= kLiveFilesMax) return;
+  if (entry.stat.kind == sys::FileKind::special || live_.size() >= live_files_max_) return;
   live_.push_back(checkpoint::file_of(entry));
 }
 

@@ -12,8 +12,12 @@ namespace cellar::cell {
 // One comparison of two states of a cell's files, in small steps. Blocking; not thread-safe.
 class WorkDiff {
  public:
+  // Of what there is now it looks at so many: as many as a checkpoint has.
+  static constexpr std::size_t kLiveFilesMax = 200'000;
+
   // All it is given must outlive it. Throws Error `not_found`, reason `checkpoint_not_found`.
-  WorkDiff(const sys::BeneathDir& work, const checkpoint::Store& store, DiffRequest request);
+  WorkDiff(const sys::BeneathDir& work, const checkpoint::Store& store, DiffRequest request,
+           std::size_t live_files_max = kLiveFilesMax);
 
   // False once it is done. Throws as Store::files() does.
   bool step();
@@ -30,6 +34,7 @@ class WorkDiff {
   const sys::BeneathDir& work_;
   const checkpoint::Store& store_;
   const DiffRequest request_;
+  const std::size_t live_files_max_;
   DiffAnswer answer_;
   std::optional<WorkWalk> walk_;        // while what there is now is being found
   std::vector<checkpoint::File> live_;  // found

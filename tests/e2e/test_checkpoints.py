@@ -50,6 +50,7 @@ class CheckpointsTest(harness.CellTest):
         self.assertEqual(409, cell.call("POST", "/checkpoints", {"name": "first"}).status)
         for name in ("now", "cp_x", "a b", ""):
             self.assertEqual(400, cell.call("POST", "/checkpoints", {"name": name}).status, name)
+        self.assertEqual(400, cell.call("POST", "/checkpoints", {"message": "x" * 4097}).status)
         for query in ("?from=none", "?to=none"):
             self.assertEqual(404, cell.call("GET", "/diff" + query).status)
         for query in ("?format=xml", "?limit=0", "?path=../x", "?names=1&format=patch"):
