@@ -2,12 +2,14 @@
 import os
 import pathlib
 import random
+import subprocess
 import sys
 import unittest
 
 import harness
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fuzz"))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "fuzz"))
 import api as fuzz  # noqa: E402
 
 COUNT = 1500
@@ -19,7 +21,9 @@ class FuzzTest(unittest.TestCase):
             self.skipTest("needs root: cells are made of namespaces and mounts")
         daemon = harness.Daemon(*fuzz.options())
         self.addCleanup(daemon.cleanup)
-        seed = random.SystemRandom().randrange(1 << 32)
+        # Others with each commit, and the same ones where it is tested again.
+        commit = subprocess.run(["git", "rev-parse", "--short=7", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout.strip()
+        seed = int(commit, 16) if commit else random.SystemRandom().randrange(1 << 32)
         print(f"again with: scripts/fuzz {COUNT} {seed}", flush=True)
         faults, statuses = fuzz.fuzz(daemon, seed, COUNT)
         self.assertEqual([], faults, f"scripts/fuzz {COUNT} {seed}")
