@@ -354,6 +354,7 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   app.add_option("-o,--output", raw.format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->take_last();
+  app.set_version_flag("--version", "cellar " CELLAR_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
   add_commands(app, raw, line.url);

@@ -30,6 +30,11 @@ class PackageTest(unittest.TestCase):
         cell = daemon.create(agent="module.exports = { hi: () => 1 }")
         self.assertEqual(("in\n", 1), (cell.exec("echo in")["stdout"], cell.request("hi").json))
 
+    def test_both_programs_say_the_same_version(self):
+        said = [subprocess.run([harness.BIN / program, "--version"], capture_output=True, text=True, check=True).stdout for program in ("cellar", "cellard")]
+        self.assertRegex(said[0], r"^cellar \d+\.\d+\.\d+\n$")
+        self.assertEqual(said[1], said[0].replace("cellar", "cellard"))
+
     def test_the_unit_is_one_for_systemd(self):
         if not shutil.which("systemd-analyze"):
             self.skipTest("systemd-analyze is not installed")
