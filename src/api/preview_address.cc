@@ -3,30 +3,14 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/port.h"
 #include "base/text.h"
+#include "net/name.h"
 
 namespace cellar::api {
 namespace {
 
 constexpr std::string_view kPathPrefix = "/preview/";
-constexpr std::size_t kHostBytesMax = 253;
-
-bool is_host(std::string_view text) noexcept {
-  return !text.empty() && text.size() <= kHostBytesMax && text.front() != '.' &&
-         text.front() != '-' && text.back() != '.' && text.find("..") == text.npos &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
-         });
-}
-
-std::optional<std::uint16_t> parse_port(std::string_view text) {
-  const bool has_digits_only =
-      !text.empty() && text.size() <= 5 && text.front() != '0' &&
-      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-  const auto number = has_digits_only ? parse_int(text) : std::nullopt;
-  if (!number || *number > 65535) return std::nullopt;
-  return static_cast<std::uint16_t>(*number);
-}
 
 }  // namespace
 
@@ -57,7 +41,7 @@ PreviewDomain PreviewDomain::parse(std::string_view text) {
   if (domain.scheme_.empty()) domain.scheme_ = is_local ? "http" : "https";
   const bool has_scheme = domain.scheme_ == "http" || domain.scheme_ == "https";
   const bool has_port = domain.port_.empty() || parse_port(domain.port_.substr(1));
-  if (is_host(domain.host_) && has_scheme && has_port) return domain;
+  if (net::normal_name(domain.host_) == domain.host_ && has_scheme && has_port) return domain;
   throw Error(ErrorCode::invalid_argument, "invalid_preview_domain",
               "--preview-domain: \"" + std::string(text) + "\" is no domain",
               "write it as cells.example.com, cells.localhost:4750 or http://cells.lan");

@@ -1,6 +1,6 @@
 #include "net/host_pattern.h"
 
-#include "base/text.h"
+#include "base/port.h"
 #include "net/name.h"
 
 namespace cellar::net {
@@ -9,11 +9,9 @@ std::optional<HostPattern> HostPattern::parse(std::string_view text) {
   HostPattern pattern;
   const std::size_t colon = text.find(':');
   if (colon != std::string_view::npos) {
-    const std::string_view digits = text.substr(colon + 1);
-    const bool is_plain = !digits.empty() && digits.front() >= '0' && digits.front() <= '9';
-    const auto port = is_plain ? parse_int(digits) : std::nullopt;
-    if (!port || *port < 1 || *port > 65535) return std::nullopt;
-    pattern.port = static_cast<std::uint16_t>(*port);
+    const auto port = parse_port(text.substr(colon + 1));
+    if (!port) return std::nullopt;
+    pattern.port = *port;
     text = text.substr(0, colon);
   }
   const bool is_wildcard = text.starts_with("*.");

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/port.h"
 #include "base/text.h"
 #include "net/dns.h"
 #include "net/name.h"
@@ -32,14 +33,11 @@ struct Source {
               "write a name, *.name, an address, address/bits or *, each with :port or without");
 }
 
-std::uint16_t parse_port(const Source& source, std::string_view text) {
-  const auto port = parse_int(text);
-  const bool is_plain = !text.empty() && text.front() >= '0' && text.front() <= '9';
-  if (!port || !is_plain || *port < 1 || *port > 65535) {
-    refuse(source, "the port must be a number from 1 to 65535");
-  }
+std::uint16_t port_of(const Source& source, std::string_view text) {
+  const auto port = parse_port(text);
+  if (!port) refuse(source, "the port must be a number from 1 to 65535");
   if (*port == kDnsPort) refuse(source, "port 53 of every address is the cell's own resolver");
-  return static_cast<std::uint16_t>(*port);
+  return *port;
 }
 
 struct HostAndPort {
@@ -57,14 +55,14 @@ HostAndPort split_port(const Source& source) {
     if (host.find(':') == std::string_view::npos) refuse(source, "only IPv6 addresses stand in []");
     if (rest.empty()) return {host, std::nullopt};
     if (!rest.starts_with(':')) refuse(source, "only a :port may follow the ]");
-    return {host, parse_port(source, rest.substr(1))};
+    return {host, port_of(source, rest.substr(1))};
   }
   const std::size_t colon = text.find(':');
   // Two colons and no brackets: an IPv6 address.
   if (colon == std::string_view::npos || text.find(':', colon + 1) != std::string_view::npos) {
     return {text, std::nullopt};
   }
-  return {text.substr(0, colon), parse_port(source, text.substr(colon + 1))};
+  return {text.substr(0, colon), port_of(source, text.substr(colon + 1))};
 }
 
 std::string text_of(const Network& network) {

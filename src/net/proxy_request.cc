@@ -3,6 +3,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <optional>
 
+#include "base/port.h"
 #include "base/text.h"
 #include "net/http_head.h"
 #include "net/name.h"
@@ -34,10 +35,9 @@ std::optional<Authority> read_authority(std::string_view text, std::uint16_t def
   }
   std::uint16_t port = default_port;
   if (!rest.empty()) {
-    const bool is_plain = rest.size() > 1 && rest[0] == ':' && rest[1] >= '0' && rest[1] <= '9';
-    const auto number = is_plain ? parse_int(rest.substr(1)) : std::nullopt;
-    if (!number || *number < 1 || *number > 65535) return std::nullopt;
-    port = static_cast<std::uint16_t>(*number);
+    const auto number = rest[0] == ':' ? parse_port(rest.substr(1)) : std::nullopt;
+    if (!number) return std::nullopt;
+    port = *number;
   }
   if (port == 0) return std::nullopt;
   boost::system::error_code no_address;

@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "base/port.h"
 #include "base/text.h"
 
 namespace cellar::sys {
@@ -29,17 +30,17 @@ class Resolver {
     state_.retry = kTries;
     if (server.empty()) return;
     const std::size_t colon = server.rfind(':');
-    const auto port = colon == server.npos ? std::nullopt : parse_int(server.substr(colon + 1));
+    const auto port = colon == server.npos ? std::nullopt : parse_port(server.substr(colon + 1));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     const bool is_address =
         ::inet_pton(AF_INET, server.substr(0, colon).c_str(), &address.sin_addr) == 1;
-    if (!is_address || !port || *port < 1 || *port > 65535) {
+    if (!is_address || !port) {
       ::res_nclose(&state_);
       throw Error(ErrorCode::invalid_argument, "invalid_name_server",
                   "\"" + server + "\" is no ADDRESS:PORT of a name server");
     }
-    address.sin_port = htons(static_cast<std::uint16_t>(*port));
+    address.sin_port = htons(*port);
     state_.nscount = 1;
     state_.nsaddr_list[0] = address;
   }
