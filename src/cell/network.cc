@@ -46,6 +46,7 @@ std::string key_of_rule(net::Why why) {
       return "secret";
     case net::Why::bad_certificate:
     case net::Why::distrusted:
+    case net::Why::tls_failed:
       return "detail";
     default:
       return "rule";

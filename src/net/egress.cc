@@ -335,9 +335,13 @@ asio::awaitable<void> Egress::refuse(Tcp::socket& socket, Refusal refusal) {
   }
 }
 
-asio::awaitable<void> Egress::fail(Tcp::socket& socket, Target target) {
+void Egress::count_failure(const Target& target) {
   ++meter_.usage().failures;
-  log::debug("cell {}: {}:{} cannot be reached", log::cell(cell_id_), target.text(), target.port);
+  log::debug("cell {}: {}:{} cannot be reached", cell_id_, target.text(), target.port);
+}
+
+asio::awaitable<void> Egress::fail(Tcp::socket& socket, Target target) {
+  count_failure(target);
   if (target.port == kHttpPort) {
     co_await close_with(socket, unreachable_response(target.text()));
   } else {

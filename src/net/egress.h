@@ -114,6 +114,7 @@ class Egress {
   asio::awaitable<void> serve(asio::ip::tcp::socket socket, std::uint16_t port, Slot slot);
   asio::awaitable<void> connect(asio::ip::tcp::socket& socket, Slot slot);
   asio::awaitable<void> refuse(asio::ip::tcp::socket& socket, Refusal refusal);
+  void count_failure(const Target& target);
   asio::awaitable<void> fail(asio::ip::tcp::socket& socket, Target target);
   void join(asio::ip::tcp::socket& socket, asio::ip::tcp::socket upstream, Target target,
             std::string head, Slot slot);

@@ -90,8 +90,7 @@ asio::awaitable<std::optional<Tcp::socket>> Egress::proxy_reach(Tcp::socket& soc
     co_await proxy_refuse(socket, std::move(*refusal));
     co_return std::nullopt;
   }
-  ++meter_.usage().failures;
-  log::debug("cell {}: {}:{} cannot be reached", log::cell(cell_id_), target.text(), target.port);
+  count_failure(target);
   co_await close_with(socket, unreachable_response(target.text()));
   co_return std::nullopt;
 }

@@ -7,11 +7,7 @@
 #include "net/stream.h"
 
 namespace cellar::net {
-namespace {
-
-constexpr std::string_view kTlsErrors = "asio.ssl";  // the category of OpenSSL's own
-
-}  // namespace
+namespace {}  // namespace
 
 void Egress::set_injection(std::shared_ptr<const Injection> injection,
                            std::shared_ptr<TlsAuthority> authority) {
@@ -66,9 +62,8 @@ asio::awaitable<void> Egress::serve_target(Tcp::socket& socket, Target target, s
       client = co_await authority->accept(std::move(socket), std::move(head), own.name,
                                           options_.head_limit);
     } catch (const boost::system::system_error& error) {
-      // Else it only went away.
-      const bool is_by_tls = error.code().category().name() == kTlsErrors;
-      if (is_by_tls) tell({own.name, own.port, Why::distrusted, error.code().message()});
+      const auto why = TlsAuthority::why_refused(error.code());
+      if (why) tell({own.name, own.port, *why, error.code().message()});
     }
   }
   if (!client) co_return;

@@ -22,8 +22,8 @@ Injection injection() {
 }
 
 RequestHead request(const std::string& lines) {
-  auto read =
-      read_request_head("GET /v1 HTTP/1.1\r\nHost: api.test\r\n" + lines + "\r\n", "api.test");
+  auto read = read_request_head("GET /v1 HTTP/1.1\r\nHost: api.test\r\n" + lines + "\r\n",
+                                {"api.test", 443, true});
   return std::get<RequestHead>(std::move(read));
 }
 

@@ -43,6 +43,8 @@ std::string_view explain(Why why) {
       return "the placeholder that was sent stands for no secret of this cell (any more)";
     case Why::distrusted:
       return "the program does not trust the cell's own certificate authority";
+    case Why::tls_failed:
+      return "the program speaks no TLS 1.2 or later with HTTP/1.1";
     case Why::secret_echo:
       return "the server sent a secret's value back";
   }
@@ -102,6 +104,8 @@ std::string_view to_string(Why why) noexcept {
       return "secret_unknown";
     case Why::distrusted:
       return "distrusted";
+    case Why::tls_failed:
+      return "tls_failed";
     case Why::secret_echo:
       return "secret_echo";
   }
@@ -142,6 +146,8 @@ std::string remedy(const Refusal& refusal) {
       return "Start the program again, so that it has the placeholders of now";
     case Why::distrusted:
       return "Let the program trust the certificates in $CELLAR_CA_FILE, too";
+    case Why::tls_failed:
+      return "Let the program offer HTTP/1.1 and TLS 1.2 or later";
     case Why::secret_echo:
       return "Do not use the secret with services that show what they are sent";
     case Why::name_mismatch:

@@ -28,7 +28,8 @@ enum class Why : std::uint8_t {
   secret_in_clear,
   secret_misplaced,
   secret_unknown,
-  distrusted,   // The client does not take the certificate that the cell's CA made for the host.
+  distrusted,   // The client says that it does not take the certificate that the cell's CA made.
+  tls_failed,   // The client and the daemon agree on no TLS, for another reason than that.
   secret_echo,  // The server sends the value back: its answer is cut off.
 };
 // "not_listed", "unknown_address", …: stable words.

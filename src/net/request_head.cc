@@ -2,17 +2,24 @@
 
 #include <algorithm>
 
+#include "base/port.h"
 #include "base/text.h"
 #include "net/http_head.h"
+#include "net/rules.h"
 
 namespace cellar::net {
 namespace {
 
 constexpr std::string_view kUrlScheme = "http://";
 
-bool names_host(std::string_view authority, std::string_view name) {
+bool names_host(std::string_view authority, const Destination& to) {
   const PeekedName said = read_http_authority(authority);
-  return said.state == PeekedName::State::found && said.name == name;
+  if (said.state != PeekedName::State::found || said.name != to.name) return false;
+  const std::size_t colon = authority.find(':');
+  const std::uint16_t usual = to.by_tls ? 443 : 80;
+  const std::string_view digits =
+      colon == authority.npos ? std::string_view() : authority.substr(colon + 1);
+  return (digits.empty() ? usual : parse_port(digits)) == to.port;
 }
 
 bool connection_says(const HeadLines& headers, std::string_view word) {
@@ -69,7 +76,7 @@ std::string RequestHead::text() const {
 }
 
 std::variant<RequestHead, BadRequest> read_request_head(std::string_view bytes,
-                                                        std::string_view name) {
+                                                        const Destination& to) {
   const auto head = read_http_head(bytes);
   if (!head) return BadRequest{"This is no HTTP/1 request."};
   if (head->method == "CONNECT") return BadRequest{"CONNECT is for a proxy."};
@@ -77,7 +84,8 @@ std::variant<RequestHead, BadRequest> read_request_head(std::string_view bytes,
   if (to_lower_ascii(target.substr(0, kUrlScheme.size())) == kUrlScheme) {
     target.remove_prefix(kUrlScheme.size());
     const std::string_view authority = target.substr(0, target.find_first_of("/?#"));
-    if (!names_host(authority, name)) return BadRequest{"The URL names another host."};
+    if (!names_host(authority, to))
+      return BadRequest{"The URL names another host, or another port."};
     target.remove_prefix(authority.size());
   }
   const bool is_path = target.starts_with('/') || (target == "*" && head->method == "OPTIONS");
@@ -98,7 +106,7 @@ std::variant<RequestHead, BadRequest> read_request_head(std::string_view bytes,
       continue;
     }
     if (!request.host.empty()) return BadRequest{"The request has more than one \"Host\"."};
-    if (!names_host(value, name)) return BadRequest{"\"Host\" names another host."};
+    if (!names_host(value, to)) return BadRequest{"\"Host\" names another host, or another port."};
     request.host = value;
   }
   if (request.host.empty()) return BadRequest{"The request has no \"Host\"."};

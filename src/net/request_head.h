@@ -30,15 +30,17 @@ struct RequestHead {
   std::string text() const;
 };
 
+struct Destination;  // rules.h
+
 // What is wrong with a request, for the person who reads it.
 struct BadRequest {
   std::string text;
 };
 
-// Reads the head that `bytes` begin with, of a request for the host `name` (name.h): its Host must
-// be that, as must be the URL where the target is one. Never throws.
+// Reads the head that `bytes` begin with, of a request over a connection to `to`: its Host must be
+// that, port included, as must be the URL where the target is one. Never throws.
 std::variant<RequestHead, BadRequest> read_request_head(std::string_view bytes,
-                                                        std::string_view name);
+                                                        const Destination& to);
 
 // The path of a target, for comparison: without the query, with the escapes of letters, digits and
 // "-._~" resolved. nullopt where servers may read it in more than one way: "." and ".." in it,

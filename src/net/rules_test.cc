@@ -109,12 +109,12 @@ TEST_CASE("where a rule sends requests to is read once") {
 
 TEST_CASE("a request is read strictly, and written anew as what was read") {
   const auto text_of = [](const std::string& bytes) {
-    auto read = read_request_head(bytes, "a.test");
+    auto read = read_request_head(bytes, {"a.test", 443, true});
     const auto* bad = std::get_if<BadRequest>(&read);
     return bad != nullptr ? "bad: " + bad->text : std::get<RequestHead>(read).text();
   };
   CHECK(
-      text_of("POST http://A.test:80/x HTTP/1.1\r\nHOST: a.test\r\nConnection: x, close\r\n"
+      text_of("POST http://A.test/x HTTP/1.1\r\nHOST: a.test\r\nConnection: x, close\r\n"
               "X: 1\r\nY:2\r\nContent-Length: 3\r\n\r\n") ==
       "POST /x HTTP/1.1\r\nHost: a.test\r\nY: 2\r\nContent-Length: 3\r\nConnection: close\r\n\r\n");
   CHECK(text_of("GET /x HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n"

@@ -89,7 +89,7 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::awaitable<bool> serve_one() {
     const std::size_t size = co_await read_whole_head(*client_, from_client_, Way::up);
     if (size == 0 && from_client_.empty()) co_return false;
-    auto read = read_request_head(std::string_view(from_client_).substr(0, size), own_.name);
+    auto read = read_request_head(std::string_view(from_client_).substr(0, size), own_);
     from_client_.erase(0, size);
     if (const auto* bad = std::get_if<BadRequest>(&read)) co_return co_await answer_bad(bad->text);
     auto head = std::get<RequestHead>(std::move(read));

@@ -181,6 +181,22 @@ const TlsAuthority::Host& TlsAuthority::host(const std::string& name) {
   return *(hosts_[name] = std::move(host));
 }
 
+std::optional<Why> TlsAuthority::why_refused(const boost::system::error_code& error) {
+  if (error.category() != asio::error::get_ssl_category()) return std::nullopt;
+  switch (ERR_GET_REASON(static_cast<unsigned long>(error.value()))) {
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
+      return Why::distrusted;
+    default:
+      return Why::tls_failed;
+  }
+}
+
 asio::awaitable<std::unique_ptr<Channel>> TlsAuthority::accept(Tcp::socket socket,
                                                                std::string already_read,
                                                                std::string name,

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "net/channel.h"
+#include "net/refusal.h"
 
 namespace cellar::net {
 
@@ -43,6 +44,9 @@ class TlsAuthority {
                                                    std::string already_read, std::string name,
                                                    std::chrono::milliseconds limit);
 
+  // What a failure of accept() was: `distrusted` where the client said that it does not take the
+  // certificate, `tls_failed` for another failure of TLS; nullopt where it only went away.
+  static std::optional<Why> why_refused(const boost::system::error_code& error);
   // Certificate and key for a host as PEM, as of `now`.
   std::string make_host(std::string_view name, WallTime now) const;
   // Makes the certificate of a host before anybody asks for it.

@@ -1,7 +1,10 @@
 #include <doctest/doctest.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <optional>
 
@@ -64,6 +67,19 @@ TEST_CASE("a certificate of an authority proves one name, to who trusts that aut
   CHECK(visit(own, own.certificate(), "api.test", "api.test") == "hello");
   CHECK(visit(own, own.certificate(), "api.test", "b.test").starts_with("no: "));
   CHECK(visit(own, other.certificate(), "api.test", "api.test").starts_with("no: "));
+}
+
+TEST_CASE("a client's word that it does not take a certificate is told apart from other failures") {
+  const auto why = [](int reason) {
+    const auto code = static_cast<int>(ERR_PACK(ERR_LIB_SSL, 0, reason));
+    return TlsAuthority::why_refused({code, asio::error::get_ssl_category()});
+  };
+  CHECK(why(SSL_R_TLSV1_ALERT_UNKNOWN_CA) == Why::distrusted);
+  CHECK(why(SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN) == Why::distrusted);
+  CHECK(why(SSL_R_NO_SHARED_CIPHER) == Why::tls_failed);
+  CHECK(why(SSL_R_UNSUPPORTED_PROTOCOL) == Why::tls_failed);
+  CHECK_FALSE(TlsAuthority::why_refused(asio::error::eof));
+  CHECK_FALSE(TlsAuthority::why_refused(asio::error::connection_reset));
 }
 
 TEST_CASE("an authority is the same one after it was kept, and no two are alike") {
