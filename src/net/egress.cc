@@ -337,7 +337,7 @@ asio::awaitable<void> Egress::refuse(Tcp::socket& socket, Refusal refusal) {
 
 void Egress::count_failure(const Target& target) {
   ++meter_.usage().failures;
-  log::debug("cell {}: {}:{} cannot be reached", cell_id_, target.text(), target.port);
+  log::debug("cell {}: {}:{} cannot be reached", log::cell(cell_id_), target.text(), target.port);
 }
 
 asio::awaitable<void> Egress::fail(Tcp::socket& socket, Target target) {
