@@ -55,6 +55,7 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       indexed_(machine.executor),
       vault_(machine.pool, sealer, layout_, spec_.cell_id),
       llm_(machine.executor, machine.pool, machine.models, spec_.llm, spec_.cell_id, layout_.llm()),
+      trust_turns_(machine.executor),
       domains_(machine, layout_, spec_, quota_, vault_),
       transitions_(machine.executor),
       store_turns_(machine.executor),

@@ -385,6 +385,7 @@ class Cell : private RunnerHost {
 
   Vault vault_;
   LlmAccount llm_;
+  async::Serial trust_turns_;
   std::weak_ptr<DomainLink> trusting_;  // the shell domain that trusts the cell's authority
   Domains domains_;
   RunTable runs_;

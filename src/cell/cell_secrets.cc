@@ -58,6 +58,7 @@ asio::awaitable<CommandPlace> Cell::shell_place(CommandRequest& command) {
 
 // Where that does not work, programs refuse what the authority has signed.
 asio::awaitable<void> Cell::trust_authority(std::shared_ptr<net::TlsAuthority> authority) {
+  const auto turn = co_await trust_turns_.turn();  // Of the first commands one does it for all.
   const std::shared_ptr<DomainLink> domain = co_await domains_.require(Domains::Kind::shell);
   if (trusting_.lock() == domain) co_return;
   CommandRequest request;
