@@ -58,13 +58,14 @@ bool is_cancellation(const std::exception_ptr& failure) {
 }  // namespace
 
 Api::Api(cell::Supervisor& supervisor, AuditLog& audit, PreviewDomain preview_domain,
-         SigningKey key, std::vector<std::string> cors_origins)
+         SigningKey key, std::vector<std::string> cors_origins, Https https)
     : supervisor_(supervisor),
       audit_(audit),
       preview_domain_(std::move(preview_domain)),
       key_(std::move(key)),
       signer_(key_),
       cors_origins_(std::move(cors_origins)),
+      https_(https),
       mcp_([this](http::Exchange& exchange) { return handle(exchange); }) {
   name_operations();
   add_dashboard_routes(router_);
@@ -76,8 +77,8 @@ Api::Api(cell::Supervisor& supervisor, AuditLog& audit, PreviewDomain preview_do
   for (auto routes :
        {file_routes(), checkpoint_routes(), exec_routes(), event_routes(), process_routes(),
         search_routes(), run_routes(), agent_routes(), network_routes(), llm_routes(),
-        preview_routes(preview_domain_, signer_), domain_routes(preview_domain_), key_routes(),
-        token_routes(key_), audit_routes(audit_)}) {
+        preview_routes(preview_domain_, signer_), domain_routes(preview_domain_, https_),
+        key_routes(), token_routes(key_), audit_routes(audit_)}) {
     for (Route& route : routes) {
       add(route.method, route.pattern, std::move(route.handler), route.scope, route.tokens);
     }

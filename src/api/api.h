@@ -15,11 +15,22 @@
 #include "cell/supervisor.h"
 #include "http/router.h"
 
+namespace cellar::certificates {
+class Certificates;
+class Orders;
+}  // namespace cellar::certificates
+
 namespace cellar::api {
 
 // Whether a token for one cell may be used there, too: not where more than its cell is given away,
 // or for longer than it lasts itself.
 enum class Tokens : std::uint8_t { taken, refused };
+
+// What TLS is served with; null: the daemon speaks none, and has no program that gets certificates.
+struct Https {
+  certificates::Certificates* certificates = nullptr;
+  certificates::Orders* orders = nullptr;
+};
 
 // The HTTP face of a supervisor: docs/api/openapi.yaml says what it serves. Loop thread only.
 class Api {
@@ -28,7 +39,7 @@ class Api {
   // which have passed check_origin(), may ask.
   // What changes something is noted in `audit`, which must outlive it, too.
   Api(cell::Supervisor& supervisor, AuditLog& audit, PreviewDomain preview_domain, SigningKey key,
-      std::vector<std::string> cors_origins);
+      std::vector<std::string> cors_origins, Https https = {});
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
@@ -70,6 +81,7 @@ class Api {
   PreviewSigner signer_;  // of preview links
   std::vector<std::string> cors_origins_;
   Reload reload_;
+  Https https_;  // outlives it
   RequestMeasures measures_;
   http::Router router_;
   Mcp mcp_;
@@ -100,7 +112,7 @@ std::vector<Route> process_routes();
 std::vector<Route> search_routes();
 std::vector<Route> run_routes();
 std::vector<Route> agent_routes();
-std::vector<Route> domain_routes(const PreviewDomain& previews);
+std::vector<Route> domain_routes(const PreviewDomain& previews, const Https& https);
 std::vector<Route> preview_routes(const PreviewDomain& domain, const PreviewSigner& signer);
 std::vector<Route> network_routes();
 std::vector<Route> llm_routes();

@@ -3,7 +3,9 @@
 #include "async/sleep.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "certificates/order.h"
 #include "sys/directory.h"
+#include "sys/file.h"
 
 namespace cellar::certificates {
 namespace {
@@ -18,8 +20,25 @@ net::TlsIdentity read_base(const PairFiles& files, std::string& digest) {
               "name a PEM file of the certificate with its chain, and one of its key");
 }
 
-PairFiles files_of(const std::string& dir, const std::string& domain) {
-  return {dir + "/" + domain + "/fullchain.pem", dir + "/" + domain + "/privkey.pem"};
+PairFiles operators_files(const std::string& folder) {
+  return {folder + "/fullchain.pem", folder + "/privkey.pem"};
+}
+
+struct DomainLook {
+  Look look;
+  bool is_operators = false;
+};
+
+// nullopt where no certificate is there, or only its order.
+std::optional<DomainLook> look_into(const std::string& folder, const std::string& digest,
+                                    const std::string& domain, WallTime now) {
+  const PairFiles own = operators_files(folder);
+  if (sys::exists(own.chain) || sys::exists(own.key)) {
+    return DomainLook{look_at(own, digest, domain, now), true};
+  }
+  const std::string issued = issued_file(folder);
+  if (!sys::exists(issued)) return std::nullopt;
+  return DomainLook{look_at({issued, issued}, digest, domain, now), false};
 }
 
 }  // namespace
@@ -57,7 +76,7 @@ asio::awaitable<void> Certificates::reread_all() {
   for (const auto& [domain, known] : domains_) digests[domain] = known.digest;
   struct Seen {
     Look base;
-    std::map<std::string, Look> domains;
+    std::map<std::string, DomainLook> domains;
   };
   auto look = [options = options_, base = base_digest_, digests = std::move(digests)] {
     Seen seen;
@@ -66,7 +85,8 @@ asio::awaitable<void> Certificates::reread_all() {
     for (const std::string& domain : sys::folders_in(options.dir)) {
       const auto known = digests.find(domain);
       const std::string digest = known == digests.end() ? std::string() : known->second;
-      seen.domains[domain] = look_at(files_of(options.dir, domain), digest, domain, now);
+      auto found = look_into(options.dir + "/" + domain, digest, domain, now);
+      if (found) seen.domains[domain] = std::move(*found);
     }
     return seen;
   };
@@ -77,7 +97,9 @@ asio::awaitable<void> Certificates::reread_all() {
     if (is_gone) identities_.set(known.first, std::nullopt);
     return is_gone;
   });
-  for (auto& [domain, found] : seen.domains) take(domain, std::move(found));
+  for (auto& [domain, found] : seen.domains) {
+    take(domain, std::move(found.look), found.is_operators);
+  }
 }
 
 void Certificates::take_base(Look look) {
@@ -92,8 +114,9 @@ void Certificates::take_base(Look look) {
   identities_.set_base(std::move(*look.identity));
 }
 
-void Certificates::take(const std::string& domain, Look look) {
+void Certificates::take(const std::string& domain, Look look, bool is_operators) {
   Known& known = domains_[domain];
+  known.is_operators = is_operators;
   known.digest = std::move(look.digest);
   if (look.identity) {
     log::info("certificate of {}: read, until {}", domain, to_iso8601(look.identity->expires_at()));
@@ -107,10 +130,14 @@ void Certificates::take(const std::string& domain, Look look) {
   identities_.set(domain, is_shown ? known.identity : std::nullopt);
 }
 
-std::optional<WallTime> Certificates::expires_at(const std::string& domain) const {
+std::optional<net::TlsIdentity> Certificates::identity(const std::string& domain) const {
   const auto known = domains_.find(domain);
-  if (known == domains_.end() || !known->second.identity) return std::nullopt;
-  return known->second.identity->expires_at();
+  return known == domains_.end() ? std::nullopt : known->second.identity;
+}
+
+bool Certificates::is_operators(const std::string& domain) const {
+  const auto known = domains_.find(domain);
+  return known != domains_.end() && known->second.is_operators;
 }
 
 asio::awaitable<void> Certificates::close() { co_await tasks_.close(); }

@@ -19,7 +19,8 @@ namespace cellar::certificates {
 namespace asio = boost::asio;
 
 // The certificates that cellard serves TLS with: that of its own name, from two files, and those of
-// customers' domains, from `<dir>/<domain>/fullchain.pem` and `privkey.pem`. Files are read again
+// customers' domains, from `<dir>/<domain>/fullchain.pem` and `privkey.pem`, which an operator puts
+// there, or else from what was got by ACME (order.h). Files are read again
 // when they change; a pair that is not good is told, and the one before stays in use.
 //
 // Loop thread only; the disk is the pool's.
@@ -45,20 +46,23 @@ class Certificates {
   // Looks at them now: what is in use when this returns is what they hold, where that is good. What
   // goes wrong is logged.
   asio::awaitable<void> reread();
-  // The end of the certificate that is in use for a domain; nullopt where none is.
-  std::optional<WallTime> expires_at(const std::string& domain) const;
+  // What is in use for a domain; nullopt where nothing is.
+  std::optional<net::TlsIdentity> identity(const std::string& domain) const;
+  // Whether that is an operator's.
+  bool is_operators(const std::string& domain) const;
   asio::awaitable<void> close();
 
  private:
   struct Known {
     std::string digest;
     std::optional<net::TlsIdentity> identity;
+    bool is_operators = false;
   };
 
   asio::awaitable<void> keep();
   asio::awaitable<void> reread_all();
   void take_base(Look look);
-  void take(const std::string& domain, Look look);
+  void take(const std::string& domain, Look look, bool is_operators);
 
   async::Pool& pool_;
   Options options_;

@@ -11,7 +11,8 @@
 
 #include "api/cors.h"
 #include "base/error.h"
-#include "base/text.h"
+#include "base/port.h"
+#include "certificates/acme_command.h"
 #include "doctor/examine.h"
 #include "net/policy.h"
 #include "wire/agent_frame.h"
@@ -30,12 +31,13 @@ constexpr std::int64_t kStallMsMax = 86'400'000;  // a day
 void set_listen(const std::string& option, const std::string& listen, std::string& host,
                 std::uint16_t& number) {
   const std::size_t colon = listen.rfind(':');
-  const auto port = colon == std::string::npos ? std::nullopt : parse_int(listen.substr(colon + 1));
-  if (!port || *port < 0 || *port > 65535 || colon == 0) {
+  const std::string digits = colon == std::string::npos ? std::string() : listen.substr(colon + 1);
+  const auto port = digits == "0" ? std::uint16_t{0} : parse_port(digits);
+  if (!port || colon == 0) {
     refuse(option, "\"" + listen + "\" is not HOST:PORT (port 0 takes a free one)");
   }
   host = listen.substr(0, colon);
-  number = static_cast<std::uint16_t>(*port);
+  number = *port;
 }
 
 // Beside this program, as they are built, or where a package puts them.
@@ -189,6 +191,10 @@ void add_tls_options(CLI::App& app, Config& config, std::string& listen) {
                  "PEM file of the certificate with its chain; read again when it changes")
       ->envname("CELLAR_TLS_CERT");
   app.add_option("--tls-key", config.tls_key, "PEM file of its key")->envname("CELLAR_TLS_KEY");
+  app.add_option("--acme-command", config.acme_command,
+                 "Program and its words that get the certificate of a customer's {domain} by ACME, "
+                 "with proofs in {webroot}, into {directory}")
+      ->envname("CELLAR_ACME_COMMAND");
 }
 
 // Who comes by a browser, and by which way.
@@ -213,11 +219,15 @@ void check_tls(const Config& config) {
   if (config.tls_host.empty()) {
     if (!config.tls_cert.empty()) refuse("tls-cert", "it is for --tls-listen, which is not given");
     if (!config.tls_key.empty()) refuse("tls-key", "it is for --tls-listen, which is not given");
+    if (!config.acme_command.empty()) {
+      refuse("acme-command", "it is for --tls-listen, which is not given");
+    }
     return;
   }
   if (config.tls_cert.empty() || config.tls_key.empty()) {
     refuse("tls-listen", "it needs --tls-cert and --tls-key, PEM files");
   }
+  if (!config.acme_command.empty()) certificates::AcmeCommand::parse(config.acme_command);
 }
 
 // How many letters two names differ by.

@@ -22,6 +22,7 @@ struct Config {
   std::uint16_t tls_port = 0;
   std::string tls_cert;  // PEM files
   std::string tls_key;
+  std::string acme_command;  // that gets certificates of domains; empty: none does
   std::string api_key;  // CELLAR_API_KEY; empty: one is made at the first start and printed once
   std::string seal_key_file = "/etc/cellar/seal.key";  // must not be inside `state`
   std::string preview_domain;                          // empty: previews have paths only

@@ -38,6 +38,8 @@ const std::vector<Case>& all_options() {
        [](const Config& c) { return c.tls_host + ":" + std::to_string(c.tls_port); }},
       {"tls-cert", "\"/c\"", "/c", [](const Config& c) { return c.tls_cert; }},
       {"tls-key", "\"/k\"", "/k", [](const Config& c) { return c.tls_key; }},
+      {"acme-command", "\"a {domain}\"", "a {domain}",
+       [](const Config& c) { return c.acme_command; }},
       {"api-key", "\"abcdefgh\"", "abcdefgh", [](const Config& c) { return c.api_key; }},
       {"seal-key-file", "\"/k\"", "/k", [](const Config& c) { return c.seal_key_file; }},
       {"preview-domain", "\"d.org\"", "d.org", [](const Config& c) { return c.preview_domain; }},

@@ -15,6 +15,7 @@
 
 #include "api/api.h"
 #include "api/preview.h"
+#include "api/proofs.h"
 #include "async/pool.h"
 #include "base/error.h"
 #include "base/fault.h"
@@ -23,7 +24,7 @@
 #include "cell/domain_record.h"
 #include "cell/slots.h"
 #include "cell/supervisor.h"
-#include "certificates/certificates.h"
+#include "certificates/orders.h"
 #include "daemon/agent_host.h"
 #include "daemon/config.h"
 #include "daemon/reloader.h"
@@ -75,20 +76,43 @@ asio::awaitable<void> wait_for(asio::signal_set& signals) {
   log::info("signal {}: draining", signal);
 }
 
-// The certificates, where there is TLS to serve. Throws Error where those are not good.
-std::unique_ptr<certificates::Certificates> open_certificates(const Config& config,
-                                                              const asio::any_io_executor& executor,
-                                                              cell::Supervisor& supervisor) {
-  if (config.tls_host.empty()) return nullptr;
-  certificates::Certificates::Options options{.base = {config.tls_cert, config.tls_key},
-                                              .dir = config.state + "/certificates"};
-  auto is_verified = [&supervisor](const std::string& name) {
-    const cell::CustomDomain* domain = supervisor.find_domain(name);
-    return domain != nullptr && domain->is_verified;
-  };
-  return std::make_unique<certificates::Certificates>(executor, supervisor.pool(),
-                                                      std::move(options), std::move(is_verified));
-}
+// What TLS is served with, where it is.
+struct Secure {
+  std::unique_ptr<certificates::Certificates> certificates;
+  std::unique_ptr<certificates::Orders> orders;  // where there is a program that gets some
+
+  // Throws Error where the daemon's own certificate is not good.
+  Secure(const Config& config, const asio::any_io_executor& executor,
+         const cell::Supervisor& supervisor) {
+    if (config.tls_host.empty()) return;
+    const std::string dir = config.state + "/certificates";
+    auto is_verified = [&supervisor](const std::string& name) {
+      const cell::CustomDomain* domain = supervisor.find_domain(name);
+      return domain != nullptr && domain->is_verified;
+    };
+    certificates = std::make_unique<certificates::Certificates>(
+        executor, supervisor.pool(),
+        certificates::Certificates::Options{.base = {config.tls_cert, config.tls_key}, .dir = dir},
+        is_verified);
+    if (config.acme_command.empty()) return;
+    certificates::Orders::Options options{
+        .command = certificates::AcmeCommand::parse(config.acme_command),
+        .dir = dir,
+        .work_dir = config.state + "/acme",
+        .webroot = config.state + "/acme-webroot"};
+    orders = std::make_unique<certificates::Orders>(executor, supervisor.pool(), std::move(options),
+                                                    *certificates, is_verified);
+  }
+
+  void start() {
+    if (certificates) certificates->start();
+    if (orders) orders->start();
+  }
+  asio::awaitable<void> close() {
+    if (orders) co_await orders->close();
+    if (certificates) co_await certificates->close();
+  }
+};
 
 // Says where, once both listen: what waits for the line finds all of it.
 void say_where(const Config& config, const http::Server& plain, const http::Server* secure) {
@@ -175,7 +199,10 @@ asio::awaitable<void> answer(const Config& config, cell::Supervisor& supervisor,
       .domain = api::PreviewDomain::parse(config.preview_domain),
       .signer = api::PreviewSigner(signing_key),
       .trusted_proxies = config.trusted_proxies};
-  api::Api api(supervisor, audit, options_of_previews.domain, signing_key, config.cors_origins);
+  Secure secured(config, executor, supervisor);
+  api::Api api(supervisor, audit, options_of_previews.domain, signing_key, config.cors_origins,
+               {secured.certificates.get(), secured.orders.get()});
+  api::Proofs proofs(supervisor, secured.orders.get());
   api::Preview preview(supervisor, std::move(options_of_previews));
   auto apply = [&](const Config& now) {
     set_log(now);
@@ -191,23 +218,23 @@ asio::awaitable<void> answer(const Config& config, cell::Supervisor& supervisor,
   http::ServerOptions options;
   options.host = config.host;
   options.port = config.port;
-  auto handle = [&api, &preview](http::Exchange& exchange) {
+  auto handle = [&api, &preview, &proofs](http::Exchange& exchange) {
+    if (proofs.takes(exchange.request())) return proofs.handle(exchange);
     return preview.takes(exchange.request()) ? preview.handle(exchange) : api.handle(exchange);
   };
-  const auto certificates = open_certificates(config, executor, supervisor);
   http::Server server(executor, options, handle);
   std::unique_ptr<http::Server> secure;
   async::TaskGroup tasks(executor);
-  if (certificates) {
+  if (secured.certificates) {
     options.host = config.tls_host;
     options.port = config.tls_port;
-    options.tls = &certificates->identities();
+    options.tls = &secured.certificates->identities();
     secure = std::make_unique<http::Server>(executor, options, handle);
-    certificates->start();
     tasks.spawn(secure->run());
+    secured.start();
   }
   tasks.spawn(server.run());
-  tasks.spawn(keep_reloading(reloader, reloading.asked, certificates.get()));
+  tasks.spawn(keep_reloading(reloader, reloading.asked, secured.certificates.get()));
   say_where(config, server, secure.get());
 
   co_await wait_for(signals);
@@ -217,7 +244,7 @@ asio::awaitable<void> answer(const Config& config, cell::Supervisor& supervisor,
   co_await server.close();
   if (secure) co_await secure->close();
   co_await tasks.close();
-  if (certificates) co_await certificates->close();
+  co_await secured.close();
 }
 
 // Until one of `signals`, which may come from the first moment on.

@@ -47,6 +47,7 @@ constexpr Setting kSettings[] = {
     setting<&Config::tls_port>("tls-listen", Takes::a_restart),
     setting<&Config::tls_cert>("tls-cert", Takes::a_restart),
     setting<&Config::tls_key>("tls-key", Takes::a_restart),
+    setting<&Config::acme_command>("acme-command", Takes::a_restart),
     setting<&Config::llm_file>("llm", Takes::a_restart),
     setting<&Config::api_key>("api-key", Takes::a_restart),
     setting<&Config::seal_key_file>("seal-key-file", Takes::a_restart),

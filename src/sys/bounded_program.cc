@@ -22,7 +22,13 @@ constexpr std::chrono::milliseconds kLookPause{10};  // its output may outlive i
 
 using Clock = std::chrono::steady_clock;
 
-pid_t start(const std::string& name, const std::vector<std::string>& arguments, int output) {
+pid_t start(const std::string& name, const std::vector<std::string>& arguments, int output,
+            const std::optional<std::vector<std::string>>& environment) {
+  std::vector<char*> variables;
+  for (std::size_t i = 0; environment && i < environment->size(); ++i) {
+    variables.push_back(const_cast<char*>((*environment)[i].c_str()));
+  }
+  variables.push_back(nullptr);
   std::vector<char*> argv = argv_of(name, arguments);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -33,8 +39,8 @@ pid_t start(const std::string& name, const std::vector<std::string>& arguments, 
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   pid_t pid = -1;
-  const int error =
-      ::posix_spawnp(&pid, name.c_str(), &actions, &attributes, argv.data(), ::environ);
+  char** given = environment ? variables.data() : ::environ;
+  const int error = ::posix_spawnp(&pid, name.c_str(), &actions, &attributes, argv.data(), given);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw_errno_value(error, "posix_spawn", name);
@@ -44,10 +50,13 @@ pid_t start(const std::string& name, const std::vector<std::string>& arguments, 
 }  // namespace
 
 ProgramEnd run_bounded(const std::string& name, const std::vector<std::string>& arguments,
-                       std::chrono::milliseconds limit) {
+                       std::chrono::milliseconds limit, const ProgramOptions& options) {
   Pipe pipe = make_pipe();
   const Clock::time_point deadline = Clock::now() + limit;
-  const pid_t pid = start(name, arguments, pipe.write_end.get());
+  const auto is_over = [&] {
+    return Clock::now() >= deadline || (options.is_wanted && !options.is_wanted());
+  };
+  const pid_t pid = start(name, arguments, pipe.write_end.get(), options.environment);
   pipe.write_end.reset();
 
   ProgramEnd result;
@@ -63,9 +72,9 @@ ProgramEnd run_bounded(const std::string& name, const std::vector<std::string>& 
       is_open = size > 0;
       const std::size_t room = kOutputBytesMax - result.output.size();
       if (size > 0) result.output.append(bytes, std::min(room, static_cast<std::size_t>(size)));
-      if (Clock::now() < deadline) continue;
+      if (!is_over()) continue;
     }
-    if (has_ended || Clock::now() >= deadline) break;
+    if (has_ended || is_over()) break;
     has_ended = ::waitpid(pid, &status, WNOHANG) == pid;
   }
   ::kill(-pid, SIGKILL);

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import ssl
@@ -15,7 +16,7 @@ import test_domains
 def make_pair(chain, key, *names):
     """A certificate of its own for these names, as two files."""
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-                    "-subj", f"/CN={names[0]}", "-addext", "subjectAltName=" + ",".join(f"DNS:{name}" for name in names),
+                    "-subj", f"/CN={names[0]}", "-addext", "subjectAltName=" + ",".join(name if ":" in name else f"DNS:{name}" for name in names),
                     "-keyout", key, "-out", chain], check=True, capture_output=True)
 
 
@@ -30,6 +31,7 @@ class TlsDaemon(harness.Daemon):
     def start(self):
         self.tls_port = None
         super().start()
+        self.listen = f"127.0.0.1:{self.port}"  # where the authority looks for proofs after a restart, too
         self.tls_port = int(self.process.stdout.readline().decode().strip().rsplit(":", 1)[1])
 
     def connect(self):
@@ -178,6 +180,158 @@ class TlsTest(harness.CellTest):
         connection, response = self.daemon.open("GET", "/", headers={"Host": "shop.example.org"})
         self.assertEqual((200, b"mine"), (response.status, response.read()))
         connection.close()
+
+
+class AcmeNameServer(test_domains.NameServer):
+    """Knows addresses, too."""
+
+    types = {**test_domains.NameServer.types, "A": 1}
+
+    def encode(self, kind, text):
+        return socket.inet_aton(text) if kind == 1 else super().encode(kind, text)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class AcmeTest(harness.CellTest):
+    """Certificates by a program: Debian's lego, against Debian's pebble, an ACME server for tests; and a program that fails."""
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise harness.unittest.SkipTest("needs root: cells are made of namespaces and mounts")
+        cls.dns = AcmeNameServer()
+        cls.addClassCleanup(cls.dns.close)
+        folder = tempfile.TemporaryDirectory(prefix=harness.PREFIX)
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        cls.acme_port = free_port()
+        program = cls.folder / "program"
+        program.write_text(f"""#!/bin/sh
+echo "$1" >> {cls.folder}/asked
+case $1 in bad.*) echo the authority says no; env; exit 3;; slow.*) echo $$ > {cls.folder}/pid; exec sleep 1000;; esac
+export LEGO_CA_CERTIFICATES={cls.folder}/acme.crt
+exec lego --accept-tos --email me@example.org --server https://127.0.0.1:{cls.acme_port}/dir --path "$2" --http --http.webroot "$3" --domains "$1" run
+""")
+        program.chmod(0o755)
+        cls.daemon = TlsDaemon(cls.folder, "--name-server", cls.dns.address, "--acme-command", f"{program} {{domain}} {{directory}} {{webroot}}")
+        cls.addClassCleanup(cls.daemon.cleanup)
+
+    def domain(self, name):
+        """A verified one."""
+        cell = self.cell(name.replace(".", "-"))
+        record = self.daemon.call("POST", "/api/v1/domains", {"domain": name, "cell_id": cell.id}).json["dns_instructions"][0]
+        refused = self.daemon.call("POST", f"/api/v1/domains/{name}/provision-ssl")
+        self.assertEqual((409, "domain_not_verified"), (refused.status, refused.json["code"]))
+        self.dns.records[(record["name"], "TXT")] = record["value"]
+        self.dns.records[(name, "A")] = "127.0.0.1"
+        self.assertTrue(self.daemon.call("POST", f"/api/v1/domains/{name}/verify").json["dnsVerified"])
+
+    def get(self, name):
+        return self.daemon.get(f"/api/v1/domains/{name}").json
+
+    def provision(self, name):
+        answer = self.daemon.call("POST", f"/api/v1/domains/{name}/provision-ssl")
+        self.assertEqual(200, answer.status, answer)
+        return answer.json
+
+    def asked(self, name):
+        said = self.folder / "asked"
+        return said.read_text().split().count(name) if said.exists() else 0
+
+    def start_authority(self):
+        make_pair(self.folder / "acme.crt", self.folder / "acme.key", "IP:127.0.0.1")
+        (self.folder / "pebble.json").write_text(json.dumps({"pebble": {
+            "listenAddress": f"127.0.0.1:{self.acme_port}", "managementListenAddress": f"127.0.0.1:{free_port()}",
+            "certificate": str(self.folder / "acme.crt"), "privateKey": str(self.folder / "acme.key"),
+            "httpPort": self.daemon.port, "tlsPort": self.daemon.tls_port}}))
+        pebble = subprocess.Popen(["pebble", "-config", self.folder / "pebble.json", "-dnsserver", self.dns.address],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                  env=dict(os.environ, PEBBLE_VA_NOSLEEP="1", PEBBLE_WFE_NONCEREJECT="0", PEBBLE_AUTHZREUSE="0"))
+        self.addCleanup(lambda: (pebble.kill(), pebble.wait()))
+
+        def answers():
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", self.acme_port)) == 0
+        harness.eventually("the authority listens", answers)
+
+    def test_a_domain_gets_its_certificate_by_acme_and_keeps_it(self):
+        for program in ("lego", "pebble"):
+            if not shutil.which(program):
+                self.skipTest(f"{program} is not installed")
+        self.start_authority()
+        self.domain("shop.example.org")
+        self.assertEqual("none", self.get("shop.example.org")["ssl_status"])
+        done = self.provision("shop.example.org")
+        self.assertEqual("active", done["sslStatus"], done)
+        known = self.get("shop.example.org")
+        self.assertEqual(("active", done["certExpiresAt"]), (known["ssl_status"], known["cert_expires_at"]))
+        issued = self.daemon.state / "certificates/shop.example.org/acme.pem"
+        self.assertEqual(0o600, issued.stat().st_mode & 0o777)
+        shown = self.daemon.shown("shop.example.org")
+        self.assertIn(shown.strip(), issued.read_text())
+        self.assertEqual((done, 1), (self.provision("shop.example.org"), self.asked("shop.example.org")))  # There is one.
+        self.daemon.kill()
+        issued.unlink()  # As if it were over: the order is known, and followed, with nobody asking.
+        self.daemon.start()
+        harness.eventually("another one is shown", lambda: self.daemon.shown("shop.example.org") not in (shown, self.daemon.chain.read_text()))
+        self.assertEqual(204, self.daemon.call("DELETE", "/api/v1/domains/shop.example.org").status)
+
+    def test_a_name_of_the_daemon_is_no_customers(self):
+        answer = self.daemon.call("POST", "/api/v1/domains", {"domain": "Cells.example.com", "cell_id": self.cell().id})
+        self.assertEqual((400, "invalid_domain"), (answer.status, answer.json["code"]))
+
+    def test_what_the_program_says_is_told_and_it_is_not_run_again_at_once(self):
+        self.domain("bad.example.org")
+        failed = self.provision("bad.example.org")
+        self.assertEqual("failed", failed["sslStatus"])
+        self.assertIn("the program ended with 3: the authority says no", failed["message"])
+        self.assertIn("PATH=", failed["message"])
+        self.assertNotIn("CELLAR_", failed["message"])
+        self.assertEqual((failed, 1), (self.provision("bad.example.org"), self.asked("bad.example.org")))
+        self.daemon.restart()
+        harness.eventually("it is known again", lambda: self.get("bad.example.org")["ssl_status"] == "failed")
+        self.assertEqual(1, self.asked("bad.example.org"))
+
+    def test_a_program_ends_with_the_daemon_and_its_order_stays(self):
+        self.domain("slow.example.org")
+        connection = self.daemon.connect()  # Its answer is not waited for.
+        connection.request("POST", "/api/v1/domains/slow.example.org/provision-ssl", headers={"Authorization": f"Bearer {self.daemon.key}"})
+        pid = self.folder / "pid"
+        harness.eventually("the program runs", lambda: pid.exists() and pid.read_text().strip())
+        self.assertEqual("provisioning", self.get("slow.example.org")["ssl_status"])
+        connection.close()  # Whoever asked has left: that changes nothing.
+        first = int(pid.read_text())
+        pid.unlink()
+        self.assertEqual(0, self.daemon.stop())
+        self.assertRaises(ProcessLookupError, os.kill, first, 0)
+        self.daemon.start()
+        harness.eventually("it runs again", lambda: pid.exists() and pid.read_text().strip())
+        again = int(pid.read_text())
+        self.assertEqual(204, self.daemon.call("DELETE", "/api/v1/domains/slow.example.org").status)
+        harness.eventually("it ends with its domain", lambda: not pathlib.Path(f"/proc/{again}").exists())
+
+    def test_proofs_are_shown_for_verified_domains_only(self):
+        self.domain("proof.example.org")
+        place = self.daemon.state / "acme-webroot/.well-known/acme-challenge"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "a-token_1").write_text("a-token_1.key")
+
+        def shown(host, token):
+            connection = harness.http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=harness.WAIT_S)
+            connection.request("GET", f"/.well-known/acme-challenge/{token}", headers={"Host": host})
+            answer = connection.getresponse()
+            body = answer.read()
+            connection.close()
+            return answer.status, body
+        self.assertEqual((200, b"a-token_1.key"), shown("proof.example.org", "a-token_1"))
+        for token in ("none", "..%2f..%2fregistry.sqlite", "../../registry.sqlite"):
+            self.assertEqual(404, shown("proof.example.org", token)[0], token)
+        self.assertNotEqual(200, shown("other.example.org", "a-token_1")[0])
 
 
 if __name__ == "__main__":

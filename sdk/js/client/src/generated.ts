@@ -81,6 +81,9 @@ export type DnsRecords = {
   value: string;
 }[];
 
+/** `external`: TLS is ended before the daemon; `none`: nobody has asked for a certificate. */
+export type SslStatus = "external" | "none" | "provisioning" | "active" | "failed" | "expired";
+
 export type Domain = {
   domain: string;
   cellId: string;
@@ -88,8 +91,9 @@ export type Domain = {
   developerId: string;
   /** A verified one is served. */
   domainStatus: "pending" | "verified";
-  /** TLS is ended before the daemon. */
-  sslStatus: "external";
+  sslStatus: SslStatus;
+  /** Of the certificate that is in use. */
+  certExpiresAt?: string;
   /** It has two labels: its DNS may hold no CNAME. */
   isApexDomain: boolean;
   createdAt: string;
@@ -206,7 +210,7 @@ export type Network = {
     host: string;
     /** 53: the name was asked for, and did not resolve. */
     port: number;
-    reason: "not_listed" | "denied" | "unknown_address" | "name_mismatch" | "no_name" | "malformed" | "private_address" | "too_many_connections" | "byte_limit" | "rule" | "forward_not_listed" | "bad_certificate" | "distrusted" | "secret_elsewhere" | "secret_in_clear" | "secret_misplaced" | "secret_unknown" | "secret_echo";
+    reason: "not_listed" | "denied" | "unknown_address" | "name_mismatch" | "no_name" | "malformed" | "private_address" | "too_many_connections" | "byte_limit" | "rule" | "forward_not_listed" | "bad_certificate" | "distrusted" | "tls_failed" | "secret_elsewhere" | "secret_in_clear" | "secret_misplaced" | "secret_unknown" | "secret_echo";
     /** The entry or rule that refused it; absent where none fits. */
     rule?: string;
     /** The name of the secret whose placeholder was not replaced. */
@@ -1227,8 +1231,9 @@ export type VerifyDomainAnswer = {
 };
 
 export type ProvisionSslAnswer = {
-  sslStatus: "external";
-  message: string;
+  sslStatus: SslStatus;
+  certExpiresAt?: string;
+  message?: string;
 };
 
 /** Members, as the wire has them, below which names are the application's own and stay as they are. */

@@ -102,6 +102,7 @@ __all__ = [
     "Secret",
     "SecretView",
     "SendEventAnswer",
+    "SslStatus",
     "Symbol",
     "TerminalSize",
     "Tier",
@@ -197,6 +198,9 @@ class DnsRecordsItem(TypedDict):
 DnsRecords = List[DnsRecordsItem]
 
 
+SslStatus = Literal["external", "none", "provisioning", "active", "failed", "expired"]
+
+
 class _DomainMust(TypedDict):
     domain: str
     cell_id: str
@@ -204,14 +208,15 @@ class _DomainMust(TypedDict):
     developer_id: str
     # A verified one is served.
     domain_status: Literal["pending", "verified"]
-    # TLS is ended before the daemon.
-    ssl_status: Literal["external"]
+    ssl_status: SslStatus
     # It has two labels: its DNS may hold no CNAME.
     is_apex_domain: bool
     created_at: str
 
 
 class Domain(_DomainMust, total=False):
+    # Of the certificate that is in use.
+    cert_expires_at: str
     dns_instructions: DnsRecords
 
 
@@ -355,6 +360,7 @@ class _NetworkRefusalsItemMust(TypedDict):
         "forward_not_listed",
         "bad_certificate",
         "distrusted",
+        "tls_failed",
         "secret_elsewhere",
         "secret_in_clear",
         "secret_misplaced",
@@ -1151,6 +1157,10 @@ class VerifyDomainAnswer(_VerifyDomainAnswerMust, total=False):
     dnsInstructions: DnsRecords
 
 
-class ProvisionSslAnswer(TypedDict):
-    sslStatus: Literal["external"]
+class _ProvisionSslAnswerMust(TypedDict):
+    sslStatus: SslStatus
+
+
+class ProvisionSslAnswer(_ProvisionSslAnswerMust, total=False):
+    certExpiresAt: str
     message: str
