@@ -18,7 +18,7 @@ constexpr std::string_view kSessionHeader = "Mcp-Session-Id";
 
 // A page in a browser must not speak to a daemon that its user can reach and it cannot: it may have
 // a name that leads here. Pages of this machine may; a program sends no Origin.
-void check_origin(const http::Request& request) {
+void refuse_pages(const http::Request& request) {
   const std::string* origin = request.header("origin");
   if (origin == nullptr) return;
   std::string host = to_lower_ascii(*origin);
@@ -154,7 +154,7 @@ Mcp::Post Mcp::read_head(const Call& call) const {
 }
 
 asio::awaitable<void> Mcp::handle(const Call& call) {
-  check_origin(call.exchange.request());
+  refuse_pages(call.exchange.request());
   Post post = read_head(call);
   if (!post.cell_id.empty()) {
     std::string cell_id = post.cell_id;

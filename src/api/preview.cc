@@ -96,6 +96,21 @@ Error no_cell(const std::string& id) {
   return Error(ErrorCode::not_found, "cell_not_found", "no cell \"" + id + "\"");
 }
 
+Error not_proven(const std::string& domain) {
+  return Error(ErrorCode::not_found, "domain_not_verified",
+               "the domain " + domain + " is not verified yet: nothing is shown here",
+               "whoever added it sets the DNS record that it was told, then POST "
+               "/api/v1/domains/" +
+                   domain + "/verify");
+}
+
+// A private preview is no part of its neighbours' pages, which are of its site for a browser.
+void keep_apart(bool is_public, http::Fields& fields) {
+  constexpr const char* kPolicy = "Cross-Origin-Resource-Policy";
+  const bool has_own = !http::first(fields, "cross-origin-resource-policy").empty();
+  if (!is_public && !has_own) fields.emplace_back(kPolicy, "same-origin");
+}
+
 // Keeps a page below the API's own origin apart from the API.
 void add_sandbox(bool is_public, http::Fields& fields) {
   fields.emplace_back("Content-Security-Policy", std::string(kSandbox));
@@ -116,7 +131,11 @@ void edit_answer(const std::string& prefix, bool is_public, http::Fields& fields
   std::erase_if(fields, [](const auto& field) {
     return field.second.empty() && to_lower_ascii(field.first) == "set-cookie";
   });
-  if (!prefix.empty()) add_sandbox(is_public, fields);
+  if (prefix.empty()) {
+    keep_apart(is_public, fields);
+  } else {
+    add_sandbox(is_public, fields);
+  }
 }
 
 }  // namespace
@@ -136,7 +155,11 @@ struct Preview::Visit {
   // Fields that each answer of ours has.
   http::Fields own_fields() const {
     http::Fields own = {{"X-Content-Type-Options", "nosniff"}};
-    if (!place.prefix.empty()) add_sandbox(is_public(), own);
+    if (place.prefix.empty()) {
+      keep_apart(is_public(), own);
+    } else {
+      add_sandbox(is_public(), own);
+    }
     return own;
   }
 };
@@ -147,6 +170,7 @@ Preview::Preview(cell::Supervisor& supervisor, PreviewOptions options)
 bool Preview::takes(const http::Request& request) const {
   const auto host = host_of(request);
   if (host && (options_.domain.label_of(*host) || owned_cell(*host))) return true;
+  if (is_unproven(request)) return true;
   return place_of_path(request.path).has_value();
 }
 
@@ -161,6 +185,13 @@ PreviewPlace Preview::place_of(const http::Request& request) const {
       *label, [this](std::string_view id) { return supervisor_.find(id) != nullptr; });
   place.path = request.path;
   return place;
+}
+
+bool Preview::is_unproven(const http::Request& request) const {
+  const bool is_page = request.path == "/" || request.path.starts_with("/assets/");
+  const auto host = is_page ? host_of(request) : std::nullopt;
+  const cell::CustomDomain* domain = host ? supervisor_.find_domain(*host) : nullptr;
+  return domain != nullptr && !domain->is_verified;
 }
 
 // The cell that a verified domain of a customer leads to.
@@ -196,9 +227,11 @@ std::string Preview::scheme_of(const Visit& visit) const {
 asio::awaitable<void> Preview::handle(http::Exchange& exchange) {
   ++supervisor_.measures().preview_requests;
   const std::string request_id = "req_" + random_hex(8);
-  const PreviewPlace place = place_of(exchange.request());
+  PreviewPlace place;
   std::optional<Error> failure;
   try {
+    if (is_unproven(exchange.request())) throw not_proven(*host_of(exchange.request()));
+    place = place_of(exchange.request());
     co_await serve(exchange, place, request_id);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled || exchange.has_answered()) throw;
@@ -254,6 +287,9 @@ asio::awaitable<void> Preview::serve(http::Exchange& exchange, const PreviewPlac
 asio::awaitable<bool> Preview::admit(Visit& visit) {
   const http::Request& request = visit.exchange.request();
   const std::string& id = visit.place.cell_id;
+  if (!visit.place.prefix.empty() && is_part_of_own_page(visit.fields)) {
+    throw not_invited("foreign_origin", "a page of the daemon's own may not load parts from here");
+  }
   bool has_key = false;
   for (const SentKey& sent : sent_keys(visit.fields)) {
     if (is_cell_token(sent.key)) {  // It opens the API only, and is none of the server's business.

@@ -56,6 +56,8 @@ class Preview {
   asio::awaitable<void> relay(Visit& visit, cell::Cell::Door door);
   asio::awaitable<void> call_agent(Visit& visit);
   http::RelayRequest request_inside(const Visit& visit) const;
+  // Whether a page of the dashboard is asked for under a name that a customer has not proven yet.
+  bool is_unproven(const http::Request& request) const;
   std::optional<std::string> owned_cell(const std::string& host) const;
   // What the visitor's browser speaks: "https".
   std::string scheme_of(const Visit& visit) const;

@@ -106,6 +106,11 @@ bool is_part_of_foreign_page(const http::Fields& fields) {
          http::first(fields, "sec-fetch-mode") != "navigate";
 }
 
+bool is_part_of_own_page(const http::Fields& fields) {
+  return http::first(fields, "sec-fetch-site") == "same-origin" &&
+         http::first(fields, "sec-fetch-mode") != "navigate";
+}
+
 std::string cookie_of(std::string_view token, const PreviewPlace& place,
                       std::chrono::seconds lifetime, bool is_https) {
   std::string cookie = std::string(kPreviewCookie) + "=" + std::string(token) +

@@ -55,6 +55,10 @@ std::string without_token(std::string_view target);
 // `host`, which is the Host field.
 bool is_from_elsewhere(std::string_view method, const http::Fields& fields, bool wants_upgrade);
 
+// Whether a page of the daemon's own origin (the dashboard: pages below paths are of none) wants
+// this as a part of itself, a script above all.
+bool is_part_of_own_page(const http::Fields& fields);
+
 // Whether a browser fetches this for a page of another origin than its own. Below paths all pages
 // are of none: another preview's page could have a script of this one run.
 bool is_part_of_foreign_page(const http::Fields& fields);

@@ -81,6 +81,11 @@ TEST_CASE("a part of another page is none of what a cookie opens below a path") 
   const auto fetched = [](const char* site, const char* mode) {
     return http::Fields{{"Sec-Fetch-Site", site}, {"Sec-Fetch-Mode", mode}};
   };
+  CHECK(is_part_of_own_page(fetched("same-origin", "no-cors")));
+  CHECK(is_part_of_own_page(fetched("same-origin", "cors")));
+  CHECK_FALSE(is_part_of_own_page(fetched("same-origin", "navigate")));
+  CHECK_FALSE(is_part_of_own_page(fetched("cross-site", "no-cors")));
+  CHECK_FALSE(is_part_of_own_page({}));
   CHECK(is_part_of_foreign_page(fetched("cross-site", "no-cors")));
   CHECK_FALSE(is_part_of_foreign_page(fetched("cross-site", "navigate")));
   CHECK_FALSE(is_part_of_foreign_page(fetched("none", "navigate")));

@@ -36,7 +36,7 @@ class NameServer:
             texts = [text for (name, type), text in self.records.items() if (name, self.types[type]) == (".".join(labels), kind)]
             data = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 0, len(part)) + part
                             for part in (self.encode(kind, text) for text in texts))
-            flags = 0x8180 if texts else 0x8183
+            flags = 0x8180 if texts or any(name == ".".join(labels) for name, _ in self.records) else 0x8183
             self.socket.sendto(query[:2] + struct.pack(">HHHHH", flags, 1, len(texts), 0, 0) + question + data, client)
 
     def encode(self, kind, text):
@@ -72,7 +72,8 @@ class DomainTest(harness.CellTest):
             added.json[name] for name in ("domain", "domain_status", "is_apex_domain", "developer_id")))
         record = added.json["dns_instructions"][0]
         self.assertEqual(("TXT", "_cellar.app.customer.org"), (record["type"], record["name"]))
-        self.assertNotEqual(b"first", self.page("app.customer.org").body)
+        page = self.page("app.customer.org")
+        self.assertEqual((404, "domain_not_verified"), (page.status, page.json["code"]))
         verified = self.call("POST", "/app.customer.org/verify").json
         self.assertEqual((False, "pending"), (verified["dnsVerified"], verified["domainStatus"]))
         self.assertEqual(added.json["dns_instructions"], verified["dnsInstructions"])

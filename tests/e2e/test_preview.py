@@ -496,3 +496,9 @@ class PreviewTest(Visitor, harness.CellTest):
         self.assertEqual(200, self.answer_to(path + "/8080/", headers=token).status)
         part = {**token, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
         self.assertEqual(401, self.answer_to(path + "/8080/", headers=part).status)
+        script_of_the_dashboard = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"}
+        self.assertEqual(401, self.answer_to(path + "/8080/", headers=script_of_the_dashboard).status)
+        self.assertEqual(200, self.answer_to(path + "/8080/", headers={"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}).status)
+        self.assertEqual("same-origin", self.visit(cell, "/").headers["Cross-Origin-Resource-Policy"])
+        cell.call("POST", "/preview", {"access": "public"})
+        self.assertNotIn("Cross-Origin-Resource-Policy", self.visit(cell, "/").headers)
