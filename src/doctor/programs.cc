@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "doctor/attempt.h"
+#include "doctor/checkpoint.h"
 #include "doctor/trial_folder.h"
 #include "image/store.h"
 #include "sys/bounded_program.h"
@@ -23,6 +24,8 @@ std::string last_line(const std::string& text) {
   const std::string_view trimmed = trim(text);
   return std::string(trimmed.substr(trimmed.rfind('\n') + 1));
 }
+
+std::string first_word(const std::string& list) { return list.substr(0, list.find(',')); }
 
 // "systrap, ptrace", or why none of them runs a program.
 struct Platforms {
@@ -73,26 +76,10 @@ Findings examine_gvisor(const std::string& place) {
     platform.means = "each system call of a cell is slow (systrap is faster)";
     platform.remedy = "a newer runsc: https://gvisor.dev/docs/user_guide/install";
   }
-  return findings;
-}
-
-Finding examine_criu() {
-  constexpr const char* kMeans = "the processes of a hibernated cell are gone, as always for now";
-  Finding finding{"criu", Group::host, Verdict::ok, "criu check: looks good", "", ""};
-  if (!sys::has_program("criu")) {
-    return {"criu", Group::host, Verdict::warning, "not installed", kMeans, "apt-get install criu"};
+  if (!platforms.working.empty()) {
+    findings.push_back(examine_gvisor_checkpoint(place, first_word(platforms.working)));
   }
-  sys::ProgramEnd end;
-  const auto refusal =
-      refusal_of([&] { end = sys::run_bounded("criu", {"check"}, kProgramLimit); });
-  if (!refusal && end.exit_code == 0) return finding;
-  return {"criu",
-          Group::host,
-          Verdict::warning,
-          "criu check: " +
-              (end.timed_out ? "no answer within 10 s" : refusal.value_or(last_line(end.output))),
-          kMeans,
-          "CRIU 4 or later"};
+  return findings;
 }
 
 Finding examine_default_image(const std::string& state) {

@@ -51,6 +51,23 @@ class DoctorTest(unittest.TestCase):
         self.assertEqual([], self.traces())
         self.assertFalse((self.root / "state").exists())
 
+    def test_whether_processes_come_back_from_disk_is_tried_and_what_is_in_the_way_is_told(self):
+        if shutil.which("runsc") is None:
+            self.skipTest("runsc is not installed")
+        fake = self.root / "fake"
+        fake.mkdir()
+        (fake / "runsc").write_text(f"""#!/bin/sh
+case " $* " in *" checkpoint "*) echo "panic: it listens" >&2; exit 128;; esac
+exec {shutil.which("runsc")} "$@"
+""")
+        (fake / "runsc").chmod(0o755)
+        _, findings = self.doctor(env={"PATH": f"{fake}:{os.environ['PATH']}"})
+        self.assertEqual(("warning", "checkpoint: panic: it listens"),
+                         (findings["gvisor.checkpoint"]["verdict"], findings["gvisor.checkpoint"]["found"]))
+        self.assertEqual([], self.traces())
+        self.assertEqual([], [command for command in pathlib.Path("/proc").glob("[0-9]*/cmdline")
+                              if str(self.root).encode() in command.read_bytes()])
+
     def test_another_user_is_told_what_root_would_have(self):
         told, findings = self.doctor(wrap=NOBODY)
         self.assertEqual(["user"], [id for id in told["lacking"] if id == "user"])
