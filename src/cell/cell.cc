@@ -169,8 +169,10 @@ asio::awaitable<void> Cell::destroy() {
   co_await changes_.join();
   co_await runner_->close();
   co_await quota_.close();
+  is_half_deleted_ = true;
   fault_point("cell.before_destroy");
   co_await domains_.end_all(LostBy::deleted);
+  is_half_deleted_ = false;
   co_await attending_.join();  // Their processes are lost by that, and not by the daemon's end.
   co_await domains_.close();
   co_await journal_->close();
@@ -179,9 +181,13 @@ asio::awaitable<void> Cell::destroy() {
 }
 
 void Cell::require_open() const {
-  if (!open_) {
-    throw Error(ErrorCode::not_found, "cell_not_found", "cell " + spec_.cell_id + " is gone");
+  if (open_) return;
+  if (is_half_deleted_) {
+    throw Error(ErrorCode::not_found, "cell_half_deleted",
+                "cell " + spec_.cell_id + " is being deleted, or could not be to the end",
+                "delete it again; the daemon's log says what was in the way");
   }
+  throw Error(ErrorCode::not_found, "cell_not_found", "cell " + spec_.cell_id + " is gone");
 }
 
 CellView Cell::view() const {

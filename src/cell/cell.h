@@ -352,7 +352,8 @@ class Cell : private RunnerHost {
   bool is_leaving_ = false;  // `active`: who comes now waits for its turn, and wakes the cell
   bool open_ = false;
   bool was_opened_ = false;
-  bool index_loaded_ = false;  // its snapshot, and the agent's documents, are in the index
+  bool is_half_deleted_ = false;  // destroy() ends its processes, or has failed at that
+  bool index_loaded_ = false;     // its snapshot, and the agent's documents, are in the index
   // gVisor keeps the mappings of a program that ended: no watch tells of what was stored there.
   bool has_untold_changes_ = false;
   bool is_indexing_ = false;        // keep_indexing() runs
