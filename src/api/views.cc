@@ -7,7 +7,7 @@ namespace cellar::api {
 namespace {
 
 json::Value pause_json(const cell::PauseReport& report) {
-  json::Value pause = json::object({{"since", to_iso8601(report.since)}});
+  json::Value pause = json::object({{"since", to_iso8601(cell::to_wall(report.since))}});
   if (report.paged_out_bytes) pause.as_object().set("paged_out_bytes", *report.paged_out_bytes);
   return pause;
 }
@@ -43,12 +43,12 @@ json::Value idle_json(const cell::CellView& view) {
                                      {"detail", blocker.detail},
                                      {"since", to_iso8601(blocker.since)}}));
   }
-  json::Value idle = json::object({{"since", to_iso8601(view.quiet_since)},
+  json::Value idle = json::object({{"since", to_iso8601(cell::to_wall(view.quiet_since))},
                                    {"timeout_s", view.spec.idle_timeout.count()},
                                    {"max_awake_s", view.spec.max_awake.count()},
                                    {"blockers", std::move(blockers)}});
-  if (view.pauses_at) idle.as_object().set("pauses_at", to_iso8601(*view.pauses_at));
-  if (view.stops_at) idle.as_object().set("stops_at", to_iso8601(*view.stops_at));
+  if (view.pauses_at) idle.as_object().set("pauses_at", to_iso8601(cell::to_wall(*view.pauses_at)));
+  if (view.stops_at) idle.as_object().set("stops_at", to_iso8601(cell::to_wall(*view.stops_at)));
   return idle;
 }
 

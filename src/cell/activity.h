@@ -34,14 +34,16 @@ class ActivityLog {
     return Activity(*this, last_);
   }
   // Something happened and is over already.
-  void touch() { quiet_since_ = wall_now(); }
+  void touch() { quiet_since_ = steady_now(); }
+  // Nothing has kept it awake since then, as an earlier daemon has noted.
+  void recall(SteadyTime quiet_since) { quiet_since_ = quiet_since; }
 
   std::vector<Blocker> blockers() const {
     std::vector<Blocker> list;
     for (const auto& [number, blocker] : going_on_) list.push_back(blocker);
     return list;
   }
-  WallTime quiet_since() const noexcept { return quiet_since_; }
+  SteadyTime quiet_since() const noexcept { return quiet_since_; }
 
  private:
   void end(std::uint64_t number) {
@@ -51,7 +53,7 @@ class ActivityLog {
 
   std::map<std::uint64_t, Blocker> going_on_;
   std::uint64_t last_ = 0;
-  WallTime quiet_since_ = wall_now();
+  SteadyTime quiet_since_ = steady_now();
 };
 
 }  // namespace cellar::cell

@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "cell/last_use.h"
 #include "json/json.h"
 #include "json/reader.h"
 #include "sandbox/groups.h"
@@ -88,7 +89,9 @@ asio::awaitable<void> Cell::open(Origin origin) {
   };
   co_await async::offload(machine_.pool, find);
   domains_.hold_ranges();  // Whatever becomes of this cell: its domains are there.
-  auto prepare = [this, root] {
+  std::optional<SteadyTime> last_use;
+  auto prepare = [this, root, &last_use] {
+    last_use = decode_last_use(sys::read_file(layout_.last_use()));
     work_ = std::make_unique<sys::BeneathDir>(layout_.work(), root);
     files_ = std::make_unique<WorkFiles>(machine_.executor, machine_.pool, *work_);
     checkpoints_ = std::make_unique<Checkpoints>(machine_.executor, machine_.pool, *work_,
@@ -113,8 +116,9 @@ asio::awaitable<void> Cell::open(Origin origin) {
   runner_->recover_waits();
   // Nobody had to wait for it, but it came back all the same.
   if (state_ == State::active && origin == Origin::found) report_return("memory", {});
+  if (last_use && domains_.any_alive()) recall_use(*last_use);
   if (frozen) {
-    pause_ = PauseReport{.since = spec_.last_active_at};
+    pause_ = PauseReport{.since = activities_.quiet_since()};
     recovery_waits_ = true;
   } else {
     recover_runs();
@@ -150,6 +154,7 @@ asio::awaitable<void> Cell::close() {
   co_await checkpoints_->close();
   co_await changes_.join();
   co_await attending_.close();
+  co_await note_use();
   expect_end();
   co_await runner_->close();
   co_await quota_.close();

@@ -78,7 +78,7 @@ json::Value to_json(const ResumeReport& report);
 
 // While a cell is paused: since when, and how much of its memory went to swap.
 struct PauseReport {
-  WallTime since;
+  SteadyTime since;
   std::optional<std::uint64_t> paged_out_bytes;  // once it was moved
 };
 
@@ -87,9 +87,9 @@ struct CellView {
   CellSpec spec;
   State state = State::active;
   std::vector<Blocker> blockers;
-  WallTime quiet_since;
-  std::optional<WallTime> pauses_at;
-  std::optional<WallTime> stops_at;
+  SteadyTime quiet_since;
+  std::optional<SteadyTime> pauses_at;
+  std::optional<SteadyTime> stops_at;
   std::optional<PauseReport> pause;
   std::optional<ResumeReport> resume;
   sys::DiskUse disk_limits;
@@ -176,11 +176,11 @@ class Cell : private RunnerHost {
   // room for it: it is to be called again then.
   asio::awaitable<void> keep_appointment();
   // What its idle timer says; called every second while it has one.
-  asio::awaitable<void> tick(WallTime now);
+  asio::awaitable<void> tick();
   bool has_timers() const noexcept { return open_ && state_ != State::hibernated; }
   // Since when it could be hibernated to make room for others; nullopt where it cannot, or would
   // give nothing.
-  std::optional<WallTime> spare_since();
+  std::optional<SteadyTime> spare_since();
   // Tells those who watch the cell: an event of its own, soon durable. Of more than kToldMax in ten
   // seconds, and where its journal takes nothing, the rest is left out; the next says how many.
   void tell(std::string type, json::Value data);
@@ -287,6 +287,10 @@ class Cell : private RunnerHost {
   asio::awaitable<void> end_processes(std::string reason, LostBy why);
   asio::awaitable<void> keep_alive_now(std::chrono::seconds length);
   asio::awaitable<void> wake_at_now(std::optional<WallTime> at);
+  // What is noted of its last use, every kUseNotedEvery: a use does not write to the disk for it.
+  void recall_use(SteadyTime quiet_since);
+  asio::awaitable<void> note_use();
+  static constexpr std::chrono::seconds kUseNotedEvery{10};
   asio::awaitable<void> measure_cpu();
   // Lets the agent of a permanent cell run again, where it has ended: after 1 s, 2 s, … 60 s.
   void keep_agent();
@@ -365,7 +369,9 @@ class Cell : private RunnerHost {
   std::optional<ResumeReport> resume_;
   ActivityLog activities_;
   PortTable ports_;
-  WallTime awake_since_ = wall_now();  // or asked for something since
+  SteadyTime awake_since_ = steady_now();  // or asked for something since
+  SteadyTime noted_use_;                   // what the disk says of it
+  SteadyTime note_use_after_;
   WallTime kept_alive_since_ = wall_now();
   WallTime wake_not_before_;  // an attempt to wake it as it is to has failed
   CpuMeter cpu_;

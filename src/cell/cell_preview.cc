@@ -20,7 +20,7 @@ asio::awaitable<std::optional<Cell::Door>> Cell::open_door(std::optional<std::ui
 
 asio::awaitable<void> Cell::stay_awake() {
   require_open();
-  awake_since_ = wall_now();
+  awake_since_ = steady_now();
   co_await wake(Needs::files);
 }
 

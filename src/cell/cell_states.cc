@@ -8,7 +8,9 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "cell/cell.h"
+#include "cell/last_use.h"
 #include "json/json.h"
+#include "sys/file.h"
 #include "sys/paging.h"
 
 namespace cellar::cell {
@@ -59,7 +61,7 @@ LifecycleView Cell::lifecycle(std::size_t blocker_count) const {
 }
 
 bool Cell::is_still_due(Action action) const {
-  return due(lifecycle(blockers().size()), wall_now()) == action;
+  return due(lifecycle(blockers().size()), steady_now()) == action;
 }
 
 // ---- states ----
@@ -68,7 +70,7 @@ asio::awaitable<ActivityLog::Activity> Cell::use(std::string kind, std::string d
                                                  Needs needs) {
   require_open();
   auto activity = activities_.begin(std::move(kind), std::move(detail));
-  awake_since_ = wall_now();
+  awake_since_ = steady_now();
   co_await wake(needs);
   co_return activity;
 }
@@ -102,7 +104,7 @@ asio::awaitable<void> Cell::thaw_or_start(Needs needs) {
   pause_.reset();
   if (is_in_memory && was_paged_out) moves_.spawn(page_in());
   const auto took = std::chrono::steady_clock::now() - began;
-  awake_since_ = wall_now();
+  awake_since_ = steady_now();
   report_return(is_in_memory ? "memory" : "disk",
                 std::chrono::duration_cast<std::chrono::microseconds>(took));
   activities_.touch();
@@ -124,7 +126,7 @@ asio::awaitable<void> Cell::wake_up() {
   domains_.require_room();
 }
 
-std::optional<WallTime> Cell::spare_since() {
+std::optional<SteadyTime> Cell::spare_since() {
   const bool may_rest = has_timers() && !spec_.permanent && blockers().empty();
   if (!may_rest || !domains_.any_alive()) return std::nullopt;
   return activities_.quiet_since();
@@ -151,13 +153,14 @@ asio::awaitable<void> Cell::pause_now(Asked asked) {
   fault_point("cell.frozen");
   quota_.stop_watching();
   state_ = State::paused;
-  pause_ = PauseReport{.since = wall_now()};
+  pause_ = PauseReport{.since = steady_now()};
   forget_cpu();
   changes_.spawn(rest_index());
   activities_.touch();
   tell("cell.paused", json::object({{"reason", asked == Asked::by_timer ? "idle" : "asked"}}));
   CellSpec spec = spec_;
   co_await save_spec(std::move(spec));
+  co_await note_use();
   fault_point("cell.pause_written");
 }
 
@@ -224,8 +227,8 @@ asio::awaitable<void> Cell::stop_now() {
   }
   const auto turn = co_await transitions_.turn();
   require_open();
-  const std::optional<WallTime> stop = stops_at(lifecycle(blockers().size()));
-  if (!stop || wall_now() < *stop) co_return;  // It was asked for something.
+  const std::optional<SteadyTime> stop = stops_at(lifecycle(blockers().size()));
+  if (!stop || steady_now() < *stop) co_return;  // It was asked for something.
   co_await end_processes("max_awake", LostBy::max_awake);
 }
 
@@ -271,6 +274,32 @@ asio::awaitable<void> Cell::keep_appointment() {
   if (spec_.wake_at != at) co_return;  // Somebody has said something else meanwhile.
   log::info("cell {}: it was to wake at {}", log::cell(spec_.cell_id), to_iso8601(*at));
   co_await wake_at(std::nullopt);
+}
+
+// One that is awake stays so for as long as it takes to see whether its processes are at work.
+void Cell::recall_use(SteadyTime quiet_since) {
+  const SteadyTime now = steady_now();
+  if (state_ == State::active) {
+    quiet_since =
+        std::max(quiet_since, std::min(now, now - spec_.idle_timeout + CpuMeter::kWindow));
+  }
+  activities_.recall(quiet_since);
+}
+
+asio::awaitable<void> Cell::note_use() {
+  const SteadyTime since = activities_.quiet_since();
+  if (state_ == State::hibernated || since == noted_use_) co_return;
+  noted_use_ = since;
+  note_use_after_ = steady_now() + kUseNotedEvery;
+  auto write = [path = layout_.last_use(), text = encode_last_use(since)] {
+    sys::replace_file(path, text, 0600, sys::Durable::no);
+  };
+  try {
+    co_await async::offload(machine_.pool, std::move(write));
+  } catch (const Error& error) {  // It costs the cell a later hibernation, after a restart only.
+    if (error.code() == ErrorCode::canceled) throw;
+    log::debug("cell {}: its last use is not noted: {}", spec_.cell_id, error.what());
+  }
 }
 
 asio::awaitable<void> Cell::measure_cpu() {
@@ -354,8 +383,9 @@ asio::awaitable<void> Cell::start_agent_anew() {
   }
 }
 
-asio::awaitable<void> Cell::tick(WallTime now) {
+asio::awaitable<void> Cell::tick() {
   if (!open_) co_return;
+  const SteadyTime now = steady_now();
   keep_agent();
   if (pause_ && !paging_ && now >= pause_->since + config_.page_out_after) {
     paging_ = std::make_shared<std::atomic<bool>>(false);
@@ -374,6 +404,7 @@ asio::awaitable<void> Cell::tick(WallTime now) {
     co_await async::run_to_end(changes_, hibernate_now(Asked::by_timer, "idle"));
   }
   if (action == Action::stop) co_await async::run_to_end(changes_, stop_now());
+  if (open_ && now >= note_use_after_) co_await note_use();
 }
 
 }  // namespace cellar::cell

@@ -35,6 +35,7 @@ struct CellLayout {
   std::string network() const { return dir + "/network.json"; }
   std::string llm() const { return dir + "/llm.json"; }
   std::string run() const { return dir + "/run"; }
+  std::string last_use() const { return run() + "/last_use.json"; }
   std::string programs() const { return dir + "/run/programs"; }
 
   // What counts as the cell's part of the disk.

@@ -14,19 +14,23 @@ std::string_view to_string(State state) noexcept {
   return "hibernated";
 }
 
-std::optional<WallTime> pauses_at(const LifecycleView& view) noexcept {
+WallTime to_wall(SteadyTime time) noexcept {
+  return wall_now() + std::chrono::duration_cast<WallTime::duration>(time - steady_now());
+}
+
+std::optional<SteadyTime> pauses_at(const LifecycleView& view) noexcept {
   if (view.state != State::active || view.permanent || view.blocker_count > 0) return std::nullopt;
   return view.quiet_since + view.idle_timeout;
 }
 
-std::optional<WallTime> stops_at(const LifecycleView& view) noexcept {
+std::optional<SteadyTime> stops_at(const LifecycleView& view) noexcept {
   if (view.state != State::active || view.permanent || view.max_awake.count() == 0) {
     return std::nullopt;
   }
   return view.awake_since + view.max_awake;
 }
 
-std::optional<Action> due(const LifecycleView& view, WallTime now) noexcept {
+std::optional<Action> due(const LifecycleView& view, SteadyTime now) noexcept {
   if (const auto pause = pauses_at(view)) {
     return now >= *pause ? std::optional(Action::pause) : std::nullopt;
   }

@@ -17,6 +17,13 @@ enum class State : std::uint8_t { active, paused, hibernated };
 
 std::string_view to_string(State state) noexcept;
 
+// Of the clock that nobody sets: a machine whose time is corrected puts no cell to sleep, and keeps
+// none awake.
+using SteadyTime = std::chrono::steady_clock::time_point;
+inline SteadyTime steady_now() noexcept { return std::chrono::steady_clock::now(); }
+// What the machine's clock says then, for people: as it goes now.
+WallTime to_wall(SteadyTime time) noexcept;
+
 // Something that keeps a cell awake.
 struct Blocker {
   // "run", "request", "command", "stream", "terminal", "lease", "processes", "preview", "permanent"
@@ -29,10 +36,10 @@ struct LifecycleView {
   State state = State::hibernated;
   bool permanent = false;
   std::size_t blocker_count = 0;
-  WallTime quiet_since;  // the end of the last activity, or of the last transition
+  SteadyTime quiet_since;  // the end of the last activity, or of the last transition
   std::chrono::seconds idle_timeout{900};
   std::chrono::seconds hibernate_after{3600};  // in the state `paused`
-  WallTime awake_since;                        // it woke up, or was last asked for something
+  SteadyTime awake_since;                      // it woke up, or was last asked for something
   std::chrono::seconds max_awake{0};           // after that, whatever goes on; 0: no limit
 };
 
@@ -40,12 +47,12 @@ struct LifecycleView {
 enum class Action : std::uint8_t { pause, hibernate, stop };
 
 // When the cell pauses if nothing happens; nullopt where it does not.
-std::optional<WallTime> pauses_at(const LifecycleView& view) noexcept;
+std::optional<SteadyTime> pauses_at(const LifecycleView& view) noexcept;
 
 // When it is stopped if nobody asks it for something; nullopt where it is not.
-std::optional<WallTime> stops_at(const LifecycleView& view) noexcept;
+std::optional<SteadyTime> stops_at(const LifecycleView& view) noexcept;
 
 // What is due at `now`; nullopt where nothing is.
-std::optional<Action> due(const LifecycleView& view, WallTime now) noexcept;
+std::optional<Action> due(const LifecycleView& view, SteadyTime now) noexcept;
 
 }  // namespace cellar::cell

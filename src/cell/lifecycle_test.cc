@@ -7,39 +7,48 @@ namespace {
 
 using std::chrono::seconds;
 
+SteadyTime at(int ms) { return SteadyTime(std::chrono::milliseconds(ms)); }
+
 LifecycleView quiet_cell() {
   return {.state = State::active,
-          .quiet_since = from_unix_ms(0),
+          .quiet_since = at(0),
           .idle_timeout = seconds(10),
           .hibernate_after = seconds(100)};
 }
 
 }  // namespace
 
+TEST_CASE("people are told by the machine's clock what is counted by the steady one") {
+  const WallTime before = wall_now();
+  const WallTime shown = to_wall(steady_now() + seconds(10));
+  CHECK(shown >= before + seconds(10));
+  CHECK(shown <= wall_now() + seconds(10));
+}
+
 TEST_CASE("a quiet cell pauses at its idle timeout and not a moment before") {
   const LifecycleView view = quiet_cell();
-  CHECK(pauses_at(view) == from_unix_ms(10'000));
-  CHECK_FALSE(due(view, from_unix_ms(9'999)).has_value());
-  CHECK(due(view, from_unix_ms(10'000)) == Action::pause);
+  CHECK(pauses_at(view) == at(10'000));
+  CHECK_FALSE(due(view, at(9'999)).has_value());
+  CHECK(due(view, at(10'000)) == Action::pause);
 }
 
 TEST_CASE("whatever keeps a cell busy keeps it awake, however long") {
   LifecycleView view = quiet_cell();
   view.blocker_count = 1;
   CHECK_FALSE(pauses_at(view).has_value());
-  CHECK_FALSE(due(view, from_unix_ms(1'000'000'000)).has_value());
+  CHECK_FALSE(due(view, at(1'000'000'000)).has_value());
 }
 
 TEST_CASE("what keeps a cell busy for longer than it may be awake is stopped") {
   LifecycleView view = quiet_cell();
   view.blocker_count = 1;
-  view.awake_since = from_unix_ms(5'000);
+  view.awake_since = at(5'000);
   view.max_awake = seconds(50);
-  CHECK(stops_at(view) == from_unix_ms(55'000));
-  CHECK_FALSE(due(view, from_unix_ms(54'999)).has_value());
-  CHECK(due(view, from_unix_ms(55'000)) == Action::stop);
+  CHECK(stops_at(view) == at(55'000));
+  CHECK_FALSE(due(view, at(54'999)).has_value());
+  CHECK(due(view, at(55'000)) == Action::stop);
   view.blocker_count = 0;  // It is paused before, as every quiet cell.
-  CHECK(due(view, from_unix_ms(55'000)) == Action::pause);
+  CHECK(due(view, at(55'000)) == Action::pause);
   view.state = State::paused;
   CHECK_FALSE(stops_at(view).has_value());
 }
@@ -48,16 +57,16 @@ TEST_CASE("a permanent cell never pauses and is never stopped") {
   LifecycleView view = quiet_cell();
   view.permanent = true;
   view.max_awake = seconds(50);
-  CHECK_FALSE(due(view, from_unix_ms(1'000'000'000)).has_value());
+  CHECK_FALSE(due(view, at(1'000'000'000)).has_value());
 }
 
 TEST_CASE("a paused cell hibernates later, a hibernated one stays as it is") {
   LifecycleView view = quiet_cell();
   view.state = State::paused;
-  CHECK_FALSE(due(view, from_unix_ms(99'999)).has_value());
-  CHECK(due(view, from_unix_ms(100'000)) == Action::hibernate);
+  CHECK_FALSE(due(view, at(99'999)).has_value());
+  CHECK(due(view, at(100'000)) == Action::hibernate);
   view.state = State::hibernated;
-  CHECK_FALSE(due(view, from_unix_ms(100'000)).has_value());
+  CHECK_FALSE(due(view, at(100'000)).has_value());
 }
 
 }  // namespace cellar::cell

@@ -270,7 +270,7 @@ asio::awaitable<void> Supervisor::tick_now(CellPtr cell) {
     co_await ready(std::move(id));
     if (cell->is_open()) co_await cell->keep_appointment();
   }
-  co_await cell->tick(wall_now());
+  co_await cell->tick();
   co_await cell->watch_ports();
 }
 
@@ -291,10 +291,10 @@ asio::awaitable<void> Supervisor::make_room() {
   Capacity& capacity = machine_.capacity;
   const Relief relief = capacity.relief();
   if (relief == Relief::none) co_return;
-  std::vector<std::pair<WallTime, CellPtr>> spare;
+  std::vector<std::pair<SteadyTime, CellPtr>> spare;
   for (const auto& [id, cell] : cells_) {
     const auto since = cell->spare_since();
-    if (since && *since < wall_now() - kSpareAfter) spare.emplace_back(*since, cell);
+    if (since && *since < steady_now() - kSpareAfter) spare.emplace_back(*since, cell);
   }
   const auto earlier = [](const auto& a, const auto& b) { return a.first < b.first; };
   std::sort(spare.begin(), spare.end(), earlier);

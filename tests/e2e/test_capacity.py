@@ -23,7 +23,7 @@ class CapacityTest(harness.CellTest):
 
     def test_who_is_idle_makes_room_and_who_comes_is_told_to_wait(self):
         first, second, busy, permanent = (self.cell(name) for name in ("first", "second", "busy", "permanent"))
-        for cell in (first, second, permanent):
+        for cell in (second, first, permanent):
             cell.exec("true")
             cell.call("POST", "/pause")
         permanent.call("POST", "/resume")
@@ -33,7 +33,8 @@ class CapacityTest(harness.CellTest):
         self.assertEqual("active", permanent.get()["state"])
         self.assertEqual("ok\n", permanent.exec("echo ok")["stdout"])
         log = self.daemon.log()
-        self.assertLess(log.index(f"{first.id} is hibernated"), log.index(f"{second.id} is hibernated"))  # used earlier
+        # It was used earlier, as the daemon before has noted.
+        self.assertLess(log.index(f"{second.id} is hibernated"), log.index(f"{first.id} is hibernated"))
         for cell in (first, busy):  # One that was hibernated, and one that never ran.
             self.refused(cell.call("POST", "/exec", {"cmd": "true"}))
         self.restart_with()

@@ -86,6 +86,24 @@ class SlowTest(harness.CellTest):
         (self.daemon.root / "faults").write_text("")
 
 
+class LastUseTest(harness.CellTest):
+    options = ("--hibernate-after-s", "60")
+
+    def test_a_paused_cell_hibernates_when_it_would_have_without_a_restart_of_the_daemon(self):
+        old, new = self.cell("old"), self.cell("new")
+        for cell in (old, new):
+            cell.exec("true")
+            cell.call("POST", "/pause")
+        self.daemon.stop()
+        note = old.dir / "run/last_use.json"
+        noted = json.loads(note.read_text())
+        self.assertLess(abs(noted["quiet_since_boot_ms"] - 1000 * time.monotonic()), 1000 * harness.WAIT_S)
+        note.write_text(json.dumps(noted | {"quiet_since_boot_ms": max(0, noted["quiet_since_boot_ms"] - 60_000)}))
+        self.daemon.start()
+        harness.eventually("the one that was used a minute ago is hibernated", lambda: old.get()["state"] == "hibernated")
+        self.assertEqual("paused", new.get()["state"])
+
+
 class LeaseTest(harness.CellTest):
     def test_a_lease_keeps_a_cell_awake_over_restarts_until_it_ends(self):
         cell, other = self.cell("leased", idle_timeout_s=1), self.cell("other", idle_timeout_s=1)
