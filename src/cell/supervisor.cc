@@ -1,6 +1,7 @@
 #include "cell/supervisor.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 #include "async/run_to_end.h"
@@ -22,21 +23,28 @@ constexpr std::size_t kTicksMax = 1'000'000;  // each cell has one at most
 // Cells that were just used are likely to be used again: they would be made anew at once.
 constexpr std::chrono::seconds kSpareAfter{5};
 constexpr std::size_t kLookupsAtOnce = 2;  // Each may take a thread for some seconds.
+constexpr std::size_t kReaders = 4;        // of cells, when the daemon starts
 constexpr std::chrono::seconds kTrashWait{1};
 constexpr std::size_t kTrashMax = 1'000'000;  // deleted cells whose files are there
 
+// A cell that is on disk, by its own word.
+struct FoundCell {
+  CellSpec spec;
+  bool has_slot = false;  // it may have processes
+};
+using FoundCells = std::vector<FoundCell>;
+
 struct OnDisk {
-  std::vector<CellSpec> specs;     // of cells, by their own word
+  FoundCells cells;
   std::vector<std::string> trash;  // what is left of deleted ones
 };
 
-OnDisk read_cells(const std::string& cells_dir) {
-  OnDisk found;
-  for (const std::string& name : sys::folders_in(cells_dir)) {
-    if (uid_index_in_trash(name)) {
-      found.trash.push_back(name);
-      continue;
-    }
+// Those in every `kReaders`th folder.
+FoundCells read_cells(const std::string& cells_dir, const std::vector<std::string>& names,
+                      std::size_t first) {
+  FoundCells cells;
+  for (std::size_t at = first; at < names.size(); at += kReaders) {
+    const std::string& name = names[at];
     const std::string dir = cells_dir + "/" + name;
     const auto text = sys::read_file(dir + "/cell.json");
     if (!text) {  // Its making was never acknowledged.
@@ -44,12 +52,52 @@ OnDisk read_cells(const std::string& cells_dir) {
       continue;
     }
     try {
-      found.specs.push_back(decode_cell_spec(*text));
+      cells.push_back({decode_cell_spec(*text), !read_slot({dir}).empty()});
     } catch (const Error& error) {
       log::error("cell {}: {}", log::cell(name), error.what());
     }
   }
-  return found;
+  return cells;
+}
+
+struct Reading {
+  FoundCells cells;
+  std::exception_ptr failure;
+};
+
+asio::awaitable<void> read_part(async::Pool& pool, const std::string& cells_dir,
+                                const std::vector<std::string>& names, std::size_t first,
+                                Reading& part) {
+  auto read = [&cells_dir, &names, first] { return read_cells(cells_dir, names, first); };
+  try {
+    part.cells = co_await async::offload(pool, read);
+  } catch (...) {  // For who waits for all parts.
+    part.failure = std::current_exception();
+  }
+}
+
+// All that are in the folder, read by several threads: a daemon with ten thousand of them serves
+// a good part of a second sooner.
+asio::awaitable<OnDisk> find_cells(asio::any_io_executor executor, async::Pool& pool,
+                                   std::string cells_dir) {
+  auto list = [&cells_dir] { return sys::folders_in(cells_dir); };
+  std::vector<std::string> names = co_await async::offload(pool, list);
+  OnDisk all;
+  const auto is_cell = [](const std::string& name) { return !uid_index_in_trash(name); };
+  const auto trash = std::partition(names.begin(), names.end(), is_cell);
+  all.trash.assign(trash, names.end());
+  names.erase(trash, names.end());
+  std::vector<Reading> parts(kReaders);
+  async::TaskGroup readers(std::move(executor));
+  for (std::size_t part = 0; part < kReaders; ++part) {
+    readers.spawn(read_part(pool, cells_dir, names, part, parts[part]));
+  }
+  co_await readers.join();
+  for (Reading& part : parts) {
+    if (part.failure) std::rethrow_exception(part.failure);
+    std::move(part.cells.begin(), part.cells.end(), std::back_inserter(all.cells));
+  }
+  co_return all;
 }
 
 store::CellRow row_of(const CellSpec& spec) {
@@ -104,9 +152,9 @@ void require_same_runtime(const CellSpec& spec, std::optional<sandbox::Runtime> 
 
 // Makes the registry say what the folders say: a folder may have been copied here, or the registry
 // lost.
-void reconcile(store::Registry& registry, const std::vector<CellSpec>& specs) {
+void reconcile(store::Registry& registry, const FoundCells& cells) {
   std::vector<store::CellRow> rows;
-  for (const CellSpec& spec : specs) rows.push_back(row_of(spec));
+  for (const FoundCell& cell : cells) rows.push_back(row_of(cell.spec));
   const auto by_id = [](const store::CellRow& a, const store::CellRow& b) {
     return a.cell_id < b.cell_id;
   };
@@ -149,21 +197,25 @@ asio::awaitable<void> Supervisor::open() {
     registry_ = std::make_unique<store::Registry>(state_dir_ + "/registry.sqlite", kUidIndexMax);
     for (CustomDomain& row : registry_->domains()) domains_[row.domain] = row;
     for (Key& key : registry_->keys()) key_ring_.put(std::move(key));
-    OnDisk found = read_cells(state_dir_ + "/cells");
-    reconcile(*registry_, found.specs);
-    for (const auto& name : found.trash) registry_->rest_uid_index(*uid_index_in_trash(name));
-    return found;
   };
-  OnDisk found = co_await async::offload(machine_.pool, prepare);
+  co_await async::offload(machine_.pool, prepare);
+  std::string cells_dir = state_dir_ + "/cells";
+  OnDisk found = co_await find_cells(machine_.executor, machine_.pool, std::move(cells_dir));
+  auto compare = [this, &found] {
+    reconcile(*registry_, found.cells);
+    for (const auto& name : found.trash) registry_->rest_uid_index(*uid_index_in_trash(name));
+  };
+  co_await async::offload(machine_.pool, compare);
   std::vector<CellPtr> hibernated;
-  for (const CellSpec& spec : found.specs) {
-    const CellLayout layout = layout_of(spec.cell_id);
-    const auto cell = std::make_shared<Cell>(machine_, config_, sealer_, layout, spec);
-    cells_[spec.cell_id] = cell;
-    if (read_slot(layout).empty()) {
-      hibernated.push_back(cell);
-    } else {
+  for (FoundCell& one : found.cells) {
+    std::string id = one.spec.cell_id;
+    const CellPtr cell =
+        std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), std::move(one.spec));
+    cells_[std::move(id)] = cell;
+    if (one.has_slot) {
       co_await open_cell(cell);
+    } else {
+      hibernated.push_back(cell);
     }
   }
   tasks_.spawn(remove_lost_slots(machine_.cgroup_host, machine_.daemon_group, state_dir_ + "/cells",
