@@ -312,6 +312,13 @@ def sleeps(seed, rounds):
     return work
 
 
+def left_behind():
+    leaked = harness.leftovers()
+    for what in leaked:
+        print(f"left behind: {what}")
+    return leaked
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", type=pathlib.Path, default=HERE.parents[1] / "build/release/bin")
@@ -327,7 +334,7 @@ def main():
     if arguments.only or arguments.sleeps:
         work = repeat(arguments.only) if arguments.only else sleeps(arguments.seed, arguments.sleeps)
         print(f"{work.states} states, {work.kills} kills, {work.broken['lost']} lost, {work.broken['repeated']} repeated")
-        return 1 if work.broken else 0
+        return 1 if work.broken or left_behind() else 0
     count = os.cpu_count()
     disks = [start_disk(arguments, arguments.seed * 1000, number, count) for number in range(count)]
     if not arguments.seconds:
@@ -337,9 +344,7 @@ def main():
         work = campaign(arguments.seed, arguments.seconds) if arguments.seconds else slice_of_a_change(arguments.seed)
     if arguments.seconds:
         disk_states, disk_good = wait_for_disk(disks)
-    leaked = harness.leftovers()
-    for what in leaked:
-        print(f"left behind: {what}")
+    leaked = left_behind()
     lost = work.broken["lost"] + (not disk_good)
     print(f"{disk_states} states of a disk, {work.states} of processes, killed at {len(work.met)} points; "
           f"seed {arguments.seed}; {time.monotonic() - begun:.0f} s")
