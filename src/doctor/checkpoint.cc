@@ -94,6 +94,7 @@ class Containers {
       const sys::ProgramEnd end = runsc({"exec", container, "perl", "-MIO::Socket::INET", "-e",
                                          "exit !IO::Socket::INET->new('127.0.0.1:7')"});
       if (end.exit_code == 0) return;
+      if (end.timed_out) break;
       std::this_thread::sleep_for(kConnectPause);
     }
     throw Error(ErrorCode::internal, otherwise);
