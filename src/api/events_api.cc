@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "api/api.h"
+#include "api/event_pages.h"
 #include "api/views.h"
 #include "async/sleep.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/text.h"
 #include "json/json.h"
 
 namespace cellar::api {
@@ -15,40 +15,11 @@ namespace {
 
 constexpr std::int64_t kEventsMax = 1000;     // in one answer
 constexpr std::int64_t kEventsDefault = 100;  // the same
-constexpr std::size_t kTypesMax = 32;
 // Records that one answer looks through for events of the wanted types.
 constexpr std::size_t kLookedAtMax = 4'000;
 
-// Which types a client wants: "step.completed", and "cell.*" for all that begin with "cell.".
-class Types {
- public:
-  // Throws Error `invalid_argument`.
-  explicit Types(const std::optional<std::string>& list) {
-    if (!list) return;
-    for (const std::string_view name : split(*list, ',')) {
-      if (name.empty() || names_.size() == kTypesMax) {
-        throw Error(ErrorCode::invalid_argument, "invalid_query",
-                    "\"types\" must be 1 to " + std::to_string(kTypesMax) +
-                        " types with commas between them, such as cell.*,run.completed");
-      }
-      names_.emplace_back(name);
-    }
-  }
-
-  bool want(std::string_view type) const {
-    const auto covers = [type](const std::string& name) {
-      return name.ends_with(".*") ? type.starts_with(name.substr(0, name.size() - 1))
-                                  : type == name;
-    };
-    return names_.empty() || std::any_of(names_.begin(), names_.end(), covers);
-  }
-
- private:
-  std::vector<std::string> names_;  // none: all
-};
-
 // Where the client begins. Throws Error `invalid_argument`.
-journal::Lsn start_in(const Call& call, cell::CellJournal& journal, const Types& types) {
+journal::Lsn start_in(const Call& call, cell::CellJournal& journal, const EventTypes& types) {
   const auto after = call.events_after();
   const auto tail = call.query_int("tail", 0, kEventsMax);
   if (!after && tail) {
@@ -71,40 +42,40 @@ bool is_stale(journal::Lsn after, const cell::CellJournal& journal) {
   return after != 0 && after + 1 < journal.first();
 }
 
-asio::awaitable<void> stream_events(const Call& call, cell::Cell& cell, const Types& types) {
-  cell::CellJournal& journal = cell.journal();
+std::string stale_text(journal::Lsn after, const cell::CellJournal& journal) {
+  cell::RunEvent stale;
+  stale.seq = journal.first() - 1;
+  stale.at = wall_now();
+  stale.type = "stale";
+  stale.data = json::dump(json::object({{"after", after}}));
+  return event_text(stale);
+}
+
+asio::awaitable<void> stream_events(const Call& call, std::shared_ptr<cell::Cell> cell,
+                                    const EventTypes& types, EventPages& pages) {
+  cell::CellJournal& journal = cell->journal();
   journal::Lsn after = start_in(call, journal, types);
   http::Response head = event_stream_head();
   head.body = "retry: 1000\n\n";
   co_await call.exchange.start_stream(std::move(head));
   for (;;) {
-    const journal::Lsn durable = journal.last_durable();
     std::string text;
-    if (is_stale(after, journal)) {
-      cell::RunEvent stale;
-      stale.seq = journal.first() - 1;
-      stale.at = wall_now();
-      stale.type = "stale";
-      stale.data = json::dump(json::object({{"after", after}}));
-      text += event_text(stale);
-    }
-    const auto events = journal.events(after);
-    after = events.seen;
-    for (const cell::RunEvent& event : events.list) {
-      if (types.want(event.type)) text += event_text(event);
-    }
+    if (is_stale(after, journal)) text = stale_text(after, journal);
+    const EventPages::PagePtr page = pages.next(cell, after, types);
+    after = page->seen;
+    text += page->text;
     if (!text.empty()) {
       co_await call.exchange.send(std::move(text));
-    } else if (events.more) {
+    } else if (page->more) {
       co_await async::sleep_for(std::chrono::milliseconds(0));  // Others have their turn.
     }
-    if (events.more) continue;
-    const bool advanced = co_await journal.advanced(durable, kHeartbeat);
+    if (page->more) continue;
+    const bool advanced = co_await journal.advanced(page->durable, kHeartbeat);
     if (!advanced) co_await call.exchange.send(std::string(kHeartbeatComment));
   }
 }
 
-asio::awaitable<void> list_events(const Call& call, cell::Cell& cell, const Types& types) {
+asio::awaitable<void> list_events(const Call& call, cell::Cell& cell, const EventTypes& types) {
   cell::CellJournal& journal = cell.journal();
   const auto limit =
       static_cast<std::size_t>(call.query_int("limit", 1, kEventsMax).value_or(kEventsDefault));
@@ -132,11 +103,11 @@ asio::awaitable<void> list_events(const Call& call, cell::Cell& cell, const Type
 }
 
 // Whoever watches a cell does not keep it awake: it is there to see that it falls asleep.
-asio::awaitable<void> tell_events(const Call& call) {
+asio::awaitable<void> tell_events(const Call& call, EventPages& pages) {
   const auto cell = call.cell();
-  const Types types(call.exchange.request().query_value("types"));
+  const EventTypes types(call.exchange.request().query_value("types"));
   if (call.wants_events()) {
-    co_await stream_events(call, *cell, types);
+    co_await stream_events(call, cell, types, pages);
   } else {
     co_await list_events(call, *cell, types);
   }
@@ -144,6 +115,10 @@ asio::awaitable<void> tell_events(const Call& call) {
 
 }  // namespace
 
-std::vector<Route> event_routes() { return {{"GET", "/api/v1/cells/{id}/events", tell_events}}; }
+std::vector<Route> event_routes() {
+  const auto pages = std::make_shared<EventPages>();  // of the route, which is copied
+  const auto tell = [pages](const Call& call) { return tell_events(call, *pages); };
+  return {{"GET", "/api/v1/cells/{id}/events", tell}};
+}
 
 }  // namespace cellar::api

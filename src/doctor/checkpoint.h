@@ -5,7 +5,7 @@
 #include "doctor/finding.h"
 
 // Whether processes can be written to disk here and be brought back. Nothing of a cell depends on
-// it: docs/adr/0021 says why not.
+// it: docs/adr/0022 says why not.
 namespace cellar::doctor {
 
 // runsc on this platform, tried with a program that listens, at which old ones panic. For some

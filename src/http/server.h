@@ -19,7 +19,7 @@ namespace cellar::http {
 struct ServerOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  // 0: a free one
-  std::size_t connections_max = 4096;
+  std::size_t connections_max = 16'384;
   std::size_t header_bytes_max = 64 << 10;
   std::chrono::seconds header_limit{30};      // for a request's head to come
   std::chrono::seconds keep_alive_limit{75};  // between two requests

@@ -1,0 +1,60 @@
+#include "api/event_pages.h"
+
+#include <algorithm>
+
+#include "api/views.h"
+#include "base/error.h"
+#include "base/text.h"
+
+namespace cellar::api {
+namespace {
+
+constexpr std::size_t kTypesMax = 32;
+
+}  // namespace
+
+EventTypes::EventTypes(const std::optional<std::string>& list) : text_(list.value_or("")) {
+  if (!list) return;
+  for (const std::string_view name : split(*list, ',')) {
+    if (name.empty() || names_.size() == kTypesMax) {
+      throw Error(ErrorCode::invalid_argument, "invalid_query",
+                  "\"types\" must be 1 to " + std::to_string(kTypesMax) +
+                      " types with commas between them, such as cell.*,run.completed");
+    }
+    names_.emplace_back(name);
+  }
+}
+
+bool EventTypes::want(std::string_view type) const {
+  const auto covers = [type](const std::string& name) {
+    return name.ends_with(".*") ? type.starts_with(name.substr(0, name.size() - 1)) : type == name;
+  };
+  return names_.empty() || std::any_of(names_.begin(), names_.end(), covers);
+}
+
+EventPages::PagePtr EventPages::next(const std::shared_ptr<cell::Cell>& cell, journal::Lsn after,
+                                     const EventTypes& types) {
+  cell::CellJournal& journal = cell->journal();
+  const journal::Lsn durable = journal.last_durable();
+  const auto key = std::make_pair(static_cast<const cell::Cell*>(cell.get()), types.text());
+  const auto found = kept_.find(key);
+  if (found != kept_.end() && found->second.cell.lock() == cell) {
+    const PagePtr& page = found->second.page;
+    if (page->after == after && page->durable == durable) return page;
+  }
+  const auto page = std::make_shared<Page>();
+  page->durable = durable;
+  page->after = after;
+  const auto events = journal.events(after);
+  page->seen = events.seen;
+  page->more = events.more;
+  for (const cell::RunEvent& event : events.list) {
+    if (types.want(event.type)) page->text += event_text(event);
+  }
+  if (page->text.size() > kKeptBytesMax) return page;
+  if (kept_.size() >= kKeptMax && found == kept_.end()) kept_.clear();
+  kept_[key] = {cell, page};
+  return page;
+}
+
+}  // namespace cellar::api

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cell/cell.h"
+
+namespace cellar::api {
+
+// Which types of events a client wants: "step.completed", and "cell.*" for all that begin with
+// "cell.".
+class EventTypes {
+ public:
+  EventTypes() = default;  // all
+  // Throws Error `invalid_argument`.
+  explicit EventTypes(const std::optional<std::string>& list);
+
+  bool want(std::string_view type) const;
+  const std::string& text() const noexcept { return text_; }
+
+ private:
+  std::string text_;
+  std::vector<std::string> names_;  // none: all
+};
+
+// The next events of a cell or of a run as a stream tells them. Of the many who follow a cell most
+// are at its newest event and want the same: what was made for the first is kept for the others.
+// Loop thread only.
+class EventPages {
+ public:
+  struct Page {
+    journal::Lsn durable = 0;  // so far, when it was made
+    journal::Lsn after = 0;
+    std::string text;
+    journal::Lsn seen = 0;  // go on behind this one
+    bool more = false;      // there is more that is durable already
+  };
+  using PagePtr = std::shared_ptr<const Page>;  // with whoever sends it
+
+  // The events of all of `cell` behind `after`.
+  PagePtr next(const std::shared_ptr<cell::Cell>& cell, journal::Lsn after,
+               const EventTypes& types);
+
+  // Larger ones are made for each.
+  static constexpr std::size_t kKeptBytesMax = 64 << 10;
+  // Of cells and types, each with its newest page.
+  static constexpr std::size_t kKeptMax = 256;
+
+ private:
+  struct Kept {
+    std::weak_ptr<cell::Cell> cell;  // another may have its place in memory by now
+    PagePtr page;
+  };
+  std::map<std::pair<const cell::Cell*, std::string>, Kept> kept_;
+};
+
+}  // namespace cellar::api
