@@ -43,6 +43,12 @@ std::string hosts_without_proxy() {
   return hosts;
 }
 
+// The roots that servers may have, where the environment names a file, as for curl(1).
+void set_roots(CURL* easy) {
+  const char* file = std::getenv("SSL_CERT_FILE");
+  if (file != nullptr && *file != '\0') curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+}
+
 [[noreturn]] void throw_curl(CURLcode code, const char* detail, const std::string& url) {
   const std::string text = *detail != '\0' ? detail : curl_easy_strerror(code);
   switch (code) {
@@ -55,6 +61,10 @@ std::string hosts_without_proxy() {
     case CURLE_PARTIAL_FILE:
       throw Error(ErrorCode::unavailable, "connection_lost",
                   "the connection to " + url + " was lost: " + text);
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+      throw Error(ErrorCode::unavailable, "daemon_unreachable", "cannot reach " + url + ": " + text,
+                  "is that its name? SSL_CERT_FILE names a PEM file of the roots that it may have");
     default:
       throw Error(ErrorCode::unavailable, "daemon_unreachable", "cannot reach " + url + ": " + text,
                   "is cellard running there? --url or CELLAR_URL say where it is");
@@ -238,6 +248,7 @@ Response Client::stream(const Request& request, const OnBytes& on_bytes) {
   const std::string direct = hosts_without_proxy();
   char detail[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
+  set_roots(easy);
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_NOPROXY, direct.c_str());

@@ -25,7 +25,7 @@ class TlsDaemon(harness.Daemon):
 
     def __init__(self, folder, *options):
         self.chain, self.key_file = folder / "chain.pem", folder / "key.pem"
-        make_pair(self.chain, self.key_file, "cells.example.com", "*.cells.example.com")
+        make_pair(self.chain, self.key_file, "cells.example.com", "*.cells.example.com", "localhost")
         super().__init__("--tls-listen", "127.0.0.1:0", "--tls-cert", self.chain, "--tls-key", self.key_file, *options)
 
     def start(self):
@@ -95,6 +95,16 @@ class TlsTest(harness.CellTest):
         self.assertEqual((400, "tls_required"), (answer.status, json.loads(answer.read())["code"]))
         in_clear.close()
 
+    def test_the_command_line_trusts_the_roots_that_it_is_told(self):
+        words = [harness.BIN / "cellar", "--url", f"https://localhost:{self.daemon.tls_port}", "ls"]
+        given = dict(os.environ, CELLAR_API_KEY=self.daemon.key)
+        refused = subprocess.run(words, env=given, capture_output=True, text=True)
+        self.assertEqual(4, refused.returncode)
+        self.assertIn("SSL_CERT_FILE names a PEM file", refused.stderr)
+        given["SSL_CERT_FILE"] = str(self.daemon.chain)
+        trusted = subprocess.run(words, env=given, capture_output=True, text=True)
+        self.assertEqual((0, ""), (trusted.returncode, trusted.stderr))
+
     def test_bodies_streams_and_web_sockets_pass_as_without_tls(self):
         cell = self.cell()
         body = os.urandom(1 << 20) * 20
@@ -152,7 +162,7 @@ class TlsTest(harness.CellTest):
         chain, key = self.daemon.chain, self.daemon.key_file
         first = self.daemon.shown()
         with self.daemon.secure() as before:
-            make_pair(chain, self.folder / "other.pem", "cells.example.com", "*.cells.example.com")
+            make_pair(chain, self.folder / "other.pem", "cells.example.com", "*.cells.example.com", "localhost")
             self.daemon.process.send_signal(signal.SIGHUP)
             harness.eventually("the pair is refused", lambda: "the private key is not the certificate's" in self.daemon.log())
             self.assertEqual(first, self.daemon.shown())
