@@ -197,13 +197,14 @@ asio::awaitable<void> Orders::attempt(std::string domain) {
   entry.order.attempted_at = wall_now();
   entry.order.problem = std::move(problem);
   entry.is_asked = false;
-  if (entry.ended) entry.ended->set();
-  entry.ended.reset();
   if (!entry.order.problem.empty()) {
     log::error("certificate of {}: {}", domain, entry.order.problem);
   }
   auto note = [folder = folder_of(domain), order = entry.order] { write_order(folder, order); };
-  co_await async::offload(pool_, std::move(note));
+  co_await async::offload(pool_, std::move(note));  // Before whoever waits is told.
+  Entry& noted = entries_[domain];
+  if (noted.ended) noted.ended->set();
+  noted.ended.reset();
 }
 
 asio::awaitable<void> Orders::watch(std::string domain, std::shared_ptr<std::atomic<bool>> stop) {
