@@ -1,6 +1,7 @@
 #include "sys/file_tag.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <thread>
