@@ -1,4 +1,4 @@
-"""A cell's part of the disk where the file system itself holds it: btrfs in a file, with each kind of its quotas."""
+"""A cell's part of the disk where the file system itself holds it: btrfs in a file, with each kind of its quotas, and ext4, with projects."""
 import fcntl
 import os
 import pathlib
@@ -51,6 +51,26 @@ class Btrfs:
         return [line.split()[0] for line in shown.splitlines() if line.startswith("1/")]
 
 
+class Ext4:
+    """A new file system that limits projects, mounted."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=harness.PREFIX))
+        self.at = self.folder / "mnt"
+        self.at.mkdir()
+        image = self.folder / "image"
+        try:
+            subprocess.run(["mkfs.ext4", "-q", "-O", "quota,project", image, "512M"], check=True, capture_output=True)
+            subprocess.run(["mount", "-o", "loop,prjquota", image, self.at], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            shutil.rmtree(self.folder)
+            raise harness.unittest.SkipTest(f"no ext4 with projects can be mounted here: {getattr(error, 'stderr', error)}")
+
+    def remove(self):
+        subprocess.run(["umount", self.at], check=True)
+        shutil.rmtree(self.folder)
+
+
 class LimitsTest(harness.CellTest):
     options = ("--cell-disk-bytes", str(DISK), "--cell-inodes", str(INODES))
     quota = None
@@ -59,10 +79,14 @@ class LimitsTest(harness.CellTest):
     def setUpClass(cls):
         if os.geteuid() != 0:
             raise harness.unittest.SkipTest("needs root: a file system is mounted")
-        cls.btrfs = Btrfs(cls.quota)
-        cls.addClassCleanup(cls.btrfs.remove)
-        cls.daemon = harness.Daemon(*cls.options, place=cls.btrfs.at)
+        cls.disk = cls.make_disk()
+        cls.addClassCleanup(cls.disk.remove)
+        cls.daemon = harness.Daemon(*cls.options, place=cls.disk.at)
         cls.addClassCleanup(cls.daemon.cleanup)
+
+    @classmethod
+    def make_disk(cls):
+        return Btrfs(cls.quota)
 
     def enforced_by(self, cell):
         return cell.get()["limits"]["disk_enforced_by"]
@@ -133,19 +157,19 @@ class QgroupTest:
         self.daemon.start()
 
     def test_a_copied_cell_is_the_same_cell_and_a_deleted_one_leaves_no_group(self):
-        before = self.btrfs.groups()
+        before = self.disk.groups()
         cell = self.cell("moved")
         self.assertNotEqual(0, cell.exec("head -c 60000000 /dev/zero > full")["exit_code"])
         cell.exec("rm full")
         cell.exec("echo work > /work/f; echo root > /etc/f")
         self.assertEqual(SUBVOLUME, (cell.dir / "work").stat().st_ino)
-        self.assertEqual(len(before) + 1, len(self.btrfs.groups()))
+        self.assertEqual(len(before) + 1, len(self.disk.groups()))
         self.daemon.stop()
         copy = self.daemon.root / "copy"
         subprocess.run(["cp", "-a", cell.dir, copy], check=True)
         self.daemon.start()
         self.assertEqual(204, cell.call("DELETE").status)
-        self.assertEqual(before, self.btrfs.groups())
+        self.assertEqual(before, self.disk.groups())
         self.assertEqual([], list(cell.dir.parent.glob(".deleted-*")))
         self.daemon.stop()
         copy.rename(cell.dir)
@@ -163,12 +187,36 @@ class FullQuotaTest(QgroupTest, LimitsTest):
     quota = FULL
 
 
+class ProjectTest(LimitsTest):
+    @classmethod
+    def make_disk(cls):
+        return Ext4()
+
+    def test_writers_and_makers_of_files_are_refused_by_the_kernel(self):
+        cell = self.cell("bomb")
+        self.assertEqual("project", self.enforced_by(cell))
+        script = ("import errno, itertools, os\n"
+                  "try:\n"
+                  "  for n in itertools.count(): open(f'/work/{n}', 'w')\n"
+                  "except OSError as error: print(errno.errorcode[error.errno], n)\n"
+                  "for made in range(n): os.unlink(f'/work/{made}')\n"
+                  "try:\n"
+                  "  with open('/work/a', 'wb', buffering=0) as f:\n"
+                  "    while True: f.write(b'x' * 65536)\n"
+                  "except OSError as error: print(errno.errorcode[error.errno], os.stat('/work/a').st_size >> 20)")
+        ran = cell.exec(["python3", "-c", script], timeout_ms=60000)
+        of_files, made, of_bytes, written = ran["stdout"].split()
+        self.assertEqual(("EDQUOT", "EDQUOT"), (of_files, of_bytes))
+        self.assertIn(int(made), range(INODES // 2, INODES))
+        self.assertIn(int(written), range(30, 41))
+
+
 class NoQuotaTest(LimitsTest):
     def test_where_quotas_are_off_it_is_counted_and_they_stay_off(self):
         cell = self.cell()
         self.assertEqual("counted", self.enforced_by(cell))
         self.assertNotEqual(SUBVOLUME, (cell.dir / "work").stat().st_ino)
-        shown = subprocess.run(["btrfs", "qgroup", "show", self.btrfs.at], capture_output=True, text=True)
+        shown = subprocess.run(["btrfs", "qgroup", "show", self.disk.at], capture_output=True, text=True)
         self.assertNotEqual(0, shown.returncode)
         bomb = cell.exec("head -c 200000000 /dev/zero > a; sleep 20")
         self.assertEqual((137, True), (bomb["exit_code"], bomb.get("disk_full")))
