@@ -161,7 +161,7 @@ asio::awaitable<void> tell_diff(const Call& call) {
   const http::Request& query = call.exchange.request();
   cell::DiffRequest request;
   request.from = query.query_value("from").value_or("");
-  request.to = query.query_value("to").value_or(std::string(cell::kNow));
+  request.to = query.query_value("to").value_or(std::string(cell::kPresent));
   if (const auto path = query.query_value("path")) request.path = sys::normalize_path(*path);
   if (call.query_flag("all")) request.scope = cell::WorkScope::all;
   if (const auto limit = call.query_int("limit", 1, kChangesMax)) {

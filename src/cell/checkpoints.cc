@@ -32,7 +32,7 @@ bool run_slice(Work& work) {
 
 std::string checked_checkpoint_name(std::string name) {
   constexpr std::size_t kNameMax = 64;
-  const bool is_fit = !name.empty() && name.size() <= kNameMax && name != kNow &&
+  const bool is_fit = !name.empty() && name.size() <= kNameMax && name != kPresent &&
                       !name.starts_with(kIdStart) &&
                       std::all_of(name.begin(), name.end(), [](unsigned char c) {
                         return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';

@@ -32,7 +32,7 @@ WorkDiff::WorkDiff(const sys::BeneathDir& work, const checkpoint::Store& store, 
         "make one with POST …/checkpoints: from then on there is something to compare with");
   }
   answer_.from = request_.from.empty() ? heads.back() : find_checkpoint(heads, request_.from);
-  if (request_.to != kNow) {
+  if (request_.to != kPresent) {
     answer_.to = find_checkpoint(heads, request_.to);
     return;
   }
