@@ -56,6 +56,11 @@ void CellJournal::require_working() const {
   }
 }
 
+// Nobody writes any more: what waits for that would wait for ever.
+void CellJournal::require_open() const {
+  if (closed_) throw Error(ErrorCode::canceled, "the cell is closed");
+}
+
 journal::Lsn CellJournal::append_record(std::uint32_t run, std::uint32_t ordinal,
                                         journal::Type type, std::uint16_t flags, std::string body) {
   require_working();
@@ -235,6 +240,7 @@ asio::awaitable<bool> CellJournal::make_room(std::uint64_t bytes) {
   const std::size_t before = unmet_count_;
   while (journal_.room_bytes() < bytes) {
     require_working();
+    require_open();
     if (is_full() || (unmet_count_ != before && bytes >= unmet_bytes_)) co_return false;
     demand_bytes_ = std::max(demand_bytes_, bytes);
     make_spares_soon();
@@ -264,6 +270,7 @@ asio::awaitable<void> CellJournal::sync() {
   sync_soon();
   while (journal_.last_durable() < wanted) {
     require_working();
+    require_open();
     is_urgent_ = true;
     gather_timer_.cancel();
     co_await durable_.wait();
@@ -275,7 +282,7 @@ asio::awaitable<bool> CellJournal::advanced(journal::Lsn lsn, std::chrono::milli
   const auto give_up = std::chrono::steady_clock::now() + limit;
   while (journal_.last_durable() <= lsn) {
     require_working();
-    if (closed_) throw Error(ErrorCode::canceled, "the cell is closed");
+    require_open();
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         give_up - std::chrono::steady_clock::now());
     if (left.count() <= 0) co_return false;
@@ -350,6 +357,7 @@ std::string CellJournal::bytes_of(const journal::Payload& value) const {
 
 asio::awaitable<void> CellJournal::room() {
   while (journal_.pending_bytes() > kPendingBytesWaited && !broken_) {
+    require_open();
     sync_soon();
     co_await durable_.wait();
   }
@@ -465,6 +473,7 @@ asio::awaitable<void> CellJournal::close() {
   }
   closed_ = true;
   durable_.set();  // Nobody waits for more.
+  room_changed_.set();
   co_await tasks_.close();
   deliveries_.clear();
 }

@@ -167,6 +167,7 @@ class CellJournal {
   asio::awaitable<void> remove(journal::Journal::Trimmed trimmed);
   [[noreturn]] void throw_undecodable(journal::Lsn lsn) const;
   void require_working() const;
+  void require_open() const;
   void deliver();
 
   asio::any_io_executor executor_;

@@ -55,6 +55,7 @@ asio::awaitable<void> Runner::close() {
   journal_.on_delivered(nullptr);
   if (agent_) agent_->kill();
   co_await tasks_.close();
+  settled_.set();  // Nothing settles any more: who waits is told.
   agent_.reset();
 }
 
@@ -124,6 +125,7 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
     if (!is_room) journal_.throw_full();
   }
   while (!runs_.setup_done() && setup_is_running() && begun_before(request) == nullptr) {
+    if (tasks_.is_closed()) throw Error(ErrorCode::canceled, "the cell is closed");
     settled_.reset();
     co_await settled_.wait();
   }
@@ -196,6 +198,7 @@ asio::awaitable<void> Runner::settled(std::uint32_t run, std::chrono::millisecon
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         give_up - std::chrono::steady_clock::now());
     if (left.count() <= 0) co_return;
+    if (tasks_.is_closed()) throw Error(ErrorCode::canceled, "the cell is closed");
     settled_.reset();
     co_await settled_.wait_for(left);
   }

@@ -175,6 +175,20 @@ class RunControlTest(harness.CellTest):
         self.open(cell)
         self.assertEqual(1, self.awaited(cell, run)["result"])
 
+    def test_who_waits_in_a_cell_that_is_deleted_is_told(self):
+        cell = self.cell(agent=AGENT)
+        run = self.start(cell, "listens").json["id"]
+        answers = []
+        waiting = [threading.Thread(target=lambda rest=rest: answers.append(cell.call("GET", rest)))
+                   for rest in (f"/runs/{run}/await?timeout=600", f"/runs/{run}/await?timeout=3600")]
+        for one in waiting:
+            one.start()
+        harness.eventually("both wait", lambda: sum("await" in blocker["detail"] for blocker in cell.get()["idle"]["blockers"]) == 2)
+        self.assertEqual(204, cell.call("DELETE").status)
+        for one in waiting:
+            one.join(harness.WAIT_S)
+        self.assertEqual([(503, "ended_meanwhile")] * 2, [(answer.status, answer.json["code"]) for answer in answers])
+
     def test_a_client_that_leaves_in_the_middle_leaves_nothing_half_done(self):
         seed = random.randrange(1 << 30)
         rng = random.Random(seed)
