@@ -34,9 +34,9 @@ std::string checked_checkpoint_name(std::string name);
 inline constexpr std::string_view kPresent = "now";
 
 struct DiffRequest {
-  std::string from;        // a checkpoint's id or name; empty: the newest
-  std::string to{kPresent};    // the same, or what there is now
-  std::string path = ".";  // only what is there, or below
+  std::string from;          // a checkpoint's id or name; empty: the newest
+  std::string to{kPresent};  // the same, or what there is now
+  std::string path = ".";    // only what is there, or below
   WorkScope scope = WorkScope::searched;
   checkpoint::Patches patches = checkpoint::Patches::made;
   checkpoint::DiffLimits limits;
