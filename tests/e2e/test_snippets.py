@@ -21,8 +21,11 @@ NAMES = {"my-cell": "dev--alice", "alice-cell-id": "dev--alice", "CELL...": "dev
 ENDLESS = re.compile(r"^(cellar (?:dev|logs|files watch|sh|attach) .*)$", re.M)
 PREPARE = {
     "agents": "cellar create alice >/dev/null",
+    "checkpoints": "cellar create alice >/dev/null",
+    "llm": "cellar create alice >/dev/null",
     "files": "cellar create alice >/dev/null; mkdir -p project/src project/build; echo '// TODO' > project/src/a.ts; echo x > project/a.ts; echo x > project/build/x",
-    "processes": "id=$(cellar create alice | awk '$1 == \"cell_id\" { print $2 }'); for n in 1 2; do cellar start $id -- true >/dev/null; done",
+    "processes": "id=$(cellar create alice | awk '$1 == \"cell_id\" { print $2 }'); cellar start $id -- true >/dev/null; "
+                 "cellar exec $id -- sh -c 'echo {\\\"scripts\\\": {\\\"dev\\\": \\\"sleep 100\\\"}} > package.json'",
     "mcp": "cellar create alice >/dev/null; id=dev--alice",
     "preview": "cellar create alice >/dev/null",
     "secrets": "echo 'module.exports = {}' > agent.js; export OPENAI_API_KEY=sk-0123456789",
