@@ -290,13 +290,13 @@ class Runner {
   asio::awaitable<bool> is_llm_settled(Active& active, std::uint32_t ordinal);
   // Gives up those of the run: it has ended, or is cancelled.
   void end_llm_calls(std::uint32_t run);
+  // Throws Error `unavailable` where the cell asks too much at once.
+  void require_llm_room() const;
   asio::awaitable<void> run_llm(HostCall call);
   asio::awaitable<void> carry_llm(std::shared_ptr<LlmCall> own);
   asio::awaitable<bool> may_ask(LlmCall& own, std::optional<WallTime> due);
-  asio::awaitable<std::optional<WallTime>> ask_once(std::shared_ptr<LlmCall> own,
-                                                    std::chrono::milliseconds left);
-  asio::awaitable<std::optional<WallTime>> after_failure(LlmCall& own, const llm::Failure& failure,
-                                                         std::chrono::milliseconds left);
+  asio::awaitable<std::optional<WallTime>> ask_once(std::shared_ptr<LlmCall> own);
+  asio::awaitable<std::optional<WallTime>> after_failure(LlmCall& own, const llm::Failure& failure);
   struct Printed;  // by a command, a model or the cell; held back while there is no room for it
   void tell_delta(const LlmCall& own, const std::shared_ptr<Printed>& printed,
                   const std::string& text);

@@ -85,6 +85,7 @@ asio::awaitable<void> Runner::on_continue(Active& active, const AgentFrame& fram
   continued.value = co_await store(frame.body);
   if (!active.is_served()) co_return;  // Paused meanwhile.
   journal_.append(active.run.number, ordinal_of(frame), continued);
+  end_llm_calls(active.run.number);  // Their ordinals are none of the new generation's.
   active.in_agent = false;
   active.interruption = "continue";
   active.changed.set();

@@ -23,8 +23,15 @@ struct Runner::LlmCall {
     changed.set();
   }
 
+  std::chrono::milliseconds left() const {
+    if (!end_at) return std::chrono::milliseconds(kForever);
+    return std::chrono::duration_cast<std::chrono::milliseconds>(*end_at - wall_now());
+  }
+
   HostCall call;  // who asked first
   const std::uint32_t run;
+  const std::size_t request_bytes = call.request.size();
+  std::optional<WallTime> end_at;  // of all attempts
   std::shared_ptr<const llm::Prepared> prepared;
   // Of the attempt that is under way; shared with it.
   std::shared_ptr<llm::Models::Asking> asking = std::make_shared<llm::Models::Asking>();
@@ -36,6 +43,7 @@ struct Runner::LlmCall {
 namespace {
 
 constexpr std::string_view kBudgetReason = "budget";
+constexpr std::size_t kRequestsBytesMax = 64 << 20;  // of a cell that are under way
 
 std::string llm_error(std::string_view name, const std::string& message, const std::string& code) {
   return error_json(name, message, code);
@@ -85,11 +93,24 @@ void Runner::end_llm_calls(std::uint32_t run) {
   }
 }
 
+// Each keeps its request, more than once.
+void Runner::require_llm_room() const {
+  std::size_t bytes = 0;
+  for (const auto& known : llm_calls_) bytes += known->request_bytes;
+  const std::size_t count_max = LlmAccount::kAtOnce + LlmAccount::kWaitersMax;
+  if (llm_calls_.size() <= 1 || (bytes <= kRequestsBytesMax && llm_calls_.size() <= count_max)) {
+    return;
+  }
+  throw Error(ErrorCode::unavailable, "too_many_waiting",
+              "ctx.llm.chat: too many calls of this cell, or too long ones, are under way");
+}
+
 asio::awaitable<void> Runner::run_llm(HostCall call) {
   const auto own = std::make_shared<LlmCall>(std::move(call), executor_);
   llm_calls_.insert(own);
   std::string failure;
   try {
+    require_llm_room();
     co_await carry_llm(own);
   } catch (const Error& error) {
     llm_calls_.erase(own);
@@ -111,7 +132,7 @@ asio::awaitable<void> Runner::carry_llm(std::shared_ptr<LlmCall> own) {
   std::string refusal;
   try {
     account.require_open();
-    auto prepare = [&models = account.models(), text = own->call.request] {
+    auto prepare = [&models = account.models(), text = std::move(own->call.request)] {
       return std::make_shared<const llm::Prepared>(models.prepare(text));
     };
     own->prepared = co_await async::offload(journal_.pool(), std::move(prepare));
@@ -127,20 +148,18 @@ asio::awaitable<void> Runner::carry_llm(std::shared_ptr<LlmCall> own) {
   if (is_known) own->attempt = step->second.failed_attempts;
   const WallTime began = is_known ? step->second.started_at : wall_now();
   std::optional<WallTime> due = is_known ? step->second.retry_at : std::nullopt;
+  const auto& total = own->prepared->request.total_limit;
+  if (total) own->end_at = began + *total;
   for (;;) {
     const bool may = co_await may_ask(*own, due);
     if (!may) co_return;
-    const auto& total = own->prepared->request.total_limit;
-    const auto left =
-        total ? std::chrono::duration_cast<std::chrono::milliseconds>(began + *total - wall_now())
-              : std::chrono::milliseconds(kForever);
-    if (left.count() <= 0) {
+    if (own->left().count() <= 0) {
       const std::string late =
           "ctx.llm.chat: no answer within " + std::to_string(total->count()) + " ms in all";
       co_return co_await end_llm(*own, false, llm_error("StepTimeoutError", late, "step_timeout"));
     }
     ++own->attempt;
-    due = co_await ask_once(own, left);
+    due = co_await ask_once(own);
     if (!due) co_return;
   }
 }
@@ -156,6 +175,8 @@ asio::awaitable<bool> Runner::may_ask(LlmCall& own, std::optional<WallTime> due)
   const Run* run = runs_.find(own.run);
   // One that is paused meanwhile asks again when it goes on.
   if (run == nullptr || own.asking->is_ended() || !active_.contains(own.run)) co_return false;
+  // Inside a step: another attempt asks anew.
+  if (own.call.ordinal == 0 && own.call.attempt != run->attempt) co_return false;
   if (!host_.llm().is_spent(run->llm_tokens)) co_return true;
   if (const auto found = active_.find(own.run); found != active_.end()) {
     found->second->is_over_budget = true;
@@ -164,11 +185,12 @@ asio::awaitable<bool> Runner::may_ask(LlmCall& own, std::optional<WallTime> due)
 }
 
 // One attempt. When the next one is due; nullopt where none follows.
-asio::awaitable<std::optional<WallTime>> Runner::ask_once(std::shared_ptr<LlmCall> own,
-                                                          std::chrono::milliseconds left) {
+asio::awaitable<std::optional<WallTime>> Runner::ask_once(std::shared_ptr<LlmCall> own) {
   const auto turn = co_await host_.llm().turn();
   const bool may = co_await may_ask(*own, std::nullopt);  // Others have asked meanwhile.
   if (!may) co_return std::nullopt;
+  const auto left = own->left();
+  if (left.count() <= 0) co_return wall_now();  // Its turn came too late: carry_llm() says so.
   own->is_asking = true;
   const auto printed = std::make_shared<Printed>(own->run, own->call.ordinal, executor_);
   const auto on_text = [this, own, printed](const std::string& text) {
@@ -185,15 +207,15 @@ asio::awaitable<std::optional<WallTime>> Runner::ask_once(std::shared_ptr<LlmCal
     co_await end_llm(*own, true, json::dump(reply));
     co_return std::nullopt;
   }
-  co_return co_await after_failure(*own, attempt.failure, left);
+  co_return co_await after_failure(*own, attempt.failure);
 }
 
 asio::awaitable<std::optional<WallTime>> Runner::after_failure(LlmCall& own,
-                                                               const llm::Failure& failure,
-                                                               std::chrono::milliseconds left) {
+                                                               const llm::Failure& failure) {
   const llm::ChatRequest& request = own.prepared->request;
   const auto pause = failure.after.value_or(llm::pause_after(own.attempt, random_u64()));
-  const bool is_last = !failure.is_passing || own.attempt >= request.attempts_max || pause >= left;
+  const bool is_last =
+      !failure.is_passing || own.attempt >= request.attempts_max || pause >= own.left();
   std::string error = failure_json(failure);
   if (is_last) {
     co_await end_llm(own, false, std::move(error));
@@ -206,7 +228,8 @@ asio::awaitable<std::optional<WallTime>> Runner::after_failure(LlmCall& own,
   failed.next_at_ns = static_cast<std::uint64_t>(to_unix_ms(next)) * 1'000'000;
   const bool is_room = own.call.ordinal != 0 && co_await takes(failed.error.size());
   const Run* run = runs_.find(own.run);
-  if (is_room && run != nullptr && !is_terminal(run->status)) {
+  const bool is_open = run != nullptr && !is_terminal(run->status) && !own.asking->is_ended();
+  if (is_room && is_open) {
     journal_.append(own.run, own.call.ordinal, failed);
     journal_.sync_soon();
   }
@@ -228,7 +251,8 @@ void Runner::tell_delta(const LlmCall& own, const std::shared_ptr<Printed>& prin
   }
   const auto found = active_.find(own.run);
   const bool is_heard = own.prepared->request.tells_agent && found != active_.end() &&
-                        found->second->is_served() && agent_;
+                        found->second->is_served() && agent_ &&
+                        (own.call.ordinal != 0 || own.call.attempt == found->second->run.attempt);
   if (!is_heard) return;
   json::Value header = frame_for(found->second->run, "delta");
   header.as_object().set("o", own.call.ordinal);

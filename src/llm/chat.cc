@@ -241,6 +241,9 @@ ChatRequest read_chat(const json::Value& value) {
   ChatRequest request;
   request.provider = text_or_none(value, "provider", "");
   request.model = text_or_none(value, "model", "");
+  if (request.model.size() > kModelNameMax) {
+    refuse_chat("model", "a name of at most " + std::to_string(kModelNameMax) + " bytes");
+  }
   const json::Value* messages = given(value, "messages");
   if (messages == nullptr || !messages->is_array() || messages->as_array().empty()) {
     refuse_chat("messages", "a list of at least one message");

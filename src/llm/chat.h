@@ -67,6 +67,7 @@ struct ChatRequest {
 };
 
 inline constexpr std::size_t kRequestBytesMax = 8 << 20;
+inline constexpr std::size_t kModelNameMax = 256;
 inline constexpr std::size_t kMessagesMax = 10'000;
 inline constexpr std::size_t kPartsMax = 1000;  // of a message; its tool calls likewise
 inline constexpr std::size_t kToolsMax = 128;

@@ -106,6 +106,8 @@ TEST_CASE("a wrong field is refused by its name") {
                    R"({"name":"f","arguments":"[1]"}}]}]})") ==
         "ctx.llm.chat: \"messages[0].tool_calls[0].function.arguments\" must be the JSON text of "
         "an object");
+  CHECK(refusal_of(with("\"model\":\"" + std::string(257, 'm') + "\"")) ==
+        "ctx.llm.chat: \"model\" must be a name of at most 256 bytes");
   CHECK(refusal_of(with(R"("temperature":3)")) ==
         "ctx.llm.chat: \"temperature\" must be a number from 0 to 2");
   CHECK(refusal_of(with(R"("max_tokens":0)")).find("\"max_tokens\" must be") != std::string::npos);

@@ -32,6 +32,8 @@ class StreamReader {
   virtual std::string take(const std::string& data) = 0;
   // Nothing more of the answer follows.
   virtual bool has_ended() const = 0;
+  // Nothing at all follows, a count of tokens neither.
+  virtual bool is_over() const { return has_ended(); }
   // Of what has come; the usage is what was told by then.
   virtual Reply reply() const = 0;
   const std::optional<StreamError>& error() const noexcept { return error_; }

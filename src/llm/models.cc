@@ -65,6 +65,15 @@ void finish(const Prepared& prepared, Attempt& attempt) {
   attempt.usage = usage_of(prepared, reply);
 }
 
+// Whether the provider has the request, and may work on it with nobody left to hear the answer:
+// that costs what was sent.
+bool is_left_working(const Error& error, const net::HttpCall& http) {
+  const bool is_given_up =
+      error.code() == ErrorCode::timed_out || error.code() == ErrorCode::canceled;
+  const bool is_refused = http.status() != 0 && http.status() != 200;
+  return is_given_up && http.is_sent() && !is_refused;
+}
+
 // Counts down however the coroutine ends.
 struct Open {
   explicit Open(std::uint64_t& count) : count_(count) { ++count_; }
@@ -128,6 +137,7 @@ asio::awaitable<Attempt> Models::ask(std::shared_ptr<const Prepared> prepared,
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled && !asking->is_ended()) throw;
     attempt.failure = failure_of(error);
+    if (is_left_working(error, *asking->http_)) attempt.usage = estimate(prepared->body.size(), 0);
   }
   asking->http_.reset();  // Its connection and its timers.
   ProviderMeasures& measures = measures_[provider.name];
@@ -211,8 +221,9 @@ asio::awaitable<Attempt> Models::take_stream(const Prepared& prepared, net::Http
   SseReader events;
   Attempt attempt;
   try {
-    for (std::string piece = co_await http.read(); !piece.empty() && !reader->error();
-         piece = co_await http.read()) {
+    while (!reader->error() && !reader->is_over()) {
+      const std::string piece = co_await http.read();
+      if (piece.empty()) break;
       std::string text;
       for (const std::string& event : events.take(piece)) text += reader->take(event);
       if (!text.empty()) on_text(text);
@@ -229,7 +240,9 @@ asio::awaitable<Attempt> Models::take_stream(const Prepared& prepared, net::Http
     }
   } catch (const Error& error) {
     // What comes behind the last word of an answer does not count.
-    if (reader->has_ended() && error.code() == ErrorCode::unavailable) {
+    const bool is_cut =
+        error.code() == ErrorCode::unavailable || error.code() == ErrorCode::timed_out;
+    if (reader->has_ended() && is_cut) {
       attempt.reply = reader->reply();
       finish(prepared, attempt);
     } else {

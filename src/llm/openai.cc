@@ -107,6 +107,7 @@ class OpenaiStream : public StreamReader {
   }
 
   // Some servers leave the last word out.
+  bool is_over() const override { return is_done_; }
   bool has_ended() const override { return is_done_ || !reply_.finish_reason.empty(); }
   Reply reply() const override {
     Reply reply = reply_;

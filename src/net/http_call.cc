@@ -126,6 +126,7 @@ asio::awaitable<void> HttpCall::exchange(std::string text) {
   std::string failure;
   try {
     co_await channel_->write(text);
+    is_sent_ = true;
   } catch (const boost::system::system_error& error) {
     failure = error.code().message();
   }

@@ -46,6 +46,8 @@ class HttpCall {
   asio::awaitable<void> post(const HttpUrl& url, std::string path, Headers headers,
                              std::string body);
   int status() const noexcept { return status_; }
+  // The request was written as a whole.
+  bool is_sent() const noexcept { return is_sent_; }
   // "" where the answer has none of that name, which is in lower case.
   std::string header(std::string_view name) const;
   // The next piece of the answer's body; empty at its end.
@@ -77,6 +79,7 @@ class HttpCall {
   int status_ = 0;
   Headers answer_headers_;
   std::unique_ptr<Body> body_;
+  bool is_sent_ = false;
   bool is_aborted_ = false;
   std::string late_;  // why it was ended: what took too long
   std::chrono::steady_clock::time_point end_at_;

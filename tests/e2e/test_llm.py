@@ -32,6 +32,11 @@ module.exports = {
     const asks = Array.from({ length: count }, (_, i) => ctx.llm.chat({ messages: [{ role: 'user', content: `${i}` }] }));
     return (await Promise.all(asks)).length;
   },
+  async races(ctx, { again }) {
+    if (again) return ctx.waitForEvent('go');
+    await Promise.race([ctx.llm.chat({ messages: [{ role: 'user', content: 'hi' }] }), ctx.sleep('soon', 1)]);
+    return ctx.continueAs({ again: true });
+  },
   async caught(ctx, options) {
     try { return await ctx.llm.chat(options); }
     catch (e) { return { name: e.name, code: e.code, message: e.message, final: e instanceof ctx.errors.NonRetryableError }; }
@@ -211,6 +216,17 @@ class LlmTest(harness.CellTest):
         self.assertEqual(cell.settled(run_id)["status"], "cancelled")
         harness.eventually("the call ends", lambda: "llm_attempts_open 0" in self.daemon.get("/metrics").body.decode())
         answer.go.set()
+
+    def test_a_call_that_a_run_leaves_behind_when_it_continues_is_given_up(self):
+        answer = self.plain.answer(Answer("late", held=True))
+        cell, run_id = self.begin(AGENT, "races")
+        self.asked(1)
+        harness.eventually("the call ends", lambda: "llm_attempts_open 0" in self.daemon.get("/metrics").body.decode())
+        answer.go.set()
+        cell.kill_processes("agent")
+        cell.call("POST", f"/runs/{run_id}/events", {"name": "go", "data": 7})
+        self.assertEqual(self.result(cell, run_id), 7)
+        self.assertEqual(len(self.plain.asked), 1)
 
     # ---- what fails ----
 
