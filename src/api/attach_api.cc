@@ -78,6 +78,7 @@ class Viewer {
     }
     json::Value end = process_json(process_->view());
     end.as_object().set("type", "exit");
+    has_told_end_ = true;
     co_await send(text_of(end));
     const auto turn = co_await sends_.turn();
     co_await socket_.close();
@@ -172,6 +173,7 @@ class Viewer {
 
   // What it does not take is told, and nothing ends for it.
   asio::awaitable<void> tell(const Error& error) {
+    if (has_told_end_) co_return;  // Behind that nothing comes.
     json::Value told = json::parse(error_in_stream(error, request_id_));
     told.as_object().set("type", "error");
     co_await send(text_of(told));
@@ -189,6 +191,7 @@ class Viewer {
   async::Serial sends_;
   std::deque<std::optional<std::string>> typed_;  // nullopt: the end
   std::size_t typed_bytes_ = 0;                   // in typed_, and on its way
+  bool has_told_end_ = false;
   async::Event typed_more_;
   async::TaskGroup tasks_;
 };

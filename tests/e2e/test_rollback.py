@@ -44,9 +44,11 @@ module.exports = {
     await ctx.waitForEvent("go");
   },
   async twice(ctx) {
-    const { encode } = require(process.argv[1].replace(/[^/]*$/, "frames.js"));
-    const again = { t: "rollback", run: ctx.run.id, a: ctx.run.attempt, o: 99, n: "failed" };
-    await ctx.step("hotel", () => 1, { rollback: () => { fs.writeSync(3, encode(again, "{}")); return gate("never"); } });
+    const head = JSON.stringify({ t: "rollback", run: ctx.run.id, a: ctx.run.attempt, o: 99, n: "failed" });
+    const frame = Buffer.from(`........${head}{}`);
+    frame.writeUInt32LE(head.length, 0);
+    frame.writeUInt32LE(2, 4);
+    await ctx.step("hotel", () => 1, { rollback: () => { fs.writeSync(3, frame); return gate("never"); } });
     throw new Error("no seat");
   },
   async parent(ctx) { await book(ctx, "trip"); await (await ctx.spawn("waits")).result(); },
