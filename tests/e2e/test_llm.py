@@ -224,7 +224,7 @@ class LlmTest(harness.CellTest):
         harness.eventually("the call ends", lambda: "llm_attempts_open 0" in self.daemon.get("/metrics").body.decode())
         answer.go.set()
         cell.kill_processes("agent")
-        cell.call("POST", f"/runs/{run_id}/events", {"name": "go", "data": 7})
+        cell.call("POST", f"/runs/{run_id}/events", {"type": "go", "payload": 7})
         self.assertEqual(self.result(cell, run_id), 7)
         self.assertEqual(len(self.plain.asked), 1)
 
