@@ -6,8 +6,10 @@
 
 #include "api/api.h"
 #include "api/files.h"
+#include "async/pool.h"
 #include "base/error.h"
 #include "diff/patch.h"
+#include "json/json.h"
 #include "json/reader.h"
 
 namespace cellar::api {
@@ -180,11 +182,15 @@ asio::awaitable<void> tell_diff(const Call& call) {
   }
   if (only_names) request.patches = checkpoint::Patches::none;
   const auto activity = cell->watch("request", "diff");
-  const cell::DiffAnswer answer = co_await cell->checkpoints().diff(std::move(request));
+  // Shared with the pool, whether the caller stays or not.
+  const auto answer = std::make_shared<const cell::DiffAnswer>(
+      co_await cell->checkpoints().diff(std::move(request)));
   if (format == "json") {
-    co_await call.answer(diff_json(answer));
+    auto dump = [answer] { return json::dump(diff_json(*answer)); };
+    co_await call.answer_text(co_await async::offload(cell->pool(), dump));
   } else {
-    co_await call.exchange.respond(patch_response(answer));
+    auto make = [answer] { return patch_response(*answer); };
+    co_await call.exchange.respond(co_await async::offload(cell->pool(), make));
   }
 }
 

@@ -102,8 +102,12 @@ asio::awaitable<void> Checkpoints::take(checkpoint::Head& head, const Parts& par
     std::optional<checkpoint::Earlier> earlier;
     const std::vector<checkpoint::Head> heads = store_.heads();
     if (!heads.empty()) {
-      earlier = checkpoint::Earlier{.created_at = heads.back().created_at,
-                                    .files = store_.files(heads.back())};
+      try {
+        earlier = checkpoint::Earlier{.created_at = heads.back().created_at,
+                                      .files = store_.files(heads.back())};
+      } catch (const Error& error) {  // It costs only time.
+        log::warning("checkpoint {}: {}", heads.back().id, error.what());
+      }
     }
     const checkpoint::Limits limits{.stored_bytes_max = stored_bytes_max};
     auto taker =

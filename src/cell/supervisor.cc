@@ -39,6 +39,15 @@ struct OnDisk {
   std::vector<std::string> trash;  // what is left of deleted ones
 };
 
+// What cannot be removed holds up no others: the next start tries again.
+void remove_unmade(const std::string& dir) {
+  try {
+    CellLayout{dir}.remove([] { return true; });
+  } catch (const Error& error) {
+    log::error("{}: what is left of a cell that was never made stays: {}", dir, error.what());
+  }
+}
+
 // Those in every `kReaders`th folder.
 FoundCells read_cells(const std::string& cells_dir, const std::vector<std::string>& names,
                       std::size_t first) {
@@ -48,7 +57,7 @@ FoundCells read_cells(const std::string& cells_dir, const std::vector<std::strin
     const std::string dir = cells_dir + "/" + name;
     const auto text = sys::read_file(dir + "/cell.json");
     if (!text) {  // Its making was never acknowledged.
-      CellLayout{dir}.remove([] { return true; });
+      remove_unmade(dir);
       continue;
     }
     try {

@@ -49,7 +49,7 @@ WorkDiff::WorkDiff(const sys::BeneathDir& work, const checkpoint::Store& store, 
 bool WorkDiff::step() {
   if (walk_) {
     const bool has_more = walk_->step([this](sys::DirEntry& entry) { add(entry); });
-    is_cut_ = is_cut_ || walk_->is_cut() || live_.size() >= live_files_max_;
+    is_cut_ = is_cut_ || walk_->is_cut() || is_full();
     if (!has_more || is_cut_) walk_.reset();
     return true;
   }
@@ -61,7 +61,8 @@ bool WorkDiff::step() {
 }
 
 void WorkDiff::add(sys::DirEntry& entry) {
-  if (entry.stat.kind == sys::FileKind::special || live_.size() >= live_files_max_) return;
+  if (entry.stat.kind == sys::FileKind::special || is_full()) return;
+  live_name_bytes_ += entry.path.size() + entry.target.size();
   live_.push_back(checkpoint::file_of(entry));
 }
 

@@ -14,6 +14,8 @@ class WorkDiff {
  public:
   // Of what there is now it looks at so many: as many as a checkpoint has.
   static constexpr std::size_t kLiveFilesMax = 200'000;
+  // And so many bytes of their paths, in memory.
+  static constexpr std::size_t kLiveNameBytesMax = std::size_t{64} << 20;
 
   // All it is given must outlive it. Throws Error `not_found`, reason `checkpoint_not_found`.
   WorkDiff(const sys::BeneathDir& work, const checkpoint::Store& store, DiffRequest request,
@@ -34,7 +36,12 @@ class WorkDiff {
   const sys::BeneathDir& work_;
   const checkpoint::Store& store_;
   const DiffRequest request_;
+  bool is_full() const noexcept {
+    return live_.size() >= live_files_max_ || live_name_bytes_ >= kLiveNameBytesMax;
+  }
+
   const std::size_t live_files_max_;
+  std::size_t live_name_bytes_ = 0;
   DiffAnswer answer_;
   std::optional<WorkWalk> walk_;        // while what there is now is being found
   std::vector<checkpoint::File> live_;  // found

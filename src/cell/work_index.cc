@@ -147,7 +147,10 @@ void WorkIndex::look_at(const sys::DirEntry& file) {
   ++looked_at_count_;
   const bool needed = told_.contains(file.path) || index_.needs(meta_of(file.path, file.stat));
   const bool is_read = needed && pending_.size() < options_.limits.files_max;
-  if (is_read) pending_.push_back(file.path);
+  if (is_read) {
+    pending_.push_back(file.path);
+    told_.erase(file.path);  // It waits there now: a snapshot meanwhile must not take it out.
+  }
   const bool is_known = index_.find(file.path).has_value();
   if (is_read || is_known) look_->kept.insert(file.path);
   if (!is_read && (needed || !is_known)) ++unknown_count_;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "sys/directory.h"
@@ -48,7 +49,12 @@ std::vector<Head> Store::heads() const {
   for (const std::string& id : sys::folders_in(made())) {
     // One that is deleted at this moment is none.
     const auto text = sys::read_file(made() + "/" + id + "/head.json");
-    if (text) heads.push_back(decode_head(*text));
+    if (!text) continue;
+    try {
+      heads.push_back(decode_head(*text));
+    } catch (const Error& error) {  // The others are of use all the same.
+      log::error("checkpoint {}/{}: {}", made(), id, error.what());
+    }
   }
   std::sort(heads.begin(), heads.end(), [](const Head& a, const Head& b) {
     return std::tie(a.created_at, a.id) < std::tie(b.created_at, b.id);

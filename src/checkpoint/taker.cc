@@ -88,10 +88,13 @@ void Taker::add(sys::DirEntry& entry) {
     ++found_.special_count;
     return;
   }
+  name_bytes_ += entry.path.size() + entry.target.size();
   files_.push_back(file_of(entry));
-  if (files_.size() > limits_.files_max) {
+  if (files_.size() > limits_.files_max || name_bytes_ > limits_.name_bytes_max) {
     throw Error(ErrorCode::too_large, "checkpoint_too_large",
-                "/work has more than " + std::to_string(limits_.files_max) + " files and folders",
+                "/work has more than " + std::to_string(limits_.files_max) +
+                    " files and folders, or " + std::to_string(limits_.name_bytes_max) +
+                    " bytes of their paths",
                 "remove what can be made again (build output, packages), then try again");
   }
 }

@@ -14,10 +14,11 @@
 namespace cellar::checkpoint {
 
 struct Limits {
-  std::uint64_t files_max = 200'000;                      // names
-  std::uint64_t file_bytes_max = std::uint64_t{1} << 30;  // a larger file is named only
-  std::uint64_t bytes_max = std::uint64_t{64} << 30;      // of all files that are kept
-  std::uint64_t stored_bytes_max = 0;                     // of all checkpoints on the disk
+  std::uint64_t files_max = 200'000;                       // names
+  std::uint64_t name_bytes_max = std::uint64_t{64} << 20;  // of them, in memory
+  std::uint64_t file_bytes_max = std::uint64_t{1} << 30;   // a larger file is named only
+  std::uint64_t bytes_max = std::uint64_t{64} << 30;       // of all files that are kept
+  std::uint64_t stored_bytes_max = 0;                      // of all checkpoints on the disk
 };
 
 // An earlier checkpoint, whose files need not be read again where they are the same.
@@ -76,6 +77,7 @@ class Taker {
   const std::string database_;
   sys::TreeWalk walk_;
   bool is_walked_ = false;
+  std::uint64_t name_bytes_ = 0;
   std::vector<File> files_;
   std::size_t next_ = 0;  // of files_
   int reads_ = 0;         // of that file

@@ -179,8 +179,8 @@ asio::awaitable<void> keep_reloading(Reloader& reloader, asio::signal_set& asked
                                      certificates::Certificates* certificates) {
   for (;;) {
     co_await asked.async_wait(asio::use_awaitable);
-    if (certificates != nullptr) co_await certificates->reread();
     try {
+      if (certificates != nullptr) co_await certificates->reread();
       co_await reload(reloader);
     } catch (const Error& error) {
       if (error.code() == ErrorCode::canceled) throw;
