@@ -298,7 +298,7 @@ asio::awaitable<void> Cell::note_use() {
     co_await async::offload(machine_.pool, std::move(write));
   } catch (const Error& error) {  // It costs the cell a later hibernation, after a restart only.
     if (error.code() == ErrorCode::canceled) throw;
-    log::debug("cell {}: its last use is not noted: {}", spec_.cell_id, error.what());
+    log::debug("cell {}: its last use is not noted: {}", log::cell(spec_.cell_id), error.what());
   }
 }
 
@@ -379,7 +379,7 @@ asio::awaitable<void> Cell::start_agent_anew() {
     co_await runner_->stand_by(std::move(digest), spec_.agent_language);
   } catch (const Error& error) {  // As where its domain ends meanwhile: keep_agent() comes again.
     if (error.code() == ErrorCode::canceled) throw;
-    log::warning("cell {}: the agent did not start: {}", spec_.cell_id, error.what());
+    log::warning("cell {}: the agent did not start: {}", log::cell(spec_.cell_id), error.what());
   }
 }
 

@@ -69,8 +69,8 @@ void LlmAccount::load() {
   try {
     if (const auto text = sys::read_file(file_)) use_ = decode_llm_use(*text);
   } catch (const Error& error) {
-    log::error("cell {}: what it used of models is counted anew: {}: {}", cell_id_, file_,
-               error.what());
+    log::error("cell {}: what it used of models is counted anew: {}: {}", log::cell(cell_id_),
+               file_, error.what());
   }
 }
 
@@ -121,7 +121,8 @@ asio::awaitable<void> LlmAccount::save() {
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     // The answer was paid for: it is not lost for that.
-    log::warning("cell {}: what it used of models is not on disk: {}", cell_id_, error.what());
+    log::warning("cell {}: what it used of models is not on disk: {}", log::cell(cell_id_),
+                 error.what());
   }
   fault_point("llm.counted");
 }
