@@ -131,12 +131,8 @@ void WorkIndex::begin_look() {
 }
 
 void WorkIndex::look_on(Clock::time_point end) {
-  const sys::BeneathDir::Visitor files =
-      visitor([this](const sys::DirEntry& file) { look_at(file); });
-  sys::TreeWalk::Visitor all{.enter = files.enter, .opened = files.opened, .each = {}};
-  all.each = [&](const sys::DirEntry& entry) {
-    if (entry.stat.kind == sys::FileKind::file) files.visit(entry);
-  };
+  const sys::TreeWalk::Visitor all =
+      sys::TreeWalk::of_files(visitor([this](const sys::DirEntry& file) { look_at(file); }));
   do {
     look_->walk.step(all);
     if (look_->walk.is_over()) end_look();

@@ -286,12 +286,7 @@ bool BeneathDir::for_each_file(std::string_view request, const Visitor& visitor)
     beneath::throw_resolution(errno, start);
   }
   if (!folder) return true;
-  TreeWalk::Visitor all;
-  all.enter = visitor.enter;
-  all.opened = visitor.opened;
-  all.each = [&](DirEntry& entry) {
-    if (entry.stat.kind == FileKind::file) visitor.visit(entry);
-  };
+  const TreeWalk::Visitor all = TreeWalk::of_files(visitor);
   TreeWalk tree(std::move(folder), start, kWalkEntriesMax);
   while (tree.step(all)) continue;
   return !tree.is_cut();

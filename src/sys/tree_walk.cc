@@ -30,6 +30,14 @@ std::vector<std::string> names_in(DIR* dir, const std::string& path, std::size_t
 
 }  // namespace
 
+TreeWalk::Visitor TreeWalk::of_files(BeneathDir::Visitor files) {
+  Visitor all{.enter = std::move(files.enter), .opened = std::move(files.opened), .each = {}};
+  all.each = [visit = std::move(files.visit)](const DirEntry& entry) {
+    if (entry.stat.kind == FileKind::file) visit(entry);
+  };
+  return all;
+}
+
 TreeWalk::TreeWalk(Fd start, std::string prefix, std::size_t names_max)
     : start_(std::move(start)), prefix_(std::move(prefix)), names_left_(names_max) {}
 

@@ -22,6 +22,9 @@ class TreeWalk {
     std::function<void(DirEntry& entry)> each;
   };
 
+  // Of all that a walk comes to, the files alone.
+  static Visitor of_files(BeneathDir::Visitor files);
+
   // `prefix` is the path of `start`: with it the paths begin. Stops after `names_max` names.
   TreeWalk(Fd start, std::string prefix, std::size_t names_max);
 
