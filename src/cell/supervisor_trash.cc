@@ -1,12 +1,13 @@
 // Files of deleted cells. They go behind the deletion: a large tree takes minutes, in which other
 // cells come and go.
 
-#include <charconv>
+#include <utility>
 
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "cell/supervisor.h"
 #include "sys/directory.h"
 #include "sys/file.h"
@@ -21,10 +22,10 @@ constexpr std::string_view kTrash = ".deleted-";  // then the uid index, "-", an
 std::optional<std::uint32_t> uid_index_in_trash(std::string_view name) {
   if (!name.starts_with(kTrash)) return std::nullopt;
   name.remove_prefix(kTrash.size());
-  std::uint32_t index = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
-  if (error != std::errc() || end == name.data() + name.size() || *end != '-') return std::nullopt;
-  return index;
+  const std::size_t end = name.find('-');
+  const auto index = end == name.npos ? std::nullopt : parse_int(name.substr(0, end));
+  if (!index || !std::in_range<std::uint32_t>(*index)) return std::nullopt;
+  return static_cast<std::uint32_t>(*index);
 }
 
 asio::awaitable<std::string> Supervisor::move_to_trash(const CellSpec& spec) {

@@ -1,43 +1,14 @@
 #pragma once
 
-#include <chrono>
-#include <cstddef>
-#include <functional>
-#include <optional>
-#include <string>
-#include <string_view>
+#include "base/event_stream.h"
 
 namespace cellar::cli {
 
-struct StreamEvent {
-  std::string id;    // the last one that the stream gave, also for an event without
-  std::string type;  // "message" where the stream names none
-  std::string data;  // the data lines, joined by line ends
-};
-
-// Takes server-sent events (text/event-stream, WHATWG HTML 9.2) out of bytes that come in pieces of
-// any size. Comments are skipped; so is an event without data, and one that is cut off at the end.
-class EventStreamParser {
+// Of what the daemon sends.
+class EventStreamParser : public cellar::EventStreamParser {
  public:
-  using OnEvent = std::function<void(const StreamEvent&)>;
   static constexpr std::size_t kEventBytesMax = 256 << 20;
-
-  // Calls `on_event` for each event that is complete with these bytes. Throws Error `too_large`
-  // above kEventBytesMax.
-  void feed(std::string_view bytes, const OnEvent& on_event);
-
-  // How long to wait before a new connection, where the server said so.
-  std::optional<std::chrono::milliseconds> retry() const noexcept { return retry_; }
-
- private:
-  void take_line(std::string_view line, const OnEvent& on_event);
-
-  std::string line_;  // what came of the current line
-  bool skip_line_feed_ = false;
-  bool is_first_line_ = true;
-  bool has_data_ = false;
-  StreamEvent event_;
-  std::optional<std::chrono::milliseconds> retry_;
+  EventStreamParser() : cellar::EventStreamParser("the daemon", kEventBytesMax) {}
 };
 
 }  // namespace cellar::cli

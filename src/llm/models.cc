@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/event_stream.h"
 #include "json/json.h"
 #include "llm/retry.h"
-#include "llm/sse.h"
 
 namespace cellar::llm {
 namespace {
 
+constexpr std::size_t kEventBytesMax = 4 << 20;
 constexpr std::size_t kErrorBodyMax = 64 << 10;
 constexpr std::size_t kErrorShown = 2000;
 constexpr std::size_t kParsedAtOnce = 64 << 10;  // more goes to the pool
@@ -218,14 +219,14 @@ asio::awaitable<Attempt> Models::take_stream(const Prepared& prepared, net::Http
                                              const OnText& on_text) {
   const Provider& provider = *prepared.choice.provider;
   const std::unique_ptr<StreamReader> reader = dialect_of(provider.kind).stream();
-  SseReader events;
+  EventStreamParser events("the provider", kEventBytesMax);
   Attempt attempt;
   try {
     while (!reader->error() && !reader->is_over()) {
       const std::string piece = co_await http.read();
       if (piece.empty()) break;
       std::string text;
-      for (const std::string& event : events.take(piece)) text += reader->take(event);
+      events.feed(piece, [&](const StreamEvent& event) { text += reader->take(event.data); });
       if (!text.empty()) on_text(text);
     }
     if (const auto& error = reader->error()) {

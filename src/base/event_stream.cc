@@ -1,11 +1,9 @@
-#include "cli/event_stream.h"
-
-#include <utility>
+#include "base/event_stream.h"
 
 #include "base/error.h"
 #include "base/text.h"
 
-namespace cellar::cli {
+namespace cellar {
 
 // Lines end in LF, CR or CR LF; the two may come in different pieces.
 void EventStreamParser::feed(std::string_view bytes, const OnEvent& on_event) {
@@ -16,8 +14,9 @@ void EventStreamParser::feed(std::string_view bytes, const OnEvent& on_event) {
     }
     const std::size_t end = bytes.find_first_of("\r\n");
     line_.append(bytes.substr(0, end));
-    if (line_.size() + event_.data.size() > kEventBytesMax) {
-      throw Error(ErrorCode::too_large, "the daemon sent an event that is too large");
+    if (line_.size() + event_.data.size() > event_bytes_max_) {
+      throw Error(ErrorCode::too_large, sender_ + " sent an event of more than " +
+                                            std::to_string(event_bytes_max_) + " bytes");
     }
     if (end == bytes.npos) return;
     skip_line_feed_ = bytes[end] == '\r';
@@ -60,4 +59,4 @@ void EventStreamParser::take_line(std::string_view line, const OnEvent& on_event
   }
 }
 
-}  // namespace cellar::cli
+}  // namespace cellar
