@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kStepLimit{10'000};
 constexpr int kConnectsMax = 50;
+constexpr const char* kMeansProcessesEnd =
+    "nothing for now: the processes of a hibernated cell are gone everywhere";
 constexpr std::chrono::milliseconds kConnectPause{50};
 
 // Perl is on every Debian; the root is this host's, read-only.
@@ -123,24 +125,23 @@ Finding examine_gvisor_checkpoint(const std::string& place, const std::string& p
   if (!refusal) return finding;
   finding.verdict = Verdict::warning;
   finding.found = *refusal;
-  finding.means = "nothing for now: the processes of a hibernated cell are gone everywhere";
+  finding.means = kMeansProcessesEnd;
   finding.remedy = "a newer runsc: https://gvisor.dev/docs/user_guide/install";
   return finding;
 }
 
 Finding examine_criu() {
-  constexpr const char* kMeans =
-      "nothing for now: the processes of a hibernated cell are gone everywhere";
   Finding finding{"criu", Group::host, Verdict::ok, "criu check: looks good", "", ""};
   if (!sys::has_program("criu")) {
-    return {"criu", Group::host, Verdict::warning, "not installed", kMeans, "apt-get install criu"};
+    return {"criu",          Group::host,        Verdict::warning,
+            "not installed", kMeansProcessesEnd, "apt-get install criu"};
   }
   sys::ProgramEnd end;
   const auto refusal = refusal_of([&] { end = sys::run_bounded("criu", {"check"}, kStepLimit); });
   if (!refusal && end.exit_code == 0) return finding;
   finding.verdict = Verdict::warning;
   finding.found = "criu check: " + refusal.value_or(said(end));
-  finding.means = kMeans;
+  finding.means = kMeansProcessesEnd;
   finding.remedy = "CRIU 4 or later";
   return finding;
 }
