@@ -39,6 +39,7 @@
 #include "sys/lock_file.h"
 #include "sys/probe.h"
 #include "sys/resource_limit.h"
+#include "sys/service_manager.h"
 
 namespace cellar::daemon {
 namespace {
@@ -121,6 +122,7 @@ void say_where(const Config& config, const http::Server& plain, const http::Serv
     std::printf("cellard: listening on https://%s:%u\n", config.tls_host.c_str(), secure->port());
   }
   std::fflush(stdout);
+  sys::tell_service_manager("READY=1");
 }
 
 void set_log(const Config& config) {
@@ -238,6 +240,7 @@ asio::awaitable<void> answer(const Config& config, cell::Supervisor& supervisor,
   say_where(config, server, secure.get());
 
   co_await wait_for(signals);
+  sys::tell_service_manager("STOPPING=1");
   co_await server.drain(kDrainLimit);
   if (secure) co_await secure->drain(kDrainLimit);
   supervisor.expect_end();

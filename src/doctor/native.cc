@@ -1,6 +1,7 @@
 #include "doctor/native.h"
 
 #include <array>
+#include <cerrno>
 
 #include "doctor/attempt.h"
 #include "doctor/settings.h"
@@ -57,15 +58,16 @@ Findings examine_namespaces(sandbox::Rights rights) {
 }
 
 Finding examine_overlay(const std::string& place) {
+  int error = 0;
   const auto refusal = refusal_of([&] {
     const TrialFolder folder(place);
-    const int error =
-        sys::try_overlay(folder.folder("lower"), folder.folder("upper"), folder.folder("work"));
+    error = sys::try_overlay(folder.folder("lower"), folder.folder("upper"), folder.folder("work"));
     if (error != 0) throw_errno_value(error, "mount", "overlay in " + place);
   });
   return answer("mounts.overlay", refusal, sys::is_root() ? "works" : "works with userxattr",
                 "what a cell installs would have no place",
-                "keep the state folder on ext4, xfs or btrfs");
+                error == ENODEV ? "modprobe overlay: the kernel has not loaded it by itself"
+                                : "keep the state folder on ext4, xfs or btrfs");
 }
 
 Finding examine_overlay_descriptors(const std::string& place) {

@@ -93,9 +93,8 @@ def image_over(machine):
         subprocess.run(["umount", lower], check=True)
 
 
-def fill_root(root, kernel, binaries, tests):
+def fill_root(root, binaries, tests):
     """The machine's root: the image of cells, the programs with their libraries, and the tests."""
-    subprocess.run(["cp", "-a", f"{kernel}/lib/modules", root / "usr/lib/"], check=True)
     place = root / str(ROOT).lstrip("/")
     (place / "build").mkdir(parents=True)
     for folder in ("tests", "sdk", "docs", "examples"):
@@ -144,18 +143,46 @@ def initial_root(modules, options):
     return newc([*entries, ("init", 0o100755, begin.encode())])
 
 
-def run(machine, kernel):
-    """Boots it and shows what it prints; true where its tests passed."""
-    command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072", "-nographic", "-no-reboot",
-               "-kernel", kernel, "-initrd", machine / "initrd", "-append", "console=ttyS0 quiet panic=-1 mitigations=off",
-               "-drive", f"file={machine / 'disk'},format=raw,if=virtio,cache=unsafe", "-net", "none"]
-    passed = False
-    with subprocess.Popen(["timeout", str(LIMIT_S), *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as qemu:
-        for line in qemu.stdout:
-            text = line.decode(errors="replace").rstrip()
-            print(text, flush=True)
-            passed = passed or text == "vm: exit 0"
-    return passed
+class Machine:
+    """One that is to be booted, in a folder of its own that is deleted."""
+
+    def __init__(self, folder, kernel):
+        self.folder = pathlib.Path(folder)
+        self.kernel = self.folder / "kernel"
+        subprocess.run(["dpkg", "-x", find_kernel(kernel), self.kernel], check=True)
+        self.version = next((self.kernel / "lib/modules").iterdir()).name
+        subprocess.run(["depmod", "-b", self.kernel, self.version], check=True)
+
+    def make_disk(self, root, features=(), options="rw"):
+        """Its disk, with the kernel's modules and what is in a folder."""
+        subprocess.run(["cp", "-a", f"{self.kernel}/lib/modules", root / "usr/lib/"], check=True)
+        subprocess.run(["mkfs.ext4", "-q", *features, "-d", root, self.folder / "disk", DISK], check=True)
+        (self.folder / "initrd").write_bytes(initial_root(self.kernel / "lib/modules" / self.version, options))
+
+    def run(self):
+        """Boots it and shows what it prints; true where its tests passed."""
+        kernel = next((self.kernel / "boot").glob("vmlinuz-*"))
+        command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072", "-nographic", "-no-reboot",
+                   "-kernel", kernel, "-initrd", self.folder / "initrd", "-append", "console=ttyS0 quiet panic=-1 mitigations=off",
+                   "-drive", f"file={self.folder / 'disk'},format=raw,if=virtio,cache=unsafe", "-net", "none"]
+        passed = False
+        with subprocess.Popen(["timeout", str(LIMIT_S), *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as qemu:
+            for line in qemu.stdout:
+                text = line.decode(errors="replace").rstrip()
+                print(text, flush=True)
+                passed = passed or text == "vm: exit 0"
+        return passed
+
+
+@contextlib.contextmanager
+def machine(kernel):
+    """Ends the program where this machine lacks what one needs."""
+    missing = [name for name in NEEDED if shutil.which(name) is None]
+    if missing:
+        print(f"skipped: {missing[0]} is not installed: apt-get install qemu-system-x86 busybox-static kmod e2fsprogs")
+        sys.exit(0)
+    with tempfile.TemporaryDirectory(prefix="cellar-vm-", dir="/var/tmp") as folder:
+        yield Machine(folder, kernel)
 
 
 def main():
@@ -165,23 +192,14 @@ def main():
     parser.add_argument("--disk-limits", action="store_true", help="state folders are where projects are limited")
     parser.add_argument("tests", nargs="+", metavar="TEST")
     arguments = parser.parse_args()
-    missing = [name for name in NEEDED if shutil.which(name) is None]
-    if missing:
-        print(f"skipped: {missing[0]} is not installed: apt-get install qemu-system-x86 busybox-static kmod e2fsprogs")
-        return 0
-    with tempfile.TemporaryDirectory(prefix="cellar-vm-", dir="/var/tmp") as folder:
-        machine = pathlib.Path(folder)
-        kernel = machine / "kernel"
-        subprocess.run(["dpkg", "-x", find_kernel(arguments.kernel), kernel], check=True)
-        version = next((kernel / "lib/modules").iterdir()).name
-        subprocess.run(["depmod", "-b", kernel, version], check=True)
-        features = ["-O", "quota,project"] if arguments.disk_limits else []
-        with image_over(machine) as root:
-            fill_root(root, kernel, arguments.bin.resolve(), arguments.tests)
-            subprocess.run(["mkfs.ext4", "-q", *features, "-d", root, machine / "disk", DISK], check=True)
-        options = "prjquota" if arguments.disk_limits else "rw"
-        (machine / "initrd").write_bytes(initial_root(kernel / "lib/modules" / version, options))
-        return 0 if run(machine, next((kernel / "boot").glob("vmlinuz-*"))) else 1
+    with machine(arguments.kernel) as one:
+        with image_over(one.folder) as root:
+            fill_root(root, arguments.bin.resolve(), arguments.tests)
+            if arguments.disk_limits:
+                one.make_disk(root, ["-O", "quota,project"], "prjquota")
+            else:
+                one.make_disk(root)
+        return 0 if one.run() else 1
 
 
 if __name__ == "__main__":
