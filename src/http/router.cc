@@ -1,7 +1,5 @@
 #include "http/router.h"
 
-#include <optional>
-
 #include "base/error.h"
 #include "base/text.h"
 
@@ -22,26 +20,26 @@ std::string_view name_in(std::string_view segment) noexcept {
   return segment.substr(1, segment.size() - (is_rest(segment) ? 5 : 2));
 }
 
-std::optional<PathParams> match_segments(const std::vector<std::string>& pattern,
-                                         const std::vector<std::string>& path) {
+// From behind, as most routes begin alike.
+bool fits(const std::vector<std::string>& pattern, const std::vector<std::string>& path) noexcept {
+  const bool has_rest = is_rest(pattern.back());
+  if (has_rest ? path.size() < pattern.size() : path.size() != pattern.size()) return false;
+  for (std::size_t i = pattern.size(); i-- > 0;) {
+    const bool is_longer = is_rest(pattern[i]) && path.size() > pattern.size();
+    const bool is_fit = is_name(pattern[i]) ? is_longer || !path[i].empty() : pattern[i] == path[i];
+    if (!is_fit) return false;
+  }
+  return true;
+}
+
+PathParams params_of(const std::vector<std::string>& pattern, std::vector<std::string> path) {
   PathParams params;
   for (std::size_t i = 0; i < pattern.size(); ++i) {
-    if (i >= path.size()) return std::nullopt;
-    if (is_rest(pattern[i])) {
-      std::string rest = path[i];
-      for (std::size_t j = i + 1; j < path.size(); ++j) rest += "/" + path[j];
-      if (rest.empty()) return std::nullopt;
-      params.emplace(name_in(pattern[i]), std::move(rest));
-      return params;
-    }
-    if (is_name(pattern[i])) {
-      if (path[i].empty()) return std::nullopt;
-      params.emplace(name_in(pattern[i]), path[i]);
-    } else if (pattern[i] != path[i]) {
-      return std::nullopt;
-    }
+    if (!is_name(pattern[i])) continue;
+    std::string value = std::move(path[i]);
+    for (std::size_t j = i + 1; is_rest(pattern[i]) && j < path.size(); ++j) value += "/" + path[j];
+    params.emplace(name_in(pattern[i]), std::move(value));
   }
-  if (path.size() != pattern.size()) return std::nullopt;
   return params;
 }
 
@@ -55,34 +53,41 @@ std::size_t literal_count(const std::vector<std::string>& pattern) noexcept {
 }  // namespace
 
 void Router::add(std::string method, std::string_view pattern, Handler handler) {
+  auto segments = segments_of(pattern);
+  const std::size_t literals = literal_count(segments);
   routes_.push_back(
-      {std::move(method), std::string(pattern), segments_of(pattern), std::move(handler)});
+      {std::move(method), std::string(pattern), std::move(segments), literals, std::move(handler)});
 }
 
 Router::Match Router::match(std::string_view method, std::string_view path) const {
-  std::vector<std::string> segments;
-  for (const std::string& segment : segments_of(path)) {
+  std::vector<std::string> segments = segments_of(path);
+  for (std::string& segment : segments) {
+    if (segment.find('%') == segment.npos) continue;
     auto decoded = decode_percent(segment);
     if (!decoded) {
       throw Error(ErrorCode::invalid_argument, "invalid_path",
                   "the path has a broken escape: \"" + segment + "\"");
     }
-    segments.push_back(std::move(*decoded));
+    segment = std::move(*decoded);
   }
-  Match best;
-  std::size_t best_literals = 0;
+  const Route* best = nullptr;
   for (const Route& route : routes_) {
-    auto params = match_segments(route.segments, segments);
-    if (!params) continue;
-    best.allowed.push_back(route.method);
-    const std::size_t literals = literal_count(route.segments);
-    if (route.method != method || (best.handler != nullptr && literals <= best_literals)) continue;
-    best.handler = &route.handler;
-    best.pattern = route.pattern;
-    best.params = std::move(*params);
-    best_literals = literals;
+    if (route.method != method || (best != nullptr && route.literal_count <= best->literal_count)) {
+      continue;
+    }
+    if (fits(route.segments, segments)) best = &route;
   }
-  return best;
+  Match match;
+  if (best != nullptr) {
+    match.handler = &best->handler;
+    match.pattern = best->pattern;
+    match.params = params_of(best->segments, std::move(segments));
+    return match;
+  }
+  for (const Route& route : routes_) {
+    if (fits(route.segments, segments)) match.allowed.push_back(route.method);
+  }
+  return match;
 }
 
 std::vector<std::string> Router::routes() const {

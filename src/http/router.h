@@ -27,7 +27,7 @@ class Router {
     const Handler* handler = nullptr;  // null: see `allowed`
     std::string pattern;               // of the handler
     PathParams params;
-    std::vector<std::string> allowed;  // methods of this path; empty: no such path
+    std::vector<std::string> allowed;  // with no handler: methods of this path; empty: no such path
   };
   // Throws Error `invalid_argument`, reason `invalid_path`, for a path with broken escapes.
   Match match(std::string_view method, std::string_view path) const;
@@ -40,6 +40,7 @@ class Router {
     std::string method;
     std::string pattern;
     std::vector<std::string> segments;
+    std::size_t literal_count;
     Handler handler;
   };
   std::vector<Route> routes_;

@@ -27,6 +27,7 @@ TEST_CASE("a path finds its route and its names are decoded") {
   CHECK(kRouter.match("GET", "/cells").handler != nullptr);
   CHECK(kRouter.match("GET", "/cells/a%20b").params.at("id") == "a b");
   CHECK(kRouter.match("GET", "/cells/x/files/a/b%2Fc").params.at("path") == "a/b/c");
+  CHECK(kRouter.match("GET", "/cells/x/files//").params.at("path") == "/");
 }
 
 TEST_CASE("a literal segment wins over a name") {
@@ -37,6 +38,7 @@ TEST_CASE("an unknown path has no methods, an unknown method is told the others"
   CHECK(kRouter.match("GET", "/nothing").allowed.empty());
   CHECK(kRouter.match("GET", "/cells/").allowed.empty());
   CHECK(kRouter.match("GET", "/cells/x/files/").allowed.empty());
+  CHECK(kRouter.match("GET", "/cells//files/a/b").allowed.empty());
   const Router::Match match = kRouter.match("PUT", "/cells/x");
   CHECK(match.handler == nullptr);
   CHECK(match.allowed == std::vector<std::string>{"GET", "DELETE"});
