@@ -8,10 +8,21 @@
 
 namespace cellar {
 
+namespace {
+
+// Looked up once: that takes longer than the digest of a key.
+const EVP_MD* algorithm() {
+  static const EVP_MD* const kAlgorithm = ::EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  CELLAR_CHECK(kAlgorithm != nullptr);
+  return kAlgorithm;
+}
+
+}  // namespace
+
 std::string sha256(std::string_view bytes) {
   std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  ::SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-           reinterpret_cast<unsigned char*>(digest.data()));
+  auto* out = reinterpret_cast<unsigned char*>(digest.data());
+  CELLAR_CHECK(::EVP_Digest(bytes.data(), bytes.size(), out, nullptr, algorithm(), nullptr) == 1);
   return digest;
 }
 
@@ -23,7 +34,7 @@ struct Sha256::State {
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {
-  CELLAR_CHECK(::EVP_DigestInit_ex(state_->context, ::EVP_sha256(), nullptr) == 1);
+  CELLAR_CHECK(::EVP_DigestInit_ex(state_->context, algorithm(), nullptr) == 1);
 }
 Sha256::~Sha256() = default;
 
