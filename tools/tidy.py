@@ -39,7 +39,7 @@ LAYERS = {
 }
 # Headers with one home: (pattern, where it may be included).
 HOMES = [
-    (r"<boost/beast", r"^(src/http/\w+|bench/hello_server)\.cc$"),
+    (r"<boost/beast", r"^(src/http/(\w+\.cc|stream\.h)|bench/hello_server\.cc)$"),
     (r"<boost/json", r"^src/json/\w+\.cc$"),
     (r"<(openssl/(ssl|x509v3|pem)|boost/asio/ssl)", r"^src/net/tls\w*\.(h|cc)$"),
     (r"<sqlite3\.h>", r"^src/store/\w+\.cc$"),

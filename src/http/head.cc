@@ -89,11 +89,15 @@ Fields end_to_end(const Fields& fields) {
   return kept;
 }
 
-std::string chunk_of(std::string bytes) {
+std::string chunk_start(std::size_t bytes) {
   char size[32];
-  const int digits = std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
-  bytes.insert(0, size, static_cast<std::size_t>(digits));
-  return bytes += "\r\n";
+  const int digits = std::snprintf(size, sizeof size, "%zx\r\n", bytes);
+  return {size, static_cast<std::size_t>(digits)};
+}
+
+std::string chunk_of(std::string bytes) {
+  bytes.insert(0, chunk_start(bytes.size()));
+  return bytes += kChunkEnd;
 }
 
 std::string upgrade_of(const Fields& fields) {

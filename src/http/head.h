@@ -34,6 +34,9 @@ void remove(Fields& fields, std::string_view lower_case_name);
 
 // A piece of a chunked body; the last one, where `bytes` is empty.
 std::string chunk_of(std::string bytes);
+// What stands before and behind the bytes of such a piece.
+std::string chunk_start(std::size_t bytes);
+inline constexpr std::string_view kChunkEnd = "\r\n";
 
 // What the client wants to go on with: "websocket". Empty where it wants nothing else, several
 // things, or HTTP/2: more requests would come that nobody looks at.

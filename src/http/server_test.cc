@@ -6,6 +6,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -22,6 +23,38 @@ using asio::ip::tcp;
 constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kBodyMax = 1000;
 
+// Sends without an end, 1 KiB at a time.
+asio::awaitable<void> flood(Exchange& exchange, async::Event& left) {
+  Response response;
+  co_await exchange.start_stream(std::move(response));
+  try {
+    for (;;) {
+      std::string piece(1024, 'x');
+      co_await exchange.send(std::move(piece));
+    }
+  } catch (const Error&) {
+    left.set();
+    throw;
+  }
+}
+
+// Sends so many pieces of 1 KiB with nothing to wait for; the last one says whether somebody else
+// had a turn meanwhile.
+asio::awaitable<void> send_many(Exchange& exchange, int count) {
+  bool had_turn = false;
+  const auto executor = co_await asio::this_coro::executor;
+  asio::post(executor, [&had_turn] { had_turn = true; });
+  Response response;
+  co_await exchange.start_stream(std::move(response));
+  for (int i = 0; i < count; ++i) {
+    std::string piece(1024, 'x');
+    co_await exchange.send(std::move(piece));
+  }
+  std::string last = had_turn ? "others too" : "alone";
+  co_await exchange.send(std::move(last));
+  co_await exchange.finish();
+}
+
 // What the tests ask for; `left` is set when a handler was canceled.
 asio::awaitable<void> answer(Exchange& exchange, async::Event& left) {
   const std::string& path = exchange.request().path;
@@ -34,6 +67,13 @@ asio::awaitable<void> answer(Exchange& exchange, async::Event& left) {
     co_await exchange.send("one");
     co_await exchange.send("two");
     co_await exchange.finish();
+  } else if (path == "/flood") {
+    co_await flood(exchange, left);
+  } else if (path == "/nothing") {
+    response = {.status = 204, .body = "not sent", .headers = {{"X-Test", "yes"}}};
+    co_await exchange.respond(std::move(response));
+  } else if (path == "/few" || path == "/many") {
+    co_await send_many(exchange, path == "/few" ? 1 : 70);
   } else if (path == "/ended") {
     throw Error(ErrorCode::canceled, "what it waits for was closed");
   } else if (path == "/wait") {
@@ -162,6 +202,66 @@ TEST_CASE("a client that leaves cancels its handler") {
     const std::chrono::seconds kLimit(10);
     const bool canceled = co_await left.wait_for(kLimit);
     CHECK(canceled);
+  });
+}
+
+TEST_CASE("a client that reads nothing is cut off in time, and holds up nobody") {
+  with_server(
+      [](std::uint16_t port, async::Event& left) -> asio::awaitable<void> {
+        tcp::socket slow = co_await connect(port);
+        const std::string request = "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n";
+        co_await asio::async_write(slow, asio::buffer(request), asio::use_awaitable);
+        co_await slow.async_wait(tcp::socket::wait_read, asio::use_awaitable);
+        const std::string other =
+            co_await talk(port, "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        CHECK(other.ends_with("/a"));
+        CHECK_FALSE(left.is_set());
+        const std::chrono::seconds kLimit(10);
+        const bool cut_off = co_await left.wait_for(kLimit);
+        CHECK(cut_off);
+        // Its stream ends, and not as one that is whole.
+        const std::string text = co_await read_to_end(slow);
+        CHECK(text.starts_with("HTTP/1.1 200 OK"));
+        CHECK_FALSE(text.ends_with("0\r\n\r\n"));
+      },
+      {.write_limit = std::chrono::seconds(1)});
+}
+
+TEST_CASE("a stream that its client takes at once leaves others their turn") {
+  with_server([](std::uint16_t port, async::Event&) -> asio::awaitable<void> {
+    const std::string rest = " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    const std::string few = co_await talk(port, "GET /few" + rest);
+    CHECK(few.find("alone") != few.npos);  // A short one goes out in one go.
+    const std::string many = co_await talk(port, "GET /many" + rest);
+    CHECK(many.find("others too") != many.npos);
+  });
+}
+
+TEST_CASE("a client that had sent more than its request is noticed, too, when it leaves") {
+  with_server([](std::uint16_t port, async::Event& left) -> asio::awaitable<void> {
+    tcp::socket socket = co_await connect(port);
+    const std::string request = "GET /wait HTTP/1.1\r\nHost: x\r\n\r\nGET /";
+    co_await asio::async_write(socket, asio::buffer(request), asio::use_awaitable);
+    const asio::socket_base::linger kReset(true, 0);
+    socket.set_option(kReset);
+    socket.close();
+    const std::chrono::seconds kLimit(10);
+    const bool canceled = co_await left.wait_for(kLimit);
+    CHECK(canceled);
+  });
+}
+
+TEST_CASE("an answer says what it is, and one without a body has none") {
+  with_server([](std::uint16_t port, async::Event&) -> asio::awaitable<void> {
+    const std::string reply =
+        co_await talk(port,
+                      "HEAD /a HTTP/1.1\r\nHost: x\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+                      "GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    CHECK(reply ==
+          "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+          "HTTP/1.1 204 No Content\r\nX-Test: yes\r\n\r\n"
+          "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+          "Content-Length: 2\r\n\r\n/b");
   });
 }
 

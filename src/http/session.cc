@@ -6,29 +6,23 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
-#include <boost/beast/http/serializer.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
-#include <boost/beast/websocket/stream.hpp>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "http/head.h"
 #include "http/piece_body.h"
-#include "net/tls_either.h"
+#include "http/stream.h"
+#include "http/web_socket.h"
 
 namespace cellar::http {
 namespace {
@@ -36,21 +30,6 @@ namespace {
 namespace beast = boost::beast;
 using Parser = beast::http::request_parser<PieceBody>;
 using Status = beast::http::status;
-
-// Its limits are those of the TCP stream below.
-class Stream : public net::TlsEither<beast::tcp_stream> {
- public:
-  using TlsEither::TlsEither;
-};
-
-// The library behind WebSockets asks for it at their end: whoever has the stream closes it.
-template <typename Handler>
-void async_teardown(beast::role_type, Stream& stream, Handler&& handler) {
-  auto done = [handler = std::forward<Handler>(handler)]() mutable {
-    handler(boost::system::error_code());
-  };
-  asio::post(stream.get_executor(), std::move(done));
-}
 
 constexpr std::uint64_t kNoLimit = UINT64_MAX;
 // For a client that still sends what nobody reads.
@@ -87,14 +66,28 @@ Request to_request(const Parser& parser) {
   return request;
 }
 
-beast::http::response<beast::http::string_body> to_beast(Response response, bool keep_alive) {
-  beast::http::response<beast::http::string_body> message(static_cast<Status>(response.status), 11);
-  const bool has_body = response.status != 204 && response.status != 304;
-  if (has_body) message.set(beast::http::field::content_type, response.content_type);
-  for (const auto& [name, value] : response.headers) message.set(name, value);
-  message.keep_alive(keep_alive);
-  message.body() = std::move(response.body);
-  return message;
+// How an answer begins, up to its fields; `reason` empty: the usual one.
+std::string status_line(int status, std::string_view reason) {
+  const auto usual = beast::http::obsolete_reason(static_cast<Status>(status));
+  std::string line = "HTTP/1.1 " + std::to_string(status) + " ";
+  line += reason.empty() ? std::string_view(usual.data(), usual.size()) : reason;
+  return line += "\r\n";
+}
+
+void add_field(std::string& head, std::string_view name, std::string_view value) {
+  ((head += name) += ": ") += value;
+  head += "\r\n";
+}
+
+bool may_have_body(int status) noexcept { return status != 204 && status != 304; }
+
+// What an answer of ours begins with; how it ends is added to it.
+std::string begin_head(const Response& response, bool keep_alive) {
+  std::string head = status_line(response.status, {});
+  if (may_have_body(response.status)) add_field(head, "Content-Type", response.content_type);
+  for (const auto& [name, value] : response.headers) add_field(head, name, value);
+  if (!keep_alive) add_field(head, "Connection", "close");
+  return head;
 }
 
 // Counts one while it exists.
@@ -107,65 +100,6 @@ class Counted {
 
  private:
   std::size_t& count_;
-};
-
-[[noreturn]] void throw_gone(const boost::system::error_code& error) {
-  throw Error(ErrorCode::canceled, "the connection ended: " + error.message());
-}
-
-// Of a client that says nothing: it is asked by a ping halfway.
-constexpr std::chrono::seconds kIdleLimit{60};
-
-class BeastWebSocket : public WebSocket {
- public:
-  BeastWebSocket(Stream& stream, std::chrono::seconds write_limit) : socket_(stream) {
-    beast::websocket::stream_base::timeout limits{};
-    limits.handshake_timeout = write_limit;
-    limits.idle_timeout = kIdleLimit;
-    limits.keep_alive_pings = true;
-    stream.next_layer().expires_never();  // These limits take the place of the stream's own.
-    socket_.set_option(limits);
-    socket_.read_message_max(kMessageBytesMax);
-  }
-
-  asio::awaitable<void> accept(const beast::http::request<PieceBody>& request,
-                               std::string protocol) {
-    const auto name_protocol = [protocol](beast::websocket::response_type& response) {
-      if (!protocol.empty()) response.set(beast::http::field::sec_websocket_protocol, protocol);
-    };
-    socket_.set_option(beast::websocket::stream_base::decorator(name_protocol));
-    boost::system::error_code error;
-    co_await socket_.async_accept(request, asio::redirect_error(asio::use_awaitable, error));
-    if (error) throw_gone(error);
-  }
-
-  asio::awaitable<std::optional<Message>> read() override {
-    beast::flat_buffer buffer;
-    boost::system::error_code error;
-    co_await socket_.async_read(buffer, asio::redirect_error(asio::use_awaitable, error));
-    if (error == beast::websocket::error::closed) co_return std::nullopt;
-    if (error) throw_gone(error);
-    co_return Message{.is_text = socket_.got_text(),
-                      .bytes = beast::buffers_to_string(buffer.data())};
-  }
-
-  asio::awaitable<void> send(Message message) override {
-    socket_.text(message.is_text);
-    boost::system::error_code error;
-    co_await socket_.async_write(asio::buffer(message.bytes),
-                                 asio::redirect_error(asio::use_awaitable, error));
-    if (error) throw_gone(error);
-  }
-
-  asio::awaitable<void> close() override {
-    boost::system::error_code error;
-    co_await socket_.async_close(beast::websocket::close_code::normal,
-                                 asio::redirect_error(asio::use_awaitable, error));
-    if (error) throw_gone(error);
-  }
-
- private:
-  beast::websocket::stream<Stream&> socket_;
 };
 
 class BeastExchange : public Exchange {
@@ -243,34 +177,27 @@ class BeastExchange : public Exchange {
     answered_ = true;
     // What is left of a body that nobody read would be taken for the next request.
     const bool keep_alive = !traffic_.draining && parser_.is_done() && parser_.get().keep_alive();
-    auto message = to_beast(std::move(response), keep_alive);
+    std::string head = begin_head(response, keep_alive);
+    const bool has_body = may_have_body(response.status);
+    if (has_body) add_field(head, "Content-Length", std::to_string(response.body.size()));
+    head += "\r\n";
     const bool is_head = parser_.get().method() == beast::http::verb::head;
-    if (message.result() != Status::no_content) message.prepare_payload();
-    if (is_head) message.body().clear();
-    stream_.next_layer().expires_after(options_.write_limit);
-    beast::http::serializer<false, beast::http::string_body> serializer(message);
-    if (is_head) {
-      co_await beast::http::async_write_header(stream_, serializer, asio::use_awaitable);
-    } else {
-      co_await beast::http::async_write(stream_, serializer, asio::use_awaitable);
-    }
+    std::string body = has_body && !is_head ? std::move(response.body) : std::string();
+    co_await stream_.write(std::move(head), std::move(body));
     finished_ = true;
   }
 
   asio::awaitable<void> start_stream(Response response) override {
     answered_ = true;
     busy_.reset();
-    std::string body = std::move(response.body);
-    beast::http::response<beast::http::empty_body> head(static_cast<Status>(response.status), 11);
-    head.set(beast::http::field::content_type, response.content_type);
-    for (const auto& [name, value] : response.headers) head.set(name, value);
-    head.keep_alive(!traffic_.draining && parser_.get().keep_alive());
-    head.chunked(true);
+    const bool keep_alive = !traffic_.draining && parser_.get().keep_alive();
+    std::string head = begin_head(response, keep_alive);
+    add_field(head, "Transfer-Encoding", "chunked");
+    head += "\r\n";
     is_chunked_ = true;
-    stream_.next_layer().expires_after(options_.write_limit);
-    beast::http::serializer<false, beast::http::empty_body> serializer(head);
-    co_await beast::http::async_write_header(stream_, serializer, asio::use_awaitable);
-    if (!body.empty()) co_await send(std::move(body));
+    if (response.body.empty()) return stream_.write(std::move(head));
+    head += chunk_start(response.body.size());
+    return stream_.write(std::move(head), std::move(response.body), kChunkEnd);
   }
 
   asio::awaitable<void> start_foreign(ForeignHead head) override {
@@ -279,23 +206,18 @@ class BeastExchange : public Exchange {
     const bool is_new = parser_.get().version() >= 11;
     // What a status or a method has no body for ends with the head.
     const bool has_body = parser_.get().method() != beast::http::verb::head && head.status >= 200 &&
-                          head.status != 204 && head.status != 304;
+                          may_have_body(head.status);
     is_chunked_ = has_body && !head.length && is_new;
     const bool has_end = !has_body || head.length || is_chunked_;
     keeps_open_ = has_end && !traffic_.draining && parser_.is_done() && parser_.get().keep_alive();
-    std::string text = "HTTP/1.1 " + std::to_string(head.status) + " ";
-    text += head.reason.empty()
-                ? std::string(beast::http::obsolete_reason(static_cast<Status>(head.status)))
-                : head.reason;
+    std::string text = status_line(head.status, head.reason);
+    for (const auto& [name, value] : head.fields) add_field(text, name, value);
+    if (head.length) add_field(text, "Content-Length", std::to_string(*head.length));
+    if (is_chunked_) add_field(text, "Transfer-Encoding", "chunked");
+    if (!keeps_open_) add_field(text, "Connection", "close");
+    if (keeps_open_ && !is_new) add_field(text, "Connection", "keep-alive");
     text += "\r\n";
-    for (const auto& [name, value] : head.fields) text += name + ": " + value + "\r\n";
-    if (head.length) text += "Content-Length: " + std::to_string(*head.length) + "\r\n";
-    if (is_chunked_) text += "Transfer-Encoding: chunked\r\n";
-    if (!keeps_open_) text += "Connection: close\r\n";
-    if (keeps_open_ && !is_new) text += "Connection: keep-alive\r\n";
-    text += "\r\n";
-    stream_.next_layer().expires_after(options_.write_limit);
-    co_await asio::async_write(stream_, asio::buffer(text), asio::use_awaitable);
+    return stream_.write(std::move(text));
   }
 
   asio::awaitable<std::unique_ptr<RawConnection>> upgrade(Fields fields) override;
@@ -304,21 +226,19 @@ class BeastExchange : public Exchange {
   asio::awaitable<std::unique_ptr<WebSocket>> accept_web_socket(std::string protocol) override {
     answered_ = upgraded_ = true;
     busy_.reset();
-    auto socket = std::make_unique<BeastWebSocket>(stream_, options_.write_limit);
-    co_await socket->accept(parser_.get(), std::move(protocol));
-    co_return std::move(socket);
+    return http::accept_web_socket(stream_, parser_.get(), std::move(protocol),
+                                   options_.write_limit);
   }
 
   asio::awaitable<void> send(std::string bytes) override {
-    if (is_chunked_) bytes = chunk_of(std::move(bytes));
-    stream_.next_layer().expires_after(options_.write_limit);
-    co_await asio::async_write(stream_, asio::buffer(bytes), asio::use_awaitable);
+    if (!is_chunked_) return stream_.write(std::move(bytes));
+    std::string start = chunk_start(bytes.size());
+    return stream_.write(std::move(start), std::move(bytes), kChunkEnd);
   }
 
   asio::awaitable<void> finish() override {
-    const std::string end = is_chunked_ ? chunk_of("") : "";
-    stream_.next_layer().expires_after(options_.write_limit);
-    co_await asio::async_write(stream_, asio::buffer(end), asio::use_awaitable);
+    std::string end = is_chunked_ ? chunk_start(0) + std::string(kChunkEnd) : "";
+    co_await stream_.write(std::move(end));
     finished_ = keeps_open_;
   }
 
@@ -336,10 +256,7 @@ class BeastExchange : public Exchange {
     }
   }
 
-  asio::awaitable<void> send_continue() {
-    const std::string text = "HTTP/1.1 100 Continue\r\n\r\n";
-    co_await asio::async_write(stream_, asio::buffer(text), asio::use_awaitable);
-  }
+  asio::awaitable<void> send_continue() { return stream_.write("HTTP/1.1 100 Continue\r\n\r\n"); }
 
   Stream& stream_;
   beast::flat_buffer& buffer_;
@@ -360,8 +277,7 @@ class BeastExchange : public Exchange {
 // What came behind the request's head is the connection's own already.
 class BeastConnection : public RawConnection {
  public:
-  BeastConnection(Stream& stream, beast::flat_buffer& buffer, std::chrono::seconds write_limit)
-      : stream_(stream), buffer_(buffer), write_limit_(write_limit) {}
+  BeastConnection(Stream& stream, beast::flat_buffer& buffer) : stream_(stream), buffer_(buffer) {}
 
   asio::awaitable<std::string> read() override {
     if (buffer_.size() > 0) {
@@ -380,11 +296,7 @@ class BeastConnection : public RawConnection {
   }
 
   asio::awaitable<void> write(std::string bytes) override {
-    stream_.next_layer().expires_after(write_limit_);
-    boost::system::error_code error;
-    co_await asio::async_write(stream_, asio::buffer(bytes),
-                               asio::redirect_error(asio::use_awaitable, error));
-    if (error) throw_gone(error);
+    return stream_.write(std::move(bytes));
   }
 
   void end_writing() override {
@@ -398,18 +310,16 @@ class BeastConnection : public RawConnection {
  private:
   Stream& stream_;
   beast::flat_buffer& buffer_;
-  std::chrono::seconds write_limit_;
 };
 
 asio::awaitable<std::unique_ptr<RawConnection>> BeastExchange::upgrade(Fields fields) {
   answered_ = upgraded_ = true;
   busy_.reset();
-  std::string text = "HTTP/1.1 101 Switching Protocols\r\n";
-  for (const auto& [name, value] : fields) text += name + ": " + value + "\r\n";
+  std::string text = status_line(101, {});
+  for (const auto& [name, value] : fields) add_field(text, name, value);
   text += "\r\n";
-  stream_.next_layer().expires_after(options_.write_limit);
-  co_await asio::async_write(stream_, asio::buffer(text), asio::use_awaitable);
-  co_return std::make_unique<BeastConnection>(stream_, buffer_, options_.write_limit);
+  co_await stream_.write(std::move(text));
+  co_return std::make_unique<BeastConnection>(stream_, buffer_);
 }
 
 // Whether the client sends nothing more. Behind its last request a TLS client may have sent a
@@ -436,45 +346,87 @@ bool is_cancellation(const std::exception_ptr& failure) {
   }
 }
 
-// Runs the handler until it ends, canceling it when the client goes away.
-asio::awaitable<void> run_handler(asio::awaitable<void> handling, Stream& stream,
-                                  BeastExchange& exchange) {
-  const auto executor = co_await asio::this_coro::executor;
-  struct Shared {
-    explicit Shared(const asio::any_io_executor& on) : ended(on) {}
-    asio::cancellation_signal cancel;
-    async::Event ended;
-    std::exception_ptr failure;
+// A handler that runs, and what there is to know of its client meanwhile.
+struct Handling {
+  explicit Handling(const asio::any_io_executor& on) : changed(on) {}
+
+  asio::cancellation_signal cancel;
+  asio::cancellation_signal end_watch;
+  async::Event changed;  // one of these did
+  bool has_ended = false;
+  bool is_watched = false;  // somebody waits for the client to send something, or to leave
+  bool has_news = false;    // it did
+  std::exception_ptr failure;
+};
+
+// The kernel tells when there is something to read, which the end is, too.
+void watch(const std::shared_ptr<Handling>& handling, Stream& stream) {
+  handling->is_watched = true;
+  auto seen = [handling](const boost::system::error_code&) {
+    handling->is_watched = false;
+    handling->has_news = true;
+    handling->changed.set();
   };
-  // Shared with the completion, which may come after a cancellation of this coroutine.
-  const auto shared = std::make_shared<Shared>(executor);
-  auto done = [shared](const std::exception_ptr& failure) {
-    shared->failure = failure;
-    shared->ended.set();
-  };
-  asio::co_spawn(executor, std::move(handling),
-                 asio::bind_cancellation_slot(shared->cancel.slot(), std::move(done)));
+  stream.next_layer().socket().async_wait(
+      asio::ip::tcp::socket::wait_read,
+      asio::bind_cancellation_slot(handling->end_watch.slot(), std::move(seen)));
+}
+
+// Until the handler has ended; true where the client went away first.
+asio::awaitable<bool> await_end_or_leave(const std::shared_ptr<Handling>& handling, Stream& stream,
+                                         const BeastExchange& exchange) {
   // Most handlers end within a millisecond and need no watch.
   const std::chrono::milliseconds kUnwatched(20);
-  const std::chrono::milliseconds kWatchPause(100);
+  // Of a client that has sent more already than its request: that there is something says nothing.
+  const std::chrono::milliseconds kLookAgain(100);
   std::chrono::milliseconds pause = kUnwatched;
-  bool canceled = false;
-  bool stopped = false;
-  while (!shared->ended.is_set()) {
-    try {
-      co_await shared->ended.wait_for(pause);
-    } catch (const Error&) {
-      canceled = true;  // The server closes; the handler's frame must still end first.
+  while (!handling->has_ended) {
+    handling->changed.reset();
+    if (pause.count() > 0) {
+      co_await handling->changed.wait_for(pause);
+      pause = {};
+    } else if (exchange.is_upgraded() || handling->is_watched) {
+      co_await handling->changed.wait();
+    } else if (std::exchange(handling->has_news, false)) {
+      if (has_left(stream)) co_return true;
+      pause = kLookAgain;
+    } else {
+      watch(handling, stream);
     }
-    pause = kWatchPause;
-    if (canceled) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    const bool stop = canceled || (!exchange.is_upgraded() && has_left(stream));
-    stopped = stopped || stop;
-    if (stop && !shared->ended.is_set()) shared->cancel.emit(asio::cancellation_type::terminal);
   }
-  if (!shared->failure) co_return;
-  if (stopped || exchange.has_answered() || !is_cancellation(shared->failure)) {
-    std::rethrow_exception(shared->failure);
+  co_return false;
+}
+
+// Runs the handler until it ends, canceling it when the client goes away.
+asio::awaitable<void> run_handler(asio::awaitable<void> work, Stream& stream,
+                                  BeastExchange& exchange) {
+  const auto executor = co_await asio::this_coro::executor;
+  // Shared with completions, which may come after a cancellation of this coroutine.
+  const auto handling = std::make_shared<Handling>(executor);
+  auto done = [handling](const std::exception_ptr& failure) {
+    handling->failure = failure;
+    handling->has_ended = true;
+    handling->changed.set();
+  };
+  asio::co_spawn(executor, std::move(work),
+                 asio::bind_cancellation_slot(handling->cancel.slot(), std::move(done)));
+  bool stop = false;
+  try {
+    stop = co_await await_end_or_leave(handling, stream, exchange);
+  } catch (const Error&) {
+    stop = true;  // The server closes; the handler's frame must still end first.
+  }
+  if (stop) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  const std::chrono::milliseconds kAskAgain(100);  // What is asked before it waits is lost.
+  while (!handling->has_ended) {
+    handling->changed.reset();
+    handling->cancel.emit(asio::cancellation_type::terminal);
+    if (!handling->has_ended) co_await handling->changed.wait_for(kAskAgain);
+  }
+  handling->end_watch.emit(asio::cancellation_type::terminal);
+  if (!handling->failure) co_return;
+  if (stop || exchange.has_answered() || !is_cancellation(handling->failure)) {
+    std::rethrow_exception(handling->failure);
   }
   // Nobody here canceled it: what it waited for did, and the client is still there.
   Response ended = refusal(503, "ended_meanwhile",
@@ -571,10 +523,11 @@ asio::awaitable<void> close_gently(Stream& stream) {
 
 asio::awaitable<void> serve_connection(asio::ip::tcp::socket socket, const ServerOptions& options,
                                        const Server::Handler& handler, Traffic& traffic) {
-  Stream stream{beast::tcp_stream(std::move(socket))};
+  Stream stream(std::move(socket), options.write_limit);
   beast::flat_buffer buffer;
   try {
     stream.next_layer().socket().set_option(asio::ip::tcp::no_delay(true));
+    stream.next_layer().socket().non_blocking(true);  // What is not taken at once is waited for.
     bool go_on = co_await begin(stream, options, traffic);
     stream.next_layer().expires_after(options.header_limit);
     while (go_on && !traffic.draining) {
