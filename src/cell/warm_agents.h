@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "async/pool.h"
 #include "async/task_group.h"
 #include "cell/agent_process.h"
 #include "cell/capacity.h"
@@ -57,7 +58,8 @@ class WarmRanges {
 // back from its disk. Loop thread only.
 //
 // They are made one after the other, with the least weight, where memory is left above the reserve;
-// where it is not, all of them end.
+// where it is not, all of them end. What V8 makes of the host's code is kept beside that, by the
+// first of them: agents that start later need not compile it.
 class WarmAgents {
  public:
   struct Options {
@@ -68,8 +70,9 @@ class WarmAgents {
     image::Store images;  // those are made whose cells have the default one
     std::string agent_host_dir;
   };
-  // `spawner` and `capacity` must outlive it.
-  WarmAgents(asio::any_io_executor executor, Spawner& spawner, Capacity& capacity, Options options);
+  // `pool`, `spawner` and `capacity` must outlive it.
+  WarmAgents(asio::any_io_executor executor, async::Pool& pool, Spawner& spawner,
+             Capacity& capacity, Options options);
   WarmAgents(const WarmAgents&) = delete;
   WarmAgents& operator=(const WarmAgents&) = delete;
 
@@ -91,6 +94,7 @@ class WarmAgents {
   asio::awaitable<void> make_one();
   asio::awaitable<WarmAgent> make_in(sandbox::DomainSpec spec);
   asio::awaitable<void> start_host(WarmAgent& warm);
+  asio::awaitable<void> keep_code(AgentProcess& host, const AgentFrame& hello);
   asio::awaitable<void> end(WarmAgent warm);
   asio::awaitable<void> end_slot(std::string slot, std::string socket_path, std::uint32_t uid_base);
   asio::awaitable<void> end_useless();
@@ -99,6 +103,7 @@ class WarmAgents {
   bool is_closing() const noexcept { return options_.count == 0; }
 
   asio::any_io_executor executor_;
+  async::Pool& pool_;
   Spawner& spawner_;
   Capacity& capacity_;
   Options options_;

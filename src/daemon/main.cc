@@ -416,7 +416,7 @@ void run(const Config& config, std::vector<std::string> arguments) {
                                        .cgroup_host = cgroup_host,
                                        .images = image::Store(config.state),
                                        .agent_host_dir = agent_host_dir};
-  cell::WarmAgents warm_agents(loop.get_executor(), *spawner, capacity, warm);
+  cell::WarmAgents warm_agents(loop.get_executor(), pool, *spawner, capacity, warm);
   cell::Measures measures;
   const cell::Machine machine{
       .executor = loop.get_executor(),

@@ -14,6 +14,13 @@ module.exports = {
              mounts: fs.readFileSync("/proc/self/mountinfo", "utf8"), group: fs.readFileSync("/proc/self/cgroup", "utf8") };
   },
   keep(ctx, { value }) { this.value = value; fs.writeFileSync("/tmp/kept", value); return process.pid; },
+  code() {
+    const vm = require("vm"), folder = "/opt/cellar/agent-host", name = fs.readdirSync(folder).find((each) => each.endsWith(".code"));
+    const script = new vm.Script(fs.readFileSync(`${folder}/all.js`, "latin1"), { filename: "x", cachedData: fs.readFileSync(`${folder}/${name}`) });
+    let error;
+    try { fs.appendFileSync(`${folder}/${name}`, "x"); } catch (caught) { error = caught.code; }
+    return [script.cachedDataRejected, error];
+  },
   kept() { return [this.value ?? null, fs.existsSync("/tmp/kept")]; },
 };"""
 
@@ -73,6 +80,13 @@ class WarmTest(harness.CellTest):
         self.assertEqual([None, False], cell.request("kept").json)
         self.assertTrue(is_warm(cell))
         self.assertNotEqual(first, cell.agent_pid())
+
+    def test_what_node_makes_of_the_hosts_code_is_kept_for_agents_that_start_later(self):
+        cell = self.warm_cell("code")
+        self.assertEqual(1, len(list(self.daemon.state.glob("agent-host-*/*.code"))))
+        cell.exec("true")
+        self.assertEqual([False, "EROFS"], cell.request("code").json)
+        self.assertFalse(is_warm(cell))
 
     def test_two_cells_never_get_the_same_one_nor_the_same_ids(self):
         one, two = self.warm_cell("one"), self.cell("two", agent=AGENT)

@@ -7,6 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 const url = require('node:url');
 const vm = require('node:vm');
+const { importModule } = require('./code');
 const { AgentError, toJson } = require('./errors');
 const { sha256 } = require('./values');
 
@@ -40,7 +41,7 @@ async function loadModule(source) {
   const name = sha256(source).slice(0, 16);
   const copy = path.join(os.tmpdir(), `agent-${name}.mjs`);
   fs.writeFileSync(copy, source);
-  const namespace = await import(url.pathToFileURL(copy).href);
+  const namespace = await importModule(url.pathToFileURL(copy).href);
   const { default: main, ...named } = namespace;
   return { ...(typeof main === 'object' ? main : {}), ...named };
 }

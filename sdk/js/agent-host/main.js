@@ -4,6 +4,7 @@
 
 const net = require('node:net');
 const { loadAgent, methodOf } = require('./agents');
+const code = require('./code');
 const { makeCtx } = require('./ctx');
 const { AgentError, CancelledError, ParkedRun, toJson } = require('./errors');
 const { Files } = require('./files');
@@ -129,6 +130,7 @@ function take(header, body) {
     case 'cell': become(JSON.parse(body.toString())); break;
     case 'run': start(header, body); break;
     case 'load': load(header.agent); break;
+    case 'code': up.send({ t: 'code', name: code.lacks() }, code.make()); break;
     case 'ack': run?.acknowledge(header.o, header.ok === false ? body : undefined); break;
     case 'began': run?.began(header.o); break;
     case 'refused': run?.began(header.o, body); break;
@@ -171,4 +173,4 @@ down.on('close', () => process.exit(0));
 
 lookAround();
 atRest = resources();
-up.send({ t: 'hello', v: 1, node: process.version });
+up.send({ t: 'hello', v: 1, node: process.version, lacks: code.lacks() });

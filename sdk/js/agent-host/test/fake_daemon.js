@@ -10,7 +10,8 @@ const { encode, FrameParser } = require('../frames');
 const LIMIT_MS = 60_000;
 
 class FakeDaemon {
-  constructor(source, { env = {} } = {}) {
+  constructor(source, { env = {}, host = path.join(__dirname, '..', 'host.js') } = {}) {
+    this.program = host;
     this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'agent-host-test-'));
     this.work = path.join(this.dir, 'work');
     fs.mkdirSync(this.work);
@@ -28,7 +29,7 @@ class FakeDaemon {
   }
 
   #spawn(env) {
-    this.host = spawn(process.execPath, [path.join(__dirname, '..', 'host.js')], {
+    this.host = spawn(process.execPath, [this.program], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
       env: {
         ...process.env,
