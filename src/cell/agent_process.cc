@@ -35,7 +35,9 @@ constexpr const char* kPythonHost = "/opt/cellar/agent-host/python/host.py";
 
 std::vector<std::string> argv_of(AgentLanguage language) {
   if (language == AgentLanguage::python) return {"python3", "-B", kPythonHost};
-  return {"node", kJavascriptHost};
+  // One thread beside its own for what V8 does meanwhile: more of them are in the way of the agent,
+  // and of all others, while its code is compiled.
+  return {"node", "--v8-pool-size=1", kJavascriptHost};
 }
 
 // The order of sets of texts, the same in every process of a cell: a replay takes the same way.

@@ -146,7 +146,7 @@ class CellsTest(CliTest):
         cell = self.cell(agent=AGENT)
         cell.request("text")
         cell.call("POST", "/hibernate")
-        lost = "cellar: lost: node /opt/cellar/agent-host/host.js (agent "
+        lost = "cellar: lost: node --v8-pool-size=1 /opt/cellar/agent-host/host.js (agent "
         code, out, err = self.cellar("resume", cell.id)
         self.assertEqual((0, "disk"), (code, json.loads(self.record(out)["resume"])["from"]))
         self.assertTrue(err.startswith(lost) and err.endswith(": hibernated\n") and err.count("\n") == 1, err)

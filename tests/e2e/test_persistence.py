@@ -179,7 +179,7 @@ class LostProcessesTest(harness.CellTest):
 
     def warm_agent(self, cell, lost_by="daemon_ended"):
         cell.request("count")
-        return {"domain": "agent", "command": "node /opt/cellar/agent-host/host.js", "lost_by": lost_by}
+        return {"domain": "agent", "command": "node --v8-pool-size=1 /opt/cellar/agent-host/host.js", "lost_by": lost_by}
 
     def lost(self, resume):
         return resume["processes"]["lost"]

@@ -10,4 +10,4 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
         found.append(open(f"/proc/{pid}/cmdline").read().split("\0"))
     except OSError:
         pass
-report("agent", "none" if not any(line[0].endswith("node") or "host.js" in line[1:2] for line in found) else None)
+report("agent", "none" if not any(line[0].endswith("node") or any("host.js" in word for word in line[1:3]) for line in found) else None)
