@@ -194,7 +194,8 @@ class Bench:
 
     def run(self):
         self.journal()
-        daemon = harness.Daemon()
+        daemon = harness.Daemon(warm_agents=1)  # As it is where nobody says otherwise.
+        daemon.await_warm_agent()
         try:
             self.syncs(daemon)
             self.sequential(daemon)
