@@ -44,7 +44,7 @@ asio::awaitable<std::vector<sys::ListeningPort>> Domains::listening() {
   }
   sys::ListeningPorts found = sys::listening_ports(domain.diagnostics.get());
   if (!found.is_whole) domain.diagnostics.reset();
-  co_return without_own(std::move(found.list));
+  co_return servers_of_cell(std::move(found.list));
 }
 
 }  // namespace cellar::cell

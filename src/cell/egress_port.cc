@@ -50,21 +50,26 @@ void EgressPort::set_injection(std::shared_ptr<const net::Injection> injection,
   if (egress_) egress_->set_injection(injection_, authority_);
 }
 
-EgressPort::Ports EgressPort::missing_ports() const {
+EgressPort::Ports EgressPort::missing(const std::vector<std::uint16_t>& tcp_ports) const {
   Ports ports;
-  if (!answers_datagrams_) ports.push_back({net::kDnsPort, true});
-  std::vector<std::uint16_t> wanted = policy_.tcp_ports();
-  wanted.insert(wanted.begin(), {net::kDnsPort, net::kProxyPort});
-  for (const std::uint16_t port : wanted) {
-    if (!tcp_ports_.contains(port)) ports.push_back({port, false});
+  for (const std::uint16_t port : tcp_ports) {
+    if (tcp_ports_.contains(port)) continue;
+    ports.push_back({.port = port, .catches_all = port == net::kProxyPort});
   }
   return ports;
 }
 
 asio::awaitable<void> EgressPort::listen(Spawner& spawner) {
-  if (!egress_) co_return;
-  const Ports ports = missing_ports();
   taken_.clear();
+  Ports always = missing({net::kDnsPort, net::kProxyPort});
+  if (!answers_datagrams_) always.push_back({.port = net::kDnsPort, .udp = true});
+  co_await listen_where_free(spawner, std::move(always));
+  Ports of_policy = missing(catch_all_ ? policy_.loopback_ports() : policy_.tcp_ports());
+  co_await listen_where_free(spawner, std::move(of_policy));
+}
+
+asio::awaitable<void> EgressPort::listen_where_free(Spawner& spawner, Ports ports) {
+  if (!egress_ || ports.empty()) co_return;
   const bool done = co_await listen_on(spawner, ports);
   if (done) co_return;
   // One of them is taken: which one?
@@ -79,17 +84,18 @@ asio::awaitable<void> EgressPort::listen(Spawner& spawner) {
 }
 
 asio::awaitable<bool> EgressPort::listen_on(Spawner& spawner, Ports ports) {
-  std::vector<sys::Fd> sockets;
+  Spawner::Listeners made;
   try {
-    sockets = co_await spawner.listen_in(sys::duplicate(name_space_.get()), ports);
+    made = co_await spawner.listen_in(sys::duplicate(name_space_.get()), ports);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     log::debug("cell {}: listen in its {}: {}", log::cell(cell_id_), domain_, error.what());
     co_return false;
   }
   if (!egress_) co_return true;  // close() came first: nobody needs them.
-  for (std::size_t i = 0; i < sockets.size(); ++i) {
-    egress_->listen({std::move(sockets[i]), ports[i].port, ports[i].udp});
+  if (made.catch_all) catch_all_ = std::move(made.catch_all);
+  for (std::size_t i = 0; i < made.sockets.size(); ++i) {
+    egress_->listen({std::move(made.sockets[i]), ports[i].udp});
     if (ports[i].udp) {
       answers_datagrams_ = true;
     } else {
@@ -102,6 +108,7 @@ asio::awaitable<bool> EgressPort::listen_on(Spawner& spawner, Ports ports) {
 asio::awaitable<void> EgressPort::close() {
   if (egress_) co_await egress_->close();
   egress_.reset();
+  catch_all_.reset();
   name_space_.reset();
   network_.save();
 }

@@ -38,8 +38,10 @@ class EgressPort {
   // See net::Egress.
   void set_injection(std::shared_ptr<const net::Injection> injection,
                      std::shared_ptr<net::TlsAuthority> authority);
-  // Listens on the ports of the policy that it does not listen on yet. Those that a program of the
-  // domain has bound are left to it: see taken_ports().
+  // Listens where it has to and does not yet: one listener takes what goes to other addresses than
+  // the domain's own, those of ports what goes to these; where this machine has no such listener,
+  // each port of the policy has its own. Ports that a program of the domain has bound are left to
+  // it: see taken_ports().
   asio::awaitable<void> listen(Spawner& spawner);
   asio::awaitable<void> close();
 
@@ -48,7 +50,9 @@ class EgressPort {
 
  private:
   using Ports = std::vector<sandbox::ListenIn::Port>;
-  Ports missing_ports() const;
+  // Those of `tcp_ports` that are not listened on.
+  Ports missing(const std::vector<std::uint16_t>& tcp_ports) const;
+  asio::awaitable<void> listen_where_free(Spawner& spawner, Ports ports);
   // False where no socket could be had.
   asio::awaitable<bool> listen_on(Spawner& spawner, Ports ports);
 
@@ -63,6 +67,7 @@ class EgressPort {
   sys::Fd name_space_;
   std::set<std::uint16_t> tcp_ports_;  // that are listened on
   bool answers_datagrams_ = false;
+  sys::Fd catch_all_;  // while it is open, the listener of the proxy's port takes all
   std::set<std::uint16_t> taken_;
   std::unique_ptr<net::Egress> egress_;
 };

@@ -1,17 +1,32 @@
 #include "cell/ports.h"
 
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 #include <set>
+
+#include "net/address.h"
 
 namespace cellar::cell {
 namespace {
 
+namespace asio = boost::asio;
+
 constexpr std::uint16_t kDefaultPortMin = 1024;
+
+bool is_reached(const sys::ListeningPort& port) {
+  const auto any = port.is_v6
+                       ? asio::ip::address(asio::ip::address_v6(port.address))
+                       : asio::ip::address(asio::ip::address_v4(
+                             {port.address[0], port.address[1], port.address[2], port.address[3]}));
+  const auto address = net::unmapped(any);
+  return address.is_unspecified() || address.is_loopback();
+}
 
 }  // namespace
 
-std::vector<sys::ListeningPort> without_own(std::vector<sys::ListeningPort> all) {
-  std::erase_if(all, [](const sys::ListeningPort& port) { return port.uid == 0; });
+std::vector<sys::ListeningPort> servers_of_cell(std::vector<sys::ListeningPort> all) {
+  std::erase_if(all,
+                [](const sys::ListeningPort& port) { return port.uid == 0 || !is_reached(port); });
   return all;
 }
 

@@ -18,8 +18,9 @@ struct OpenPort {
 };
 
 // Without the listeners that the daemon itself has in the cell's namespace, which are the way out
-// and not the cell's to show: a host's root made them.
-std::vector<sys::ListeningPort> without_own(std::vector<sys::ListeningPort> all);
+// and not the cell's to show: a host's root made them. And without those at other addresses than
+// loopback ones or all: what is sent there is on its way out, too.
+std::vector<sys::ListeningPort> servers_of_cell(std::vector<sys::ListeningPort> all);
 
 // Where a preview goes: to `wanted`; else to `configured`; else to the lowest port from 1024 on.
 // IPv4 before IPv6. nullopt where nobody listens there.

@@ -28,8 +28,23 @@ TEST_CASE("a preview goes to the port asked for, the configured one, or the lowe
 }
 
 TEST_CASE("the daemon's own listeners in a cell are none of the cell's") {
-  CHECK(without_own({port(443, false, 0), port(8080), port(5432, false, 0)}) ==
+  CHECK(servers_of_cell({port(443, false, 0), port(8080), port(5432, false, 0)}) ==
         std::vector{port(8080)});
+}
+
+TEST_CASE("a server at another address than loopback ones is none that is reached") {
+  sys::ListeningPort loopback = port(8080);
+  loopback.address = {127, 1, 2, 3};
+  sys::ListeningPort loopback_v6 = port(8081, true);
+  loopback_v6.address[15] = 1;
+  sys::ListeningPort mapped = port(8082, true);
+  mapped.address = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 127, 0, 0, 1};
+  sys::ListeningPort elsewhere = port(8083);
+  elsewhere.address = {10, 0, 0, 5};
+  sys::ListeningPort elsewhere_v6 = port(8084, true);
+  elsewhere_v6.address[0] = 0x20;
+  CHECK(servers_of_cell({loopback, elsewhere, loopback_v6, elsewhere_v6, mapped}) ==
+        std::vector{loopback, loopback_v6, mapped});
 }
 
 TEST_CASE("a port opens once, however many listen on it, and closes with the last") {

@@ -2,6 +2,7 @@
 
 #include "async/run_to_end.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "cell/cgroups.h"
@@ -210,9 +211,9 @@ asio::awaitable<std::optional<Error>> Spawner::try_gvisor(std::string platform) 
   co_return failure;
 }
 
-asio::awaitable<std::vector<sys::Fd>> Spawner::listen_in(
-    sys::Fd network_namespace, std::vector<sandbox::ListenIn::Port> ports) {
-  std::vector<sys::Fd> sockets;
+asio::awaitable<Spawner::Listeners> Spawner::listen_in(sys::Fd network_namespace,
+                                                       std::vector<sandbox::ListenIn::Port> ports) {
+  Listeners listeners;
   for (std::size_t at = 0; at < ports.size(); at += sandbox::ListenIn::kPortsMax) {
     sandbox::ListenIn request;
     const std::size_t end = std::min(ports.size(), at + sandbox::ListenIn::kPortsMax);
@@ -222,12 +223,27 @@ asio::awaitable<std::vector<sys::Fd>> Spawner::listen_in(
     std::vector<int> fds(1, network_namespace.get());
     sys::Message answer = co_await ask(std::move(bytes), std::move(fds));
     const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
-    if (!decoded || !std::holds_alternative<sandbox::Listening>(*decoded)) {
+    const auto* listening = decoded ? std::get_if<sandbox::Listening>(&*decoded) : nullptr;
+    const std::size_t asked = end - at;
+    if (listening == nullptr || answer.fds.size() < asked) {
       throw Error(ErrorCode::unavailable, "listen_failed", failure_in(decoded));
     }
-    for (sys::Fd& fd : answer.fds) sockets.push_back(std::move(fd));
+    say_why_not_all(listening->why_not_all);
+    if (answer.fds.size() > asked) listeners.catch_all = std::move(answer.fds[asked]);
+    answer.fds.resize(asked);
+    for (sys::Fd& fd : answer.fds) listeners.sockets.push_back(std::move(fd));
   }
-  co_return sockets;
+  co_return listeners;
+}
+
+// Once: it is the machine's, not the cell's.
+void Spawner::say_why_not_all(const std::string& why) {
+  if (why.empty() || said_why_not_all_) return;
+  said_why_not_all_ = true;
+  log::info(
+      "cells reach outside the ports 22, 80, 443 and those that their policies name, and no "
+      "others: {} (`cellar doctor` says what is missing)",
+      why);
 }
 
 asio::awaitable<sys::Fd> Spawner::socket_in(sys::Fd network_namespace,

@@ -86,9 +86,13 @@ class Spawner {
   // machine cannot run cells in gVisor.
   asio::awaitable<void> require_gvisor();
 
-  // Sockets on these ports of every address in the namespace, in the order of `ports`.
-  asio::awaitable<std::vector<sys::Fd>> listen_in(sys::Fd network_namespace,
-                                                  std::vector<sandbox::ListenIn::Port> ports);
+  struct Listeners {
+    std::vector<sys::Fd> sockets;  // in the order of the ports
+    sys::Fd catch_all;             // see sys::catch_all(); none where this machine refuses it
+  };
+  // Sockets on these ports of every address in the namespace.
+  asio::awaitable<Listeners> listen_in(sys::Fd network_namespace,
+                                       std::vector<sandbox::ListenIn::Port> ports);
 
   // A socket that belongs to the namespace.
   asio::awaitable<sys::Fd> socket_in(sys::Fd network_namespace, sandbox::SocketIn::Kind kind);
@@ -97,6 +101,7 @@ class Spawner {
   asio::awaitable<sys::Message> ask(std::string request, std::vector<int> fds);
   asio::awaitable<sys::Message> ask_in_turn(std::string request, std::vector<sys::Fd> held);
 
+  void say_why_not_all(const std::string& why);
   asio::awaitable<void> probe_gvisor();
   asio::awaitable<std::optional<Error>> try_gvisor(std::string platform);
 
@@ -104,6 +109,7 @@ class Spawner {
   std::string run_;
   pid_t pid_ = 0;
   std::string gvisor_platform_;  // that has worked once; empty: none yet
+  bool said_why_not_all_ = false;
   MessageChannel channel_;
   async::Serial serial_;
   async::Serial probe_turns_;

@@ -8,6 +8,7 @@
 #include "doctor/trial_folder.h"
 #include "sandbox/filter.h"
 #include "sandbox/filter_program.h"
+#include "sys/catch_all.h"
 #include "sys/file.h"
 #include "sys/landlock.h"
 #include "sys/mounts.h"
@@ -144,6 +145,22 @@ Finding examine_filter() {
                 "cells could make every system call", "a kernel with CONFIG_SECCOMP_FILTER");
 }
 
+Finding examine_every_port() {
+  const auto refusal = refusal_of([] { sys::try_catch_all(); });
+  Finding finding{
+      "network.every_port", Group::native, Verdict::ok, "one listener can take all", "", ""};
+  if (!refusal) return finding;
+  finding.verdict = Verdict::warning;
+  finding.found = *refusal;
+  finding.means =
+      "of policies with * or :*, cells reach ports 22, 80, 443 and those that entries "
+      "name; their own servers cannot bind these";
+  finding.remedy =
+      "Linux 5.9 or later with CONFIG_BPF_SYSCALL, and cellard started as root, with "
+      "CAP_BPF (or CAP_SYS_ADMIN) and CAP_NET_ADMIN where those are restricted";
+  return finding;
+}
+
 Finding examine_landlock() {
   const int version = sys::landlock_version();
   Finding finding{"landlock", Group::native, Verdict::ok, "ABI " + std::to_string(version), "", ""};
@@ -171,6 +188,7 @@ Findings examine_native(const std::string& place, sandbox::Rights rights) {
   findings.push_back(answer("no_new_privs", text_of(sys::try_no_new_privileges()), "works",
                             "setuid programs would gain rights", "Linux 3.5 or later"));
   findings.push_back(examine_landlock());
+  findings.push_back(examine_every_port());
   return findings;
 }
 

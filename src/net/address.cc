@@ -103,6 +103,12 @@ bool Network::is_private() const {
                        : net::is_private(first.to_v6(), prefix_bits);
 }
 
+bool Network::has_loopback() const {
+  const Network loopback =
+      first.is_v4() ? Network{address_v4(0x7F000000), 8} : Network{address_v6::loopback(), kV6Bits};
+  return contains(loopback.first) || loopback.contains(first);
+}
+
 std::optional<Network> parse_network(std::string_view text) {
   const std::size_t slash = text.find('/');
   boost::system::error_code error;

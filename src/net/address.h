@@ -27,6 +27,8 @@ struct Network {
   bool contains(const asio::ip::address& address) const;
   // Whether all of it is within one private network: who writes it down means that one.
   bool is_private() const;
+  // Whether some of it is in 127.0.0.0/8, or is ::1.
+  bool has_loopback() const;
   bool operator==(const Network&) const = default;
 };
 

@@ -47,9 +47,8 @@ PeekedName peek_either(std::string_view bytes) {
   return is_tls(bytes) ? peek_client_hello(bytes) : peek_http_host(bytes);
 }
 
-[[noreturn]] void throw_listener(std::uint16_t port, const boost::system::error_code& error) {
-  throw Error(ErrorCode::internal,
-              "listener of port " + std::to_string(port) + " in a cell: " + error.message());
+[[noreturn]] void throw_listener(const boost::system::error_code& error) {
+  throw Error(ErrorCode::internal, "a listener in a cell: " + error.message());
 }
 
 }  // namespace
@@ -70,7 +69,8 @@ Egress::Egress(asio::any_io_executor executor, std::string cell_id, Policy polic
       tasks_(executor_) {
   if (!options_.original_destination) {
     options_.original_destination = [](const Tcp::socket& accepted) {
-      return accepted.local_endpoint();
+      boost::system::error_code ignored;  // Then it is port 0, which nobody is allowed.
+      return accepted.local_endpoint(ignored);
     };
   }
   if (!options_.dial_address) {
@@ -86,16 +86,16 @@ void Egress::listen(Listener listener) {
   if (listener.udp) {
     Udp::socket socket(executor_);
     socket.assign(Udp::v4(), listener.fd.get(), error);
-    if (error) throw_listener(listener.port, error);
+    if (error) throw_listener(error);
     listener.fd.release();
     tasks_.spawn(answer_datagrams(std::move(socket)));
     return;
   }
   Tcp::acceptor acceptor(executor_);
   acceptor.assign(Tcp::v4(), listener.fd.get(), error);
-  if (error) throw_listener(listener.port, error);
+  if (error) throw_listener(error);
   listener.fd.release();
-  tasks_.spawn(accept_all(std::move(acceptor), listener.port));
+  tasks_.spawn(accept_all(std::move(acceptor)));
 }
 
 void Egress::set_policy(Policy policy) { policy_ = std::move(policy); }
@@ -122,21 +122,23 @@ asio::awaitable<void> Egress::keep_pace(Pace& pace) {
   if (wait.count() > 0) co_await async::sleep_for(wait);
 }
 
-asio::awaitable<void> Egress::accept_all(Tcp::acceptor acceptor, std::uint16_t port) {
+asio::awaitable<void> Egress::accept_all(Tcp::acceptor acceptor) {
   for (;;) {
     auto [error, socket] = co_await acceptor.async_accept(kAsTuple);
     if (error == asio::error::operation_aborted) co_return;
     if (error) {
-      log::warning("cell {}: accept on port {}: {}", log::cell(cell_id_), port, error.message());
+      log::warning("cell {}: accept: {}", log::cell(cell_id_), error.message());
       co_await async::sleep_for(kFailurePause);
       continue;
     }
     co_await keep_pace(connections_pace_);
-    begin(std::move(socket), port);
+    begin(std::move(socket));
   }
 }
 
-void Egress::begin(Tcp::socket socket, std::uint16_t port) {
+void Egress::begin(Tcp::socket socket) {
+  const Tcp::endpoint to = options_.original_destination(socket);
+  const std::uint16_t port = to.port();
   ++meter_.usage().connections;
   std::optional<Why> why;
   if (open_count_ >= meter_.limits().connections) why = Why::too_many_connections;
@@ -150,7 +152,7 @@ void Egress::begin(Tcp::socket socket, std::uint16_t port) {
   if (port == kDnsPort) {
     tasks_.spawn(answer_stream(std::move(socket), std::move(slot)));
   } else {
-    tasks_.spawn(serve(std::move(socket), port, std::move(slot)));
+    tasks_.spawn(serve(std::move(socket), to, std::move(slot)));
   }
 }
 
@@ -226,12 +228,12 @@ asio::awaitable<void> Egress::answer_stream(Tcp::socket socket, Slot slot) {
 
 // --- Connections ---
 
-asio::awaitable<void> Egress::serve(Tcp::socket socket, std::uint16_t port, Slot slot) {
+asio::awaitable<void> Egress::serve(Tcp::socket socket, Tcp::endpoint to, Slot slot) {
   try {
-    if (port == kProxyPort) {
+    if (to.port() == kProxyPort) {
       co_await proxy(socket, std::move(slot));
     } else {
-      co_await connect(socket, std::move(slot));
+      co_await connect(socket, to, std::move(slot));
     }
   } catch (const boost::system::system_error&) {
     // The client left in the middle, or close() ends us: nothing that is worth a line in the log.
@@ -253,8 +255,8 @@ std::optional<Refusal> Egress::refusal_of(const Target& target) const {
   return Refusal{target.text(), target.port, why_not(verdict.says), verdict.rule};
 }
 
-asio::awaitable<void> Egress::connect(Tcp::socket& socket, Slot slot) {
-  const Target target = target_of(options_.original_destination(socket));
+asio::awaitable<void> Egress::connect(Tcp::socket& socket, Tcp::endpoint to, Slot slot) {
+  const Target target = target_of(to);
   if (auto refusal = refusal_of(target)) co_return co_await refuse(socket, *std::move(refusal));
   co_await serve_target(socket, target, "", std::move(slot));
 }

@@ -32,10 +32,10 @@
 
 namespace cellar::net {
 
-// A socket in the cell's network namespace, bound to `port` of all addresses; TCP ones listen.
+// A socket in the cell's network namespace; TCP ones listen, UDP ones are asked for names. What is
+// done with a connection is decided by where it was made to, not by where it was taken.
 struct Listener {
   sys::Fd fd;
-  std::uint16_t port = 0;
   bool udp = false;
 };
 
@@ -80,7 +80,7 @@ class Egress {
   Egress(const Egress&) = delete;
   Egress& operator=(const Egress&) = delete;
 
-  // One more listener; for a port that came with a new policy, say. Throws as the constructor does.
+  // One more listener. Throws as the constructor does.
   void listen(Listener listener);
   // For questions and connections from now on; open connections stay. A port without a listener
   // stays closed.
@@ -107,12 +107,13 @@ class Egress {
   using Reached = std::variant<asio::ip::tcp::socket, Refusal, Unreachable>;
   using Slot = std::shared_ptr<void>;  // counts one connection as long as it exists
 
-  asio::awaitable<void> accept_all(asio::ip::tcp::acceptor acceptor, std::uint16_t port);
-  void begin(asio::ip::tcp::socket socket, std::uint16_t port);
+  asio::awaitable<void> accept_all(asio::ip::tcp::acceptor acceptor);
+  void begin(asio::ip::tcp::socket socket);
   asio::awaitable<void> answer_datagrams(asio::ip::udp::socket socket);
   asio::awaitable<void> answer_stream(asio::ip::tcp::socket socket, Slot slot);
-  asio::awaitable<void> serve(asio::ip::tcp::socket socket, std::uint16_t port, Slot slot);
-  asio::awaitable<void> connect(asio::ip::tcp::socket& socket, Slot slot);
+  asio::awaitable<void> serve(asio::ip::tcp::socket socket, asio::ip::tcp::endpoint to, Slot slot);
+  asio::awaitable<void> connect(asio::ip::tcp::socket& socket, asio::ip::tcp::endpoint to,
+                                Slot slot);
   asio::awaitable<void> refuse(asio::ip::tcp::socket& socket, Refusal refusal);
   void count_failure(const Target& target);
   asio::awaitable<void> fail(asio::ip::tcp::socket& socket, Target target);

@@ -33,7 +33,8 @@ class FakeResolver : public Resolver {
 
 inline asio::ip::address ip(const std::string& text) { return asio::ip::make_address(text); }
 
-// An egress with its listeners on free ports of the loopback address, and an upstream there too.
+// An egress with one listener for all connections, on a free port of the loopback address, one for
+// datagrams, and an upstream there too.
 // Whatever the egress dials is led to the upstream, which answers "<what it read until the end>".
 class World {
  public:
@@ -48,17 +49,11 @@ class World {
     };
     std::vector<Listener> listeners;
     Tcp::acceptor web(loop_, Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-    Tcp::acceptor proxy(loop_, Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-    Tcp::acceptor dns(loop_, Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     asio::ip::udp::socket udp(loop_, asio::ip::udp::endpoint(asio::ip::address_v4::loopback(), 0));
     web_ = web.local_endpoint();
-    proxy_ = proxy.local_endpoint();
-    dns_ = dns.local_endpoint();
     udp_ = udp.local_endpoint();
-    listeners.push_back({sys::Fd(web.release()), 443, false});
-    listeners.push_back({sys::Fd(proxy.release()), kProxyPort, false});
-    listeners.push_back({sys::Fd(dns.release()), 53, false});
-    listeners.push_back({sys::Fd(udp.release()), 53, true});
+    listeners.push_back({sys::Fd(web.release())});
+    listeners.push_back({sys::Fd(udp.release()), true});
     auto on_refusal = [this](const Refusal& refusal) {
       refusals.push_back(refusal.target + ":" + std::to_string(refusal.port) + " " +
                          std::string(to_string(refusal.why)) +
@@ -83,8 +78,7 @@ class World {
   asio::awaitable<Tcp::socket> connect(const std::string& address, std::uint16_t port) {
     destination = Tcp::endpoint(ip(address), port);
     Tcp::socket socket(executor());
-    const Tcp::endpoint proxy_or_web = port == kProxyPort ? proxy_ : web_;
-    co_await socket.async_connect(port == 53 ? dns_ : proxy_or_web, asio::use_awaitable);
+    co_await socket.async_connect(web_, asio::use_awaitable);
     co_return socket;
   }
 
@@ -173,8 +167,6 @@ class World {
   asio::io_context loop_{1};
   Tcp::acceptor upstream_;
   Tcp::endpoint web_;
-  Tcp::endpoint proxy_;
-  Tcp::endpoint dns_;
   asio::ip::udp::endpoint udp_;
   async::Event received_{executor()};
   async::TaskGroup tasks_;

@@ -36,8 +36,8 @@ TEST_CASE("a proxy's CONNECT leads where the policy allows it, and the name is c
 }
 
 TEST_CASE("what a proxy may not reach is a 403 that says what to add, and nobody is dialed") {
-  World world(
-      PolicyText{.allow = {"*", "*.example.com:8443", "inside.test"}, .deny = {"evil.test"}});
+  World world(PolicyText{.allow = {"*:443", "*:80", "*.example.com:8443", "inside.test"},
+                         .deny = {"evil.test"}});
   world.resolver.table["inside.test"] = {ip("10.0.0.1")};
   auto test = [&]() -> asio::awaitable<void> {
     for (const char* target :

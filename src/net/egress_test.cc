@@ -255,7 +255,7 @@ TEST_CASE("connections above the limit are reset; one that ends makes room") {
     CHECK(answer == "<again>");
   };
   world.run(test());
-  CHECK(world.refusals == Lines{"*:443 too_many_connections"});
+  CHECK(world.refusals == Lines{"*:22 too_many_connections"});
 }
 
 TEST_CASE("a cell that has moved all its bytes is cut off, until it may move more") {
@@ -268,7 +268,7 @@ TEST_CASE("a cell that has moved all its bytes is cut off, until it may move mor
     CHECK(co_await world.talk("127.0.0.1", 22, "more") == "<more>");
   };
   world.run(test());
-  CHECK(world.refusals == Lines{"*:443 byte_limit"});
+  CHECK(world.refusals == Lines{"*:22 byte_limit"});
 }
 
 TEST_CASE("a rate holds for all connections together, in small pieces") {
@@ -453,7 +453,7 @@ TEST_CASE("a listener that is none is refused") {
   auto test = [&]() -> asio::awaitable<void> {
     Egress egress(loop.get_executor(), "c1", Policy(), {}, resolver, meter, {});
     try {
-      egress.listen({sys::Fd(), 443, false});
+      egress.listen({sys::Fd()});
     } catch (const Error& error) {
       failed = error.code() == ErrorCode::internal;
     }

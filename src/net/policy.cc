@@ -18,7 +18,8 @@ namespace {
 using asio::ip::address;
 
 constexpr std::array<std::uint16_t, 2> kDefaultPorts = {80, 443};
-constexpr std::uint16_t kSshPort = 22;  // of "*", beside the others
+constexpr std::uint16_t kSshPort = 22;  // stands for every other where each has a listener
+constexpr std::string_view kEveryPort = "*";
 
 // An entry, and the list it stands in: "allow", "deny".
 struct Source {
@@ -28,22 +29,26 @@ struct Source {
 
 [[noreturn]] void refuse(const Source& source, const std::string& why) {
   const std::string list(source.list);
-  throw Error(ErrorCode::invalid_argument, "invalid_" + list,
-              list + " entry \"" + source.entry + "\": " + why,
-              "write a name, *.name, an address, address/bits or *, each with :port or without");
-}
-
-std::uint16_t port_of(const Source& source, std::string_view text) {
-  const auto port = parse_port(text);
-  if (!port) refuse(source, "the port must be a number from 1 to 65535");
-  if (*port == kDnsPort) refuse(source, "port 53 of every address is the cell's own resolver");
-  return *port;
+  throw Error(
+      ErrorCode::invalid_argument, "invalid_" + list,
+      list + " entry \"" + source.entry + "\": " + why,
+      "write a name, *.name, an address, address/bits or *, each with :port, :* or neither");
 }
 
 struct HostAndPort {
   std::string_view host;
-  std::optional<std::uint16_t> port;
+  std::optional<std::uint16_t> port = {};
+  bool any_port = false;
 };
+
+// `text` stands behind the colon.
+HostAndPort with_port(const Source& source, std::string_view host, std::string_view text) {
+  if (text == kEveryPort) return {.host = host, .any_port = true};
+  const auto port = parse_port(text);
+  if (!port) refuse(source, "the port must be a number from 1 to 65535, or * for every one");
+  if (*port == kDnsPort) refuse(source, "port 53 of every address is the cell's own resolver");
+  return {.host = host, .port = *port};
+}
 
 HostAndPort split_port(const Source& source) {
   const std::string_view text = source.entry;
@@ -53,16 +58,16 @@ HostAndPort split_port(const Source& source) {
     const std::string_view host = text.substr(1, end - 1);
     const std::string_view rest = text.substr(end + 1);
     if (host.find(':') == std::string_view::npos) refuse(source, "only IPv6 addresses stand in []");
-    if (rest.empty()) return {host, std::nullopt};
+    if (rest.empty()) return {host};
     if (!rest.starts_with(':')) refuse(source, "only a :port may follow the ]");
-    return {host, port_of(source, rest.substr(1))};
+    return with_port(source, host, rest.substr(1));
   }
   const std::size_t colon = text.find(':');
   // Two colons and no brackets: an IPv6 address.
   if (colon == std::string_view::npos || text.find(':', colon + 1) != std::string_view::npos) {
-    return {text, std::nullopt};
+    return {text};
   }
-  return {text.substr(0, colon), port_of(source, text.substr(colon + 1))};
+  return with_port(source, text.substr(0, colon), text.substr(colon + 1));
 }
 
 std::string text_of(const Network& network) {
@@ -103,8 +108,12 @@ bool Policy::Entry::covers_address(const address& any) const {
 
 bool Policy::Entry::allows_port(std::uint16_t other) const {
   if (port) return *port == other;
-  return (is_all && other == kSshPort) ||
+  return any_port ||
          std::find(kDefaultPorts.begin(), kDefaultPorts.end(), other) != kDefaultPorts.end();
+}
+
+bool Policy::Entry::opens_loopback() const {
+  return network && network->is_private() && network->has_loopback();
 }
 
 Policy Policy::parse(const PolicyText& text) {
@@ -141,16 +150,20 @@ std::vector<Policy::Entry> Policy::parse_entries(const std::vector<std::string>&
 
 Policy::Entry Policy::parse_entry(const std::string& text, std::string_view list) {
   const Source source{text, list};
-  const auto [host, port] = split_port(source);
+  const auto [host, port, any_port] = split_port(source);
   if (port == kProxyPort && list == "allow") {
     refuse(source, "port 3128 of every address is the cell's own proxy");
   }
-  Entry entry{.text = text, .port = port};
+  Entry entry{.text = text, .port = port, .any_port = any_port};
   if (host == "*") {
     entry.is_all = true;
+    entry.any_port = !port;
     return entry;
   }
   entry.network = read_network(source, host);
+  if (any_port && list == "allow" && entry.opens_loopback()) {
+    refuse(source, "other ports of loopback addresses are the cell's own: name the port");
+  }
   if (entry.network) return entry;
   const bool is_wildcard = host.starts_with("*.");
   const auto name = normal_name(is_wildcard ? host.substr(2) : host);
@@ -213,7 +226,17 @@ std::vector<std::uint16_t> Policy::tcp_ports() const {
   std::set<std::uint16_t> ports(kDefaultPorts.begin(), kDefaultPorts.end());
   for (const Entry& entry : allow_) {
     if (entry.port) ports.insert(*entry.port);
-    if (!entry.port && entry.is_all) ports.insert(kSshPort);
+    if (entry.any_port) ports.insert(kSshPort);
+  }
+  return std::vector<std::uint16_t>(ports.begin(), ports.end());
+}
+
+std::vector<std::uint16_t> Policy::loopback_ports() const {
+  std::set<std::uint16_t> ports;
+  for (const Entry& entry : allow_) {
+    if (!entry.opens_loopback()) continue;
+    if (entry.port) ports.insert(*entry.port);
+    if (!entry.port) ports.insert(kDefaultPorts.begin(), kDefaultPorts.end());
   }
   return std::vector<std::uint16_t>(ports.begin(), ports.end());
 }

@@ -18,8 +18,9 @@ inline constexpr std::uint16_t kProxyPort = 3128;
 
 // A policy as it is written. An entry is a name ("api.example.com"), every name below one at any
 // depth ("*.example.com", not example.com itself), an address or a network ("203.0.113.7",
-// "10.0.0.0/8", "2001:db8::/32") or everything ("*"), each with a port behind a colon or without
-// one. With a port and for IPv6 the address stands in brackets: "[2001:db8::7]:8443".
+// "10.0.0.0/8", "2001:db8::/32") or everything ("*"), each with a port behind a colon, with ":*"
+// for every port, or without one. With either and for IPv6 the address stands in brackets:
+// "[2001:db8::7]:8443".
 struct PolicyText {
   std::vector<std::string> allow;
   std::vector<std::string> deny;
@@ -31,9 +32,10 @@ struct PolicyText {
 // What a cell may reach: a PolicyText, parsed. A value; no I/O.
 //
 // Entries of `deny` are looked at first, then those of `allow`; the first that fits decides, and
-// what none fits is refused. Without a port an entry of `allow` means ports 80 and 443 ("*": 22,
-// too), one of `deny` every port. "*" allows names and public addresses. A private address is
-// allowed only by an entry that is this address, or a network that is private as a whole.
+// what none fits is refused. Without a port an entry of `allow` means ports 80 and 443 ("*": every
+// one), one of `deny` every port. "*" allows names and public addresses. A private address is
+// allowed only by an entry that is this address, or a network that is private as a whole; a
+// loopback one with its ports, as all other ports there are the cell's own.
 class Policy {
  public:
   static constexpr std::size_t kEntriesMax = 256;  // of `allow`, and of `deny`
@@ -61,8 +63,12 @@ class Policy {
   Verdict judge_upstream(const asio::ip::address& address, std::uint16_t port) const;
   // Shared: a connection keeps those that it began with.
   const std::shared_ptr<const Rules>& rules() const noexcept { return rules_; }
-  // 80, 443 and every port that `allow` names, sorted: what the cell's listeners must cover.
+  // What listeners must cover where each has one port: 80, 443, every port that `allow` names, and
+  // 22 where an entry means every one; sorted.
   std::vector<std::uint16_t> tcp_ports() const;
+  // The ports on which a loopback address is allowed, sorted: there a listener stands before the
+  // cell's own servers.
+  std::vector<std::uint16_t> loopback_ports() const;
 
  private:
   struct Entry {
@@ -71,10 +77,12 @@ class Policy {
     std::optional<Network> network = {};
     bool is_all = false;
     std::optional<std::uint16_t> port = {};
+    bool any_port = false;
 
     bool covers_name(std::string_view other) const;  // `other` is normal (name.h)
     bool covers_address(const asio::ip::address& address) const;
     bool allows_port(std::uint16_t other) const;
+    bool opens_loopback() const;
     bool denies_port(std::uint16_t other) const { return !port || *port == other; }
   };
 

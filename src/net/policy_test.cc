@@ -88,6 +88,8 @@ TEST_CASE("an entry that cannot be meant is refused by its own text") {
                                    std::string("example.com:+80"),
                                    std::string("example.com:http"),
                                    std::string("example.com:53"),
+                                   std::string("example.com:**"),
+                                   std::string("example.com:8*"),
                                    std::string("1.2.3"),
                                    std::string("1.2.3.4.5"),
                                    std::string("256.1.1.1"),
@@ -149,8 +151,8 @@ TEST_CASE("an entry of deny is looked at first, and means every port where it na
 TEST_CASE("everything is every name and every public address, and no private one") {
   const Policy policy = allowing({"*", "*:5432"});
   CHECK(policy.judge_name("example.com", 22).allows());
-  CHECK(policy.judge_name("example.com", 5432).allows());
-  CHECK(policy.judge_name("example.com", 8080).says == Policy::Says::not_listed);
+  CHECK(policy.judge_name("example.com", 65535).allows());
+  CHECK(policy.judge_address(ip("203.0.113.7"), 8080).allows());
   CHECK(policy.judge_address(ip("203.0.113.7"), 443).allows());
   CHECK(policy.judge_address(ip("2001:db8::7"), 443).allows());
   for (const char* text : {"127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "fd00::1",
@@ -160,6 +162,40 @@ TEST_CASE("everything is every name and every public address, and no private one
     CHECK(policy.judge_upstream(ip(text), 443).says == Policy::Says::private_address);
   }
   CHECK(policy.tcp_ports() == std::vector<std::uint16_t>{22, 80, 443, 5432});
+}
+
+TEST_CASE("a port that is * is every port") {
+  const Policy policy =
+      Policy::parse({.allow = {"example.com:*", "*.db.test:*", "10.0.0.0/8:*", "[2001:db8::7]:*"},
+                     .deny = {"example.com:25", "10.9.0.0/16:*", "*:4444"}});
+  CHECK(policy.judge_name("example.com", 8080).allows());
+  CHECK(policy.judge_name("example.com", 1).allows());
+  CHECK(policy.judge_name("example.com", 25).rule == "example.com:25");
+  CHECK(policy.judge_name("example.com", 4444).rule == "*:4444");
+  CHECK(policy.judge_name("www.example.com", 8080).says == Policy::Says::not_listed);
+  CHECK(policy.judge_name("a.db.test", 5433).allows());
+  CHECK(policy.judge_address(ip("10.1.2.3"), 9999).allows());
+  CHECK(policy.judge_upstream(ip("10.1.2.3"), 9999).allows());
+  CHECK(policy.judge_address(ip("10.9.2.3"), 9999).rule == "10.9.0.0/16:*");
+  CHECK(policy.judge_address(ip("2001:db8::7"), 9999).allows());
+  CHECK(policy.judge_address(ip("192.168.0.1"), 9999).says == Policy::Says::not_listed);
+  CHECK(policy.tcp_ports() == std::vector<std::uint16_t>{22, 80, 443});
+  CHECK(allowing({"*:*"}).judge_name("example.com", 8080).allows());
+  CHECK_FALSE(allowing({"*:*"}).judge_address(ip("10.0.0.1"), 8080).allows());
+}
+
+TEST_CASE("of a loopback address the ports are named, and only they are not the cell's own") {
+  const Policy policy = allowing({"127.0.0.1:8080", "127.3.0.0/16", "[::1]:9090", "*", "*:5432",
+                                  "0.0.0.0/0:7070", "10.0.0.0/8:*", "example.com:6060"});
+  CHECK(policy.loopback_ports() == std::vector<std::uint16_t>{80, 443, 8080, 9090});
+  CHECK(allowing({"*", "[::/0]:22"}).loopback_ports().empty());
+  for (const char* entry :
+       {"127.0.0.1:*", "127.0.0.0/8:*", "[::1]:*", "[::ffff:127.0.0.1]:*", "[::/8]:*"}) {
+    CAPTURE(entry);
+    CHECK_THROWS_WITH_AS(allowing({entry}), doctest::Contains("name the port"), Error);
+    CHECK_NOTHROW(Policy::parse({.deny = {entry}}));
+  }
+  CHECK_NOTHROW(allowing({"0.0.0.0/0:*", "[::/0]:*"}));
 }
 
 TEST_CASE("a network opens private addresses only where it is private as a whole") {

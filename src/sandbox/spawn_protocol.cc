@@ -76,7 +76,9 @@ std::string encode(const SpawnRequest& request) {
   }
   const auto& listen = std::get<ListenIn>(request);
   out.u8(2).u32(static_cast<std::uint32_t>(listen.ports.size()));
-  for (const ListenIn::Port& port : listen.ports) out.u32(port.port).u8(port.udp ? 1 : 0);
+  for (const ListenIn::Port& port : listen.ports) {
+    out.u32(port.port).u8(port.udp ? 1 : 0).u8(port.catches_all ? 1 : 0);
+  }
   return out.take();
 }
 
@@ -84,8 +86,8 @@ std::string encode(const SpawnAnswer& answer) {
   Packer out;
   if (const auto* made = std::get_if<DomainMade>(&answer)) {
     out.u8(101).u32(made->pid).text(made->slot);
-  } else if (std::holds_alternative<Listening>(answer)) {
-    out.u8(102);
+  } else if (const auto* listening = std::get_if<Listening>(&answer)) {
+    out.u8(102).text(listening->why_not_all);
   } else if (const auto* started = std::get_if<RunscStarted>(&answer)) {
     out.u8(104).text(started->slot);
   } else if (std::holds_alternative<Personal>(answer)) {
@@ -115,8 +117,11 @@ std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes) {
       ListenIn listen;
       const std::uint32_t count = in.u32();
       for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
-        const std::uint32_t port = in.u32();
-        listen.ports.push_back({static_cast<std::uint16_t>(port), in.u8() == 1});
+        ListenIn::Port port;
+        port.port = static_cast<std::uint16_t>(in.u32());
+        port.udp = in.u8() == 1;
+        port.catches_all = in.u8() == 1;
+        listen.ports.push_back(port);
       }
       if (listen.ports.size() > ListenIn::kPortsMax) return std::nullopt;
       request = std::move(listen);
@@ -158,7 +163,7 @@ std::optional<SpawnAnswer> decode_spawn_answer(std::string_view bytes) {
       break;
     }
     case 102:
-      answer = Listening{};
+      answer = Listening{in.text()};
       break;
     case 103:
       answer = SpawnFailed{in.text()};

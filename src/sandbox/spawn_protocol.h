@@ -29,12 +29,13 @@ inline std::string runsc_folder(const std::string& socket_path) { return socket_
 // The same of a probe, in the state folder.
 inline constexpr const char* kProbeFolder = "gvisor-probe";
 
-// Type 2, with a descriptor of a network namespace. Answer: Listening, with one descriptor a port.
+// Type 2, with a descriptor of a network namespace. Answer: Listening.
 struct ListenIn {
-  static constexpr std::size_t kPortsMax = 16;
+  static constexpr std::size_t kPortsMax = 15;
   struct Port {
     std::uint16_t port = 0;
     bool udp = false;
+    bool catches_all = false;  // as sys::catch_all(); one of `ports` at most
     bool operator==(const Port&) const = default;
   };
   std::vector<Port> ports;
@@ -70,8 +71,9 @@ struct DomainMade {
   bool operator==(const DomainMade&) const = default;
 };
 
-// Type 102.
+// Type 102, with one descriptor a port, and behind them the one that sys::catch_all() has given.
 struct Listening {
+  std::string why_not_all;  // where all should have been caught, and are not
   bool operator==(const Listening&) const = default;
 };
 

@@ -18,7 +18,7 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
   make.socket_path = "/s/cells/dev--a/run/agent.sock";
   make.slot = "1f-3";
   make.platform = "systrap";
-  const SpawnRequest listen = ListenIn{{{53, true}, {443, false}}};
+  const SpawnRequest listen = ListenIn{{{53, true}, {443}, {3128, false, true}}};
   DomainSpec warm = make.spec;
   warm.part = Part::warm;
   for (const SpawnRequest& request :
@@ -28,7 +28,7 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
     CHECK(decode_spawn_request(encode(request)) == request);
   }
   for (const SpawnAnswer& answer :
-       {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{}),
+       {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{"no"}),
         SpawnAnswer(SpawnFailed{"no"}), SpawnAnswer(RunscStarted{"1f-4"}), SpawnAnswer(Personal{}),
         SpawnAnswer(SocketMade{})}) {
     CHECK(decode_spawn_answer(encode(answer)) == answer);

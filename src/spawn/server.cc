@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "spawn/personal.h"
 #include "sys/call.h"
+#include "sys/catch_all.h"
 #include "sys/network_namespace.h"
 #include "sys/user_namespace.h"
 
@@ -83,14 +84,29 @@ Server::Answer Server::answer(const sys::Message& message) {
     if (const auto* socket = std::get_if<sandbox::SocketIn>(&*request)) {
       return make_socket(*socket, message);
     }
-    const auto& listen = std::get<sandbox::ListenIn>(*request);
-    if (message.fds.size() != 1) return {sandbox::SpawnFailed{"one namespace is needed"}, {}};
-    std::vector<sys::PortSpec> ports;
-    for (const auto& port : listen.ports) ports.push_back({port.port, port.udp});
-    return {sandbox::Listening(), sys::listen_in(message.fds[0].get(), ports)};
+    return listen(std::get<sandbox::ListenIn>(*request), message);
   } catch (const Error& error) {
     return {sandbox::SpawnFailed{error.what()}, {}};
   }
+}
+
+Server::Answer Server::listen(const sandbox::ListenIn& request, const sys::Message& message) {
+  if (message.fds.size() != 1) return {sandbox::SpawnFailed{"one namespace is needed"}, {}};
+  const int network = message.fds[0].get();
+  std::vector<sys::PortSpec> ports;
+  for (const auto& port : request.ports) ports.push_back({port.port, port.udp});
+  sandbox::Listening answer;
+  std::vector<sys::Fd> sockets = sys::listen_in(network, ports);
+  for (std::size_t i = 0; i < request.ports.size(); ++i) {
+    if (!request.ports[i].catches_all) continue;
+    try {
+      sockets.push_back(sys::catch_all(network, sockets[i].get()));
+    } catch (const Error& error) {
+      answer.why_not_all = error.what();
+    }
+    break;
+  }
+  return {answer, std::move(sockets)};
 }
 
 Server::Answer Server::make_socket(const sandbox::SocketIn& request, const sys::Message& message) {

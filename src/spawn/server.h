@@ -40,6 +40,7 @@ class Server {
   // False where nothing is left to prepare.
   bool prepare_more();
   Answer answer(const sys::Message& message);
+  static Answer listen(const sandbox::ListenIn& request, const sys::Message& message);
   static Answer make_socket(const sandbox::SocketIn& request, const sys::Message& message);
   sandbox::DomainMade make(const sandbox::MakeDomain& request);
   // In gVisor a domain takes most of a second: these only begin it.

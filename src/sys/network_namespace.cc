@@ -22,7 +22,9 @@
 namespace cellar::sys {
 namespace {
 
-constexpr int kListenBacklog = 128;
+// One of them may take what all programs of a cell begin at once (sys/catch_all.h); what finds no
+// room is lost for a second or more.
+constexpr int kListenBacklog = 1024;
 
 void bring_up_loopback() {
   const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));

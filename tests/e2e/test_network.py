@@ -1,6 +1,9 @@
 """The network of a cell: nothing by default, exactly what is allowed."""
+import contextlib
 import http.server
 import json
+import os
+import pathlib
 import socket
 import threading
 
@@ -24,6 +27,16 @@ class Server(http.server.ThreadingHTTPServer):
 
 class ServerV6(Server):
     address_family = socket.AF_INET6
+
+
+def own_address():
+    """An address of this machine that is no loopback one; nothing is sent. None where it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("203.0.113.7", 9))
+        except OSError:
+            return None
+        return probe.getsockname()[0]
 
 
 class ServedTest(harness.CellTest):
@@ -50,6 +63,14 @@ class ServedTest(harness.CellTest):
         answer = cell.call("PUT", "/network", json.dumps(policy))
         self.assertEqual(200, answer.status, answer)
         return answer.json
+
+    def start_server(self, cell, port, address="127.0.0.1"):
+        """A server in the cell that answers "its own", as long as the test lasts."""
+        script = (f"import socket\ns = socket.create_server(('{address}', {port}))\nprint('up', flush=True)\n"
+                  "while True: c, _ = s.accept(); c.recv(999); c.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\nits own'); c.close()")
+        stream = cell.daemon.stream("POST", f"{cell.path}/exec", {"cmd": ["python3", "-c", script]})
+        self.addCleanup(stream.close)
+        self.assertIn("up", next(e.data for e in stream if e.type == "stdout"))
 
     def refusals(self, cell):
         return [f"{r['domain']} {r['host']}:{r['port']} {r['reason']} {r.get('rule', '-')}"
@@ -106,14 +127,46 @@ class NetworkTest(ServedTest):
 
     def test_a_port_that_a_program_of_the_cell_has_is_left_to_it_and_shown(self):
         cell = self.cell()
-        script = ("import socket\ns = socket.create_server(('127.0.0.1', 8123))\nprint('up', flush=True)\n"
-                  "while True: c, _ = s.accept(); c.recv(999); c.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\nits own'); c.close()")
-        stream = cell.daemon.stream("POST", f"{cell.path}/exec", {"cmd": ["python3", "-c", script]})
-        self.assertIn("up", next(e.data for e in stream if e.type == "stdout"))
+        self.start_server(cell, 8123)
         self.assertEqual([8123], self.put(cell, {"allow": ["127.0.0.1:8123", self.target]})["ports_taken"])
         self.assertEqual("its own", self.get(cell, "http://127.0.0.1:8123/")["stdout"])
         self.assertEqual("hello from the host", self.get(cell, f"http://{self.target}/")["stdout"])
-        stream.close()
+
+    def test_any_port_of_a_listed_host_is_reached_and_the_cell_s_own_ports_stay_its_own(self):
+        address = own_address()
+        if address is None:
+            self.skipTest("this machine has loopback addresses only")
+        port = self.serve(Server((address, 0), Hello)).server_port
+        cell = self.cell(allow=["example.com"])
+        for own in (port, 80, 443):
+            self.start_server(cell, own, "0.0.0.0")
+        self.assertNotIn("its own", self.get(cell, f"http://{address}:{port}/")["stdout"])
+        self.assertEqual([], self.put(cell, {"allow": [f"{address}:*"], "deny": ["*:4444"]})["ports_taken"])
+        self.assertEqual("hello from the host", self.get(cell, f"http://{address}:{port}/")["stdout"])
+        for own in (f"127.0.0.1:{port}", f"localhost:{port}", "127.0.0.1", "0.0.0.0:443"):
+            self.assertEqual("its own", self.get(cell, f"http://{own}/")["stdout"], own)
+        for other in (f"10.9.9.9:{port}", f"[2001:db8::7]:{port}", f"{address}:4444"):
+            self.assertNotIn("its own", self.get(cell, f"http://{other}/")["stdout"], other)
+        self.assertEqual([f"shell {address}:{port} not_listed -", f"shell 10.9.9.9:{port} not_listed -",
+                          f"shell 2001:db8::7:{port} not_listed -", f"shell {address}:4444 denied deny *:4444"], self.refusals(cell))
+
+    def test_nothing_of_its_way_out_is_left_of_a_cell_that_is_gone(self):
+        def links():
+            found = []
+            for fd in pathlib.Path(f"/proc/{self.daemon.process.pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    found.append(os.readlink(fd))
+            return len([name for name in found if "bpf" in name])
+
+        before = links()
+        cell = self.daemon.create("gone")
+        cell.exec("true")
+        self.assertEqual(before + 1, links())
+        cell.call("POST", "/hibernate")
+        self.assertEqual(before, links())
+        cell.exec("true")
+        cell.call("DELETE", "")
+        self.assertEqual(before, links())
 
     def test_ipv6_addresses_are_reached_where_listed_and_told_where_not(self):
         server = self.serve(ServerV6(("::1", 0), Hello))

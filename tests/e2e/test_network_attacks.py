@@ -70,7 +70,7 @@ class NetworkAttackTest(harness.CellTest):
         return cell.exec(["curl", "-sS", "--max-time", "5", *options, url])["stdout"]
 
     def test_services_of_the_host_are_not_reached_by_any_form_of_their_address(self):
-        cell = self.cell(network={"allow": ["*", f"*:{self.port}", f"0.0.0.0/0:{self.port}", f"[::/0]:{self.port}"]})
+        cell = self.cell(network={"allow": ["*", f"0.0.0.0/0:{self.port}", "[::/0]:*"]})
         for host in ("127.0.0.1", "127.1.2.3", "0.0.0.0", "localhost", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::127.0.0.1]",
                      "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "2130706433", "0177.0.0.1", "0x7f.1"):
             for options in ((), ("--proxy", "http://127.0.0.1:3128"), ("--proxy", "http://127.0.0.1:3128", "--proxytunnel")):
@@ -122,11 +122,22 @@ class NetworkAttackTest(harness.CellTest):
         server = self.cell("server")
         stream = self.daemon.stream("POST", f"{server.path}/exec", {"cmd": "python3 -u -m http.server 8123 2>&1"})
         self.assertIn("Serving", next(event.data for event in stream if event.type == "stdout"))
-        other = self.cell("other", network={"allow": ["*", "*:8123"]})
+        other = self.cell("other", network="allow-all")
         for host in ("127.0.0.1", "localhost", "[::1]", "10.0.0.1", "169.254.1.1"):
             self.assertNotIn("Directory listing", self.get(other, f"http://{host}:8123/"), host)
         self.assertIn("Directory listing", self.get(server, "http://127.0.0.1:8123/"))
         stream.close()
+
+    def test_who_tries_every_port_is_told_and_keeps_nobody_from_what_is_allowed(self):
+        cell = self.cell(allow=[self.target])
+        script = ("import socket\nall = []\nfor port in range(20000, 20600):\n s = socket.socket()\n s.setblocking(False)\n"
+                  " s.connect_ex(('10.0.0.1', port))\n all.append(s)\n"
+                  "for s in all:\n s.settimeout(10)\n try: s.recv(1)\n except ConnectionResetError: pass")
+        self.assertEqual("", cell.exec(["python3", "-c", script])["stderr"])
+        self.assertEqual("hello", self.get(cell, f"http://{self.target}/"))
+        network = cell.call("GET", "/network").json
+        self.assertEqual((100, {"not_listed"}), (len(network["refusals"]), {r["reason"] for r in network["refusals"]}))
+        self.assertEqual(256, self.daemon.log().count("its shell may not reach 10.0.0.1:20"))
 
     def test_nothing_but_tcp_goes_out_and_no_raw_packet(self):
         cell = self.cell(network="allow-all")

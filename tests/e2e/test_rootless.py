@@ -1,14 +1,17 @@
 """A daemon without root: the same cells, what they lack, and that it says so."""
+import http.server
 import json
 import os
 import pathlib
 import subprocess
 import tarfile
+import threading
 import time
 import unittest
 
 import harness
 import test_images
+import test_network
 import test_preview
 
 AGENT = """
@@ -69,6 +72,20 @@ class RootlessTest(test_preview.Visitor, harness.CellTest):
         self.assertEqual([8080], self.ports(cell))
         self.assertEqual(b"hello from /", self.visit(cell).body)
         self.assertEqual("nothing_listens", self.visit(cell, port=443).json["code"])
+
+    def test_without_sk_lookup_named_ports_are_reached_and_any_other_through_the_proxy(self):
+        server = http.server.HTTPServer((test_network.own_address() or self.skipTest("loopback addresses only"), 0), test_network.Hello)
+        self.addCleanup(server.server_close)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.shutdown)
+        address, port = server.server_address
+        cell = self.cell(network={"allow": [f"{address}:*"]})
+        get = lambda *words: cell.exec(["curl", "-sS", "--max-time", "5", *words, f"http://{address}:{port}/"])
+        self.assertEqual(7, get()["exit_code"])  # nobody listens for it
+        self.assertEqual("hello from the host", get("--proxy", "http://127.0.0.1:3128")["stdout"])
+        cell.call("PUT", "/network", json.dumps({"allow": [f"{address}:*", f"{address}:{port}"]}))
+        self.assertEqual("hello from the host", get()["stdout"])
+        self.assertIn("cells reach outside the ports 22, 80, 443 and those that their policies name", self.daemon.log())
 
     def test_files_outlive_hibernation_and_a_killed_daemon(self):
         cell = self.cell()

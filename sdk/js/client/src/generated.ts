@@ -164,7 +164,7 @@ export type PolicyPresets = ("npm" | "pypi" | "debian" | "github" | "llm")[] | n
 /**
  * Entries of `deny` are looked at first, then those of `allow` and of the presets; the first that fits
  * decides, and what none fits is refused. `allow-all` is `{allow: ["*"]}`: every name and every public
- * address on ports 22, 80 and 443. `deny-all` is `{}`.
+ * address, on every TCP port. `deny-all` is `{}`.
  */
 export type NetworkPolicy = "allow-all" | "deny-all" | {
   allow?: PolicyEntries;
@@ -200,7 +200,10 @@ export type Network = {
     /** For names. */
     questions: number;
   };
-  /** Ports of the policy that a program in the cell had bound before; nothing outside is reached there. */
+  /**
+   * Ports of the policy that a program in the cell had bound before; nothing outside is reached there.
+   * Loopback ones, where the machine can do better.
+   */
   portsTaken: number[];
   /** The last 100 since the daemon runs, the newest last; the same one once in 10 s. */
   refusals: {

@@ -384,7 +384,8 @@ class Network(TypedDict):
     policy: NetworkPolicy
     # In the life of the cell. A daemon that was killed has forgotten up to ten seconds, and what was open.
     usage: NetworkUsage
-    # Ports of the policy that a program in the cell had bound before; nothing outside is reached there.
+    # Ports of the policy that a program in the cell had bound before; nothing outside is reached there. Loopback ones,
+    # where the machine can do better.
     ports_taken: List[int]
     # The last 100 since the daemon runs, the newest last; the same one once in 10 s.
     refusals: List[NetworkRefusalsItem]
