@@ -10,6 +10,7 @@ namespace cellar::certificates {
 namespace {
 
 constexpr std::size_t kTokenBytesMax = 128;
+constexpr std::size_t kSaidBytesMax = 4096;
 constexpr std::string_view kDomain = "{domain}";
 constexpr std::string_view kWebroot = "{webroot}";
 constexpr std::string_view kDirectory = "{directory}";
@@ -77,6 +78,17 @@ std::optional<PairFiles> find_issued(const std::string& directory, const std::st
     if (sys::exists(files.chain) && sys::exists(files.key)) return files;
   }
   return std::nullopt;
+}
+
+std::string end_of_output(std::string_view output) {
+  output.remove_prefix(output.size() - std::min(output.size(), kSaidBytesMax));
+  std::string text;
+  for (std::size_t at = 0; at < output.size();) {
+    const std::size_t size = utf8_size_at(output, at);
+    text += size == 0 ? "?" : output.substr(at, size);
+    at += std::max<std::size_t>(size, 1);
+  }
+  return std::string(trim(text));
 }
 
 bool is_challenge_token(std::string_view text) noexcept {

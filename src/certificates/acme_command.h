@@ -30,6 +30,10 @@ class AcmeCommand {
 // uacme do. nullopt where there is nothing. Blocking.
 std::optional<PairFiles> find_issued(const std::string& directory, const std::string& domain);
 
+// The end of what such a program said, in which it says why: text, whatever the bytes were, so that
+// it can be kept and shown as JSON.
+std::string end_of_output(std::string_view output);
+
 // Whether a text is a token of an ACME challenge: so it is the name of a file, and no path.
 bool is_challenge_token(std::string_view text) noexcept;
 

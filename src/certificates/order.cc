@@ -19,12 +19,11 @@ std::string record_file(const std::string& folder) { return folder + "/acme.json
 
 WallTime due_at(const Order& order, const std::optional<net::TlsIdentity>& identity,
                 const OrderTimes& times) {
+  std::chrono::seconds pause = times.first_pause;
+  for (int i = 1; i < order.failures && pause < times.pause_max; ++i) pause *= 2;
   WallTime due = order.attempted_at;
-  if (order.failures > 0) {
-    std::chrono::seconds pause = times.first_pause;
-    for (int i = 1; i < order.failures && pause < times.pause_max; ++i) pause *= 2;
-    due += std::min(pause, times.pause_max);
-  }
+  // One that is lost is got at once.
+  if (order.failures > 0 || identity) due += std::min(pause, times.pause_max);
   if (!identity) return due;
   const auto lifetime = identity->expires_at() - identity->valid_from();
   return std::max(due, identity->expires_at() - lifetime / 3);

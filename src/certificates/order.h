@@ -17,7 +17,9 @@ struct Order {
 };
 
 struct OrderTimes {
-  std::chrono::seconds first_pause{300};  // after a failure; twice as long after each further one
+  // Between attempts, also where a new certificate is so near its end that it is to be renewed;
+  // twice as long after each further failure.
+  std::chrono::seconds first_pause{300};
   std::chrono::seconds pause_max{86'400};
 };
 

@@ -43,6 +43,9 @@ TEST_CASE("an order is due at once, after failures ever later, and before its ce
   const auto lifetime = identity.expires_at() - identity.valid_from();
   order.failures = 0;
   CHECK(due_at(order, identity, times) == identity.expires_at() - lifetime / 3);
+  // One that has come too near to its end to be kept is not asked for again and again.
+  order.attempted_at = identity.expires_at();
+  CHECK(due_at(order, identity, times) == identity.expires_at() + seconds(300));
   // A renewal that failed waits, too.
   order.failures = 1;
   order.attempted_at = identity.expires_at();
@@ -70,6 +73,20 @@ TEST_CASE("an order survives, and goes without what an operator put beside it") 
   sys::remove_file(folder + "/privkey.pem");
   remove_order(folder);
   CHECK_FALSE(sys::exists(folder));
+}
+
+TEST_CASE("what a program said is text that a record takes, whatever it was") {
+  const testing::TempDir dir;
+  CHECK(end_of_output(" no proof\n") == "no proof");
+  CHECK(end_of_output("caf\xc3\xa9 \xff\xe2\x82") == "caf\xc3\xa9 ???");
+  std::string much;
+  for (int i = 0; i < 4096; ++i) much += "\xc3\xa9";
+  much += "x";  // so that the cut is within a character
+  const std::string end = end_of_output(much);
+  CHECK(end.size() == 4096);
+  CHECK(end.starts_with("?\xc3\xa9"));
+  write_order(dir.file("a.test"), {.failures = 1, .attempted_at = wall_now(), .problem = end});
+  CHECK(read_order(dir.file("a.test"))->problem == end);
 }
 
 TEST_CASE("a command is words, and what stands in braces is put in") {

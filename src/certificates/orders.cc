@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::size_t kProofBytesMax = 4096;
 constexpr std::size_t kPairBytesMax = 256 << 10;
-constexpr std::size_t kSaidBytesMax = 4096;
 constexpr std::string_view kProofs = "/.well-known/acme-challenge";
 
 // All of ours but what is for cellard itself, such as its key.
@@ -26,12 +25,6 @@ std::vector<std::string> program_environment() {
     if (!text.starts_with("CELLAR_")) environment.emplace_back(text);
   }
   return environment;
-}
-
-// The end of what a program said, in which it says why.
-std::string end_of(const std::string& output) {
-  const std::size_t from = output.size() > kSaidBytesMax ? output.size() - kSaidBytesMax : 0;
-  return std::string(trim(std::string_view(output).substr(from)));
 }
 
 std::string required_text(const std::string& path) {
@@ -67,12 +60,14 @@ struct Attempt {
     const sys::ProgramEnd end =
         sys::run_bounded(command.program(), command.arguments(domain, webroot, work_dir), limit,
                          {.environment = program_environment(), .is_wanted = is_wanted});
-    if (end.timed_out) return "the program did not end in time: " + end_of(end.output);
+    if (end.timed_out) return "the program did not end in time: " + end_of_output(end.output);
     if (end.exit_code != 0) {
-      return "the program ended with " + std::to_string(end.exit_code) + ": " + end_of(end.output);
+      return "the program ended with " + std::to_string(end.exit_code) + ": " +
+             end_of_output(end.output);
     }
     const auto files = find_issued(work_dir, domain);
-    if (!files) return "the program put no certificate into its {directory}: " + end_of(end.output);
+    if (!files)
+      return "the program put no certificate into its {directory}: " + end_of_output(end.output);
     const std::string chain = required_text(files->chain);
     const std::string key = required_text(files->key);
     const auto identity = net::TlsIdentity::from_pem(chain, key, wall_now());
@@ -128,10 +123,15 @@ asio::awaitable<void> Orders::read_all() {
     std::map<std::string, Order> found;
     for (const std::string& domain : sys::folders_in(dir)) {
       try {
-        if (const auto order = read_order(dir + "/" + domain)) found[domain] = *order;
+        auto order = read_order(dir + "/" + domain);
+        if (!order) continue;
+        // A clock that was ahead once keeps no certificate from being renewed.
+        order->attempted_at = std::min(order->attempted_at, wall_now());
+        found[domain] = std::move(*order);
       } catch (const Error& error) {
-        log::error("certificate of {}: the record of its order does not read: {}", domain,
-                   error.what());
+        log::error("certificate of {}: the record of its order does not read, and begins anew: {}",
+                   domain, error.what());
+        found[domain] = Order();
       }
     }
     return found;
@@ -217,7 +217,11 @@ asio::awaitable<void> Orders::order(std::string domain) {
   const auto known = entries_.find(domain);
   if (known == entries_.end()) {
     auto note = [folder = folder_of(domain)] {
-      if (!read_order(folder)) write_order(folder, {});
+      try {
+        if (read_order(folder)) return;
+      } catch (const Error&) {  // It does not read: a new one takes its place.
+      }
+      write_order(folder, {});
     };
     co_await async::offload(pool_, std::move(note));
   } else if (!known->second.is_asked && known->second.order.failures > 0 &&

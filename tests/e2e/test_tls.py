@@ -223,7 +223,7 @@ class AcmeTest(harness.CellTest):
         program = cls.folder / "program"
         program.write_text(f"""#!/bin/sh
 echo "$1" >> {cls.folder}/asked
-case $1 in bad.*) echo the authority says no; env; exit 3;; slow.*) echo $$ > {cls.folder}/pid; exec sleep 1000;; esac
+case $1 in bad.*) echo the authority says no; env; printf "\\377"; exit 3;; slow.*) echo $$ > {cls.folder}/pid; exec sleep 1000;; esac
 export LEGO_CA_CERTIFICATES={cls.folder}/acme.crt
 exec lego --accept-tos --email me@example.org --server https://127.0.0.1:{cls.acme_port}/dir --path "$2" --http --http.webroot "$3" --domains "$1" run
 """)
@@ -306,6 +306,11 @@ exec lego --accept-tos --email me@example.org --server https://127.0.0.1:{cls.ac
         self.daemon.restart()
         harness.eventually("it is known again", lambda: self.get("bad.example.org")["ssl_status"] == "failed")
         self.assertEqual(1, self.asked("bad.example.org"))
+        self.assertEqual(0, self.daemon.stop())
+        (self.daemon.state / "certificates/bad.example.org/acme.json").write_text("{")
+        self.daemon.start()
+        harness.eventually("an order whose record is damaged goes on", lambda: self.get("bad.example.org")["ssl_status"] == "failed")
+        self.assertEqual(2, self.asked("bad.example.org"))
 
     def test_a_program_ends_with_the_daemon_and_its_order_stays(self):
         self.domain("slow.example.org")
