@@ -14,9 +14,13 @@ namespace cellar::spawn {
 // by a process of its own, later.
 class HeldMounts {
  public:
+  static constexpr int kFinishMs = 30'000;
+
   // Holds the mount namespace of a domain of that cell, until `process`, its cell-init, has ended.
   void hold(std::string cell_dir, sys::Fd process, sys::Fd mounts);
-  // Lets go at once of what the cell's ended domains had mounted: it gets new ones.
+  // Returns when all is gone that the cell's ended domains had mounted: it gets new ones. An
+  // overlay that is still there would keep what is deleted in the next one on the disk. Throws
+  // Error where that takes longer than kFinishMs.
   void finish(const std::string& cell_dir);
 
   // Readable when a domain has ended.
@@ -30,9 +34,17 @@ class HeldMounts {
     sys::Fd process;
     sys::Fd mounts;
   };
+  // A process that lets go of what these cells had mounted.
+  struct Release {
+    std::vector<std::string> cell_dirs;
+    sys::Fd process;
+  };
   std::vector<Held> take_ended(const std::string& cell_dir = {});
+  void forget_ended_releases();
+  [[noreturn]] static void let_go(const std::vector<Held>& ended, int ours_closed);
 
   std::vector<Held> held_;
+  std::vector<Release> releases_;
 };
 
 }  // namespace cellar::spawn

@@ -6,22 +6,34 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <string_view>
+
 #include "base/error.h"
 #include "sys/mounts.h"
 
 namespace cellar::sys {
+namespace {
 
-Forked fork_into_namespaces(ProcessNumbers numbers) {
+Forked fork_with(std::uint64_t namespaces, std::string_view what) {
   clone_args arguments{};
   int process = -1;
-  arguments.flags = CLONE_PIDFD | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
-  if (numbers == ProcessNumbers::own) arguments.flags |= CLONE_NEWPID;
+  arguments.flags = CLONE_PIDFD | namespaces;
   arguments.pidfd = reinterpret_cast<std::uintptr_t>(&process);
   arguments.exit_signal = SIGCHLD;
   const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-  if (pid == -1) throw_errno("clone3", "new namespaces");
+  if (pid == -1) throw_errno("clone3", what);
   if (pid == 0) return {};
   return {static_cast<pid_t>(pid), Fd(process)};
+}
+
+}  // namespace
+
+Forked fork_child() { return fork_with(0, "a child"); }
+
+Forked fork_into_namespaces(ProcessNumbers numbers) {
+  std::uint64_t namespaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+  if (numbers == ProcessNumbers::own) namespaces |= CLONE_NEWPID;
+  return fork_with(namespaces, "new namespaces");
 }
 
 void enter_new_mount_namespace() {

@@ -13,6 +13,8 @@ struct Forked {
   pid_t pid = 0;  // 0 in the child
   Fd process;     // becomes readable when it has ended; empty in the child
 };
+// For single-threaded programs. Throws Error.
+Forked fork_child();
 // Forks into new mount, ipc, uts and network namespaces, which the caller's user namespace owns.
 // The child is process 1 of a pid namespace with `own` process numbers. For single-threaded
 // programs. Throws Error.
