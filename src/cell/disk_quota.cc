@@ -49,11 +49,12 @@ asio::awaitable<void> DiskQuota::enforce() {
 }
 
 asio::awaitable<void> DiskQuota::loosen() {
-  if (ledger_.enforcer() != sys::DiskEnforcer::qgroup) co_return;  // Others let root pass.
+  const sys::DiskEnforcer enforcer = ledger_.enforcer();
+  if (enforcer == sys::DiskEnforcer::counted) co_return;
   sys::DiskUse more = ledger_.limits();
-  more.bytes += kMakingBytes;
-  auto tell = [folders = folders_, more] {
-    sys::limit_disk(sys::DiskEnforcer::qgroup, folders, more);
+  more += kMaking;
+  auto tell = [folders = folders_, enforcer, more] {
+    sys::limit_disk(enforcer, folders, more);
     return true;
   };
   co_await async::offload(pool_, std::move(tell));

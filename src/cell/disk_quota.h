@@ -30,7 +30,7 @@ inline constexpr std::string_view kDiskFull = "disk_full";
 class DiskQuota {
  public:
   static constexpr std::chrono::milliseconds kLook{100};
-  static constexpr std::uint64_t kMakingBytes = 8 << 20;
+  static constexpr sys::DiskUse kMaking{8 << 20, 64};  // what the making of a domain may take
 
   // `folders` are counted together, with what `processes()` (called on the pool) have open of
   // deleted files; `end_programs` ends what runs in the cell.

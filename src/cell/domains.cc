@@ -298,7 +298,7 @@ asio::awaitable<void> Domains::make(Kind kind) {
     of(kind).may_have_remains = true;
     sandbox::kill_group(groups_.domain(kind));
   }
-  if (disk_.ledger().enforcer() == sys::DiskEnforcer::qgroup) co_await disk_.enforce();
+  if (disk_.ledger().enforcer() != sys::DiskEnforcer::counted) co_await disk_.enforce();
   if (failure) throw *failure;
 }
 

@@ -384,6 +384,7 @@ void run(const Config& config, std::vector<std::string> arguments) {
   const cell::Isolation isolation = require_level(config, user);
   const bool is_root = isolation.rights == sandbox::Rights::root;
   sys::raise_open_files(kOpenFilesMax);
+  sys::keep_to_disk_quotas();
   const auto lock = take_state(config.state, user);
   arm_planned_faults();
   const cell::Sealer sealer = read_sealer(config);

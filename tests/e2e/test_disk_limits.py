@@ -210,6 +210,20 @@ class ProjectTest(LimitsTest):
         self.assertIn(int(made), range(INODES // 2, INODES))
         self.assertIn(int(written), range(30, 41))
 
+    def test_a_full_cell_is_not_written_to_by_the_api_either_and_wakes_up_to_be_emptied(self):
+        fill = {"bytes": "head -c 100000000 /dev/zero > /opt/b; head -c 100000000 /dev/zero > a",
+                "files": "mkdir -p /opt/many; for n in $(seq 4000); do : > /opt/many/$n || exit 0; done"}
+        for what, script in fill.items():
+            cell = self.cell(what)
+            self.assertIn("quota", cell.exec(script, timeout_ms=100000)["stderr"])
+            for content in (b"x", b"x" * MIB):
+                refused = cell.call("PUT", "/files/more", content)
+                self.assertEqual((507, "disk_quota"), (refused.status, refused.json["code"]))
+            cell.call("POST", "/hibernate")
+            self.assertEqual("", cell.exec("rm -rf a /opt/b /opt/many")["stderr"])
+            self.assertEqual("", cell.exec("head -c 1000000 /dev/zero > /opt/b && head -c 1000000 /dev/zero > f")["stderr"])
+            self.assertEqual(200, cell.call("PUT", "/files/more", b"x" * MIB).status)
+
 
 class NoQuotaTest(LimitsTest):
     def test_where_quotas_are_off_it_is_counted_and_they_stay_off(self):
