@@ -21,6 +21,7 @@ ROOT = HERE.parents[1]
 KERNELS = ROOT / "build/vm"
 LIMIT_S = 1800
 DISK = "4G"
+SLOWER = 8  # than a machine that emulates nothing: the tests' limits of time are that much longer
 NEEDED = ("qemu-system-x86_64", "busybox", "depmod", "mkfs.ext4")
 
 BEGIN = """#!/bin/busybox sh
@@ -34,7 +35,7 @@ echo "vm: no disk"; poweroff -f
 """
 
 INIT = """#!/bin/sh
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 CELLAR_TESTS_SLOWER={slower}
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 mkdir -p /dev/pts /dev/shm
 mount -t devpts pts /dev/pts; mount -t tmpfs shm /dev/shm; mount -t tmpfs run /run
@@ -109,7 +110,7 @@ def fill_root(root, binaries, tests):
             if not there.exists():
                 shutil.copy(library, there)
     shutil.copy(shutil.which("busybox"), root / "busybox")
-    (root / "vm-init").write_text(INIT.format(root=ROOT, bin=binaries, tests=" ".join(tests)))
+    (root / "vm-init").write_text(INIT.format(root=ROOT, bin=binaries, tests=" ".join(tests), slower=SLOWER))
     (root / "vm-init").chmod(0o755)
 
 
