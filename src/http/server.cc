@@ -68,7 +68,9 @@ asio::awaitable<void> Server::run() {
     // Above the limit a connection is closed at once: it costs nothing that way.
     if (state_->connections.size() >= state_->options.connections_max) continue;
     if (state_->options.tls != nullptr) {
-      if (state_->traffic.handshake_count >= state_->options.handshakes_max) continue;
+      // Who has had the longest time for it gives way: clients that never finish shut nobody out.
+      Handshake::All& handshakes = state_->traffic.handshakes;
+      if (handshakes.size() >= state_->options.handshakes_max) handshakes.front()->give_way();
       const auto wait = state_->handshakes.next(std::chrono::steady_clock::now());
       if (wait > std::chrono::milliseconds(0)) co_await async::sleep_for(wait);
     }

@@ -26,7 +26,7 @@ struct ServerOptions {
   std::chrono::seconds body_limit{600};       // for a body to come
   std::chrono::seconds write_limit{30};       // for the client to take what is sent
   net::TlsIdentities* tls = nullptr;          // to whom it speaks TLS; must outlive the server
-  std::size_t handshakes_max = 256;           // at a time; a client beyond them is closed at once
+  std::size_t handshakes_max = 256;           // at a time; beyond them the oldest is closed
   std::chrono::seconds handshake_limit{10};
   // Each takes the loop up to 1 ms: more wait to be accepted.
   int handshakes_per_s = 200;

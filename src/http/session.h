@@ -2,17 +2,46 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <list>
 
 #include "async/event.h"
 #include "http/server.h"
 
 namespace cellar::http {
 
+// TLS of one connection that has not begun, in the list of all of them as long as it exists or
+// until it has to give way.
+class Handshake {
+ public:
+  using All = std::list<Handshake*>;  // the oldest first
+
+  // Both outlive it.
+  Handshake(All& all, boost::beast::tcp_stream& stream)
+      : all_(all), stream_(stream), at_(all.insert(all.end(), this)) {}
+  ~Handshake() {
+    if (at_ != all_.end()) all_.erase(at_);
+  }
+  Handshake(const Handshake&) = delete;
+  Handshake& operator=(const Handshake&) = delete;
+
+  void give_way() {
+    all_.erase(at_);
+    at_ = all_.end();
+    stream_.cancel();
+  }
+
+ private:
+  All& all_;
+  boost::beast::tcp_stream& stream_;
+  All::iterator at_;
+};
+
 // What the connections of a server share.
 struct Traffic {
-  bool draining = false;            // no connection takes another request
-  std::size_t busy_count = 0;       // requests under way
-  std::size_t handshake_count = 0;  // TLS that has not begun
+  bool draining = false;       // no connection takes another request
+  std::size_t busy_count = 0;  // requests under way
+  Handshake::All handshakes;
 };
 
 // One connection, from accept to close.
