@@ -451,7 +451,7 @@ std::optional<Response> answer_to(const boost::system::error_code& error) {
 // The TLS of a connection, where the server speaks it. False where there is no more to be done.
 asio::awaitable<bool> begin(Stream& stream, const ServerOptions& options, Traffic& traffic) {
   if (options.tls == nullptr) co_return true;
-  const Handshake handshake(traffic.handshakes, stream.next_layer());
+  const Handshake handshake(traffic.handshakes, stream.next_layer().socket());
   stream.next_layer().expires_after(options.handshake_limit);
   std::string first(kFirstBytesMax, '\0');
   first.resize(co_await stream.async_read_some(asio::buffer(first), asio::use_awaitable));

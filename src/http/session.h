@@ -2,7 +2,6 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <list>
 
 #include "async/event.h"
@@ -17,8 +16,8 @@ class Handshake {
   using All = std::list<Handshake*>;  // the oldest first
 
   // Both outlive it.
-  Handshake(All& all, boost::beast::tcp_stream& stream)
-      : all_(all), stream_(stream), at_(all.insert(all.end(), this)) {}
+  Handshake(All& all, asio::ip::tcp::socket& socket)
+      : all_(all), socket_(socket), at_(all.insert(all.end(), this)) {}
   ~Handshake() {
     if (at_ != all_.end()) all_.erase(at_);
   }
@@ -28,12 +27,13 @@ class Handshake {
   void give_way() {
     all_.erase(at_);
     at_ = all_.end();
-    stream_.cancel();
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);
   }
 
  private:
   All& all_;
-  boost::beast::tcp_stream& stream_;
+  asio::ip::tcp::socket& socket_;
   All::iterator at_;
 };
 
