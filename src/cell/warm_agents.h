@@ -31,13 +31,13 @@ struct WarmAgent {
   std::shared_ptr<AgentProcess> host;
 };
 
-// Ranges of ids for domains that are made before it is known for which cell. They are above those
-// of cells, and one is given again once its domain has ended. Belongs to the thread it is made on,
-// and checks that.
+// Ranges of ids for domains that are made before it is known for which cell. They are below those
+// of cells, as devpts of Linux 6.1 takes no id above INT_MAX, and one is given again once its
+// domain has ended. Belongs to the thread it is made on, and checks that.
 class WarmRanges {
  public:
-  static constexpr std::uint32_t kBase = 0xd000'0000;
-  static constexpr std::uint32_t kCount = 4096;
+  static constexpr std::uint32_t kBase = 0x0800'0000;
+  static constexpr std::uint32_t kCount = 2048;
 
   // `first`: the number of the range that is given first, modulo kCount.
   explicit WarmRanges(std::uint32_t first) : next_(first % kCount) {}

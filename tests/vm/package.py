@@ -53,6 +53,7 @@ says "its memory is limited" 'oom|memory' cellar exec dev--ada -- tail /dev/zero
 echo 'module.exports = { hi: async (ctx) => (await ctx.shell("echo in")).stdout }' > /agent.js
 shows "a cell with an agent is made" cellar create bob --image dev --agent /agent.js
 says "it answers" 'in' cellar request dev--bob hi
+shows "and agents are warm" sh -c '! journalctl -u cellar -o cat | grep "no warm agent is made"'
 before=$(inits)
 shows "cellard begins anew" systemctl restart cellar
 shows "and answers" answers
