@@ -305,7 +305,7 @@ class Cell : private RunnerHost {
   asio::awaitable<void> remove_old_runs();
   // Moves a paused cell's memory to swap.
   asio::awaitable<void> page_out(std::shared_ptr<std::atomic<bool>> stop);
-  asio::awaitable<void> page_in();
+  asio::awaitable<void> learn_working_sets();
   void stop_paging() noexcept;
   void report_return(std::string from, std::chrono::microseconds took);
   asio::awaitable<CommandResult> run_in_shell(std::uint32_t run, CommandRequest request,
@@ -366,6 +366,7 @@ class Cell : private RunnerHost {
   bool recovery_waits_ = false;     // unfinished runs go on when the cell wakes up
   std::optional<PauseReport> pause_;
   std::shared_ptr<std::atomic<bool>> paging_;  // since its memory is moved; true: it stops
+  sys::WorkingSets working_sets_;              // what the first answer needed: it is not moved
   std::optional<ResumeReport> resume_;
   ActivityLog activities_;
   PortTable ports_;

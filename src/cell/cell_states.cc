@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "async/run_to_end.h"
+#include "async/sleep.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
@@ -11,7 +12,6 @@
 #include "cell/last_use.h"
 #include "json/json.h"
 #include "sys/file.h"
-#include "sys/paging.h"
 
 namespace cellar::cell {
 namespace {
@@ -90,7 +90,7 @@ asio::awaitable<void> Cell::thaw_or_start(Needs needs) {
   if (state_ == State::active) co_return;
   const auto began = std::chrono::steady_clock::now();
   const bool is_in_memory = state_ == State::paused;
-  const bool was_paged_out = paging_ != nullptr;
+  const bool was_moved = pause_ && pause_->paged_out_bytes.value_or(0) > 0;
   fault_point("cell.before_resume");
   if (is_in_memory) {
     stop_paging();
@@ -102,7 +102,7 @@ asio::awaitable<void> Cell::thaw_or_start(Needs needs) {
   quota_.go_on();
   state_ = State::active;
   pause_.reset();
-  if (is_in_memory && was_paged_out) moves_.spawn(page_in());
+  if (was_moved) moves_.spawn(learn_working_sets());
   const auto took = std::chrono::steady_clock::now() - began;
   awake_since_ = steady_now();
   report_return(is_in_memory ? "memory" : "disk",
@@ -193,6 +193,7 @@ asio::awaitable<void> Cell::end_processes(std::string reason, LostBy why) {
   domains_.programs().lose_all(why);
   fault_point("cell.before_end");
   co_await domains_.end_all(why);
+  working_sets_.clear();
   fault_point("cell.ended");
   co_await journal_->sync();
   const bool runs_are_used = !runner_->active_runs().empty() || runner_->has_requests();
@@ -340,15 +341,18 @@ void Cell::forget_cpu() {
 asio::awaitable<void> Cell::page_out(std::shared_ptr<std::atomic<bool>> stop) {
   const auto turn = co_await machine_.paging.turn();
   if (stop->load()) co_return;
-  auto move = domains_.page_out(stop);
+  auto move = domains_.page_out(working_sets_, stop);
   const std::uint64_t bytes = co_await async::offload(machine_.pool, std::move(move));
   if (!stop->load() && pause_) pause_->paged_out_bytes = bytes;
 }
 
-// Of those that run already: the first answer does not wait for all of it.
-asio::awaitable<void> Cell::page_in() {
-  auto read = [list = domains_.processes()] { sys::page_in(list()); };
-  co_await async::offload(machine_.pool, std::move(read));
+// All of its memory was in swap: what is not there now is what the first answer needed.
+asio::awaitable<void> Cell::learn_working_sets() {
+  constexpr std::chrono::milliseconds kFirstAnswer{20};
+  co_await async::sleep_for(kFirstAnswer);
+  if (state_ != State::active) co_return;
+  auto look = [list = domains_.processes()] { return sys::working_sets(list()); };
+  working_sets_ = co_await async::offload(machine_.pool, std::move(look));
 }
 
 void Cell::stop_paging() noexcept {

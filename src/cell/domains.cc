@@ -14,7 +14,6 @@
 #include "sandbox/groups.h"
 #include "sys/directory.h"
 #include "sys/file.h"
-#include "sys/paging.h"
 #include "sys/pid_namespace.h"
 
 namespace cellar::cell {
@@ -450,9 +449,9 @@ asio::awaitable<void> Domains::freeze() {
 }
 
 std::function<std::uint64_t()> Domains::page_out(
-    std::shared_ptr<const std::atomic<bool>> stop) const {
+    sys::WorkingSets kept, std::shared_ptr<const std::atomic<bool>> stop) const {
   if (!has_groups()) return [] { return std::uint64_t{0}; };
-  return [stop = std::move(stop), groups = groups_, memory = groups_.memory,
+  return [kept = std::move(kept), stop = std::move(stop), groups = groups_, memory = groups_.memory,
           has_secrets = spec_.has_secrets] {
     fault_point("paging.before_move");
     if (sys::free_swap() == 0) return std::uint64_t{0};
@@ -463,7 +462,7 @@ std::function<std::uint64_t()> Domains::page_out(
     const std::uint64_t before = sys::resident_bytes(all);
     {
       const SwapAllowed allowed(memory);
-      sys::page_out(all, *stop);
+      sys::page_out(all, kept, *stop);
     }
     const std::uint64_t after = sys::resident_bytes(all);
     return before > after ? before - after : 0;

@@ -28,6 +28,7 @@
 #include "cell/warm_agents.h"
 #include "image/store.h"
 #include "sys/listening_ports.h"
+#include "sys/paging.h"
 #include "sys/process.h"
 
 namespace cellar::llm {
@@ -103,10 +104,11 @@ class Domains {
   void require_room();
 
   asio::awaitable<void> freeze();
-  // Moves, on any thread, what frozen processes have in memory to swap, until `stop`; says how many
-  // bytes went. Nothing goes where there is no swap, or no right to it (sys/paging.h), and nothing
-  // of the agent domain of a cell with secrets where swap is on a disk.
-  std::function<std::uint64_t()> page_out(std::shared_ptr<const std::atomic<bool>> stop) const;
+  // Moves, on any thread, what frozen processes have in memory to swap, but for `kept`, until
+  // `stop`; says how many bytes went. Nothing goes where there is no swap, or no right to it
+  // (sys/paging.h), and nothing of the agent domain of a cell with secrets where swap is on a disk.
+  std::function<std::uint64_t()> page_out(sys::WorkingSets kept,
+                                          std::shared_ptr<const std::atomic<bool>> stop) const;
   asio::awaitable<void> thaw();
   // Ends both domains with their groups. Nothing of them is left when it returns.
   // What runs in them is lost by `why`.

@@ -1,5 +1,6 @@
 #include "sys/paging.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
@@ -9,13 +10,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstring>
+#include <random>
 #include <span>
 #include <string>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "sys/fd.h"
 #include "sys/file.h"
+#include "sys/positioned.h"
 
 namespace cellar::sys {
 namespace {
@@ -54,11 +59,14 @@ std::optional<MemoryRange> movable_range(std::string_view line) {
   return MemoryRange{*begin, *end};
 }
 
-std::vector<iovec> pieces_of(pid_t pid) {
+std::vector<iovec> pieces_of(pid_t pid, const WorkingSets& kept) {
   std::vector<iovec> pieces;
   try {
     const auto maps = read_file("/proc/" + std::to_string(pid) + "/maps");
-    for (const MemoryRange& piece : in_pieces(movable_ranges(maps.value_or("")))) {
+    std::vector<MemoryRange> ranges = movable_ranges(maps.value_or(""));
+    const auto stays = kept.find(pid);
+    if (stays != kept.end()) ranges = without(ranges, stays->second);
+    for (const MemoryRange& piece : in_pieces(ranges)) {
       pieces.push_back({reinterpret_cast<void*>(piece.begin), piece.end - piece.begin});
     }
   } catch (const Error&) {  // It ended while it was read.
@@ -70,13 +78,13 @@ std::vector<iovec> pieces_of(pid_t pid) {
 // Whether an errno is about one piece (memory that is locked, or is gone), not the process.
 bool is_about_a_piece(int error) { return error == EINVAL || error == ENOMEM; }
 
-// Says it of pieces one after the other, and leaves out what the kernel does not take. The bytes it
-// took; nullopt where there is nothing more to be said to this process.
-std::optional<std::uint64_t> advise(int process, std::span<const iovec> pieces, int advice) {
+// Moves pieces one after the other, and leaves out what the kernel does not take. The bytes it
+// took; nullopt where nothing more of this process can be moved.
+std::optional<std::uint64_t> move_out(int process, std::span<const iovec> pieces) {
   std::uint64_t bytes = 0;
   while (!pieces.empty()) {
     const auto taken =
-        ::syscall(SYS_process_madvise, process, pieces.data(), pieces.size(), advice, 0);
+        ::syscall(SYS_process_madvise, process, pieces.data(), pieces.size(), MADV_PAGEOUT, 0);
     if (taken == -1 && !is_about_a_piece(errno)) return std::nullopt;
     std::uint64_t rest = taken == -1 ? 0 : static_cast<std::uint64_t>(taken);
     bytes += rest;
@@ -89,11 +97,10 @@ std::optional<std::uint64_t> advise(int process, std::span<const iovec> pieces, 
   return bytes;
 }
 
-std::uint64_t advise_all(pid_t pid, int advice, std::uint64_t bytes_at_once,
-                         const std::atomic<bool>& stop) {
+std::uint64_t move_all_out(pid_t pid, const WorkingSets& kept, const std::atomic<bool>& stop) {
   const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!process) return 0;
-  const std::vector<iovec> all = pieces_of(pid);
+  const std::vector<iovec> all = pieces_of(pid, kept);
   std::uint64_t bytes = 0;
   for (std::size_t first = 0; first < all.size() && !stop.load();) {
     std::size_t last = first;  // One behind.
@@ -101,13 +108,86 @@ std::uint64_t advise_all(pid_t pid, int advice, std::uint64_t bytes_at_once,
     do {
       size += all[last++].iov_len;
     } while (last < all.size() && last - first < kPiecesAtOnce &&
-             size + all[last].iov_len <= bytes_at_once);
-    const auto taken = advise(process.get(), std::span(all).subspan(first, last - first), advice);
+             size + all[last].iov_len <= kPieceBytes);
+    const auto taken = move_out(process.get(), std::span(all).subspan(first, last - first));
     if (!taken) break;
     bytes += *taken;
     first = last;
   }
   return bytes;
+}
+
+std::uint64_t page_bytes() {
+  static const auto size = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+// Which pages of a process are where, by its /proc/PID/pagemap: 64 bits for each.
+struct PagesLookedAt {
+  std::vector<MemoryRange> in_memory;
+  std::uint64_t in_memory_bytes = 0;
+  std::uint64_t in_swap_bytes = 0;
+};
+
+void look_at_page(PagesLookedAt& pages, std::uint64_t address, std::uint64_t entry) {
+  constexpr std::uint64_t kInMemory = std::uint64_t{1} << 63;
+  constexpr std::uint64_t kInSwap = std::uint64_t{1} << 62;
+  if ((entry & kInSwap) != 0) pages.in_swap_bytes += page_bytes();
+  if ((entry & kInMemory) == 0) return;
+  pages.in_memory_bytes += page_bytes();
+  if (pages.in_memory.empty() || pages.in_memory.back().end != address) {
+    pages.in_memory.push_back({address, address});
+  }
+  pages.in_memory.back().end = address + page_bytes();
+}
+
+// Throws Error.
+PagesLookedAt look_at(const Fd& pagemap, const std::vector<MemoryRange>& ranges) {
+  constexpr std::uint64_t kEntriesAtOnce = 8192;
+  PagesLookedAt pages;
+  for (MemoryRange range : ranges) {
+    while (range.begin < range.end) {
+      const std::uint64_t rest = (range.end - range.begin) / page_bytes();
+      const std::size_t asked = std::min(rest, kEntriesAtOnce) * sizeof(std::uint64_t);
+      const std::uint64_t at = range.begin / page_bytes() * sizeof(std::uint64_t);
+      const std::string entries = read_at(pagemap.get(), at, asked, "pagemap");
+      for (std::size_t next = 0; next + sizeof(std::uint64_t) <= entries.size();
+           next += sizeof(std::uint64_t), range.begin += page_bytes()) {
+        std::uint64_t entry = 0;
+        std::memcpy(&entry, entries.data() + next, sizeof(entry));
+        look_at_page(pages, range.begin, entry);
+      }
+      if (entries.size() < asked) break;  // It ended meanwhile.
+    }
+  }
+  return pages;
+}
+
+// Throws Error.
+std::vector<MemoryRange> working_set(pid_t pid, std::minstd_rand& random) {
+  const std::string folder = "/proc/" + std::to_string(pid);
+  std::vector<MemoryRange> ranges = movable_ranges(read_file(folder + "/maps").value_or(""));
+  std::uint64_t to_look_at = 0;
+  for (const MemoryRange& range : ranges) to_look_at += range.end - range.begin;
+  if (to_look_at > kLookedAtMax) return {};
+  const Fd pagemap = open_file(folder + "/pagemap", O_RDONLY);
+  PagesLookedAt pages = look_at(pagemap, ranges);
+  const std::uint64_t kept_max = (pages.in_memory_bytes + pages.in_swap_bytes) / kKeptPart;
+  std::vector<MemoryRange>& kept = pages.in_memory;
+  if (pages.in_memory_bytes > kept_max) {
+    const double share = static_cast<double>(kept_max) / static_cast<double>(pages.in_memory_bytes);
+    std::bernoulli_distribution stays(share);
+    std::erase_if(kept, [&](const MemoryRange&) { return !stays(random); });
+  }
+  std::uint64_t bytes = 0;
+  std::size_t count = 0;
+  while (count < std::min(kept.size(), kKeptRangesMax)) {
+    bytes += kept[count].end - kept[count].begin;
+    if (bytes > kept_max) break;
+    ++count;
+  }
+  kept.resize(count);
+  return std::move(kept);
 }
 
 }  // namespace
@@ -151,29 +231,50 @@ bool is_in_memory(std::string_view swaps) {
 bool swap_is_in_memory() { return is_in_memory(read_file("/proc/swaps").value_or("")); }
 
 std::uint64_t resident_bytes(const std::vector<pid_t>& processes) {
-  static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   std::uint64_t bytes = 0;
   for (const pid_t pid : processes) {
     try {
       const std::string text = read_file("/proc/" + std::to_string(pid) + "/statm").value_or("");
       const auto fields = split(text, ' ');
-      if (fields.size() > 1) bytes += parse_int(fields[1]).value_or(0) * page;
+      if (fields.size() > 1) bytes += parse_int(fields[1]).value_or(0) * page_bytes();
     } catch (const Error&) {  // It ended while it was read.
     }
   }
   return bytes;
 }
 
-std::uint64_t page_out(const std::vector<pid_t>& processes, const std::atomic<bool>& stop) {
-  std::uint64_t bytes = 0;
-  for (const pid_t pid : processes) bytes += advise_all(pid, MADV_PAGEOUT, kPieceBytes, stop);
-  return bytes;
+std::vector<MemoryRange> without(const std::vector<MemoryRange>& ranges,
+                                 const std::vector<MemoryRange>& kept) {
+  std::vector<MemoryRange> rest;
+  auto next = kept.begin();
+  for (MemoryRange range : ranges) {
+    while (next != kept.end() && next->end <= range.begin) ++next;
+    for (auto hole = next; hole != kept.end() && hole->begin < range.end; ++hole) {
+      if (hole->begin > range.begin) rest.push_back({range.begin, hole->begin});
+      range.begin = std::min(hole->end, range.end);
+    }
+    if (range.begin < range.end) rest.push_back(range);
+  }
+  return rest;
 }
 
-std::uint64_t page_in(const std::vector<pid_t>& processes) {
-  const std::atomic<bool> never{false};
+WorkingSets working_sets(const std::vector<pid_t>& processes) {
+  std::minstd_rand random(static_cast<std::minstd_rand::result_type>(random_u64()));
+  WorkingSets sets;
+  for (const pid_t pid : processes) {
+    try {
+      std::vector<MemoryRange> kept = working_set(pid, random);
+      if (!kept.empty()) sets[pid] = std::move(kept);
+    } catch (const Error&) {  // It ended while it was looked at.
+    }
+  }
+  return sets;
+}
+
+std::uint64_t page_out(const std::vector<pid_t>& processes, const WorkingSets& kept,
+                       const std::atomic<bool>& stop) {
   std::uint64_t bytes = 0;
-  for (const pid_t pid : processes) bytes += advise_all(pid, MADV_WILLNEED, kCallBytesMax, never);
+  for (const pid_t pid : processes) bytes += move_all_out(pid, kept, stop);
   return bytes;
 }
 

@@ -85,12 +85,11 @@ TEST_CASE("what the kernel does not move keeps nothing else from it, however muc
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   REQUIRE(memory != MAP_FAILED);
   const std::atomic<bool> stop{false};
-  if (page_in({::getpid()}) == 0) {
+  if (page_out({::getpid()}, {}, stop) == 0) {
     MESSAGE("skipped: this user may not move memory");
   } else {
-    CHECK(page_in({::getpid()}) >= kBytes);
     REQUIRE(::mlock(static_cast<char*>(memory) + kBytes / 2, kPage) == 0);
-    CHECK(page_out({::getpid()}, stop) >= kBytes - kPage);
+    CHECK(page_out({::getpid()}, {}, stop) >= kBytes - kPage);
   }
   ::munmap(memory, kBytes);
 }
@@ -99,8 +98,48 @@ TEST_CASE("a process that is not there is left alone") {
   const std::atomic<bool> stop{false};
   const std::vector<pid_t> nobody = {1 << 30};
   CHECK(resident_bytes(nobody) == 0);
-  CHECK(page_out(nobody, stop) == 0);
-  CHECK(page_in(nobody) == 0);
+  CHECK(page_out(nobody, {}, stop) == 0);
+  CHECK(working_sets(nobody).empty());
+}
+
+TEST_CASE("what stays is left out of what is moved") {
+  using Ranges = std::vector<MemoryRange>;
+  const Ranges ranges = {{10, 20}, {30, 40}, {40, 50}};
+  CHECK(without(ranges, {}) == ranges);
+  CHECK(without(ranges, {{12, 14}, {16, 17}}) ==
+        Ranges{{10, 12}, {14, 16}, {17, 20}, {30, 40}, {40, 50}});
+  CHECK(without(ranges, {{0, 12}, {18, 32}, {38, 42}}) == Ranges{{12, 18}, {32, 38}, {42, 50}});
+  CHECK(without(ranges, {{0, 60}}).empty());
+  CHECK(without({}, {{0, 60}}).empty());
+}
+
+TEST_CASE("of much memory a part is a working set, and never more than that") {
+  constexpr std::size_t kBytes = 32 << 20;
+  constexpr std::size_t kPage = 4096;
+  constexpr std::size_t kEvery = 2 * kPage;  // Each touched page is a range of its own.
+  void* memory = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  REQUIRE(memory != MAP_FAILED);
+  REQUIRE(::madvise(memory, kBytes, MADV_NOHUGEPAGE) == 0);
+  for (std::size_t at = 0; at < kBytes; at += kEvery) static_cast<char*>(memory)[at] = 1;
+  const WorkingSets sets = working_sets({::getpid()});
+  REQUIRE(sets.size() == 1);
+  const std::vector<MemoryRange>& kept = sets.begin()->second;
+  CHECK_FALSE(kept.empty());
+  CHECK(kept.size() <= kKeptRangesMax);
+  std::uint64_t bytes = 0;
+  for (const MemoryRange& range : kept) bytes += range.end - range.begin;
+  CHECK(bytes <= resident_bytes({::getpid()}) / kKeptPart);
+  ::munmap(memory, kBytes);
+}
+
+TEST_CASE("a process with more address space than is looked at has no working set") {
+  const std::size_t bytes = kLookedAtMax;
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  REQUIRE(memory != MAP_FAILED);
+  CHECK(working_sets({::getpid()}).empty());
+  ::munmap(memory, bytes);
 }
 
 }  // namespace cellar::sys

@@ -2,6 +2,7 @@
 import concurrent.futures
 import contextlib
 import os
+import pathlib
 
 import harness
 from swap import swap, why_not
@@ -161,10 +162,12 @@ class SwapTest(harness.CellTest):
     def paged_out(self, cell):
         return harness.eventually("its memory is moved", lambda: cell.get()["pause"].get("paged_out_bytes"))
 
-    def resident(self, cell):
-        pid = cell.agent_pid()
-        with open(f"/proc/{pid}/status") as status:
-            return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmRSS"))
+    def resident(self, cell, line="VmRSS"):
+        return self.bytes_of(f"{cell.agent_pid()}/status", line)
+
+    def bytes_of(self, file, name):
+        with open(f"/proc/{file}") as lines:
+            return next(int(line.split()[1]) << 10 for line in lines if line.startswith(name))
 
     def test_the_memory_of_a_paused_cell_goes_to_swap_and_comes_back_as_it_was(self):
         self.stack.enter_context(swap(self.daemon.root, 4 * MEGABYTES))
@@ -181,6 +184,31 @@ class SwapTest(harness.CellTest):
         self.daemon.restart()  # The next daemon finds it there; the agent host is lost with the daemon.
         self.assertEqual(0, cell.exec("true")["exit_code"])
         self.assertEqual("memory", cell.get()["resume"]["from"])
+
+    def faults_of_first_answer(self, cell):
+        """How often the agent's main thread waited for memory from swap to answer after a pause."""
+        cell.call("POST", "/pause")
+        harness.eventually("its memory is moved", lambda: "paged_out_bytes" in cell.get()["pause"])
+        pid = cell.agent_pid()
+        faults = lambda: int(pathlib.Path(f"/proc/{pid}/task/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[9])
+        before = faults()
+        cell.request("nothing")
+        return faults() - before
+
+    def test_what_nobody_touches_stays_in_swap_and_what_the_first_answer_needed_in_memory(self):
+        self.stack.enter_context(swap(self.daemon.root, 4 * MEGABYTES))
+        cell = self.cell("often", agent=AGENT)
+        digest = cell.request("fill", {"megabytes": MEGABYTES}).json
+        first = self.faults_of_first_answer(cell)
+        for _ in range(5):
+            cell.exec("sleep 0.1")  # What it needed is looked at meanwhile; where it is not, the next time.
+            later = self.faults_of_first_answer(cell)
+            if later < first / 2:
+                break
+        self.assertLess(later, first / 2)
+        self.assertGreater(self.resident(cell, "VmSwap"), MOST)
+        self.assertLess(self.bytes_of("meminfo", "SwapCached"), MOST / 2)  # It is in swap alone.
+        self.assertEqual(digest, cell.request("digest").json)
 
     def test_the_memory_of_an_agent_with_secrets_goes_to_no_disk(self):
         with open("/proc/swaps") as swaps:
