@@ -103,19 +103,28 @@ class PauseBench(Bench):
             path = f"/api/v1/cells/{cell.id}"
             first, whole, shares = [], [], []
             pid = cell.agent_pid()
-            for _ in range(max(5, self.runs // 20)):
+            nothing = lambda _: self.client.call("POST", f"{path}/request", {"method": "nothing"})
+            touch = lambda _: self.client.call("POST", f"{path}/request", {"method": "touch"})
+
+            def pause():
                 self.client.call("POST", f"{path}/pause")
-                gone = harness.eventually("it is moved", lambda: cell.get()["pause"].get("paged_out_bytes"))
+                harness.eventually("it is moved", lambda: "paged_out_bytes" in cell.get()["pause"])
+
+            for _ in range(max(20, self.runs // 4)):
+                pause()
+                gone = memory_of(pid, "VmSwap")
                 shares.append(gone / (gone + memory_of(pid, "RssAnon")))
-                first += milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "nothing"}), 1)
-                whole += milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "touch"}), 1)
-            warm = milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "nothing"}), self.runs)
-            walk = milliseconds(lambda _: self.client.call("POST", f"{path}/request", {"method": "touch"}), 5)
+                first += milliseconds(nothing, 1)
+            for _ in range(5):
+                pause()
+                whole += milliseconds(touch, 1)
+            warm = milliseconds(nothing, self.runs)
+            walk = milliseconds(touch, 5)
             print(f"a Node process of {before >> 20} MB, paused: {gone >> 20} MB went to {device}, "
                   f"{statistics.median(shares):.1%} of what no file has", flush=True)
             self.row("  first request after that", first, warm, "a request to a warm agent")
             print(f"{'  p99 of it':<48} {percentile(first, 0.99):9.3f} ms", flush=True)
-            self.row("  then all of its heap", whole, walk, "the same when it is in memory")
+            self.row("  first request that needs all of its heap", whole, walk, "the same when it is in memory")
             cell.call("DELETE")
 
     def hibernation(self):
