@@ -400,7 +400,8 @@ export type Cell = {
   pause?: {
     since: string;
     /**
-     * Memory of its processes that was moved to swap; absent before that (`--page-out-after-s`). 0 where the
+     * Memory of its processes that this pause moved to swap; absent before that (`--page-out-after-s`). What
+     * an earlier pause moved and nobody touched since is there, too, and not counted again. 0 where the
      * machine has no swap.
      */
     pagedOutBytes?: number;

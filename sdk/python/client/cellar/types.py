@@ -566,8 +566,8 @@ class _CellPauseMust(TypedDict):
 
 class CellPause(_CellPauseMust, total=False):
     """Of a paused cell."""
-    # Memory of its processes that was moved to swap; absent before that (`--page-out-after-s`). 0 where the machine has no
-    # swap.
+    # Memory of its processes that this pause moved to swap; absent before that (`--page-out-after-s`). What an earlier
+    # pause moved and nobody touched since is there, too, and not counted again. 0 where the machine has no swap.
     paged_out_bytes: int
 
 
