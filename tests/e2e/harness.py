@@ -21,7 +21,7 @@ KEY = "e2e-key-0123456789"
 SLOWER = int(os.environ.get("CELLAR_TESTS_SLOWER", "1"))  # how many times as long all may take as on a machine of its own
 WAIT_S = 30 * SLOWER  # the limit of every wait here
 PREFIX = f"cellar-e2e-{os.getpid()}-"  # of the folders of this run, and of no other's
-WARM_UIDS = 0xd0000000  # from here on the host's ids of domains that were warm
+WARM_UIDS = range(0x08000000, 0x10000000)  # the host's ids of domains that were warm
 GROUPS = set()  # the cgroups of the daemons that were started
 
 

@@ -132,7 +132,7 @@ class Suite:
             self.daemon.await_warm_agent()
             cell.request("ping")
             status = pathlib.Path(f"/proc/{cell.agent_pid()}/status").read_text()
-            assert int(status.split("Uid:")[1].split()[0]) >= harness.WARM_UIDS, "its agent was not warm"
+            assert int(status.split("Uid:")[1].split()[0]) in harness.WARM_UIDS, "its agent was not warm"
         host = f"DAEMON_PORT = {self.daemon.port}\nDAEMON_PID = {self.daemon.process.pid}\nSTATE = {str(self.daemon.state)!r}\n"
         cell.call("PUT", "/files/.escape/host.py", host.encode())
         return cell
