@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "sys/file.h"
 
 namespace cellar::certificates {
@@ -82,13 +83,7 @@ std::optional<PairFiles> find_issued(const std::string& directory, const std::st
 
 std::string end_of_output(std::string_view output) {
   output.remove_prefix(output.size() - std::min(output.size(), kSaidBytesMax));
-  std::string text;
-  for (std::size_t at = 0; at < output.size();) {
-    const std::size_t size = utf8_size_at(output, at);
-    text += size == 0 ? "?" : output.substr(at, size);
-    at += std::max<std::size_t>(size, 1);
-  }
-  return std::string(trim(text));
+  return std::string(trim(as_utf8(output, "?")));  // Of one byte: it gets no longer.
 }
 
 bool is_challenge_token(std::string_view text) noexcept {

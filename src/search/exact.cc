@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "search/filter.h"
 #include "search/index.h"
 #include "search/path_rank.h"
 #include "search/query.h"
 #include "search/regex.h"
-#include "search/utf8.h"
 #include "search/words.h"
 
 namespace cellar::search {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/utf8.h"
 #include "search/filter.h"
 #include "search/path_rank.h"
-#include "search/utf8.h"
 
 namespace cellar::search {
 namespace {
