@@ -237,7 +237,7 @@ class BeastExchange : public Exchange {
   }
 
   asio::awaitable<void> finish() override {
-    std::string end = is_chunked_ ? chunk_start(0) + std::string(kChunkEnd) : "";
+    std::string end = is_chunked_ ? chunk_of("") : "";
     co_await stream_.write(std::move(end));
     finished_ = keeps_open_;
   }
