@@ -10,6 +10,7 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <memory>
 
 #include "async/event.h"
 #include "async/sleep.h"
@@ -41,16 +42,16 @@ asio::awaitable<void> flood(Exchange& exchange, async::Event& left) {
 // Sends so many pieces of 1 KiB with nothing to wait for; the last one says whether somebody else
 // had a turn meanwhile.
 asio::awaitable<void> send_many(Exchange& exchange, int count) {
-  bool had_turn = false;
+  const auto had_turn = std::make_shared<bool>(false);  // The turn may come after the end.
   const auto executor = co_await asio::this_coro::executor;
-  asio::post(executor, [&had_turn] { had_turn = true; });
+  asio::post(executor, [had_turn] { *had_turn = true; });
   Response response;
   co_await exchange.start_stream(std::move(response));
   for (int i = 0; i < count; ++i) {
     std::string piece(1024, 'x');
     co_await exchange.send(std::move(piece));
   }
-  std::string last = had_turn ? "others too" : "alone";
+  std::string last = *had_turn ? "others too" : "alone";
   co_await exchange.send(std::move(last));
   co_await exchange.finish();
 }
