@@ -402,6 +402,13 @@ print(found, sorted(seen & {"environ", "mem", "work"}))
                 data = path.read_bytes()
                 self.assertFalse(b"PLANTED" in data or b"PRIVATE KEY-----" in data, path)
 
+    def test_a_program_that_crashes_leaves_its_memory_nowhere(self):
+        script = "ulimit -Hc; ulimit -c unlimited 2>/dev/null; ulimit -c; cd /work; (kill -SEGV $BASHPID); ls"
+        agent = f"module.exports = {{ crash: () => require('child_process').execFileSync('bash', ['-c', {json.dumps(script)}]).toString() }};"
+        cell = self.make(agent=agent)
+        self.assertEqual("0\n0\n", cell.exec(["bash", "-c", script])["stdout"])
+        self.assertEqual("0\n0\n", cell.request("crash").json)
+
     def test_cells_do_not_trust_each_others_authority(self):
         one, two = self.make("one"), self.make("two")
         certificate = lambda cell: self.sh(cell, "cat $CELLAR_CA_FILE")
