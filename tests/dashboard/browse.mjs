@@ -148,15 +148,15 @@ const promises = {
     await long.click();
     await page.getByRole("heading", { name: "longlong" }).waitFor();
     assert.ok(await overlap() <= 0, "a long name widens its page");
-    const titles = new Set();
+    // The page of before stays until the browser has told the script where it is now, so each is waited for by its title.
+    const titles = new Set([await page.title()]);
     for (const place of ["", `/${cell}`, ...["files", "terminal", "search", "runs", "events", "network", "usage"].map((tab) => `/${cell}/${tab}`), `/${cell}/runs/${run}`]) {
       await page.goto(`${url}/#/cells${place}`);
-      await page.waitForFunction(() => !document.querySelector(".loading"));
+      await page.waitForFunction((known) => !known.includes(document.title) && !document.querySelector(".loading"), [...titles]);
       titles.add(await page.title());
       const over = await overlap();
       assert.ok(over <= 0, `${place} is ${over} px too wide`);
     }
-    assert.equal(titles.size, 10);
   },
 
   "text stands out from its ground by 4.5 to 1, in the light and in the dark": async (page) => {
