@@ -148,12 +148,12 @@ const promises = {
     await long.click();
     await page.getByRole("heading", { name: "longlong" }).waitFor();
     assert.ok(await overlap() <= 0, "a long name widens its page");
-    // The page of before stays until the browser has told the script where it is now, so each is waited for by its title.
-    const titles = new Set([await page.title()]);
-    for (const place of ["", `/${cell}`, ...["files", "terminal", "search", "runs", "events", "network", "usage"].map((tab) => `/${cell}/${tab}`), `/${cell}/runs/${run}`]) {
+    const { customer_id: customer } = await (await api("GET", "")).json();
+    const tabs = ["Files", "Terminal", "Search", "Runs", "Events", "Network", "Usage"];
+    const places = [["", "Cells"], [`/${cell}`, `Overview · ${customer}`], ...tabs.map((tab) => [`/${cell}/${tab.toLowerCase()}`, `${tab} · ${customer}`]), [`/${cell}/runs/${run}`, `fix · ${cell}`]];
+    for (const [place, title] of places) {
       await page.goto(`${url}/#/cells${place}`);
-      await page.waitForFunction((known) => !known.includes(document.title) && !document.querySelector(".loading"), [...titles]);
-      titles.add(await page.title());
+      await page.waitForFunction((wanted) => document.title === wanted && !document.querySelector(".loading"), `${title} · Cellar`);
       const over = await overlap();
       assert.ok(over <= 0, `${place} is ${over} px too wide`);
     }
