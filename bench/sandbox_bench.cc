@@ -252,22 +252,31 @@ void measure_creation(const Options& options) {
   Spawner prepared(options.bin, options.state, 2);
   Spawner unprepared(options.bin, options.state, 0);
   Times one, two, cold, bubblewrap, floor;
+  Times shell, agent, program, gone;
   std::uint32_t number = 0;
-  const auto whole = [&](Spawner& spawner, bool both) {
+  const auto whole = [&](Spawner& spawner, bool both, bool in_parts = false) {
     ++number;
     Cell cell(spawner, options.state + "/cells/" + std::to_string(number), options.image, number);
+    const std::pair<Times*, std::function<void()>> parts[] = {
+        {&shell, [&] { cell.make(DomainKind::shell); }},
+        {&agent,
+         [&] {
+           if (both) cell.make(DomainKind::agent);
+         }},
+        {&program, [&] { cell.run({"/bin/true"}); }},
+        {&gone, [&] { cell.end(); }}};
     return milliseconds_of([&] {
-      cell.make(DomainKind::shell);
-      if (both) cell.make(DomainKind::agent);
-      cell.run({"/bin/true"});
-      cell.end();
+      for (const auto& [times, part] : parts) {
+        const double took = milliseconds_of(part);
+        if (in_parts) times->push_back(took);
+      }
     });
   };
   for (int run = 0; run < options.runs; ++run) {
     std::this_thread::sleep_for(kQuiet);
     one.push_back(whole(prepared, false));
     std::this_thread::sleep_for(kQuiet);
-    two.push_back(whole(prepared, true));
+    two.push_back(whole(prepared, true, true));
     std::this_thread::sleep_for(kQuiet);
     bubblewrap.push_back(milliseconds_of([] { run_host(kBubblewrap); }));
     cold.push_back(whole(unprepared, true));
@@ -275,6 +284,10 @@ void measure_creation(const Options& options) {
   }
   print("one domain: made, true, gone", one, "bwrap", bubblewrap);
   print("two domains: made, true, gone", two, "bwrap", bubblewrap);
+  print("  of that: the shell domain made", shell);
+  print("  of that: the agent domain made", agent);
+  print("  of that: true", program, "posix_spawn true", floor);
+  print("  of that: all gone", gone);
   print("two domains, nothing prepared", cold, "bwrap", bubblewrap);
   print("bwrap", bubblewrap, "posix_spawn true", floor);
 }
