@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kFirst = 3;  // as init/blank.h names them: 3 the spawner, 4 the filter
 constexpr int kAside = 100;
+constexpr const char* kHeldNamespaces[] = {"mnt", "net", "ipc"};
 
 // A new open file for the same bytes: offsets are not shared.
 sys::Fd reopen(int fd) { return sys::open_file("/proc/self/fd/" + std::to_string(fd), O_RDONLY); }
@@ -43,7 +44,10 @@ Blank::Blank(const Programs& programs, const sandbox::DomainGroups& groups) {
   init_ = sys::fork_into_namespaces();
   if (init_.pid == 0) become_init(theirs.get(), filter.get(), programs.init.get());
   socket_ = std::move(ours);
-  mounts_ = sys::open_file("/proc/" + std::to_string(init_.pid) + "/ns/mnt", O_RDONLY);
+  const std::string folder = "/proc/" + std::to_string(init_.pid) + "/ns/";
+  for (const char* name : kHeldNamespaces) {
+    namespaces_.push_back(sys::open_file(folder + name, O_RDONLY));
+  }
   sys::send_message(socket_.get(), sandbox::encode(sandbox::Prepare{groups}));
 }
 
@@ -84,7 +88,7 @@ Blank::Domain Blank::become_domain(int listener) {
   const int fds[] = {listener};
   sys::send_message(socket_.get(), sandbox::encode(sandbox::Serve{}), fds);
   await_done();
-  return {init_.pid, std::move(init_.process), std::move(mounts_)};
+  return {init_.pid, std::move(init_.process), std::move(namespaces_)};
 }
 
 }  // namespace cellar::spawn

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "sandbox/spawn_protocol.h"
 #include "sys/fd.h"
@@ -34,8 +35,8 @@ class Blank {
   // What is left of a blank that has become a domain.
   struct Domain {
     pid_t pid;
-    sys::Fd process;  // becomes readable when its cell-init has ended
-    sys::Fd mounts;   // its mount namespace
+    sys::Fd process;                  // becomes readable when its cell-init has ended
+    std::vector<sys::Fd> namespaces;  // those that take the kernel long to remove
   };
   // Waits until it is one, whose control socket is `listener`. Throws Error, with what failed in
   // it.
@@ -46,7 +47,7 @@ class Blank {
 
   sys::Forked init_;
   sys::Fd socket_;
-  sys::Fd mounts_;
+  std::vector<sys::Fd> namespaces_;
   bool ready_ = false;
 };
 

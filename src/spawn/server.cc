@@ -14,7 +14,8 @@
 namespace cellar::spawn {
 namespace {
 
-// Preparing takes a processor from the cell that was just made: it waits until it is quiet.
+// Preparing takes a processor from the cell that was just made, and letting go of an old one from
+// who waits for its end: both wait until it is quiet.
 constexpr int kQuietMs = 20;
 
 }  // namespace
@@ -23,13 +24,14 @@ void Server::run() {
   for (;;) {
     switch (wait()) {
       case Event::quiet:
-        all_prepared_ = !prepare_more();
+        all_done_ = !use_quiet_moment();
         break;
       case Event::blank:
         pool_.check_blanks();
         break;
       case Event::domain_end:
-        mounts_.release_ended();
+        held_.note_ended();
+        all_done_ = false;
         break;
       case Event::request: {
         const auto message = sys::receive_message(socket_.get());
@@ -38,7 +40,7 @@ void Server::run() {
         std::vector<int> fds;
         for (const sys::Fd& fd : reply.fds) fds.push_back(fd.get());
         sys::send_message(socket_.get(), sandbox::encode(reply.message), fds);
-        all_prepared_ = false;
+        all_done_ = false;
       }
     }
   }
@@ -48,8 +50,8 @@ Server::Event Server::wait() {
   std::vector<pollfd> waits = {{socket_.get(), POLLIN, 0}};
   for (const int socket : pool_.sockets()) waits.push_back({socket, POLLIN, 0});
   const std::size_t blanks_end = waits.size();
-  for (const int process : mounts_.descriptors()) waits.push_back({process, POLLIN, 0});
-  const int timeout = all_prepared_ ? -1 : kQuietMs;
+  for (const int process : held_.descriptors()) waits.push_back({process, POLLIN, 0});
+  const int timeout = all_done_ ? -1 : kQuietMs;
   const int ready =
       sys::retry_on_signal([&] { return ::poll(waits.data(), waits.size(), timeout); });
   if (ready == -1) throw_errno("poll");
@@ -60,9 +62,9 @@ Server::Event Server::wait() {
   return std::any_of(waits.begin(), end, said) ? Event::blank : Event::domain_end;
 }
 
-bool Server::prepare_more() {
+bool Server::use_quiet_moment() {
   try {
-    return pool_.make_ahead() || users_.make_ahead(2 * ahead_);
+    return held_.release_ended() || pool_.make_ahead() || users_.make_ahead(2 * ahead_);
   } catch (const Error&) {
     return false;  // Whoever needs it is told why.
   }
@@ -124,14 +126,14 @@ sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
   const sys::Fd own =
       shares_ids ? sys::make_user_namespace(request.spec.uid_base, kIdsPerDomain) : sys::Fd();
   const int user = own ? own.get() : users_.get(request.spec.uid_base);
-  mounts_.finish(request.spec.cell_dir);
+  held_.finish(request.spec.cell_dir);
   Pool::Taken taken = pool_.take(request.slot, request.spec.kind);
   try {
     taken.blank.assign(request.spec, image, user);
     const sys::Fd listener = sys::seqpacket_listen(request.socket_path);
     Blank::Domain made = taken.blank.become_domain(listener.get());
     const auto pid = static_cast<std::uint32_t>(made.pid);
-    mounts_.hold(request.spec.cell_dir, std::move(made.process), std::move(made.mounts));
+    held_.hold(request.spec.cell_dir, std::move(made.process), std::move(made.namespaces));
     return {pid, std::move(taken.slot)};
   } catch (const Error&) {
     if (request.slot.empty()) pool_.discard(taken.slot);

@@ -6,7 +6,7 @@
 
 #include "sandbox/spawn_protocol.h"
 #include "spawn/gvisor.h"
-#include "spawn/held_mounts.h"
+#include "spawn/held_namespaces.h"
 #include "spawn/images.h"
 #include "spawn/pool.h"
 #include "spawn/user_namespaces.h"
@@ -37,8 +37,8 @@ class Server {
   };
   enum class Event : std::uint8_t { request, blank, domain_end, quiet };
   Event wait();
-  // False where nothing is left to prepare.
-  bool prepare_more();
+  // Does a part of what can wait; false where nothing is left.
+  bool use_quiet_moment();
   Answer answer(const sys::Message& message);
   static Answer listen(const sandbox::ListenIn& request, const sys::Message& message);
   static Answer make_socket(const sandbox::SocketIn& request, const sys::Message& message);
@@ -55,9 +55,9 @@ class Server {
   Pool& pool_;
   Gvisor& gvisor_;
   UserNamespaces users_;
-  HeldMounts mounts_;
+  HeldNamespaces held_;
   std::size_t ahead_;
-  bool all_prepared_ = false;
+  bool all_done_ = false;
 };
 
 }  // namespace cellar::spawn

@@ -1,4 +1,4 @@
-#include "spawn/held_mounts.h"
+#include "spawn/held_namespaces.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -21,15 +21,17 @@ bool has_ended(const sys::Fd& process, int within_ms = 0) {
 
 }  // namespace
 
-void HeldMounts::hold(std::string cell_dir, sys::Fd process, sys::Fd mounts) {
-  held_.push_back({std::move(cell_dir), std::move(process), std::move(mounts)});
+void HeldNamespaces::hold(std::string cell_dir, sys::Fd process, std::vector<sys::Fd> namespaces) {
+  held_.push_back({std::move(cell_dir), std::move(process), std::move(namespaces)});
 }
 
 // In the child, whose end is what lets go last. Of all else it lets go before: what belongs to
-// cells that go on would be held until these mounts are gone.
-void HeldMounts::let_go(const std::vector<Held>& ended, int ours_closed) {
+// cells that go on would be held until these are gone.
+void HeldNamespaces::let_go(const std::vector<Held>& ended, int ours_closed) {
   std::vector<unsigned> kept = {static_cast<unsigned>(ours_closed)};
-  for (const Held& held : ended) kept.push_back(static_cast<unsigned>(held.mounts.get()));
+  for (const Held& held : ended) {
+    for (const sys::Fd& one : held.namespaces) kept.push_back(static_cast<unsigned>(one.get()));
+  }
   std::sort(kept.begin(), kept.end());
   unsigned next = STDERR_FILENO + 1;
   for (const unsigned fd : kept) {
@@ -42,19 +44,18 @@ void HeldMounts::let_go(const std::vector<Held>& ended, int ours_closed) {
   ::_exit(0);
 }
 
-std::vector<HeldMounts::Held> HeldMounts::take_ended(const std::string& cell_dir) {
-  const auto stays = [&](const Held& held) {
-    return (!cell_dir.empty() && held.cell_dir != cell_dir) || !has_ended(held.process);
-  };
-  const auto ended = std::partition(held_.begin(), held_.end(), stays);
-  std::vector<Held> taken(std::make_move_iterator(ended), std::make_move_iterator(held_.end()));
-  held_.erase(ended, held_.end());
-  return taken;
+void HeldNamespaces::note_ended() {
+  const auto lives = [](const Held& held) { return !has_ended(held.process); };
+  const auto first = std::partition(held_.begin(), held_.end(), lives);
+  std::move(first, held_.end(), std::back_inserter(ended_));
+  held_.erase(first, held_.end());
+  if (ended_.size() >= kEndedMax) release_ended();
 }
 
-void HeldMounts::finish(const std::string& cell_dir) {
+void HeldNamespaces::finish(const std::string& cell_dir) {
   if (cell_dir.empty()) return;
-  take_ended(cell_dir);
+  note_ended();
+  std::erase_if(ended_, [&](const Held& held) { return held.cell_dir == cell_dir; });
   for (const Release& release : releases_) {
     const auto& dirs = release.cell_dirs;
     if (std::find(dirs.begin(), dirs.end(), cell_dir) == dirs.end()) continue;
@@ -67,19 +68,20 @@ void HeldMounts::finish(const std::string& cell_dir) {
   forget_ended_releases();
 }
 
-void HeldMounts::forget_ended_releases() {
+void HeldNamespaces::forget_ended_releases() {
   std::erase_if(releases_, [](const Release& release) { return has_ended(release.process); });
 }
 
-std::vector<int> HeldMounts::descriptors() const {
+std::vector<int> HeldNamespaces::descriptors() const {
   std::vector<int> all;
   for (const Held& held : held_) all.push_back(held.process.get());
   return all;
 }
 
-bool HeldMounts::release_ended() {
-  std::vector<Held> ended = take_ended();
-  if (ended.empty()) return false;
+bool HeldNamespaces::release_ended() {
+  if (ended_.empty()) return false;
+  std::vector<Held> ended = std::move(ended_);
+  ended_.clear();
   forget_ended_releases();
   Release release;
   for (const Held& held : ended) release.cell_dirs.push_back(held.cell_dir);

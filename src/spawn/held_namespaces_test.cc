@@ -1,0 +1,52 @@
+#include "spawn/held_namespaces.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "sys/file.h"
+#include "sys/namespace.h"
+#include "sys/process.h"
+
+namespace cellar::spawn {
+namespace {
+
+sys::Fd ended_process() {
+  sys::Forked forked = sys::fork_child();
+  if (forked.pid == 0) ::_exit(0);
+  sys::wait_program(forked.pid);
+  return std::move(forked.process);
+}
+
+std::vector<sys::Fd> own_mounts() {
+  std::vector<sys::Fd> namespaces;
+  namespaces.push_back(sys::open_file("/proc/self/ns/mnt", O_RDONLY));
+  return namespaces;
+}
+
+TEST_CASE("what ended domains had waits for a quiet moment, of so many domains at most") {
+  HeldNamespaces held;
+  for (std::size_t i = 1; i < HeldNamespaces::kEndedMax; ++i) {
+    held.hold("/cells/a", ended_process(), own_mounts());
+    held.note_ended();
+    CHECK(held.ended_count() == i);
+  }
+  CHECK(held.descriptors().empty());
+  held.hold("/cells/a", ended_process(), own_mounts());
+  held.note_ended();
+  CHECK(held.ended_count() == 0);
+  CHECK_FALSE(held.release_ended());
+  held.finish("/cells/a");
+}
+
+TEST_CASE("what a domain has that lives stays") {
+  HeldNamespaces held;
+  held.hold("/cells/a", sys::open_process(sys::identify(::getpid()).value()), own_mounts());
+  held.note_ended();
+  CHECK(held.ended_count() == 0);
+  CHECK(held.descriptors().size() == 1);
+  CHECK_FALSE(held.release_ended());
+}
+
+}  // namespace
+}  // namespace cellar::spawn
