@@ -99,6 +99,8 @@ bool Pool::make_ahead() {
   }
 }
 
+bool Pool::is_low() const noexcept { return !failing_ && 2 * ready_.size() < options_.ready_max; }
+
 std::vector<int> Pool::sockets() const {
   std::vector<int> all;
   const auto add = [&all](const Pair& blanks) {

@@ -46,6 +46,8 @@ class Pool {
   // Makes one slot where some are missing, and says so. After a failure, which is told on standard
   // error, none is made ahead any more until one was made on demand.
   bool make_ahead();
+  // Whether a half of what should be ready is missing.
+  bool is_low() const noexcept;
 
   // What to wait for besides requests, and what to do when something was said there.
   std::vector<int> sockets() const;

@@ -17,6 +17,8 @@ namespace {
 // Preparing takes a processor from the cell that was just made, and letting go of an old one from
 // who waits for its end: both wait until it is quiet.
 constexpr int kQuietMs = 20;
+// Where few cells are prepared, whoever asks next would wait longer than this takes from the last.
+constexpr int kShortQuietMs = 2;
 
 }  // namespace
 
@@ -36,6 +38,7 @@ void Server::run() {
       case Event::request: {
         const auto message = sys::receive_message(socket_.get());
         if (!message) return;
+        was_asked_ = true;
         const Answer reply = answer(*message);
         std::vector<int> fds;
         for (const sys::Fd& fd : reply.fds) fds.push_back(fd.get());
@@ -51,7 +54,7 @@ Server::Event Server::wait() {
   for (const int socket : pool_.sockets()) waits.push_back({socket, POLLIN, 0});
   const std::size_t blanks_end = waits.size();
   for (const int process : held_.descriptors()) waits.push_back({process, POLLIN, 0});
-  const int timeout = all_done_ ? -1 : kQuietMs;
+  const int timeout = all_done_ ? -1 : quiet_ms();
   const int ready =
       sys::retry_on_signal([&] { return ::poll(waits.data(), waits.size(), timeout); });
   if (ready == -1) throw_errno("poll");
@@ -62,8 +65,14 @@ Server::Event Server::wait() {
   return std::any_of(waits.begin(), end, said) ? Event::blank : Event::domain_end;
 }
 
+int Server::quiet_ms() const noexcept {
+  if (!was_asked_) return 0;
+  return pool_.is_low() ? kShortQuietMs : kQuietMs;
+}
+
 bool Server::use_quiet_moment() {
   try {
+    if (pool_.is_low() && pool_.make_ahead()) return true;
     return held_.release_ended() || pool_.make_ahead() || users_.make_ahead(2 * ahead_);
   } catch (const Error&) {
     return false;  // Whoever needs it is told why.

@@ -37,6 +37,8 @@ class Server {
   };
   enum class Event : std::uint8_t { request, blank, domain_end, quiet };
   Event wait();
+  // How long nobody has to ask for anything before the moment is a quiet one.
+  int quiet_ms() const noexcept;
   // Does a part of what can wait; false where nothing is left.
   bool use_quiet_moment();
   Answer answer(const sys::Message& message);
@@ -58,6 +60,7 @@ class Server {
   HeldNamespaces held_;
   std::size_t ahead_;
   bool all_done_ = false;
+  bool was_asked_ = false;
 };
 
 }  // namespace cellar::spawn
