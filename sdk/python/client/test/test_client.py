@@ -249,6 +249,15 @@ class CallTest(Case):
             with self.assertRaises(cellar.ConnectionError):
                 call(server.url, lambda client: client.cell("c").exec("x"))
 
+    def test_an_answer_that_breaks_off_anywhere_is_no_answer(self):
+        answer = whole(200, b'{"exit_code": 0}')
+        for call in CALLS:
+            for length in range(len(answer)):
+                server = self.serve(lambda request: [answer[:length], FakeServer.CLOSE])
+                with self.subTest(call=call.__name__, answer=answer[:length]), self.assertRaises(cellar.ConnectionError):
+                    call(server.url, lambda client: client.cell("c").exec("x"))
+                server.close()
+
     def test_idle_connections_have_a_limit(self):
         async def many(client):
             await asyncio.gather(*(client.health() for _ in range(12)))

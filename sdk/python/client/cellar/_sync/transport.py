@@ -162,7 +162,11 @@ class Transport:
             connection.sock.settimeout(deadline.left(what))
             self._send(connection, request)
             connection.sock.settimeout(deadline.left(what))
-            return Answer(self, connection, connection.getresponse(), deadline)
+            response = connection.getresponse()
+            # http.client takes a head that broke off for a whole one: no length in it, and nothing behind it.
+            if not response.isclosed() and response.length is None and not response.chunked and not response.peek(1):
+                raise errors.ConnectionError("the answer broke off")
+            return Answer(self, connection, response, deadline)
         except errors.CellarError:
             connection.close()
             raise

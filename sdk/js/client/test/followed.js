@@ -1,0 +1,23 @@
+// What a client sees of streams that are cut, all at once: of each [place, type, what], as JSON.
+// Usage: node test/followed.js '[{"url", "cell", "run"?, "process"?}, …]'; without a run and a process the events of the cell.
+import { Cellar } from "../dist/esm/index.js";
+
+// A connection that broke is followed by another at once, not after a second.
+const { setTimeout: later } = globalThis;
+globalThis.setTimeout = (call, ms, ...rest) => later(call, ms > 2000 ? ms : 2, ...rest);
+
+async function followed({ url, cell: id, run, process }) {
+  const cell = new Cellar({ baseUrl: url }).cells.open(id);
+  const seen = [];
+  if (process) {
+    for await (const item of cell.processes.log(process)) seen.push([item.place, item.type, item.text]);
+    return seen.slice(0, -1); // Its end has no place.
+  }
+  for await (const { seq, type, data } of run ? cell.runs.events(run) : cell.events()) {
+    seen.push([seq, type, type === "stream" ? data.n : null]);
+    if (type === "run.completed") break;
+  }
+  return seen;
+}
+
+console.log(JSON.stringify(await Promise.all(JSON.parse(process.argv[2]).map(followed))));

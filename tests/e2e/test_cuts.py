@@ -1,0 +1,221 @@
+"""Streams by both SDKs, over connections that are cut at random places, a daemon that is killed, and a cell that is paused:
+exactly what there was, each once and in order."""
+import asyncio
+import contextlib
+import json
+import os
+import pathlib
+import random
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from unittest import mock
+
+import harness
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CLIENT = ROOT / "sdk/js/client"
+sys.path.insert(0, str(ROOT / "sdk/python/client"))
+
+import cellar  # noqa: E402
+from cellar import _retry  # noqa: E402
+
+CUTS = 170  # of each of six streams
+EVENTS = 2400
+LINES = 2500  # of each of a program's outputs
+ROOM_MAX = 1500  # bytes of an answer, its head with them
+FIRST_ROOM = 1000  # a first connection without an answer's head is a call that failed, and no stream that broke
+
+AGENT = """module.exports = {
+  async flood(ctx, { count }) {
+    for (let i = 0; i < count; i += 20) {
+      await ctx.step('part', async () => {
+        for (let j = i; j < i + 20; j++) ctx.stream({ n: j });
+        await new Promise((go) => setTimeout(go, 8));
+      });
+      if (i % 600 === 300) await ctx.sleep(50);
+    }
+  },
+};"""
+# By turns to both outputs, as what is written to one at a time may come as one piece.
+PROGRAM = """let n = 0;
+const timer = setInterval(() => {
+  for (let i = 0; i < 2; i++, n++) { process.stdout.write(`out ${n}\\n`); process.stderr.write(`err ${n}\\n`); }
+  if (n >= %d) clearInterval(timer);
+}, 1);""" % LINES
+
+
+class Cutter:
+    """Passes connections on to a daemon, and cuts so many of them while an answer comes, some with a reset."""
+
+    def __init__(self, port, cuts, dice):
+        self.port, self.left, self.dice, self.made = port, cuts, dice, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.threads = [threading.Thread(target=self.accept, daemon=True)]
+        self.threads[0].start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            self.threads.append(threading.Thread(target=self.serve, args=(client,), daemon=True))
+            self.threads[-1].start()
+
+    def serve(self, client):
+        with client, harness.eventually("the daemon listens", self.connected) as server:
+            up = threading.Thread(target=self.pass_on, args=(client, server, None), daemon=True)
+            up.start()
+            room = None if self.left == 0 else self.dice.randint(1, ROOM_MAX) if self.made else FIRST_ROOM
+            if self.pass_on(server, client, room):
+                if self.made and self.dice.random() < 0.5:  # What the client has not read yet is lost, too.
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.left, self.made = self.left - 1, self.made + 1
+                self.end(client, server)
+            up.join()
+
+    def connected(self):
+        try:
+            return socket.create_connection(("127.0.0.1", self.port))
+        except OSError:
+            return None
+
+    def pass_on(self, source, target, room):
+        """Until either end closes, and the other with it; true where there was no room for more."""
+        try:
+            while data := source.recv(65536 if room is None else room):
+                target.sendall(data)
+                if room is not None:
+                    room -= len(data)
+                    if room == 0:
+                        return True
+        except OSError:
+            pass
+        self.end(source, target)
+        return False
+
+    @staticmethod
+    def end(*sockets):
+        for one in sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in self.threads:
+            thread.join()
+
+
+def seen_event(event):
+    return [event["seq"], event["type"], event["data"]["n"] if event["type"] == "stream" else None]
+
+
+def in_threads(url, cell_id, run=None, process=None):
+    """What is seen of a run's events, or of a program's output: [place, type, what]."""
+    with cellar.Cellar(url, harness.KEY) as client:
+        cell = client.cell(cell_id)
+        if run is not None:
+            return [seen_event(event) for event in cell.runs.events(run)]
+        return [[one.place, one.type, one.text] for one in cell.processes.log(process)][:-1]  # Its end has no place.
+
+
+async def in_asyncio(url, cell_id):
+    """The same of a cell's events, until a run has ended."""
+    seen = []
+    async with cellar.AsyncCellar(url, harness.KEY) as client:
+        async with client.cell(cell_id).events() as events:
+            async for event in events:
+                seen.append(seen_event(event))
+                if event["type"] == "run.completed":
+                    return seen
+
+
+def in_javascript(streams):
+    done = subprocess.run(["node", "test/followed.js", json.dumps(streams)], cwd=CLIENT, capture_output=True, text=True,
+                          env=dict(os.environ, CELLAR_API_KEY=harness.KEY), timeout=harness.WAIT_S * 2)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+class CutsTest(harness.CellTest):
+    def setUp(self):
+        super().setUp()
+        self.seed = random.randrange(1 << 32)
+        patch = mock.patch.object(_retry, "pause", lambda *_: 0.002)
+        patch.start()
+        self.addCleanup(patch.stop)
+        self.cutters, self.followers, self.seen = [], [], {}
+
+    def cutter(self, daemon):
+        self.cutters.append(Cutter(daemon.port, CUTS, random.Random(f"{self.seed}-{len(self.cutters)}")))
+        self.addCleanup(self.cutters[-1].close)
+        return self.cutters[-1].url
+
+    def follow(self, name, work):
+        def following():
+            self.seen[name] = work()
+
+        self.followers.append(threading.Thread(target=following, daemon=True))
+        self.followers[-1].start()
+
+    def after_more_cuts(self, count):
+        before = sum(one.made for one in self.cutters)
+        harness.eventually("some more are cut", lambda: sum(one.made for one in self.cutters) >= before + count)
+
+    def ended(self):
+        for follower in self.followers:
+            follower.join(harness.WAIT_S)
+        with self.subTest(seed=self.seed):
+            self.assertEqual([CUTS] * len(self.cutters), [one.made for one in self.cutters])
+
+    def test_events_come_once_and_in_order_over_680_cuts_a_killed_daemon_and_a_pause(self):
+        daemon = harness.Daemon()
+        self.addCleanup(daemon.cleanup)
+        daemon.listen = f"127.0.0.1:{daemon.port}"
+        cell = daemon.create("cuts", agent=AGENT)
+        run = cell.call("POST", "/runs", {"method": "flood", "params": {"count": EVENTS}}).json["id"]
+        urls = [self.cutter(daemon) for _ in range(4)]
+        self.follow("python run", lambda: in_threads(urls[0], cell.id, run=run))
+        self.follow("python cell", lambda: asyncio.run(in_asyncio(urls[1], cell.id)))
+        streams = [{"url": urls[2], "cell": cell.id, "run": run}, {"url": urls[3], "cell": cell.id}]
+        self.follow("javascript", lambda: in_javascript(streams))
+        self.after_more_cuts(80)
+        daemon.restart()
+        self.after_more_cuts(80)
+        self.assertEqual("paused", cell.call("POST", "/pause").json["status"])
+        cell.call("POST", "/resume")
+        self.ended()
+        recorded = [[event.id, event.type, event.json["data"]["n"] if event.type == "stream" else None]
+                    for event in cell.events(run)]
+        whole, after = [], 0
+        while (page := cell.call("GET", f"/events?limit=1000&after={after}").json)["events"]:
+            whole, after = whole + [seen_event(event) for event in page["events"]], page["last_seq"]
+        whole = whole[:[kind for _, kind, _ in whole].index("run.completed") + 1]
+        self.assertLessEqual({"cell.paused", "cell.resumed"}, {kind for _, kind, _ in whole})
+        self.assertEqual(set(range(EVENTS)), {n for _, kind, n in recorded if kind == "stream"})
+        for name, want in ("python run", recorded), ("python cell", whole):
+            self.assertEqual(want, self.seen[name], name)
+        self.assertEqual([recorded, whole], self.seen["javascript"])
+
+    def test_output_comes_once_and_in_order_over_340_cuts_and_a_pause(self):
+        cell = self.cell()
+        process = cell.call("POST", "/processes", {"cmd": ["node", "-e", PROGRAM]}).json["id"]
+        urls = [self.cutter(self.daemon) for _ in range(2)]
+        self.follow("python", lambda: in_threads(urls[0], cell.id, process=process))
+        self.follow("javascript", lambda: in_javascript([{"url": urls[1], "cell": cell.id, "process": process}])[0])
+        self.after_more_cuts(50)
+        self.assertEqual("paused", cell.call("POST", "/pause").json["status"])  # Who comes back to it wakes it.
+        self.ended()
+        for name, seen in self.seen.items():
+            place = 0
+            for at, _, text in seen:
+                place += len(text)
+                self.assertEqual(place, at, name)
+            for stream, word in ("stdout", "out"), ("stderr", "err"):
+                written = "".join(text for _, kind, text in seen if kind == stream)
+                self.assertEqual([f"{word} {n}" for n in range(LINES)], written.splitlines(), name)
