@@ -1,6 +1,9 @@
 // Calls of an agent's methods: the face that applications written for OnCell know.
 
+#include <utility>
+
 #include "api/api.h"
+#include "api/event_pages.h"
 #include "base/error.h"
 #include "json/json.h"
 #include "json/reader.h"
@@ -38,15 +41,29 @@ Error error_of_pause(const cell::Run& run) {
       (remediation.empty() ? "GET …/runs/" + run.id + " says why" : remediation) + "; " + go_on);
 }
 
-// The answer to one call: JSON, or a stream once the agent streams.
+// The answer to one call: JSON, or a stream once the agent streams. Clients that were written for
+// OnCell may take an event for one line and no more: numbers are for those that ask for events.
 class Answer {
  public:
   Answer(const Call& call, cell::Cell& cell, const cell::Run& run)
-      : call_(call), cell_(cell), run_(run) {}
+      : call_(call), cell_(cell), run_(run), numbered_(call.wants_events()) {}
 
   // Until the run settles. Throws Error for one that did not complete and has not streamed.
-  asio::awaitable<void> send() {
-    journal::Lsn after = 0;
+  asio::awaitable<void> send() { return tell(0); }
+
+  // The same for a client that has had a part of the stream, to the event `after`.
+  asio::awaitable<void> send_rest(journal::Lsn after) {
+    numbered_ = true;
+    co_await begin_stream();
+    if (cell::is_terminal(run_.status) && run_.ended <= after) {
+      co_await call_.exchange.finish();  // It has all of it.
+    } else {
+      co_await tell(after);
+    }
+  }
+
+ private:
+  asio::awaitable<void> tell(journal::Lsn after) {
     for (;;) {
       const journal::Lsn durable = cell_.journal().last_durable();
       if (run_.told > after) {
@@ -67,39 +84,42 @@ class Answer {
     }
   }
 
- private:
   asio::awaitable<bool> take(const cell::RunEvent& event) {
     if (event.type == "stream") {
-      co_await stream(event.data);
+      if (!streaming_) co_await begin_stream();
+      co_await stream(event.seq, event.data);
       co_return false;
     }
     if (event.type == "run.paused" && run_.status == cell::RunStatus::paused) {
-      co_await fail(error_of_pause(run_));
+      co_await fail(event.seq, error_of_pause(run_));
       co_return true;
     }
     if (!cell::is_last(event)) co_return false;
     const std::string value = cell_.journal().read_value(run_.ended);
     if (run_.status == cell::RunStatus::completed) {
-      co_await complete(value);
+      co_await complete(event.seq, value);
     } else {
-      co_await fail(error_of(run_, json::parse(value)));
+      co_await fail(event.seq, error_of(run_, json::parse(value)));
     }
     co_return true;
   }
 
-  asio::awaitable<void> stream(const std::string& json_text) {
-    if (!streaming_) {
-      streaming_ = true;
-      http::Response head = event_stream_head();
-      head.headers.emplace_back(kRunHeader, run_.id);
-      co_await call_.exchange.start_stream(std::move(head));
-    }
-    co_await call_.exchange.send("data: " + json_text + "\n\n");
+  asio::awaitable<void> begin_stream() {
+    streaming_ = true;
+    http::Response head = event_stream_head();
+    head.headers.emplace_back(kRunHeader, run_.id);
+    if (numbered_) head.body = "retry: 1000\n\n";
+    co_await call_.exchange.start_stream(std::move(head));
   }
 
-  asio::awaitable<void> complete(const std::string& json_text) {
+  asio::awaitable<void> stream(journal::Lsn seq, const std::string& json_text) {
+    const std::string number = numbered_ ? "id: " + std::to_string(seq) + "\n" : std::string();
+    co_await call_.exchange.send(number + "data: " + json_text + "\n\n");
+  }
+
+  asio::awaitable<void> complete(journal::Lsn seq, const std::string& json_text) {
     if (streaming_) {
-      co_await stream(json_text);
+      co_await stream(seq, json_text);
       co_await call_.exchange.finish();
       co_return;
     }
@@ -109,19 +129,43 @@ class Answer {
     co_await call_.exchange.respond(std::move(response));
   }
 
-  asio::awaitable<void> fail(Error error) {
+  asio::awaitable<void> fail(journal::Lsn seq, Error error) {
     if (!streaming_) throw error;
     const json::Value value =
         json::object({{"error", error.what()}, {"code", error.reason()}, {"run", run_.id}});
-    co_await stream(json::dump(value));
+    co_await stream(seq, json::dump(value));
     co_await call_.exchange.finish();
   }
 
   const Call& call_;
   cell::Cell& cell_;
   const cell::Run& run_;
+  bool numbered_;
   bool streaming_ = false;
 };
+
+// Behind which event of its run the client wants the answer; nullopt: all of it. Throws Error where
+// that run cannot be found: a new one would not go on with the old one's stream.
+std::optional<journal::Lsn> rest_after(const Call& call, cell::Cell& cell) {
+  const auto after = call.events_after();
+  if (!after) return std::nullopt;
+  const std::string go_on = "GET …/runs/{run}/events goes on with any run";
+  const auto key = call.idempotency_key();
+  if (!key) {
+    throw Error(ErrorCode::invalid_argument, "invalid_header",
+                "Last-Event-ID without the Idempotency-Key that the run was begun with would begin "
+                "another run",
+                "send the same key with each try; " + go_on);
+  }
+  if (cell.runs().find_key(*key) == nullptr) {
+    throw Error(
+        ErrorCode::not_found, "run_not_found",
+        "cell " + cell.spec().cell_id + " has no run with this Idempotency-Key to go on with",
+        "leave out Last-Event-ID to begin one; " + go_on);
+  }
+  require_event(*after, cell.journal());
+  return *after;
+}
 
 asio::awaitable<void> call_method(const Call& call, cell::Cell& cell, std::string method,
                                   std::string params) {
@@ -130,11 +174,16 @@ asio::awaitable<void> call_method(const Call& call, cell::Cell& cell, std::strin
     co_await call.answer_text(std::move(*answered));
     co_return;
   }
+  const auto after = rest_after(call, cell);
   auto key = call.idempotency_key();
   const cell::Runner::Started started =
       co_await cell.start_run(std::move(method), std::move(params), std::move(key));
   Answer answer(call, cell, *cell.runs().find(started.id));
-  co_await answer.send();
+  if (after) {
+    co_await answer.send_rest(*after);
+  } else {
+    co_await answer.send();
+  }
 }
 
 asio::awaitable<void> request_cell(const Call& call, std::shared_ptr<cell::Cell> cell,

@@ -34,7 +34,8 @@ http::Fields cors_fields(const std::vector<std::string>& origins, const http::Re
   http::Fields fields = {{"Vary", "Origin"}};
   if (!has_leave(origins, request)) return fields;
   fields.emplace_back("Access-Control-Allow-Origin", *request.header("origin"));
-  fields.emplace_back("Access-Control-Expose-Headers", "Content-Range, ETag, Retry-After");
+  fields.emplace_back("Access-Control-Expose-Headers",
+                      "Content-Range, ETag, Retry-After, X-Cellar-Run");
   return fields;
 }
 

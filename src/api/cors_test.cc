@@ -13,6 +13,8 @@ TEST_CASE("only pages of an origin that is listed get leave, and are answered be
                      {"access-control-request-method", "PUT"}};
   CHECK(preflight(origins, request)->status == 204);
   CHECK(cors_fields(origins, request)[1].second == "https://app.example.com");
+  // Who cannot read which run a stream is of cannot tell that it failed, nor go on with it.
+  CHECK(cors_fields(origins, request)[2].second.ends_with("X-Cellar-Run"));
   CHECK(cors_fields({}, request).empty());
   CHECK_FALSE(preflight({}, request));
   for (const char* other : {"https://app.example.com.evil.org", "http://app.example.com", "null"}) {

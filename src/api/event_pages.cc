@@ -32,6 +32,14 @@ bool EventTypes::want(std::string_view type) const {
   return names_.empty() || std::any_of(names_.begin(), names_.end(), covers);
 }
 
+void require_event(journal::Lsn after, const cell::CellJournal& journal) {
+  if (after <= journal.last_durable()) return;
+  throw Error(ErrorCode::invalid_argument, "invalid_query",
+              "there is no event " + std::to_string(after) + " yet: the newest has a number of " +
+                  std::to_string(journal.last_durable()) + " at most",
+              "leave out \"after\" and Last-Event-ID to get all that is kept");
+}
+
 EventPages::PagePtr EventPages::next(const std::shared_ptr<cell::Cell>& cell, journal::Lsn after,
                                      const EventTypes& types) {
   cell::CellJournal& journal = cell->journal();

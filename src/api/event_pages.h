@@ -28,6 +28,10 @@ class EventTypes {
   std::vector<std::string> names_;  // none: all
 };
 
+// That a client may have seen an event with the number `after`. Throws Error `invalid_argument`
+// where there is none yet.
+void require_event(journal::Lsn after, const cell::CellJournal& journal);
+
 // The next events of a cell or of a run as a stream tells them. Of the many who follow a cell most
 // are at its newest event and want the same: what was made for the first is kept for the others.
 // Loop thread only.

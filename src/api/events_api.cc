@@ -27,13 +27,7 @@ journal::Lsn start_in(const Call& call, cell::CellJournal& journal, const EventT
     return journal.before_newest(static_cast<std::size_t>(*tail), is_wanted);
   }
   if (!after) return 0;
-  if (*after > journal.last_durable()) {
-    throw Error(ErrorCode::invalid_argument, "invalid_query",
-                "there is no event " + std::to_string(*after) +
-                    " yet: the newest has a number of " + std::to_string(journal.last_durable()) +
-                    " at most",
-                "leave out \"after\" and Last-Event-ID to get all that is kept");
-  }
+  require_event(*after, journal);
   return *after;
 }
 

@@ -142,6 +142,33 @@ class AgentCallTest(harness.CellTest):
         data = [json.loads(line[6:]) for line in stream.body.decode().split("\n") if line.startswith("data: ")]
         self.assertEqual([{"a": 1}, {"a": 2}, "done"], data)
 
+    def test_a_stream_goes_on_behind_the_event_that_its_client_has_seen(self):
+        cell, key = self.cell(agent=AGENT), {"Idempotency-Key": "one"}
+        bare = cell.call("POST", "/request", {"method": "tell"}, key)
+        self.assertEqual(["data"] * 3, [line.split(":")[0] for line in bare.body.decode().split("\n") if line])
+
+        def told(method="tell", headers=key):
+            return [(event.id, event.json) for event in
+                    self.daemon.stream("POST", cell.path + "/request", {"method": method}, headers)]
+
+        whole = told()
+        self.assertEqual([{"a": 1}, {"a": 2}, "done"], [value for _, value in whole])
+        run = bare.headers["X-Cellar-Run"]
+        for number, (seen, _) in enumerate(whole):
+            self.assertEqual(whole[number + 1:], told(headers={**key, "Last-Event-ID": str(seen)}))
+            self.assertEqual(whole[number + 1:], [(event.id, event.json["data"] if event.type == "stream" else event.json["data"]["result"])
+                                                  for event in cell.events(run, seen) if event.type in ("stream", "run.completed")])
+        self.assertEqual([run], [one["id"] for one in cell.runs()])
+        failing = {"Idempotency-Key": "two"}
+        (told_first, _), (_, failure) = told("tellAndBreak", failing)
+        self.assertEqual("later", failure["error"])
+        self.assertEqual([failure], [value for _, value in told("tellAndBreak", {**failing, "Last-Event-ID": str(told_first)})])
+        for status, code, headers in ((400, "invalid_header", {}), (404, "run_not_found", {"Idempotency-Key": "three"}),
+                                      (400, "invalid_query", {**key, "Last-Event-ID": "99999"})):
+            answer = cell.call("POST", "/request", {"method": "tell"}, {"Last-Event-ID": "1", **headers})
+            self.assertEqual((status, code), (answer.status, answer.json["code"]))
+        self.assertEqual(2, len(cell.runs()))
+
     def test_a_throw_is_500_and_in_a_stream_the_last_line(self):
         cell = self.cell(agent=AGENT)
         answer = cell.request("boom")

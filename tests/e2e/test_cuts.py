@@ -24,6 +24,7 @@ from cellar import _retry  # noqa: E402
 
 CUTS = 170  # of each of six streams
 EVENTS = 2400
+PARAMS = {"count": 1200}  # of a run whose answer is followed
 LINES = 2500  # of each of a program's outputs
 ROOM_MAX = 1500  # bytes of an answer, its head with them
 FIRST_ROOM = 1000  # a first connection without an answer's head is a call that failed, and no stream that broke
@@ -115,10 +116,12 @@ def seen_event(event):
     return [event["seq"], event["type"], event["data"]["n"] if event["type"] == "stream" else None]
 
 
-def in_threads(url, cell_id, run=None, process=None):
-    """What is seen of a run's events, or of a program's output: [place, type, what]."""
+def in_threads(url, cell_id, run=None, process=None, method=None):
+    """What is seen of a run's events, or of a program's output: [place, type, what]; or what a method streams."""
     with cellar.Cellar(url, harness.KEY) as client:
         cell = client.cell(cell_id)
+        if method is not None:
+            return list(cell.stream(method, PARAMS))
         if run is not None:
             return [seen_event(event) for event in cell.runs.events(run)]
         return [[one.place, one.type, one.text] for one in cell.processes.log(process)][:-1]  # Its end has no place.
@@ -151,8 +154,8 @@ class CutsTest(harness.CellTest):
         self.addCleanup(patch.stop)
         self.cutters, self.followers, self.seen = [], [], {}
 
-    def cutter(self, daemon):
-        self.cutters.append(Cutter(daemon.port, CUTS, random.Random(f"{self.seed}-{len(self.cutters)}")))
+    def cutter(self, daemon, cuts=CUTS):
+        self.cutters.append(Cutter(daemon.port, cuts, random.Random(f"{self.seed}-{len(self.cutters)}")))
         self.addCleanup(self.cutters[-1].close)
         return self.cutters[-1].url
 
@@ -171,7 +174,7 @@ class CutsTest(harness.CellTest):
         for follower in self.followers:
             follower.join(harness.WAIT_S)
         with self.subTest(seed=self.seed):
-            self.assertEqual([CUTS] * len(self.cutters), [one.made for one in self.cutters])
+            self.assertEqual([0] * len(self.cutters), [one.left for one in self.cutters])
 
     def test_events_come_once_and_in_order_over_680_cuts_a_killed_daemon_and_a_pause(self):
         daemon = harness.Daemon()
@@ -202,6 +205,17 @@ class CutsTest(harness.CellTest):
             self.assertEqual(want, self.seen[name], name)
         self.assertEqual([recorded, whole], self.seen["javascript"])
 
+    def test_what_a_method_streams_comes_once_and_in_order_over_80_cuts(self):
+        cell = self.cell(agent=AGENT)
+        urls = [self.cutter(self.daemon, 40) for _ in range(2)]
+        self.follow("python", lambda: in_threads(urls[0], cell.id, method="flood"))
+        stream = {"url": urls[1], "cell": cell.id, "method": "flood", "params": PARAMS}
+        self.follow("javascript", lambda: in_javascript([stream])[0])
+        self.ended()
+        whole = [{"n": n} for n in range(PARAMS["count"])] + [None]
+        self.assertEqual({"python": whole, "javascript": whole}, self.seen)
+        self.assertEqual(2, len(cell.runs()))
+
     def test_output_comes_once_and_in_order_over_340_cuts_and_a_pause(self):
         cell = self.cell()
         process = cell.call("POST", "/processes", {"cmd": ["node", "-e", PROGRAM]}).json["id"]
@@ -209,8 +223,9 @@ class CutsTest(harness.CellTest):
         self.follow("python", lambda: in_threads(urls[0], cell.id, process=process))
         self.follow("javascript", lambda: in_javascript([{"url": urls[1], "cell": cell.id, "process": process}])[0])
         self.after_more_cuts(50)
-        self.assertEqual("paused", cell.call("POST", "/pause").json["status"])  # Who comes back to it wakes it.
+        cell.call("POST", "/pause")  # Who comes back to it wakes it.
         self.ended()
+        self.assertEqual(1, len(cell.call("GET", "/events?types=cell.paused").json["events"]))
         for name, seen in self.seen.items():
             place = 0
             for at, _, text in seen:

@@ -81,21 +81,19 @@ export function stream<T>(transport: Transport, call: Call, options: CallOptions
 }
 
 async function* read<T>(transport: Transport, call: Call, signal: AbortSignal): AsyncGenerator<T, void, undefined> {
-  let given = 0;
+  let after: string | undefined; // the number of the item that was given last
   let failures = 0;
   let brokenSince = 0;
   let wasConnected = false;
   for (;;) {
     try {
-      const opened = await transport.open(call, signal);
+      const headers = { ...call.headers, accept: "text/event-stream", "last-event-id": after };
+      const opened = await transport.open({ ...call, headers }, signal);
       wasConnected = true;
-      let count = 0;
-      for await (const item of itemsOf(opened)) {
-        count += 1;
-        if (count <= given) continue; // The run's answer begins anew, and is the same.
-        given = count;
+      for await (const { id, item } of itemsOf(opened)) {
         failures = brokenSince = 0;
         yield item as T;
+        after = id;
       }
       return;
     } catch (error) {
@@ -109,24 +107,25 @@ async function* read<T>(transport: Transport, call: Call, signal: AbortSignal): 
   }
 }
 
-async function* itemsOf(opened: Opened): AsyncGenerator<unknown> {
+async function* itemsOf(opened: Opened): AsyncGenerator<{ id: string | undefined; item: unknown }> {
   const { response, scope } = opened;
   if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
-    yield parsed(response, await textOf(opened));
+    yield { id: undefined, item: parsed(response, await textOf(opened)) };
     return;
   }
   const run = response.headers.get("x-cellar-run");
-  let held: AgentError | undefined;
-  let heldItem: unknown;
+  let held: { failure: AgentError; id: string | undefined; item: unknown } | undefined;
   for await (const event of readEvents({ response, scope }, new EventParser())) {
-    if (held) yield heldItem; // Something followed: it was the agent's own.
+    if (held) yield held; // Something followed: it was the agent's own.
     held = undefined;
     if (event.data === "[DONE]") continue;
-    heldItem = JSON.parse(event.data);
-    held = failureIn(heldItem, run, event);
-    if (!held) yield heldItem;
+    const { id } = event;
+    const item: unknown = JSON.parse(event.data);
+    const failure = failureIn(item, run, event);
+    if (failure) held = { failure, id, item };
+    else yield { id, item };
   }
-  if (held) throw held;
+  if (held) throw held.failure;
 }
 
 async function textOf({ response, scope }: Opened): Promise<string> {

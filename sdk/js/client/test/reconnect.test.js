@@ -88,11 +88,12 @@ test("output that is cut comes with each byte once", async (t) => {
   assert.equal(cutter.cuts, 200);
 });
 
-test("a method's stream that is cut is one run, and each item comes once", async (t) => {
+test("a method's stream that is cut is one run, and goes on behind the item that was given last", async (t) => {
   const random = dice(t);
-  const cutter = new Cutter(random, 5, { beforeMax: Infinity, endsWell: false }); // Its end is the end.
+  const cutter = new Cutter(random, 20, { endsWell: false }); // Its end is the end.
   const { cell, asked, close } = await serve((call, response) => {
-    const text = Array.from({ length: 100 }, (_, i) => `data: {"i":${i}}\n\n`).join("");
+    const from = Number(call.headers["last-event-id"] ?? 0);
+    const text = Array.from({ length: 100 - from }, (_, i) => `id: ${from + i + 1}\ndata: {"i":${from + i}}\n\n`).join("");
     cutter.send(response, text, { "x-cellar-run": "run_1" });
   });
   const items = await cell.stream("count").all();
@@ -102,6 +103,26 @@ test("a method's stream that is cut is one run, and each item comes once", async
     Array.from({ length: 100 }, (_, i) => ({ i })),
   );
   assert.equal(new Set(asked.map(({ headers }) => headers["idempotency-key"])).size, 1);
+  assert.ok(asked.every(({ headers }) => headers.accept === "text/event-stream"));
+});
+
+test("what looks like a run's failure is one where nothing follows it", async () => {
+  const failed = { error: "it broke", code: "agent_error", run: "run_1" };
+  const text = (id, item) => `id: ${id}\ndata: ${JSON.stringify(item)}\n\n`;
+  const { cell, asked, close } = await serve((_, response, count) => {
+    response.writeHead(200, { ...SSE, "x-cellar-run": "run_1" });
+    if (count === 3) return response.end(text(3, failed));
+    // First it breaks off where nobody knows yet.
+    response.write(text(1, failed) + (count === 1 ? "" : text(2, "more")), () => response.destroy());
+  });
+  const items = cell.stream("count");
+  assert.deepEqual([(await items.next()).value, (await items.next()).value], [failed, "more"]);
+  await assert.rejects(items.next(), { name: "AgentError", message: "it broke" });
+  await close();
+  assert.deepEqual(
+    asked.map(({ headers }) => headers["last-event-id"]),
+    [undefined, undefined, "2"],
+  );
 });
 
 test("what the server says of a gap and of a repeated step is said to the caller", async () => {

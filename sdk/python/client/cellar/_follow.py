@@ -1,8 +1,7 @@
 """What a stream is at, over all connections that it takes. No I/O: who reads says what came, and is told what to do next.
 
-Three ways to go on after a connection broke: behind the last id (`Ids`), by the same call with the same key, which tells
-everything again, of which what was given is skipped (`Again`), and from now on, where there are no ids (`Anew`). A stream
-that is none of these ends with its connection (`Once`).
+Three ways to go on after a connection broke: behind the last id (`Ids`), the same by a call with the same key (`Again`), and
+from now on, where there are no ids (`Anew`). A stream that is none of these ends with its connection (`Once`).
 """
 from __future__ import annotations
 
@@ -128,24 +127,12 @@ class Ids(_Many):
         return True
 
 
-class Again(_Many):
-    """The same call with its Idempotency-Key, and what was given already is left out."""
+class Again(Ids):
+    """The same call with its Idempotency-Key, which goes on behind the last id, and ends where the server says so."""
 
-    def __init__(self, request: Request) -> None:
-        super().__init__(request)
-        self._given = 0
-        self._skip = 0
-
-    def opened(self, headers: Mapping[str, str]) -> None:
-        super().opened(headers)
-        self._skip = self._given
-
-    def _is_news(self, event: SentEvent) -> bool:
-        if self._skip > 0:
-            self._skip -= 1
-            return False
-        self._given += 1
-        return True
+    def ended(self) -> Optional[float]:
+        self.is_over = True
+        return None
 
     def failure_in(self, event: SentEvent) -> Optional[errors.CellarError]:
         """The run's failure, where an event is that and no item of the agent's."""

@@ -100,15 +100,16 @@ class StreamTest(Case):
                 self.assertEqual(CUTS, cuts)
 
     def test_a_method_that_streams_is_called_again_with_its_key_and_gives_only_the_rest(self):
-        values = [b'data: {"i": %d}\n\n' % number for number in range(5)]
+        values = [b'id: %d\ndata: {"i": %d}\n\n' % (10 + number, number) for number in range(5)]
         for items in ITEMS:
-            answers = [[stream_head(x_cellar_run="r"), chunk(values[0] + values[1] + values[2][:9]), FakeServer.CUT],
-                       [FakeServer.CUT], [stream_head(x_cellar_run="r"), chunk(b"".join(values)), END]]
+            answers = [[stream_head(x_cellar_run="r"), chunk(values[0] + values[1] + values[2][:19]), FakeServer.CUT],
+                       [FakeServer.CUT], [stream_head(x_cellar_run="r"), chunk(b"".join(values[2:])), END]]
             server = self.serve(lambda request: answers.pop(0))
             found = items(server.url, lambda client: client.cell("c").stream("m"))
             self.assertEqual(list(range(5)), [item["i"] for item in found])
             self.assertEqual(1, len({request[2]["idempotency-key"] for request in server.requests}))
-            self.assertEqual(3, len(server.requests))
+            self.assertEqual([None, "11", "11"], [request[2].get("last-event-id") for request in server.requests])
+            self.assertEqual({"text/event-stream"}, {request[2]["accept"] for request in server.requests})
 
     def test_a_stream_that_never_gives_anything_new_ends_after_so_many_tries(self):
         for items in ITEMS:
