@@ -353,6 +353,8 @@ class Runner {
   // Returns once an attempt of it may begin, or is not wanted any more.
   asio::awaitable<void> wait_for_journal(Active& active);
   void take_output(const std::shared_ptr<Printed>& printed, journal::Event event);
+  // Not where the attempt of the run that it belongs to is over.
+  bool is_heard(const Printed& printed);
   asio::awaitable<void> give_output(std::shared_ptr<Printed> printed);
   // Returns once all of it is appended, or left out.
   static asio::awaitable<void> all_given(std::shared_ptr<Printed> printed);
@@ -381,10 +383,12 @@ class Runner {
   // for becomes a JournalFullError.
   asio::awaitable<journal::StepEnd> make_step_end(bool ok, std::string value, std::string codec,
                                                   Shown how);
-  // False where the value became that error.
-  asio::awaitable<bool> append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
-                                        std::string value, std::string codec = "json",
-                                        Shown how = Shown::plainly);
+  // `not_kept`: the value became that error. `too_late`: nothing is recorded, as the attempt of the
+  // run is over.
+  enum class StepFate : std::uint8_t { kept, not_kept, too_late };
+  asio::awaitable<StepFate> append_step_end(Active& active, std::uint32_t ordinal, bool ok,
+                                            std::string value, std::string codec = "json",
+                                            Shown how = Shown::plainly);
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);
   asio::awaitable<void> end_run(Active& active, std::string status, journal::Payload value);
   asio::awaitable<void> cancel_now(std::uint32_t number, Cancel how);

@@ -143,7 +143,11 @@ asio::awaitable<bool> Runner::settle_interrupted(Active& active, const std::stri
       fault_point("interrupted.before_written");
       append_interrupted(active.run, step, cause);
       std::string error = interrupted_error(step, " (" + cause + "), and is not executed again");
-      co_await append_step_end(active.run, ordinal, false, std::move(error));
+      const journal::StepEnd end =
+          co_await make_step_end(false, std::move(error), "json", Shown::plainly);
+      fault_point("step.before_end");
+      journal_.append(active.run.number, ordinal, end);
+      fault_point("step.ended");
     } else if (step.policy == "ask") {
       const json::Value detail =
           json::object({{"message", "step \"" + step.name + "\" was interrupted (" + cause +

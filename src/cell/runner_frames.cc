@@ -314,12 +314,14 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
   HostCall call = call_of(active);
   call.ordinal = ordinal;
   call.tag = number_of(frame.header, "x");
+  call.step = count_of(frame.header, "in");
+  call.turn = count_of(frame.header, "try");
   call.synchronous = flag_of(frame.header, "sync");
   call.sensitive = text_of(frame.header, "sens") == "output";
   call.request = frame.body;
   if (is_refused) {
     std::string error = journal_full_error("the command was not begun");
-    if (ordinal != 0) co_await append_step_end(active.run, ordinal, false, error);
+    if (ordinal != 0) co_await append_step_end(active, ordinal, false, error);
     answer(agent_, call, false, std::move(error));
     co_return;
   }
@@ -358,8 +360,7 @@ constexpr std::int64_t kDelayMsMax = 100LL * 365 * 86'400'000;
 
 asio::awaitable<void> Runner::on_attempt_failed(Active& active, const AgentFrame& frame) {
   journal::StepAttemptFailed failed;
-  failed.attempt = static_cast<std::uint32_t>(
-      std::clamp<std::int64_t>(number_of(frame.header, "n"), 0, 1 << 30));
+  failed.attempt = count_of(frame.header, "n");
   failed.error = checked_error(frame.body);
   if (is_sensitive(active.run, ordinal_of(frame))) failed.error = redacted_error(failed.error);
   const std::chrono::milliseconds delay(
@@ -378,6 +379,7 @@ asio::awaitable<void> Runner::on_progress(Active& active, const AgentFrame& fram
   }
   journal::Progress progress;
   progress.value = json::dump(json::parse(frame.body));
+  progress.turn = count_of(frame.header, "try");
   if (is_sensitive(active.run, ordinal_of(frame))) {
     progress.sealed = true;
     progress.value = to_base64(host_.seal_value(progress.value));
@@ -393,9 +395,13 @@ asio::awaitable<void> Runner::on_progress(Active& active, const AgentFrame& fram
 asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, HostCall call) {
   const std::uint32_t number = call.owner->run.number;
   const auto printed = std::make_shared<Printed>(number, call.ordinal, executor_);
-  OnOutput on_output = [this, printed](std::string_view stream, std::string_view bytes) {
+  printed->attempt = call.attempt;
+  OnOutput on_output = [this, printed, step = call.step, turn = call.turn](std::string_view stream,
+                                                                           std::string_view bytes) {
     journal::Event event;
     event.type = stream;
+    event.step = step;
+    event.turn = turn;
     event.data = json::dump(output_json(bytes));
     take_output(printed, std::move(event));
   };
@@ -416,7 +422,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
   if (call.synchronous) --synchronous_calls_;
   if (agent_ != agent) co_return;
   fault_point("shell.ended");
-  const Active& owner = *call.owner;
+  Active& owner = *call.owner;
   const bool is_left = owner.run.rollback != 0 && !call.rolls_back;
   if (!owner.is_served() || call.attempt != owner.run.attempt || is_left) {
     if (call.synchronous) let_go(*agent);
@@ -430,8 +436,12 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
     stop_agent("shell_lost");
     co_return;
   } else if (call.ordinal != 0) {
-    const bool is_kept = co_await append_step_end(owner.run, call.ordinal, ok, result);
-    if (!is_kept) {
+    const StepFate fate = co_await append_step_end(owner, call.ordinal, ok, result);
+    if (fate == StepFate::too_late) {
+      if (call.synchronous && agent_ == agent) let_go(*agent);
+      co_return;
+    }
+    if (fate == StepFate::not_kept) {
       ok = false;
       result = not_kept_error();
     }
@@ -480,8 +490,10 @@ asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   const bool ok = flag_of(frame.header, "ok");
   const Shown how = is_sensitive(active.run, ordinal) ? Shown::sealed : Shown::plainly;
   std::string value = ok ? frame.body : checked_error(frame.body);
-  const bool is_kept = co_await append_step_end(active.run, ordinal, ok, std::move(value),
-                                                is_typed ? "typed" : "json", how);
+  const StepFate fate = co_await append_step_end(active, ordinal, ok, std::move(value),
+                                                 is_typed ? "typed" : "json", how);
+  if (fate == StepFate::too_late) co_return;
+  const bool is_kept = fate == StepFate::kept;
   json::Value ack = frame_for(active.run, "ack");
   ack.as_object().set("o", ordinal);
   if (!is_kept) ack.as_object().set("ok", false);
@@ -509,13 +521,17 @@ asio::awaitable<journal::StepEnd> Runner::make_step_end(bool ok, std::string val
   co_return full;
 }
 
-asio::awaitable<bool> Runner::append_step_end(const Run& run, std::uint32_t ordinal, bool ok,
-                                              std::string value, std::string codec, Shown how) {
+asio::awaitable<Runner::StepFate> Runner::append_step_end(Active& active, std::uint32_t ordinal,
+                                                          bool ok, std::string value,
+                                                          std::string codec, Shown how) {
+  const std::uint32_t attempt = active.run.attempt;
   const journal::StepEnd end = co_await make_step_end(ok, std::move(value), std::move(codec), how);
+  // A pause, or the end of the agent, has made an interruption of it.
+  if (!active.is_served() || active.run.attempt != attempt) co_return StepFate::too_late;
   fault_point("step.before_end");
-  journal_.append(run.number, ordinal, end);
+  journal_.append(active.run.number, ordinal, end);
   fault_point("step.ended");
-  co_return end.value.bytes != not_kept_error();
+  co_return end.value.bytes != not_kept_error() ? StepFate::kept : StepFate::not_kept;
 }
 
 asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) {
@@ -569,6 +585,8 @@ asio::awaitable<void> Runner::on_event(Active& active, const AgentFrame& frame) 
   journal::Event event;
   event.type = text_of(frame.header, "type") == "log" ? "log" : "stream";
   event.data = json::dump(json::parse(frame.body));  // One line, whatever was sent.
+  event.step = count_of(frame.header, "in");
+  event.turn = count_of(frame.header, "try");
   const bool is_room = co_await takes(event.data.size());
   if (!active.is_served()) co_return;
   if (!is_room && ordinal == 0) co_return;  // Sent inside a step.

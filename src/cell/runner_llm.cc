@@ -193,6 +193,7 @@ asio::awaitable<std::optional<WallTime>> Runner::ask_once(std::shared_ptr<LlmCal
   if (left.count() <= 0) co_return wall_now();  // Its turn came too late: carry_llm() says so.
   own->is_asking = true;
   const auto printed = std::make_shared<Printed>(own->run, own->call.ordinal, executor_);
+  if (own->call.ordinal == 0) printed->attempt = own->call.attempt;
   const auto on_text = [this, own, printed](const std::string& text) {
     tell_delta(*own, printed, text);
   };
@@ -245,6 +246,8 @@ void Runner::tell_delta(const LlmCall& own, const std::shared_ptr<Printed>& prin
   if (!own.call.sensitive) {
     journal::Event event;
     event.type = kLlmDelta;
+    event.step = own.call.step;
+    event.turn = own.call.ordinal == 0 ? own.call.turn : own.attempt;
     event.data = json::dump(
         json::object({{"ordinal", own.call.ordinal}, {"attempt", own.attempt}, {"text", text}}));
     take_output(printed, std::move(event));
@@ -265,6 +268,7 @@ asio::awaitable<void> Runner::count_llm(const LlmCall& own, llm::Usage usage) {
   std::string model = own.prepared->choice.model;
   journal::Event event;
   event.type = kLlmUsage;
+  event.step = own.call.step;
   event.data = json::dump(json::object({{"ordinal", own.call.ordinal},
                                         {"model", model},
                                         {"input_tokens", usage.input_tokens},

@@ -30,10 +30,12 @@ inline bool flag_of(const json::Value& header, std::string_view key) {
   return value != nullptr && value->is_bool() && value->as_bool();
 }
 
-inline std::uint32_t ordinal_of(const AgentFrame& frame) {
-  return static_cast<std::uint32_t>(
-      std::clamp<std::int64_t>(number_of(frame.header, "o"), 0, 1 << 30));
+// The number in a header that counts attempts, or stands for a step; 0 where there is none.
+inline std::uint32_t count_of(const json::Value& header, std::string_view key) {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(number_of(header, key), 0, 1 << 30));
 }
+
+inline std::uint32_t ordinal_of(const AgentFrame& frame) { return count_of(frame.header, "o"); }
 
 // A frame about the attempt that is under way: what another attempt is told, or says, is not meant.
 inline json::Value frame_for(const Run& run, std::string_view type) {
@@ -122,6 +124,7 @@ struct Runner::Printed {
 
   std::uint32_t run;
   std::uint32_t ordinal;
+  std::uint32_t attempt = 0;  // of the run: it says nothing in any other; 0: it belongs to none
   std::deque<journal::Event> held;
   async::Event changed;
 };
@@ -132,6 +135,8 @@ struct Runner::HostCall {
   std::uint32_t attempt = 0;      // of the run's, that asked
   std::uint32_t ordinal = 0;      // 0: inside a step, not journaled
   std::int64_t tag = 0;           // the frame's `x`, where there is no ordinal
+  std::uint32_t step = 0;         // the step that it is inside of, and in which attempt of that:
+  std::uint32_t turn = 0;
   bool synchronous = false;
   bool rolls_back = false;  // it is asked by a rollback
   bool sensitive = false;   // inside a sensitive step: nobody is shown what it prints

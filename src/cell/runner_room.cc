@@ -207,7 +207,14 @@ void Runner::tell(journal::Event event) {
   take_output(told_, std::move(event));
 }
 
+bool Runner::is_heard(const Printed& printed) {
+  if (printed.attempt == 0) return true;
+  const Run* run = runs_.find(printed.run);
+  return run != nullptr && run->attempt == printed.attempt;
+}
+
 void Runner::take_output(const std::shared_ptr<Printed>& printed, journal::Event event) {
+  if (!is_heard(*printed)) return;
   if (printed->held.empty() && has_room(event.data.size())) {
     journal_.append(printed->run, printed->ordinal, event);
     journal_.sync_soon();
@@ -223,7 +230,7 @@ asio::awaitable<void> Runner::give_output(std::shared_ptr<Printed> printed) {
   try {
     while (!held.empty()) {
       const bool is_room = co_await takes(held.front().data.size());
-      if (!is_room) break;
+      if (!is_room || !is_heard(*printed)) break;
       journal_.append(printed->run, printed->ordinal, held.front());
       held.pop_front();
       journal_.sync_soon();

@@ -161,7 +161,8 @@ asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, Hos
   if (agent_ != agent || !call.owner->is_served() || call.attempt != parent.attempt || is_left) {
     co_return;
   }
-  co_await append_step_end(parent, call.ordinal, ok, text);
+  const StepFate fate = co_await append_step_end(*call.owner, call.ordinal, ok, text);
+  if (fate == StepFate::too_late) co_return;
   answer(std::move(agent), call, ok, std::move(text));
 }
 

@@ -33,6 +33,7 @@ class Reader {
     if (number > std::numeric_limits<std::uint32_t>::max()) ok_ = false;
     return static_cast<std::uint32_t>(number);
   }
+  std::uint32_t u32_or_zero(std::string_view key) { return has(key) ? u32(key) : 0; }
   bool boolean(std::string_view key) {
     const auto* value = get<bool>(find(key));
     return value != nullptr && *value;
@@ -196,12 +197,15 @@ std::optional<StepInterrupted> StepInterrupted::decode(std::string_view body) {
 std::string Progress::encode() const {
   Map map = {{"value", value}};
   if (sealed) map.emplace_back("sealed", sealed);
+  if (turn != 0) map.emplace_back("turn", turn);
   return cbor::encode(std::move(map));
 }
 
 std::optional<Progress> Progress::decode(std::string_view body) {
   Reader reader(body);
-  Progress progress{.value = reader.text("value"), .sealed = reader.flag("sealed")};
+  Progress progress{.value = reader.text("value"),
+                    .sealed = reader.flag("sealed"),
+                    .turn = reader.u32_or_zero("turn")};
   return if_ok(reader, std::move(progress));
 }
 
@@ -220,11 +224,19 @@ std::optional<Value> Value::decode(std::string_view body) {
   return if_ok(reader, std::move(value));
 }
 
-std::string Event::encode() const { return cbor::encode(Map{{"type", type}, {"data", data}}); }
+std::string Event::encode() const {
+  Map map = {{"type", type}, {"data", data}};
+  if (step != 0) map.emplace_back("step", step);
+  if (turn != 0) map.emplace_back("turn", turn);
+  return cbor::encode(std::move(map));
+}
 
 std::optional<Event> Event::decode(std::string_view body) {
   Reader reader(body);
-  Event event{.type = reader.text("type"), .data = reader.text("data")};
+  Event event{.type = reader.text("type"),
+              .data = reader.text("data"),
+              .step = reader.u32_or_zero("step"),
+              .turn = reader.u32_or_zero("turn")};
   return if_ok(reader, std::move(event));
 }
 

@@ -143,6 +143,7 @@ struct Progress {
 
   std::string value;    // JSON text of at most kInlineBytesMax bytes; where it is sealed, in base64
   bool sealed = false;  // may be absent
+  std::uint32_t turn = 0;  // the attempt of the step that says it; may be absent
 
   std::uint16_t flags() const noexcept { return kFlags; }
   std::string encode() const;
@@ -173,6 +174,9 @@ struct Event {
 
   std::string type;  // stdout stderr stream log …
   std::string data;  // JSON text
+  // What happens inside a step has no ordinal of its own; both may be absent.
+  std::uint32_t step = 0;  // the ordinal of that step
+  std::uint32_t turn = 0;  // the attempt of the step, or of the command, that says it
 
   std::uint16_t flags() const noexcept { return kFlags; }
   std::string encode() const;

@@ -42,6 +42,8 @@ TEST_CASE("every body is decoded to what was encoded, with all members and with 
   check_round_trip(Value{.kind = "now", .name = "n", .args_fp = "", .value = {.bytes = "1"}});
   check_round_trip(Value{.kind = "store.read", .value = kPayloadInBlob});
   check_round_trip(Event{.type = "stdout", .data = "{\"text\":\"x\"}"});
+  check_round_trip(Event{.type = "stream", .data = "1", .step = 7, .turn = 2});
+  check_round_trip(Progress{.value = "1", .turn = 2});
   check_round_trip(CancelRequested{});
   check_round_trip(CancelRequested{.rollback = true});
   check_round_trip(StepStart{.kind = "step", .name = "s", .occ = 1, .sensitive = true});

@@ -4,8 +4,8 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 
-// {phase, isSensitive} of the step that the code is in: what it does there is part of the step, and
-// not journaled.
+// {phase, isSensitive, ordinal, attempt} of the step that the code is in: what it does there is part of
+// the step, and not journaled. What it says there bears both numbers: it counts where that attempt does.
 const inside = new AsyncLocalStorage();
 
 // What a run does until its method has ended, or after that, to roll back. Steps belong to the one

@@ -275,7 +275,14 @@ class Run {
     }
     const o = this.inStep ? 0 : this.#next();
     if (o !== 0 && this.#lookUp(o, 'event', type, '')) return;
-    this.send({ t: 'event', o, type }, body);
+    this.send({ t: 'event', o, type, ...this.#where(o) }, body);
+  }
+
+  // Of what is part of a step: which one, and in which attempt.
+  #where(o) {
+    if (o !== 0) return {};
+    const { ordinal, attempt } = inside.getStore();
+    return { in: ordinal, try: attempt };
   }
 
   // ---- versions of the agent, and histories that become too long ----
@@ -346,7 +353,9 @@ class Run {
       const { o, x } = header;
       if (this.#leavesOpen) return this.#left(o, name);
       this.send(header, text);
-      if (onPart !== undefined) this.parts.set(partKey(o, x), onPart);
+      const here = o === 0 ? inside.getStore()
+        : { phase: this.phase, isSensitive: false, ordinal: o };
+      if (onPart !== undefined) this.parts.set(partKey(o, x), { tell: onPart, here });
       const work = o === 0 ? this.#until(this.answers, x) : this.#until(this.results, o);
       return this.#completes(o, name, finish(work));
     });
@@ -381,7 +390,7 @@ class Run {
     const entry = o === 0 ? undefined : this.#lookUp(o, k, n, fp);
     if (entry && entry.s !== 'open') return { entry };
     const sens = this.inStep && inside.getStore().isSensitive ? 'output' : undefined;
-    return { header: { t: 'cmd', o, k, n, fp, x: this.#nextTag(), sens }, text };
+    return { header: { t: 'cmd', o, k, n, fp, x: this.#nextTag(), sens, ...this.#where(o) }, text };
   }
 
   // Settles in its turn, as it did before.
@@ -495,7 +504,7 @@ class Run {
       const work = () => body(o, n, entry ?? {});
       // That it begins is on disk before it does, where it must not be executed twice.
       const begins = waits ? () => this.#until(this.begins, o).then(work) : work;
-      const value = await this.#untilCancelled(begins, options.sensitive);
+      const value = await this.#untilCancelled(begins, options.sensitive, o);
       ({ text, codec } = encodeValue(value, `the value of ${k} "${n}"`));
     } catch (error) {
       ok = false;
@@ -528,22 +537,23 @@ class Run {
   }
 
   // Resolves when it is on disk.
-  progress(o, text) {
+  progress(o, text, attempt) {
     this.check();
     const x = this.#nextTag();
-    this.send({ t: 'progress', o, x }, text);
+    this.send({ t: 'progress', o, x, try: attempt }, text);
     return this.#until(this.answers, x);
   }
 
   // What `work` gives inside a step; cancelling does not wait for it.
-  #untilCancelled(work, isSensitive) {
+  #untilCancelled(work, isSensitive, ordinal) {
     return new Promise((resolve, reject) => {
       this.rejects.add(reject);
       const settle = (give) => (what) => {
         this.rejects.delete(reject);
         give(what);
       };
-      inside.run({ phase: this.phase, isSensitive }, work).then(settle(resolve), settle(reject));
+      const here = { phase: this.phase, isSensitive, ordinal };
+      inside.run(here, work).then(settle(resolve), settle(reject));
     });
   }
 
@@ -646,11 +656,11 @@ class Run {
   // A piece of a result that is on its way. What is done with it is part of the command, as inside a
   // step: nothing of it is recorded, and a replay tells none. So an error there changes nothing.
   part({ o, x }, body) {
-    const tell = this.parts.get(partKey(o, x));
-    if (tell === undefined || this.parked || this.phase.isOver) return;
+    const part = this.parts.get(partKey(o, x));
+    if (part === undefined || this.parked || this.phase.isOver) return;
     const show = (error) => process.stderr.write(`${error?.stack ?? error}\n`);
     const text = JSON.parse(body.toString());
-    inside.run({ phase: this.phase, isSensitive: false }, async () => tell(text)).catch(show);
+    inside.run(part.here, async () => part.tell(text)).catch(show);
   }
 
   // The result of the command with this ordinal; inside a step, of the one with this tag.

@@ -5,6 +5,7 @@ const util = require('node:util');
 const {
   NonRetryableError, ParkedRun, RetryAfterError, StepTimeoutError, coded,
 } = require('./errors');
+const { inside } = require('./phase');
 const { Deadline, milliseconds, pause } = require('./timers');
 const { stringify } = require('./values');
 
@@ -163,7 +164,8 @@ class Attempts {
     const late = () => (limit === left ? this.#tooLateInAll()
       : new StepTimeoutError(`step "${this.name}" took longer than ${limit} ms`));
     const deadline = new Deadline(limit, [this.phase.abort.signal], late);
-    const call = () => this.options.fn(new StepHandle(this, attempt, deadline));
+    const handle = new StepHandle(this, attempt, deadline);
+    const call = () => inside.run({ ...inside.getStore(), attempt }, () => this.options.fn(handle));
     try {
       // Without a limit of its own it is the run that ends it (Run.step).
       return await (limit === undefined ? call() : deadline.within((async () => call())()));
@@ -177,14 +179,14 @@ class Attempts {
     return new StepTimeoutError(`step "${this.name}" took longer than ${total} ms in all`);
   }
 
-  report(value) {
+  report(value, attempt) {
     const text = stringify(value, `the progress of step "${this.name}"`);
     if (Buffer.byteLength(text) > PROGRESS_BYTES_MAX) {
       throw coded('too_large', `the progress of step "${this.name}" takes ` +
         `${Buffer.byteLength(text)} bytes as JSON, at most ${PROGRESS_BYTES_MAX}`);
     }
     this.progress = JSON.parse(text);
-    return this.run.progress(this.ordinal, text);
+    return this.run.progress(this.ordinal, text, attempt);
   }
 }
 
@@ -199,7 +201,7 @@ class StepHandle {
     this.attempt = attempt;
     this.idempotencyKey = attempts.idempotencyKey;
     this.lastProgress = attempts.progress;
-    this.progress = (value) => attempts.report(value);
+    this.progress = (value) => attempts.report(value, attempt);
   }
 
   get signal() {

@@ -294,3 +294,18 @@ test('a step that ends elsewhere is begun once that may be', () =>
     daemon.send({ t: 'ack', run: 'run_1', o: 2, ok: false }, error);
     assert.equal((await daemon.end()).value.message, JSON.stringify(['journal_full', false, 'journal_full']));
   }));
+
+test('what is said in a step bears the attempt that says it, also where that was given up', () => withHost(agent(`
+  await ctx.step('slow', async (s) => {
+    ctx.stream(s.attempt);
+    if (s.attempt > 1) return;
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    ctx.stream('late');
+    await s.progress('late').catch(() => {});
+  }, { timeout: 20, retries: { maxAttempts: 2, delay: 1 } });
+  await new Promise((resolve) => setTimeout(resolve, 120));
+  ctx.stream('outside');`), async (daemon) => {
+  await daemon.ended('main');
+  assert.deepEqual(daemon.of('event').map((f) => [f.in, f.try]), [[1, 1], [1, 2], [1, 1], [undefined, undefined]]);
+  assert.equal(daemon.of('progress')[0].try, 1);
+}));

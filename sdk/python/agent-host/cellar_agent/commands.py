@@ -2,8 +2,9 @@
 import asyncio
 import collections
 
-# The step that code is in: of this phase of its run (rollback.py).
-InStep = collections.namedtuple("InStep", "phase is_sensitive")
+# The step that code is in: of this phase of its run (rollback.py), with its ordinal, in which of its
+# attempts. What it says there bears both numbers: it counts where that attempt does.
+InStep = collections.namedtuple("InStep", "phase is_sensitive ordinal attempt", defaults=(None,))
 
 
 class Outcome:

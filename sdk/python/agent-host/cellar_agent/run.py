@@ -265,7 +265,15 @@ class Run:
                         f"{EVENT_BYTES_MAX}: send it in parts", code="too_large")
         o = 0 if self.in_step else self._next()
         if o == 0 or self._look_up(o, "event", kind, "") is None:
-            self.send({"t": "event", "o": o, "type": kind}, body)
+            self.send({"t": "event", "o": o, "type": kind, **self._where(o)}, body)
+
+    @staticmethod
+    def _where(o):
+        """Of what is part of a step: which one, and in which attempt."""
+        if o != 0:
+            return {}
+        here = inside.get()
+        return {"in": here.ordinal} if here.attempt is None else {"in": here.ordinal, "try": here.attempt}
 
     # ---- versions of the agent, and histories that become too long ----
 
@@ -398,8 +406,9 @@ class Run:
         else:
             self._results[o] = settle
         if on_part is not None:
-            self._parts[(o, x if o == 0 else 0)] = on_part
-        header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp, "x": x}
+            here = inside.get() if o == 0 else InStep(self.phase, False, o)
+            self._parts[(o, x if o == 0 else 0)] = (on_part, here)
+        header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp, "x": x, **self._where(o)}
         is_sensitive = o == 0 and inside.get().is_sensitive
         self.send({**header, "sens": "output"} if is_sensitive else header, body)
         return command
@@ -467,7 +476,7 @@ class Run:
 
     def _perform(self, k, step, body, settle, sensitive):
         work = self._execute(k, step, body, settle)
-        here = InStep(self.phase, sensitive)
+        here = InStep(self.phase, sensitive, step.o)
         task = self.loop.create_task(work, context=context_for(self, in_step=here))
         self._bodies.add(task)
         task.add_done_callback(self._bodies.discard)
@@ -561,13 +570,13 @@ class Run:
             self.send({"t": "failed", "o": o, "n": attempt, "delay": delay},
                       stringify(to_json(error), "the error of an attempt"))
 
-    def progress(self, o, body):
+    def progress(self, o, body, attempt):
         """Settles when it is on disk."""
         self.check()
         command = self._command(0, "progress")
         x = self._next_tag()
         self._answers[x] = self._end_with(0, "progress", command, None)
-        self.send({"t": "progress", "o": o, "x": x}, body)
+        self.send({"t": "progress", "o": o, "x": x, "try": attempt}, body)
         return command
 
     # ---- rolling back ----
@@ -662,10 +671,10 @@ class Run:
         self.turns.push(lambda: self._tell_part((o, header["x"] if o == 0 else 0), parse(body)))
 
     def _tell_part(self, key, text):
-        tell = self._parts.get(key)
+        tell, here = self._parts.get(key, (None, None))
         if tell is None or self.parked or self.phase.is_over:
             return
-        context = context_for(self, in_step=InStep(self.phase, False))
+        context = context_for(self, in_step=here)
         self.loop.create_task(self._call_part(tell, text), context=context)
 
     @staticmethod

@@ -8,6 +8,7 @@ from .errors import Error, NonRetryableError, RetryAfterError, StepTimeoutError
 from .signals import Signal
 from .threads import anywhere
 from .timers import milliseconds, whole
+from .turns import inside
 from .values import stringify
 
 POLICIES = ("retry", "fail", "ask")
@@ -134,7 +135,7 @@ class StepHandle:
             raise Error(f'the progress of step "{self.name}" takes {len(body)} bytes as JSON, at most '
                         f"{PROGRESS_BYTES_MAX}", code="too_large")
         self._attempts.last_progress = value
-        return self._run.progress(self.ordinal, body)
+        return self._run.progress(self.ordinal, body, self.attempt)
 
 
 class Attempts:
@@ -174,6 +175,7 @@ class Attempts:
             attempt += 1
 
     async def _once(self, attempt):
+        inside.set(inside.get()._replace(attempt=attempt))  # What it begins inherits it.
         handle = StepHandle(self, attempt)
         self._phase.signal.on_abort(handle.signal.abort)
         try:

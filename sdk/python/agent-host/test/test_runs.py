@@ -122,6 +122,8 @@ class RunsTest(unittest.TestCase):
                 self.assertEqual(["int", "float", 36, "db.get", "shell"], ended.value[1:])
                 inside = [(f["t"], f["o"]) for f in daemon.of("event", "call", "cmd", "value")[1:]]
                 self.assertEqual([("event", 0), ("event", 0), ("call", 0), ("cmd", 0)], inside)
+                where = [(f["in"], f["try"]) for f in daemon.of("event", "cmd")[1:]]
+                self.assertEqual([(1, 1)] * 3, where)
 
     # ---- cancelling ----
 
