@@ -64,10 +64,11 @@ class Answer {
 
  private:
   asio::awaitable<void> tell(journal::Lsn after) {
+    const cell::CellJournal::Look look{.values = cell::CellJournal::Look::Values::left};
     for (;;) {
       const journal::Lsn durable = cell_.journal().last_durable();
       if (run_.told > after) {
-        const auto events = cell_.journal().events(run_, after);
+        const auto events = co_await cell_.journal().events(run_, after, look);
         after = events.seen;
         for (const cell::RunEvent& event : events.list) {
           const bool ended = co_await take(event);
@@ -95,7 +96,7 @@ class Answer {
       co_return true;
     }
     if (!cell::is_last(event)) co_return false;
-    const std::string value = cell_.journal().read_value(run_.ended);
+    const std::string value = co_await cell_.journal().value_of(run_.ended);
     if (run_.status == cell::RunStatus::completed) {
       co_await complete(event.seq, value);
     } else {

@@ -52,6 +52,15 @@ std::optional<std::uint64_t> Call::events_after() const {
   return *number;
 }
 
+cell::View Call::view() const {
+  const auto view = exchange.request().query_value("view");
+  if (!view || *view == "live") return cell::View::live;
+  if (*view == "committed") return cell::View::committed;
+  throw Error(ErrorCode::invalid_argument, "invalid_query",
+              "\"view\" must be live or committed, not \"" + *view + "\"",
+              "leave it out for all that happens; committed leaves out what may be thrown away");
+}
+
 bool Call::query_flag(std::string_view name) const {
   const auto text = exchange.request().query_value(name);
   if (!text || *text == "0") return false;

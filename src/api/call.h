@@ -39,6 +39,9 @@ struct Call {
   // The number behind which a client wants events: `after` in the query, or else Last-Event-ID.
   // Throws Error `invalid_argument` for one that is none.
   std::optional<std::uint64_t> events_after() const;
+  // What of events and steps the client wants to see: `view` in the query. Throws Error
+  // `invalid_argument`.
+  cell::View view() const;
   // The header Idempotency-Key. Throws Error `invalid_argument` for one that is none.
   std::optional<std::string> idempotency_key() const;
   // The body as JSON; `{}` where there is none. Throws Error.

@@ -40,29 +40,31 @@ void require_event(journal::Lsn after, const cell::CellJournal& journal) {
               "leave out \"after\" and Last-Event-ID to get all that is kept");
 }
 
-EventPages::PagePtr EventPages::next(const std::shared_ptr<cell::Cell>& cell, journal::Lsn after,
-                                     const EventTypes& types) {
+asio::awaitable<EventPages::PagePtr> EventPages::next(std::shared_ptr<cell::Cell> cell,
+                                                      journal::Lsn after, const EventTypes& types,
+                                                      cell::View view) {
   cell::CellJournal& journal = cell->journal();
   const journal::Lsn durable = journal.last_durable();
-  const auto key = std::make_pair(static_cast<const cell::Cell*>(cell.get()), types.text());
+  const Key key(cell.get(), types.text(), view);
   const auto found = kept_.find(key);
   if (found != kept_.end() && found->second.cell.lock() == cell) {
     const PagePtr& page = found->second.page;
-    if (page->after == after && page->durable == durable) return page;
+    if (page->after == after && page->durable == durable) co_return page;
   }
   const auto page = std::make_shared<Page>();
   page->durable = durable;
   page->after = after;
-  const auto events = journal.events(after);
+  const cell::CellJournal::Look look{.view = view};
+  const auto events = co_await journal.events(after, look);
   page->seen = events.seen;
   page->more = events.more;
   for (const cell::RunEvent& event : events.list) {
     if (types.want(event.type)) page->text += event_text(event);
   }
-  if (page->text.size() > kKeptBytesMax) return page;
-  if (kept_.size() >= kKeptMax && found == kept_.end()) kept_.clear();
+  if (page->text.size() > kKeptBytesMax) co_return page;
+  if (kept_.size() >= kKeptMax && !kept_.contains(key)) kept_.clear();
   kept_[key] = {cell, page};
-  return page;
+  co_return page;
 }
 
 }  // namespace cellar::api

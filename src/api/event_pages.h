@@ -1,16 +1,19 @@
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "cell/cell.h"
 
 namespace cellar::api {
+
+namespace asio = boost::asio;
 
 // Which types of events a client wants: "step.completed", and "cell.*" for all that begin with
 // "cell.".
@@ -47,12 +50,12 @@ class EventPages {
   using PagePtr = std::shared_ptr<const Page>;  // with whoever sends it
 
   // The events of all of `cell` behind `after`.
-  PagePtr next(const std::shared_ptr<cell::Cell>& cell, journal::Lsn after,
-               const EventTypes& types);
+  asio::awaitable<PagePtr> next(std::shared_ptr<cell::Cell> cell, journal::Lsn after,
+                                const EventTypes& types, cell::View view);
 
   // Larger ones are made for each.
   static constexpr std::size_t kKeptBytesMax = 64 << 10;
-  // Of cells and types, each with its newest page.
+  // Of cells, types and views, each with its newest page.
   static constexpr std::size_t kKeptMax = 256;
 
  private:
@@ -60,7 +63,8 @@ class EventPages {
     std::weak_ptr<cell::Cell> cell;  // another may have its place in memory by now
     PagePtr page;
   };
-  std::map<std::pair<const cell::Cell*, std::string>, Kept> kept_;
+  using Key = std::tuple<const cell::Cell*, std::string, cell::View>;
+  std::map<Key, Kept> kept_;
 };
 
 }  // namespace cellar::api

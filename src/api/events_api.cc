@@ -19,12 +19,13 @@ constexpr std::int64_t kEventsDefault = 100;  // the same
 constexpr std::size_t kLookedAtMax = 4'000;
 
 // Where the client begins. Throws Error `invalid_argument`.
-journal::Lsn start_in(const Call& call, cell::CellJournal& journal, const EventTypes& types) {
+journal::Lsn start_in(const Call& call, cell::CellJournal& journal, const EventTypes& types,
+                      cell::View view) {
   const auto after = call.events_after();
   const auto tail = call.query_int("tail", 0, kEventsMax);
   if (!after && tail) {
     const auto is_wanted = [&types](const cell::RunEvent& event) { return types.want(event.type); };
-    return journal.before_newest(static_cast<std::size_t>(*tail), is_wanted);
+    return journal.before_newest(static_cast<std::size_t>(*tail), view, is_wanted);
   }
   if (!after) return 0;
   require_event(*after, journal);
@@ -48,14 +49,15 @@ std::string stale_text(journal::Lsn after, const cell::CellJournal& journal) {
 asio::awaitable<void> stream_events(const Call& call, std::shared_ptr<cell::Cell> cell,
                                     const EventTypes& types, EventPages& pages) {
   cell::CellJournal& journal = cell->journal();
-  journal::Lsn after = start_in(call, journal, types);
+  const cell::View view = call.view();
+  journal::Lsn after = start_in(call, journal, types, view);
   http::Response head = event_stream_head();
   head.body = "retry: 1000\n\n";
   co_await call.exchange.start_stream(std::move(head));
   for (;;) {
     std::string text;
     if (is_stale(after, journal)) text = stale_text(after, journal);
-    const EventPages::PagePtr page = pages.next(cell, after, types);
+    const EventPages::PagePtr page = co_await pages.next(cell, after, types, view);
     after = page->seen;
     text += page->text;
     if (!text.empty()) {
@@ -73,18 +75,19 @@ asio::awaitable<void> list_events(const Call& call, cell::Cell& cell, const Even
   cell::CellJournal& journal = cell.journal();
   const auto limit =
       static_cast<std::size_t>(call.query_int("limit", 1, kEventsMax).value_or(kEventsDefault));
-  journal::Lsn after = start_in(call, journal, types);
+  cell::CellJournal::Look look{.view = call.view()};
+  journal::Lsn after = start_in(call, journal, types, look.view);
   const bool stale = is_stale(after, journal);
   std::string text;
   std::size_t count = 0;
   bool more = true;
   for (std::size_t looked_at = 0; more && count < limit && looked_at < kLookedAtMax &&
                                   text.size() < cell::CellJournal::kEventBytesMax;) {
-    const std::size_t wanted = limit - count;
-    const auto events = journal.events(after, wanted);
+    look.limit = limit - count;
+    const auto events = co_await journal.events(after, look);
     after = events.seen;
     more = events.more;
-    looked_at += wanted;
+    looked_at += look.limit;
     for (const cell::RunEvent& event : events.list) {
       if (!types.want(event.type)) continue;
       text += (count++ == 0 ? "" : ",") + event_json(event);

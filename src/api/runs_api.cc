@@ -39,8 +39,11 @@ asio::awaitable<void> answer_durable(const Call& call, cell::Cell& cell, json::V
 }
 
 asio::awaitable<void> answer_run(const Call& call, cell::Cell& cell, const cell::Run& run,
-                                 int status = 200) {
-  json::Value answer = run_detail_json(run, cell.journal());
+                                 int status = 200, cell::View view = cell::View::live) {
+  const auto kept = run.shared_from_this();  // Retention may remove it meanwhile.
+  std::string outcome;
+  if (run.ended != 0) outcome = co_await cell.journal().value_of(run.ended);
+  json::Value answer = run_detail_json(run, cell.journal(), outcome, view);
   co_await answer_durable(call, cell, std::move(answer), status);
 }
 
@@ -74,7 +77,7 @@ asio::awaitable<void> list_runs(const Call& call) {
 
 asio::awaitable<void> get(const Call& call) {
   const auto cell = call.cell();
-  co_await answer_run(call, *cell, run_in(call, *cell));
+  co_await answer_run(call, *cell, run_in(call, *cell), 200, call.view());
 }
 
 // {"method", "params"?}: begins a run and does not wait for it.
@@ -98,11 +101,12 @@ asio::awaitable<void> await_run(const Call& call) {
   constexpr std::int64_t kTimeoutDefault = 30;
   const auto cell = call.cell();
   const cell::Run& run = run_in(call, *cell);
+  const cell::View view = call.view();
   const std::chrono::seconds timeout(
       call.query_int("timeout", 0, kTimeoutMax).value_or(kTimeoutDefault));
   const auto activity = cell->watch("request", "await " + run.id);
   co_await cell->runner().settled(run.number, timeout);
-  co_await answer_run(call, *cell, run);
+  co_await answer_run(call, *cell, run, 200, view);
 }
 
 asio::awaitable<void> pause(const Call& call) {
@@ -249,13 +253,14 @@ asio::awaitable<void> stream(const Call& call) {
   const auto cell = call.cell();
   const cell::Run& run = run_in(call, *cell);
   journal::Lsn after = call.events_after().value_or(0);
+  const cell::CellJournal::Look look{.view = call.view()};
   const auto activity = cell->watch("stream", run.id);
   http::Response head = event_stream_head();
   head.body = "retry: 1000\n\n";
   co_await call.exchange.start_stream(std::move(head));
   for (bool last = false; !last;) {
     const journal::Lsn durable = cell->journal().last_durable();
-    const auto events = cell->journal().events(run, after);
+    const auto events = co_await cell->journal().events(run, after, look);
     after = events.seen;
     std::string text;
     for (const cell::RunEvent& event : events.list) {

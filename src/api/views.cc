@@ -210,18 +210,21 @@ json::Value run_json(const cell::Run& run) {
   return value;
 }
 
-json::Value run_detail_json(const cell::Run& run, cell::CellJournal& journal) {
+json::Value run_detail_json(const cell::Run& run, cell::CellJournal& journal,
+                            const std::string& outcome, cell::View view) {
   json::Value value = run_json(run);
   json::Object& members = value.as_object();
   members.set("params", json::parse(journal.read<journal::RunCreated>(run.created).params));
-  if (run.ended != 0) {
+  if (!outcome.empty()) {
     const bool ok = run.status == cell::RunStatus::completed;
-    members.set(ok ? "result" : "error", json::parse(journal.read_value(run.ended)));
+    members.set(ok ? "result" : "error", json::parse(outcome));
   }
   if (!run.detail.empty()) members.set("detail", json::parse(run.detail));
   json::Array steps;
   for (const auto& [ordinal, step] : run.steps) {
-    if (step.is_step()) steps.push_back(step_json(run, step));
+    const bool is_final = step.status != cell::StepStatus::open || cell::is_wait(step.kind);
+    const bool is_seen = view == cell::View::live || is_final;
+    if (step.is_step() && is_seen) steps.push_back(step_json(run, step));
   }
   members.set("steps", std::move(steps));
   return value;
@@ -235,6 +238,7 @@ std::string event_json(const cell::RunEvent& event) {
     text += ",\"run\":";
     json::append_quoted(text, event.run);
   }
+  if (event.step != 0) text += ",\"step\":" + std::to_string(event.step);
   return text + ",\"data\":" + event.data + "}";
 }
 

@@ -45,6 +45,7 @@ CellJournal::CellJournal(asio::any_io_executor executor, async::Pool& pool, cons
     log::warning("cell {}: what its journal does not need any more cannot be removed",
                  log::cell(cell_id));
   }
+  runs.opened(journal_.last_appended());
 }
 
 CellJournal::~CellJournal() = default;
@@ -363,62 +364,116 @@ asio::awaitable<void> CellJournal::room() {
   }
 }
 
-CellJournal::Events CellJournal::events(const Run& run, journal::Lsn after, std::size_t limit) {
+asio::awaitable<std::string> CellJournal::value_of(journal::Lsn lsn) {
+  journal::Payload value = payload_at(lsn);
+  if (!value.blob) co_return std::move(value.bytes);
+  auto load = [this, value = std::move(value)] { return journal_.load(value); };
+  co_return co_await async::offload(pool_, std::move(load));
+}
+
+namespace {
+
+std::size_t size_of(const RunEvent& event) {
+  return event.data.size() + (event.missing ? journal::size_of(event.missing->value) : 0);
+}
+
+}  // namespace
+
+asio::awaitable<CellJournal::Events> CellJournal::events(const Run& run, journal::Lsn after,
+                                                         Look look) {
   Events events;
   events.seen = after;
   const journal::Lsn durable = journal_.last_durable();
-  journal::Lsn last = after;
+  std::size_t bytes = 0;
+  bool is_over = false;
   const auto visit = [&](const journal::Record& record) {
-    last = record.lsn;
-    if (record.lsn > durable) return;
+    if (is_over) return;
+    const Fate fate = look.view == View::live ? Fate::shown : fate_of(record, run, durable);
+    const bool is_large = bytes >= kEventBytesMax;
+    is_over = record.lsn > durable || fate == Fate::undecided || is_large;
+    events.more = is_over && is_large && record.lsn <= durable;
+    if (is_over) return;
     events.seen = record.lsn;
-    if (auto event = event_of(
-            record, run, [this](const journal::Payload& value) { return journal_.load(value); })) {
-      events.list.push_back(std::move(*event));
-    }
+    auto event = fate == Fate::shown ? event_of(record, run) : std::nullopt;
+    if (!event) return;
+    bytes += size_of(*event);
+    events.list.push_back(*std::move(event));
   };
-  const bool is_full = journal_.for_each(run.number, after, limit, visit) == limit;
-  events.more = is_full && last <= durable;  // Or else there is nothing but to wait.
-  return events;
+  const bool is_full = journal_.for_each(run.number, after, look.limit, visit) == look.limit;
+  if (!is_over) events.more = is_full;
+  if (look.values == Look::Values::read) co_await read_missing(events);
+  co_return events;
 }
 
-std::optional<RunEvent> CellJournal::event_at(journal::Lsn lsn, const Load& load) {
+CellJournal::Seen CellJournal::event_at(journal::Lsn lsn, View view) {
   const journal::Record record = journal_.read(lsn);
-  if (record.run == 0) return cell_event_of(record);
+  if (record.run == 0) return {Fate::shown, cell_event_of(record)};
   const Run* run = runs_.find(record.run);
-  if (run == nullptr) return std::nullopt;  // It is not kept any more.
-  auto event = event_of(record, *run, load);
-  if (event) event->run = run->id;
-  return event;
+  if (run == nullptr) return {};  // It is not kept any more.
+  Seen seen;
+  seen.fate = view == View::live ? Fate::shown : fate_of(record, *run, journal_.last_durable());
+  if (seen.fate != Fate::shown) return seen;
+  seen.event = event_of(record, *run);
+  if (seen.event) seen.event->run = run->id;
+  return seen;
 }
 
-CellJournal::Events CellJournal::events(journal::Lsn after, std::size_t limit) {
+asio::awaitable<CellJournal::Events> CellJournal::events(journal::Lsn after, Look look) {
   Events events;
   const journal::Lsn durable = journal_.last_durable();
   events.seen = std::max(after, journal_.first() - 1);
-  const Load load = [this](const journal::Payload& value) { return journal_.load(value); };
   std::size_t bytes = 0;
-  for (std::size_t count = 0; count < limit && bytes < kEventBytesMax && events.seen < durable;
+  bool is_over = false;
+  for (std::size_t count = 0; count < look.limit && bytes < kEventBytesMax && events.seen < durable;
        ++count) {
-    auto event = event_at(++events.seen, load);
-    if (!event) continue;
-    bytes += event->data.size();
-    events.list.push_back(*std::move(event));
+    Seen next = event_at(events.seen + 1, look.view);
+    is_over = next.fate == Fate::undecided;
+    if (is_over) break;
+    ++events.seen;
+    if (!next.event) continue;
+    bytes += size_of(*next.event);
+    events.list.push_back(*std::move(next.event));
   }
-  events.more = events.seen < durable;
-  return events;
+  events.more = events.seen < durable && !is_over;
+  if (look.values == Look::Values::read) co_await read_missing(events);
+  co_return events;
 }
 
-journal::Lsn CellJournal::before_newest(std::size_t count,
-                                        const std::function<bool(const RunEvent&)>& is_wanted) {
-  const Load no_blobs = [](const journal::Payload& value) {
-    return value.blob ? std::string("null") : value.bytes;
+// Nobody may keep what is told from being removed meanwhile: an event that is gone is left out.
+asio::awaitable<void> CellJournal::read_missing(Events& events) {
+  const bool is_any = std::any_of(events.list.begin(), events.list.end(),
+                                  [](const RunEvent& event) { return event.missing.has_value(); });
+  if (!is_any) co_return;
+  struct Read {
+    std::vector<RunEvent> list;
+    std::optional<Error> failure;
+    journal::Lsn failed_at = 0;
   };
+  auto read = [this, list = std::move(events.list)]() mutable {
+    Read result;
+    for (RunEvent& event : list) {
+      try {
+        if (event.missing) complete(event, journal_.load(event.missing->value));
+        result.list.push_back(std::move(event));
+      } catch (const Error& error) {
+        result.failure = error;
+        result.failed_at = event.seq;
+      }
+    }
+    return result;
+  };
+  Read result = co_await async::offload(pool_, std::move(read));
+  if (result.failure && result.failed_at >= journal_.first()) throw *result.failure;
+  events.list = std::move(result.list);
+}
+
+journal::Lsn CellJournal::before_newest(std::size_t count, View view,
+                                        const std::function<bool(const RunEvent&)>& is_wanted) {
   journal::Lsn lsn = journal_.last_durable();
   for (std::size_t seen = 0; count > 0 && lsn >= journal_.first() && seen < kTailRecordsMax;
        ++seen) {
-    const auto event = event_at(lsn--, no_blobs);
-    if (event && is_wanted(*event)) --count;
+    const Seen here = event_at(lsn--, view);
+    if (here.event && is_wanted(*here.event)) --count;
   }
   return lsn;
 }

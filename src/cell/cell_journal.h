@@ -16,6 +16,7 @@
 #include "async/task_group.h"
 #include "base/error.h"
 #include "base/histogram.h"
+#include "cell/committed.h"
 #include "cell/gathering.h"
 #include "cell/run.h"
 #include "cell/run_event.h"
@@ -25,6 +26,10 @@
 namespace cellar::cell {
 
 namespace asio = boost::asio;
+
+// What of the events is told: all of them, as they happen, or what can never be thrown away again
+// (committed.h).
+enum class View : std::uint8_t { live, committed };
 
 // The journal of a cell in the daemon's loop: appends at once, syncs on the pool, many waiters to
 // one fdatasync (group commit), and keeps the run table in step with what was
@@ -82,25 +87,33 @@ class CellJournal {
   journal::Payload params_of(const Run& run);
   // The value of a record as it lies there.
   journal::Payload payload_at(journal::Lsn lsn);
+  // The same as read_value(), with the pool where that blocks. Throws Error `corrupt`.
+  asio::awaitable<std::string> value_of(journal::Lsn lsn);
   // Its bytes. Blocks where they are in a blob; any thread. Throws Error `corrupt`.
   std::string bytes_of(const journal::Payload& value) const;
 
   // Calls `visit` for the records of a run, in order, durable or not.
   void for_each(std::uint32_t run, const journal::Journal::Visit& visit);
 
-  // Durable events of a run behind `after`, oldest first, from at most `limit` records.
+  // Durable events of a run behind `after`, oldest first, from at most `limit` records; none more
+  // once their data is kEventBytesMax or more. What waits in `Missing` of an event is read on the
+  // pool, or left there.
+  struct Look {
+    View view = View::live;
+    std::size_t limit = 512;
+    enum class Values : std::uint8_t { read, left } values = Values::read;
+  };
   struct Events {
     std::vector<RunEvent> list;
     journal::Lsn seen = 0;  // go on behind this one
-    bool more = false;      // there is more that is durable already
+    bool more = false;      // there is more that is to be seen already
   };
-  Events events(const Run& run, journal::Lsn after, std::size_t limit = 512);
-  // The same for all runs that are kept and the cell itself, in one order; none more once their
-  // data is kEventBytesMax or more.
-  Events events(journal::Lsn after, std::size_t limit = 512);
+  asio::awaitable<Events> events(const Run& run, journal::Lsn after, Look look);
+  // The same for all runs that are kept and the cell itself, in one order.
+  asio::awaitable<Events> events(journal::Lsn after, Look look);
   // Where to begin to get the newest `count` events that `is_wanted`, or as many as the newest
   // kTailRecordsMax records hold. What `is_wanted` is asked about has no values that are in blobs.
-  journal::Lsn before_newest(std::size_t count,
+  journal::Lsn before_newest(std::size_t count, View view,
                              const std::function<bool(const RunEvent&)>& is_wanted);
   static constexpr std::size_t kTailRecordsMax = 4'000;
   static constexpr std::size_t kEventBytesMax = 4 << 20;
@@ -154,8 +167,13 @@ class CellJournal {
  private:
   journal::Lsn append_record(std::uint32_t run, std::uint32_t ordinal, journal::Type type,
                              std::uint16_t flags, std::string body);
-  using Load = std::function<std::string(const journal::Payload&)>;
-  std::optional<RunEvent> event_at(journal::Lsn lsn, const Load& load);
+  // What is to be seen of a record of the whole cell, and whether that is decided yet.
+  struct Seen {
+    Fate fate = Fate::hidden;
+    std::optional<RunEvent> event;
+  };
+  Seen event_at(journal::Lsn lsn, View view);
+  asio::awaitable<void> read_missing(Events& events);
   asio::awaitable<void> flush();
   asio::awaitable<void> flush_later();
   asio::awaitable<void> gather();

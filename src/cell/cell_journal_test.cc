@@ -12,6 +12,10 @@
 namespace cellar::cell {
 namespace {
 
+const CellJournal::Look kAll;
+const CellJournal::Look kTwo{.limit = 2};
+const CellJournal::Look kLeft{.values = CellJournal::Look::Values::left};
+
 // Opens the journal in `dir`, lets `test` use it, and closes it.
 using Test = std::function<asio::awaitable<void>(CellJournal&, RunTable&)>;
 void with_journal(const std::string& dir, const Test& test) {
@@ -135,7 +139,9 @@ TEST_CASE("events are what is durable, in order, and go on behind any of them") 
   with_journal(dir.file("j"), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
     begin(journal, "run_1");
     start_step(journal, 1, "one");
-    CHECK(journal.events(*runs.find("run_1"), 0, 100).list.empty());  // Nothing is on disk yet.
+    const Run& run = *runs.find("run_1");
+    const auto none = co_await journal.events(run, 0, kAll);
+    CHECK(none.list.empty());  // Nothing is on disk yet.
     co_await journal.sync();
     start_step(journal, 1, "one", 2);
     end_step(journal, 1, "11");
@@ -145,50 +151,49 @@ TEST_CASE("events are what is durable, in order, and go on behind any of them") 
     journal.append(1, 0, ended);
     co_await journal.sync();
 
-    const Run& run = *runs.find("run_1");
-    const auto all = journal.events(run, 0, 100);
+    const auto all = co_await journal.events(run, 0, kAll);
     CHECK(types_of(all.list) == "run.started step.started reset step.completed run.completed");
     CHECK(all.list.back().data == R"({"result":[1]})");
     CHECK(is_last(all.list.back()));
     for (std::size_t i = 0; i < all.list.size(); ++i) {
-      const auto rest = journal.events(run, all.list[i].seq, 100);
+      const auto rest = co_await journal.events(run, all.list[i].seq, kAll);
       CHECK(rest.list.size() == all.list.size() - i - 1);
     }
-    const auto first = journal.events(run, 0, 2);
-    CHECK(first.more);
-    CHECK(journal.events(run, first.seen, 100).list.size() + first.list.size() == 5);
+    const auto first = co_await journal.events(run, 0, kTwo);
+    CHECK((first.more && first.seen >= all.list[first.list.size() - 1].seq));
   });
 }
 
 TEST_CASE("the events of a cell are those of all its runs and its own, in one order") {
   const testing::TempDir dir;
   with_journal(dir.file("j"), [](CellJournal& journal, RunTable&) -> asio::awaitable<void> {
-    CHECK(journal.events(0).list.empty());
-    CHECK_FALSE(journal.events(0).more);
+    const auto nothing = co_await journal.events(0, kAll);
+    CHECK(nothing.list.empty());
+    CHECK_FALSE(nothing.more);
     journal.append(0, 0, journal::Event{.type = "cell.paused", .data = "{}"});
     begin(journal, "run_1");
-    CHECK(journal.events(0).list.empty());  // Nothing is on disk yet.
+    CHECK((co_await journal.events(0, kAll)).list.empty());  // Nothing is on disk yet.
     start_step(journal, 1, "one");
     journal.append(0, 0, journal::Event{.type = "cell.resumed", .data = "{}"});
     end_step(journal, 1, "11");
     co_await journal.sync();
 
-    const auto all = journal.events(0);
+    const auto all = co_await journal.events(0, kAll);
     CHECK(types_of(all.list) == "cell.paused run.started step.started cell.resumed step.completed");
     CHECK(all.list[0].run.empty());
     CHECK(all.list[1].run == "run_1");
     for (std::size_t i = 0; i < all.list.size(); ++i) {
-      CHECK(journal.events(all.list[i].seq).list.size() == all.list.size() - i - 1);
+      const auto rest = co_await journal.events(all.list[i].seq, kAll);
+      CHECK(rest.list.size() == all.list.size() - i - 1);
     }
-    const auto first = journal.events(0, 2);
-    CHECK(first.more);
-    CHECK(journal.events(first.seen).list.size() + first.list.size() == all.list.size());
+    const auto first = co_await journal.events(0, kTwo);
+    CHECK((first.more && first.seen == all.list[1].seq));
 
     const auto is_of_cell = [](const RunEvent& event) { return event.run.empty(); };
-    CHECK(journal.before_newest(1, is_of_cell) == all.list[3].seq - 1);
-    CHECK(journal.before_newest(2, is_of_cell) == all.list[0].seq - 1);
-    CHECK(journal.before_newest(0, is_of_cell) == journal.last_durable());
-    CHECK(journal.before_newest(3, is_of_cell) == 0);
+    CHECK(journal.before_newest(1, View::live, is_of_cell) == all.list[3].seq - 1);
+    CHECK(journal.before_newest(2, View::live, is_of_cell) == all.list[0].seq - 1);
+    CHECK(journal.before_newest(0, View::live, is_of_cell) == journal.last_durable());
+    CHECK(journal.before_newest(3, View::live, is_of_cell) == 0);
   });
 }
 
@@ -205,16 +210,20 @@ TEST_CASE(
       journal.append(1, 1, end);
     }
     co_await journal.sync();
-    const auto some = journal.events(0);
+    const auto some = co_await journal.events(0, kAll);
     CHECK(some.more);
     CHECK(types_of(some.list) == "run.started step.started step.completed step.completed");
-    CHECK(types_of(journal.events(some.seen).list) == "step.completed step.completed");
+    const auto others = co_await journal.events(some.seen, kAll);
+    CHECK(types_of(others.list) == "step.completed step.completed");
+    CHECK(others.list.back().data.size() > CellJournal::kEventBytesMax / 2);
+    const auto left = co_await journal.events(some.seen, kLeft);
+    CHECK(left.list.back().data.size() < 1000);
     std::size_t largest = 0;
     const auto is_step = [&largest](const RunEvent& event) {
       largest = std::max(largest, event.data.size());
       return event.type.starts_with("step.");
     };
-    CHECK(journal.before_newest(4, is_step) == journal.last_durable() - 4);
+    CHECK(journal.before_newest(4, View::live, is_step) == journal.last_durable() - 4);
     CHECK(largest < 1000);
   });
 }

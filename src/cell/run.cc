@@ -33,6 +33,31 @@ std::uint32_t number_in(std::string_view run_id) noexcept {
   return static_cast<std::uint32_t>(*number);
 }
 
+// Of what a step said, only what comes behind this record counts.
+void give_up_said(Step& step, journal::Lsn lsn) {
+  if (!is_wait(step.kind)) step.said_behind = lsn;
+}
+
+// What is under way with the agent, and ends with it: a call of a model goes on.
+void give_up_said(Run& run, journal::Lsn lsn) {
+  for (const std::uint32_t ordinal : run.open) {
+    Step& step = run.steps.at(ordinal);
+    if (step.kind != "llm") give_up_said(step, lsn);
+  }
+}
+
+// A step says something, in this attempt of it (0: whichever is under way). An attempt that failed
+// is not recorded where the disk is full: a later one gives it up as well.
+void hear(Run& run, std::uint32_t ordinal, std::uint32_t turn, journal::Lsn lsn) {
+  const auto found = run.steps.find(ordinal);
+  if (found == run.steps.end() || found->second.status != StepStatus::open) return;
+  Step& step = found->second;
+  step.has_said = true;
+  if (turn <= step.said_turn) return;
+  if (step.said_turn != 0) give_up_said(step, lsn - 1);
+  step.said_turn = turn;
+}
+
 // A header's value holds no line feed.
 std::string child_prefix(const Run& parent) { return "child\n" + parent.id + "\n"; }
 
@@ -205,6 +230,7 @@ void RunTable::start_step(const journal::Record& record) {
     step.begun = record.lsn;
   }
   ++step.executed;
+  give_up_said(step, record.lsn);
 }
 
 void RunTable::end_step(const journal::Record& record) {
@@ -223,12 +249,18 @@ void RunTable::end_step(const journal::Record& record) {
 }
 
 void RunTable::change_step(const journal::Record& record) {
-  Step& step = run_of(record).steps[record.ordinal];
+  Run& run = run_of(record);
+  Step& step = run.steps[record.ordinal];
   if (record.type == journal::Type::progress) {
     step.progress = record.lsn;
-  } else if (record.type == journal::Type::step_attempt_failed) {
+    hear(run, record.ordinal, decode<journal::Progress>(record).turn, record.lsn);
+    return;
+  }
+  give_up_said(step, record.lsn);
+  if (record.type == journal::Type::step_attempt_failed) {
     const auto body = decode<journal::StepAttemptFailed>(record);
     step.failed_attempts = body.attempt;
+    step.said_turn = std::max(step.said_turn, body.attempt + 1);
     step.retry_at = from_unix_ms(static_cast<std::int64_t>(body.next_at_ns / 1'000'000));
   } else {
     step.executions_explained = decode<journal::StepInterrupted>(record).attempt;
@@ -260,9 +292,14 @@ void RunTable::add_event(const journal::Record& record) {
   Run& run = run_of(record);
   run.told = record.lsn;
   run.llm_tokens += llm_tokens_of(record);
-  if (record.ordinal == 0) return;  // Sent inside a step: sent again when the step is.
   const auto body = decode<journal::Event>(record);
-  if (body.type != "stream" && body.type != "log") return;
+  if (record.ordinal == 0) {  // Sent inside a step: sent again when the step is.
+    return hear(run, body.step, body.turn, record.lsn);
+  }
+  if (body.type != "stream" && body.type != "log") {
+    if (body.type != kLlmUsage) hear(run, record.ordinal, body.turn, record.lsn);
+    return;
+  }
   Step& step = run.steps[record.ordinal];
   step.ordinal = record.ordinal;
   step.begun = record.lsn;
@@ -290,6 +327,7 @@ void RunTable::change_state(const journal::Record& record) {
   if (record.type == journal::Type::run_attempt) {
     const auto body = decode<journal::RunAttempt>(record);
     run.attempt = body.n;
+    give_up_said(run, record.lsn);
     if (counts_against_budget(body.cause)) ++run.attempts_without_progress;
   } else if (record.type == journal::Type::cancel_requested) {
     run.cancel_requested = true;
@@ -297,6 +335,7 @@ void RunTable::change_state(const journal::Record& record) {
     run.undoes = decode<journal::CancelRequested>(record).rollback;
   } else if (record.type == journal::Type::paused) {
     const auto body = decode<journal::Paused>(record);
+    give_up_said(run, record.lsn);
     run.status = RunStatus::paused;
     run.told = record.lsn;
     run.reason = body.reason;
@@ -330,10 +369,23 @@ void RunTable::continue_as(const journal::Record& record) {
   run.base = record.ordinal;
   run.setup = false;
   ++run.generation;
+  for (const auto& [ordinal, step] : run.steps) {
+    if (!step.has_said || step.status == StepStatus::open) continue;
+    run.past.push_back({.ordinal = ordinal,
+                        .turn = step.said_turn,
+                        .behind = step.said_behind,
+                        .outcome = step.outcome});
+  }
   run.steps.clear();
   run.open.clear();
   run.newest_end = record.lsn;
   run.attempts_without_progress = 0;
+}
+
+void RunTable::opened(journal::Lsn last) {
+  for (auto& [number, run] : runs_) {
+    for (const std::uint32_t ordinal : run->open) give_up_said(run->steps.at(ordinal), last);
+  }
 }
 
 // ---- retention ----

@@ -48,6 +48,11 @@ struct Step {
   std::uint32_t failed_attempts = 0;       // in it, each followed by another
   std::optional<WallTime> retry_at;        // when the next attempt is due
   journal::Lsn progress = 0;               // its last Progress record
+  // What it printed, streamed and told of its progress counts (committed.h) where it comes behind
+  // the first and from the second: what came before was of attempts that were given up.
+  journal::Lsn said_behind = 0;
+  std::uint32_t said_turn = 0;  // 0: no attempt has told its number
+  bool has_said = false;
   // It was executed and is not now: whether what it does was done is not known.
   bool is_interrupted() const noexcept {
     return status == StepStatus::open && executed > executions_explained;
@@ -58,6 +63,14 @@ struct Step {
     return kind == "step" || kind == "shell" || kind == "fetch" || kind == "llm" ||
            kind == "spawn" || is_wait(kind);
   }
+};
+
+// What counts of what a step of an earlier generation said: between these two records.
+struct PastSaid {
+  std::uint32_t ordinal = 0;
+  std::uint32_t turn = 0;
+  journal::Lsn behind = 0;
+  journal::Lsn outcome = 0;
 };
 
 // Something that somebody sent to a run; its payload stays in the journal.
@@ -94,6 +107,7 @@ struct Run : std::enable_shared_from_this<Run> {
   std::string forked_from;              // the run that it was begun from again; empty: none
   journal::Lsn ended = 0;               // the record that holds the result
   std::map<std::uint32_t, Step> steps;  // of this generation
+  std::vector<PastSaid> past;           // of earlier ones, by ordinal; those that said something
   std::set<std::uint32_t> open;         // ordinals of steps that have begun and not ended
   journal::Lsn newest_end = 0;          // the record that ended a step last
   journal::Lsn told = 0;                // the newest that is for its caller: stream, pause, end
@@ -140,6 +154,9 @@ class RunTable {
   // Takes one record of the journal, in order; those of runs that were trimmed are left out. Throws
   // Error `corrupt` for a body that does not decode or names a run that was never created.
   void apply(const journal::Record& record);
+  // All records up to this one are applied, and nothing that executed any of them is there any
+  // more.
+  void opened(journal::Lsn last);
 
   // The run that was begun with this idempotency key; nullptr where there is none.
   Run* find_key(std::string_view idempotency_key) noexcept;

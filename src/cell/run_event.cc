@@ -11,7 +11,14 @@ namespace {
 struct Named {
   std::string type;
   json::Value data;
+  std::optional<RunEvent::Missing> missing;
 };
+
+void put_value(Named& named, std::string_view key, journal::Payload value) {
+  named.data.as_object().set(std::string(key),
+                             value.blob ? json::Value() : json::parse(value.bytes));
+  if (value.blob) named.missing = {std::string(key), std::move(value)};
+}
 
 RunEvent bare_event(const journal::Record& record) {
   RunEvent event;
@@ -21,10 +28,12 @@ RunEvent bare_event(const journal::Record& record) {
 }
 
 Named of_step_start(const journal::Record& record, const journal::StepStart& start) {
-  return {start.occ > 1 ? "reset" : "step.started", json::object({{"ordinal", record.ordinal},
-                                                                  {"name", start.name},
-                                                                  {"kind", start.kind},
-                                                                  {"execution", start.occ}})};
+  return {start.occ > 1 ? "reset" : "step.started",
+          json::object({{"ordinal", record.ordinal},
+                        {"name", start.name},
+                        {"kind", start.kind},
+                        {"execution", start.occ}}),
+          {}};
 }
 
 constexpr std::string_view kRedacted = "redacted: the step is sensitive";
@@ -48,30 +57,100 @@ Named of_failed_attempt(const journal::Record& record, const journal::StepAttemp
   data.as_object().set("attempt", failed.attempt);
   data.as_object().set("error", json::parse(failed.error));
   data.as_object().set("next_at", failed.next_at_ns / 1'000'000);
-  return {"step.retry", std::move(data)};
+  return {"step.retry", std::move(data), {}};
 }
 
-Named of_step_end(const journal::Record& record, const journal::StepEnd& end, const Run& run,
-                  const std::function<std::string(const journal::Payload&)>& load) {
-  json::Value data = step_data(record, run);
-  data.as_object().set("ok", end.ok);
-  if (!end.ok) {
-    const std::string error = end.sealed ? redacted_error("{}") : load(end.value);
-    data.as_object().set("error", json::parse(error));
+Named of_step_end(const journal::Record& record, journal::StepEnd end, const Run& run) {
+  Named named{"step.completed", step_data(record, run), {}};
+  named.data.as_object().set("ok", end.ok);
+  if (end.ok) return named;
+  if (end.sealed) end.value = {.bytes = redacted_error("{}"), .blob = std::nullopt};
+  put_value(named, "error", std::move(end.value));
+  return named;
+}
+
+Named of_rollback(journal::Value mark) {
+  Named named{"run.rollback", json::object({{"reason", mark.name}}), {}};
+  put_value(named, "error", std::move(mark.value));
+  return named;
+}
+
+Named of_end(journal::RunEnded ended) {
+  Named named{"run." + ended.status, json::object({}), {}};
+  put_value(named, ended.status == "completed" ? "result" : "error", std::move(ended.value));
+  return named;
+}
+
+bool is_of_method(const journal::Event& event) {
+  return event.type == "stream" || event.type == "log";
+}
+
+std::optional<Named> named_of(const journal::Record& record, const Run& run) {
+  using journal::Type;
+  std::optional<Named> named;
+  switch (record.type) {
+    case Type::run_created:
+      named = Named{"run.started", json::object({{"run", run.id}, {"method", run.method}}), {}};
+      break;
+    case Type::run_attempt:
+      if (const auto body = journal::RunAttempt::decode(record.body); body && body->n > 1) {
+        named =
+            Named{"run.attempt", json::object({{"attempt", body->n}, {"cause", body->cause}}), {}};
+      }
+      break;
+    case Type::step_start:
+      if (const auto body = journal::StepStart::decode(record.body)) {
+        named = of_step_start(record, *body);
+      }
+      break;
+    case Type::step_end:
+      if (auto body = journal::StepEnd::decode(record.body)) {
+        named = of_step_end(record, *std::move(body), run);
+      }
+      break;
+    case Type::step_attempt_failed:
+      if (const auto body = journal::StepAttemptFailed::decode(record.body)) {
+        named = of_failed_attempt(record, *body, run);
+      }
+      break;
+    case Type::step_interrupted:
+      if (const auto body = journal::StepInterrupted::decode(record.body)) {
+        json::Value data = step_data(record, run);
+        data.as_object().set("execution", body->attempt);
+        data.as_object().set("cause", body->cause);
+        named = Named{"step.interrupted", std::move(data), {}};
+      }
+      break;
+    case Type::progress:
+      if (const auto body = journal::Progress::decode(record.body)) {
+        json::Value data = step_data(record, run);
+        data.as_object().set("progress",
+                             body->sealed ? json::Value(kRedacted) : json::parse(body->value));
+        named = Named{"step.progress", std::move(data), {}};
+      }
+      break;
+    case Type::value:
+      if (auto body = journal::Value::decode(record.body); body && body->kind == kRollback) {
+        named = of_rollback(*std::move(body));
+      }
+      break;
+    case Type::paused:
+      if (const auto body = journal::Paused::decode(record.body)) {
+        json::Value data = json::object({{"reason", body->reason}});
+        if (!body->detail.empty()) data.as_object().set("detail", json::parse(body->detail));
+        named = Named{"run.paused", std::move(data), {}};
+      }
+      break;
+    case Type::resumed:
+      named = Named{"run.resumed", json::object({}), {}};
+      break;
+    case Type::run_ended:
+      if (auto body = journal::RunEnded::decode(record.body)) named = of_end(*std::move(body));
+      break;
+    default:
+      break;
   }
-  return {"step.completed", std::move(data)};
-}
-
-Named of_rollback(const journal::Value& mark,
-                  const std::function<std::string(const journal::Payload&)>& load) {
-  return {"run.rollback",
-          json::object({{"reason", mark.name}, {"error", json::parse(load(mark.value))}})};
-}
-
-Named of_end(const journal::RunEnded& ended,
-             const std::function<std::string(const journal::Payload&)>& load) {
-  const char* key = ended.status == "completed" ? "result" : "error";
-  return {"run." + ended.status, json::object({{key, json::parse(load(ended.value))}})};
+  return named;
 }
 
 }  // namespace
@@ -97,82 +176,28 @@ std::optional<RunEvent> cell_event_of(const journal::Record& record) {
   return event;
 }
 
-std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,
-                                 const std::function<std::string(const journal::Payload&)>& load) {
-  using journal::Type;
+void complete(RunEvent& event, const std::string& bytes) {
+  json::Value data = json::parse(event.data);
+  data.as_object().set(event.missing->key, json::parse(bytes));
+  event.data = json::dump(data);
+  event.missing.reset();
+}
+
+std::optional<RunEvent> event_of(const journal::Record& record, const Run& run) {
   RunEvent event = bare_event(record);
-  std::optional<Named> named;
-  switch (record.type) {
-    case Type::run_created:
-      named = Named{"run.started", json::object({{"run", run.id}, {"method", run.method}})};
-      break;
-    case Type::run_attempt:
-      if (const auto body = journal::RunAttempt::decode(record.body); body && body->n > 1) {
-        named = Named{"run.attempt", json::object({{"attempt", body->n}, {"cause", body->cause}})};
-      }
-      break;
-    case Type::step_start:
-      if (const auto body = journal::StepStart::decode(record.body)) {
-        named = of_step_start(record, *body);
-      }
-      break;
-    case Type::step_end:
-      if (const auto body = journal::StepEnd::decode(record.body)) {
-        named = of_step_end(record, *body, run, load);
-      }
-      break;
-    case Type::step_attempt_failed:
-      if (const auto body = journal::StepAttemptFailed::decode(record.body)) {
-        named = of_failed_attempt(record, *body, run);
-      }
-      break;
-    case Type::step_interrupted:
-      if (const auto body = journal::StepInterrupted::decode(record.body)) {
-        json::Value data = step_data(record, run);
-        data.as_object().set("execution", body->attempt);
-        data.as_object().set("cause", body->cause);
-        named = Named{"step.interrupted", std::move(data)};
-      }
-      break;
-    case Type::progress:
-      if (const auto body = journal::Progress::decode(record.body)) {
-        json::Value data = step_data(record, run);
-        data.as_object().set("progress",
-                             body->sealed ? json::Value(kRedacted) : json::parse(body->value));
-        named = Named{"step.progress", std::move(data)};
-      }
-      break;
-    case Type::event:
-      if (auto body = journal::Event::decode(record.body)) {
-        event.type = std::move(body->type);
-        event.data = std::move(body->data);
-        return event;
-      }
-      break;
-    case Type::value:
-      if (const auto body = journal::Value::decode(record.body); body && body->kind == kRollback) {
-        named = of_rollback(*body, load);
-      }
-      break;
-    case Type::paused:
-      if (const auto body = journal::Paused::decode(record.body)) {
-        json::Value data = json::object({{"reason", body->reason}});
-        if (!body->detail.empty()) data.as_object().set("detail", json::parse(body->detail));
-        named = Named{"run.paused", std::move(data)};
-      }
-      break;
-    case Type::resumed:
-      named = Named{"run.resumed", json::object({})};
-      break;
-    case Type::run_ended:
-      if (const auto body = journal::RunEnded::decode(record.body)) named = of_end(*body, load);
-      break;
-    default:
-      break;
+  if (record.type == journal::Type::event) {
+    auto body = journal::Event::decode(record.body);
+    if (!body) return std::nullopt;
+    event.step = record.ordinal == 0 ? body->step : is_of_method(*body) ? 0 : record.ordinal;
+    event.type = std::move(body->type);
+    event.data = std::move(body->data);
+    return event;
   }
+  std::optional<Named> named = named_of(record, run);
   if (!named) return std::nullopt;
   event.type = std::move(named->type);
   event.data = json::dump(named->data);
+  event.missing = std::move(named->missing);
   return event;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <functional>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -16,9 +16,19 @@ struct RunEvent {
   journal::Lsn seq = 0;
   std::string run;  // its id, where all events of a cell are told; empty for the cell's own
   WallTime at;
+  std::uint32_t step = 0;  // the ordinal of the step that it came from; 0: none
   std::string type;
   std::string data;  // JSON text
+  // A value of `data` that takes long to read: there it is null until complete() put it in.
+  struct Missing {
+    std::string key;
+    journal::Payload value;
+  };
+  std::optional<Missing> missing;
 };
+
+// Takes as long as the value is large; any thread.
+void complete(RunEvent& event, const std::string& bytes);
 
 // What is shown in place of an error of a sensitive step: JSON text with its class, where that says
 // nothing else. `error` is JSON text.
@@ -39,10 +49,7 @@ std::string redacted_error(const std::string& error);
 //   llm.delta       {ordinal, attempt, text}    llm.usage       {ordinal, model, input_tokens,
 //                                               output_tokens}
 //   Of a sensitive step `sensitive` is "output", and neither error nor progress is told.
-//
-// `load` gives the bytes of a value.
-std::optional<RunEvent> event_of(const journal::Record& record, const Run& run,
-                                 const std::function<std::string(const journal::Payload&)>& load);
+std::optional<RunEvent> event_of(const journal::Record& record, const Run& run);
 
 // The same for a record of no run: what the cell told (Cell::tell()).
 std::optional<RunEvent> cell_event_of(const journal::Record& record);

@@ -299,14 +299,14 @@ TEST_CASE("a cell's events go on behind the end of a run, and say of which run t
         "retry: 1\n\nid: 3\nevent: run.completed\ndata: {\"run\":\"r\",\"data\":{\"result\":1}}\n\n"
         "id: 4\nevent: cell.paused\ndata: {\"data\":{\"reason\":\"idle\"}}\n\n");
   });
-  const Result result =
-      call(daemon.url(), {"events", "c", "-f", "--tail", "2", "--types", "cell.*,run.*"});
+  const Result result = call(daemon.url(), {"events", "c", "-f", "--tail", "2", "--types",
+                                            "cell.*,run.*", "--view", "committed"});
   CHECK(result.exit_code == 3);
   CHECK(result.out == "3\t\trun.completed\tr: 1\n4\t\tcell.paused\tidle\n");
   const auto seen = daemon.seen();
   REQUIRE(seen.size() == 2);
-  CHECK(seen[0].target == "/api/v1/cells/c/events?tail=2&types=cell.%2A%2Crun.%2A");
-  CHECK(seen[1].target == "/api/v1/cells/c/events?types=cell.%2A%2Crun.%2A");
+  CHECK(seen[0].target == "/api/v1/cells/c/events?tail=2&types=cell.%2A%2Crun.%2A&view=committed");
+  CHECK(seen[1].target == "/api/v1/cells/c/events?types=cell.%2A%2Crun.%2A&view=committed");
   CHECK(seen[1].headers.at("last-event-id") == "4");
 }
 

@@ -43,7 +43,14 @@ void fill_list(CLI::App& app, RunList& list) {
       ->check(CLI::Range(std::int64_t{1}, kListedMax));
 }
 
-void fill_get(CLI::App& app, RunGet& get) { add_run(app, get.run); }
+void add_view(CLI::App& app, std::string& view, const std::string& help) {
+  app.add_option("--view", view, help)->check(CLI::IsMember({"live", "committed"}));
+}
+
+void fill_get(CLI::App& app, RunGet& get) {
+  add_run(app, get.run);
+  add_view(app, get.view, "committed: only steps that are never executed again");
+}
 
 void fill_start(CLI::App& app, RunStart& start) {
   add_cell_id(app, start.cell_id);
@@ -62,6 +69,7 @@ void fill_await(CLI::App& app, RunAwait& await) {
 
 CLI::Option* add_log_options(CLI::App& app, RunLog& log) {
   app.add_flag("-f,--follow", log.follow, "Go on until the run ends, reconnecting if needed");
+  add_view(app, log.view, "committed: only what can never be thrown away again");
   return app.add_option("--after", log.after, "Only events behind this number")
       ->check(CLI::NonNegativeNumber);
 }

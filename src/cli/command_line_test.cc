@@ -125,6 +125,7 @@ TEST_CASE("the other commands take what they need") {
 TEST_CASE("the commands of runs take what they need") {
   CHECK(command_of<RunList>({"runs", "ls", "c", "--limit", "5"}).limit == 5);
   CHECK(command_of<RunGet>({"runs", "get", "c", "r"}).run.run_id == "r");
+  CHECK(command_of<RunGet>({"runs", "get", "c", "r", "--view", "committed"}).view == "committed");
   const auto start = command_of<RunStart>({"runs", "start", "c", "get", "[1,2]", "--key", "k 1"});
   CHECK(start.method == "get");  // The name of a command is a name like any other.
   CHECK(start.params == "[1,2]");
@@ -163,6 +164,7 @@ TEST_CASE("events are those of a cell, or of one run") {
   CHECK(events.run.run_id.empty());
   CHECK(events.tail == 9);
   CHECK(events.types == "cell.*");
+  CHECK(command_of<RunLog>({"runs", "log", "c", "r", "--view", "live"}).view == "live");
   CHECK(events.follow);
 }
 
@@ -191,6 +193,7 @@ TEST_CASE("help is no mistake, and a mistake is exit code 2") {
   CHECK(usage_of({"events", "c", "r", "--tail", "1"}) == 2);
   CHECK(usage_of({"events", "c", "--tail", "1", "--after", "1"}) == 2);
   CHECK(usage_of({"events", "c", "--tail", "1001"}) == 2);
+  CHECK(usage_of({"events", "c", "--view", "all"}) == 2);
   CHECK(usage_of({"runs"}) == 2);
   CHECK(usage_of({"runs", "get", "c", ""}) == 2);
   CHECK(usage_of({"runs", "start", "c"}) == 2);

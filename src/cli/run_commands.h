@@ -19,6 +19,7 @@ struct RunList {
 };
 struct RunGet {
   RunRef run;
+  std::string view;  // empty: what the daemon shows by itself
 };
 struct RunStart {
   std::string cell_id;
@@ -35,6 +36,7 @@ struct RunLog {
   std::optional<std::int64_t> after;
   std::optional<std::int64_t> tail;  // of a cell
   std::string types;                 // the same; empty: all
+  std::string view;                  // empty: what the daemon shows by itself
   bool follow = false;
 };
 struct RunPause {

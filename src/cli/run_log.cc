@@ -36,14 +36,15 @@ class EventLog {
 
  private:
   std::string path() const {
-    if (!command_.run.run_id.empty()) return run_path(command_.run, "/events");
-    std::string path = cell_path(command_.run.cell_id, "/events");
+    std::string path = command_.run.run_id.empty() ? cell_path(command_.run.cell_id, "/events")
+                                                   : run_path(command_.run, "/events");
     std::string query;
     const auto add = [&query](std::string_view name, const std::string& value) {
       query += (query.empty() ? "?" : "&") + std::string(name) + "=" + encode_segment(value);
     };
     if (command_.tail && last_id_.empty()) add("tail", std::to_string(*command_.tail));
     if (!command_.types.empty()) add("types", command_.types);
+    if (!command_.view.empty()) add("view", command_.view);
     return path + query;
   }
 

@@ -69,7 +69,8 @@ int run(const RunList& command, Context& context) {
 
 int run(const RunGet& command, Context& context) {
   Output& output = context.output;
-  const json::Value run = context.api.get(run_path(command.run));
+  const json::Value run =
+      context.api.get(run_path(command.run, command.view.empty() ? "" : "?view=" + command.view));
   show_run(run, command.run, output);
   if (output.format() == Format::json) return 0;
   if (const std::string steps = format_steps(run, wall_now(), output.look()); !steps.empty()) {

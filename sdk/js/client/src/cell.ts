@@ -4,13 +4,13 @@ import * as agent from "./agent.js";
 import { Checkpoints } from "./checkpoints.js";
 import { ConnectionError, InvalidArgumentError, errorOfEvent } from "./errors.js";
 import { Files } from "./files.js";
-import { follow, type FollowOptions } from "./follow.js";
+import { follow } from "./follow.js";
 import type * as api from "./generated.js";
 import { Items } from "./items.js";
 import { fromWire } from "./names.js";
 import { outputOf, type Output } from "./output.js";
 import { Processes, type StartOptions } from "./processes.js";
-import { Runs } from "./runs.js";
+import { Runs, type RunEventsOptions } from "./runs.js";
 import { EventParser, readEvents } from "./sse.js";
 import type { Terminal } from "./terminal.js";
 import { segment, type Call, type CallOptions, type Transport } from "./transport.js";
@@ -31,7 +31,7 @@ export type DiffOptions = Omit<api.DiffFilesQuery, "format" | "all" | "names"> &
 
 export type SearchProgress = { type: "indexing"; indexing: number } | { type: "status"; status: api.SearchStatus };
 
-export interface EventsOptions extends FollowOptions {
+export interface EventsOptions extends RunEventsOptions {
   /** Without `after`, begin with the newest so many; 0: only what comes. */
   tail?: number;
   /** Only these: `["cell.*", "run.completed"]`. */
@@ -229,11 +229,12 @@ export class Cell {
 
   // A stream that breaks before its first event could not say where it was: so the place is asked for first.
   async *#tail(options: EventsOptions, signal: AbortSignal): AsyncGenerator<api.Event, void, undefined> {
-    const { tail = 0, types, timeoutMs } = options;
+    const { tail = 0, types, view, timeoutMs } = options;
     const page = await this.listEvents({
       tail,
       limit: TAIL_MAX,
       ...(types ? { types: types.join(",") } : {}),
+      ...(view ? { view } : {}),
       signal,
       timeoutMs,
     });
@@ -242,7 +243,7 @@ export class Cell {
   }
 
   #follow(options: EventsOptions): Items<api.Event> {
-    const query = { types: options.types?.join(",") };
+    const query = { types: options.types?.join(","), view: options.view };
     const call: Call = { method: "GET", path: `${this.#path}/events`, query, repeat: "always" };
     return follow<api.Event>({
       transport: this.#transport,

@@ -71,6 +71,12 @@ export type Event = {
   type: string;
   /** Whose it is; without it, it is of the cell itself. */
   run?: string;
+  /**
+   * The ordinal of the step that said it: in `stdout`, `stderr`, `llm.delta`, `llm.usage`, and what is
+   * streamed and logged inside of a step. A `reset` and a `step.retry` of that step take back what it said
+   * before.
+   */
+  step?: number;
   data: unknown;
 };
 
@@ -791,6 +797,11 @@ export type ListEventsQuery = {
   tail?: number;
   /** Only these, with commas between them, at most 32: `cell.*,run.completed`. */
   types?: string;
+  /**
+   * `committed`: only what can never be thrown away again; docs/guide/events.md says what is left out, and
+   * what waits. Of a run: `steps` are those that have ended, and waits.
+   */
+  view?: "live" | "committed";
   /** Of a list. It may hold less while there is more. */
   limit?: number;
 };
@@ -1110,10 +1121,28 @@ export type StartRunBody = {
 export type AwaitRunQuery = {
   /** Seconds; 30 where there is none. */
   timeout?: number;
+  /**
+   * `committed`: only what can never be thrown away again; docs/guide/events.md says what is left out, and
+   * what waits. Of a run: `steps` are those that have ended, and waits.
+   */
+  view?: "live" | "committed";
+};
+
+export type GetRunQuery = {
+  /**
+   * `committed`: only what can never be thrown away again; docs/guide/events.md says what is left out, and
+   * what waits. Of a run: `steps` are those that have ended, and waits.
+   */
+  view?: "live" | "committed";
 };
 
 export type StreamRunQuery = {
   after?: number;
+  /**
+   * `committed`: only what can never be thrown away again; docs/guide/events.md says what is left out, and
+   * what waits. Of a run: `steps` are those that have ended, and waits.
+   */
+  view?: "live" | "committed";
 };
 
 export type SendEventBody = {

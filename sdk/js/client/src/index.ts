@@ -52,6 +52,6 @@ export type { FollowOptions } from "./follow.js";
 export { Items } from "./items.js";
 export type { Output } from "./output.js";
 export { Processes, type Input, type ProcessItem, type StartOptions } from "./processes.js";
-export { Runs, type AwaitOptions } from "./runs.js";
+export { Runs, type AwaitOptions, type RunEventsOptions, type View } from "./runs.js";
 export { Terminal, type TerminalItem } from "./terminal.js";
 export type { CallOptions, CellarOptions } from "./transport.js";

@@ -11,6 +11,14 @@ import { segment, type Call, type CallOptions, type Transport } from "./transpor
 export interface AwaitOptions extends CallOptions {
   /** How long to wait in all; without it, until the run is settled. */
   timeoutMs?: number | undefined;
+  view?: View | undefined;
+}
+
+/** `committed`: only what can never be thrown away again, steps that have ended and what they said. */
+export type View = "live" | "committed";
+
+export interface RunEventsOptions extends FollowOptions {
+  view?: View | undefined;
 }
 
 const LAST = new Set(["run.completed", "run.failed", "run.cancelled"]);
@@ -42,8 +50,9 @@ export class Runs {
     return pages<api.Run, api.Run>(this.#transport, this.#path, "runs", limit ?? 100, rest, (run) => run);
   }
 
-  get(run: string, options: CallOptions = {}): Promise<api.RunDetail> {
-    return this.#transport.json({ method: "GET", path: this.#one(run), repeat: "always", ...options });
+  get(run: string, options: CallOptions & { view?: View | undefined } = {}): Promise<api.RunDetail> {
+    const { view, ...rest } = options;
+    return this.#transport.json({ method: "GET", path: this.#one(run), query: { view }, repeat: "always", ...rest });
   }
 
   /** Waits until it is completed, failed, cancelled or paused; also resolves, as it is then, when the time is over. */
@@ -56,7 +65,7 @@ export class Runs {
       const now = await this.#transport.json<api.RunDetail>({
         method: "GET",
         path,
-        query: { timeout },
+        query: { timeout, view: options.view },
         repeat: "always",
         signal: options.signal,
         timeoutMs,
@@ -65,11 +74,11 @@ export class Runs {
     }
   }
 
-  /** Its events, each once and in order, until it has ended. `reset` comes where a step is executed again. */
-  events(run: string, options: FollowOptions = {}): Items<api.Event> {
+  /** Its events, each once and in order, until it has ended. `reset` comes where a step is executed again, and never in the view `committed`. */
+  events(run: string, options: RunEventsOptions = {}): Items<api.Event> {
     return follow<api.Event>({
       transport: this.#transport,
-      call: { method: "GET", path: `${this.#one(run)}/events`, repeat: "always" },
+      call: { method: "GET", path: `${this.#one(run)}/events`, query: { view: options.view }, repeat: "always" },
       options,
       take: ({ data }) => fromWire<api.Event>(JSON.parse(data)),
       isLast: ({ type }) => LAST.has(type),

@@ -187,6 +187,9 @@ class _EventMust(TypedDict):
 class Event(_EventMust, total=False):
     # Whose it is; without it, it is of the cell itself.
     run: str
+    # The ordinal of the step that said it: in `stdout`, `stderr`, `llm.delta`, `llm.usage`, and what is streamed and logged
+    # inside of a step. A `reset` and a `step.retry` of that step take back what it said before.
+    step: int
 
 
 class DnsRecordsItem(TypedDict):

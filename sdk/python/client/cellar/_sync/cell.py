@@ -106,17 +106,20 @@ class Cell:
         return Items(self._core, self._call(method, params, idempotency_key, timeout_s))
 
     def events(
-        self, *, after: Optional[int] = None, tail: Optional[int] = None, types: Optional[Sequence[str]] = None
+        self, *, after: Optional[int] = None, tail: Optional[int] = None, types: Optional[Sequence[str]] = None,
+        view: Optional[str] = None
     ) -> Stream[types.Event]:
         """What happens in it and to it, for as long as it is there; it wakes nobody.
 
         `after`: behind this `seq`. `tail`: begin with the newest so many. `types`: such as ["cell.*", "run.completed"].
-        Where what followed is not kept any more, an event of the type "stale" comes first.
+        `view`: "committed" for only what can never be thrown away again. Where what followed is not kept any more, an event
+        of the type "stale" comes first.
         """
         names = None if types is None else ",".join(types)
         if tail is not None and after is None:
-            return Tail(self._core, self._path + "/events", tail, names)
-        request = Request("GET", self._path + "/events", query={"after": after, "types": names}, repeatable=True,
+            return Tail(self._core, self._path + "/events", tail, {"types": names, "view": view})
+        query = {"after": after, "types": names, "view": view}
+        request = Request("GET", self._path + "/events", query=query, repeatable=True,
                           timeout_s=self._core.timeout_s)
         return Stream(self._core, Ids(request), event_of)
 
@@ -224,9 +227,9 @@ class Cell:
 class Tail(Stream[types.Event]):
     """Begins with a list, as only that says where it ends: a stream that breaks before its first event has no place to go on."""
 
-    def __init__(self, core: Core, path: str, tail: int, names: Optional[str]) -> None:
-        self._query = {"tail": tail, "types": names, "limit": TAIL_MAX}
-        request = Request("GET", path, query={"types": names}, repeatable=True, timeout_s=core.timeout_s)
+    def __init__(self, core: Core, path: str, tail: int, query: Dict[str, Any]) -> None:
+        self._query = {**query, "tail": tail, "limit": TAIL_MAX}
+        request = Request("GET", path, query=query, repeatable=True, timeout_s=core.timeout_s)
         self._ids = Ids(request)
         self._is_listed = False
         super().__init__(core, self._ids, event_of)

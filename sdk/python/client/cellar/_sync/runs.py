@@ -37,22 +37,24 @@ class Runs:
             return answer["runs"], answer.get("next_cursor")
         return Pages(load, lambda run: run)
 
-    def get(self, run: str) -> types.RunDetail:
-        """One run with its steps."""
-        return self._core.get(self._of(run))
+    def get(self, run: str, *, view: Optional[str] = None) -> types.RunDetail:
+        """One run with its steps. `view`: "committed" for those only that are never executed again."""
+        return self._core.get(self._of(run), {"view": view})
 
-    def await_(self, run: str, *, timeout_s: Optional[float] = 30.0) -> types.RunDetail:
+    def await_(self, run: str, *, timeout_s: Optional[float] = 30.0, view: Optional[str] = None) -> types.RunDetail:
         """Waits until it is completed, failed, cancelled or paused. What it is by then, also where the time is over; None: no limit."""
         end = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             left = AWAIT_S if end is None else min(AWAIT_S, max(0, math.ceil(end - time.monotonic())))
-            found: types.RunDetail = self._core.get(self._of(run) + "/await", {"timeout": left}, more_s=left)
+            query = {"timeout": left, "view": view}
+            found: types.RunDetail = self._core.get(self._of(run) + "/await", query, more_s=left)
             if found["status"] in ENDED or (end is not None and time.monotonic() >= end):
                 return found
 
-    def events(self, run: str, *, after: Optional[int] = None) -> Stream[types.Event]:
-        """Its events, until its end; each once, over as many connections as it takes."""
-        request = Request("GET", self._of(run) + "/events", query={"after": after}, repeatable=True,
+    def events(self, run: str, *, after: Optional[int] = None, view: Optional[str] = None) -> Stream[types.Event]:
+        """Its events, until its end; each once, over as many connections as it takes. `view`: "committed" for only what can
+        never be thrown away again."""
+        request = Request("GET", self._of(run) + "/events", query={"after": after, "view": view}, repeatable=True,
                           timeout_s=self._core.timeout_s)
         return Stream(self._core, Ids(request, LAST, may_end_silently=True), event_of)
 
