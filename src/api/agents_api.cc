@@ -78,7 +78,7 @@ class Answer {
       } else {
         after = durable;  // Steps, whose values would be read for nothing.
       }
-      const bool advanced = co_await cell_.journal().advanced(durable, kHeartbeat);
+      const bool advanced = co_await cell_.journal().advanced(durable, call_.heartbeat());
       if (!advanced && streaming_) {
         co_await call_.exchange.send(std::string(kHeartbeatComment));
       }

@@ -126,7 +126,8 @@ void Api::add(std::string method, std::string_view pattern, Handler handler,
     }
     const Asked& known = observed.asked;
     const Call call{exchange,    std::move(params), known.owner,     request_id,
-                    supervisor_, known.key_id,      known.may_go_on, &observed.asked.target};
+                    supervisor_, known.key_id,      known.may_go_on, &observed.asked.target,
+                    known.until};
     co_await handler(call);
   };
   router_.add(std::move(method), pattern, std::move(authenticated));
@@ -174,6 +175,7 @@ void Api::authenticate(ObservedExchange& exchange, const http::PathParams& param
   asked.owner = key->owner_id;
   asked.via = "key";
   asked.may_go_on = [this, id = key->id] { return supervisor_.has_key(id); };
+  asked.until = key->expires_at;
   require_scope(*key, scope);
 }
 
@@ -207,6 +209,7 @@ void Api::admit_token(const std::string& text, const http::PathParams& params, c
   asked.may_go_on = [this, id = key->id, until = token->expires_at] {
     return wall_now() < until && supervisor_.has_key(id);
   };
+  asked.until = std::min(token->expires_at, key->expires_at.value_or(token->expires_at));
   if (token->scope == cell::Scope::read && scope != cell::Scope::read) {
     throw Error(ErrorCode::unauthenticated, "missing_scope",
                 "the token has not the scope " + std::string(name_of(scope)) + " (it has read)",
@@ -282,8 +285,14 @@ asio::awaitable<void> Api::answer(ObservedExchange& exchange, const std::string&
     failure = std::current_exception();
   }
   if (!failure) co_return;
-  if (is_cancellation(failure) || exchange.has_answered()) std::rethrow_exception(failure);
+  if (is_cancellation(failure)) std::rethrow_exception(failure);
   const Error error = to_error(failure);
+  const bool is_over = error.reason() == key_ended().reason();
+  if (exchange.is_stream() && is_over) {
+    co_await exchange.send_reason(": " + error.reason() + ": " + error.what() + "\n\n");
+    throw Error(ErrorCode::canceled, error.what());
+  }
+  if (exchange.has_answered()) std::rethrow_exception(failure);
   const int status = status_of(error);
   if (status >= 500) {
     log::warning("{} {} {}: {}", log::request(request_id), exchange.request().method,

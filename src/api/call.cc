@@ -1,5 +1,7 @@
 #include "api/call.h"
 
+#include <algorithm>
+
 #include "api/errors.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -50,6 +52,13 @@ std::optional<std::uint64_t> Call::events_after() const {
                 "Last-Event-ID must be the id of an event, a whole number");
   }
   return *number;
+}
+
+std::chrono::milliseconds Call::heartbeat() const {
+  using std::chrono::milliseconds;
+  if (!until) return kHeartbeat;
+  const auto left = std::chrono::ceil<milliseconds>(*until - wall_now());
+  return std::clamp(left, milliseconds(1), milliseconds(kHeartbeat));
 }
 
 cell::View Call::view() const {

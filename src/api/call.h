@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@ struct Call {
   std::function<bool()> may_go_on = {};
   // What the audit log says was meant: the id in the path. May be null.
   std::string* target = nullptr;
+  std::optional<WallTime> until = {};  // may_go_on() is false from then on
 
   // The cell named by the path. Throws Error `not_found`.
   std::shared_ptr<cell::Cell> cell() const { return supervisor.get(owner, params.at("id")); }
@@ -34,6 +36,8 @@ struct Call {
   std::optional<std::int64_t> query_int(std::string_view name, std::int64_t min,
                                         std::int64_t max) const;
   bool query_flag(std::string_view name) const;
+  // How long a stream may say nothing: then kHeartbeatComment is due, or its key is over.
+  std::chrono::milliseconds heartbeat() const;
   // Whether the client asks for server-sent events.
   bool wants_events() const;
   // The number behind which a client wants events: `after` in the query, or else Last-Event-ID.

@@ -66,7 +66,7 @@ asio::awaitable<void> stream_events(const Call& call, std::shared_ptr<cell::Cell
       co_await async::sleep_for(std::chrono::milliseconds(0));  // Others have their turn.
     }
     if (page->more) continue;
-    const bool advanced = co_await journal.advanced(page->durable, kHeartbeat);
+    const bool advanced = co_await journal.advanced(page->durable, call.heartbeat());
     if (!advanced) co_await call.exchange.send(std::string(kHeartbeatComment));
   }
 }

@@ -53,7 +53,7 @@ asio::awaitable<void> send_all(const Call& call, Streaming& streaming) {
     }
     if (streaming.ended) break;
     streaming.changed.reset();
-    const bool in_time = co_await streaming.changed.wait_for(kHeartbeat);
+    const bool in_time = co_await streaming.changed.wait_for(call.heartbeat());
     if (!in_time) co_await call.exchange.send(std::string(kHeartbeatComment));
   }
   co_await call.exchange.finish();

@@ -22,7 +22,8 @@ constexpr std::chrono::milliseconds kGather{20};
 using Descriptor = asio::posix::stream_descriptor;
 
 // Until it is readable, or for `limit`; false then.
-asio::awaitable<bool> readable(std::shared_ptr<Descriptor> descriptor, std::chrono::seconds limit) {
+asio::awaitable<bool> readable(std::shared_ptr<Descriptor> descriptor,
+                               std::chrono::milliseconds limit) {
   asio::steady_timer timer(descriptor->get_executor(), limit);
   // Shared with the timer, which may ring after the wait has ended.
   timer.async_wait([descriptor](const boost::system::error_code& error) {
@@ -77,7 +78,7 @@ asio::awaitable<void> follow(const Call& call, std::shared_ptr<cell::Cell> cell,
       sys::Fd own = sys::duplicate(watch->descriptor());
       descriptor = std::make_shared<Descriptor>(executor, own.release());
     }
-    const bool has_news = co_await readable(descriptor, kHeartbeat);
+    const bool has_news = co_await readable(descriptor, call.heartbeat());
     if (!has_news) {
       co_await call.exchange.send(std::string(kHeartbeatComment));
       continue;

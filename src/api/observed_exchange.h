@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "http/exchange.h"
 
@@ -32,6 +34,7 @@ struct Asked {
   std::string code;  // of the error that it is answered with
   // Whether the key or the token still opens this: asked as long as an answer goes on.
   std::function<bool()> may_go_on;
+  std::optional<WallTime> until;  // it is over by then at the latest
 };
 
 inline Error key_ended() {
@@ -103,6 +106,10 @@ class ObservedExchange : public http::Exchange {
     return inner_.send(std::move(bytes));
   }
   asio::awaitable<void> finish() override { return inner_.finish(); }
+  // The last words of a stream whose key is over, which is not finished: so that nobody takes it
+  // for a whole one.
+  asio::awaitable<void> send_reason(std::string text) { return inner_.send(std::move(text)); }
+  bool is_stream() const noexcept { return is_stream_; }
   bool has_answered() const override { return inner_.has_answered(); }
 
  private:

@@ -78,7 +78,7 @@ asio::awaitable<void> stream_output(const Call& call, const ProcessPtr& process,
       co_await call.exchange.send(std::move(text));
       continue;
     }
-    const bool advanced = co_await process->advanced(place, kHeartbeat);
+    const bool advanced = co_await process->advanced(place, call.heartbeat());
     if (!advanced) co_await call.exchange.send(std::string(kHeartbeatComment));
   }
   const std::string end = json::dump(process_json(process->view()));

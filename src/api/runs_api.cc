@@ -274,7 +274,7 @@ asio::awaitable<void> stream(const Call& call) {
     }
     if (!text.empty()) co_await call.exchange.send(std::move(text));
     if (last || events.more) continue;
-    const bool advanced = co_await cell->journal().advanced(durable, kHeartbeat);
+    const bool advanced = co_await cell->journal().advanced(durable, call.heartbeat());
     if (!advanced) co_await call.exchange.send(std::string(kHeartbeatComment));
   }
   co_await call.exchange.finish();

@@ -55,7 +55,7 @@ asio::awaitable<void> send_progress(const Call& call, cell::Cell& cell,
     co_await send_indexing(call, status.indexing, last);
     while (const auto part = cell.indexing()) {
       co_await send_indexing(call, part, last);
-      const bool advanced = co_await cell.indexed_more(kHeartbeat);
+      const bool advanced = co_await cell.indexed_more(call.heartbeat());
       if (!advanced) co_await call.exchange.send(std::string(kHeartbeatComment));
     }
     status = co_await cell.search_status();

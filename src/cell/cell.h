@@ -255,6 +255,10 @@ class Cell : private RunnerHost {
 
   RunTable& runs() noexcept { return runs_; }
   CellJournal& journal() { return *journal_; }
+  // Those who read its events look whether they still may.
+  void wake_watchers() {
+    if (journal_) journal_->wake_watchers();
+  }
   Runner& runner() { return *runner_; }
 
  private:

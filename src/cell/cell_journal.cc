@@ -281,15 +281,23 @@ asio::awaitable<void> CellJournal::sync() {
 
 asio::awaitable<bool> CellJournal::advanced(journal::Lsn lsn, std::chrono::milliseconds limit) {
   const auto give_up = std::chrono::steady_clock::now() + limit;
+  const std::size_t before = wake_count_;
   while (journal_.last_durable() <= lsn) {
     require_working();
     require_open();
+    if (wake_count_ != before) co_return false;
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         give_up - std::chrono::steady_clock::now());
     if (left.count() <= 0) co_return false;
     co_await durable_.wait_for(left);
   }
   co_return true;
+}
+
+void CellJournal::wake_watchers() {
+  ++wake_count_;
+  durable_.set();
+  durable_.reset();
 }
 
 asio::awaitable<journal::Payload> CellJournal::store_value(std::string value) {

@@ -126,6 +126,8 @@ class CellJournal {
   // Waits until more is durable than `lsn`; false where `limit` passed first. Throws Error
   // `canceled` once the journal is closed.
   asio::awaitable<bool> advanced(journal::Lsn lsn, std::chrono::milliseconds limit);
+  // Lets all who wait for that go on, as if their limit had passed.
+  void wake_watchers();
 
   // ---- room on the disk ----
   // A full disk is noticed when the next segment cannot be made, long before this one is used up:
@@ -193,7 +195,8 @@ class CellJournal {
   RunTable& runs_;
   journal::FileStorage storage_;
   journal::Journal journal_;
-  async::Event durable_;  // more is durable, or it broke
+  async::Event durable_;        // more is durable, or it broke
+  std::size_t wake_count_ = 0;  // of wake_watchers()
   struct Delivery {
     journal::Lsn after;
     std::function<void()> then;

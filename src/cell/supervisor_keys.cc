@@ -87,6 +87,8 @@ asio::awaitable<void> Supervisor::forget_key(std::string id) {
   auto remove = [id](store::Registry& registry) { return registry.remove_key(id); };
   co_await with_registry(std::move(remove));
   key_ring_.remove(id);
+  // Who reads events with it, or with a token of it, is told now, and not with the next one.
+  for (const auto& [cell_id, cell] : cells_) cell->wake_watchers();
 }
 
 const Key* Supervisor::use_key(std::string_view secret) {
