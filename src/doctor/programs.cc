@@ -157,13 +157,13 @@ Finding examine_python() {
 }  // namespace
 
 Findings examine_programs(const std::string& place) {
-  Findings findings = {examine_criu()};
+  Findings findings = {examine_node(), examine_python(), examine_criu()};
   for (Finding& finding : examine_gvisor(place)) findings.push_back(std::move(finding));
   return findings;
 }
 
 Findings examine_images(const std::string& state) {
-  return {examine_default_image(state), examine_node(), examine_python(),
+  return {examine_default_image(state),
           examine_tool("image.mmdebstrap", "mmdebstrap", "mmdebstrap",
                        "images can be imported, not built"),
           examine_tool("image.erofs", "mkfs.erofs", "erofs-utils",

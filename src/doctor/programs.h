@@ -6,7 +6,8 @@
 
 namespace cellar::doctor {
 
-// gVisor's runsc and CRIU: whether they are there, and what they can do here, by running them.
+// Node.js and Python of the host, gVisor's runsc and CRIU: whether they are there, and what they
+// can do here, by running them.
 Findings examine_programs(const std::string& place);
 
 // The images of the state folder, and the tools that make them.

@@ -1,9 +1,11 @@
 #include "spawn/image.h"
 
-#include <algorithm>
+#include <fcntl.h>
+
 #include <filesystem>
+#include <map>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -39,6 +41,13 @@ constexpr std::string_view kFolders =
     "var/mail var/spool var/lib/misc var/lib/dpkg var/local var/backups var/opt "
     "var/lib/apt/lists/partial var/cache/apt/archives/partial etc/apt/apt.conf.d var/tmp";
 
+constexpr fs::perms kFolderMode = fs::perms::owner_all | fs::perms::group_read |
+                                  fs::perms::group_exec | fs::perms::others_read |
+                                  fs::perms::others_exec;
+constexpr fs::perms kFileMode =
+    fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read | fs::perms::others_read;
+constexpr const char* kRoot = "root";  // what cells see as /, beside what only agents do
+
 constexpr std::string_view kHosts =
     "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
 // Every address is the cell's own, and the daemon answers at each (docs/internals/network.md).
@@ -46,28 +55,53 @@ constexpr std::string_view kResolver = "nameserver 127.0.0.1\n";
 // dpkg and tar must not try to give files to users that a cell does not have.
 constexpr std::string_view kAptSettings = "APT::Sandbox::User \"root\";\nDpkg::Use-Pty \"0\";\n";
 
-void write(const fs::path& path, std::string_view bytes, mode_t mode = 0644) {
-  sys::replace_file(path.string(), bytes, mode);
+// One file, folder or link of the image. Of a link, `contents` is where it leads.
+struct Part {
+  fs::file_type type = fs::file_type::directory;
+  fs::perms mode = kFolderMode;
+  std::string contents;
+};
+
+// All of it by path, and so each folder before what is in it. It is named before it is written: a
+// thousand files made at each start, only to be thrown away, held up the first cells by 0.1 s.
+using Parts = std::map<fs::path, Part>;
+
+void add_folder(Parts& parts, const fs::path& path) {
+  if (path.has_relative_path() && parts.try_emplace(path).second) {
+    add_folder(parts, path.parent_path());
+  }
 }
 
-// Copies what is a file, folder or link; a file that only root may read stays out.
-void copy_public(const fs::path& from, const fs::path& to) {
+void add(Parts& parts, const fs::path& path, Part part) {
+  add_folder(parts, path.parent_path());
+  parts[path] = std::move(part);
+}
+
+void add_link(Parts& parts, const fs::path& path, const fs::path& target) {
+  add(parts, path, {fs::file_type::symlink, fs::perms::all, target.string()});
+}
+
+void add_file(Parts& parts, const fs::path& path, std::string bytes, fs::perms mode = kFileMode) {
+  add(parts, path, {fs::file_type::regular, mode, std::move(bytes)});
+}
+
+// The host's file, folder or link; a file that only root may read stays out.
+void add_public(Parts& parts, const fs::path& from, const fs::path& to) {
   std::error_code ignored;
   const fs::file_status status = fs::symlink_status(from, ignored);
   if (fs::is_symlink(status)) {
-    fs::copy_symlink(from, to, ignored);
-    if (ignored == std::errc::no_space_on_device) {
-      throw fs::filesystem_error("cannot copy link", from, to, ignored);
-    }
+    const fs::path target = fs::read_symlink(from, ignored);
+    if (!ignored) add_link(parts, to, target);
   } else if (fs::is_directory(status)) {
-    fs::create_directories(to);
+    add_folder(parts, to);
     // What the daemon's own user may not list stays out, too.
     for (const fs::directory_entry& entry : fs::directory_iterator(from, ignored)) {
-      copy_public(entry.path(), to / entry.path().filename());
+      add_public(parts, entry.path(), to / entry.path().filename());
     }
   } else if (fs::is_regular_file(status)) {
     const bool is_public = (status.permissions() & fs::perms::others_read) != fs::perms::none;
-    if (is_public) fs::copy_file(from, to);
+    auto bytes = is_public ? sys::read_file(from.string()) : std::nullopt;
+    if (bytes) add_file(parts, to, *std::move(bytes), status.permissions());
   }
 }
 
@@ -81,15 +115,37 @@ std::string shadow_of(std::string_view passwd) {
   return shadow;
 }
 
-void fill(const fs::path& root) {
-  for (const std::string_view folder : split(kFolders, ' ')) fs::create_directories(root / folder);
-  fs::permissions(root / "root", fs::perms::owner_all);
-  fs::permissions(root / "tmp", fs::perms::all | fs::perms::sticky_bit);
-  fs::permissions(root / "var/tmp", fs::perms::all | fs::perms::sticky_bit);
+void add_etc(Parts& parts, const fs::path& etc) {
+  for (const std::string_view name : split(kEtcAllowed, ' ')) {
+    add_public(parts, fs::path("/etc") / name, etc / name);
+  }
+  for (const std::string_view name : split(kEtcParts, ' ')) {
+    add_folder(parts, (etc / name).parent_path());
+    add_public(parts, fs::path("/etc") / name, etc / name);
+  }
+  add_link(parts, etc / "mtab", "/proc/self/mounts");
+  add_file(parts, etc / "hosts", std::string(kHosts));
+  add_file(parts, etc / "resolv.conf", std::string(kResolver));
+  add_file(parts, etc / "hostname", "cell\n");
+  add_file(parts, etc / "apt/apt.conf.d/00cellar", std::string(kAptSettings));
+  const std::string passwd = sys::read_file("/etc/passwd").value_or("root:x:0:0::/root:/bin/sh\n");
+  constexpr fs::perms kSecretMode =
+      fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read;
+  add_file(parts, etc / "shadow", shadow_of(passwd), kSecretMode);
+}
+
+// The image as this host would have it now.
+Parts dev_parts() {
+  const fs::path root = kRoot;
+  Parts parts;
+  for (const std::string_view folder : split(kFolders, ' ')) add_folder(parts, root / folder);
+  parts[root / "root"].mode = fs::perms::owner_all;
+  parts[root / "tmp"].mode = fs::perms::all | fs::perms::sticky_bit;
+  parts[root / "var/tmp"].mode = fs::perms::all | fs::perms::sticky_bit;
   for (const char* link : {"bin", "sbin", "lib", "lib32", "lib64", "libx32"}) {
     const fs::path host = fs::path("/") / link;
     if (fs::is_symlink(host)) {
-      fs::copy_symlink(host, root / link);
+      add_link(parts, root / link, fs::read_symlink(host));
     } else if (fs::exists(host)) {
       throw Error(ErrorCode::unavailable, "dev_image",
                   "/" + std::string(link) +
@@ -97,60 +153,52 @@ void fill(const fs::path& root) {
                       "with merged /usr, as Debian 12 and 13 are");
     }
   }
-  fs::create_symlink("/run", root / "var/run");
-  fs::create_symlink("/run/lock", root / "var/lock");
-
-  for (const std::string_view name : split(kEtcAllowed, ' ')) {
-    copy_public(fs::path("/etc") / name, root / "etc" / name);
+  add_link(parts, root / "var/run", "/run");
+  add_link(parts, root / "var/lock", "/run/lock");
+  add_etc(parts, root / "etc");
+  for (const char* folder : {"agent/data", "agent/opt/cellar/agent-host"}) {
+    add_folder(parts, folder);
   }
-  for (const std::string_view name : split(kEtcParts, ' ')) {
-    fs::create_directories((root / "etc" / name).parent_path());
-    copy_public(fs::path("/etc") / name, root / "etc" / name);
-  }
-  fs::create_symlink("/proc/self/mounts", root / "etc/mtab");
-  write(root / "etc/hosts", kHosts);
-  write(root / "etc/resolv.conf", kResolver);
-  write(root / "etc/hostname", "cell\n");
-  write(root / "etc/apt/apt.conf.d/00cellar", kAptSettings);
-  const std::string passwd = sys::read_file("/etc/passwd").value_or("root:x:0:0::/root:/bin/sh\n");
-  write(root / "etc/shadow", shadow_of(passwd), 0640);
+  return parts;
 }
 
-// Paths, kinds, modes and contents, in a fixed order.
-std::string digest_of(const fs::path& root) {
-  std::vector<fs::path> paths;
-  for (const auto& entry : fs::recursive_directory_iterator(root)) paths.push_back(entry.path());
-  std::sort(paths.begin(), paths.end());
+// Of paths, kinds, modes and contents.
+std::string digest_of(const Parts& parts) {
   std::string text;
-  for (const fs::path& path : paths) {
-    const fs::file_status status = fs::symlink_status(path);
-    text += path.lexically_relative(root).string() + "\n" +
-            std::to_string(static_cast<int>(status.type())) + " " +
-            std::to_string(static_cast<unsigned>(status.permissions())) + "\n";
-    if (fs::is_symlink(status)) text += fs::read_symlink(path).string() + "\n";
-    if (fs::is_regular_file(status)) {
-      text += sha256_hex(sys::read_file(path.string()).value_or("")) + "\n";
-    }
+  for (const auto& [path, part] : parts) {
+    text += path.string() + "\n" + std::to_string(static_cast<int>(part.type)) + " " +
+            std::to_string(static_cast<unsigned>(part.mode)) + "\n";
+    if (part.type == fs::file_type::symlink) text += part.contents + "\n";
+    if (part.type == fs::file_type::regular) text += sha256_hex(part.contents) + "\n";
   }
   return sha256_hex(text).substr(0, 16);
 }
 
+void write(const fs::path& path, const Part& part) {
+  if (part.type == fs::file_type::symlink) {
+    fs::create_symlink(part.contents, path);
+    return;
+  }
+  if (part.type == fs::file_type::directory) fs::create_directory(path);
+  if (part.type == fs::file_type::regular) {
+    const sys::Fd file = sys::open_file(path.string(), O_WRONLY | O_CREAT | O_EXCL, 0600);
+    sys::write_all(file.get(), part.contents, path.string());
+  }
+  fs::permissions(path, part.mode);
+}
+
 // The folder of the image as this host has it now.
 fs::path make_dev_image(const fs::path& images, const fs::path& draft, sandbox::Rights rights) {
+  const Parts parts = dev_parts();
+  const fs::path final = images / ("dev-" + digest_of(parts));
+  if (fs::exists(final)) return final;
   sys::make_dirs(draft.string(), 0755);
-  {
-    const sys::FileOwner as_owner(rights == sandbox::Rights::user ? sandbox::kUserIdBase : 0);
-    fill(draft / "root");
+  for (const auto& [path, part] : parts) {
+    const bool is_cells = *path.begin() == kRoot && rights == sandbox::Rights::user;
+    const sys::FileOwner as_owner(is_cells ? sandbox::kUserIdBase : 0);
+    write(draft / path, part);
   }
-  for (const char* folder : {"agent/data", "agent/opt/cellar/agent-host"}) {
-    fs::create_directories(draft / folder);
-  }
-  const fs::path final = images / ("dev-" + digest_of(draft));
-  if (fs::exists(final)) {
-    sys::remove_tree(draft.string());
-  } else {
-    fs::rename(draft, final);
-  }
+  fs::rename(draft, final);
   return final;
 }
 
