@@ -2,10 +2,10 @@
 // The agent host: runs an agent's methods for cellard, over two sockets that it inherits
 // (docs/internals/agent-protocol.md). One process serves all runs of a cell.
 
-const net = require('node:net');
 const { loadAgent, methodOf } = require('./agents');
 const code = require('./code');
 const { makeCtx } = require('./ctx');
+const { readDown } = require('./down');
 const { AgentError, CancelledError, ParkedRun, toJson } = require('./errors');
 const { Files } = require('./files');
 const { FrameParser, UpSocket } = require('./frames');
@@ -16,7 +16,6 @@ const { stringify } = require('./values');
 const UP_FD = 3;
 const DOWN_FD = 4;
 const CRASHED = 70;
-const READ_BYTES = 64 << 10;
 const ENDED_EARLY = JSON.stringify({ message: 'the method returns before it has done what is recorded' });
 
 const up = new UpSocket(UP_FD);
@@ -167,21 +166,8 @@ process.on('unhandledRejection', crash);
 
 const turns = new OneATurn(take);
 const parser = new FrameParser((header, body) => turns.push(header, body));
-// Into one buffer, past the machinery of streams: it costs more than a short step.
-const down = new net.Socket({
-  fd: DOWN_FD,
-  readable: true,
-  writable: false,
-  onread: {
-    buffer: Buffer.allocUnsafe(READ_BYTES),
-    callback(size, bytes) {
-      parser.feed(Buffer.from(bytes.subarray(0, size)));
-      return true;
-    },
-  },
-});
-down.on('error', () => process.exit(0)); // The daemon is gone.
-down.on('close', () => process.exit(0));
+const gone = () => process.exit(0); // The daemon is.
+readDown(DOWN_FD, (bytes) => parser.feed(Buffer.from(bytes)), gone);
 
 lookAround();
 atRest = resources();
