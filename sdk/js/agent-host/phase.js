@@ -29,4 +29,7 @@ class CommandPromise extends Promise {
   }
 }
 
-module.exports = { CommandPromise, Phase, inside };
+// Whether there is something to wait for.
+const isThenable = (value) => typeof value?.then === 'function';
+
+module.exports = { CommandPromise, Phase, inside, isThenable };

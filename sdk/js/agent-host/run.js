@@ -3,7 +3,7 @@
 
 const { CancelledError, ParkedRun, coded, fromJson, restorer, toJson } = require('./errors');
 const { decodeValue, encodeValue } = require('./codec');
-const { CommandPromise, Phase, inside } = require('./phase');
+const { CommandPromise, Phase, inside, isThenable } = require('./phase');
 const { Replay } = require('./replay');
 const { Rollbacks, undoAll } = require('./rollback');
 const { after } = require('./timers');
@@ -495,27 +495,55 @@ class Run {
     });
   }
 
-  async #execute(k, { o, n, entry, waits }, body, options) {
+  // A body that gives its value at once is not made to wait: promises are most of what a short step
+  // costs.
+  #execute(k, taken, body, options) {
+    const { o, n, entry, waits } = taken;
     const { phase } = this;
-    let ok = true;
+    const store = { phase, isSensitive: options.sensitive, ordinal: o };
+    const work = () => inside.run(store, () => body(o, n, entry ?? {}));
+    // That it begins is on disk before it does, where it must not be executed twice.
+    if (waits) return this.#await(k, taken, options, this.#until(this.begins, o).then(work));
+    let value;
+    try {
+      value = work();
+    } catch (error) {
+      return this.#end(k, taken, options, phase, { error });
+    }
+    if (isThenable(value)) return this.#await(k, taken, options, value);
+    return this.#end(k, taken, options, phase, { value });
+  }
+
+  async #await(k, taken, options, work) {
+    const { phase } = this;
+    let outcome;
+    try {
+      outcome = { value: await this.#untilCancelled(work) };
+    } catch (error) {
+      outcome = { error };
+    }
+    return this.#end(k, taken, options, phase, outcome);
+  }
+
+  // Records the outcome, {value} or {error}; gives it once that is on disk.
+  #end(k, { o, n }, options, phase, outcome) {
+    let ok = !Object.hasOwn(outcome, 'error');
     let text;
     let codec;
     try {
-      const work = () => body(o, n, entry ?? {});
-      // That it begins is on disk before it does, where it must not be executed twice.
-      const begins = waits ? () => this.#until(this.begins, o).then(work) : work;
-      const value = await this.#untilCancelled(begins, options.sensitive, o);
-      ({ text, codec } = encodeValue(value, `the value of ${k} "${n}"`));
+      if (ok) ({ text, codec } = encodeValue(outcome.value, `the value of ${k} "${n}"`));
     } catch (error) {
       ok = false;
-      text = stringify(toJson(error), `the error of ${k} "${n}"`);
+      outcome.error = error;
     }
+    if (!ok) text = stringify(toJson(outcome.error), `the error of ${k} "${n}"`);
     if (phase.isOver && phase === this.phase) throw new CancelledError();
     if (this.parked || phase.isOver) return new Promise(() => {});
     if (ok) this.rollbacks.complete(o, text, codec); // Its end is in the journal before any rollback's.
-    await this.#record(o, ok, text, codec);
-    if (!ok) throw restorer(options)(JSON.parse(text));
-    return decodeValue(text, codec); // As a replay would give it.
+    return this.#record(o, ok, text, codec).then(() => {
+      if (!ok) throw restorer(options)(JSON.parse(text));
+      return decodeValue(text, codec); // As a replay would give it.
+    });
   }
 
   // The end of a step; returns when it is on disk.
@@ -544,16 +572,15 @@ class Run {
     return this.#until(this.answers, x);
   }
 
-  // What `work` gives inside a step; cancelling does not wait for it.
-  #untilCancelled(work, isSensitive, ordinal) {
+  // What `work` gives; cancelling does not wait for it.
+  #untilCancelled(work) {
     return new Promise((resolve, reject) => {
       this.rejects.add(reject);
       const settle = (give) => (what) => {
         this.rejects.delete(reject);
         give(what);
       };
-      const here = { phase: this.phase, isSensitive, ordinal };
-      inside.run(here, work).then(settle(resolve), settle(reject));
+      work.then(settle(resolve), settle(reject));
     });
   }
 

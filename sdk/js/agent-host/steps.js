@@ -5,7 +5,7 @@ const util = require('node:util');
 const {
   NonRetryableError, ParkedRun, RetryAfterError, StepTimeoutError, coded,
 } = require('./errors');
-const { inside } = require('./phase');
+const { inside, isThenable } = require('./phase');
 const { Deadline, milliseconds, pause } = require('./timers');
 const { stringify } = require('./values');
 
@@ -138,7 +138,30 @@ class Attempts {
     this.idempotencyKey = `${run.id}-${ordinal}`; // The same in every attempt of the run.
   }
 
-  async result() {
+  // A promise where there may be several attempts, or a limit of time; or else what fn gives.
+  result() {
+    const { retries, timeouts } = this.options;
+    const isOnly = retries.maxAttempts === 1 && this.before.retry_at === undefined &&
+      timeouts.attempt === undefined && timeouts.total === undefined;
+    return isOnly ? this.#only() : this.#several();
+  }
+
+  // Without a limit of its own it is the run that ends it (Run.step).
+  #only() {
+    const deadline = new Deadline(undefined, [this.phase.abort.signal]);
+    let goesOn = false;
+    try {
+      const attempt = (this.before.tries ?? 0) + 1;
+      inside.getStore().attempt = attempt; // It stays the step's only one: nothing sees another.
+      const given = this.options.fn(new StepHandle(this, attempt, deadline));
+      goesOn = isThenable(given);
+      return goesOn ? Promise.resolve(given).finally(() => deadline.release()) : given;
+    } finally {
+      if (!goesOn) deadline.release();
+    }
+  }
+
+  async #several() {
     let wait = this.before.retry_at === undefined ? 0 : this.before.retry_at - Date.now();
     for (let attempt = (this.before.tries ?? 0) + 1; ; attempt += 1) {
       if (wait > 0) await pause(wait, this.phase.abort.signal);
@@ -167,7 +190,6 @@ class Attempts {
     const handle = new StepHandle(this, attempt, deadline);
     const call = () => inside.run({ ...inside.getStore(), attempt }, () => this.options.fn(handle));
     try {
-      // Without a limit of its own it is the run that ends it (Run.step).
       return await (limit === undefined ? call() : deadline.within((async () => call())()));
     } finally {
       deadline.release();
