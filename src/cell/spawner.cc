@@ -1,6 +1,9 @@
 #include "cell/spawner.h"
 
+#include <algorithm>
+
 #include "async/run_to_end.h"
+#include "async/sleep.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -17,6 +20,7 @@ constexpr std::size_t kRunBytes = 4;
 constexpr std::chrono::seconds kLaunchLimit{20};
 // Each takes some 0.6 s of a processor: with more of them at a time each would take longer only.
 constexpr std::size_t kLaunchesAtOnce = 4;
+constexpr std::chrono::milliseconds kGoneMaxPause{20};
 // kvm is never taken: it wants /dev/kvm, and another kind of trust in the machine.
 constexpr const char* kPlatforms[] = {"systrap", "ptrace"};
 
@@ -97,14 +101,37 @@ asio::awaitable<sandbox::DomainMade> Spawner::make_domain(sandbox::DomainSpec sp
   request.spec = std::move(spec);
   request.socket_path = std::move(socket_path);
   request.slot = std::move(slot);
-  std::string bytes = sandbox::encode(sandbox::SpawnRequest(std::move(request)));
-  std::vector<int> none;
-  const sys::Message answer = co_await ask(std::move(bytes), none);
-  const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
-  if (decoded && std::holds_alternative<sandbox::DomainMade>(*decoded)) {
-    co_return std::get<sandbox::DomainMade>(*decoded);
+  const std::string bytes = sandbox::encode(sandbox::SpawnRequest(std::move(request)));
+  const auto give_up = std::chrono::steady_clock::now() + options_.mounts_limit;
+  for (;;) {
+    std::vector<int> none;
+    sys::Message answer = co_await ask(bytes, none);
+    const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
+    if (decoded && std::holds_alternative<sandbox::DomainMade>(*decoded)) {
+      co_return std::get<sandbox::DomainMade>(*decoded);
+    }
+    const bool stay = decoded && std::holds_alternative<sandbox::MountsStay>(*decoded);
+    if (!stay || answer.fds.size() != 1) throw sandbox_failed(failure_in(decoded));
+    co_await await_gone(std::move(answer.fds[0]), give_up);
   }
-  throw sandbox_failed(failure_in(decoded));
+}
+
+// Until the process has ended, which lets go of a cell's mounts.
+asio::awaitable<void> Spawner::await_gone(sys::Fd process,
+                                          std::chrono::steady_clock::time_point give_up) {
+  std::chrono::milliseconds pause{1};
+  while (!sys::has_ended(process.get())) {
+    if (std::chrono::steady_clock::now() >= give_up) {
+      throw Error(ErrorCode::unavailable, "sandbox_failed",
+                  "the sandbox could not be made: what the cell's last one had mounted is still "
+                  "there after " +
+                      std::to_string(options_.mounts_limit.count()) + " ms",
+                  "try again: before it goes, the file system of the state folder is written "
+                  "back; a disk that is slow, or has much to write, takes long for that");
+    }
+    co_await async::sleep_for(pause);
+    pause = std::min(2 * pause, kGoneMaxPause);
+  }
 }
 
 asio::awaitable<void> Spawner::personalize(sandbox::DomainSpec spec, sys::ProcessId init) {

@@ -2,6 +2,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ class Spawner {
     sandbox::CgroupHost cgroup_host;
     unsigned prepared_cells = 0;  // how many are made ahead
     sandbox::Rights rights = sandbox::Rights::root;
+    // How long a new domain of a cell waits for what the last ones had mounted.
+    std::chrono::milliseconds mounts_limit{30'000};
   };
   // The program alone, which ends once nobody has its socket: messages of spawn_protocol.h go over
   // it. The names of all slots that it makes begin with `run`. Blocking for a moment. Throws Error.
@@ -45,8 +48,9 @@ class Spawner {
   Spawner& operator=(const Spawner&) = delete;
 
   // Makes a native domain whose cell-init listens at `socket_path`. `slot` is that of the cell's
-  // other domain, empty where it has none. Throws Error, naming the step that failed; nothing is
-  // left of a new slot then.
+  // other domain, empty where it has none. Waits until all is gone that earlier domains of the
+  // cell had mounted; others are served meanwhile. Throws Error, naming the step that failed;
+  // nothing is left of a new slot then.
   asio::awaitable<sandbox::DomainMade> make_domain(sandbox::DomainSpec spec,
                                                    std::string socket_path, std::string slot);
 
@@ -101,6 +105,7 @@ class Spawner {
   asio::awaitable<sys::Message> ask(std::string request, std::vector<int> fds);
   asio::awaitable<sys::Message> ask_in_turn(std::string request, std::vector<sys::Fd> held);
 
+  asio::awaitable<void> await_gone(sys::Fd process, std::chrono::steady_clock::time_point give_up);
   void say_why_not_all(const std::string& why);
   asio::awaitable<void> probe_gvisor();
   asio::awaitable<std::optional<Error>> try_gvisor(std::string platform);

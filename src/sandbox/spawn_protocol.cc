@@ -94,6 +94,8 @@ std::string encode(const SpawnAnswer& answer) {
     out.u8(105);
   } else if (std::holds_alternative<SocketMade>(answer)) {
     out.u8(106);
+  } else if (std::holds_alternative<MountsStay>(answer)) {
+    out.u8(107);
   } else {
     out.u8(103).text(std::get<SpawnFailed>(answer).message);
   }
@@ -176,6 +178,9 @@ std::optional<SpawnAnswer> decode_spawn_answer(std::string_view bytes) {
       break;
     case 106:
       answer = SocketMade{};
+      break;
+    case 107:
+      answer = MountsStay{};
       break;
     default:
       return std::nullopt;

@@ -15,7 +15,7 @@
 namespace cellar::sandbox {
 
 // Type 1. Makes a domain, whose cell-init listens at `socket_path`. Answer: DomainMade, or in
-// gVisor RunscStarted.
+// gVisor RunscStarted; MountsStay where the cell has had domains that are not all cleared away.
 struct MakeDomain {
   DomainSpec spec;
   std::string socket_path;
@@ -102,9 +102,15 @@ struct SocketMade {
   bool operator==(const SocketMade&) const = default;
 };
 
+// Type 107, with one descriptor. Nothing was made: what the cell's last domains had mounted is
+// still there. Who asked asks again once the descriptor is readable; others are served meanwhile.
+struct MountsStay {
+  bool operator==(const MountsStay&) const = default;
+};
+
 using SpawnRequest = std::variant<MakeDomain, ListenIn, ProbeGvisor, Personalize, SocketIn>;
-using SpawnAnswer =
-    std::variant<DomainMade, Listening, SpawnFailed, RunscStarted, Personal, SocketMade>;
+using SpawnAnswer = std::variant<DomainMade, Listening, SpawnFailed, RunscStarted, Personal,
+                                 SocketMade, MountsStay>;
 
 std::string encode(const SpawnRequest& request);
 std::string encode(const SpawnAnswer& answer);

@@ -30,7 +30,7 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
   for (const SpawnAnswer& answer :
        {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{"no"}),
         SpawnAnswer(SpawnFailed{"no"}), SpawnAnswer(RunscStarted{"1f-4"}), SpawnAnswer(Personal{}),
-        SpawnAnswer(SocketMade{})}) {
+        SpawnAnswer(SocketMade{}), SpawnAnswer(MountsStay{})}) {
     CHECK(decode_spawn_answer(encode(answer)) == answer);
   }
   const BlankRequest prepare = Prepare{{{"/m", "/c"}, "/g"}};

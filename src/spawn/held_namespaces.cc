@@ -1,6 +1,5 @@
 #include "spawn/held_namespaces.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,19 +7,11 @@
 #include <iterator>
 
 #include "base/error.h"
-#include "sys/call.h"
+#include "base/fault.h"
 #include "sys/namespace.h"
+#include "sys/process.h"
 
 namespace cellar::spawn {
-namespace {
-
-bool has_ended(const sys::Fd& process, int within_ms = 0) {
-  pollfd wait{process.get(), POLLIN, 0};
-  return sys::retry_on_signal([&] { return ::poll(&wait, 1, within_ms); }) == 1;
-}
-
-}  // namespace
-
 void HeldNamespaces::hold(std::string cell_dir, sys::Fd process, std::vector<sys::Fd> namespaces) {
   held_.push_back({std::move(cell_dir), std::move(process), std::move(namespaces)});
 }
@@ -28,6 +19,7 @@ void HeldNamespaces::hold(std::string cell_dir, sys::Fd process, std::vector<sys
 // In the child, whose end is what lets go last. Of all else it lets go before: what belongs to
 // cells that go on would be held until these are gone.
 void HeldNamespaces::let_go(const std::vector<Held>& ended, int ours_closed) {
+  fault_point("spawn.letting_go");
   std::vector<unsigned> kept = {static_cast<unsigned>(ours_closed)};
   for (const Held& held : ended) {
     for (const sys::Fd& one : held.namespaces) kept.push_back(static_cast<unsigned>(one.get()));
@@ -45,31 +37,31 @@ void HeldNamespaces::let_go(const std::vector<Held>& ended, int ours_closed) {
 }
 
 void HeldNamespaces::note_ended() {
-  const auto lives = [](const Held& held) { return !has_ended(held.process); };
+  const auto lives = [](const Held& held) { return !sys::has_ended(held.process.get()); };
   const auto first = std::partition(held_.begin(), held_.end(), lives);
   std::move(first, held_.end(), std::back_inserter(ended_));
   held_.erase(first, held_.end());
   if (ended_.size() >= kEndedMax) release_ended();
 }
 
-void HeldNamespaces::finish(const std::string& cell_dir) {
-  if (cell_dir.empty()) return;
+sys::Fd HeldNamespaces::going(const std::string& cell_dir) {
+  if (cell_dir.empty()) return {};
   note_ended();
-  std::erase_if(ended_, [&](const Held& held) { return held.cell_dir == cell_dir; });
+  const auto is_of_cell = [&](const Held& held) { return held.cell_dir == cell_dir; };
+  if (std::any_of(ended_.begin(), ended_.end(), is_of_cell)) release_ended();
+  forget_ended_releases();
   for (const Release& release : releases_) {
     const auto& dirs = release.cell_dirs;
-    if (std::find(dirs.begin(), dirs.end(), cell_dir) == dirs.end()) continue;
-    if (!has_ended(release.process, kFinishMs)) {
-      throw Error(ErrorCode::timed_out, "what was mounted in " + cell_dir +
-                                            " is still there after " +
-                                            std::to_string(kFinishMs / 1000) + " s");
+    if (std::find(dirs.begin(), dirs.end(), cell_dir) != dirs.end()) {
+      return sys::duplicate(release.process.get());
     }
   }
-  forget_ended_releases();
+  return {};
 }
 
 void HeldNamespaces::forget_ended_releases() {
-  std::erase_if(releases_, [](const Release& release) { return has_ended(release.process); });
+  std::erase_if(releases_,
+                [](const Release& release) { return sys::has_ended(release.process.get()); });
 }
 
 std::vector<int> HeldNamespaces::descriptors() const {

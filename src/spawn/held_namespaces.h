@@ -17,14 +17,13 @@ class HeldNamespaces {
  public:
   // When so many domains have ended, it does not wait for a quiet moment.
   static constexpr std::size_t kEndedMax = 32;
-  static constexpr int kFinishMs = 30'000;
 
   // Holds namespaces of a domain of that cell until `process`, its cell-init, has ended.
   void hold(std::string cell_dir, sys::Fd process, std::vector<sys::Fd> namespaces);
-  // Returns when all is gone that the cell's ended domains had mounted: it gets new ones. An
-  // overlay that is still there would keep what is deleted in the next one on the disk. Throws
-  // Error where that takes longer than kFinishMs.
-  void finish(const std::string& cell_dir);
+  // What becomes readable when something is gone that the cell's ended domains had mounted; empty:
+  // all is gone, and it gets new ones. An overlay that is still there would keep what is deleted in
+  // the next one on the disk.
+  sys::Fd going(const std::string& cell_dir);
 
   // Readable when a domain has ended.
   std::vector<int> descriptors() const;

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "sys/file.h"
@@ -36,7 +37,18 @@ TEST_CASE("what ended domains had waits for a quiet moment, of so many domains a
   held.note_ended();
   CHECK(held.ended_count() == 0);
   CHECK_FALSE(held.release_ended());
-  held.finish("/cells/a");
+}
+
+TEST_CASE("a cell's next domain is told what of the last is still there, and another cell's not") {
+  HeldNamespaces held;
+  held.hold("/cells/a", ended_process(), own_mounts());
+  const sys::Fd going = held.going("/cells/a");
+  REQUIRE(going);
+  CHECK_FALSE(held.going("/cells/b"));
+  CHECK_FALSE(held.going(""));
+  pollfd wait{going.get(), POLLIN, 0};
+  REQUIRE(::poll(&wait, 1, 10'000) == 1);
+  CHECK_FALSE(held.going("/cells/a"));
 }
 
 TEST_CASE("what a domain has that lives stays") {

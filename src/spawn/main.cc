@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/text.h"
 #include "sandbox/filter_program.h"
 #include "spawn/image.h"
@@ -67,6 +69,8 @@ int main(int argc, char** argv) {
                             static_cast<std::size_t>(*ahead),
                             is_root ? sandbox::Rights::root : sandbox::Rights::user};
   try {
+    const char* plan = std::getenv("CELLAR_FAULTS");
+    if (plan != nullptr) arm_faults(std::string(plan) + ".spawn");
     ::signal(SIGCHLD, SIG_IGN);  // Nobody waits for a domain's init.
     ::signal(SIGPIPE, SIG_IGN);
     // A terminal's or service manager's signals go to all; this program ends after cellard.

@@ -85,7 +85,7 @@ Server::Answer Server::answer(const sys::Message& message) {
   try {
     if (const auto* make_request = std::get_if<sandbox::MakeDomain>(&*request)) {
       if (make_request->spec.runtime == sandbox::Runtime::gvisor) return begin(*make_request);
-      return {make(*make_request), {}};
+      return make(*make_request);
     }
     if (const auto* probe = std::get_if<sandbox::ProbeGvisor>(&*request)) return begin(*probe);
     if (const auto* personal = std::get_if<sandbox::Personalize>(&*request)) {
@@ -128,14 +128,18 @@ Server::Answer Server::make_socket(const sandbox::SocketIn& request, const sys::
   return answer;
 }
 
-sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
+Server::Answer Server::make(const sandbox::MakeDomain& request) {
+  if (sys::Fd going = held_.going(request.spec.cell_dir)) {
+    Answer answer{sandbox::MountsStay(), {}};
+    answer.fds.push_back(std::move(going));
+    return answer;
+  }
   const sandbox::Image& image = images_.get(request.spec.image_dir);
   // Where all domains have the same ids, each still has a namespace of its own.
   const bool shares_ids = request.spec.rights == sandbox::Rights::user;
   const sys::Fd own =
       shares_ids ? sys::make_user_namespace(request.spec.uid_base, kIdsPerDomain) : sys::Fd();
   const int user = own ? own.get() : users_.get(request.spec.uid_base);
-  held_.finish(request.spec.cell_dir);
   Pool::Taken taken = pool_.take(request.slot, request.spec.kind);
   try {
     taken.blank.assign(request.spec, image, user);
@@ -143,7 +147,7 @@ sandbox::DomainMade Server::make(const sandbox::MakeDomain& request) {
     Blank::Domain made = taken.blank.become_domain(listener.get());
     const auto pid = static_cast<std::uint32_t>(made.pid);
     held_.hold(request.spec.cell_dir, std::move(made.process), std::move(made.namespaces));
-    return {pid, std::move(taken.slot)};
+    return {sandbox::DomainMade{pid, std::move(taken.slot)}, {}};
   } catch (const Error&) {
     if (request.slot.empty()) pool_.discard(taken.slot);
     throw;

@@ -44,7 +44,7 @@ class Server {
   Answer answer(const sys::Message& message);
   static Answer listen(const sandbox::ListenIn& request, const sys::Message& message);
   static Answer make_socket(const sandbox::SocketIn& request, const sys::Message& message);
-  sandbox::DomainMade make(const sandbox::MakeDomain& request);
+  Answer make(const sandbox::MakeDomain& request);
   // In gVisor a domain takes most of a second: these only begin it.
   Answer begin(const sandbox::MakeDomain& request);
   Answer begin(const sandbox::ProbeGvisor& request);

@@ -51,6 +51,11 @@ Fd open_process(const ProcessId& process) {
   return fd;
 }
 
+bool has_ended(int process) {
+  pollfd wait{process, POLLIN, 0};
+  return retry_on_signal([&] { return ::poll(&wait, 1, 0); }) == 1;
+}
+
 void kill_process(int process) { ::syscall(SYS_pidfd_send_signal, process, SIGKILL, nullptr, 0); }
 
 pid_t start_program(const std::string& program, const std::vector<std::string>& arguments,

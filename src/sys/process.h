@@ -25,6 +25,9 @@ std::optional<ProcessId> identify(pid_t pid);
 // another one by now. Throws Error.
 Fd open_process(const ProcessId& process);
 
+// Whether the process behind the descriptor has ended; does not wait.
+bool has_ended(int process);
+
 // SIGKILL for the process behind the descriptor; nothing happens where it is gone.
 void kill_process(int process);
 

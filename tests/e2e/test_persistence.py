@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import threading
+import time
 
 import harness
 
@@ -333,6 +334,25 @@ class OpeningTest(harness.CellTest):
         harness.eventually("all is gone", lambda: not self.trash())
         self.assertEqual(204, other.call("DELETE").status)
         self.assertEqual([], self.trash())
+
+    def test_a_cell_whose_last_mounts_go_slowly_waits_for_them_alone(self):
+        cell, other = self.cell("slow"), self.cell("quick")
+        cell.exec("echo kept > /etc/kept")
+        (self.daemon.root / "faults.spawn").write_text("spawn.letting_go 1 delay=1500\n")
+        try:
+            self.assertEqual("hibernated", cell.call("POST", "/hibernate").json["state"])
+            woken = threading.Thread(target=lambda: answers.append(cell.exec("cat /etc/kept")["stdout"]))
+            answers = []
+            begin = time.monotonic()
+            woken.start()
+            harness.eventually("they go", lambda: "letting_go" in (self.daemon.root / "faults.spawn.hits").read_text())
+            self.assertEqual("here\n", other.exec("echo here")["stdout"])
+            self.assertEqual([], answers)
+            woken.join()
+            self.assertEqual(["kept\n"], answers)
+            self.assertGreater(time.monotonic() - begin, 1)
+        finally:
+            (self.daemon.root / "faults.spawn").unlink()
 
     def plan(self, line):
         (self.daemon.root / "faults").write_text(line + "\n")
