@@ -1,4 +1,4 @@
-"""A cell's part of the disk where the file system itself holds it: btrfs in a file, with each kind of its quotas, and ext4, with projects."""
+"""A cell's part of the disk where the file system itself holds it: btrfs in a file, with each kind of its quotas, and ext4 and xfs, with projects."""
 import fcntl
 import os
 import pathlib
@@ -51,20 +51,22 @@ class Btrfs:
         return [line.split()[0] for line in shown.splitlines() if line.startswith("1/")]
 
 
-class Ext4:
+class Projects:
     """A new file system that limits projects, mounted."""
 
-    def __init__(self):
+    def __init__(self, kind, *features):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=harness.PREFIX))
         self.at = self.folder / "mnt"
         self.at.mkdir()
         image = self.folder / "image"
         try:
-            subprocess.run(["mkfs.ext4", "-q", "-O", "quota,project", image, "512M"], check=True, capture_output=True)
+            with open(image, "wb") as file:
+                file.truncate(512 << 20)
+            subprocess.run([f"mkfs.{kind}", "-q", *features, image], check=True, capture_output=True)
             subprocess.run(["mount", "-o", "loop,prjquota", image, self.at], check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError) as error:
             shutil.rmtree(self.folder)
-            raise harness.unittest.SkipTest(f"no ext4 with projects can be mounted here: {getattr(error, 'stderr', error)}")
+            raise harness.unittest.SkipTest(f"no {kind} with projects can be mounted here: {getattr(error, 'stderr', error)}")
 
     def remove(self):
         subprocess.run(["umount", self.at], check=True)
@@ -187,10 +189,8 @@ class FullQuotaTest(QgroupTest, LimitsTest):
     quota = FULL
 
 
-class ProjectTest(LimitsTest):
-    @classmethod
-    def make_disk(cls):
-        return Ext4()
+class ProjectTest:
+    errno, said, code = "EDQUOT", "quota", "disk_quota"
 
     def test_writers_and_makers_of_files_are_refused_by_the_kernel(self):
         cell = self.cell("bomb")
@@ -206,7 +206,7 @@ class ProjectTest(LimitsTest):
                   "except OSError as error: print(errno.errorcode[error.errno], os.stat('/work/a').st_size >> 20)")
         ran = cell.exec(["python3", "-c", script], timeout_ms=60000)
         of_files, made, of_bytes, written = ran["stdout"].split()
-        self.assertEqual(("EDQUOT", "EDQUOT"), (of_files, of_bytes))
+        self.assertEqual((self.errno, self.errno), (of_files, of_bytes))
         self.assertIn(int(made), range(INODES // 2, INODES))
         self.assertIn(int(written), range(30, 41))
 
@@ -215,14 +215,28 @@ class ProjectTest(LimitsTest):
                 "files": "mkdir -p /opt/many; for n in $(seq 4000); do : > /opt/many/$n || exit 0; done"}
         for what, script in fill.items():
             cell = self.cell(what)
-            self.assertIn("quota", cell.exec(script, timeout_ms=100000)["stderr"])
+            self.assertIn(self.said, cell.exec(script, timeout_ms=100000)["stderr"])
             for content in (b"x", b"x" * MIB):
                 refused = cell.call("PUT", "/files/more", content)
-                self.assertEqual((507, "disk_quota"), (refused.status, refused.json["code"]))
+                self.assertEqual((507, self.code), (refused.status, refused.json["code"]))
             cell.call("POST", "/hibernate")
             self.assertEqual("", cell.exec("rm -rf a /opt/b /opt/many")["stderr"])
             self.assertEqual("", cell.exec("head -c 1000000 /dev/zero > /opt/b && head -c 1000000 /dev/zero > f")["stderr"])
             self.assertEqual(200, cell.call("PUT", "/files/more", b"x" * MIB).status)
+
+
+class Ext4Test(ProjectTest, LimitsTest):
+    @classmethod
+    def make_disk(cls):
+        return Projects("ext4", "-O", "quota,project")
+
+
+class XfsTest(ProjectTest, LimitsTest):
+    errno, said, code = "ENOSPC", "No space left", "exhausted"  # xfs says so of a project's limit
+
+    @classmethod
+    def make_disk(cls):
+        return Projects("xfs")
 
 
 class NoQuotaTest(LimitsTest):

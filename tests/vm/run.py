@@ -22,6 +22,7 @@ KERNELS = ROOT / "build/vm"
 LIMIT_S = 1800
 DISK = "4G"
 SLOWER = 8  # than a machine that emulates nothing: the tests' limits of time are that much longer
+WISHED = ("mkfs.xfs",)  # which the image does not have; without it, its tests are skipped
 NEEDED = ("qemu-system-x86_64", "busybox", "depmod", "mkfs.ext4")
 
 BEGIN = """#!/bin/busybox sh
@@ -94,6 +95,14 @@ def image_over(machine):
         subprocess.run(["umount", lower], check=True)
 
 
+def copy_libraries(program, root):
+    libraries = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+    for library in map(pathlib.Path, re.findall(r"=> (/\S+)", libraries)):
+        there = root / "usr/lib/x86_64-linux-gnu" / library.name
+        if not there.exists():
+            shutil.copy(library, there)
+
+
 def fill_root(root, binaries, tests):
     """The machine's root: the image of cells, the programs with their libraries, and the tests."""
     place = root / str(ROOT).lstrip("/")
@@ -104,11 +113,10 @@ def fill_root(root, binaries, tests):
     target.mkdir(parents=True)
     for name in ("cellard", "cellar", "cellar-spawn", "cell-init"):
         subprocess.run(["strip", "-o", target / name, binaries / name], check=True)
-        libraries = subprocess.run(["ldd", binaries / name], capture_output=True, text=True).stdout
-        for library in map(pathlib.Path, re.findall(r"=> (/\S+)", libraries)):
-            there = root / "usr/lib/x86_64-linux-gnu" / library.name
-            if not there.exists():
-                shutil.copy(library, there)
+        copy_libraries(binaries / name, root)
+    for name in filter(shutil.which, WISHED):
+        shutil.copy(shutil.which(name), root / "usr/sbin")
+        copy_libraries(shutil.which(name), root)
     shutil.copy(shutil.which("busybox"), root / "busybox")
     (root / "vm-init").write_text(INIT.format(root=ROOT, bin=binaries, tests=" ".join(tests), slower=SLOWER))
     (root / "vm-init").chmod(0o755)
