@@ -1,10 +1,17 @@
 #include "api/views.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "json/json.h"
 #include "net/meter.h"
 
 namespace cellar::api {
 namespace {
+
+// What `cellar doctor` examines, and the limit of a cell that there is none without.
+constexpr std::pair<const char*, const char*> kLimitedBy[] = {
+    {"cgroup.memory", "memory_bytes"}, {"cgroup.pids", "pids"}, {"cgroup.cpu", "cpu_millis"}};
 
 json::Value pause_json(const cell::PauseReport& report) {
   json::Value pause = json::object({{"since", to_iso8601(cell::to_wall(report.since))}});
@@ -16,7 +23,11 @@ json::Value limits_json(const cell::CellView& view) {
   const cell::Limits& limits = cell::tier_of(view.spec.tier).limits;
   json::Array not_enforced;  // Without cgroups `pids` holds for each user in the cell only.
   if (view.isolation.rights == sandbox::Rights::user) {
-    for (const char* name : {"memory_bytes", "pids", "cpu_millis"}) not_enforced.emplace_back(name);
+    for (const auto& [id, name] : kLimitedBy) {
+      const auto is_this = [&id](const cell::Isolation::Lack& lack) { return lack.id == id; };
+      const auto& missing = view.isolation.missing;
+      if (std::any_of(missing.begin(), missing.end(), is_this)) not_enforced.emplace_back(name);
+    }
   }
   return json::object({{"memory_bytes", limits.memory_bytes},
                        {"pids", limits.pids_max},

@@ -16,15 +16,36 @@ namespace {
 constexpr std::chrono::seconds kGroupEndLimit{10};
 constexpr std::chrono::milliseconds kGroupEndPause{20};
 
+// Without root there may be no groups, or groups that count less (sandbox/delegated.h). Throws
+// Error.
+void require_controllers(const sandbox::CgroupHost& host, const sandbox::ResourceLimits& limits) {
+  struct Wanted {
+    const char* controller;
+    const char* limits;
+    bool is_wanted;
+  };
+  const Wanted all[] = {{"memory", "memory_bytes", limits.memory_bytes != 0},
+                        {"pids", "pids", limits.pids_max != 0},
+                        {"cpu", "cpu_millis", limits.cpu_millis != 0},
+                        {"cpu", "cpu_weight", limits.cpu_weight != 0}};
+  for (const Wanted& wanted : all) {
+    const auto& there = host.controllers;
+    const bool has = std::find(there.begin(), there.end(), wanted.controller) != there.end();
+    if (has || !wanted.is_wanted) continue;
+    throw Error(ErrorCode::invalid_argument, "limit_not_enforced",
+                std::string("this daemon has no cgroups that would limit ") + wanted.limits +
+                    " of a command",
+                "leave it out, or start the daemon as root or where cgroups are delegated to its "
+                "user; `cellar doctor` says why");
+  }
+}
+
 }  // namespace
 
 asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits limits) {
   const bool is_native = spec_.runtime == sandbox::Runtime::native;
-  if (machine_.isolation.rights == sandbox::Rights::user && limits != sandbox::ResourceLimits()) {
-    throw Error(ErrorCode::invalid_argument, "limit_not_enforced",
-                "this daemon has no cgroups: it cannot limit memory_bytes, pids, cpu_millis and "
-                "the weights of a command",
-                "leave them out, or use a daemon that root starts; `cellar doctor` says why");
+  if (machine_.isolation.rights == sandbox::Rights::user) {
+    require_controllers(machine_.cgroup_host, limits);
   }
   if (!is_native && limits != sandbox::ResourceLimits()) {
     throw Error(ErrorCode::invalid_argument, "not_in_gvisor",

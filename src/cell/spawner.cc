@@ -38,12 +38,12 @@ Error sandbox_failed(const std::string& why) {
 
 Spawner::Program Spawner::start(const Options& options, const std::string& run) {
   auto [ours, theirs] = sys::seqpacket_pair();
-  const pid_t pid =
-      sys::start_program(options.libexec + "/cellar-spawn",
-                         {options.state_dir, options.libexec + "/cell-init", options.daemon_group,
-                          run, std::to_string(options.prepared_cells),
-                          options.rights == sandbox::Rights::root ? "root" : "user"},
-                         {theirs.get()});
+  const pid_t pid = sys::start_program(
+      options.libexec + "/cellar-spawn",
+      {options.state_dir, options.libexec + "/cell-init", options.daemon_group, run,
+       std::to_string(options.prepared_cells),
+       options.rights == sandbox::Rights::root ? "root" : "user", options.cgroup_host.unified},
+      {theirs.get()});
   return {pid, std::move(ours)};
 }
 

@@ -35,6 +35,7 @@
 #include "llm/providers.h"
 #include "net/resolver.h"
 #include "net/tls_client.h"
+#include "sandbox/delegated.h"
 #include "sys/file.h"
 #include "sys/lock_file.h"
 #include "sys/probe.h"
@@ -301,9 +302,16 @@ cell::Isolation require_level(const Config& config, const doctor::User& user) {
 // one live, it enters theirs.
 doctor::User enter(const Config& config) {
   if (sys::is_root()) return {};
-  const std::vector<sys::ProcessId> living = cell::living_domains(config.state);
-  return doctor::become_daemon_user(
-      config.state, living.empty() ? std::nullopt : std::optional(living.front().pid));
+  const std::vector<sys::ProcessId> all = cell::living_domains(config.state);
+  const auto living = all.empty() ? std::nullopt : std::optional(all.front().pid);
+  doctor::User user = doctor::become_daemon_user(config.state, living);
+  if (!user.refusal.empty()) return user;
+  try {
+    user.cgroups = sandbox::take_delegated(cell::daemon_group_of(config.state), living);
+  } catch (const Error& error) {
+    user.no_cgroups = error.what();
+  }
+  return user;
 }
 
 // What is on disk has the ids of whoever made it.
@@ -399,7 +407,7 @@ void run(const Config& config, std::vector<std::string> arguments) {
   llm::Models models(loop.get_executor(), pool, resolver, tls, read_llm_settings(config));
   net::Policy forwards = net::Policy::parse({.allow = config.forward_to});
   const std::string daemon_group = cell::daemon_group_of(config.state);
-  const auto cgroup_host = is_root ? sandbox::read_cgroup_host() : sandbox::CgroupHost();
+  const auto cgroup_host = is_root ? sandbox::read_cgroup_host() : user.cgroups;
   auto spawner = std::make_unique<cell::Spawner>(
       loop.get_executor(), cell::Spawner::Options{.libexec = config.libexec,
                                                   .state_dir = config.state,

@@ -11,6 +11,7 @@
 #include "doctor/attempt.h"
 #include "doctor/native.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/delegated.h"
 #include "sys/file.h"
 #include "sys/probe.h"
 
@@ -77,14 +78,14 @@ constexpr Limit kLimits[] = {
     {"cpu", "cpu.max", "cpu.cfs_quota_us", "100000", "a cell could take all processors"},
 };
 
-void try_limit(const sandbox::CgroupHost& host, const Limit& limit) {
+// `top`: where groups are made in cgroup v2.
+void try_limit(const sandbox::CgroupHost& host, const std::string& top, const Limit& limit) {
   const auto legacy = host.legacy.find(limit.controller);
   if (legacy != host.legacy.end()) {
     const TrialGroup group(legacy->second);
     sys::write_setting(group.file(limit.legacy_file), limit.value);
     return;
   }
-  const std::string top = top_of(host.unified);
   const std::string enabled = sys::read_file(top + "/cgroup.subtree_control").value_or("");
   const auto words = split(trim(enabled), ' ');
   if (std::find(words.begin(), words.end(), limit.controller) == words.end()) {
@@ -95,14 +96,14 @@ void try_limit(const sandbox::CgroupHost& host, const Limit& limit) {
   sys::write_setting(group.file(limit.unified_file), limit.value);
 }
 
-Finding examine_limit(const sandbox::CgroupHost& host, const Limit& limit) {
+Finding examine_limit(const sandbox::CgroupHost& host, const std::string& top, const Limit& limit) {
   const std::string name = limit.controller;
   const bool is_legacy = host.legacy.contains(name);
   const bool is_unified =
       std::find(host.controllers.begin(), host.controllers.end(), name) != host.controllers.end();
   Finding finding{"cgroup." + name, Group::native, Verdict::ok, is_legacy ? "v1" : "v2", "", ""};
   std::optional<std::string> refusal = "no cgroup controller \"" + name + "\"";
-  if (is_legacy || is_unified) refusal = refusal_of([&] { try_limit(host, limit); });
+  if (is_legacy || is_unified) refusal = refusal_of([&] { try_limit(host, top, limit); });
   if (!refusal) return finding;
   finding.verdict = Verdict::missing;
   finding.found = *refusal;
@@ -152,10 +153,10 @@ void kill(const TrialGroup& group, const sys::WaitingProcess& process) {
   }
 }
 
-Findings examine_processes(const std::string& unified) {
+Findings examine_processes(const std::string& top) {
   std::optional<std::string> into, freezing, killing;
   const auto no_group = refusal_of([&] {
-    const TrialGroup group(top_of(unified));
+    const TrialGroup group(top);
     into = refusal_of([&] {
       const sys::Fd folder = sys::open_file(group.file(""), O_RDONLY | O_DIRECTORY);
       const sys::WaitingProcess process(folder.get());
@@ -169,10 +170,10 @@ Findings examine_processes(const std::string& unified) {
           answer("cgroup.kill", killing, kMeansKill)};
 }
 
-// A subtree that somebody delegates to a user is not used.
-Findings none_for_users() {
-  constexpr const char* kRemedy = "sudo cellard";
-  const std::string found = "a daemon without root uses no cgroups";
+// A daemon without root, to which nobody has delegated any.
+Findings none_for_users(const std::string& found) {
+  constexpr const char* kRemedy =
+      "systemd-run --user --scope -p Delegate=yes cellard, or sudo cellard";
   Findings findings;
   const auto add = [&](const std::string& id, const char* means) {
     findings.push_back({"cgroup." + id, Group::native, Verdict::missing, found, means, kRemedy});
@@ -186,11 +187,18 @@ Findings none_for_users() {
 
 }  // namespace
 
-Findings examine_cgroups(sandbox::Rights rights) {
-  if (rights == sandbox::Rights::user) return none_for_users();
-  const sandbox::CgroupHost host = sandbox::find_cgroup_host();
+Findings examine_cgroups(const User& user) {
+  const bool is_user = user.rights == sandbox::Rights::user;
+  if (!user.no_cgroups.empty()) return none_for_users(user.no_cgroups);
+  sandbox::CgroupHost host = user.cgroups;
+  if (is_user && host.unified.empty()) {
+    const auto none = refusal_of([&] { host = sandbox::find_delegated(sandbox::find_own_part()); });
+    if (none) return none_for_users(*none);
+  }
+  if (!is_user) host = sandbox::find_cgroup_host();
+  const std::string top = is_user ? host.unified : top_of(host.unified);
   Findings findings;
-  for (const Limit& limit : kLimits) findings.push_back(examine_limit(host, limit));
+  for (const Limit& limit : kLimits) findings.push_back(examine_limit(host, top, limit));
   if (host.unified.empty()) {
     const std::optional<std::string> none = "cgroup v2 is not mounted";
     findings.push_back(answer("cgroup.into", none, kMeansInto));
@@ -198,7 +206,7 @@ Findings examine_cgroups(sandbox::Rights rights) {
     findings.push_back(answer("cgroup.kill", none, kMeansKill));
     return findings;
   }
-  for (Finding& finding : examine_processes(host.unified)) findings.push_back(std::move(finding));
+  for (Finding& finding : examine_processes(top)) findings.push_back(std::move(finding));
   return findings;
 }
 

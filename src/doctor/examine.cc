@@ -154,7 +154,7 @@ Findings examine(const Options& options) {
     for (Finding& finding : more) findings.push_back(std::move(finding));
   };
   add({examine_free_space(state), examine_quota(state), examine_seal_key(options)});
-  add(examine_native(place, options.user.rights));
+  add(examine_native(place, options.user));
   add(examine_settings(""));
   add({examine_vsock()});
   add(examine_images(options.state));

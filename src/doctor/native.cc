@@ -175,7 +175,8 @@ Finding examine_landlock() {
 
 }  // namespace
 
-Findings examine_native(const std::string& place, sandbox::Rights rights) {
+Findings examine_native(const std::string& place, const User& user) {
+  const sandbox::Rights rights = user.rights;
   Findings findings = examine_namespaces(rights);
   findings.push_back(examine_new_mounts());
   findings.push_back(examine_idmapped(place, rights));
@@ -183,7 +184,7 @@ Findings examine_native(const std::string& place, sandbox::Rights rights) {
   findings.push_back(examine_overlay_descriptors(place));
   findings.push_back(examine_erofs(place));
   findings.push_back(judge_cgroup_mounts(""));
-  for (Finding& finding : examine_cgroups(rights)) findings.push_back(std::move(finding));
+  for (Finding& finding : examine_cgroups(user)) findings.push_back(std::move(finding));
   findings.push_back(examine_filter());
   findings.push_back(answer("no_new_privs", text_of(sys::try_no_new_privileges()), "works",
                             "setuid programs would gain rights", "Linux 3.5 or later"));

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "sandbox/cgroup.h"
 #include "sandbox/rights.h"
 #include "sys/own_namespace.h"
 
@@ -17,6 +18,8 @@ struct User {
   sys::OwnIds ids;      // those of a user who is root of a namespace
   std::string refusal;  // what kept a user from being root of a namespace; empty where nothing did
   std::string remedy;
+  sandbox::CgroupHost cgroups;  // those that a user's daemon has taken (sandbox/delegated.h)
+  std::string no_cgroups;       // why it has taken none; empty, too: it has not looked
 };
 
 // Makes this process what the daemon of the folder `state` is. As root nothing happens; another

@@ -147,6 +147,8 @@ CgroupPlan plan_cgroups(const CgroupHost& host, const std::string& daemon_group,
       if (std::string(name) == "memory") plan.memory = plan.cell;
       continue;
     }
+    // A user may have been given a part of cgroup v2 that lacks one (sandbox/delegated.h).
+    if (!host.legacy.contains(name)) continue;
     const std::string folder = add_v1(plan, host.legacy.at(name), daemon_group, slot);
     if (limits) limit_v1(plan.settings, folder, name, *limits);
     if (std::string(name) == "memory") plan.memory = folder;
@@ -175,6 +177,7 @@ ProgramPlan plan_program(const CgroupHost& host, const CgroupPlan& cell, DomainK
       if (std::string(controller) == "memory") plan.memory = plan.group;
       continue;
     }
+    if (!host.legacy.contains(controller)) continue;
     const std::string folder = host.legacy.at(controller) + place + name;
     const std::size_t before = plan.settings.size();
     limit_v1(plan.settings, folder, controller, limits);

@@ -5,8 +5,8 @@
 namespace cellar::sandbox {
 
 // What the daemon may do on this machine: everything, as its root; or what a user may who is root
-// of a user namespace with ids of its own (sys/own_namespace.h): it translates no ids, and has no
-// cgroups.
+// of a user namespace with ids of its own (sys/own_namespace.h): it translates no ids, and has
+// cgroups only where it was given some (sandbox/delegated.h).
 enum class Rights : std::uint8_t { root, user };
 
 // The id of root in all domains of a user's daemon, as the daemon sees it: on disk, too.

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/text.h"
+#include "sandbox/delegated.h"
 #include "sandbox/filter_program.h"
 #include "spawn/image.h"
 #include "spawn/server.h"
@@ -36,12 +37,18 @@ struct Arguments {
   std::string run;
   std::size_t ahead;
   cellar::sandbox::Rights rights;
+  std::string cgroups;  // a user's part of cgroup v2; empty: none
 };
+
+cellar::sandbox::CgroupHost cgroup_host_of(const Arguments& arguments) {
+  using namespace cellar::sandbox;
+  if (arguments.rights == Rights::root) return read_cgroup_host();
+  return arguments.cgroups.empty() ? CgroupHost() : find_delegated(arguments.cgroups);
+}
 
 void serve(const cellar::spawn::Programs& programs, const Arguments& arguments) {
   using namespace cellar;
-  const bool is_root = arguments.rights == sandbox::Rights::root;
-  spawn::Pool pool(programs, {.host = is_root ? sandbox::read_cgroup_host() : sandbox::CgroupHost(),
+  spawn::Pool pool(programs, {.host = cgroup_host_of(arguments),
                               .daemon_group = arguments.daemon_group,
                               .run = arguments.run,
                               .ready_max = arguments.ahead});
@@ -56,7 +63,7 @@ void serve(const cellar::spawn::Programs& programs, const Arguments& arguments) 
 
 int main(int argc, char** argv) {
   using namespace cellar;
-  const auto ahead = argc == 7 ? parse_int(argv[5]) : std::nullopt;
+  const auto ahead = argc == 8 ? parse_int(argv[5]) : std::nullopt;
   if (!ahead || *ahead < 0) {
     std::fprintf(stderr, "cellar-spawn: it is started by cellard\n");
     return 2;
@@ -67,7 +74,8 @@ int main(int argc, char** argv) {
                             argv[3],
                             argv[4],
                             static_cast<std::size_t>(*ahead),
-                            is_root ? sandbox::Rights::root : sandbox::Rights::user};
+                            is_root ? sandbox::Rights::root : sandbox::Rights::user,
+                            argv[7]};
   try {
     const char* plan = std::getenv("CELLAR_FAULTS");
     if (plan != nullptr) arm_faults(std::string(plan) + ".spawn");

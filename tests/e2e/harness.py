@@ -133,9 +133,9 @@ class User:
         missing = [name for name in cls.files if not pathlib.Path("/etc", name).exists()]
         return f"there is no /etc/{missing[0]} to put another one over" if missing else None
 
-    def __init__(self, root):
-        """Keeps what it needs in the folder `root`, which becomes the user's."""
-        self.root = root
+    def __init__(self, root, group=None):
+        """Keeps what it needs in the folder `root`, which becomes the user's. `group`: a cgroup that was given to it."""
+        self.root, self.group = root, group
         (root / "etc").mkdir()
         (root / "bin").mkdir()
         for name, line in self.files.items():
@@ -146,9 +146,12 @@ class User:
         os.chown(root, self.uid, self.uid)
 
     def wrap(self, *command):
-        """`command` with the user's programs, started as the user."""
+        """`command` with the user's programs, started as the user, in the cgroup `group` where there is one, or in the
+        daemon's own below it."""
+        join = f"for g in {self.group}/cellar-daemon {self.group}; do [ -d $g ] && echo $$ > $g/cgroup.procs && break; done && " \
+            if self.group else ""
         binds = "".join(f"mount --bind {self.root}/etc/{name} /etc/{name} && " for name in self.files)
-        return ["unshare", "-m", "--propagation", "private", "sh", "-c", binds + 'exec "$@"', "sh", "setpriv", f"--reuid={self.uid}",
+        return ["unshare", "-m", "--propagation", "private", "sh", "-c", join + binds + 'exec "$@"', "sh", "setpriv", f"--reuid={self.uid}",
                 f"--regid={self.uid}", "--clear-groups", self.root / "bin" / command[0], *command[1:]]
 
     def processes(self):
@@ -169,11 +172,11 @@ class User:
 class Daemon:
     listen = "127.0.0.1:0"
 
-    def __init__(self, *options, key=KEY, images="dev", place=None, rootless=False, warm_agents=0):
+    def __init__(self, *options, key=KEY, images="dev", place=None, rootless=False, warm_agents=0, group=None):
         """`images`: "default" gives it the image that scripts/image made, "dev" only the view of the host.
-        Its folder is made in `place`. `rootless`: it is a User's. `warm_agents`: so many ahead, and it says when one is ready."""
+        Its folder is made in `place`. `rootless`: it is a User's, in the cgroup `group`. `warm_agents`: so many ahead, and it says when one is ready."""
         self.root = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-        self.user = User(self.root) if rootless else None
+        self.user = User(self.root, group) if rootless else None
         self.state = self.root / "state"
         GROUPS.add(daemon_group(self.state))
         if images == "default":

@@ -22,7 +22,7 @@ KERNELS = ROOT / "build/vm"
 LIMIT_S = 1800
 DISK = "4G"
 SLOWER = 8  # than a machine that emulates nothing: the tests' limits of time are that much longer
-WISHED = ("mkfs.xfs",)  # which the image does not have; without it, its tests are skipped
+WISHED = ("mkfs.xfs", "newuidmap", "newgidmap")  # which the image does not have; without, tests are skipped
 NEEDED = ("qemu-system-x86_64", "busybox", "depmod", "mkfs.ext4")
 
 BEGIN = """#!/bin/busybox sh
@@ -118,6 +118,8 @@ def fill_root(root, binaries, tests):
         shutil.copy(shutil.which(name), root / "usr/sbin")
         copy_libraries(shutil.which(name), root)
     shutil.copy(shutil.which("busybox"), root / "busybox")
+    for name in ("subuid", "subgid"):
+        (root / "etc" / name).touch()
     (root / "vm-init").write_text(INIT.format(root=ROOT, bin=binaries, tests=" ".join(tests), slower=SLOWER))
     (root / "vm-init").chmod(0o755)
 
