@@ -46,3 +46,18 @@ test('waits that can never be are refused by name', () => withHost(agent(`
   assert.deepEqual((await daemon.ended('main')).value, [...Array(4).fill('invalid_wait'), 'invalid_time',
     'too_large', 'invalid_time', 'nested_wait']);
 }));
+
+test('a run that waits leaves the process, after it has logged, too; not while it has work of its own', () => withHost(agent(`
+  console.log('out');
+  console.error('err');
+  if (params.own) setTimeout(() => {}, 600_000);
+  return ctx.sleep('1h');`), async (daemon) => {
+  const leaves = async (id, params) => {
+    daemon.run('main', params, { id });
+    await daemon.next((frame) => frame.t === 'cmd' && frame.run === id);
+    daemon.send({ t: 'suspend', run: id });
+    await daemon.idle();
+    return daemon.of('suspended').some((frame) => frame.run === id);
+  };
+  assert.deepEqual([await leaves('logs', {}), await leaves('own', { own: true })], [true, false]);
+}));
