@@ -5,6 +5,7 @@
 #include <memory>
 #include <sstream>
 
+#include "base/nearest.h"
 #include "cli/command_line_parts.h"
 #include "doctor/user.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr const char* kDefaultUrl = "http://127.0.0.1:4750";
 constexpr int kUsageExit = 2;
+constexpr std::size_t kMisspeltMax = 2;  // letters in which a name is taken for another
 constexpr double kTimeoutMinS = 0.001;
 constexpr double kTimeoutMaxS = 86'400;
 
@@ -234,6 +236,38 @@ const CLI::App& innermost(const CLI::App& app) {
   return *at;
 }
 
+// "; the nearest is NAME" where one is near enough.
+std::string nearest_words(const std::string& name, const std::vector<std::string>& names,
+                          const std::string& before = "") {
+  const std::string nearest = nearest_name(name, names, kMisspeltMax);
+  return nearest.empty() ? "" : "; \"" + before + nearest + "\" is near";
+}
+
+// "runs " of `cellar runs`; empty of `cellar` itself.
+std::string words_of(const CLI::App& app) {
+  return app.get_parent() == nullptr ? "" : words_of(*app.get_parent()) + app.get_name() + " ";
+}
+
+std::string no_command(const CLI::App& group, const std::string& name) {
+  std::vector<std::string> names;
+  for (const CLI::App* one : commands_in(group)) names.push_back(one->get_name());
+  const std::string inner = words_of(group);
+  return "there is no command \"" + inner + name + "\"" + nearest_words(name, names, inner) +
+         "; cellar " + inner + "--help lists them\n";
+}
+
+std::string no_option(const CLI::App& command, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* at = &command; at != nullptr; at = at->get_parent()) {
+    for (const CLI::Option* option : at->get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+  }
+  const std::string words = "cellar " + words_of(command);
+  return words + "has no option \"" + word + "\"" + nearest_words(word, names) + "; " + words +
+         "--help lists them\n";
+}
+
 // What is behind "--".
 void take_rest(Command& command, const std::vector<std::string>& rest, bool has_rest) {
   if (auto* shell = std::get_if<Shell>(&command)) {
@@ -307,6 +341,18 @@ void add_timeout(CLI::App& app, ProgramToRun& program, const std::string& help) 
 
 namespace {
 
+// What `cellar --help` shows together.
+const std::vector<std::pair<const char*, std::vector<const char*>>> kGroups = {
+    {"Cells",
+     {"create", "ls", "get", "pause", "hibernate", "resume", "keep-alive", "wake-at", "rm"}},
+    {"Agents", {"init", "dev", "deploy", "request", "runs", "events", "cancel"}},
+    {"In a cell",
+     {"exec", "sh", "start", "ps", "logs", "input", "kill", "attach", "cp", "files", "search",
+      "checkpoints", "diff"}},
+    {"What a cell may do", {"network", "secrets", "llm", "usage", "preview"}},
+    {"Your tools", {"mcp", "completion"}},
+    {"The daemon", {"doctor", "image", "keys", "reload", "audit"}}};
+
 // All of them. `url` is the daemon's address, once all is read.
 void add_commands(CLI::App& app, Raw& raw, const std::string& url) {
   add_cell_commands(app, raw);
@@ -326,6 +372,9 @@ void add_commands(CLI::App& app, Raw& raw, const std::string& url) {
   add_file_commands(app, raw);
   add_checkpoint_commands(app, raw);
   add_run_commands(app, raw);
+  for (const auto& [heading, names] : kGroups) {
+    for (const char* name : names) app.get_subcommand(name)->group(heading);
+  }
 }
 
 }  // namespace
@@ -374,13 +423,13 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
     const CLI::App& group = innermost(app);
     if (error.get_name() == "RequiredError" && group.get_require_subcommand_min() > 0 &&
         !unknown.empty()) {
-      const std::string inner = &group == &app ? "" : group.get_name() + " ";
-      return Usage{"there is no command \"" + inner + unknown.front() + "\"; cellar " + inner +
-                       "--help lists them\n",
-                   kUsageExit};
+      return Usage{no_command(group, unknown.front()), kUsageExit};
     }
-    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) &&
-        (app.got_subcommand("exec") || app.got_subcommand("start")) && !has_rest) {
+    const bool has_extras = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
+    for (const std::string& word : unknown) {
+      if (has_extras && word.starts_with('-')) return Usage{no_option(group, word), kUsageExit};
+    }
+    if (has_extras && (app.got_subcommand("exec") || app.got_subcommand("start")) && !has_rest) {
       return Usage{"a command comes behind --: cellar " + group.get_name() + " ID -- CMD...\n",
                    kUsageExit};
     }

@@ -16,15 +16,11 @@ const CLI::Option* option_of(const CLI::App* app, const std::string& name) {
   return nullptr;
 }
 
-std::vector<const CLI::App*> commands_in(const CLI::App& app) {
-  return app.get_subcommands([](const CLI::App* one) { return !one->get_group().empty(); });
-}
-
 // nullptr for none.
 const CLI::App* command_in(const CLI::App& app, const std::string& name) {
   const auto commands = commands_in(app);
   const auto found = std::find_if(commands.begin(), commands.end(),
-                                  [&](const CLI::App* one) { return one->get_name() == name; });
+                                  [&](const CLI::App* one) { return one->check_name(name); });
   return found == commands.end() ? nullptr : *found;
 }
 
@@ -70,6 +66,10 @@ void add_options(const CLI::App* app, Complete& complete) {
 }
 
 }  // namespace
+
+std::vector<const CLI::App*> commands_in(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App* one) { return !one->get_group().empty(); });
+}
 
 Complete complete_words(const CLI::App& app, std::vector<std::string> words) {
   Complete complete;

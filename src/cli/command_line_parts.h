@@ -71,6 +71,8 @@ void add_project_commands(CLI::App& app, Raw& raw);
 
 // `completion`, and `complete`, which shells ask. In command_line_completion.cc, as:
 void add_completion_commands(CLI::App& app, Raw& raw);
+// Those that somebody types.
+std::vector<const CLI::App*> commands_in(const CLI::App& app);
 // What may stand in the place of the last one of the words behind "cellar".
 Complete complete_words(const CLI::App& app, std::vector<std::string> words);
 

@@ -177,6 +177,16 @@ TEST_CASE("help is no mistake, and a mistake is exit code 2") {
         "there is no command \"nope\"; cellar --help lists them\n");
   CHECK(std::get<Usage>(read({"runs", "c--x"})).text ==
         "there is no command \"runs c--x\"; cellar runs --help lists them\n");
+  CHECK(std::get<Usage>(read({"lst"})).text ==
+        "there is no command \"lst\"; \"ls\" is near; cellar --help lists them\n");
+  CHECK(std::get<Usage>(read({"runs", "awiat"})).text ==
+        "there is no command \"runs awiat\"; \"runs await\" is near; cellar runs --help lists "
+        "them\n");
+  CHECK(std::get<Usage>(read({"create", "c", "--alow", "a.b"})).text ==
+        "cellar create has no option \"--alow\"; \"--allow\" is near; cellar create --help lists "
+        "them\n");
+  CHECK(std::get<Usage>(read({"ls", "--frobnicate"})).text ==
+        "cellar ls has no option \"--frobnicate\"; cellar ls --help lists them\n");
   CHECK(usage_of({"exec", "c", "--timeout", "0", "--", "a"}) == 2);
   CHECK(usage_of({"exec", "c", "--timeout", "1e300", "--", "a"}) == 2);
   CHECK(usage_of({"get"}) == 2);

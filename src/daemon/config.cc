@@ -4,13 +4,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <iostream>
 #include <memory>
-#include <numeric>
 #include <string>
 #include <vector>
 
 #include "api/cors.h"
 #include "base/error.h"
+#include "base/nearest.h"
 #include "base/port.h"
 #include "certificates/acme_command.h"
 #include "doctor/examine.h"
@@ -230,18 +231,13 @@ void check_tls(const Config& config) {
   if (!config.acme_command.empty()) certificates::AcmeCommand::parse(config.acme_command);
 }
 
-// How many letters two names differ by.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t corner = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t changed = corner + (a[i - 1] == b[j - 1] ? 0 : 1);
-      corner = std::exchange(row[j], std::min({changed, row[j] + 1, row[j - 1] + 1}));
-    }
+// The option whose name is nearest to this one.
+std::string nearest_option(const CLI::App& app, const std::string& name) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    names.insert(names.end(), option->get_lnames().begin(), option->get_lnames().end());
   }
-  return row[b.size()];
+  return nearest_name(name, names, SIZE_MAX);
 }
 
 // Reads the file as the library does, but says which name was meant by one that is no option.
@@ -254,7 +250,7 @@ class NamedToml : public CLI::ConfigTOML {
     for (const CLI::ConfigItem& item : items) {
       const std::string name = item.fullname();
       if (app_.get_option_no_throw("--" + name) != nullptr) continue;
-      throw CLI::ConfigError("\"" + name + "\" is no setting; \"" + nearest(name) +
+      throw CLI::ConfigError("\"" + name + "\" is no setting; \"" + nearest_option(app_, name) +
                                  "\" is the nearest name (cellard --help lists all)",
                              CLI::ExitCodes::ConfigError);
     }
@@ -262,16 +258,6 @@ class NamedToml : public CLI::ConfigTOML {
   }
 
  private:
-  std::string nearest(const std::string& name) const {
-    std::string best;
-    for (const CLI::Option* option : app_.get_options()) {
-      for (const std::string& known : option->get_lnames()) {
-        if (best.empty() || distance(name, known) < distance(name, best)) best = known;
-      }
-    }
-    return best;
-  }
-
   const CLI::App& app_;
 };
 
@@ -369,6 +355,11 @@ CommandLine read_command_line(int argc, char** argv) {
     result.config = options.read(argc, argv);
   } catch (const CLI::ParseError& error) {
     result.exit_code = options.app().exit(error) == 0 ? 0 : 2;
+    for (const std::string& word : options.app().remaining()) {
+      if (!word.starts_with("--")) continue;
+      std::cerr << word << ": did you mean --" << nearest_option(options.app(), word.substr(2))
+                << "?\n";
+    }
   }
   return result;
 }

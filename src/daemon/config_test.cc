@@ -5,6 +5,8 @@
 #include <cctype>
 #include <cstdlib>
 #include <functional>
+#include <iostream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -182,6 +184,13 @@ TEST_CASE("times have a limit, so that none overflows a clock") {
   CHECK(read({"--idle-timeout-s", "31536000"}).config.idle_timeout.count() == 31'536'000);
 }
 
-TEST_CASE("a wrong option ends with exit code 2") { CHECK(read({"--nonsense"}).exit_code == 2); }
+TEST_CASE("a wrong option ends with exit code 2, and the nearest one is named") {
+  std::ostringstream told;
+  std::streambuf* was = std::cerr.rdbuf(told.rdbuf());
+  const int exit_code = read({"--idle-timeout", "3"}).exit_code;
+  std::cerr.rdbuf(was);
+  CHECK(exit_code == 2);
+  CHECK(told.str().ends_with("--idle-timeout: did you mean --idle-timeout-s?\n"));
+}
 
 }  // namespace cellar::daemon
