@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "cli/agent_place.h"
 #include "cli/commands.h"
 #include "json/json.h"
 
@@ -15,6 +16,13 @@ std::string message_of(const json::Value& data, std::string_view key) {
   if (error == nullptr || error->is_null()) return "";
   const std::string message = error->is_object() ? column(*error, "message") : "";
   return message.empty() ? format_value(*error) : message;
+}
+
+// "it broke (agent.js:3:14)".
+std::string failure_of_run(const json::Value& data) {
+  const json::Value* error = data.find("error");
+  const std::string place = error == nullptr ? "" : place_in_agent(*error);
+  return message_of(data, "error") + (place.empty() ? "" : " (" + place + ")");
 }
 
 // "2 plan", with its kind where that is not just a step.
@@ -68,6 +76,22 @@ std::string return_of(const json::Value& data) {
   return text;
 }
 
+// "shell, pypi.org:443: not_listed. To allow it, …".
+std::string refusal_of(const json::Value& data) {
+  const std::string remedy = column(data, "remediation");
+  return column(data, "domain") + ", " + column(data, "host") + ":" + column(data, "port") + ": " +
+         column(data, "reason") + (remedy.empty() ? "" : ". " + remedy);
+}
+
+// "p3: exit code 1: npm test".
+std::string end_of_process(const json::Value& data) {
+  std::string text = column(data, "id") + ": exit code " + column(data, "exit_code");
+  if (const std::string lost_by = column(data, "lost_by"); !lost_by.empty()) {
+    text += ", lost by " + lost_by;
+  }
+  return text + ": " + column(data, "command");
+}
+
 std::string pause_of(const json::Value& data) {
   const std::string message = message_of(data, "detail");
   return column(data, "reason") + (message.empty() ? "" : ": " + message);
@@ -84,13 +108,16 @@ std::string words_of(const std::string& type, const json::Value& data) {
   if (type == "run.resumed") return "";
   if (type == "cell.paused" || type == "cell.hibernated") return column(data, "reason");
   if (type == "cell.resumed") return return_of(data);
+  if (type == "network.refused") return refusal_of(data);
+  if (type == "process.started") return column(data, "id") + ": " + column(data, "command");
+  if (type == "process.exited") return end_of_process(data);
   if (type == "stale") return "what followed " + column(data, "after") + " is not kept any more";
   if (type == "run.rollback") return column(data, "reason") + ": " + message_of(data, "error");
   if (type == "run.completed") {
     const json::Value* result = data.find("result");
     return result == nullptr ? "" : json::dump(*result);
   }
-  if (type == "run.failed" || type == "run.cancelled") return message_of(data, "error");
+  if (type == "run.failed" || type == "run.cancelled") return failure_of_run(data);
   if (type == "step.started") return step_of(data);
   if (type == "reset") return step_of(data) + ": again, execution " + column(data, "execution");
   if (type == "step.retry") return retry_of(data);

@@ -99,7 +99,9 @@ std::string bytes_of(const json::Value& data) {
 }
 
 int finish(const json::Value& result, Output& output) {
-  if (flag_of(result, "timed_out")) output.note("the command was killed: it ran too long");
+  if (flag_of(result, "timed_out")) {
+    output.note("the command was killed: it ran too long; --timeout gives it more");
+  }
   if (flag_of(result, "oom")) output.note("the command was killed: the cell is out of memory");
   if (flag_of(result, "disk_full")) output.note("the command was killed: the cell's disk is full");
   if (flag_of(result, "lost")) {

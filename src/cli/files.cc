@@ -70,7 +70,7 @@ int show_done(const json::Value& answer, Context& context) {
   return 0;
 }
 
-// As grep writes it: PATH:LINE:TEXT, and with - the lines around.
+// As grep writes it: PATH:LINE:TEXT, and with - the lines around. -- stands between two matches.
 void show_match(const json::Value& match, Output& output) {
   const std::string path = printable(column(match, "path"));
   const std::int64_t line = match.find("line")->as_int();
@@ -90,7 +90,6 @@ void show_match(const json::Value& match, Output& output) {
     for (const json::Value& one : after->as_array()) {
       text += fmt::format("{}-{}-{}\n", path, number++, one.as_string());
     }
-    text += "--\n";
   }
   output.text(text);
 }
@@ -202,7 +201,12 @@ int run(const FileGrep& command, Context& context) {
     context.output.json(answer);
     return 0;
   }
-  for (const json::Value& match : array_in(answer, "matches")) show_match(match, context.output);
+  const json::Value* last = nullptr;
+  for (const json::Value& match : array_in(answer, "matches")) {
+    if (last != nullptr && match.find("after") != nullptr) context.output.text("--\n");
+    show_match(match, context.output);
+    last = &match;
+  }
   if (const std::string by = column(answer, "truncated_by"); !by.empty()) {
     context.output.note("there may be more than these: ended by the " + by);
   }

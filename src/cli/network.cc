@@ -38,17 +38,39 @@ void add_entries(json::Value& policy, const Network& command) {
   }
 }
 
+// The policy and what was used a line each, and then a row for each refusal.
+void show_network(const json::Value& answer, Output& output) {
+  const json::Value* refusals = answer.find("refusals");
+  if (output.format() == Format::json || refusals == nullptr || !refusals->is_array()) {
+    show(answer, output);
+    return;
+  }
+  std::vector<Row> rows;
+  for (const json::Value& one : refusals->as_array()) {
+    rows.push_back({column(one, "at"), column(one, "domain"),
+                    column(one, "host") + ":" + column(one, "port"), column(one, "reason"),
+                    column(one, "remediation")});
+  }
+  json::Value rest = answer;
+  rest.as_object().erase("refusals");
+  show(rest, output);
+  if (rows.empty()) return;
+  const Row heading = {"REFUSED AT", "DOMAIN", "HOST", "REASON", "REMEDY"};
+  output.write("\n" + format_table(heading, rows, output.look()));
+}
+
 }  // namespace
 
 int run(const Network& command, Context& context) {
   const std::string path = cell_path(command.cell_id, "/network");
   if (command.action == "set") {
-    show(context.api.put(path, read_policy(command.words.front(), context)), context.output);
+    show_network(context.api.put(path, read_policy(command.words.front(), context)),
+                 context.output);
     return 0;
   }
   const json::Value shown = context.api.get(path);
   if (command.action == "show") {
-    show(shown, context.output);
+    show_network(shown, context.output);
     return 0;
   }
   const json::Value* policy = shown.find("policy");
@@ -57,7 +79,7 @@ int run(const Network& command, Context& context) {
   }
   json::Value changed = *policy;
   add_entries(changed, command);
-  show(context.api.put(path, changed), context.output);
+  show_network(context.api.put(path, changed), context.output);
   return 0;
 }
 

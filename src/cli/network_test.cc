@@ -32,7 +32,9 @@ TEST_CASE("network allow and deny add to what is there, once, and keep the rest"
 
 TEST_CASE("network shows, and sets a file or a word as the whole policy") {
   FakeDaemon daemon([](const Seen&) { return json_reply(200, kNetwork); });
-  CHECK(call(daemon.url(), {"network", "c"}).out.starts_with("policy\t{"));
+  CHECK(call(daemon.url(), {"network", "c"}).out ==
+        "policy.allow\t[\"a.test\"]\npolicy.deny\t[]\npolicy.presets\t[\"npm\"]\n"
+        "policy.limits.connections\t7\n");
   CHECK(call(daemon.url(), {"network", "c", "show"}).exit_code == 0);
   CHECK(daemon.seen().at(1).method == "GET");
   CHECK(call(daemon.url(), {"network", "c", "set", "deny-all"}).exit_code == 0);
@@ -44,6 +46,15 @@ TEST_CASE("network shows, and sets a file or a word as the whole policy") {
   CHECK(call(daemon.url(), {"network", "c", "set", dir.file("none")}).exit_code == 3);
   sys::replace_file(dir.file("policy"), "allow");
   CHECK(call(daemon.url(), {"network", "c", "set", dir.file("policy")}).exit_code == 2);
+}
+
+TEST_CASE("network shows what was refused, each with what allows it") {
+  FakeDaemon daemon([](const Seen&) {
+    return json_reply(200, R"({"policy":{"allow":[]},"refusals":[{"domain":"shell","host":"b.test",
+        "port":53,"reason":"not_listed","remediation":"add it","at":"T"}]})");
+  });
+  CHECK(call(daemon.url(), {"network", "c"}).out ==
+        "policy.allow\t[]\n\nT\tshell\tb.test:53\tnot_listed\tadd it\n");
 }
 
 TEST_CASE("network refuses words that do not belong together") {

@@ -58,7 +58,7 @@ TEST_CASE(
   CHECK(result.out == "abc\n");
   CHECK(result.err ==
         "\xef\xbf\xbd"
-        "cellar: the command was killed: it ran too long\n");
+        "cellar: the command was killed: it ran too long; --timeout gives it more\n");
   const auto seen = daemon.seen();
   REQUIRE(seen.size() == 2);
   CHECK(seen[0].target == "/api/v1/cells/c/processes/p3/log?after=0");

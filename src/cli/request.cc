@@ -18,14 +18,16 @@ json::Value body_of(const AgentRequest& command, Context& context) {
 
 // The last line of a stream that failed is {"error", "code", "run"}; an agent's own value that only
 // has an "error" is none.
-std::optional<Error> failure_of(const std::string& line) {
+std::optional<Error> failure_of(const std::string& line, const std::string& cell_id) {
   const json::Value value = json::parse(line, {.depth_max = 512});
   if (!value.is_object()) return std::nullopt;
   for (const std::string_view name : {"error", "code", "run"}) {
     const json::Value* text = value.find(name);
     if (text == nullptr || !text->is_string()) return std::nullopt;
   }
-  return Error(ErrorCode::internal, column(value, "code"), column(value, "error"));
+  return Error(
+      ErrorCode::internal, column(value, "code"), column(value, "error"),
+      "\"cellar runs get " + cell_id + " " + column(value, "run") + "\" says what was done");
 }
 
 }  // namespace
@@ -65,7 +67,7 @@ int run(const AgentRequest& command, Context& context) {
   std::optional<Error> failure;
   const auto on_event = [&](const StreamEvent& event) {
     if (event.data == "[DONE]") return;
-    failure = failure_of(event.data);
+    failure = failure_of(event.data, command.cell_id);
     if (!failure) output.text(event.data + "\n");
   };
   context.api.stream(request, [&](const Response& head, std::string_view bytes) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "cli/agent_place.h"
 #include "cli/commands.h"
 #include "json/json.h"
 
@@ -159,10 +160,12 @@ std::string format_duration(milliseconds length) {
   return pair(seconds / 86'400, "d", seconds % 86'400 / 3600, "h");
 }
 
-std::string took_of(const json::Value& step, WallTime now) {
+// What has no end of its own goes on until that of its run, if there is one.
+std::string took_of(const json::Value& step, const json::Value& run, WallTime now) {
   const auto begun = time_of(column(step, "started_at"));
   if (!begun) return "";
-  const auto ended = time_of(column(step, "ended_at"));
+  auto ended = time_of(column(step, "ended_at"));
+  if (!ended) ended = time_of(column(run, "ended_at"));
   const auto length = std::chrono::duration_cast<milliseconds>(ended.value_or(now) - *begun);
   return format_duration(length) + (ended ? "" : " so far");
 }
@@ -223,6 +226,11 @@ std::string format_run(const json::Value& run, const RunRef& ref, Look look) {
   json::Object& members = shown.as_object();
   const RunTrouble trouble = trouble_of(run, ref);
   if (!trouble.why.empty()) members.set("why", trouble.why);
+  if (const json::Value* error = run.find("error")) {
+    if (const std::string place = place_in_agent(*error); !place.empty()) {
+      members.set("where", place);
+    }
+  }
   if (!trouble.remedy.empty()) members.set("remedy", trouble.remedy);
   for (const char* name : {"attempt", "steps_done", "started_at", "ended_at", "params", "result"}) {
     if (const json::Value* value = run.find(name)) members.set(name, *value);
@@ -236,7 +244,7 @@ std::string format_steps(const json::Value& run, WallTime now, Look look) {
     const std::string redacted = column(step, "sensitive").empty() ? "" : " (redacted)";
     rows.push_back({column(step, "ordinal"), column(step, "name"), column(step, "kind"),
                     column(step, "status") + redacted, column(step, "executed"),
-                    column(step, "attempts"), took_of(step, now)});
+                    column(step, "attempts"), took_of(step, run, now)});
   }
   return format_table({"STEP", "NAME", "KIND", "STATUS", "EXECUTED", "ATTEMPTS", "TOOK"}, rows,
                       look);

@@ -102,7 +102,8 @@ TEST_CASE("what a run waits for is told, and how to give it") {
 TEST_CASE("a run is shown a member a line, with its steps and how long they took") {
   const json::Value run = json::parse(R"({
     "id":"r","method":"m","status":"failed","attempt":2,"started_at":"S","steps_done":1,
-    "params":{"a":1},"error":{"name":"Error","message":"it broke"},"steps":[
+    "params":{"a":1},"error":{"name":"Error","message":"it broke",
+    "stack":"Error: it broke\n    at /data/versions/6f.js:1:2"},"steps":[
       {"ordinal":1,"name":"one","kind":"step","status":"completed","executed":2,"attempts":1,
        "started_at":"2026-02-28T23:59:59.500Z","ended_at":"2026-03-01T00:00:00.250Z"},
       {"ordinal":3,"name":"two","kind":"shell","status":"running","executed":1,"attempts":3,
@@ -110,8 +111,8 @@ TEST_CASE("a run is shown a member a line, with its steps and how long they took
       {"ordinal":4,"name":"","kind":"sleep","status":"waiting","executed":1,"attempts":1,
        "started_at":"soon"}]})");
   CHECK(format_run(run, kRef, Look::plain) ==
-        "id\tr\nmethod\tm\nstatus\tfailed\nwhy\tit broke\nattempt\t2\nsteps_done\t1\n"
-        "started_at\tS\nparams\t{\"a\":1}\n");
+        "id\tr\nmethod\tm\nstatus\tfailed\nwhy\tit broke\nwhere\tagent.js:1:2\nattempt\t2\n"
+        "steps_done\t1\nstarted_at\tS\nparams\t{\"a\":1}\n");
   constexpr std::int64_t kMarch = 1'772'323'200'000;  // 2026-03-01
   const auto steps = [&](std::int64_t ms) {
     return format_steps(run, from_unix_ms(kMarch + ms), Look::plain);
@@ -123,6 +124,9 @@ TEST_CASE("a run is shown a member a line, with its steps and how long they took
   CHECK(has(steps(12'345), "\t12.3s so far\n"));
   CHECK(has(steps(3'600'000 * 5), "\t5h 0m so far\n"));
   CHECK(has(steps(86'400'000LL * 3), "\t3d 0h so far\n"));
+  json::Value over = run;
+  over.as_object().set("ended_at", "2026-03-01T00:00:02.000Z");
+  CHECK(has(format_steps(over, from_unix_ms(kMarch + 61'500), Look::plain), "\t3\t2.0s\n"));
 }
 
 }  // namespace cellar::cli

@@ -139,7 +139,7 @@ class CellsTest(CliTest):
         self.assertEqual("paused", self.json("pause", cell.id)["status"])
         resumed = self.record(self.cellar("resume", cell.id)[1])
         self.assertEqual("active", resumed["status"])
-        self.assertEqual("memory", json.loads(resumed["resume"])["from"])
+        self.assertEqual("memory", resumed["resume.from"])
         self.assertEqual("memory", self.json("resume", cell.id)["resume"]["from"])
 
     def test_what_a_hibernated_cell_lost_is_said(self):
@@ -148,7 +148,7 @@ class CellsTest(CliTest):
         cell.call("POST", "/hibernate")
         lost = "cellar: lost: node --v8-pool-size=1 /opt/cellar/agent-host/host.js (agent "
         code, out, err = self.cellar("resume", cell.id)
-        self.assertEqual((0, "disk"), (code, json.loads(self.record(out)["resume"])["from"]))
+        self.assertEqual((0, "disk"), (code, self.record(out)["resume.from"]))
         self.assertTrue(err.startswith(lost) and err.endswith(": hibernated\n") and err.count("\n") == 1, err)
 
     def test_what_is_wrong_with_a_cells_settings_is_named(self):
@@ -224,7 +224,7 @@ class ExecTest(CliTest):
 
     def test_what_ended_it_early_is_said(self):
         cell = self.cell()
-        self.check(137, "", "cellar: the command was killed: it ran too long\n",
+        self.check(137, "", "cellar: the command was killed: it ran too long; --timeout gives it more\n",
                    "exec", cell.id, "--timeout", "0.2", "--", "sleep 1000")
         code, out, err = self.cellar("exec", cell.id, "--cwd", "/nowhere", "--", "true")
         self.assertEqual((1, ""), (code, out))
@@ -392,10 +392,14 @@ class AgentTest(CliTest):
 
     def test_an_agent_that_fails_is_a_failure_here_before_and_within_a_stream(self):
         cell = self.cell(agent=AGENT)
-        self.check(1, "", "cellar: it broke\n", "request", cell.id, "boom")
-        self.check(1, '{"n":1}\n', "cellar: later\n", "request", cell.id, "tellAndBreak")
+        code, out, err = self.cellar("request", cell.id, "boom")
+        self.assertEqual((1, "", "cellar: it broke"), (code, out, err.splitlines()[0]))
+        code, out, err = self.cellar("request", cell.id, "tellAndBreak")
+        self.assertEqual((1, '{"n":1}\n', "cellar: later"), (code, out, err.splitlines()[0]))
+        told = err.split('"')[1].split()  # what shows where it broke
+        self.assertRegex(self.record(self.cellar(*told[1:])[1])["where"], r"^agent\.js:\d+:\d+$")
         code, out, err = self.cellar("-o", "json", "request", cell.id, "tellAndBreak")
-        self.assertEqual((1, '{"n":1}\n', {"error": "later", "code": "agent_error"}), (code, out, json.loads(err)))
+        self.assertEqual((1, '{"n":1}\n', "later", "agent_error"), (code, out, *map(json.loads(err).get, ("error", "code"))))
         missing = self.json_error(3, "request", cell.id, "missing")
         self.assertEqual("method_not_found", missing["code"])
         self.assertIn("hello", missing["error"])
