@@ -14,9 +14,11 @@ TEST_CASE("checkpoints are made, listed and deleted") {
   });
   CHECK(call(daemon.url(), {"checkpoints", "create", "c", "n", "-m", "why"}).out == "id\tcp_1\n");
   CHECK(body_of(daemon.seen().at(0)) == json::parse(R"({"name":"n","message":"why"})"));
-  CHECK(call(daemon.url(), {"checkpoints", "list", "c"}).out == "cp_1\tn\tt\t2\t3\t\n");
+  for (const char* verb : {"ls", "list"}) {
+    CHECK(call(daemon.url(), {"checkpoints", verb, "c"}).out == "cp_1\tn\tt\t2\t3\t\n");
+  }
   CHECK(call(daemon.url(), {"checkpoints", "rm", "c", "n/x"}).exit_code == 0);
-  CHECK(daemon.seen().at(2).target == "/api/v1/cells/c/checkpoints/n%2Fx");
+  CHECK(daemon.seen().back().target == "/api/v1/cells/c/checkpoints/n%2Fx");
 }
 
 TEST_CASE("diff gives the patch as it is to a pipe, and names where they are asked for") {

@@ -27,7 +27,8 @@ void add_checkpoint_commands(CLI::App& app, Raw& raw) {
       *checkpoints, raw, "create", "Keep its files, database and place in the journal");
   create->add_option("NAME", to_create->name, "A name that no other one of the cell has");
   create->add_option("-m,--message", to_create->message, "What it is");
-  add_state_command<CheckpointList>(*checkpoints, raw, "list", "List them, the newest first");
+  add_state_command<CheckpointList>(*checkpoints, raw, "ls", "List them, the newest first")
+      .first->alias("list");
   const auto [remove, to_remove] =
       add_state_command<CheckpointRemove>(*checkpoints, raw, "rm", "Delete one");
   remove->add_option("CHECKPOINT", to_remove->checkpoint, "Its id or name")->required();
