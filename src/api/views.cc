@@ -63,10 +63,15 @@ json::Value idle_json(const cell::CellView& view) {
   return idle;
 }
 
+// It is open, and its run goes on with it.
+bool is_under_way(const cell::Run& run, const cell::Step& step) noexcept {
+  return step.status == cell::StepStatus::open && !run.leaves(step) && !is_terminal(run.status);
+}
+
 std::string_view step_status(const cell::Run& run, const cell::Step& step) noexcept {
   switch (step.status) {
     case cell::StepStatus::open:
-      if (run.leaves(step)) return "interrupted";
+      if (!is_under_way(run, step)) return "interrupted";
       return cell::is_wait(step.kind) ? "waiting" : "running";
     case cell::StepStatus::ok:
       return "completed";
@@ -95,7 +100,7 @@ json::Value step_json(const cell::Run& run, const cell::Step& step) {
                                     {"started_at", to_iso8601(step.started_at)}});
   if (step.sensitive) value.as_object().set("sensitive", "output");
   if (step.ended_at) value.as_object().set("ended_at", to_iso8601(*step.ended_at));
-  if (step.status == cell::StepStatus::open && cell::is_wait(step.kind) && !run.leaves(step)) {
+  if (cell::is_wait(step.kind) && is_under_way(run, step)) {
     add_wait(value.as_object(), step);
   }
   return value;

@@ -189,6 +189,7 @@ class WaitsTest(harness.CellTest):
         cell, run = self.begin(AGENT, "event")
         self.waits(cell, run)
         self.assertEqual("cancelled", cell.call("POST", f"/runs/{run}/cancel").json["status"])
+        self.assertEqual("interrupted", cell.run(run)["steps"][-1]["status"])
 
     def test_more_events_than_are_kept_are_refused(self):
         cell, run = self.begin(AGENT, "event", type="other")
