@@ -52,6 +52,9 @@ HostAndPort with_port(const Source& source, std::string_view host, std::string_v
 
 HostAndPort split_port(const Source& source) {
   const std::string_view text = source.entry;
+  if (text.find("://") != std::string_view::npos) {
+    refuse(source, "this is a URL: name its host, as a policy knows no paths");
+  }
   if (text.starts_with('[')) {
     const std::size_t end = text.find(']');
     if (end == std::string_view::npos) refuse(source, "the ] is missing");

@@ -125,6 +125,14 @@ TEST_CASE("an entry that cannot be meant is refused by its own text") {
   }
 }
 
+TEST_CASE("who lists a URL is told that a host is wanted") {
+  CHECK_THROWS_WITH_AS(
+      allowing({"https://pypi.org"}),
+      "allow entry \"https://pypi.org\": this is a URL: name its host, as a policy "
+      "knows no paths",
+      Error);
+}
+
 TEST_CASE("an allow-list has 256 entries at most") {
   CHECK_NOTHROW(allowing(std::vector<std::string>(256, "example.com")));
   CHECK_THROWS_AS(allowing(std::vector<std::string>(257, "example.com")), Error);
