@@ -116,12 +116,15 @@ def seen_event(event):
     return [event["seq"], event["type"], event["data"]["n"] if event["type"] == "stream" else None]
 
 
-def in_threads(url, cell_id, run=None, process=None, method=None):
-    """What is seen of a run's events, or of a program's output: [place, type, what]; or what a method streams."""
+def in_threads(url, cell_id, run=None, process=None, method=None, attached=None):
+    """What is seen of a run's events, or of a program's output: [place, type, what]; or what a method streams, or a program writes."""
     with cellar.Cellar(url, harness.KEY) as client:
         cell = client.cell(cell_id)
         if method is not None:
             return list(cell.stream(method, PARAMS))
+        if attached is not None:
+            with cell.processes.attach(attached) as attachment:
+                return b"".join(attachment).decode()
         if run is not None:
             return [seen_event(event) for event in cell.runs.events(run)]
         return [[one.place, one.type, one.text] for one in cell.processes.log(process)][:-1]  # Its end has no place.
@@ -216,17 +219,21 @@ class CutsTest(harness.CellTest):
         self.assertEqual({"python": whole, "javascript": whole}, self.seen)
         self.assertEqual(2, len(cell.runs()))
 
-    def test_output_comes_once_and_in_order_over_340_cuts_and_a_pause(self):
+    def test_output_comes_once_and_in_order_over_500_cuts_and_a_pause(self):
         cell = self.cell()
         process = cell.call("POST", "/processes", {"cmd": ["node", "-e", PROGRAM]}).json["id"]
         urls = [self.cutter(self.daemon) for _ in range(2)]
         self.follow("python", lambda: in_threads(urls[0], cell.id, process=process))
-        self.follow("javascript", lambda: in_javascript([{"url": urls[1], "cell": cell.id, "process": process}])[0])
-        self.after_more_cuts(50)
+        attached = [self.cutter(self.daemon, 80) for _ in range(2)]
+        self.follow("python attached", lambda: in_threads(attached[0], cell.id, attached=process))
+        streams = [{"url": urls[1], "cell": cell.id, "process": process}, {"url": attached[1], "cell": cell.id, "attached": process}]
+        self.follow("javascript", lambda: in_javascript(streams))
+        self.after_more_cuts(80)
         cell.call("POST", "/pause")  # Who comes back to it wakes it.
         self.ended()
         self.assertEqual(1, len(cell.call("GET", "/events?types=cell.paused").json["events"]))
-        for name, seen in self.seen.items():
+        logs = {"python": self.seen["python"], "javascript": self.seen["javascript"][0]}
+        for name, seen in logs.items():
             place = 0
             for at, _, text in seen:
                 place += len(text)
@@ -234,3 +241,5 @@ class CutsTest(harness.CellTest):
             for stream, word in ("stdout", "out"), ("stderr", "err"):
                 written = "".join(text for _, kind, text in seen if kind == stream)
                 self.assertEqual([f"{word} {n}" for n in range(LINES)], written.splitlines(), name)
+        whole = "".join(text for _, _, text in logs["python"])
+        self.assertEqual([whole, whole], [self.seen["python attached"], self.seen["javascript"][1]])

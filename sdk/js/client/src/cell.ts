@@ -133,11 +133,16 @@ export class Cell {
 
   /** Starts a program with a terminal (a login shell where `cmd` is absent) and sits down at it. */
   async terminal(
-    options: Omit<StartOptions, "stdin"> & { cmd?: Command; columns?: number; rows?: number } = {},
+    options: Omit<StartOptions, "stdin"> & { cmd?: Command; columns?: number; rows?: number; giveUpAfterMs?: number } = {},
   ): Promise<Terminal> {
-    const { cmd, columns = 80, rows = 24, ...rest } = options;
+    const { cmd, columns = 80, rows = 24, giveUpAfterMs, ...rest } = options;
     const process = await this.processes.start(cmd, { ...rest, terminal: { columns, rows } });
-    return this.processes.attach(process.id, { signal: rest.signal });
+    try {
+      return await this.processes.attach(process.id, { signal: rest.signal, giveUpAfterMs });
+    } catch (error) {
+      await this.processes.kill(process.id).catch(() => {}); // Nobody knows of it.
+      throw error;
+    }
   }
 
   /** What differs between a checkpoint and another one, or the files as they are now. */

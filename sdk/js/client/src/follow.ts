@@ -27,14 +27,16 @@ export interface Following<T> {
   afterBreak?: () => T;
 }
 
-const RETRY_MS = 1_000; // where the server says nothing
-const RETRY_MAX_MS = 30_000;
-const GIVE_UP_MS = 300_000;
+export const RETRY_MS = 1_000; // where the server says nothing
+export const RETRY_MAX_MS = 30_000;
+export const GIVE_UP_MS = 300_000;
+// Another connection would come to the same end.
+const LASTING = new Set(["client_closed", "event_too_large", "web_socket_broken", "no_web_socket"]);
 
 /** Whether it is worth coming back to a stream after this error. */
 export function isPassing(error: unknown): error is CellarError {
   if (!(error instanceof CellarError)) return false;
-  if (error.code === "client_closed" || error.code === "event_too_large") return false;
+  if (LASTING.has(error.code)) return false;
   return (
     error instanceof ConnectionError ||
     error.status === 429 ||

@@ -72,9 +72,8 @@ export class Processes {
   }
 
   /** A WebSocket at its input and output, from the place `after` on. */
-  attach(process: string, options: CallOptions & { after?: number } = {}): Promise<Terminal> {
-    const { after, ...rest } = options;
-    return Terminal.open(this.#transport, `${this.#one(process)}/attach`, after ?? 0, rest, () => this.kill(process));
+  attach(process: string, options: FollowOptions = {}): Promise<Terminal> {
+    return Terminal.open(this.#transport, `${this.#one(process)}/attach`, options, () => this.kill(process));
   }
 
   /** Resolves once it could be written. At a terminal, keys. */

@@ -139,6 +139,11 @@ export class Transport {
     this.#closing.abort(new ConnectionError("the client was closed", { code: "client_closed" }));
   }
 
+  /** Aborted when the client is closed. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
   /** What every call has; without a key nothing. */
   get keyHeaders(): Record<string, string> {
     return this.#apiKey === null ? {} : { authorization: `Bearer ${this.#apiKey}` };

@@ -1,15 +1,22 @@
 // What a client sees of streams that are cut, all at once: of each [place, type, what], as JSON.
-// Usage: node test/followed.js '[{"url", "cell", "run"?, "process"?, "method"?, "params"?}, …]': the events of a run, the output of a
-// process, what a method streams, or the events of the cell.
+// Usage: node test/followed.js '[{"url", "cell", "run"?, "process"?, "attached"?, "method"?, "params"?}, …]': the events of a run, the
+// output of a process, the same by a WebSocket, what a method streams, or the events of the cell.
 import { Cellar } from "../dist/esm/index.js";
 
-// A connection that broke is followed by another at once, not after a second.
+// A connection that broke is followed by another at once; longer times are those of silence.
 const { setTimeout: later } = globalThis;
-globalThis.setTimeout = (call, ms, ...rest) => later(call, ms > 2000 ? ms : 2, ...rest);
+globalThis.setTimeout = (call, ms, ...rest) => later(call, ms > 30_000 ? ms : 2, ...rest);
 
-async function followed({ url, cell: id, run, process, method, params }) {
+async function followed({ url, cell: id, run, process, attached, method, params }) {
   const cell = new Cellar({ baseUrl: url }).cells.open(id);
   if (method) return cell.stream(method, params).all();
+  if (attached) {
+    let written = "";
+    for await (const item of await cell.processes.attach(attached)) {
+      if (item.type === "output") written += new TextDecoder().decode(item.bytes);
+    }
+    return written;
+  }
   const seen = [];
   if (process) {
     for await (const item of cell.processes.log(process)) seen.push([item.place, item.type, item.text]);

@@ -23,6 +23,13 @@ function frame(opcode, data = "", { isLast = true, mask = 0 } = {}) {
   return Buffer.concat([Buffer.from(head), bytes]);
 }
 
+/** A connection that broke is followed by another at once, for the time of a test. */
+function quick(t) {
+  const { setTimeout: later } = globalThis;
+  globalThis.setTimeout = (call, ms, ...rest) => later(call, ms > 2000 ? ms : 1, ...rest);
+  t.after(() => (globalThis.setTimeout = later));
+}
+
 /** The frames in what a client wrote, [opcode, text]; all of them must be masked. */
 function framesIn(bytes) {
   const found = [];
@@ -126,10 +133,8 @@ test("output comes in whatever pieces, pings are answered, and the end is the pr
   );
 });
 
-test("what is no end of the program is an error, and says where to go on", async () => {
+test("what breaks the protocol is an error, and says where to go on", async () => {
   const endings = {
-    "it breaks off": (socket) => socket.end(frame(BINARY, "abc")),
-    "it is closed": (socket) => socket.write(Buffer.concat([frame(BINARY, "abc"), frame(CLOSE)])),
     "it is too large": (socket) =>
       socket.write(Buffer.concat([frame(BINARY, "abc"), Buffer.from([0x82, 127, 0, 0, 0, 0, 1, 0, 0, 0])])),
     "its parts are too large": (socket) => {
@@ -148,6 +153,98 @@ test("what is no end of the program is an error, and says where to go on", async
     assert.equal(terminal.place, 3);
     await close();
   }
+});
+
+test("output that is cut comes with each byte once, over as many connections as it takes", async (t) => {
+  const random = dice(t);
+  quick(t);
+  const whole = Array.from({ length: 20_000 }, (_, at) => String.fromCharCode(97 + (at % 26))).join("");
+  let cuts = 0;
+  const { cell, close } = await shaken((socket, request) => {
+    const frames = [];
+    for (let at = Number(new URL(request.url, "http://x").searchParams.get("after")); at < whole.length;) {
+      const piece = whole.slice(at, at + 1 + Math.floor(random() * 90));
+      frames.push(frame(BINARY, piece));
+      at += piece.length;
+    }
+    const all = Buffer.concat([...frames, frame(TEXT, EXIT), frame(CLOSE)]);
+    if (cuts === 100) return socket.write(all);
+    cuts += 1;
+    const sent = all.subarray(0, Math.floor(random() * 400));
+    // It breaks off, is reset, or is closed as if all were well.
+    if (random() < 0.3) socket.end(frame(CLOSE));
+    else socket.write(sent, () => (random() < 0.5 ? socket.end() : socket.resetAndDestroy?.()));
+  });
+  const terminal = await cell.processes.attach("p1");
+  let seen = "";
+  for await (const item of terminal) if (item.type === "output") seen += Buffer.from(item.bytes).toString();
+  assert.equal(seen, whole);
+  assert.deepEqual([cuts, terminal.place, terminal.exit.exitCode], [100, whole.length, 3]);
+  await close();
+});
+
+test("what is written while there is no connection waits for the next one, within a limit", async () => {
+  let connections = 0;
+  let bytes = 0;
+  let broke;
+  const hasBroken = new Promise((resolve) => (broke = resolve));
+  const { cell, close } = await shaken((socket) => {
+    connections += 1;
+    if (connections === 1) return socket.on("close", broke).end(frame(BINARY, "abc"));
+    socket.on("data", (piece) => {
+      bytes += piece.length;
+      if (bytes > 1 << 20) socket.write(Buffer.concat([frame(TEXT, EXIT), frame(CLOSE)]));
+    });
+  });
+  const terminal = await cell.processes.attach("p1");
+  const reading = terminal[Symbol.asyncIterator]();
+  await reading.next();
+  const last = reading.next(); // Finds that it broke; another connection comes after half a second or more.
+  await hasBroken;
+  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+  const first = terminal.write("x".repeat(1 << 20));
+  await assert.rejects(terminal.write("y"), { name: "ExhaustedError", code: "input_full" });
+  assert.equal(connections, 1);
+  await first;
+  assert.equal((await last).value.type, "exit");
+  assert.equal(connections, 2);
+  await close();
+});
+
+test("a terminal that cannot be reached again is given up, and at once where its program is not there any more", async (t) => {
+  quick(t);
+  for (const [options, expected] of [
+    [{}, NotFoundError],
+    [{ giveUpAfterMs: 1 }, ConnectionError],
+  ]) {
+    const { server, cell, close } = await shaken((socket) => {
+      server.removeAllListeners("upgrade");
+      if (options.giveUpAfterMs) server.on("upgrade", (_, other) => other.destroy());
+      socket.end(frame(BINARY, "abc"));
+    });
+    const reading = (await cell.processes.attach("p1", options))[Symbol.asyncIterator]();
+    await reading.next();
+    await assert.rejects(reading.next(), expected);
+    await close();
+  }
+});
+
+test("a terminal ends with its client, and a program that nobody could sit down at is ended", async () => {
+  const { client, cell, close } = await shaken((socket) => socket.write(frame(BINARY, "abc")));
+  const reading = (await cell.processes.attach("p1"))[Symbol.asyncIterator]();
+  await reading.next();
+  client.close();
+  await assert.rejects(reading.next(), { code: "client_closed" });
+  await close();
+  const calls = [];
+  const other = await serve((call, response) => {
+    calls.push(`${call.method} ${call.path.split("/").slice(5).join("/")}`);
+    if (call.method === "POST") return answer(response, 201, { id: "p7" });
+    answer(response, call.method === "DELETE" ? 204 : 503, call.method === "DELETE" ? undefined : failure("cell_not_opened"));
+  });
+  await assert.rejects(other.cell.terminal(), { code: "cell_not_opened" });
+  assert.deepEqual(calls, ["POST processes", "GET processes/p7/attach", "DELETE processes/p7"]);
+  await other.close();
 });
 
 test("who is refused is told why, and nobody else's answer is taken", async () => {

@@ -293,11 +293,12 @@ def server_frame(opcode, data, last=True):
 
 class WebSocketTest(Case):
     def attach(self, frames, accept=None):
+        """`frames`: what each connection brings, or a function of its request that says so."""
         def answer(request):
             key = request[2]["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
             good = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
             head = f"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept or good}\r\n\r\n".encode()
-            data = head + frames
+            data = head + (frames(request) if callable(frames) else frames)
             return [*(data[at:at + 7] for at in range(0, len(data), 7)), FakeServer.CLOSE]
         return self.serve(answer)
 
@@ -319,9 +320,8 @@ class WebSocketTest(Case):
         for read in self.read(self.attach(frames).url):
             self.assertEqual((b"ab" + b"c" * 300 + b"d", 1001, {"exit_code": 4}), read())
 
-    def test_what_breaks_the_protocol_or_off_is_a_connection_error(self):
-        bad = (server_frame(2, b"x"), server_frame(0, b"x"), b"\xf2\x00", b"\x82\x80", server_frame(9, b"x" * 126),
-               server_frame(8, b""))
+    def test_what_breaks_the_protocol_is_a_connection_error(self):
+        bad = (server_frame(0, b"x"), b"\xf2\x00", b"\x82\x80", server_frame(9, b"x" * 126))
         for frames in bad:
             for read in self.read(self.attach(frames).url):
                 with self.assertRaises(cellar.ConnectionError):
@@ -336,6 +336,63 @@ class WebSocketTest(Case):
         for read in self.read(refused.url):
             with self.assertRaises(cellar.NotFoundError):
                 read()
+
+    def test_output_that_is_cut_comes_with_each_byte_once(self):
+        output, cuts = bytes(range(256)) * 40, 60
+        chance = random.Random(SEED)
+
+        def frames(request):
+            at, told = int(request[1].partition("after=")[2]) - 3, b""
+            while at < len(output):
+                piece = output[at:at + chance.randint(1, 300)]
+                at, told = at + len(piece), told + server_frame(2, piece)
+            told += server_frame(1, b'{"type": "exit", "exit_code": 4}')
+            if len(server.requests) % (cuts + 1) == 0:
+                return told
+            return chance.choice([told[:chance.randrange(400)], server_frame(8, b"\x03\xe8")])
+
+        server = self.attach(frames)
+        for read in self.read(server.url):
+            with self.subTest(seed=SEED), mock.patch.object(_retry, "RECONNECTS", cuts):
+                self.assertEqual((output, len(output) + 3, {"exit_code": 4}), read())
+        self.assertEqual(2 * (cuts + 1), len(server.requests))
+
+    def test_a_connection_that_does_not_come_back_is_given_up_and_waited_for_no_longer_than_asked(self):
+        for read in self.read(self.attach(server_frame(8, b"")).url):
+            with self.assertRaisesRegex(cellar.ConnectionError, "no other"):
+                read()
+        gone = [server_frame(2, b"x")]
+        server = self.attach(lambda request: gone.pop())
+        with cellar.Cellar(server.url, "k") as client, client.cell("c").processes.attach("p") as attachment:
+            self.assertEqual(b"x", attachment.read())
+            with mock.patch.object(_retry, "RECONNECT_PAUSE_MAX_S", 60), self.assertRaises(cellar.TimeoutError):
+                attachment.read(0.05)
+
+    def test_what_is_sent_while_there_is_no_connection_waits_for_the_next_one(self):
+        def frames(request):
+            return server_frame(2, b"x") if len(server.requests) == 1 else server_frame(1, b'{"type": "exit", "exit_code": 4}')
+
+        server = self.attach(frames)
+        pausing, go_on = threading.Event(), threading.Event()
+
+        def sleep(_):
+            pausing.set()
+            self.assertTrue(go_on.wait(10))
+
+        with mock.patch("cellar._sync.processes.sleep", sleep), cellar.Cellar(server.url, "k") as client:
+            with client.cell("c").processes.attach("p") as attachment:
+                self.assertEqual(b"x", attachment.read())
+                reader = threading.Thread(target=attachment.read)
+                reader.start()
+                self.assertTrue(pausing.wait(10))
+                writer = threading.Thread(target=attachment.send, args=("y",))
+                writer.start()
+                self.assertEqual(1, len(server.requests))
+                go_on.set()
+                reader.join()
+                writer.join()
+                self.assertEqual({"exit_code": 4}, attachment.exit)
+        self.assertEqual(2, len(server.requests))
 
 
 if __name__ == "__main__":

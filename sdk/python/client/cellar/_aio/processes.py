@@ -3,14 +3,18 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import time
 from typing import Any, Deque, Dict, List, Optional, Sequence, Union
 
-from .. import _websocket, errors, types
+from .. import _retry, _websocket, errors, types
 from .._follow import Ids
 from .._wire import Request, json_bytes, segment, without_none
 from ..outputs import Output, output_of_process
 from .core import AsyncCore, AsyncStream
-from .transport import Wire
+from .transport import Lock, Wire, sleep
+
+STEADY_S = 30.0  # a connection that was there for so long was no failure
+NOT_CONNECTED = "it is not connected: use it with `with`, or call open()"
 
 
 class AsyncProcesses:
@@ -81,17 +85,22 @@ class AsyncProcesses:
 class AsyncAttachment:
     """A WebSocket at a program; iterate to read what it writes. Use it with `async with`: leaving does not end the program.
 
-    `place` is how many bytes came before the next one: whoever loses the connection attaches again with `after=place`, and
-    misses nothing. `exit` is the process once it has ended. Reading and writing may be done by two threads or tasks.
+    A connection that breaks while it is read is followed by another one, which goes on with the next byte. What is sent
+    meanwhile waits for that; what was sent just before it broke may be lost, and is not sent again. `place` is how many bytes
+    came before the next one. `exit` is the process once it has ended. Reading and writing may be done by two threads or tasks.
     """
 
     def __init__(self, core: AsyncCore, process: str, path: str, after: Optional[int]) -> None:
         self._core, self.process, self._target = core, process, path
         self.place = after or 0
         self.exit: Optional[types.Process] = None
+        self._is_open = False
         self._wire: Optional[Wire] = None
         self._decoder = _websocket.Decoder()
+        self._rest = b""  # that came with the connection
         self._ready: Deque[_websocket.Message] = collections.deque()
+        self._failures = 0  # of connections in a row, with nothing new between
+        self._since = 0.0  # the connection is there
 
     async def __aenter__(self) -> "AsyncAttachment":
         await self.open()
@@ -103,16 +112,11 @@ class AsyncAttachment:
     async def open(self) -> None:
         """Connects; `async with` does it."""
         if self._wire is None:
-            request = Request("GET", self._target, query={"after": self.place}, timeout_s=self._core.timeout_s)
-            self._wire, rest = await self._core.transport.upgrade(request)
-            self._decoder = _websocket.Decoder()
-            try:
-                await self._take(rest)
-            except BaseException:
-                await self.aclose()
-                raise
+            self._is_open, self._renewing = True, Lock()
+            await self._connect()
 
     async def aclose(self) -> None:
+        self._is_open = False
         wire, self._wire = self._wire, None
         if wire is not None:
             with contextlib.suppress(errors.CellarError):
@@ -131,6 +135,7 @@ class AsyncAttachment:
 
     async def read(self, timeout_s: Optional[float] = None) -> bytes:
         """The next bytes of its output, empty when it has ended. Raises what it did not take of what was sent."""
+        end = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             while self._ready:
                 data = self._understood(self._ready.popleft())
@@ -138,16 +143,53 @@ class AsyncAttachment:
                     return data
             if self.exit is not None:
                 return b""
-            chunk = b"" if self._decoder.is_closed else await self._connected().receive(timeout_s)
-            if not chunk:
-                raise errors.ConnectionError("the connection to the program broke; attach again with after=place")
-            await self._take(chunk)
+            chunk, self._rest = self._rest, b""
+            if not chunk and not self._decoder.is_closed:
+                with contextlib.suppress(errors.ConnectionError):  # It broke, whatever the reason.
+                    chunk = await self._connected().receive(None if end is None else max(0.001, end - time.monotonic()))
+            if chunk:
+                await self._take(chunk)
+            else:
+                await self._renew(end)
+
+    async def _connect(self) -> None:
+        request = Request("GET", self._target, query={"after": self.place}, timeout_s=self._core.timeout_s)
+        wire, rest = await self._core.transport.upgrade(request)
+        if not self._is_open:
+            await wire.aclose()
+            raise errors.ConnectionError(NOT_CONNECTED)
+        self._wire, self._rest, self._decoder = wire, rest, _websocket.Decoder()
+        self._since = time.monotonic()
+
+    async def _renew(self, end: Optional[float]) -> None:
+        """Another connection in place of the one that broke; not later than `end`."""
+        async with self._renewing:
+            await self._connected().aclose()
+            if time.monotonic() - self._since > STEADY_S:
+                self._failures = 0
+            while True:
+                self._failures += 1
+                if self._failures > _retry.RECONNECTS:
+                    raise errors.ConnectionError("the connection to the program broke, and there was no other")
+                pause = _retry.pause(_retry.RECONNECT_PAUSE_FIRST_S, _retry.RECONNECT_PAUSE_MAX_S, self._failures)
+                left = pause if end is None else end - time.monotonic()
+                await sleep(max(0.0, min(pause, left)))
+                if left < pause:
+                    raise errors.TimeoutError("the connection to the program broke, and there was no other in time")
+                self._connected()  # It may have been left.
+                try:
+                    await self._connect()
+                    return
+                except errors.CellarError as error:
+                    if not isinstance(error, errors.TimeoutError) and not _retry.is_passing(error):
+                        raise
 
     async def send(self, data: Union[str, bytes]) -> None:
         """Input for it; at a terminal, keys."""
         whole = data.encode() if isinstance(data, str) else bytes(data)
+        wire = await self._present()
         for begin in range(0, len(whole), _websocket.SENT_BYTES_MAX):
-            await self._send(_websocket.BINARY, whole[begin:begin + _websocket.SENT_BYTES_MAX])
+            await wire.send(_websocket.frame(_websocket.BINARY, whole[begin:begin + _websocket.SENT_BYTES_MAX]))
 
     async def end(self) -> None:
         """The end of its input."""
@@ -160,10 +202,14 @@ class AsyncAttachment:
         await self._say({"type": "signal", "signal": signal})
 
     async def _say(self, frame: Dict[str, Any]) -> None:
-        await self._send(_websocket.TEXT, json_bytes(frame))
+        wire = await self._present()
+        await wire.send(_websocket.frame(_websocket.TEXT, json_bytes(frame)))
 
-    async def _send(self, kind: int, data: bytes) -> None:
-        await self._connected().send(_websocket.frame(kind, data))
+    async def _present(self) -> Wire:
+        """The connection, once there is one again: what was begun at one is not continued at the next."""
+        self._connected()
+        async with self._renewing:
+            return self._connected()
 
     async def _take(self, chunk: bytes) -> None:
         self._ready.extend(self._decoder.feed(chunk))
@@ -174,12 +220,13 @@ class AsyncAttachment:
 
     def _connected(self) -> Wire:
         if self._wire is None:
-            raise errors.ConnectionError("it is not connected: use it with `with`, or call open()")
+            raise errors.ConnectionError(NOT_CONNECTED)
         return self._wire
 
     def _understood(self, message: _websocket.Message) -> bytes:
         """The bytes of a message, of one that is told none."""
         if message.kind == _websocket.BINARY:
+            self._failures = 0
             self.place += len(message.data)
             return message.data
         if message.kind != _websocket.TEXT:

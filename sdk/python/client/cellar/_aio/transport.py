@@ -16,6 +16,7 @@ IDLE_MAX = 8  # connections that are kept
 IDLE_S = 20.0  # for so long; the daemon closes them after 60
 PIECE_BYTES = 64 << 10
 sleep = asyncio.sleep
+Lock = asyncio.Lock
 
 
 class Deadline:

@@ -4,14 +4,18 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import time
 from typing import Any, Deque, Dict, List, Optional, Sequence, Union
 
-from .. import _websocket, errors, types
+from .. import _retry, _websocket, errors, types
 from .._follow import Ids
 from .._wire import Request, json_bytes, segment, without_none
 from ..outputs import Output, output_of_process
 from .core import Core, Stream
-from .transport import Wire
+from .transport import Lock, Wire, sleep
+
+STEADY_S = 30.0  # a connection that was there for so long was no failure
+NOT_CONNECTED = "it is not connected: use it with `with`, or call open()"
 
 
 class Processes:
@@ -82,17 +86,22 @@ class Processes:
 class Attachment:
     """A WebSocket at a program; iterate to read what it writes. Use it with `with`: leaving does not end the program.
 
-    `place` is how many bytes came before the next one: whoever loses the connection attaches again with `after=place`, and
-    misses nothing. `exit` is the process once it has ended. Reading and writing may be done by two threads or tasks.
+    A connection that breaks while it is read is followed by another one, which goes on with the next byte. What is sent
+    meanwhile waits for that; what was sent just before it broke may be lost, and is not sent again. `place` is how many bytes
+    came before the next one. `exit` is the process once it has ended. Reading and writing may be done by two threads or tasks.
     """
 
     def __init__(self, core: Core, process: str, path: str, after: Optional[int]) -> None:
         self._core, self.process, self._target = core, process, path
         self.place = after or 0
         self.exit: Optional[types.Process] = None
+        self._is_open = False
         self._wire: Optional[Wire] = None
         self._decoder = _websocket.Decoder()
+        self._rest = b""  # that came with the connection
         self._ready: Deque[_websocket.Message] = collections.deque()
+        self._failures = 0  # of connections in a row, with nothing new between
+        self._since = 0.0  # the connection is there
 
     def __enter__(self) -> "Attachment":
         self.open()
@@ -104,16 +113,11 @@ class Attachment:
     def open(self) -> None:
         """Connects; `with` does it."""
         if self._wire is None:
-            request = Request("GET", self._target, query={"after": self.place}, timeout_s=self._core.timeout_s)
-            self._wire, rest = self._core.transport.upgrade(request)
-            self._decoder = _websocket.Decoder()
-            try:
-                self._take(rest)
-            except BaseException:
-                self.close()
-                raise
+            self._is_open, self._renewing = True, Lock()
+            self._connect()
 
     def close(self) -> None:
+        self._is_open = False
         wire, self._wire = self._wire, None
         if wire is not None:
             with contextlib.suppress(errors.CellarError):
@@ -132,6 +136,7 @@ class Attachment:
 
     def read(self, timeout_s: Optional[float] = None) -> bytes:
         """The next bytes of its output, empty when it has ended. Raises what it did not take of what was sent."""
+        end = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             while self._ready:
                 data = self._understood(self._ready.popleft())
@@ -139,16 +144,53 @@ class Attachment:
                     return data
             if self.exit is not None:
                 return b""
-            chunk = b"" if self._decoder.is_closed else self._connected().receive(timeout_s)
-            if not chunk:
-                raise errors.ConnectionError("the connection to the program broke; attach again with after=place")
-            self._take(chunk)
+            chunk, self._rest = self._rest, b""
+            if not chunk and not self._decoder.is_closed:
+                with contextlib.suppress(errors.ConnectionError):  # It broke, whatever the reason.
+                    chunk = self._connected().receive(None if end is None else max(0.001, end - time.monotonic()))
+            if chunk:
+                self._take(chunk)
+            else:
+                self._renew(end)
+
+    def _connect(self) -> None:
+        request = Request("GET", self._target, query={"after": self.place}, timeout_s=self._core.timeout_s)
+        wire, rest = self._core.transport.upgrade(request)
+        if not self._is_open:
+            wire.close()
+            raise errors.ConnectionError(NOT_CONNECTED)
+        self._wire, self._rest, self._decoder = wire, rest, _websocket.Decoder()
+        self._since = time.monotonic()
+
+    def _renew(self, end: Optional[float]) -> None:
+        """Another connection in place of the one that broke; not later than `end`."""
+        with self._renewing:
+            self._connected().close()
+            if time.monotonic() - self._since > STEADY_S:
+                self._failures = 0
+            while True:
+                self._failures += 1
+                if self._failures > _retry.RECONNECTS:
+                    raise errors.ConnectionError("the connection to the program broke, and there was no other")
+                pause = _retry.pause(_retry.RECONNECT_PAUSE_FIRST_S, _retry.RECONNECT_PAUSE_MAX_S, self._failures)
+                left = pause if end is None else end - time.monotonic()
+                sleep(max(0.0, min(pause, left)))
+                if left < pause:
+                    raise errors.TimeoutError("the connection to the program broke, and there was no other in time")
+                self._connected()  # It may have been left.
+                try:
+                    self._connect()
+                    return
+                except errors.CellarError as error:
+                    if not isinstance(error, errors.TimeoutError) and not _retry.is_passing(error):
+                        raise
 
     def send(self, data: Union[str, bytes]) -> None:
         """Input for it; at a terminal, keys."""
         whole = data.encode() if isinstance(data, str) else bytes(data)
+        wire = self._present()
         for begin in range(0, len(whole), _websocket.SENT_BYTES_MAX):
-            self._send(_websocket.BINARY, whole[begin:begin + _websocket.SENT_BYTES_MAX])
+            wire.send(_websocket.frame(_websocket.BINARY, whole[begin:begin + _websocket.SENT_BYTES_MAX]))
 
     def end(self) -> None:
         """The end of its input."""
@@ -161,10 +203,14 @@ class Attachment:
         self._say({"type": "signal", "signal": signal})
 
     def _say(self, frame: Dict[str, Any]) -> None:
-        self._send(_websocket.TEXT, json_bytes(frame))
+        wire = self._present()
+        wire.send(_websocket.frame(_websocket.TEXT, json_bytes(frame)))
 
-    def _send(self, kind: int, data: bytes) -> None:
-        self._connected().send(_websocket.frame(kind, data))
+    def _present(self) -> Wire:
+        """The connection, once there is one again: what was begun at one is not continued at the next."""
+        self._connected()
+        with self._renewing:
+            return self._connected()
 
     def _take(self, chunk: bytes) -> None:
         self._ready.extend(self._decoder.feed(chunk))
@@ -175,12 +221,13 @@ class Attachment:
 
     def _connected(self) -> Wire:
         if self._wire is None:
-            raise errors.ConnectionError("it is not connected: use it with `with`, or call open()")
+            raise errors.ConnectionError(NOT_CONNECTED)
         return self._wire
 
     def _understood(self, message: _websocket.Message) -> bytes:
         """The bytes of a message, of one that is told none."""
         if message.kind == _websocket.BINARY:
+            self._failures = 0
             self.place += len(message.data)
             return message.data
         if message.kind != _websocket.TEXT:

@@ -17,6 +17,7 @@ IDLE_MAX = 8  # connections that are kept
 IDLE_S = 20.0  # for so long; the daemon closes them after 60
 PIECE_BYTES = 64 << 10
 sleep = time.sleep
+Lock = threading.Lock
 
 
 class Deadline:
