@@ -44,6 +44,8 @@ class Spawner {
   ~Spawner();
   // Waits for what is being asked, and ends a probe; nothing may be asked afterwards.
   asio::awaitable<void> close();
+  // Whether the program has ended by itself: nothing can be asked any more.
+  bool is_lost() { return channel_.has_hung_up(); }
   Spawner(const Spawner&) = delete;
   Spawner& operator=(const Spawner&) = delete;
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -17,6 +18,8 @@
 #include "api/preview.h"
 #include "api/proofs.h"
 #include "async/pool.h"
+#include "async/sleep.h"
+#include "async/task_group.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
@@ -73,9 +76,22 @@ asio::awaitable<void> require_key(cell::Supervisor& supervisor, const Config& co
   std::printf("cellard: API key (shown once): %s\n", created.secret.c_str());
 }
 
+// Until a signal comes, or cellar-spawn has ended.
 asio::awaitable<void> wait_for(asio::signal_set& signals) {
-  const int signal = co_await signals.async_wait(asio::use_awaitable);
-  log::info("signal {}: draining", signal);
+  const auto [error, signal] = co_await signals.async_wait(asio::as_tuple(asio::use_awaitable));
+  if (!error) log::info("signal {}: draining", signal);
+}
+
+// Without cellar-spawn no cell wakes up, and there is no other one to be had: this daemon does not
+// fork. The next one finds the cells as they are.
+asio::awaitable<void> end_without(cell::Spawner& spawner, asio::signal_set& signals) {
+  constexpr std::chrono::seconds kLookPause{1};
+  while (!spawner.is_lost()) co_await async::sleep_for(kLookPause);
+  log::error("cellar-spawn has ended: so does cellard; cells go on, and the next one finds them");
+  for (;;) {
+    signals.cancel();
+    co_await async::sleep_for(kLookPause);  // Maybe nobody has waited for them yet.
+  }
 }
 
 // What TLS is served with, where it is.
@@ -261,6 +277,8 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   api::AuditLog audit(machine.executor, machine.pool, config.state + "/audit",
                       {.limits = audit_limits_of(config)});
   std::exception_ptr failure;
+  async::TaskGroup watching(machine.executor);
+  watching.spawn(end_without(machine.spawner, signals));
   try {
     co_await require_key(supervisor, config);
     audit.start();
@@ -269,6 +287,11 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
     failure = std::current_exception();
   }
   co_await audit.close();
+  co_await watching.close();
+  if (!failure && machine.spawner.is_lost()) {
+    failure = std::make_exception_ptr(Error(ErrorCode::unavailable, "no_spawner",
+                                            "cellar-spawn has ended", "start cellard again"));
+  }
   co_await supervisor.close();
   co_await machine.warm_agents.close();
   co_await machine.spawner.close();

@@ -77,16 +77,16 @@ bool HeldNamespaces::release_ended() {
   forget_ended_releases();
   Release release;
   for (const Held& held : ended) release.cell_dirs.push_back(held.cell_dir);
-  sys::Pipe ours_closed = sys::make_pipe();
   try {
+    const sys::Pipe ours_closed = sys::make_pipe();
     sys::Forked forked = sys::fork_child();
     if (forked.pid == 0) let_go(ended, ours_closed.read_end.get());
     release.process = std::move(forked.process);
     releases_.push_back(std::move(release));
+    ended.clear();  // Before the pipe is closed: the other process is to be the last one.
   } catch (const Error&) {
-    // Where there is no process to be had, this one lets go.
+    // Where there is no process to be had, or no descriptor, this one lets go.
   }
-  ended.clear();
   return true;
 }
 

@@ -134,10 +134,14 @@ void Pool::check_blanks() {
 void Pool::discard(const std::string& slot) {
   given_.erase(slot);
   const sandbox::CgroupPlan groups = groups_of(slot);
-  sandbox::kill_group(groups.cell);
-  // What is left where a process dies slowly, the next daemon removes.
-  for (int attempt = 0; attempt < kRemoveAttempts && !sandbox::try_remove(groups); ++attempt) {
-    std::this_thread::sleep_for(kRemovePause);
+  // What is left where a process dies slowly, or nothing can be opened, the next daemon removes.
+  try {
+    sandbox::kill_group(groups.cell);
+    for (int attempt = 0; attempt < kRemoveAttempts && !sandbox::try_remove(groups); ++attempt) {
+      std::this_thread::sleep_for(kRemovePause);
+    }
+  } catch (const Error& error) {
+    std::fprintf(stderr, "cellar-spawn: %s\n", error.what());
   }
 }
 

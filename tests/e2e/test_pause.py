@@ -3,6 +3,8 @@ import concurrent.futures
 import contextlib
 import os
 import pathlib
+import resource
+import signal
 
 import harness
 from swap import swap, why_not
@@ -89,6 +91,36 @@ class CycleTest(harness.CellTest):
             self.assertEqual([f"{n}\n" for n in range(32)], answers)
             self.assertEqual("memory" if kind == "pause" else "disk", cell.get()["resume"]["from"])
 
+
+    def spawner(self):
+        daemon = self.daemon.process.pid
+        return int(pathlib.Path(f"/proc/{daemon}/task/{daemon}/children").read_text())
+
+    def test_a_daemon_that_has_lost_what_makes_cells_ends_and_the_next_one_finds_them(self):
+        cell, other = self.cell("left"), self.cell("asleep")
+        cell.exec("true")
+        domain = set(cell.processes())
+        os.kill(self.spawner(), signal.SIGKILL)
+        self.assertEqual(1, self.daemon.process.wait(harness.WAIT_S))
+        self.daemon.process.stdout.close()
+        self.assertIn("cellar-spawn has ended", self.daemon.log())
+        self.daemon.start()
+        for found in (other, cell):
+            self.assertEqual("ok\n", found.exec("echo ok")["stdout"])
+        self.assertTrue(domain & set(cell.processes()))
+
+    def test_what_makes_cells_survives_that_it_can_open_nothing_more_as_one_ends(self):
+        cell = self.cell("ended")
+        cell.exec("true")
+        spawner = self.spawner()
+        limits = resource.prlimit(spawner, resource.RLIMIT_NOFILE)
+        held = {int(number) for number in os.listdir(f"/proc/{spawner}/fd")}
+        free = next(number for number in range(len(held) + 1) if number not in held)
+        resource.prlimit(spawner, resource.RLIMIT_NOFILE, (free, limits[1]))
+        cell.call("POST", "/hibernate")
+        harness.eventually("it has let go of the cell's mounts", lambda: len(os.listdir(f"/proc/{spawner}/fd")) < len(held))
+        resource.prlimit(spawner, resource.RLIMIT_NOFILE, limits)
+        self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
 
 class ComingTest(harness.CellTest):
     """Somebody comes while a cell is on its way to sleep: the daemon, held up as it begins, finds the request behind it."""
