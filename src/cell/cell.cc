@@ -158,11 +158,26 @@ asio::awaitable<void> Cell::close() {
   expect_end();
   co_await runner_->close();
   co_await quota_.close();
+  if (config_.on_stop == OnStop::hibernate) co_await end_with_daemon();
   co_await domains_.close();
   co_await journal_->close();
   const auto store_turn = co_await store_turns_.turn();
   auto close_store = [this] { store_.reset(); };
   co_await async::offload(machine_.pool, close_store);
+}
+
+// Its unfinished runs go on under the next daemon, as after a crash of this one.
+asio::awaitable<void> Cell::end_with_daemon() {
+  if (state_ == State::hibernated) co_return;
+  try {
+    fault_point("cell.before_end");
+    co_await domains_.end_all(LostBy::daemon);
+    state_ = State::hibernated;
+    fault_point("cell.ended");
+  } catch (const Error& error) {  // The next daemon finds what is left of it.
+    if (error.code() == ErrorCode::canceled) throw;
+    log::warning("cell {}: it is not hibernated: {}", log::cell(spec_.cell_id), error.what());
+  }
 }
 
 asio::awaitable<void> Cell::destroy() {

@@ -62,6 +62,7 @@ struct CellConfig {
   std::chrono::seconds idle_timeout{900};  // of new cells that name none; the same:
   std::chrono::seconds max_awake = kMaxAwake;
   std::chrono::seconds run_retention = kRunRetention;
+  OnStop on_stop = OnStop::keep;
   sys::DiskUse disk_max;  // at most, whatever the tier has; 0: what that has
 };
 
@@ -134,7 +135,7 @@ class Cell : private RunnerHost {
   bool is_open() const noexcept { return open_; }
   // It was not opened yet; one that is closed or destroyed stays so.
   bool awaits_open() const noexcept { return !was_opened_; }
-  // Lets go of everything; processes stay for the next daemon.
+  // Lets go of everything; processes stay for the next daemon, or end (CellConfig::on_stop).
   asio::awaitable<void> close();
   // What the daemon runs in it now is lost with the daemon.
   void expect_end() { domains_.programs().lose_all(LostBy::daemon); }
@@ -309,6 +310,7 @@ class Cell : private RunnerHost {
   asio::awaitable<void> remove_old_runs();
   // Moves a paused cell's memory to swap.
   asio::awaitable<void> page_out(std::shared_ptr<std::atomic<bool>> stop);
+  asio::awaitable<void> end_with_daemon();
   asio::awaitable<void> learn_working_sets();
   void stop_paging() noexcept;
   void report_return(std::string from, std::chrono::microseconds took);

@@ -17,6 +17,9 @@ enum class State : std::uint8_t { active, paused, hibernated };
 
 std::string_view to_string(State state) noexcept;
 
+// What becomes of cells' processes when the daemon ends: the next one finds them, or they end.
+enum class OnStop : std::uint8_t { keep, hibernate };
+
 // Of the clock that nobody sets: a machine whose time is corrected puts no cell to sleep, and keeps
 // none awake.
 using SteadyTime = std::chrono::steady_clock::time_point;

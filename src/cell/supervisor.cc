@@ -23,7 +23,8 @@ constexpr std::size_t kTicksMax = 1'000'000;  // each cell has one at most
 // Cells that were just used are likely to be used again: they would be made anew at once.
 constexpr std::chrono::seconds kSpareAfter{5};
 constexpr std::size_t kLookupsAtOnce = 2;  // Each may take a thread for some seconds.
-constexpr std::size_t kReaders = 4;        // of cells, when the daemon starts
+constexpr std::size_t kClosedAtOnce = 8;
+constexpr std::size_t kReaders = 4;  // of cells, when the daemon starts
 constexpr std::chrono::seconds kTrashWait{1};
 constexpr std::size_t kTrashMax = 1'000'000;  // deleted cells whose files are there
 
@@ -288,8 +289,22 @@ asio::awaitable<void> Supervisor::close() {
   co_await tasks_.close();
   co_await changes_.join();
   co_await note_key_uses();
-  for (auto& [id, cell] : cells_) co_await cell->close();
+  std::deque<CellPtr> open;
+  for (auto& [id, cell] : cells_) open.push_back(cell);
+  // Some at once: where their processes are to end, each waits for that most of the time.
+  async::TaskGroup closing(machine_.executor);
+  for (std::size_t number = 0; number < kClosedAtOnce; ++number) closing.spawn(close_each(open));
+  co_await closing.join();
+  co_await closing.close();
   cells_.clear();
+}
+
+asio::awaitable<void> Supervisor::close_each(std::deque<CellPtr>& cells) {
+  while (!cells.empty()) {
+    const CellPtr cell = cells.front();
+    cells.pop_front();
+    co_await cell->close();
+  }
 }
 
 void Supervisor::expect_end() {

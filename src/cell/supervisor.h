@@ -44,7 +44,7 @@ class Supervisor {
   asio::awaitable<void> open();
   // The daemon is about to end: what it runs in cells now, the next one tells to be lost.
   void expect_end();
-  // Lets go of all cells; their processes stay for the next daemon.
+  // Lets go of all cells; their processes stay for the next daemon, or end (CellConfig::on_stop).
   asio::awaitable<void> close();
 
   // ---- keys ----
@@ -150,6 +150,7 @@ class Supervisor {
   asio::awaitable<void> run_timers();
   asio::awaitable<void> tick(CellPtr cell);
   asio::awaitable<void> tick_now(CellPtr cell);
+  asio::awaitable<void> close_each(std::deque<CellPtr>& cells);
   asio::awaitable<void> keep_room();
   asio::awaitable<void> make_room();
   CellLayout layout_of(const std::string& cell_id) const;

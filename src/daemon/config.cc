@@ -275,6 +275,7 @@ class Options {
   std::string listen_ = "127.0.0.1:4750";
   std::string tls_listen_;
   std::string floor_;
+  std::string on_stop_ = "keep";
   Times times_;
 };
 
@@ -318,6 +319,10 @@ Options::Options() : floor_(sandbox::name_of(config_.runtime_floor)), times_(con
                  "native or gvisor: no cell runs on a weaker runtime, and new ones on this")
       ->envname("CELLAR_RUNTIME_FLOOR")
       ->check(CLI::IsMember({"native", "gvisor"}));
+  app.add_option("--on-stop", on_stop_,
+                 "keep: cells' processes stay for the next cellard; hibernate: they end")
+      ->envname("CELLAR_ON_STOP")
+      ->check(CLI::IsMember({"keep", "hibernate"}));
   app.add_option("--log-level", config.log_level, "debug, info, warning or error")
       ->envname("CELLAR_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
@@ -337,6 +342,7 @@ Config Options::read(int argc, char** argv) {
   if (!tls_listen_.empty()) {
     set_listen("tls-listen", tls_listen_, config.tls_host, config.tls_port);
   }
+  config.on_stop = on_stop_ == "keep" ? cell::OnStop::keep : cell::OnStop::hibernate;
   config.runtime_floor = sandbox::runtime_of(floor_).value_or(sandbox::Runtime::gvisor);
   times_.put_into(config);
   const CLI::Option* file = app_.get_config_ptr();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cell/lifecycle.h"
 #include "cell/spec.h"
 #include "sandbox/runtime.h"
 
@@ -37,6 +38,7 @@ struct Config {
   unsigned busy_cpu_percent = 5;  // of a processor; 0: processes alone are no work
   std::chrono::seconds page_out_after{30};
   std::chrono::seconds hibernate_after{3600};
+  cell::OnStop on_stop = cell::OnStop::keep;
   std::chrono::seconds run_retention = cell::kRunRetention;            // 0: for ever
   std::chrono::seconds audit_retention = std::chrono::hours(30 * 24);  // 0: for ever
   std::uint64_t audit_bytes_max = std::uint64_t{1} << 30;              // of its files; 0: any

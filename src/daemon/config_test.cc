@@ -69,6 +69,8 @@ const std::vector<Case>& all_options() {
        [](const Config& c) { return std::to_string(c.disk_reserve_bytes.value_or(0)); }},
       {"hibernate-after-s", "4", "4",
        [](const Config& c) { return std::to_string(c.hibernate_after.count()); }},
+      {"on-stop", "\"hibernate\"", "hibernate",
+       [](const Config& c) { return c.on_stop == cell::OnStop::keep ? "keep" : "hibernate"; }},
       {"run-retention-s", "9", "9",
        [](const Config& c) { return std::to_string(c.run_retention.count()); }},
       {"audit-retention-s", "16", "16",

@@ -158,6 +158,7 @@ cell::CellConfig cells_of(const Config& config) {
   cells.runner.replay_bytes_max = config.run_replay_bytes_max;
   cells.page_out_after = config.page_out_after;
   cells.hibernate_after = config.hibernate_after;
+  cells.on_stop = config.on_stop;
   cells.run_retention = config.run_retention;
   cells.idle_timeout = config.idle_timeout;
   cells.max_awake = config.max_awake;
@@ -276,9 +277,9 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   machine.warm_agents.start();
   api::AuditLog audit(machine.executor, machine.pool, config.state + "/audit",
                       {.limits = audit_limits_of(config)});
-  std::exception_ptr failure;
   async::TaskGroup watching(machine.executor);
   watching.spawn(end_without(machine.spawner, signals));
+  std::exception_ptr failure;
   try {
     co_await require_key(supervisor, config);
     audit.start();
@@ -286,12 +287,12 @@ asio::awaitable<void> serve(const Config& config, const cell::Machine& machine,
   } catch (...) {  // What has begun is ended all the same.
     failure = std::current_exception();
   }
-  co_await audit.close();
   co_await watching.close();
   if (!failure && machine.spawner.is_lost()) {
     failure = std::make_exception_ptr(Error(ErrorCode::unavailable, "no_spawner",
                                             "cellar-spawn has ended", "start cellard again"));
   }
+  co_await audit.close();
   co_await supervisor.close();
   co_await machine.warm_agents.close();
   co_await machine.spawner.close();

@@ -21,6 +21,7 @@ module.exports = {
   nothing() { return 1; },
 };"""
 
+WAITER = "module.exports = { async wait(ctx) { return await ctx.waitForEvent('e', { type: 'go' }); } };"
 
 CYCLES = int(os.environ.get("CELLAR_E2E_PAUSES", "60"))
 # Counts ticks in memory, in an open file, in SQLite, in a mapped file and by a timer that goes on; tells over TCP.
@@ -175,6 +176,31 @@ class QueueTest(harness.CellTest):
         harness.eventually("timers were looked at", lambda: third.get()["state"] == "paused")
         self.assertEqual(204, second.call("DELETE").status)
         self.assertNotIn("paged_out_bytes", first.get()["pause"])
+
+
+class StopTest(harness.CellTest):
+    options = ("--on-stop", "hibernate")
+
+    def test_a_daemon_that_is_to_end_leaves_cells_on_disk_alone_and_their_runs_go_on_under_the_next(self):
+        busy, frozen = (self.cell(name, agent=WAITER) for name in ("busy", "frozen"))
+        for cell in (busy, frozen):
+            self.assertEqual(201, cell.call("POST", "/processes", {"cmd": ["sleep", "1000"]}).status)
+        run = busy.call("POST", "/runs", {"method": "wait"}).json["id"]
+        harness.eventually("it waits", lambda: busy.run(run)["status"] == "waiting")
+        frozen.call("POST", "/pause")
+        processes = busy.processes() | frozen.processes()
+        self.daemon.stop()
+        self.assertEqual([], [pid for pid in processes if pathlib.Path(f"/proc/{pid}").exists()])
+        self.assertFalse(any((cell.dir / "run/slot.json").exists() for cell in (busy, frozen)))
+        self.daemon.start()
+        self.assertEqual("hibernated", frozen.get()["state"])
+        for cell in (busy, frozen):
+            self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
+        back = frozen.get()["resume"]
+        lost = [(program["command"], program["lost_by"]) for program in back["processes"]["lost"]]
+        self.assertEqual(("disk", [("sleep 1000", "daemon_ended")]), (back["from"], lost))
+        busy.call("POST", f"/runs/{run}/events", {"type": "go", "payload": 7})
+        self.assertEqual(("completed", 7), (lambda r: (r["status"], r["result"]))(busy.settled(run)))
 
 
 class SwapTest(harness.CellTest):
