@@ -312,6 +312,8 @@ class Cell : private RunnerHost {
   asio::awaitable<void> page_out(std::shared_ptr<std::atomic<bool>> stop);
   asio::awaitable<void> end_with_daemon();
   asio::awaitable<void> learn_working_sets();
+  void watch_memory(SteadyTime now);
+  asio::awaitable<void> forget_touched();
   void stop_paging() noexcept;
   void report_return(std::string from, std::chrono::microseconds took);
   asio::awaitable<CommandResult> run_in_shell(std::uint32_t run, CommandRequest request,
@@ -373,6 +375,9 @@ class Cell : private RunnerHost {
   std::optional<PauseReport> pause_;
   std::shared_ptr<std::atomic<bool>> paging_;  // since its memory is moved; true: it stops
   sys::WorkingSets working_sets_;              // what the first answer needed: it is not moved
+  bool is_unlearned_ = false;                  // what it needed the last time was not looked at yet
+  SteadyTime watch_memory_after_;
+  std::chrono::microseconds cpu_watched_{0};  // by its processes, when that was
   std::optional<ResumeReport> resume_;
   ActivityLog activities_;
   PortTable ports_;

@@ -12,6 +12,7 @@
 #include "cell/last_use.h"
 #include "json/json.h"
 #include "sys/file.h"
+#include "sys/touched.h"
 
 namespace cellar::cell {
 namespace {
@@ -27,6 +28,21 @@ class Flagged {
  private:
   bool& flag_;
 };
+
+// Whether the known working sets are those of what the cell did last.
+enum class Known : std::uint8_t { is_true, is_old };
+
+// What a page-out leaves in memory. Blocking, as the rest of what it asks.
+sys::WorkingSets what_stays(const std::function<std::vector<pid_t>()>& list, sys::WorkingSets known,
+                            Known how) {
+  if (sys::free_swap() == 0) return known;
+  std::vector<pid_t> processes = list();
+  // It slept again before it was looked at: what is in memory is what it needed meanwhile.
+  if (how == Known::is_old) return sys::working_sets(processes);
+  std::erase_if(processes, [&known](pid_t pid) { return known.contains(pid); });
+  known.merge(sys::touched_sets(processes));
+  return known;
+}
 
 }  // namespace
 
@@ -102,6 +118,7 @@ asio::awaitable<void> Cell::thaw_or_start(Needs needs) {
   quota_.go_on();
   state_ = State::active;
   pause_.reset();
+  is_unlearned_ = was_moved;
   if (was_moved) moves_.spawn(learn_working_sets());
   const auto took = std::chrono::steady_clock::now() - began;
   awake_since_ = steady_now();
@@ -341,7 +358,14 @@ void Cell::forget_cpu() {
 asio::awaitable<void> Cell::page_out(std::shared_ptr<std::atomic<bool>> stop) {
   const auto turn = co_await machine_.paging.turn();
   if (stop->load()) co_return;
-  auto move = domains_.page_out(working_sets_, stop);
+  auto look = [list = domains_.processes(), known = working_sets_, is_unlearned = is_unlearned_] {
+    return what_stays(list, known, is_unlearned ? Known::is_old : Known::is_true);
+  };
+  sys::WorkingSets kept = co_await async::offload(machine_.pool, std::move(look));
+  if (stop->load()) co_return;
+  working_sets_ = kept;
+  is_unlearned_ = false;
+  auto move = domains_.page_out(std::move(kept), stop);
   const std::uint64_t bytes = co_await async::offload(machine_.pool, std::move(move));
   if (!stop->load() && pause_) pause_->paged_out_bytes = bytes;
 }
@@ -353,6 +377,25 @@ asio::awaitable<void> Cell::learn_working_sets() {
   if (state_ != State::active) co_return;
   auto look = [list = domains_.processes()] { return sys::working_sets(list()); };
   working_sets_ = co_await async::offload(machine_.pool, std::move(look));
+  is_unlearned_ = false;
+}
+
+// A process whose memory was never moved has no working set yet: what it touched lately is taken
+// for it. That is to be little, so what it touched is forgotten while it is much.
+void Cell::watch_memory(SteadyTime now) {
+  constexpr std::chrono::seconds kPause{10};
+  constexpr std::chrono::milliseconds kWorthALook{20};  // of a processor: in less it touches little
+  if (now < watch_memory_after_ || cpu_used_ < cpu_watched_ + kWorthALook) return;
+  watch_memory_after_ = now + kPause;
+  cpu_watched_ = cpu_used_;
+  moves_.spawn(forget_touched());
+}
+
+asio::awaitable<void> Cell::forget_touched() {
+  auto forget = [list = domains_.processes()] {
+    if (sys::free_swap() > 0) sys::forget_touched(list());
+  };
+  co_await async::offload(machine_.pool, std::move(forget));
 }
 
 void Cell::stop_paging() noexcept {
@@ -398,6 +441,7 @@ asio::awaitable<void> Cell::tick() {
   const bool counts_cpu = config_.busy_cpu_percent > 0 && !spec_.permanent;
   if (!counts_cpu) forget_cpu();
   if (counts_cpu && state_ == State::active) co_await measure_cpu();
+  if (counts_cpu && state_ == State::active) watch_memory(now);
   const std::vector<Blocker> busy_with = blockers();
   if (!busy_with.empty()) activities_.touch();
   const auto action = due(lifecycle(busy_with.size()), now);
