@@ -1,4 +1,5 @@
 """A daemon that fails where it is told to, and a client that goes on whatever ends."""
+import collections
 import contextlib
 import http.client
 import json
@@ -8,11 +9,13 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import harness  # noqa: E402
+import llm_provider  # noqa: E402
 
 STATE_S = 60  # the limit of one state, from the first request to the last answer
 VICTIMS = ("daemon", "agent", "cell")
@@ -43,13 +46,50 @@ def place_of_states():
     return memory if memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30 else None
 
 
+class Echo(llm_provider.Provider):
+    """A provider that gives back what it is asked, and how often it was asked that."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = collections.Counter()
+
+    def forget(self):
+        with self.lock:
+            self.counts.clear()
+
+    def most(self):
+        with self.lock:
+            return max(self.counts.values(), default=0)
+
+    def take(self, path, headers, body):
+        text = body["messages"][-1]["content"]
+        with self.lock:
+            self.counts[text] += 1
+            return llm_provider.Answer(f"{text} {self.counts[text]}")
+
+
 class FaultyDaemon(harness.Daemon):
-    """Its process may end at any time: `Trial` starts it anew. One thread uses it."""
+    """Its process may end at any time: `Trial` starts it anew. One thread uses it. Its models are those of an Echo."""
 
     plans = 0  # no two are the same: each counts anew
 
     def __init__(self):
-        super().__init__("--run-suspend-after-ms", "200", "--prepared-cells", "1", place=place_of_states())
+        self.provider = Echo()
+        self.models = tempfile.TemporaryDirectory(prefix=harness.PREFIX)
+        folder = pathlib.Path(self.models.name)
+        (folder / "key").write_text("sk-echo\n")
+        (folder / "llm.json").write_text(json.dumps({"providers": [
+            {"name": "echo", "kind": "openai", "base_url": f"http://127.0.0.1:{self.provider.port}/v1",
+             "key_file": str(folder / "key"), "models": ["echo"], "default_model": "echo"}]}))
+        super().__init__("--run-suspend-after-ms", "200", "--prepared-cells", "1", "--llm", folder / "llm.json",
+                         place=place_of_states())
+
+    def cleanup(self):
+        try:
+            super().cleanup()
+        finally:
+            self.provider.stop()
+            self.models.cleanup()
 
     def environment(self):
         return {**super().environment(), "CELLAR_FAULTS": str(self.root / "faults")}

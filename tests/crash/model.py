@@ -39,6 +39,8 @@ const player = (ctx, scope) => {
     values: async () => [ctx.now(), ctx.random(), ctx.uuid()],
     db: async ({ value }, at) => { ctx.db.set(at, value); return ctx.db.get(at); },
     stream: async (op, at) => ctx.stream({ at }),
+    llm: (op, at) => ctx.llm.chat({ name: at, messages: [{ role: "user", content: `${ctx.run.id} ${at}` }] })
+      .then((reply) => reply.content),
   };
   const play = async (op, at) => {
     const result = await kinds[op.op](op, at);
@@ -60,6 +62,11 @@ POINTS = ("attempt.before_agent", "attempt.before_given", "attempt.given", "atte
           "step.before_start", "step.done", "step.ended", "step.started", "value.before_written", "wait.before_begun",
           "wait.before_ended", "wait.begun", "wait.ended", "event.received", "approval.before_answer", "call.done",
           "interrupted.before_written", "recovery.before_sync", "run.suspended")
+LLM_POINTS = ("llm.before_asked", "llm.answered", "llm.before_counted", "llm.counted", "llm.before_ended", "llm.ended")
+# Models asked one after the other, and beside each other and a step.
+LLM_PROGRAM = {"op": "seq", "of": [{"op": "llm"}, {"op": "all", "of": [{"op": "llm"}, {"op": "llm"}, {
+    "op": "step", "value": "v", "size": 0, "fails": 0, "attempts": 1, "ms": 3, "policy": "retry"}]}, {"op": "llm"}]}
+LLM_CALLS = 4
 LEAVES_MAX = 14
 DEPTH_MAX = 3
 
@@ -84,7 +91,7 @@ class Maker:
         self.leaves += 1
         rng, value = self.rng, f"v{self.leaves}"
         outside = () if in_child else ("event", "approval", "child")
-        kind = rng.choice(("step", "step", "step", "shell", "sleep", "values", "db", "stream", *outside))
+        kind = rng.choice(("step", "step", "step", "shell", "sleep", "values", "db", "stream", "llm", *outside))
         if kind == "step":
             fails = rng.choice((0, 0, 0, 1, 2))
             return {"op": kind, "value": value, "size": rng.choice((0, 0, 0, 2000, 40000)), "fails": fails,
@@ -115,6 +122,8 @@ def fits(op, at, result, interrupted):
         return result in expected + ["step_interrupted"] * (interrupted and op["policy"] == "fail")
     if kind == "values":
         return isinstance(result, list) and len(result) == 3
+    if kind == "llm":  # Which answer it was: the first one, or one to a call that was made again.
+        return isinstance(result, str) and result.split(" ")[-2] == at and (interrupted or result.endswith(" 1"))
     return result == {"shell": op.get("value"), "db": op.get("value"), "sleep": "slept", "event": {"at": at},
                       "approval": True, "stream": None}[kind]
 
@@ -169,6 +178,20 @@ def run_state(cells, seed, points, control=False):
     program = maker.program()
     faults = [Fault(rng.choice(points), rng.randint(1, 10) if n == 0 else 1, rng.choice(VICTIMS))
               for n in range(rng.randint(0, 3))]
+    return play(cells, program, faults, maker, rng, control)
+
+
+def llm_state(cells, faults):
+    """Calls of models, with these faults."""
+    rng = random.Random(1)
+    maker = Maker(rng)
+    maker.leaves = LLM_CALLS + 1
+    return play(cells, LLM_PROGRAM, faults, maker, rng, control=False)
+
+
+def play(cells, program, faults, maker, rng, control):
+    provider = cells.daemon.provider
+    provider.forget()
     with Trial(cells.daemon, cells.take(False, AGENT), faults) as trial:
         player = Player(trial, program, maker.events, rng, control)
         player.play()
@@ -179,6 +202,7 @@ def run_state(cells, seed, points, control=False):
         log = path.read_text().splitlines() if path.exists() else []  # It may be cancelled before it begins.
         try:
             check_log(log, interrupts, set(at_most_once(program, "0", "main")), maker.leaves + 1)
+            require(provider.most() <= 1 + interrupts, "repeated", f"a model was asked {provider.most()} times for one answer")
             if not player.cancelled:  # Else its code may have caught that, and gone on to any end.
                 require(run["status"] == "completed", "lost", f"the run is {run['status']} {run.get('error')}")
                 require(fits(program, "0", run.get("result"), interrupts > 0), "lost", f"it gave {run.get('result')}")

@@ -7,7 +7,7 @@ Without --seconds it runs the slice that belongs to every change. With it, every
 reached, each victim), and then random states until the time is over. Prints what was broken with the words that repeat
 it, and `N states, M kills, L lost, R repeated`. Needs root for all but the disk; docs/internals/crash-tests.md says
 what is covered. --only repeats one state: POINT:OCCURRENCE:VICTIM[,POINT:OCCURRENCE:VICTIM…], model:SEED,
-control:SEED, PLACE:itself where the agent ends itself, rollback:fails|cancels|races:… (rollback.py), retention:… (retention.py)
+control:SEED, llm:POINT:…, PLACE:itself where the agent ends itself, rollback:fails|cancels|races:… (rollback.py), retention:… (retention.py)
 or sleep:… (sleep.py). --sleeps N runs N rounds of pause, resume, hibernation and resume, killed at every point of them, and nothing else.
 """
 import argparse
@@ -166,6 +166,17 @@ def faults_of(text):
     return [Fault(point, int(occurrence), victim) for point, occurrence, victim in (part.split(":") for part in text.split(","))]
 
 
+def llm_state(faults):
+    return f"llm:{text_of(faults)}", lambda cells: model.llm_state(cells, faults)
+
+
+def add_llm_calls(work, choose=lambda all: all):
+    """Every point of a model's call, each time that it is reached, every victim, or those that `choose` leaves of a point."""
+    for point in model.LLM_POINTS:
+        for victim, occurrence in choose(list(itertools.product(VICTIMS, range(1, model.LLM_CALLS + 1)))):
+            work.add(*llm_state([Fault(point, occurrence, victim)]))
+
+
 def add_every_kill_of_a_rollback(work):
     for ends in ("fails", "cancels"):
         daemon = FaultyDaemon()
@@ -247,9 +258,11 @@ def repeat(name):
     work = Work()
     if name.startswith(("model:", "control:")):
         kind, seed = name.split(":")
-        work.add(*model_state(kind, int(seed), model.POINTS))
+        work.add(*model_state(kind, int(seed), model.POINTS + model.LLM_POINTS))
     elif name.startswith("rollback:"):
         work.add(*rollback.state(*name.split(":", 2)[1:]))
+    elif name.startswith("llm:"):
+        work.add(*llm_state(faults_of(name.removeprefix("llm:"))))
     elif name.startswith("sleep:"):
         work.add(*sleep.state(faults_of(name.removeprefix("sleep:"))))
     elif name.startswith("retention:"):
@@ -274,10 +287,11 @@ def slice_of_a_change(seed):
     add_rollbacks(work, lambda all: [rng.choice(all)])
     add_trims(work)
     add_sleeps(work)
+    add_llm_calls(work, lambda all: [rng.choice(all)])
     add_disk_errors(work, rng, 1)
     add_kills_in_recovery(work, rng, [rng.choice(BEFORE_RECOVERY)])
     for number in range(MODELS):
-        work.add(*model_state("model", seed * 1000 + number, model.POINTS))
+        work.add(*model_state("model", seed * 1000 + number, model.POINTS + model.LLM_POINTS))
     carry_out(work)
     return work
 
@@ -290,11 +304,12 @@ def campaign(seed, seconds):
     add_rollbacks(work)
     add_trims(work)
     add_sleeps(work)
+    add_llm_calls(work)
     add_every_kill_of_a_rollback(work)
     add_disk_errors(work, rng, len(ERRORS))
     points |= add_kills_in_recovery(work, rng, BEFORE_RECOVERY)
     rng.shuffle(work.waiting)
-    points = sorted(points | set(model.POINTS))
+    points = sorted(points | set(model.POINTS + model.LLM_POINTS))
 
     def source():
         with work.lock:
