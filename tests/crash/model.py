@@ -123,7 +123,8 @@ def fits(op, at, result, interrupted):
     if kind == "values":
         return isinstance(result, list) and len(result) == 3
     if kind == "llm":  # Which answer it was: the first one, or one to a call that was made again.
-        return isinstance(result, str) and result.split(" ")[-2] == at and (interrupted or result.endswith(" 1"))
+        asked, _, times = result.rpartition(" ") if isinstance(result, str) else ("", "", "")
+        return asked.endswith(f" {at}") and (interrupted or times == "1")
     return result == {"shell": op.get("value"), "db": op.get("value"), "sleep": "slept", "event": {"at": at},
                       "approval": True, "stream": None}[kind]
 
