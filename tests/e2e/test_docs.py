@@ -12,7 +12,7 @@ PAGES = [*ROOT.glob("*.md"), *(path for folder in ("docs", "src", "sdk", "bench"
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 # Of other programs, in the documentation's commands; npm's, git's, docker's, …
 FOREIGN = {"--privileged", "--cgroupns", "--build-arg", "--xattrs", "--xattrs-include", "--numeric-owner", "--exclude", "--prefix", "--install", "--add-subuids", "--add-subgids",
-           "--simple", "--stat", "--hard", "--shortstat", "--check",
+           "--simple", "--user", "--stat", "--hard", "--shortstat", "--check",
            "--accept-terms", "--accept-tos", "--agree-tos", "--config-dir", "--domains", "--email", "--http", "--logs-dir", "--webroot", "--work-dir"}
 
 
