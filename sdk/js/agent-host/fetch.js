@@ -22,10 +22,18 @@ function pauseMs(attempt, response) {
   return Math.min(LONGEST_PAUSE_MS, askedPauseMs(response) ?? own);
 }
 
+// A name that the cell's network policy does not list is one that nobody knows.
+function remedyOf(url, error) {
+  if (error?.cause?.code !== 'ENOTFOUND') return '';
+  const cell = process.env.CELLAR_CELL_ID || 'CELL';
+  return ` (if the cell may not reach it: cellar network ${cell} allow ${new URL(url).hostname})`;
+}
+
 function failureOf(url, error) {
   if (error?.code === 'fetch_timeout') return error;
   const cause = error?.cause ? `: ${error.cause.message || error.cause.code}` : '';
-  return coded(error?.cause?.code ?? 'fetch_failed', `fetch ${url}: ${error?.message}${cause}`);
+  const message = `fetch ${url}: ${error?.message}${cause}${remedyOf(url, error)}`;
+  return coded(error?.cause?.code ?? 'fetch_failed', message);
 }
 
 // One attempt: {response, body} or {failure}. Throws what a signal aborted it with.

@@ -121,3 +121,11 @@ test('inside a step a fetch is part of it; a hundred leave nothing behind', () =
     assert.equal(daemon.of('cmd').length, 101);
     assert.equal(daemon.stderr, ''); // A listener too many is a warning there.
   })));
+
+test('a name that is not known is told with what lets the cell reach it', () => withHost(agent(`
+  const cause = Object.assign(new Error('getaddrinfo ENOTFOUND api.test'), { code: 'ENOTFOUND' });
+  globalThis.fetch = async () => { throw Object.assign(new TypeError('fetch failed'), { cause }); };
+  return ctx.fetch('https://api.test/v1', { retries: 0 }).catch((e) => [e.code, e.message]);`), async (daemon) => {
+  assert.deepEqual((await daemon.ended('main')).value, ['ENOTFOUND', 'fetch https://api.test/v1: fetch failed: ' +
+    'getaddrinfo ENOTFOUND api.test (if the cell may not reach it: cellar network dev--test allow api.test)']);
+}));

@@ -6,6 +6,7 @@ import email.utils
 import errno
 import http.client
 import json
+import os
 import random
 import socket
 import time
@@ -133,7 +134,16 @@ def _failure_of(url, error):
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     number = getattr(cause, "errno", None)
     code = errno.errorcode.get(number) if isinstance(number, int) else None
-    return Error(f"fetch {url}: {cause}", code=code or "fetch_failed")
+    return Error(f"fetch {url}: {cause}{_remedy_of(url, cause)}", code=code or "fetch_failed")
+
+
+def _remedy_of(url, cause):
+    """A name that the cell's network policy does not list is one that nobody knows."""
+    if not isinstance(cause, socket.gaierror) or cause.errno != socket.EAI_NONAME:
+        return ""
+    cell = os.environ.get("CELLAR_CELL_ID") or "CELL"
+    host = urllib.parse.urlsplit(url).hostname
+    return f" (if the cell may not reach it: cellar network {cell} allow {host})"
 
 
 def _asked_pause_ms(response):

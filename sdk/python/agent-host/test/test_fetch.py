@@ -126,6 +126,19 @@ class FetchTest(unittest.TestCase):
             self.assertEqual([late, refused], daemon.end("again").value)
             held.set()
 
+    def test_a_name_that_is_not_known_is_told_with_what_lets_the_cell_reach_it(self):
+        with host(agent('''
+                import socket
+                def unknown(*_, **__):
+                    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+                socket.getaddrinfo = unknown
+                try:
+                    await ctx.fetch("https://api.test/v1", retries=0)
+                except ctx.errors.Error as error:
+                    return str(error)''')) as daemon:
+            told = daemon.ended("main", {}).value
+            self.assertTrue(told.endswith(" (if the cell may not reach it: cellar network dev--test allow api.test)"), told)
+
     def test_cancelling_ends_a_request_and_the_wait_for_the_next_one(self):
         held = threading.Event()
 
