@@ -35,15 +35,16 @@ struct Fixture {
                    ? sys::rendezvous_connect(dir.file("init.sock"))
                    : sys::seqpacket_connect(dir.file("init.sock"))) {}
 
-  wire::InitReport next() {
+  sys::Message next_message() {
     for (;;) {
       bool would_block = false;
-      const auto message = sys::receive_message(socket.get(), sys::Wait::no, &would_block);
-      if (message) return *wire::decode_init_report(message->bytes);
+      auto message = sys::receive_message(socket.get(), sys::Wait::no, &would_block);
+      if (message) return *std::move(message);
       REQUIRE(would_block);
       server.run_once();
     }
   }
+  wire::InitReport next() { return *wire::decode_init_report(next_message().bytes); }
   void send(const wire::InitRequest& request, const std::vector<int>& fds = {}) {
     sys::send_message(socket.get(), wire::encode(request), fds);
   }
@@ -153,6 +154,75 @@ TEST_CASE("what a program without a cgroup started ends with it, wherever it wen
   // One that is always somebody else's child, too.
   const char* hopping = R"(F='setsid sh -c "$F" & exit 0'; export F; sh -c "$F"; exit 5)";
   CHECK(init.run({"sh", "-c", hopping}).second == 5 << 8);
+}
+
+TEST_CASE("a program with something kept outlives its connection, and the next one is told of it") {
+  Fixture init;
+  init.next();
+  sys::Pipe output = sys::make_pipe();
+  sys::Pipe input = sys::make_pipe();
+  const sys::Fd null = sys::open_file("/dev/null", O_RDWR);
+  wire::SpawnRequest request{
+      .id = 4, .argv = {"sh", "-c", "read line; echo got $line; exit 3"}, .env = {}, .cwd = "/"};
+  request.keep_count = 2;
+  init.send(request, {input.read_end.get(), output.write_end.get(), null.get(),
+                      output.read_end.get(), input.write_end.get()});
+  CHECK(std::get<wire::Started>(init.next()).id == 4);
+  wire::SpawnRequest other{.id = 5, .argv = {"sh", "-c", "read line"}, .env = {}, .cwd = "/"};
+  sys::Pipe held = sys::make_pipe();
+  init.send(other, {held.read_end.get(), null.get(), null.get()});
+  CHECK(std::get<wire::Started>(init.next()).id == 5);
+  held.read_end.reset();
+  output = {};
+  input = {};
+
+  init.socket = sys::seqpacket_connect(init.dir.file("init.sock"));
+  auto told = init.next_message();
+  const auto kept = std::get<wire::Kept>(*wire::decode_init_report(told.bytes));
+  CHECK(kept.id == 4);
+  CHECK_FALSE(kept.has_ended);
+  REQUIRE(told.fds.size() == 2);
+  CHECK(std::holds_alternative<wire::InitHello>(init.next()));
+  sys::write_all(told.fds[1].get(), "it\n", "input");
+  CHECK(std::get<wire::Exited>(init.next()) == wire::Exited{4, 3 << 8});
+  char text[16];
+  CHECK(std::string_view(text, static_cast<std::size_t>(::read(told.fds[0].get(), text, 16))) ==
+        "got it\n");
+
+  init.socket = sys::seqpacket_connect(init.dir.file("init.sock"));
+  CHECK(std::get<wire::Kept>(init.next()) == wire::Kept{4, kept.pid, true, 3 << 8});
+  init.next();
+  init.send(wire::ForgetRequest{4, 1});
+  init.server.run_once();
+  init.socket = sys::seqpacket_connect(init.dir.file("init.sock"));
+  CHECK(init.next_message().fds.size() == 1);
+  init.next();
+  init.send(wire::ForgetRequest{4});
+  init.server.run_once();
+  init.socket = sys::seqpacket_connect(init.dir.file("init.sock"));
+  CHECK(std::holds_alternative<wire::InitHello>(init.next()));
+}
+
+TEST_CASE("no more is kept than the limit, and no descriptor that was not sent") {
+  Fixture init;
+  init.next();
+  const sys::Fd null = sys::open_file("/dev/null", O_RDWR);
+  wire::SpawnRequest request{.id = 1, .argv = {"true"}, .env = {}, .cwd = "/"};
+  request.keep_count = 5;
+  init.send(request, {null.get(), null.get(), null.get(), null.get()});
+  CHECK(std::get<wire::StartFailed>(init.next()) == wire::StartFailed{1, "keep", EMFILE});
+  request.keep_count = 1;
+  const auto start = [&] {
+    init.send(request, {null.get(), null.get(), null.get(), null.get()});
+    auto report = init.next();
+    while (std::holds_alternative<wire::Exited>(report)) report = init.next();
+    ++request.id;
+    return report;
+  };
+  for (std::size_t count = 0; count < Server::kKeptMax; ++count) {
+    REQUIRE(std::holds_alternative<wire::Started>(start()));
+  }
+  CHECK(std::get<wire::StartFailed>(start()).step == "keep");
 }
 
 TEST_CASE("a new connection replaces the old one, bytes that are no request end it") {

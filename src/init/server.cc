@@ -9,9 +9,12 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <set>
 
 #include "base/error.h"
 #include "init/gvisor.h"
+#include "init/proc.h"
 #include "init/subtree.h"
 #include "sys/call.h"
 
@@ -53,13 +56,27 @@ void Server::accept() {
   if (!accepted) return;  // It was gone again.
   if (connection_) drop_connection();
   connection_ = std::move(accepted);
+  greet();
+}
+
+void Server::greet() {
+  for (const auto& [id, program] : kept_) {
+    std::vector<int> fds;
+    for (const sys::Fd& fd : program.fds) fds.push_back(fd.get());
+    report(wire::Kept{.id = id,
+                      .pid = static_cast<std::uint32_t>(program.pid),
+                      .has_ended = program.wait_status.has_value(),
+                      .wait_status = static_cast<std::uint32_t>(program.wait_status.value_or(0))},
+           fds);
+    if (!connection_) return;
+  }
   report(wire::InitHello());
 }
 
 void Server::receive() {
   try {
     bool would_block = false;
-    const auto message = sys::receive_message(connection_.get(), sys::Wait::no, &would_block);
+    auto message = sys::receive_message(connection_.get(), sys::Wait::no, &would_block);
     if (would_block) return;
     const auto request =
         message ? wire::decode_init_request(message->bytes) : std::optional<wire::InitRequest>();
@@ -67,34 +84,61 @@ void Server::receive() {
       drop_connection();
       return;
     }
-    handle(*request, message->fds);
+    handle(*request, std::move(message->fds));
   } catch (const Error&) {
     drop_connection();
   }
 }
 
-void Server::handle(const wire::InitRequest& request, const std::vector<sys::Fd>& fds) {
-  if (const auto* start = std::get_if<wire::SpawnRequest>(&request)) {
-    SpawnResult result = spawn(*start, fds, filter_, runtime_);
-    if (result.pid == -1) {
-      report(wire::StartFailed{start->id, result.failed_step,
-                               static_cast<std::uint32_t>(result.error)});
-      return;
-    }
-    leaders_[result.pid] = {start->id, std::move(result.status)};
-    report(wire::Started{start->id, static_cast<std::uint32_t>(result.pid)});
+void Server::handle(const wire::InitRequest& request, std::vector<sys::Fd> fds) {
+  if (const auto* spawn = std::get_if<wire::SpawnRequest>(&request)) start(*spawn, std::move(fds));
+  if (const auto* sent = std::get_if<wire::SignalRequest>(&request)) signal(*sent);
+  if (const auto* sent = std::get_if<wire::ForgetRequest>(&request)) forget(*sent);
+}
+
+void Server::start(const wire::SpawnRequest& request, std::vector<sys::Fd> fds) {
+  if (request.keep_count > fds.size() || (request.keep_count > 0 && kept_.size() == kKeptMax)) {
+    report(wire::StartFailed{request.id, "keep", EMFILE});
     return;
   }
-  const auto& signal = std::get<wire::SignalRequest>(request);
-  const auto leader = std::find_if(leaders_.begin(), leaders_.end(),
-                                   [&](const auto& entry) { return entry.second.id == signal.id; });
+  const auto first_kept = fds.end() - static_cast<std::ptrdiff_t>(request.keep_count);
+  KeptProgram kept;
+  std::move(first_kept, fds.end(), std::back_inserter(kept.fds));
+  fds.erase(first_kept, fds.end());
+  SpawnResult result = spawn(request, fds, filter_, runtime_);
+  if (result.pid == -1) {
+    report(wire::StartFailed{request.id, result.failed_step,
+                             static_cast<std::uint32_t>(result.error)});
+    return;
+  }
+  if (!kept.fds.empty()) {
+    kept.pid = result.pid;
+    kept.group = group_of(result.pid);
+    kept_[request.id] = std::move(kept);
+  }
+  leaders_[result.pid] = {request.id, std::move(result.status)};
+  report(wire::Started{request.id, static_cast<std::uint32_t>(result.pid)});
+}
+
+void Server::forget(const wire::ForgetRequest& request) {
+  const auto kept = kept_.find(request.id);
+  if (kept == kept_.end()) return;
+  auto& fds = kept->second.fds;
+  if (request.first < fds.size()) fds.erase(fds.begin() + request.first, fds.end());
+  if (fds.empty()) kept_.erase(kept);
+}
+
+void Server::signal(const wire::SignalRequest& request) {
+  const auto leader = std::find_if(leaders_.begin(), leaders_.end(), [&](const auto& entry) {
+    return entry.second.id == request.id;
+  });
   if (leader == leaders_.end()) return;
   // Who contains a program passes signals on, and ends with all of it.
   const bool is_contained = static_cast<bool>(leader->second.status);
-  if (is_contained && runtime_ == Runtime::native && signal.signal == SIGKILL) {
+  if (is_contained && runtime_ == Runtime::native && request.signal == SIGKILL) {
     end_subtree(leader->first);
   } else {
-    ::kill(is_contained ? leader->first : -leader->first, static_cast<int>(signal.signal));
+    ::kill(is_contained ? leader->first : -leader->first, static_cast<int>(request.signal));
   }
 }
 
@@ -108,19 +152,21 @@ void Server::reap() {
     const std::uint32_t id = leader->second.id;
     if (leader->second.status) {
       const auto told = contained_status(leader->second.status.get());
-      // In gVisor all of it ended with the one that was killed.
-      if (!told && runtime_ == Runtime::native) kill_all();
+      // In gVisor all of it ended with the one that was killed; here nobody knows what was its.
+      if (!told && runtime_ == Runtime::native && ::getpid() == 1) ::kill(-1, SIGKILL);
       status = told.value_or(status);
     }
     leaders_.erase(leader);
+    const auto kept = kept_.find(id);
+    if (kept != kept_.end()) kept->second.wait_status = status;
     if (connection_) report(wire::Exited{id, static_cast<std::uint32_t>(status)});
   }
 }
 
-void Server::report(const wire::InitReport& report) {
+void Server::report(const wire::InitReport& report, std::span<const int> fds) {
   try {
     // A daemon that does not read what it asked for is as good as gone.
-    if (!sys::send_message(connection_.get(), wire::encode(report), {}, sys::Wait::no)) {
+    if (!sys::send_message(connection_.get(), wire::encode(report), fds, sys::Wait::no)) {
       drop_connection();
     }
   } catch (const Error&) {
@@ -130,12 +176,28 @@ void Server::report(const wire::InitReport& report) {
 
 void Server::drop_connection() {
   connection_.reset();
-  leaders_.clear();
-  kill_all();
+  kill_all_but_kept();
+  std::erase_if(leaders_, [this](const auto& entry) { return !kept_.contains(entry.second.id); });
 }
 
-void Server::kill_all() {
-  if (::getpid() == 1) ::kill(-1, SIGKILL);  // All but ourselves, in this pid namespace only.
+void Server::kill_all_but_kept() {
+  const bool are_contained = std::any_of(leaders_.begin(), leaders_.end(), [](const auto& entry) {
+    return static_cast<bool>(entry.second.status);
+  });
+  if (are_contained && !kept_.empty()) {
+    for (const auto& [pid, leader] : leaders_) {
+      if (!kept_.contains(leader.id)) end_subtree(pid);
+    }
+    return;
+  }
+  if (::getpid() != 1) return;  // In a test: it has no pid namespace of its own.
+  std::set<std::string> spared;
+  for (const auto& [id, program] : kept_) spared.insert(program.group);
+  if (spared.empty()) {
+    ::kill(-1, SIGKILL);
+  } else {
+    kill_outside(spared);
+  }
 }
 
 }  // namespace cellar::init

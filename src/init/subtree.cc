@@ -1,7 +1,5 @@
 #include "init/subtree.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +17,7 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "init/proc.h"
 
 namespace cellar::init {
 namespace {
@@ -31,25 +30,14 @@ constexpr int kStopPassesMax = 200;
 // Parent of each process that /proc shows.
 std::map<pid_t, pid_t> read_parents() {
   std::map<pid_t, pid_t> parents;
-  DIR* folder = ::opendir("/proc");
-  if (folder == nullptr) return parents;
-  while (const dirent* entry = ::readdir(folder)) {
-    const auto pid = parse_int(entry->d_name);
-    if (!pid) continue;
-    const std::string path = std::string("/proc/") + entry->d_name + "/stat";
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    char bytes[512];  // The name has 64 bytes at most; behind it come state and parent.
-    const ssize_t size = file == -1 ? -1 : ::read(file, bytes, sizeof bytes);
-    if (file != -1) ::close(file);
-    if (size <= 0) continue;  // It has ended.
-    const std::string_view text(bytes, static_cast<std::size_t>(size));
-    const std::size_t name_end = text.rfind(") ");
-    if (name_end == std::string_view::npos) continue;
-    const auto fields = split(text.substr(name_end + 2), ' ');
+  for (const pid_t pid : all_processes()) {
+    const std::string stat = read_proc(pid, "stat");
+    const std::size_t name_end = stat.rfind(") ");  // Behind the name come state and parent.
+    if (name_end == std::string::npos) continue;
+    const auto fields = split(std::string_view(stat).substr(name_end + 2), ' ');
     const auto parent = fields.size() > 1 ? parse_int(fields[1]) : std::nullopt;
-    if (parent) parents[static_cast<pid_t>(*pid)] = static_cast<pid_t>(*parent);
+    if (parent) parents[pid] = static_cast<pid_t>(*parent);
   }
-  ::closedir(folder);
   return parents;
 }
 
@@ -70,17 +58,19 @@ std::set<pid_t> descendants_of(pid_t root) {
 }
 
 // What forks while it is looked for is stopped first: then nothing is missed.
-void stop_descendants(pid_t root) {
+template <typename Look>
+std::set<pid_t> stop_all(Look look) {
   std::set<pid_t> stopped;
   for (int pass = 0; pass < kStopPassesMax; ++pass) {
     bool any_new = false;
-    for (const pid_t pid : descendants_of(root)) {
+    for (const pid_t pid : look()) {
       if (!stopped.insert(pid).second) continue;
       any_new = true;
       ::kill(pid, SIGSTOP);
     }
-    if (!any_new) return;
+    if (!any_new) break;
   }
+  return stopped;
 }
 
 // Takes note of the program's end; false where no child is left.
@@ -97,7 +87,7 @@ bool reap(pid_t program, std::optional<int>& status) {
 void end_all(pid_t program, std::optional<int>& status) {
   const timespec pause{0, 1'000'000};
   while (reap(program, status)) {
-    stop_descendants(::getpid());
+    stop_all([] { return descendants_of(::getpid()); });
     for (const pid_t pid : descendants_of(::getpid())) ::kill(pid, SIGKILL);
     if (!reap(program, status)) return;
     sigset_t child;
@@ -142,5 +132,16 @@ bool keep_subtree(int status_pipe) noexcept {
 }
 
 void end_subtree(pid_t keeper) noexcept { ::kill(keeper, kEndSignal); }
+
+void kill_outside(const std::set<std::string>& spared) {
+  const auto look = [&spared] {
+    std::vector<pid_t> found = all_processes();
+    std::erase_if(found,
+                  [&](pid_t pid) { return pid == ::getpid() || spared.contains(group_of(pid)); });
+    return found;
+  };
+  // What is stopped keeps its number until it is killed.
+  for (const pid_t pid : stop_all(look)) ::kill(pid, SIGKILL);
+}
 
 }  // namespace cellar::init

@@ -2,6 +2,9 @@
 
 #include <sys/types.h>
 
+#include <set>
+#include <string>
+
 // Where a program has no cgroup of its own, what it starts is kept together by a process of ours
 // above it, a "subreaper": whatever the program's descendants do, they stay descendants of that
 // process. It is itself one of the cell's, and can be killed there: then nobody knows any more what
@@ -17,5 +20,9 @@ bool keep_subtree(int status_pipe) noexcept;
 
 // Asks that process to end the program with all that it started.
 void end_subtree(pid_t keeper) noexcept;
+
+// Where programs have cgroups: kills every process of this pid namespace but this one and those in
+// the `spared` groups (group_of(), init/proc.h).
+void kill_outside(const std::set<std::string>& spared);
 
 }  // namespace cellar::init

@@ -16,7 +16,8 @@ struct Spliced {
 };
 
 // Moves up to `bytes_max` from one descriptor to the other, one of them a pipe, without copying
-// them through this process. Never waits, where the other one is a non-blocking socket.
+// them through this process: whenever that is killed, each byte is in one of both. Never waits,
+// where the other one is a non-blocking socket or terminal; a file may have to wait for its disk.
 Spliced splice(int from, int to, std::size_t bytes_max) noexcept;
 
 // A pipe for splice(), both ends non-blocking and close-on-exec, that holds `bytes`, or less where

@@ -8,10 +8,12 @@ namespace {
 enum : std::uint8_t {
   kSpawn = 1,
   kSignal = 2,
+  kForget = 3,
   kHello = 101,
   kStarted = 102,
   kStartFailed = 103,
   kExited = 104,
+  kKept = 105,
 };
 
 struct Encoder {
@@ -19,10 +21,13 @@ struct Encoder {
     Packer packer;
     packer.u8(kSpawn).u32(m.id).texts(m.argv).texts(m.env).text(m.cwd);
     packer.u32(m.join_count).u8(m.has_terminal ? 1 : 0).u8(m.in_cgroup ? 1 : 0);
-    return packer.u64(m.open_files_max).u64(m.file_bytes_max).take();
+    return packer.u64(m.open_files_max).u64(m.file_bytes_max).u32(m.keep_count).take();
   }
   std::string operator()(const SignalRequest& m) const {
     return Packer().u8(kSignal).u32(m.id).u32(m.signal).take();
+  }
+  std::string operator()(const ForgetRequest& m) const {
+    return Packer().u8(kForget).u32(m.id).u32(m.first).take();
   }
   std::string operator()(const InitHello& m) const {
     return Packer().u8(kHello).u32(m.version).take();
@@ -35,6 +40,11 @@ struct Encoder {
   }
   std::string operator()(const Exited& m) const {
     return Packer().u8(kExited).u32(m.id).u32(m.wait_status).take();
+  }
+  std::string operator()(const Kept& m) const {
+    Packer packer;
+    packer.u8(kKept).u32(m.id).u32(m.pid).u8(m.has_ended ? 1 : 0).u32(m.wait_status);
+    return packer.take();
   }
 };
 
@@ -58,6 +68,7 @@ std::optional<InitRequest> decode_init_request(std::string_view bytes) {
       m.in_cgroup = in.u8() != 0;
       m.open_files_max = in.u64();
       m.file_bytes_max = in.u64();
+      m.keep_count = in.u32();
       if (m.argv.empty()) return std::nullopt;
       request = std::move(m);
       break;
@@ -67,6 +78,11 @@ std::optional<InitRequest> decode_init_request(std::string_view bytes) {
       m.id = in.u32();
       m.signal = in.u32();
       request = m;
+      break;
+    }
+    case kForget: {
+      const std::uint32_t id = in.u32();
+      request = ForgetRequest{id, in.u32()};
       break;
     }
     default:
@@ -98,6 +114,15 @@ std::optional<InitReport> decode_init_report(std::string_view bytes) {
     case kExited: {
       const std::uint32_t id = in.u32();
       report = Exited{id, in.u32()};
+      break;
+    }
+    case kKept: {
+      Kept m;
+      m.id = in.u32();
+      m.pid = in.u32();
+      m.has_ended = in.u8() != 0;
+      m.wait_status = in.u32();
+      report = m;
       break;
     }
     default:

@@ -10,7 +10,7 @@
 // Messages between the daemon and the cell-init of a domain, on a SOCK_SEQPACKET socket: one
 // message is one packet, u8 type and then its fields as wire/packer.h lays them out, in the order
 // below. Descriptors travel beside `spawn`: first those for the child, then `cgroup.procs` of the
-// v1 groups that it joins, then the command's cgroup folder.
+// v1 groups that it joins, then the command's cgroup folder, then those to keep.
 namespace cellar::wire {
 
 // ---- to cell-init ----
@@ -27,6 +27,9 @@ struct SpawnRequest {
   bool in_cgroup = false;            // the last descriptor is the cgroup v2 folder to start it in
   std::uint64_t open_files_max = 0;  // RLIMIT_NOFILE; 0 leaves it
   std::uint64_t file_bytes_max = 0;  // RLIMIT_FSIZE; 0 leaves it
+  // Of descriptors that cell-init keeps. Where there are some, the program outlives the connection:
+  // it and they are told to the next daemon (Kept), until one says `forget`.
+  std::uint32_t keep_count = 0;
   bool operator==(const SpawnRequest&) const = default;
 };
 
@@ -37,13 +40,23 @@ struct SignalRequest {
   bool operator==(const SignalRequest&) const = default;
 };
 
-using InitRequest = std::variant<SpawnRequest, SignalRequest>;
+// Type 3. Nobody needs the kept descriptors of the program any more, from the `first` on; where
+// that is all of them, it does not outlive the connection either.
+struct ForgetRequest {
+  std::uint32_t id = 0;
+  std::uint32_t first = 0;
+  bool operator==(const ForgetRequest&) const = default;
+};
+
+using InitRequest = std::variant<SpawnRequest, SignalRequest, ForgetRequest>;
 
 // ---- from cell-init ----
 
-// Type 101, the first message on every connection.
+inline constexpr std::uint32_t kInitVersion = 2;
+
+// Type 101, on every connection once all that is kept was told; nothing else comes before it.
 struct InitHello {
-  std::uint32_t version = 1;
+  std::uint32_t version = kInitVersion;
   bool operator==(const InitHello&) const = default;
 };
 
@@ -69,7 +82,17 @@ struct Exited {
   bool operator==(const Exited&) const = default;
 };
 
-using InitReport = std::variant<InitHello, Started, StartFailed, Exited>;
+// Type 105, before the greeting: a program that an earlier connection started. What was kept of it
+// travels beside.
+struct Kept {
+  std::uint32_t id = 0;
+  std::uint32_t pid = 0;
+  bool has_ended = false;
+  std::uint32_t wait_status = 0;  // of one that has ended
+  bool operator==(const Kept&) const = default;
+};
+
+using InitReport = std::variant<InitHello, Started, StartFailed, Exited, Kept>;
 
 std::string encode(const InitRequest& request);
 std::string encode(const InitReport& report);

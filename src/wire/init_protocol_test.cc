@@ -14,17 +14,19 @@ const InitRequest kSpawnSh = SpawnRequest{.id = 7,
                                           .has_terminal = true,
                                           .in_cgroup = true,
                                           .open_files_max = 10,
-                                          .file_bytes_max = 20};
+                                          .file_bytes_max = 20,
+                                          .keep_count = 3};
 
 }  // namespace
 
 TEST_CASE("every message comes back as it was sent") {
-  for (const InitRequest& request : {kSpawnSh, InitRequest(SignalRequest{1, 9})}) {
+  for (const InitRequest& request :
+       {kSpawnSh, InitRequest(SignalRequest{1, 9}), InitRequest(ForgetRequest{2, 1})}) {
     CHECK(decode_init_request(encode(request)) == request);
   }
   for (const InitReport& report :
        {InitReport(InitHello{}), InitReport(Started{1, 2}), InitReport(StartFailed{1, "execve", 2}),
-        InitReport(Exited{3, 256})}) {
+        InitReport(Exited{3, 256}), InitReport(Kept{4, 5, true, 256})}) {
     CHECK(decode_init_report(encode(report)) == report);
   }
 }
