@@ -201,6 +201,7 @@ class Viewer {
 asio::awaitable<void> attach(const Call& call) {
   const auto cell = call.cell();
   ProcessPtr process = process_in(call, *cell);
+  co_await process->load_output();
   const std::uint64_t place = place_in(call, *process);
   if (!call.exchange.wants_web_socket()) {
     throw Error(ErrorCode::invalid_argument, "web_socket_required", "this is for WebSockets only",

@@ -89,6 +89,7 @@ asio::awaitable<void> stream_output(const Call& call, const ProcessPtr& process,
 asio::awaitable<void> read_output(const Call& call) {
   const auto cell = call.cell();
   const ProcessPtr process = process_in(call, *cell);
+  co_await process->load_output();
   std::uint64_t place = place_in(call, *process);
   const auto activity = co_await cell->use("stream", "output of " + process->id());
   if (call.wants_events()) {
@@ -142,7 +143,9 @@ asio::awaitable<void> resize_terminal(const Call& call) {
   const auto cell = call.cell();
   const json::Value value = co_await call.body(kSmallBodyMax);
   const sys::TerminalSize size = cell::read_size(json::Reader(value, "the body"));
-  process_in(call, *cell)->resize(size);
+  const ProcessPtr process = process_in(call, *cell);
+  const auto activity = co_await cell->use("request", "the size of " + process->id());
+  process->resize(size);
   co_await call.answer_nothing();
 }
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <set>
 
 #include "async/run_to_end.h"
 #include "base/error.h"
@@ -62,6 +63,7 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       store_turns_(machine.executor),
       index_turns_(machine.executor),
       snapshot_turns_(machine.executor),
+      process_home_{machine.executor, machine.pool, layout_.processes()},
       quota_(
           machine.executor, machine.pool, layout_.limited(),
           [this] { return domains_.processes(); }, [this] { end_programs_over_quota(); }),
@@ -82,13 +84,22 @@ asio::awaitable<void> Cell::open(Origin origin) {
   fault_point("cell.before_open");
   const std::uint32_t root =
       machine_.isolation.rights == sandbox::Rights::user ? sandbox::kUserIdBase : 0;
-  auto find = [this, root] {
+  std::vector<ProcessRecord> processes;
+  auto find = [this, root, &processes] {
     layout_.create(machine_.disk_enforcer, root);
-    domains_.find();
+    processes = find_process_records(layout_.processes());
+    std::set<std::uint64_t> kept;
+    std::uint64_t last_number = 0;
+    for (const ProcessRecord& process : processes) {
+      if (process.outlives_daemon && !process.end) kept.insert(process.number);
+      last_number = std::max(last_number, process.number);
+    }
+    domains_.find(kept, last_number);
     llm_.load();
   };
   co_await async::offload(machine_.pool, find);
   domains_.hold_ranges();  // Whatever becomes of this cell: its domains are there.
+  find_processes(std::move(processes));
   std::optional<SteadyTime> last_use;
   auto prepare = [this, root, &last_use] {
     last_use = decode_last_use(sys::read_file(layout_.last_use()));
@@ -114,6 +125,8 @@ asio::awaitable<void> Cell::open(Origin origin) {
            : domains_.any_alive() || !may_sleep ? State::active
                                                 : State::hibernated;
   runner_->recover_waits();
+  for (const auto& process : unattended_) co_await process->load_output();
+  if (!frozen) co_await adopt_processes();
   // Nobody had to wait for it, but it came back all the same.
   if (state_ == State::active && origin == Origin::found) report_return("memory", {});
   if (last_use && domains_.any_alive()) recall_use(*last_use);
@@ -193,6 +206,7 @@ asio::awaitable<void> Cell::destroy() {
   fault_point("cell.before_destroy");
   co_await domains_.end_all(LostBy::deleted);
   is_half_deleted_ = false;
+  co_await lose_unattended(LostBy::deleted);
   co_await attending_.join();  // Their processes are lost by that, and not by the daemon's end.
   co_await domains_.close();
   co_await journal_->close();

@@ -226,8 +226,7 @@ class Cell : private RunnerHost {
   // A program in the background. Throws what Process::start() does, and Error `exhausted`, reason
   // `too_many_processes`, where kProcessesMax run.
   asio::awaitable<std::shared_ptr<Process>> start_process(ProcessRequest request);
-  // Those that run, and the newest kProcessesMax that ended in the life of this daemon; the oldest
-  // first.
+  // Those that run, and the newest kProcessesMax that ended; the oldest first.
   const std::vector<std::shared_ptr<Process>>& processes() const noexcept { return processes_; }
   // Throws Error `not_found`, reason `process_not_found`.
   std::shared_ptr<Process> process(std::string_view id) const;
@@ -323,7 +322,15 @@ class Cell : private RunnerHost {
   asio::awaitable<std::shared_ptr<Process>> start_in_shell(ProcessRequest request);
   asio::awaitable<void> attend(std::shared_ptr<Process> process, CommandPlace place,
                                DiskQuota::Use disk);
-  void forget_old_processes();
+  void tell_process_end(const Process& process);
+  void find_processes(std::vector<ProcessRecord> records);
+  // Attends to the processes that an earlier daemon left, and ends those of which nothing is known.
+  // The cell must not be frozen.
+  asio::awaitable<void> adopt_processes();
+  asio::awaitable<bool> try_adopt(std::shared_ptr<Process> process, DomainLink::KeptProgram kept);
+  asio::awaitable<void> lose_process(std::shared_ptr<Process> process, LostBy why);
+  asio::awaitable<void> lose_unattended(LostBy why);
+  asio::awaitable<void> forget_old_processes();
   void set_disk_limits();
   void end_programs_over_quota();
   // Runs `job(store::CellStore&)` on the pool, one at a time.
@@ -420,8 +427,10 @@ class Cell : private RunnerHost {
   async::Serial index_turns_;
   async::Serial snapshot_turns_;                           // before a turn of the index
   std::multimap<std::uint32_t, CommandPlace> run_places_;  // run → where its commands are
-  std::vector<std::shared_ptr<Process>> processes_;        // shared with who watches them
-  std::size_t starting_count_ = 0;                         // of processes, not in the list yet
+  const ProcessHome process_home_;
+  std::vector<std::shared_ptr<Process>> processes_;   // shared with who watches them
+  std::vector<std::shared_ptr<Process>> unattended_;  // run, and no daemon attends to them yet
+  std::size_t starting_count_ = 0;                    // of processes, not in the list yet
   DiskQuota quota_;
   async::TaskGroup moves_;      // of its memory: they are given up where the cell is closed
   async::TaskGroup attending_;  // to processes

@@ -2,15 +2,17 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "cell/cell.h"
 #include "json/json.h"
 
 namespace cellar::cell {
 namespace {
 
-// The daemon's memory holds it, while the cell sleeps, too.
+// The daemon's memory holds what somebody asked for, while the cell sleeps, too.
 constexpr std::size_t kOutputOfEndedMax = 8 << 20;
 
 // Counts one as long as it lives.
@@ -50,11 +52,10 @@ asio::awaitable<std::shared_ptr<Process>> Cell::start_process(ProcessRequest req
 asio::awaitable<std::shared_ptr<Process>> Cell::start_in_shell(ProcessRequest request) {
   DiskQuota::Use disk = quota_.begin_use();
   CommandPlace place = co_await shell_place(request.command);
-  auto process = std::make_shared<Process>(machine_.executor, "p" + std::to_string(place.number),
-                                           std::move(request), place);
+  auto process = std::make_shared<Process>(process_home_, place);
   std::exception_ptr failure;
   try {
-    co_await process->start();
+    co_await process->start(std::move(request));
     require_open();
   } catch (...) {
     failure = std::current_exception();
@@ -79,43 +80,123 @@ asio::awaitable<void> Cell::attend(std::shared_ptr<Process> process, CommandPlac
   } catch (...) {
     failure = std::current_exception();
   }
+  if (!process->has_ended()) std::rethrow_exception(failure);  // The next daemon attends to it.
   domains_.leave(place);
   if (spec_.runtime == sandbox::Runtime::gvisor) has_untold_changes_ = true;
-  const ProcessView view = process->view();
+  tell_process_end(*process);
+  if (failure) std::rethrow_exception(failure);
+  co_await forget_old_processes();
+}
+
+void Cell::tell_process_end(const Process& process) {
+  const ProcessView view = process.view();
   json::Value end =
       json::object({{"id", view.id}, {"command", view.command}, {"exit_code", view.exit_code}});
   if (view.signal) end.as_object().set("signal", *view.signal);
   if (view.lost) end.as_object().set("lost_by", name_of(*view.lost));
   tell("process.exited", std::move(end));
-  forget_old_processes();
-  if (failure) std::rethrow_exception(failure);
 }
 
-void Cell::forget_old_processes() {
-  const auto has_ended = [](const auto& process) { return process->has_ended(); };
-  auto ended_count = std::count_if(processes_.begin(), processes_.end(), has_ended);
-  std::erase_if(processes_, [&](const auto& process) {
-    return has_ended(process) && ended_count-- > static_cast<std::ptrdiff_t>(kProcessesMax);
-  });
-  std::vector<std::shared_ptr<Process>> ended;
-  std::copy_if(processes_.begin(), processes_.end(), std::back_inserter(ended), has_ended);
-  const auto later = [](const auto& a, const auto& b) { return a->ended_at() > b->ended_at(); };
-  std::sort(ended.begin(), ended.end(), later);
-  std::size_t kept = 0;
-  for (const auto& process : ended) {
-    kept += process->output().size();
-    if (kept > kOutputOfEndedMax) process->forget_output();
+// ---- those of an earlier daemon ----
+
+void Cell::find_processes(std::vector<ProcessRecord> records) {
+  for (ProcessRecord& record : records) {
+    auto process = std::make_shared<Process>(process_home_, std::move(record));
+    processes_.push_back(process);
+    if (!process->has_ended()) unattended_.push_back(std::move(process));
   }
+}
+
+asio::awaitable<void> Cell::adopt_processes() {
+  if (unattended_.empty()) co_return;
+  std::vector<DomainLink::KeptProgram> kept;
+  try {
+    kept = co_await domains_.take_kept();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::warning("cell {}: its processes are lost: {}", log::cell(spec_.cell_id), error.what());
+  }
+  for (const auto& process : std::exchange(unattended_, {})) {
+    const auto found = std::find_if(kept.begin(), kept.end(), [&](const auto& program) {
+      return program.id == process->record().program && process->record().outlives_daemon;
+    });
+    if (found != kept.end()) {
+      const bool is_adopted = co_await try_adopt(process, std::move(*found));
+      kept.erase(found);
+      if (is_adopted) continue;
+    }
+    if (process->record().pid != 0) {
+      co_await lose_process(process, LostBy::daemon);
+    } else {  // It has not begun, and nobody was told of it.
+      std::erase(processes_, process);
+      co_await process->remove();
+    }
+  }
+  for (const DomainLink::KeptProgram& program : kept) domains_.end_kept(program.id);
+}
+
+asio::awaitable<bool> Cell::try_adopt(std::shared_ptr<Process> process,
+                                      DomainLink::KeptProgram kept) {
+  const ProcessRecord& record = process->record();
+  CommandPlace place = domains_.place_of_kept(record.number, kept.id, record.joined);
+  DiskQuota::Use disk = quota_.begin_use();
+  std::optional<Error> failure;
+  try {
+    co_await process->adopt(place, std::move(kept));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    failure = error;
+  }
+  if (failure) {
+    log::warning("cell {}: process {} is lost: {}", log::cell(spec_.cell_id), process->id(),
+                 failure->what());
+    domains_.leave(place);
+    co_return false;
+  }
+  attending_.spawn(attend(std::move(process), std::move(place), std::move(disk)));
+  co_return true;
+}
+
+asio::awaitable<void> Cell::lose_process(std::shared_ptr<Process> process, LostBy why) {
+  domains_.programs().lose(process->record().number, why);
+  co_await process->lose(why);
+  tell_process_end(*process);
+}
+
+asio::awaitable<void> Cell::lose_unattended(LostBy why) {
+  for (const auto& process : std::exchange(unattended_, {})) co_await lose_process(process, why);
+}
+
+// At once, as far as anybody sees.
+asio::awaitable<void> Cell::forget_old_processes() {
+  std::vector<std::shared_ptr<Process>> ended;
+  std::copy_if(processes_.begin(), processes_.end(), std::back_inserter(ended),
+               [](const auto& process) { return process->has_ended(); });
+  const auto later = [](const auto& a, const auto& b) {
+    return a->record().end->at > b->record().end->at;
+  };
+  std::sort(ended.begin(), ended.end(), later);
+  std::vector<std::shared_ptr<Process>> old;
+  for (std::size_t i = kProcessesMax; i < ended.size(); ++i) {
+    std::erase(processes_, ended[i]);
+    old.push_back(ended[i]);
+  }
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < std::min(kProcessesMax, ended.size()); ++i) {
+    const ProcessView view = ended[i]->view();
+    kept += view.output_next - view.output_first;
+    if (kept > kOutputOfEndedMax) co_await ended[i]->forget_output();
+  }
+  for (const auto& process : old) co_await process->remove();
 }
 
 std::shared_ptr<Process> Cell::process(std::string_view id) const {
   const auto found = std::find_if(processes_.begin(), processes_.end(),
                                   [id](const auto& process) { return process->id() == id; });
   if (found == processes_.end()) {
-    throw Error(
-        ErrorCode::not_found, "process_not_found",
-        "cell " + spec_.cell_id + " has no process \"" + std::string(id) + "\"",
-        "it may have ended with the daemon or long ago: GET …/processes lists those it has");
+    throw Error(ErrorCode::not_found, "process_not_found",
+                "cell " + spec_.cell_id + " has no process \"" + std::string(id) + "\"",
+                "it may have ended long ago: GET …/processes lists those it has");
   }
   return *found;
 }
@@ -124,7 +205,7 @@ asio::awaitable<void> Cell::remove_process(std::string id) {
   const std::shared_ptr<Process> process = this->process(id);
   process->kill();
   co_await process->ended();
-  std::erase(processes_, process);
+  if (std::erase(processes_, process) > 0) co_await process->remove();
 }
 
 }  // namespace cellar::cell

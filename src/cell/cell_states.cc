@@ -111,6 +111,7 @@ asio::awaitable<void> Cell::thaw_or_start(Needs needs) {
   if (is_in_memory) {
     stop_paging();
     co_await domains_.thaw();
+    co_await adopt_processes();
   } else if (needs == Needs::shell) {
     co_await domains_.require(Domains::Kind::shell);
   }
@@ -210,6 +211,7 @@ asio::awaitable<void> Cell::end_processes(std::string reason, LostBy why) {
   domains_.programs().lose_all(why);
   fault_point("cell.before_end");
   co_await domains_.end_all(why);
+  co_await lose_unattended(why);
   working_sets_.clear();
   fault_point("cell.ended");
   co_await journal_->sync();

@@ -65,7 +65,7 @@ ProgramPipes make_program_pipes(std::uint32_t uid, bool takes_input) {
 
 asio::awaitable<std::uint32_t> start_program(const CommandPlace& place,
                                              const CommandRequest& request, std::vector<int> stdio,
-                                             Terminal terminal) {
+                                             Terminal terminal, std::vector<int> kept) {
   wire::SpawnRequest spawn;
   spawn.argv = request.argv;
   spawn.env = environment_of(request, terminal);
@@ -85,6 +85,8 @@ asio::awaitable<std::uint32_t> start_program(const CommandPlace& place,
     groups.push_back(sys::open_file(place.group, O_PATH | O_DIRECTORY));
   }
   for (const sys::Fd& group : groups) fds.push_back(group.get());
+  spawn.keep_count = static_cast<std::uint32_t>(kept.size());
+  fds.insert(fds.end(), kept.begin(), kept.end());
   co_return co_await place.domain->start(std::move(spawn), std::move(fds));
 }
 

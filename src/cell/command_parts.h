@@ -32,11 +32,11 @@ struct ProgramPipes {
 ProgramPipes make_program_pipes(std::uint32_t uid, bool takes_input);
 
 enum class Terminal : bool { no, yes };
-// Starts it with `stdio` as its 0, 1 and 2; its pid as the domain sees it. Throws what
-// DomainLink::start() does.
+// Starts it with `stdio` as its 0, 1 and 2; its pid as the domain sees it. Where something is to
+// be kept for the next daemon it outlives this one. Throws what DomainLink::start() does.
 asio::awaitable<std::uint32_t> start_program(const CommandPlace& place,
                                              const CommandRequest& request, std::vector<int> stdio,
-                                             Terminal terminal);
+                                             Terminal terminal, std::vector<int> kept = {});
 
 // A terminal of the domain whose cell-init that is; nullopt: one in gVisor. Throws Error
 // `invalid_argument`, reason `not_in_gvisor`; `unavailable`, `no_terminals` or `domain_lost`.

@@ -1,5 +1,6 @@
 #include "cell/domain_link.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -25,10 +26,10 @@ DomainLink::DomainLink(asio::any_io_executor executor, sys::Fd socket)
     : executor_(executor), channel_(executor, std::move(socket)), greeting_(executor) {}
 
 asio::awaitable<void> DomainLink::serve() {
-  while (const auto message = co_await channel_.receive()) {
+  while (auto message = co_await channel_.receive()) {
     const auto report = wire::decode_init_report(message->bytes);
     if (!report) break;
-    take(*report);
+    take(*report, std::move(message->fds));
   }
   lost_ = true;
   channel_.close();
@@ -42,15 +43,29 @@ asio::awaitable<void> DomainLink::serve() {
 asio::awaitable<void> DomainLink::greeted(std::chrono::milliseconds limit) {
   const bool in_time = co_await greeting_.wait_for(limit);
   if (lost_) throw Error(ErrorCode::unavailable, "domain_lost", "the domain ended at once");
-  if (!in_time || !greeted_) {
+  if (!in_time || !version_) {
     throw Error(ErrorCode::unavailable, "domain_silent", "cell-init does not answer");
+  }
+  if (*version_ != wire::kInitVersion) {
+    throw Error(ErrorCode::unavailable, "domain_outdated",
+                "cell-init speaks version " + std::to_string(*version_) + ", not " +
+                    std::to_string(wire::kInitVersion));
   }
 }
 
-void DomainLink::take(const wire::InitReport& report) {
-  if (std::holds_alternative<wire::InitHello>(report)) {
-    greeted_ = true;
+void DomainLink::take(const wire::InitReport& report, std::vector<sys::Fd> fds) {
+  if (const auto* hello = std::get_if<wire::InitHello>(&report)) {
+    version_ = hello->version;
     greeting_.set();
+    return;
+  }
+  if (const auto* kept = std::get_if<wire::Kept>(&report)) {
+    const auto program = std::make_shared<Program>(executor_);
+    program->pid = kept->pid;
+    if (kept->has_ended) program->exit = Exit{.wait_status = static_cast<int>(kept->wait_status)};
+    programs_[kept->id] = program;
+    last_id_ = std::max(last_id_, kept->id);
+    kept_.push_back({kept->id, kept->pid, std::move(fds)});
     return;
   }
   const auto id_of = [](const auto& what) -> std::uint32_t {
@@ -122,9 +137,21 @@ bool DomainLink::is_running(std::uint32_t id) const {
 
 void DomainLink::signal(std::uint32_t id, int signal) {
   if (lost_ || !programs_.contains(id)) return;
-  const wire::SignalRequest request{id, static_cast<std::uint32_t>(signal)};
+  send(wire::SignalRequest{id, static_cast<std::uint32_t>(signal)});
+}
+
+void DomainLink::forget(std::uint32_t id) {
+  programs_.erase(id);
+  forget_from(id, 0);
+}
+
+void DomainLink::forget_from(std::uint32_t id, std::uint32_t first) {
+  if (!lost_) send(wire::ForgetRequest{id, first});
+}
+
+void DomainLink::send(const wire::InitRequest& request) noexcept {
   try {
-    channel_.send(wire::encode(wire::InitRequest(request)));
+    channel_.send(wire::encode(request));
   } catch (const Error&) {
     // The domain is gone, and all in it: serve() has not come to it yet.
   }

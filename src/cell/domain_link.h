@@ -8,6 +8,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "async/event.h"
 #include "cell/lost_by.h"
@@ -32,7 +34,8 @@ class DomainLink {
 
   // Reads what cell-init reports until the connection ends. The owner keeps it running.
   asio::awaitable<void> serve();
-  // Throws Error `unavailable` where cell-init does not greet within `limit`.
+  // Throws Error `unavailable` where cell-init does not greet within `limit`, or is another
+  // version's.
   asio::awaitable<void> greeted(std::chrono::milliseconds limit);
 
   // A name for a program that is not started yet.
@@ -48,6 +51,17 @@ class DomainLink {
   // Whether it has ended within `limit`, or was waited for.
   asio::awaitable<bool> ends_within(std::uint32_t id, std::chrono::milliseconds limit);
   bool is_running(std::uint32_t id) const;
+  // Programs that an earlier connection started, with what was kept of them. Once, when it has
+  // greeted: wait_exit() and the others know them from then on.
+  struct KeptProgram {
+    std::uint32_t id = 0;
+    std::uint32_t pid = 0;
+    std::vector<sys::Fd> fds;
+  };
+  std::vector<KeptProgram> take_kept() { return std::exchange(kept_, {}); }
+  // Nothing is kept of a program any more; or nothing from the `first` of its descriptors on.
+  void forget(std::uint32_t id);
+  void forget_from(std::uint32_t id, std::uint32_t first);
   // For the whole process group; nothing happens where it has ended, alone or with its domain.
   void signal(std::uint32_t id, int signal);
 
@@ -67,16 +81,18 @@ class DomainLink {
     std::optional<wire::StartFailed> failure;
     std::optional<Exit> exit;
   };
-  void take(const wire::InitReport& report);
+  void take(const wire::InitReport& report, std::vector<sys::Fd> fds);
+  void send(const wire::InitRequest& request) noexcept;
 
   asio::any_io_executor executor_;
   MessageChannel channel_;
   async::Event greeting_;
-  bool greeted_ = false;
+  std::optional<std::uint32_t> version_;  // once it has greeted
   bool lost_ = false;
   LostBy lost_by_ = LostBy::domain;
   std::uint32_t last_id_ = 0;
   std::map<std::uint32_t, std::shared_ptr<Program>> programs_;  // shared with who waits
+  std::vector<KeptProgram> kept_;
 };
 
 }  // namespace cellar::cell

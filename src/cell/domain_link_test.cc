@@ -1,12 +1,16 @@
 #include "cell/domain_link.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
+
+#include <array>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "base/error.h"
+#include "sys/file.h"
 #include "sys/seqpacket.h"
 
 namespace cellar::cell {
@@ -84,6 +88,44 @@ TEST_CASE("a program that runs is told by its pid, and is lost with its domain")
   domain.run();
   CHECK(domain.link->is_lost());
   CHECK(lost);
+}
+
+TEST_CASE("what an earlier connection started is known once cell-init has greeted") {
+  Fixture domain;
+  const sys::Fd null = sys::open_file("/dev/null", O_RDONLY);
+  const std::array fds = {null.get(), null.get()};
+  sys::send_message(domain.init.get(), wire::encode(wire::Kept{7, 20, false, 0}), fds);
+  sys::send_message(domain.init.get(), wire::encode(wire::Kept{5, 19, true, 256}), fds);
+  sys::send_message(domain.init.get(), wire::encode(wire::InitHello()));
+  domain.run();
+  const auto kept = domain.link->take_kept();
+  REQUIRE(kept.size() == 2);
+  CHECK(kept[0].id == 7);
+  CHECK(kept[0].pid == 20);
+  CHECK(kept[0].fds.size() == 2);
+  CHECK(domain.link->take_kept().empty());
+  CHECK(domain.link->is_running(7));
+  CHECK_FALSE(domain.link->is_running(5));
+  CHECK(domain.link->new_id() == 8);
+  domain.link->forget(5);
+  CHECK(wire::decode_init_request(sys::receive_message(domain.init.get())->bytes) ==
+        wire::InitRequest(wire::ForgetRequest{5}));
+}
+
+TEST_CASE("a cell-init of another version is not used") {
+  Fixture domain;
+  std::string reason;
+  const auto told = [&reason](const std::exception_ptr& failure) {
+    try {
+      if (failure) std::rethrow_exception(failure);
+    } catch (const Error& error) {
+      reason = error.reason();
+    }
+  };
+  sys::send_message(domain.init.get(), wire::encode(wire::InitHello{1}));
+  asio::co_spawn(domain.loop, domain.link->greeted(std::chrono::seconds(10)), told);
+  domain.run();
+  CHECK(reason == "domain_outdated");
 }
 
 }  // namespace cellar::cell

@@ -44,14 +44,14 @@ std::uint64_t program_number_of(std::string_view group) {
 
 constexpr std::array kBoth = {Kind::agent, Kind::shell};
 
-// All of these domains, but for the programs with the numbers 1 to `last`.
-std::vector<pid_t> processes_behind(const sandbox::CgroupPlan& groups, std::uint64_t last,
-                                    std::span<const Kind> kinds = kBoth) {
+// All of these domains, but for the programs with these numbers.
+std::vector<pid_t> processes_but(const std::set<std::uint64_t>& left_out,
+                                 const sandbox::CgroupPlan& groups,
+                                 std::span<const Kind> kinds = kBoth) {
   std::vector<pid_t> found;
   for (const Kind kind : kinds) {
     for (const std::string& name : sys::folders_in(groups.domain(kind))) {
-      const std::uint64_t number = program_number_of(name);
-      if (number > 0 && number <= last) continue;
+      if (left_out.contains(program_number_of(name))) continue;
       const std::string path = groups.domain(kind) + "/" + name + "/cgroup.procs";
       const std::string text = sys::read_file(path).value_or("");
       for (const std::string_view line : split(text, '\n')) {
@@ -133,12 +133,17 @@ void Domains::keep_slot(const std::string& slot) {
 
 // ---- finding ----
 
-void Domains::find() {
-  programs_.find();
+void Domains::find(const std::set<std::uint64_t>& kept, std::uint64_t last_number) {
   network_.load();
-  found_count_ = program_count_ = programs_.last_number();
   set_slot(read_slot(layout_));
-  if (slot_.empty()) return;
+  if (!slot_.empty()) find_domains();
+  const bool are_kept = is_alive(Kind::shell);
+  programs_.find(are_kept ? kept : std::set<std::uint64_t>());
+  program_count_ = std::max(last_number, programs_.last_number());
+  if (!slot_.empty()) find_groups(are_kept ? kept : std::set<std::uint64_t>());
+}
+
+void Domains::find_domains() {
   set_swap(groups_.memory, Swap::never);  // The earlier one may have ended while it allowed it.
   for (const Kind kind : {Kind::agent, Kind::shell}) {
     if (const auto record = decode_domain_record(sys::read_file(record_path(kind)))) {
@@ -151,15 +156,28 @@ void Domains::find() {
     }
     of(kind).may_have_remains = !of(kind).init;
   }
-  // Groups of an earlier daemon's programs: their numbers are not given again.
+}
+
+// Those of an earlier daemon's programs: their numbers are not given again.
+void Domains::find_groups(const std::set<std::uint64_t>& kept) {
   for (const Kind kind : {Kind::agent, Kind::shell}) {
     for (const std::string& name : sys::folders_in(groups_.domain(kind))) {
-      if (!name.starts_with("c")) continue;
-      program_count_ = std::max(program_count_, program_number_of(name));
-      sandbox::try_remove_group(groups_.domain(kind) + "/" + name);
+      const std::uint64_t number = program_number_of(name);
+      program_count_ = std::max(program_count_, number);
+      if (number == 0 || kept.contains(number)) continue;
+      lost_numbers_.insert(number);
+      const std::string group = groups_.domain(kind) + "/" + name;
+      // Beside what is kept cell-init looks for what is not; what forks meanwhile is missed.
+      if (!kept.empty()) sandbox::kill_group(group);
+      sandbox::try_remove_group(group);
     }
   }
-  found_count_ = program_count_;
+}
+
+asio::awaitable<std::vector<DomainLink::KeptProgram>> Domains::take_kept() {
+  if (!is_alive(Kind::shell)) co_return std::vector<DomainLink::KeptProgram>();
+  const auto link = co_await require(Kind::shell);
+  co_return link->take_kept();
 }
 
 bool Domains::is_alive(Kind kind) {
@@ -198,7 +216,7 @@ std::function<std::vector<pid_t>()> Domains::processes() const {
     };
   }
   return [slot = slot_, groups = groups_] {
-    return slot.empty() ? std::vector<pid_t>() : processes_behind(groups, 0);
+    return slot.empty() ? std::vector<pid_t>() : processes_but({}, groups);
   };
 }
 
@@ -223,7 +241,7 @@ asio::awaitable<std::chrono::microseconds> Domains::cpu_used() {
 }
 
 std::size_t Domains::survivor_count() const {
-  return slot_.empty() ? 0 : processes_behind(groups_, found_count_).size();
+  return slot_.empty() ? 0 : processes_but(lost_numbers_, groups_).size();
 }
 
 // ---- making ----
@@ -458,7 +476,7 @@ std::function<std::uint64_t()> Domains::page_out(
     // The agent's memory holds the secrets: they are on no disk.
     const bool spares_agent = has_secrets && !sys::swap_is_in_memory();
     const std::span<const Kind> kinds = std::span(kBoth).subspan(spares_agent ? 1 : 0);
-    const std::vector<pid_t> all = processes_behind(groups, 0, kinds);
+    const std::vector<pid_t> all = processes_but({}, groups, kinds);
     const std::uint64_t before = sys::resident_bytes(all);
     {
       const SwapAllowed allowed(memory);

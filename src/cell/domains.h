@@ -6,6 +6,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "async/pool.h"
@@ -87,13 +88,18 @@ class Domains {
   Domains& operator=(const Domains&) = delete;
 
   // Finds the processes that an earlier daemon left, and notes what it started as lost: it ends as
-  // soon as its domain runs. Blocking for a moment: on the pool, before anything else.
-  // hold_ranges() comes next, on the loop thread.
-  void find();
+  // soon as its domain runs. But for `kept`, programs that outlive their daemon, as long as the
+  // shell domain does. No program gets a number up to `last_number` any more. Blocking for a
+  // moment: on the pool, before anything else. hold_ranges() comes next, on the loop thread.
+  void find(const std::set<std::uint64_t>& kept, std::uint64_t last_number);
   // Nobody else gets the ranges of ids that the found domains have.
   void hold_ranges();
   bool any_alive();
   bool is_frozen() const;
+
+  // The programs that an earlier daemon left in the shell domain, and that outlive it; none where
+  // the domain has ended. Once. The cell must not be frozen. Throws what require() does.
+  asio::awaitable<std::vector<DomainLink::KeptProgram>> take_kept();
 
   // The domain, made or connected to where it was not. The cell must not be frozen. Throws what
   // require_room() does.
@@ -127,6 +133,12 @@ class Domains {
     std::shared_ptr<AgentProcess> host;
   };
   asio::awaitable<std::optional<WarmHost>> take_warm_host();
+  // That of a program of the shell domain which an earlier daemon started: its number in the cell,
+  // what the domain calls it, and the groups it has joined. After take_kept().
+  CommandPlace place_of_kept(std::uint64_t number, std::uint32_t program,
+                             std::vector<std::string> joined);
+  // Of one that nobody knows any more.
+  void end_kept(std::uint32_t program);
   void leave(const CommandPlace& place);
   // Kills all programs of both domains.
   void kill_programs();
@@ -165,6 +177,8 @@ class Domains {
     std::uint32_t warm_range = 0;  // it was nobody's when it was made, and has no range of the cell
   };
   Domain& of(Kind kind) noexcept { return domains_[static_cast<std::size_t>(kind)]; }
+  void find_domains();
+  void find_groups(const std::set<std::uint64_t>& kept);
   bool is_alive(Kind kind);
   // False where the domain does not run.
   static bool hold_network(Domain& domain);
@@ -207,7 +221,7 @@ class Domains {
   std::string slot_;            // names the groups; empty where the cell has no processes
   sandbox::CgroupPlan groups_;  // of the slot
   std::uint64_t program_count_ = 0;
-  std::uint64_t found_count_ = 0;  // programs up to this one are an earlier daemon's
+  std::set<std::uint64_t> lost_numbers_;  // of programs that ended with an earlier daemon
   ProgramRecords programs_;
   Network network_;
   std::array<Domain, 2> domains_;

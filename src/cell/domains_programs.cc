@@ -1,5 +1,7 @@
 // Where programs run in the domains, and that nothing is left of them.
 
+#include <signal.h>
+
 #include <algorithm>
 
 #include "async/sleep.h"
@@ -77,6 +79,28 @@ asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits 
     place.count_oom_kills = [memory = groups_.memory] { return oom_kills(memory); };
   }
   co_return place;
+}
+
+CommandPlace Domains::place_of_kept(std::uint64_t number, std::uint32_t program,
+                                    std::vector<std::string> joined) {
+  CommandPlace place;
+  place.domain = of(Kind::shell).link;
+  place.uid = uid_base(Kind::shell);
+  place.id = program;
+  place.number = number;
+  place.join = std::move(joined);
+  if (has_groups()) {
+    place.group = sandbox::program_group(groups_, Kind::shell, number);
+  } else {
+    place.end_domain = [init = *of(Kind::shell).init] { sys::end_members(init); };
+  }
+  return place;
+}
+
+void Domains::end_kept(std::uint32_t program) {
+  DomainLink& link = *of(Kind::shell).link;
+  link.signal(program, SIGKILL);
+  link.forget(program);
 }
 
 std::function<void(std::uint32_t, const std::vector<std::string>&)> Domains::note_of(

@@ -37,6 +37,7 @@ struct CellLayout {
   std::string run() const { return dir + "/run"; }
   std::string last_use() const { return run() + "/last_use.json"; }
   std::string programs() const { return dir + "/run/programs"; }
+  std::string processes() const { return dir + "/run/processes"; }
 
   // What counts as the cell's part of the disk.
   std::vector<std::string> limited() const { return {dir + "/root", work()}; }

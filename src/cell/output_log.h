@@ -19,7 +19,9 @@ class OutputLog {
   static constexpr std::size_t kChangesMax = 16 << 10;
 
   // Keeps `bytes_max` at least, where there are so many, and at most twice as many.
-  explicit OutputLog(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  // The first byte to come has the place `first`.
+  explicit OutputLog(std::size_t bytes_max, std::uint64_t first = 0)
+      : bytes_max_(bytes_max), first_(first) {}
 
   void append(Stream stream, std::string_view bytes);
   // Nothing follows: no more memory is taken than the newest `bytes_max` need.
@@ -50,7 +52,7 @@ class OutputLog {
   void forget_before(std::uint64_t place);
 
   std::size_t bytes_max_;
-  std::uint64_t first_ = 0;
+  std::uint64_t first_;
   std::string bytes_;
   std::deque<Change> changes_;  // the first one is at first_ or before it
   bool ended_ = false;

@@ -2,86 +2,201 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "async/sleep.h"
 #include "async/task_group.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "cell/command_parts.h"
 #include "cell/programs.h"
 #include "sys/file.h"
+#include "sys/splice.h"
 
 namespace cellar::cell {
 namespace {
 
-constexpr std::size_t kOutputPieceBytes = 64 << 10;
-constexpr char kEndOfInput = '\x04';  // typed at a terminal
+constexpr std::size_t kThroughBytes = 64 << 10;
+constexpr std::size_t kInputEnd = 2;             // its place among those that are kept
+constexpr std::chrono::seconds kNoRoomPause{1};  // between two looks at a disk that is full
+constexpr char kEndOfInput = '\x04';             // typed at a terminal
+
+[[noreturn]] void rethrow_as_start_failed(const std::exception_ptr& failure) {
+  std::optional<Error> told;
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    if (error.reason() != "start_failed") throw;
+    told = error;
+  }
+  throw Error(ErrorCode::invalid_argument, "start_failed", told->what(),
+              "name a program that is there, and a folder for it");
+}
 
 }  // namespace
 
-Process::Process(asio::any_io_executor executor, std::string id, ProcessRequest request,
-                 CommandPlace place)
-    : id_(std::move(id)),
-      request_(std::move(request)),
-      place_(std::move(place)),
-      changed_(executor),
-      end_(executor),
-      out_(executor),
-      err_(executor),
-      in_(executor),
-      out_ended_(executor),
-      err_ended_(executor),
-      writers_(executor, {.waiters_max = kWritersMax}) {}
-
-asio::awaitable<void> Process::start() {
-  // Its ends close when this returns.
-  sys::PseudoTerminal terminal;
-  ProgramPipes pipes;
+// What joins a program with us: `stdio` becomes its 0, 1 and 2, `ours` are kept.
+struct Process::Ends {
+  std::vector<sys::Fd> theirs;
   std::vector<int> stdio;
-  const bool has_terminal = request_.terminal.has_value();
-  if (has_terminal) {
-    terminal = place_.make_terminal();
-    sys::resize_terminal(terminal.master.get(), *request_.terminal);
-    stdio.assign(3, terminal.slave.get());
-    out_.assign(terminal.master.release());
-  } else {
-    pipes = make_program_pipes(place_.uid, request_.takes_input);
-    stdio = pipes.stdio();
-    if (pipes.in.write_end) in_.assign(pipes.in.write_end.release());
-    out_.assign(pipes.out.read_end.release());
-    err_.assign(pipes.err.read_end.release());
+  std::vector<sys::Fd> ours;  // terminal, its pipe's both ends; or stdout, stderr and maybe stdin
+};
+
+Process::Process(const ProcessHome& home, CommandPlace place)
+    : Process(home, ProcessRecord{.number = place.number,
+                                  .program = place.id,
+                                  .outlives_daemon = !place.stalls_at_oom,
+                                  .joined = place.join}) {
+  place_ = std::move(place);
+  is_loaded_ = true;
+}
+
+Process::Process(const ProcessHome& home, ProcessRecord record)
+    : id_("p" + std::to_string(record.number)),
+      pool_(home.pool),
+      record_(std::move(record)),
+      files_(home.folder + "/" + std::to_string(record_.number)),
+      is_loaded_(false),
+      output_(ProcessFiles::kOutputKeptBytes, record_.end ? record_.end->output_next : 0),
+      changed_(home.executor),
+      end_(home.executor),
+      out_(home.executor),
+      err_(home.executor),
+      in_(home.executor),
+      out_ended_(home.executor),
+      err_ended_(home.executor),
+      writers_(home.executor, {.waiters_max = kWritersMax}),
+      pieces_(home.executor) {
+  if (record_.end) end_.set();
+}
+
+Process::Ends Process::make_ends(const ProcessRequest& request) {
+  Ends ends;
+  if (request.terminal) {
+    sys::PseudoTerminal terminal = place_.make_terminal();
+    sys::resize_terminal(terminal.master.get(), *request.terminal);
+    ends.stdio.assign(3, terminal.slave.get());
+    auto through = sys::make_splice_pipe(kThroughBytes);
+    if (!through) throw_errno("pipe");
+    ends.theirs.push_back(std::move(terminal.slave));
+    ends.ours.push_back(std::move(terminal.master));
+    ends.ours.push_back(std::move(through->read_end));
+    ends.ours.push_back(std::move(through->write_end));
+    return ends;
   }
-  started_at_ = wall_now();
-  std::optional<Error> failure;
+  ProgramPipes pipes = make_program_pipes(place_.uid, request.takes_input);
+  ends.stdio = pipes.stdio();
+  ends.theirs.push_back(std::move(pipes.in.read_end));
+  ends.theirs.push_back(std::move(pipes.out.write_end));
+  ends.theirs.push_back(std::move(pipes.err.write_end));
+  ends.ours.push_back(std::move(pipes.out.read_end));
+  ends.ours.push_back(std::move(pipes.err.read_end));
+  if (pipes.in.write_end) ends.ours.push_back(std::move(pipes.in.write_end));
+  return ends;
+}
+
+bool Process::take_ends(std::vector<sys::Fd> ends) {
+  const bool has_input = record_.takes_input && ends.size() == kInputEnd + 1;  // Else it ended.
+  if (ends.size() != (record_.has_terminal || has_input ? 3 : 2)) return false;
+  out_.assign(ends[0].release());
+  if (record_.has_terminal) {
+    through_ = sys::Pipe{std::move(ends[1]), std::move(ends[2])};
+    return true;
+  }
+  err_.assign(ends[1].release());
+  if (has_input) in_.assign(ends[kInputEnd].release());
+  return true;
+}
+
+asio::awaitable<void> Process::start(ProcessRequest request) {
+  record_.command = command_line(request.command.argv);
+  record_.has_terminal = request.terminal.has_value();
+  record_.takes_input = !record_.has_terminal && request.takes_input;
+  record_.started_at = wall_now();
+  const auto timeout = request.command.timeout;
+  if (timeout.count() > 0) record_.times_out_at = record_.started_at + timeout;
+  auto create = [this] { files_.create(record_); };
+  co_await async::offload(pool_, create);
+  Ends ends = make_ends(request);
+  std::vector<int> kept;
+  for (const sys::Fd& end : ends.ours) {
+    if (record_.outlives_daemon) kept.push_back(end.get());
+  }
+  std::exception_ptr failure;
   try {
-    pid_ = co_await start_program(place_, request_.command, std::move(stdio),
-                                  has_terminal ? Terminal::yes : Terminal::no);
-  } catch (const Error& error) {
-    if (error.reason() != "start_failed") throw;
-    failure = error;
+    record_.pid = co_await start_program(place_, request.command, ends.stdio,
+                                         record_.has_terminal ? Terminal::yes : Terminal::no,
+                                         std::move(kept));
+  } catch (...) {
+    failure = std::current_exception();
   }
   if (failure) {
-    throw Error(ErrorCode::invalid_argument, "start_failed", failure->what(),
-                "name a program that is there, and a folder for it");
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await remove();
+    rethrow_as_start_failed(failure);
   }
-  place_.note_start(pid_, request_.command.argv);
-  command_ = command_line(request_.command.argv);
-  request_.command.argv = {};  // They may be large, and it may be remembered for long.
-  request_.command.env = {};
+  take_ends(std::move(ends.ours));
+  place_.note_start(record_.pid, request.command.argv);
+  co_await save(record_);
+}
+
+asio::awaitable<void> Process::adopt(CommandPlace place, DomainLink::KeptProgram kept) {
+  place_ = std::move(place);
+  record_.pid = kept.pid;
+  auto load = [this] {
+    files_.open();
+    return files_.load();
+  };
+  output_ = co_await async::offload(pool_, load);
+  is_loaded_ = true;
+  if (!take_ends(std::move(kept.fds))) {
+    throw Error(ErrorCode::unavailable, "domain_lost", "cell-init has kept something else");
+  }
+}
+
+// On the pool. A disk that fails is as good as a full one: nothing is lost yet.
+ProcessFiles::Taken Process::try_take(int source, OutputLog::Stream stream,
+                                      const sys::Pipe* through) {
+  try {
+    return files_.take(source, stream, through);
+  } catch (const Error& error) {
+    log::debug("output of process {}: {}", id_, error.what());
+  }
+  return {ProcessFiles::Taken::State::no_room, {}};
 }
 
 asio::awaitable<void> Process::read(Descriptor& source, OutputLog::Stream stream,
                                     async::Event& ended) {
-  std::string buffer(kOutputPieceBytes, '\0');
+  using State = ProcessFiles::Taken::State;
+  const sys::Pipe* through = through_ ? &*through_ : nullptr;
   for (;;) {
-    const auto [error, size] =
-        co_await source.async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
-    if (error) break;  // A terminal that nobody has any more gives EIO.
-    output_.append(stream, std::string_view(buffer).substr(0, size));
-    changed_.set();
-    changed_.reset();
+    auto turn = std::make_optional(co_await pieces_.turn());
+    auto take = [this, stream, through, from = source.native_handle()] {
+      return try_take(from, stream, through);
+    };
+    const ProcessFiles::Taken taken = co_await async::offload(pool_, take);
+    if (taken.state == State::ended) break;
+    if (taken.state == State::some) {
+      output_.append(stream, taken.bytes);
+      changed_.set();
+      changed_.reset();
+      continue;
+    }
+    turn.reset();
+    if (taken.state == State::no_room) {
+      if (!std::exchange(waits_for_room_, true)) {
+        log::warning("what process {} writes waits: the disk has no room for it", id_);
+      }
+      co_await async::sleep_for(kNoRoomPause);
+      continue;
+    }
+    const auto [error] =
+        co_await source.async_wait(Descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
+    if (error) break;
   }
   ended.set();
 }
@@ -95,48 +210,118 @@ asio::awaitable<void> Process::run(std::shared_ptr<Process> process) {
   } else {
     self.err_ended_.set();
   }
-  const auto timeout = self.request_.command.timeout;
-  if (timeout.count() > 0) tasks.spawn(kill_at(self.place_, timeout, self.timed_out_));
+  if (self.record_.times_out_at) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(*self.record_.times_out_at - wall_now());
+    tasks.spawn(
+        kill_at(self.place_, std::max(left, std::chrono::milliseconds(0)), self.timed_out_));
+  }
   if (self.place_.stalls_at_oom) tasks.spawn(kill_at_oom(self.place_));
   std::exception_ptr failure;
+  DomainLink::Exit exit;
   try {
-    self.exit_ = co_await self.place_.domain->wait_exit(self.place_.id);
+    exit = co_await self.place_.domain->wait_exit(self.place_.id);
     self.kill();
     co_await self.out_ended_.wait_for(kOutputLimit);
     co_await self.err_ended_.wait_for(kOutputLimit);
   } catch (...) {
     failure = std::current_exception();
-    self.exit_.lost = LostBy::daemon;
-    self.kill();
+    exit.lost = LostBy::daemon;
   }
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  const bool runs_on = failure && self.record_.outlives_daemon;
+  if (!runs_on) self.kill();
   for (Descriptor* end : {&self.out_, &self.err_, &self.in_}) {
     if (end->is_open()) end->close();
   }
   co_await tasks.close();
-  self.output_.end();
-  self.ended_at_ = wall_now();
-  self.changed_.set();
-  self.end_.set();
+  if (!runs_on) co_await self.end(exit);
   if (failure) std::rethrow_exception(failure);
+}
+
+asio::awaitable<void> Process::end(DomainLink::Exit exit) {
+  output_.end();
+  ProcessRecord ended = record_;
+  ended.end = ProcessRecord::End{.at = wall_now(),
+                                 .wait_status = exit.wait_status,
+                                 .lost = timed_out_ ? std::nullopt : exit.lost,
+                                 .timed_out = timed_out_,
+                                 .output_first = output_.first(),
+                                 .output_next = output_.next()};
+  co_await save(ended);
+  record_ = std::move(ended);
+  if (place_.domain && record_.outlives_daemon) place_.domain->forget(place_.id);
+  through_.reset();
+  changed_.set();
+  end_.set();
+}
+
+// Without it the next daemon knows less of the process, and no more.
+asio::awaitable<void> Process::save(ProcessRecord record) {
+  auto write = [this, record = std::move(record)] { files_.write(record); };
+  try {
+    co_await async::offload(pool_, write);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::warning("what is known of process {} is not kept: {}", id_, error.what());
+  }
+}
+
+asio::awaitable<void> Process::lose(LostBy why) {
+  if (has_ended()) co_return;
+  co_await load_output();
+  const DomainLink::Exit exit{.lost = why};
+  co_await end(exit);
+}
+
+asio::awaitable<void> Process::load_output() {
+  if (is_loaded_) co_return;
+  auto load = [this] { return files_.load(); };
+  try {
+    OutputLog log = co_await async::offload(pool_, load);
+    if (!is_loaded_) output_ = std::move(log);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::warning("the output of process {} is lost: {}", id_, error.what());
+  }
+  if (has_ended()) output_.end();
+  is_loaded_ = true;
+}
+
+asio::awaitable<void> Process::forget_output() {
+  if (record_.end->output_first == record_.end->output_next) co_return;
+  output_.clear();
+  is_loaded_ = true;
+  record_.end->output_first = record_.end->output_next;
+  co_await save(record_);
+  auto forget = [this] { files_.forget_output(); };
+  co_await async::offload(pool_, forget);
+}
+
+asio::awaitable<void> Process::remove() {
+  auto remove = [this] { files_.remove(); };
+  co_await async::offload(pool_, remove);
 }
 
 ProcessView Process::view() const {
   ProcessView view;
   view.id = id_;
-  view.command = command_;
-  view.pid = pid_;
-  view.has_terminal = request_.terminal.has_value();
-  view.started_at = started_at_;
-  view.ended_at = ended_at_;
+  view.command = record_.command;
+  view.pid = record_.pid;
+  view.has_terminal = record_.has_terminal;
+  view.started_at = record_.started_at;
   view.output_first = output_.first();
   view.output_next = output_.next();
-  if (!has_ended()) return view;
-  const ProgramStatus status = status_of(exit_);
+  if (!record_.end) return view;
+  const ProcessRecord::End& end = *record_.end;
+  view.ended_at = end.at;
+  view.output_first = end.output_first;
+  view.output_next = end.output_next;
+  const ProgramStatus status = status_of({.wait_status = end.wait_status, .lost = end.lost});
   view.exit_code = status.exit_code;
   view.signal = status.signal;
-  view.timed_out = timed_out_;
-  if (!timed_out_) view.lost = exit_.lost;
+  view.timed_out = end.timed_out;
+  view.lost = end.lost;
   return view;
 }
 
@@ -160,7 +345,7 @@ void Process::require_running() const {
 asio::awaitable<void> Process::write(std::string bytes) {
   const auto turn = co_await writers_.turn();
   require_running();
-  Descriptor& sink = request_.terminal ? out_ : in_;
+  Descriptor& sink = record_.has_terminal ? out_ : in_;
   if (!sink.is_open()) {
     throw Error(ErrorCode::conflict, "no_input", "process " + id_ + " takes no input",
                 "start it with \"stdin\": true, and send nothing behind its end");
@@ -179,18 +364,20 @@ asio::awaitable<void> Process::write(std::string bytes) {
 }
 
 asio::awaitable<void> Process::end_input() {
-  if (request_.terminal) {
+  if (record_.has_terminal) {
     co_await write(std::string(1, kEndOfInput));
     co_return;
   }
   const auto turn = co_await writers_.turn();
   require_running();
-  if (in_.is_open()) in_.close();
+  if (!in_.is_open()) co_return;
+  in_.close();
+  if (record_.outlives_daemon) place_.domain->forget_from(place_.id, kInputEnd);
 }
 
 void Process::resize(sys::TerminalSize size) {
   require_running();
-  if (!request_.terminal) {
+  if (!record_.has_terminal) {
     throw Error(ErrorCode::conflict, "no_terminal", "process " + id_ + " has no terminal",
                 "start it with \"terminal\"");
   }

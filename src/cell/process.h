@@ -10,10 +10,12 @@
 #include <vector>
 
 #include "async/event.h"
+#include "async/pool.h"
 #include "async/serial.h"
 #include "base/clock.h"
 #include "cell/command.h"
 #include "cell/output_log.h"
+#include "cell/process_files.h"
 #include "json/reader.h"
 #include "json/value.h"
 #include "sys/terminal.h"
@@ -41,38 +43,56 @@ struct ProcessView {
   std::uint64_t output_next = 0;   // and of the next to come
 };
 
-// A program that goes on in the background of a cell, whether anybody watches it or not. Its newest
-// output is kept. Loop thread only; shared by those who watch it.
+// What the processes of a cell share.
+struct ProcessHome {
+  asio::any_io_executor executor;
+  async::Pool& pool;
+  std::string folder;  // of all of them; each has one of its own below it (process_files.h)
+};
+
+// A program that goes on in the background of a cell, whether anybody watches it or not, and
+// whether its daemon lives or not, but in gVisor. Its newest output is kept. Loop thread only;
+// shared by those who watch it.
 //
 //   auto process = std::make_shared<Process>(…);
-//   co_await process->start();
+//   co_await process->start(request);    // or, of one that was found: process->adopt(…);
 //   tasks.spawn(Process::run(process));  // the owner's
 class Process {
  public:
-  static constexpr std::size_t kOutputKeptBytes = 1 << 20;
   // What is written to it and it has not read yet waits in the writers, of whom there are at most
   // so many.
   static constexpr std::size_t kWritersMax = 64;
 
-  Process(asio::any_io_executor executor, std::string id, ProcessRequest request,
-          CommandPlace place);
+  // One that is to begin.
+  Process(const ProcessHome& home, CommandPlace place);
+  // One that an earlier daemon left.
+  Process(const ProcessHome& home, ProcessRecord record);
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
   // Throws what run_command() does, and Error `invalid_argument`, reason `start_failed`, for a
   // program that is not there; `unavailable`, reason `no_terminals`.
-  asio::awaitable<void> start();
-  // Until it has ended, with all that it started.
+  asio::awaitable<void> start(ProcessRequest request);
+  // Of one that runs on: its place, and what cell-init has kept. Throws Error.
+  asio::awaitable<void> adopt(CommandPlace place, DomainLink::KeptProgram kept);
+  // Until it has ended, with all that it started. Canceled, which happens where the daemon ends, it
+  // lets go of a process that outlives that.
   static asio::awaitable<void> run(std::shared_ptr<Process> process);
+  // One that nobody runs has ended with its domain, or with its daemon.
+  asio::awaitable<void> lose(LostBy why);
 
   const std::string& id() const noexcept { return id_; }
-  bool has_ended() const noexcept { return ended_at_.has_value(); }
-  std::optional<WallTime> ended_at() const noexcept { return ended_at_; }
+  const ProcessRecord& record() const noexcept { return record_; }
+  bool has_ended() const noexcept { return record_.end.has_value(); }
   ProcessView view() const;
 
+  // Reads what was kept of one that ended before this daemon began: before output() is used.
+  asio::awaitable<void> load_output();
   const OutputLog& output() const noexcept { return output_; }
   // Of one that has ended.
-  void forget_output() { output_.clear(); }
+  asio::awaitable<void> forget_output();
+  // Nothing of it is left on disk.
+  asio::awaitable<void> remove();
   // Waits until there is output behind `place`, or it has ended; false where `limit` passed first.
   asio::awaitable<bool> advanced(std::uint64_t place, std::chrono::milliseconds limit);
 
@@ -89,32 +109,43 @@ class Process {
   // For all of its process group. Throws Error `conflict`, reason `process_ended`.
   void signal(int number);
   // Ends it with all that it started.
-  void kill() noexcept { cell::kill(place_); }
+  void kill() noexcept {
+    if (place_.domain) cell::kill(place_);  // Else nothing of it is there.
+  }
 
  private:
   using Descriptor = asio::posix::stream_descriptor;
 
   void require_running() const;
+  // Its ends close when the program has them. What is to be kept of ours, too.
+  struct Ends;
+  Ends make_ends(const ProcessRequest& request);
+  // Also of those that cell-init kept, in the same order. False where there are others.
+  bool take_ends(std::vector<sys::Fd> ends);
   asio::awaitable<void> read(Descriptor& source, OutputLog::Stream stream, async::Event& ended);
+  ProcessFiles::Taken try_take(int source, OutputLog::Stream stream, const sys::Pipe* through);
+  asio::awaitable<void> end(DomainLink::Exit exit);
+  asio::awaitable<void> save(ProcessRecord record);
 
   std::string id_;
-  ProcessRequest request_;
+  async::Pool& pool_;
+  ProcessRecord record_;
+  ProcessFiles files_;
   CommandPlace place_;
-  std::string command_;
-  std::uint32_t pid_ = 0;
-  WallTime started_at_;
-  std::optional<WallTime> ended_at_;
-  DomainLink::Exit exit_;
   bool timed_out_ = false;
-  OutputLog output_{kOutputKeptBytes};
+  bool is_loaded_ = true;
+  bool waits_for_room_ = false;
+  OutputLog output_{ProcessFiles::kOutputKeptBytes};
   async::Event changed_;
   async::Event end_;
   Descriptor out_;  // the terminal, where it has one
   Descriptor err_;
   Descriptor in_;
+  std::optional<sys::Pipe> through_;  // of a terminal (ProcessFiles::take())
   async::Event out_ended_;
   async::Event err_ended_;
   async::Serial writers_;
+  async::Serial pieces_;  // of output: in memory they come as in the file
 };
 
 // {cmd?, cwd?, env?, stdin?: bool, terminal?: true | {columns?, rows?}, timeout_ms?, limits?}; with

@@ -54,13 +54,14 @@ std::string ProgramRecords::path_of(std::uint64_t number) const {
   return folder_ + "/" + std::to_string(number);
 }
 
-void ProgramRecords::find() {
+void ProgramRecords::find(const std::set<std::uint64_t>& running) {
   sys::make_dirs(folder_, 0700);
   for (const std::string& name : sys::files_in(folder_)) {
     const auto number = parse_int(name);
     auto program = decode(sys::read_file(folder_ + "/" + name));
     if (number && *number > 0 && program) {
-      lost_.emplace(static_cast<std::uint64_t>(*number), *std::move(program));
+      const auto found = static_cast<std::uint64_t>(*number);
+      (running.contains(found) ? running_ : lost_).emplace(found, *std::move(program));
     } else {
       sys::remove_file(folder_ + "/" + name);
     }
@@ -92,6 +93,14 @@ void ProgramRecords::forget(std::uint64_t number) noexcept {
   } catch (const Error& error) {
     log::warning("it will be told once more as lost: {}", error.what());
   }
+}
+
+void ProgramRecords::lose(std::uint64_t number, LostBy why) {
+  auto program = running_.extract(number);
+  if (!program) return;
+  program.mapped().lost_by = why;
+  write(number, program.mapped());
+  lost_.insert(std::move(program));
 }
 
 void ProgramRecords::lose_all(LostBy why) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,8 +36,8 @@ class ProgramRecords {
 
   explicit ProgramRecords(std::string folder) : folder_(std::move(folder)) {}
 
-  // What an earlier daemon left is lost.
-  void find();
+  // What an earlier daemon left is lost, but for those with these numbers, which run on.
+  void find(const std::set<std::uint64_t>& running = {});
 
   // `number` is one that no running or lost program has.
   void add(std::uint64_t number, std::string domain, std::uint32_t pid,
@@ -44,7 +45,8 @@ class ProgramRecords {
   // It ended. Nothing happens where it is lost already, or was never added.
   void remove(std::uint64_t number) noexcept;
 
-  // All that run are about to be ended with their cell.
+  // One that runs is lost, or all are about to be ended with their cell.
+  void lose(std::uint64_t number, LostBy why);
   void lose_all(LostBy why);
   // The lost ones, told now: they are forgotten.
   std::vector<Program> take_lost();

@@ -45,8 +45,7 @@ const std::map<std::string, const char*> kRemedies = {
     {"agent_error", "\"cellar runs get CELL RUN\" says where; \"cellar runs ls CELL\" has its run"},
     {"checkpoint_not_found",
      "\"cellar checkpoints ls CELL\" lists those of a cell, create makes one"},
-    {"process_not_found",
-     "it may have ended with the daemon or long ago: \"cellar ps CELL\" lists those of a cell"},
+    {"process_not_found", "it may have ended long ago: \"cellar ps CELL\" lists those of a cell"},
     {"run_not_found", "\"cellar runs ls CELL\" lists the runs of a cell"},
     {"decision_needed",
      "say with --retry, --fail or --value JSON what became of it; \"cellar runs get CELL RUN\" "

@@ -163,12 +163,16 @@ CgroupPlan plan_cgroups(const CgroupHost& host, const std::string& daemon_group,
   return plan;
 }
 
+std::string program_group(const CgroupPlan& cell, DomainKind kind, std::uint64_t number) {
+  return cell.domain(kind) + "/c" + std::to_string(number);
+}
+
 ProgramPlan plan_program(const CgroupHost& host, const CgroupPlan& cell, DomainKind kind,
                          std::uint64_t number, const ResourceLimits& limits) {
   ProgramPlan plan;
   if (cell.cell.empty()) return plan;
   const std::string name = "/c" + std::to_string(number);
-  plan.group = cell.domain(kind) + name;
+  plan.group = program_group(cell, kind, number);
   plan.memory = cell.memory;
   const std::string place = cell.cell.substr(host.unified.size());  // below every mount point
   for (const char* controller : kNeeded) {

@@ -66,6 +66,9 @@ struct ProgramPlan {
   std::string memory;  // counts its memory alone; else the folder that counts the cell's
 };
 
+// The v2 folder of a program.
+std::string program_group(const CgroupPlan& cell, DomainKind kind, std::uint64_t number);
+
 // `number` names no other program of the cell. A v1 group is joined in 10 ms, under a lock of the
 // whole machine: a program has one only for what it has limits of its own for.
 ProgramPlan plan_program(const CgroupHost& host, const CgroupPlan& cell, DomainKind kind,

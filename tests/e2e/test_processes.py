@@ -73,7 +73,9 @@ class WebSocket:
         self.socket.close()
 
 
-class ProcessesTest(harness.CellTest):
+class Processes(harness.CellTest):
+    """What its tests do with processes."""
+
     def start(self, cell, cmd=None, **fields):
         answer = cell.call("POST", "/processes", ({} if cmd is None else {"cmd": cmd}) | fields)
         self.assertEqual(201, answer.status, answer)
@@ -100,6 +102,8 @@ class ProcessesTest(harness.CellTest):
                                   {"Content-Type": "application/octet-stream"})
         self.assertEqual(204, answer.status, answer)
 
+
+class ProcessesTest(Processes):
     def test_a_process_goes_on_unwatched_and_its_output_is_there_later(self):
         cell = self.cell("later")
         process = self.start(cell, "echo one; echo two >&2; read line; echo $line; exit 7", stdin=True)
@@ -272,11 +276,9 @@ class ProcessesTest(harness.CellTest):
         view = self.ended(cell, process)
         self.assertEqual([137, True], [view["exit_code"], view["lost"]])
         self.assertEqual("got it\n", self.shown(cell, process))
-        process = self.start(cell, "sleep 1000")
         self.daemon.restart()
-        self.assertEqual([], cell.call("GET", "/processes").json["processes"])
-        cell.exec("true")
-        self.assertEqual(["sleep 1000"], [lost["command"][-10:] for lost in cell.get()["resume"]["processes"]["lost"]])
+        self.assertEqual([view], cell.call("GET", "/processes").json["processes"])
+        self.assertEqual("got it\n", self.shown(cell, process))
 
     def test_who_watches_keeps_the_cell_awake(self):
         cell = self.cell("awake", idle_timeout_s=1)
@@ -322,3 +324,151 @@ class ProcessesTest(harness.CellTest):
         self.assertEqual(404, cell.call("GET", "/processes/p0").status)
         big = self.daemon.call("POST", cell.path + path + "/stdin", b"x" * ((1 << 20) + 1))
         self.assertEqual(413, big.status)
+
+
+class OutlivingTest(Processes):
+    """The daemon ends, by SIGKILL or as it is asked to, and the next one goes on with what runs."""
+
+    FLOOD = ("import os, sys\n"
+             "for i in range(60000):\n"
+             "    os.write(1 + i % 3 // 2, b'%d\\n' % i)\n"
+             "    if i % 6000 == 0: sys.stdin.readline()\n")
+
+    def follow(self, cell, process, flat, size):
+        """Output behind `flat`, whose length is its place, until `size` more has come or it ends."""
+        wanted = len(flat) + size
+        stream = self.output(cell, process, len(flat))
+        for event in stream:
+            self.assertNotEqual("stale", event.type)
+            texts = text_of([event])
+            flat += texts["stdout"] + texts["stderr"]
+            if len(flat) >= wanted:
+                break
+        stream.close()
+
+    def test_output_goes_on_behind_the_last_byte_whenever_the_daemon_is_killed(self):
+        cell = self.cell("flood")
+        process = self.start(cell, ["python3", "-u", "-c", self.FLOOD], stdin=True)
+        dice = random.Random(seed := random.randrange(1 << 32))
+        flat = bytearray()
+        for _ in range(10):
+            self.type(cell, process, "on\n")
+            self.follow(cell, process, flat, dice.randrange(1, 25000))
+            self.daemon.restart()
+        self.follow(cell, process, flat, 1 << 30)
+        lines = [int(line) for line in flat.split()]
+        # Of two pipes one is a piece ahead: each stream is whole, and in its order.
+        self.assertEqual(list(range(60000)), sorted(lines), f"seed {seed}")
+        for is_err in (0, 1):
+            stream = [line for line in lines if line % 3 // 2 == is_err]
+            self.assertEqual(sorted(stream), stream, f"seed {seed}")
+        self.assertEqual(0, self.ended(cell, process)["exit_code"])
+        self.daemon.restart()
+        again = bytearray()
+        self.follow(cell, process, again, 1 << 30)
+        self.assertEqual(flat, again)
+
+    def test_what_runs_is_written_to_signalled_and_ended_by_the_next_daemon(self):
+        cell = self.cell("next")
+        reads = self.start(cell, "while read line; do echo got $line; done; exit 5", stdin=True)
+        closed = self.start(cell, "cat; sleep 1000", stdin=True)
+        self.type(cell, closed, "x", end=True)
+        shell = self.start(cell, terminal={"columns": 100, "rows": 30})
+        timed = self.start(cell, "sleep 1000", timeout_ms=3000)
+        quick = self.start(cell, "read line; setsid sleep 1001 & exit 6", stdin=True)
+        harness.eventually("a prompt", lambda: "# " in self.shown(cell, shell))
+        pids = {view["id"]: view["pid"] for view in cell.call("GET", "/processes").json["processes"]}
+        self.assertEqual(0, self.daemon.stop())  # As it is asked to, the first time.
+        self.daemon.start()
+        views = cell.call("GET", "/processes").json["processes"]
+        self.assertEqual(pids, {view["id"]: view["pid"] for view in views})
+        self.assertEqual({"running"}, {view["status"] for view in views})
+        self.assertEqual([], cell.get()["resume"]["processes"]["lost"])
+        self.assertEqual(201, cell.call("POST", "/processes", {"cmd": "true"}).status)
+        self.daemon.restart()
+        self.type(cell, reads, "it\n")
+        harness.eventually("it has read", lambda: "got it" in self.shown(cell, reads))
+        self.type(cell, reads, "", end=True)
+        self.assertEqual(5, self.ended(cell, reads)["exit_code"])
+        self.assertEqual("no_input", cell.call("POST", f"/processes/{closed}/stdin", "more").json["code"])
+        client = WebSocket(self.daemon, f"{cell.path}/processes/{shell}/attach?after={self.get(cell, shell)['output_next']}")
+        client.say(type="resize", columns=44, rows=33)
+        client.type("stty size; exit 4\n")
+        client.until("33 44\r\n")
+        client.close()
+        self.assertEqual(4, self.ended(cell, shell)["exit_code"])
+        self.assertTrue(self.ended(cell, timed)["timed_out"])
+        self.assertEqual(204, cell.call("POST", f"/processes/{closed}/signal", {"signal": "TERM"}).status)
+        self.assertEqual(143, self.ended(cell, closed)["exit_code"])
+        self.type(cell, quick, "\n")
+        self.assertEqual(6, self.ended(cell, quick)["exit_code"])
+        self.assertEqual("", cell.exec("pgrep sleep; :")["stdout"])  # What it started ends with it, too.
+
+    def test_how_it_ended_while_no_daemon_was_there_is_told(self):
+        cell = self.cell("unseen")
+        process = self.start(cell, "read line; echo bye; exit 7", stdin=True)
+        gate = self.start(cell, "mkfifo /work/gate; cat /work/gate; echo through >&2; exit 8")
+        harness.eventually("it waits", lambda: (cell.dir / "work/gate").exists())
+        self.type(cell, process, "", end=True)
+        self.ended(cell, process)
+        self.daemon.kill()
+        (cell.dir / "work/gate").write_text("")
+        harness.eventually("it has ended", lambda: not any(b"gate" in line for line in cell.processes("shell").values()))
+        self.daemon.start()
+        self.assertEqual(8, self.ended(cell, gate)["exit_code"])
+        self.assertEqual("through\n", self.shown(cell, gate))
+        self.assertEqual(7, self.get(cell, process)["exit_code"])
+        harness.eventually("both ends are told", lambda: [7, 8] == [
+            event["data"]["exit_code"] for event in cell.call("GET", "/events?types=process.exited").json["events"]])
+
+    def test_a_command_ends_with_its_daemon_and_nothing_beside_it_does(self):
+        cell = self.cell("beside")
+        process = self.start(cell, "setsid sleep 1001 & echo up; sleep 1002")
+        harness.eventually("it runs", lambda: "up" in self.shown(cell, process))
+        connection, response = self.daemon.open(
+            "POST", f"{cell.path}/exec", json.dumps({"cmd": "setsid sleep 1003 & (sleep 1004 &) ; sleep 1005"}),
+            {"Content-Type": "application/json", "Accept": "text/event-stream"})
+        sleeping = lambda: sorted(line.split(b"\0")[1] for line in cell.processes("shell").values() if line.startswith(b"sleep\0"))
+        harness.eventually("all run", lambda: len(sleeping()) == 5)
+        self.daemon.kill()
+        connection.close()
+        harness.eventually("what the command started has ended", lambda: sleeping() == [b"1001", b"1002"])
+        self.daemon.start()
+        lost = cell.get()["resume"]["processes"]
+        self.assertEqual(["1005"], [program["command"].split()[-1] for program in lost["lost"]])
+        self.assertEqual([b"1001", b"1002"], sleeping())
+        self.assertEqual(204, cell.call("DELETE", f"/processes/{process}").status)
+        self.assertEqual([], sleeping())
+
+    def test_a_paused_cells_processes_are_there_and_go_on_when_it_wakes(self):
+        cell = self.cell("paused")
+        process = self.start(cell, "echo up; while read line; do echo got $line; done", stdin=True)
+        harness.eventually("it runs", lambda: "up" in self.shown(cell, process))
+        cell.call("POST", "/pause")
+        self.daemon.restart()
+        self.assertEqual("paused", cell.get()["state"])
+        view = self.get(cell, process)
+        self.assertEqual(["running", 3], [view["status"], view["output_next"]])
+        self.type(cell, process, "it\n")
+        harness.eventually("it has read", lambda: self.shown(cell, process) == "up\ngot it\n")
+        self.assertEqual([], cell.get()["resume"]["processes"]["lost"])
+        cell.call("POST", "/pause")
+        self.daemon.restart()
+        self.assertEqual("hibernated", cell.call("POST", "/hibernate").json["state"])
+        view = self.ended(cell, process)
+        self.assertEqual([137, "hibernated"], [view["exit_code"], view["lost_by"]])
+        self.assertEqual(1, len(cell.call("POST", "/resume").json["resume"]["processes"]["lost"]))
+
+    def test_what_ended_with_its_domain_while_no_daemon_was_there_is_lost(self):
+        cell = self.cell("domain")
+        process = self.start(cell, "echo up; sleep 1000")
+        harness.eventually("it runs", lambda: "up" in self.shown(cell, process))
+        self.daemon.kill()
+        cell.kill_processes("shell")
+        self.daemon.start()
+        view = self.get(cell, process)
+        self.assertEqual(["exited", 137, True, "daemon_ended"], [view[key] for key in ("status", "exit_code", "lost", "lost_by")])
+        self.assertEqual("up\n", self.shown(cell, process))
+        self.assertEqual("now\n", cell.exec("echo now")["stdout"])
+        self.assertEqual(204, cell.call("DELETE", f"/processes/{process}").status)
+        self.assertEqual([], list((cell.dir / "run/processes").iterdir()))
