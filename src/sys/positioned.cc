@@ -27,8 +27,8 @@ std::string read_at(int fd, std::uint64_t offset, std::size_t size, std::string_
 void forget_beginning(int fd, std::uint64_t size, std::string_view name) {
   constexpr int kLeaveLength = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
   if (size == 0) return;
-  const int result = static_cast<int>(retry_on_signal(
-      [&] { return ::fallocate(fd, kLeaveLength, 0, static_cast<off_t>(size)); }));
+  const int result = static_cast<int>(
+      retry_on_signal([&] { return ::fallocate(fd, kLeaveLength, 0, static_cast<off_t>(size)); }));
   if (result == -1) throw_errno("fallocate", name);
 }
 

@@ -359,13 +359,13 @@ export type Cell = {
     inodes: number;
     /**
      * `counted`: the daemon counts, and ends what runs in a cell that has more. `project`: the file system
-     * refuses bytes and files above the limits (`EDQUOT`), ext4 and xfs. `qgroup`: btrfs refuses bytes, files
-     * are counted.
+     * refuses bytes and files above the limits (`EDQUOT`; on xfs `ENOSPC`), ext4 and xfs. `qgroup`: btrfs
+     * refuses bytes, files are counted.
      */
     diskEnforcedBy: "counted" | "project" | "qgroup";
     /**
-     * Which of these hold nobody back, as the daemon has no cgroups; empty where root started it. `pids` then
-     * holds for each user in the cell.
+     * Which of these hold nobody back, as the daemon has no cgroups; empty where root started it, or its user
+     * was given some. `pids` then holds for each user in the cell.
      */
     notEnforced: ("memory_bytes" | "pids" | "cpu_millis")[];
   };
@@ -745,7 +745,7 @@ export type RunDetail = Run & {
     ordinal: number;
     name: string;
     kind: "step" | "shell" | "fetch" | "llm" | "spawn" | "sleep" | "wait" | "approval" | "child";
-    /** `interrupted`: its run rolls back, and it is not executed any more. */
+    /** `interrupted`: its run has ended, or rolls back, and it is not executed any more. */
     status: "running" | "waiting" | "interrupted" | "completed" | "failed";
     /** Its value, its errors and its progress are kept sealed, and redacted wherever they would be shown. */
     sensitive?: "output";

@@ -515,10 +515,10 @@ class CellLimits(TypedDict):
     # Files and folders of the same.
     inodes: int
     # `counted`: the daemon counts, and ends what runs in a cell that has more. `project`: the file system refuses bytes and
-    # files above the limits (`EDQUOT`), ext4 and xfs. `qgroup`: btrfs refuses bytes, files are counted.
+    # files above the limits (`EDQUOT`; on xfs `ENOSPC`), ext4 and xfs. `qgroup`: btrfs refuses bytes, files are counted.
     disk_enforced_by: Literal["counted", "project", "qgroup"]
-    # Which of these hold nobody back, as the daemon has no cgroups; empty where root started it. `pids` then holds for each
-    # user in the cell.
+    # Which of these hold nobody back, as the daemon has no cgroups; empty where root started it, or its user was given
+    # some. `pids` then holds for each user in the cell.
     not_enforced: List[Literal["memory_bytes", "pids", "cpu_millis"]]
 
 
@@ -972,7 +972,7 @@ class _RunDetailStepsItemMust(TypedDict):
     ordinal: int
     name: str
     kind: Literal["step", "shell", "fetch", "llm", "spawn", "sleep", "wait", "approval", "child"]
-    # `interrupted`: its run rolls back, and it is not executed any more.
+    # `interrupted`: its run has ended, or rolls back, and it is not executed any more.
     status: Literal["running", "waiting", "interrupted", "completed", "failed"]
     # 1, and one for each that failed and was followed by another.
     attempts: int
