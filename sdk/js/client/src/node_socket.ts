@@ -59,6 +59,7 @@ export async function openNodeSocket(
   const [httpName, cryptoName] = [isSecure ? "node:https" : "node:http", "node:crypto"];
   const http = (await import(/* @vite-ignore */ /* webpackIgnore: true */ httpName)) as NodeHttp;
   const crypto = (await import(/* @vite-ignore */ /* webpackIgnore: true */ cryptoName)) as NodeCrypto;
+  signal.throwIfAborted(); // Nobody hears it once it has been.
   const key = crypto.randomBytes(16).toString("base64");
   const upgrade = { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13", "sec-websocket-key": key };
   const request = http.request(url.replace(/^ws/, "http"), { headers: { ...headers, ...upgrade } });

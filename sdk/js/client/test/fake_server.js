@@ -50,3 +50,10 @@ export function dice(t) {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
+
+/** A connection that broke is followed by another at once, for the time of a test. */
+export function quick(t) {
+  const { setTimeout: later } = globalThis;
+  globalThis.setTimeout = (call, ms, ...rest) => later(call, ms > 30_000 ? ms : 1, ...rest);
+  t.after(() => (globalThis.setTimeout = later));
+}

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ConnectionError, NotFoundError, UnavailableError } from "../dist/esm/index.js";
-import { answer, dice, failure, serve } from "./fake_server.js";
+import { answer, dice, failure, quick, serve } from "./fake_server.js";
 
 const SSE = { "content-type": "text/event-stream" };
 
@@ -90,6 +90,7 @@ test("output that is cut comes with each byte once", async (t) => {
 
 test("a method's stream that is cut is one run, and goes on behind the item that was given last", async (t) => {
   const random = dice(t);
+  quick(t);
   const cutter = new Cutter(random, 20, { endsWell: false }); // Its end is the end.
   const { cell, asked, close } = await serve((call, response) => {
     const from = Number(call.headers["last-event-id"] ?? 0);

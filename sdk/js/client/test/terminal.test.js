@@ -5,7 +5,7 @@ import test from "node:test";
 import { ConnectionError, NotFoundError } from "../dist/esm/index.js";
 import { Incoming, WAITING_BYTES_MAX } from "../dist/esm/incoming.js";
 import { openNodeSocket } from "../dist/esm/node_socket.js";
-import { answer, dice, failure, serve } from "./fake_server.js";
+import { answer, dice, failure, quick, serve } from "./fake_server.js";
 
 const TEXT = 1,
   BINARY = 2,
@@ -21,13 +21,6 @@ function frame(opcode, data = "", { isLast = true, mask = 0 } = {}) {
   else if (bytes.length < 0x10000) head.push(126, bytes.length >> 8, bytes.length & 255);
   else head.push(127, 0, 0, 0, 0, ...[24, 16, 8, 0].map((shift) => (bytes.length >>> shift) & 255));
   return Buffer.concat([Buffer.from(head), bytes]);
-}
-
-/** A connection that broke is followed by another at once, for the time of a test. */
-function quick(t) {
-  const { setTimeout: later } = globalThis;
-  globalThis.setTimeout = (call, ms, ...rest) => later(call, ms > 2000 ? ms : 1, ...rest);
-  t.after(() => (globalThis.setTimeout = later));
 }
 
 /** The frames in what a client wrote, [opcode, text]; all of them must be masked. */
@@ -270,6 +263,10 @@ test("a terminal is left by its signal, and by the end of a block", async () => 
   await reading.next();
   leaving.abort(new Error("enough"));
   await assert.rejects(reading.next(), /enough/);
+  const early = new AbortController();
+  const attaching = cell.processes.attach("p1", { signal: early.signal });
+  early.abort(new Error("at once"));
+  await assert.rejects(attaching, /at once/);
   const other = await cell.processes.attach("p1");
   await other[Symbol.asyncDispose]();
   await other[Symbol.asyncDispose]();

@@ -357,6 +357,38 @@ class WebSocketTest(Case):
                 self.assertEqual((output, len(output) + 3, {"exit_code": 4}), read())
         self.assertEqual(2 * (cuts + 1), len(server.requests))
 
+    def test_waiting_for_output_in_vain_costs_nothing(self):
+        for threads in (True, False):
+            go_on = threading.Event()
+            late = self.attach(server_frame(2, b"x"))
+            at_once = late.answer
+
+            def slowly(request):
+                *pieces, last, close = at_once(request)
+                yield from pieces
+                go_on.wait(10)
+                yield last
+                yield close
+
+            late.answer = slowly
+
+            async def tasks():
+                async with cellar.AsyncCellar(late.url, "k") as client, client.cell("c").processes.attach("p") as attachment:
+                    with self.assertRaises(cellar.TimeoutError):
+                        await attachment.read(0.02)
+                    go_on.set()
+                    return await attachment.read(10)
+
+            if threads:
+                with cellar.Cellar(late.url, "k") as client, client.cell("c").processes.attach("p") as attachment:
+                    with self.assertRaises(cellar.TimeoutError):
+                        attachment.read(0.02)
+                    go_on.set()
+                    self.assertEqual(b"x", attachment.read(10))
+            else:
+                self.assertEqual(b"x", asyncio.run(tasks()))
+            self.assertEqual(1, len(late.requests))
+
     def test_a_connection_that_does_not_come_back_is_given_up_and_waited_for_no_longer_than_asked(self):
         for read in self.read(self.attach(server_frame(8, b"")).url):
             with self.assertRaisesRegex(cellar.ConnectionError, "no other"):

@@ -73,10 +73,16 @@ class Wire:
 
     async def receive(self, timeout_s: Optional[float] = None) -> bytes:
         """What has come; empty at the end."""
+        reading = asyncio.ensure_future(self.reader.read(PIECE_BYTES))
         try:
-            return await Deadline(timeout_s).hold("waiting for the server", self, self.reader.read(PIECE_BYTES))
+            await asyncio.wait({reading}, timeout=timeout_s)
+            if reading.done():
+                return reading.result()
         except OSError as error:
             raise broken(error) from error
+        finally:
+            reading.cancel()  # What comes then waits for the next one.
+        raise Deadline(timeout_s).over("waiting for the server")
 
     async def send(self, data: bytes) -> None:
         try:
