@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "net/chunks.h"
 #include "net/http_head.h"
+#include "net/request_body.h"
 #include "net/stream.h"
 
 namespace cellar::net {
@@ -21,13 +21,9 @@ constexpr int kInterimAnswersMax = 16;
 }  // namespace
 
 struct HttpCall::Body {
-  bool is_chunked = false;
   bool ends_with_connection = false;
-  std::uint64_t rest = 0;
-  Chunks chunks;
-  bool has_ended() const {
-    return is_chunked ? chunks.has_ended() : !ends_with_connection && rest == 0;
-  }
+  RequestBody bytes = {};
+  bool has_ended() const { return !ends_with_connection && bytes.has_ended(); }
 };
 
 HttpCall::HttpCall(asio::any_io_executor executor, Resolver& resolver, TlsClient& tls,
@@ -187,12 +183,9 @@ asio::awaitable<void> HttpCall::read_head() {
     status_ = answer->status;
     body_ = std::make_unique<Body>();
     body_->ends_with_connection = !length.is_said;
+    body_->bytes = length.body;
     for (const auto& [name, value] : answer->headers) {
       answer_headers_.emplace_back(to_lower_ascii(name), std::string(value));
-    }
-    body_->is_chunked = !header("transfer-encoding").empty();
-    if (length.is_said && !body_->is_chunked) {
-      body_->rest = static_cast<std::uint64_t>(parse_int(header("content-length")).value_or(0));
     }
     if (status_ == 204 || status_ == 304) *body_ = {};
     co_return;
@@ -218,17 +211,13 @@ asio::awaitable<std::string> HttpCall::read() {
       }
       if (more == 0) fail("the connection broke within its answer");
     }
-    if (body_->is_chunked) {
-      body_->chunks.take(received_, content);
-      received_.clear();
-      if (body_->chunks.is_malformed()) fail("its answer has broken chunks");
-    } else if (body_->ends_with_connection) {
+    if (body_->ends_with_connection) {
       content = std::exchange(received_, {});
-    } else {
-      content = received_.substr(0, body_->rest);
-      body_->rest -= content.size();
-      received_.clear();
+      continue;
     }
+    body_->bytes.take(received_, &content);
+    received_.clear();
+    if (body_->bytes.is_malformed()) fail("its answer has broken chunks");
   }
   co_return content;
 }

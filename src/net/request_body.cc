@@ -37,11 +37,13 @@ RequestBody RequestBody::chunked() {
   return body;
 }
 
-std::size_t RequestBody::take(std::string_view bytes) {
+std::size_t RequestBody::take(std::string_view bytes, std::string* content) {
   std::size_t taken = 0;
   while (taken < bytes.size() && !has_ended() && !is_malformed()) {
     if (state_ == State::length || state_ == State::data) {
-      taken += take_data(bytes.substr(taken));
+      const std::size_t size = take_data(bytes.substr(taken));
+      if (content != nullptr) content->append(bytes.substr(taken, size));
+      taken += size;
     } else {
       take_char(bytes[taken]);
       ++taken;

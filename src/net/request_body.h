@@ -6,8 +6,8 @@
 
 namespace cellar::net {
 
-// Finds the end of a request's body in the bytes that follow its head. The bytes pass unchanged;
-// what comes behind the end belongs to nobody. Pure.
+// Finds the end of a body, a request's or an answer's, in the bytes that follow its head. The bytes
+// pass unchanged; what comes behind the end belongs to nobody. Pure.
 class RequestBody {
  public:
   RequestBody() = default;  // There is none.
@@ -15,8 +15,9 @@ class RequestBody {
   static RequestBody chunked();
 
   // How many of `bytes` belong to the body. Fewer than all: the body has ended there, or
-  // is_malformed().
-  std::size_t take(std::string_view bytes);
+  // is_malformed(). Where there is a `content`, what of them is no chunk's wrapping is appended to
+  // it.
+  std::size_t take(std::string_view bytes, std::string* content = nullptr);
   bool has_ended() const noexcept { return state_ == State::ended; }
   // Chunks that are not to the letter: a size that is no plain hexadecimal number, a line that does
   // not end in CRLF or is longer than kLineBytesMax. Nothing may be sent any more.

@@ -40,6 +40,24 @@ TEST_CASE("a chunked body ends behind its trailers, however it is cut") {
   }
 }
 
+TEST_CASE("the content of a body is the same however its bytes are split") {
+  const std::string bytes = "5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nA: b\r\n\r\nbehind";
+  for (std::size_t size = 1; size <= bytes.size(); ++size) {
+    CAPTURE(size);
+    RequestBody chunks = RequestBody::chunked();
+    std::string content;
+    for (std::size_t at = 0; at < bytes.size(); at += size) {
+      chunks.take(std::string_view(bytes).substr(at, size), &content);
+    }
+    CHECK(chunks.has_ended());
+    CHECK(content == "hello world");
+    RequestBody whole = RequestBody::of_length(3);
+    content.clear();
+    for (const std::string_view piece : {"ab", "cd"}) whole.take(piece, &content);
+    CHECK(content == "abc");
+  }
+}
+
 TEST_CASE("chunks that two servers could read differently are malformed") {
   for (const char* bytes :
        {"5\nhello", "5\rhello", "\r\n", "0x5\r\n", "+5\r\n", "-1\r\n", "5 \r\n", " 5\r\n", "g\r\n",
