@@ -27,6 +27,7 @@ json::Value checkpoint_json(const checkpoint::Head& head) {
   fields.set("files", head.file_count);
   fields.set("bytes", head.bytes);
   fields.set("database_bytes", head.database_bytes);
+  if (!head.damage.empty()) fields.set("damaged", head.damage);
   if (head.special_count + head.too_large_count + head.unsteady_count > 0) {
     fields.set("not_exact", json::object({{"special", head.special_count},
                                           {"too_large", head.too_large_count},

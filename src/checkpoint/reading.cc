@@ -25,7 +25,11 @@ Reading::Reading(sys::OpenFile file, const std::string& copy)
   if (copy.empty()) return;
   copy_ = sys::open_file(copy, O_RDWR | O_CREAT | O_EXCL);
   is_clone_ = sys::try_clone(file_.fd.get(), copy_.get());
-  if (is_clone_) end_ = sys::file_size(copy_.get(), copy);
+  if (!is_clone_) return;
+  // It may have grown, or shrunk, since it was opened: limits were asked for what it was then.
+  const std::uint64_t cloned_bytes = sys::file_size(copy_.get(), copy);
+  if (cloned_bytes > end_) sys::cut_file(copy, end_);
+  end_ = std::min(end_, cloned_bytes);
 }
 
 bool Reading::step() {

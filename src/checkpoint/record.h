@@ -38,6 +38,9 @@ struct Head {
   std::uint64_t special_count = 0;    // pipes, sockets, devices: left out
   std::uint64_t too_large_count = 0;  // named, without their bytes
   std::uint64_t unsteady_count = 0;   // changed each time that they were read
+  // Why nothing of it can be used, where its record cannot be read: then only `id` is known. Not in
+  // the record.
+  std::string damage;
 };
 
 // In the order of a tree: what is in a folder comes right behind it.

@@ -44,17 +44,28 @@ std::string digests_of(const Head& head, const std::vector<File>& files) {
 
 }  // namespace
 
+std::optional<Head> Store::head_of(const std::string& id) const {
+  const std::string folder = made() + "/" + id;
+  std::string damage = "it has no head.json";
+  try {
+    if (const auto text = sys::read_file(folder + "/head.json")) {
+      Head head = decode_head(*text);
+      if (head.id == id) return head;
+      damage = "its head.json is that of another one, " + head.id;
+    } else if (!sys::exists(folder)) {
+      return std::nullopt;  // It was deleted at this moment.
+    }
+  } catch (const Error& error) {  // The others are of use all the same.
+    damage = error.what();
+  }
+  log::error("checkpoint {}: {}", folder, damage);
+  return Head{.id = id, .damage = std::move(damage)};
+}
+
 std::vector<Head> Store::heads() const {
   std::vector<Head> heads;
   for (const std::string& id : sys::folders_in(made())) {
-    // One that is deleted at this moment is none.
-    const auto text = sys::read_file(made() + "/" + id + "/head.json");
-    if (!text) continue;
-    try {
-      heads.push_back(decode_head(*text));
-    } catch (const Error& error) {  // The others are of use all the same.
-      log::error("checkpoint {}/{}: {}", made(), id, error.what());
-    }
+    if (auto head = head_of(id)) heads.push_back(*std::move(head));
   }
   std::sort(heads.begin(), heads.end(), [](const Head& a, const Head& b) {
     return std::tie(a.created_at, a.id) < std::tie(b.created_at, b.id);
@@ -63,6 +74,11 @@ std::vector<Head> Store::heads() const {
 }
 
 std::vector<File> Store::files(const Head& head) const {
+  if (!head.damage.empty()) {
+    throw Error(ErrorCode::corrupt, "checkpoint_damaged",
+                "checkpoint " + head.id + " is damaged: " + head.damage,
+                "delete it; what others hold is not touched by that");
+  }
   const auto bytes = sys::read_file(made() + "/" + head.id + "/files", kListBytesMax);
   if (!bytes) throw_gone("checkpoint " + head.id);
   return decode_files(*bytes);
@@ -145,7 +161,6 @@ void Store::commit(const Head& head, const std::vector<File>& files) {
 void Store::abandon() { sweep(); }
 
 void Store::remove(const std::string& id) {
-  recover();
   mark();
   fault_point("checkpoint.before_remove");
   sys::rename_file(made() + "/" + id, dir_ + "/gone-" + id);
@@ -155,12 +170,30 @@ void Store::remove(const std::string& id) {
   sweep();
 }
 
-// Removes all that no checkpoint needs.
+// The digests that a checkpoint needs; nullopt where its list is not one that commit() wrote.
+std::optional<std::string> Store::digests_needed(const std::string& id) const {
+  const std::string path = made() + "/" + id + "/objects";
+  auto digests = sys::read_file(path, kListBytesMax);
+  const bool is_whole =
+      digests && digests->size() % (kDigestDigits + 1) == 0 &&
+      std::all_of(digests->begin(), digests->end(), [at = std::size_t{0}](char c) mutable {
+        return (++at % (kDigestDigits + 1) == 0) == (c == '\n');
+      });
+  if (is_whole) return digests;
+  log::error("{} is damaged: no file that checkpoints hold is removed while it is there", path);
+  return std::nullopt;
+}
+
+// Removes all that no checkpoint needs. Where it is not known what one needs, no more than what
+// belongs to none; the next time tries again.
 void Store::sweep() {
   for (const std::string& folder : sys::folders_in(dir_)) {
     if (folder.starts_with("making-") || folder.starts_with("gone-")) {
       sys::remove_tree(dir_ + "/" + folder);
     }
+  }
+  for (const std::string& name : sys::files_in(objects())) {
+    if (name.starts_with(kNewObject)) sys::remove_file(objects() + "/" + name);
   }
   std::unordered_set<std::string> unneeded;  // At most kObjectsMax.
   const std::vector<std::string> prefixes = sys::folders_in(objects());
@@ -170,8 +203,8 @@ void Store::sweep() {
     }
   }
   for (const std::string& id : sys::folders_in(made())) {
-    const auto digests = sys::read_file(made() + "/" + id + "/objects", kListBytesMax);
-    if (!digests) throw Error(ErrorCode::corrupt, "checkpoint " + id + " has no list of objects");
+    const auto digests = digests_needed(id);
+    if (!digests) return;
     for (const std::string_view digest : split(*digests, '\n')) {
       if (digest.size() == kDigestDigits) unneeded.erase(std::string(digest));
     }
@@ -179,9 +212,6 @@ void Store::sweep() {
   for (const std::string& digest : unneeded) {
     fault_point("checkpoint.sweep");
     sys::remove_file(object_path(digest));
-  }
-  for (const std::string& name : sys::files_in(objects())) {
-    if (name.starts_with(kNewObject)) sys::remove_file(objects() + "/" + name);
   }
   sys::remove_file(marker());
 }

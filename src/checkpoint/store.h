@@ -30,9 +30,10 @@ class Store {
 
   explicit Store(std::string dir) : dir_(std::move(dir)) {}
 
-  // Oldest first. None where nothing was ever made.
+  // Oldest first, behind those that are damaged. None where nothing was ever made.
   std::vector<Head> heads() const;
-  // Throws Error `not_found`, reason `checkpoint_not_found`, also where it was deleted meanwhile.
+  // Throws Error `not_found`, reason `checkpoint_not_found`, also where it was deleted meanwhile,
+  // and `corrupt`, reason `checkpoint_damaged`.
   std::vector<File> files(const Head& head) const;
   // The bytes of a file; nullopt where they are larger than `bytes_max`. Throws as files().
   std::optional<std::string> read(const std::string& digest, std::size_t bytes_max) const;
@@ -62,6 +63,8 @@ class Store {
   std::string made() const { return dir_ + "/made"; }
   std::string objects() const { return dir_ + "/objects"; }
   std::string marker() const { return dir_ + "/unfinished"; }
+  std::optional<Head> head_of(const std::string& id) const;
+  std::optional<std::string> digests_needed(const std::string& id) const;
   std::string object_path(const std::string& digest) const;
   void mark();
   void sweep();

@@ -215,4 +215,46 @@ TEST_CASE("what is in a folder comes right behind it") {
   CHECK(paths == std::vector<std::string>{"a", "a/b", "a/b/c", "a-b", "a.b", "b"});
 }
 
+TEST_CASE(
+    "a damaged checkpoint is told, of no use, and can be deleted; the others are not touched") {
+  Place place;
+  place.write("a", "one");
+  const Head damaged = place.take("cp_1");
+  place.write("a", "two");
+  const Head other = place.take("cp_2");
+  const std::string folder = place.dir.file("checkpoints") + "/made/cp_1";
+  SUBCASE("no JSON") { sys::replace_file(folder + "/head.json", "{"); }
+  SUBCASE("another's") { sys::replace_file(folder + "/head.json", encode(other)); }
+  SUBCASE("nothing") { sys::remove_file(folder + "/head.json"); }
+  const std::vector<Head> heads = place.store.heads();
+  REQUIRE(heads.size() == 2);
+  CHECK(heads[0].id == "cp_1");
+  CHECK_FALSE(heads[0].damage.empty());
+  CHECK(heads[1].damage.empty());
+  CHECK_THROWS_WITH_AS(place.store.files(heads[0]), doctest::Contains("cp_1 is damaged"), Error);
+  CHECK(place.text_of(place.take("cp_3"), "a") == "two");
+  place.store.remove("cp_1");
+  CHECK(place.store.heads().size() == 2);
+  CHECK(place.text_of(other, "a") == "two");
+  CHECK(place.object_count() == 1);
+}
+
+TEST_CASE("while it is not known what one checkpoint needs nothing that any may need is removed") {
+  Place place;
+  place.write("a", "one");
+  const Head damaged = place.take("cp_1");
+  place.write("a", "two");
+  place.take("cp_2");
+  const std::string list = place.dir.file("checkpoints") + "/made/cp_1/objects";
+  SUBCASE("cut off") { sys::cut_file(list, 10); }
+  SUBCASE("gone") { sys::remove_file(list); }
+  place.store.remove("cp_2");
+  CHECK(place.object_count() == 2);
+  CHECK(place.text_of(damaged, "a") == "one");
+  CHECK(place.text_of(place.take("cp_3"), "a") == "two");
+  place.store.remove("cp_1");
+  place.store.remove("cp_3");
+  CHECK(place.object_count() == 0);
+}
+
 }  // namespace cellar::checkpoint

@@ -78,8 +78,10 @@ int run(const CheckpointList& command, Context& context) {
   }
   std::vector<Row> rows;
   for (const json::Value& one : answer.find("checkpoints")->as_array()) {
+    const std::string damage = column(one, "damaged");
     rows.push_back({column(one, "id"), column(one, "name"), column(one, "created_at"),
-                    column(one, "files"), column(one, "bytes"), column(one, "message")});
+                    column(one, "files"), column(one, "bytes"),
+                    damage.empty() ? column(one, "message") : "damaged: " + damage});
   }
   const Row heading = {"CHECKPOINT", "NAME", "CREATED", "FILES", "BYTES", "MESSAGE"};
   context.output.text(format_table(heading, rows, context.output.look()));

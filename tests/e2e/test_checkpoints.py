@@ -61,6 +61,22 @@ class CheckpointsTest(harness.CellTest):
         self.assertLess(len(objects(cell)), len(before))
         self.assertEqual(200, cell.call("GET", f"/checkpoints/{second['id']}").status)
 
+    def test_a_damaged_one_is_listed_as_that_and_can_be_deleted(self):
+        cell = self.cell()
+        broken = cell.call("POST", "/checkpoints", {"name": "first"}).json["id"]
+        well = cell.call("POST", "/checkpoints").json["id"]
+        (cell.dir / f"checkpoints/made/{broken}/head.json").write_text("{")
+        listed = cell.call("GET", "/checkpoints").json["checkpoints"]
+        self.assertEqual([(well, False), (broken, True)], [(one["id"], "damaged" in one) for one in listed])
+        self.assertIn("JSON", cell.call("GET", f"/checkpoints/{broken}").json["damaged"])
+        self.assertEqual((500, "checkpoint_damaged"), (lambda a: (a.status, a.json["code"]))(cell.call("GET", f"/diff?from={broken}")))
+        self.assertEqual(200, cell.call("GET", "/diff").status)
+        shown = subprocess.run([harness.BIN / "cellar", "--url", f"http://127.0.0.1:{self.daemon.port}", "checkpoints", "ls", cell.id],
+                               env={"CELLAR_API_KEY": self.daemon.key}, stdout=subprocess.PIPE, text=True).stdout
+        self.assertIn("damaged: ", shown)
+        self.assertEqual(204, cell.call("DELETE", f"/checkpoints/{broken}").status)
+        self.assertEqual([well], [one["id"] for one in cell.call("GET", "/checkpoints").json["checkpoints"]])
+
     def test_git_applies_the_patch(self):
         cell = self.cell()
         make = ("mkdir -p 'a dir'; seq 100 > 'a dir/num'; printf 'no end' > e; echo gone > gone; echo mode > mode; echo same > moved; "

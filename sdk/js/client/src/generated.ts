@@ -469,6 +469,11 @@ export type Checkpoint = {
   /** Of all files; on the disk the same bytes are there once. */
   bytes: number;
   databaseBytes: number;
+  /**
+   * Why nothing of it can be used: its record on the disk cannot be read. Only `id` is known then; delete it.
+   * Absent where it is well.
+   */
+  damaged?: string;
   /** What is not in it as it was. Absent where everything is. */
   notExact?: {
     /** Pipes, sockets and devices: left out. */

@@ -682,6 +682,9 @@ class _CheckpointMust(TypedDict):
 class Checkpoint(_CheckpointMust, total=False):
     name: str
     message: str
+    # Why nothing of it can be used: its record on the disk cannot be read. Only `id` is known then; delete it. Absent where
+    # it is well.
+    damaged: str
     # What is not in it as it was. Absent where everything is.
     not_exact: CheckpointNotExact
 
