@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "cell/cgroups.h"
+#include "cell/kept_code.h"
 #include "cell/runner_parts.h"
 #include "cell/spec.h"
 #include "sandbox/groups.h"
@@ -28,9 +29,6 @@ constexpr std::chrono::seconds kHelloMax{20};
 constexpr std::uint64_t kRoomBytes = 256 << 20;
 constexpr std::uint32_t kLeastWeight = 1;
 constexpr const char* kNobodysName = "cell";
-constexpr std::string_view kCodeEnding = ".code";
-constexpr std::size_t kCodeNameMax = 100;
-constexpr std::size_t kCodeBytesMax = 8 << 20;
 
 // A host that says nothing is of no use.
 asio::awaitable<void> end_silent(std::weak_ptr<AgentProcess> host,
@@ -38,13 +36,6 @@ asio::awaitable<void> end_silent(std::weak_ptr<AgentProcess> host,
   co_await async::sleep_for(kHelloMax);
   const auto still_there = host.lock();
   if (still_there && !*has_said_all) still_there->kill();
-}
-
-bool is_code_name(std::string_view name) {
-  constexpr std::string_view kAllowed =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
-  return name.size() <= kCodeNameMax && name.ends_with(kCodeEnding) && !name.starts_with('.') &&
-         name.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
 asio::awaitable<void> serve_link(std::shared_ptr<DomainLink> link) { co_await link->serve(); }
@@ -268,17 +259,17 @@ asio::awaitable<void> WarmAgents::start_host(WarmAgent& warm) {
 // Only nobody's is asked for it: what a cell's makes might be anything, and others would run it.
 asio::awaitable<void> WarmAgents::keep_code(AgentProcess& host, const AgentFrame& hello) {
   const std::string name = text_of(hello.header, "lacks");
-  if (!is_code_name(name)) co_return;
+  if (name.empty()) co_return;
   host.send(json::object({{"t", "code"}}), {});
   auto code = co_await host.receive();
   if (!code) throw Error(ErrorCode::unavailable, "agent_exit", "the agent host ended at once");
-  if (code->body.size() > kCodeBytesMax) co_return;
-  const std::string path = options_.agent_host_dir + "/" + name;
-  auto keep = [path, bytes = std::move(code->body)] { sys::replace_file(path, bytes, 0644); };
+  auto keep = [&folder = options_.agent_host_dir, &name, bytes = std::move(code->body)] {
+    cell::keep_code(folder, name, bytes);
+  };
   try {
     co_await async::offload(pool_, std::move(keep));
   } catch (const Error& error) {  // Agents start without.
-    log::warning("{} is not kept, agents start slower: {}", path, error.what());
+    log::warning("it is not kept, agents start slower: {}", error.what());
   }
 }
 
