@@ -305,7 +305,7 @@ class Runner {
   asio::awaitable<void> pause_for_budget(std::uint32_t number);
   // Of the attempt that is under way.
   HostCall call_of(const Active& active) const;
-  void let_go(AgentProcess& agent);
+  void let_go(AgentProcess& agent, const std::string& run_id);
   void answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, bool ok,
               std::string result);
 

@@ -183,7 +183,7 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
   if (!is_meant) {
     // It was forgotten meanwhile, and learns of it once its process waits for nothing else.
     // Its code may never come to know, in an endless loop: this is no sign of life.
-    if (is_call || flag_of(frame.header, "sync")) let_go(agent);
+    if (is_call || flag_of(frame.header, "sync")) let_go(agent, text_of(frame.header, "run"));
     co_return;
   }
   agent.heard_from();
@@ -221,7 +221,7 @@ asio::awaitable<void> Runner::handle_served(AgentProcess& agent, Active& active,
   const bool rolls_back = type == kRollback || active.run.rollback != 0;  // As long as it has to.
   if (ordinal_of(frame) > active.run.base + kOrdinalsMax && !rolls_back) {
     co_await pause_for_length(active);
-    if (is_call || flag_of(frame.header, "sync")) let_go(agent);
+    if (is_call || flag_of(frame.header, "sync")) let_go(agent, active.run.id);
   } else if (is_call) {
     co_await on_call(agent, active, frame);
   } else if (type == "cmd") {
@@ -249,9 +249,13 @@ asio::awaitable<void> Runner::handle_served(AgentProcess& agent, Active& active,
   }
 }
 
-// Ends a synchronous command of a run that the agent has nothing to do with any more.
-void Runner::let_go(AgentProcess& agent) {
-  const json::Value header = json::object({{"t", "result"}, {"ok", false}});
+// Ends a synchronous command of a run that the agent has nothing to do with any more. Only one that
+// is cancelled tells its code so: of a run that is paused, or goes on elsewhere, nothing settles.
+void Runner::let_go(AgentProcess& agent, const std::string& run_id) {
+  const Run* run = runs_.find(run_id);
+  const bool is_left = run != nullptr && !run->cancel_requested && run->rollback == 0;
+  json::Value header = json::object({{"t", "result"}, {"ok", false}});
+  if (is_left) header.as_object().set("left", true);
   agent.reply(header, error_json("CancelledError", "the run goes on elsewhere", "canceled"));
 }
 
@@ -287,7 +291,7 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     is_refused = !is_room;
     if (is_refused) co_await require_refusable(active, bytes);
     if (!active.is_served()) {
-      if (flag_of(frame.header, "sync")) let_go(*agent_);
+      if (flag_of(frame.header, "sync")) let_go(*agent_, active.run.id);
       co_return;
     }
   }
@@ -425,7 +429,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
   Active& owner = *call.owner;
   const bool is_left = owner.run.rollback != 0 && !call.rolls_back;
   if (!owner.is_served() || call.attempt != owner.run.attempt || is_left) {
-    if (call.synchronous) let_go(*agent);
+    if (call.synchronous) let_go(*agent, owner.run.id);
     co_return;
   }
   if (owner.run.ends_at_once() || (owner.run.undoes && !call.rolls_back)) {

@@ -118,14 +118,14 @@ bool is_waited_for(const AgentFrame& frame) {
 asio::awaitable<void> Runner::hold(AgentProcess& agent, std::shared_ptr<Active> active,
                                    AgentFrame frame) {
   if (!active->is_served()) {
-    if (is_waited_for(frame)) let_go(agent);
+    if (is_waited_for(frame)) let_go(agent, active->run.id);
     co_return;
   }
   active->held_bytes += frame.body.size();
   const bool is_too_much =
       active->held.size() >= kHeldFramesMax || active->held_bytes > kHeldBytesMax;
   if (is_too_much) {
-    if (is_waited_for(frame)) let_go(agent);
+    if (is_waited_for(frame)) let_go(agent, active->run.id);
     const Error error(ErrorCode::exhausted, "journal_full",
                       "the run says more than the disk has room for",
                       "free disk space, then resume it");
@@ -162,7 +162,7 @@ void Runner::drop_held(Active& active) {
   for (const AgentFrame& frame : active.held) {
     if (!is_waited_for(frame)) continue;
     --synchronous_calls_;
-    if (active.held_from == agent_) let_go(*agent_);
+    if (active.held_from == agent_) let_go(*agent_, active.run.id);
   }
   active.held.clear();
   active.held_bytes = 0;

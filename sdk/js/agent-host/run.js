@@ -261,6 +261,10 @@ class Run {
     const { header, body } = this.up.receive();
     const value = JSON.parse(body);
     if (header.ok) return value;
+    if (header.left) {
+      this.park();
+      throw new ParkedRun();
+    }
     if (value.code === 'canceled') this.cancel(header.rollback); // Its frame waits on the other socket.
     throw fromJson(value);
   }

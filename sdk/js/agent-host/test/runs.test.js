@@ -1,6 +1,7 @@
 'use strict';
 const assert = require('node:assert');
 const { test } = require('node:test');
+const { encode } = require('../frames');
 const { agent, withHost } = require('./fake_daemon');
 
 test('the first frame says which protocol and which Node this is', () =>
@@ -202,6 +203,20 @@ test('a forgotten run never settles, and its next attempt is not mistaken for it
     assert.equal((await daemon.end()).value, 'of the second attempt');
     await daemon.idle();
     assert.equal(daemon.of('end').length, 1);
+  }));
+
+test('a run that was paused while a synchronous call waits tells its code nothing', () =>
+  withHost(agent(`
+    ctx.step('s', () => new Promise(() => {})).catch((e) => process._rawDebug('told', e.code));
+    try { ctx.db.get('k'); } finally { ctx.db.get('again'); }`),
+  async (daemon) => {
+    daemon.run('main');
+    await daemon.next('call');
+    const error = { name: 'CancelledError', message: 'the run goes on elsewhere', code: 'canceled' };
+    daemon.up.write(encode({ t: 'result', ok: false, left: true }, JSON.stringify(error)));
+    await daemon.idle();
+    assert.deepEqual(daemon.types().filter((t) => t !== 'pong'), ['hello', 'cmd', 'call']);
+    assert.equal(daemon.stderr, '');
   }));
 
 test('what ended before the code came to it keeps its place', () => withHost(agent(`

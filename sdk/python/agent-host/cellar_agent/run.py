@@ -253,6 +253,9 @@ class Run:
         value = parse(answer)
         if header["ok"]:
             return value
+        if header.get("left"):
+            self.park()
+            raise ParkedRun()
         if value.get("code") == "canceled":
             self.cancel(header.get("rollback"))  # Its frame waits on the other socket.
         raise from_json(value, self.module)

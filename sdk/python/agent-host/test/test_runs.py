@@ -1,7 +1,8 @@
+import json
 import platform
 import unittest
 
-from fake_daemon import NOTHING, Refused, agent, host, plain
+from fake_daemon import NOTHING, Refused, agent, encode, host, plain
 
 FOREVER = 'await ctx.sleep("1h")'
 
@@ -294,6 +295,21 @@ class RunsTest(unittest.TestCase):
                 daemon.idle()
                 self.assertEqual(1, len(daemon.of("end")))
                 self.assertEqual("", daemon.stderr)
+
+    def test_a_run_that_was_paused_while_a_synchronous_call_waits_tells_its_code_nothing(self):
+        with host(agent('''
+            try:
+                ctx.db.get("k")
+            except Exception:
+                ctx.stream("told")
+            ctx.db.get("again")''')) as daemon:
+            daemon.run()
+            daemon.next("call")
+            error = {"name": "CancelledError", "message": "the run goes on elsewhere", "code": "canceled"}
+            daemon.up.sendall(encode({"t": "result", "ok": False, "left": True}, json.dumps(error).encode()))
+            daemon.idle()
+            self.assertEqual(["hello", "call"], [t for t in daemon.types() if t != "pong"])
+            self.assertEqual("", daemon.stderr)
 
     def test_a_forgotten_run_unwinds_and_leaves_no_thread(self):
         body = '''
