@@ -192,7 +192,10 @@ Findings examine_cgroups(const User& user) {
   if (!user.no_cgroups.empty()) return none_for_users(user.no_cgroups);
   sandbox::CgroupHost host = user.cgroups;
   if (is_user && host.unified.empty()) {
-    const auto none = refusal_of([&] { host = sandbox::find_delegated(sandbox::find_own_part()); });
+    const auto none = refusal_of([&] {
+      host = sandbox::find_delegated(sandbox::find_own_part());
+      sandbox::require_alone(host);
+    });
     if (none) return none_for_users(*none);
   }
   if (!is_user) host = sandbox::find_cgroup_host();

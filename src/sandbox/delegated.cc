@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "sandbox/groups.h"
 #include "sys/file.h"
 
 namespace cellar::sandbox {
@@ -78,6 +79,13 @@ CgroupHost find_delegated(const std::string& folder) {
   return host;
 }
 
+void require_alone(const CgroupHost& host) {
+  const std::string procs = sys::read_file(host.unified + "/cgroup.procs").value_or("");
+  if (std::count(procs.begin(), procs.end(), '\n') <= 1) return;
+  throw no_groups("other processes are in the group " + host.unified +
+                  ": cellard has to be started alone in one");
+}
+
 CgroupHost take_delegated(const std::string& daemon_group, std::optional<pid_t> living) {
   const std::string folder = living ? part_of(*living, daemon_group) : find_own_part();
   CgroupHost host = find_delegated(folder);
@@ -91,7 +99,10 @@ CgroupHost take_delegated(const std::string& daemon_group, std::optional<pid_t> 
       if (file == folder + "/cgroup.subtree_control") sys::write_setting(file, value);
     }
   } catch (const Error& error) {
-    if (is_inside) sys::write_setting(folder + "/cgroup.procs", "0");
+    if (is_inside) {
+      sys::write_setting(folder + "/cgroup.procs", "0");
+      try_remove_group(folder + "/" + kDaemonFolder);
+    }
     throw no_groups("the group " + folder +
                     " cannot be used, other processes may be in it: " + error.what());
   }

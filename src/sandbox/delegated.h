@@ -20,6 +20,9 @@ std::string find_own_part(const std::string& root = {});
 // What there is to limit cells with, memory and processes at least; nothing is changed. Throws
 // Error `unavailable`, reason `no_cgroup`, saying what is missing, or that it is somebody else's.
 CgroupHost find_delegated(const std::string& folder);
+// Whether a daemon that is started there could take it: it must be alone, or its own group be made.
+// Throws Error as above.
+void require_alone(const CgroupHost& host);
 
 // Takes it for the daemon whose groups are in `daemon_group`: this process moves to a group of its
 // own, and controllers are handed on to what is beside it. Where a domain of an earlier daemon

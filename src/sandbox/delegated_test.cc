@@ -58,6 +58,10 @@ TEST_CASE("a part without memory or processes is of no use, and one without proc
   machine.write("/part/cgroup.procs", "");
   machine.write("/part/cgroup.subtree_control", "");
   CHECK(why_not(part).empty());
+  machine.write("/part/cgroup.procs", "71\n");
+  require_alone(find_delegated(part));
+  machine.write("/part/cgroup.procs", "71\n72\n");
+  CHECK_THROWS_AS(require_alone(find_delegated(part)), const Error&);
   const CgroupPlan cell = plan_cgroups(find_delegated(part), "g", "s",
                                        ResourceLimits{.pids_max = 9, .cpu_millis = 500});
   CHECK(cell.settings.back().first == part + "/g/s/pids.max");
