@@ -105,3 +105,5 @@ export interface Network {
   usage: { bytes_up: number; bytes_down: number; connections: number; connections_open: number; refusals: number; failures: number };
   refusals: Refusal[];
 }
+
+export interface CellUsage { cpu: { seconds: number; since: string } }

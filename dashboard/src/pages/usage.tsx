@@ -1,7 +1,7 @@
 // What the cell uses, as long as somebody looks: the API tells counters and not their past.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Client } from "../api/client";
-import type { Cell, Network } from "../api/types";
+import type { Cell, CellUsage, Network } from "../api/types";
 import { bytes } from "../model/format";
 import { rate, Series } from "../model/series";
 import { useClient } from "../ui/context";
@@ -17,21 +17,27 @@ export function Usage({ cell }: { cell: Cell }) {
   const network = useRef(new Series(POINTS_MAX, 2));
   const connections = useRef(new Series(POINTS_MAX, 1));
   const disk = useRef(new Series(POINTS_MAX, 1));
+  const processor = useRef(new Series(POINTS_MAX, 1));
   const newest = useRef(cell);
   newest.current = cell;
   const [, redraw] = useState(0);
   const [error, setError] = useState<unknown>(null);
   useEffect(() => {
-    let before: { at: number; up: number; down: number } | null = null;
+    let before: { at: number; up: number; down: number; cpu: number } | null = null;
     let gone = false;
     const read = async () => {
       if (document.hidden) return;
       try {
-        const { usage } = await client.call<Network>(Client.pathOf(id, "/network"));
+        const [{ usage }, { cpu }] = await Promise.all([
+          client.call<Network>(Client.pathOf(id, "/network")), client.call<CellUsage>(Client.pathOf(id, "/usage")),
+        ]);
         if (gone) return;
         const at = Date.now();
-        if (before !== null) network.current.add(at, rate(before.up, usage.bytes_up, at - before.at), rate(before.down, usage.bytes_down, at - before.at));
-        before = { at, up: usage.bytes_up, down: usage.bytes_down };
+        if (before !== null) {
+          network.current.add(at, rate(before.up, usage.bytes_up, at - before.at), rate(before.down, usage.bytes_down, at - before.at));
+          processor.current.add(at, 100 * rate(before.cpu, cpu.seconds, at - before.at));
+        }
+        before = { at, up: usage.bytes_up, down: usage.bytes_down, cpu: cpu.seconds };
         connections.current.add(at, usage.connections_open);
         const used = newest.current.disk?.used_bytes;
         if (used !== undefined) disk.current.add(at, used);
@@ -51,8 +57,11 @@ export function Usage({ cell }: { cell: Cell }) {
   return (
     <>
       <h2>Usage</h2>
-      <p class="faint">Read every {POLL_MS / 1000} s since you opened this page; nothing of before is kept. Memory and processor are not told by the API yet.</p>
+      <p class="faint">Read every {POLL_MS / 1000} s since you opened this page; nothing of before is kept. Memory is not told by the API yet.</p>
       <Problem error={error} />
+      <Panel title="Processor, of one">
+        <ChartView lines={[{ name: "used", colour: "accent" }]} columns={processor.current.columns} format={(value) => `${Math.round(value)} %`} least={20} />
+      </Panel>
       <Panel title="Network, a second">
         <ChartView lines={[{ name: "sent", colour: "chart-2" }, { name: "received", colour: "accent" }]} columns={network.current.columns} format={(value) => `${bytes(value)}/s`} least={4096} />
       </Panel>

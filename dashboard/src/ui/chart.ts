@@ -19,6 +19,12 @@ export interface ChartOptions {
 
 const clock = (seconds: number) => new Date(seconds * 1000).toLocaleTimeString("en-GB");
 
+// Nothing was read yet: both are null, and now is what is shown.
+function spanOf(min: number | null, max: number | null): [number, number] {
+  const end = max ?? Date.now() / 1000;
+  return [Math.min(min ?? end, end - SHOWN_S_MIN), end];
+}
+
 export function openChart(parent: HTMLElement, { lines, format, least }: ChartOptions): Chart {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
@@ -28,7 +34,7 @@ export function openChart(parent: HTMLElement, { lines, format, least }: ChartOp
     height: HEIGHT,
     cursor: { drag: { x: false, y: false } },
     scales: {
-      x: { range: (_, min, max) => [Math.min(min, max - SHOWN_S_MIN), max] },
+      x: { range: (_, min, max) => spanOf(min, max) },
       y: { range: (_, __, max) => [0, Math.max(least, max * 1.15)] },
     },
     axes: [
