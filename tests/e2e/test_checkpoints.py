@@ -71,7 +71,7 @@ class CheckpointsTest(harness.CellTest):
         self.assertIn("JSON", cell.call("GET", f"/checkpoints/{broken}").json["damaged"])
         self.assertEqual((500, "checkpoint_damaged"), (lambda a: (a.status, a.json["code"]))(cell.call("GET", f"/diff?from={broken}")))
         self.assertEqual(200, cell.call("GET", "/diff").status)
-        shown = subprocess.run([harness.BIN / "cellar", "--url", f"http://127.0.0.1:{self.daemon.port}", "checkpoints", "ls", cell.id],
+        shown = subprocess.run([harness.BIN / "cellar", "--url", f"http://127.0.0.1:{self.daemon.port}", "checkpoints", "list", cell.id],
                                env={"CELLAR_API_KEY": self.daemon.key}, stdout=subprocess.PIPE, text=True).stdout
         self.assertIn("damaged: ", shown)
         self.assertEqual(204, cell.call("DELETE", f"/checkpoints/{broken}").status)
