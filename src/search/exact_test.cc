@@ -68,6 +68,10 @@ TEST_CASE("a regular expression that is none is refused, one made to explode is 
     CHECK_THROWS_AS(grep(index, pattern), Error);
   }
   CHECK_THROWS_AS(grep(index, std::string(Regex::kPatternBytesMax + 1, 'a')), Error);
+  CHECK_THROWS_WITH_AS(grep(index, "a(b"),
+                       "the regular expression is not one of RE2: missing ): a(b", Error);
+  CHECK_THROWS_WITH_AS(grep(index, "a)(b"),
+                       "the regular expression is not one of RE2: unexpected ): a)(b", Error);
   Index large;
   const std::string text = std::string(500'000, 'a') + "\n" + std::string(5000, '\n');
   REQUIRE(large.put({.path = "a", .size_bytes = text.size()}, text) == Admission::indexed);

@@ -24,12 +24,15 @@ Regex::Regex(std::string_view pattern, LineEnds line_ends)
   options.set_log_errors(false);
   options.set_max_mem(kMemoryBytesMax);
   options.set_never_nl(line_ends == LineEnds::never);
-  const std::string in_lines = "(?m:" + std::string(pattern) + ")";
+  const auto refuse = [](const std::string& error) {
+    refuse_pattern("the regular expression is not one of RE2: " + error);
+  };
+  // As it was given: what is put around it would make "a)(b" a right one.
+  const re2::RE2 own(re2::StringPiece(pattern.data(), pattern.size()), options);
+  if (!own.ok()) refuse(own.error());
   int id = 0;
-  if (compiled_->Add(in_lines, options, &id) != re2::RE2::NoError) {
-    // What is wrong, only the expression itself says.
-    refuse_pattern("the regular expression is not one of RE2: " +
-                   re2::RE2(in_lines, options).error());
+  if (compiled_->Add("(?m:" + std::string(pattern) + ")", options, &id) != re2::RE2::NoError) {
+    refuse("it is too large");
   }
   compiled_->Compile(&atoms_);
   all_atom_count_ = atoms_.size();
