@@ -23,6 +23,7 @@ namespace {
 using asio::ip::tcp;
 constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kBodyMax = 1000;
+constexpr std::size_t kLargeBytes = 12 << 20;
 
 // Sends without an end, 1 KiB at a time.
 asio::awaitable<void> flood(Exchange& exchange, async::Event& left) {
@@ -72,6 +73,9 @@ asio::awaitable<void> answer(Exchange& exchange, async::Event& left) {
     co_await flood(exchange, left);
   } else if (path == "/nothing") {
     response = {.status = 204, .body = "not sent", .headers = {{"X-Test", "yes"}}};
+    co_await exchange.respond(std::move(response));
+  } else if (path == "/large") {
+    response.body = std::string(kLargeBytes, 'x');
     co_await exchange.respond(std::move(response));
   } else if (path == "/few" || path == "/many") {
     co_await send_many(exchange, path == "/few" ? 1 : 70);
@@ -224,6 +228,30 @@ TEST_CASE("a client that reads nothing is cut off in time, and holds up nobody")
         const std::string text = co_await read_to_end(slow);
         CHECK(text.starts_with("HTTP/1.1 200 OK"));
         CHECK_FALSE(text.ends_with("0\r\n\r\n"));
+      },
+      {.write_limit = std::chrono::seconds(1)});
+}
+
+TEST_CASE("a client that takes a large answer slowly gets all of it, however long that takes") {
+  with_server(
+      [](std::uint16_t port, async::Event&) -> asio::awaitable<void> {
+        tcp::socket slow(co_await asio::this_coro::executor, tcp::v4());
+        slow.set_option(asio::socket_base::receive_buffer_size(64 << 10));
+        const tcp::endpoint server(asio::ip::address_v4::loopback(), port);
+        co_await slow.async_connect(server, asio::use_awaitable);
+        const std::string request = "GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        co_await asio::async_write(slow, asio::buffer(request), asio::use_awaitable);
+        // Of the bytes that no kernel holds some are taken within each limit, all of them in two.
+        const std::chrono::milliseconds kPause(400);
+        std::string text;
+        for (int i = 0; i < 5; ++i) {
+          co_await async::sleep_for(kPause);
+          std::string piece(1 << 20, '\0');
+          co_await asio::async_read(slow, asio::buffer(piece), asio::use_awaitable);
+          text += piece;
+        }
+        text += co_await read_to_end(slow);
+        CHECK(text.size() > kLargeBytes);
       },
       {.write_limit = std::chrono::seconds(1)});
 }

@@ -8,7 +8,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/core/role.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/message.hpp>
@@ -42,17 +41,21 @@ class Stream : public net::TlsEither<boost::beast::tcp_stream> {
 
   // Returns once the client, or the kernel for it, has taken all three, one behind the other;
   // `tail` outlives the call. Mostly that is at once: no timer is begun then, and nothing waited
-  // for. Throws Error `canceled` for a client that is gone, or takes nothing for too long.
+  // for. Throws Error `canceled` for a client that is gone, or takes nothing for too long: one that
+  // takes a large answer slowly has as long as it takes.
   asio::awaitable<void> write(std::string head, std::string body = {}, std::string_view tail = {}) {
-    std::array<asio::const_buffer, 3> rest = {asio::buffer(head), asio::buffer(body),
-                                              asio::buffer(tail.data(), tail.size())};
+    Parts rest = {asio::buffer(head), asio::buffer(body), asio::buffer(tail.data(), tail.size())};
     // TLS would have to keep what the socket does not take of a record.
     const std::size_t taken_bytes = is_tls() ? 0 : write_now(rest);
     if (asio::buffer_size(rest) > 0) {
-      next_layer().expires_after(write_limit_);
-      boost::system::error_code error;
-      co_await asio::async_write(*this, rest, asio::redirect_error(asio::use_awaitable, error));
-      if (error) throw_gone(error);
+      while (asio::buffer_size(rest) > 0) {
+        next_layer().expires_after(write_limit_);
+        boost::system::error_code error;
+        const std::size_t size =
+            co_await async_write_some(rest, asio::redirect_error(asio::use_awaitable, error));
+        if (error) throw_gone(error);
+        consume(rest, size);
+      }
       next_layer().expires_never();
       turn_bytes_ = 0;
     } else if ((turn_bytes_ += taken_bytes) >= kTurnBytes) {
@@ -65,17 +68,22 @@ class Stream : public net::TlsEither<boost::beast::tcp_stream> {
   // That a client takes without being waited for: then others have their turn.
   static constexpr std::size_t kTurnBytes = 64 << 10;
 
+  using Parts = std::array<asio::const_buffer, 3>;
+
+  static void consume(Parts& rest, std::size_t bytes) {
+    for (asio::const_buffer& part : rest) {
+      const std::size_t taken = std::min(bytes, part.size());
+      part += taken;
+      bytes -= taken;
+    }
+  }
+
   // Takes from `rest` what the socket takes, and says how much that was.
-  std::size_t write_now(std::array<asio::const_buffer, 3>& rest) {
+  std::size_t write_now(Parts& rest) {
     boost::system::error_code error;
     const std::size_t size = next_layer().socket().write_some(rest, error);
     if (error && error != asio::error::would_block) throw_gone(error);
-    std::size_t left = size;
-    for (asio::const_buffer& part : rest) {
-      const std::size_t taken = std::min(left, part.size());
-      part += taken;
-      left -= taken;
-    }
+    consume(rest, size);
     return size;
   }
 
