@@ -140,8 +140,9 @@ class Viewer {
                       " bytes of its input are left out",
                   "send less at once, or wait until it reads");
     }
-    typed_bytes_ += bytes.size();
+    const std::size_t size = bytes.size();
     put(std::move(bytes));
+    typed_bytes_ += size;
   }
 
   void put(std::optional<std::string> typed) {
