@@ -285,11 +285,17 @@ asio::awaitable<void> Api::answer(ObservedExchange& exchange, const std::string&
     failure = std::current_exception();
   }
   if (!failure) co_return;
-  if (is_cancellation(failure)) std::rethrow_exception(failure);
-  const Error error = to_error(failure);
+  const auto cancellation = co_await asio::this_coro::cancellation_state;
+  const bool has_client = cancellation.cancelled() == asio::cancellation_type::none;
+  Error error = to_error(failure);
+  if (is_cancellation(failure)) {
+    if (!has_client || exchange.has_answered()) std::rethrow_exception(failure);
+    error = ended_meanwhile();
+  }
   const bool is_over = error.reason() == key_ended().reason();
-  if (exchange.is_stream() && is_over) {
-    co_await exchange.send_reason(": " + error.reason() + ": " + error.what() + "\n\n");
+  if (is_over && exchange.has_answered()) {
+    std::string reason = ": " + error.reason() + ": " + error.what() + "\n\n";
+    if (exchange.is_event_stream()) co_await exchange.send_reason(std::move(reason));
     throw Error(ErrorCode::canceled, error.what());
   }
   if (exchange.has_answered()) std::rethrow_exception(failure);

@@ -36,6 +36,11 @@ int status_of(const Error& error) noexcept {
   return 500;
 }
 
+Error ended_meanwhile() {
+  return Error(ErrorCode::unavailable, "ended_meanwhile",
+               "what this waited for was ended: look whether it is still there");
+}
+
 namespace {
 
 json::Value error_json(const Error& error, const std::string& request_id) {

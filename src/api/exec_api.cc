@@ -36,8 +36,10 @@ asio::awaitable<void> run_streaming(cell::Cell& cell, cell::CommandRequest reque
     const cell::CommandResult result = co_await cell.exec(std::move(request), on_output);
     streaming.chunks.push_back(stream_event("exit", cell::encode(result, cell::Names::rest)));
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::canceled) throw;
-    streaming.chunks.push_back(stream_event("error", error_in_stream(error, request_id)));
+    // Also where it was canceled: by the end of its cell, say, which its client has to be told.
+    const bool is_canceled = error.code() == ErrorCode::canceled;
+    const Error told = is_canceled ? ended_meanwhile() : error;
+    streaming.chunks.push_back(stream_event("error", error_in_stream(told, request_id)));
   }
   streaming.ended = true;
   streaming.changed.set();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/clock.h"
@@ -15,6 +16,8 @@
 namespace cellar::api {
 
 namespace asio = boost::asio;
+
+inline constexpr std::string_view kEventStreamType = "text/event-stream";
 
 // Answers that go on now.
 struct OpenAnswers {
@@ -98,6 +101,7 @@ class ObservedExchange : public http::Exchange {
     note(response.status);
     response.headers.insert(response.headers.end(), added_.begin(), added_.end());
     if (!std::exchange(is_stream_, true)) ++open_.stream_count;
+    is_event_stream_ = response.content_type == kEventStreamType;
     return inner_.start_stream(std::move(response));
   }
   // Throws Error `unauthenticated`, reason `key_ended`, also: a stream ends with its key.
@@ -109,7 +113,7 @@ class ObservedExchange : public http::Exchange {
   // The last words of a stream whose key is over, which is not finished: so that nobody takes it
   // for a whole one.
   asio::awaitable<void> send_reason(std::string text) { return inner_.send(std::move(text)); }
-  bool is_stream() const noexcept { return is_stream_; }
+  bool is_event_stream() const noexcept { return is_event_stream_; }
   bool has_answered() const override { return inner_.has_answered(); }
 
  private:
@@ -126,6 +130,7 @@ class ObservedExchange : public http::Exchange {
   http::Fields added_;
   int status_ = 0;
   bool is_stream_ = false;
+  bool is_event_stream_ = false;
   bool is_web_socket_ = false;
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point answered_at_;

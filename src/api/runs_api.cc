@@ -40,10 +40,13 @@ asio::awaitable<void> answer_durable(const Call& call, cell::Cell& cell, json::V
 
 asio::awaitable<void> answer_run(const Call& call, cell::Cell& cell, const cell::Run& run,
                                  int status = 200, cell::View view = cell::View::live) {
-  const auto kept = run.shared_from_this();  // Retention may remove it meanwhile.
-  std::string outcome;
-  if (run.ended != 0) outcome = co_await cell.journal().value_of(run.ended);
-  json::Value answer = run_detail_json(run, cell.journal(), outcome, view);
+  json::Value answer = run_detail_json(run, cell.journal(), view);
+  if (run.ended != 0) {
+    // Retention may remove the run while this is read.
+    const bool ok = run.status == cell::RunStatus::completed;
+    const std::string outcome = co_await cell.journal().value_of(run.ended);
+    answer.as_object().set(ok ? "result" : "error", json::parse(outcome));
+  }
   co_await answer_durable(call, cell, std::move(answer), status);
 }
 

@@ -226,15 +226,10 @@ json::Value run_json(const cell::Run& run) {
   return value;
 }
 
-json::Value run_detail_json(const cell::Run& run, cell::CellJournal& journal,
-                            const std::string& outcome, cell::View view) {
+json::Value run_detail_json(const cell::Run& run, cell::CellJournal& journal, cell::View view) {
   json::Value value = run_json(run);
   json::Object& members = value.as_object();
   members.set("params", json::parse(journal.read<journal::RunCreated>(run.created).params));
-  if (!outcome.empty()) {
-    const bool ok = run.status == cell::RunStatus::completed;
-    members.set(ok ? "result" : "error", json::parse(outcome));
-  }
   if (!run.detail.empty()) members.set("detail", json::parse(run.detail));
   json::Array steps;
   for (const auto& [ordinal, step] : run.steps) {

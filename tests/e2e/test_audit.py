@@ -1,6 +1,7 @@
 """The audit log: who changed what and who was refused, in a chain that shows what was done to it."""
 import json
 import subprocess
+import threading
 
 import harness
 
@@ -42,6 +43,17 @@ class AuditTest(harness.CellTest):
         files = b"".join(path.read_bytes() for path in (self.daemon.state / "audit").iterdir())
         for word in (b"body-word", b"query-word", token.encode(), key["secret"].encode(), self.daemon.key.encode()):
             self.assertNotIn(word, files)
+
+    def test_a_call_whose_cell_is_deleted_under_it_has_its_status(self):
+        cell = self.cell(agent="module.exports = { async waits(ctx) { await ctx.waitForEvent('never'); } };")
+        answers = []
+        waiting = threading.Thread(target=lambda: answers.append(cell.request("waits")))
+        waiting.start()
+        harness.eventually("it waits", lambda: [run for run in cell.runs() if run["status"] == "waiting"])
+        self.assertEqual(204, cell.call("DELETE").status)
+        waiting.join(harness.WAIT_S)
+        told, = self.entries(code="ended_meanwhile")
+        self.assertEqual([(503, 503, cell.id)], [(answer.status, told["status"], told["target"]) for answer in answers])
 
     def test_refusals_are_there_and_a_flood_of_them_is_counted(self):
         reader = self.daemon.call("POST", "/api/v1/keys", {"name": "r", "scopes": ["read"]}).json

@@ -33,6 +33,14 @@ class ExecTest(harness.CellTest):
         self.assertIn("/w==", [e.json.get("b64") for e in events])
         self.assertEqual(("exit", 0), (events[-1].type, events[-1].json["exit_code"]))
 
+    def test_a_stream_of_a_command_ends_with_its_cell(self):
+        cell = self.cell()
+        stream = iter(self.daemon.stream("POST", cell.path + "/exec", {"cmd": "echo here; sleep 600"}))
+        self.assertEqual("stdout", next(stream).type)
+        self.assertEqual(204, cell.call("DELETE").status)
+        last = list(stream)[-1]
+        self.assertIn((last.type, last.json.get("lost_by"), last.json.get("code")), [("exit", "deleted", None), ("error", None, "ended_meanwhile")])
+
     def test_a_timeout_kills_all_that_was_started_whatever_it_ignores(self):
         cell = self.cell()
         start = time.monotonic()
