@@ -181,16 +181,24 @@ class Bench:
         cells = [daemon.create(f"side-{number}", agent=AGENT) for number in range(self.arguments.agents)]
         for cell in cells:
             self.steps(cell, count=320, width=16)
+        name = f"steps a second, {len(cells)} agents, 16 side by side in each"
+        first = self.rate(cells)  # V8 compiles meanwhile what they have begun to do.
+        self.rate(cells)
+        own = self.rate(cells)
+        self.row("B4", f"{name}, the first 3,200 of each", first, "/s", "≥ 20,000", first >= 20_000)
+        self.row("B4", f"{name}, compiled", own, "/s", "≥ 20,000", own >= 20_000)
+        for cell in cells:
+            cell.call("DELETE")
+
+    def rate(self, cells):
+        """Steps a second of all these cells at once, 3,200 in each."""
         count, start = 3200, time.perf_counter()
         threads = [threading.Thread(target=self.steps, args=(cell,), kwargs={"count": count, "width": 16}) for cell in cells]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        own = len(cells) * count / (time.perf_counter() - start)
-        self.row("B4", f"steps a second, {len(cells)} agents, 16 side by side in each", own, "/s", "≥ 20,000", own >= 20_000)
-        for cell in cells:
-            cell.call("DELETE")
+        return len(cells) * count / (time.perf_counter() - start)
 
     def run(self):
         self.journal()
