@@ -35,7 +35,21 @@ asio::awaitable<bool> readable(std::shared_ptr<Descriptor> descriptor,
   co_return !error;
 }
 
-std::string change_event(const cell::FileChange& change) {
+// Events with numbers that go on from what the client has seen. Nothing is kept of a watch whose
+// client is gone: the numbers say that there was one, and no more.
+class WatchEvents {
+ public:
+  explicit WatchEvents(std::uint64_t after) : last_(after) {}
+
+  std::string text(std::string_view type, const json::Value& data) {
+    return "id: " + std::to_string(++last_) + "\n" + stream_event(type, json::dump(data));
+  }
+
+ private:
+  std::uint64_t last_;
+};
+
+std::string change_event(const cell::FileChange& change, WatchEvents& events) {
   json::Value data =
       json::object({{"path", change.path}, {"type", change.is_folder ? "directory" : "file"}});
   std::string_view type = "modified";
@@ -53,23 +67,25 @@ std::string change_event(const cell::FileChange& change) {
       data.as_object().set("from", change.from);
       break;
   }
-  return stream_event(type, json::dump(data));
+  return events.text(type, data);
 }
 
-std::string changes_text(const cell::WorkWatch::Changes& changes, const std::string& path) {
+std::string changes_text(const cell::WorkWatch::Changes& changes, const std::string& path,
+                         WatchEvents& events) {
   std::string text;
-  for (const cell::FileChange& change : changes.list) text += change_event(change);
-  if (changes.has_overflown) text += stream_event("overflow", "{}");
+  for (const cell::FileChange& change : changes.list) text += change_event(change, events);
+  if (changes.has_overflown) text += events.text("overflow", json::object({}));
   if (changes.is_gone) {
     const cell::FileChange gone{
         .kind = cell::FileChange::Kind::deleted, .path = path, .is_folder = true, .from = {}};
-    text += change_event(gone);
+    text += change_event(gone, events);
   }
   return text;
 }
 
 asio::awaitable<void> follow(const Call& call, std::shared_ptr<cell::Cell> cell,
-                             std::shared_ptr<cell::WorkWatch> watch, std::string path) {
+                             std::shared_ptr<cell::WorkWatch> watch, std::string path,
+                             WatchEvents events) {
   const auto executor = co_await asio::this_coro::executor;
   std::shared_ptr<Descriptor> descriptor;
   auto take = [cell, watch] { return watch->take(); };
@@ -85,7 +101,7 @@ asio::awaitable<void> follow(const Call& call, std::shared_ptr<cell::Cell> cell,
     }
     co_await async::sleep_for(kGather);
     const auto changes = co_await async::offload(cell->pool(), take);
-    std::string text = changes_text(changes, path);
+    std::string text = changes_text(changes, path, events);
     if (!text.empty()) co_await call.exchange.send(std::move(text));
     if (changes.is_gone) co_return;
     if (changes.has_overflown) descriptor.reset();  // It began anew.
@@ -99,6 +115,7 @@ asio::awaitable<void> watch_files(const Call& call, std::string path) {
   const auto cell = call.cell();
   const auto scope = call.query_flag("all") ? cell::WorkScope::all : cell::WorkScope::searched;
   const std::string folder = sys::normalize_path(path);
+  const auto after = call.events_after();
   const auto place = cell->files().begin_watch();
   auto begin = [cell, folder, scope] {
     auto watch =
@@ -107,10 +124,11 @@ asio::awaitable<void> watch_files(const Call& call, std::string path) {
   };
   const auto watch = co_await async::offload(cell->pool(), std::move(begin));
   http::Response head = event_stream_head();
-  json::Value ready = json::object({{"path", folder}});
-  head.body = stream_event("ready", json::dump(ready));
+  WatchEvents events(after.value_or(0));
+  // Who has seen another watch is not told what happened since.
+  head.body = events.text(after ? "reset" : "ready", json::object({{"path", folder}}));
   co_await call.exchange.start_stream(std::move(head));
-  co_await finish_stream(call, follow(call, cell, watch, folder));
+  co_await finish_stream(call, follow(call, cell, watch, folder, events));
 }
 
 }  // namespace cellar::api

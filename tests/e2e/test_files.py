@@ -258,7 +258,14 @@ class FilesTest(harness.CellTest):
         self.assertEqual({("created", "deep", None), ("created", "deep/er", None), ("created", "deep/er/f", None),
                           ("deleted", "src/old", None)}, set(told(4)))
         self.assertEqual([], [b for b in cell.get()["idle"]["blockers"] if b["detail"] == "files"])
+        cell.call("PUT", "/files/last", b"1")
+        seen = next(events).id
         stream.close()
+        cell.call("PUT", "/files/meanwhile", b"1")
+        again = self.daemon.stream("GET", cell.path + "/files?watch=1", headers={"Last-Event-ID": str(seen)})
+        first = next(iter(again))
+        self.assertEqual((seen + 1, "reset", {"path": "."}), (first.id, first.type, first.json))
+        again.close()
         inner = iter(self.daemon.stream("GET", cell.path + "/files/deep?watch=1"))
         self.assertEqual("ready", next(inner).type)
         cell.call("DELETE", "/files/deep")

@@ -89,11 +89,12 @@ export interface GrepAnswer {
 }
 
 export type FileChange =
-  | { type: "ready"; path: string }
+  /** From now on all is told. `reset`: a connection broke, and what happened until now is not told: list again. */
+  | { type: "ready" | "reset"; path: string }
   | { type: "created" | "modified" | "deleted"; path: string; kind: FileEntry["type"] }
   | { type: "renamed"; path: string; from: string; kind: FileEntry["type"] }
-  /** Changes are missing: list again. `lost`: the connection was, and the watch began anew. */
-  | { type: "overflow"; lost: boolean };
+  /** More happened than is told: list again. */
+  | { type: "overflow" };
 
 export type Content = string | Uint8Array | ArrayBuffer | Blob | ReadableStream<Uint8Array>;
 
@@ -272,12 +273,10 @@ export class Files {
       transport: this.#transport,
       call: { method: "GET", path: this.#one(path), query: { watch: 1, all: all ? 1 : undefined }, repeat: "always" },
       options: rest,
-      afterBreak: () => ({ type: "overflow", lost: true }),
       isLast: ({ type, data }) => type === "deleted" && (JSON.parse(data) as { path: string }).path === watched,
       take: ({ type, data }) => {
         const { type: kind, ...told } = fromWire<Record<string, unknown>>(JSON.parse(data));
-        if (type === "ready") watched = told["path"] as string;
-        if (type === "overflow") return { type, lost: false };
+        if (type === "ready" || type === "reset") watched = told["path"] as string;
         return { type, ...told, ...(kind === undefined ? {} : { kind }) } as FileChange;
       },
     });

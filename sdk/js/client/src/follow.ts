@@ -23,8 +23,6 @@ export interface Following<T> {
   isLast?: (event: ServerEvent) => boolean;
   /** Asked where the server ended a stream in which nothing was: is that because there is nothing more? */
   isOver?: (signal: AbortSignal) => Promise<boolean>;
-  /** What the caller gets after a break, where events have no ids and some may be missing. */
-  afterBreak?: () => T;
 }
 
 export const RETRY_MS = 1_000; // where the server says nothing
@@ -85,13 +83,12 @@ class Follower<T> {
 
   /** What one connection brings; how many events that were. */
   async *#connection(): AsyncGenerator<T, number, undefined> {
-    const { transport, call, options, take, isLast, afterBreak } = this.#following;
+    const { transport, call, options, take, isLast } = this.#following;
     const headers = { accept: "text/event-stream", ...call.headers };
     const query = { ...call.query, after: this.#after };
     // Who comes back has a patience of its own.
     const retries = this.#wasConnected ? { retries: 0 } : {};
     const opened = await transport.open({ ...call, ...retries, query, headers, timeoutMs: options.timeoutMs }, this.#signal);
-    if (this.#wasConnected && afterBreak) yield afterBreak();
     this.#wasConnected = true;
     const parser = new EventParser();
     let count = 0;

@@ -872,12 +872,15 @@ export type ListRootQuery = {
   tar?: "0" | "1";
   /**
    * An event stream of what happens below the folder: `ready`, then `created`, `modified`, `deleted`,
-   * `renamed` ({path, type, from?}); `overflow` where more happened than is told (list again). It neither
-   * wakes the cell nor keeps it awake.
+   * `renamed` ({path, type, from?}); `overflow` where more happened than is told (list again). Each has an
+   * `id`; a client that comes back with the last one (`after` or `Last-Event-ID`) gets `reset` in place of
+   * `ready`: what happened between is not told (list again). It neither wakes the cell nor keeps it awake.
    */
   watch?: "0" | "1";
   /** With watch=1: what search leaves out, too. */
   all?: "0" | "1";
+  /** With watch=1: the `id` of the event that was seen last. */
+  after?: number;
 };
 
 export type UnpackRootQuery = {
@@ -977,12 +980,15 @@ export type ReadFileQuery = {
   tar?: "0" | "1";
   /**
    * An event stream of what happens below the folder: `ready`, then `created`, `modified`, `deleted`,
-   * `renamed` ({path, type, from?}); `overflow` where more happened than is told (list again). It neither
-   * wakes the cell nor keeps it awake.
+   * `renamed` ({path, type, from?}); `overflow` where more happened than is told (list again). Each has an
+   * `id`; a client that comes back with the last one (`after` or `Last-Event-ID`) gets `reset` in place of
+   * `ready`: what happened between is not told (list again). It neither wakes the cell nor keeps it awake.
    */
   watch?: "0" | "1";
   /** With watch=1: what search leaves out, too. */
   all?: "0" | "1";
+  /** With watch=1: the `id` of the event that was seen last. */
+  after?: number;
 };
 
 export type WriteFileQuery = {

@@ -209,19 +209,30 @@ test("a stream whose first connection fails does not try for ever", async () => 
   assert.equal(asked.length, 3);
 });
 
-test("a watch tells after a break that changes may be missing", async () => {
-  const { cell, close } = await serve((_, response, count) => {
+test("a watch tells after a break that changes are missing", async () => {
+  const event = (id, type, data) => `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+  const { cell, asked, close } = await serve((call, response, count) => {
     response.writeHead(200, SSE);
-    const text = `retry: 0\n\nevent: ready\ndata: {"path":"src"}\n\nevent: created\ndata: {"path":"src/a","type":"file"}\n\n`;
-    response.write(count === 1 ? text : `${text}event: deleted\ndata: {"path":"src","type":"directory"}\n\n`, () =>
-      response.destroy(),
-    );
+    const after = Number(call.query.get("after") ?? 0);
+    const begin = event(after + 1, after === 0 ? "ready" : "reset", { path: "src" });
+    const created = event(after + 2, "created", { path: "src/a", type: "file" });
+    const deleted = event(after + 3, "deleted", { path: "src", type: "directory" });
+    // First it breaks before anything was told.
+    const text = ["", begin + created, begin + created + deleted][count - 1];
+    response.write(`retry: 0\n\n${text}`, () => response.destroy());
   });
   const changes = await cell.files.watch("src").all();
   await close();
   assert.deepEqual(
-    changes.map(({ type, lost }) => type + (lost ? "!" : "")),
-    ["ready", "created", "overflow!", "ready", "created", "deleted"],
+    changes.map(({ type }) => type),
+    ["ready", "created", "reset", "created", "deleted"],
   );
-  assert.deepEqual(changes[1], { type: "created", path: "src/a", kind: "file" });
+  assert.deepEqual(changes.slice(1, 3), [
+    { type: "created", path: "src/a", kind: "file" },
+    { type: "reset", path: "src" },
+  ]);
+  assert.deepEqual(
+    asked.map(({ query }) => query.get("after")),
+    [null, null, "2"],
+  );
 });

@@ -1,7 +1,7 @@
 """What a stream is at, over all connections that it takes. No I/O: who reads says what came, and is told what to do next.
 
-Three ways to go on after a connection broke: behind the last id (`Ids`), the same by a call with the same key (`Again`), and
-from now on, where there are no ids (`Anew`). A stream that is none of these ends with its connection (`Once`).
+After a connection broke it goes on behind the last id (`Ids`), of an agent's answer by a call with the same key (`Again`), or ends
+(`Once`).
 """
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Once:
             if self._is_news(event):
                 given.append(event)
                 self._is_new, self._failures = True, 0
-                self.is_over = event.type in self.last
+                self.is_over = self._is_last(event)
         if self._parser.retry_s is not None:
             self._retry_s = self._parser.retry_s
         return given
@@ -75,6 +75,9 @@ class Once:
 
     def _is_news(self, event: SentEvent) -> bool:
         return True
+
+    def _is_last(self, event: SentEvent) -> bool:
+        return event.type in self.last
 
     def _before_reconnect(self, error: errors.CellarError) -> Optional[float]:
         return None
@@ -143,10 +146,13 @@ class Again(Ids):
         return errors.AgentError(str(value["error"]), code=str(value["code"]), run=run)
 
 
-class Anew(_Many):
-    """What happened between two connections is not told: each begins with an event that says that it has begun."""
+class Watch(Ids):
+    """Of files: the server says whether it knows what happened between two connections. The folder's own end is the last event."""
 
-    def ended(self) -> Optional[float]:
-        if self.is_over:
-            return None
-        return self.failed(errors.ConnectionError("the stream ended"))
+    _folder: Optional[str] = None
+
+    def _is_last(self, event: SentEvent) -> bool:
+        path = json.loads(event.data).get("path")
+        if event.type in ("ready", "reset"):
+            self._folder = path
+        return event.type == "deleted" and path == self._folder

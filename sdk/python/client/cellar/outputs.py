@@ -41,10 +41,15 @@ def output_of_command(event: SentEvent) -> Output:
     if event.type == "exit":
         return Output("exit", result=fields)
     if event.type == "error":
-        kind = errors.UnavailableError if fields.get("retryable") is True else errors.InternalError
-        raise kind(fields["error"], code=fields.get("code"), remediation=fields.get("remediation"),
-                   retryable=fields.get("retryable") is True, request_id=fields.get("request_id"))
+        raise failure_of(fields)
     return Output(event.type, bytes_of(fields))
+
+
+def failure_of(fields: Any) -> errors.CellarError:
+    """What the event `error` of a stream says."""
+    kind = errors.UnavailableError if fields.get("retryable") is True else errors.InternalError
+    return kind(fields["error"], code=fields.get("code"), remediation=fields.get("remediation"),
+                retryable=fields.get("retryable") is True, request_id=fields.get("request_id"))
 
 
 def output_of_process(event: SentEvent) -> Output:
@@ -72,7 +77,7 @@ class FileContent:
 
 @dataclass(frozen=True)
 class FileEvent:
-    """`type`: "ready" at the beginning and after each break, when what happened between is not told: list again; so after
+    """`type`: "ready" at the beginning; "reset" after a break, when what happened between is not told: list again; so after
     "overflow". "created", "modified", "deleted" and "renamed" (`from_path`) are what happens."""
 
     type: str
@@ -83,6 +88,8 @@ class FileEvent:
 
 def file_event_of(event: SentEvent) -> FileEvent:
     fields = json.loads(event.data)
+    if event.type == "error":
+        raise failure_of(fields)
     return FileEvent(event.type, fields.get("path"), fields.get("type"), fields.get("from"))
 
 

@@ -111,6 +111,25 @@ class StreamTest(Case):
             self.assertEqual([None, "11", "11"], [request[2].get("last-event-id") for request in server.requests])
             self.assertEqual({"text/event-stream"}, {request[2]["accept"] for request in server.requests})
 
+    def test_a_watch_tells_after_a_break_that_changes_are_missing_and_ends_with_its_folder(self):
+        def event(number, type, path):
+            return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, type, json.dumps({"path": path, "type": "file"}).encode())
+
+        for items in ITEMS:
+            answers = [[stream_head(), FakeServer.CUT],
+                       [stream_head(), chunk(event(1, b"ready", "src") + event(2, b"created", "src/a")), FakeServer.CUT],
+                       [stream_head(), chunk(event(3, b"reset", "src") + event(4, b"deleted", "src/a") + event(5, b"deleted", "src")), END]]
+            server = self.serve(lambda request: answers.pop(0))
+            found = items(server.url, lambda client: client.cell("c").files.watch("src"))
+            self.assertEqual([("ready", "src"), ("created", "src/a"), ("reset", "src"), ("deleted", "src/a"), ("deleted", "src")],
+                             [(one.type, one.path) for one in found])
+            self.assertEqual([None, None, "2"], [request[2].get("last-event-id") for request in server.requests])
+            broken = self.serve(lambda request: [stream_head(), chunk(
+                event(1, b"ready", "src") + b'event: error\ndata: {"error": "too many", "code": "watch_limit"}\n\n'), END])
+            with self.assertRaisesRegex(cellar.CellarError, "too many"):
+                items(broken.url, lambda client: client.cell("c").files.watch("src"))
+            self.assertEqual(1, len(broken.requests))
+
     def test_a_stream_that_never_gives_anything_new_ends_after_so_many_tries(self):
         for items in ITEMS:
             server = self.serve(lambda request: [stream_head(), chunk(b"retry: 0\n\n" + sse(1)), FakeServer.CUT])

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any, AsyncIterable, AsyncIterator, Dict, List, Optional, Union
 
 from .. import types
-from .._follow import Anew
+from .._follow import Watch
 from .._wire import Query, Request, body_of, file_path, without_none
 from ..outputs import Content, FileContent, FileEvent, file_event_of
 from .core import AsyncCore, AsyncStream
@@ -114,10 +114,10 @@ class AsyncFiles:
         return await self._core.post(self._path + "/grep", fields, repeatable=True)
 
     def watch(self, path: str = "", *, all: bool = False) -> AsyncStream[FileEvent]:
-        """What changes in a folder, from the event "ready" on."""
+        """What changes in a folder, from the event "ready" on, until the folder itself is gone."""
         query = {"watch": 1, "all": 1 if all else None}
         request = Request("GET", self._of(path), query=query, repeatable=True, timeout_s=self._core.timeout_s)
-        return AsyncStream(self._core, Anew(request), file_event_of)
+        return AsyncStream(self._core, Watch(request), file_event_of)
 
     async def read_tar(self, path: str = "") -> AsyncIterator[bytes]:
         """A folder as a tar archive, in pieces."""
