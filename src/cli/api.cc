@@ -36,7 +36,13 @@ std::string text_of(const json::Value& body, std::string_view key) {
   return value != nullptr && value->is_string() ? value->as_string() : "";
 }
 
+constexpr const char* kPausedRemedy =
+    "\"cellar runs get CELL RUN\" says what to do; \"cellar runs resume CELL RUN\" lets it go on";
+
 const std::map<std::string, const char*> kRemedies = {
+    {"ambiguous_step", kPausedRemedy},
+    {"crash_loop", kPausedRemedy},
+    {"replay_mismatch", kPausedRemedy},
     {"cell_not_found", "\"cellar ls\" lists the cells"},
     {"key_not_found", "\"cellar keys ls\" lists the keys"},
     {"key_expired", "have another one made with \"cellar keys create\""},

@@ -356,22 +356,22 @@ const std::vector<std::pair<const char*, std::vector<const char*>>> kGroups = {
 // All of them. `url` is the daemon's address, once all is read.
 void add_commands(CLI::App& app, Raw& raw, const std::string& url) {
   add_cell_commands(app, raw);
-  add_preview_command(app, raw, url);
-  add_network_command(app, raw);
-  add_secrets_command(app, raw);
-  add_llm_commands(app, raw);
-  add_image_commands(app, raw);
-  add_mcp_command(app, raw);
   add_project_commands(app, raw);
-  add_completion_commands(app, raw);
-  add_key_commands(app, raw);
-  add_audit_commands(app, raw);
-  add_doctor_command(app, raw);
   add_work_commands(app, raw);
   add_process_commands(app, raw);
   add_file_commands(app, raw);
   add_checkpoint_commands(app, raw);
   add_run_commands(app, raw);
+  add_preview_command(app, raw, url);
+  add_network_command(app, raw);
+  add_secrets_command(app, raw);
+  add_llm_commands(app, raw);
+  add_mcp_command(app, raw);
+  add_completion_commands(app, raw);
+  add_image_commands(app, raw);
+  add_key_commands(app, raw);
+  add_audit_commands(app, raw);
+  add_doctor_command(app, raw);
   for (const auto& [heading, names] : kGroups) {
     for (const char* name : names) app.get_subcommand(name)->group(heading);
   }

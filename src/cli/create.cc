@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
 #include "base/error.h"
 #include "cli/commands.h"
 #include "sys/file.h"
@@ -6,6 +10,7 @@ namespace cellar::cli {
 namespace {
 
 constexpr std::size_t kAgentBytesMax = 4 << 20;
+constexpr std::array<std::string_view, 4> kEndings = {".js", ".mjs", ".cjs", ".py"};
 
 json::Value body_of(const Create& command) {
   json::Object body;
@@ -45,6 +50,13 @@ json::Value body_of(const Create& command) {
 std::string read_agent(const std::string& file) {
   auto source = sys::read_file(file, kAgentBytesMax);
   if (!source) throw Error(ErrorCode::not_found, "no such file: " + file);
+  const std::string ending = std::filesystem::path(file).extension();
+  const bool is_known = std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+  if (!is_known && !ending.empty()) {  // A pipe has none.
+    throw Error(ErrorCode::invalid_argument, "usage",
+                file + " is no agent: one ends in .js, .mjs, .cjs or .py",
+                "a bundler makes one file of TypeScript and of many: docs/guide/agents.md");
+  }
   return *std::move(source);
 }
 

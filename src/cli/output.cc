@@ -88,6 +88,11 @@ std::string format_value(const json::Value& value) {
   return value.is_string() ? value.as_string() : json::dump(value);
 }
 
+std::string format_error(const Error& error) {
+  const std::string text = error.what();
+  return error.remediation().empty() ? text : text + "\n        " + error.remediation();
+}
+
 Output::Output(int out, int err, Format format)
     : out_(out),
       err_(err),

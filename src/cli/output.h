@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "json/value.h"
 
 namespace cellar::cli {
@@ -28,6 +29,9 @@ std::string format_table(const Row& heading, const std::vector<Row>& rows, Look 
 std::string format_record(const json::Value& object, Look look);
 // A string without quotes, anything else as JSON.
 std::string format_value(const json::Value& value);
+
+// What went wrong, and in a line of its own what to do about it.
+std::string format_error(const Error& error);
 
 // Where the commands write. Throws Error where writing fails; a reader that went away ends the
 // program by SIGPIPE, as is usual.

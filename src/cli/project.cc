@@ -90,7 +90,7 @@ class Events {
     try {
       run(log, own);
     } catch (const Error& error) {
-      context_.output.note(error.what());
+      context_.output.note(format_error(error));
     }
     ended_ = true;
   }
@@ -160,7 +160,7 @@ int run(const Deploy& command, Context& context) {
           {{"cell_id", id}, {"agent_digest", column(now, "agent_digest")}, {"changed", is_new}}));
       rows.push_back({id, short_digest(now), is_new ? "new" : "as it was"});
     } catch (const Error& error) {  // The others get it all the same.
-      output.note(id + ": " + error.what());
+      output.note(id + ": " + format_error(error));
       exit_code = 1;
     }
   }
@@ -191,7 +191,7 @@ int run(const Dev& command, Context& context) {
       const json::Value now = give(*changed, file, command.customer_id, context.api);
       output.note(id + " has " + file + " (" + short_digest(now) + ")");
     } catch (const Error& error) {
-      output.note(file + " was not given to the cell: " + error.what());
+      output.note(file + " was not given to the cell: " + format_error(error));
     }
   }
   return 1;

@@ -34,9 +34,7 @@ int report(const Error& error, Output& output) {
     output.write_error(printable(json::dump(body)) + "\n");
     return exit_code_of(error);
   }
-  std::string text = error.what();
-  if (!error.remediation().empty()) text += "\n        " + error.remediation();
-  output.note(text);
+  output.note(format_error(error));
   return exit_code_of(error);
 }
 
