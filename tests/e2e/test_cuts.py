@@ -219,12 +219,12 @@ class CutsTest(harness.CellTest):
         self.assertEqual({"python": whole, "javascript": whole}, self.seen)
         self.assertEqual(2, len(cell.runs()))
 
-    def test_output_comes_once_and_in_order_over_500_cuts_and_a_pause(self):
+    def test_output_comes_once_and_in_order_over_420_cuts_and_a_pause(self):
         cell = self.cell()
         process = cell.call("POST", "/processes", {"cmd": ["node", "-e", PROGRAM]}).json["id"]
         urls = [self.cutter(self.daemon) for _ in range(2)]
         self.follow("python", lambda: in_threads(urls[0], cell.id, process=process))
-        attached = [self.cutter(self.daemon, 80) for _ in range(2)]
+        attached = [self.cutter(self.daemon, 40) for _ in range(2)]
         self.follow("python attached", lambda: in_threads(attached[0], cell.id, attached=process))
         streams = [{"url": urls[1], "cell": cell.id, "process": process}, {"url": attached[1], "cell": cell.id, "attached": process}]
         self.follow("javascript", lambda: in_javascript(streams))
