@@ -181,12 +181,13 @@ std::vector<MemoryRange> working_set(pid_t pid, std::minstd_rand& random) {
   }
   std::uint64_t bytes = 0;
   std::size_t count = 0;
-  while (count < std::min(kept.size(), kKeptRangesMax)) {
-    bytes += kept[count].end - kept[count].begin;
-    if (bytes > kept_max) break;
+  std::erase_if(kept, [&](const MemoryRange& range) {  // A large one leaves room for others.
+    const std::uint64_t size = range.end - range.begin;
+    if (count == kKeptRangesMax || bytes + size > kept_max) return true;
+    bytes += size;
     ++count;
-  }
-  kept.resize(count);
+    return false;
+  });
   return std::move(kept);
 }
 
