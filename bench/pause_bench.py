@@ -15,6 +15,7 @@ from bench import Bench, Client, carry_out, harness, milliseconds
 from swap import swap, why_not
 
 HEAP_MB = 300
+FIRST_TIMES = 7
 # A server with a heap of objects, as programs have it; the daemon asks it over the agent's own method.
 AGENT = """const heap = [];
 module.exports = {
@@ -33,8 +34,17 @@ GROUP = pathlib.Path("/sys/fs/cgroup/unified" if pathlib.Path("/sys/fs/cgroup/un
 
 def memory_of(pid, line):
     """The bytes that a line of the process's status tells: VmRSS, RssAnon, …"""
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return next(int(text.split()[1]) << 10 for text in status.splitlines() if text.startswith(line))
+    return bytes_in(f"/proc/{pid}/status", line)
+
+
+def bytes_in(path, line):
+    texts = pathlib.Path(path).read_text().splitlines()
+    return next(int(text.split()[1]) << 10 for text in texts if text.startswith(line))
+
+
+def faults_of(pid):
+    """How often the main thread has waited for a page that was not in memory."""
+    return int(pathlib.Path(f"/proc/{pid}/task/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[9])
 
 
 def percentile(times, part):
@@ -64,9 +74,13 @@ class Freezer:
 
 
 class PauseBench(Bench):
-    def __init__(self, runs, cells):
-        self.runs, self.rows, self.cells = runs, [], cells
+    def __init__(self, runs, cells, parts):
+        self.runs, self.rows, self.cells, self.parts = runs, [], cells, parts
         self.daemon = harness.Daemon("--page-out-after-s", "0", images="default")
+
+    def processes(self):
+        for count in (1, 10, 100):
+            self.resumes(count)
 
     def resumes(self, count):
         """The first answer of a command after a pause, in a cell with so many processes that wait."""
@@ -94,10 +108,7 @@ class PauseBench(Bench):
         cell.call("DELETE")
 
     def memory(self):
-        if why_not():
-            print(f"memory of a paused cell: left out: {why_not()}")
-            return
-        with swap(self.daemon.root, 4 * HEAP_MB) as device:
+        with self.swap() as device:
             cell = self.daemon.create("heap", agent=AGENT, tier="performance")
             before = cell.request("fill", {"megabytes": HEAP_MB}).json
             path = f"/api/v1/cells/{cell.id}"
@@ -105,27 +116,57 @@ class PauseBench(Bench):
             pid = cell.agent_pid()
             nothing = lambda _: self.client.call("POST", f"{path}/request", {"method": "nothing"})
             touch = lambda _: self.client.call("POST", f"{path}/request", {"method": "touch"})
-
-            def pause():
-                self.client.call("POST", f"{path}/pause")
-                harness.eventually("it is moved", lambda: "paged_out_bytes" in cell.get()["pause"])
-
             for _ in range(max(20, self.runs // 4)):
-                pause()
+                self.page_out(cell)
                 gone = memory_of(pid, "VmSwap")
                 shares.append(gone / (gone + memory_of(pid, "RssAnon")))
                 first += milliseconds(nothing, 1)
             for _ in range(5):
-                pause()
+                self.page_out(cell)
                 whole += milliseconds(touch, 1)
             warm = milliseconds(nothing, self.runs)
             walk = milliseconds(touch, 5)
-            print(f"a Node process of {before >> 20} MB, paused: {gone >> 20} MB went to {device}, "
-                  f"{statistics.median(shares):.1%} of what no file has", flush=True)
+            print(f"a Node process of {before >> 20} MB, paused: {gone >> 20} MB went to {device}", flush=True)
+            self.row("  of what no file has", [100 * share for share in shares], unit="%")
             self.row("  first request after that", first, warm, "a request to a warm agent")
             print(f"{'  p99 of it':<48} {percentile(first, 0.99):9.3f} ms", flush=True)
             self.row("  first request that needs all of its heap", whole, walk, "the same when it is in memory")
             cell.call("DELETE")
+
+    def page_out(self, cell):
+        self.client.call("POST", f"/api/v1/cells/{cell.id}/pause")
+        harness.eventually("it is moved", lambda: "paged_out_bytes" in cell.get()["pause"])
+
+    def first_time(self):
+        """Nothing was moved before: of a process that was asked for something since it began, and of one that was not."""
+        known, unknown = [], []
+        with self.swap():
+            for number in range(FIRST_TIMES):
+                known.append(self.first_page_out(f"known-{number}", is_asked_before=True))
+                unknown.append(self.first_page_out(f"unknown-{number}", is_asked_before=False))
+        for what, ours, reference in zip(("ms", "pages"), zip(*known), zip(*unknown)):
+            name = "request to a process, moved for the first time" if what == "ms" else "  pages from swap that it waits for"
+            self.row(name, ours, reference, "one never asked before", what)
+
+    def first_page_out(self, customer, is_asked_before):
+        cell = self.daemon.create(customer, agent=AGENT, tier="performance")
+        nothing = lambda _: self.client.call("POST", f"/api/v1/cells/{cell.id}/request", {"method": "nothing"})
+        cell.request("fill", {"megabytes": HEAP_MB})
+        if is_asked_before:
+            touched = lambda: bytes_in(f"/proc/{cell.agent_pid()}/smaps_rollup", "Referenced")
+            harness.eventually("what it touched as it began is forgotten", lambda: touched() < HEAP_MB << 18)
+            nothing(0)
+        self.page_out(cell)
+        before = faults_of(cell.agent_pid())
+        time_ms, = milliseconds(nothing, 1)
+        waited = faults_of(cell.agent_pid()) - before
+        cell.call("DELETE")
+        return time_ms, waited
+
+    def swap(self):
+        if why_not():
+            raise SystemExit(f"there is no swap to be had: {why_not()}")
+        return swap(self.daemon.root, 4 * HEAP_MB)
 
     def hibernation(self):
         """With an agent host that is there before it is needed, and without."""
@@ -163,7 +204,7 @@ class PauseBench(Bench):
             return None
         return times
 
-    def crowd(self):
+    def sleepers(self):
         """The daemon with so many cells, made by copying one."""
         cell = self.daemon.create("one")
         self.daemon.stop()
@@ -199,23 +240,28 @@ class PauseBench(Bench):
             if int(reads()) - int(before) <= 5:
                 return
 
+    def crun(self):
+        if times := self.reference("crun resume", pause_references.crun(self.runs)):
+            self.row("crun resume of 10 processes, for comparison", times)
+
     def run(self):
         try:
             self.client = Client(self.daemon)
-            for count in (1, 10, 100):
-                self.resumes(count)
-            if times := self.reference("crun resume", pause_references.crun(self.runs)):
-                self.row("crun resume of 10 processes, for comparison", times)
-            self.memory()
-            self.hibernation()
-            self.crowd()
+            for part in self.parts or PARTS:
+                getattr(self, part)()
         finally:
             self.daemon.cleanup()
 
 
+PARTS = ("processes", "crun", "first_time", "memory", "hibernation", "sleepers")
+
+
 def main():
-    carry_out(__doc__, lambda arguments: PauseBench(arguments.runs, arguments.cells),
-              lambda parser: parser.add_argument("--cells", type=int, default=10_000), "pause")
+    def more_options(parser):
+        parser.add_argument("--cells", type=int, default=10_000)
+        parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {' '.join(PARTS)}; none: all")
+
+    carry_out(__doc__, lambda arguments: PauseBench(arguments.runs, arguments.cells, arguments.parts), more_options, "pause")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,15 @@ import json
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 
 from bench import milliseconds
 from sandbox_bench import IMAGES, make_bundle
 
 LIMIT_S = 30
+BESIDE_V1 = pathlib.Path("/sys/fs/cgroup/unified")
+ONLY_V2 = 'umount --recursive /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec "$@"'
 
 
 def why_it_fails(command):
@@ -42,8 +45,17 @@ def crun(runs, processes=10):
         return "crun is not installed"
     if not IMAGES.exists():
         return "there is no image"
+    if not BESIDE_V1.is_dir():
+        return crun_here(runs, processes)
+    # It refuses to run where cgroup v1 is there, too: so it is shown the other one alone.
+    command = ["unshare", "--mount", "sh", "-c", ONLY_V2, "sh", sys.executable, __file__, str(runs), str(processes)]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    return json.loads(answer.stdout)
+
+
+def crun_here(runs, processes):
     with bundle(processes) as place:
-        tool = ["crun", "--root", str(place / "crun")]
+        tool = ["crun", "--root", str(place / "crun"), "--cgroup-manager=cgroupfs"]
         failure = why_it_fails([*tool, "run", "--detach", "--bundle", str(place / "bundle"), "bench"])
         if failure:
             return failure
@@ -84,3 +96,7 @@ def runsc(runs, processes=10):
             finally:
                 subprocess.run([*tool, "delete", "--force", name], check=False)
         return times
+
+
+if __name__ == "__main__":
+    print(json.dumps(crun_here(int(sys.argv[1]), int(sys.argv[2]))))

@@ -11,5 +11,8 @@ def save(rows, name=""):
     day = datetime.date.today().isoformat()
     path = pathlib.Path(__file__).resolve().parent / "results" / (f"{day}-{name}.json" if name else f"{day}.json")
     path.parent.mkdir(exist_ok=True)
+    if path.exists():  # Of the same day: another part, or the same rows measured again.
+        names = {row.get("name") for row in rows}
+        rows = [row for row in json.loads(path.read_text())["rows"] if row.get("name") not in names] + rows
     path.write_text(json.dumps({"date": day, "machine": machine, "rows": rows}, indent=1) + "\n")
     print(f"saved: {path}")
