@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "sandbox/groups.h"
@@ -32,6 +33,7 @@ Pool::~Pool() {
   for (const Slot& slot : ready_) names.push_back(slot.name);
   ready_.clear();
   for (const std::string& name : names) discard(name);
+  discard_undone();
 }
 
 sandbox::CgroupPlan Pool::groups_of(const std::string& slot) const {
@@ -55,8 +57,14 @@ Blank Pool::make_blank(const std::string& slot, DomainKind kind) {
 
 Pool::Slot Pool::make_slot() {
   Slot slot{make_groups({}), {}};
-  for (const DomainKind kind : {DomainKind::agent, DomainKind::shell}) {
-    slot.blanks[index_of(kind)].emplace(make_blank(slot.name, kind));
+  try {
+    for (const DomainKind kind : {DomainKind::agent, DomainKind::shell}) {
+      slot.blanks[index_of(kind)].emplace(make_blank(slot.name, kind));
+    }
+  } catch (const Error&) {
+    slot.blanks = {};
+    discard(slot.name);
+    throw;
   }
   return slot;
 }
@@ -114,6 +122,7 @@ std::vector<int> Pool::sockets() const {
 }
 
 void Pool::check_blanks() {
+  discard_undone();
   for (auto at = ready_.begin(); at != ready_.end();) {
     if (all_well(at->blanks)) {
       ++at;
@@ -133,16 +142,26 @@ void Pool::check_blanks() {
 
 void Pool::discard(const std::string& slot) {
   given_.erase(slot);
+  if (!try_discard(slot)) undone_.push_back(slot);
+}
+
+void Pool::discard_undone() {
+  for (const std::string& slot : std::exchange(undone_, {})) discard(slot);
+}
+
+// What is left in the end the next daemon removes.
+bool Pool::try_discard(const std::string& slot) const {
   const sandbox::CgroupPlan groups = groups_of(slot);
-  // What is left where a process dies slowly, or nothing can be opened, the next daemon removes.
   try {
     sandbox::kill_group(groups.cell);
-    for (int attempt = 0; attempt < kRemoveAttempts && !sandbox::try_remove(groups); ++attempt) {
+    for (int attempt = 0; attempt < kRemoveAttempts; ++attempt) {
+      if (sandbox::try_remove(groups)) return true;
       std::this_thread::sleep_for(kRemovePause);
     }
   } catch (const Error& error) {
     std::fprintf(stderr, "cellar-spawn: %s\n", error.what());
   }
+  return false;
 }
 
 }  // namespace cellar::spawn

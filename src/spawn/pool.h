@@ -62,12 +62,15 @@ class Pool {
   Slot make_slot();
   Blank make_blank(const std::string& slot, sandbox::DomainKind kind);
   sandbox::CgroupPlan groups_of(const std::string& slot) const;
+  bool try_discard(const std::string& slot) const;
+  void discard_undone();
 
   const Programs& programs_;
   Options options_;
   std::uint64_t count_ = 0;
   bool failing_ = false;
   std::deque<Slot> ready_;
+  std::vector<std::string> undone_;    // slots that could not be removed: it is tried again
   std::map<std::string, Pair> given_;  // slots of cells, with the blank that nobody took yet
 };
 

@@ -12,7 +12,7 @@ PAGES = [*ROOT.glob("*.md"), *(path for folder in ("docs", "src", "sdk", "bench"
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 # Of other programs, in the documentation's commands; npm's, git's, docker's, …
 FOREIGN = {"--privileged", "--cgroupns", "--build-arg", "--xattrs", "--xattrs-include", "--numeric-owner", "--exclude", "--prefix", "--install", "--add-subuids", "--add-subgids",
-           "--simple", "--user", "--stat", "--hard", "--shortstat", "--check",
+           "--bundle", "--platform", "--format", "--outfile", "--simple", "--user", "--stat", "--hard", "--shortstat", "--check",
            "--accept-terms", "--accept-tos", "--agree-tos", "--config-dir", "--domains", "--email", "--http", "--logs-dir", "--webroot", "--work-dir"}
 
 
@@ -29,9 +29,11 @@ def anchors(page):
 def options_of(program, *words):
     """All options of a program and of its subcommands, as --help names them."""
     said = subprocess.run([harness.BIN / program, *words, "--help"], capture_output=True, text=True).stdout
-    found = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9_-]+", said.split("Subcommands:")[0]))
-    for name in re.findall(r"^  ([a-z][a-z-]*) ", (said.split("Subcommands:", 1) + [""])[1].split("\n\n")[0], re.M):
-        found |= options_of(program, *words, name)
+    found = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9_-]+", said))
+    for group in said.split("\n\n"):
+        if not re.match(r"\s*(Options|Positionals):", group):
+            for name in re.findall(r"^  ([a-z][a-z-]*) ", group, re.M):
+                found |= options_of(program, *words, name)
     return found
 
 

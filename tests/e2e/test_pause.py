@@ -92,6 +92,8 @@ class CycleTest(harness.CellTest):
             self.assertEqual([f"{n}\n" for n in range(32)], answers)
             self.assertEqual("memory" if kind == "pause" else "disk", cell.get()["resume"]["from"])
 
+
+class SpawnerTest(harness.CellTest):
     def spawner(self):
         daemon = self.daemon.process.pid
         return int(pathlib.Path(f"/proc/{daemon}/task/{daemon}/children").read_text())
