@@ -361,12 +361,16 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
   agent_->send(image->header, image->body);
   fault_point("attempt.given");
   active.heard_at = std::chrono::steady_clock::now();
+  const auto silent = [&active] { return std::chrono::steady_clock::now() - active.heard_at; };
   while (active.in_agent && !active.settled) {
-    const bool changed = co_await active.changed.wait_for(config_.suspend_after);
+    // Of one that was asked already, and stays, the whole time again.
+    const auto left = config_.suspend_after - silent();
+    const auto wait = left.count() > 0 ? std::chrono::ceil<std::chrono::milliseconds>(left)
+                                       : config_.suspend_after;
+    const bool changed = co_await active.changed.wait_for(wait);
     active.changed.reset();
-    const auto silent = std::chrono::steady_clock::now() - active.heard_at;
-    if (!changed && silent >= config_.suspend_after && run.is_only_waiting())
-      ask_to_suspend(active);
+    const bool is_due = !changed && silent() >= config_.suspend_after;
+    if (is_due && run.is_only_waiting()) ask_to_suspend(active);
   }
   active.in_agent = false;
 }
