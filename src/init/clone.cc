@@ -1,9 +1,13 @@
 #include "init/clone.h"
 
 #include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdint>
 
 namespace cellar::init {
@@ -67,6 +71,19 @@ pid_t clone_until_exec(clone_args arguments, std::span<std::byte> stack, void (*
   if (result >= 0) return static_cast<pid_t>(result);
   errno = static_cast<int>(-result);
   return -1;
+}
+
+bool fork_program(int status_pipe, void (*watch)(pid_t program, int status_pipe)) noexcept {
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1) return false;
+  clone_args arguments{};
+  arguments.exit_signal = SIGCHLD;
+  const long program = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (program <= 0) return program == 0;
+  // Of all that it inherited only the pipe: the others' ends are watched for their closing.
+  if (::dup2(status_pipe, 0) == -1) ::_exit(1);
+  if (::syscall(SYS_close_range, 1U, static_cast<unsigned>(INT_MAX), 0) == -1) ::_exit(1);
+  watch(static_cast<pid_t>(program), 0);
+  ::_exit(1);
 }
 
 }  // namespace cellar::init

@@ -15,4 +15,9 @@ namespace cellar::init {
 pid_t clone_until_exec(clone_args arguments, std::span<std::byte> stack, void (*run)(void*),
                        void* argument);
 
+// In a child with memory of its own, which contains a program: forks. The child returns true and
+// becomes the program; this process calls `watch`, which never returns, with nothing open but the
+// pipe, and nobody of the cell may read its memory. False where that failed, errno says why.
+bool fork_program(int status_pipe, void (*watch)(pid_t program, int status_pipe)) noexcept;
+
 }  // namespace cellar::init

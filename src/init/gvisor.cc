@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include <array>
-#include <climits>
 #include <cstring>
 #include <string>
 
 #include "base/error.h"
+#include "init/clone.h"
 #include "sys/call.h"
 
 namespace cellar::init {
@@ -77,15 +77,7 @@ bool contain(int status_pipe) noexcept {
     return false;
   }
   if (!give_up_administration()) return false;
-  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1) return false;
-  clone_args arguments{};
-  arguments.exit_signal = SIGCHLD;
-  const long program = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-  if (program <= 0) return program == 0;
-  // Of all that it inherited only the pipe: the others' ends are watched for their closing.
-  if (::dup2(status_pipe, 0) == -1) ::_exit(1);
-  if (::syscall(SYS_close_range, 1U, static_cast<unsigned>(INT_MAX), 0) == -1) ::_exit(1);
-  watch_sandbox(static_cast<pid_t>(program), 0);
+  return fork_program(status_pipe, watch_sandbox);
 }
 
 std::optional<int> contained_status(int status_pipe) noexcept {

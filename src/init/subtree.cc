@@ -1,15 +1,11 @@
 #include "init/subtree.h"
 
-#include <linux/sched.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <cstdlib>
 #include <map>
 #include <optional>
@@ -17,6 +13,7 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "init/clone.h"
 #include "init/proc.h"
 
 namespace cellar::init {
@@ -120,15 +117,7 @@ bool keep_subtree(int status_pipe) noexcept {
   sigfillset(&all);
   if (::sigprocmask(SIG_SETMASK, &all, nullptr) == -1) return false;
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1) return false;
-  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1) return false;
-  clone_args arguments{};
-  arguments.exit_signal = SIGCHLD;
-  const long program = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-  if (program <= 0) return program == 0;
-  // Of all that it inherited only the pipe: the others' ends are watched for their closing.
-  if (::dup2(status_pipe, 0) == -1) ::_exit(1);
-  if (::syscall(SYS_close_range, 1U, static_cast<unsigned>(INT_MAX), 0) == -1) ::_exit(1);
-  watch(static_cast<pid_t>(program), 0);
+  return fork_program(status_pipe, watch);
 }
 
 void end_subtree(pid_t keeper) noexcept { ::kill(keeper, kEndSignal); }
