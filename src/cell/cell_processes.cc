@@ -151,6 +151,7 @@ asio::awaitable<bool> Cell::try_adopt(std::shared_ptr<Process> process,
     log::warning("cell {}: process {} is lost: {}", log::cell(spec_.cell_id), process->id(),
                  failure->what());
     domains_.leave(place);
+    domains_.end_kept(record.program);
     co_return false;
   }
   attending_.spawn(attend(std::move(process), std::move(place), std::move(disk)));
@@ -173,7 +174,10 @@ asio::awaitable<void> Cell::forget_old_processes() {
   std::copy_if(processes_.begin(), processes_.end(), std::back_inserter(ended),
                [](const auto& process) { return process->has_ended(); });
   const auto later = [](const auto& a, const auto& b) {
-    return a->record().end->at > b->record().end->at;
+    const auto when = [](const ProcessRecord& record) {
+      return std::make_pair(record.end->at, record.number);
+    };
+    return when(a->record()) > when(b->record());
   };
   std::sort(ended.begin(), ended.end(), later);
   std::vector<std::shared_ptr<Process>> old;

@@ -136,6 +136,8 @@ asio::awaitable<void> Process::start(ProcessRequest request) {
   }
   if (failure) {
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    // Whoever asked may have gone while it began: the caller ends it.
+    if (record_.outlives_daemon) place_.domain->forget_from(place_.id, 0);
     co_await remove();
     rethrow_as_start_failed(failure);
   }
@@ -219,8 +221,10 @@ asio::awaitable<void> Process::run(std::shared_ptr<Process> process) {
   if (self.place_.stalls_at_oom) tasks.spawn(kill_at_oom(self.place_));
   std::exception_ptr failure;
   DomainLink::Exit exit;
+  std::optional<WallTime> ended_at;
   try {
     exit = co_await self.place_.domain->wait_exit(self.place_.id);
+    ended_at = wall_now();
     self.kill();
     co_await self.out_ended_.wait_for(kOutputLimit);
     co_await self.err_ended_.wait_for(kOutputLimit);
@@ -235,14 +239,14 @@ asio::awaitable<void> Process::run(std::shared_ptr<Process> process) {
     if (end->is_open()) end->close();
   }
   co_await tasks.close();
-  if (!runs_on) co_await self.end(exit);
+  if (!runs_on) co_await self.end(exit, ended_at.value_or(wall_now()));
   if (failure) std::rethrow_exception(failure);
 }
 
-asio::awaitable<void> Process::end(DomainLink::Exit exit) {
+asio::awaitable<void> Process::end(DomainLink::Exit exit, WallTime at) {
   output_.end();
   ProcessRecord ended = record_;
-  ended.end = ProcessRecord::End{.at = wall_now(),
+  ended.end = ProcessRecord::End{.at = at,
                                  .wait_status = exit.wait_status,
                                  .lost = timed_out_ ? std::nullopt : exit.lost,
                                  .timed_out = timed_out_,
@@ -271,7 +275,7 @@ asio::awaitable<void> Process::lose(LostBy why) {
   if (has_ended()) co_return;
   co_await load_output();
   const DomainLink::Exit exit{.lost = why};
-  co_await end(exit);
+  co_await end(exit, wall_now());
 }
 
 asio::awaitable<void> Process::load_output() {

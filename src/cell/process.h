@@ -124,7 +124,7 @@ class Process {
   bool take_ends(std::vector<sys::Fd> ends);
   asio::awaitable<void> read(Descriptor& source, OutputLog::Stream stream, async::Event& ended);
   ProcessFiles::Taken try_take(int source, OutputLog::Stream stream, const sys::Pipe* through);
-  asio::awaitable<void> end(DomainLink::Exit exit);
+  asio::awaitable<void> end(DomainLink::Exit exit, WallTime at);
   asio::awaitable<void> save(ProcessRecord record);
 
   std::string id_;

@@ -255,7 +255,7 @@ class ProcessesTest(Processes):
         cell = self.cell("ends")
         process = self.start(cell, "sleep 1001 & setsid sleep 1002 & echo up; wait")
         harness.eventually("it runs", lambda: "up" in self.shown(cell, process))
-        self.assertEqual(2, len(cell.exec("pgrep sleep; :")["stdout"].split()))
+        harness.eventually("both sleep", lambda: len(cell.exec("pgrep sleep; :")["stdout"].split()) == 2)
         self.assertEqual(204, cell.call("POST", f"/processes/{process}/signal", {"signal": "TERM"}).status)
         self.assertEqual([143, 15], [self.ended(cell, process)[key] for key in ("exit_code", "signal")])
         self.assertEqual("", cell.exec("pgrep sleep; :")["stdout"])
