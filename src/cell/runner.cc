@@ -360,6 +360,12 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
   fault_point("attempt.before_given");
   agent_->send(image->header, image->body);
   fault_point("attempt.given");
+  co_await stay_in_agent(active);
+  active.in_agent = false;
+}
+
+// Until it leaves, or is asked to, as it only waits.
+asio::awaitable<void> Runner::stay_in_agent(Active& active) {
   active.heard_at = std::chrono::steady_clock::now();
   const auto silent = [&active] { return std::chrono::steady_clock::now() - active.heard_at; };
   while (active.in_agent && !active.settled) {
@@ -370,9 +376,8 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
     const bool changed = co_await active.changed.wait_for(wait);
     active.changed.reset();
     const bool is_due = !changed && silent() >= config_.suspend_after;
-    if (is_due && run.is_only_waiting()) ask_to_suspend(active);
+    if (is_due && active.run.is_only_waiting()) ask_to_suspend(active);
   }
-  active.in_agent = false;
 }
 
 }  // namespace cellar::cell

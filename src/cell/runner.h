@@ -229,6 +229,7 @@ class Runner {
   asio::awaitable<void> drive(std::shared_ptr<Active> active, std::string cause);
   asio::awaitable<void> carry_through(Active& active, std::string cause);
   asio::awaitable<void> attempt(Active& active, const std::string& cause);
+  asio::awaitable<void> stay_in_agent(Active& active);
   asio::awaitable<bool> wait_for_room(Active& active);
   // Returns with an agent host of this language, or once nobody wants it any more.
   asio::awaitable<void> ensure_agent(AgentLanguage language, std::function<bool()> is_wanted);
