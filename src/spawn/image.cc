@@ -198,7 +198,13 @@ fs::path make_dev_image(const fs::path& images, const fs::path& draft, sandbox::
     const sys::FileOwner as_owner(is_cells ? sandbox::kUserIdBase : 0);
     write(draft / path, part);
   }
-  fs::rename(draft, final);
+  std::error_code failure;
+  fs::rename(draft, final, failure);
+  // The spawner of a daemon that was just killed may still have been at it: theirs is the same.
+  const bool is_there =
+      failure == std::errc::directory_not_empty || failure == std::errc::file_exists;
+  if (is_there) sys::remove_tree(draft.string());
+  if (failure && !is_there) throw fs::filesystem_error("cannot rename", draft, final, failure);
   return final;
 }
 
