@@ -1,8 +1,11 @@
 // Programs in the background of a cell: started, watched, written to, ended.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "api/api.h"
+#include "api/errors.h"
 #include "api/processes.h"
 #include "api/views.h"
 #include "base/error.h"
@@ -15,6 +18,7 @@ namespace {
 using cell::OutputLog;
 
 constexpr std::size_t kInputBytesMax = 1 << 20;  // of one call
+constexpr std::chrono::seconds kInputLimit{5};   // until it has taken them
 
 const char* name_of(OutputLog::Stream stream) {
   return stream == OutputLog::Stream::out ? "stdout" : "stderr";
@@ -112,6 +116,19 @@ asio::awaitable<void> read_output(const Call& call) {
   co_await call.answer(std::move(answer));
 }
 
+// `taken` is for programs: what has to be sent again is the rest.
+asio::awaitable<void> answer_not_taken(const Call& call, const cell::Process& process,
+                                       std::size_t taken, std::size_t size) {
+  const Error error(ErrorCode::timed_out, "input_not_taken",
+                    fmt::format("process {} took {} of {} bytes within {} s", process.id(), taken,
+                                size, kInputLimit.count()),
+                    "send the rest again, once the process reads");
+  json::Value body = json::parse(error_body(error, call.request_id));
+  body.as_object().set("taken", taken);
+  body.as_object().set("retryable", false);  // Not as it was.
+  co_await call.answer(std::move(body), status_of(error));
+}
+
 // The body as it is; ?end=1: nothing follows it.
 asio::awaitable<void> write_input(const Call& call) {
   const auto cell = call.cell();
@@ -120,7 +137,13 @@ asio::awaitable<void> write_input(const Call& call) {
   std::string bytes;
   if (call.exchange.has_body()) bytes = co_await call.exchange.read_body(kInputBytesMax);
   const auto activity = co_await cell->use("request", "input of " + process->id());
-  if (!bytes.empty()) co_await process->write(std::move(bytes));
+  const std::size_t size = bytes.size();
+  const std::size_t taken =
+      size == 0 ? 0 : co_await process->write_within(std::move(bytes), kInputLimit);
+  if (taken < size) {
+    co_await answer_not_taken(call, *process, taken, size);
+    co_return;
+  }
   if (is_end) co_await process->end_input();
   co_await call.answer_nothing();
 }

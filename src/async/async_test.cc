@@ -113,11 +113,25 @@ TEST_CASE("turns are taken one at a time, in the order in which they were asked 
     for (int number = 1; number <= 4; ++number) tasks.spawn(worker(number));
     co_await sleep_for(milliseconds(0));
     CHECK_THROWS_AS(co_await serial.turn(), Error);  // three wait already
+    CHECK_THROWS_AS(co_await serial.turn_within(milliseconds(1)), Error);
     all_wait.set();
     co_await tasks.join();
   };
   run(loop, test());
   CHECK(order == std::vector<int>{1, -1, 2, -2, 3, -3, 4, -4});
+}
+
+TEST_CASE("a turn that does not come in time is left to the next") {
+  asio::io_context loop;
+  Serial serial(loop.get_executor());
+  auto test = [&]() -> asio::awaitable<void> {
+    {
+      const Serial::Turn turn = co_await serial.turn();
+      CHECK_FALSE(co_await serial.turn_within(milliseconds(1)));
+    }
+    CHECK(co_await serial.turn_within(milliseconds(1)));
+  };
+  run(loop, test());
 }
 
 TEST_CASE("of those that pass at once there are as many as may, and one that gives up is no loss") {

@@ -54,10 +54,7 @@ void Event::set() {
 void Event::reset() { state_->set = false; }
 bool Event::is_set() const noexcept { return state_->set; }
 
-asio::awaitable<void> Event::wait() {
-  const std::chrono::hours kForever(24 * 365 * 10);
-  co_await wait_for(kForever);
-}
+asio::awaitable<void> Event::wait() { co_await wait_for(kForever); }
 
 asio::awaitable<bool> Event::wait_for(std::chrono::milliseconds limit) {
   const std::shared_ptr<State> state = state_;

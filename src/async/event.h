@@ -14,6 +14,8 @@ namespace asio = boost::asio;
 // wait may outlive the Event: it then ends with Error `canceled`.
 class Event {
  public:
+  static constexpr std::chrono::hours kForever{24 * 365 * 10};
+
   explicit Event(const asio::any_io_executor& executor);
   ~Event();
   Event(const Event&) = delete;

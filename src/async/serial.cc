@@ -6,6 +6,11 @@
 
 namespace cellar::async {
 asio::awaitable<Serial::Turn> Serial::turn() {
+  auto turn = co_await turn_within(Event::kForever);
+  co_return std::move(*turn);
+}
+
+asio::awaitable<std::optional<Serial::Turn>> Serial::turn_within(std::chrono::milliseconds limit) {
   if (taken_count_ < limits_.at_once) {
     ++taken_count_;
     co_return Turn(*this);
@@ -16,7 +21,10 @@ asio::awaitable<Serial::Turn> Serial::turn() {
   const auto mine = std::make_shared<Event>(executor_);
   waiting_.push_back(mine);
   try {
-    co_await mine->wait();
+    if (!co_await mine->wait_for(limit)) {
+      waiting_.erase(std::find(waiting_.begin(), waiting_.end(), mine));
+      co_return std::nullopt;
+    }
   } catch (...) {
     const auto place = std::find(waiting_.begin(), waiting_.end(), mine);
     if (place != waiting_.end()) {

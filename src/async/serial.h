@@ -2,8 +2,10 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 
 #include "async/event.h"
 
@@ -37,6 +39,8 @@ class Serial {
 
   // Throws Error `unavailable` where too many wait already.
   asio::awaitable<Turn> turn();
+  // Nothing where it did not come within `limit`.
+  asio::awaitable<std::optional<Turn>> turn_within(std::chrono::milliseconds limit);
 
  private:
   void next();

@@ -6,7 +6,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 
 #include "async/sleep.h"
 #include "async/task_group.h"
@@ -23,7 +22,8 @@ namespace {
 constexpr std::size_t kThroughBytes = 64 << 10;
 constexpr std::size_t kInputEnd = 2;             // its place among those that are kept
 constexpr std::chrono::seconds kNoRoomPause{1};  // between two looks at a disk that is full
-constexpr char kEndOfInput = '\x04';             // typed at a terminal
+constexpr std::chrono::milliseconds kNotTakenMaxPause{20};
+constexpr char kEndOfInput = '\x04';  // typed at a terminal
 
 [[noreturn]] void rethrow_as_start_failed(const std::exception_ptr& failure) {
   std::optional<Error> told;
@@ -347,24 +347,40 @@ void Process::require_running() const {
 }
 
 asio::awaitable<void> Process::write(std::string bytes) {
-  const auto turn = co_await writers_.turn();
+  co_await write_within(std::move(bytes), async::Event::kForever);
+}
+
+asio::awaitable<std::size_t> Process::write_within(std::string bytes,
+                                                   std::chrono::milliseconds limit) {
+  const auto give_up = std::chrono::steady_clock::now() + limit;
+  const auto turn = co_await writers_.turn_within(limit);
+  if (!turn) co_return 0;
   require_running();
   Descriptor& sink = record_.has_terminal ? out_ : in_;
   if (!sink.is_open()) {
     throw Error(ErrorCode::conflict, "no_input", "process " + id_ + " takes no input",
                 "start it with \"stdin\": true, and send nothing behind its end");
   }
-  const auto [error, size] =
-      co_await asio::async_write(sink, asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
-  if (error == asio::error::operation_aborted && !has_ended() && sink.is_open()) {
-    throw Error(ErrorCode::canceled, "whoever wrote has gone");
+  sink.non_blocking(true);
+  boost::system::error_code error;
+  std::size_t taken = 0;
+  // What waits until it can be written would be canceled with all that reads at a terminal.
+  std::chrono::milliseconds pause{1};
+  for (;;) {
+    const std::size_t size = sink.write_some(asio::buffer(bytes) + taken, error);
+    taken += size;
+    if (taken == bytes.size()) co_return taken;
+    if (size > 0) continue;
+    if (error != asio::error::would_block) break;
+    if (std::chrono::steady_clock::now() >= give_up) co_return taken;
+    co_await async::sleep_for(pause);
+    pause = std::min(2 * pause, kNotTakenMaxPause);
+    require_running();
   }
-  if (error && in_.is_open()) in_.close();  // It has closed its end.
-  if (error) {
-    throw Error(ErrorCode::conflict, "no_input",
-                "process " + id_ + " took " + std::to_string(size) + " of " +
-                    std::to_string(bytes.size()) + " bytes, and takes no more");
-  }
+  if (in_.is_open()) in_.close();  // It has closed its end.
+  throw Error(ErrorCode::conflict, "no_input",
+              "process " + id_ + " took " + std::to_string(taken) + " of " +
+                  std::to_string(bytes.size()) + " bytes, and takes no more");
 }
 
 asio::awaitable<void> Process::end_input() {

@@ -102,6 +102,8 @@ class Process {
   // Returns once it could be written. Throws Error `conflict`: reason `no_input` where the process
   // takes none, or no more; `process_ended`.
   asio::awaitable<void> write(std::string bytes);
+  // How many of them could be written within `limit`.
+  asio::awaitable<std::size_t> write_within(std::string bytes, std::chrono::milliseconds limit);
   // No more input: what reads it comes to its end. A terminal gets the character for that.
   asio::awaitable<void> end_input();
   // Throws Error `conflict`, reason `no_terminal` or `process_ended`.

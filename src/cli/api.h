@@ -33,6 +33,8 @@ class Api {
   void remove(const std::string& path);
 
   Response send(const Request& request);
+  // The same, but the answer may be any: throw_answer() throws one that is an error.
+  Response ask(const Request& request) { return client_.stream(request, Client::OnBytes()); }
   Response stream(const Request& request, const Client::OnBytes& on_bytes);
 
  private:

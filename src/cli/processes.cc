@@ -13,6 +13,7 @@ namespace {
 constexpr std::chrono::milliseconds kAllIsSent{500};
 constexpr std::chrono::milliseconds kSilent{60'000};  // The daemon writes a comment every 15 s.
 constexpr std::size_t kInputPieceBytes = 64 << 10;
+constexpr long kNotTaken = 504;  // the status of input of which a part was taken
 
 std::string process_status(const json::Value& process) {
   const std::string status = column(process, "status");
@@ -60,11 +61,20 @@ json::Value to_json(sys::TerminalSize size) {
   return json::object({{"columns", size.columns}, {"rows", size.rows}});
 }
 
+// A process that reads nothing is waited for: whoever types, or the writer of a pipe, is too.
 void send_input(const std::string& path, std::string bytes, Api& api) {
-  api.send({.method = "POST",
-            .path = path,
-            .headers = {"Content-Type: application/octet-stream"},
-            .body = std::move(bytes)});
+  for (;;) {
+    const Response answer = api.ask({.method = "POST",
+                                     .path = path,
+                                     .headers = {"Content-Type: application/octet-stream"},
+                                     .body = bytes});
+    if (answer.is_success()) return;
+    if (answer.status != kNotTaken) throw_answer(answer);
+    const json::Value told = json::parse(answer.body);
+    const json::Value* taken = told.find("taken");
+    if (taken == nullptr || !taken->is_int()) throw_answer(answer);
+    bytes.erase(0, static_cast<std::size_t>(taken->as_int()));
+  }
 }
 
 json::Value start_process(const ProcessStart& start, std::optional<sys::TerminalSize> terminal,

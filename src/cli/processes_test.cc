@@ -79,6 +79,21 @@ TEST_CASE("input is sent as it is, then its end") {
   CHECK(seen[2].body == R"({"signal":"HUP"})");
 }
 
+TEST_CASE("of input that was not all taken the rest is sent again") {
+  int asked = 0;
+  FakeDaemon daemon([&](const Seen&) {
+    if (++asked > 1) return std::string("HTTP/1.1 204 No Content\r\n\r\n");
+    return json_reply(504,
+                      R"({"error":"p3 took 2 of 4 bytes","code":"input_not_taken","taken":2})");
+  });
+  CHECK(call(daemon.url(), {"input", "c", "p3"}, "abcd").exit_code == 0);
+  const auto seen = daemon.seen();
+  REQUIRE(seen.size() == 3);
+  CHECK(seen[0].body == "abcd");
+  CHECK(seen[1].body == "cd");
+  CHECK(seen[2].target == "/api/v1/cells/c/processes/p3/stdin?end=1");
+}
+
 TEST_CASE("a shell needs a terminal here, and starts nothing without one") {
   FakeDaemon daemon([](const Seen&) { return json_reply(201, kProcess); });
   const Result result = call(daemon.url(), {"sh", "c"});

@@ -1,7 +1,9 @@
 """Programs in the background of a cell: they go on unwatched, and are watched, written to and ended from anywhere."""
 import base64
 import contextlib
+import hashlib
 import json
+import os
 import random
 import socket
 
@@ -302,6 +304,19 @@ class ProcessesTest(Processes):
         self.ended(cell, last)
         listed = [view["id"] for view in cell.call("GET", "/processes").json["processes"]]
         self.assertEqual(many[1:] + [last], listed)
+
+    def test_input_that_nobody_reads_is_told_and_the_rest_of_it_is_sent_again(self):
+        cell = self.cell("late")
+        process = self.start(cell, "until [ -e go ]; do sleep .01; done; md5sum", stdin=True)
+        content = os.urandom(100_000)
+        told = cell.call("POST", f"/processes/{process}/stdin?end=1", content)
+        self.assertEqual((504, "input_not_taken", False), (told.status, told.json["code"], told.json["retryable"]))
+        taken = told.json["taken"]
+        self.assertIn(f"took {taken} of 100000 bytes", told.json["error"])
+        cell.call("PUT", "/files/go", b"")
+        self.assertEqual(204, cell.call("POST", f"/processes/{process}/stdin?end=1", content[taken:]).status)
+        self.ended(cell, process)
+        self.assertEqual(hashlib.md5(content).hexdigest(), self.shown(cell, process).split()[0])
 
     def test_wrong_requests_are_told_what_is_wrong(self):
         cell = self.cell("wrong")

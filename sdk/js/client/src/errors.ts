@@ -12,6 +12,8 @@ export interface ErrorFields {
   retryAfterMs?: number;
   /** The run that failed, where it is known. */
   run?: string;
+  /** How many bytes of its input a process took before it took no more for too long. */
+  taken?: number;
 }
 
 /** Everything that this SDK throws by itself, but for the `reason` of an `AbortSignal`. */
@@ -27,6 +29,8 @@ export class CellarError extends Error {
   readonly requestId: string | undefined;
   readonly retryAfterMs: number | undefined;
   readonly run: string | undefined;
+  /** Of input for a process (`input_not_taken`): how many bytes it took. The rest is to be sent again. */
+  readonly taken: number | undefined;
 
   constructor(message: string, fields: ErrorFields = {}) {
     super(message, fields.cause === undefined ? undefined : { cause: fields.cause });
@@ -38,6 +42,7 @@ export class CellarError extends Error {
     this.requestId = fields.requestId;
     this.retryAfterMs = fields.retryAfterMs;
     this.run = fields.run;
+    this.taken = fields.taken;
   }
 }
 
@@ -115,6 +120,7 @@ export function errorOf(status: number, text: string, headers?: Headers, callee:
     retryable: typeof body["retryable"] === "boolean" ? body["retryable"] : status === 429 || status === 502 || status === 503,
     requestId: string("request_id"),
     retryAfterMs: retryAfter(headers?.get("retry-after")),
+    taken: typeof body["taken"] === "number" ? body["taken"] : undefined,
   });
 }
 

@@ -244,6 +244,8 @@ export type Error = {
   status?: number;
   /** What to do about it. */
   remediation?: string;
+  /** Of input for a process (`input_not_taken`): how many of its bytes were written. */
+  taken?: number;
   retryable: boolean;
   requestId: string;
 };

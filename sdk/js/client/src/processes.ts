@@ -76,7 +76,7 @@ export class Processes {
     return Terminal.open(this.#transport, `${this.#one(process)}/attach`, options, () => this.kill(process));
   }
 
-  /** Resolves once it could be written. At a terminal, keys. */
+  /** Resolves once it could be written. At a terminal, keys. `TimedOutError`: it took only `taken` bytes; send the rest again. */
   stdin(process: string, input: Input, options: CallOptions & { end?: boolean } = {}): Promise<void> {
     const { end, ...rest } = options;
     const body = typeof input === "string" ? new TextEncoder().encode(input) : input;

@@ -25,6 +25,7 @@ class CellarError(Exception):
         request_id: Optional[str] = None,
         run: Optional[str] = None,
         retry_after_s: Optional[float] = None,
+        taken: Optional[int] = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -36,6 +37,7 @@ class CellarError(Exception):
         self.request_id = request_id
         self.run = run  # the run that failed, of an AgentError
         self.retry_after_s = retry_after_s
+        self.taken = taken  # of input for a process (`input_not_taken`): so many bytes; the rest is to be sent again
 
     def __str__(self) -> str:
         where = " ".join(str(part) for part in (self.status, self.code) if part is not None)
@@ -176,4 +178,5 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, *, of_agent: 
         request_id=_text(fields.get("request_id")) or headers.get("x-request-id"),
         run=headers.get("x-cellar-run"),
         retry_after_s=retry_after_of(headers),
+        taken=fields.get("taken"),
     )

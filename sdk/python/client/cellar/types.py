@@ -412,6 +412,8 @@ class Error(_ErrorMust, total=False):
     status: int
     # What to do about it.
     remediation: str
+    # Of input for a process (`input_not_taken`): how many of its bytes were written.
+    taken: int
 
 
 class RpcFailureError(TypedDict):

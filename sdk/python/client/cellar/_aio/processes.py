@@ -58,7 +58,7 @@ class AsyncProcesses:
         return AsyncStream(self._core, Ids(request, ("exit",)), output_of_process)
 
     async def stdin(self, process: str, content: Union[str, bytes] = b"", *, end: bool = False) -> None:
-        """Sends input, at most 1 MiB. `end`: nothing follows."""
+        """Sends input, at most 1 MiB. `end`: nothing follows. `TimedOutError`: it took only `taken` bytes; send the rest again."""
         body = content.encode() if isinstance(content, str) else bytes(content)
         await self._core.fetch(Request("POST", self._of(process) + "/stdin", query={"end": end}, body=body,
                                        timeout_s=self._core.timeout_s))
