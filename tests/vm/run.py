@@ -23,6 +23,7 @@ LIMIT_S = 1800
 DISK = "4G"
 SLOWER = 8  # than a machine that emulates nothing: the tests' limits of time are that much longer
 WISHED = ("mkfs.xfs", "newuidmap", "newgidmap")  # which the image does not have; without, tests are skipped
+PROGRAMS = ("cellard", "cellar", "cellar-spawn", "cell-init")
 NEEDED = ("qemu-system-x86_64", "busybox", "depmod", "mkfs.ext4")
 
 BEGIN = """#!/bin/busybox sh
@@ -44,7 +45,7 @@ mount -t cgroup2 none /sys/fs/cgroup
 for module in overlay quota_v2 loop btrfs xfs; do /busybox modprobe $module; done
 /busybox ip link set lo up
 cd {root}
-for test in {tests}; do python3 -B tests/e2e/run.py --bin {bin} $test || failed=1; done
+{commands}
 echo "vm: exit ${{failed:-0}}"
 /busybox poweroff -f
 """
@@ -103,25 +104,34 @@ def copy_libraries(program, root):
             shutil.copy(library, there)
 
 
-def fill_root(root, binaries, tests):
-    """The machine's root: the image of cells, the programs with their libraries, and the tests."""
+def fill_root(root, binaries, commands, busybox):
+    """The programs and the tests, and that the machine runs these commands of the shell and ends."""
     place = root / str(ROOT).lstrip("/")
     (place / "build").mkdir(parents=True)
     for folder in ("tests", "sdk", "docs", "examples"):
         shutil.copytree(ROOT / folder, place / folder, symlinks=True, ignore=shutil.ignore_patterns("node_modules"))
     target = root / str(binaries).lstrip("/")
     target.mkdir(parents=True)
-    for name in ("cellard", "cellar", "cellar-spawn", "cell-init"):
-        subprocess.run(["strip", "-o", target / name, binaries / name], check=True)
+    for name in PROGRAMS:
+        shutil.copy(binaries / name, target)
+    shutil.copy(busybox, root / "busybox")
+    for name in ("subuid", "subgid"):
+        (root / "etc" / name).touch()
+    (root / "vm-init").write_text(INIT.format(root=ROOT, commands="\n".join(f"{command} || failed=1" for command in commands), slower=SLOWER))
+    (root / "vm-init").chmod(0o755)
+
+
+def copy_programs_libraries(root, binaries):
+    """What the image of cells lacks of them, and what this machine has of what tests would like to have."""
+    for name in PROGRAMS:
         copy_libraries(binaries / name, root)
     for name in filter(shutil.which, WISHED):
         shutil.copy(shutil.which(name), root / "usr/sbin")
         copy_libraries(shutil.which(name), root)
-    shutil.copy(shutil.which("busybox"), root / "busybox")
-    for name in ("subuid", "subgid"):
-        (root / "etc" / name).touch()
-    (root / "vm-init").write_text(INIT.format(root=ROOT, bin=binaries, tests=" ".join(tests), slower=SLOWER))
-    (root / "vm-init").chmod(0o755)
+
+
+def e2e(binaries, tests):
+    return [f"python3 -B tests/e2e/run.py --bin {binaries} {test}" for test in tests]
 
 
 def modules_for(modules, wanted):
@@ -144,37 +154,39 @@ def modules_for(modules, wanted):
     return ordered
 
 
-def initial_root(modules, options):
+def initial_root(modules, options, busybox):
     """What finds the disk, and goes on there."""
     paths = modules_for(modules, ("virtio_pci", "virtio_blk", "ext4", "quota_v2"))
     entries = [(name, 0o40755, b"") for name in ("bin", "dev", "root", "modules")]
-    entries += [("bin/busybox", 0o100755, pathlib.Path(shutil.which("busybox")).read_bytes())]
+    entries += [("bin/busybox", 0o100755, busybox.read_bytes())]
     entries += [(f"modules/{pathlib.Path(path).name}", 0o100644, (modules / path).read_bytes()) for path in paths]
     begin = BEGIN.format(modules=" ".join(pathlib.Path(path).name for path in paths), options=options)
     return newc([*entries, ("init", 0o100755, begin.encode())])
 
 
 class Machine:
-    """One that is to be booted, in a folder of its own that is deleted."""
+    """One that is to be booted, in a folder of its own that is deleted. `kernel`: the folder that has its /boot and /lib/modules."""
 
-    def __init__(self, folder, kernel):
-        self.folder = pathlib.Path(folder)
-        self.kernel = self.folder / "kernel"
-        subprocess.run(["dpkg", "-x", find_kernel(kernel), self.kernel], check=True)
+    qemu = ("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max")
+    console = "ttyS0"
+
+    def __init__(self, folder, kernel, busybox):
+        self.folder, self.kernel, self.busybox = pathlib.Path(folder), kernel, busybox
         self.version = next((self.kernel / "lib/modules").iterdir()).name
         subprocess.run(["depmod", "-b", self.kernel, self.version], check=True)
 
     def make_disk(self, root, features=(), options="rw"):
         """Its disk, with the kernel's modules and what is in a folder."""
-        subprocess.run(["cp", "-a", f"{self.kernel}/lib/modules", root / "usr/lib/"], check=True)
+        if root != self.kernel:
+            subprocess.run(["cp", "-a", f"{self.kernel}/lib/modules", root / "usr/lib/"], check=True)
         subprocess.run(["mkfs.ext4", "-q", *features, "-d", root, self.folder / "disk", DISK], check=True)
-        (self.folder / "initrd").write_bytes(initial_root(self.kernel / "lib/modules" / self.version, options))
+        (self.folder / "initrd").write_bytes(initial_root(self.kernel / "lib/modules" / self.version, options, self.busybox))
 
     def run(self):
         """Boots it and shows what it prints; true where its tests passed."""
         kernel = next((self.kernel / "boot").glob("vmlinuz-*"))
-        command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072", "-nographic", "-no-reboot",
-                   "-kernel", kernel, "-initrd", self.folder / "initrd", "-append", "console=ttyS0 quiet panic=-1 mitigations=off",
+        command = [*self.qemu, "-smp", "2", "-m", "3072", "-nographic", "-no-reboot", "-kernel", kernel,
+                   "-initrd", self.folder / "initrd", "-append", f"console={self.console} quiet panic=-1 mitigations=off",
                    "-drive", f"file={self.folder / 'disk'},format=raw,if=virtio,cache=unsafe", "-net", "none"]
         passed = False
         with subprocess.Popen(["timeout", str(LIMIT_S), *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as qemu:
@@ -193,7 +205,9 @@ def machine(kernel):
         print(f"skipped: {missing[0]} is not installed: apt-get install qemu-system-x86 busybox-static kmod e2fsprogs")
         sys.exit(0)
     with tempfile.TemporaryDirectory(prefix="cellar-vm-", dir="/var/tmp") as folder:
-        yield Machine(folder, kernel)
+        there = pathlib.Path(folder, "kernel")
+        subprocess.run(["dpkg", "-x", find_kernel(kernel), there], check=True)
+        yield Machine(folder, there, pathlib.Path(shutil.which("busybox")))
 
 
 def main():
@@ -205,7 +219,9 @@ def main():
     arguments = parser.parse_args()
     with machine(arguments.kernel) as one:
         with image_over(one.folder) as root:
-            fill_root(root, arguments.bin.resolve(), arguments.tests)
+            binaries = arguments.bin.resolve()
+            fill_root(root, binaries, e2e(binaries, arguments.tests), one.busybox)
+            copy_programs_libraries(root, binaries)
             if arguments.disk_limits:
                 one.make_disk(root, ["-O", "quota,project"], "prjquota")
             else:
