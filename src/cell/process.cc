@@ -168,7 +168,7 @@ ProcessFiles::Taken Process::try_take(int source, OutputLog::Stream stream,
   } catch (const Error& error) {
     log::debug("output of process {}: {}", id_, error.what());
   }
-  return {ProcessFiles::Taken::State::no_room, {}};
+  return {.state = ProcessFiles::Taken::State::no_room};
 }
 
 asio::awaitable<void> Process::read(Descriptor& source, OutputLog::Stream stream,
@@ -183,7 +183,7 @@ asio::awaitable<void> Process::read(Descriptor& source, OutputLog::Stream stream
     const ProcessFiles::Taken taken = co_await async::offload(pool_, take);
     if (taken.state == State::ended) break;
     if (taken.state == State::some) {
-      output_.append(stream, taken.bytes);
+      output_.append(taken.stream, taken.bytes);
       changed_.set();
       changed_.reset();
       continue;

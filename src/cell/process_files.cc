@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -13,6 +14,7 @@
 #include "json/reader.h"
 #include "sys/directory.h"
 #include "sys/file.h"
+#include "sys/new_file.h"
 #include "sys/positioned.h"
 #include "sys/splice.h"
 
@@ -135,6 +137,7 @@ void ProcessFiles::create(const ProcessRecord& record) {
 void ProcessFiles::open() {
   output_ = sys::open_file(path(kOutput), O_RDWR);
   next_ = sys::file_size(output_.get(), path(kOutput));
+  told_ = next_;
   ::lseek(output_.get(), static_cast<off_t>(next_), SEEK_SET);
   const Notes notes = read_notes(sys::read_file(path(kStreams)).value_or(""), next_);
   first_ = notes.first;
@@ -164,27 +167,41 @@ bool ProcessFiles::note(std::uint64_t place, std::uint8_t what) {
 
 ProcessFiles::Taken ProcessFiles::take(int source, OutputLog::Stream stream,
                                        const sys::Pipe* through) {
+  if (told_ < next_) return tell();
   const auto what = static_cast<std::uint8_t>(stream);
   const int from = through == nullptr ? source : through->read_end.get();
   if (last_ != what) {
-    if (!note(next_, what)) return {State::no_room, {}};
+    if (!note(next_, what)) return {.state = State::no_room};
     last_ = what;
   }
   sys::Spliced moved = sys::splice(from, output_.get(), kTakenBytesMax);
   if (through != nullptr && moved.state == sys::Spliced::State::would_block) {
     const auto shown = sys::splice(source, through->write_end.get(), kTakenBytesMax);
-    if (shown.state == sys::Spliced::State::would_block) return {State::none_now, {}};
+    if (shown.state == sys::Spliced::State::would_block) return {.state = State::none_now};
     // A terminal that nobody has any more gives EIO.
-    if (shown.state != sys::Spliced::State::moved) return {State::ended, {}};
+    if (shown.state != sys::Spliced::State::moved) return {.state = State::ended};
     moved = sys::splice(from, output_.get(), kTakenBytesMax);
   }
-  if (moved.state == sys::Spliced::State::would_block) return {State::none_now, {}};
-  if (moved.state == sys::Spliced::State::ended) return {State::ended, {}};
-  if (moved.state == sys::Spliced::State::failed) return {State::no_room, {}};  // Of the file.
-  std::string bytes = sys::read_at(output_.get(), next_, moved.bytes, path(kOutput));
+  if (moved.state == sys::Spliced::State::would_block) return {.state = State::none_now};
+  if (moved.state == sys::Spliced::State::ended) return {.state = State::ended};
+  if (moved.state == sys::Spliced::State::failed) return {.state = State::no_room};  // Of the file.
   next_ += moved.bytes;
-  forget_old();
-  return {State::some, std::move(bytes)};
+  return tell();
+}
+
+ProcessFiles::Taken ProcessFiles::tell() {
+  CELLAR_CHECK(last_);
+  Taken taken{.state = State::some,
+              .stream = static_cast<OutputLog::Stream>(*last_),
+              .bytes = sys::read_at(output_.get(), told_, next_ - told_, path(kOutput))};
+  told_ = next_;
+  try {
+    forget_old();
+  } catch (const Error& error) {
+    // What was taken is told all the same; it is tried again with what comes next.
+    log::debug("old output stays: {}", error.what());
+  }
+  return taken;
 }
 
 void ProcessFiles::forget_old() {
@@ -192,18 +209,26 @@ void ProcessFiles::forget_old() {
     const std::uint64_t first = next_ - kOutputKeptBytes;
     if (!note(first, kForgotten)) return;
     first_ = first;
-    sys::forget_beginning(output_.get(), first, path(kOutput));
+    give_back();
   }
-  if (note_count_ > 2 * OutputLog::kChangesMax) {
-    const Notes notes = read_notes(sys::read_file(path(kStreams)).value_or(""), next_);
-    const bool has_many = notes.parts.size() > OutputLog::kChangesMax;
-    note_anew(has_many ? notes.parts[notes.parts.size() - OutputLog::kChangesMax].begin : first_);
-  }
+  if (note_count_ > 2 * OutputLog::kChangesMax) shorten_notes();
 }
 
-// Leaves only what is needed to tell the streams apart from `first` on.
-void ProcessFiles::note_anew(std::uint64_t first) {
+// What is before the first byte that is kept.
+void ProcessFiles::give_back() {
+  if (sys::forget_beginning(output_.get(), first_, path(kOutput))) return;
+  sys::NewFile kept(path(kOutput));
+  kept.skip(first_);
+  kept.write(sys::read_at(output_.get(), first_, next_ - first_, path(kOutput)));
+  output_ = kept.replace(sys::Durable::no);
+}
+
+// Leaves only the newest changes, and what is needed to tell the streams apart from there on.
+void ProcessFiles::shorten_notes() {
   const Notes notes = read_notes(sys::read_file(path(kStreams)).value_or(""), next_);
+  const bool has_many = notes.parts.size() > OutputLog::kChangesMax;
+  const std::uint64_t first =
+      has_many ? notes.parts[notes.parts.size() - OutputLog::kChangesMax].begin : first_;
   std::string text;
   const auto add = [&text](std::uint64_t place, std::uint8_t what) {
     put_le(text, place);
@@ -213,17 +238,13 @@ void ProcessFiles::note_anew(std::uint64_t first) {
   for (const Part& part : notes.parts) {
     if (part.end > first) add(std::max(part.begin, first), part.stream);
   }
-  try {
-    sys::replace_file(path(kStreams), text, 0600, sys::Durable::no);
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::exhausted) return;  // It is tried again with the next piece.
-    throw;
-  }
-  streams_ = sys::open_file(path(kStreams), O_RDWR);
+  sys::NewFile file(path(kStreams));
+  file.write(text);
+  streams_ = file.replace(sys::Durable::no);
   note_count_ = text.size() / kNoteBytes;
   first_ = first;
   last_.reset();
-  sys::forget_beginning(output_.get(), first, path(kOutput));
+  give_back();
 }
 
 OutputLog ProcessFiles::load() const {

@@ -16,7 +16,9 @@
 // machine that loses power. All is blocking: on the pool.
 //
 //   record.json   ProcessRecord
-//   output        what it wrote, each byte at its place (OutputLog); the oldest are a hole
+//   output        what it wrote, each byte at its place (OutputLog); the oldest are a hole. Where
+//   the file
+//                 system cannot make one in a file, a new file that begins with one
 //   streams       9 bytes for each change: u64 place, u8 what comes from there on: 0 stdout,
 //                 1 stderr; 2: what is before was forgotten. The last one at a place holds.
 namespace cellar::cell {
@@ -64,10 +66,12 @@ class ProcessFiles {
   // Moves what there is to read in `source`, one piece of it, behind the output: killed at any
   // moment, each byte is in the one or the other. A terminal gives its bytes by way of `through`, a
   // pipe that whoever keeps `source` keeps, too. Waits for nothing but the disk.
-  // At `no_room` it stays where it is.
+  // At `no_room` it stays where it is. Throws Error: of what was moved and could not be read then,
+  // the next call tells first, whatever it is asked for.
   struct Taken {
     enum class State : std::uint8_t { some, none_now, no_room, ended };
     State state = State::ended;
+    OutputLog::Stream stream = OutputLog::Stream::out;  // of the bytes
     std::string bytes;
   };
   Taken take(int source, OutputLog::Stream stream, const sys::Pipe* through);
@@ -82,13 +86,16 @@ class ProcessFiles {
   std::string path(std::string_view file) const { return folder_ + "/" + std::string(file); }
   // False where the disk has no room for it.
   bool note(std::uint64_t place, std::uint8_t what);
+  Taken tell();
   void forget_old();
-  void note_anew(std::uint64_t first);
+  void give_back();
+  void shorten_notes();
 
   std::string folder_;
   sys::Fd output_;
   sys::Fd streams_;
   std::uint64_t next_ = 0;            // the place of the next byte
+  std::uint64_t told_ = 0;            // what is before it was taken
   std::uint64_t first_ = 0;           // of the oldest that is kept
   std::optional<std::uint8_t> last_;  // the stream that was noted last
   std::size_t note_count_ = 0;

@@ -2,11 +2,15 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <random>
 
+#include "base/error.h"
 #include "sys/file.h"
+#include "sys/mounts.h"
 #include "sys/splice.h"
 #include "testing/temp_dir.h"
 
@@ -19,9 +23,11 @@ using Stream = OutputLog::Stream;
 // All of the output with a letter before each change of streams: "o" or "e".
 std::string told(const OutputLog& log) {
   std::string text;
+  std::optional<Stream> last;
   std::uint64_t place = log.first();
   while (const auto piece = log.read(place)) {
-    text += piece->stream == Stream::out ? "o" : "e";
+    if (last != piece->stream) text += piece->stream == Stream::out ? "o" : "e";
+    last = piece->stream;
     text += piece->bytes;
     place = piece->end();
   }
@@ -32,6 +38,36 @@ struct Source {
   sys::Pipe pipe = *sys::make_splice_pipe(1 << 16);
   void put(std::string_view bytes) { sys::write_all(pipe.write_end.get(), bytes, "pipe"); }
 };
+
+// The descriptor that this process has of a file.
+int descriptor_of(const std::string& path) {
+  for (int fd = 0; fd < 1024; ++fd) {
+    std::error_code none;
+    const auto link = "/proc/self/fd/" + std::to_string(fd);
+    if (std::filesystem::read_symlink(link, none) == path) return fd;
+  }
+  return -1;
+}
+
+// Makes that descriptor another one, of the same file, that can do less or more.
+void reopen(int fd, const std::string& path, int flags) {
+  const sys::Fd other = sys::open_file(path, flags);
+  ::lseek(other.get(), 0, SEEK_END);
+  REQUIRE(::dup2(other.get(), fd) == fd);
+}
+
+// What a file takes on its disk.
+std::size_t room_of(const std::string& path) {
+  struct stat stat{};
+  REQUIRE(::stat(path.c_str(), &stat) == 0);
+  return static_cast<std::size_t>(stat.st_blocks) * 512;
+}
+
+std::string taken_from(ProcessFiles& files, const Source& source, Stream stream) {
+  const auto taken = files.take(source.pipe.read_end.get(), stream, nullptr);
+  CHECK(taken.stream == stream);
+  return taken.bytes;
+}
 
 }  // namespace
 
@@ -145,6 +181,81 @@ TEST_CASE("old output and old changes of streams are given back") {
   CHECK(log.next() == written + 6 * OutputLog::kChangesMax);
   CHECK(log.size() >= OutputLog::kChangesMax);
   CHECK(told(log).ends_with("e12o12e12"));
+}
+
+TEST_CASE("what was moved and could not be read is told with the next call, once") {
+  testing::TempDir dir;
+  ProcessFiles files(dir.file("1"));
+  files.create({.number = 1});
+  const int output = descriptor_of(dir.file("1/output"));
+  REQUIRE(output >= 0);
+  Source out;
+  Source err;
+  out.put("abc");
+  err.put("X");
+  reopen(output, dir.file("1/output"), O_WRONLY);
+  CHECK_THROWS_AS((void)files.take(out.pipe.read_end.get(), Stream::out, nullptr), Error);
+  reopen(output, dir.file("1/output"), O_RDWR);
+  const auto taken = files.take(err.pipe.read_end.get(), Stream::err, nullptr);
+  CHECK(taken.bytes == "abc");
+  CHECK(taken.stream == Stream::out);
+  CHECK(taken_from(files, err, Stream::err) == "X");
+  CHECK(told(files.load()) == "oabceX");
+}
+
+TEST_CASE("what was taken is told, also where what is old cannot be forgotten just then") {
+  testing::TempDir dir;
+  ProcessFiles files(dir.file("1"));
+  files.create({.number = 1});
+  Source out;
+  const std::string piece(60'000, 'a');
+  const auto take_some = [&] {
+    for (int i = 0; i < 40; ++i) {
+      out.put(piece);
+      CHECK(taken_from(files, out, Stream::out) == piece);
+    }
+  };
+  out.put("begin");
+  taken_from(files, out, Stream::out);
+  const int streams = descriptor_of(dir.file("1/streams"));
+  REQUIRE(streams >= 0);
+  reopen(streams, dir.file("1/streams"), O_RDONLY);
+  take_some();
+  reopen(streams, dir.file("1/streams"), O_RDWR);
+  take_some();
+  CHECK(told(files.load()).ends_with(piece));
+  CHECK(room_of(dir.file("1/output")) <= 3 * ProcessFiles::kOutputKeptBytes);
+}
+
+TEST_CASE("where no hole can be made in a file, old output is given back all the same") {
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: mounting needs root");
+    return;
+  }
+  const sys::Fd ramfs = sys::make_mount("ramfs", {}, 0);  // It has no FALLOC_FL_PUNCH_HOLE.
+  const std::string folder = "/proc/self/fd/" + std::to_string(ramfs.get()) + "/1";
+  ProcessFiles files(folder);
+  files.create({.number = 1});
+  Source out;
+  std::string all;
+  const auto take_some = [&](ProcessFiles& taker) {
+    for (int i = 0; i < 80; ++i) {
+      const std::string piece(60'000, static_cast<char>('a' + i % 26));
+      out.put(piece);
+      CHECK(taken_from(taker, out, Stream::out) == piece);
+      all += piece;
+    }
+  };
+  take_some(files);
+  ProcessFiles next(folder);
+  next.open();
+  take_some(next);
+
+  const OutputLog log = next.load();
+  CHECK(log.next() == all.size());
+  CHECK(log.size() >= ProcessFiles::kOutputKeptBytes);
+  CHECK(told(log) == "o" + all.substr(log.first()));
+  CHECK(room_of(folder + "/output") <= 3 * ProcessFiles::kOutputKeptBytes);
 }
 
 TEST_CASE("whatever the notes of streams hold, the output is read") {

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -21,9 +22,12 @@ class NewFile {
   ~NewFile();
 
   void write(std::string_view bytes);
+  // The next `size_bytes` are zeros, and take no room where the file system has holes.
+  void skip(std::uint64_t size_bytes);
   // Nothing comes after that. After a crash at any moment the path holds the old or the new
-  // contents; durable when this returns, where that is asked for.
-  void replace(Durable durable = Durable::yes);
+  // contents; durable when this returns, where that is asked for. Returns the file, open for both,
+  // at its end.
+  Fd replace(Durable durable = Durable::yes);
 
  private:
   std::string path_;

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "base/error.h"
 #include "sys/call.h"
 
@@ -24,12 +26,14 @@ std::string read_at(int fd, std::uint64_t offset, std::size_t size, std::string_
   return bytes;
 }
 
-void forget_beginning(int fd, std::uint64_t size, std::string_view name) {
+bool forget_beginning(int fd, std::uint64_t size, std::string_view name) {
   constexpr int kLeaveLength = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-  if (size == 0) return;
+  if (size == 0) return true;
   const int result = static_cast<int>(
       retry_on_signal([&] { return ::fallocate(fd, kLeaveLength, 0, static_cast<off_t>(size)); }));
+  if (result == -1 && errno == EOPNOTSUPP) return false;
   if (result == -1) throw_errno("fallocate", name);
+  return true;
 }
 
 std::uint64_t file_size(int fd, std::string_view name) {
