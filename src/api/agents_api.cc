@@ -212,6 +212,7 @@ asio::awaitable<void> request_agent(const Call& call) {
   const json::Reader body(value, "the body");
   std::string method = body.required_string("method");
   std::string params_text = body.optional_json("params", "{}");
+  body.refuse_unknown();
   co_await request_cell(call, cell, std::move(method), std::move(params_text));
 }
 

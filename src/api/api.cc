@@ -1,13 +1,16 @@
 #include "api/api.h"
 
+#include <algorithm>
 #include <cctype>
 
 #include "api/dashboard.h"
 #include "api/docs.h"
 #include "api/errors.h"
 #include "api/views.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/nearest.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "cellar_api_description_files.h"
@@ -41,6 +44,33 @@ std::string target_in(const http::PathParams& params) {
     return is_fit && !is_secret ? target : "?";
   }
   return {};
+}
+
+void refuse_unknown(const std::map<std::string, std::string, std::less<>>& query,
+                    const std::vector<std::string>& names) {
+  for (const auto& [name, value] : query) {
+    if (name == kTokenQuery || std::find(names.begin(), names.end(), name) != names.end()) continue;
+    const UnknownName unknown = describe_unknown(name, names);
+    throw Error(ErrorCode::invalid_argument, "invalid_query",
+                "the query has the unknown name \"" + unknown.shown + "\"", unknown.remedy);
+  }
+}
+
+// The names in the query that a path or an operation of the description has.
+void add_query_names(std::vector<std::string>& names, const json::Value& document,
+                     const json::Value& described) {
+  const json::Value* parameters = described.find("parameters");
+  if (parameters == nullptr) return;
+  for (const json::Value& listed : parameters->as_array()) {
+    const json::Value* parameter = &listed;
+    if (const json::Value* link = listed.find("$ref")) {
+      const std::string& path = link->as_string();
+      const json::Value* shared = document.find("components")->find("parameters");
+      parameter = shared->find(path.substr(path.rfind('/') + 1));
+    }
+    if (parameter->find("in")->as_string() != "query") continue;
+    names.push_back(parameter->find("name")->as_string());
+  }
 }
 
 bool is_cancellation(const std::exception_ptr& failure) {
@@ -108,17 +138,20 @@ void Api::add(std::string method, std::string_view pattern, Handler handler,
   std::string described = method + " " + asked.pattern;
   const std::size_t dots = described.find("...");
   if (dots != described.npos) described.erase(dots, 3);
+  if (described.ends_with('/')) described.pop_back();
   const auto operation = operations_.find(described);
-  asked.operation =
-      operation != operations_.end() ? operation->second : method + " " + asked.pattern;
+  CELLAR_CHECK(operation != operations_.end());  // A route that nobody described.
+  asked.operation = operation->second.id;
+  const std::vector<std::string>& query = operation->second.query;
   auto authenticated =
-      [this, needed, tokens, asked = std::move(asked), handler = std::move(handler)](
+      [this, needed, tokens, &query, asked = std::move(asked), handler = std::move(handler)](
           http::Exchange& exchange, http::PathParams params) -> asio::awaitable<void> {
     auto& observed = static_cast<ObservedExchange&>(exchange);  // As handle() gives it.
     observed.asked = asked;
     observed.asked.target = target_in(params);
     const std::string request_id = params.at("request_id");
     authenticate(observed, params, needed, tokens);
+    refuse_unknown(exchange.request().query, query);
     if (asked.is_change) audit_.require_room();
     if (const auto id = params.find("id"); id != params.end()) {
       std::string cell_id = id->second;
@@ -270,9 +303,12 @@ void Api::name_operations() {
     for (const auto& [method, operation] : item.as_object()) {
       const json::Value* id = operation.is_object() ? operation.find("operationId") : nullptr;
       if (id == nullptr) continue;
+      Operation known{.id = id->as_string(), .query = {}};
+      add_query_names(known.query, document, item);
+      add_query_names(known.query, document, operation);
       std::string upper = method;
       for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-      operations_[upper + " " + std::string(path)] = id->as_string();
+      operations_[upper + " " + std::string(path)] = std::move(known);
     }
   }
 }

@@ -75,7 +75,11 @@ class Api {
 
   cell::Supervisor& supervisor_;
   AuditLog& audit_;
-  std::map<std::string, std::string, std::less<>> operations_;  // "GET /healthz" → its id
+  struct Operation {
+    std::string id;
+    std::vector<std::string> query;  // the names that it takes
+  };
+  std::map<std::string, Operation, std::less<>> operations_;  // by "GET /healthz"
   PreviewDomain preview_domain_;
   SigningKey key_;
   PreviewSigner signer_;  // of preview links

@@ -162,8 +162,11 @@ class Viewer {
     if (type == "resize") {
       process_->resize(cell::read_size(frame));
     } else if (type == "signal") {
-      process_->signal(cell::parse_signal(frame.required_value("signal")));
+      const int signal = cell::parse_signal(frame.required_value("signal"));
+      frame.refuse_unknown();
+      process_->signal(signal);
     } else if (type == "end") {
+      frame.refuse_unknown();
       put(std::nullopt);
     } else {
       json::Reader::refuse("type", "resize, signal or end");

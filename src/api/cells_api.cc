@@ -57,6 +57,7 @@ cell::CellSettings settings_of(const json::Reader& body) {
   if (const auto port = body.optional_int("preview_port", 0, 65535)) {
     settings.preview_port = static_cast<std::uint16_t>(*port);
   }
+  body.refuse_unknown();
   return settings;
 }
 
@@ -73,6 +74,7 @@ std::optional<WallTime> wake_time(const json::Value& value) {
   if (at && *at > wall_now() + cell::Cell::kWakeAheadMax) {
     json::Reader::refuse("at", "a time within the next 366 days");
   }
+  body.refuse_unknown();
   return at;
 }
 
@@ -170,6 +172,7 @@ void Api::add_state_routes() {
         const json::Reader body(value, "the body");
         const std::int64_t seconds =
             body.required_int("seconds", 0, cell::Cell::kKeepAliveMax.count());
+        body.refuse_unknown();
         co_await cell->keep_alive(std::chrono::seconds(seconds));
         co_await call.answer(shown(*cell));
       },
@@ -192,6 +195,7 @@ void Api::add_state_routes() {
     const json::Reader body(value, "the body");
     cell::CellSettings settings;
     settings.permanent = body.required_bool("permanent");
+    body.refuse_unknown();
     co_await cell->apply(std::move(settings));
     co_await call.answer(shown(*cell));
   };

@@ -103,6 +103,7 @@ asio::awaitable<void> add_one(const Call& call, const PreviewDomain& previews, c
   std::string domain = cell::checked_domain(body.required_string("domain"));
   refuse_own(domain, previews, https);
   std::string cell_id = body.required_string("cell_id");
+  body.refuse_unknown();
   std::string owner = call.owner;
   const CustomDomain added =
       co_await call.supervisor.add_domain(std::move(owner), std::move(domain), std::move(cell_id));
@@ -129,6 +130,7 @@ asio::awaitable<void> reassign(const Call& call, const PreviewDomain& previews,
   const json::Value value = co_await call.body(kSmallBodyMax);
   const json::Reader body(value, "the body");
   std::string cell_id = body.required_string("cell_id");
+  body.refuse_unknown();
   std::string domain = domain_in(call);
   std::string owner = call.owner;
   const CustomDomain now = co_await call.supervisor.reassign_domain(

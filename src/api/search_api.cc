@@ -15,6 +15,7 @@ asio::awaitable<void> search(const Call& call) {
   const json::Value value = co_await call.body(kSmallBodyMax);
   const json::Reader body(value, "the body");
   cell::SearchRequest request = cell::read_search_request(body);
+  body.refuse_unknown();
   const auto activity = co_await cell->use("request", "search");
   const auto began = std::chrono::steady_clock::now();
   const auto found = co_await cell->search(std::move(request));
@@ -30,6 +31,7 @@ asio::awaitable<void> search_symbols(const Call& call) {
   const json::Value value = co_await call.body(kSmallBodyMax);
   const json::Reader body(value, "the body");
   cell::SymbolRequest request = cell::read_symbol_request(body);
+  body.refuse_unknown();
   const auto activity = co_await cell->use("request", "search");
   const auto found = co_await cell->search_symbols(std::move(request));
   json::Value answer = json::object({{"symbols", cell::to_json(found.symbols)}});
@@ -81,6 +83,7 @@ asio::awaitable<void> put_document(const Call& call) {
   const json::Reader body(value, "the body");
   std::string path = body.required_string("path");
   std::string text = body.required_string("text");
+  body.refuse_unknown();
   const auto activity = co_await cell->use("request", "search");
   co_await cell->put_document(std::move(path), std::move(text));
   co_await call.answer_nothing();
@@ -91,6 +94,7 @@ asio::awaitable<void> remove_document(const Call& call) {
   const json::Value value = co_await call.body(kSmallBodyMax);
   const json::Reader body(value, "the body");
   std::string path = body.required_string("path");
+  body.refuse_unknown();
   const auto activity = co_await cell->use("request", "search");
   const bool removed = co_await cell->remove_document(std::move(path));
   json::Value answer = json::object({{"removed", removed}});

@@ -4,6 +4,8 @@
 #include <numeric>
 #include <utility>
 
+#include "base/text.h"
+
 namespace cellar {
 namespace {
 
@@ -27,11 +29,37 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
                          std::size_t distance_max) {
   std::string best;
   for (const std::string& known : names) {
+    // Names differ by as many letters as the one is longer, at least: an endless one takes no time.
+    const auto [shorter, longer] = std::minmax(name.size(), known.size());
+    if (longer - shorter > distance_max) continue;
     const std::size_t apart = distance(name, known);
     if (apart > distance_max || (!best.empty() && apart >= distance(name, best))) continue;
     best = known;
   }
   return best;
+}
+
+UnknownName describe_unknown(std::string_view name, const std::vector<std::string>& names) {
+  constexpr std::size_t kShownBytesMax = 64;
+  constexpr std::size_t kMisspeltMax = 2;
+  UnknownName unknown;
+  std::size_t end = 0;
+  while (end < name.size()) {
+    const std::size_t size = utf8_size_at(name, end);
+    if (size == 0 || end + size > kShownBytesMax) break;
+    end += size;
+  }
+  unknown.shown = std::string(name.substr(0, end)) + (end < name.size() ? "…" : "");
+  if (names.empty()) {
+    unknown.remedy = "leave it out: none is known here";
+    return unknown;
+  }
+  const std::string near = nearest_name(name, names, std::min(kMisspeltMax, name.size() / 2));
+  if (!near.empty()) unknown.remedy = "\"" + near + "\" is near; ";
+  unknown.remedy += "known here: ";
+  for (const std::string& known : names) unknown.remedy += known + ", ";
+  unknown.remedy.resize(unknown.remedy.size() - 2);
+  return unknown;
 }
 
 }  // namespace cellar

@@ -13,4 +13,12 @@ namespace cellar {
 std::string nearest_name(std::string_view name, const std::vector<std::string>& names,
                          std::size_t distance_max);
 
+// What an error says of a name that is none of `names`: the name, cut off where it is long, and
+// what to do: `"limit" is near; known here: cursor, limit`.
+struct UnknownName {
+  std::string shown;
+  std::string remedy;
+};
+UnknownName describe_unknown(std::string_view name, const std::vector<std::string>& names);
+
 }  // namespace cellar

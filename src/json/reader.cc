@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "json/json.h"
 
 namespace cellar::json {
@@ -21,11 +22,10 @@ void Reader::refuse(std::string_view key, std::string_view must) {
 void Reader::refuse_unknown() const {
   for (const auto& [key, value] : value_.as_object()) {
     if (std::find(asked_.begin(), asked_.end(), key) != asked_.end()) continue;
-    std::string known;
-    for (const std::string& name : asked_) known += (known.empty() ? "" : ", ") + name;
+    const UnknownName unknown = describe_unknown(key, asked_);
     throw Error(ErrorCode::invalid_argument, "invalid_field",
-                what_ + " has the unknown field \"" + name_of(key) + "\"",
-                known.empty() ? "" : "known here: " + known);
+                what_ + " has the unknown field \"" + name_of(unknown.shown) + "\"",
+                unknown.remedy);
   }
 }
 

@@ -102,6 +102,35 @@ class ApiTest(harness.CellTest):
             self.assertEqual(400, answer.status, body)
             self.assertIn(word, answer.json["error"], body)
 
+    def test_a_name_in_a_query_that_no_call_has_is_refused(self):
+        for method, _, operation, template in self.daemon.description.operations:
+            if operation.get("security") == []:
+                continue
+            answer = self.daemon.call(method, re.sub(r"{\w+}", "x", template) + "?no_such_name=1")
+            self.assertEqual(400, answer.status, (method, template))
+            if method != "HEAD":
+                self.assertEqual("invalid_query", answer.json["code"], (method, template))
+                self.assertIn("no_such_name", answer.json["error"])
+        answer = self.daemon.get("/api/v1/cells?limt=1")
+        self.assertEqual('"limit" is near; known here: limit, cursor', answer.json["remediation"])
+        answer = self.daemon.get("/api/v1/cells/tiers?%ff" + "x" * 1000)
+        self.assertEqual("leave it out: none is known here", answer.json["remediation"])
+
+    def test_a_name_in_a_body_that_no_call_has_is_refused(self):
+        cell = self.cell()
+        for path, body in (("/keep-alive", {"seconds": 1}), ("/wake-at", {"at": None}), ("/permanent", {"permanent": True}),
+                           ("/request", {"method": "db_keys"}), ("/search", {"query": "x"}), ("/search/symbols", {"query": "x"}),
+                           ("/search/index", {"path": "x", "text": "x"}), ("/search/remove", {"path": "x"})):
+            answer = self.daemon.call("POST", cell.path + path, {**body, "no_such_name": None})
+            self.assertEqual((400, "invalid_field"), (answer.status, answer.json["code"]), path)
+            self.assertIn("no_such_name", answer.json["error"])
+        domain = {"domain": "a.example", "cell_id": cell.id, "no_such_name": 1}
+        self.assertEqual(400, self.daemon.call("POST", "/api/v1/domains", domain).status)
+        answer = self.daemon.call("POST", "/api/v1/cells", {"customer_id": "misspelt", "tire": "standard"})
+        self.assertEqual((400, 'the body has the unknown field "tire"'), (answer.status, answer.json["error"]))
+        self.assertTrue(answer.json["remediation"].startswith('"tier" is near; known here: customer_id, '), answer)
+        self.assertNotIn("misspelt", [one["customer_id"] for one in self.daemon.get("/api/v1/cells").json["cells"]])
+
     def test_an_oversized_body_is_413(self):
         cell = self.cell()
         answer = self.daemon.call("POST", cell.path + "/search", b'{"query": "' + b"x" * (20 << 20) + b'"}')
