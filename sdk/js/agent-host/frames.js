@@ -5,30 +5,23 @@
 const fs = require('node:fs');
 
 const PREFIX_BYTES = 8;
-const JOINED_BYTES_MAX = 64 << 10;
+const ROOM_BYTES = 64 << 10;
+const UTF8_BYTES_MAX = 3; // of a unit of a JavaScript string
 const RETRY_MS = 1;
 const STEPS_AT_FIRST = 8;
+const NOTHING = Buffer.alloc(0);
 const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 
-// The frame with this header (JSON) as the pieces to write, one after the other. A large body is not
-// copied.
-function pieces(text, body = '') {
-  const headerBytes = Buffer.byteLength(text);
-  const bodyBytes = Buffer.byteLength(body);
-  const isJoined = bodyBytes <= JOINED_BYTES_MAX;
-  const head = PREFIX_BYTES + headerBytes;
-  const frame = Buffer.allocUnsafe(isJoined ? head + bodyBytes : head);
-  frame.writeUInt32LE(headerBytes, 0);
-  frame.writeUInt32LE(bodyBytes, 4);
-  frame.write(text, PREFIX_BYTES);
-  if (!isJoined) return [frame, Buffer.from(body)];
-  if (typeof body === 'string') frame.write(body, head);
-  else body.copy(frame, head);
-  return [frame];
+function prefixOf(headerBytes, bodyBytes) {
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  prefix.writeUInt32LE(headerBytes, 0);
+  prefix.writeUInt32LE(bodyBytes, 4);
+  return prefix;
 }
 
-function encode(header, body) {
-  return Buffer.concat(pieces(JSON.stringify(header), body));
+function encode(header, body = '') {
+  const [head, rest] = [Buffer.from(JSON.stringify(header)), Buffer.from(body)];
+  return Buffer.concat([prefixOf(head.length, rest.length), head, rest]);
 }
 
 // The socket is blocking here, but whoever started us may have made it otherwise.
@@ -49,6 +42,7 @@ function retried(call) {
 class UpSocket {
   constructor(fd) {
     this.fd = fd;
+    this.room = Buffer.allocUnsafeSlow(ROOM_BYTES);
     // How many steps may be going that the daemon was not asked for, and how many are. Its journal
     // has a place for so many ends.
     this.stepsMax = STEPS_AT_FIRST;
@@ -59,13 +53,29 @@ class UpSocket {
     this.sendText(JSON.stringify(header), body);
   }
 
-  // The same, with the header as JSON.
-  sendText(text, body) {
-    for (const bytes of pieces(text, body)) {
-      for (let at = 0; at < bytes.length;) {
-        at += retried(() => fs.writeSync(this.fd, bytes, at, bytes.length - at));
-      }
-    }
+  // The same, with the header as JSON. A frame is put together in one buffer that stays: to make one
+  // for each costs more.
+  sendText(text, body = '') {
+    const bytesMax = PREFIX_BYTES + (text.length + body.length) * UTF8_BYTES_MAX;
+    if (bytesMax > ROOM_BYTES) return this.#sendLarge(text, body);
+    const { room } = this;
+    const head = PREFIX_BYTES + room.write(text, PREFIX_BYTES);
+    const size = head + (typeof body === 'string' ? room.write(body, head) : body.copy(room, head));
+    room.writeUInt32LE(head - PREFIX_BYTES, 0);
+    room.writeUInt32LE(size - head, 4);
+    return this.#write(room, size);
+  }
+
+  // A large body is not copied.
+  #sendLarge(text, body) {
+    const [head, rest] = [Buffer.from(text), typeof body === 'string' ? Buffer.from(body) : body];
+    const first = Buffer.concat([prefixOf(head.length, rest.length), head]);
+    this.#write(first, first.length);
+    this.#write(rest, rest.length);
+  }
+
+  #write(bytes, size) {
+    for (let at = 0; at < size;) at += retried(() => fs.writeSync(this.fd, bytes, at, size - at));
   }
 
   // The answer to the one synchronous call under way: {header, body}. Blocks.
@@ -91,32 +101,32 @@ class UpSocket {
 class FrameParser {
   constructor(take) {
     this.take = take;
-    this.chunks = [];
+    this.chunks = []; // less than a frame
     this.size = 0;
+    this.wanted = PREFIX_BYTES; // With so many bytes there is more to be known.
   }
 
   feed(chunk) {
     this.chunks.push(chunk);
     this.size += chunk.length;
+    if (this.size < this.wanted) return;
+    const all = this.chunks.length === 1 ? chunk : Buffer.concat(this.chunks);
+    let at = 0;
     for (;;) {
-      if (this.size < PREFIX_BYTES) return;
-      const head = this.#joined(PREFIX_BYTES);
-      const headerSize = head.readUInt32LE(0);
-      const total = PREFIX_BYTES + headerSize + head.readUInt32LE(4);
-      if (this.size < total) return;
-      const all = this.#joined(total);
-      const header = JSON.parse(all.subarray(PREFIX_BYTES, PREFIX_BYTES + headerSize).toString());
-      const body = all.subarray(PREFIX_BYTES + headerSize, total);
-      this.size -= total;
-      this.chunks = all.length > total ? [all.subarray(total)] : [];
-      this.take(header, body);
+      this.wanted = PREFIX_BYTES;
+      const left = all.length - at;
+      if (left < PREFIX_BYTES) break;
+      const headerSize = all.readUInt32LE(at);
+      const bodySize = all.readUInt32LE(at + 4);
+      this.wanted = PREFIX_BYTES + headerSize + bodySize;
+      if (left < this.wanted) break;
+      const bodyAt = at + PREFIX_BYTES + headerSize;
+      const header = JSON.parse(all.toString('utf8', at + PREFIX_BYTES, bodyAt));
+      at = bodyAt + bodySize;
+      this.take(header, bodySize === 0 ? NOTHING : all.subarray(bodyAt, at));
     }
-  }
-
-  // The chunks as one, where the first one is shorter than `size`.
-  #joined(size) {
-    if (this.chunks[0].length < size) this.chunks = [Buffer.concat(this.chunks)];
-    return this.chunks[0];
+    this.chunks = at < all.length ? [all.subarray(at)] : [];
+    this.size = all.length - at;
   }
 }
 

@@ -152,6 +152,11 @@ class OneATurn {
     this.frames = [];
     this.at = 0;
     this.isBusy = false;
+    // The turn is over when all that its frame sets going is done.
+    this.endTurn = () => {
+      if (this.frames.length > 0) this.#next();
+      else this.isBusy = false;
+    };
   }
 
   push(header, body) {
@@ -168,11 +173,7 @@ class OneATurn {
       this.frames = [];
       this.at = 0;
     }
-    // The turn is over when all that this frame sets going is done.
-    setImmediate(() => {
-      if (this.frames.length > 0) this.#next();
-      else this.isBusy = false;
-    });
+    setImmediate(this.endTurn);
     this.take(header, body);
   }
 }

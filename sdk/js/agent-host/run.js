@@ -15,6 +15,8 @@ const EVENT_BYTES_MAX = 1 << 20;
 const GRACE_MS = 1000;
 const UNASKED_NAME_MAX = 200;
 
+const PLAIN = { policy: 'retry', sensitive: false, undo: undefined };
+
 // Of a command of the daemon's: by its ordinal, inside a step by its tag.
 const partKey = (o, x) => (o === 0 ? `x${x}` : o);
 
@@ -370,17 +372,25 @@ class Run {
     return this.lastTag;
   }
 
-  // `work` as the promise of the command with this ordinal; 0 for none of its own.
-  #completes(o, name, work) {
+  // The promise of the command with this ordinal; 0 for none of its own. begin({resolve, reject}) sees
+  // to it that it is settled, later.
+  #promiseOf(o, name, begin) {
+    let settle;
     const promise = new CommandPromise((resolve, reject) => {
-      const settle = (give) => (what) => {
+      const ends = (give) => (what) => {
         this.open.delete(o);
         give(what);
       };
-      work.then(settle(resolve), settle(reject));
+      settle = { resolve: ends(resolve), reject: ends(reject) };
     });
+    begin(settle);
     if (o !== 0) this.open.set(o, [name, promise]);
     return promise;
+  }
+
+  // The same of what `work` gives.
+  #completes(o, name, work) {
+    return this.#promiseOf(o, name, ({ resolve, reject }) => work.then(resolve, reject));
   }
 
   // What is recorded of it, or else the frame to send. `same` is the fingerprint, where not all of the
@@ -446,17 +456,17 @@ class Run {
   // anybody sees it. `before` is what the journal holds of a step that was interrupted. The options:
   // `policy`, what follows an interruption; `sensitive`, nobody is shown what it gives; undo(value),
   // the body of the step that undoes it.
-  step(k, makeName, fp, body, given = {}) {
+  step(k, makeName, fp, body, options = PLAIN) {
     return this.#promised(() => {
-      const options = { policy: 'retry', sensitive: false, ...given };
       const taken = this.#begin(k, makeName, fp, options);
       const { o, n, entry, isDone, isLeft } = taken;
       if (isLeft) return this.#left(o, n);
       if (options.undo !== undefined) this.rollbacks.declare(o, n, options);
       if (entry?.s === 'ok') this.rollbacks.complete(o, entry.bytes, entry.c, entry.end);
-      const work = isDone ? this.#replayed(entry, { restore: restorer(options, entry) })
-        : this.#execute(k, taken, body, options);
-      return this.#completes(o, n, work);
+      if (isDone) {
+        return this.#completes(o, n, this.#replayed(entry, { restore: restorer(options, entry) }));
+      }
+      return this.#promiseOf(o, n, (settle) => this.#execute(k, taken, body, options, settle));
     });
   }
 
@@ -481,7 +491,10 @@ class Run {
     try {
       await this.#until(this.begins, o);
     } catch (error) {
-      if (!this.phase.isOver) await this.#record(o, false, stringify(toJson(error), `the error of step "${n}"`));
+      const text = stringify(toJson(error), `the error of step "${n}"`);
+      if (!this.phase.isOver) {
+        await new Promise((resolve, reject) => this.#record(o, false, text, 'json', { resolve, reject }));
+      }
       throw error;
     }
   }
@@ -494,43 +507,46 @@ class Run {
       const { text, codec } = encodeValue(value, `the value of step "${handle.name}"`);
       // As a replay would give it.
       Object.assign(handle, { done: true, value: decodeValue(text, codec) });
-      const recorded = this.#record(handle.ordinal, true, text, codec).then(() => handle.value);
-      return this.#completes(handle.ordinal, handle.name, recorded);
+      return this.#promiseOf(handle.ordinal, handle.name, ({ resolve, reject }) => {
+        const durable = { resolve: () => resolve(handle.value), reject };
+        this.#record(handle.ordinal, true, text, codec, durable);
+      });
     });
   }
 
-  // A body that gives its value at once is not made to wait: promises are most of what a short step
-  // costs.
-  #execute(k, taken, body, options) {
+  // A body that gives its value at once is not made to wait, and nothing is chained that could be
+  // called: promises are most of what a short step costs.
+  #execute(k, taken, body, options, settle) {
     const { o, n, entry, waits } = taken;
     const { phase } = this;
-    const store = { phase, isSensitive: options.sensitive, ordinal: o };
+    const store = { phase, isSensitive: options.sensitive, ordinal: o, attempt: undefined };
     const work = () => inside.run(store, () => body(o, n, entry ?? {}));
     // That it begins is on disk before it does, where it must not be executed twice.
-    if (waits) return this.#await(k, taken, options, this.#until(this.begins, o).then(work));
+    if (waits) return this.#await(k, taken, options, this.#until(this.begins, o).then(work), settle);
     let value;
     try {
       value = work();
     } catch (error) {
-      return this.#end(k, taken, options, phase, { error });
+      return this.#end(k, taken, options, phase, { error }, settle);
     }
-    if (isThenable(value)) return this.#await(k, taken, options, value);
-    return this.#end(k, taken, options, phase, { value });
+    if (isThenable(value)) return this.#await(k, taken, options, value, settle);
+    return this.#end(k, taken, options, phase, { value }, settle);
   }
 
-  async #await(k, taken, options, work) {
+  #await(k, taken, options, work, settle) {
     const { phase } = this;
-    let outcome;
-    try {
-      outcome = { value: await this.#untilCancelled(work) };
-    } catch (error) {
-      outcome = { error };
-    }
-    return this.#end(k, taken, options, phase, outcome);
+    const end = (outcome) => {
+      try {
+        this.#end(k, taken, options, phase, outcome, settle);
+      } catch (error) {
+        settle.reject(error);
+      }
+    };
+    this.#untilCancelled(work).then((value) => end({ value }), (error) => end({ error }));
   }
 
-  // Records the outcome, {value} or {error}; gives it once that is on disk.
-  #end(k, { o, n }, options, phase, outcome) {
+  // Records the outcome, {value} or {error}, and gives it once that is on disk.
+  #end(k, { o, n }, options, phase, outcome, { resolve, reject }) {
     let ok = !Object.hasOwn(outcome, 'error');
     let text;
     let codec;
@@ -542,19 +558,24 @@ class Run {
     }
     if (!ok) text = stringify(toJson(outcome.error), `the error of ${k} "${n}"`);
     if (phase.isOver && phase === this.phase) throw new CancelledError();
-    if (this.parked || phase.isOver) return new Promise(() => {});
+    if (this.parked || phase.isOver) return;
     if (ok) this.rollbacks.complete(o, text, codec); // Its end is in the journal before any rollback's.
-    return this.#record(o, ok, text, codec).then(() => {
-      if (!ok) throw restorer(options)(JSON.parse(text));
-      return decodeValue(text, codec); // As a replay would give it.
-    });
+    const give = () => { // As a replay would.
+      try {
+        if (ok) resolve(decodeValue(text, codec));
+        else reject(restorer(options)(JSON.parse(text)));
+      } catch (error) {
+        reject(error);
+      }
+    };
+    this.#record(o, ok, text, codec, { resolve: give, reject });
   }
 
-  // The end of a step; returns when it is on disk.
-  #record(o, ok, text, codec) {
-    const durable = this.#until(this.acks, o);
-    this.send({ t: 'done', o, ok, ...(codec === 'typed' ? { c: codec } : {}) }, text);
-    return durable;
+  // The end of a step; `durable`, {resolve, reject}, is told when it is on disk.
+  #record(o, ok, text, codec, durable) {
+    this.acks.set(o, durable);
+    const c = codec === 'typed' ? ',"c":"typed"' : '';
+    this.up.sendText(`{"t":"done","o":${o},"ok":${ok}${c}${this.frameEnd}`, text);
   }
 
   #until(list, key) {
@@ -660,8 +681,10 @@ class Run {
     if (this.phase.isOver) throw new CancelledError();
     const taken = this.#take('step', () => this.named(`rollback ${name}`), '', options);
     const { entry, isDone } = taken;
-    if (!isDone) await this.#execute('step', taken, body, options);
-    else if (entry.s !== 'ok') throw restorer(options, entry)(JSON.parse(entry.bytes.toString()));
+    if (!isDone) {
+      await new Promise((resolve, reject) =>
+        this.#execute('step', taken, body, options, { resolve, reject }));
+    } else if (entry.s !== 'ok') throw restorer(options, entry)(JSON.parse(entry.bytes.toString()));
   }
 
   // ---- what the daemon says ----

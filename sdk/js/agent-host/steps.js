@@ -109,12 +109,14 @@ function checkOptions(name, options) {
 
 // (name, fn, opts) and (name, opts, fn) are the same.
 function stepArguments(name, second, third) {
-  const [fn, given] = typeof second === 'function' ? [second, third] : [third, second];
+  const isFirst = typeof second === 'function';
+  const fn = isFirst ? second : third;
+  const given = isFirst ? third : second;
   checkName(name, 'ctx.step(name, fn, options?)');
   if (typeof fn !== 'function') {
     throw coded('invalid_step', `step "${name}" needs a function: ctx.step(name, fn, options?)`);
   }
-  return { ...((given ?? null) === null ? PLAIN : checkOptions(name, given)), fn };
+  return { fn, options: (given ?? null) === null ? PLAIN : checkOptions(name, given) };
 }
 
 // How long to wait before the next attempt; undefined where there is none.
@@ -129,8 +131,13 @@ function delayAfter(error, attempt, retries) {
 // The attempts of one step. `before` is what the journal holds of it: attempts that failed in
 // earlier processes, when the next one is due, when the first one began, the last progress.
 class Attempts {
-  constructor(run, name, ordinal, options, before) {
-    Object.assign(this, { run, name, ordinal, options, before });
+  constructor(run, name, ordinal, fn, options, before) {
+    this.run = run;
+    this.name = name;
+    this.ordinal = ordinal;
+    this.fn = fn;
+    this.options = options;
+    this.before = before;
     this.phase = run.phase; // It ends with it.
     const { total } = options.timeouts;
     this.end = total === undefined ? undefined : (before.started_at ?? Date.now()) + total;
@@ -153,7 +160,7 @@ class Attempts {
     try {
       const attempt = (this.before.tries ?? 0) + 1;
       inside.getStore().attempt = attempt; // It stays the step's only one: nothing sees another.
-      const given = this.options.fn(new StepHandle(this, attempt, deadline));
+      const given = this.fn(new StepHandle(this, attempt, deadline));
       goesOn = isThenable(given);
       return goesOn ? Promise.resolve(given).finally(() => deadline.release()) : given;
     } finally {
@@ -188,7 +195,7 @@ class Attempts {
       : new StepTimeoutError(`step "${this.name}" took longer than ${limit} ms`));
     const deadline = new Deadline(limit, [this.phase.abort.signal], late);
     const handle = new StepHandle(this, attempt, deadline);
-    const call = () => inside.run({ ...inside.getStore(), attempt }, () => this.options.fn(handle));
+    const call = () => inside.run({ ...inside.getStore(), attempt }, () => this.fn(handle));
     try {
       return await (limit === undefined ? call() : deadline.within((async () => call())()));
     } finally {
@@ -244,13 +251,12 @@ class BegunStep {
 function makeSteps(run) {
   return {
     step(name, second, third) {
-      const options = stepArguments(name, second, third);
-      const executes = (fn) => (ordinal, shown, before) =>
-        new Attempts(run, shown, ordinal, { ...options, fn }, before).result();
-      const undo = options.rollback && ((value) => executes((s) => options.rollback(s, value)));
-      const { policy, sensitive } = options;
-      return run.step('step', () => run.named(name), '', executes(options.fn),
-        { policy, sensitive, undo });
+      const { fn, options } = stepArguments(name, second, third);
+      const { policy, sensitive, rollback } = options;
+      const executes = (body) => (ordinal, shown, before) =>
+        new Attempts(run, shown, ordinal, body, options, before).result();
+      const undo = rollback && ((value) => executes((s) => rollback(s, value)));
+      return run.step('step', () => run.named(name), '', executes(fn), { policy, sensitive, undo });
     },
     beginStep(name) {
       checkName(name, 'ctx.beginStep(name)');

@@ -7,6 +7,8 @@ const BODY_BYTES_MAX = 256 * 2 ** 20;
 const DEPTH_MAX = 60; // The daemon reads 64 levels, and adds some of its own.
 const NAME_LENGTH_MAX = 4096; // A path is not longer.
 const FINGERPRINT_DIGITS = 16;
+const UTF8_BYTES_MAX = 3; // of a unit of a JavaScript string
+const SURROGATE = /[\ud800-\udfff]/;
 
 // JSON.stringify writes half of a surrogate pair as an escape that strict parsers refuse, and an
 // agent that cuts a text into chunks does produce halves. They become U+FFFD, as in UTF-8.
@@ -71,6 +73,7 @@ function toText(value, what) {
 }
 
 function checkSize(json, what) {
+  if (json.length <= BODY_BYTES_MAX / UTF8_BYTES_MAX) return;
   const size = Buffer.byteLength(json);
   if (size > BODY_BYTES_MAX) {
     throw coded('too_large', `${what} takes ${size} bytes as JSON, at most ${BODY_BYTES_MAX}`);
@@ -79,7 +82,8 @@ function checkSize(json, what) {
 
 // A name as the journal keeps it: whole characters, and short enough for a header.
 function nameOf(value, lengthMax = NAME_LENGTH_MAX) {
-  return Buffer.from(String(value).slice(0, lengthMax)).toString();
+  const text = String(value).slice(0, lengthMax);
+  return SURROGATE.test(text) ? Buffer.from(text).toString() : text;
 }
 
 // Loading it would be a fifth of the host's start: not before it is needed.
