@@ -354,16 +354,22 @@ asio::awaitable<CommandResult> Cell::exec(CommandRequest request, OnOutput on_ou
 
 asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequest request,
                                                   OnOutput on_output) {
+  struct Entry {
+    std::multimap<std::uint32_t, RunCommand>& all;
+    std::multimap<std::uint32_t, RunCommand>::iterator at;
+    ~Entry() { all.erase(at); }
+  } const entry{run_commands_, run_commands_.emplace(run, RunCommand())};
+  RunCommand& command = entry.at->second;
   try {
-    co_return co_await try_in_shell(run, request, on_output);
+    co_return co_await try_in_shell(command, request, on_output);
   } catch (const Error& error) {
     // The domain had ended and the loop had not come to it yet: the command has not begun.
     if (error.reason() != "domain_lost") throw;
   }
-  co_return co_await try_in_shell(run, std::move(request), std::move(on_output));
+  co_return co_await try_in_shell(command, std::move(request), std::move(on_output));
 }
 
-asio::awaitable<CommandResult> Cell::try_in_shell(std::uint32_t run, CommandRequest request,
+asio::awaitable<CommandResult> Cell::try_in_shell(RunCommand& command, CommandRequest request,
                                                   OnOutput on_output) {
   const DiskQuota::Use disk = quota_.begin_use();
   const std::uint64_t ended_before = quota_.end_count();
@@ -371,14 +377,20 @@ asio::awaitable<CommandResult> Cell::try_in_shell(std::uint32_t run, CommandRequ
   // However it ends: the place goes, and the run does not name it any more.
   struct Leave {
     Cell& cell;
-    const CommandPlace& place;
-    std::multimap<std::uint32_t, CommandPlace>::iterator entry;
+    RunCommand& command;
     ~Leave() {
-      cell.run_places_.erase(entry);
-      cell.domains_.leave(place);
+      cell.domains_.leave(*command.place);
+      command.place.reset();
       if (cell.spec_.runtime == sandbox::Runtime::gvisor) cell.has_untold_changes_ = true;
     }
-  } const leave{*this, place, run_places_.emplace(run, place)};
+  } const leave{*this, command};
+  command.place = place;
+  if (command.is_killed) {  // Before it had a place.
+    CommandResult never_begun;
+    never_begun.signal = SIGKILL;
+    never_begun.exit_code = 128 + SIGKILL;
+    co_return never_begun;
+  }
   CommandResult result = co_await run_command(place, std::move(request), std::move(on_output));
   result.disk_full = result.signal == SIGKILL && quota_.end_count() != ended_before;
   co_return result;
@@ -393,8 +405,11 @@ std::optional<std::string> Cell::open_value(std::string_view sealed) const {
 }
 
 void Cell::kill_commands(std::uint32_t run) {
-  const auto [first, last] = run_places_.equal_range(run);
-  for (auto at = first; at != last; ++at) kill(at->second);
+  const auto [first, last] = run_commands_.equal_range(run);
+  for (auto at = first; at != last; ++at) {
+    at->second.is_killed = true;
+    if (at->second.place) kill(*at->second.place);
+  }
 }
 
 asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,

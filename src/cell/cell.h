@@ -317,7 +317,12 @@ class Cell : private RunnerHost {
   void report_return(std::string from, std::chrono::microseconds took);
   asio::awaitable<CommandResult> run_in_shell(std::uint32_t run, CommandRequest request,
                                               OnOutput on_output);
-  asio::awaitable<CommandResult> try_in_shell(std::uint32_t run, CommandRequest request,
+  // A command of a run, from when it is asked for. One that is killed earlier gets no place.
+  struct RunCommand {
+    std::optional<CommandPlace> place;
+    bool is_killed = false;
+  };
+  asio::awaitable<CommandResult> try_in_shell(RunCommand& command, CommandRequest request,
                                               OnOutput on_output);
   asio::awaitable<std::shared_ptr<Process>> start_in_shell(ProcessRequest request);
   asio::awaitable<void> attend(std::shared_ptr<Process> process, CommandPlace place,
@@ -426,7 +431,7 @@ class Cell : private RunnerHost {
   async::Serial store_turns_;
   async::Serial index_turns_;
   async::Serial snapshot_turns_;                           // before a turn of the index
-  std::multimap<std::uint32_t, CommandPlace> run_places_;  // run → where its commands are
+  std::multimap<std::uint32_t, RunCommand> run_commands_;  // by their run
   const ProcessHome process_home_;
   std::vector<std::shared_ptr<Process>> processes_;   // shared with who watches them
   std::vector<std::shared_ptr<Process>> unattended_;  // run, and no daemon attends to them yet

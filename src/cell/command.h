@@ -60,6 +60,8 @@ struct CommandPlace {
   // To be called once it runs: whoever asks later what was lost is told of it.
   std::function<void(std::uint32_t pid, const std::vector<std::string>& words)> note_start;
   std::uint32_t uid = 0;  // the host's id of the domain's root
+  // Of all copies: kill() was called, maybe before there was something to kill.
+  std::shared_ptr<bool> was_killed = std::make_shared<bool>(false);
   std::function<std::uint64_t()> count_oom_kills;
   std::function<void()> end_domain;  // without a group: ends the domain and all that runs in it
   bool stalls_at_oom = false;        // in gVisor: what memory ran out for stands still
@@ -69,8 +71,8 @@ struct CommandPlace {
 // How long something in a domain may take to kill a program, before the domain ends.
 inline constexpr std::chrono::milliseconds kKillLimit{2000};
 
-// Kills the program there with all that it started. Never throws: nothing is left of it where it is
-// gone with its domain.
+// Kills the program there with all that it started; one that is being started ends as it begins.
+// Never throws: nothing is left of it where it is gone with its domain.
 void kill(const CommandPlace& place) noexcept;
 
 // Runs a command to its end. When it ends, by itself, by the timeout or because this coroutine is

@@ -87,7 +87,9 @@ asio::awaitable<std::uint32_t> start_program(const CommandPlace& place,
   for (const sys::Fd& group : groups) fds.push_back(group.get());
   spawn.keep_count = static_cast<std::uint32_t>(kept.size());
   fds.insert(fds.end(), kept.begin(), kept.end());
-  co_return co_await place.domain->start(std::move(spawn), std::move(fds));
+  const std::uint32_t pid = co_await place.domain->start(std::move(spawn), std::move(fds));
+  if (*place.was_killed) kill(place);  // Meanwhile.
+  co_return pid;
 }
 
 sys::PseudoTerminal make_terminal_in(const std::optional<sys::ProcessId>& init) {
@@ -129,11 +131,14 @@ ProgramStatus status_of(const DomainLink::Exit& exit) {
 }
 
 void kill(const CommandPlace& place) noexcept {
+  *place.was_killed = true;
   try {
     if (place.group.empty()) {
       place.domain->signal(place.id, SIGKILL);
     } else {
       sandbox::kill_group(place.group);
+      // A group that is gone takes nothing in: what is not there yet does not begin.
+      if (place.domain->is_starting(place.id)) sandbox::try_remove_group(place.group);
     }
   } catch (const Error&) {
     // The cell was deleted meanwhile, and its processes with it.

@@ -135,6 +135,11 @@ bool DomainLink::is_running(std::uint32_t id) const {
   return found != programs_.end() && !found->second->exit;
 }
 
+bool DomainLink::is_starting(std::uint32_t id) const {
+  const auto found = programs_.find(id);
+  return found != programs_.end() && !found->second->pid && !found->second->exit;
+}
+
 void DomainLink::signal(std::uint32_t id, int signal) {
   if (lost_ || !programs_.contains(id)) return;
   send(wire::SignalRequest{id, static_cast<std::uint32_t>(signal)});

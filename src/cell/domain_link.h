@@ -51,6 +51,8 @@ class DomainLink {
   // Whether it has ended within `limit`, or was waited for.
   asio::awaitable<bool> ends_within(std::uint32_t id, std::chrono::milliseconds limit);
   bool is_running(std::uint32_t id) const;
+  // It was asked for, and cell-init has not said that it is there.
+  bool is_starting(std::uint32_t id) const;
   // Programs that an earlier connection started, with what was kept of them. Once, when it has
   // greeted: wait_exit() and the others know them from then on.
   struct KeptProgram {

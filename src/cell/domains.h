@@ -203,7 +203,7 @@ class Domains {
       Kind kind, std::uint64_t number);
   asio::awaitable<std::optional<Error>> try_connect(Kind kind);
   asio::awaitable<void> forget(Kind kind, LostBy why);
-  asio::awaitable<void> remove_when_empty(std::string folder);
+  asio::awaitable<void> remove_when_empty(CommandPlace place, std::string folder);
   asio::awaitable<void> end_surely(CommandPlace place);
   std::string image_dir() const;
   std::string socket_path(Kind kind) const;

@@ -118,7 +118,7 @@ void Domains::leave(const CommandPlace& place) {
   std::vector<std::string> folders = place.join;
   folders.push_back(place.group);
   for (const std::string& folder : folders) {
-    if (!sandbox::try_remove_group(folder)) tasks_.spawn(remove_when_empty(folder));
+    if (!sandbox::try_remove_group(folder)) tasks_.spawn(remove_when_empty(place, folder));
   }
 }
 
@@ -145,8 +145,11 @@ void Domains::kill_programs() {
   }
 }
 
-asio::awaitable<void> Domains::remove_when_empty(std::string folder) {
-  auto removed = [folder] { return sandbox::try_remove_group(folder); };
+asio::awaitable<void> Domains::remove_when_empty(CommandPlace place, std::string folder) {
+  auto removed = [place, folder] {
+    kill(place);  // What was being started as nobody waited for it any more is here only now.
+    return sandbox::try_remove_group(folder);
+  };
   co_await async::poll_until("removal of cgroup " + folder, std::move(removed), kGroupEndLimit,
                              kGroupEndPause);
 }

@@ -121,7 +121,6 @@ asio::awaitable<void> Runner::pause_now(std::uint32_t number, Pause why) {
   }
   const std::shared_ptr<Active> active = is_driven ? found->second : add_active(*run);
   co_await pause_run(*active, std::move(why.reason), std::move(why.detail));
-  host_.kill_commands(number);
   if (!is_driven) co_await drive(active, "pause");
 }
 

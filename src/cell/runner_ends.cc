@@ -109,6 +109,8 @@ asio::awaitable<void> Runner::end_run(Active& active, std::string status, journa
   journal_.append(active.run.number, 0, ended);
   fault_point("run.ended");
   active.is_ending = true;
+  host_.kill_commands(
+      active.run.number);  // What lost a race: who sees the end meets nothing of it.
   co_await journal_.sync();
   fault_point("run.end_durable");
   active.settled = true;
@@ -123,6 +125,7 @@ asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std:
   fault_point("pause.before_written");
   journal_.append(active.run.number, 0, paused);
   active.is_pausing = true;
+  host_.kill_commands(active.run.number);
   if (active.in_agent && agent_) agent_->send(frame_for(active.run, "forget"), {});
   co_await journal_.sync();
   fault_point("pause.durable");

@@ -279,7 +279,10 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
   bool is_lost = false;
   std::string result;
   try {
-    result = co_await host_.shell(number, call.request, on_output);
+    // What is cancelled already does not begin. Nothing of the run is missed by a kill from here
+    // on.
+    const bool is_wanted = agent_ == agent && !call.is_left() && !call.is_cancelled();
+    if (is_wanted) result = co_await host_.shell(number, call.request, on_output);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     ok = false;
@@ -292,12 +295,11 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
   if (agent_ != agent) co_return;
   fault_point("shell.ended");
   Active& owner = *call.owner;
-  const bool is_left = owner.run.rollback != 0 && !call.rolls_back;
-  if (!owner.is_served() || call.attempt != owner.run.attempt || is_left) {
+  if (call.is_left()) {
     if (call.synchronous) let_go(*agent, owner.run.id);
     co_return;
   }
-  if (owner.run.ends_at_once() || (owner.run.undoes && !call.rolls_back)) {
+  if (call.is_cancelled()) {
     // What the kill left of it is no result.
     ok = false;
     result = error_json("CancelledError", "the run was cancelled", "canceled");

@@ -141,6 +141,15 @@ struct Runner::HostCall {
   bool rolls_back = false;  // it is asked by a rollback
   bool sensitive = false;   // inside a sensitive step: nobody is shown what it prints
   std::string request;
+
+  // The attempt that asked goes on without it, or does not go on.
+  bool is_left() const noexcept {
+    const Run& run = owner->run;
+    return !owner->is_served() || attempt != run.attempt || (run.rollback != 0 && !rolls_back);
+  }
+  bool is_cancelled() const noexcept {
+    return owner->run.ends_at_once() || (owner->run.undoes && !rolls_back);
+  }
 };
 
 }  // namespace cellar::cell

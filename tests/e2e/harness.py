@@ -226,6 +226,10 @@ class Daemon:
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [pathlib.Path(f"/proc/{child}/cmdline") for child in children.split()]
 
+    def spawner(self):
+        """The pid of its cellar-spawn."""
+        return int(pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text())
+
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()

@@ -94,15 +94,11 @@ class CycleTest(harness.CellTest):
 
 
 class SpawnerTest(harness.CellTest):
-    def spawner(self):
-        daemon = self.daemon.process.pid
-        return int(pathlib.Path(f"/proc/{daemon}/task/{daemon}/children").read_text())
-
     def test_a_daemon_that_has_lost_what_makes_cells_ends_and_the_next_one_finds_them(self):
         cell, other = self.cell("left"), self.cell("asleep")
         cell.exec("true")
         domain = set(cell.processes())
-        os.kill(self.spawner(), signal.SIGKILL)
+        os.kill(self.daemon.spawner(), signal.SIGKILL)
         self.assertEqual(1, self.daemon.process.wait(harness.WAIT_S))
         self.daemon.process.stdout.close()
         self.assertIn("cellar-spawn has ended", self.daemon.log())
@@ -114,7 +110,7 @@ class SpawnerTest(harness.CellTest):
     def test_what_makes_cells_survives_that_it_can_open_nothing_more_as_one_ends(self):
         cell = self.cell("ended")
         cell.exec("true")
-        spawner = self.spawner()
+        spawner = self.daemon.spawner()
         limits = resource.prlimit(spawner, resource.RLIMIT_NOFILE)
         held = {int(number) for number in os.listdir(f"/proc/{spawner}/fd")}
         free = next(number for number in range(len(held) + 1) if number not in held)

@@ -1,6 +1,9 @@
 """Runs in the hands of their owner: begun once, awaited, paused, resumed, cancelled with time to clean up."""
+import contextlib
 import json
+import os
 import random
+import signal
 import threading
 import time
 
@@ -24,6 +27,10 @@ module.exports = {
     return got;
   },
   async commands(ctx) { return ctx.shell("echo began >> log; while [ ! -e gate ]; do sleep 0.02; done; echo ended").exitCode; },
+  async waits(ctx, { gate: name }) {
+    await gate(name);
+    return ctx.shellAsync("echo began >> log; while [ ! -e gate ]; do sleep 0.02; done");
+  },
   async tidies(ctx) {
     try { await ctx.step("wait", () => { log("began"); return gate("never"); }); }
     catch (error) { await gate("cleaned"); log("cleaned"); throw error; }
@@ -123,6 +130,30 @@ class RunControlTest(harness.CellTest):
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume").status)
         self.assertEqual(0, self.awaited(cell, run)["result"])
         self.assertEqual(["began", "began"], self.log(cell))
+
+    def test_a_command_that_is_being_started_as_its_run_is_cancelled_or_paused_never_begins(self):
+        """Neither one whose domain is still to be made, by cellar-spawn, nor one that its domain's cell-init is to start."""
+        for asked, status in (("cancel", "cancelled"), ("pause", "paused")):
+            cell = self.cell(asked, agent=AGENT)
+            for starts in (self.daemon.spawner, lambda: min(cell.processes("shell"))):
+                run = self.start(cell, "waits", gate=f"gate-{starts()}").json["id"]
+                harness.eventually("the agent runs", cell.agent_pid)
+                with self.standing_still(starts()):
+                    self.open(cell, f"gate-{starts()}")
+                    harness.eventually("the command is asked for", lambda: cell.run(run)["steps"])
+                    cell.call("POST", f"/runs/{run}/{asked}", {})
+                    self.assertEqual(status, self.awaited(cell, run)["status"])
+                cell.exec("true")  # That comes after it.
+                self.assertFalse([words for words in cell.processes("shell").values() if b"echo began" in words])
+                self.assertEqual([], self.log(cell))
+
+    @contextlib.contextmanager
+    def standing_still(self, pid):
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def test_cancelling_gives_the_time_to_clean_up_that_was_asked_for(self):
         cell = self.cell(agent=AGENT)
