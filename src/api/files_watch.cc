@@ -1,12 +1,8 @@
 // What happens to files below /work, as it happens.
 
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include "api/files.h"
 #include "async/pool.h"
+#include "async/readable.h"
 #include "async/sleep.h"
 #include "base/error.h"
 #include "cell/work_watch.h"
@@ -18,22 +14,6 @@ namespace {
 // Changes that come so soon after the first one are told together, a file that is written in many
 // pieces once.
 constexpr std::chrono::milliseconds kGather{20};
-
-using Descriptor = asio::posix::stream_descriptor;
-
-// Until it is readable, or for `limit`; false then.
-asio::awaitable<bool> readable(std::shared_ptr<Descriptor> descriptor,
-                               std::chrono::milliseconds limit) {
-  asio::steady_timer timer(descriptor->get_executor(), limit);
-  // Shared with the timer, which may ring after the wait has ended.
-  timer.async_wait([descriptor](const boost::system::error_code& error) {
-    if (!error) descriptor->cancel();
-  });
-  boost::system::error_code error;
-  co_await descriptor->async_wait(Descriptor::wait_read,
-                                  asio::redirect_error(asio::use_awaitable, error));
-  co_return !error;
-}
 
 // Events with numbers that go on from what the client has seen. Nothing is kept of a watch whose
 // client is gone: the numbers say that there was one, and no more.
@@ -52,22 +32,8 @@ class WatchEvents {
 std::string change_event(const cell::FileChange& change, WatchEvents& events) {
   json::Value data =
       json::object({{"path", change.path}, {"type", change.is_folder ? "directory" : "file"}});
-  std::string_view type = "modified";
-  switch (change.kind) {
-    case cell::FileChange::Kind::created:
-      type = "created";
-      break;
-    case cell::FileChange::Kind::modified:
-      break;
-    case cell::FileChange::Kind::deleted:
-      type = "deleted";
-      break;
-    case cell::FileChange::Kind::renamed:
-      type = "renamed";
-      data.as_object().set("from", change.from);
-      break;
-  }
-  return events.text(type, data);
+  if (!change.from.empty()) data.as_object().set("from", change.from);
+  return events.text(cell::name_of(change.kind), data);
 }
 
 std::string changes_text(const cell::WorkWatch::Changes& changes, const std::string& path,
@@ -87,14 +53,14 @@ asio::awaitable<void> follow(const Call& call, std::shared_ptr<cell::Cell> cell,
                              std::shared_ptr<cell::WorkWatch> watch, std::string path,
                              WatchEvents events) {
   const auto executor = co_await asio::this_coro::executor;
-  std::shared_ptr<Descriptor> descriptor;
+  async::SharedDescriptor descriptor;
   auto take = [cell, watch] { return watch->take(); };
   for (;;) {
     if (!descriptor) {
       sys::Fd own = sys::duplicate(watch->descriptor());
-      descriptor = std::make_shared<Descriptor>(executor, own.release());
+      descriptor = std::make_shared<asio::posix::stream_descriptor>(executor, own.release());
     }
-    const bool has_news = co_await readable(descriptor, call.heartbeat());
+    const bool has_news = co_await async::readable(descriptor, call.heartbeat());
     if (!has_news) {
       co_await call.exchange.send(std::string(kHeartbeatComment));
       continue;

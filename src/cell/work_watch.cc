@@ -5,12 +5,22 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "sys/node.h"
 #include "sys/tree_walk.h"
 
 namespace cellar::cell {
 namespace {
 
 using Told = sys::FolderWatch::Change;
+
+// Takes what is below a folder out of a set: '0' is the character behind '/'.
+std::vector<std::string> take_below(std::set<std::string>& paths, const std::string& folder) {
+  const auto first = paths.lower_bound(folder + "/");
+  const auto last = paths.lower_bound(folder + "0");
+  std::vector<std::string> taken(first, last);
+  paths.erase(first, last);
+  return taken;
+}
 
 [[noreturn]] void throw_watch_limit(const std::string& what) {
   throw Error(ErrorCode::exhausted, "watch_limit", what,
@@ -19,12 +29,31 @@ using Told = sys::FolderWatch::Change;
 
 }  // namespace
 
+std::string_view name_of(FileChange::Kind kind) noexcept {
+  switch (kind) {
+    case FileChange::Kind::created:
+      return "created";
+    case FileChange::Kind::modified:
+      return "modified";
+    case FileChange::Kind::deleted:
+      return "deleted";
+    case FileChange::Kind::renamed:
+      return "renamed";
+  }
+  return "modified";
+}
+
 // Makes of what the kernel tells what happened.
 class WorkWatch::Telling {
  public:
   Telling(WorkWatch& watch, Changes& changes) : watch_(watch), changes_(changes) {}
 
   void take(const Told& told) {
+    const std::string folder = sys::parent_of(told.path);
+    if (watch_.noted_.contains(folder) && told.kind != Told::Kind::gone) {
+      changes_.noted.insert(folder);
+      return;
+    }
     switch (told.kind) {
       case Told::Kind::gone:
         changes_.is_gone = true;
@@ -66,8 +95,13 @@ class WorkWatch::Telling {
       if (auto node = moved_.extract(told.cookie)) from = std::move(node.mapped());
     }
     const bool was_known = from && watch_.known_.contains(from->path);
+    if (from && !was_known) leave(from->path, told.is_folder);  // A left-out one was moved.
     if (watch_.is_left_out(told.path, told.is_folder)) {
       if (was_known) leave(from->path, told.is_folder);
+      if (told.is_folder && watch_.note(told.path)) {
+        changes_.noted.insert(told.path);
+        watch_.follow(told.path, &changes_.list);
+      }
       return;
     }
     if (was_known) return move(from->path, told.path, told.is_folder);
@@ -78,32 +112,31 @@ class WorkWatch::Telling {
     if (told.is_folder) watch_.follow(told.path, &changes_.list);
   }
 
-  // What is known below a folder: '0' is the character behind '/'.
-  auto below(const std::string& folder) const {
-    const auto& known = watch_.known_;
-    return std::make_pair(known.lower_bound(folder + "/"), known.lower_bound(folder + "0"));
-  }
-
   void move(const std::string& from, const std::string& to, bool is_folder) {
     watch_.known_.erase(from);
     watch_.know(to);
     fresh_.erase(from);
     if (is_folder) {
-      const auto [first, last] = below(from);
-      const std::vector<std::string> moved(first, last);
-      watch_.known_.erase(first, last);
-      for (const std::string& path : moved) watch_.know(to + path.substr(from.size()));
+      for (std::set<std::string>* paths : {&watch_.known_, &watch_.noted_}) {
+        for (const std::string& path : take_below(*paths, from)) {
+          paths->insert(to + path.substr(from.size()));
+        }
+      }
       watch_.watch_->rename_folder(from, to);
     }
     tell({.kind = FileChange::Kind::renamed, .path = to, .is_folder = is_folder, .from = from});
   }
 
   void leave(const std::string& path, bool is_folder) {
+    if (watch_.noted_.erase(path) != 0) {
+      changes_.noted.insert(path);
+      watch_.watch_->forget_folder(path);
+    }
     if (watch_.known_.erase(path) == 0) return;
     fresh_.erase(path);
     if (is_folder) {
-      const auto [first, last] = below(path);
-      watch_.known_.erase(first, last);
+      take_below(watch_.known_, path);
+      take_below(watch_.noted_, path);
       watch_.watch_->forget_folder(path);
     }
     tell({.kind = FileChange::Kind::deleted, .path = path, .is_folder = is_folder, .from = {}});
@@ -116,11 +149,12 @@ class WorkWatch::Telling {
 };
 
 WorkWatch::WorkWatch(const sys::BeneathDir& work, const std::string& path, WorkScope scope,
-                     Limits limits)
+                     Limits limits, LeftOutFolders left_out)
     : work_(work),
       path_(sys::normalize_path(path)),
       scope_(scope),
       limits_(limits),
+      left_out_folders_(left_out),
       left_out_(work, scope) {
   begin();
 }
@@ -129,6 +163,7 @@ void WorkWatch::begin() {
   watch_ = sys::FolderWatch::make(limits_.folders_max);
   if (!watch_) throw_watch_limit("the machine lets nobody watch more (max_user_instances)");
   known_.clear();
+  noted_.clear();
   left_out_ =
       LeftOut(work_, scope_, limits_.steps_max);  // Whoever begins anew reads the same rules again.
   left_out_.read_rules_above(path_);
@@ -149,6 +184,13 @@ void WorkWatch::know(const std::string& path) {
   }
 }
 
+bool WorkWatch::note(const std::string& folder) {
+  if (left_out_folders_ == LeftOutFolders::untold) return false;
+  if (sys::is_temporary_name(sys::name_of(folder))) return false;
+  noted_.insert(folder);
+  return true;
+}
+
 void WorkWatch::follow(const std::string& folder, std::vector<FileChange>* told) {
   std::optional<sys::TreeWalk> tree;
   try {
@@ -159,7 +201,9 @@ void WorkWatch::follow(const std::string& folder, std::vector<FileChange>* told)
   }
   sys::TreeWalk::Visitor visitor;
   visitor.enter = [&](const std::string& path) {
-    return path != folder && left_out_.folder(path) ? sys::Walk::skip : sys::Walk::go_on;
+    if (path == folder) return sys::Walk::go_on;
+    if (noted_.contains(sys::parent_of(path))) return sys::Walk::skip;
+    return left_out_.folder(path) && !note(path) ? sys::Walk::skip : sys::Walk::go_on;
   };
   // Watched before it is read: what comes into it meanwhile is told, or seen, or both.
   visitor.opened = [&](int fd, const std::string& path) {
@@ -167,9 +211,10 @@ void WorkWatch::follow(const std::string& folder, std::vector<FileChange>* told)
       throw_watch_limit("folder \"" + path + "\" cannot be watched: " +
                         std::to_string(watch_->folder_count()) + " are already");
     }
-    left_out_.read_rules(path);
+    if (!noted_.contains(path)) left_out_.read_rules(path);
   };
   visitor.each = [&](sys::DirEntry& entry) {
+    if (noted_.contains(sys::parent_of(entry.path))) return;
     const bool is_folder = entry.stat.kind == sys::FileKind::directory;
     if (is_left_out(entry.path, is_folder) || known_.contains(entry.path)) return;
     know(entry.path);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cell/left_out.h"
@@ -20,6 +21,12 @@ struct FileChange {
   std::string from;  // where it was, of one that was renamed
 };
 
+std::string_view name_of(FileChange::Kind kind) noexcept;  // "created", …
+
+// Whether it is told that something happened directly in a folder that is left out, without a word
+// of what: an installation of packages shows in the list of those that are there.
+enum class LeftOutFolders : std::uint8_t { untold, noted };
+
 // Follows the files below one folder of a cell, whoever changes them; what is left out is not
 // followed, by the rules that were there at the beginning. Not thread-safe; blocking.
 class WorkWatch {
@@ -34,10 +41,12 @@ class WorkWatch {
   // Begins. `work` must outlive it. Throws Error `not_found` where there is no such folder, and
   // `exhausted`, reason `watch_limit`, where it holds more than the limits, or the machine lets
   // nobody watch more.
-  WorkWatch(const sys::BeneathDir& work, const std::string& path, WorkScope scope, Limits limits);
+  WorkWatch(const sys::BeneathDir& work, const std::string& path, WorkScope scope, Limits limits,
+            LeftOutFolders left_out = LeftOutFolders::untold);
 
   struct Changes {
     std::vector<FileChange> list;  // in their order; what happened often to a file only once
+    std::set<std::string> noted;   // left-out folders: LeftOutFolders::noted
     bool has_overflown = false;    // more happened than is in the list
     bool is_gone = false;          // the folder itself: nothing follows
   };
@@ -54,15 +63,19 @@ class WorkWatch {
   void follow(const std::string& folder, std::vector<FileChange>* told);
   bool is_left_out(const std::string& path, bool is_folder) const;
   void know(const std::string& path);
+  // Whether it is a left-out folder that is noted, from now on.
+  bool note(const std::string& folder);
   void require_rules() const;
 
   const sys::BeneathDir& work_;
   const std::string path_;
   const WorkScope scope_;
   const Limits limits_;
+  const LeftOutFolders left_out_folders_;
   LeftOut left_out_;
   std::optional<sys::FolderWatch> watch_;
   std::set<std::string> known_;  // all that is there, so that what is below a folder is a range
+  std::set<std::string> noted_;  // left-out folders that are watched, and nothing below them
 };
 
 }  // namespace cellar::cell

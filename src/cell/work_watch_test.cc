@@ -67,6 +67,40 @@ TEST_CASE("what happens to files below a folder is told, in order, what is repea
   CHECK(story_of(watch.take()) == "+a -a +a ");
 }
 
+TEST_CASE("that something happened in a left-out folder is told, where that is wanted") {
+  const WatchPlace p;
+  p.write("node_modules/m/deep/x");
+  p.write("packages/one/node_modules/n/x");
+  WorkWatch watch(p.work, ".", WorkScope::searched, {}, LeftOutFolders::noted);
+  const auto noted = [&] {
+    std::string text;
+    const WorkWatch::Changes changes = watch.take();
+    for (const std::string& folder : changes.noted) text += folder + " ";
+    return text + "| " + story_of(changes);
+  };
+  p.write("node_modules/.package-lock.json");
+  p.write("node_modules/m/deep/x");  // Nobody looks there.
+  CHECK(noted() == "node_modules | ");
+  p.write("node_modules/m/deep/y");
+  CHECK(noted() == "| ");
+  p.move("packages/one", "packages/two");
+  CHECK(noted() == "| >packages/one:packages/two/ ");
+  p.write("packages/two/node_modules/other/x");
+  CHECK(noted() == "packages/two/node_modules | ");
+  p.write(".git/HEAD");
+  CHECK(noted() == ".git | ");
+  p.write(".git/index");
+  CHECK(noted() == ".git | ");
+  p.move("node_modules", "kept");
+  CHECK(noted().starts_with("node_modules | +kept/ +kept/.package-lock.json +kept/m/ "));
+  p.write("kept/m/deep/x");
+  CHECK(noted() == "| ~kept/m/deep/x ");
+  std::filesystem::remove_all(p.dir.file(".git"));
+  CHECK(noted() == ".git | ");
+  p.write("a");
+  CHECK(noted() == "| ~a ");
+}
+
 TEST_CASE("folders that come, move and go are followed") {
   const WatchPlace p;
   WorkWatch watch(p.work, ".", WorkScope::searched, {});

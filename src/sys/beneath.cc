@@ -212,8 +212,8 @@ std::optional<FileStat> BeneathDir::stat(std::string_view request) const {
 std::optional<FileStat> BeneathDir::stat_entry(std::string_view request) const {
   const std::string path = normalize_path(request);
   if (is_temporary_name(name_of(path))) return std::nullopt;
-  const Fd parent(beneath::open_at(root_.get(), beneath::parent_of(path).c_str(),
-                                   O_PATH | O_DIRECTORY, beneath::kOneName));
+  const Fd parent(beneath::open_at(root_.get(), parent_of(path).c_str(), O_PATH | O_DIRECTORY,
+                                   beneath::kOneName));
   const bool absent = !parent && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);
   if (absent) return std::nullopt;
   if (!parent) beneath::throw_resolution(errno, path);
@@ -222,7 +222,7 @@ std::optional<FileStat> BeneathDir::stat_entry(std::string_view request) const {
 }
 
 Fd BeneathDir::open_parent_of(const std::string& path) const {
-  return Fd(beneath::open_at(root_.get(), beneath::parent_of(path).c_str(), O_RDONLY | O_DIRECTORY,
+  return Fd(beneath::open_at(root_.get(), parent_of(path).c_str(), O_RDONLY | O_DIRECTORY,
                              beneath::kBeneath));
 }
 

@@ -117,7 +117,7 @@ FileStat PendingFile::stat() const { return beneath::to_stat(beneath::stat_fd(fd
 Fd BeneathDir::make_parent_of(const std::string& path, Durable durable,
                               std::size_t& made_count) const {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY;
-  const std::string parent = beneath::parent_of(path);
+  const std::string parent = parent_of(path);
   Fd here(beneath::open_at(root_.get(), ".", kFlags, beneath::kOneName));
   if (!here) beneath::throw_resolution(errno, path);
   std::string so_far;

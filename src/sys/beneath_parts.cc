@@ -91,11 +91,6 @@ std::string link_target(int dir, const std::string& name) {
   return target;
 }
 
-std::string parent_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
 void sync_folder(int dir, const std::string& path) {
   if (retry_on_signal([&] { return ::fsync(dir); }) == -1) throw_errno("fsync", path);
 }

@@ -36,7 +36,6 @@ std::optional<struct stat> stat_name(int dir, const std::string& name, const std
 // What a link says; empty where there is none.
 std::string link_target(int dir, const std::string& name);
 
-std::string parent_of(const std::string& path);
 void sync_folder(int dir, const std::string& path);
 Dir read_folder(Fd fd, const std::string& path);
 // The next entry but "." and ".."; nullptr at the end.

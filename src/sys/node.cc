@@ -13,6 +13,11 @@ namespace cellar::sys {
 
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
+std::string parent_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
 bool is_folder(int fd) {
   struct stat state{};
   if (::fstat(fd, &state) == -1) throw_errno("fstat");

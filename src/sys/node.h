@@ -7,6 +7,8 @@ namespace cellar::sys {
 
 // What is behind the last '/' of a path.
 std::string name_of(const std::string& path);
+// What is before it; "." where there is none.
+std::string parent_of(const std::string& path);
 
 bool is_folder(int fd);
 

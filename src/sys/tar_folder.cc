@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "sys/beneath_parts.h"
+#include "sys/node.h"
 #include "sys/positioned.h"
 
 namespace cellar::sys {
@@ -146,7 +147,7 @@ void TarUnpacker::begin(const TarEntry& entry) {
 
 // Whether no link is on the way to it, so that a ".." of a link there leads where its words say.
 bool TarUnpacker::has_real_parent(const std::string& path) const {
-  const std::string parent = beneath::parent_of(path);
+  const std::string parent = parent_of(path);
   if (parent == ".") return true;
   const auto there = folder_.stat_entry(parent);
   return there && there->kind == FileKind::directory;
