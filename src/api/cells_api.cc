@@ -51,6 +51,7 @@ cell::CellSettings settings_of(const json::Reader& body) {
   if (const auto seconds = body.optional_int("run_retention_s", 0, kRunRetentionMaxS)) {
     settings.run_retention = std::chrono::seconds(*seconds);
   }
+  settings.file_events = body.optional_bool("file_events");
   if (const auto access = body.optional_string("preview_access")) {
     settings.preview_access = cell::parse_preview_access(*access);
   }

@@ -151,6 +151,7 @@ json::Value cell_json(const cell::CellView& view, const PreviewDomain& domain) {
                     {"last_active_at", to_iso8601(spec.last_active_at)},
                     {"allow", json::Array(allow.begin(), allow.end())},
                     {"run_retention_s", spec.run_retention.count()},
+                    {"file_events", spec.file_events},
                     {"llm", cell::to_json(spec.llm)},
                     {"limits", limits_json(view)},
                     {"isolation", isolation_json(view.isolation)},

@@ -103,6 +103,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
   std::optional<SteadyTime> last_use;
   auto prepare = [this, root, &last_use] {
     last_use = decode_last_use(sys::read_file(layout_.last_use()));
+    if (spec_.file_events) files_told_ = decode_files_told(sys::read_file(layout_.files_told()));
     work_ = std::make_unique<sys::BeneathDir>(layout_.work(), root);
     files_ = std::make_unique<WorkFiles>(machine_.executor, machine_.pool, *work_);
     checkpoints_ = std::make_unique<Checkpoints>(machine_.executor, machine_.pool, *work_,
@@ -136,6 +137,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
   } else {
     recover_runs();
   }
+  co_await recall_file_events();
 }
 
 // Only where nobody uses one of them: before any request, and when nothing keeps the cell awake.
@@ -172,6 +174,9 @@ asio::awaitable<void> Cell::close() {
   co_await runner_->close();
   co_await quota_.close();
   if (config_.on_stop == OnStop::hibernate) co_await end_with_daemon();
+  if (state_ == State::hibernated) co_await rest_file_events(FilesToldFor::good);
+  if (file_events_) co_await file_events_->settle();
+  co_await close_file_events();
   co_await domains_.close();
   co_await journal_->close();
   const auto store_turn = co_await store_turns_.turn();
@@ -201,6 +206,7 @@ asio::awaitable<void> Cell::destroy() {
   co_await checkpoints_->close();
   co_await changes_.join();
   co_await runner_->close();
+  co_await close_file_events();
   co_await quota_.close();
   is_half_deleted_ = true;
   fault_point("cell.before_destroy");
@@ -282,6 +288,7 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
   if (settings.idle_timeout) next.idle_timeout = *settings.idle_timeout;
   if (settings.max_awake) next.max_awake = *settings.max_awake;
   if (settings.run_retention) next.run_retention = *settings.run_retention;
+  if (settings.file_events) next.file_events = *settings.file_events;
   if (settings.preview_access) next.preview_access = *settings.preview_access;
   if (settings.preview_port) {
     next.preview_port.reset();
@@ -305,7 +312,10 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
     co_await vault_.require_authority();
   }
   const bool new_tier = next.tier != spec_.tier;
+  const bool new_file_events = next.file_events != spec_.file_events;
+  if (new_file_events) co_await forget_files_told();
   co_await save_spec(next);
+  if (new_file_events) co_await change_file_events();
   if (new_tier) {
     domains_.apply_limits();
     set_disk_limits();

@@ -17,6 +17,8 @@
 #include "cell/cpu_meter.h"
 #include "cell/disk_quota.h"
 #include "cell/domains.h"
+#include "cell/file_events.h"
+#include "cell/files_told.h"
 #include "cell/layout.h"
 #include "cell/lifecycle.h"
 #include "cell/llm_account.h"
@@ -50,6 +52,7 @@ struct CellSettings {
   std::optional<std::chrono::seconds> idle_timeout;
   std::optional<std::chrono::seconds> max_awake;
   std::optional<std::chrono::seconds> run_retention;
+  std::optional<bool> file_events;
   std::optional<PreviewAccess> preview_access;
   std::optional<std::uint16_t> preview_port;  // 0: none
 };
@@ -365,6 +368,21 @@ class Cell : private RunnerHost {
   asio::awaitable<void> save_spec(CellSpec spec);
   void require_open() const;
   void note_ports(const std::vector<sys::ListeningPort>& listening);
+  // What happens to its files goes into its events, where its settings want that. In a turn of
+  // transitions: before it wakes up, with the reason to tell if what happened before is not known;
+  // and once nothing happens any more.
+  asio::awaitable<void> begin_file_events(std::string why);
+  asio::awaitable<void> rest_file_events(FilesToldFor how_long);
+  asio::awaitable<void> change_file_events();
+  asio::awaitable<void> recall_file_events();
+  asio::awaitable<void> begin_recalled_file_events();
+  asio::awaitable<void> close_file_events();
+  asio::awaitable<bool> tell_files(json::Value data);
+  asio::awaitable<void> tell_files_unknown(std::string why);
+  asio::awaitable<void> note_files_told(FilesToldFor how_long);
+  asio::awaitable<void> forget_files_told();
+  // What somebody waits for.
+  std::vector<Blocker> waited_for() const;
 
   const Machine& machine_;
   const CellConfig& config_;
@@ -424,6 +442,8 @@ class Cell : private RunnerHost {
   std::unique_ptr<WorkFiles> files_;
   std::unique_ptr<Checkpoints> checkpoints_;
   std::unique_ptr<CellJournal> journal_;
+  std::unique_ptr<FileEvents> file_events_;  // where they are wanted, until it hibernates
+  std::optional<FilesToldFor> files_told_;   // what is noted of them: nothing while it is awake
   std::unique_ptr<Runner> runner_;
   std::unique_ptr<store::CellStore> store_;
   std::unique_ptr<WorkIndex> index_;

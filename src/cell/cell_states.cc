@@ -65,6 +65,14 @@ std::vector<Blocker> Cell::blockers() const {
   return list;
 }
 
+std::vector<Blocker> Cell::waited_for() const {
+  std::vector<Blocker> list = blockers();
+  std::erase_if(list, [](const Blocker& blocker) {
+    return blocker.kind == "lease" || blocker.kind == "processes";
+  });
+  return list;
+}
+
 LifecycleView Cell::lifecycle(std::size_t blocker_count) const {
   return {.state = state_,
           .permanent = spec_.permanent,
@@ -108,6 +116,7 @@ asio::awaitable<void> Cell::thaw_or_start(Needs needs) {
   const bool is_in_memory = state_ == State::paused;
   const bool was_moved = pause_ && pause_->paged_out_bytes.value_or(0) > 0;
   fault_point("cell.before_resume");
+  co_await begin_file_events("unsettled");
   if (is_in_memory) {
     stop_paging();
     co_await domains_.thaw();
@@ -170,6 +179,7 @@ asio::awaitable<void> Cell::pause_now(Asked asked) {
   co_await domains_.freeze();
   fault_point("cell.frozen");
   quota_.stop_watching();
+  co_await rest_file_events(FilesToldFor::this_boot);
   state_ = State::paused;
   pause_ = PauseReport{.since = steady_now()};
   forget_cpu();
@@ -192,10 +202,7 @@ asio::awaitable<void> Cell::hibernate_now(Asked asked, std::string reason) {
   require_open();
   if (state_ == State::hibernated) co_return;
   if (asked == Asked::by_timer && !is_still_due(Action::hibernate)) co_return;
-  std::vector<Blocker> busy_with = blockers();
-  std::erase_if(busy_with, [](const Blocker& blocker) {  // These nobody waits for.
-    return blocker.kind == "lease" || blocker.kind == "processes";
-  });
+  const std::vector<Blocker> busy_with = waited_for();
   if (!busy_with.empty()) {
     throw Error(ErrorCode::conflict, "cell_busy",
                 "the cell is busy with " + busy_with.front().kind + " " + busy_with.front().detail,
@@ -220,6 +227,7 @@ asio::awaitable<void> Cell::end_processes(std::string reason, LostBy why) {
   const auto store_turn = co_await store_turns_.turn();
   auto close_store = [this] { store_.reset(); };  // Its write-ahead log goes into the file.
   co_await async::offload(machine_.pool, close_store);
+  co_await rest_file_events(FilesToldFor::good);
   state_ = State::hibernated;
   pause_.reset();
   forget_cpu();

@@ -36,6 +36,7 @@ struct CellLayout {
   std::string llm() const { return dir + "/llm.json"; }
   std::string run() const { return dir + "/run"; }
   std::string last_use() const { return run() + "/last_use.json"; }
+  std::string files_told() const { return run() + "/files_told.json"; }
   std::string programs() const { return dir + "/run/programs"; }
   std::string processes() const { return dir + "/run/processes"; }
 

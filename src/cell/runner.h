@@ -141,6 +141,10 @@ class Runner {
   // disk is full.
   void tell(journal::Event event);
 
+  // The same for what is to be told later where there is no room for it now, which false says.
+  // Throws as the journal does.
+  asio::awaitable<bool> tell_if_room(journal::Event event);
+
   // Lets every unfinished run of the journal go on. `cause` says what interrupted them.
   void recover(const std::string& cause);
   // The part of it that needs no process: the times and events that runs wait for.

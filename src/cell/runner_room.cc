@@ -207,6 +207,14 @@ void Runner::tell(journal::Event event) {
   take_output(told_, std::move(event));
 }
 
+asio::awaitable<bool> Runner::tell_if_room(journal::Event event) {
+  const bool is_room = co_await takes(event.data.size());
+  if (!is_room) co_return false;
+  journal_.append(0, 0, event);
+  journal_.sync_soon();
+  co_return true;
+}
+
 bool Runner::is_heard(const Printed& printed) {
   if (printed.attempt == 0) return true;
   const Run* run = runs_.find(printed.run);

@@ -86,6 +86,7 @@ std::string encode(const CellSpec& spec) {
                                      {"run_retention_s", spec.run_retention.count()},
                                      {"uid_index", spec.uid_index},
                                      {"has_secrets", spec.has_secrets},
+                                     {"file_events", spec.file_events},
                                      {"preview_access", name_of(spec.preview_access)},
                                      {"created_at_ms", to_unix_ms(spec.created_at)},
                                      {"last_active_at_ms", to_unix_ms(spec.last_active_at)}});
@@ -139,6 +140,7 @@ CellSpec decode_cell_spec(std::string_view text) {
     if (!uid_index) json::Reader::refuse("uid_index", "a whole number");
     spec.uid_index = static_cast<std::uint32_t>(*uid_index);
     spec.has_secrets = reader.optional_bool("has_secrets").value_or(false);
+    spec.file_events = reader.optional_bool("file_events").value_or(false);
     spec.preview_access =
         parse_preview_access(reader.optional_string("preview_access").value_or("private"));
     if (const auto port = reader.optional_int("preview_port", 1, 65535)) {

@@ -72,6 +72,7 @@ struct CellSpec {
   std::chrono::seconds run_retention{0};  // how long runs that have ended are kept; 0: for ever
   std::uint32_t uid_index = 0;            // its uid ranges: see agent_uid_base()
   bool has_secrets = false;
+  bool file_events = false;  // whether what happens to its files is told in its events
   PreviewAccess preview_access = PreviewAccess::only_invited;
   std::optional<std::uint16_t> preview_port;  // nullopt: see choose_port()
   WallTime created_at;

@@ -26,6 +26,7 @@ TEST_CASE("a cell's record comes back as it was written") {
   spec.run_retention = std::chrono::seconds(9);
   spec.uid_index = 12;
   spec.has_secrets = true;
+  spec.file_events = true;
   spec.preview_access = PreviewAccess::everybody;
   spec.preview_port = 5173;
   spec.created_at = from_unix_ms(1700000000123);
@@ -38,6 +39,7 @@ TEST_CASE("a cell's record comes back as it was written") {
   CHECK(back.preview_access == PreviewAccess::everybody);
   CHECK(back.preview_port == 5173);
   CHECK(back.run_retention == spec.run_retention);
+  CHECK(back.file_events);
   CHECK(back.runtime == sandbox::Runtime::gvisor);
   CHECK(back.agent_language == AgentLanguage::python);
 }

@@ -23,7 +23,7 @@ TEST_CASE("create sends what was asked for, and shows the cell") {
   const Result result =
       call(daemon.url(), {"create", "a", "--agent", dir.file("agent.js"), "--secret", "K=V",
                           "--allow", "x.org:443", "--permanent", "--idle-timeout", "5",
-                          "--max-awake", "6", "--run-retention", "0"});
+                          "--max-awake", "6", "--run-retention", "0", "--file-events"});
   CHECK(result.exit_code == 0);
   CHECK(result.out == "cell_id\to--a\nn\t1\n");
   const Seen seen = daemon.seen().at(0);
@@ -33,12 +33,14 @@ TEST_CASE("create sends what was asked for, and shows the cell") {
   CHECK(seen.headers.at("content-type") == "application/json");
   CHECK(body_of(seen) ==
         json::parse(R"({"customer_id":"a","agent":"module.exports = {}","permanent":true,
-                        "idle_timeout_s":5,"max_awake_s":6,"run_retention_s":0,
+                        "idle_timeout_s":5,"max_awake_s":6,"run_retention_s":0,"file_events":true,
                         "secrets":{"K":"V"},"allow":["x.org:443"]})"));
   sys::replace_file(dir.file("agent.py"), "");
   CHECK(call(daemon.url(), {"create", "a", "--agent", dir.file("agent.py")}).exit_code == 0);
   CHECK(body_of(daemon.seen().at(1)) ==
         json::parse(R"({"customer_id":"a","agent":"","agent_language":"python"})"));
+  CHECK(call(daemon.url(), {"create", "a", "--no-file-events"}).exit_code == 0);
+  CHECK(body_of(daemon.seen().at(2)) == json::parse(R"({"customer_id":"a","file_events":false})"));
   CHECK(call(daemon.url(), {"-o", "json", "create", "a"}).out ==
         "{\"cell_id\":\"o--a\",\"n\":1}\n");
   CHECK(call(daemon.url(), {"create", "a", "--agent", dir.file("none")}).exit_code == 3);

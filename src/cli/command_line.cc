@@ -33,6 +33,10 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
                   "Seconds that it may be busy with nobody asking it for anything; 0: any");
   sub->add_option("--run-retention", create->run_retention_s,
                   "Seconds that a run is kept after its end; 0: for ever");
+  sub->add_flag_function(
+      "--file-events,!--no-file-events",
+      [create](std::int64_t count) { create->file_events = count > 0; },
+      "Tell in its events what happens to its files, or no longer");
   add_repeated(*sub, "--secret", raw.secrets,
                "NAME=VALUE for the agent's environment; NAME alone takes yours");
   add_repeated(*sub, "--secret-host", raw.secret_hosts,

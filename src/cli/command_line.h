@@ -32,6 +32,7 @@ struct Create {
   std::optional<std::int64_t> idle_timeout_s;
   std::optional<std::int64_t> max_awake_s;
   std::optional<std::int64_t> run_retention_s;
+  std::optional<bool> file_events;
 };
 struct List {};
 struct Get {

@@ -25,6 +25,7 @@ json::Value body_of(const Create& command) {
   if (command.permanent) body.set("permanent", true);
   if (command.idle_timeout_s) body.set("idle_timeout_s", *command.idle_timeout_s);
   if (command.max_awake_s) body.set("max_awake_s", *command.max_awake_s);
+  if (command.file_events) body.set("file_events", *command.file_events);
   if (command.run_retention_s) body.set("run_retention_s", *command.run_retention_s);
   if (!command.secrets.empty()) {
     json::Object secrets;

@@ -76,6 +76,32 @@ std::string return_of(const json::Value& data) {
   return text;
 }
 
+// "created src/a, renamed b to c, more in node_modules"; "list them again: overflow".
+std::string changes_of(const json::Value& data) {
+  if (data.find("reset") != nullptr) {
+    const std::string message = column(data, "message");
+    return "list them again: " + column(data, "reason") + (message.empty() ? "" : ": " + message);
+  }
+  std::string text;
+  const auto add = [&text](const std::string& words) {
+    text += (text.empty() ? "" : ", ") + words;
+  };
+  const auto each = [&data](const char* name, const auto& tell) {
+    const json::Value* list = data.find(name);
+    if (list == nullptr || !list->is_array()) return;
+    for (const json::Value& one : list->as_array()) tell(one);
+  };
+  each("changes", [&](const json::Value& change) {
+    const std::string from = column(change, "from");
+    add(column(change, "kind") + " " + (from.empty() ? "" : from + " to ") +
+        column(change, "path"));
+  });
+  each("folders", [&](const json::Value& folder) {
+    if (folder.is_string()) add("more in " + folder.as_string());
+  });
+  return text;
+}
+
 // "shell, pypi.org:443: not_listed. To allow it, …".
 std::string refusal_of(const json::Value& data) {
   const std::string remedy = column(data, "remediation");
@@ -108,6 +134,7 @@ std::string words_of(const std::string& type, const json::Value& data) {
   if (type == "run.resumed") return "";
   if (type == "cell.paused" || type == "cell.hibernated") return column(data, "reason");
   if (type == "cell.resumed") return return_of(data);
+  if (type == "files.changed") return changes_of(data);
   if (type == "network.refused") return refusal_of(data);
   if (type == "process.started") return column(data, "id") + ": " + column(data, "command");
   if (type == "process.exited") return end_of_process(data);

@@ -77,7 +77,42 @@ export type Event = {
    * before.
    */
   step?: number;
-  data: unknown;
+  /** What the type says. `FilesChanged` of a `files.changed`. */
+  data: FilesChanged | unknown;
+};
+
+/**
+ * The data of an event `files.changed`: what happened to files below `/work`, in its order, but for what
+ * search leaves out. A file that came and went meanwhile is not there. With `reset` it is not known what
+ * happened before: list the files again.
+ */
+export type FilesChanged = {
+  changes: {
+    kind: "created" | "modified" | "deleted" | "renamed";
+    /** Relative to `/work`. */
+    path: string;
+    type: "file" | "directory";
+    /** Where one that was renamed was. */
+    from?: string;
+  }[];
+  /** More happened than `changes` names: below `folders`. */
+  more?: boolean;
+  /**
+   * Something happened below these that is not named: list them again. Of a folder that search leaves out
+   * (`node_modules`, `.git`, what a `.gitignore` names), that something happened directly in it.
+   */
+  folders?: string[];
+  reset?: boolean;
+  /**
+   * Of a `reset`. `enabled`: this is the first event. `daemon_restart`: no daemon looked for a time.
+   * `overflow`: more happened than the kernel keeps. `unsettled`: it fell asleep while somebody still changed
+   * files. `watch_limit`, or another code of an error: they cannot be watched. `watched_again`: now they can.
+   */
+  reason?: string;
+  /** `false`: nothing is told before the next `reset`. */
+  watching?: boolean;
+  /** Why they cannot be watched. */
+  message?: string;
 };
 
 /** Records for the domain's DNS, one of which proves whose it is. */
@@ -308,6 +343,8 @@ export type CreateCell = {
    * hibernates or the daemon starts. 0: for ever. Where absent, what the daemon was started with (30 days).
    */
   runRetentionS?: number | null;
+  /** Whether its events tell what happens to its files, as `files.changed`. It begins as false. */
+  fileEvents?: boolean | null;
   /** Who may see its preview: holders of a link or a key (as it begins), or everybody. */
   previewAccess?: "private" | "public" | null;
   /** Where its preview leads; 0, as it begins: to the lowest port from 1024 on that somebody listens on. */
@@ -330,6 +367,8 @@ export type Cell = {
   llm: Llm;
   /** Seconds that runs are kept after they have ended; 0: for ever. */
   runRetentionS: number;
+  /** Whether its events tell what happens to its files. */
+  fileEvents: boolean;
   createdAt: string;
   lastActiveAt: string;
   /** Of the default port. A path on the daemon's own address where it has no `--preview-domain`. */

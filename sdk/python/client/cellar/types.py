@@ -46,6 +46,8 @@ __all__ = [
     "FileList",
     "FileMode",
     "FileStat",
+    "FilesChanged",
+    "FilesChangedChangesItem",
     "GetHealthAnswer",
     "GrepResult",
     "GrepResultMatchesItem",
@@ -177,11 +179,47 @@ class TerminalSize(TypedDict, total=False):
     rows: int
 
 
+FilesChangedChangesItem = TypedDict(
+    "FilesChangedChangesItem",
+    {
+        "kind": Literal["created", "modified", "deleted", "renamed"],
+        "path": str,
+        "type": Literal["file", "directory"],
+        "from": str,
+    },
+)
+
+
+class _FilesChangedMust(TypedDict):
+    changes: List[FilesChangedChangesItem]
+
+
+class FilesChanged(_FilesChangedMust, total=False):
+    """The data of an event `files.changed`: what happened to files below `/work`, in its order, but for what search leaves
+    out. A file that came and went meanwhile is not there. With `reset` it is not known what happened before: list the files
+    again."""
+    # More happened than `changes` names: below `folders`.
+    more: bool
+    # Something happened below these that is not named: list them again. Of a folder that search leaves out (`node_modules`,
+    # `.git`, what a `.gitignore` names), that something happened directly in it.
+    folders: List[str]
+    reset: bool
+    # Of a `reset`. `enabled`: this is the first event. `daemon_restart`: no daemon looked for a time. `overflow`: more
+    # happened than the kernel keeps. `unsettled`: it fell asleep while somebody still changed files. `watch_limit`, or
+    # another code of an error: they cannot be watched. `watched_again`: now they can.
+    reason: str
+    # `false`: nothing is told before the next `reset`.
+    watching: bool
+    # Why they cannot be watched.
+    message: str
+
+
 class _EventMust(TypedDict):
     seq: int
     ts: str
     type: str
-    data: Any
+    # What the type says. `FilesChanged` of a `files.changed`.
+    data: Union[FilesChanged, Any]
 
 
 class Event(_EventMust, total=False):
@@ -479,6 +517,8 @@ class CreateCell(_CreateCellMust, total=False):
     # How long runs are kept after they have ended; they may be removed then, the oldest first, when the cell hibernates or
     # the daemon starts. 0: for ever. Where absent, what the daemon was started with (30 days).
     run_retention_s: Union[int, None]
+    # Whether its events tell what happens to its files, as `files.changed`. It begins as false.
+    file_events: Union[bool, None]
     # Who may see its preview: holders of a link or a key (as it begins), or everybody.
     preview_access: Literal["private", "public", None]
     # Where its preview leads; 0, as it begins: to the lowest port from 1024 on that somebody listens on.
@@ -614,6 +654,8 @@ class _CellMust(TypedDict):
     llm: Llm
     # Seconds that runs are kept after they have ended; 0: for ever.
     run_retention_s: int
+    # Whether its events tell what happens to its files.
+    file_events: bool
     created_at: str
     last_active_at: str
     # Of the default port. A path on the daemon's own address where it has no `--preview-domain`.

@@ -75,6 +75,7 @@ class Cells:
         idle_timeout_s: Optional[int] = None,
         max_awake_s: Optional[int] = None,
         run_retention_s: Optional[int] = None,
+        file_events: Optional[bool] = None,
         preview_access: Optional[str] = None,
         preview_port: Optional[int] = None,
         **more: Any,
@@ -87,7 +88,7 @@ class Cells:
             "customer_id": customer_id, "tier": tier, "permanent": permanent, "image": image, "runtime": runtime, "agent": agent,
             "agent_language": agent_language, "secrets": secrets, "allow": allow, "network": network,
             "idle_timeout_s": idle_timeout_s, "max_awake_s": max_awake_s, "run_retention_s": run_retention_s,
-            "preview_access": preview_access, "preview_port": preview_port, **more})
+            "file_events": file_events, "preview_access": preview_access, "preview_port": preview_port, **more})
         return Cell(self._core, self._core.post("/api/v1/cells", fields, repeatable=True))
 
     get_or_create = create  # the same call, for whoever reads it

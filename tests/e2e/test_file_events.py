@@ -1,0 +1,104 @@
+"""What happens to a cell's files, in its own sequence of events: over a killed daemon, a pause and a hibernation."""
+import harness
+
+
+def words(event):
+    """"created a; in node_modules", or "reset: reason"."""
+    data = event["data"]
+    if "reset" in data:
+        return "reset: " + data["reason"]
+    return "; ".join([f"{change['kind']} {change['path']}" for change in data["changes"]] +
+                     [f"in {folder}" for folder in data.get("folders", [])])
+
+
+class FileEventsTest(harness.CellTest):
+    def told(self, cell, after=0, last=None):
+        """All `files.changed` behind an event; until one says `last`, where that is given."""
+        def look():
+            listed = cell.call("GET", f"/events?types=files.changed&limit=1000&after={after}").json["events"]
+            return listed if last is None or any(last in words(event) for event in listed) else None
+        return harness.eventually(f"it is told: {last}", look)
+
+    def test_changes_come_in_the_cells_own_sequence_as_they_happen(self):
+        cell = self.cell(file_events=True)
+        self.assertTrue(cell.get()["file_events"])
+        events = iter(self.daemon.stream("GET", cell.path + "/events"))
+        first = next(events)
+        self.assertEqual(("files.changed", {"changes": [], "reset": True, "reason": "enabled"}), (first.type, first.json["data"]))
+        cell.exec("mkdir src; echo 1 > src/a")
+        made = next(event for event in events if event.type == "files.changed")
+        self.assertEqual("created src; created src/a", words(made.json))
+        cell.exec("touch .lock; rm .lock; mv src/a src/b; echo 2 >> src/b; rm src/b; echo 3 > src/b")
+        seen = next(event for event in events if event.type == "files.changed")
+        self.assertEqual("renamed src/b; deleted src/b; created src/b", words(seen.json))
+        self.assertEqual({"kind": "renamed", "path": "src/b", "type": "file", "from": "src/a"}, seen.json["data"]["changes"][0])
+        cell.call("PUT", "/files/c", b"x")
+        self.assertEqual(["created c"], [words(event) for event in self.told(cell, seen.id, "created c")])
+        cell.exec("mkdir -p node_modules/m && echo > node_modules/m/x")
+        self.assertEqual(["in node_modules"], [words(event) for event in self.told(cell, seen.id, "node_modules")][1:])
+        self.daemon.create(cell.fields["customer_id"], file_events=False)
+        cell.call("PUT", "/files/unseen", b"x")
+        self.daemon.create(cell.fields["customer_id"], file_events=True)
+        self.assertEqual("reset: enabled", words(self.told(cell, seen.id, "reset")[-1]))
+        self.assertNotIn("unseen", str(self.told(cell)))
+        answer = self.daemon.call("POST", "/api/v1/cells", {"customer_id": "x", "file_events": "yes"})
+        self.assertEqual(400, answer.status)
+        self.assertIn("file_events", answer.json["error"])
+
+    def test_nothing_is_left_out_or_told_twice_over_a_pause_and_a_hibernation(self):
+        daemon = harness.Daemon()
+        self.addCleanup(daemon.cleanup)
+        cell = daemon.create("sleeper", file_events=True)
+        cell.call("PUT", "/files/a", b"1")
+        cell.call("POST", "/pause")  # At once: what was not told before is told with it.
+        listed = cell.call("GET", "/events?limit=1000").json["events"]
+        self.assertEqual(["reset: enabled", "created a", "paused"],
+                         [words(e) if e["type"] == "files.changed" else e["type"].removeprefix("cell.") for e in listed])
+        daemon.restart()  # Nothing could happen meanwhile: its processes stood still.
+        cell.call("PUT", "/files/b", b"1")
+        self.assertEqual(["created b"], [words(event) for event in self.told(cell, listed[-1]["seq"], "b")])
+        cell.call("PUT", "/files/c", b"1")
+        self.assertEqual("hibernated", cell.call("POST", "/hibernate").json["state"])
+        daemon.restart()
+        cell.exec("rm a; echo 2 >> c")
+        after = self.told(cell, listed[-1]["seq"], "deleted a")
+        self.assertEqual(["created b", "created c", "deleted a; modified c"], [words(event) for event in after])
+        # While processes go on and no daemon looks, it is not known what they did: that is said once.
+        marker = cell.dir / "work/go"
+        cell.call("POST", "/processes", {"cmd": ["sh", "-c", "until [ -e go ]; do sleep 0.05; done; echo 1 > unseen; sleep 600"]})
+        daemon.kill()
+        marker.touch()
+        harness.eventually("it goes on without a daemon", (cell.dir / "work/unseen").exists)
+        daemon.start()
+        again = self.told(cell, after[-1]["seq"], "reset")
+        self.assertEqual(["reset: daemon_restart"], [words(event) for event in again])
+        cell.exec("rm unseen")
+        more = self.told(cell, again[-1]["seq"], "deleted unseen")
+        self.assertEqual(["deleted unseen"], [words(event) for event in more])
+        # Who comes back gets exactly the rest.
+        whole = self.told(cell)
+        for at in (whole[0], whole[2], whole[-2]):
+            events = iter(daemon.stream("GET", cell.path + "/events?types=files.changed", headers={"Last-Event-ID": str(at["seq"])}))
+            rest = whole[whole.index(at) + 1:]
+            self.assertEqual(rest, [next(events).json for _ in rest])
+
+    def test_a_flood_is_a_few_events_that_say_where_it_was(self):
+        cell = self.cell(file_events=True)
+        cell.exec("""node -e '
+          const fs = require("fs");
+          for (let p = 0; p < 300; p++) {
+            fs.mkdirSync(`vendor/p${p}/lib`, { recursive: true });
+            fs.mkdirSync(`node_modules/p${p}`, { recursive: true });
+            for (let n = 0; n < 20; n++) { fs.writeFileSync(`vendor/p${p}/lib/${n}`, "x"); fs.writeFileSync(`node_modules/p${p}/${n}`, "x"); }
+          }'; echo > end""")
+        told = self.told(cell)
+        if "created end" not in str([words(event) for event in told]):
+            cell.call("POST", "/pause")  # What waits for its turn is told.
+            told = self.told(cell)
+        self.assertLess(len(told), 15)
+        for event in told:
+            self.assertLessEqual(len(event["data"]["changes"]), 100)
+            self.assertLess(len(str(event)), 40_000)
+        if not any(words(event) == "reset: overflow" for event in told):
+            folders = {folder.split("/")[0] for event in told for folder in event["data"].get("folders", [])}
+            self.assertLessEqual({"vendor", "node_modules"}, folders | ({"vendor", "node_modules"} if "." in folders else set()))
