@@ -15,6 +15,18 @@ std::string words(const std::string& type, const std::string& data) {
 
 }  // namespace
 
+TEST_CASE("what happens to files is told in words") {
+  CHECK(words("files.changed", R"({"changes":[{"kind":"created","path":"a","type":"file"},)"
+                               R"({"kind":"renamed","path":"c","type":"directory","from":"b"}],)"
+                               R"("more":true,"folders":["node_modules"]})") ==
+        "created a, renamed b to c, more in node_modules");
+  CHECK(words("files.changed", R"({"changes":[],"reset":true,"reason":"overflow"})") ==
+        "list them again: overflow");
+  CHECK(words("files.changed", R"({"changes":[],"reset":true,"reason":"watch_limit",)"
+                               R"("watching":false,"message":"too many"})") ==
+        "list them again: watch_limit: too many");
+}
+
 TEST_CASE("what happens in a run is told in words") {
   struct Case {
     const char* type;
@@ -70,13 +82,6 @@ TEST_CASE("what happens in a run is told in words") {
             R"({"from":"disk","took_ms":9,"processes":{"survived":0,)"
             R"("lost":[{"command":"sleep 1"},{"command":"vi"}]}})",
             "from disk in 9 ms, 0 processes; lost: sleep 1, vi"},
-           {"files.changed",
-            R"({"changes":[{"kind":"created","path":"a","type":"file"},)"
-            R"({"kind":"renamed","path":"c","type":"directory","from":"b"}],)"
-            R"("more":true,"folders":["node_modules"]})",
-            "created a, renamed b to c, more in node_modules"},
-           {"files.changed", R"({"changes":[],"reset":true,"reason":"overflow"})",
-            "list them again: overflow"},
            {"stale", R"({"after":7})", "what followed 7 is not kept any more"},
            {"stream", R"({"n":1})", "{\"n\":1}"},
            {"stream", R"("text")", "\"text\""},
