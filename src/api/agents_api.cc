@@ -48,17 +48,17 @@ class Answer {
   Answer(const Call& call, cell::Cell& cell, const cell::Run& run)
       : call_(call), cell_(cell), run_(run), numbered_(call.wants_events()) {}
 
-  // Until the run settles. Throws Error for one that did not complete and has not streamed.
-  asio::awaitable<void> send() { return tell(0); }
-
-  // The same for a client that has had a part of the stream, to the event `after`.
-  asio::awaitable<void> send_rest(journal::Lsn after) {
-    numbered_ = true;
-    co_await begin_stream();
-    if (cell::is_terminal(run_.status) && run_.ended <= after) {
+  // Until the run settles; to a client that has had a part of the stream, what is behind the event
+  // `seen`. Throws Error for a run that did not complete and has not streamed.
+  asio::awaitable<void> send(std::optional<journal::Lsn> seen) {
+    if (seen) {
+      numbered_ = true;
+      co_await begin_stream();
+    }
+    if (seen && cell::is_terminal(run_.status) && run_.ended <= *seen) {
       co_await call_.exchange.finish();  // It has all of it.
     } else {
-      co_await tell(after);
+      co_await tell(seen.value_or(0));
     }
   }
 
@@ -180,11 +180,7 @@ asio::awaitable<void> call_method(const Call& call, cell::Cell& cell, std::strin
   const cell::Runner::Started started =
       co_await cell.start_run(std::move(method), std::move(params), std::move(key));
   Answer answer(call, cell, *cell.runs().find(started.id));
-  if (after) {
-    co_await answer.send_rest(*after);
-  } else {
-    co_await answer.send();
-  }
+  co_await answer.send(after);
 }
 
 asio::awaitable<void> request_cell(const Call& call, std::shared_ptr<cell::Cell> cell,
