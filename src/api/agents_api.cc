@@ -45,8 +45,8 @@ Error error_of_pause(const cell::Run& run) {
 // OnCell may take an event for one line and no more: numbers are for those that ask for events.
 class Answer {
  public:
-  Answer(const Call& call, cell::Cell& cell, const cell::Run& run)
-      : call_(call), cell_(cell), run_(run), numbered_(call.wants_events()) {}
+  Answer(const Call& call, cell::Cell& cell, const cell::Run& run, cell::CellJournal::Look look)
+      : call_(call), cell_(cell), run_(run), look_(look), numbered_(call.wants_events()) {}
 
   // Until the run settles; to a client that has had a part of the stream, what is behind the event
   // `seen`. Throws Error for a run that did not complete and has not streamed.
@@ -64,11 +64,10 @@ class Answer {
 
  private:
   asio::awaitable<void> tell(journal::Lsn after) {
-    const cell::CellJournal::Look look{.values = cell::CellJournal::Look::Values::left};
     for (;;) {
       const journal::Lsn durable = cell_.journal().last_durable();
       if (run_.told > after) {
-        const auto events = co_await cell_.journal().events(run_, after, look);
+        const auto events = co_await cell_.journal().events(run_, after, look_);
         after = events.seen;
         for (const cell::RunEvent& event : events.list) {
           const bool ended = co_await take(event);
@@ -141,6 +140,7 @@ class Answer {
   const Call& call_;
   cell::Cell& cell_;
   const cell::Run& run_;
+  const cell::CellJournal::Look look_;
   bool numbered_;
   bool streaming_ = false;
 };
@@ -170,6 +170,8 @@ std::optional<journal::Lsn> rest_after(const Call& call, cell::Cell& cell) {
 
 asio::awaitable<void> call_method(const Call& call, cell::Cell& cell, std::string method,
                                   std::string params) {
+  const cell::CellJournal::Look look{.view = call.view(),
+                                     .values = cell::CellJournal::Look::Values::left};
   auto answered = co_await cell.answer(method, params);
   if (answered) {
     co_await call.answer_text(std::move(*answered));
@@ -179,7 +181,7 @@ asio::awaitable<void> call_method(const Call& call, cell::Cell& cell, std::strin
   auto key = call.idempotency_key();
   const cell::Runner::Started started =
       co_await cell.start_run(std::move(method), std::move(params), std::move(key));
-  Answer answer(call, cell, *cell.runs().find(started.id));
+  Answer answer(call, cell, *cell.runs().find(started.id), look);
   co_await answer.send(after);
 }
 

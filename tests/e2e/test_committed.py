@@ -48,6 +48,23 @@ def stream_of(cell, run, after=0):
 
 
 class CommittedTest(harness.CellTest):
+    def test_the_stream_of_a_request_can_be_one_of_what_is_final(self):
+        cell = self.cell(agent=AGENT)
+        cell.call("PUT", "/files/gate", b"")
+
+        def asked(query, **headers):
+            stream = self.daemon.stream("POST", f"{cell.path}/request{query}", {"method": "work"}, {"Idempotency-Key": "one", **headers})
+            return [(event.id, event.json) for event in stream]
+
+        seen = asked("?view=committed")
+        want = ["begin", "attempt 2", "between", "inside", "done"]
+        self.assertEqual(want, [what for _, what in seen])
+        self.assertEqual(want[:1] + ["attempt 1"] + want[1:], [what for _, what in asked("")])
+        self.assertEqual(seen[1:], asked("?view=committed", **{"Last-Event-ID": str(seen[0][0])}))
+        refused = cell.call("POST", "/request?view=final", {"method": "work"})
+        self.assertEqual((400, 1), (refused.status, len(cell.runs())))
+        self.assertIn("committed", refused.json["error"])
+
     def test_what_is_told_is_told_once_and_for_good_whatever_dies_in_between(self):
         cell, run = self.begin(AGENT, "work")
         seen, after = [], 0

@@ -3,6 +3,7 @@
 import { AgentError } from "./errors.js";
 import { isPassing } from "./follow.js";
 import { Items } from "./items.js";
+import type { View } from "./runs.js";
 import { Scope, backoffMs, pause } from "./scope.js";
 import { EventParser, readEvents, type ServerEvent } from "./sse.js";
 import { connectionError, parsed, segment, type Call, type CallOptions, type Opened, type Transport } from "./transport.js";
@@ -10,6 +11,11 @@ import { connectionError, parsed, segment, type Call, type CallOptions, type Ope
 export interface AgentCallOptions extends CallOptions {
   /** The same call is one run, however often it is sent. Made anew for each call where absent. */
   idempotencyKey?: string | undefined;
+}
+
+export interface AgentStreamOptions extends AgentCallOptions {
+  /** `committed`: what it streams inside of a step comes once that has ended, from its last attempt only. */
+  view?: View | undefined;
 }
 
 const RETRIES = 6; // of some 10 s together: a daemon that is started again is back by then
@@ -32,10 +38,11 @@ const PAUSES = new Set([
   "user",
 ]);
 
-function callOf(method: string, options: AgentCallOptions, call: Pick<Call, "path" | "ownJson" | "headers">): Call {
+function callOf(method: string, options: AgentStreamOptions, call: Pick<Call, "path" | "ownJson" | "headers">): Call {
   return {
     ...call,
     method: "POST",
+    query: { view: options.view },
     headers: { ...call.headers, "idempotency-key": options.idempotencyKey ?? newKey() },
     repeat: NOT_REPEATABLE.has(method) ? "refused" : "always",
     finalCodes: PAUSES,
@@ -52,12 +59,12 @@ export function newKey(): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export function cellCall(cellPath: string, method: string, params: unknown, options: AgentCallOptions): Call {
+export function cellCall(cellPath: string, method: string, params: unknown, options: AgentStreamOptions): Call {
   const body = params === undefined ? { method } : { method, params };
   return callOf(method, options, { path: `${cellPath}/request`, ownJson: body });
 }
 
-export function customerCall(customerId: string, method: string, params: unknown, options: AgentCallOptions): Call {
+export function customerCall(customerId: string, method: string, params: unknown, options: AgentStreamOptions): Call {
   const headers = { "x-customer-id": customerId };
   return callOf(method, options, { path: `/api/v1/agents/${segment("method", method)}`, ownJson: params ?? {}, headers });
 }

@@ -94,7 +94,7 @@ export class Cell {
   }
 
   /** What the method streams, and at last its return value. After a break it goes on with the next item. */
-  stream<T = unknown>(method: string, params?: unknown, options: agent.AgentCallOptions = {}): Items<T> {
+  stream<T = unknown>(method: string, params?: unknown, options: agent.AgentStreamOptions = {}): Items<T> {
     return agent.stream<T>(this.#transport, agent.cellCall(this.#path, method, params, options), options);
   }
 

@@ -124,7 +124,7 @@ export class Agents {
   }
 
   /** What the method streams, and at last its return value. */
-  stream<T = unknown>(customerId: string, method: string, params?: unknown, options: agent.AgentCallOptions = {}): Items<T> {
+  stream<T = unknown>(customerId: string, method: string, params?: unknown, options: agent.AgentStreamOptions = {}): Items<T> {
     return agent.stream<T>(this.#transport, agent.customerCall(customerId, method, params, options), options);
   }
 }

@@ -902,6 +902,14 @@ export type RequestBody = {
   params?: unknown;
 };
 
+export type RequestQuery = {
+  /**
+   * `committed`: only what can never be thrown away again; docs/guide/events.md says what is left out, and
+   * what waits. Of a run: `steps` are those that have ended, and waits.
+   */
+  view?: "live" | "committed";
+};
+
 export type ListRootQuery = {
   /** The entries of a folder, as JSON. */
   list?: "0" | "1";

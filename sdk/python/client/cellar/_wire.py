@@ -149,7 +149,8 @@ _OWN_REPEATABLE = ("db_set", "db_get", "db_keys", "db_query", "db_get_all", "db_
 
 
 def call_of_agent(
-    path: str, body: Any, method: str, key: Optional[str], timeout_s: Optional[float], headers: Optional[Mapping[str, str]] = None
+    path: str, body: Any, method: str, key: Optional[str], timeout_s: Optional[float], headers: Optional[Mapping[str, str]] = None,
+    view: Optional[str] = None
 ) -> Request:
     """A call of a method. With its key it is one run, however often it is sent."""
     own_key = uuid.uuid4().hex if key is None else key
@@ -159,7 +160,7 @@ def call_of_agent(
     for name, value in all_headers.items():
         checked_header(name, value)
     return Request("POST", path, body=json_bytes(body), is_json=True, of_agent=True, timeout_s=timeout_s, headers=all_headers,
-                   repeatable=not method.startswith("db_") or method in _OWN_REPEATABLE)
+                   query={"view": view}, repeatable=not method.startswith("db_") or method in _OWN_REPEATABLE)
 
 
 def json_bytes(body: Any) -> bytes:

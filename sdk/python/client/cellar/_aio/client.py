@@ -133,13 +133,17 @@ class AsyncAgents:
         customer_id: str,
         idempotency_key: Optional[str] = None,
         timeout_s: Optional[float] = None,
+        view: Optional[str] = None,
     ) -> AsyncItems:
         """What `cell.stream` of the customer's cell gives."""
-        return AsyncItems(self._core, self._request(method, params, customer_id, idempotency_key, timeout_s))
+        return AsyncItems(self._core, self._request(method, params, customer_id, idempotency_key, timeout_s, view))
 
-    def _request(self, method: str, params: Any, customer_id: str, key: Optional[str], timeout_s: Optional[float]) -> Request:
+    def _request(
+        self, method: str, params: Any, customer_id: str, key: Optional[str], timeout_s: Optional[float], view: Optional[str] = None
+    ) -> Request:
         headers = {"X-Customer-ID": customer_id}
-        return call_of_agent(f"/api/v1/agents/{segment(method)}", {} if params is None else params, method, key, timeout_s, headers)
+        body = {} if params is None else params
+        return call_of_agent(f"/api/v1/agents/{segment(method)}", body, method, key, timeout_s, headers, view)
 
 
 class AsyncDomains:

@@ -97,13 +97,14 @@ class Cell:
         return self._core.value(self._call(method, params, idempotency_key, timeout_s))
 
     def stream(
-        self, method: str, params: Any = None, *, idempotency_key: Optional[str] = None, timeout_s: Optional[float] = None
+        self, method: str, params: Any = None, *, idempotency_key: Optional[str] = None, timeout_s: Optional[float] = None,
+        view: Optional[str] = None
     ) -> Items:
         """Calls a method of the agent: what it streams, and its return value as the last item.
 
-        `timeout_s`: how long the first item may take.
+        `timeout_s`: how long the first item may take. `view`: "committed" for only what no later attempt of a step takes back.
         """
-        return Items(self._core, self._call(method, params, idempotency_key, timeout_s))
+        return Items(self._core, self._call(method, params, idempotency_key, timeout_s, view))
 
     def events(
         self, *, after: Optional[int] = None, tail: Optional[int] = None, types: Optional[Sequence[str]] = None,
@@ -215,9 +216,11 @@ class Cell:
     def search_remove(self, path: str) -> types.RemoveSearchDocumentAnswer:
         return self._core.post(self._path + "/search/remove", {"path": path}, repeatable=True)
 
-    def _call(self, method: str, params: Any, key: Optional[str], timeout_s: Optional[float]) -> Request:
+    def _call(
+        self, method: str, params: Any, key: Optional[str], timeout_s: Optional[float], view: Optional[str] = None
+    ) -> Request:
         body = {"method": method} if params is None else {"method": method, "params": params}
-        return call_of_agent(self._path + "/request", body, method, key, timeout_s)
+        return call_of_agent(self._path + "/request", body, method, key, timeout_s, view=view)
 
     def _renewed(self, info: types.Cell) -> types.Cell:
         self.info = info
