@@ -258,9 +258,10 @@ class Cell : private RunnerHost {
 
   RunTable& runs() noexcept { return runs_; }
   CellJournal& journal() { return *journal_; }
-  // Those who read its events look whether they still may.
+  // Those who read its events, or what its processes write, look whether they still may.
   void wake_watchers() {
     if (journal_) journal_->wake_watchers();
+    for (const auto& process : processes_) process->wake_watchers();
   }
   Runner& runner() { return *runner_; }
 

@@ -331,13 +331,21 @@ ProcessView Process::view() const {
 
 asio::awaitable<bool> Process::advanced(std::uint64_t place, std::chrono::milliseconds limit) {
   const auto give_up = std::chrono::steady_clock::now() + limit;
+  const std::size_t before = wake_count_;
   while (!has_ended() && !output_.read(place)) {
+    if (wake_count_ != before) co_return false;
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         give_up - std::chrono::steady_clock::now());
     if (left.count() <= 0) co_return false;
     co_await changed_.wait_for(left);
   }
   co_return true;
+}
+
+void Process::wake_watchers() {
+  ++wake_count_;
+  changed_.set();
+  changed_.reset();
 }
 
 void Process::require_running() const {

@@ -95,6 +95,8 @@ class Process {
   asio::awaitable<void> remove();
   // Waits until there is output behind `place`, or it has ended; false where `limit` passed first.
   asio::awaitable<bool> advanced(std::uint64_t place, std::chrono::milliseconds limit);
+  // Lets all who wait for that go on, as if their limit had passed.
+  void wake_watchers();
 
   // Waits until it has ended, with all that it started.
   asio::awaitable<void> ended() { return end_.wait(); }
@@ -139,6 +141,7 @@ class Process {
   bool waits_for_room_ = false;
   OutputLog output_{ProcessFiles::kOutputKeptBytes};
   async::Event changed_;
+  std::size_t wake_count_ = 0;  // of wake_watchers()
   async::Event end_;
   Descriptor out_;  // the terminal, where it has one
   Descriptor err_;

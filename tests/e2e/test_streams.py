@@ -52,6 +52,8 @@ class StreamsTest(harness.CellTest):
             for path in paths:
                 again = {"Authorization": f"Bearer {secret}", "Last-Event-ID": "1", "Accept": "text/event-stream"}
                 self.assertEqual(status, self.daemon.get(path, again).status, (scopes, path))
+        process = cell.call("POST", "/processes", {"cmd": ["sh", "-c", "echo said; exec sleep 600"]}).json["id"]
+        paths.append(f"{cell.path}/processes/{process}/log")
         removed = self.key("write")
         token = self.daemon.call("POST", f"{cell.path}/tokens", {"scopes": ["read"]}, {"Authorization": f"Bearer {removed['secret']}"}).json["token"]
         own = self.daemon.stream("GET", f"{cell.path}/events?tail=0")
