@@ -175,6 +175,30 @@ TEST_CASE("events beyond the rate wait, and what happens meanwhile is told with 
   });
 }
 
+TEST_CASE("where more happens than the kernel keeps, that is told, and what comes then") {
+  Told told;
+  told.write("a");
+  FileEvents::Options slow = quick();
+  slow.quiet = std::chrono::hours(1);
+  slow.longest = std::chrono::hours(1);
+  told.run(slow, [&](FileEvents& events) -> asio::awaitable<void> {
+    co_await events.begin(std::nullopt);
+    for (std::size_t n = 0; n < sys::FolderWatch::kChangesMax; ++n) {
+      const bool is_back = n % 2 == 1;
+      std::filesystem::rename(told.dir.file(is_back ? "b" : "a"),
+                              told.dir.file(is_back ? "a" : "b"));
+    }
+    bool is_known = co_await events.settle();
+    CHECK(is_known);
+    CHECK(told.list ==
+          std::vector<std::string>{R"({"changes":[],"reset":true,"reason":"overflow"})"});
+    told.write("after");
+    is_known = co_await events.settle();
+    CHECK(is_known);
+    CHECK(told.list.back().find(R"("path":"after")") != std::string::npos);
+  });
+}
+
 TEST_CASE("what cannot be watched is told once, and watched once it can be") {
   Told told;
   for (const char* name : {"a", "b", "c"}) told.make_folder(name);
