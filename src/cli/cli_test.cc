@@ -39,6 +39,7 @@ TEST_CASE("create sends what was asked for, and shows the cell") {
   CHECK(call(daemon.url(), {"create", "a", "--agent", dir.file("agent.py")}).exit_code == 0);
   CHECK(body_of(daemon.seen().at(1)) ==
         json::parse(R"({"customer_id":"a","agent":"","agent_language":"python"})"));
+  CHECK(call(daemon.url(), {"create", "a", "--file-events=maybe"}).exit_code == 2);
   CHECK(call(daemon.url(), {"create", "a", "--no-file-events"}).exit_code == 0);
   CHECK(body_of(daemon.seen().at(2)) == json::parse(R"({"customer_id":"a","file_events":false})"));
   CHECK(call(daemon.url(), {"-o", "json", "create", "a"}).out ==

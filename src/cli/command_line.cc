@@ -33,16 +33,16 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
                   "Seconds that it may be busy with nobody asking it for anything; 0: any");
   sub->add_option("--run-retention", create->run_retention_s,
                   "Seconds that a run is kept after its end; 0: for ever");
-  sub->add_flag_function(
-      "--file-events,!--no-file-events",
-      [create](std::int64_t count) { create->file_events = count > 0; },
-      "Tell in its events what happens to its files, or no longer");
+  auto file_events = std::make_shared<bool>(false);
+  const CLI::Option* told = sub->add_flag("--file-events,!--no-file-events", *file_events,
+                                          "Tell in its events what happens to its files, or not");
   add_repeated(*sub, "--secret", raw.secrets,
                "NAME=VALUE for the agent's environment; NAME alone takes yours");
   add_repeated(*sub, "--secret-host", raw.secret_hosts,
                "NAME=HOST: that secret goes to HOST only, and never into the cell");
   add_repeated(*sub, "--allow", create->allow, "A HOST or HOST:PORT that the cell may reach");
-  sub->callback([&raw, create] {
+  sub->callback([&raw, create, file_events, told] {
+    if (told->count() > 0) create->file_events = *file_events;
     raw.command = [&raw, create]() -> Command {
       create->secrets = pairs_of(raw.secrets, "--secret", BareName::from_environment);
       create->secret_hosts = secret_hosts_of(raw, *create);

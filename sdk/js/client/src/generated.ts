@@ -106,7 +106,8 @@ export type FilesChanged = {
   /**
    * Of a `reset`. `enabled`: this is the first event. `daemon_restart`: no daemon looked for a time.
    * `overflow`: more happened than the kernel keeps. `unsettled`: it fell asleep while somebody still changed
-   * files. `watch_limit`, or another code of an error: they cannot be watched. `watched_again`: now they can.
+   * files, or with no room to tell it. `watch_limit`, or another code of an error: they cannot be watched.
+   * `watched_again`: now they can.
    */
   reason?: string;
   /** `false`: nothing is told before the next `reset`. */

@@ -205,8 +205,8 @@ class FilesChanged(_FilesChangedMust, total=False):
     folders: List[str]
     reset: bool
     # Of a `reset`. `enabled`: this is the first event. `daemon_restart`: no daemon looked for a time. `overflow`: more
-    # happened than the kernel keeps. `unsettled`: it fell asleep while somebody still changed files. `watch_limit`, or
-    # another code of an error: they cannot be watched. `watched_again`: now they can.
+    # happened than the kernel keeps. `unsettled`: it fell asleep while somebody still changed files, or with no room to
+    # tell it. `watch_limit`, or another code of an error: they cannot be watched. `watched_again`: now they can.
     reason: str
     # `false`: nothing is told before the next `reset`.
     watching: bool
