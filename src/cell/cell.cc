@@ -131,13 +131,13 @@ asio::awaitable<void> Cell::open(Origin origin) {
   // Nobody had to wait for it, but it came back all the same.
   if (state_ == State::active && origin == Origin::found) report_return("memory", {});
   if (last_use && domains_.any_alive()) recall_use(*last_use);
+  co_await recall_file_events();
   if (frozen) {
     pause_ = PauseReport{.since = activities_.quiet_since()};
     recovery_waits_ = true;
   } else {
     recover_runs();
   }
-  co_await recall_file_events();
 }
 
 // Only where nobody uses one of them: before any request, and when nothing keeps the cell awake.
@@ -150,12 +150,16 @@ asio::awaitable<void> Cell::remove_old_runs() {
   }
 }
 
-void Cell::recover_runs() {
-  recovery_waits_ = false;
+bool Cell::has_runs_to_recover() {
   const std::vector<Run*> unfinished = runs_.unfinished();
   const bool may_stay = std::all_of(unfinished.begin(), unfinished.end(),
                                     [](const Run* run) { return run->is_only_waiting(); });
-  if (may_stay && runs_.kept_from_undoing().empty()) return;
+  return !may_stay || !runs_.kept_from_undoing().empty();
+}
+
+void Cell::recover_runs() {
+  recovery_waits_ = false;
+  if (!has_runs_to_recover()) return;
   if (state_ != State::active) report_return("disk", {});
   state_ = State::active;
   runner_->recover("daemon_restart");

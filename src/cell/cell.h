@@ -309,6 +309,7 @@ class Cell : private RunnerHost {
   LifecycleView lifecycle(std::size_t blocker_count) const;
   bool is_still_due(Action action) const;
   asio::awaitable<void> thaw_or_start(Needs needs);
+  bool has_runs_to_recover();
   void recover_runs();
   asio::awaitable<void> remove_old_runs();
   // Moves a paused cell's memory to swap.

@@ -39,10 +39,14 @@ asio::awaitable<void> Cell::change_file_events() {
   }
 }
 
-// As the cell is opened.
+// As the cell is opened, and before its runs go on.
 asio::awaitable<void> Cell::recall_file_events() {
-  if (!spec_.file_events) co_return;
-  if (state_ == State::active) {
+  const auto turn = co_await transitions_.turn();
+  if (!spec_.file_events || file_events_) co_return;
+  const bool wakes_up = state_ == State::hibernated && has_runs_to_recover();
+  if (wakes_up || (state_ == State::active && files_told_)) {
+    co_await begin_file_events("daemon_restart");
+  } else if (state_ == State::active) {
     changes_.spawn(begin_recalled_file_events());
   } else if (!files_told_) {
     co_await tell_files_unknown("daemon_restart");

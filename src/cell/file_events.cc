@@ -42,7 +42,7 @@ asio::awaitable<bool> FileEvents::settle() {
   const auto turn = co_await turns_.turn();
   co_await look_now();
   const bool is_told = co_await tell_now();
-  co_return is_told&& watch_;
+  co_return is_told&& watch_ != nullptr;
 }
 
 asio::awaitable<void> FileEvents::close() { co_await tasks_.close(); }

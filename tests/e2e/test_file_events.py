@@ -83,6 +83,25 @@ class FileEventsTest(harness.CellTest):
             rest = whole[whole.index(at) + 1:]
             self.assertEqual(rest, [next(events).json for _ in rest])
 
+    def test_what_an_interrupted_run_goes_on_with_is_told(self):
+        daemon = harness.Daemon("--on-stop", "hibernate")
+        self.addCleanup(daemon.cleanup)
+        agent = """const fs = require('fs');
+        module.exports = { async work() {
+          fs.appendFileSync('/work/began', 'x');
+          while (!fs.existsSync('/work/go')) await new Promise((done) => setTimeout(done, 5));
+        } };"""
+        cell = daemon.create("worker", agent=agent, file_events=True)
+        run = cell.call("POST", "/runs", {"method": "work"}).json["id"]
+        self.told(cell, last="created began")
+        daemon.stop()
+        daemon.start()
+        harness.eventually("it is executed again", lambda: (cell.dir / "work/began").read_text() == "xx")
+        seen = [words(event) for event in self.told(cell, last="modified began")]
+        self.assertEqual(["reset: enabled", "created began", "reset: daemon_restart", "modified began"], seen)
+        cell.call("PUT", "/files/go", b"")
+        self.assertEqual("completed", cell.settled(run)["status"])
+
     def test_a_flood_is_a_few_events_that_say_where_it_was(self):
         cell = self.cell(file_events=True)
         cell.exec("""node -e '
