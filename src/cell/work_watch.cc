@@ -24,7 +24,8 @@ std::vector<std::string> take_below(std::set<std::string>& paths, const std::str
 
 [[noreturn]] void throw_watch_limit(const std::string& what) {
   throw Error(ErrorCode::exhausted, "watch_limit", what,
-              "watch a smaller folder; `cellar doctor` tells the machine's limits (inotify)");
+              "name what need not be followed in a .gitignore, or watch a smaller folder; `cellar "
+              "doctor` tells the machine's limits (inotify)");
 }
 
 }  // namespace
