@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <map>
 #include <thread>
 
 #include "base/error.h"
@@ -40,8 +41,10 @@ using Times = std::vector<double>;  // milliseconds
 
 // Long enough for the spawner to have prepared what was used.
 constexpr std::chrono::milliseconds kQuiet{150};
-// Between two looks whether something has ended; the kernel's own notice comes up to 10 ms late.
+// Between two looks whether something has ended; the kernel's own notice comes up to 10 ms late. A
+// timer is late by kSlackNs, not by the usual 50 us.
 constexpr std::chrono::microseconds kGlance{50};
+constexpr unsigned long kSlackNs = 1000;
 constexpr std::uint32_t kFirstUid = 0x60000000;
 
 double milliseconds_of(const std::function<void()>& work) {
@@ -123,13 +126,27 @@ class Spawner {
   Spawner(const Spawner&) = delete;
   Spawner& operator=(const Spawner&) = delete;
 
-  sandbox::DomainMade make(const sandbox::MakeDomain& request) {
-    sys::send_message(socket_.get(), sandbox::encode(sandbox::SpawnRequest(request)));
-    const auto answer = sandbox::decode_spawn_answer(sys::receive_message(socket_.get())->bytes);
+  // What is asked for is made while the next is asked for.
+  std::uint32_t ask(const sandbox::MakeDomain& request) {
+    sys::send_message(socket_.get(), sandbox::encode(++asked_, sandbox::SpawnRequest(request)));
+    return asked_;
+  }
+  struct Made {
+    std::string slot;
+    sys::Fd connection;
+  };
+  Made await(std::uint32_t number) {
+    while (!answers_.contains(number)) {
+      auto message = sys::receive_message(socket_.get());
+      if (!message) throw Error(ErrorCode::internal, "cellar-spawn is gone");
+      answers_[sandbox::number_of(message->bytes)] = std::move(*message);
+    }
+    sys::Message message = std::move(answers_.extract(number).mapped());
+    const auto answer = sandbox::decode_spawn_answer(message.bytes);
     if (const auto* failed = std::get_if<sandbox::SpawnFailed>(&*answer)) {
       throw Error(ErrorCode::internal, failed->message);
     }
-    return std::get<sandbox::DomainMade>(*answer);
+    return {std::get<sandbox::DomainMade>(*answer).slot, std::move(message.fds.at(0))};
   }
   sandbox::CgroupPlan groups(const std::string& slot) const {
     return sandbox::plan_cgroups(host_, group_, slot);
@@ -140,6 +157,8 @@ class Spawner {
   std::string group_;
   pid_t pid_ = -1;
   sys::Fd socket_;
+  std::uint32_t asked_ = 0;
+  std::map<std::uint32_t, sys::Message> answers_;
 };
 
 // One cell's sandbox, from its folders to its end.
@@ -150,21 +169,18 @@ class Cell {
     layout_.create(sys::DiskEnforcer::counted, 0);
   }
 
-  void make(DomainKind kind) {
-    sandbox::MakeDomain request;
-    request.spec.cell_id = "bench";
-    request.spec.kind = kind;
-    request.spec.cell_dir = layout_.dir;
-    request.spec.image_dir = image_;
-    request.spec.uid_base = kFirstUid + (2 * number_ + (kind == DomainKind::shell ? 1 : 0)) * 65536;
-    request.spec.tmp_bytes = 64 << 20;
-    request.socket_path = layout_.run() + (kind == DomainKind::shell ? "/shell" : "/agent");
-    request.slot = slot_;
-    slot_ = spawner_.make(request).slot;
-    if (kind == DomainKind::agent) return;
-    init_ = sys::seqpacket_connect(request.socket_path);
-    receive();  // its greeting
-    uid_ = request.spec.uid_base;
+  // All at once, the shell domain first.
+  void make(const std::vector<DomainKind>& kinds) {
+    std::vector<std::uint32_t> asked;
+    for (const DomainKind kind : kinds) asked.push_back(spawner_.ask(request_for(kind)));
+    for (std::size_t i = 0; i < kinds.size(); ++i) {
+      Spawner::Made made = spawner_.await(asked[i]);
+      slot_ = made.slot;
+      connections_.push_back(std::move(made.connection));
+      init_ = connections_.back().get();
+      receive();  // its greeting
+    }
+    init_ = connections_.front().get();
   }
 
   // Starts a program in a cgroup of its own; it runs when this returns.
@@ -174,7 +190,8 @@ class Cell {
     sys::make_dirs(group_, 0755);
     const sys::Fd folder = sys::open_file(group_, O_RDONLY | O_DIRECTORY);
     for (const std::string& path : {group_, domain}) {
-      sys::give_to(sys::open_file(path + "/cgroup.procs", O_RDONLY).get(), uid_);
+      sys::give_to(sys::open_file(path + "/cgroup.procs", O_RDONLY).get(),
+                   uid_of(DomainKind::shell));
     }
     const sys::Fd null = sys::open_file("/dev/null", O_RDWR);
     wire::SpawnRequest request;
@@ -184,7 +201,7 @@ class Cell {
     request.cwd = "/";
     request.in_cgroup = true;
     const int fds[] = {null.get(), null.get(), null.get(), folder.get()};
-    sys::send_message(init_.get(), wire::encode(wire::InitRequest(request)), fds);
+    sys::send_message(init_, wire::encode(wire::InitRequest(request)), fds);
     const auto report = receive();
     if (!std::holds_alternative<wire::Started>(report)) {
       throw Error(ErrorCode::internal, "a program did not start");
@@ -210,15 +227,29 @@ class Cell {
     return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
   }
   void end() {
-    init_.reset();
     const sandbox::CgroupPlan groups = spawner_.groups(slot_);
     sandbox::kill_group(groups.cell);
+    connections_.clear();
     while (!sandbox::try_remove(groups)) std::this_thread::sleep_for(kGlance);
   }
 
  private:
+  std::uint32_t uid_of(DomainKind kind) const {
+    return kFirstUid + (2 * number_ + (kind == DomainKind::shell ? 1 : 0)) * 65536;
+  }
+  sandbox::MakeDomain request_for(DomainKind kind) const {
+    sandbox::MakeDomain request;
+    request.spec.cell_id = "bench";
+    request.spec.kind = kind;
+    request.spec.cell_dir = layout_.dir;
+    request.spec.image_dir = image_;
+    request.spec.uid_base = uid_of(kind);
+    request.spec.tmp_bytes = 64 << 20;
+    request.socket_path = layout_.run() + (kind == DomainKind::shell ? "/shell" : "/agent");
+    return request;
+  }
   wire::InitReport receive() {
-    const auto message = sys::receive_message(init_.get());
+    const auto message = sys::receive_message(init_);
     const auto report = message ? wire::decode_init_report(message->bytes) : std::nullopt;
     if (!report) throw Error(ErrorCode::internal, "cell-init is gone");
     return *report;
@@ -229,8 +260,8 @@ class Cell {
   std::string image_;
   std::uint32_t number_;
   std::string slot_;
-  std::uint32_t uid_ = 0;
-  sys::Fd init_;
+  std::vector<sys::Fd> connections_;
+  int init_ = -1;
   std::string group_;
   std::uint64_t program_count_ = 0;
 };
@@ -252,16 +283,17 @@ void measure_creation(const Options& options) {
   Spawner prepared(options.bin, options.state, 2);
   Spawner unprepared(options.bin, options.state, 0);
   Times one, two, cold, bubblewrap, floor;
-  Times shell, agent, program, gone;
+  Times made, program, gone;
   std::uint32_t number = 0;
   const auto whole = [&](Spawner& spawner, bool both, bool in_parts = false) {
     ++number;
     Cell cell(spawner, options.state + "/cells/" + std::to_string(number), options.image, number);
     const std::pair<Times*, std::function<void()>> parts[] = {
-        {&shell, [&] { cell.make(DomainKind::shell); }},
-        {&agent,
+        {&made,
          [&] {
-           if (both) cell.make(DomainKind::agent);
+           std::vector<DomainKind> kinds = {DomainKind::shell};
+           if (both) kinds.push_back(DomainKind::agent);
+           cell.make(kinds);
          }},
         {&program, [&] { cell.run({"/bin/true"}); }},
         {&gone, [&] { cell.end(); }}};
@@ -284,8 +316,7 @@ void measure_creation(const Options& options) {
   }
   print("one domain: made, true, gone", one, "bwrap", bubblewrap);
   print("two domains: made, true, gone", two, "bwrap", bubblewrap);
-  print("  of that: the shell domain made", shell);
-  print("  of that: the agent domain made", agent);
+  print("  of that: both domains made", made);
   print("  of that: true", program, "posix_spawn true", floor);
   print("  of that: all gone", gone);
   print("two domains, nothing prepared", cold, "bwrap", bubblewrap);
@@ -319,7 +350,7 @@ void measure_runtimes(const Options& options, const Times& reference) {
 void measure_exec(const Options& options) {
   Spawner spawner(options.bin, options.state, 1);
   Cell cell(spawner, options.state + "/cells/exec", options.image, 9000);
-  cell.make(DomainKind::shell);
+  cell.make({DomainKind::shell});
   Times ours, host, shell, host_shell;
   for (int run = 0; run < options.runs * 10; ++run) {
     ours.push_back(milliseconds_of([&] { cell.run({"/bin/true"}); }));
@@ -354,6 +385,7 @@ int main(int argc, char** argv) {
   }
   const Options options{argv[1], argv[2], std::atoi(argv[3]), argc > 4 ? argv[4] : ""};
   try {
+    ::prctl(PR_SET_TIMERSLACK, kSlackNs, 0, 0, 0);
     measure_creation(options);
     Times bubblewrap;
     for (int run = 0; run < options.runs; ++run) {

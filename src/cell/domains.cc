@@ -329,8 +329,9 @@ asio::awaitable<void> Domains::make_now(Kind kind) {
   if (spec_.runtime == sandbox::Runtime::gvisor) {
     pid = co_await make_in_gvisor(std::move(domain));
   } else {
-    const sandbox::DomainMade made =
+    Spawner::Domain made =
         co_await machine_.spawner.make_domain(std::move(domain), socket_path(kind), slot_);
+    of(kind).connection = std::move(made.connection);
     keep_slot(made.slot);
     pid = made.pid;
   }
@@ -388,9 +389,10 @@ std::string Domains::image_dir() const {
 asio::awaitable<void> Domains::connect(Kind kind) {
   Domain& domain = of(kind);
   const std::string path = socket_path(kind);
-  auto link = std::make_shared<DomainLink>(
-      machine_.executor, spec_.runtime == sandbox::Runtime::gvisor ? sys::rendezvous_connect(path)
-                                                                   : sys::seqpacket_connect(path));
+  const bool in_gvisor = spec_.runtime == sandbox::Runtime::gvisor;
+  sys::Fd socket = std::move(domain.connection);
+  if (!socket) socket = in_gvisor ? sys::rendezvous_connect(path) : sys::seqpacket_connect(path);
+  auto link = std::make_shared<DomainLink>(machine_.executor, std::move(socket));
   auto serve = [](std::shared_ptr<DomainLink> served) -> asio::awaitable<void> {
     co_await served->serve();
   };
@@ -503,6 +505,7 @@ asio::awaitable<void> Domains::thaw_now() {
 
 asio::awaitable<void> Domains::forget(Kind kind, LostBy why) {
   Domain& domain = of(kind);
+  domain.connection.reset();
   if (domain.link) domain.link->close(why);
   domain.link.reset();
   if (domain.egress) co_await domain.egress->close();

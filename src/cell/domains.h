@@ -169,6 +169,7 @@ class Domains {
  private:
   struct Domain {
     std::optional<sys::ProcessId> init;
+    sys::Fd connection;                // of a new one, until there is a link
     std::shared_ptr<DomainLink> link;  // shared with what runs over it
     std::unique_ptr<EgressPort> egress;
     sys::Fd network;      // its namespace, and a socket in it that tells of ports; once they

@@ -1,6 +1,8 @@
 #include "cell/spawner.h"
 
 #include <algorithm>
+#include <thread>
+#include <utility>
 
 #include "async/run_to_end.h"
 #include "async/sleep.h"
@@ -23,6 +25,14 @@ constexpr std::size_t kLaunchesAtOnce = 4;
 constexpr std::chrono::milliseconds kGoneMaxPause{20};
 // kvm is never taken: it wants /dev/kvm, and another kind of trust in the machine.
 constexpr const char* kPlatforms[] = {"systrap", "ptrace"};
+
+// Enough for all processors; with more of them each would only take longer. Both domains of a cell
+// may be asked for at once.
+std::size_t asks_at_once() {
+  constexpr std::size_t kLeast = 4;
+  return std::clamp<std::size_t>(2 * std::thread::hardware_concurrency(), kLeast,
+                                 sandbox::kMakingsMax);
+}
 
 // What was answered where the answer is none of those that were hoped for.
 std::string failure_in(const std::optional<sandbox::SpawnAnswer>& answer) {
@@ -56,7 +66,7 @@ Spawner::Spawner(const asio::any_io_executor& executor, const Options& options)
                  pid_ = started.pid;
                  return std::move(started.socket);
                }()),
-      serial_(executor),
+      asks_(executor, {.at_once = asks_at_once()}),
       probe_turns_(executor),
       launches_(executor, {.at_once = kLaunchesAtOnce}),
       tasks_(executor),
@@ -72,46 +82,74 @@ asio::awaitable<void> Spawner::close() {
   co_await tasks_.join();
 }
 
-// Each answer must be taken, whoever still wants it: the next one belongs to the next request.
-asio::awaitable<sys::Message> Spawner::ask(std::string request, std::vector<int> fds) {
+// What is asked for is done, whoever still wants it: a domain that was made must be told of.
+asio::awaitable<sys::Message> Spawner::ask(sandbox::SpawnRequest request, std::vector<int> fds) {
   std::vector<sys::Fd> held;  // The caller may be gone before its turn comes.
-  for (int& fd : fds) {
-    held.push_back(sys::duplicate(fd));
-    fd = held.back().get();
-  }
+  for (const int fd : fds) held.push_back(sys::duplicate(fd));
   auto asking = ask_in_turn(std::move(request), std::move(held));
   co_return co_await async::run_to_end(tasks_, std::move(asking));
 }
 
-asio::awaitable<sys::Message> Spawner::ask_in_turn(std::string request, std::vector<sys::Fd> held) {
+asio::awaitable<sys::Message> Spawner::ask_in_turn(sandbox::SpawnRequest request,
+                                                   std::vector<sys::Fd> held) {
   std::vector<int> fds;
   for (const sys::Fd& fd : held) fds.push_back(fd.get());
-  const auto turn = co_await serial_.turn();
-  channel_.send(request, fds);
-  auto answer = co_await channel_.receive();
-  if (!answer) throw Error(ErrorCode::unavailable, "no_spawner", "cellar-spawn has ended");
-  co_return std::move(*answer);
+  const auto turn = co_await asks_.turn();
+  Asked asked(co_await asio::this_coro::executor);
+  while (++last_number_ == 0 || asked_.contains(last_number_)) {
+  }
+  const std::uint32_t number = last_number_;
+  channel_.send(sandbox::encode(number, request), fds);
+  struct Waiting {
+    std::map<std::uint32_t, Asked*>& all;
+    std::uint32_t number;
+    ~Waiting() { all.erase(number); }
+  } const waiting{asked_, number};
+  asked_.emplace(number, &asked);
+  if (!std::exchange(is_reading_, true)) tasks_.spawn(read_answers());
+  co_await asked.is_over.wait();
+  if (!asked.answer) throw Error(ErrorCode::unavailable, "no_spawner", "cellar-spawn has ended");
+  co_return std::move(*asked.answer);
 }
 
-asio::awaitable<sandbox::DomainMade> Spawner::make_domain(sandbox::DomainSpec spec,
-                                                          std::string socket_path,
-                                                          std::string slot) {
+// As long as somebody waits for one.
+asio::awaitable<void> Spawner::read_answers() {
+  try {
+    while (!asked_.empty()) {
+      std::optional<sys::Message> message = co_await channel_.receive();
+      if (!message) break;
+      const auto found = asked_.find(sandbox::number_of(message->bytes));
+      if (found == asked_.end()) continue;
+      Asked& asked = *found->second;
+      asked_.erase(found);
+      asked.answer = std::move(message);
+      asked.is_over.set();
+    }
+  } catch (const std::exception& error) {
+    log::warning("no more answers of cellar-spawn are read: {}", error.what());
+  }
+  for (const auto& [number, asked] : std::exchange(asked_, {})) asked->is_over.set();
+  is_reading_ = false;
+}
+
+asio::awaitable<Spawner::Domain> Spawner::make_domain(sandbox::DomainSpec spec,
+                                                      std::string socket_path, std::string slot) {
   if (spec.runtime == sandbox::Runtime::gvisor) co_await require_gvisor();
   sandbox::MakeDomain request;
   request.spec = std::move(spec);
   request.socket_path = std::move(socket_path);
   request.slot = std::move(slot);
-  const std::string bytes = sandbox::encode(sandbox::SpawnRequest(std::move(request)));
   const auto give_up = std::chrono::steady_clock::now() + options_.mounts_limit;
   for (;;) {
     std::vector<int> none;
-    sys::Message answer = co_await ask(bytes, none);
+    sys::Message answer = co_await ask(request, std::move(none));
     const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
-    if (decoded && std::holds_alternative<sandbox::DomainMade>(*decoded)) {
-      co_return std::get<sandbox::DomainMade>(*decoded);
-    }
+    const auto* made = decoded ? std::get_if<sandbox::DomainMade>(&*decoded) : nullptr;
     const bool stay = decoded && std::holds_alternative<sandbox::MountsStay>(*decoded);
-    if (!stay || answer.fds.size() != 1) throw sandbox_failed(failure_in(decoded));
+    if ((made == nullptr && !stay) || answer.fds.size() != 1) {
+      throw sandbox_failed(failure_in(decoded));
+    }
+    if (made != nullptr) co_return Domain{made->pid, made->slot, std::move(answer.fds[0])};
     co_await await_gone(std::move(answer.fds[0]), give_up);
   }
 }
@@ -139,9 +177,8 @@ asio::awaitable<void> Spawner::personalize(sandbox::DomainSpec spec, sys::Proces
   request.spec = std::move(spec);
   request.pid = static_cast<std::uint32_t>(init.pid);
   request.start_time = init.start_time;
-  std::string bytes = sandbox::encode(sandbox::SpawnRequest(std::move(request)));
   std::vector<int> none;
-  const sys::Message answer = co_await ask(std::move(bytes), none);
+  const sys::Message answer = co_await ask(std::move(request), std::move(none));
   const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
   if (decoded && std::holds_alternative<sandbox::Personal>(*decoded)) co_return;
   throw sandbox_failed(failure_in(decoded));
@@ -160,9 +197,8 @@ asio::awaitable<Spawner::GvisorLaunch> Spawner::launch_in_gvisor(sandbox::Domain
   request.socket_path = std::move(socket_path);
   request.slot = std::move(slot);
   request.platform = gvisor_platform_;
-  std::string bytes = sandbox::encode(sandbox::SpawnRequest(std::move(request)));
   std::vector<int> none;
-  sys::Message answer = co_await ask(std::move(bytes), none);
+  sys::Message answer = co_await ask(std::move(request), std::move(none));
   const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
   const auto* started = decoded ? std::get_if<sandbox::RunscStarted>(&*decoded) : nullptr;
   if (started == nullptr || answer.fds.size() != 1) throw sandbox_failed(failure_in(decoded));
@@ -215,9 +251,10 @@ asio::awaitable<void> Spawner::probe_gvisor() {
 }
 
 asio::awaitable<std::optional<Error>> Spawner::try_gvisor(std::string platform) {
-  std::string bytes = sandbox::encode(sandbox::SpawnRequest(sandbox::ProbeGvisor{platform}));
+  sandbox::ProbeGvisor request;
+  request.platform = platform;
   std::vector<int> none;
-  sys::Message answer = co_await ask(std::move(bytes), none);
+  sys::Message answer = co_await ask(std::move(request), std::move(none));
   const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
   const auto* started = decoded ? std::get_if<sandbox::RunscStarted>(&*decoded) : nullptr;
   if (started == nullptr || answer.fds.size() != 1) {
@@ -246,9 +283,8 @@ asio::awaitable<Spawner::Listeners> Spawner::listen_in(sys::Fd network_namespace
     const std::size_t end = std::min(ports.size(), at + sandbox::ListenIn::kPortsMax);
     request.ports.assign(ports.begin() + static_cast<std::ptrdiff_t>(at),
                          ports.begin() + static_cast<std::ptrdiff_t>(end));
-    std::string bytes = sandbox::encode(sandbox::SpawnRequest(std::move(request)));
     std::vector<int> fds(1, network_namespace.get());
-    sys::Message answer = co_await ask(std::move(bytes), std::move(fds));
+    sys::Message answer = co_await ask(std::move(request), std::move(fds));
     const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
     const auto* listening = decoded ? std::get_if<sandbox::Listening>(&*decoded) : nullptr;
     const std::size_t asked = end - at;
@@ -275,9 +311,10 @@ void Spawner::say_why_not_all(const std::string& why) {
 
 asio::awaitable<sys::Fd> Spawner::socket_in(sys::Fd network_namespace,
                                             sandbox::SocketIn::Kind kind) {
-  std::string bytes = sandbox::encode(sandbox::SpawnRequest(sandbox::SocketIn{kind}));
+  sandbox::SocketIn request;
+  request.kind = kind;
   std::vector<int> fds(1, network_namespace.get());
-  sys::Message answer = co_await ask(std::move(bytes), std::move(fds));
+  sys::Message answer = co_await ask(std::move(request), std::move(fds));
   const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
   const bool is_made = decoded && std::holds_alternative<sandbox::SocketMade>(*decoded);
   if (!is_made || answer.fds.size() != 1) {

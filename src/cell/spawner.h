@@ -3,10 +3,12 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "async/event.h"
 #include "async/serial.h"
 #include "async/task_group.h"
 #include "base/error.h"
@@ -17,7 +19,7 @@
 
 namespace cellar::cell {
 
-// The daemon's side of cellar-spawn: starts it, asks it one thing at a time. Loop thread only.
+// The daemon's side of cellar-spawn: starts it, asks it. Loop thread only.
 class Spawner {
  public:
   struct Options {
@@ -53,8 +55,13 @@ class Spawner {
   // other domain, empty where it has none. Waits until all is gone that earlier domains of the
   // cell had mounted; others are served meanwhile. Throws Error, naming the step that failed;
   // nothing is left of a new slot then.
-  asio::awaitable<sandbox::DomainMade> make_domain(sandbox::DomainSpec spec,
-                                                   std::string socket_path, std::string slot);
+  struct Domain {
+    std::uint32_t pid = 0;  // of its cell-init, as the host sees it
+    std::string slot;
+    sys::Fd connection;  // the first to its cell-init
+  };
+  asio::awaitable<Domain> make_domain(sandbox::DomainSpec spec, std::string socket_path,
+                                      std::string slot);
 
   // Makes a warm domain, whose cell-init that is, the one of a cell that `spec` says. Throws Error;
   // it is of no use then.
@@ -104,8 +111,16 @@ class Spawner {
   asio::awaitable<sys::Fd> socket_in(sys::Fd network_namespace, sandbox::SocketIn::Kind kind);
 
  private:
-  asio::awaitable<sys::Message> ask(std::string request, std::vector<int> fds);
-  asio::awaitable<sys::Message> ask_in_turn(std::string request, std::vector<sys::Fd> held);
+  // Who waits for an answer.
+  struct Asked {
+    explicit Asked(const asio::any_io_executor& executor) : is_over(executor) {}
+    async::Event is_over;
+    std::optional<sys::Message> answer;  // none where there will be none
+  };
+  asio::awaitable<sys::Message> ask(sandbox::SpawnRequest request, std::vector<int> fds);
+  asio::awaitable<sys::Message> ask_in_turn(sandbox::SpawnRequest request,
+                                            std::vector<sys::Fd> held);
+  asio::awaitable<void> read_answers();
 
   asio::awaitable<void> await_gone(sys::Fd process, std::chrono::steady_clock::time_point give_up);
   void say_why_not_all(const std::string& why);
@@ -118,7 +133,10 @@ class Spawner {
   std::string gvisor_platform_;  // that has worked once; empty: none yet
   bool said_why_not_all_ = false;
   MessageChannel channel_;
-  async::Serial serial_;
+  std::uint32_t last_number_ = 0;
+  std::map<std::uint32_t, Asked*> asked_;  // by the number of the request; whose coroutine has it
+  bool is_reading_ = false;
+  async::Serial asks_;
   async::Serial probe_turns_;
   async::Serial launches_;
   async::TaskGroup tasks_;

@@ -5,7 +5,9 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/this_coro.hpp>
 
+#include "async/task_group.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "sys/file.h"
@@ -20,16 +22,28 @@ import socket
 daemon = socket.socket(fileno=3)
 never, other = socket.socketpair()
 for is_gone, answer in {}:
-    daemon.recv(65536)
+    number = daemon.recv(65536)[:4]
     with open("/dev/null") as gone:
         sent = gone if is_gone else never
-        socket.send_fds(daemon, [bytes.fromhex(answer)], [sent.fileno()])
+        socket.send_fds(daemon, [number + bytes.fromhex(answer)], [sent.fileno()])
+daemon.recv(65536)
+)";
+
+// One that waits for as many requests as it has answers, gives the last one its answer first, and
+// ends at the next request.
+constexpr const char* kBackwards = R"(#!/usr/bin/env python3
+import socket
+daemon = socket.socket(fileno=3)
+answers = [(daemon.recv(65536)[:4], answer) for _, answer in {}]
+for number, answer in reversed(answers):
+    with open("/dev/null") as sent:
+        socket.send_fds(daemon, [number + bytes.fromhex(answer)], [sent.fileno()])
 daemon.recv(65536)
 )";
 
 std::string answer_of(const char* is_gone, const sandbox::SpawnAnswer& answer) {
   std::string text = fmt::format("({}, \"", is_gone);
-  for (const char byte : sandbox::encode(answer)) {
+  for (const char byte : sandbox::encode(0, answer).substr(sizeof(std::uint32_t))) {
     text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
   }
   return text + "\"), ";
@@ -44,26 +58,41 @@ struct Outcome {
 asio::awaitable<void> make_a_domain(Spawner& spawner, Outcome& outcome) {
   sandbox::DomainSpec spec;
   try {
-    const sandbox::DomainMade made = co_await spawner.make_domain(std::move(spec), "/s", "");
+    const Spawner::Domain made = co_await spawner.make_domain(std::move(spec), "/s", "");
     outcome.pid = made.pid;
   } catch (const Error& error) {
     outcome.failure = error.what();
     outcome.remediation = error.remediation();
   }
+}
+
+// All at once.
+asio::awaitable<void> make_domains(Spawner& spawner, std::vector<Outcome>& outcomes) {
+  async::TaskGroup tasks(co_await asio::this_coro::executor);
+  for (Outcome& outcome : outcomes) tasks.spawn(make_a_domain(spawner, outcome));
+  co_await tasks.join();
   co_await spawner.close();
 }
 
-Outcome outcome_of(const std::string& answers, std::chrono::milliseconds limit) {
+std::vector<Outcome> outcomes_of(const char* program, const std::string& answers, std::size_t count,
+                                 std::chrono::milliseconds limit) {
   const testing::TempDir folder;
-  sys::replace_file(folder.file("cellar-spawn"), fmt::format(kSpawner, "[" + answers + "]"), 0755,
+  sys::replace_file(folder.file("cellar-spawn"),
+                    fmt::format(fmt::runtime(program), "[" + answers + "]"), 0755,
                     sys::Durable::no);
   asio::io_context loop(1);
-  Outcome outcome;
+  std::vector<Outcome> outcomes(count);
   Spawner spawner(loop.get_executor(), {.libexec = folder.path(), .mounts_limit = limit});
-  asio::co_spawn(loop, make_a_domain(spawner, outcome), [](const std::exception_ptr&) {});
+  asio::co_spawn(loop, make_domains(spawner, outcomes), [](const std::exception_ptr&) {});
   loop.run();
-  return outcome;
+  return outcomes;
 }
+
+Outcome outcome_of(const std::string& answers, std::chrono::milliseconds limit) {
+  return outcomes_of(kSpawner, answers, 1, limit).front();
+}
+
+constexpr std::chrono::milliseconds kLong{30'000};
 
 }  // namespace
 
@@ -71,7 +100,7 @@ TEST_CASE("a domain is made when what its cell's last one had mounted is gone") 
   const Outcome outcome = outcome_of(answer_of("True", sandbox::MountsStay()) +
                                          answer_of("True", sandbox::MountsStay()) +
                                          answer_of("True", sandbox::DomainMade{7, "slot"}),
-                                     std::chrono::milliseconds(30'000));
+                                     kLong);
   CHECK(outcome.failure.empty());
   CHECK(outcome.pid == 7);
 }
@@ -82,6 +111,24 @@ TEST_CASE(
       outcome_of(answer_of("False", sandbox::MountsStay()), std::chrono::milliseconds(30));
   CHECK(outcome.failure.find("still there after 30 ms") != std::string::npos);
   CHECK(outcome.remediation.starts_with("try again"));
+}
+
+TEST_CASE("an answer reaches who asked for it, in whatever order answers come") {
+  std::string answers;
+  for (std::uint32_t pid = 1; pid <= 3; ++pid) {
+    answers += answer_of("True", sandbox::DomainMade{pid, "slot"});
+  }
+  const std::vector<Outcome> outcomes = outcomes_of(kBackwards, answers, 3, kLong);
+  for (std::uint32_t pid = 1; pid <= 3; ++pid) {
+    CHECK(outcomes[pid - 1].failure.empty());
+    CHECK(outcomes[pid - 1].pid == pid);
+  }
+}
+
+TEST_CASE("all who wait are told that the spawner has ended") {
+  for (const Outcome& outcome : outcomes_of(kBackwards, "", 3, kLong)) {
+    CHECK(outcome.failure == "cellar-spawn has ended");
+  }
 }
 
 }  // namespace cellar::cell

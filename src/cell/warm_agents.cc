@@ -215,12 +215,13 @@ asio::awaitable<WarmAgent> WarmAgents::make_in(sandbox::DomainSpec spec) {
   warm.socket_path = options_.state_dir + "/warm/" + std::to_string(++made_count_) + ".sock";
   std::string path = warm.socket_path;
   std::string no_slot;
-  const sandbox::DomainMade domain =
+  Spawner::Domain domain =
       co_await spawner_.make_domain(std::move(spec), std::move(path), std::move(no_slot));
   warm.slot = domain.slot;
   const auto init = sys::identify(static_cast<pid_t>(domain.pid));
   if (init) {
     warm.init = *init;
+    warm.connection = std::move(domain.connection);
     co_return warm;
   }
   links_.spawn(end_slot(warm.slot, warm.socket_path, warm.place.uid));
@@ -230,8 +231,7 @@ asio::awaitable<WarmAgent> WarmAgents::make_in(sandbox::DomainSpec spec) {
 asio::awaitable<void> WarmAgents::start_host(WarmAgent& warm) {
   const sandbox::CgroupPlan groups = groups_of(warm.slot);
   sandbox::apply(groups);
-  const auto link =
-      std::make_shared<DomainLink>(executor_, sys::seqpacket_connect(warm.socket_path));
+  const auto link = std::make_shared<DomainLink>(executor_, std::move(warm.connection));
   links_.spawn(serve_link(link));
   warm.place.domain = link;
   co_await link->greeted(kGreetingMax);

@@ -27,6 +27,7 @@ struct WarmAgent {
   std::string image_dir;  // of its root
   sys::ProcessId init;
   std::string socket_path;
+  sys::Fd connection;  // until there is a link
   CommandPlace place;  // of the agent host
   std::shared_ptr<AgentProcess> host;
 };

@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <optional>
-
 #include "base/error.h"
 #include "sandbox/perform.h"
 #include "sandbox/spawn_protocol.h"
@@ -38,38 +36,27 @@ void prepare(const Request& request) {
   performer.perform(sandbox::plan_blank(get<sandbox::Prepare>(request).groups));
 }
 
-void assign(Request request) {
+void assign(Request request, Entered& entered) {
   const auto& assigned = get<sandbox::Assign>(request);
+  auto& fds = request.fds;
+  if (fds.size() < sandbox::kFdsBeforeSources) throw Error(ErrorCode::internal, "no sockets");
+  entered.connection = std::move(fds[1]);
+  entered.listener = std::move(fds[2]);
+  const std::string folder = "/proc/self/fd/" + std::to_string(fds[3].get());
+  sys::seqpacket_listen(entered.listener.get(), folder + "/" + assigned.socket_name);
+  fds[3].reset();
   const auto plan = sandbox::plan_for(assigned.spec, assigned.image);
-  std::size_t next = 1;
+  std::size_t next = sandbox::kFdsBeforeSources;
   sandbox::Sources sources;
   for (const sandbox::Step& step : plan) {
     const auto* source = std::get_if<sandbox::OpenSource>(&step);
     if (source == nullptr) continue;
-    if (next >= request.fds.size()) throw Error(ErrorCode::internal, "a source is missing");
-    sources[source->name] = std::move(request.fds[next++]);
+    if (next >= fds.size()) throw Error(ErrorCode::internal, "a source is missing");
+    sources[source->name] = std::move(fds[next++]);
   }
   sandbox::Performer performer(assigned.spec.uid_base, std::move(sources));
   performer.perform(plan);
-  enter_domain(std::move(request.fds[0]));
-}
-
-// What went wrong is told in answer to the request that comes next: where that were not received,
-// the kernel would tell the spawner of its loss instead.
-std::optional<Error> try_assign(Request request) {
-  try {
-    assign(std::move(request));
-  } catch (const Error& error) {
-    return error;
-  }
-  return std::nullopt;
-}
-
-// Returns the control socket.
-sys::Fd serve(Request request) {
-  get<sandbox::Serve>(request);
-  if (request.fds.size() != 1) throw Error(ErrorCode::internal, "the control socket is missing");
-  return std::move(request.fds[0]);
+  enter_domain(std::move(fds[0]));
 }
 
 }  // namespace
@@ -81,9 +68,7 @@ Entered become_domain() {
     entered.filter = read_filter(sys::Fd(kFilterFd));
     prepare(receive(spawner));
     sys::send_message(spawner.get(), sandbox::kBlankDone);
-    const std::optional<Error> failure = try_assign(receive(spawner));
-    entered.listener = serve(receive(spawner));
-    if (failure) throw *failure;
+    assign(receive(spawner), entered);
     sys::send_message(spawner.get(), sandbox::kBlankDone);
     return entered;
   } catch (const Error& error) {

@@ -10,7 +10,8 @@ CommandFilter read_filter(sys::Fd file);
 
 // What cell-init has once it is in.
 struct Entered {
-  sys::Fd listener;  // the domain's control socket; in gVisor its rendezvous (sys/seqpacket.h)
+  sys::Fd listener;    // the domain's control socket; in gVisor its rendezvous (sys/seqpacket.h)
+  sys::Fd connection;  // the first one to it; none in gVisor
   CommandFilter filter;
 };
 

@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
     leave_output();
     cellar::init::Server server(std::move(entered.listener), take_signals(),
                                 std::move(entered.filter), runtime);
+    if (entered.connection) server.take(std::move(entered.connection));
     server.run();
   } catch (const cellar::Error& error) {
     // A blank that nobody needs any more ends without a word.

@@ -53,9 +53,12 @@ void Server::accept() {
   sys::Fd accepted = runtime_ == Runtime::gvisor
                          ? sys::rendezvous_accept(listener_.get())
                          : sys::Fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  if (!accepted) return;  // It was gone again.
+  if (accepted) take(std::move(accepted));  // Else it was gone again.
+}
+
+void Server::take(sys::Fd connection) {
   if (connection_) drop_connection();
-  connection_ = std::move(accepted);
+  connection_ = std::move(connection);
   greet();
 }
 

@@ -31,6 +31,8 @@ class Server {
   Server(sys::Fd listener, sys::Fd signals, CommandFilter filter,
          Runtime runtime = Runtime::native);
 
+  // Serves this connection as if it had just come at the listener.
+  void take(sys::Fd connection);
   // Serves for ever.
   [[noreturn]] void run();
   // One turn: waits until something happens, and handles it. For tests.

@@ -55,8 +55,11 @@ Image unpack_image(Unpacker& in) {
 
 }  // namespace
 
-std::string encode(const SpawnRequest& request) {
+std::uint32_t number_of(std::string_view message) { return Unpacker(message).u32(); }
+
+std::string encode(std::uint32_t number, const SpawnRequest& request) {
   Packer out;
+  out.u32(number);
   if (const auto* make = std::get_if<MakeDomain>(&request)) {
     out.u8(1);
     pack(out, make->spec);
@@ -82,8 +85,9 @@ std::string encode(const SpawnRequest& request) {
   return out.take();
 }
 
-std::string encode(const SpawnAnswer& answer) {
+std::string encode(std::uint32_t number, const SpawnAnswer& answer) {
   Packer out;
+  out.u32(number);
   if (const auto* made = std::get_if<DomainMade>(&answer)) {
     out.u8(101).u32(made->pid).text(made->slot);
   } else if (const auto* listening = std::get_if<Listening>(&answer)) {
@@ -104,6 +108,7 @@ std::string encode(const SpawnAnswer& answer) {
 
 std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes) {
   Unpacker in(bytes);
+  in.u32();
   SpawnRequest request;
   switch (in.u8()) {
     case 1: {
@@ -155,6 +160,7 @@ std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes) {
 
 std::optional<SpawnAnswer> decode_spawn_answer(std::string_view bytes) {
   Unpacker in(bytes);
+  in.u32();
   SpawnAnswer answer;
   switch (in.u8()) {
     case 101: {
@@ -195,12 +201,12 @@ std::string encode(const BlankRequest& request) {
   Packer out;
   if (const auto* prepare = std::get_if<Prepare>(&request)) {
     out.u8(1).texts(prepare->groups.join).text(prepare->groups.own);
-  } else if (const auto* assign = std::get_if<Assign>(&request)) {
-    out.u8(2);
-    pack(out, assign->spec);
-    pack(out, assign->image);
   } else {
-    out.u8(3);
+    const auto& assign = std::get<Assign>(request);
+    out.u8(2);
+    pack(out, assign.spec);
+    pack(out, assign.image);
+    out.text(assign.socket_name);
   }
   return out.take();
 }
@@ -220,12 +226,10 @@ std::optional<BlankRequest> decode_blank_request(std::string_view bytes) {
       Assign assign;
       assign.spec = unpack_spec(in);
       assign.image = unpack_image(in);
+      assign.socket_name = in.text();
       request = std::move(assign);
       break;
     }
-    case 3:
-      request = Serve{};
-      break;
     default:
       return std::nullopt;
   }

@@ -10,16 +10,22 @@
 #include "sandbox/plan.h"
 
 // Messages between the daemon and the spawner, on a SOCK_SEQPACKET socket: one message is one
-// packet, u8 type and then its fields as wire/packer.h lays them out, in the order below. Each
-// request has one answer, in order.
+// packet, u32 number, u8 type and then its fields as wire/packer.h lays them out, in the order
+// below. Each request has one answer, with its number; answers come in any order. No two requests
+// that are not answered have the same number.
 namespace cellar::sandbox {
+
+// How many domains are made at a time: a request for one more fails.
+inline constexpr std::size_t kMakingsMax = 16;
 
 // Type 1. Makes a domain, whose cell-init listens at `socket_path`. Answer: DomainMade, or in
 // gVisor RunscStarted; MountsStay where the cell has had domains that are not all cleared away.
 struct MakeDomain {
   DomainSpec spec;
   std::string socket_path;
-  std::string slot;      // of the cell's other domain; empty: the cell has none yet
+  // Of the cell's other domain. Empty: it is not known, or there is none. Of two that are asked for
+  // at once the one gets that of the other.
+  std::string slot;
   std::string platform;  // gVisor's, which a probe has found to work; empty: native
   bool operator==(const MakeDomain&) const = default;
 };
@@ -64,7 +70,7 @@ struct SocketIn {
   bool operator==(const SocketIn&) const = default;
 };
 
-// Type 101.
+// Type 101, with one descriptor: the first connection to its cell-init.
 struct DomainMade {
   std::uint32_t pid = 0;  // of its cell-init as the host sees it; or of gVisor's sandbox
   std::string slot;       // names the cell's cgroups (sandbox/cgroup.h)
@@ -112,16 +118,18 @@ using SpawnRequest = std::variant<MakeDomain, ListenIn, ProbeGvisor, Personalize
 using SpawnAnswer = std::variant<DomainMade, Listening, SpawnFailed, RunscStarted, Personal,
                                  SocketMade, MountsStay>;
 
-std::string encode(const SpawnRequest& request);
-std::string encode(const SpawnAnswer& answer);
+std::string encode(std::uint32_t number, const SpawnRequest& request);
+std::string encode(std::uint32_t number, const SpawnAnswer& answer);
 
+// The number of such a message; 0 where the bytes have none.
+std::uint32_t number_of(std::string_view message);
 // nullopt for bytes that are no such message.
 std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes);
 std::optional<SpawnAnswer> decode_spawn_answer(std::string_view bytes);
 
 // ---- between the spawner and a cell-init that is a blank yet ----
-// Prepare and Serve are answered with one packet of text: kBlankDone, or why it or what came before
-// could not be done, and then the blank has ended.
+// Each is answered with one packet of text: kBlankDone, or why it could not be done, and then the
+// blank has ended.
 inline constexpr std::string_view kBlankDone = "done";
 
 // Type 1, the first: become a blank.
@@ -130,20 +138,18 @@ struct Prepare {
   bool operator==(const Prepare&) const = default;
 };
 
-// Type 2: become a domain. With it come the domain's user namespace, and then the sources of the
-// plan in its order.
+// Type 2, the last: become a domain. With it come, in this order, the domain's user namespace, the
+// first connection to it, the socket at which it listens for later ones, the folder where that gets
+// its name, and the sources of the plan.
 struct Assign {
   DomainSpec spec;
   Image image;
+  std::string socket_name;
   bool operator==(const Assign&) const = default;
 };
+inline constexpr std::size_t kFdsBeforeSources = 4;
 
-// Type 3, the last, with the listening control socket: it is made while the blank is at work.
-struct Serve {
-  bool operator==(const Serve&) const = default;
-};
-
-using BlankRequest = std::variant<Prepare, Assign, Serve>;
+using BlankRequest = std::variant<Prepare, Assign>;
 std::string encode(const BlankRequest& request);
 std::optional<BlankRequest> decode_blank_request(std::string_view bytes);
 

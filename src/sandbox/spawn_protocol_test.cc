@@ -25,17 +25,21 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
        {SpawnRequest(make), listen, SpawnRequest(ProbeGvisor{"ptrace"}),
         SpawnRequest(Personalize{warm, 7, std::uint64_t{1} << 40}),
         SpawnRequest(SocketIn{SocketIn::Kind::diagnostics})}) {
-    CHECK(decode_spawn_request(encode(request)) == request);
+    const std::string bytes = encode(7, request);
+    CHECK(number_of(bytes) == 7);
+    CHECK(decode_spawn_request(bytes) == request);
   }
   for (const SpawnAnswer& answer :
        {SpawnAnswer(DomainMade{7, "1f-3"}), SpawnAnswer(Listening{"no"}),
         SpawnAnswer(SpawnFailed{"no"}), SpawnAnswer(RunscStarted{"1f-4"}), SpawnAnswer(Personal{}),
         SpawnAnswer(SocketMade{}), SpawnAnswer(MountsStay{})}) {
-    CHECK(decode_spawn_answer(encode(answer)) == answer);
+    const std::string bytes = encode(8, answer);
+    CHECK(number_of(bytes) == 8);
+    CHECK(decode_spawn_answer(bytes) == answer);
   }
   const BlankRequest prepare = Prepare{{{"/m", "/c"}, "/g"}};
-  const BlankRequest assign = Assign{make.spec, {"/root", "/agent", "", "/packages"}};
-  for (const BlankRequest& request : {prepare, assign, BlankRequest(Serve{})}) {
+  const BlankRequest assign = Assign{make.spec, {"/root", "/agent", "", "/packages"}, "shell.sock"};
+  for (const BlankRequest& request : {prepare, assign}) {
     CHECK(decode_blank_request(encode(request)) == request);
   }
 }
@@ -43,16 +47,17 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
 TEST_CASE("bytes that are no message, or only a part of one, are refused") {
   MakeDomain make;
   make.spec.binds = {{"/h", "/p"}};
-  const std::string whole = encode(SpawnRequest(make));
+  const std::string whole = encode(1, SpawnRequest(make));
   for (std::size_t size = 0; size < whole.size(); ++size) {
     CHECK_FALSE(decode_spawn_request(whole.substr(0, size)));
   }
   CHECK_FALSE(decode_spawn_request(whole + "x"));
-  CHECK_FALSE(decode_spawn_answer("\x01"));
-  CHECK_FALSE(decode_spawn_request("\x04\x03"));
+  CHECK(number_of("\x01\x02") == 0);
+  CHECK_FALSE(decode_spawn_answer("1234\x01"));
+  CHECK_FALSE(decode_spawn_request("1234\x04\x03"));
   CHECK_FALSE(decode_blank_request(encode(BlankRequest(Prepare())) + "x"));
   CHECK_FALSE(decode_blank_request("\x04"));
   ListenIn many;
   many.ports.resize(ListenIn::kPortsMax + 1);
-  CHECK_FALSE(decode_spawn_request(encode(SpawnRequest(many))));
+  CHECK_FALSE(decode_spawn_request(encode(1, SpawnRequest(many))));
 }

@@ -3,7 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "base/error.h"
+#include "base/fault.h"
 #include "sandbox/perform.h"
 #include "sys/file.h"
 #include "sys/namespace.h"
@@ -63,32 +66,50 @@ bool Blank::check() {
   }
 }
 
-void Blank::await_done() {
-  const auto answer = sys::receive_message(socket_.get());
-  if (!answer) throw Error(ErrorCode::internal, "cell-init has ended");
-  if (answer->bytes != sandbox::kBlankDone) throw Error(ErrorCode::internal, answer->bytes);
-}
-
-void Blank::assign(const sandbox::DomainSpec& spec, const sandbox::Image& image,
-                   int user_namespace) {
-  std::vector<sys::Fd> sources;
-  std::vector<int> fds = {user_namespace};
+void Blank::assign(const sandbox::DomainSpec& spec, const sandbox::Image& image, int user_namespace,
+                   const std::string& socket_path) {
+  const std::filesystem::path path(socket_path);
+  Task task{{spec, image, path.filename().string()}, {}};
+  auto [ours, theirs] = sys::seqpacket_pair();
+  task.fds.push_back(sys::duplicate(user_namespace));
+  task.fds.push_back(std::move(theirs));
+  task.fds.push_back(sys::seqpacket_socket());
+  task.fds.push_back(sys::open_file(path.parent_path().string(), O_PATH | O_DIRECTORY));
   for (const sandbox::Step& step : sandbox::plan_for(spec, image)) {
     const auto* source = std::get_if<sandbox::OpenSource>(&step);
-    if (source == nullptr) continue;
-    sources.push_back(sandbox::open_source(*source, user_namespace));
-    fds.push_back(sources.back().get());
+    if (source != nullptr) task.fds.push_back(sandbox::open_source(*source, user_namespace));
   }
-  if (!ready_) await_done();
-  ready_ = true;
-  sys::send_message(socket_.get(), sandbox::encode(sandbox::Assign{spec, image}), fds);
+  connection_ = std::move(ours);
+  task_ = std::move(task);
 }
 
-Blank::Domain Blank::become_domain(int listener) {
-  const int fds[] = {listener};
-  sys::send_message(socket_.get(), sandbox::encode(sandbox::Serve{}), fds);
-  await_done();
-  return {init_.pid, std::move(init_.process), std::move(namespaces_)};
+void Blank::send_task() {
+  const Task task = std::move(*task_);
+  task_.reset();
+  std::vector<int> fds;
+  for (const sys::Fd& fd : task.fds) fds.push_back(fd.get());
+  sys::send_message(socket_.get(), sandbox::encode(sandbox::BlankRequest(task.what)), fds);
+  fault_point("spawn.assigned");
+}
+
+// It is told nothing before it is ready: where it had ended with that unread, the kernel would tell
+// of the loss instead of what it has said.
+bool Blank::advance() {
+  if (!ready_ || !task_) {
+    bool would_block = false;
+    const auto answer = sys::receive_message(socket_.get(), sys::Wait::no, &would_block);
+    if (would_block) return false;
+    if (!answer) throw Error(ErrorCode::internal, "cell-init has ended");
+    if (answer->bytes != sandbox::kBlankDone) throw Error(ErrorCode::internal, answer->bytes);
+    if (ready_) return true;
+    ready_ = true;
+  }
+  send_task();
+  return false;
+}
+
+Blank::Domain Blank::leave() {
+  return {init_.pid, std::move(init_.process), std::move(namespaces_), std::move(connection_)};
 }
 
 }  // namespace cellar::spawn

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ class Blank {
  public:
   // Starts one; it goes on by itself. Throws Error.
   Blank(const Programs& programs, const sandbox::DomainGroups& groups);
+  // One that was started elsewhere, with our end of its socket. For tests.
+  Blank(sys::Forked init, sys::Fd socket) : init_(std::move(init)), socket_(std::move(socket)) {}
   Blank(Blank&&) = default;
   Blank& operator=(Blank&&) = default;
 
@@ -30,24 +33,35 @@ class Blank {
   int socket() const noexcept { return socket_.get(); }
   // Takes note of what it has said; false where it failed or is gone. Does not wait.
   bool check();
-  // Begins to make a domain of it, which has this user namespace. Throws Error.
-  void assign(const sandbox::DomainSpec& spec, const sandbox::Image& image, int user_namespace);
-  // What is left of a blank that has become a domain.
+  // Lays out the domain that is to be made of it, which has this user namespace, and whose
+  // cell-init listens at `socket_path`. advance() begins. Throws Error.
+  void assign(const sandbox::DomainSpec& spec, const sandbox::Image& image, int user_namespace,
+              const std::string& socket_path);
+  // Tells it what it becomes once it is ready, and takes note of what it has said; true where it
+  // has become the domain. Does not wait. Throws Error, with what failed in it.
+  bool advance();
+  // What is left of a blank that has become a domain, or was to become one.
   struct Domain {
     pid_t pid;
     sys::Fd process;                  // becomes readable when its cell-init has ended
     std::vector<sys::Fd> namespaces;  // those that take the kernel long to remove
+    sys::Fd connection;               // the first to its cell-init
   };
-  // Waits until it is one, whose control socket is `listener`. Throws Error, with what failed in
-  // it.
-  Domain become_domain(int listener);
+  Domain leave();
 
  private:
-  void await_done();
+  // What it is told once it is ready.
+  struct Task {
+    sandbox::Assign what;
+    std::vector<sys::Fd> fds;
+  };
+  void send_task();
 
   sys::Forked init_;
   sys::Fd socket_;
   std::vector<sys::Fd> namespaces_;
+  std::optional<Task> task_;
+  sys::Fd connection_;
   bool ready_ = false;
 };
 

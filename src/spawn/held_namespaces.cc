@@ -12,8 +12,23 @@
 #include "sys/process.h"
 
 namespace cellar::spawn {
-void HeldNamespaces::hold(std::string cell_dir, sys::Fd process, std::vector<sys::Fd> namespaces) {
-  held_.push_back({std::move(cell_dir), std::move(process), std::move(namespaces)});
+
+void HeldNamespaces::hold(Owner owner, sys::Fd process, std::vector<sys::Fd> namespaces) {
+  held_.push_back({std::move(owner), std::move(process), std::move(namespaces)});
+}
+
+std::string HeldNamespaces::slot_of(const std::string& cell_dir) const {
+  for (const Held& held : held_) {
+    const bool is_of_cell = held.owner.cell_dir == cell_dir && !held.owner.slot.empty();
+    if (is_of_cell && !sys::has_ended(held.process.get())) return held.owner.slot;
+  }
+  return {};
+}
+
+bool HeldNamespaces::has_slot(const std::string& slot) const {
+  return std::any_of(held_.begin(), held_.end(), [&](const Held& held) {
+    return held.owner.slot == slot && !sys::has_ended(held.process.get());
+  });
 }
 
 // In the child, whose end is what lets go last. Of all else it lets go before: what belongs to
@@ -47,7 +62,7 @@ void HeldNamespaces::note_ended() {
 sys::Fd HeldNamespaces::going(const std::string& cell_dir) {
   if (cell_dir.empty()) return {};
   note_ended();
-  const auto is_of_cell = [&](const Held& held) { return held.cell_dir == cell_dir; };
+  const auto is_of_cell = [&](const Held& held) { return held.owner.cell_dir == cell_dir; };
   if (std::any_of(ended_.begin(), ended_.end(), is_of_cell)) release_ended();
   forget_ended_releases();
   for (const Release& release : releases_) {
@@ -76,7 +91,7 @@ bool HeldNamespaces::release_ended() {
   ended_.clear();
   forget_ended_releases();
   Release release;
-  for (const Held& held : ended) release.cell_dirs.push_back(held.cell_dir);
+  for (const Held& held : ended) release.cell_dirs.push_back(held.owner.cell_dir);
   try {
     const sys::Pipe ours_closed = sys::make_pipe();
     sys::Forked forked = sys::fork_child();

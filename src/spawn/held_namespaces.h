@@ -18,8 +18,16 @@ class HeldNamespaces {
   // When so many domains have ended, it does not wait for a quiet moment.
   static constexpr std::size_t kEndedMax = 32;
 
+  struct Owner {
+    std::string cell_dir;
+    std::string slot;
+  };
   // Holds namespaces of a domain of that cell until `process`, its cell-init, has ended.
-  void hold(std::string cell_dir, sys::Fd process, std::vector<sys::Fd> namespaces);
+  void hold(Owner owner, sys::Fd process, std::vector<sys::Fd> namespaces);
+  // The slot of the cell's domain that has not ended; empty where there is none.
+  std::string slot_of(const std::string& cell_dir) const;
+  // Whether a domain in this slot has not ended.
+  bool has_slot(const std::string& slot) const;
   // What becomes readable when something is gone that the cell's ended domains had mounted; empty:
   // all is gone, and it gets new ones. An overlay that is still there would keep what is deleted in
   // the next one on the disk.
@@ -35,7 +43,7 @@ class HeldNamespaces {
 
  private:
   struct Held {
-    std::string cell_dir;
+    Owner owner;
     sys::Fd process;
     std::vector<sys::Fd> namespaces;
   };

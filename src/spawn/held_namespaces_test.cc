@@ -32,12 +32,14 @@ std::vector<sys::Fd> own_mounts() {
 TEST_CASE("what ended domains had waits for a quiet moment, of so many domains at most") {
   HeldNamespaces held;
   for (std::size_t i = 1; i < HeldNamespaces::kEndedMax; ++i) {
-    held.hold("/cells/a", ended_process(), own_mounts());
+    held.hold({"/cells/a", "s-1"}, ended_process(), own_mounts());
+    CHECK(held.slot_of("/cells/a").empty());
+    CHECK_FALSE(held.has_slot("s-1"));
     held.note_ended();
     CHECK(held.ended_count() == i);
   }
   CHECK(held.descriptors().empty());
-  held.hold("/cells/a", ended_process(), own_mounts());
+  held.hold({"/cells/a", "s-1"}, ended_process(), own_mounts());
   held.note_ended();
   CHECK(held.ended_count() == 0);
   CHECK_FALSE(held.release_ended());
@@ -49,7 +51,7 @@ TEST_CASE("a cell's next domain is told what of the last is still there, and ano
   sys::replace_file(dir.file("plan"), "spawn.letting_go 1 stop\n");
   arm_faults(dir.file("plan"));
   HeldNamespaces held;
-  held.hold("/cells/a", ended_process(), own_mounts());
+  held.hold({"/cells/a", "s-1"}, ended_process(), own_mounts());
   const sys::Fd going = held.going("/cells/a");
   REQUIRE(going);
   CHECK_FALSE(held.going("/cells/b"));
@@ -64,10 +66,14 @@ TEST_CASE("a cell's next domain is told what of the last is still there, and ano
 
 TEST_CASE("what a domain has that lives stays") {
   HeldNamespaces held;
-  held.hold("/cells/a", sys::open_process(sys::identify(::getpid()).value()), own_mounts());
+  held.hold({"/cells/a", "s-1"}, sys::open_process(sys::identify(::getpid()).value()),
+            own_mounts());
   held.note_ended();
   CHECK(held.ended_count() == 0);
   CHECK(held.descriptors().size() == 1);
+  CHECK(held.slot_of("/cells/a") == "s-1");
+  CHECK(held.slot_of("/cells/b").empty());
+  CHECK(held.has_slot("s-1"));
   CHECK_FALSE(held.release_ended());
 }
 

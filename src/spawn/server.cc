@@ -9,6 +9,7 @@
 #include "sys/call.h"
 #include "sys/catch_all.h"
 #include "sys/network_namespace.h"
+#include "sys/process.h"
 #include "sys/user_namespace.h"
 
 namespace cellar::spawn {
@@ -23,7 +24,7 @@ constexpr int kShortQuietMs = 2;
 }  // namespace
 
 void Server::run() {
-  for (;;) {
+  for (bool is_asked = true; is_asked;) {
     switch (wait()) {
       case Event::quiet:
         all_done_ = !use_quiet_moment();
@@ -35,34 +36,63 @@ void Server::run() {
         held_.note_ended();
         all_done_ = false;
         break;
-      case Event::request: {
-        const auto message = sys::receive_message(socket_.get());
-        if (!message) return;
+      case Event::said:
         was_asked_ = true;
-        const Answer reply = answer(*message);
-        std::vector<int> fds;
-        for (const sys::Fd& fd : reply.fds) fds.push_back(fd.get());
-        sys::send_message(socket_.get(), sandbox::encode(reply.message), fds);
         all_done_ = false;
-      }
+        is_asked = take_requests() && finish_makings();
     }
   }
+  end_makings();
 }
 
 Server::Event Server::wait() {
   std::vector<pollfd> waits = {{socket_.get(), POLLIN, 0}};
-  for (const int socket : pool_.sockets()) waits.push_back({socket, POLLIN, 0});
-  const std::size_t blanks_end = waits.size();
-  for (const int process : held_.descriptors()) waits.push_back({process, POLLIN, 0});
-  const int timeout = all_done_ ? -1 : quiet_ms();
+  for (const int socket : makings_.sockets()) waits.push_back({socket, POLLIN, 0});
+  // While something is being made nothing else is done: of hundreds of domains that live only the
+  // look at each would take its time.
+  const bool is_making = !makings_.is_empty();
+  int timeout = all_done_ ? -1 : quiet_ms();
+  std::size_t blanks_end = waits.size();
+  if (is_making) {
+    timeout = static_cast<int>(makings_.wait_limit().count());
+  } else {
+    for (const int socket : pool_.sockets()) waits.push_back({socket, POLLIN, 0});
+    blanks_end = waits.size();
+    for (const int process : held_.descriptors()) waits.push_back({process, POLLIN, 0});
+  }
   const int ready =
       sys::retry_on_signal([&] { return ::poll(waits.data(), waits.size(), timeout); });
   if (ready == -1) throw_errno("poll");
-  if (waits[0].revents != 0) return Event::request;
+  if (is_making || waits[0].revents != 0) return Event::said;
   if (ready == 0) return Event::quiet;
   const auto said = [](const pollfd& wait) { return wait.revents != 0; };
   const auto end = waits.begin() + static_cast<std::ptrdiff_t>(blanks_end);
   return std::any_of(waits.begin(), end, said) ? Event::blank : Event::domain_end;
+}
+
+bool Server::take_requests() {
+  // All that are there, before what is made begins: a cell-init often gets this processor, and runs
+  // when this process waits. But not for ever.
+  for (std::size_t taken = 0; taken < sandbox::kMakingsMax; ++taken) {
+    bool would_block = false;
+    const auto message = sys::receive_message(socket_.get(), sys::Wait::no, &would_block);
+    if (!message) return would_block;
+    const std::optional<Answer> reply = answer(*message);
+    if (reply && !send(sandbox::number_of(message->bytes), *reply)) return false;
+  }
+  return true;
+}
+
+bool Server::send(std::uint32_t number, const Answer& answer) {
+  std::vector<int> fds;
+  for (const sys::Fd& fd : answer.fds) fds.push_back(fd.get());
+  try {
+    sys::send_message(socket_.get(), sandbox::encode(number, answer.message), fds);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unavailable) throw;
+    return false;
+  }
+  return true;
 }
 
 int Server::quiet_ms() const noexcept {
@@ -79,25 +109,25 @@ bool Server::use_quiet_moment() {
   }
 }
 
-Server::Answer Server::answer(const sys::Message& message) {
+std::optional<Server::Answer> Server::answer(const sys::Message& message) {
   const auto request = sandbox::decode_spawn_request(message.bytes);
-  if (!request) return {sandbox::SpawnFailed{"no such request"}, {}};
+  if (!request) return Answer{sandbox::SpawnFailed{"no such request"}, {}};
   try {
     if (const auto* make_request = std::get_if<sandbox::MakeDomain>(&*request)) {
       if (make_request->spec.runtime == sandbox::Runtime::gvisor) return begin(*make_request);
-      return make(*make_request);
+      return make(sandbox::number_of(message.bytes), *make_request);
     }
     if (const auto* probe = std::get_if<sandbox::ProbeGvisor>(&*request)) return begin(*probe);
     if (const auto* personal = std::get_if<sandbox::Personalize>(&*request)) {
       spawn::personalize(*personal, users_.get(personal->spec.uid_base));
-      return {sandbox::Personal(), {}};
+      return Answer{sandbox::Personal(), {}};
     }
     if (const auto* socket = std::get_if<sandbox::SocketIn>(&*request)) {
       return make_socket(*socket, message);
     }
     return listen(std::get<sandbox::ListenIn>(*request), message);
   } catch (const Error& error) {
-    return {sandbox::SpawnFailed{error.what()}, {}};
+    return Answer{sandbox::SpawnFailed{error.what()}, {}};
   }
 }
 
@@ -128,7 +158,11 @@ Server::Answer Server::make_socket(const sandbox::SocketIn& request, const sys::
   return answer;
 }
 
-Server::Answer Server::make(const sandbox::MakeDomain& request) {
+// ---- making a domain ----
+
+std::optional<Server::Answer> Server::make(std::uint32_t number,
+                                           const sandbox::MakeDomain& request) {
+  makings_.require_room();
   if (sys::Fd going = held_.going(request.spec.cell_dir)) {
     Answer answer{sandbox::MountsStay(), {}};
     answer.fds.push_back(std::move(going));
@@ -140,19 +174,63 @@ Server::Answer Server::make(const sandbox::MakeDomain& request) {
   const sys::Fd own =
       shares_ids ? sys::make_user_namespace(request.spec.uid_base, kIdsPerDomain) : sys::Fd();
   const int user = own ? own.get() : users_.get(request.spec.uid_base);
-  Pool::Taken taken = pool_.take(request.slot, request.spec.kind);
+  Pool::Taken taken = pool_.take(slot_for(request), request.spec.kind);
+  Makings::Making making{.number = number,
+                         .cell_dir = request.spec.cell_dir,
+                         .slot = std::move(taken.slot),
+                         .is_slot_given = !request.slot.empty(),
+                         .blank = std::move(taken.blank)};
   try {
-    taken.blank.assign(request.spec, image, user);
-    const sys::Fd listener = sys::seqpacket_listen(request.socket_path);
-    Blank::Domain made = taken.blank.become_domain(listener.get());
-    const auto pid = static_cast<std::uint32_t>(made.pid);
-    held_.hold(request.spec.cell_dir, std::move(made.process), std::move(made.namespaces));
-    return {sandbox::DomainMade{pid, std::move(taken.slot)}, {}};
+    making.blank.assign(request.spec, image, user, request.socket_path);
   } catch (const Error&) {
-    if (request.slot.empty()) pool_.discard(taken.slot);
+    clear_away(std::move(making));
     throw;
   }
+  makings_.add(std::move(making));
+  return std::nullopt;
 }
+
+// Who asks for both domains of a cell at once does not know the slot yet.
+std::string Server::slot_for(const sandbox::MakeDomain& request) const {
+  if (!request.slot.empty() || request.spec.cell_dir.empty()) return request.slot;
+  const std::string slot = makings_.slot_of(request.spec.cell_dir);
+  return slot.empty() ? held_.slot_of(request.spec.cell_dir) : slot;
+}
+
+bool Server::finish_makings() {
+  for (Makings::Ended& ended : makings_.take_ended()) {
+    const std::uint32_t number = ended.making.number;
+    if (ended.failure) {
+      clear_away(std::move(ended.making));
+      if (!send(number, {sandbox::SpawnFailed{ended.failure->what()}, {}})) return false;
+      continue;
+    }
+    Blank::Domain made = ended.making.blank.leave();
+    Answer answer{sandbox::DomainMade{static_cast<std::uint32_t>(made.pid), ended.making.slot}, {}};
+    answer.fds.push_back(std::move(made.connection));
+    held_.hold({std::move(ended.making.cell_dir), std::move(ended.making.slot)},
+               std::move(made.process), std::move(made.namespaces));
+    if (!send(number, answer)) return false;
+  }
+  return true;
+}
+
+// What it has mounted by then may keep the cell's next domain waiting. A slot that nobody knows of
+// goes, too.
+void Server::clear_away(Makings::Making making) {
+  Blank::Domain left = making.blank.leave();
+  sys::kill_process(left.process.get());
+  held_.hold({std::move(making.cell_dir), {}}, std::move(left.process), std::move(left.namespaces));
+  const bool is_known =
+      making.is_slot_given || makings_.has_slot(making.slot) || held_.has_slot(making.slot);
+  if (!is_known) pool_.discard(making.slot);
+}
+
+void Server::end_makings() {
+  for (Makings::Making& making : makings_.take_all()) clear_away(std::move(making));
+}
+
+// ---- in gVisor ----
 
 Server::Answer Server::begin(const sandbox::MakeDomain& request) {
   const sandbox::Image& image = images_.get(request.spec.image_dir);

@@ -43,16 +43,14 @@ Address address_of(const std::string& path) {
   return address;
 }
 
-Fd bound_socket(const std::string& path, int type) {
+void bind_at(int socket, const std::string& path) {
   remove_file(path);
-  Fd socket = new_socket(type);
   const Address address = address_of(path);
   const auto* name = reinterpret_cast<const sockaddr*>(&address.name);
   const mode_t before = ::umask(0177);
-  const int bound = ::bind(socket.get(), name, sizeof address.name);
+  const int bound = ::bind(socket, name, sizeof address.name);
   ::umask(before);
   if (bound == -1) throw_errno("bind", path);
-  return socket;
 }
 
 Fd connected_socket(const std::string& path, int type) {
@@ -76,16 +74,27 @@ std::pair<Fd, Fd> seqpacket_pair() {
 }
 
 Fd seqpacket_listen(const std::string& path) {
-  // Nobody can connect before listen(), so there is no moment at which the mode is too wide.
-  Fd socket = bound_socket(path, SOCK_SEQPACKET);
-  constexpr int kBacklog = 8;
-  if (::listen(socket.get(), kBacklog) == -1) throw_errno("listen", path);
+  Fd socket = seqpacket_socket();
+  seqpacket_listen(socket.get(), path);
   return socket;
+}
+
+Fd seqpacket_socket() { return new_socket(SOCK_SEQPACKET); }
+
+void seqpacket_listen(int socket, const std::string& path) {
+  // Nobody can connect before listen(), so there is no moment at which the mode is too wide.
+  bind_at(socket, path);
+  constexpr int kBacklog = 8;
+  if (::listen(socket, kBacklog) == -1) throw_errno("listen", path);
 }
 
 Fd seqpacket_connect(const std::string& path) { return connected_socket(path, SOCK_SEQPACKET); }
 
-Fd rendezvous_listen(const std::string& path) { return bound_socket(path, SOCK_DGRAM); }
+Fd rendezvous_listen(const std::string& path) {
+  Fd socket = new_socket(SOCK_DGRAM);
+  bind_at(socket.get(), path);
+  return socket;
+}
 
 Fd rendezvous_connect(const std::string& path) {
   const Fd socket = connected_socket(path, SOCK_DGRAM);

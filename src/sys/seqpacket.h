@@ -32,6 +32,10 @@ std::pair<Fd, Fd> seqpacket_pair();
 // A listening socket at `path`, which may be longer than a socket address. A socket that was there
 // is removed first; mode 0600. Throws Error.
 Fd seqpacket_listen(const std::string& path);
+// The two halves of it: the socket belongs to the network namespace of who makes it, who listens
+// may be in another one.
+Fd seqpacket_socket();
+void seqpacket_listen(int socket, const std::string& path);
 
 // Throws Error: `unavailable` where nobody listens, `not_found` where there is no socket.
 Fd seqpacket_connect(const std::string& path);
