@@ -1,13 +1,18 @@
 """Cells in numbers: a thousand that come and go, two hundred at once, daemons killed in between. Nothing is left."""
+import collections
 import concurrent.futures
+import contextlib
 import os
 import pathlib
+import re
 
 import harness
 
 CYCLES = int(os.environ.get("CELLAR_E2E_CYCLES", "1000"))
 AT_ONCE = int(os.environ.get("CELLAR_E2E_CELLS", "200"))
 WORKERS = 4
+PREPARED = 4  # cells, as by default
+NAMESPACE = r"(cgroup|ipc|mnt|net|pid|time|user|uts):\[\d+\]"
 KEPT_MAX = 300  # the spawner keeps up to 256 user namespaces, of the newest ids
 
 
@@ -33,6 +38,23 @@ class ManyCellsTest(harness.CellTest):
         return sum(len(list((command.parent / "fd").iterdir()))
                    for command in [*self.daemon.commands(), pathlib.Path(f"/proc/{self.daemon.process.pid}/cmdline")])
 
+    def held(self):
+        """What this daemon's programs and all processes of its cells hold besides the cells' own: mounts of the state folder that the
+        spawner sees, namespaces of each kind that a process is in or a descriptor keeps, and processes."""
+        group = harness.daemon_group(self.daemon.state)
+        programs = [command.parent for command in self.daemon.commands()]
+        links, inside = [], 0
+        for process in [*programs, *(p for p in pathlib.Path("/proc").iterdir() if p.name.isdigit())]:
+            with contextlib.suppress(OSError):
+                is_inside = f"/{group}/" in (process / "cgroup").read_text()
+                inside += is_inside
+                links += [os.readlink(kind) for kind in (process / "ns").iterdir()] if is_inside or process in programs else []
+                links += [os.readlink(fd) for fd in (process / "fd").iterdir()] if process in programs else []
+        kinds = collections.Counter(link.split(":")[0] for link in set(links) if re.fullmatch(NAMESPACE, link))
+        self.assertLessEqual(kinds.pop("user"), KEPT_MAX)
+        mounts = sum(str(self.daemon.state) in line for program in programs for line in (program / "mountinfo").read_text().splitlines())
+        return {"mounts": mounts, "processes": inside, **kinds}
+
     def settled(self, what, probe, expected):
         harness.eventually(f"{what} is {expected}", lambda: probe() == expected or None)
 
@@ -43,7 +65,9 @@ class ManyCellsTest(harness.CellTest):
         assert cell.call("DELETE").status == 204
 
     def test_a_thousand_cells_come_and_go_and_leave_nothing(self):
-        before = self.descriptors()
+        self.cycle("first")  # Its image is mounted for all.
+        self.settled("the processes left", lambda: self.held()["processes"], 2 * PREPARED)
+        before, held = self.descriptors(), self.held()
         for start in range(0, CYCLES, CYCLES // 4):
             with concurrent.futures.ThreadPoolExecutor(WORKERS) as workers:
                 list(workers.map(self.cycle, range(start, start + CYCLES // 4)))
@@ -55,6 +79,8 @@ class ManyCellsTest(harness.CellTest):
         self.settled("the groups left", self.groups, set())
         self.assertEqual([], list((self.daemon.state / "cells").iterdir()))
         self.assertNotIn(str(self.daemon.state), pathlib.Path("/proc/self/mountinfo").read_text())
+        self.cycle("last")
+        self.settled("what is held", self.held, held)
         # What still held a namespace, a mount or a socket of a cell would be a descriptor.
         harness.eventually("no descriptors are kept", lambda: self.descriptors() <= before + KEPT_MAX)
 
