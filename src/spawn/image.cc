@@ -1,6 +1,7 @@
 #include "spawn/image.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <map>
@@ -14,6 +15,7 @@
 #include "base/text.h"
 #include "sys/file.h"
 #include "sys/mounts.h"
+#include "sys/process.h"
 
 namespace cellar::spawn {
 namespace {
@@ -46,6 +48,10 @@ constexpr fs::perms kFolderMode = fs::perms::owner_all | fs::perms::group_read |
                                   fs::perms::others_exec;
 constexpr fs::perms kFileMode =
     fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read | fs::perms::others_read;
+// Begins the name of what is being written; who does it comes next.
+constexpr std::string_view kDraft = ".dev-draft-";
+// Names the boot of the machine in which all files were written, or were last seen to be there.
+constexpr const char* kBoot = "boot";
 constexpr const char* kRoot = "root";  // what cells see as /, beside what only agents do
 
 constexpr std::string_view kHosts =
@@ -187,17 +193,83 @@ void write(const fs::path& path, const Part& part) {
   fs::permissions(path, part.mode);
 }
 
+bool is_as_written(const fs::path& path, const Part& part) {
+  std::error_code failure;
+  const fs::file_status status = fs::symlink_status(path, failure);
+  if (failure || status.type() != part.type) return false;
+  if (part.type == fs::file_type::symlink) {
+    return fs::read_symlink(path, failure).string() == part.contents;
+  }
+  if (status.permissions() != part.mode) return false;
+  return part.type != fs::file_type::regular || sys::read_file(path.string()) == part.contents;
+}
+
+void note_boot(const fs::path& image) {
+  sys::replace_file((image / kBoot).string(), sys::boot_id(), 0644, sys::Durable::no);
+}
+
+// Nothing of an image is synced, which takes seconds where others write much: when the machine's
+// power goes, files of it may be left empty. So it is read once after each start of the machine.
+bool is_whole(const fs::path& image, const Parts& parts) {
+  if (sys::read_file((image / kBoot).string()) == sys::boot_id()) return true;
+  for (const auto& [path, part] : parts) {
+    if (!is_as_written(image / path, part)) return false;
+  }
+  try {
+    note_boot(image);
+  } catch (const Error& error) {  // Then the next start reads it again.
+    if (error.code() != ErrorCode::exhausted) throw;
+  }
+  return true;
+}
+
+// What a spawner left that was killed at it. What one is at that lives stays: of a daemon that was
+// just killed it may.
+void remove_old_drafts(const fs::path& images) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(images)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kDraft)) continue;
+    const auto words = split(std::string_view(name).substr(kDraft.size()), '-');
+    const auto pid = parse_int(words[0]);
+    const auto start_time = words.size() > 1 ? parse_int(words[1]) : std::nullopt;
+    if (pid && start_time) {
+      const sys::ProcessId writer{static_cast<pid_t>(*pid),
+                                  static_cast<std::uint64_t>(*start_time)};
+      if (sys::identify(writer.pid) == writer) continue;
+    }
+    try {
+      sys::remove_tree(entry.path().string());
+    } catch (const Error& error) {
+      log::warning("{} is left: {}", entry.path().string(), error.what());
+    }
+  }
+}
+
+fs::path new_draft(const fs::path& images) {
+  const auto self = sys::identify(::getpid());
+  if (!self) throw Error(ErrorCode::internal, "/proc does not show this process");
+  return images / (std::string(kDraft) + std::to_string(self->pid) + "-" +
+                   std::to_string(self->start_time) + "-" + random_hex(4));
+}
+
 // The folder of the image as this host has it now.
 fs::path make_dev_image(const fs::path& images, const fs::path& draft, sandbox::Rights rights) {
   const Parts parts = dev_parts();
   const fs::path final = images / ("dev-" + digest_of(parts));
-  if (fs::exists(final)) return final;
+  if (fs::exists(final)) {
+    if (is_whole(final, parts)) return final;
+    // Only a version that did not look can have given it to a cell.
+    log::warning("{} has lost files since it was made: it is made anew", final.string());
+    fs::rename(final, draft);
+    sys::remove_tree(draft.string());
+  }
   sys::make_dirs(draft.string(), 0755);
   for (const auto& [path, part] : parts) {
     const bool is_cells = *path.begin() == kRoot && rights == sandbox::Rights::user;
     const sys::FileOwner as_owner(is_cells ? sandbox::kUserIdBase : 0);
     write(draft / path, part);
   }
+  note_boot(draft);
   std::error_code failure;
   fs::rename(draft, final, failure);
   // The spawner of a daemon that was just killed may still have been at it: theirs is the same.
@@ -234,7 +306,8 @@ bool is_no_room(const std::exception_ptr& failure) {
 
 // On a full disk an image of before does: cells have to run, so that room can be made.
 fs::path dev_image(const fs::path& images, sandbox::Rights rights) {
-  const fs::path draft = images / (".dev-draft-" + random_hex(4));
+  remove_old_drafts(images);
+  const fs::path draft = new_draft(images);
   std::exception_ptr failure;
   try {
     return make_dev_image(images, draft, rights);
