@@ -8,7 +8,7 @@ const { makeCtx } = require('./ctx');
 const { readDown } = require('./down');
 const { AgentError, CancelledError, ParkedRun, toJson } = require('./errors');
 const { Files } = require('./files');
-const { FrameParser, UpSocket } = require('./frames');
+const { FrameParser, leave, UpSocket } = require('./frames');
 const { OneATurn } = require('./replay');
 const { Run } = require('./run');
 const { stringify } = require('./values');
@@ -166,8 +166,7 @@ process.on('unhandledRejection', crash);
 
 const turns = new OneATurn(take);
 const parser = new FrameParser((header, body) => turns.push(header, body));
-const gone = () => process.exit(0); // The daemon is.
-readDown(DOWN_FD, (bytes) => parser.feed(Buffer.from(bytes)), gone);
+readDown(DOWN_FD, (bytes) => parser.feed(Buffer.from(bytes)), leave);
 
 lookAround();
 up.send({ t: 'hello', v: 1, node: process.version, lacks: code.lacks() });

@@ -48,7 +48,7 @@ class FakeDaemon {
     const take = (header, body) => this.take({ ...header, body: Buffer.from(body) });
     const parser = new FrameParser(take);
     up.on('data', (chunk) => parser.feed(chunk));
-    this.exited = new Promise((resolve) => this.host.on('exit', (code) => resolve(code)));
+    this.exited = new Promise((resolve) => this.host.on('exit', (code, signal) => resolve(code ?? signal)));
   }
 
   // Answers what `answer(op, args)` has an answer for, and acknowledges steps unless `keepsAcks`.

@@ -273,20 +273,20 @@ test('an error that nobody catches ends the process with its stack', async () =>
 });
 
 test('the process ends when the daemon says so, or is gone', async () => {
-  const ways = [(daemon) => daemon.send({ t: 'stop' }), (daemon) => daemon.down.destroy(),
-    (daemon) => { daemon.up.destroy(); daemon.down.destroy(); }];
-  for (const way of ways) {
+  const ways = [[(daemon) => daemon.send({ t: 'stop' }), 0], [(daemon) => daemon.down.destroy(), 'SIGKILL'],
+    [(daemon) => { daemon.up.destroy(); daemon.down.destroy(); }, 'SIGKILL']];
+  for (const [way, end] of ways) {
     await withHost(agent('await ctx.sleep(1e6);'), async (daemon) => {
       daemon.run('main');
       await daemon.next('cmd');
       way(daemon);
-      assert.equal(await daemon.exited, 0);
+      assert.equal(await daemon.exited, end);
     });
   }
   await withHost(agent('ctx.db.get("k");'), async (daemon) => {
     daemon.run('main');
     await daemon.next('call');
     daemon.up.destroy(); // It waits for an answer.
-    assert.equal(await daemon.exited, 0);
+    assert.equal(await daemon.exited, 'SIGKILL');
   });
 });
