@@ -53,11 +53,13 @@ DiskUse disk_use(const std::string& path, const DiskWalk& walk) {
     if (!is_folder && file.st_nlink > 1 && !seen.insert(file.st_ino).second) continue;
     use += DiskUse{static_cast<std::uint64_t>(file.st_blocks) * kBlockBytes, 1};
     if (!is_folder) continue;
-    if (open.size() >= kDepthMax) {
+    Dir below = open.size() < kDepthMax ? open_dir(folder, entry->d_name) : Dir();
+    if (below) {
+      open.push_back(std::move(below));
+    } else if (open.size() >= kDepthMax || errno == EMFILE || errno == ENFILE) {
       use.inodes = std::max(use.inodes, walk.deep_inodes);
       break;
     }
-    if (Dir below = open_dir(folder, entry->d_name)) open.push_back(std::move(below));
   }
   return use;
 }

@@ -21,8 +21,8 @@ struct DiskUse {
 
 // What the tree at `path` takes, itself included; a file with several names once. Links are not
 // followed, and other file systems not entered. What vanishes meanwhile is passed over. It stops
-// after `inodes_max`, and in a tree deeper than kDepthMax, which has `deep_inodes` at least: nobody
-// hides below. Blocking. Throws Error where `path` cannot be read.
+// after `inodes_max`, and in a tree deeper than kDepthMax, or than folders can be opened, which has
+// `deep_inodes` at least: nobody hides below. Blocking. Throws Error where `path` cannot be read.
 inline constexpr std::size_t kDepthMax = 2000;
 struct DiskWalk {
   std::uint64_t inodes_max;

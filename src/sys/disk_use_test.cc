@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -49,6 +50,14 @@ TEST_CASE("it ends at the limit of files, and in folders without end") {
   }
   fs::current_path(before);
   CHECK(disk_use(dir.path(), {10'000, 7000}).inodes == 7000);
+  // So it does where it may open no more folders.
+  rlimit allowed{};
+  ::getrlimit(RLIMIT_NOFILE, &allowed);
+  const rlimit few{64, allowed.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &few);
+  const DiskUse use = disk_use(dir.path(), {10'000, 7000});
+  ::setrlimit(RLIMIT_NOFILE, &allowed);
+  CHECK(use.inodes == 7000);
   CHECK_THROWS_AS(disk_use(dir.file("none"), kAll), Error);
 }
 
