@@ -387,7 +387,7 @@ asio::awaitable<CommandResult> Cell::try_in_shell(RunCommand& command, CommandRe
                                                   OnOutput on_output) {
   const DiskQuota::Use disk = quota_.begin_use();
   const std::uint64_t ended_before = quota_.end_count();
-  CommandPlace place = co_await shell_place(request);
+  command.place = co_await shell_place(request);
   // However it ends: the place goes, and the run does not name it any more.
   struct Leave {
     Cell& cell;
@@ -398,14 +398,14 @@ asio::awaitable<CommandResult> Cell::try_in_shell(RunCommand& command, CommandRe
       if (cell.spec_.runtime == sandbox::Runtime::gvisor) cell.has_untold_changes_ = true;
     }
   } const leave{*this, command};
-  command.place = place;
   if (command.is_killed) {  // Before it had a place.
     CommandResult never_begun;
     never_begun.signal = SIGKILL;
     never_begun.exit_code = 128 + SIGKILL;
     co_return never_begun;
   }
-  CommandResult result = co_await run_command(place, std::move(request), std::move(on_output));
+  CommandResult result =
+      co_await run_command(*command.place, std::move(request), std::move(on_output));
   result.disk_full = result.signal == SIGKILL && quota_.end_count() != ended_before;
   co_return result;
 }

@@ -109,8 +109,7 @@ asio::awaitable<void> Runner::end_run(Active& active, std::string status, journa
   journal_.append(active.run.number, 0, ended);
   fault_point("run.ended");
   active.is_ending = true;
-  host_.kill_commands(
-      active.run.number);  // What lost a race: who sees the end meets nothing of it.
+  host_.kill_commands(active.run.number);  // What lost a race: its end is seen later.
   co_await journal_.sync();
   fault_point("run.end_durable");
   active.settled = true;

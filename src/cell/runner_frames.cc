@@ -279,8 +279,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
   bool is_lost = false;
   std::string result;
   try {
-    // What is cancelled already does not begin. Nothing of the run is missed by a kill from here
-    // on.
+    // What is cancelled already does not begin; a kill from here on misses nothing of it.
     const bool is_wanted = agent_ == agent && !call.is_left() && !call.is_cancelled();
     if (is_wanted) result = co_await host_.shell(number, call.request, on_output);
   } catch (const Error& error) {
