@@ -70,6 +70,19 @@ FoundCells read_cells(const std::string& cells_dir, const std::vector<std::strin
   return cells;
 }
 
+// For a new cell: no other customer's, also where its cell could not be opened.
+std::string free_cell_id(store::Registry& registry, std::string_view owner_id,
+                         std::string_view customer_id) {
+  for (std::string& id : cell_ids_of(owner_id, customer_id)) {
+    const auto row = registry.find_cell(id);
+    if (!row || row->customer_id == customer_id) return std::move(id);
+  }
+  throw Error(
+      ErrorCode::conflict, "cell_id_taken",
+      "other customers' cells have the ids of customer \"" + std::string(customer_id) + "\"",
+      "delete these cells, or call the customer otherwise");
+}
+
 struct Reading {
   FoundCells cells;
   std::exception_ptr failure;
@@ -411,12 +424,14 @@ asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id
                                                             std::string customer_id,
                                                             CellSettings settings) {
   const auto turn = co_await turns_.turn();
-  const std::string id = cell_id_of(owner_id, customer_id);
-  std::string same_id = id;
-  co_await ready(std::move(same_id));
-  const auto found = cells_.find(id);
-  if (found != cells_.end()) {
-    Created existing{found->second, false};
+  CellPtr found = find_customer(owner_id, customer_id);
+  if (found) {
+    std::string found_id = found->spec().cell_id;
+    co_await ready(std::move(found_id));
+    found = find_customer(owner_id, customer_id);
+  }
+  if (found) {
+    Created existing{std::move(found), false};
     require_same_image(existing.cell->spec(), settings.image);
     require_same_runtime(existing.cell->spec(), settings.runtime);
     co_await existing.cell->apply(std::move(settings));
@@ -428,10 +443,12 @@ asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id
   auto choose = [images = machine_.images, asked] { return choose_image(images, asked); };
   const ChosenImage chosen = co_await async::offload(machine_.pool, std::move(choose));
   const WallTime now = wall_now();
-  auto add = [id, owner_id, customer_id, now](store::Registry& registry) {
-    return registry.get_or_add_cell(id, owner_id, customer_id, now);
+  auto add = [owner_id, customer_id, now](store::Registry& registry) {
+    const std::string free = free_cell_id(registry, owner_id, customer_id);
+    return registry.get_or_add_cell(free, owner_id, customer_id, now);
   };
   const auto added = co_await with_registry(std::move(add));
+  const std::string& id = added.row.cell_id;
   if (!added.is_new) {
     throw Error(ErrorCode::unavailable, "cell_damaged",
                 "cell " + id + " is on disk, but could not be opened: see the daemon's log");
@@ -473,8 +490,15 @@ Supervisor::CellPtr Supervisor::find(std::string_view cell_id) const {
 
 Supervisor::CellPtr Supervisor::find_customer(std::string_view owner_id,
                                               std::string_view customer_id) const {
-  const auto found = cells_.find(cell_id_of(owner_id, customer_id));
-  return found == cells_.end() ? nullptr : found->second;
+  std::vector<std::string> ids = cell_ids_of(owner_id, customer_id);
+  ids.push_back(old_cell_id_of(owner_id, customer_id));
+  for (const std::string& id : ids) {
+    const auto found = cells_.find(id);
+    if (found == cells_.end()) continue;
+    const CellSpec& spec = found->second->spec();
+    if (spec.owner_id == owner_id && spec.customer_id == customer_id) return found->second;
+  }
+  return nullptr;
 }
 
 std::vector<Supervisor::CellPtr> Supervisor::cells_of(std::string_view owner_id) const {

@@ -4,6 +4,7 @@
 
 #include "async/pool.h"
 #include "base/error.h"
+#include "base/nearest.h"
 #include "json/json.h"
 #include "json/reader.h"
 #include "net/placeholder.h"
@@ -35,6 +36,26 @@ esac)sh";
       ErrorCode::invalid_argument, "invalid_secret", "\"secrets\": \"" + name + "\" " + why,
       "write \"NAME\": \"value\", or \"NAME\": {\"value\", \"hosts\": [\"api.example.com\"], "
       "\"header\"?, \"shell\"?}");
+}
+
+// Shells know letters, digits and "_" only, other programs more: what worked elsewhere works here.
+bool is_variable_name(std::string_view name) {
+  constexpr std::string_view kMarks = "_-.";
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return !name.empty() && name.size() <= kSecretNameBytesMax && !is_digit(name.front()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) ||
+                  kMarks.find(c) != kMarks.npos;
+         });
+}
+
+void check_name(const std::string& name) {
+  if (is_variable_name(name)) return;
+  throw Error(ErrorCode::invalid_argument, "invalid_secret",
+              "the secret's name \"" + describe_unknown(name, {}).shown + "\" must be 1 to " +
+                  std::to_string(kSecretNameBytesMax) +
+                  " letters, digits, \"_\", \"-\" and \".\", and not begin with a digit",
+              "it becomes an environment variable: name it like one, as OPENAI_API_KEY");
 }
 
 bool is_one_line(std::string_view text) {
@@ -113,6 +134,7 @@ std::string authority_context(const std::string& cell_id) { return cell_id + "/a
 }  // namespace
 
 Secret read_secret(const std::string& name, const json::Value& value) {
+  check_name(name);
   Secret secret;
   if (value.is_string()) {
     secret.value = value.as_string();
@@ -152,7 +174,7 @@ void check(const SecretSet& secrets) {
                         name.find('\0') != name.npos || secret.value.find('\0') != name.npos;
     if (is_bad) {
       throw Error(ErrorCode::invalid_argument, "invalid_secret",
-                  "\"secrets\" must map names of environment variables to texts");
+                  "\"secrets\" must map names of environment variables to texts with no NUL");
     }
     if (secret.is_bound()) check_bound(name, secret);
   }

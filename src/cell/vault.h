@@ -36,7 +36,8 @@ struct Secret {
   bool is_bound() const noexcept { return !hosts.empty(); }
 };
 using SecretSet = std::map<std::string, Secret>;
-inline constexpr std::size_t kSecretsMax = 256;  // of a cell
+inline constexpr std::size_t kSecretsMax = 256;          // of a cell
+inline constexpr std::size_t kSecretNameBytesMax = 256;  // of A-Z a-z 0-9 _ - .
 
 // A text, or {value, hosts, header?, shell?}. Throws Error `invalid_argument`, naming the secret.
 Secret read_secret(const std::string& name, const json::Value& value);

@@ -106,6 +106,26 @@ TEST_CASE("each domain has in its environment what is for it, and no value that 
   CHECK(contents.environment(Kind::shell).at("CELLAR_CA_FILE") == Vault::kShellCaFile);
 }
 
+TEST_CASE("a secret has a name that an environment variable may have") {
+  for (const char* good : {"A", "_", "api-key", "a.b", "Key2"}) {
+    CHECK(read_secret(good, json::Value("v")).value == "v");
+  }
+  const std::string longest(kSecretNameBytesMax, 'x');
+  CHECK_NOTHROW(read_secret(longest, json::Value("v")));
+  for (const std::string& bad :
+       {std::string(), std::string("A B"), std::string("A=B"), std::string("2A"),
+        std::string("A\0", 2), std::string("é"), std::string("A\nB"), longest + "x"}) {
+    CAPTURE(bad);
+    CHECK_THROWS_AS(read_secret(bad, json::Value("v")), Error);
+    CHECK_THROWS_AS(read_secrets(json::object({{bad, "v"}})), Error);
+  }
+  CHECK_THROWS_WITH_AS(
+      read_secret("A B", json::Value("v")),
+      "the secret's name \"A B\" must be 1 to 256 letters, digits, \"_\", \"-\" and \".\", and not "
+      "begin with a digit",
+      Error);
+}
+
 TEST_CASE("more secrets than a cell may have are refused") {
   SecretSet many;
   for (std::size_t i = 0; i <= kSecretsMax; ++i) many["K" + std::to_string(i)].value = "v";

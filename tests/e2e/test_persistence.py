@@ -290,6 +290,27 @@ class OldStateTest(harness.CellTest):
         self.assertIn("cell.json", self.daemon.log())
         (torn.dir / "cell.json").write_text(json.dumps({}))
 
+    def test_a_customer_keeps_the_cell_with_an_id_of_an_earlier_version(self):
+        old = self.cell("A B")
+        self.assertEqual("a-b-fea4c5ce", old.id.partition("--")[2])
+        self.daemon.kill()
+        owner = old.id.partition("--")[0]
+        spec = json.loads((old.dir / "cell.json").read_text())
+        (old.dir / "cell.json").write_text(json.dumps({**spec, "cell_id": f"{owner}------fea4c5ce"}))
+        old.dir.rename(old.dir.with_name(f"{owner}------fea4c5ce"))
+        for path in self.daemon.state.glob("registry.sqlite*"):
+            path.unlink()
+        self.daemon.start()
+        again = self.daemon.call("POST", "/api/v1/cells", {"customer_id": "A B"})
+        self.assertEqual((200, f"{owner}------fea4c5ce"), (again.status, again.json["cell_id"]))
+
+    def test_a_customer_named_as_another_ones_id_gets_a_cell_of_its_own(self):
+        first, second = self.cell("C D"), self.daemon.call("POST", "/api/v1/cells", {"customer_id": "c-d-f1574d8c"})
+        self.assertEqual(201, second.status)
+        self.assertNotEqual(first.id, second.json["cell_id"])
+        self.assertEqual("c-d-f1574d8c", self.daemon.get(f"/api/v1/cells/{second.json['cell_id']}").json["customer_id"])
+        self.daemon.call("DELETE", f"/api/v1/cells/{second.json['cell_id']}")
+
 
 class OpeningTest(harness.CellTest):
     @classmethod
