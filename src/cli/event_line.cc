@@ -18,11 +18,13 @@ std::string message_of(const json::Value& data, std::string_view key) {
   return message.empty() ? format_value(*error) : message;
 }
 
-// "it broke (agent.js:3:14)".
+// "it broke (agent.js:3:14)", or a message that says where by itself.
 std::string failure_of_run(const json::Value& data) {
   const json::Value* error = data.find("error");
   const std::string place = error == nullptr ? "" : place_in_agent(*error);
-  return message_of(data, "error") + (place.empty() ? "" : " (" + place + ")");
+  const std::string message = message_of(data, "error");
+  const bool is_said = place.empty() || message.find(place) != message.npos;
+  return message + (is_said ? "" : " (" + place + ")");
 }
 
 // "2 plan", with its kind where that is not just a step.

@@ -216,9 +216,10 @@ class AgentCallTest(harness.CellTest):
         self.assertEqual((4, 2), (cell.request("hi", {"n": 3}).json, cell.request("ho").json))
 
     def test_a_broken_agent_says_what_is_wrong_with_it(self):
-        answer = self.cell(agent="module.exports = {").request("hello")
-        self.assertEqual(500, answer.status)
-        self.assertIn("SyntaxError", answer.json["error"] + answer.json.get("cause", ""))
+        for agent in ("module.exports = {\n  a() {},\n  b( {\n};", "export const a = 1;\n\n\nexport const b = ;"):
+            answer = self.cell(agent=agent).request("hello")
+            self.assertEqual((500, "the agent cannot be loaded: agent.js:4: SyntaxError: Unexpected token ';'"),
+                             (answer.status, answer.json["error"]))
 
     def test_a_customer_is_reached_by_header(self):
         self.cell("by-header", agent=AGENT)

@@ -16,6 +16,8 @@ const COMMON_JS_NAMES = ['exports', 'require', 'module', '__filename', '__dirnam
 const MODULE_ERRORS = /import statement|'export'|import\.meta/;
 const MODULE_LINES = /^\s*(import|export)\b/m;
 
+const CHECK_MS = 5000;
+
 const loaded = new Map(); // path → promise of its exports
 
 function isModule(source, file) {
@@ -37,23 +39,54 @@ function loadCommonJs(source, file) {
 }
 
 // Node takes a file for an ES module by its name, and agents are all called *.js.
+function moduleCopyOf(source) {
+  return path.join(os.tmpdir(), `agent-${sha256(source).slice(0, 16)}.mjs`);
+}
+
 async function loadModule(source) {
-  const name = sha256(source).slice(0, 16);
-  const copy = path.join(os.tmpdir(), `agent-${name}.mjs`);
+  const copy = moduleCopyOf(source);
   fs.writeFileSync(copy, source);
   const namespace = await importModule(url.pathToFileURL(copy).href);
   const { default: main, ...named } = namespace;
   return { ...(typeof main === 'object' ? main : {}), ...named };
 }
 
+// Where it broke, by a stack: "agent.js:3" or "agent.js:3:14" in `file`, the agent; "/work/a.js:3" where
+// another file has a syntax error; '' where the stack does not say.
+function placeIn(stack, file) {
+  const broken = /^(?:file:\/\/)?(\/.+):(\d+)$/m.exec(stack.split('\n', 1)[0]);
+  if (broken) return `${broken[1] === file ? 'agent.js' : broken[1]}:${broken[2]}`;
+  const at = stack.indexOf(`${file}:`);
+  const position = at === -1 ? null : /^\d+(?::\d+)?/.exec(stack.slice(at + file.length + 1));
+  return position ? `agent.js:${position[0]}` : '';
+}
+
+// Node tells the line of an ES module's syntax error only where nobody catches it.
+function stackOfCheck(file) {
+  const childProcess = require('node:child_process'); // Seldom needed: no start waits for it.
+  const options = { env: {}, timeout: CHECK_MS, stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' };
+  const { stderr } = childProcess.spawnSync(process.execPath, ['--check', file], options);
+  return stderr ?? '';
+}
+
+function placeOf(thrown, stack, source, file) {
+  if (source === undefined) return '';
+  if (!isModule(source, file)) return placeIn(stack, file);
+  const copy = moduleCopyOf(source);
+  const place = placeIn(stack, copy);
+  return place === '' && thrown instanceof SyntaxError ? placeIn(stackOfCheck(copy), copy) : place;
+}
+
 async function load(file) {
+  let source;
   try {
-    const source = fs.readFileSync(file, 'utf8');
+    source = fs.readFileSync(file, 'utf8');
     return isModule(source, file) ? await loadModule(source) : loadCommonJs(source, file);
   } catch (thrown) {
     const { name, message, stack } = toJson(thrown);
+    const place = placeOf(thrown, stack, source, file);
     const error = new AgentError('agent_load_failed',
-      `the agent cannot be loaded: ${name}: ${message}`);
+      `the agent cannot be loaded: ${place && `${place}: `}${name}: ${message}`);
     if (stack) error.stack = stack;
     throw error;
   }

@@ -71,10 +71,11 @@ test('an agent may be CommonJS with node modules, or an ES module of any shape',
 
 test('an agent that does not load says why, and is read again the next time', async () => {
   const sources = {
-    'module.exports = {': /SyntaxError/,
-    'export const main = () => {;': /SyntaxError/,
-    'throw new RangeError("at the top");': /RangeError: at the top/,
-    'require("no-such-module");': /Cannot find module/,
+    'module.exports = {\n  a() {},\n  b( {\n};': /: agent\.js:4: SyntaxError: Unexpected token ';'$/,
+    'export const a = 1;\nexport const main = () => {;': /: agent\.js:2: SyntaxError: /,
+    '\nthrow new RangeError("at the top");': /: agent\.js:2:7: RangeError: at the top$/,
+    'import "node:fs";\nthrow new RangeError("at the top");': /: agent\.js:2:7: RangeError: at the top$/,
+    'require("no-such-module");': /: agent\.js:1:1: Error: Cannot find module/,
     'throw null;': /null/,
   };
   for (const [source, why] of Object.entries(sources)) {

@@ -2,11 +2,25 @@
 import inspect
 import os
 import sys
+import traceback
 import types
 
 from .errors import AgentError, shown, stack_of
 
 _loaded = {}  # path → module
+
+
+def _place_of(error, path):
+    """Where in the agent it broke: "agent.py:3: "; "" where nothing says so."""
+    if isinstance(error, SyntaxError) and error.filename == path:
+        return f"agent.py:{error.lineno}: "
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    return f"agent.py:{lines[-1]}: " if lines else ""
+
+
+def _message_of(error):
+    """Without the file and the line that Python writes behind that of a syntax error."""
+    return error.msg if isinstance(error, SyntaxError) and isinstance(error.msg, str) else shown(error)
 
 
 def _load(path):
@@ -23,8 +37,8 @@ def _load(path):
         raise
     except BaseException as error:
         del sys.modules[name]
-        raise AgentError("agent_load_failed", "the agent cannot be loaded: "
-                         f"{type(error).__name__}: {shown(error)}", stack_of(error)) from None
+        raise AgentError("agent_load_failed", f"the agent cannot be loaded: {_place_of(error, path)}"
+                         f"{type(error).__name__}: {_message_of(error)}", stack_of(error)) from None
     return module
 
 

@@ -92,7 +92,8 @@ async def main(ctx, params):
             self.assertEqual([], daemon.ended().value)
 
     def test_an_agent_that_does_not_load_says_why_and_is_read_again_the_next_time(self):
-        sources = {"def main(": "SyntaxError", "raise ValueError('at the top')": "ValueError: at the top",
+        sources = {"\ndef main(": ": agent.py:2: SyntaxError: '(' was never closed",
+                   "import re\nraise ValueError('at the top')": ": agent.py:2: ValueError: at the top",
                    "import no_such_module": "No module named", "import sys; sys.exit(3)": "SystemExit: 3"}
         for source, why in sources.items():
             with self.subTest(source), host(source) as daemon:
