@@ -16,10 +16,12 @@ struct DomainRecord {
   bool operator==(const DomainRecord&) const = default;
 };
 
-std::string encode(const DomainRecord& record);
-// nullopt for nothing, for what a crash cut off, and for a record of an earlier start of the
-// machine.
-std::optional<DomainRecord> decode_domain_record(const std::optional<std::string>& text);
+// `folder` is the identity of the folder that it is in (sys/folder_identity.h).
+std::string encode(const DomainRecord& record, const std::string& folder);
+// nullopt for nothing, for what a crash cut off, for a record of an earlier start of the machine,
+// and for one that was copied from another folder: whose processes these are, is there.
+std::optional<DomainRecord> decode_domain_record(const std::optional<std::string>& text,
+                                                 const std::string& folder);
 
 // The living domains of all cells of a state folder. Blocking.
 std::vector<sys::ProcessId> living_domains(const std::string& state_dir);

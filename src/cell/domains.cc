@@ -14,6 +14,7 @@
 #include "sandbox/groups.h"
 #include "sys/directory.h"
 #include "sys/file.h"
+#include "sys/folder_identity.h"
 #include "sys/pid_namespace.h"
 
 namespace cellar::cell {
@@ -145,8 +146,9 @@ void Domains::find(const std::set<std::uint64_t>& kept, std::uint64_t last_numbe
 
 void Domains::find_domains() {
   set_swap(groups_.memory, Swap::never);  // The earlier one may have ended while it allowed it.
+  const std::string folder = sys::folder_identity(layout_.run());
   for (const Kind kind : {Kind::agent, Kind::shell}) {
-    if (const auto record = decode_domain_record(sys::read_file(record_path(kind)))) {
+    if (const auto record = decode_domain_record(sys::read_file(record_path(kind)), folder)) {
       of(kind).init = record->init;
       of(kind).warm_range = record->uid_base;
     }
@@ -358,7 +360,10 @@ sandbox::DomainSpec Domains::domain_spec(Kind kind) const {
 
 void Domains::keep_record(Kind kind) {
   const DomainRecord record{*of(kind).init, of(kind).warm_range};
-  take_note([&] { sys::replace_file(record_path(kind), encode(record), 0600, sys::Durable::no); });
+  take_note([&] {
+    const std::string text = encode(record, sys::folder_identity(layout_.run()));
+    sys::replace_file(record_path(kind), text, 0600, sys::Durable::no);
+  });
 }
 
 asio::awaitable<std::uint32_t> Domains::make_in_gvisor(sandbox::DomainSpec domain) {

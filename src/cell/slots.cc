@@ -1,5 +1,6 @@
 #include "cell/slots.h"
 
+#include <optional>
 #include <set>
 
 #include "base/error.h"
@@ -10,12 +11,33 @@
 #include "json/reader.h"
 #include "sys/directory.h"
 #include "sys/file.h"
+#include "sys/folder_identity.h"
 #include "sys/process.h"
 
 namespace cellar::cell {
 namespace {
 
 std::string path_of(const CellLayout& layout) { return layout.run() + "/slot.json"; }
+
+struct SlotRecord {
+  std::string slot;
+  bool is_own = true;  // it was written in this folder
+};
+
+std::optional<SlotRecord> read_record(const CellLayout& layout) {
+  const auto text = sys::read_file(path_of(layout));
+  if (!text) return std::nullopt;
+  try {
+    const json::Value value = json::parse(*text);
+    const json::Reader record(value, "a slot's record");
+    if (record.required_string("boot_id") != sys::boot_id()) return std::nullopt;
+    const auto folder = record.optional_string("folder");  // Earlier versions wrote none.
+    return SlotRecord{record.required_string("slot"),
+                      !folder || *folder == sys::folder_identity(layout.run())};
+  } catch (const Error&) {
+    return std::nullopt;  // Cut off: its groups are removed with other lost ones.
+  }
+}
 
 // In every hierarchy, as a crash may have come between them.
 std::set<std::string> slots_of(const sandbox::CgroupHost& host, const std::string& daemon_group) {
@@ -37,20 +59,19 @@ std::string daemon_group_of(const std::string& state_dir) {
 }
 
 std::string read_slot(const CellLayout& layout) {
-  const auto text = sys::read_file(path_of(layout));
-  if (!text) return {};
-  try {
-    const json::Value value = json::parse(*text);
-    const json::Reader record(value, "a slot's record");
-    if (record.required_string("boot_id") != sys::boot_id()) return {};
-    return record.required_string("slot");
-  } catch (const Error&) {
-    return {};  // Cut off: its groups are removed with other lost ones.
-  }
+  const auto record = read_record(layout);
+  return record && record->is_own ? record->slot : std::string();
+}
+
+bool is_copy_of_running(const CellLayout& layout) {
+  const auto record = read_record(layout);
+  return record && !record->is_own;
 }
 
 void write_slot(const CellLayout& layout, const std::string& slot) {
-  const json::Value record = json::object({{"slot", slot}, {"boot_id", sys::boot_id()}});
+  const json::Value record = json::object({{"slot", slot},
+                                           {"boot_id", sys::boot_id()},
+                                           {"folder", sys::folder_identity(layout.run())}});
   sys::replace_file(path_of(layout), json::dump(record), 0600, sys::Durable::no);
 }
 

@@ -15,8 +15,11 @@ namespace asio = boost::asio;
 // Above all slots of a state folder: "cellar-" and 8 hexadecimal digits of the folder's hash.
 std::string daemon_group_of(const std::string& state_dir);
 
-// Empty where the cell has none, or had it before the machine was started again.
+// Empty where the cell has none, had it before the machine was started again, or is a copy.
 std::string read_slot(const CellLayout& layout);
+// Whether this is a copy of a cell's folder, made while that cell was awake, since the machine was
+// started: the slot is the other one's, with all that runs there.
+bool is_copy_of_running(const CellLayout& layout);
 void write_slot(const CellLayout& layout, const std::string& slot);
 void forget_slot(const CellLayout& layout);
 

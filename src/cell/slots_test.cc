@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
 #include "sys/file.h"
+#include "sys/process.h"
 #include "testing/temp_dir.h"
 
 using namespace cellar;
@@ -29,4 +32,26 @@ TEST_CASE("the next daemon finds a cell's slot, but not one of an earlier boot o
   write_slot(layout, "3-1");
   forget_slot(layout);
   CHECK(read_slot(layout).empty());
+}
+
+TEST_CASE(
+    "a copy of a cell's folder has not the slot of the first, that one keeps it where it is "
+    "moved") {
+  const testing::TempDir dir;
+  const CellLayout first{dir.file("first")};
+  sys::make_dirs(first.run());
+  CHECK_FALSE(is_copy_of_running(first));
+  write_slot(first, "1f2e-7");
+  std::filesystem::copy(first.dir, dir.file("copy"), std::filesystem::copy_options::recursive);
+  const CellLayout copy{dir.file("copy")};
+  CHECK(read_slot(copy).empty());
+  CHECK(is_copy_of_running(copy));
+  const CellLayout moved{dir.file("moved")};
+  std::filesystem::rename(first.dir, moved.dir);
+  CHECK(read_slot(moved) == "1f2e-7");
+  CHECK_FALSE(is_copy_of_running(moved));
+
+  const std::string of_earlier_version = R"({"slot":"3-1","boot_id":")" + sys::boot_id() + "\"}";
+  sys::replace_file(copy.run() + "/slot.json", of_earlier_version);
+  CHECK(read_slot(copy) == "3-1");
 }

@@ -62,6 +62,13 @@ FoundCells read_cells(const std::string& cells_dir, const std::vector<std::strin
       continue;
     }
     try {
+      if (is_copy_of_running({dir})) {
+        log::warning(
+            "cell {}: {} is a copy of a folder whose cell was awake: what runs there is left "
+            "alone, and this cell starts anew; what both do, as calls to others, is done twice",
+            log::cell(name), dir);
+        forget_slot({dir});
+      }
       cells.push_back({decode_cell_spec(*text), !read_slot({dir}).empty()});
     } catch (const Error& error) {
       log::error("cell {}: {}", log::cell(name), error.what());

@@ -26,12 +26,16 @@ TEST_CASE("no two warm agents have one range of ids, and none has one of a cell'
 
 TEST_CASE("a domain's record tells a range that is not the cell's own") {
   const DomainRecord warm{{7, 12345}, WarmRanges::kBase};
-  CHECK(decode_domain_record(encode(warm)) == warm);
+  CHECK(decode_domain_record(encode(warm, "1:2"), "1:2") == warm);
   const DomainRecord usual{{7, 12345}, 0};
-  CHECK(encode(usual).find("uid_base") == std::string::npos);
-  CHECK(decode_domain_record(encode(usual)) == usual);
-  CHECK_FALSE(decode_domain_record(encode(warm).substr(0, 20)));
-  CHECK_FALSE(decode_domain_record(std::nullopt));
+  CHECK(encode(usual, "1:2").find("uid_base") == std::string::npos);
+  CHECK(decode_domain_record(encode(usual, "1:2"), "1:2") == usual);
+  CHECK_FALSE(decode_domain_record(encode(warm, "1:2").substr(0, 20), "1:2"));
+  CHECK_FALSE(decode_domain_record(std::nullopt, "1:2"));
+  CHECK_FALSE(decode_domain_record(encode(warm, "1:2"), "1:3"));  // Copied from there.
+  const std::string old = encode(warm, "1:2");
+  const std::string without_folder = std::string(old).erase(old.find(",\"folder\":\"1:2\""), 15);
+  CHECK(decode_domain_record(without_folder, "1:3") == warm);
 }
 
 TEST_CASE("an agent host that was started already is not for whom Node.js must be told something") {

@@ -60,6 +60,22 @@ class BackupTest(unittest.TestCase):
 
         self.back_from(copied)
 
+    def test_a_copy_that_is_started_beside_the_first_leaves_its_processes_alone(self):
+        first = {}
+
+        def copied(daemon, cell):
+            self.addCleanup(daemon.cleanup)
+            first["process"] = cell.call("POST", "/processes", {"cmd": "echo up; exec sleep 1000"}).json["id"]
+            first["cell"] = cell
+            first["copy"] = self.restored(daemon)
+            return first["copy"]
+
+        self.back_from(copied)
+        self.assertIn("is a copy of a folder whose cell was awake", first["copy"].log())
+        self.assertNotIn("exit_code", first["cell"].call("GET", f"/processes/{first['process']}").json)
+        self.assertEqual("here\n", first["cell"].exec("echo here")["stdout"])
+        self.assertEqual({"a": 1}, first["cell"].request("told").json)
+
     def test_a_copy_while_cells_run_is_as_after_a_power_cut(self):
         def copied(daemon, cell):
             other = self.restored(daemon)
