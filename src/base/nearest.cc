@@ -30,7 +30,7 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
   std::string best;
   for (const std::string& known : names) {
     // Names differ by as many letters as the one is longer, at least: an endless one takes no time.
-    const auto [shorter, longer] = std::minmax(name.size(), known.size());
+    const auto [shorter, longer] = std::minmax({name.size(), known.size()});
     if (longer - shorter > distance_max) continue;
     const std::size_t apart = distance(name, known);
     if (apart > distance_max || (!best.empty() && apart >= distance(name, best))) continue;
