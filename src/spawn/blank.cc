@@ -6,7 +6,6 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "base/fault.h"
 #include "sandbox/perform.h"
 #include "sys/file.h"
 #include "sys/namespace.h"
@@ -89,7 +88,6 @@ void Blank::send_task() {
   std::vector<int> fds;
   for (const sys::Fd& fd : task.fds) fds.push_back(fd.get());
   sys::send_message(socket_.get(), sandbox::encode(sandbox::BlankRequest(task.what)), fds);
-  fault_point("spawn.assigned");
 }
 
 // It is told nothing before it is ready: where it had ended with that unread, the kernel would tell

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "spawn/personal.h"
 #include "sys/call.h"
 #include "sys/catch_all.h"
@@ -187,6 +188,7 @@ std::optional<Server::Answer> Server::make(std::uint32_t number,
     throw;
   }
   makings_.add(std::move(making));
+  fault_point("spawn.making");
   return std::nullopt;
 }
 

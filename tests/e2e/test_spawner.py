@@ -21,32 +21,37 @@ class SpawnerTest(harness.CellTest):
         cls.addClassCleanup(cls.daemon.cleanup)
 
     def slots(self, pid):
-        """The cgroups that the process is in, named as its cell names them."""
+        """The cgroups that the process is in, named as its cell names them; none of one that has ended."""
         name = harness.daemon_group(self.daemon.state)
-        lines = pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        try:
+            lines = pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        except OSError:
+            return set()
         return {line.split(f"/{name}/")[1].split("/")[0] for line in lines if f"/{name}/" in line}
 
     def blanks(self):
         """The processes that wait to become a cell's, once there are two."""
         taken = "".join(record.read_text() for record in self.daemon.state.glob("cells/*/run/slot.json"))
         spawner = children(self.daemon.process.pid)[0]
-        found = [pid for pid in children(spawner) if not any(f'"{slot}"' in taken for slot in self.slots(pid))]
+        slots = {pid: self.slots(pid) for pid in children(spawner)}
+        found = [pid for pid, names in slots.items() if names and not any(f'"{slot}"' in taken for slot in names)]
         return found if len(found) == 2 else None
 
     @contextlib.contextmanager
     def held_up(self, name):
         """A cell's first command, which waits for a domain that stands still on its way; and what was prepared, all of which does."""
         cell = self.cell(name)
+        # Ready or on their way to it.
         blanks = harness.eventually("a cell is prepared", self.blanks)
-        for blank in blanks:
-            os.kill(blank, signal.SIGSTOP)
         hits = self.daemon.root / "faults.spawn.hits"
-        begun = lambda: hits.read_text().split().count("spawn.assigned")
+        begun = lambda: hits.read_text().split().count("spawn.making")
         before = begun()
         with concurrent.futures.ThreadPoolExecutor(1) as client:
-            command = client.submit(cell.exec, "echo late")
-            harness.eventually("its domain is begun", lambda: begun() > before)
             try:
+                for blank in blanks:
+                    os.kill(blank, signal.SIGSTOP)
+                command = client.submit(cell.exec, "echo late")
+                harness.eventually("its domain is begun", lambda: begun() > before)
                 yield command, blanks
             finally:
                 for blank in blanks:
