@@ -252,7 +252,13 @@ class Daemon:
             self.call("DELETE", f"/api/v1/cells/{cell['cell_id']}")
         code = self.stop()
         assert code == 0, f"cellard ended with {code}:\n{self.log()}"
-        shutil.rmtree(self.root)
+        # What made cells for a daemon that was just killed may still be at its last file.
+        eventually("nobody writes into its folder", self._remove_folder)
+
+    def _remove_folder(self):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self.root)
+        return not self.root.exists()
 
     def connect(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S * 2)
