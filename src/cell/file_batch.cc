@@ -75,8 +75,8 @@ void FileBatch::put_folder(const std::string& folder) {
   }
   if (folder == ".") {
     folders_.clear();
-  } else {  // '0' is the character behind '/'.
-    folders_.erase(folders_.lower_bound(folder + "/"), folders_.lower_bound(folder + "0"));
+  } else {
+    take_below(folders_, folder);
   }
   folders_.insert(folder);
 }

@@ -13,15 +13,6 @@ namespace {
 
 using Told = sys::FolderWatch::Change;
 
-// Takes what is below a folder out of a set: '0' is the character behind '/'.
-std::vector<std::string> take_below(std::set<std::string>& paths, const std::string& folder) {
-  const auto first = paths.lower_bound(folder + "/");
-  const auto last = paths.lower_bound(folder + "0");
-  std::vector<std::string> taken(first, last);
-  paths.erase(first, last);
-  return taken;
-}
-
 [[noreturn]] void throw_watch_limit(const std::string& what) {
   throw Error(ErrorCode::exhausted, "watch_limit", what,
               "name what need not be followed in a .gitignore, or watch a smaller folder; `cellar "
@@ -29,6 +20,15 @@ std::vector<std::string> take_below(std::set<std::string>& paths, const std::str
 }
 
 }  // namespace
+
+std::vector<std::string> take_below(std::set<std::string>& paths, const std::string& folder) {
+  // '0' is the character behind '/'.
+  const auto first = paths.lower_bound(folder + "/");
+  const auto last = paths.lower_bound(folder + "0");
+  std::vector<std::string> taken(first, last);
+  paths.erase(first, last);
+  return taken;
+}
 
 std::string_view name_of(FileChange::Kind kind) noexcept {
   switch (kind) {

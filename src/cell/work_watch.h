@@ -23,6 +23,9 @@ struct FileChange {
 
 std::string_view name_of(FileChange::Kind kind) noexcept;  // "created", …
 
+// Takes the paths that are below a folder out of a set, and gives them.
+std::vector<std::string> take_below(std::set<std::string>& paths, const std::string& folder);
+
 // Whether it is told that something happened directly in a folder that is left out, without a word
 // of what: an installation of packages shows in the list of those that are there.
 enum class LeftOutFolders : std::uint8_t { untold, noted };
