@@ -31,12 +31,11 @@ std::string readable(std::string_view customer_id) {
   return name;
 }
 
-std::string with_hash(const std::string& prefix, std::string name, std::string_view customer_id,
+std::string with_hash(const std::string& prefix, std::string name, const std::string& hash,
                       std::size_t digits) {
-  const std::string hash = sha256_hex(customer_id).substr(0, digits);
   name = name.substr(0, kIdMax - prefix.size() - digits - 1);
   while (name.ends_with('-')) name.pop_back();
-  return prefix + (name.empty() ? hash : name + "-" + hash);
+  return prefix + name + (name.empty() ? "" : "-") + hash.substr(0, digits);
 }
 
 }  // namespace
@@ -60,8 +59,10 @@ std::vector<std::string> cell_ids_of(std::string_view owner_id, std::string_view
                         !customer_id.starts_with('-') && !customer_id.ends_with('-') &&
                         prefix.size() + customer_id.size() <= kIdMax;
   if (is_plain) ids.push_back(prefix + std::string(customer_id));
+  const std::string name = readable(customer_id);
+  const std::string hash = sha256_hex(customer_id);
   for (const std::size_t digits : {kHashDigits, 2 * kHashDigits}) {
-    ids.push_back(with_hash(prefix, readable(customer_id), customer_id, digits));
+    ids.push_back(with_hash(prefix, name, hash, digits));
   }
   return ids;
 }
