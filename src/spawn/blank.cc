@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <utility>
 
 #include "base/error.h"
 #include "sandbox/perform.h"
 #include "sys/file.h"
 #include "sys/namespace.h"
+#include "sys/process.h"
 #include "sys/seqpacket.h"
 
 namespace cellar::spawn {
@@ -51,6 +53,21 @@ Blank::Blank(const Programs& programs, const sandbox::DomainGroups& groups) {
     namespaces_.push_back(sys::open_file(folder + name, O_RDONLY));
   }
   sys::send_message(socket_.get(), sandbox::encode(sandbox::Prepare{groups}));
+}
+
+Blank::~Blank() {
+  if (init_.process) sys::kill_process(init_.process.get());
+}
+
+Blank& Blank::operator=(Blank&& other) noexcept {
+  Blank taken(std::move(other));
+  std::swap(init_, taken.init_);
+  std::swap(socket_, taken.socket_);
+  std::swap(namespaces_, taken.namespaces_);
+  std::swap(task_, taken.task_);
+  std::swap(connection_, taken.connection_);
+  std::swap(ready_, taken.ready_);
+  return *this;
 }
 
 bool Blank::check() {

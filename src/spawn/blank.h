@@ -18,16 +18,17 @@ struct Programs {
   sys::Fd filter;  // the commands' BPF program, sealed in memory
 };
 
-// A cell-init alone in new namespaces, that waits to be told whose domain it becomes. It ends where
-// this object does before that.
+// A cell-init alone in new namespaces, that waits to be told whose domain it becomes. It is killed
+// where this object ends before that: it may stand still, or not be in all its groups yet.
 class Blank {
  public:
   // Starts one; it goes on by itself. Throws Error.
   Blank(const Programs& programs, const sandbox::DomainGroups& groups);
   // One that was started elsewhere, with our end of its socket. For tests.
   Blank(sys::Forked init, sys::Fd socket) : init_(std::move(init)), socket_(std::move(socket)) {}
+  ~Blank();
   Blank(Blank&&) = default;
-  Blank& operator=(Blank&&) = default;
+  Blank& operator=(Blank&& other) noexcept;
 
   // Readable when it has something to say.
   int socket() const noexcept { return socket_.get(); }

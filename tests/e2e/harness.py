@@ -39,6 +39,14 @@ def eventually(what, probe, limit_s=WAIT_S):
         pause = min(pause * 2, 0.05)
 
 
+def has_ended(pid):
+    """Whether it runs no more; one that only waits to be taken note of by the machine's first process does not."""
+    try:
+        return "State:\tZ" in pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+
+
 def now_iso():
     """The time as the daemon writes it, to compare with what it wrote."""
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

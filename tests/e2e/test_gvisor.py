@@ -230,7 +230,7 @@ class SlowTest(OwnPathTest):
             cells, commands = self.begin(2)
             waiting = [pid for cell in cells for pid in cell.processes("shell")]
             self.assertEqual(0, self.daemon.stop())
-            harness.eventually("they have ended", lambda: not any(os.path.exists(f"/proc/{pid}") for pid in waiting))
+            harness.eventually("they have ended", lambda: all(map(harness.has_ended, waiting)))
             concurrent.futures.wait(commands)
             self.daemon.start()
             (self.folder / "go").touch()

@@ -73,7 +73,7 @@ class SpawnerTest(harness.CellTest):
             slots = set().union(*map(self.slots, blanks))
             self.assertTrue(slots)
             self.daemon.kill()
-            harness.eventually("they have ended", lambda: not any(pathlib.Path(f"/proc/{blank}").exists() for blank in blanks))
+            harness.eventually("they have ended", lambda: all(map(harness.has_ended, blanks)))
             self.assertIsInstance(command.exception(), OSError)
             harness.eventually("their groups are gone", lambda: not any((root / name / slot).exists() for root in roots for slot in slots))
         self.daemon.start()

@@ -328,7 +328,7 @@ exec lego --accept-tos --email me@example.org --server https://127.0.0.1:{cls.ac
         harness.eventually("it runs again", lambda: pid.exists() and pid.read_text().strip())
         again = int(pid.read_text())
         self.assertEqual(204, self.daemon.call("DELETE", "/api/v1/domains/slow.example.org").status)
-        harness.eventually("it ends with its domain", lambda: not pathlib.Path(f"/proc/{again}").exists())
+        harness.eventually("it ends with its domain", lambda: harness.has_ended(again))
 
     def test_proofs_are_shown_for_verified_domains_only(self):
         self.domain("proof.example.org")
