@@ -47,6 +47,15 @@ def has_ended(pid):
         return True
 
 
+def files_below(folder):
+    """(path, bytes) of all files below a folder that others change meanwhile: what is gone by then is left out."""
+    for place, _, names in os.walk(folder):
+        for path in (pathlib.Path(place, name) for name in names):
+            with contextlib.suppress(OSError):
+                if path.is_file():
+                    yield path, path.read_bytes()
+
+
 def now_iso():
     """The time as the daemon writes it, to compare with what it wrote."""
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -352,8 +361,9 @@ class Cell:
 
     def slot(self):
         """The name of the cell's cgroups, or None where it has no processes."""
-        record = self.dir / "run/slot.json"
-        return json.loads(record.read_text())["slot"] if record.exists() else None
+        with contextlib.suppress(FileNotFoundError):
+            return json.loads((self.dir / "run/slot.json").read_text())["slot"]
+        return None
 
     def processes(self, domain=""):
         """The host's numbers and command lines of the processes of the cell, or of one domain of it."""
@@ -372,9 +382,12 @@ class Cell:
         return next((pid for pid, command in self.processes("agent").items() if b"agent-host" in command), None)
 
     def kill_processes(self, domain=""):
-        for pid in self.processes(domain):
+        """Returns once they have ended, which they do when each gets a processor."""
+        killed = self.processes(domain)
+        for pid in killed:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        eventually("what was killed has ended", lambda: all(map(has_ended, killed)))
 
 
 class CellTest(unittest.TestCase):
@@ -408,7 +421,15 @@ class CellTest(unittest.TestCase):
 
 
 def leftovers():
-    """What a correct suite leaves none of: processes, mounts, cgroups and folders of ours."""
+    """What a correct suite leaves none of: processes, mounts, cgroups and folders of ours. The spawner of a daemon that was killed may
+    still be at their removal."""
+    end = time.monotonic() + WAIT_S
+    while (found := _left()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+def _left():
     found = []
     for folder in pathlib.Path("/proc").iterdir():
         if not folder.name.isdigit():

@@ -84,12 +84,15 @@ class ExecInGvisorTest(GvisorTest, test_exec.ExecTest):
                   "      time.sleep(0.01)\n"
                   "while True: time.sleep(1)\n")
         cell.exec("true")
-        self.assertTrue(cell.exec(["python3", "-c", script], timeout_ms=2500)["timed_out"])
-        ended = time.time()
-        beats = [float(path.read_text() or 0) for path in (cell.dir / "work").glob("beat*")]
+        for timeout_ms in (2500, 20_000):  # On a busy machine not all of them have begun by the first.
+            self.assertTrue(cell.exec(["python3", "-c", script], timeout_ms=timeout_ms)["timed_out"])
+            ended = time.time()
+            beats = [float(path.read_text() or 0) for path in (cell.dir / "work").glob("beat*")]
+            self.assertEqual("", cell.exec("sleep 0.3; find /work -name 'beat*' -newermt '-0.2 seconds'")["stdout"])
+            self.assertLess(max(beats, default=0), ended + 0.1)
+            if len(beats) == 5:
+                break
         self.assertEqual(5, len(beats))
-        self.assertEqual("", cell.exec("sleep 0.3; find /work -name 'beat*' -newermt '-0.2 seconds'")["stdout"])
-        self.assertLess(max(beats), ended + 0.1)
 
     def test_installed_files_stay_and_what_others_write_is_seen(self):
         cell = self.cell(agent="module.exports = { write(ctx, { text }) { ctx.store.write('shared', text); return true; } }")

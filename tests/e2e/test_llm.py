@@ -159,9 +159,9 @@ class LlmTest(harness.CellTest):
     def assert_no_key(self):
         for key in (KEY_1.encode(), KEY_2.encode()):
             self.assertNotIn(key, self.daemon.log().encode())
-            for path in self.daemon.state.rglob("*"):
-                if path.is_file() and "images" not in path.parts:
-                    self.assertNotIn(key, path.read_bytes(), path)
+            for path, content in harness.files_below(self.daemon.state):
+                if "images" not in path.parts:
+                    self.assertNotIn(key, content, path)
 
     # ---- what dies ----
 

@@ -104,6 +104,10 @@ class Processes(harness.CellTest):
                                   {"Content-Type": "application/octet-stream"})
         self.assertEqual(204, answer.status, answer)
 
+    def nothing_sleeps(self, cell):
+        """Also nothing that is killed, and has not had a processor to die on."""
+        harness.eventually("nothing sleeps", lambda: not cell.exec("pgrep sleep; :")["stdout"])
+
 
 class ProcessesTest(Processes):
     def test_a_process_goes_on_unwatched_and_its_output_is_there_later(self):
@@ -182,7 +186,7 @@ class ProcessesTest(Processes):
         harness.eventually("it has the new size", lambda: "20 50" in self.shown(cell, process))
         harness.eventually("it sleeps", lambda: cell.exec("pgrep sleep; :")["stdout"])
         self.type(cell, process, "\x03")  # Ctrl+C ends what is in front, and nothing else.
-        harness.eventually("nothing sleeps", lambda: not cell.exec("pgrep sleep; :")["stdout"])
+        self.nothing_sleeps(cell)
         self.type(cell, process, "echo again$((1+1)); cat\n")
         harness.eventually("the shell is back", lambda: "again2" in self.shown(cell, process))
         harness.eventually("cat reads", lambda: cell.exec("pgrep -x cat; :")["stdout"])
@@ -260,13 +264,13 @@ class ProcessesTest(Processes):
         harness.eventually("both sleep", lambda: len(cell.exec("pgrep sleep; :")["stdout"].split()) == 2)
         self.assertEqual(204, cell.call("POST", f"/processes/{process}/signal", {"signal": "TERM"}).status)
         self.assertEqual([143, 15], [self.ended(cell, process)[key] for key in ("exit_code", "signal")])
-        self.assertEqual("", cell.exec("pgrep sleep; :")["stdout"])
+        self.nothing_sleeps(cell)
         timed = self.start(cell, "trap '' TERM INT HUP; sleep 1003", timeout_ms=200)
         view = self.ended(cell, timed)
         self.assertEqual([137, True], [view["exit_code"], view["timed_out"]])
         deleted = self.start(cell, "sleep 1004")
         self.assertEqual(204, cell.call("DELETE", f"/processes/{deleted}").status)
-        self.assertEqual("", cell.exec("pgrep sleep; :")["stdout"])
+        self.nothing_sleeps(cell)
 
     def test_a_process_sleeps_with_its_cell_and_is_lost_with_it(self):
         cell = self.cell("sleeps", idle_timeout_s=1)
@@ -296,10 +300,11 @@ class ProcessesTest(Processes):
         many = [self.start(cell, ["sleep", "1000"]) for _ in range(64)]
         refused = cell.call("POST", "/processes", {"cmd": "true"})
         self.assertEqual((507, "too_many_processes"), (refused.status, refused.json["code"]))
-        for process in many:
-            cell.call("POST", f"/processes/{process}/signal", {"signal": 9})
-        for process in many:
-            self.ended(cell, process)
+        for part in many[:1], many[1:]:  # The one that ended first is forgotten.
+            for one in part:
+                cell.call("POST", f"/processes/{one}/signal", {"signal": 9})
+            for one in part:
+                self.ended(cell, one)
         last = self.start(cell, "true")
         self.ended(cell, last)
         listed = [view["id"] for view in cell.call("GET", "/processes").json["processes"]]
@@ -397,7 +402,8 @@ class OutlivingTest(Processes):
         self.daemon.start()
         views = cell.call("GET", "/processes").json["processes"]
         self.assertEqual(pids, {view["id"]: view["pid"] for view in views})
-        self.assertEqual({"running"}, {view["status"] for view in views})
+        # One may have come to the end of its time by now.
+        self.assertEqual({"running"}, {view["status"] for view in views if view["id"] != timed})
         self.assertEqual([], cell.get()["resume"]["processes"]["lost"])
         self.assertEqual(201, cell.call("POST", "/processes", {"cmd": "true"}).status)
         self.daemon.restart()
@@ -417,7 +423,7 @@ class OutlivingTest(Processes):
         self.assertEqual(143, self.ended(cell, closed)["exit_code"])
         self.type(cell, quick, "\n")
         self.assertEqual(6, self.ended(cell, quick)["exit_code"])
-        self.assertEqual("", cell.exec("pgrep sleep; :")["stdout"])  # What it started ends with it, too.
+        self.nothing_sleeps(cell)  # What it started ends with it, too.
 
     def test_how_it_ended_while_no_daemon_was_there_is_told(self):
         cell = self.cell("unseen")
@@ -453,7 +459,7 @@ class OutlivingTest(Processes):
         self.assertEqual(["1005"], [program["command"].split()[-1] for program in lost["lost"]])
         self.assertEqual([b"1001", b"1002"], sleeping())
         self.assertEqual(204, cell.call("DELETE", f"/processes/{process}").status)
-        self.assertEqual([], sleeping())
+        harness.eventually("nothing sleeps", lambda: not sleeping())
 
     def test_a_paused_cells_processes_are_there_and_go_on_when_it_wakes(self):
         cell = self.cell("paused")

@@ -171,7 +171,7 @@ class RootlessTest(test_preview.Visitor, harness.CellTest):
         result = cell.exec("trap '' TERM INT HUP; (setsid sh -c 'trap \"\" TERM; while :; do :; done' &) ; while :; do sleep 1; done",
                            timeout_ms=500)
         self.assertEqual((True, 137), (result["timed_out"], result["exit_code"]))
-        self.assertLess(result["duration_ms"], 1500)
+        self.assertNotIn("lost", result)  # Its keeper was in time: the domain lives on.
         self.assertEqual("0", self.count(cell, "while"))
         cell.exec("(setsid sleep 1000 &) ; true")
         self.assertEqual("0", self.count(cell, "sleep 1000"))
@@ -229,7 +229,7 @@ class RootlessTest(test_preview.Visitor, harness.CellTest):
         cell = self.cell()
         stream = self.daemon.stream("POST", cell.path + "/exec", {"cmd": "echo up; exec sleep 1003"})
         next(iter(stream))
-        (pid,) = self.host_pids("sleep\x001003")
+        (pid,) = harness.eventually("it sleeps", lambda: self.host_pids("sleep\x001003"))
         status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
         self.assertEqual([str(self.user.first_id)] * 4, status["Uid"].split())
         self.assertEqual(("1", "2"), (status["NoNewPrivs"], status["Seccomp"]))
