@@ -43,7 +43,8 @@ class Relay {
         server_(std::move(socket)),
         request_(std::move(request)),
         limits_(limits),
-        hooks_(std::move(hooks)) {}
+        hooks_(std::move(hooks)),
+        buffer_(limits.head_bytes_max + kReadBytes) {}
 
   asio::awaitable<void> run() {
     co_await send_head();
@@ -272,6 +273,7 @@ class Relay {
   RelayRequest request_;
   RelayLimits limits_;
   RelayHooks hooks_;
+  // Limited: between the chunks of a body the parser takes as much as a server sends.
   beast::flat_buffer buffer_;
   std::optional<AnswerParser> parser_;
   std::unique_ptr<RawConnection> client_;

@@ -15,7 +15,7 @@
 namespace cellar::http {
 
 struct RelayLimits {
-  std::size_t head_bytes_max = 64 << 10;          // of the server's answer
+  std::size_t head_bytes_max = 64 << 10;          // of the server's answer, and between its chunks
   std::chrono::milliseconds idle_limit{900'000};  // no head, and no piece of a body, moves
   std::chrono::milliseconds write_limit{60'000};  // the server takes nothing
   std::chrono::milliseconds upgraded_idle_limit{3'600'000};  // nothing comes from either side

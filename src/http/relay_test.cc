@@ -139,6 +139,10 @@ TEST_CASE("an answer that ends with its connection is whole, one that breaks off
   const std::string answer = run(get, cut).answer;
   CHECK(answer.find("all") != answer.npos);
   CHECK_FALSE(answer.ends_with("0\r\n\r\n"));
+  const Script bloated = {.until = "\r\n\r\n",
+                          .reply = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;" +
+                                   std::string(200'000, 'x') + "\r\na\r\n0\r\n\r\n"};
+  CHECK_FALSE(run(get, bloated).answer.ends_with("0\r\n\r\n"));
 }
 
 TEST_CASE("a server without an answer is told of") {

@@ -96,15 +96,16 @@ asio::awaitable<void> answer(Exchange& exchange, async::Event& left) {
 }
 
 asio::awaitable<void> answer_or_refuse(Exchange& exchange, async::Event& left) {
-  bool too_large = false;
+  int status = 0;
   try {
     co_await answer(exchange, left);
   } catch (const Error& error) {
-    if (error.reason() != "body_too_large") throw;
-    too_large = true;
+    if (error.reason() == "body_too_large") status = 413;
+    if (error.reason() == "chunk_too_large") status = 400;
+    if (status == 0) throw;
   }
-  if (!too_large) co_return;
-  Response response{.status = 413};
+  if (status == 0) co_return;
+  Response response{.status = status};
   co_await exchange.respond(std::move(response));
 }
 
@@ -186,6 +187,18 @@ TEST_CASE("a body above the limit is refused, announced or not") {
         co_await talk(port, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" +
                                 std::string("7d0\r\n") + std::string(2000, 'x') + "\r\n0\r\n\r\n");
     CHECK(chunked.starts_with("HTTP/1.1 413"));
+  });
+}
+
+TEST_CASE("what stands between the chunks of a body is not kept without a limit") {
+  with_server([](std::uint16_t port, async::Event&) -> asio::awaitable<void> {
+    const std::string head = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const std::string large(200'000, 'x');
+    const std::string extension = co_await talk(port, head + "1;" + large + "\r\na\r\n0\r\n\r\n");
+    CHECK(extension.starts_with("HTTP/1.1 400"));
+    const std::string trailer =
+        co_await talk(port, head + "1\r\na\r\n0\r\nA: " + large + "\r\n\r\n");
+    CHECK(trailer.starts_with("HTTP/1.1 400"));
   });
 }
 

@@ -48,6 +48,12 @@ constexpr std::string_view kNoTls =
 // Of a body, at once: as it is made, a buffer takes 512 bytes.
 constexpr std::size_t kBodyReadBytes = 32 << 10;
 
+// What is read of a request and not understood yet: its head, or what stands between the chunks of
+// its body, for which the parser knows no limit of its own.
+beast::flat_buffer buffer_for(const ServerOptions& options) {
+  return beast::flat_buffer(options.header_bytes_max + kBodyReadBytes);
+}
+
 Request to_request(const Parser& parser) {
   const auto& message = parser.get();
   Request request;
@@ -147,10 +153,7 @@ class BeastExchange : public Exchange {
     co_await beast::http::async_read(stream_, buffer_, parser_,
                                      asio::redirect_error(asio::use_awaitable, error));
     if (error == beast::http::error::body_limit) throw_too_large(bytes_max);
-    if (error) {
-      throw Error(ErrorCode::invalid_argument, "body_incomplete",
-                  "the body could not be read: " + error.message());
-    }
+    if (error) throw_unreadable(error);
     co_return std::move(parser_.get().body());
   }
 
@@ -163,10 +166,7 @@ class BeastExchange : public Exchange {
       boost::system::error_code error;
       co_await beast::http::async_read_some(stream_, buffer_, parser_,
                                             asio::redirect_error(asio::use_awaitable, error));
-      if (error) {
-        throw Error(ErrorCode::invalid_argument, "body_incomplete",
-                    "the body could not be read: " + error.message());
-      }
+      if (error) throw_unreadable(error);
     }
     std::string piece = std::move(parser_.get().body());
     parser_.get().body().clear();
@@ -246,6 +246,17 @@ class BeastExchange : public Exchange {
   [[noreturn]] static void throw_too_large(std::size_t bytes_max) {
     throw Error(ErrorCode::too_large, "body_too_large",
                 "the body is larger than " + std::to_string(bytes_max) + " bytes");
+  }
+
+  [[noreturn]] void throw_unreadable(const boost::system::error_code& error) const {
+    if (error == beast::http::error::buffer_overflow) {
+      throw Error(ErrorCode::invalid_argument, "chunk_too_large",
+                  "the body has more than " + std::to_string(buffer_.max_size()) +
+                      " bytes between two chunks, or behind the last",
+                  "send chunks without extensions and trailers");
+    }
+    throw Error(ErrorCode::invalid_argument, "body_incomplete",
+                "the body could not be read: " + error.message());
   }
 
   asio::awaitable<void> ask_for_body() {
@@ -524,7 +535,7 @@ asio::awaitable<void> close_gently(Stream& stream) {
 asio::awaitable<void> serve_connection(asio::ip::tcp::socket socket, const ServerOptions& options,
                                        const Server::Handler& handler, Traffic& traffic) {
   Stream stream(std::move(socket), options.write_limit);
-  beast::flat_buffer buffer;
+  beast::flat_buffer buffer = buffer_for(options);
   try {
     stream.next_layer().socket().set_option(asio::ip::tcp::no_delay(true));
     stream.next_layer().socket().non_blocking(true);  // What is not taken at once is waited for.
