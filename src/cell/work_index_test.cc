@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 
 #include "sys/directory.h"
@@ -22,6 +23,9 @@ std::vector<std::string> paths(WorkIndex& index, const std::string& query) {
 }
 
 using Paths = std::vector<std::string>;
+
+// Where a query is to find all, however slow the machine is.
+const WorkIndex::Options kUnhurried{.read_for = std::chrono::hours(1)};
 
 const std::string kCode = "def parse_config(text):\n    return text\n";
 
@@ -92,7 +96,7 @@ std::vector<Change> changes() {
 TEST_CASE("the next query sees what was written, changed and deleted, whoever did it") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());
-  WorkIndex index(work);
+  WorkIndex index(work, kUnhurried);
   CHECK(paths(index, "parse config").empty());
   sys::replace_file(dir.file("a.py"), kCode);
   CHECK(paths(index, "parse config") == Paths{"a.py"});
@@ -106,7 +110,7 @@ TEST_CASE("the next query sees what was written, changed and deleted, whoever di
 TEST_CASE("what git ignores and what others installed is left out") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());
-  WorkIndex index(work);
+  WorkIndex index(work, kUnhurried);
   for (const char* folder : {"node_modules", "generated", "src"}) {
     sys::make_dirs(dir.file(folder));
     sys::replace_file(dir.file(folder) + "/f.js", "function tokenize_input() {}\n");
@@ -118,7 +122,7 @@ TEST_CASE("what git ignores and what others installed is left out") {
 TEST_CASE("a document beside the files is found by its name") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());
-  WorkIndex index(work);
+  WorkIndex index(work, kUnhurried);
   index.put_document("notes#deploy", "how to deploy the frontend\n");
   CHECK(paths(index, "deploy frontend") == Paths{"notes#deploy"});
 }
@@ -131,7 +135,7 @@ TEST_CASE("whatever is done to files and folders, the next query sees it and loo
     sys::make_dirs(dir.file("a/b"));
     sys::replace_file(dir.file(".gitignore"), "generated/\n");
     sys::replace_file(dir.file("a/b/x.py"), kCode);
-    WorkIndex index(work);
+    WorkIndex index(work, kUnhurried);
     REQUIRE(paths(index, "parse config") == Paths{"a/b/x.py"});
     REQUIRE(index.status().watching);
     REQUIRE(index.look_count() == 1);
@@ -150,7 +154,7 @@ TEST_CASE("whatever is done to files and folders, the next query sees it and loo
 TEST_CASE("a file is read again although size and times are those that it had") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());
-  WorkIndex index(work);
+  WorkIndex index(work, kUnhurried);
   for (int round = 0; round < 100; ++round) {  // Times have steps of some milliseconds.
     const std::string name = round % 2 == 0 ? "parse_config" : "open_sockets";
     sys::write_all_at(sys::open_file(dir.file("a.py"), O_WRONLY | O_CREAT).get(),
@@ -163,7 +167,7 @@ TEST_CASE("a file is read again although size and times are those that it had") 
 TEST_CASE("a write through one name of a file is seen under its others") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());
-  WorkIndex index(work);
+  WorkIndex index(work, kUnhurried);
   sys::replace_file(dir.file("a.py"), kCode);
   std::filesystem::create_hard_link(dir.file("a.py"), dir.file("b.py"));
   CHECK(paths(index, "parse config") == Paths{"a.py", "b.py"});
@@ -193,7 +197,7 @@ TEST_CASE("where files cannot be watched, each query looks at all of them, until
 TEST_CASE("all files are looked at after a rest, and when the last time is long ago") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());
-  WorkIndex index(work);
+  WorkIndex index(work, kUnhurried);
   CHECK(index.status().watching);
   index.stop_watching();
   sys::replace_file(dir.file("x.py"), kCode);
@@ -210,7 +214,7 @@ TEST_CASE("what changed under a name that is gone by now is seen under the other
   const sys::BeneathDir work(dir.path());
   sys::replace_file(dir.file("a.py"), kCode);
   std::filesystem::create_hard_link(dir.file("a.py"), dir.file("b.py"));
-  WorkIndex index(work);
+  WorkIndex index(work, kUnhurried);
   CHECK(paths(index, "parse config") == Paths{"a.py", "b.py"});
   const auto append = [&](const std::string& path, std::string_view text) {
     sys::write_all(sys::open_file(dir.file(path), O_WRONLY | O_APPEND).get(), text, path);
@@ -230,14 +234,14 @@ TEST_CASE("rules that are a link to another file are none") {
   sys::replace_file(dir.file("a.py"), kCode);
   sys::replace_file(dir.file("rules.txt"), "a.py\n");
   sys::replace_link(dir.file(".gitignore"), "rules.txt");
-  WorkIndex index(work);
+  WorkIndex index(work, kUnhurried);
   CHECK(paths(index, "parse config") == Paths{"a.py"});
 }
 
 TEST_CASE("more changes than the kernel keeps are seen all the same") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());
-  WorkIndex index(work);
+  WorkIndex index(work, kUnhurried);
   const sys::Fd first = sys::open_file(dir.file("a.py"), O_WRONLY | O_CREAT);
   const sys::Fd second = sys::open_file(dir.file("b.py"), O_WRONLY | O_CREAT);
   CHECK(index.status().index.file_count == 2);
@@ -367,7 +371,7 @@ TEST_CASE("from its snapshot an index knows all, and reads only what changed sin
   sys::replace_file(dir.file("work/a.py"), kCode);
   sys::replace_file(dir.file("work/b.py"), kCode);
   {
-    WorkIndex index(work);
+    WorkIndex index(work, kUnhurried);
     index.load(dir.file("index"));
     index.put_document("notes", "parse config\n");
     CHECK(paths(index, "parse config") == Paths{"a.py", "b.py", "notes"});
@@ -377,7 +381,7 @@ TEST_CASE("from its snapshot an index knows all, and reads only what changed sin
   }
   sys::replace_file(dir.file("index/snapshot.tmp-1"), "what a crash left");
   {
-    WorkIndex index(work);
+    WorkIndex index(work, kUnhurried);
     index.load(dir.file("index"));
     CHECK_FALSE(sys::exists(dir.file("index/snapshot.tmp-1")));
     CHECK(paths(index, "parse config") == Paths{"a.py", "b.py", "notes"});
@@ -385,7 +389,7 @@ TEST_CASE("from its snapshot an index knows all, and reads only what changed sin
   }
   sys::remove_file(dir.file("work/a.py"));
   sys::replace_file(dir.file("work/c.py"), kCode);
-  WorkIndex index(work);
+  WorkIndex index(work, kUnhurried);
   index.load(dir.file("index"));
   index.retain_documents([](const std::string&) { return false; });
   CHECK(paths(index, "parse config") == Paths{"b.py", "c.py"});
@@ -408,12 +412,12 @@ TEST_CASE("a snapshot whose files changed is not kept in memory") {
   };
   write_all(kCode);
   {
-    WorkIndex index(work);
+    WorkIndex index(work, kUnhurried);
     CHECK(count(index, "parse_config") == 2);
     index.write_snapshot(dir.file("index")).value().replace();
     CHECK_FALSE(index.holds_snapshot());
   }
-  WorkIndex index(work);
+  WorkIndex index(work, kUnhurried);
   index.load(dir.file("index"));
   CHECK(count(index, "parse_config") == 2);
   CHECK(index.holds_snapshot());
@@ -432,7 +436,7 @@ TEST_CASE("a snapshot that is damaged is passed over") {
   sys::replace_file(dir.file("work/a.py"), kCode);
   for (const char* bytes : {"", "no snapshot"}) {
     sys::replace_file(dir.file("index/snapshot"), bytes);
-    WorkIndex index(work);
+    WorkIndex index(work, kUnhurried);
     index.load(dir.file("index"));
     CHECK(paths(index, "parse config") == Paths{"a.py"});
   }
@@ -441,7 +445,7 @@ TEST_CASE("a snapshot that is damaged is passed over") {
 TEST_CASE("a thousand changes are worth a snapshot") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());
-  WorkIndex index(work);
+  WorkIndex index(work, kUnhurried);
   for (int i = 0; i < 999; ++i) index.put_document(std::to_string(i), "text\n");
   CHECK_FALSE(index.is_worth_saving());
   index.put_document("one more", "text\n");
