@@ -112,9 +112,10 @@ class SpawnerTest(harness.CellTest):
         cell.exec("true")
         spawner = self.daemon.spawner()
         limits = resource.prlimit(spawner, resource.RLIMIT_NOFILE)
-        held = {int(number) for number in os.listdir(f"/proc/{spawner}/fd")}
-        free = next(number for number in range(len(held) + 1) if number not in held)
-        resource.prlimit(spawner, resource.RLIMIT_NOFILE, (free, limits[1]))
+        descriptors = lambda: {int(number) for number in os.listdir(f"/proc/{spawner}/fd")}
+        # While it prepares a cell some are free below others, and with a limit there it could not even wait for all that it has.
+        held = harness.eventually("it prepares nothing", lambda: (now := descriptors()) == set(range(len(now))) and now)
+        resource.prlimit(spawner, resource.RLIMIT_NOFILE, (len(held), limits[1]))
         cell.call("POST", "/hibernate")
         harness.eventually("it has let go of the cell's mounts", lambda: len(os.listdir(f"/proc/{spawner}/fd")) < len(held))
         resource.prlimit(spawner, resource.RLIMIT_NOFILE, limits)

@@ -204,7 +204,7 @@ SQUARES = [i * i for i in range(10)]
 
 
 class PythonTest(harness.CellTest):
-    options = ("--agent-stall-timeout-ms", "3000", "--run-suspend-after-ms", "50")
+    options = ("--run-suspend-after-ms", "50")
 
     def cell(self, **fields):
         return super().cell(**{"agent": AGENT, "agent_language": "python", **fields})

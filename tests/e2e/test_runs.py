@@ -52,8 +52,6 @@ SQUARES = [i * i for i in range(10)]
 
 
 class RunsTest(harness.CellTest):
-    options = ("--agent-stall-timeout-ms", "1500")
-
     def begin(self, method, **params):
         """Starts a run and leaves: a run does not need its client."""
         cell = self.cell(agent=TEN)

@@ -109,7 +109,7 @@ class SlowDaemon(harness.Daemon):
         return {**super().environment(), "CELLAR_FAULTS": str(self.root / "faults")}
 
     def plan(self, number):
-        (self.root / "faults").write_text(f"index.before_read 2 delay=1200 {number}\n")
+        (self.root / "faults").write_text(f"index.before_read 2 delay=3000 {number}\n")
 
 
 class SlowIndexTest(harness.CellTest):

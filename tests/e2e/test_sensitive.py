@@ -76,12 +76,10 @@ class SensitiveTest(harness.CellTest):
                  cell.request("logs").body.decode(), *(self.cellar("runs", what, cell.id, run) for what in ("get", "log"))]
         for text in shown:
             self.assertNotIn(TOKEN, text)
-        files = [os.path.join(folder, name) for folder, _, names in os.walk(self.daemon.state) for name in names]
-        self.assertTrue(any("/journal/" in name for name in files))
-        for name in files:
-            if os.path.isfile(name):
-                with open(name, "rb") as file:
-                    self.assertNotIn(TOKEN.encode(), file.read(), name)
+        files = dict(harness.files_below(self.daemon.state))
+        self.assertTrue(any("journal" in path.parts for path in files))
+        for path, content in files.items():
+            self.assertNotIn(TOKEN.encode(), content, path)
 
     def kill_agent_once_there_is(self, cell, name):
         harness.eventually(f"there is {name}", lambda: (cell.dir / "work" / name).exists())

@@ -108,7 +108,7 @@ class WaitsTest(harness.CellTest):
                 cell.call("DELETE")
 
     def test_a_sleep_ends_in_time_and_wakes_the_cell(self):
-        cell, run = self.begin(AGENT, "sleeps", ms=1500)
+        cell, run = self.begin(AGENT, "sleeps", ms=4000)  # Seen asleep by then on a busy machine, too.
         self.waits(cell, run, "sleep")
         self.assertEqual(200, cell.call("POST", "/hibernate").status)
         self.assertEqual("hibernated", cell.get()["state"])
@@ -117,7 +117,7 @@ class WaitsTest(harness.CellTest):
         self.assertEqual(["before", "after"], self.log(cell))
 
     def test_a_sleep_that_ended_while_nobody_was_there_ends_at_once(self):
-        cell, run = self.begin(AGENT, "sleeps", ms=600)
+        cell, run = self.begin(AGENT, "sleeps", ms=2500)
         self.waits(cell, run, "sleep")
         until = cell.run(run)["steps"][1]["until"]
         self.daemon.kill()
