@@ -21,6 +21,7 @@ TIMEOUT_MS = 120_000
 RETRIES = 2
 FIRST_PAUSE_MS = 500
 LONGEST_PAUSE_MS = 30_000
+FOR_ONE_ORIGIN = ("authorization", "cookie", "host", "proxy-authorization")
 NOTHING = object()
 
 
@@ -98,7 +99,7 @@ class Exchange:
                                  http.client.HTTPConnection, "http_open"),
                         _handler(self._connected, urllib.request.HTTPSHandler,
                                  http.client.HTTPSConnection, "https_open"),
-                        urllib.request.HTTPRedirectHandler(), urllib.request.HTTPErrorProcessor(),
+                        _Redirects(), urllib.request.HTTPErrorProcessor(),
                         urllib.request.HTTPDefaultErrorHandler(), urllib.request.UnknownHandler()):
             opener.add_handler(handler)
         return opener
@@ -111,6 +112,22 @@ class Exchange:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return {"status": response.status, "status_text": response.reason or "", "headers": headers,
                 "body": response.read().decode("utf-8-sig", "replace")}
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """To another origin no credentials go along: urllib alone would send them."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        redirected = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if redirected is not None and _origin_of(newurl) != _origin_of(req.full_url):
+            redirected.headers = {name: value for name, value in redirected.headers.items()
+                                  if name.lower() not in FOR_ONE_ORIGIN}
+        return redirected
+
+
+def _origin_of(url):
+    parts = urllib.parse.urlsplit(url)
+    return (parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme))
 
 
 def _handler(connected, handler_kind, connection_kind, opens):

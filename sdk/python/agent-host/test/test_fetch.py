@@ -1,9 +1,11 @@
 import contextlib
 import email.utils
 import http.server
+import json
 import socket
 import threading
 import unittest
+import urllib.parse
 
 from fake_daemon import agent, host, plain
 
@@ -105,6 +107,25 @@ class FetchTest(unittest.TestCase):
             self.assertEqual([200, 200, {"é": 1}, 404, False], ended.value)
             self.assertEqual({"method": "PUT", "path": "/", "body": '{"\\u00e9":[1]}'}, asked[0])
             self.assertEqual(["/from", "/to"], [request["path"] for request in asked[1:3]])
+
+    def test_a_redirect_to_another_origin_takes_no_credentials_along(self):
+        def show(handler, count):
+            names = ("authorization", "cookie", "accept", "host")
+            handler.give(200, json.dumps([handler.headers[name] for name in names]))
+
+        def redirect(handler, count):
+            if handler.path == "/shown":
+                show(handler, count)
+            else:
+                handler.give(302, location=f"{other}shown" if handler.path == "/away" else "/shown")
+
+        with server(show) as (other, _), server(redirect) as (url, _), host(agent('''
+                headers = {"Authorization": "Bearer key", "Cookie": "a=1", "Accept": "x/y"}
+                return [(await ctx.fetch(params["url"] + path, headers=headers)).json()
+                        for path in ("here", "away")]''')) as daemon:
+            near, far = (urllib.parse.urlsplit(one).netloc for one in (url, other))
+            self.assertEqual([["Bearer key", "a=1", "x/y", near], [None, None, "x/y", far]],
+                             daemon.ended("main", {"url": url}).value)
 
     def test_what_does_not_answer_is_an_error_with_a_code_the_same_on_replay(self):
         held = threading.Event()
