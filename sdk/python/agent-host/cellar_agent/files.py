@@ -17,6 +17,28 @@ def _absolute(*parts):
     return path[1:] if path.startswith("//") else path
 
 
+def _sync_folders(folder, last):
+    """Makes the names in a folder durable, and those in the folders above it up to `last`."""
+    while True:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if folder == last:
+            return
+        folder = os.path.dirname(folder)
+
+
+def _make_folders(folder):
+    """The folder that all that were made are in; the folder itself where it was there."""
+    last = folder
+    while not os.path.exists(last):
+        last = os.path.dirname(last)
+    os.makedirs(folder, exist_ok=True)
+    return last
+
+
 class Files:
     def __init__(self, root):
         self.root = os.path.realpath(root)
@@ -82,7 +104,7 @@ class Files:
         """The file holds the old or the new content, whatever happens."""
         target = self._resolve_entry(relative)
         folder = os.path.dirname(target)
-        os.makedirs(folder, exist_ok=True)
+        last = _make_folders(folder)
         draft = os.path.join(folder, f".cellar-{secrets.token_hex(8)}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
@@ -91,6 +113,7 @@ class Files:
                 file.flush()
                 os.fsync(file.fileno())
             os.rename(draft, target)
+            _sync_folders(folder, last)
         except BaseException:
             if os.path.lexists(draft):
                 os.unlink(draft)
