@@ -130,6 +130,8 @@ class Files {
     const target = this.#resolveEntry(relative);
     if (!fs.lstatSync(target, { throwIfNoEntry: false })) return false;
     fs.rmSync(target, { recursive: true });
+    const folder = path.dirname(target);
+    syncFolders(folder, folder);
     return true;
   }
 

@@ -80,6 +80,25 @@ test('a file keeps its mode when it is written, and a long name is no problem', 
       assert.equal(fs.statSync(script).mode & 0o777, 0o755);
     }));
 
+test('what is written or deleted is durable with its name and the folders that were made', () =>
+  withHost(agent(`
+    const fs = require('node:fs');
+    const path = require('node:path');
+    const real = fs.fsyncSync;
+    const synced = [];
+    fs.fsyncSync = (fd) => {
+      real(fd);
+      synced.push(path.relative(ctx.workDir, fs.readlinkSync('/proc/self/fd/' + fd)));
+    };
+    ctx.store.write('a/b/file', 'x'); ctx.store.write('a/b/file', 'y');
+    ctx.store.delete('a/b/file'); ctx.store.delete('a/b');
+    fs.fsyncSync = real;
+    return synced.map((name) => (name.includes('.cellar-') ? 'draft' : name));`),
+  async (daemon) => {
+    assert.deepEqual((await daemon.ended('main')).value,
+      ['draft', 'a/b', 'a', '', 'draft', 'a/b', 'a/b', 'a']);
+  }));
+
 test('in a step files are not journaled, outside each use is', () => withHost(agent(`
   await ctx.step('s', () => { ctx.store.write('a', '1'); return ctx.store.list(); });
   ctx.store.write('b', '2'); ctx.store.read('a'); ctx.store.exists('c'); ctx.store.delete('a');

@@ -138,6 +138,8 @@ class Files:
             shutil.rmtree(target)
         else:
             os.unlink(target)
+        folder = os.path.dirname(target)
+        _sync_folders(folder, folder)
         return True
 
     def list(self, folder):

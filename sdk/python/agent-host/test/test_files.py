@@ -79,7 +79,7 @@ class FilesTest(unittest.TestCase):
             self.assertTrue(daemon.ended("main", {"paths": ["script", "n" * 255]}).ok)
             self.assertEqual(0o755, script.stat().st_mode & 0o777)
 
-    def test_what_is_written_is_durable_with_its_name_and_the_folders_that_were_made(self):
+    def test_what_is_written_or_deleted_is_durable_with_its_name_and_the_folders_that_were_made(self):
         with host(agent('''
             import os
             real, synced = os.fsync, []
@@ -88,9 +88,10 @@ class FilesTest(unittest.TestCase):
                 synced.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), ctx.work_dir))
             os.fsync = fsync
             ctx.store.write("a/b/file", "x"); ctx.store.write("a/b/file", "y")
+            ctx.store.delete("a/b/file"); ctx.store.delete("a/b")
             os.fsync = real
             return ["draft" if ".cellar-" in path else path for path in synced]''')) as daemon:
-            self.assertEqual(["draft", "a/b", "a", ".", "draft", "a/b"], daemon.ended().value)
+            self.assertEqual(["draft", "a/b", "a", ".", "draft", "a/b", "a/b", "a"], daemon.ended().value)
 
     def test_in_a_step_files_are_not_journaled_outside_each_use_is(self):
         with host(agent('''
