@@ -451,6 +451,7 @@ class OutlivingTest(Processes):
             {"Content-Type": "application/json", "Accept": "text/event-stream"})
         sleeping = lambda: sorted(line.split(b"\0")[1] for line in cell.processes("shell").values() if line.startswith(b"sleep\0"))
         harness.eventually("all run", lambda: len(sleeping()) == 5)
+        harness.eventually("the daemon has taken note of both", lambda: len(list((cell.dir / "run/programs").iterdir())) == 2)
         self.daemon.kill()
         connection.close()
         harness.eventually("what the command started has ended", lambda: sleeping() == [b"1001", b"1002"])
