@@ -1,7 +1,7 @@
 """Joins CommonJS modules into one file, which Node.js loads faster: bundle_js.py FOLDER MAIN APART OUT
 
-OUT/all.js is MAIN with all that it requires by "./name", each once, as functions that are called when they are first required. OUT/main.js has it
-loaded by APART, which stays a file of its own. All is ASCII: V8 reads that faster.
+OUT/all.js is MAIN with all that it requires by "./name", each once, as functions that are called when they are first required. OUT/main.js is APART,
+which loads it. All is ASCII: V8 reads that faster.
 """
 import pathlib
 import re
@@ -41,7 +41,8 @@ def main():
     parts = [f"'{name}': (module, require) => {{\n{texts[name]}}},\n" for name in sorted(texts)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "all.js").write_text(f"{HEAD}{''.join(parts)}}};\nload('{first}');\n}})")
-    (out / "main.js").write_text(f"'use strict';\nrequire('{apart}').load(__dirname, require);\n")
+    loader = ascii_of((folder / f"{apart}.js").read_text())
+    (out / "main.js").write_text(f"{loader}\nmodule.exports.load(__dirname, (wanted) => (wanted === '{apart}' ? module.exports : require(wanted)));\n")
 
 
 main()

@@ -3,7 +3,6 @@
 
 const fs = require('node:fs');
 const Module = require('node:module');
-const os = require('node:os');
 const path = require('node:path');
 const url = require('node:url');
 const vm = require('node:vm');
@@ -40,6 +39,7 @@ function loadCommonJs(source, file) {
 
 // Node takes a file for an ES module by its name, and agents are all called *.js.
 function moduleCopyOf(source) {
+  const os = require('node:os'); // Seldom needed: no start waits for it.
   return path.join(os.tmpdir(), `agent-${sha256(source).slice(0, 16)}.mjs`);
 }
 
@@ -63,7 +63,7 @@ function placeIn(stack, file) {
 
 // Node tells the line of an ES module's syntax error only where nobody catches it.
 function stackOfCheck(file) {
-  const childProcess = require('node:child_process'); // Seldom needed: no start waits for it.
+  const childProcess = require('node:child_process'); // Likewise.
   const options = { env: {}, timeout: CHECK_MS, stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' };
   const { stderr } = childProcess.spawnSync(process.execPath, ['--check', file], options);
   return stderr ?? '';

@@ -1,5 +1,5 @@
 'use strict';
-// What is not joined with all else of this folder (cmake/bundle_js.py): it compiles that file, from
+// What loads all else of this folder where it is joined (cmake/bundle_js.py): it compiles that file, from
 // what V8 made of it before where that is at hand. Code of that kind has no import().
 
 const fs = require('node:fs');

@@ -87,7 +87,7 @@ function makeFetch(run) {
   return async (url, options) => {
     const init = options ?? {};
     const same = identity(url, init);
-    const attempt = () => request(same.url, init, run.abort.signal);
+    const attempt = () => request(same.url, init, run.signal);
     if (run.inStep) {
       run.check();
       return toResponse(await attempt());
@@ -125,7 +125,7 @@ function sleepTime(time) {
 
 async function sleepInStep(run, ms) {
   run.check();
-  await pause(ms, run.abort.signal);
+  await pause(ms, run.signal);
   return null;
 }
 
@@ -173,11 +173,14 @@ function makeVersions(run) {
 }
 
 function makeCtx(run, files, cellId) {
+  const { phase } = run; // Its method's.
   return {
     cellId,
     workDir: files.root,
     run: { id: run.id, method: run.method, attempt: run.attempt },
-    signal: run.abort.signal,
+    get signal() {
+      return phase.signal;
+    },
     errors: forAgents,
     store: makeStore(run, files),
     db: makeDb(run),

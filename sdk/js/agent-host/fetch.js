@@ -39,7 +39,7 @@ function failureOf(url, error) {
 // One attempt: {response, body} or {failure}. Throws what a signal aborted it with.
 async function attemptOnce(url, init, timeoutMs, signals) {
   const late = () => coded('fetch_timeout', `fetch ${url}: no answer within ${timeoutMs} ms`);
-  const deadline = new Deadline(timeoutMs, signals, late);
+  const deadline = new Deadline(timeoutMs, () => signals, late);
   const exchange = async () => {
     const response = await fetch(url, { ...init, signal: deadline.signal });
     return { response, body: await response.text() };
@@ -64,7 +64,7 @@ async function request(url, options, cancelled) {
     const { response, body, failure } = await attemptOnce(url, init, timeoutMs, signals);
     const again = failure || response.status === 429 || response.status >= 500;
     if (again && attempt < retries) {
-      const deadline = new Deadline(undefined, signals);
+      const deadline = new Deadline(undefined, () => signals);
       await pause(pauseMs(attempt, response), deadline.signal).finally(() => deadline.release());
       continue;
     }

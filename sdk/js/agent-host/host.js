@@ -9,4 +9,4 @@ if (Number(process.versions.node.split('.')[0]) < OLDEST) {
   process.exit(TOO_OLD);
 }
 
-require('./main');
+require('./main.js'); // With its ending: Node.js would try names.

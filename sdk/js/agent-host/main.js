@@ -10,6 +10,7 @@ const { AgentError, CancelledError, ParkedRun, toJson } = require('./errors');
 const { Files } = require('./files');
 const { FrameParser, leave, UpSocket } = require('./frames');
 const { OneATurn } = require('./replay');
+const { beginAtRest, isAtRest } = require('./rest');
 const { Run } = require('./run');
 const { stringify } = require('./values');
 
@@ -95,23 +96,10 @@ async function start(header, body) {
   if (runs.get(run.id) === run) runs.delete(run.id);
 }
 
-// What keeps this process busy, by kind: sockets, timers, requests.
-function resources() {
-  const counts = new Map();
-  for (const kind of process.getActiveResourcesInfo?.() ?? []) {
-    counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  }
-  counts.delete('Immediate'); // The turn at hand.
-  return counts;
-}
-
-let atRest; // resources() when there was nothing to do
-
 // The run only waits for the daemon, which asks whether it may go on without us. Not while anything
 // is under way that the daemon knows nothing of: it would begin anew.
 function suspend(run) {
-  const isBusy = [...resources()].some(([kind, count]) => count > (atRest.get(kind) ?? 0));
-  if (isBusy || !run.isAtRest || process.getActiveResourcesInfo === undefined) return;
+  if (!isAtRest() || !run.isAtRest) return;
   run.park();
   runs.delete(run.id);
   run.send({ t: 'suspended' });
@@ -170,7 +158,4 @@ readDown(DOWN_FD, (bytes) => parser.feed(Buffer.from(bytes)), leave);
 
 lookAround();
 up.send({ t: 'hello', v: 1, node: process.version, lacks: code.lacks() });
-// Node.js makes these two when they are first used, and counts them from then on: an agent that has
-// logged once would never be at rest again. Made after the hello, nobody waits for them.
-void [process.stdout, process.stderr];
-atRest = resources();
+beginAtRest();

@@ -11,9 +11,26 @@ const inside = new AsyncLocalStorage();
 // What a run does until its method has ended, or after that, to roll back. Steps belong to the one
 // that they began in.
 class Phase {
+  #controller;
+  #reason;
+
   constructor() {
-    this.abort = new AbortController();
     this.isOver = false; // Nothing more is begun in it.
+  }
+
+  // Made for who asks for it: for the first one in a process Node.js loads what events are made of.
+  get signal() {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  // Tells what is under way in it to stop. The first reason stays.
+  abort(reason) {
+    this.#reason ??= reason;
+    this.#controller?.abort(reason);
   }
 }
 

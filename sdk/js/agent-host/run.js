@@ -63,9 +63,9 @@ class Run {
     if (this.replay.marker?.n === 'failed') this.replay.whenCaughtUp(() => this.#limit(GRACE_MS));
   }
 
-  // Aborts what is under way, and only that: rollbacks are not aborted with what they undo.
-  get abort() {
-    return this.phase.abort;
+  // Aborts with what is under way, and only that: rollbacks are not aborted with what they undo.
+  get signal() {
+    return this.phase.signal;
   }
 
   // The trial has come to an end of what is recorded: nothing is executed behind it.
@@ -167,7 +167,7 @@ class Run {
   // Its method has ended: what still goes on has nobody who keeps it, and is told to stop.
   end() {
     this.park();
-    this.abort.abort(new CancelledError('the run has ended'));
+    this.phase.abort(new CancelledError('the run has ended'));
   }
 
   // Ends what is under way, rollbacks too. With `rollback`, {grace} in ms: what its method has going,
@@ -205,7 +205,7 @@ class Run {
     const rejects = [...waiting.map(({ reject }) => reject), ...this.rejects];
     for (const reject of rejects) reject(new CancelledError());
     this.#letGo();
-    this.abort.abort(new CancelledError());
+    this.phase.abort(new CancelledError());
   }
 
   // The name of the next step that its code calls `name`: name, name#2, name#3, …
@@ -655,7 +655,7 @@ class Run {
     method.isOver = true;
     this.phase = new Phase();
     this.isRollingBack = true;
-    method.abort.abort(new CancelledError('the run is rolled back'));
+    method.abort(new CancelledError('the run is rolled back'));
   }
 
   // That the run rolls back, and the error that it ends with: on disk before anything is undone. What

@@ -139,6 +139,7 @@ class Attempts {
     this.options = options;
     this.before = before;
     this.phase = run.phase; // It ends with it.
+    this.parents = () => [this.phase.signal];
     const { total } = options.timeouts;
     this.end = total === undefined ? undefined : (before.started_at ?? Date.now()) + total;
     this.progress = before.progress ?? null;
@@ -155,7 +156,7 @@ class Attempts {
 
   // Without a limit of its own it is the run that ends it (Run.step).
   #only() {
-    const deadline = new Deadline(undefined, [this.phase.abort.signal]);
+    const deadline = new Deadline(undefined, this.parents);
     let goesOn = false;
     try {
       const attempt = (this.before.tries ?? 0) + 1;
@@ -171,7 +172,7 @@ class Attempts {
   async #several() {
     let wait = this.before.retry_at === undefined ? 0 : this.before.retry_at - Date.now();
     for (let attempt = (this.before.tries ?? 0) + 1; ; attempt += 1) {
-      if (wait > 0) await pause(wait, this.phase.abort.signal);
+      if (wait > 0) await pause(wait, this.phase.signal);
       if (this.run.parked) throw new ParkedRun(); // Meanwhile.
       if (this.end !== undefined && Date.now() >= this.end) throw this.#tooLateInAll(); // A crash ago.
       try {
@@ -193,7 +194,7 @@ class Attempts {
     const limit = limits.length > 0 ? Math.min(...limits) : undefined;
     const late = () => (limit === left ? this.#tooLateInAll()
       : new StepTimeoutError(`step "${this.name}" took longer than ${limit} ms`));
-    const deadline = new Deadline(limit, [this.phase.abort.signal], late);
+    const deadline = new Deadline(limit, this.parents, late);
     const handle = new StepHandle(this, attempt, deadline);
     const call = () => inside.run({ ...inside.getStore(), attempt }, () => this.fn(handle));
     try {

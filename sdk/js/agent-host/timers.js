@@ -40,12 +40,12 @@ function pause(ms, signal) {
   });
 }
 
-// A limit of time. `signal` aborts when one of `parents` does, or after `ms` (undefined: never) with
-// what `makeReason` gives. It is made for who asks for it: a signal costs more than a short step.
-// release() must follow.
+// A limit of time. `signal` aborts when one of those that `parents` gives does, or after `ms`
+// (undefined: never) with what `makeReason` gives. It is made for who asks for it, and so are they: a
+// signal costs more than a short step. release() must follow.
 class Deadline {
   constructor(ms, parents, makeReason) {
-    this.parents = parents;
+    this.askParents = parents;
     this.isReleased = false;
     if (ms !== undefined) this.timer = after(ms, () => this.#controlled().abort(makeReason()));
   }
@@ -58,6 +58,7 @@ class Deadline {
     if (this.controller !== undefined) return this.controller;
     this.controller = new AbortController();
     this.follow = (event) => this.controller.abort(event.target.reason);
+    this.parents = this.askParents();
     for (const parent of this.parents) {
       if (parent.aborted) this.controller.abort(parent.reason);
       else if (!this.isReleased) parent.addEventListener('abort', this.follow);

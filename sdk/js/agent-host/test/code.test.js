@@ -18,9 +18,7 @@ async function withJoined(work) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'agent-host-joined-'));
   try {
     execFileSync('python3', [JOINS, SOURCES, 'main', 'code', folder]);
-    for (const name of ['host.js', 'code.js']) {
-      fs.copyFileSync(path.join(SOURCES, name), path.join(folder, name));
-    }
+    fs.copyFileSync(path.join(SOURCES, 'host.js'), path.join(folder, 'host.js'));
     await work({ host: path.join(folder, 'host.js') }, folder);
   } finally {
     fs.rmSync(folder, { recursive: true });

@@ -61,3 +61,11 @@ test('a run that waits leaves the process, after it has logged, too; not while i
   };
   assert.deepEqual([await leaves('logs', {}), await leaves('own', { own: true })], [true, false]);
 }));
+
+test('a run that neither logs nor asks for a signal has loaded nothing for that', () => withHost(agent(`
+  await ctx.step('s', () => 1);
+  const loaded = process.moduleLoadList.map((each) => each.replace('NativeModule ', ''));
+  return ['net', 'internal/abort_controller', 'fs'].filter((each) => loaded.includes(each));`),
+async (daemon) => {
+  assert.deepEqual((await daemon.ended('main')).value, ['fs']);
+}));
