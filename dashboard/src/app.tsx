@@ -82,7 +82,7 @@ export function App() {
 
 function Page({ route }: { route: Route }) {
   if (route.page === "cells") return <CellsPage />;
-  if (route.page === "cell") return <CellPage key={route.cell} cell={route.cell} tab={route.tab} rest={route.rest} line={route.line} />;
+  if (route.page === "cell") return <CellPage key={route.cell} cell={route.cell} tab={route.tab} rest={route.rest} line={route.line} view={route.view} />;
   return (
     <Empty title="There is no such page">
       <p><code>{route.hash}</code> leads nowhere. <a href="#/cells">All cells</a></p>

@@ -9,8 +9,11 @@ import { rate, Series } from "../src/model/series";
 
 test("an address leads to the page that it was made for, whatever is in the names", () => {
   for (const [cell, path] of [["dev--alice", "src/a b.js"], ["ü", "50%/#1?.md"]] as const) {
-    assert.deepEqual(parseRoute(cellAddress(cell, "files", path, 7)), { page: "cell", cell, tab: "files", rest: path, line: 7 });
+    assert.deepEqual(parseRoute(cellAddress(cell, "files", path, { line: 7 })), { page: "cell", cell, tab: "files", rest: path, line: 7 });
   }
+  assert.equal(cellAddress("x", "runs", "run_1", { view: "live" }), cellAddress("x", "runs", "run_1"));
+  assert.deepEqual(parseRoute(cellAddress("x", "events", "", { view: "committed" })), { page: "cell", cell: "x", tab: "events", rest: "", view: "committed" });
+  assert.deepEqual(parseRoute("#/cells/x?view=other"), { page: "cell", cell: "x", tab: "overview", rest: "" });
   assert.deepEqual(parseRoute(""), { page: "cells" });
   assert.deepEqual(parseRoute("#/cells/x"), { page: "cell", cell: "x", tab: "overview", rest: "" });
   for (const wrong of ["#/nowhere", "#/cells/x/nothing", "#/cells/%zz"]) assert.equal(parseRoute(wrong).page, "unknown");

@@ -56,6 +56,28 @@ test("output of commands that run at once is shown with none of them", () => {
   assert.deepEqual([...fold.rows.values()].map((row) => row.output), [[], [{ stream: "stdout", text: "b's" }]]);
 });
 
+test("output that says whose it is is shown with that step, also with others at once and before its name", () => {
+  const fold = folded([[0, "step.started", started(1, "a", "shell")], [0, "step.started", started(2, "b", "shell")]]);
+  [[2, "b's"], [1, "a's"], [3, "c's"]].forEach(([step, text], seq) => fold.add({ seq, ts: iso(1), type: "stdout", step, data: { text } } as CellEvent));
+  folded([[2, "step.completed", { ordinal: 3, name: "c", kind: "shell", ok: true }]], fold);
+  assert.deepEqual([...fold.rows.values()].map((row) => [row.name, row.kind, row.output[0]!.text]), [["a", "shell", "a's"], ["b", "shell", "b's"], ["c", "shell", "c's"]]);
+});
+
+test("what the run says before its events come is not executed once more when they do", () => {
+  const fold = new TimelineFold();
+  const step = { ordinal: 1, name: "build", kind: "step", status: "running", attempts: 1, executed: 1, started_at: iso(0) } as const;
+  assert.equal(fold.view(run({ steps: [step] }), BEGIN + 50).rows[0]!.executions.length, 1);
+  folded([[0, "step.started", started(1, "build")]], fold);
+  assert.equal(fold.view(run({ steps: [step] }), BEGIN + 50).rows[0]!.executions.length, 1);
+});
+
+test("a committed step, which only ends, is drawn as the run says", () => {
+  const fold = folded([[400, "step.completed", { ordinal: 1, name: "test", kind: "step", ok: true }]]);
+  const step = { ordinal: 1, name: "test", kind: "step", status: "completed", attempts: 1, executed: 2, started_at: iso(300), ended_at: iso(400) } as const;
+  const [row] = fold.view(run({ steps: [step] }), BEGIN + 500).rows;
+  assert.deepEqual([row!.name, row!.status, row!.executions], ["test", "completed", [{ start: BEGIN + 300, end: BEGIN + 400, outcome: "done" }]]);
+});
+
 test("what no event told is taken from the run itself, and nothing goes on in a run that has ended", () => {
   const step = { ordinal: 4, name: "deploy", kind: "approval", status: "waiting", attempts: 1, executed: 1, started_at: iso(50) } as const;
   const live = new TimelineFold().view(run({ status: "waiting", steps: [step] }), BEGIN + 90);

@@ -64,6 +64,20 @@ const promises = {
     await page.getByText("Attempt 2").waitFor();
     await rows.filter({ hasText: "echo 'prepared" }).click();
     await page.locator(".output", { hasText: "prepared <img src=/from-output>" }).waitFor();
+    // With the keyboard alone to the committed view, which no attempt is in, and back; a reload keeps it.
+    const bars = rows.filter({ hasText: "change" }).locator(".bar");
+    assert.equal(await bars.count(), 2);
+    await page.keyboard.press("v");
+    await page.getByRole("status").filter({ hasText: "never be thrown away" }).waitFor();
+    await page.waitForFunction(() => [...document.querySelectorAll(".timeline .step")].find((row) => row.textContent.includes("change"))?.querySelectorAll(".bar").length === 1);
+    await page.reload();
+    await rows.filter({ hasText: "echo 'prepared" }).click();
+    await page.locator(".output", { hasText: "prepared <img src=/from-output>" }).waitFor();
+    assert.equal(await bars.count(), 1);
+    await page.getByRole("link", { name: "Live", exact: true }).focus();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelectorAll(".timeline .bar.cut").length === 1);
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Live", "the focus is lost");
     await page.getByRole("button", { name: "Approve" }).click();
     await page.locator("h2 .state", { hasText: "completed" }).waitFor();
     await page.getByRole("heading", { name: "Result" }).waitFor();
@@ -121,6 +135,10 @@ const promises = {
     const before = await page.locator(".type", { hasText: "process.started" }).count();
     await api("POST", "/processes", JSON.stringify({ cmd: "true" }));
     await page.locator(".type", { hasText: "process.started" }).nth(before).waitFor();
+    await page.locator(".type", { hasText: /^reset$/ }).waitFor();
+    await page.getByRole("link", { name: "Committed", exact: true }).click();
+    await page.locator(".type", { hasText: /^reset$/ }).waitFor({ state: "detached" });
+    await page.locator(".type", { hasText: "process.started" }).nth(before).waitFor();
   },
 
   "what was refused is allowed with one button": async (page) => {
@@ -150,7 +168,7 @@ const promises = {
     assert.ok(await overlap() <= 0, "a long name widens its page");
     const { customer_id: customer } = await (await api("GET", "")).json();
     const tabs = ["Files", "Terminal", "Search", "Runs", "Events", "Network", "Usage"];
-    const places = [["", "Cells"], [`/${cell}`, `Overview · ${customer}`], ...tabs.map((tab) => [`/${cell}/${tab.toLowerCase()}`, `${tab} · ${customer}`]), [`/${cell}/runs/${run}`, `fix · ${cell}`]];
+    const places = [["", "Cells"], [`/${cell}`, `Overview · ${customer}`], ...tabs.map((tab) => [`/${cell}/${tab.toLowerCase()}`, `${tab} · ${customer}`]), ...["", "?view=committed"].map((view) => [`/${cell}/runs/${run}${view}`, `fix · ${cell}`])];
     for (const [place, title] of places) {
       await page.goto(`${url}/#/cells${place}`);
       await page.waitForFunction((wanted) => document.title === wanted && !document.querySelector(".loading"), `${title} · Cellar`);

@@ -71,7 +71,7 @@ export interface RunDetail extends Run {
   steps: Step[];
 }
 
-export interface CellEvent { seq: number; ts: string; type: string; run?: string; data: unknown }
+export interface CellEvent { seq: number; ts: string; type: string; run?: string; step?: number; data: unknown }
 
 export interface Process {
   id: string;

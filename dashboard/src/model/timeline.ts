@@ -47,7 +47,7 @@ export class TimelineFold {
     this.latest = Math.max(this.latest, at);
     const data = (event.data ?? {}) as Record<string, unknown>;
     if (event.type === "run.attempt") return this.attempt(Number(data.attempt), text(data.cause), at);
-    if (event.type === "stdout" || event.type === "stderr") return this.print(event.type, data);
+    if (event.type === "stdout" || event.type === "stderr") return this.print(event.type, data, event.step);
     if (typeof data.ordinal !== "number") return;
     const row = this.row(data.ordinal, text(data.name ?? ""), text(data.kind ?? ""));
     if (event.type === "step.started" || event.type === "reset") {
@@ -69,10 +69,11 @@ export class TimelineFold {
     }
   }
 
-  /** Everything up to now; `run` says what no event does. */
+  /** Everything up to now; `run` says what no event does, or not yet: the fold does not keep it. */
   view(run: RunDetail, now: number): Timeline {
+    const all = new Map([...this.rows].map(([ordinal, row]) => [ordinal, { ...row, executions: row.executions.map((each) => ({ ...each })) }]));
     for (const step of run.steps) {
-      const row = this.row(step.ordinal, step.name, step.kind);
+      const row = rowIn(all, step.ordinal, step.name, step.kind);
       row.step = step;
       row.status = step.status;
       row.sensitive = step.sensitive !== undefined;
@@ -83,20 +84,14 @@ export class TimelineFold {
     }
     const ended = run.ended_at === undefined ? null : Date.parse(run.ended_at);
     const isOver = ended !== null || run.status === "paused";
-    const rows = [...this.rows.values()].sort((a, b) => a.ordinal - b.ordinal);
+    const rows = [...all.values()].sort((a, b) => a.ordinal - b.ordinal);
     for (const row of rows) if (isOver) this.close(row, ended ?? this.latest, "cut");
     const begin = Math.min(this.begin, Date.parse(run.started_at));
     return { begin, end: Math.max(begin + 1, ended ?? (isOver ? this.latest : now)), attempts: this.attempts, rows };
   }
 
   private row(ordinal: number, name: string, kind: string): Row {
-    let row = this.rows.get(ordinal);
-    if (row === undefined) {
-      row = { ordinal, name, kind, status: "running", sensitive: false, executions: [], output: [], cutOff: 0, failures: [], error: null,
-        progress: null, replayedIn: [], step: null };
-      this.rows.set(ordinal, row);
-    }
-    return row;
+    return rowIn(this.rows, ordinal, name, kind);
   }
 
   // Another attempt begins: what was finished is replayed from the journal, what was not is cut off.
@@ -108,9 +103,10 @@ export class TimelineFold {
     }
   }
 
-  // An event of output does not say whose it is: that is known while one command runs.
-  private print(stream: "stdout" | "stderr", data: Record<string, unknown>): void {
-    const open = [...this.rows.values()].filter((row) => row.kind === "shell" && row.executions.at(-1)?.end === null);
+  // Events of older runs do not say whose output they are: that is known while one command runs.
+  private print(stream: "stdout" | "stderr", data: Record<string, unknown>, step: number | undefined): void {
+    const open = step !== undefined ? [this.row(step, "", "")]
+      : [...this.rows.values()].filter((row) => row.kind === "shell" && row.executions.at(-1)?.end === null);
     const row = open[0];
     if (row === undefined || open.length > 1) return;
     const piece = typeof data.text === "string" ? data.text : `[${text(data.b64).length} characters of base64]`;
@@ -134,6 +130,19 @@ export class TimelineFold {
     last.end = Math.max(at, last.start);
     last.outcome = outcome;
   }
+}
+
+function rowIn(rows: Map<number, Row>, ordinal: number, name: string, kind: string): Row {
+  let row = rows.get(ordinal);
+  if (row === undefined) {
+    row = { ordinal, name, kind, status: "running", sensitive: false, executions: [], output: [], cutOff: 0, failures: [], error: null,
+      progress: null, replayedIn: [], step: null };
+    rows.set(ordinal, row);
+  }
+  // Output may come before anything that names its step.
+  row.name ||= name;
+  row.kind ||= kind;
+  return row;
 }
 
 /** A step that waits for a time, an event, a person or another run needs no process. */

@@ -5,7 +5,7 @@ import { ApiError, Client } from "../api/client";
 import type { Cell } from "../api/types";
 import { stateOf } from "../model/cell";
 import { duration } from "../model/format";
-import { cellAddress, TABS, type Tab } from "../model/route";
+import { cellAddress, TABS, type Query, type Tab } from "../model/route";
 import { useAction, useClient, useResource, useTitle, type Resource } from "../ui/context";
 import { Button, Dialog, Empty, Field, Loading, Problem, State } from "../ui/parts";
 import { useShortcuts } from "../ui/shortcuts";
@@ -27,9 +27,9 @@ const NAMES: Record<Tab, string> = {
 // What is on a sleeping cell's disk is read by waking it: nobody does so by looking at a page.
 const WAKES: Partial<Record<Tab, string>> = { files: "its files are shown", terminal: "a terminal is opened", search: "its code is searched" };
 
-interface Place { cell: string; tab: Tab; rest: string; line?: number }
+interface Place extends Query { cell: string; tab: Tab; rest: string }
 
-export function CellPage({ cell: id, tab, rest, line }: Place) {
+export function CellPage({ cell: id, tab, rest, line, view }: Place) {
   const cell = useResource((client) => client.call<Cell>(Client.pathOf(id)), id, POLL_MS);
   useTitle(`${NAMES[tab]} · ${cell.value?.customer_id ?? id}`);
   const go = (number: number) => () => (location.hash = cellAddress(id, TABS[number]));
@@ -51,12 +51,12 @@ export function CellPage({ cell: id, tab, rest, line }: Place) {
         {TABS.map((name) => <a key={name} href={cellAddress(id, name)} aria-current={name === tab ? "page" : undefined}>{NAMES[name]}</a>)}
       </nav>
       <Problem error={cell.error} retry={cell.reload} />
-      {cell.value === undefined ? !cell.error && <Loading what="the cell" /> : <Part cell={cell.value} reload={cell.reload} tab={tab} rest={rest} line={line} />}
+      {cell.value === undefined ? !cell.error && <Loading what="the cell" /> : <Part cell={cell.value} reload={cell.reload} tab={tab} rest={rest} line={line} view={view} />}
     </div>
   );
 }
 
-function Part({ cell, reload, tab, rest, line }: { cell: Cell; reload(): Promise<void>; tab: Tab; rest: string; line?: number }) {
+function Part({ cell, reload, tab, rest, line, view }: Omit<Place, "cell"> & { cell: Cell; reload(): Promise<void> }) {
   const id = cell.cell_id;
   const awake = (part: ComponentChildren) => <Awake key={tab} cell={cell} why={WAKES[tab]!} reload={reload}>{part}</Awake>;
   switch (tab) {
@@ -64,8 +64,8 @@ function Part({ cell, reload, tab, rest, line }: { cell: Cell; reload(): Promise
     case "files": return awake(<Files cell={id} path={rest} line={line} />);
     case "terminal": return awake(<TerminalTab cell={id} />);
     case "search": return awake(<Search cell={id} />);
-    case "runs": return rest === "" ? <Runs cell={cell} /> : <RunPage key={rest} cell={id} run={rest} />;
-    case "events": return <Events cell={id} />;
+    case "runs": return rest === "" ? <Runs cell={cell} /> : <RunPage key={rest} cell={id} run={rest} view={view ?? "live"} />;
+    case "events": return <Events cell={id} view={view ?? "live"} />;
     case "network": return <NetworkTab cell={id} />;
     case "usage": return <Usage cell={cell} />;
   }

@@ -2,10 +2,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Client } from "../api/client";
 import type { CellEvent } from "../api/types";
 import { clockTime, json } from "../model/format";
-import { cellAddress } from "../model/route";
+import { cellAddress, type View } from "../model/route";
 import { useClient } from "../ui/context";
 import { Button, Command, Empty, Problem, State } from "../ui/parts";
 import { useShortcuts } from "../ui/shortcuts";
+import { ViewSwitch } from "../ui/view_switch";
 
 const TAIL = 100; // events of before
 const SHOWN_MAX = 500; // the newest
@@ -13,7 +14,7 @@ const REDRAW_MS = 150;
 const SHORT_CHARS = 160;
 const TYPES = /^[\w.*,-]*$/;
 
-export function Events({ cell }: { cell: string }) {
+export function Events({ cell, view }: { cell: string; view: View }) {
   const client = useClient();
   const [typed, setTyped] = useState("");
   const [types, setTypes] = useState("");
@@ -43,13 +44,13 @@ export function Events({ cell }: { cell: string }) {
       if (list.length > SHOWN_MAX) list.shift();
       timer ??= setTimeout(draw, REDRAW_MS);
     };
-    client.follow(Client.pathOf(cell, `/events?tail=${TAIL}${query}`), { onEvent, onState: setState }, over.signal)
+    client.follow(Client.pathOf(cell, `/events?tail=${TAIL}&view=${view}${query}`), { onEvent, onState: setState }, over.signal)
       .catch((failure) => over.signal.aborted || setError(failure));
     return () => {
       over.abort();
       if (timer !== null) clearTimeout(timer);
     };
-  }, [client, cell, types]);
+  }, [client, cell, types, view]);
   const hold = () => {
     setHeld(!held);
     if (held) setEvents([...all.current]);
@@ -71,6 +72,7 @@ export function Events({ cell }: { cell: string }) {
           <Button pressed={held} onClick={hold}>{held ? "Go on" : "Hold"}</Button>
         </div>
       </form>
+      <ViewSwitch view={view} addressOf={(each) => cellAddress(cell, "events", "", { view: each })} />
       <Problem error={error} />
       {events.length === 0 && !error && (
         <Empty title="Nothing has happened yet">

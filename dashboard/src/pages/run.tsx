@@ -1,12 +1,13 @@
 // One run, live: its line of time, its steps with what they printed, and what can be done with it.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { Client } from "../api/client";
 import type { CellEvent, RunDetail } from "../api/types";
 import { count, duration, json } from "../model/format";
-import { cellAddress } from "../model/route";
+import { cellAddress, type View } from "../model/route";
 import { TimelineFold } from "../model/timeline";
 import { useClient, useNow, useResource, useTitle } from "../ui/context";
 import { Ago, Loading, Panel, Problem, State } from "../ui/parts";
+import { ViewSwitch } from "../ui/view_switch";
 import { RunActions, RunQuestions } from "./run_actions";
 import { TimelineView } from "./timeline";
 
@@ -15,15 +16,22 @@ const REDRAW_MS = 150;
 const STREAMED_MAX = 200; // events of the agent's own that are shown, the newest
 const LAST = /^run\.(completed|failed|cancelled)$/;
 
-export function RunPage({ cell, run: id }: { cell: string; run: string }) {
-  const run = useResource((client) => client.call<RunDetail>(Client.pathOf(cell, `/runs/${encodeURIComponent(id)}`)), id, POLL_MS);
+export function RunPage({ cell, run: id, view }: { cell: string; run: string; view: View }) {
+  const path = Client.pathOf(cell, `/runs/${encodeURIComponent(id)}`);
+  const run = useResource((client) => client.call<RunDetail>(path), id, POLL_MS);
+  // What can be done with the run is asked of it as it is; its line of time alone is the committed one.
+  const isCommitted = view === "committed";
+  const committed = useResource(async (client) => (isCommitted ? client.call<RunDetail>(`${path}?view=committed`) : undefined), `${id} ${view}`, isCommitted ? POLL_MS : 0);
   useTitle(`${run.value?.method ?? "Run"} · ${cell}`);
-  const stream = useRunEvents(cell, id, run.value !== undefined, run.reload);
+  const reloads = [run.reload, committed.reload] as const;
+  const reload = useCallback(async () => void (await Promise.all(reloads.map((each) => each()))), reloads);
+  const stream = useRunEvents(path, view, run.value !== undefined, reload);
   const isLive = run.value?.status === "running" || run.value?.status === "waiting";
   const now = useNow(isLive ? 250 : 0);
   if (run.value === undefined) return run.error ? <Problem error={run.error} retry={run.reload} /> : <Loading what="the run" />;
   const detail = run.value;
-  const timeline = stream.fold.view(detail, isLive ? now : 0);
+  const shown = isCommitted ? { ...(committed.value ?? detail), steps: committed.value?.steps ?? [] } : detail;
+  const timeline = stream.fold.view(shown, isLive ? now : 0);
   return (
     <>
       <p class="crumbs"><a href={cellAddress(cell, "runs")}>Runs</a> <span aria-hidden="true">/</span></p>
@@ -47,7 +55,9 @@ export function RunPage({ cell, run: id }: { cell: string; run: string }) {
           {detail.error.stack && <details><summary>Stack</summary><pre class="code" tabIndex={0}>{detail.error.stack}</pre></details>}
         </div>
       )}
-      <TimelineView cell={cell} timeline={timeline} isLive={isLive} />
+      <ViewSwitch view={view} addressOf={(each) => cellAddress(cell, "runs", id, { view: each })} />
+      <Problem error={committed.error} />
+      <TimelineView cell={cell} timeline={timeline} isLive={isLive} view={view} />
       <div class="panels">
         <Panel title="Params"><pre class="code" tabIndex={0}>{json(detail.params)}</pre></Panel>
         {detail.status === "completed" && <Panel title="Result"><pre class="code" tabIndex={0}>{json(detail.result ?? null)}</pre></Panel>}
@@ -64,7 +74,7 @@ export function RunPage({ cell, run: id }: { cell: string; run: string }) {
 }
 
 /** Follows the events of a run from the first one that is kept; redraws some times in a second. */
-function useRunEvents(cell: string, id: string, isThere: boolean, reload: () => Promise<void>) {
+function useRunEvents(path: string, view: View, isThere: boolean, reload: () => Promise<void>) {
   const client = useClient();
   const fold = useRef(new TimelineFold());
   const streamed = useRef<CellEvent[]>([]);
@@ -75,6 +85,8 @@ function useRunEvents(cell: string, id: string, isThere: boolean, reload: () => 
     if (!isThere) return;
     fold.current = new TimelineFold();
     streamed.current = [];
+    setError(null);
+    redraw((before) => before + 1);
     const over = new AbortController();
     let timer: ReturnType<typeof setTimeout> | null = null;
     let asks = false;
@@ -91,13 +103,12 @@ function useRunEvents(cell: string, id: string, isThere: boolean, reload: () => 
       if (/^(run|step)\./.test(event.type)) asks = true;
       timer ??= setTimeout(draw, REDRAW_MS);
     };
-    const path = Client.pathOf(cell, `/runs/${encodeURIComponent(id)}/events`);
-    client.follow(path, { onEvent, onState: (state) => setWaits(state === "waiting") }, over.signal, (event) => LAST.test(event.type))
+    client.follow(`${path}/events?view=${view}`, { onEvent, onState: (state) => setWaits(state === "waiting") }, over.signal, (event) => LAST.test(event.type))
       .catch((failure) => over.signal.aborted || setError(failure));
     return () => {
       over.abort();
       if (timer !== null) clearTimeout(timer);
     };
-  }, [client, cell, id, isThere, reload]);
+  }, [client, path, view, isThere, reload]);
   return { fold: fold.current, streamed: streamed.current, error, waits };
 }

@@ -75,7 +75,7 @@ function Hit({ cell, hit, asked }: { cell: string; hit: SearchResult; asked: Ask
   return (
     <article class="hit">
       <header>
-        <a class="mono" href={cellAddress(cell, "files", hit.path, hit.start_line)}>{hit.path}:{hit.start_line}</a>
+        <a class="mono" href={cellAddress(cell, "files", hit.path, { line: hit.start_line })}>{hit.path}:{hit.start_line}</a>
         {hit.symbol && <code>{hit.symbol}</code>}
         <span class="faint">{hit.language}</span>
         <span class="faint grow right" title="How well it fits">{hit.score.toFixed(2)}</span>

@@ -1,16 +1,22 @@
 import { useState } from "preact/hooks";
 import { count, duration, json } from "../model/format";
-import { cellAddress } from "../model/route";
+import { cellAddress, type View } from "../model/route";
 import { scaleOf, type Scale } from "../model/scale";
 import type { Row, Timeline } from "../model/timeline";
 import { Bounded, Empty } from "../ui/parts";
 
 const STEP = 100; // rows at first, and with each "more"
 
-export function TimelineView({ cell, timeline, isLive }: { cell: string; timeline: Timeline; isLive: boolean }) {
+export function TimelineView({ cell, timeline, isLive, view }: { cell: string; timeline: Timeline; isLive: boolean; view: View }) {
   const { begin, attempts, rows } = timeline;
   const scale = scaleOf(timeline);
-  if (rows.length === 0) return <Empty title={isLive ? "No step yet" : "It had no steps"}><p>Commands, requests and <code>ctx.step</code> of the agent are shown here as they begin.</p></Empty>;
+  if (rows.length === 0) {
+    return (
+      <Empty title={view === "committed" ? "No step has ended" : isLive ? "No step yet" : "It had no steps"}>
+        <p>Commands, requests and <code>ctx.step</code> of the agent are shown here {view === "committed" ? "once their end is on disk" : "as they begin"}.</p>
+      </Empty>
+    );
+  }
   return (
     <section class="timeline" aria-label="Steps of the run">
       <div class="axis" aria-hidden="true">
@@ -103,7 +109,7 @@ function Details({ cell, row, marks, begin }: { cell: string; row: Row; marks: {
           {row.cutOff > 0 && <p class="faint">{count(row.cutOff, "earlier character")} of its output are not shown.</p>}
           <pre class="code output" tabIndex={0} aria-label="Output">{row.output.map((each, index) => <span key={index} class={each.stream}>{each.text}</span>)}</pre>
         </>
-      ) : row.kind === "shell" && row.status !== "running" && <p class="faint">It printed nothing, or several commands ran at once.</p>}
+      ) : row.kind === "shell" && row.status !== "running" && <p class="faint">It printed nothing.</p>}
     </div>
   );
 }

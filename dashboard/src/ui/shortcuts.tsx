@@ -39,6 +39,7 @@ const KEYS: [string, string][] = [
   ["g c", "All cells"],
   ["n", "A new cell, on the page of all cells"],
   ["/", "To the filter or the search of the page"],
+  ["v", "Live or committed, in a run and in events"],
   ["1 … 8", "The parts of a cell: overview, files, terminal, …"],
   ["Ctrl S", "Save the file in the editor (⌘S on a Mac)"],
   ["F6", "Out of the terminal, which takes every other key"],
