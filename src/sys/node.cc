@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "sys/fd.h"
+#include "sys/file.h"
 
 namespace cellar::sys {
 
@@ -48,6 +49,21 @@ void make_link_at(int folder, const std::string& name, const std::string& target
 
 void give_place_to(int fd, unsigned id) {
   if (::fchownat(fd, "", id, id, AT_EMPTY_PATH) == -1) throw_errno("fchownat");
+}
+
+void copy_rights(const std::string& from, const std::string& to) {
+  constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+  const Fd source = open_file(from, kFolder);
+  const Fd target = open_file(to, kFolder);
+  struct stat state{};
+  if (::fstat(source.get(), &state) == -1) throw_errno("fstat", from);
+  const bool may_give = ::geteuid() == 0;
+  if (may_give && ::fchown(target.get(), state.st_uid, state.st_gid) == -1) {
+    throw_errno("fchown", to);
+  }
+  if (::fchmod(target.get(), state.st_mode & 07777) == -1) throw_errno("fchmod", to);
+  const struct timespec times[] = {state.st_atim, state.st_mtim};
+  if (::futimens(target.get(), times) == -1) throw_errno("futimens", to);
 }
 
 }  // namespace cellar::sys

@@ -2,7 +2,7 @@
 
 #include <string>
 
-// Single names in a folder that is open already: no path is resolved. All throw Error.
+// Single names in a folder that is open already, where a path is not said. All throw Error.
 namespace cellar::sys {
 
 // What is behind the last '/' of a path.
@@ -22,5 +22,9 @@ void make_link_at(int folder, const std::string& name, const std::string& target
 
 // Makes what `fd` is open for, be it by O_PATH, belong to the uid and gid `id`.
 void give_place_to(int fd, unsigned id);
+
+// Gives the folder `to` the owner, the mode and the times of the folder `from`. No link is followed
+// in either's last name. A process that is not root leaves the owner.
+void copy_rights(const std::string& from, const std::string& to);
 
 }  // namespace cellar::sys
