@@ -8,7 +8,7 @@ import socket
 import urllib.parse
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import errors
 from ._version import VERSION
@@ -67,7 +67,7 @@ def settings_of(base_url: Optional[str], api_key: Optional[str]) -> Tuple[Addres
 
 def checked_header(name: str, value: str) -> str:
     if any(ord(char) < 32 or ord(char) == 127 for char in value):
-        raise ValueError(f"{name} must be one line without control characters, and is {value!r}")
+        raise ValueError(f"{name} must be one line without control characters")  # not said: it may be a key
     return value
 
 
@@ -88,6 +88,15 @@ def has_news(sock: Any, wait_s: float = 0.0) -> bool:
 
 def without_none(fields: Mapping[str, Any]) -> Dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def words_of(cmd: Union[str, Sequence[str]]) -> Union[str, List[str]]:
+    """A command as the API takes it."""
+    if isinstance(cmd, str):
+        return cmd
+    if not isinstance(cmd, Sequence) or not all(isinstance(word, str) for word in cmd):
+        raise ValueError(f"cmd must be a text or a list of texts, and is {cmd!r}")
+    return list(cmd)
 
 
 def segment(value: str) -> str:
@@ -153,6 +162,8 @@ def call_of_agent(
     view: Optional[str] = None
 ) -> Request:
     """A call of a method. With its key it is one run, however often it is sent."""
+    if not isinstance(method, str):
+        raise ValueError(f"method must be a text, and is {method!r}")
     own_key = uuid.uuid4().hex if key is None else key
     if not own_key:
         raise ValueError("idempotency_key must not be empty")

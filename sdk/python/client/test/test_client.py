@@ -292,11 +292,17 @@ class CallTest(Case):
             with mock.patch.dict(os.environ, clear=True):
                 for url, key, words in (("ftp://x", "k", "base_url"), ("http://x", None, "CELLAR_API_KEY"), ("http://x", "a\nb", "api_key"),
                                         ("http://u:p@x", "k", "password")):
-                    with self.assertRaisesRegex(ValueError, words):
+                    with self.assertRaisesRegex(ValueError, words) as found:
                         client(url, key)
+                    self.assertNotIn(repr(key), str(found.exception), "a key is in an error's text")
         for call in CALLS:
             with self.assertRaisesRegex(ValueError, "JSON"):
                 call("http://127.0.0.1:1", lambda client: client.cell("c").request("m", {1, 2}))
+            with self.assertRaisesRegex(ValueError, "method must be a text, and is 5"):
+                call("http://127.0.0.1:1", lambda client: client.cell("c").request(5))
+            for cmd in (5, ["a", 1], b"a"):
+                with self.assertRaisesRegex(ValueError, "cmd must be a text or a list of texts"):
+                    call("http://127.0.0.1:1", lambda client: client.cell("c").exec(cmd))
             with self.assertRaisesRegex(ValueError, "X-Customer-ID"):
                 call("http://127.0.0.1:1", lambda client: client.agents.call("m", customer_id="a\r\nb"))
             with self.assertRaises(cellar.ConnectionError) as found:

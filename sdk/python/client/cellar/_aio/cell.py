@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 from .. import types
 from .._follow import Ids, Once
 from .._sse import SentEvent
-from .._wire import Request, call_of_agent, json_bytes, segment, without_none
+from .._wire import Request, call_of_agent, json_bytes, segment, without_none, words_of
 from ..outputs import Output, event_of, output_of_command
 from .checkpoints import AsyncCheckpoints
 from .core import AsyncCore, AsyncItems, AsyncStream
@@ -165,7 +165,7 @@ class AsyncCell:
         env: Optional[Dict[str, str]] = None,
     ) -> AsyncTerminal:
         """A program at a terminal, a login shell where there is no `cmd`; use it with `async with`, which ends it."""
-        fields = without_none({"cmd": cmd if cmd is None or isinstance(cmd, str) else list(cmd), "cwd": cwd, "env": env,
+        fields = without_none({"cmd": cmd if cmd is None else words_of(cmd), "cwd": cwd, "env": env,
                                "terminal": {"columns": columns, "rows": rows}})
         return AsyncTerminal(self._core, self.processes, fields)
 
@@ -255,5 +255,5 @@ def exec_fields(
     timeout_ms: Optional[int],
     limits: Optional[types.ExecLimits],
 ) -> Dict[str, Any]:
-    return without_none({"cmd": cmd if isinstance(cmd, str) else list(cmd), "cwd": cwd, "env": env, "stdin": stdin,
+    return without_none({"cmd": words_of(cmd), "cwd": cwd, "env": env, "stdin": stdin,
                          "timeout_ms": timeout_ms, "limits": limits})

@@ -8,7 +8,7 @@ from typing import Any, Deque, Dict, List, Optional, Sequence, Union
 
 from .. import _retry, _websocket, errors, types
 from .._follow import Ids
-from .._wire import Request, json_bytes, segment, without_none
+from .._wire import Request, json_bytes, segment, without_none, words_of
 from ..outputs import Output, output_of_process
 from .core import AsyncCore, AsyncStream
 from .transport import Lock, Wire, sleep
@@ -35,7 +35,7 @@ class AsyncProcesses:
         limits: Optional[Dict[str, int]] = None,
     ) -> types.Process:
         """`stdin`: it reads what is sent to it. With a `terminal` there may be no `cmd`: a login shell."""
-        words = cmd if cmd is None or isinstance(cmd, str) else list(cmd)
+        words = cmd if cmd is None else words_of(cmd)
         fields = {"cmd": words, "cwd": cwd, "env": env, "stdin": stdin, "terminal": terminal, "timeout_ms": timeout_ms,
                   "limits": limits}
         return await self._core.post(self._path, without_none(fields), repeatable=False)

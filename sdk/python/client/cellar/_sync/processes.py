@@ -9,7 +9,7 @@ from typing import Any, Deque, Dict, List, Optional, Sequence, Union
 
 from .. import _retry, _websocket, errors, types
 from .._follow import Ids
-from .._wire import Request, json_bytes, segment, without_none
+from .._wire import Request, json_bytes, segment, without_none, words_of
 from ..outputs import Output, output_of_process
 from .core import Core, Stream
 from .transport import Lock, Wire, sleep
@@ -36,7 +36,7 @@ class Processes:
         limits: Optional[Dict[str, int]] = None,
     ) -> types.Process:
         """`stdin`: it reads what is sent to it. With a `terminal` there may be no `cmd`: a login shell."""
-        words = cmd if cmd is None or isinstance(cmd, str) else list(cmd)
+        words = cmd if cmd is None else words_of(cmd)
         fields = {"cmd": words, "cwd": cwd, "env": env, "stdin": stdin, "terminal": terminal, "timeout_ms": timeout_ms,
                   "limits": limits}
         return self._core.post(self._path, without_none(fields), repeatable=False)
