@@ -9,6 +9,7 @@
 #include "cell/cgroups.h"
 #include "json/json.h"
 #include "json/reader.h"
+#include "sandbox/groups.h"
 #include "sys/directory.h"
 #include "sys/file.h"
 #include "sys/folder_identity.h"
@@ -85,6 +86,13 @@ asio::awaitable<void> remove_lost_slots(sandbox::CgroupHost host, std::string da
   if (lost.empty()) co_return;
   for (const std::string& cell : sys::folders_in(cells_dir)) {
     lost.erase(read_slot(CellLayout{cells_dir + "/" + cell}));
+  }
+  for (const std::string& slot : lost) {  // All die at once, before the first is waited for.
+    try {
+      sandbox::kill_group(sandbox::plan_cgroups(host, daemon_group, slot).cell);
+    } catch (const Error& error) {  // It is being removed by the spawner that made it.
+      log::debug("cgroup of an earlier daemon, {}: {}", slot, error.what());
+    }
   }
   for (const std::string& slot : lost) {
     try {

@@ -248,8 +248,9 @@ asio::awaitable<void> Supervisor::open() {
       hibernated.push_back(cell);
     }
   }
-  tasks_.spawn(remove_lost_slots(machine_.cgroup_host, machine_.daemon_group, state_dir_ + "/cells",
-                                 machine_.spawner.run()));
+  // To the end, also of a daemon that is stopped at once: nobody else looks for them before a next.
+  changes_.spawn(remove_lost_slots(machine_.cgroup_host, machine_.daemon_group,
+                                   state_dir_ + "/cells", machine_.spawner.run()));
   tasks_.spawn(open_rest(std::move(hibernated)));
   for (std::string& name : found.trash) empty_trash(std::move(name));
   tasks_.spawn(run_timers());

@@ -167,6 +167,20 @@ class FailureTest(harness.CellTest):
                 harness.eventually("nothing of it is left", lambda: not pathlib.Path(f"/proc/{pid}").exists())
 
 
+    def test_a_daemon_that_is_stopped_as_soon_as_it_serves_leaves_nothing_of_one_that_was_killed(self):
+        daemon = harness.Daemon(warm_agents=3)
+        self.addCleanup(daemon.cleanup)
+        harness.eventually("all are ready", lambda: len(daemon.warm_agents()) == 3)
+        warm = daemon.warm_agents()
+        daemon.kill()
+        daemon.start()
+        self.assertEqual(0, daemon.stop())
+        self.assertEqual([], [pid for pid in warm if not harness.has_ended(pid)])
+        name = harness.daemon_group(daemon.state)
+        roots = [pathlib.Path("/sys/fs/cgroup"), *pathlib.Path("/sys/fs/cgroup").iterdir()]
+        harness.eventually("the spawner of the first has removed the rest", lambda: not any((root / name).exists() for root in roots))
+
+
 class NoRoomTest(harness.CellTest):
     def test_none_is_made_where_no_memory_is_left_for_it(self):
         total = int(pathlib.Path("/proc/meminfo").read_text().split()[1]) << 10
