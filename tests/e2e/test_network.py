@@ -57,7 +57,7 @@ class ServedTest(harness.CellTest):
         return server
 
     def get(self, cell, url, *options):
-        return cell.exec(["curl", "-sS", "--max-time", "5", *options, url])
+        return cell.exec(["curl", "-sS", "--max-time", "20", *options, url])
 
     def put(self, cell, policy):
         answer = cell.call("PUT", "/network", json.dumps(policy))
@@ -121,7 +121,7 @@ class NetworkTest(ServedTest):
 
     def test_a_server_in_the_cell_is_reachable_in_the_cell(self):
         cell = self.cell()
-        out = cell.exec("python3 -m http.server 8123 >/dev/null 2>&1 & for i in 1 2 3 4 5 6 7 8 9 10; do "
+        out = cell.exec("python3 -m http.server 8123 >/dev/null 2>&1 & for i in $(seq 90); do "
                         "curl -s --max-time 2 http://localhost:8123/ -o /dev/null && echo up && exit; sleep 0.3; done")
         self.assertEqual("up\n", out["stdout"])
 
