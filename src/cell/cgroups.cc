@@ -51,6 +51,12 @@ bool is_frozen(const std::string& folder) {
   return read_number(folder + "/cgroup.events", "frozen") == 1;
 }
 
+void undo_half_freeze(const std::string& folder) {
+  const auto asked = sys::read_file(folder + "/cgroup.freeze");
+  if (!asked || trim(*asked) != "1" || is_frozen(folder)) return;
+  sys::write_setting(folder + "/cgroup.freeze", "0");
+}
+
 asio::awaitable<void> end_group(std::string folder) {
   if (!sys::exists(folder)) co_return;
   sandbox::kill_group(folder);

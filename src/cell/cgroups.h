@@ -22,6 +22,9 @@ inline constexpr std::chrono::seconds kFreezeLimit{5};
 asio::awaitable<void> freeze(std::string folder, std::chrono::milliseconds limit = kFreezeLimit);
 asio::awaitable<void> thaw(std::string folder);
 bool is_frozen(const std::string& folder);
+// Of a freeze that was begun, and ended before all stood still: all go on again. Blocking for a
+// moment. Throws Error.
+void undo_half_freeze(const std::string& folder);
 
 // Waits until the killed processes are gone and removes the cell's groups, in every hierarchy.
 asio::awaitable<void> remove(sandbox::CgroupPlan plan);

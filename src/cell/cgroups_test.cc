@@ -28,6 +28,22 @@ TEST_CASE("a group that does not stand still in time goes on, all of it") {
   CHECK(sys::read_file(folder + "/cgroup.freeze") == "0");
 }
 
+TEST_CASE(
+    "a freeze that an earlier daemon began and saw no end of is undone, one that is whole stays") {
+  const testing::TempDir dir;
+  const std::string folder = dir.path().string();
+  const auto of_freeze = [&](const char* asked, const char* events) {
+    sys::replace_file(folder + "/cgroup.freeze", asked);
+    sys::replace_file(folder + "/cgroup.events", events);
+    undo_half_freeze(folder);
+    return sys::read_file(folder + "/cgroup.freeze").value_or("");
+  };
+  CHECK(of_freeze("1\n", "populated 1\nfrozen 0\n") == "0\n");
+  CHECK(of_freeze("1\n", "populated 1\nfrozen 1\n") == "1\n");
+  CHECK(of_freeze("0\n", "populated 1\nfrozen 0\n") == "0\n");
+  undo_half_freeze(folder + "/gone");
+}
+
 TEST_CASE("swap is allowed and forbidden where the group has the switch, and else left alone") {
   const testing::TempDir dir;
   const std::string folder = dir.path().string();

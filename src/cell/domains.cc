@@ -146,6 +146,8 @@ void Domains::find(const std::set<std::uint64_t>& kept, std::uint64_t last_numbe
 
 void Domains::find_domains() {
   set_swap(groups_.memory, Swap::never);  // The earlier one may have ended while it allowed it.
+  // Or on the way to a pause: what goes on stopping would stand still in a cell that is awake.
+  if (has_groups()) undo_half_freeze(groups_.cell);
   const std::string folder = sys::folder_identity(layout_.run());
   for (const Kind kind : {Kind::agent, Kind::shell}) {
     if (const auto record = decode_domain_record(sys::read_file(record_path(kind)), folder)) {
