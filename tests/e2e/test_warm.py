@@ -127,7 +127,7 @@ class WarmTest(harness.CellTest):
         self.assertEqual((["v", True], pid), (cell.request("kept").json, cell.agent_pid()))
         left = self.daemon.await_warm_agent()
         self.daemon.restart()  # By SIGKILL.
-        harness.eventually("what nobody had is gone", lambda: not pathlib.Path(f"/proc/{left}").exists())
+        harness.eventually("what nobody had is gone", lambda: harness.has_ended(left))
         self.assertEqual([None, True], cell.request("kept").json)  # Another host, in the same domain.
         self.assertTrue(is_warm(cell))
 
@@ -151,7 +151,7 @@ class FailureTest(harness.CellTest):
         run = self.begin_run(cell, "warm.personal 1 errno=5\n")
         self.assertEqual("completed", cell.settled(run)["status"])
         self.assertFalse(is_warm(cell))
-        harness.eventually("nothing of it is left", lambda: not pathlib.Path(f"/proc/{pid}").exists())
+        harness.eventually("nothing of it is left", lambda: harness.has_ended(pid))
 
     def test_a_daemon_that_is_killed_while_a_cell_takes_one_leaves_nothing_that_runs(self):
         for point in ("warm.personal", "warm.slot_kept"):
@@ -164,7 +164,7 @@ class FailureTest(harness.CellTest):
                 (self.daemon.root / "faults").write_text("")
                 self.daemon.start()
                 self.assertEqual("completed", cell.settled(run)["status"])
-                harness.eventually("nothing of it is left", lambda: not pathlib.Path(f"/proc/{pid}").exists())
+                harness.eventually("nothing of it is left", lambda: harness.has_ended(pid))
 
 
     def test_a_daemon_that_is_stopped_as_soon_as_it_serves_leaves_nothing_of_one_that_was_killed(self):
@@ -175,7 +175,7 @@ class FailureTest(harness.CellTest):
         daemon.kill()
         daemon.start()
         self.assertEqual(0, daemon.stop())
-        self.assertEqual([], [pid for pid in warm if not harness.has_ended(pid)])
+        harness.eventually("they have ended", lambda: all(map(harness.has_ended, warm)))
         name = harness.daemon_group(daemon.state)
         roots = [pathlib.Path("/sys/fs/cgroup"), *pathlib.Path("/sys/fs/cgroup").iterdir()]
         harness.eventually("the spawner of the first has removed the rest", lambda: not any((root / name).exists() for root in roots))
