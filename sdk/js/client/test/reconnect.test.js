@@ -193,9 +193,9 @@ test("who comes back waits as long as the server asks, and no stream is too long
       if (count === 1)
         return response.write(`retry: 2200\n\n${eventText({ seq: 1, type: "stream", data: 1 })}`, () => response.destroy());
       response.write(": hello\n\n");
-      setTimeout(() => response.end(eventText({ seq: 2, type: "run.completed", data: {} })), 150);
+      setTimeout(() => response.end(eventText({ seq: 2, type: "run.completed", data: {} })), 1300);
     },
-    { timeoutMs: 100 },
+    { timeoutMs: 1000 },
   );
   assert.equal((await cell.runs.events("r").all()).length, 2);
   await close();

@@ -282,9 +282,9 @@ test("a WebSocket on which nothing comes is given up, but not while it is not re
     baseUrl.replace("http", "ws"),
     { authorization: "Bearer key" },
     new AbortController().signal,
-    50,
+    500,
   );
-  await new Promise((resolve) => setTimeout(resolve, 150)); // Longer than the silence: what has come waits.
+  await new Promise((resolve) => setTimeout(resolve, 700)); // Longer than the silence: what has come waits.
   let bytes = 0;
   const readAll = async () => {
     for await (const message of socket) bytes += message.length;
