@@ -296,14 +296,17 @@ test('a step that ends elsewhere is begun once that may be', () =>
   }));
 
 test('what is said in a step bears the attempt that says it, also where that was given up', () => withHost(agent(`
+  let go, said;
+  const second = new Promise((resolve) => { go = resolve; }), late = new Promise((resolve) => { said = resolve; });
   await ctx.step('slow', async (s) => {
     ctx.stream(s.attempt);
-    if (s.attempt > 1) return;
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    if (s.attempt > 1) return go();
+    await second;
     ctx.stream('late');
-    await s.progress('late').catch(() => {});
+    s.progress('late').catch(() => {});
+    said();
   }, { timeout: 20, retries: { maxAttempts: 2, delay: 1 } });
-  await new Promise((resolve) => setTimeout(resolve, 120));
+  await late;
   ctx.stream('outside');`), async (daemon) => {
   await daemon.ended('main');
   assert.deepEqual(daemon.of('event').map((f) => [f.in, f.try]), [[1, 1], [1, 2], [1, 1], [undefined, undefined]]);

@@ -77,7 +77,7 @@ class StepsTest(unittest.TestCase):
             for name, options in (("attempt", {{"timeout": "5ms", "retries": {{"max_attempts": 2, "delay": 1}}}}),
                                   ("total", {{"timeout": {{"attempt": 5, "total": 60}}, "retries": retries}})):
                 try:
-                    {a}ctx.step(name, lambda: {sleep}(0.1), **options)
+                    {a}ctx.step(name, lambda: {sleep}(0.5), **options)
                 except ctx.errors.StepTimeoutError as error:
                     codes.append(error.code)
             return codes'''
