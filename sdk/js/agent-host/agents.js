@@ -14,12 +14,15 @@ const COMMON_JS_NAMES = ['exports', 'require', 'module', '__filename', '__dirnam
 // What CommonJS says to an ES module, and what one looks like where it says something else first.
 const MODULE_ERRORS = /import statement|'export'|import\.meta/;
 const MODULE_LINES = /^\s*(import|export)\b/m;
+const MODULE_WORDS = /\b(?:import|export)\b/; // No ES module is without.
 
 const CHECK_MS = 5000;
 
 const loaded = new Map(); // path → promise of its exports
 
+// Code is compiled twice only where it may be one.
 function isModule(source, file) {
+  if (!MODULE_WORDS.test(source)) return false;
   try {
     vm.compileFunction(source, COMMON_JS_NAMES, { filename: file });
     return false;
