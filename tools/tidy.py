@@ -47,7 +47,7 @@ HOMES = [
     (r"<seccomp\.h>", r"^src/sandbox/filter_(program|test)\.cc$"),
     (r"<re2/", r"^src/search/regex\.cc$"),
     (r"<curl/", r"^src/cli/\w+\.(h|cc)$"),
-    (r"<CLI/", r"^src/(cli|daemon)/\w+\.cc$"),
+    (r"<CLI/", r"^src/((cli|daemon)/\w+\.cc|base/option_values\.\w+)$"),
 ]
 LINES_MAX = 600
 COLUMNS_MAX = 100

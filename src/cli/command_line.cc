@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/nearest.h"
+#include "base/option_values.h"
 #include "cli/command_line_parts.h"
 #include "doctor/user.h"
 
@@ -14,7 +15,9 @@ namespace {
 
 constexpr const char* kDefaultUrl = "http://127.0.0.1:4750";
 constexpr int kUsageExit = 2;
-constexpr std::size_t kMisspeltMax = 2;  // letters in which a name is taken for another
+constexpr std::size_t kMisspeltMax = 2;           // letters in which a name is taken for another
+constexpr std::int64_t kSecondsMax = 31'536'000;  // a year
+constexpr std::int64_t kLeaseMaxS = 86'400;
 constexpr double kTimeoutMinS = 0.001;
 constexpr double kTimeoutMaxS = 86'400;
 
@@ -28,11 +31,14 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
   sub->add_option("--image", create->image, "The cell's root file system");
   sub->add_option("--runtime", create->runtime, "native, or gvisor: a kernel of its own");
   sub->add_flag("--permanent", create->permanent, "Never pause it");
-  sub->add_option("--idle-timeout", create->idle_timeout_s, "Seconds of idleness until it pauses");
+  sub->add_option("--idle-timeout", create->idle_timeout_s, "Seconds of idleness until it pauses")
+      ->check(whole_number(1, kSecondsMax));
   sub->add_option("--max-awake", create->max_awake_s,
-                  "Seconds that it may be busy with nobody asking it for anything; 0: any");
+                  "Seconds that it may be busy with nobody asking it for anything; 0: any")
+      ->check(whole_number(0, kSecondsMax));
   sub->add_option("--run-retention", create->run_retention_s,
-                  "Seconds that a run is kept after its end; 0: for ever");
+                  "Seconds that a run is kept after its end; 0: for ever")
+      ->check(whole_number(0, 10 * kSecondsMax));
   auto file_events = std::make_shared<bool>(false);
   const CLI::Option* told = sub->add_flag("--file-events,!--no-file-events", *file_events,
                                           "Tell in its events what happens to its files, or not");
@@ -66,7 +72,9 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
   auto keep_alive = std::make_shared<KeepAlive>();
   sub = app.add_subcommand("keep-alive", "Wake a cell, and keep it awake for some time");
   add_cell_id(*sub, keep_alive->cell_id);
-  sub->add_option("SECONDS", keep_alive->seconds, "From now on; 0: no longer")->required();
+  sub->add_option("SECONDS", keep_alive->seconds, "From now on; 0: no longer")
+      ->required()
+      ->check(whole_number(0, kLeaseMaxS));
   sub->callback(
       [&raw, keep_alive] { raw.command = [keep_alive] { return Command(*keep_alive); }; });
   auto wake_at = std::make_shared<WakeAt>();
@@ -83,11 +91,11 @@ void add_network_command(CLI::App& app, Raw& raw) {
   add_cell_id(*sub, network->cell_id);
   sub->add_option("ACTION", network->action,
                   "show; allow or deny these entries, too; set all of it")
-      ->check(CLI::IsMember({"show", "allow", "deny", "set"}));
+      ->check(one_of({"show", "allow", "deny", "set"}));
   sub->add_option("WORDS", network->words,
                   "ENTRY... of allow and deny; of set a JSON FILE, -, allow-all or deny-all");
   sub->add_option("--domain", network->domain, "Allow or deny for the agent, or the shell, alone")
-      ->check(CLI::IsMember({"agent", "shell"}));
+      ->check(one_of({"agent", "shell"}));
   sub->footer("An entry is a name, *.name, an address, address/bits or *, with :port or without.");
   sub->callback([&raw, network] {
     raw.command = [network]() -> Command {
@@ -174,7 +182,7 @@ void add_doctor_command(CLI::App& app, Raw& raw) {
       ->envname("CELLAR_SEAL_KEY_FILE");
   sub->add_option("--level", doctor->level, "What is needed: full or reduced")
       ->envname("CELLAR_LEVEL")
-      ->check(CLI::IsMember({"full", "reduced"}));
+      ->check(one_of({"full", "reduced"}));
   sub->footer(
       "Exit codes: 0 the level is satisfied, 1 something that it needs is missing, 2 usage.");
   sub->callback([&raw, sub, doctor, config] {
@@ -216,16 +224,16 @@ void add_work_commands(CLI::App& app, Raw& raw) {
   sub = app.add_subcommand("search", "Search the code of a cell");
   add_cell_id(*sub, search->cell_id);
   sub->add_option("QUERY", search->query, "What to look for")->required();
-  sub->add_option("--limit", search->limit, "At most so many results")->check(CLI::Range(1, 100));
+  sub->add_option("--limit", search->limit, "At most so many results")->check(whole_number(1, 100));
   auto* mode =
       sub->add_option("--mode", search->mode, "By words and meaning, one of them, or exactly")
-          ->check(CLI::IsMember({"auto", "semantic", "lexical", "regex"}));
+          ->check(one_of({"auto", "semantic", "lexical", "regex"}));
   add_repeated(*sub, "--path", search->paths,
                "Only files that this pattern names, as in .gitignore");
   add_repeated(*sub, "--language", search->languages, "Only files in this language");
   auto* per_file =
       sub->add_option("--per-file", search->chunks_per_file, "So many places of one file")
-          ->check(CLI::Range(1, 100));
+          ->check(whole_number(1, 100));
   auto* symbols = sub->add_flag("--symbols", search->symbols, "Where a name is defined");
   for (auto* option : {mode, per_file, sub->get_option("--path"), sub->get_option("--language")}) {
     symbols->excludes(option);
@@ -312,7 +320,7 @@ std::map<std::string, std::string> pairs_of(const std::vector<std::string>& text
     const char* value = bare == BareName::from_environment ? std::getenv(name.c_str()) : nullptr;
     if (value == nullptr) {
       throw CLI::ValidationError(option, bare == BareName::refuse
-                                             ? "must be NAME=VALUE"
+                                             ? "must be NAME=VALUE, not \"" + name + "\""
                                              : name + " is not in the environment");
     }
     pairs[name] = value;
@@ -340,7 +348,7 @@ void add_surroundings(CLI::App& app, Raw& raw, ProgramToRun& program) {
 
 void add_timeout(CLI::App& app, ProgramToRun& program, const std::string& help) {
   app.add_option("--timeout", program.timeout_s, help)
-      ->check(CLI::Range(kTimeoutMinS, kTimeoutMaxS));
+      ->check(decimal_number(kTimeoutMinS, kTimeoutMaxS));
 }
 
 namespace {
@@ -405,12 +413,13 @@ std::variant<CommandLine, Usage> read_command_line(int argc, const char* const* 
   app.add_option("--url", line.url, "The daemon (CELLAR_URL)")->capture_default_str()->take_last();
   app.add_option("--api-key", line.api_key, "Your key (CELLAR_API_KEY)")->take_last();
   app.add_option("-o,--output", raw.format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
+      ->check(one_of({"text", "json"}))
       ->take_last();
   app.set_version_flag("--version", "cellar " CELLAR_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
   add_commands(app, raw, line.url);
+  name_refusals(app);
 
   // CLI11 reports by its own exceptions: they end here.
   try {

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/option_values.h"
 #include "cli/command_line_parts.h"
 
 namespace cellar::cli {
@@ -104,7 +105,7 @@ void add_completion_commands(CLI::App& app, Raw& raw) {
   CLI::App* sub = app.add_subcommand("completion", "Print what makes a shell complete commands");
   sub->add_option("SHELL", script->shell, "bash, zsh or fish")
       ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+      ->check(one_of({"bash", "zsh", "fish"}));
   sub->footer(
       "bash: eval \"$(cellar completion bash)\"; zsh: the same behind compinit;\n"
       "fish: cellar completion fish | source. In the shell's start file it is for always.");

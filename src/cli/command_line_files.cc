@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/option_values.h"
 #include "cli/command_line_parts.h"
 
 namespace cellar::cli {
@@ -85,7 +86,7 @@ void add_file_commands(CLI::App& app, Raw& raw) {
   glob->add_option("PATTERN", to_glob->pattern, "Such as 'src/**/*.{ts,tsx}'")->required();
   glob->add_option("PATH", to_glob->at.path, "Below this folder (/)");
   glob->add_option("--limit", to_glob->limit, "At most so many (1000)")
-      ->check(CLI::Range(1, 10'000));
+      ->check(whole_number(1, 10'000));
   glob->add_flag("-a,--all", to_glob->all, "What search leaves out, too");
 
   const auto [grep, to_grep] =
@@ -95,9 +96,9 @@ void add_file_commands(CLI::App& app, Raw& raw) {
   grep->add_option("PATH", to_grep->at.path, "Below this folder, or in this file (/)");
   add_repeated(*grep, "--path", to_grep->paths, "Only files that this pattern names");
   grep->add_option("-C,--context", to_grep->context, "So many lines before and after")
-      ->check(CLI::Range(0, 20));
+      ->check(whole_number(0, 20));
   grep->add_option("--limit", to_grep->limit, "At most so many lines (100)")
-      ->check(CLI::Range(1, 10'000));
+      ->check(whole_number(1, 10'000));
   grep->add_flag("-F,--literal", to_grep->literal, "The pattern is a text");
   grep->add_flag("-i,--ignore-case", to_grep->ignore_case, "Without regard to case");
   grep->add_flag("-a,--all", to_grep->all, "What search leaves out, too");

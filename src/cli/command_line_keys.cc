@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/option_values.h"
 #include "cli/command_line_parts.h"
 
 namespace cellar::cli {
@@ -18,7 +19,7 @@ void add_key_commands(CLI::App& app, Raw& raw) {
       ->allow_extra_args(false)
       ->delimiter(',')
       ->required()
-      ->check(CLI::IsMember({"read", "write", "admin", "metrics"}));
+      ->check(one_of({"read", "write", "admin", "metrics"}));
   sub->add_option("--expires", raw.expires, "How long it holds: 90s, 15m, 1h, 30d; else for ever");
   sub->callback([&raw, create] {
     raw.command = [&raw, create]() -> Command {

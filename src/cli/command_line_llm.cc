@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/option_values.h"
 #include "cli/command_line_parts.h"
 
 namespace cellar::cli {
@@ -15,12 +16,12 @@ void add_llm_commands(CLI::App& app, Raw& raw) {
   sub = app.add_subcommand("llm", "Show what a cell may ask of models, or change it at once");
   add_cell_id(*sub, llm->cell_id);
   sub->add_option("ACTION", llm->action, "show; on, with the --budget that is given here; off")
-      ->check(CLI::IsMember({"show", "on", "off"}));
+      ->check(one_of({"show", "on", "off"}));
   constexpr std::int64_t kTokensMax = 1'000'000'000'000'000;
   sub->add_option("--budget", llm->budget, "TOKENS of input and output; implies on")
-      ->check(CLI::Range(std::int64_t{0}, kTokensMax));
+      ->check(whole_number(0, kTokensMax));
   sub->add_option("--per", llm->per, "Whose budget it is: the cell's, or each run's")
-      ->check(CLI::IsMember({"cell", "run"}));
+      ->check(one_of({"cell", "run"}));
   sub->footer("Without a budget of its own a cell has the daemon's, where there is one.");
   sub->callback([&raw, llm, sub] {
     raw.command = [llm, sub]() -> Command {

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/option_values.h"
 #include "cli/command_line_parts.h"
 
 namespace cellar::cli {
@@ -44,7 +45,7 @@ void add_process_commands(CLI::App& app, Raw& raw) {
   add_process(*sub, log->process);
   sub->add_flag("-f,--follow", log->follow, "Go on until it ends, with its exit code");
   sub->add_option("--after", log->after, "Leave out the first so many bytes that it wrote")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0));
 
   const auto input = std::make_shared<ProcessInput>();
   sub = add(app, raw, "input", "Send standard input to a command in the background", input);

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/option_values.h"
 #include "cli/command_line_parts.h"
 
 namespace cellar::cli {
@@ -39,12 +40,11 @@ void add(CLI::App& app, Raw& raw, const std::string& name, const std::string& he
 
 void fill_list(CLI::App& app, RunList& list) {
   add_cell_id(app, list.cell_id);
-  app.add_option("--limit", list.limit, "At most so many")
-      ->check(CLI::Range(std::int64_t{1}, kListedMax));
+  app.add_option("--limit", list.limit, "At most so many")->check(whole_number(1, kListedMax));
 }
 
 void add_view(CLI::App& app, std::string& view, const std::string& help) {
-  app.add_option("--view", view, help)->check(CLI::IsMember({"live", "committed"}));
+  app.add_option("--view", view, help)->check(one_of({"live", "committed"}));
 }
 
 void fill_get(CLI::App& app, RunGet& get) {
@@ -63,7 +63,7 @@ void fill_start(CLI::App& app, RunStart& start) {
 void fill_await(CLI::App& app, RunAwait& await) {
   add_run(app, await.run);
   app.add_option("--timeout", await.timeout_s, "Wait no longer than so many seconds")
-      ->check(CLI::Range(std::int64_t{0}, kAwaitMaxS));
+      ->check(whole_number(0, kAwaitMaxS));
   app.footer("Exit codes: 0 it is completed, 1 it failed, was cancelled, is paused or goes on.");
 }
 
@@ -71,7 +71,7 @@ CLI::Option* add_log_options(CLI::App& app, RunLog& log) {
   app.add_flag("-f,--follow", log.follow, "Go on until the run ends, reconnecting if needed");
   add_view(app, log.view, "committed: only what can never be thrown away again");
   return app.add_option("--after", log.after, "Only events behind this number")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0));
 }
 
 void fill_log(CLI::App& app, RunLog& log) {
@@ -85,7 +85,7 @@ void fill_events(CLI::App& app, RunLog& log) {
       app.add_option("RUN", log.run.run_id, "Only this run's")->check(refuse_nothing, "");
   CLI::Option* after = add_log_options(app, log);
   app.add_option("--tail", log.tail, "Begin with the newest so many")
-      ->check(CLI::Range(std::int64_t{0}, kListedMax))
+      ->check(whole_number(0, kListedMax))
       ->excludes(after)
       ->excludes(run);
   app.add_option("--types", log.types, "Only these types, such as cell.*,run.completed")
@@ -137,7 +137,7 @@ void fill_replay(CLI::App& app, RunReplay& replay) {
 void fill_cancel(CLI::App& app, RunCancel& cancel) {
   add_run(app, cancel.run);
   app.add_option("--grace", cancel.grace_ms, "Milliseconds for the agent to clean up (1000)")
-      ->check(CLI::Range(std::int64_t{0}, kGraceMaxMs));
+      ->check(whole_number(0, kGraceMaxMs));
   app.add_flag("--rollback", cancel.rollback, "Undo what its steps did, by their rollbacks");
 }
 

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/option_values.h"
 #include "cli/command_line_parts.h"
 
 namespace cellar::cli {
@@ -10,7 +11,7 @@ void add_secrets_command(CLI::App& app, Raw& raw) {
   CLI::App* sub = app.add_subcommand("secrets", "Show a cell's secrets by name, or change one");
   add_cell_id(*sub, secrets->cell_id);
   sub->add_option("ACTION", secrets->action, "show; set one; rm one")
-      ->check(CLI::IsMember({"show", "set", "rm"}));
+      ->check(one_of({"show", "set", "rm"}));
   sub->add_option("NAME", secrets->name,
                   "Of set NAME=VALUE, or NAME with your environment's value");
   add_repeated(*sub, "--host", secrets->hosts,

@@ -168,6 +168,55 @@ TEST_CASE("events are those of a cell, or of one run") {
   CHECK(events.follow);
 }
 
+TEST_CASE("a wrong value is refused by its option, with what is allowed and what was given") {
+  struct Case {
+    std::vector<const char*> words;
+    std::string text;
+  };
+  const std::string truth = " must be given alone, or with =true or =false, not \"maybe\"";
+  const std::vector<Case> cases = {
+      {{"create", "c", "--file-events=maybe"}, "--file-events:" + truth},
+      {{"create", "c", "--no-file-events=maybe"}, "--file-events:" + truth},
+      {{"create", "c", "--permanent=maybe"}, "--permanent:" + truth},
+      {{"runs", "resume", "c", "r", "--retry=maybe"}, "--retry:" + truth},
+      {{"preview", "c", "--public=maybe"}, "--public:" + truth},
+      {{"create", "c", "--idle-timeout", "soon"},
+       "--idle-timeout: must be a whole number from 1 to 31536000, not \"soon\""},
+      {{"create", "c", "--max-awake=-1"},
+       "--max-awake: must be a whole number from 0 to 31536000, not \"-1\""},
+      {{"create", "c", "--run-retention", "99999999999999999999"},
+       "--run-retention: must be a whole number from 0 to 315360000, not "
+       "\"99999999999999999999\""},
+      {{"keep-alive", "c", "1h"}, "SECONDS: must be a whole number from 0 to 86400, not \"1h\""},
+      {{"events", "c", "--after", "x"}, "--after: must be a whole number from 0 on, not \"x\""},
+      {{"logs", "c", "p1", "--after", "1.5"},
+       "--after: must be a whole number from 0 on, not \"1.5\""},
+      {{"preview", "c", "65536"}, "PORT: must be a whole number from 1 to 65535, not \"65536\""},
+      {{"exec", "c", "--timeout", "nan", "--", "a"},
+       "--timeout: must be a number from 0.001 to 86400, not \"nan\""},
+      {{"-o", "yaml", "ls"}, "--output: must be text or json, not \"yaml\""},
+      {{"network", "c", "open"}, "ACTION: must be show, allow, deny or set, not \"open\""},
+      {{"keys", "create", "k", "--scope", "read,all"},
+       "--scope: must be read, write, admin or metrics, not \"all\""},
+      {{"exec", "c", "--env", "A", "--", "a"}, "--env: must be NAME=VALUE, not \"A\""},
+      {{"keys", "create", "k", "--scope", "read", "--expires", "soon"},
+       "--expires: must be a time such as 90s, 15m, 1h or 7d, not \"soon\""},
+      {{"events", "c", "--tail"}, "--tail: needs a value"},
+      {{"create", "c", "--allow"}, "--allow: needs a value"},
+      {{"get", "c", "d"}, "get: \"d\" is a word too many"}};
+  for (const Case& each : cases) {
+    CAPTURE(each.text);
+    const auto line = read(each.words);
+    const auto* usage = std::get_if<Usage>(&line);
+    REQUIRE(usage != nullptr);
+    CHECK(usage->exit_code == 2);
+    CHECK(usage->text == each.text + "\nRun with --help for more information.\n");
+  }
+  CHECK(command_of<Create>({"create", "c", "--file-events"}).file_events == true);
+  CHECK(command_of<Create>({"create", "c", "--no-file-events"}).file_events == false);
+  CHECK(command_of<Create>({"create", "c", "--file-events=false"}).file_events == false);
+}
+
 TEST_CASE("help is no mistake, and a mistake is exit code 2") {
   CHECK(usage_of({"--help"}) == 0);
   CHECK(usage_of({"exec", "--help"}) == 0);

@@ -12,6 +12,7 @@
 #include "api/cors.h"
 #include "base/error.h"
 #include "base/nearest.h"
+#include "base/option_values.h"
 #include "base/port.h"
 #include "certificates/acme_command.h"
 #include "doctor/examine.h"
@@ -75,33 +76,37 @@ std::vector<std::string> with_environment(CLI::App& app, int argc, char** argv) 
 void add_cell_options(CLI::App& app, Config& config) {
   app.add_option("--cell-disk-bytes", config.cell_disk_bytes,
                  "Disk of each cell at most; 0: what its tier has")
-      ->envname("CELLAR_CELL_DISK_BYTES");
+      ->envname("CELLAR_CELL_DISK_BYTES")
+      ->check(whole_number(0));
   app.add_option("--cell-inodes", config.cell_inodes,
                  "Files of each cell at most; 0: what its tier has")
-      ->envname("CELLAR_CELL_INODES");
+      ->envname("CELLAR_CELL_INODES")
+      ->check(whole_number(0));
   app.add_option("--busy-cpu-percent", config.busy_cpu_percent,
                  "Processes that use as much of a processor keep a cell awake; 0: none do")
       ->envname("CELLAR_BUSY_CPU_PERCENT")
-      ->check(CLI::Range(0, 100));
+      ->check(whole_number(0, 100));
   app.add_option("--memory-reserve-bytes", config.memory_reserve_bytes,
                  "Memory that stays free: with less, idle cells hibernate and no cell is woken; "
                  "else a 20th of it, at most 1 GiB")
-      ->envname("CELLAR_MEMORY_RESERVE_BYTES");
+      ->envname("CELLAR_MEMORY_RESERVE_BYTES")
+      ->check(whole_number(0));
   app.add_option("--disk-reserve-bytes", config.disk_reserve_bytes,
                  "Disk that stays free: with less, no cell is made; else a 50th, at most 1 GiB")
-      ->envname("CELLAR_DISK_RESERVE_BYTES");
+      ->envname("CELLAR_DISK_RESERVE_BYTES")
+      ->check(whole_number(0));
   app.add_option("--run-replay-bytes-max", config.run_replay_bytes_max,
                  "Recorded values that an agent is given at once, for a run that goes on")
       ->envname("CELLAR_RUN_REPLAY_BYTES_MAX")
-      ->check(CLI::Range(std::uint64_t{1} << 10, std::uint64_t{wire::kAgentBodyMax}));
+      ->check(whole_number(1 << 10, wire::kAgentBodyMax));
   app.add_option("--prepared-cells", config.prepared_cells,
                  "Sandboxes made before anybody needs them")
       ->envname("CELLAR_PREPARED_CELLS")
-      ->check(CLI::Range(0, 64));
+      ->check(whole_number(0, 64));
   app.add_option("--warm-agents", config.warm_agents,
                  "Agent hosts that run before anybody needs them, some 15 MB each; 0: none")
       ->envname("CELLAR_WARM_AGENTS")
-      ->check(CLI::Range(0, 16));
+      ->check(whole_number(0, 16));
 }
 
 // Times as the plain numbers that options are.
@@ -140,34 +145,34 @@ struct Times {
 void add_time_options(CLI::App& app, Times& times) {
   app.add_option("--idle-timeout-s", times.idle_s, "Seconds until an idle cell pauses")
       ->envname("CELLAR_IDLE_TIMEOUT_S")
-      ->check(CLI::Range(std::int64_t{1}, kSecondsMax));
+      ->check(whole_number(1, kSecondsMax));
   app.add_option("--max-awake-s", times.awake_s,
                  "Seconds that a new cell may be busy with nobody asking it for anything; 0: any")
       ->envname("CELLAR_MAX_AWAKE_S")
-      ->check(CLI::Range(std::int64_t{0}, kSecondsMax));
+      ->check(whole_number(0, kSecondsMax));
   app.add_option("--page-out-after-s", times.page_out_s,
                  "Seconds until a paused cell's memory is moved to swap, where there is some")
       ->envname("CELLAR_PAGE_OUT_AFTER_S")
-      ->check(CLI::Range(std::int64_t{0}, kSecondsMax));
+      ->check(whole_number(0, kSecondsMax));
   app.add_option("--hibernate-after-s", times.hibernate_s, "Seconds until a paused cell hibernates")
       ->envname("CELLAR_HIBERNATE_AFTER_S")
-      ->check(CLI::Range(std::int64_t{1}, kSecondsMax));
+      ->check(whole_number(1, kSecondsMax));
   app.add_option("--run-retention-s", times.retention_s,
                  "Seconds that new cells keep a run after its end; 0: for ever")
       ->envname("CELLAR_RUN_RETENTION_S")
-      ->check(CLI::Range(std::int64_t{0}, 10 * kSecondsMax));
+      ->check(whole_number(0, 10 * kSecondsMax));
   app.add_option("--audit-retention-s", times.audit_s,
                  "Seconds that files of the audit log are kept; 0: for ever")
       ->envname("CELLAR_AUDIT_RETENTION_S")
-      ->check(CLI::Range(std::int64_t{0}, 10 * kSecondsMax));
+      ->check(whole_number(0, 10 * kSecondsMax));
   app.add_option("--agent-stall-timeout-ms", times.stall_ms,
                  "An agent that answers no ping is restarted")
       ->envname("CELLAR_AGENT_STALL_TIMEOUT_MS")
-      ->check(CLI::Range(std::int64_t{1}, kStallMsMax));
+      ->check(whole_number(1, kStallMsMax));
   app.add_option("--run-suspend-after-ms", times.suspend_ms,
                  "A run that only waits leaves the agent after so long")
       ->envname("CELLAR_RUN_SUSPEND_AFTER_MS")
-      ->check(CLI::Range(std::int64_t{1}, kStallMsMax));
+      ->check(whole_number(1, kStallMsMax));
 }
 
 void add_egress_options(CLI::App& app, Config& config) {
@@ -209,7 +214,7 @@ void add_web_options(CLI::App& app, Config& config) {
          "IPv4 addresses of reverse proxies, by commas: what they say of previews' visitors counts")
       ->envname("CELLAR_TRUSTED_PROXIES")
       ->delimiter(',')
-      ->check(CLI::ValidIPV4);
+      ->check(ipv4_address());
   app.add_option("--cors-origin", config.cors_origins,
                  "Origins whose pages may ask the API, by commas: https://app.example.com")
       ->envname("CELLAR_CORS_ORIGIN")
@@ -306,33 +311,35 @@ Options::Options() : floor_(sandbox::name_of(config_.runtime_floor)), times_(con
   add_time_options(app, times_);
   app.add_option("--pool-threads", config.pool_threads, "Threads for blocking work")
       ->envname("CELLAR_POOL_THREADS")
-      ->check(CLI::Range(1, 64));
+      ->check(whole_number(1, 64));
   app.add_option("--audit-bytes-max", config.audit_bytes_max,
                  "Bytes of the audit log; its oldest files go; 0: any")
-      ->envname("CELLAR_AUDIT_BYTES_MAX");
+      ->envname("CELLAR_AUDIT_BYTES_MAX")
+      ->check(whole_number(0));
   add_cell_options(app, config);
   app.add_option("--level", config.level,
                  "Isolation without which nothing is served: full, reduced")
       ->envname("CELLAR_LEVEL")
-      ->check(CLI::IsMember({"full", "reduced"}));
+      ->check(one_of({"full", "reduced"}));
   app.add_option("--runtime-floor,--runtime_floor", floor_,
                  "native or gvisor: no cell runs on a weaker runtime, and new ones on this")
       ->envname("CELLAR_RUNTIME_FLOOR")
-      ->check(CLI::IsMember({"native", "gvisor"}));
+      ->check(one_of({"native", "gvisor"}));
   app.add_option("--on-stop", on_stop_,
                  "keep: cells' processes stay for the next cellard; hibernate: they end")
       ->envname("CELLAR_ON_STOP")
-      ->check(CLI::IsMember({"keep", "hibernate"}));
+      ->check(one_of({"keep", "hibernate"}));
   app.add_option("--log-level", config.log_level, "debug, info, warning or error")
       ->envname("CELLAR_LOG_LEVEL")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+      ->check(one_of({"debug", "info", "warning", "error"}));
   app.add_option("--log-format", config.log_format, "text, or json: a line is an object")
       ->envname("CELLAR_LOG_FORMAT")
-      ->check(CLI::IsMember({"text", "json"}));
+      ->check(one_of({"text", "json"}));
   app.add_option("--libexec", config.libexec,
                  "Folder of cellar-spawn and cell-init; else cellard's own, or ../lib/cellar")
       ->envname("CELLAR_LIBEXEC");
   app.set_version_flag("--version", "cellard " CELLAR_VERSION);
+  name_refusals(app);
 }
 
 Config Options::read(int argc, char** argv) {

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -184,6 +185,24 @@ TEST_CASE("times have a limit, so that none overflows a clock") {
   CHECK(read({"--hibernate-after-s", "31536001"}).exit_code == 2);
   CHECK(read({"--agent-stall-timeout-ms", "0"}).exit_code == 2);
   CHECK(read({"--idle-timeout-s", "31536000"}).config.idle_timeout.count() == 31'536'000);
+}
+
+TEST_CASE("a wrong value is refused by its option, with what is allowed and what was given") {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"--cell-disk-bytes", "1G"},
+       "cell-disk-bytes: must be a whole number from 0 on, not \"1G\""},
+      {{"--cell-inodes=-1"}, "cell-inodes: must be a whole number from 0 on, not \"-1\""},
+      {{"--disk-reserve-bytes", "99999999999999999999"},
+       "disk-reserve-bytes: must be a whole number from 0 on, not \"99999999999999999999\""},
+      {{"--warm-agents", "1.5"}, "warm-agents: must be a whole number from 0 to 16, not \"1.5\""},
+      {{"--level", "most"}, "level: must be full or reduced, not \"most\""},
+      {{"--trusted-proxies", "10.0.0.1,proxy"},
+       "trusted-proxies: must be an IPv4 address, not \"proxy\""}};
+  for (const auto& [words, text] : cases) {
+    std::vector<std::string> all = words;
+    all.insert(all.begin(), "cellard");
+    CHECK_THROWS_WITH_AS(read_settings(all), ("--" + text).c_str(), Error);
+  }
 }
 
 TEST_CASE("a wrong option ends with exit code 2, and the nearest one is named") {

@@ -153,7 +153,7 @@ class CellsTest(CliTest):
 
     def test_what_is_wrong_with_a_cells_settings_is_named(self):
         for words, code, what in ((("--tier", "huge"), 1, "tier"), (("--image", "none-such"), 3, "none-such"),
-                                  (("--allow", "http://x"), 1, "http://x"), (("--idle-timeout", "0"), 1, "idle_timeout_s"),
+                                  (("--allow", "http://x"), 1, "http://x"), (("--idle-timeout", "0"), 2, "--idle-timeout"),
                                   (("--agent", "missing.js"), 3, "missing.js"), (("--secret", "NOT_SET_ANYWHERE"), 2, "NOT_SET")):
             got, out, err = self.cellar("create", "wrong", *words)
             self.assertEqual((code, ""), (got, out), (words, err))
