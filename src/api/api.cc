@@ -360,8 +360,13 @@ asio::awaitable<void> Api::dispatch(ObservedExchange& exchange, const std::strin
     for (const std::string& method : match.allowed) {
       allowed += (allowed.empty() ? "" : ", ") + method;
     }
-    throw Error(ErrorCode::invalid_argument, "method_not_allowed",
-                request.method + " is not served at " + request.path, "use " + allowed);
+    const Error error(ErrorCode::invalid_argument, "method_not_allowed",
+                      request.method + " is not served at " + request.path, "use " + allowed);
+    exchange.asked.code = error.reason();
+    http::Response response = error_response(error, request_id);
+    response.headers.emplace_back("Allow", allowed);
+    co_await exchange.respond(std::move(response));
+    co_return;
   }
   exchange.asked.pattern = std::move(match.pattern);
   match.params["request_id"] = request_id;

@@ -42,6 +42,14 @@ class ApiTest(harness.CellTest):
             connection.close()
             self.assertNotIn(code, ("no_such_path", "method_not_allowed"), (method, template))
 
+    def test_what_is_wrong_is_named(self):
+        answer = self.daemon.call("PUT", "/api/v1/cells")
+        self.assertEqual((405, {"GET", "POST"}), (answer.status, set(answer.headers["Allow"].split(", "))))
+        for value in ({"text": "x"}, {"value": 1}):
+            answer = self.daemon.call("POST", "/api/v1/cells", {"customer_id": "named", "secrets": {"TOKEN": value}})
+            self.assertEqual((400, "invalid_secret"), (answer.status, answer.json["code"]))
+            self.assertIn('"TOKEN" needs a "value"', answer.json["error"])
+
     def test_a_missing_or_wrong_key_is_refused_with_json(self):
         for headers in ({"Authorization": None}, {"Authorization": "Bearer wrong"},
                         {"Authorization": "Basic eDp5"}, {"Authorization": None, "X-API-Key": "no"}):
