@@ -38,6 +38,13 @@ asio::awaitable<void> end_silent(std::weak_ptr<AgentProcess> host,
   if (still_there && !*has_said_all) still_there->kill();
 }
 
+// Whether it ended by itself or by end_silent() nobody knows who waits for its next word.
+[[noreturn]] void throw_silent() {
+  throw Error(ErrorCode::unavailable, "agent_exit",
+              "the agent host ended, or said nothing for " + std::to_string(kHelloMax.count()) +
+                  " s: is this machine very busy?");
+}
+
 asio::awaitable<void> serve_link(std::shared_ptr<DomainLink> link) { co_await link->serve(); }
 
 bool is_well(const WarmAgent& warm) {
@@ -251,7 +258,7 @@ asio::awaitable<void> WarmAgents::start_host(WarmAgent& warm) {
   const auto has_said_all = std::make_shared<bool>(false);  // end_silent() may see it later.
   links_.spawn(end_silent(warm.host, has_said_all));
   const auto hello = co_await warm.host->receive();
-  if (!hello) throw Error(ErrorCode::unavailable, "agent_exit", "the agent host ended at once");
+  if (!hello) throw_silent();
   co_await keep_code(*warm.host, *hello);
   *has_said_all = true;
 }
@@ -262,7 +269,7 @@ asio::awaitable<void> WarmAgents::keep_code(AgentProcess& host, const AgentFrame
   if (name.empty()) co_return;
   host.send(json::object({{"t", "code"}}), {});
   auto code = co_await host.receive();
-  if (!code) throw Error(ErrorCode::unavailable, "agent_exit", "the agent host ended at once");
+  if (!code) throw_silent();
   auto keep = [&folder = options_.agent_host_dir, &name, bytes = std::move(code->body)] {
     cell::keep_code(folder, name, bytes);
   };
