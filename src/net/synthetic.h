@@ -2,10 +2,10 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <list>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace cellar::net {
@@ -40,8 +40,9 @@ class SyntheticNames {
   using Place = std::list<Entry>::iterator;
 
   std::size_t names_max_;
-  std::list<Entry> by_age_;                              // the one to reuse first
-  std::unordered_map<std::string_view, Place> by_name_;  // the keys lie in the entries
+  std::list<Entry> by_age_;  // the one to reuse first
+  // The keys lie in the entries. Not hashed: a cell may choose names that collide.
+  std::map<std::string_view, Place> by_name_;
   std::vector<Place> by_index_;
 };
 
