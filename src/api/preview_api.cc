@@ -34,7 +34,8 @@ asio::awaitable<void> make_link(const Call& call, const PreviewDomain& domain,
   std::string url = preview_url(domain, spec.cell_id, port);
   if (!domain.is_set()) {  // Where the client reached us, others do.
     const std::string* host = call.exchange.request().header("host");
-    if (host != nullptr) url = "http://" + *host + url;
+    const std::string scheme = call.exchange.is_encrypted() ? "https://" : "http://";
+    if (host != nullptr) url = scheme + *host + url;
   }
   url += "?" + std::string(kPreviewToken) + "=" + token;
   json::Value link = json::object({{"url", url}, {"expires_at", to_iso8601(expiry)}});

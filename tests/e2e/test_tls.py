@@ -291,6 +291,10 @@ exec lego --accept-tos --email me@example.org --server https://127.0.0.1:{cls.ac
         harness.eventually("another one is shown", lambda: self.daemon.shown("shop.example.org") not in (shown, self.daemon.chain.read_text()))
         self.assertEqual(204, self.daemon.call("DELETE", "/api/v1/domains/shop.example.org").status)
 
+    def test_a_link_to_a_preview_below_a_path_is_of_the_way_that_it_was_asked_for_by(self):
+        link = self.cell().call("POST", "/preview-links", {}).json["url"]
+        self.assertTrue(link.startswith(f"https://127.0.0.1:{self.daemon.tls_port}/preview/"), link)
+
     def test_a_name_of_the_daemon_is_no_customers(self):
         answer = self.daemon.call("POST", "/api/v1/domains", {"domain": "Cells.example.com", "cell_id": self.cell().id})
         self.assertEqual((400, "invalid_domain"), (answer.status, answer.json["code"]))
