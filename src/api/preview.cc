@@ -18,9 +18,11 @@ namespace {
 // other pages, and the API's answers as little as any foreign site.
 constexpr std::string_view kSandbox =
     "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts";
-// What a cell's server may not say: it would speak for more than its preview.
-constexpr std::array<std::string_view, 4> kNotSaid = {
-    "alt-svc", "clear-site-data", "service-worker-allowed", "strict-transport-security"};
+// What a cell's server may not say: it would speak for more than its preview. By NEL and Report-To
+// a browser would tell it of all requests to the host, other cells' and the API's.
+constexpr std::array<std::string_view, 6> kNotSaid = {
+    "alt-svc",   "clear-site-data",        "nel",
+    "report-to", "service-worker-allowed", "strict-transport-security"};
 constexpr std::array<std::string_view, 8> kNotBelieved = {
     "x-forwarded-for",  "x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix",
     "x-forwarded-port", "x-real-ip",        "forwarded",         "x-forwarded-server"};
