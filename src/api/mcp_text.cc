@@ -137,6 +137,14 @@ Replaced replace_text(std::string_view path, std::string_view text, const Replac
   const std::vector<std::size_t> places = places_of(text, how.old_text);
   if (places.empty()) throw_not_found(path, text, how.old_text);
   if (places.size() > 1 && !how.everywhere) throw_not_unique(path, text, places);
+  const std::size_t size =
+      text.size() + places.size() * how.new_text.size() - places.size() * how.old_text.size();
+  if (size > kEditedBytesMax) {
+    throw Error(ErrorCode::too_large, "file_too_large",
+                std::string(path) + " would have " + std::to_string(size) + " bytes, at most " +
+                    std::to_string(kEditedBytesMax),
+                "edit it with exec, such as by sed -i");
+  }
   Replaced replaced;
   replaced.count = places.size();
   replaced.first_line = line_of(text, places.front());

@@ -36,8 +36,10 @@ struct Replaced {
   std::size_t count = 0;
   std::size_t first_line = 0;  // where the first one begins
 };
+inline constexpr std::size_t kEditedBytesMax = 16 << 20;  // of a text behind it
 // Throws Error `invalid_argument`, reason `nothing_to_edit`, `text_not_found` or
-// `text_not_unique`, which says what to do about it. `path` is for its text.
+// `text_not_unique`, or `too_large`, reason `file_too_large`, which says what to do about it.
+// `path` is for its text.
 Replaced replace_text(std::string_view path, std::string_view text, const Replacement& how);
 
 }  // namespace cellar::api

@@ -93,6 +93,10 @@ TEST_CASE("an edit that is refused says what to do") {
   std::string often;
   for (int i = 0; i < 11; ++i) often += "a\n";
   CHECK(edit_refusal(often, {"a", "b"}).find("9, 10, …") != std::string::npos);
+  const std::size_t count = (kEditedBytesMax >> 10) + 1;
+  CHECK(edit_refusal(std::string(count, 'a'), {"a", std::string(1 << 10, 'b'), true}) ==
+        "file_too_large: a.txt would have 16778240 bytes, at most 16777216; edit it with exec, "
+        "such as by sed -i");
 }
 
 TEST_CASE("an edit takes no longer for a text that nearly matches everywhere") {
