@@ -63,6 +63,7 @@ Egress::Egress(asio::any_io_executor executor, std::string cell_id, Policy polic
       meter_(meter),
       on_refusal_(std::move(on_refusal)),
       options_(std::move(options)),
+      lookups_(std::make_shared<std::deque<async::Serial>>()),
       questions_pace_(kPerSecond, kBurst),
       connections_pace_(kPerSecond, kBurst),
       openings_pace_(kOpeningsPerSecond, kOpeningsBurst),
@@ -76,7 +77,7 @@ Egress::Egress(asio::any_io_executor executor, std::string cell_id, Policy polic
   if (!options_.dial_address) {
     options_.dial_address = [](const Tcp::endpoint& upstream) { return upstream; };
   }
-  for (std::size_t i = 0; i < kLookupsMax; ++i) lookups_.emplace_back(executor_);
+  for (std::size_t i = 0; i < kLookupsMax; ++i) lookups_->emplace_back(executor_);
   for (Listener& listener : listeners) listen(std::move(listener));
 }
 
@@ -277,9 +278,14 @@ asio::awaitable<bool> Egress::check_name(Tcp::socket& socket, Target target, std
 }
 
 asio::awaitable<std::vector<asio::ip::address>> Egress::lookup(std::string name) {
-  async::Serial& lookups = lookups_[std::hash<std::string>()(name) % kLookupsMax];
-  const async::Serial::Turn turn = co_await lookups.turn();
-  co_return co_await resolver_.resolve(std::move(name));
+  struct Turn {
+    std::shared_ptr<std::deque<async::Serial>> all;
+    async::Serial::Turn one;
+  };
+  async::Serial& lookups = lookups_->at(std::hash<std::string>()(name) % kLookupsMax);
+  async::Serial::Turn turn = co_await lookups.turn();
+  auto work = std::make_shared<Turn>(lookups_, std::move(turn));
+  co_return co_await resolver_.resolve(std::move(name), std::move(work));
 }
 
 asio::awaitable<Egress::Reached> Egress::reach(Target target) {

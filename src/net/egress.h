@@ -172,8 +172,9 @@ class Egress {
   RefusalFilter filter_;
   std::size_t open_count_ = 0;
   // A name's lookup waits its turn in one of these: so many go on at once, and a second one for the
-  // same name finds the resolver's answer to the first.
-  std::deque<async::Serial> lookups_;
+  // same name finds the resolver's answer to the first. Shared with lookups that nobody waits for
+  // any more: they have their turn until they end.
+  std::shared_ptr<std::deque<async::Serial>> lookups_;
   // A cell that floods the loop waits: the kernel drops its datagrams, its connections queue.
   Pace questions_pace_;
   Pace connections_pace_;

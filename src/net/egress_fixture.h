@@ -22,10 +22,14 @@ namespace cellar::net {
 // For tests: answers from a table, at once.
 class FakeResolver : public Resolver {
  public:
-  asio::awaitable<std::vector<asio::ip::address>> resolve(std::string host) override {
+  asio::awaitable<std::vector<asio::ip::address>> resolve(std::string host, Work work) override {
     asked.push_back(host);
+    if (goes_on) at_work.push_back(std::move(work));
     co_return table[host];
   }
+
+  bool goes_on = false;  // with lookups that were answered
+  std::vector<Work> at_work;
 
   std::map<std::string, std::vector<asio::ip::address>> table;
   std::vector<std::string> asked;

@@ -429,14 +429,37 @@ TEST_CASE("close ends the connections that are open") {
   world.run(test());
 }
 
+TEST_CASE("a lookup that goes on behind its answer keeps its turn") {
+  World world({"127.0.0.1:22", "example.com"});
+  world.resolver.goes_on = true;
+  auto test = [&]() -> asio::awaitable<void> {
+    const std::string get = "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
+    co_await world.ask(dns_query("example.com"));
+    const std::string late = co_await world.talk(kFirst, 80, get);
+    CHECK(late.starts_with("HTTP/1.1 502"));
+    auto waiting = co_await world.connect(kFirst, 80);
+    co_await asio::async_write(waiting, asio::buffer(get), asio::use_awaitable);
+    while (world.meter.usage().connections < 2) {
+      co_await asio::post(world.executor(), asio::use_awaitable);
+    }
+    CHECK(co_await world.talk("127.0.0.1", 22, "by now") == "<by now>");
+    CHECK(world.resolver.asked.size() == 1);
+    world.resolver.at_work.clear();
+    const std::string next = co_await World::read_all(waiting);
+    CHECK(next.starts_with("HTTP/1.1 502"));
+    CHECK(world.resolver.asked.size() == 2);
+  };
+  world.run(test());
+}
+
 TEST_CASE("the host's own resolver knows localhost, and has nothing for a broken name") {
   asio::io_context loop;
   HostResolver resolver(loop.get_executor(), 1);
   std::vector<asio::ip::address> addresses;
   std::vector<asio::ip::address> none;
   auto test = [&]() -> asio::awaitable<void> {
-    addresses = co_await resolver.resolve("localhost");
-    none = co_await resolver.resolve("a..b");
+    addresses = co_await resolver.resolve("localhost", {});
+    none = co_await resolver.resolve("a..b", {});
   };
   asio::co_spawn(loop, test(), [](const std::exception_ptr& error) { CHECK(!error); });
   loop.run();

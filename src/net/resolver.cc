@@ -21,14 +21,15 @@ struct HostResolver::Lookup {
 HostResolver::HostResolver(asio::any_io_executor executor, unsigned thread_count)
     : executor_(std::move(executor)), pool_(thread_count) {}
 
-asio::awaitable<std::vector<address>> HostResolver::resolve(std::string host) {
+asio::awaitable<std::vector<address>> HostResolver::resolve(std::string host, Work work) {
   const auto found = kept_.find(host);
   if (found != kept_.end() && Clock::now() - found->second.since < kKeep) {
     co_return found->second.addresses;
   }
   // Shared with the thread: getaddrinfo cannot be interrupted, so a wait that ends early leaves it.
   const auto lookup = std::make_shared<Lookup>(executor_);
-  auto ask = [host, asked = lookup, loop = executor_, on = pool_.executor()]() mutable {
+  auto ask = [host, asked = lookup, work = std::move(work), loop = executor_,
+              on = pool_.executor()]() mutable {
     asio::ip::tcp::resolver resolver(on);
     const auto entries = resolver.resolve(host, "", asked->error);
     // Many hosts have no way out for IPv6: IPv4 first.
@@ -39,7 +40,8 @@ asio::awaitable<std::vector<address>> HostResolver::resolve(std::string host) {
       }
     }
     // The last one to let go of it is on the loop's thread.
-    asio::post(loop, [answered = std::move(asked)] { answered->done.set(); });
+    asio::post(loop,
+               [answered = std::move(asked), ended = std::move(work)] { answered->done.set(); });
   };
   asio::post(pool_.executor(), std::move(ask));
   const bool in_time = co_await lookup->done.wait_for(kLimit);

@@ -5,6 +5,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,9 +19,14 @@ namespace asio = boost::asio;
 class Resolver {
  public:
   virtual ~Resolver() = default;
+  // What lasts as long as somebody is at work for a lookup, which may be longer than its caller
+  // waits. Let go of on the loop's thread.
+  using Work = std::shared_ptr<void>;
+
   // The addresses of `host`, in the order to try them; none where it has none, or where no answer
   // came in time. Throws Error `canceled`. Loop thread.
-  virtual asio::awaitable<std::vector<asio::ip::address>> resolve(std::string host) = 0;
+  virtual asio::awaitable<std::vector<asio::ip::address>> resolve(std::string host,
+                                                                  Work work = {}) = 0;
 };
 
 // Asks as every program of the host does (getaddrinfo), on threads of its own, and remembers an
@@ -32,9 +38,12 @@ class HostResolver : public Resolver {
   static constexpr std::chrono::seconds kKeep{30};
   static constexpr std::size_t kKeptMax = 1024;
 
-  explicit HostResolver(asio::any_io_executor executor, unsigned thread_count = 8);
+  // Those of a few cells whose names nobody answers leave some for the others.
+  static constexpr unsigned kThreads = 32;
 
-  asio::awaitable<std::vector<asio::ip::address>> resolve(std::string host) override;
+  explicit HostResolver(asio::any_io_executor executor, unsigned thread_count = kThreads);
+
+  asio::awaitable<std::vector<asio::ip::address>> resolve(std::string host, Work work) override;
 
  private:
   struct Lookup;
