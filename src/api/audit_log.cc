@@ -36,7 +36,7 @@ bool AuditLog::is_one_too_many(const audit::Entry& entry) {
 
 void AuditLog::note(audit::Entry entry) {
   // Reads that are refused come without require_room(): there is a place for some behind the limit.
-  if (pending_.size() >= 2 * kPendingMax) {
+  if (waiting_count() >= 2 * kPendingMax) {
     ++lost_;
     return;
   }
@@ -48,7 +48,7 @@ void AuditLog::note(audit::Entry entry) {
 }
 
 void AuditLog::require_room() const {
-  if (pending_.size() < kPendingMax) return;
+  if (waiting_count() < kPendingMax) return;
   throw Error(ErrorCode::unavailable, "audit_unavailable",
               "nothing is changed: what was changed before cannot be written to the audit log",
               "see the daemon's log; its state folder's disk may be full");
@@ -58,13 +58,15 @@ asio::awaitable<void> AuditLog::flush() {
   const auto turn = co_await turns_.turn();
   if (pending_.empty()) co_return;
   auto batch = std::make_shared<std::vector<audit::Entry>>(std::exchange(pending_, {}));
+  on_its_way_count_ = batch->size();
   auto append = [trail = trail_, batch] { trail->append(*batch); };
   std::exception_ptr failure;
   try {
     co_await async::offload(pool_, std::move(append));
-  } catch (const Error&) {
+  } catch (...) {
     failure = std::current_exception();
   }
+  on_its_way_count_ = 0;
   if (!failure) co_return;
   batch->insert(batch->end(), pending_.begin(), pending_.end());
   pending_ = std::move(*batch);
@@ -74,12 +76,13 @@ asio::awaitable<void> AuditLog::flush() {
 asio::awaitable<void> AuditLog::try_flush() {
   refusal_count_ = 0;
   stranger_room_ = std::min<double>(kRefusalsPerSecondMax, stranger_room_ + kStrangersPerSecond);
-  if (left_out_ > 0) {
+  // Behind the places of others there is one, for both of these in turn.
+  if (left_out_ > 0 && waiting_count() <= 2 * kPendingMax) {
     audit::Entry many{.at = wall_now(), .operation = "refused", .status = 401};
     many.left_out = std::exchange(left_out_, 0);
     pending_.push_back(std::move(many));
   }
-  if (lost_ > 0) {
+  if (lost_ > 0 && waiting_count() <= 2 * kPendingMax) {
     audit::Entry many{.at = wall_now(), .operation = "lost", .status = 0};
     many.lost = std::exchange(lost_, 0);
     pending_.push_back(std::move(many));

@@ -52,12 +52,15 @@ class AuditLog {
   asio::awaitable<void> keep();
   asio::awaitable<void> try_flush();
   bool is_one_too_many(const audit::Entry& entry);
+  // With those that may come back from a disk that fails.
+  std::size_t waiting_count() const noexcept { return pending_.size() + on_its_way_count_; }
 
   async::Pool& pool_;
   std::shared_ptr<audit::Trail> trail_;  // with the jobs that use it
   async::Serial turns_;
   std::vector<audit::Entry> pending_;
-  std::size_t refusal_count_ = 0;  // of keys, in this second
+  std::size_t on_its_way_count_ = 0;  // that a job writes now
+  std::size_t refusal_count_ = 0;     // of keys, in this second
   double stranger_room_ = kRefusalsPerSecondMax;
   std::uint64_t left_out_ = 0;  // the same
   std::uint64_t lost_ = 0;      // that were no refusals, since the last line

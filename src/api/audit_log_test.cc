@@ -4,6 +4,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <future>
 
 #include "base/error.h"
 #include "sys/file.h"
@@ -57,6 +59,23 @@ TEST_CASE("with a disk that takes nothing, nothing changes any more, and nothing
   const audit::Verdict verdict = audit::verify(fixture.dir);
   CHECK(verdict.problem.empty());
   CHECK(verdict.last.seq == AuditLog::kPendingMax);
+}
+
+TEST_CASE("what is on its way to a disk that takes nothing has its place there still") {
+  AuditFixture fixture;
+  sys::remove_tree(fixture.dir);
+  for (std::size_t count = 0; count < AuditLog::kPendingMax; ++count) fixture.note(200);
+  std::promise<void> goes_on;
+  asio::post(fixture.pool.executor(), [&goes_on] { goes_on.get_future().wait(); });
+  asio::co_spawn(fixture.loop, fixture.log.flush(), [](const std::exception_ptr&) {});
+  fixture.loop.poll();
+  CHECK_THROWS_AS(fixture.log.require_room(), Error);
+  for (std::size_t count = 0; count < AuditLog::kPendingMax + 3; ++count) fixture.note(200);
+  goes_on.set_value();
+  fixture.loop.run();
+  sys::make_dirs(fixture.dir);
+  CHECK(fixture.flush());
+  CHECK(audit::verify(fixture.dir).last.seq == 2 * AuditLog::kPendingMax);
 }
 
 TEST_CASE("of refusals some are written each second, the rest is counted") {
