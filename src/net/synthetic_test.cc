@@ -2,29 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
-#include <chrono>
-#include <unordered_set>
-
 namespace cellar::net {
-namespace {
-
-using Names = std::vector<std::string>;
-
-// How long it takes at least to ask for each of them, when they are known.
-std::chrono::nanoseconds time_to_find(const Names& all) {
-  SyntheticNames names;
-  for (const std::string& name : all) names.address_of(name);
-  auto least = std::chrono::nanoseconds::max();
-  for (int round = 0; round < 5; ++round) {
-    const auto began = std::chrono::steady_clock::now();
-    for (const std::string& name : all) names.address_of(name);
-    least = std::min<std::chrono::nanoseconds>(least, std::chrono::steady_clock::now() - began);
-  }
-  return least;
-}
-
-}  // namespace
 
 TEST_CASE("a name keeps its synthetic address, and the address leads back to the name") {
   SyntheticNames names;
@@ -83,21 +61,6 @@ TEST_CASE("all 65536 names of a cell have an address of 198.18.0.0/15") {
   CHECK(last.to_string() == "198.19.0.255");
   CHECK(names.address_of("one-more.test").to_string() == "198.18.1.0");
   CHECK(names.size() == SyntheticNames::kNamesMax);
-}
-
-TEST_CASE("names that were chosen to collide are found as fast as any others") {
-  constexpr std::size_t kCount = 2048;
-  Names any;
-  for (std::size_t i = 0; i < kCount; ++i) any.push_back("a" + std::to_string(i) + ".test");
-  const std::unordered_set<std::string_view> hashed(any.begin(), any.end());
-  Names chosen;
-  for (std::size_t i = 0; chosen.size() < kCount; ++i) {
-    std::string name = "a" + std::to_string(i) + ".test";
-    if (hashed.hash_function()(name) % hashed.bucket_count() == 0) {
-      chosen.push_back(std::move(name));
-    }
-  }
-  CHECK(time_to_find(chosen) < 10 * time_to_find(any));
 }
 
 }  // namespace cellar::net
