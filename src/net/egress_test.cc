@@ -458,8 +458,9 @@ TEST_CASE("the host's own resolver knows localhost, and has nothing for a broken
   std::vector<asio::ip::address> addresses;
   std::vector<asio::ip::address> none;
   auto test = [&]() -> asio::awaitable<void> {
-    addresses = co_await resolver.resolve("localhost", {});
-    none = co_await resolver.resolve("a..b", {});
+    const Resolver::Work nobody;
+    addresses = co_await resolver.resolve("localhost", nobody);
+    none = co_await resolver.resolve("a..b", nobody);
   };
   asio::co_spawn(loop, test(), [](const std::exception_ptr& error) { CHECK(!error); });
   loop.run();
