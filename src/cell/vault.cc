@@ -143,8 +143,9 @@ Secret read_secret(const std::string& name, const json::Value& value) {
   if (!value.is_object()) refuse_secret(name, "must be a text or an object");
   const json::Reader reader(value, "the secret \"" + name + "\"");
   const json::Value* text = reader.optional_value("value");
-  if (text == nullptr || !text->is_string())
+  if (text == nullptr || !text->is_string()) {
     refuse_secret(name, "needs a \"value\", which is a text");
+  }
   secret.value = text->as_string();
   const auto hosts = reader.optional_strings("hosts");
   secret.header = reader.optional_string("header").value_or("");

@@ -11,7 +11,7 @@ PAGES = [*ROOT.glob("*.md"), *(path for folder in ("docs", "src", "sdk", "bench"
                                if "node_modules" not in path.parts and "dist" not in path.parts)]
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 # Of other programs, in the documentation's commands; npm's, git's, docker's, …
-FOREIGN = {"--privileged", "--cgroupns", "--build-arg", "--xattrs", "--xattrs-include", "--numeric-owner", "--exclude", "--prefix", "--install", "--add-subuids", "--add-subgids",
+FOREIGN = {"--privileged", "--cgroupns", "--stop-timeout", "--build-arg", "--xattrs", "--xattrs-include", "--numeric-owner", "--exclude", "--prefix", "--install", "--add-subuids", "--add-subgids",
            "--bundle", "--platform", "--format", "--outfile", "--simple", "--user", "--stat", "--hard", "--shortstat", "--check",
            "--accept-terms", "--accept-tos", "--agree-tos", "--config-dir", "--domains", "--email", "--http", "--logs-dir", "--webroot", "--work-dir"}
 
