@@ -56,7 +56,7 @@ TEST_CASE("the root that gVisor gets is made by the same steps as the native one
       CAPTURE(line);
       CHECK(whole.find(line) != std::string::npos);
     }
-    CHECK(whole.find("cover-root") != std::string::npos);
+    CHECK(whole.find("pivot-root") != std::string::npos);
     CHECK(describe(plan_for(domain_of(kind), kBundleImage)).find("/dev/") == std::string::npos);
   }
 }

@@ -107,7 +107,7 @@ void Performer::act(const Overlay& step) {
 // Gives a source a path.
 std::string Performer::staged(const std::string& source) {
   const std::string path = scratch_ + kStage + "/" + source;
-  if (!staged_.insert(source).second) return path;
+  if (sys::exists(path)) return path;
   const sys::Fd& mount = sources_.at(source);
   sys::make_dirs(scratch_ + kStage, 0755);
   if (sys::is_folder(mount.get())) {
@@ -196,16 +196,6 @@ void Performer::act(const MakeReadOnly& step) {
 
 void Performer::act(const PivotRoot&) {
   sys::pivot_into(root_.get());
-  root_.reset();
-  sources_.clear();
-}
-
-void Performer::act(const CoverRoot&) {
-  // Overlays have copies of their own of these mounts.
-  constexpr std::uint64_t kOnlyRead = sys::kReadOnly | sys::kNoExec | sys::kNoSuid | sys::kNoDev;
-  for (const std::string& name : staged_) sys::set_mount(sources_.at(name).get(), kOnlyRead);
-  sys::set_mount(sys::open_file("/", O_PATH | O_DIRECTORY).get(), kOnlyRead);
-  sys::cover_root_with(root_.get());
   root_.reset();
   sources_.clear();
 }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -49,7 +48,6 @@ class Performer {
   void act(const Mask& step);
   void act(const MakeReadOnly& step);
   void act(const PivotRoot& step);
-  void act(const CoverRoot& step);
   void act(const LimitProcesses& step);
   void act(const DieFirst& step);
 
@@ -60,9 +58,8 @@ class Performer {
   std::uint32_t uid_base_;
   Sources sources_;
   int user_namespace_;
-  std::string scratch_;           // where the scratch root is: "" once it is the root
-  sys::Fd root_;                  // the one that is being built
-  std::set<std::string> staged_;  // sources that have a path in the scratch root
+  std::string scratch_;  // where the scratch root is: "" once it is the root
+  sys::Fd root_;         // the one that is being built
 };
 
 }  // namespace cellar::sandbox

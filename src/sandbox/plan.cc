@@ -187,7 +187,6 @@ struct Describe {
   std::string operator()(const Mask& s) { return "mask " + s.path; }
   std::string operator()(const MakeReadOnly& s) { return "read-only " + s.path; }
   std::string operator()(const PivotRoot&) { return "pivot-root"; }
-  std::string operator()(const CoverRoot&) { return "cover-root"; }
   std::string operator()(const LimitProcesses& s) {
     return "limit-processes " + std::to_string(s.count);
   }
@@ -229,7 +228,7 @@ std::vector<Step> plan_for(const DomainSpec& spec, const Image& image) {
   plan.push_back(Take{"/proc"});
   finish_dev(plan, spec);
   if (spec.part == Part::whole) mount_scratch(plan, spec);
-  plan.push_back(CoverRoot{});
+  plan.push_back(PivotRoot{});
   if (spec.rights == Rights::user) {
     plan.push_back(LimitProcesses{spec.pids_max});
     plan.push_back(DieFirst{});

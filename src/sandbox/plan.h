@@ -102,9 +102,6 @@ struct MakeReadOnly {  // a mount that is there, or a folder of one
   std::string path;
 };
 struct PivotRoot {};
-// The new root covers the scratch root of a blank for good. What is left below can only be read,
-// and is nothing that the domain does not have: the sources of its overlays.
-struct CoverRoot {};
 // The domain's processes, of each of its users, are no more than that.
 struct LimitProcesses {
   std::uint32_t count;
@@ -112,10 +109,10 @@ struct LimitProcesses {
 // Where the machine has no memory left, the domain's processes are ended before others.
 struct DieFirst {};
 
-using Step = std::variant<JoinGroup, NewCgroupNamespace, SetHostName, MakeEveryAddressLocal,
-                          OpenSource, ScratchRoot, Overlay, Stage, MountSource, MountNew, Take, Own,
-                          MakeFile, MakeFolder, MakeLink, Mask, MakeReadOnly, PivotRoot, CoverRoot,
-                          LimitProcesses, DieFirst>;
+using Step =
+    std::variant<JoinGroup, NewCgroupNamespace, SetHostName, MakeEveryAddressLocal, OpenSource,
+                 ScratchRoot, Overlay, Stage, MountSource, MountNew, Take, Own, MakeFile,
+                 MakeFolder, MakeLink, Mask, MakeReadOnly, PivotRoot, LimitProcesses, DieFirst>;
 
 // What a domain's root is made of. An image of our own is one folder; of the "dev" image, the
 // masked view of the host (docs/internals/sandbox.md), /usr and the package database are the

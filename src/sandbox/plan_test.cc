@@ -129,8 +129,8 @@ TEST_CASE("every source is opened before the first mount, and every plan ends in
       return std::holds_alternative<Overlay>(s) || std::holds_alternative<MountSource>(s) ||
              std::holds_alternative<MountNew>(s);
     }));
-    CHECK(std::holds_alternative<CoverRoot>(plan.back()));
-    CHECK(count<CoverRoot>(plan) == 1);
+    CHECK(std::holds_alternative<PivotRoot>(plan.back()));
+    CHECK(count<PivotRoot>(plan) == 1);
     CHECK(count<Take>(plan) == 2);
   }
 }

@@ -13,7 +13,6 @@
 #include <cerrno>
 
 #include "base/error.h"
-#include "sys/file.h"
 
 // <sys/mount.h> and <linux/mount.h> exclude each other in Debian 12's headers.
 extern "C" int mount(const char*, const char*, const char*, unsigned long, const void*);
@@ -149,12 +148,6 @@ void pivot_into(int root) {
   if (::syscall(SYS_pivot_root, ".", ".") == -1) throw_errno("pivot_root");
   if (::umount2(".", kDetach) == -1) throw_errno("umount", "old root");
   if (::chdir("/") == -1) throw_errno("chdir", "/");
-}
-
-void cover_root_with(int root) {
-  if (::fchdir(root) == -1) throw_errno("fchdir", "new root");
-  attach_mount(root, open_file("/", O_PATH | O_DIRECTORY).get());
-  if (::chroot(".") == -1) throw_errno("chroot", "new root");
 }
 
 }  // namespace cellar::sys

@@ -61,9 +61,4 @@ void make_mounts_private();
 // that was mounted before.
 void pivot_into(int root);
 
-// Mounts `root`, a mounted folder, over the root of this process's mount namespace, and makes it
-// this process's root. What was mounted before stays below it, where no path leads: "..", at the
-// root of a namespace, ends at what is mounted over it. Unlike pivot_into() it waits for nobody.
-void cover_root_with(int root);
-
 }  // namespace cellar::sys
