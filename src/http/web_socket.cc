@@ -1,5 +1,7 @@
 #include "http/web_socket.h"
 
+#include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
@@ -7,15 +9,26 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
+#include "async/event.h"
+#include "async/sleep.h"
+
 namespace cellar::http {
 namespace {
+
+using asio::experimental::awaitable_operators::operator||;
 
 // Of a client that says nothing: it is asked by a ping halfway.
 constexpr std::chrono::seconds kIdleLimit{60};
 
+// For its answer to a good-bye. The kernel goes on sending behind that.
+constexpr std::chrono::seconds kGoodByeLimit{5};
+
 class BeastWebSocket : public WebSocket {
  public:
-  BeastWebSocket(Stream& stream, std::chrono::seconds write_limit) : socket_(stream) {
+  BeastWebSocket(Stream& stream, std::chrono::seconds write_limit)
+      : socket_(stream),
+        good_bye_limit_(std::min(write_limit, kGoodByeLimit)),
+        closed_(stream.get_executor()) {
     boost::beast::websocket::stream_base::timeout limits{};
     limits.handshake_timeout = write_limit;
     limits.idle_timeout = kIdleLimit;
@@ -39,7 +52,7 @@ class BeastWebSocket : public WebSocket {
   asio::awaitable<std::optional<Message>> read() override {
     boost::beast::flat_buffer buffer;
     boost::system::error_code error;
-    co_await socket_.async_read(buffer, asio::redirect_error(asio::use_awaitable, error));
+    co_await (receive(buffer, error) || closed_.wait());
     if (error == boost::beast::websocket::error::closed) co_return std::nullopt;
     if (error) throw_gone(error);
     co_return Message{.is_text = socket_.got_text(),
@@ -54,15 +67,29 @@ class BeastWebSocket : public WebSocket {
     if (error) throw_gone(error);
   }
 
+  // A read that fails while the good-bye goes out has one lock of the library's and waits for the
+  // other, and the good-bye the other way round: neither ends but by being canceled.
   asio::awaitable<void> close() override {
     boost::system::error_code error;
-    co_await socket_.async_close(boost::beast::websocket::close_code::normal,
-                                 asio::redirect_error(asio::use_awaitable, error));
+    co_await (say_good_bye(error) || async::sleep_for(good_bye_limit_));
+    closed_.set();
     if (error) throw_gone(error);
   }
 
  private:
+  asio::awaitable<void> receive(boost::beast::flat_buffer& buffer,
+                                boost::system::error_code& error) {
+    co_await socket_.async_read(buffer, asio::redirect_error(asio::use_awaitable, error));
+  }
+
+  asio::awaitable<void> say_good_bye(boost::system::error_code& error) {
+    co_await socket_.async_close(boost::beast::websocket::close_code::normal,
+                                 asio::redirect_error(asio::use_awaitable, error));
+  }
+
   boost::beast::websocket::stream<Stream&> socket_;
+  std::chrono::seconds good_bye_limit_;
+  async::Event closed_;  // or given up: nothing comes any more
 };
 
 }  // namespace
