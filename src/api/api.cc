@@ -172,13 +172,15 @@ void Api::add_daemon_routes() {
     response.body = R"({"status":"ok","version":")" CELLAR_VERSION R"("})";
     co_await exchange.respond(std::move(response));
   };
-  router_.add("GET", "/healthz", health);
   auto describe = [](http::Exchange& exchange, http::PathParams) -> asio::awaitable<void> {
     http::Response response;
     response.body = std::string(description::kFiles[0].contents);
     co_await exchange.respond(std::move(response));
   };
-  router_.add("GET", "/openapi.json", describe);
+  for (const char* method : {"GET", "HEAD"}) {
+    router_.add(method, "/healthz", health);
+    router_.add(method, "/openapi.json", describe);
+  }
   add(
       "GET", "/metrics", [this](const Call& call) { return tell_metrics(call, measures_); },
       cell::Scope::metrics);

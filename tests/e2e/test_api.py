@@ -31,6 +31,9 @@ class ApiTest(harness.CellTest):
         self.assertEqual("invalid_query", self.daemon.get("/healthz?x=%zz", {"Authorization": None}).json["code"])
         self.assertEqual("3.1.0", self.daemon.get("/openapi.json").json["openapi"])
         self.assertEqual([], list(description.lint(self.daemon.description.document)))
+        for path in ("/healthz", "/openapi.json"):
+            head = self.daemon.call("HEAD", path, headers={"Authorization": None})
+            self.assertEqual((200, b""), (head.status, head.body))
 
     def test_all_that_is_described_is_served(self):
         for method, _, _, template in self.daemon.description.operations:
