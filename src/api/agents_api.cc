@@ -206,12 +206,8 @@ asio::awaitable<void> request_cell(const Call& call, std::shared_ptr<cell::Cell>
 
 asio::awaitable<void> request_agent(const Call& call) {
   const auto cell = call.cell();
-  const json::Value value = co_await call.body(kBodyMax);
-  const json::Reader body(value, "the body");
-  std::string method = body.required_string("method");
-  std::string params_text = body.optional_json("params", "{}");
-  body.refuse_unknown();
-  co_await request_cell(call, cell, std::move(method), std::move(params_text));
+  MethodCall asked = co_await call.read_body(kBodyMax, read_method_call);
+  co_await request_cell(call, cell, std::move(asked.method), std::move(asked.params));
 }
 
 namespace {
@@ -233,9 +229,8 @@ asio::awaitable<void> request_by_customer(const Call& call) {
                 "customer \"" + *customer + "\" has no cell",
                 "create it with POST /api/v1/cells and an agent");
   }
-  const json::Value body = co_await call.body(kBodyMax);
+  std::string params = co_await call.read_body(kBodyMax, json::dump);
   std::string method = call.params.at("method");
-  std::string params = json::dump(body);
   co_await request_cell(call, cell, std::move(method), std::move(params));
 }
 

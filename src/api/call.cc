@@ -83,11 +83,24 @@ bool Call::wants_events() const {
   return accept != nullptr && accept->find("text/event-stream") != std::string::npos;
 }
 
+asio::awaitable<std::string> Call::body_text(std::size_t bytes_max) const {
+  std::string text;
+  if (exchange.has_body()) text = co_await exchange.read_body(bytes_max);
+  if (trim(text).empty()) text = "{}";
+  co_return text;
+}
+
 asio::awaitable<json::Value> Call::body(std::size_t bytes_max) const {
-  if (!exchange.has_body()) co_return json::object({});
-  const std::string text = co_await exchange.read_body(bytes_max);
-  if (trim(text).empty()) co_return json::object({});
-  co_return json::parse(text);
+  co_return json::parse(co_await body_text(bytes_max));
+}
+
+MethodCall read_method_call(const json::Value& value) {
+  const json::Reader body(value, "the body");
+  MethodCall call;
+  call.method = body.required_string("method");
+  call.params = body.optional_json("params", "{}");
+  body.refuse_unknown();
+  return call;
 }
 
 asio::awaitable<void> Call::answer(json::Value value, int status) const {

@@ -6,10 +6,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
+#include "async/pool.h"
 #include "cell/supervisor.h"
 #include "http/exchange.h"
 #include "http/router.h"
+#include "json/json.h"
 #include "json/value.h"
 
 namespace cellar::api {
@@ -48,8 +52,16 @@ struct Call {
   cell::View view() const;
   // The header Idempotency-Key. Throws Error `invalid_argument` for one that is none.
   std::optional<std::string> idempotency_key() const;
-  // The body as JSON; `{}` where there is none. Throws Error.
+  // The body as JSON; `{}` where there is none. Throws Error. For small ones: see read_body().
   asio::awaitable<json::Value> body(std::size_t bytes_max) const;
+  // What `read` makes of the body, as work_on() does it. Throws Error, and what `read` throws.
+  template <typename Read>
+  asio::awaitable<std::invoke_result_t<Read&, const json::Value&>> read_body(std::size_t bytes_max,
+                                                                             Read read) const;
+  // Does `work` on a document, and gives what it makes of it. With a large one that is done on the
+  // pool, and with one at a time: it would hold up everybody here. `work` must own what it touches.
+  template <typename Work>
+  asio::awaitable<std::invoke_result_t<Work&>> work_on(std::size_t document_bytes, Work work) const;
   asio::awaitable<void> answer(json::Value value, int status = 200) const;
   asio::awaitable<void> answer_text(std::string json_text, int status = 200) const;
   asio::awaitable<void> answer_nothing() const;
@@ -57,7 +69,36 @@ struct Call {
   void made(const std::string& id) const {
     if (target != nullptr) *target = id;
   }
+
+ private:
+  static constexpr std::size_t kSmallDocumentBytesMax = 256 << 10;
+
+  asio::awaitable<std::string> body_text(std::size_t bytes_max) const;
 };
+
+template <typename Work>
+asio::awaitable<std::invoke_result_t<Work&>> Call::work_on(std::size_t document_bytes,
+                                                           Work work) const {
+  if (document_bytes <= kSmallDocumentBytesMax) co_return work();
+  const auto turn = co_await supervisor.large_documents().turn();
+  co_return co_await async::offload(supervisor.pool(), std::move(work));
+}
+
+template <typename Read>
+asio::awaitable<std::invoke_result_t<Read&, const json::Value&>> Call::read_body(
+    std::size_t bytes_max, Read read) const {
+  std::string text = co_await body_text(bytes_max);
+  const std::size_t size = text.size();
+  auto work = [text = std::move(text), read = std::move(read)] { return read(json::parse(text)); };
+  co_return co_await work_on(size, std::move(work));
+}
+
+// {"method", "params"?}: a method of the agent's, and what it is given, as JSON text.
+struct MethodCall {
+  std::string method;
+  std::string params;
+};
+MethodCall read_method_call(const json::Value& body);
 
 // `name`, the value of the field `key`. Throws Error `invalid_argument` for none, or a long one.
 std::string checked_name(std::string_view key, std::string name);

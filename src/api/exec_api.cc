@@ -81,7 +81,9 @@ asio::awaitable<void> exec(const Call& call) {
   const auto cell = call.cell();
   std::string body;
   if (call.exchange.has_body()) body = co_await call.exchange.read_body(kBodyMax * 2);
-  cell::CommandRequest request = cell::parse_command(body, cell::Names::rest);
+  const std::size_t size = body.size();
+  auto read = [body = std::move(body)] { return cell::parse_command(body, cell::Names::rest); };
+  cell::CommandRequest request = co_await call.work_on(size, std::move(read));
   const auto activity =
       co_await cell->use("command", request.argv.back().substr(0, 80), cell::Cell::Needs::shell);
   if (call.wants_events()) {

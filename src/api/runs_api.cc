@@ -13,6 +13,13 @@ namespace {
 
 constexpr std::int64_t kRunsMax = 1000;
 
+// What a run was given and what came of it: texts that may be large.
+struct RunTexts {
+  std::string params;
+  std::string outcome_name;  // empty: it goes on
+  std::string outcome;
+};
+
 // Retention may remove it once the caller waits for anything without an activity of the cell.
 const cell::Run& run_in(const Call& call, cell::Cell& cell) {
   const std::string& id = call.params.at("run");
@@ -30,24 +37,32 @@ const cell::Run& run_in(const Call& call, cell::Cell& cell) {
   return *run;
 }
 
-// What is told of runs is on disk: `answer`, made just now, may hold what is on its way there.
-asio::awaitable<void> answer_durable(const Call& call, cell::Cell& cell, json::Value answer,
-                                     int status = 200) {
+// What is told of runs is on disk: what was read of it just now may be on its way there.
+asio::awaitable<void> wait_until_durable(cell::Cell& cell) {
   cell.journal().require_place();
   co_await cell.journal().sync();
-  co_await call.answer(std::move(answer), status);
 }
 
 asio::awaitable<void> answer_run(const Call& call, cell::Cell& cell, const cell::Run& run,
                                  int status = 200, cell::View view = cell::View::live) {
-  json::Value answer = run_detail_json(run, cell.journal(), view);
+  RunTexts texts{.params = cell.journal().read<journal::RunCreated>(run.created).params};
+  json::Value answer = run_detail_json(run, view);
   if (run.ended != 0) {
     // Retention may remove the run while this is read.
-    const bool ok = run.status == cell::RunStatus::completed;
-    const std::string outcome = co_await cell.journal().value_of(run.ended);
-    answer.as_object().set(ok ? "result" : "error", json::parse(outcome));
+    texts.outcome_name = run.status == cell::RunStatus::completed ? "result" : "error";
+    texts.outcome = co_await cell.journal().value_of(run.ended);
   }
-  co_await answer_durable(call, cell, std::move(answer), status);
+  co_await wait_until_durable(cell);
+  const std::size_t size = texts.params.size() + texts.outcome.size();
+  auto dump = [answer = std::move(answer), texts = std::move(texts)]() mutable {
+    answer.as_object().set("params", json::parse(texts.params));
+    if (!texts.outcome_name.empty()) {
+      answer.as_object().set(texts.outcome_name, json::parse(texts.outcome));
+    }
+    return json::dump(answer);
+  };
+  std::string text = co_await call.work_on(size, std::move(dump));
+  co_await call.answer_text(std::move(text), status);
 }
 
 asio::awaitable<void> list_runs(const Call& call) {
@@ -75,7 +90,8 @@ asio::awaitable<void> list_runs(const Call& call) {
   }
   json::Value answer = json::object({{"runs", std::move(runs)}});
   if (!next.empty()) answer.as_object().set("next_cursor", next);
-  co_await answer_durable(call, *cell, std::move(answer));
+  co_await wait_until_durable(*cell);
+  co_await call.answer(std::move(answer));
 }
 
 asio::awaitable<void> get(const Call& call) {
@@ -86,15 +102,12 @@ asio::awaitable<void> get(const Call& call) {
 // {"method", "params"?}: begins a run and does not wait for it.
 asio::awaitable<void> start(const Call& call) {
   const auto cell = call.cell();
-  const json::Value value = co_await call.body(kBodyMax);
-  const json::Reader body(value, "the body");
-  std::string method = checked_name("method", body.required_string("method"));
-  std::string text = body.optional_json("params", "{}");
-  body.refuse_unknown();
+  MethodCall asked = co_await call.read_body(kBodyMax, read_method_call);
+  std::string method = checked_name("method", std::move(asked.method));
   auto key = call.idempotency_key();
   const auto activity = co_await cell->use("request", method);
   const cell::Runner::Started started =
-      co_await cell->start_run(std::move(method), std::move(text), std::move(key));
+      co_await cell->start_run(std::move(method), std::move(asked.params), std::move(key));
   co_await answer_run(call, *cell, *cell->runs().find(started.id), started.is_new ? 202 : 200);
 }
 
@@ -159,34 +172,50 @@ std::optional<cell::Decision> decision_of(const json::Reader& body) {
   return decision;
 }
 
+struct Resumption {
+  std::optional<cell::Decision> decision;
+  bool upgrades = false;
+};
+
+Resumption read_resumption(const json::Value& value) {
+  const json::Reader body(value, "the body");
+  Resumption how;
+  how.decision = decision_of(body);
+  how.upgrades = body.optional_bool("upgrade").value_or(false);
+  body.refuse_unknown();
+  if (how.upgrades && how.decision) {
+    json::Reader::refuse("upgrade", "left out where there is a \"step\"");
+  }
+  return how;
+}
+
 // {"step": {"decision": "retry" | "fail" | "value", "value"?}}, {"upgrade": true}, or nothing.
 asio::awaitable<void> resume(const Call& call) {
   const auto cell = call.cell();
-  const json::Value value = co_await call.body(kBodyMax);
+  Resumption how = co_await call.read_body(kBodyMax, read_resumption);
   const std::uint32_t number = run_in(call, *cell).number;
-  const json::Reader body(value, "the body");
-  std::optional<cell::Decision> decision = decision_of(body);
-  const bool upgrades = body.optional_bool("upgrade").value_or(false);
-  body.refuse_unknown();
-  if (upgrades && decision) json::Reader::refuse("upgrade", "left out where there is a \"step\"");
   const auto activity = co_await cell->use("request", "resume a run");
-  if (upgrades) {
+  if (how.upgrades) {
     co_await cell->runner().upgrade(number, cell->spec().agent_digest, cell->spec().agent_language);
   } else {
-    co_await cell->runner().resume(number, std::move(decision));
+    co_await cell->runner().resume(number, std::move(how.decision));
   }
   co_await answer_run(call, *cell, run_in(call, *cell));
+}
+
+std::optional<std::string> read_replayed(const json::Value& value) {
+  const json::Reader body(value, "the body");
+  std::optional<std::string> source = body.optional_string("agent");
+  body.refuse_unknown();
+  return source;
 }
 
 // {"agent"?}: tries the run with that source, in the run's language, or with the cell's agent of
 // today.
 asio::awaitable<void> replay(const Call& call) {
   const auto cell = call.cell();
-  const json::Value value = co_await call.body(kBodyMax);
+  std::optional<std::string> source = co_await call.read_body(kBodyMax, read_replayed);
   const std::uint32_t number = run_in(call, *cell).number;
-  const json::Reader body(value, "the body");
-  std::optional<std::string> source = body.optional_string("agent");
-  body.refuse_unknown();
   const auto activity = co_await cell->use("request", "replay a run");
   std::string digest = cell->spec().agent_digest;
   cell::AgentLanguage language = cell->spec().agent_language;

@@ -227,10 +227,10 @@ json::Value run_json(const cell::Run& run) {
   return value;
 }
 
-json::Value run_detail_json(const cell::Run& run, cell::CellJournal& journal, cell::View view) {
+json::Value run_detail_json(const cell::Run& run, cell::View view) {
   json::Value value = run_json(run);
   json::Object& members = value.as_object();
-  members.set("params", json::parse(journal.read<journal::RunCreated>(run.created).params));
+  members.set("params", json::Value());
   if (!run.detail.empty()) members.set("detail", json::parse(run.detail));
   json::Array steps;
   for (const auto& [ordinal, step] : run.steps) {

@@ -16,9 +16,9 @@ json::Value tiers_json();
 json::Value process_json(const cell::ProcessView& view);
 // The short form, for lists.
 json::Value run_json(const cell::Run& run);
-// With params and steps; of the committed view those that are not executed again: they have ended,
-// or wait. What it ended with is left out: it may take long to read. Reads the journal.
-json::Value run_detail_json(const cell::Run& run, cell::CellJournal& journal, cell::View view);
+// With steps; of the committed view those that are not executed again: they have ended, or wait.
+// `params` is null yet and what it ended with is left out: both may take long to read.
+json::Value run_detail_json(const cell::Run& run, cell::View view);
 
 // {seq, ts, type, run?, step?, data} as JSON text.
 std::string event_json(const cell::RunEvent& event);

@@ -208,6 +208,7 @@ Supervisor::Supervisor(const Machine& machine, CellConfig config, const Sealer& 
       sealer_(sealer),
       state_dir_(std::move(state_dir)),
       tick_turns_(machine.executor, {.at_once = kTicksAtOnce, .waiters_max = kTicksMax}),
+      large_documents_(machine.executor),
       lookups_(machine.executor, {.at_once = kLookupsAtOnce}),
       registry_turns_(machine.executor),
       turns_(machine.executor),

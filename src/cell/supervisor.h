@@ -106,6 +106,9 @@ class Supervisor {
   const llm::Models& models() const noexcept { return machine_.models; }
   Capacity& capacity() const noexcept { return machine_.capacity; }
   async::Pool& pool() const noexcept { return machine_.pool; }
+  // Who works on a large document has its turn there: as values it takes some forty times as much
+  // memory as its text.
+  async::Serial& large_documents() noexcept { return large_documents_; }
 
   // ---- domains of customers ----
   // Names have passed checked_domain(). All but the first throw Error `not_found`, reason
@@ -168,6 +171,7 @@ class Supervisor {
   std::set<std::string> ticking_;  // ids of cells that still do what a timer asked for
   async::Serial tick_turns_;
   std::map<std::string, CustomDomain, std::less<>> domains_;
+  async::Serial large_documents_;
   async::Serial lookups_;  // in DNS
   async::Serial registry_turns_;
   async::Serial turns_;  // cells come and go one at a time
