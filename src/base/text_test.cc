@@ -17,6 +17,14 @@ TEST_CASE("bytes become hexadecimal and base64, and base64 comes back") {
 TEST_CASE("UTF-8 is told from other bytes, overlong forms and surrogates included") {
   CHECK(is_valid_utf8("gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80"));
   CHECK_FALSE(is_valid_utf8("\xff"));
+  const std::string long_text(19, 'a');
+  CHECK(is_valid_utf8(long_text));
+  for (std::size_t at = 0; at < long_text.size(); ++at) {
+    std::string broken = long_text;
+    broken[at] = '\xff';
+    CHECK_FALSE(is_valid_utf8(broken));
+    CHECK(is_valid_utf8(long_text.substr(at) + "\xc3\xbc" + long_text));
+  }
   CHECK_FALSE(is_valid_utf8("\xc0\xaf"));
   CHECK_FALSE(is_valid_utf8("\xed\xa0\x80"));
   CHECK_FALSE(is_valid_utf8("\xe2\x82"));

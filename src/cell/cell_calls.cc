@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cell/cell.h"
+#include "cell/parse.h"
 #include "json/json.h"
 #include "json/reader.h"
 #include "store/db_methods.h"
@@ -220,7 +221,7 @@ asio::awaitable<bool> Cell::remove_document(std::string path) {
 }
 
 asio::awaitable<std::string> Cell::call(std::string op, std::string arguments) {
-  json::Value parsed = json::parse(arguments);
+  json::Value parsed = co_await parse(machine_.pool, std::move(arguments));
   const json::Value result = co_await call_op(std::move(op), std::move(parsed));
   co_return json::dump(result);
 }
@@ -262,27 +263,26 @@ asio::awaitable<json::Value> Cell::call_search(std::string op, json::Value argum
 // ---- methods that need no agent ----
 
 asio::awaitable<std::optional<std::string>> Cell::answer(std::string method, std::string params) {
-  json::Value parsed = params.empty() ? json::object({}) : json::parse(params);
-  if (parsed.is_null()) parsed = json::object({});
-  std::optional<json::Value> result;
-  if (method == "write_file" || method == "read_file" || method == "list_files") {
-    result = co_await answer_file_method(std::move(method), std::move(parsed));
-  } else if (method.starts_with("db_")) {
-    auto ask = [method, parsed](store::CellStore& store) {
-      return store::answer_db_method(store, method, parsed);
-    };
-    result = co_await with_store(std::move(ask));
-  } else if (method == "journal") {
-    auto ask = [](store::CellStore& store) {
-      json::Value entries = to_json(store.developer_log.entries());
-      return json::object({{"entries", std::move(entries)}});
-    };
-    result = co_await with_store(std::move(ask));
-  } else if (method == "logs") {
-    result = logs(parsed);
-  } else if (method == "metrics") {
-    result = metrics();
+  const bool is_of_files =
+      method == "write_file" || method == "read_file" || method == "list_files";
+  const bool is_of_store = method.starts_with("db_") || method == "journal";
+  if (!is_of_files && !is_of_store && method != "logs" && method != "metrics") {
+    co_return std::nullopt;
   }
+  json::Value parsed = json::object({});
+  if (!params.empty()) parsed = co_await parse(machine_.pool, std::move(params));
+  if (parsed.is_null()) parsed = json::object({});
+  if (is_of_files) {
+    co_return json::dump(co_await answer_file_method(std::move(method), std::move(parsed)));
+  }
+  if (method == "logs") co_return json::dump(logs(parsed));
+  if (method == "metrics") co_return json::dump(metrics());
+  auto ask = [method, parsed = std::move(parsed)](store::CellStore& store) {
+    if (method != "journal") return store::answer_db_method(store, method, parsed);
+    json::Value entries = to_json(store.developer_log.entries());
+    return std::optional(json::object({{"entries", std::move(entries)}}));
+  };
+  const auto result = co_await with_store(std::move(ask));
   if (!result) co_return std::nullopt;
   co_return json::dump(*result);
 }

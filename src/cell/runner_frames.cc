@@ -13,6 +13,8 @@ namespace cellar::cell {
 
 namespace {
 
+constexpr std::size_t kEventBytesMax = 1 << 20;  // of ctx.stream and ctx.log
+
 // What was done, and cannot be given.
 std::string not_kept_error() {
   return journal_full_error("it was done, and what it gave is not kept");
@@ -451,6 +453,9 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
 }
 
 asio::awaitable<void> Runner::on_event(Active& active, const AgentFrame& frame) {
+  if (frame.body.size() > kEventBytesMax) {
+    throw Error(ErrorCode::too_large, "it sent an event of more than 1 MiB");
+  }
   const std::uint32_t ordinal = ordinal_of(frame);
   journal::Event event;
   event.type = text_of(frame.header, "type") == "log" ? "log" : "stream";

@@ -6,6 +6,7 @@
 #include "async/sleep.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "cell/parse.h"
 #include "cell/runner_parts.h"
 #include "cell/waits.h"
 
@@ -21,6 +22,10 @@ std::string timeout_error(const Step& step) {
                     "wait_timeout");
 }
 
+[[noreturn]] void throw_wait_too_large() {
+  throw Error(ErrorCode::too_large, "it waits with arguments of more than 64 KiB");
+}
+
 }  // namespace
 
 asio::awaitable<void> Runner::on_wait(Active& active, const AgentFrame& frame,
@@ -33,6 +38,7 @@ asio::awaitable<void> Runner::on_wait(Active& active, const AgentFrame& frame,
     const bool is_room = co_await may_begin(frame.body.size());
     if (!is_room) co_await require_refusable(active, frame.body.size());
     if (!active.is_served()) co_return;
+    if (frame.body.size() > journal::kInlineBytesMax) throw_wait_too_large();
     const bool is_too_much = active.run.open.size() >= kOpenWaitsMax;
     journal::StepStart start;
     start.kind = kind;
@@ -40,9 +46,7 @@ asio::awaitable<void> Runner::on_wait(Active& active, const AgentFrame& frame,
     start.args_fp = text_of(frame.header, "fp");
     start.occ = 1;
     start.args = absolute_wait(kind, frame.body, wall_now());
-    if (start.args->size() > journal::kInlineBytesMax) {
-      throw Error(ErrorCode::too_large, "it waits with arguments of more than 64 KiB");
-    }
+    if (start.args->size() > journal::kInlineBytesMax) throw_wait_too_large();
     fault_point("wait.before_begun");
     journal_.append(active.run.number, ordinal, start);
     fault_point("wait.begun");
@@ -141,7 +145,7 @@ asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, Hos
                   "setup() cannot begin runs: each of them waits for the end of setup()",
                   "call ctx.spawn in a method");
     }
-    const json::Value request = json::parse(call.request);
+    const json::Value request = co_await parse(journal_.pool(), std::move(call.request));
     const json::Value* params = request.find("params");
     Start start{.method = text_of(request, "method"),
                 .params = params == nullptr ? std::string("{}") : json::dump(*params),

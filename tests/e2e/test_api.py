@@ -16,6 +16,7 @@ AGENT = """
 module.exports = {
   async hello(ctx, params) { return { hello: params.name, cell: ctx.cellId }; },
   plain(ctx) { return 7; },
+  same(ctx, params) { return params; },
   nothing() {},
   boom() { throw new Error("it broke"); },
   async tell(ctx) { ctx.stream({ a: 1 }); ctx.stream({ a: 2 }); return "done"; },
@@ -146,6 +147,22 @@ class ApiTest(harness.CellTest):
         cell = self.cell()
         answer = self.daemon.call("POST", cell.path + "/search", b'{"query": "' + b"x" * (20 << 20) + b'"}')
         self.assertEqual(413, answer.status)
+
+    def test_a_large_document_is_taken_and_given_as_a_small_one(self):
+        """It is read on other threads."""
+        cell = self.cell(agent=AGENT)
+        params = {"list": list(range(100_000)), "text": "ü" * 1000}
+        answer = cell.request("same", params)
+        self.assertEqual((200, params), (answer.status, answer.json))
+        run = cell.call("GET", f"/runs/{answer.headers['X-Cellar-Run']}").json
+        self.assertEqual((params, params), (run["params"], run["result"]))
+        cut = json.dumps({"method": "same", "params": params})[:-1].encode()
+        refused = cell.call("POST", "/request", cut)
+        self.assertEqual((400, "invalid_json"), (refused.status, refused.json["code"]))
+        unknown = cell.call("POST", "/runs", {"method": "same", "params": params, "metod": ""})
+        self.assertEqual((400, "invalid_field"), (unknown.status, unknown.json["code"]))
+        written = cell.request("write_file", {"path": "big", "content": "x" * 300_000})
+        self.assertEqual((200, 300_000), (written.status, (cell.dir / "work/big").stat().st_size))
 
     def test_an_unknown_path_or_verb_answers_json(self):
         self.assertEqual(404, self.daemon.get("/api/v2/x").status)
