@@ -163,7 +163,11 @@ asio::awaitable<void> Mcp::handle(const Call& call) {
   }
   std::string body;
   if (call.exchange.has_body()) body = co_await call.exchange.read_body(kBodyBytesMax);
-  post.rpc = parse_rpc(body, post.revision);
+  const std::size_t size = body.size();
+  auto read = [body = std::move(body), revision = post.revision] {
+    return parse_rpc(body, revision);
+  };
+  post.rpc = co_await call.work_on(size, std::move(read));
   async::Event changed(co_await asio::this_coro::executor);
   post.changed = &changed;
   async::TaskGroup tasks(co_await asio::this_coro::executor);

@@ -13,6 +13,8 @@ constexpr std::array kRevisions = {
     std::pair(McpRevision::v2025_03_26, std::string_view("2025-03-26")),
     std::pair(McpRevision::v2025_06_18, std::string_view("2025-06-18"))};
 
+constexpr json::ParseLimits kMessageLimits{.value_count_max = 1'000'000};
+
 RpcError invalid_request(std::string message) { return {kRpcInvalidRequest, std::move(message)}; }
 
 bool is_id(const json::Value& value) {
@@ -93,7 +95,7 @@ bool has_batches(McpRevision revision) noexcept { return revision == McpRevision
 RpcPost parse_rpc(std::string_view text, McpRevision revision) {
   json::Value value;
   try {
-    value = json::parse(text);
+    value = json::parse(text, kMessageLimits);
   } catch (const Error& error) {
     return refused({kRpcParseError, error.what()});
   }
