@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -44,8 +45,9 @@ asio::awaitable<void> read_until_it_fails(WebSocket& socket, async::Event& ended
   ended.set();
 }
 
-asio::awaitable<void> close_and_tell(WebSocket& socket, async::Event& ended) {
+asio::awaitable<void> close_and_tell(WebSocket& socket, int turns, async::Event& ended) {
   try {
+    for (int turn = 0; turn < turns; ++turn) co_await asio::post(asio::use_awaitable);
     co_await socket.close();
   } catch (const Error&) {
     ended.set();
@@ -54,8 +56,9 @@ asio::awaitable<void> close_and_tell(WebSocket& socket, async::Event& ended) {
   ended.set();
 }
 
-// Reads and closes at once a socket whose client has sent `frames`; both must end.
-asio::awaitable<void> read_and_close(std::string frames) {
+// Reads a socket whose client has sent `frames`, and closes it so many turns of the loop later;
+// both must end.
+asio::awaitable<void> read_and_close(std::string frames, int turns) {
   const auto executor = co_await asio::this_coro::executor;
   const tcp::endpoint any_port(asio::ip::address_v4::loopback(), 0);
   tcp::acceptor acceptor(executor, any_port);
@@ -63,7 +66,7 @@ asio::awaitable<void> read_and_close(std::string frames) {
   co_await client.async_connect(acceptor.local_endpoint(), asio::use_awaitable);
   tcp::socket accepted = co_await acceptor.async_accept(asio::use_awaitable);
   accepted.non_blocking(true);
-  const std::chrono::seconds kWriteLimit(1);
+  const std::chrono::seconds kWriteLimit(2);
   Stream stream(std::move(accepted), kWriteLimit);
   const RawRequest request = web_socket_request();
   const auto socket = co_await accept_web_socket(stream, request, "", kWriteLimit);
@@ -77,7 +80,7 @@ asio::awaitable<void> read_and_close(std::string frames) {
   async::TaskGroup tasks(executor);
   // What the client sent is taken before the close has gone out, and looked at behind its begin.
   tasks.spawn(read_until_it_fails(*socket, read_ended));
-  tasks.spawn(close_and_tell(*socket, close_ended));
+  tasks.spawn(close_and_tell(*socket, turns, close_ended));
   const std::chrono::seconds kLimit(10);
   const bool has_read = co_await read_ended.wait_for(kLimit);
   CHECK(has_read);
@@ -90,19 +93,26 @@ asio::awaitable<void> read_and_close(std::string frames) {
 
 TEST_CASE("a close ends, and the read beside it, whatever the client sends meanwhile") {
   const std::string mask = "\0\0\0\0"s;
+  const std::string begin = "\x01\x81"s + mask + "x";
+  const std::string end = "\x80\x81"s + mask + "y";
+  const std::string message = "\x81\x81"s + mask + "x";
   asio::io_context loop;
   const auto rethrow = [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
   };
   for (const std::string& frames : {
-           "\x81\x81"s + mask + "x",         // a message
-           "\x88\x82"s + mask + "\x03\xe8",  // its own good-bye
-           "\x89\x80"s + mask,               // a ping
-           "\x80\x81"s + mask + "x",         // the rest of a message that has no begin
-           "\x8f\x80"s + mask,               // no frame that there is
-           "\x81\x01x"s,                     // not masked
+           message, begin + end, message + begin + end,
+           message + begin + "\x89\x80"s + mask + end,  // a ping between both
+           "\x88\x82"s + mask + "\x03\xe8",             // its own good-bye
+           "\x89\x80"s + mask,                          // a ping
+           end,                                         // of a message that has no begin
+           "\x8f\x80"s + mask,                          // no frame that there is
+           "\x81\x01x"s,                                // not masked
        }) {
-    asio::co_spawn(loop, read_and_close(frames), rethrow);
+    // More turns of the loop than the longest of them takes to be read.
+    for (int turns = 0; turns < 20; ++turns) {
+      asio::co_spawn(loop, read_and_close(frames, turns), rethrow);
+    }
   }
   loop.run();
 }
