@@ -66,7 +66,7 @@ asio::awaitable<void> read_and_close(std::string frames, int turns) {
   co_await client.async_connect(acceptor.local_endpoint(), asio::use_awaitable);
   tcp::socket accepted = co_await acceptor.async_accept(asio::use_awaitable);
   accepted.non_blocking(true);
-  const std::chrono::seconds kWriteLimit(2);
+  const std::chrono::seconds kWriteLimit(1);
   Stream stream(std::move(accepted), kWriteLimit);
   const RawRequest request = web_socket_request();
   const auto socket = co_await accept_web_socket(stream, request, "", kWriteLimit);
