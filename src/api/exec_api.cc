@@ -77,13 +77,17 @@ asio::awaitable<void> exec_streaming(const Call& call, cell::Cell& cell,
   if (failure) std::rethrow_exception(failure);
 }
 
-asio::awaitable<void> exec(const Call& call) {
-  const auto cell = call.cell();
+asio::awaitable<cell::CommandRequest> read_command(const Call& call) {
   std::string body;
   if (call.exchange.has_body()) body = co_await call.exchange.read_body(kBodyMax * 2);
   const std::size_t size = body.size();
   auto read = [body = std::move(body)] { return cell::parse_command(body, cell::Names::rest); };
-  cell::CommandRequest request = co_await call.work_on(size, std::move(read));
+  co_return co_await call.work_on(size, std::move(read));
+}
+
+asio::awaitable<void> exec(const Call& call) {
+  const auto cell = call.cell();
+  cell::CommandRequest request = co_await read_command(call);
   const auto activity =
       co_await cell->use("command", request.argv.back().substr(0, 80), cell::Cell::Needs::shell);
   if (call.wants_events()) {
@@ -91,8 +95,11 @@ asio::awaitable<void> exec(const Call& call) {
     co_return;
   }
   cell::OnOutput nobody;
-  const cell::CommandResult result = co_await cell->exec(std::move(request), std::move(nobody));
-  co_await call.answer_text(cell::encode(result, cell::Names::rest));
+  cell::CommandResult result = co_await cell->exec(std::move(request), std::move(nobody));
+  const std::size_t size = result.stdout_bytes.size() + result.stderr_bytes.size();
+  auto encode = [result = std::move(result)] { return cell::encode(result, cell::Names::rest); };
+  std::string text = co_await call.work_on(size, std::move(encode));
+  co_await call.answer_text(std::move(text));
 }
 
 }  // namespace

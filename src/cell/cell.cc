@@ -429,14 +429,15 @@ void Cell::kill_commands(std::uint32_t run) {
 asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,
                                          OnOutput on_output) {
   CommandRequest command = parse_command(request, Names::ctx);
-  const CommandResult result = co_await run_in_shell(run, std::move(command), std::move(on_output));
+  CommandResult result = co_await run_in_shell(run, std::move(command), std::move(on_output));
   const bool is_explained = result.timed_out || result.oom || result.disk_full;  // In gVisor.
   if (result.lost && !is_explained) {
     throw Error(
         ErrorCode::unavailable, "domain_lost",
         "the command was lost with its domain (" + std::string(name_of(*result.lost)) + ")");
   }
-  co_return cell::encode(result, Names::ctx);
+  auto encode = [result = std::move(result)] { return cell::encode(result, Names::ctx); };
+  co_return co_await async::offload(machine_.pool, std::move(encode));
 }
 
 asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent(AgentLanguage language) {

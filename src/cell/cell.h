@@ -361,9 +361,8 @@ class Cell : private RunnerHost {
   // Once the cell is not awake: files are not watched, as nobody changes them; and a hibernated
   // cell's index is on disk only.
   asio::awaitable<void> rest_index();
-  asio::awaitable<json::Value> call_op(std::string op, json::Value arguments);
   asio::awaitable<json::Value> call_search(std::string op, json::Value arguments);
-  asio::awaitable<json::Value> answer_file_method(std::string method, json::Value params);
+  asio::awaitable<std::string> answer_file_method(std::string method, json::Value params);
   json::Value logs(const json::Value& params) const;
   json::Value metrics() const;
   asio::awaitable<bool> copy_database(std::string path);

@@ -18,6 +18,11 @@ constexpr std::size_t kFilesListedMax = 100'000;
 constexpr std::size_t kLogLinesShown = 200;
 constexpr std::chrono::milliseconds kIndexSlice(100);  // that a query waits for, at most
 
+// On a thread of the pool: what is large takes long.
+std::optional<std::string> dump_if_any(const std::optional<json::Value>& value) {
+  return value ? std::optional(json::dump(*value)) : std::nullopt;
+}
+
 json::Value to_json(const std::vector<store::DeveloperLine>& lines) {
   json::Array list;
   for (const store::DeveloperLine& line : lines) {
@@ -222,21 +227,16 @@ asio::awaitable<bool> Cell::remove_document(std::string path) {
 
 asio::awaitable<std::string> Cell::call(std::string op, std::string arguments) {
   json::Value parsed = co_await parse(machine_.pool, std::move(arguments));
-  const json::Value result = co_await call_op(std::move(op), std::move(parsed));
-  co_return json::dump(result);
-}
-
-asio::awaitable<json::Value> Cell::call_op(std::string op, json::Value arguments) {
   if (op.starts_with("search.")) {
-    co_return co_await call_search(std::move(op), std::move(arguments));
+    co_return json::dump(co_await call_search(std::move(op), std::move(parsed)));
   }
-  auto ask = [op, arguments = std::move(arguments)](store::CellStore& store) {
-    return answer_store_op(store, op, arguments);
+  auto ask = [op, parsed = std::move(parsed)](store::CellStore& store) {
+    return dump_if_any(answer_store_op(store, op, parsed));
   };
   auto answered = co_await with_store(std::move(ask));
   if (!answered)
     throw Error(ErrorCode::not_found, "unknown_call", "ctx has no call \"" + op + "\"");
-  co_return std::move(*answered);
+  co_return *std::move(answered);
 }
 
 asio::awaitable<json::Value> Cell::call_search(std::string op, json::Value arguments) {
@@ -272,22 +272,18 @@ asio::awaitable<std::optional<std::string>> Cell::answer(std::string method, std
   json::Value parsed = json::object({});
   if (!params.empty()) parsed = co_await parse(machine_.pool, std::move(params));
   if (parsed.is_null()) parsed = json::object({});
-  if (is_of_files) {
-    co_return json::dump(co_await answer_file_method(std::move(method), std::move(parsed)));
-  }
+  if (is_of_files) co_return co_await answer_file_method(std::move(method), std::move(parsed));
   if (method == "logs") co_return json::dump(logs(parsed));
   if (method == "metrics") co_return json::dump(metrics());
   auto ask = [method, parsed = std::move(parsed)](store::CellStore& store) {
-    if (method != "journal") return store::answer_db_method(store, method, parsed);
+    if (method != "journal") return dump_if_any(store::answer_db_method(store, method, parsed));
     json::Value entries = to_json(store.developer_log.entries());
-    return std::optional(json::object({{"entries", std::move(entries)}}));
+    return std::optional(json::dump(json::object({{"entries", std::move(entries)}})));
   };
-  const auto result = co_await with_store(std::move(ask));
-  if (!result) co_return std::nullopt;
-  co_return json::dump(*result);
+  co_return co_await with_store(std::move(ask));
 }
 
-asio::awaitable<json::Value> Cell::answer_file_method(std::string method, json::Value params) {
+asio::awaitable<std::string> Cell::answer_file_method(std::string method, json::Value params) {
   const json::Reader reader(params, "params");
   if (method == "list_files") {
     const std::string folder = reader.optional_string("path").value_or(".");
@@ -298,18 +294,18 @@ asio::awaitable<json::Value> Cell::answer_file_method(std::string method, json::
       for (const sys::DirEntry& entry : listing.entries) {
         if (entry.stat.kind == sys::FileKind::file) files.emplace_back(entry.path);
       }
-      return json::object({{"files", std::move(files)}});
+      return json::dump(json::object({{"files", std::move(files)}}));
     };
     co_return co_await async::offload(machine_.pool, std::move(list));
   }
   const std::string path = reader.required_string("path");
   if (method == "read_file") {
     auto read = [this, path] {
-      const auto content = work_->read(path, kFileBytesMax);
+      auto content = work_->read(path, kFileBytesMax);
       if (!content) {
         throw Error(ErrorCode::not_found, "file_not_found", "no file \"" + path + "\" in /work");
       }
-      return json::object({{"content", *content}});
+      return json::dump(json::object({{"content", *std::move(content)}}));
     };
     co_return co_await async::offload(machine_.pool, std::move(read));
   }
@@ -318,8 +314,7 @@ asio::awaitable<json::Value> Cell::answer_file_method(std::string method, json::
   const sys::WriteOptions as_it_was;
   const FileConditions none;
   co_await files_->write(path, std::move(text), as_it_was, none);
-  json::Value ok = json::object({{"ok", true}});
-  co_return ok;
+  co_return R"({"ok":true})";
 }
 
 json::Value Cell::logs(const json::Value& params) const {

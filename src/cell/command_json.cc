@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kArgumentsMax = 4096;
 constexpr std::size_t kStdinBytesMax = 64 << 20;
+// More than words and environment can be; a long text is one value.
+constexpr json::ParseLimits kCommandLimits{.value_count_max = 200'000};
 constexpr std::int64_t kMemoryBytesMin = 1 << 20;
 constexpr std::int64_t kPidsMax = 1 << 22;
 constexpr std::int64_t kCpuMillisMin = 10;  // the kernel's least quota is 1 ms of 100
@@ -143,7 +145,7 @@ constexpr const char* kLoginShell =
 }  // namespace
 
 CommandRequest parse_command(std::string_view json_text, Names names) {
-  const json::Value value = json::parse(json_text);
+  const json::Value value = json::parse(json_text, kCommandLimits);
   const json::Reader body(value, "the body");
   CommandRequest request;
   request.argv = argv_of(body.required_value("cmd"));
