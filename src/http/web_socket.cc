@@ -4,6 +4,7 @@
 #include <array>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <boost/beast/websocket/stream.hpp>
@@ -29,6 +30,7 @@ class BeastWebSocket : public WebSocket {
  public:
   BeastWebSocket(Stream& stream, std::chrono::seconds write_limit)
       : socket_(stream),
+        write_limit_(write_limit),
         good_bye_limit_(std::min(write_limit, kGoodByeLimit)),
         closed_(stream.get_executor()) {
     boost::beast::websocket::stream_base::timeout limits{};
@@ -63,8 +65,9 @@ class BeastWebSocket : public WebSocket {
   asio::awaitable<void> send(Message message) override {
     socket_.text(message.is_text);
     boost::system::error_code error;
-    co_await socket_.async_write(asio::buffer(message.bytes),
-                                 asio::redirect_error(asio::use_awaitable, error));
+    const auto ended = co_await (transmit(message.bytes, error) || async::sleep_for(write_limit_));
+    const bool is_late = ended.index() == 1;
+    if (is_late) closed_.set();  // A read would wait for a client that may be silent.
     if (error) throw_gone(error);
   }
 
@@ -78,15 +81,25 @@ class BeastWebSocket : public WebSocket {
   }
 
  private:
-  // The library's own loop around these reads takes a message whose last frame a close has thrown
-  // away between two of them for a bug of ours, and ends the program.
+  // The library's own loop around these reads ends the program where a close has thrown away a
+  // message's last frame between two of them.
   asio::awaitable<void> receive(std::string& bytes, boost::system::error_code& error) {
+    co_await asio::this_coro::throw_if_cancelled(false);
     std::array<char, kPieceBytes> piece;
     do {
       const std::size_t size = co_await socket_.async_read_some(
           asio::buffer(piece), asio::redirect_error(asio::use_awaitable, error));
       bytes.append(piece.data(), size);
+      const auto cancellation = co_await asio::this_coro::cancellation_state;
+      if (cancellation.cancelled() != asio::cancellation_type::none && !error) {
+        error = asio::error::operation_aborted;  // What it has may be half a message.
+      }
     } while (!error && !socket_.is_message_done());
+  }
+
+  asio::awaitable<void> transmit(const std::string& bytes, boost::system::error_code& error) {
+    co_await socket_.async_write(asio::buffer(bytes),
+                                 asio::redirect_error(asio::use_awaitable, error));
   }
 
   asio::awaitable<void> say_good_bye(boost::system::error_code& error) {
@@ -95,8 +108,9 @@ class BeastWebSocket : public WebSocket {
   }
 
   boost::beast::websocket::stream<Stream&> socket_;
+  std::chrono::seconds write_limit_;
   std::chrono::seconds good_bye_limit_;
-  async::Event closed_;  // or given up: nothing comes any more
+  async::Event closed_;  // or given up: nothing that comes is read any more
 };
 
 }  // namespace

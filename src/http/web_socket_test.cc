@@ -56,17 +56,23 @@ asio::awaitable<void> close_and_tell(WebSocket& socket, int turns, async::Event&
   ended.set();
 }
 
+// The server's end of a new connection.
+asio::awaitable<tcp::socket> accept_from(tcp::socket& client) {
+  const tcp::endpoint any_port(asio::ip::address_v4::loopback(), 0);
+  tcp::acceptor acceptor(client.get_executor(), any_port);
+  co_await client.async_connect(acceptor.local_endpoint(), asio::use_awaitable);
+  tcp::socket accepted = co_await acceptor.async_accept(asio::use_awaitable);
+  accepted.non_blocking(true);
+  co_return accepted;
+}
+
 // Reads a socket whose client has sent `frames`, and closes it so many turns of the loop later;
 // both must end.
 asio::awaitable<void> read_and_close(std::string frames, int turns) {
   const auto executor = co_await asio::this_coro::executor;
-  const tcp::endpoint any_port(asio::ip::address_v4::loopback(), 0);
-  tcp::acceptor acceptor(executor, any_port);
   tcp::socket client(executor);
-  co_await client.async_connect(acceptor.local_endpoint(), asio::use_awaitable);
-  tcp::socket accepted = co_await acceptor.async_accept(asio::use_awaitable);
-  accepted.non_blocking(true);
-  const std::chrono::seconds kWriteLimit(1);
+  tcp::socket accepted = co_await accept_from(client);
+  const std::chrono::seconds kWriteLimit(2);
   Stream stream(std::move(accepted), kWriteLimit);
   const RawRequest request = web_socket_request();
   const auto socket = co_await accept_web_socket(stream, request, "", kWriteLimit);
@@ -89,6 +95,44 @@ asio::awaitable<void> read_and_close(std::string frames, int turns) {
   co_await tasks.close();
 }
 
+asio::awaitable<void> send_until_it_fails(WebSocket& socket, async::Event& ended) {
+  try {
+    for (;;) {
+      WebSocket::Message message;
+      message.bytes.assign(1 << 20, 'x');
+      co_await socket.send(std::move(message));
+    }
+  } catch (const Error&) {
+    ended.set();
+    throw;
+  }
+}
+
+// Reads and sends, to a client that takes nothing and says nothing.
+asio::awaitable<void> send_in_vain() {
+  const auto executor = co_await asio::this_coro::executor;
+  tcp::socket client(executor);
+  const std::chrono::seconds kWriteLimit(1);
+  Stream stream(co_await accept_from(client), kWriteLimit);
+  const RawRequest request = web_socket_request();
+  const auto socket = co_await accept_web_socket(stream, request, "", kWriteLimit);
+  async::Event read_ended(executor);
+  async::Event send_ended(executor);
+  async::TaskGroup tasks(executor);
+  tasks.spawn(read_until_it_fails(*socket, read_ended));
+  tasks.spawn(send_until_it_fails(*socket, send_ended));
+  const std::chrono::seconds kLimit(10);
+  const bool has_sent = co_await send_ended.wait_for(kLimit);
+  CHECK(has_sent);
+  const bool has_read = co_await read_ended.wait_for(kLimit);
+  CHECK(has_read);
+  co_await tasks.close();
+}
+
+void rethrow(const std::exception_ptr& failure) {
+  if (failure) std::rethrow_exception(failure);
+}
+
 }  // namespace
 
 TEST_CASE("a close ends, and the read beside it, whatever the client sends meanwhile") {
@@ -97,9 +141,6 @@ TEST_CASE("a close ends, and the read beside it, whatever the client sends meanw
   const std::string end = "\x80\x81"s + mask + "y";
   const std::string message = "\x81\x81"s + mask + "x";
   asio::io_context loop;
-  const auto rethrow = [](const std::exception_ptr& failure) {
-    if (failure) std::rethrow_exception(failure);
-  };
   for (const std::string& frames : {
            message, begin + end, message + begin + end,
            message + begin + "\x89\x80"s + mask + end,  // a ping between both
@@ -109,11 +150,17 @@ TEST_CASE("a close ends, and the read beside it, whatever the client sends meanw
            "\x8f\x80"s + mask,                          // no frame that there is
            "\x81\x01x"s,                                // not masked
        }) {
-    // More turns of the loop than the longest of them takes to be read.
+    // More turns than the longest of them takes to be read.
     for (int turns = 0; turns < 20; ++turns) {
       asio::co_spawn(loop, read_and_close(frames, turns), rethrow);
     }
   }
+  loop.run();
+}
+
+TEST_CASE("a client that takes nothing is given up in time, and the read beside it ends") {
+  asio::io_context loop;
+  asio::co_spawn(loop, send_in_vain(), rethrow);
   loop.run();
 }
 
