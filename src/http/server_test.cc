@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -10,6 +11,7 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <chrono>
 #include <memory>
 
 #include "async/event.h"
@@ -254,19 +256,25 @@ TEST_CASE("a client that takes a large answer slowly gets all of it, however lon
         co_await slow.async_connect(server, asio::use_awaitable);
         const std::string request = "GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
         co_await asio::async_write(slow, asio::buffer(request), asio::use_awaitable);
-        // Of the bytes that no kernel holds some are taken within each limit, all of them in two.
-        const std::chrono::milliseconds kPause(400);
+        // Kernels hold some 4 MiB, and say that there is room again when a third of it is taken:
+        // several times within each limit. The rest takes nearly two. By the clock, so that who is
+        // late once is not late for ever.
+        const std::size_t kBytesPerMs = 2400;
+        const auto begin = std::chrono::steady_clock::now();
         std::string text;
-        for (int i = 0; i < 5; ++i) {
-          co_await async::sleep_for(kPause);
-          std::string piece(1 << 20, '\0');
+        while (text.size() < kLargeBytes - (4 << 20)) {
+          co_await async::sleep_for(std::chrono::milliseconds(50));
+          const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(
+              std::chrono::steady_clock::now() - begin);
+          const std::size_t due = std::min(passed.count() * kBytesPerMs, kLargeBytes);
+          std::string piece(due - text.size(), '\0');
           co_await asio::async_read(slow, asio::buffer(piece), asio::use_awaitable);
           text += piece;
         }
         text += co_await read_to_end(slow);
         CHECK(text.size() > kLargeBytes);
       },
-      {.write_limit = std::chrono::seconds(1)});
+      {.write_limit = std::chrono::seconds(2)});
 }
 
 TEST_CASE("a stream that its client takes at once leaves others their turn") {
