@@ -1,6 +1,5 @@
 #include "base/text.h"
 
-#include <array>
 #include <charconv>
 #include <cstring>
 

@@ -82,7 +82,6 @@ class AgentProcess {
   void kill();
 
   AgentLanguage language() const noexcept { return options_.language; }
-  bool has_spoken() const noexcept { return has_spoken_; }
 
   // How long ago it said something, or an answer was due at the earliest.
   std::chrono::steady_clock::duration silent_for() const;

@@ -1,7 +1,6 @@
 #include "cell/waits.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "json/json.h"
 

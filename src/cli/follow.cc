@@ -1,7 +1,6 @@
 #include "cli/follow.h"
 
 #include <chrono>
-#include <optional>
 
 #include "base/error.h"
 #include "cli/patience.h"

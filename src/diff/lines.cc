@@ -1,7 +1,6 @@
 #include "diff/lines.h"
 
 #include <algorithm>
-#include <optional>
 #include <unordered_map>
 
 #include "base/check.h"

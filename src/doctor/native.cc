@@ -1,6 +1,5 @@
 #include "doctor/native.h"
 
-#include <array>
 #include <cerrno>
 
 #include "doctor/attempt.h"

@@ -1,7 +1,5 @@
 #include "doctor/state_ids.h"
 
-#include <optional>
-
 #include "base/error.h"
 #include "base/text.h"
 #include "sys/file.h"

@@ -10,7 +10,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <exception>
-#include <string_view>
 
 #include "async/event.h"
 #include "async/task_group.h"

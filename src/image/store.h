@@ -29,7 +29,6 @@ struct Image {
   WallTime created_at;
   std::string dir;  // images/<digest>
 
-  std::string mount_point() const { return dir + "/mount"; }
   // The file to mount, or the folder to bind, whichever is there.
   std::string packed() const { return dir + "/root.erofs"; }
   std::string folder() const { return dir + "/root"; }

@@ -5,8 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <functional>
-
 #include "base/error.h"
 #include "init/server.h"
 #include "sys/file.h"

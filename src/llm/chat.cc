@@ -1,6 +1,6 @@
 #include "llm/chat.h"
 
-#include <cmath>
+#include <algorithm>
 #include <limits>
 
 #include "base/error.h"

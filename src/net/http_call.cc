@@ -1,7 +1,6 @@
 #include "net/http_call.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/system/system_error.hpp>
 
 #include "base/error.h"

@@ -50,7 +50,6 @@ class Bm25Field {
   void load(SnapshotReader& in, std::size_t doc_count, std::size_t term_count);
   bool has(DocId doc) const noexcept { return doc < lengths_.size() && lengths_[doc] != 0; }
 
-  std::uint32_t living_count() const noexcept { return living_count_; }
   // Beside what lies in a snapshot.
   std::size_t memory_bytes() const noexcept;
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kRegistryVersion = 1;
 
+// Nothing reads `default_agent`; registries that are there have it.
 constexpr std::string_view kRegistrySchema = R"(
   CREATE TABLE owners (
     owner_id TEXT NOT NULL PRIMARY KEY,
@@ -92,19 +93,6 @@ std::vector<std::string> Registry::owners() {
   std::vector<std::string> owners;
   while (statement.next()) owners.push_back(statement.text(0));
   return owners;
-}
-
-std::optional<std::string> Registry::default_agent(std::string_view owner_id) {
-  Statement statement(database_, "SELECT default_agent FROM owners WHERE owner_id = ?", owner_id);
-  if (!statement.next() || statement.bytes(0).empty()) return std::nullopt;
-  return statement.text(0);
-}
-
-void Registry::set_default_agent(std::string_view owner_id, std::string_view digest) {
-  Transaction transaction(database_);
-  add_owner(owner_id);
-  database_.run("UPDATE owners SET default_agent = ? WHERE owner_id = ?", digest, owner_id);
-  transaction.commit();
 }
 
 std::optional<std::int64_t> Registry::first_free_uid_index(std::int64_t from) {

@@ -82,11 +82,6 @@ class Registry {
   // Ids of keys that are gone are passed over.
   void note_key_uses(const std::vector<std::pair<std::string, WallTime>>& uses);
 
-  // The agent version that cells of the owner start with; nullopt where there is none.
-  std::optional<std::string> default_agent(std::string_view owner_id);
-  // The owner is made where there is none. An empty digest means none.
-  void set_default_agent(std::string_view owner_id, std::string_view digest);
-
   struct Added {
     CellRow row;
     bool is_new = false;

@@ -180,7 +180,6 @@ TEST_CASE("cells are known again from their rows, and two that clash are named")
   RegistryFixture fixture;
   const CellRow a = fixture.add("a");
   const CellRow b = fixture.add("b");
-  fixture.registry.set_default_agent("o", "digest");
 
   testing::TempDir other;
   Registry rebuilt(other.file("registry.sqlite"), 4);
@@ -200,16 +199,6 @@ TEST_CASE("cells are known again from their rows, and two that clash are named")
 
   fixture.registry.rebuild({});
   CHECK(fixture.registry.cells().empty());
-  CHECK(fixture.registry.default_agent("o") == "digest");
-}
-
-TEST_CASE("an owner's default agent is kept until it is set to none") {
-  RegistryFixture fixture;
-  CHECK_FALSE(fixture.registry.default_agent("o").has_value());
-  fixture.registry.set_default_agent("o", "abc");
-  CHECK(fixture.registry.default_agent("o") == "abc");
-  fixture.registry.set_default_agent("o", "");
-  CHECK_FALSE(fixture.registry.default_agent("o").has_value());
 }
 
 }  // namespace cellar::store

@@ -7,7 +7,6 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
-#include <memory>
 #include <set>
 #include <string_view>
 #include <unordered_set>

