@@ -85,6 +85,8 @@ constexpr std::uint64_t kSubvolumes[] = {0x50009401, 0x50009417, 0x5000940e, 0x5
 // libc's posix_fallocate() writes then instead. What gives room back stays: PUNCH_HOLE,
 // COLLAPSE_RANGE.
 constexpr std::uint64_t kGivesBack = 0x2 | 0x8;
+// The same by ioctl, on any file system: FS_IOC_RESVSP, FS_IOC_RESVSP64, FS_IOC_ZERO_RANGE.
+constexpr std::uint64_t kReserves[] = {0x40305828, 0x4030582a, 0x40305839};
 
 constexpr std::uint64_t kUnix = 1, kInet = 2, kInet6 = 10, kNetlink = 16, kNetlinkRoute = 0;
 // DCCP, L2TP, SCTP, UDP-Lite, SMC: modules that nobody needs here.
@@ -125,6 +127,9 @@ FilterPolicy command_filter(Runtime runtime) {
     refused.push_back({"ioctl", EPERM, {{1, kLow32, command}}});
   }
   refused.push_back({"fallocate", EOPNOTSUPP, {{1, kGivesBack, 0}}});
+  for (const std::uint64_t command : kReserves) {
+    refused.push_back({"ioctl", EOPNOTSUPP, {{1, kLow32, command}}});
+  }
   for (const std::uint64_t kind : {kCharacterDevice, kBlockDevice}) {
     refused.push_back({"mknod", EPERM, {{1, kFileKind, kind}}});
     refused.push_back({"mknodat", EPERM, {{2, kFileKind, kind}}});

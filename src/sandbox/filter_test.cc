@@ -213,6 +213,12 @@ TEST_CASE("room on the disk is taken by writing only, and may be given back") {
     }
     CHECK(filter("fallocate", {3, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE}) == kAllow);
     CHECK(filter("fallocate", {3, FALLOC_FL_COLLAPSE_RANGE}) == kAllow);
+    // FS_IOC_RESVSP, FS_IOC_RESVSP64, FS_IOC_ZERO_RANGE; FS_IOC_UNRESVSP64 gives back.
+    for (const unsigned long command : {0x40305828UL, 0x4030582aUL, 0x40305839UL}) {
+      CHECK(filter("ioctl", {3, command}) == refused(EOPNOTSUPP));
+      CHECK(filter("ioctl", {3, 0xffffffffULL << 32 | command}) == refused(EOPNOTSUPP));
+    }
+    CHECK(filter("ioctl", {3, 0x4030582b}) == kAllow);
   }
 }
 
