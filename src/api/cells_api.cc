@@ -79,6 +79,19 @@ std::optional<WallTime> wake_time(const json::Value& value) {
   return at;
 }
 
+struct Wanted {
+  std::string customer_id;
+  cell::CellSettings settings;
+};
+
+Wanted read_wanted(const json::Value& value) {
+  const json::Reader body(value, "the body");
+  Wanted wanted;
+  wanted.customer_id = body.required_string("customer_id");
+  wanted.settings = settings_of(body);
+  return wanted;
+}
+
 }  // namespace
 
 void Api::add_cell_routes() {
@@ -87,13 +100,10 @@ void Api::add_cell_routes() {
   };
 
   add("POST", "/api/v1/cells", [shown](const Call& call) -> asio::awaitable<void> {
-    const json::Value value = co_await call.body(kCreateBodyMax);
-    const json::Reader body(value, "the body");
-    std::string customer = body.required_string("customer_id");
-    cell::CellSettings settings = settings_of(body);
+    Wanted wanted = co_await call.read_body(kCreateBodyMax, read_wanted);
     std::string owner = call.owner;
-    const auto created =
-        co_await call.supervisor.create(std::move(owner), std::move(customer), std::move(settings));
+    const auto created = co_await call.supervisor.create(
+        std::move(owner), std::move(wanted.customer_id), std::move(wanted.settings));
     call.made(created.cell->spec().cell_id);
     co_await call.answer(shown(*created.cell), created.is_new ? 201 : 200);
   });

@@ -77,15 +77,25 @@ asio::awaitable<void> search_status(const Call& call) {
   co_await finish_stream(call, send_progress(call, *cell, std::move(status)));
 }
 
+struct Document {
+  std::string path;
+  std::string text;
+};
+
+Document read_document(const json::Value& value) {
+  const json::Reader body(value, "the body");
+  Document document;
+  document.path = body.required_string("path");
+  document.text = body.required_string("text");
+  body.refuse_unknown();
+  return document;
+}
+
 asio::awaitable<void> put_document(const Call& call) {
   const auto cell = call.cell();
-  const json::Value value = co_await call.body(kDocumentBodyMax);
-  const json::Reader body(value, "the body");
-  std::string path = body.required_string("path");
-  std::string text = body.required_string("text");
-  body.refuse_unknown();
+  Document document = co_await call.read_body(kDocumentBodyMax, read_document);
   const auto activity = co_await cell->use("request", "search");
-  co_await cell->put_document(std::move(path), std::move(text));
+  co_await cell->put_document(std::move(document.path), std::move(document.text));
   co_await call.answer_nothing();
 }
 
