@@ -228,7 +228,7 @@ class Fuzzer:
             self.description.check(method, target, answer)
         except AssertionError as problem:
             raise Fault(str(problem)) from None
-        if answer.status < 300:
+        if answer.status < 300 and method != "HEAD":
             self.learn(operation, target, answer)
         if operation == "postMcp" and b'"code":-32603' in answer.body:
             raise Fault(f"a fault in a message: {answer}")
