@@ -71,7 +71,9 @@ class Exchange {
   // Whether there is a body to read (its size may be unknown).
   virtual bool has_body() const = 0;
   // The whole body. Throws Error `too_large`, reason `body_too_large`, above `bytes_max`, before it
-  // reads what is announced to be larger; `invalid_argument` where the client ends it early.
+  // reads what is announced to be larger; `invalid_argument` where the client ends it early;
+  // `unavailable`, reason `bodies_full`, for more than 64 KiB that have no room beside the bodies
+  // of all other requests.
   virtual asio::awaitable<std::string> read_body(std::size_t bytes_max) = 0;
 
   // The header fields as they were sent.

@@ -24,6 +24,7 @@ struct ServerOptions {
   std::chrono::seconds header_limit{30};      // for a request's head to come
   std::chrono::seconds keep_alive_limit{75};  // between two requests
   std::chrono::seconds body_limit{600};       // for a body to come
+  std::size_t bodies_bytes_max = 512 << 20;   // in memory, of all requests; more: see read_body()
   std::chrono::seconds write_limit{30};       // for the client to take what is sent
   net::TlsIdentities* tls = nullptr;          // to whom it speaks TLS; must outlive the server
   std::size_t handshakes_max = 256;           // at a time; beyond them the oldest is closed

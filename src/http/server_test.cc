@@ -26,6 +26,7 @@ using asio::ip::tcp;
 constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kBodyMax = 1000;
 constexpr std::size_t kLargeBytes = 12 << 20;
+constexpr std::size_t kMiB = 1 << 20;
 
 // Sends without an end, 1 KiB at a time.
 asio::awaitable<void> flood(Exchange& exchange, async::Event& left) {
@@ -66,6 +67,10 @@ asio::awaitable<void> answer(Exchange& exchange, async::Event& left) {
   if (path == "/echo") {
     response.body = co_await exchange.read_body(kBodyMax);
     co_await exchange.respond(std::move(response));
+  } else if (path == "/measure") {
+    const std::string body = co_await exchange.read_body(kMiB);
+    response.body = std::to_string(body.size()) + " bytes";
+    co_await exchange.respond(std::move(response));
   } else if (path == "/stream") {
     co_await exchange.start_stream(std::move(response));
     co_await exchange.send("one");
@@ -104,6 +109,7 @@ asio::awaitable<void> answer_or_refuse(Exchange& exchange, async::Event& left) {
   } catch (const Error& error) {
     if (error.reason() == "body_too_large") status = 413;
     if (error.reason() == "chunk_too_large") status = 400;
+    if (error.reason() == "bodies_full") status = 503;
     if (status == 0) throw;
   }
   if (status == 0) co_return;
@@ -202,6 +208,34 @@ TEST_CASE("what stands between the chunks of a body is not kept without a limit"
         co_await talk(port, head + "1\r\na\r\n0\r\nA: " + large + "\r\n\r\n");
     CHECK(trailer.starts_with("HTTP/1.1 400"));
   });
+}
+
+TEST_CASE("bodies have so much memory together, and small ones are always taken") {
+  with_server(
+      [](std::uint16_t port, async::Event&) -> asio::awaitable<void> {
+        const auto post = [](std::size_t announced, std::size_t sent) {
+          return "POST /measure HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " +
+                 std::to_string(announced) + "\r\n\r\n" + std::string(sent, 'x');
+        };
+        tcp::socket slow = co_await connect(port);
+        const std::string begin = post(kMiB, kMiB - 1);
+        co_await asio::async_write(slow, asio::buffer(begin), asio::use_awaitable);
+        const std::string small = co_await talk(port, post(1000, 1000));
+        CHECK(small.ends_with("1000 bytes"));
+        // Once all that has come of the first is counted, there is no room for this one.
+        std::string refused;
+        for (int tries = 0; tries < 1000 && !refused.starts_with("HTTP/1.1 503"); ++tries) {
+          refused = co_await talk(port, post(kMiB / 2, kMiB / 2));
+        }
+        CHECK(refused.starts_with("HTTP/1.1 503"));
+        const std::string end = "x";
+        co_await asio::async_write(slow, asio::buffer(end), asio::use_awaitable);
+        const std::string whole = co_await read_to_end(slow);
+        CHECK(whole.ends_with(std::to_string(kMiB) + " bytes"));
+        const std::string next = co_await talk(port, post(kMiB, kMiB));
+        CHECK(next.ends_with(std::to_string(kMiB) + " bytes"));
+      },
+      {.bodies_bytes_max = kMiB + kMiB / 4});
 }
 
 TEST_CASE("a stream is sent piece by piece and says where it ends") {

@@ -47,6 +47,7 @@ constexpr std::string_view kNoTls =
     "\"retryable\":false,\"request_id\":\"-\"}";
 // Of a body, at once: as it is made, a buffer takes 512 bytes.
 constexpr std::size_t kBodyReadBytes = 32 << 10;
+constexpr std::size_t kSmallBodyBytes = 64 << 10;
 
 // What is read of a request and not understood yet: its head, or what stands between the chunks of
 // its body, for which the parser knows no limit of its own.
@@ -118,6 +119,9 @@ class BeastExchange : public Exchange {
         options_(options),
         traffic_(traffic),
         busy_(traffic.busy_count) {}
+  ~BeastExchange() override { forget_body(); }
+  BeastExchange(const BeastExchange&) = delete;
+  BeastExchange& operator=(const BeastExchange&) = delete;
 
   // Throws Error for a head that is no request of ours.
   void parse() {
@@ -148,12 +152,17 @@ class BeastExchange : public Exchange {
     if (length && *length > bytes_max) throw_too_large(bytes_max);
     parser_.body_limit(bytes_max);
     co_await ask_for_body();
+    parser_.eager(true);
+    buffer_.reserve(kBodyReadBytes);
     stream_.next_layer().expires_after(options_.body_limit);
-    boost::system::error_code error;
-    co_await beast::http::async_read(stream_, buffer_, parser_,
-                                     asio::redirect_error(asio::use_awaitable, error));
-    if (error == beast::http::error::body_limit) throw_too_large(bytes_max);
-    if (error) throw_unreadable(error);
+    while (!parser_.is_done()) {
+      boost::system::error_code error;
+      co_await beast::http::async_read_some(stream_, buffer_, parser_,
+                                            asio::redirect_error(asio::use_awaitable, error));
+      if (error == beast::http::error::body_limit) throw_too_large(bytes_max);
+      if (error) throw_unreadable(error);
+      count_body(parser_.get().body().size());
+    }
     co_return std::move(parser_.get().body());
   }
 
@@ -190,6 +199,7 @@ class BeastExchange : public Exchange {
   asio::awaitable<void> start_stream(Response response) override {
     answered_ = true;
     busy_.reset();
+    forget_body();  // The stream may have no end, and its body has done what it was for.
     const bool keep_alive = !traffic_.draining && parser_.get().keep_alive();
     std::string head = begin_head(response, keep_alive);
     add_field(head, "Transfer-Encoding", "chunked");
@@ -248,6 +258,20 @@ class BeastExchange : public Exchange {
                 "the body is larger than " + std::to_string(bytes_max) + " bytes");
   }
 
+  void forget_body() noexcept { traffic_.body_bytes -= std::exchange(body_bytes_, 0); }
+  // Its body is `bytes` long by now. Throws Error where that is too much beside all others; a small
+  // one is always taken, so that who fills the room with large ones keeps nobody from the rest.
+  void count_body(std::size_t bytes) {
+    traffic_.body_bytes += bytes - body_bytes_;
+    body_bytes_ = bytes;
+    if (bytes <= kSmallBodyBytes || traffic_.body_bytes <= options_.bodies_bytes_max) return;
+    throw Error(ErrorCode::unavailable, "bodies_full",
+                "the bodies of other requests under way take the " +
+                    std::to_string(options_.bodies_bytes_max >> 20) +
+                    " MiB that there are for them",
+                "try again soon");
+  }
+
   [[noreturn]] void throw_unreadable(const boost::system::error_code& error) const {
     if (error == beast::http::error::buffer_overflow) {
       throw Error(ErrorCode::invalid_argument, "chunk_too_large",
@@ -277,6 +301,7 @@ class BeastExchange : public Exchange {
   // A stream may have no end: the server does not wait for it when it stops.
   std::optional<Counted> busy_;
   Request request_;
+  std::size_t body_bytes_ = 0;  // of its body, as `traffic_` counts them
   bool asked_for_body_ = false;
   bool answered_ = false;
   bool finished_ = false;

@@ -41,6 +41,7 @@ class Handshake {
 struct Traffic {
   bool draining = false;       // no connection takes another request
   std::size_t busy_count = 0;  // requests under way
+  std::size_t body_bytes = 0;  // of their bodies, as far as they have come
   Handshake::All handshakes;
 };
 
