@@ -204,9 +204,9 @@ asio::awaitable<void> request_cell(const Call& call, std::shared_ptr<cell::Cell>
 
 }  // namespace
 
-asio::awaitable<void> request_agent(const Call& call) {
+asio::awaitable<void> request_agent(const Call& call, std::size_t body_bytes_max) {
   const auto cell = call.cell();
-  MethodCall asked = co_await call.read_body(kBodyMax, read_method_call);
+  MethodCall asked = co_await call.read_body(body_bytes_max, read_method_call);
   co_await request_cell(call, cell, std::move(asked.method), std::move(asked.params));
 }
 
@@ -237,7 +237,8 @@ asio::awaitable<void> request_by_customer(const Call& call) {
 }  // namespace
 
 std::vector<Route> agent_routes() {
-  return {{"POST", "/api/v1/cells/{id}/request", request_agent},
+  return {{"POST", "/api/v1/cells/{id}/request",
+           [](const Call& call) { return request_agent(call, kBodyMax); }},
           {"POST", "/api/v1/agents/{method}", request_by_customer}};
 }
 

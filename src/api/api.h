@@ -122,6 +122,6 @@ std::vector<Route> network_routes();
 std::vector<Route> llm_routes();
 
 // Answers POST …/request: calls a method of the cell's agent.
-asio::awaitable<void> request_agent(const Call& call);
+asio::awaitable<void> request_agent(const Call& call, std::size_t body_bytes_max);
 
 }  // namespace cellar::api

@@ -91,7 +91,9 @@ asio::awaitable<std::string> Call::body_text(std::size_t bytes_max) const {
 }
 
 asio::awaitable<json::Value> Call::body(std::size_t bytes_max) const {
-  co_return json::parse(co_await body_text(bytes_max));
+  json::Value value = json::parse(co_await body_text(bytes_max));
+  exchange.forget_body();
+  co_return value;
 }
 
 MethodCall read_method_call(const json::Value& value) {

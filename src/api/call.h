@@ -54,7 +54,8 @@ struct Call {
   std::optional<std::string> idempotency_key() const;
   // The body as JSON; `{}` where there is none. Throws Error. For small ones: see read_body().
   asio::awaitable<json::Value> body(std::size_t bytes_max) const;
-  // What `read` makes of the body, as work_on() does it. Throws Error, and what `read` throws.
+  // What `read` makes of the body, whose text is gone then, as work_on() does it. Throws Error, and
+  // what `read` throws.
   template <typename Read>
   asio::awaitable<std::invoke_result_t<Read&, const json::Value&>> read_body(std::size_t bytes_max,
                                                                              Read read) const;
@@ -90,7 +91,9 @@ asio::awaitable<std::invoke_result_t<Read&, const json::Value&>> Call::read_body
   std::string text = co_await body_text(bytes_max);
   const std::size_t size = text.size();
   auto work = [text = std::move(text), read = std::move(read)] { return read(json::parse(text)); };
-  co_return co_await work_on(size, std::move(work));
+  auto result = co_await work_on(size, std::move(work));
+  exchange.forget_body();
+  co_return result;
 }
 
 // {"method", "params"?}: a method of the agent's, and what it is given, as JSON text.

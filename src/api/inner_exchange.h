@@ -24,6 +24,7 @@ class InnerExchange : public http::Exchange {
   const http::Request& request() const override { return request_; }
   bool has_body() const override { return !body_.empty(); }
   asio::awaitable<std::string> read_body(std::size_t bytes_max) override;
+  void forget_body() noexcept override {}
   http::Fields fields() const override;
   asio::awaitable<std::string> read_piece() override;
   std::string client_address() const override { return outer_.client_address(); }

@@ -72,6 +72,7 @@ class ObservedExchange : public http::Exchange {
   asio::awaitable<std::string> read_body(std::size_t bytes_max) override {
     return inner_.read_body(bytes_max);
   }
+  void forget_body() noexcept override { inner_.forget_body(); }
   http::Fields fields() const override { return inner_.fields(); }
   asio::awaitable<std::string> read_piece() override { return inner_.read_piece(); }
   std::string client_address() const override { return inner_.client_address(); }

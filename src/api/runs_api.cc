@@ -192,6 +192,7 @@ Resumption read_resumption(const json::Value& value) {
 // {"step": {"decision": "retry" | "fail" | "value", "value"?}}, {"upgrade": true}, or nothing.
 asio::awaitable<void> resume(const Call& call) {
   const auto cell = call.cell();
+  run_in(call, *cell);  // What is not there is told before what is wrong.
   Resumption how = co_await call.read_body(kBodyMax, read_resumption);
   const std::uint32_t number = run_in(call, *cell).number;
   const auto activity = co_await cell->use("request", "resume a run");
@@ -214,6 +215,7 @@ std::optional<std::string> read_replayed(const json::Value& value) {
 // today.
 asio::awaitable<void> replay(const Call& call) {
   const auto cell = call.cell();
+  run_in(call, *cell);  // Likewise.
   std::optional<std::string> source = co_await call.read_body(kBodyMax, read_replayed);
   const std::uint32_t number = run_in(call, *cell).number;
   const auto activity = co_await cell->use("request", "replay a run");

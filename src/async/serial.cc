@@ -16,7 +16,7 @@ asio::awaitable<std::optional<Serial::Turn>> Serial::turn_within(std::chrono::mi
     co_return Turn(*this);
   }
   if (waiting_.size() >= limits_.waiters_max) {
-    throw Error(ErrorCode::unavailable, "too_many_waiting", "too many requests wait for this cell");
+    throw Error(ErrorCode::unavailable, "too_many_waiting", "too many wait for the same already");
   }
   const auto mine = std::make_shared<Event>(executor_);
   waiting_.push_back(mine);

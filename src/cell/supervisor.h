@@ -106,7 +106,7 @@ class Supervisor {
   const llm::Models& models() const noexcept { return machine_.models; }
   Capacity& capacity() const noexcept { return machine_.capacity; }
   async::Pool& pool() const noexcept { return machine_.pool; }
-  // Who works on a large document has its turn there: as values it takes some forty times as much
+  // Who works on a large document has its turn there: as values it takes some twenty times as much
   // memory as its text.
   async::Serial& large_documents() noexcept { return large_documents_; }
 

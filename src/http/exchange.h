@@ -75,6 +75,9 @@ class Exchange {
   // `unavailable`, reason `bodies_full`, for more than 64 KiB that have no room beside the bodies
   // of all other requests.
   virtual asio::awaitable<std::string> read_body(std::size_t bytes_max) = 0;
+  // What read_body() gave takes no memory any more: others' bodies have that room from here on, and
+  // not only once this exchange is gone.
+  virtual void forget_body() noexcept = 0;
 
   // The header fields as they were sent.
   virtual Fields fields() const = 0;

@@ -166,6 +166,8 @@ class BeastExchange : public Exchange {
     co_return std::move(parser_.get().body());
   }
 
+  void forget_body() noexcept override { traffic_.body_bytes -= std::exchange(body_bytes_, 0); }
+
   asio::awaitable<std::string> read_piece() override {
     co_await ask_for_body();
     parser_.eager(true);
@@ -199,7 +201,6 @@ class BeastExchange : public Exchange {
   asio::awaitable<void> start_stream(Response response) override {
     answered_ = true;
     busy_.reset();
-    forget_body();  // The stream may have no end, and its body has done what it was for.
     const bool keep_alive = !traffic_.draining && parser_.get().keep_alive();
     std::string head = begin_head(response, keep_alive);
     add_field(head, "Transfer-Encoding", "chunked");
@@ -258,13 +259,14 @@ class BeastExchange : public Exchange {
                 "the body is larger than " + std::to_string(bytes_max) + " bytes");
   }
 
-  void forget_body() noexcept { traffic_.body_bytes -= std::exchange(body_bytes_, 0); }
   // Its body is `bytes` long by now. Throws Error where that is too much beside all others; a small
   // one is always taken, so that who fills the room with large ones keeps nobody from the rest.
   void count_body(std::size_t bytes) {
     traffic_.body_bytes += bytes - body_bytes_;
     body_bytes_ = bytes;
     if (bytes <= kSmallBodyBytes || traffic_.body_bytes <= options_.bodies_bytes_max) return;
+    std::string().swap(parser_.get().body());  // The others go on at once.
+    forget_body();
     throw Error(ErrorCode::unavailable, "bodies_full",
                 "the bodies of other requests under way take the " +
                     std::to_string(options_.bodies_bytes_max >> 20) +

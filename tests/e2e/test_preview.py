@@ -396,6 +396,8 @@ class PreviewTest(Visitor, harness.CellTest):
         cell = self.cell(agent="module.exports = { add(ctx, p) { return p.a + p.b; } }")
         call = {"method": "add", "params": {"a": 1, "b": 2}}
         self.assertEqual(3, self.visit(cell, "/request", "POST", body=json.dumps(call)).json)
+        large = self.visit(cell, "/request", "POST", body=json.dumps({**call, "method": "x" * (1 << 20)}))
+        self.assertEqual(413, large.status)
         foreign = self.visit(cell, "/request", "POST", body=json.dumps(call), Origin="http://evil")
         self.assertEqual((401, "foreign_origin"), (foreign.status, foreign.json["code"]))
 

@@ -1,6 +1,6 @@
 # The namespaces of process 1 are asked of a descriptor of it, those above and beside of descriptors of one's own.
 # defence: process 1 belongs to the host's user namespace; so do the namespaces above
-# expect: \S+: (EPERM|EACCES|EINVAL)
+# expect: \S+: (EPERM|EACCES|EINVAL|ENOTTY)
 # in-gvisor: there are no such calls
 # expect-gvisor: \S+: (ENOSYS|ENOTTY|EPERM|EACCES|EINVAL|ENOENT)
 
