@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "async/aside.h"
 #include "async/run_to_end.h"
 #include "base/error.h"
 #include "base/fault.h"
@@ -436,8 +437,9 @@ asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,
         ErrorCode::unavailable, "domain_lost",
         "the command was lost with its domain (" + std::string(name_of(*result.lost)) + ")");
   }
+  const std::size_t size = result.stdout_bytes.size() + result.stderr_bytes.size();
   auto encode = [result = std::move(result)] { return cell::encode(result, Names::ctx); };
-  co_return co_await async::offload(machine_.pool, std::move(encode));
+  co_return co_await async::work_aside(machine_.pool, size, std::move(encode));
 }
 
 asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent(AgentLanguage language) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "async/aside.h"
 #include "base/fault.h"
 #include "cell/runner_parts.h"
 
@@ -28,11 +29,9 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   const bool canceled = !ok && active.run.cancel_requested && is_undone;
   std::string value = ok ? frame.body : checked_error(frame.body);
   std::string problem;
-  if (ok && frame.body.size() > journal::kInlineBytesMax) {
+  if (ok) {
     auto look = [&frame] { return problem_of_json(frame.body); };
-    problem = co_await async::offload(journal_.pool(), look);
-  } else if (ok) {
-    problem = problem_of_json(frame.body);
+    problem = co_await async::work_aside(journal_.pool(), frame.body.size(), look);
   }
   if (!problem.empty()) value = error_json("Error", problem, "not_serialisable");
   const bool completed = ok && problem.empty();
