@@ -83,17 +83,8 @@ bool Call::wants_events() const {
   return accept != nullptr && accept->find("text/event-stream") != std::string::npos;
 }
 
-asio::awaitable<std::string> Call::body_text(std::size_t bytes_max) const {
-  std::string text;
-  if (exchange.has_body()) text = co_await exchange.read_body(bytes_max);
-  if (trim(text).empty()) text = "{}";
-  co_return text;
-}
-
 asio::awaitable<json::Value> Call::body(std::size_t bytes_max) const {
-  json::Value value = json::parse(co_await body_text(bytes_max));
-  exchange.forget_body();
-  co_return value;
+  return read_body(bytes_max, [](json::Value value) { return value; });
 }
 
 MethodCall read_method_call(const json::Value& value) {

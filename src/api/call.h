@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "async/pool.h"
+#include "base/text.h"
 #include "cell/supervisor.h"
 #include "http/exchange.h"
 #include "http/router.h"
@@ -52,12 +53,17 @@ struct Call {
   cell::View view() const;
   // The header Idempotency-Key. Throws Error `invalid_argument` for one that is none.
   std::optional<std::string> idempotency_key() const;
-  // The body as JSON; `{}` where there is none. Throws Error. For small ones: see read_body().
+  // The body as JSON; `{}` where there is none. Throws Error. For small ones: what is large takes
+  // long to be let go of, too, and read_body() does that elsewhere.
   asio::awaitable<json::Value> body(std::size_t bytes_max) const;
-  // What `read` makes of the body, whose text is gone then, as work_on() does it. Throws Error, and
-  // what `read` throws.
+  // What `read` makes of it, as work_on() does it. Throws Error, and what `read` throws.
   template <typename Read>
-  asio::awaitable<std::invoke_result_t<Read&, const json::Value&>> read_body(std::size_t bytes_max,
+  asio::awaitable<std::invoke_result_t<Read&, json::Value>> read_body(std::size_t bytes_max,
+                                                                      Read read) const;
+  // Likewise of its text, empty where there is none; which counts until the answer has ended, as
+  // what is made of it may hold as much.
+  template <typename Read>
+  asio::awaitable<std::invoke_result_t<Read&, const std::string&>> read_text(std::size_t bytes_max,
                                                                              Read read) const;
   // Does `work` on a document, and gives what it makes of it. With a large one that is done on the
   // pool, and with one at a time: it would hold up everybody here. `work` must own what it touches.
@@ -73,8 +79,6 @@ struct Call {
 
  private:
   static constexpr std::size_t kSmallDocumentBytesMax = 256 << 10;
-
-  asio::awaitable<std::string> body_text(std::size_t bytes_max) const;
 };
 
 template <typename Work>
@@ -86,12 +90,22 @@ asio::awaitable<std::invoke_result_t<Work&>> Call::work_on(std::size_t document_
 }
 
 template <typename Read>
-asio::awaitable<std::invoke_result_t<Read&, const json::Value&>> Call::read_body(
+asio::awaitable<std::invoke_result_t<Read&, const std::string&>> Call::read_text(
     std::size_t bytes_max, Read read) const {
-  std::string text = co_await body_text(bytes_max);
+  std::string text;
+  if (exchange.has_body()) text = co_await exchange.read_body(bytes_max);
   const std::size_t size = text.size();
-  auto work = [text = std::move(text), read = std::move(read)] { return read(json::parse(text)); };
-  auto result = co_await work_on(size, std::move(work));
+  auto work = [text = std::move(text), read = std::move(read)] { return read(text); };
+  co_return co_await work_on(size, std::move(work));
+}
+
+template <typename Read>
+asio::awaitable<std::invoke_result_t<Read&, json::Value>> Call::read_body(std::size_t bytes_max,
+                                                                          Read read) const {
+  auto read_json = [read = std::move(read)](const std::string& text) {
+    return read(trim(text).empty() ? json::object({}) : json::parse(text));
+  };
+  auto result = co_await read_text(bytes_max, std::move(read_json));
   exchange.forget_body();
   co_return result;
 }

@@ -77,17 +77,13 @@ asio::awaitable<void> exec_streaming(const Call& call, cell::Cell& cell,
   if (failure) std::rethrow_exception(failure);
 }
 
-asio::awaitable<cell::CommandRequest> read_command(const Call& call) {
-  std::string body;
-  if (call.exchange.has_body()) body = co_await call.exchange.read_body(kBodyMax * 2);
-  const std::size_t size = body.size();
-  auto read = [body = std::move(body)] { return cell::parse_command(body, cell::Names::rest); };
-  co_return co_await call.work_on(size, std::move(read));
+cell::CommandRequest read_command(const std::string& body) {
+  return cell::parse_command(body, cell::Names::rest);
 }
 
 asio::awaitable<void> exec(const Call& call) {
   const auto cell = call.cell();
-  cell::CommandRequest request = co_await read_command(call);
+  cell::CommandRequest request = co_await call.read_text(kBodyMax * 2, read_command);
   const auto activity =
       co_await cell->use("command", request.argv.back().substr(0, 80), cell::Cell::Needs::shell);
   if (call.wants_events()) {

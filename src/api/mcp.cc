@@ -161,13 +161,10 @@ asio::awaitable<void> Mcp::handle(const Call& call) {
     co_await call.supervisor.ready(std::move(cell_id));
     call.supervisor.get(call.owner, post.cell_id);
   }
-  std::string body;
-  if (call.exchange.has_body()) body = co_await call.exchange.read_body(kBodyBytesMax);
-  const std::size_t size = body.size();
-  auto read = [body = std::move(body), revision = post.revision] {
+  auto read = [revision = post.revision](const std::string& body) {
     return parse_rpc(body, revision);
   };
-  post.rpc = co_await call.work_on(size, std::move(read));
+  post.rpc = co_await call.read_text(kBodyBytesMax, std::move(read));
   async::Event changed(co_await asio::this_coro::executor);
   post.changed = &changed;
   async::TaskGroup tasks(co_await asio::this_coro::executor);

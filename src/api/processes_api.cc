@@ -36,9 +36,7 @@ asio::awaitable<void> list_processes(const Call& call) {
 
 asio::awaitable<void> start_process(const Call& call) {
   const auto cell = call.cell();
-  std::string body;
-  if (call.exchange.has_body()) body = co_await call.exchange.read_body(kSmallBodyMax);
-  cell::ProcessRequest request = cell::parse_process(body);
+  cell::ProcessRequest request = co_await call.read_text(kSmallBodyMax, cell::parse_process);
   const auto activity = co_await cell->use("request", "start a process", cell::Cell::Needs::shell);
   const ProcessPtr process = co_await cell->start_process(std::move(request));
   co_await call.answer(process_json(process->view()), 201);
