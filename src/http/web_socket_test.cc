@@ -33,10 +33,27 @@ RawRequest web_socket_request() {
   return request;
 }
 
-asio::awaitable<void> read_until_it_fails(WebSocket& socket, async::Event& ended) {
+asio::awaitable<void> read_until_it_fails(WebSocket& socket) {
+  while (co_await socket.read()) {
+  }
+}
+
+asio::awaitable<void> send_until_it_fails(WebSocket& socket) {
+  for (;;) {
+    WebSocket::Message message;
+    message.bytes.assign(1 << 20, 'x');
+    co_await socket.send(std::move(message));
+  }
+}
+
+asio::awaitable<void> close_after(WebSocket& socket, int turns) {
+  for (int turn = 0; turn < turns; ++turn) co_await asio::post(asio::use_awaitable);
+  co_await socket.close();
+}
+
+asio::awaitable<void> tell_end(asio::awaitable<void> work, async::Event& ended) {
   try {
-    while (co_await socket.read()) {
-    }
+    co_await std::move(work);
   } catch (const Error&) {
     ended.set();
     throw;
@@ -44,15 +61,20 @@ asio::awaitable<void> read_until_it_fails(WebSocket& socket, async::Event& ended
   ended.set();
 }
 
-asio::awaitable<void> close_and_tell(WebSocket& socket, int turns, async::Event& ended) {
-  try {
-    for (int turn = 0; turn < turns; ++turn) co_await asio::post(asio::use_awaitable);
-    co_await socket.close();
-  } catch (const Error&) {
-    ended.set();
-    throw;
-  }
-  ended.set();
+// Runs both at once; both must end, well or not.
+asio::awaitable<void> await_both(asio::awaitable<void> one, asio::awaitable<void> other) {
+  const auto executor = co_await asio::this_coro::executor;
+  async::Event one_ended(executor);
+  async::Event other_ended(executor);
+  async::TaskGroup tasks(executor);
+  tasks.spawn(tell_end(std::move(one), one_ended));
+  tasks.spawn(tell_end(std::move(other), other_ended));
+  const std::chrono::seconds kLimit(10);
+  const bool has_one_ended = co_await one_ended.wait_for(kLimit);
+  CHECK(has_one_ended);
+  const bool has_other_ended = co_await other_ended.wait_for(kLimit);
+  CHECK(has_other_ended);
+  co_await tasks.close();
 }
 
 // The server's end of a new connection.
@@ -80,31 +102,8 @@ asio::awaitable<void> read_and_close(std::string frames, int turns) {
                                   asio::use_awaitable);
   co_await asio::async_write(client, asio::buffer(frames), asio::use_awaitable);
   co_await stream.next_layer().socket().async_wait(tcp::socket::wait_read, asio::use_awaitable);
-  async::Event read_ended(executor);
-  async::Event close_ended(executor);
-  async::TaskGroup tasks(executor);
   // What the client sent is taken before the close has gone out, and looked at behind its begin.
-  tasks.spawn(read_until_it_fails(*socket, read_ended));
-  tasks.spawn(close_and_tell(*socket, turns, close_ended));
-  const std::chrono::seconds kLimit(10);
-  const bool has_read = co_await read_ended.wait_for(kLimit);
-  CHECK(has_read);
-  const bool has_closed = co_await close_ended.wait_for(kLimit);
-  CHECK(has_closed);
-  co_await tasks.close();
-}
-
-asio::awaitable<void> send_until_it_fails(WebSocket& socket, async::Event& ended) {
-  try {
-    for (;;) {
-      WebSocket::Message message;
-      message.bytes.assign(1 << 20, 'x');
-      co_await socket.send(std::move(message));
-    }
-  } catch (const Error&) {
-    ended.set();
-    throw;
-  }
+  co_await await_both(read_until_it_fails(*socket), close_after(*socket, turns));
 }
 
 // Reads and sends, to a client that takes nothing and says nothing.
@@ -115,17 +114,7 @@ asio::awaitable<void> send_in_vain() {
   Stream stream(co_await accept_from(client), kWriteLimit);
   const RawRequest request = web_socket_request();
   const auto socket = co_await accept_web_socket(stream, request, "", kWriteLimit);
-  async::Event read_ended(executor);
-  async::Event send_ended(executor);
-  async::TaskGroup tasks(executor);
-  tasks.spawn(read_until_it_fails(*socket, read_ended));
-  tasks.spawn(send_until_it_fails(*socket, send_ended));
-  const std::chrono::seconds kLimit(10);
-  const bool has_sent = co_await send_ended.wait_for(kLimit);
-  CHECK(has_sent);
-  const bool has_read = co_await read_ended.wait_for(kLimit);
-  CHECK(has_read);
-  co_await tasks.close();
+  co_await await_both(read_until_it_fails(*socket), send_until_it_fails(*socket));
 }
 
 void rethrow(const std::exception_ptr& failure) {
