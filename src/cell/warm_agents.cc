@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "async/run_to_end.h"
 #include "async/sleep.h"
 #include "base/check.h"
 #include "base/error.h"
@@ -12,6 +11,7 @@
 #include "cell/kept_code.h"
 #include "cell/runner_parts.h"
 #include "cell/spec.h"
+#include "cell/stock.h"
 #include "sandbox/groups.h"
 #include "sys/directory.h"
 #include "sys/file.h"
@@ -19,10 +19,7 @@
 namespace cellar::cell {
 namespace {
 
-// Not at once: whoever has just taken one needs the processor.
 constexpr std::chrono::milliseconds kLookPause{500};
-constexpr std::chrono::milliseconds kFirstRetryPause{1000};
-constexpr std::chrono::milliseconds kLastRetryPause{60'000};
 constexpr std::chrono::seconds kGreetingMax{10};
 constexpr std::chrono::seconds kHelloMax{20};
 // One is not made where there is less above the reserve than several take.
@@ -94,7 +91,16 @@ void WarmAgents::start() {
   sys::remove_tree(folder);
   if (options_.count == 0) return;
   sys::make_dirs(folder, 0700);
-  tasks_.spawn(keep_full());
+  Stock stock{.what = "warm agent",
+              .pause = kLookPause,
+              .room_bytes = kRoomBytes,
+              .lacks_one =
+                  [this] {
+                    end_useless();
+                    return ready_.size() < options_.count;
+                  },
+              .make_one = [this] { return make_one(); }};
+  tasks_.spawn(keep_stock(std::move(stock), capacity_, makings_));
 }
 
 asio::awaitable<void> WarmAgents::close() {
@@ -122,43 +128,9 @@ std::optional<WarmAgent> WarmAgents::take(const std::string& image_dir) {
 
 void WarmAgents::discard(WarmAgent warm) { links_.spawn(end(std::move(warm))); }
 
-asio::awaitable<void> WarmAgents::keep_full() {
-  std::chrono::milliseconds retry_pause = kFirstRetryPause;
-  bool lacked_room = false;
-  std::string told;
-  for (;;) {
-    co_await async::sleep_for(kLookPause);
-    std::optional<Error> failure;
-    try {
-      co_await end_useless();
-      if (ready_.size() >= options_.count) continue;
-      const bool has_room = capacity_.has_memory_for(kRoomBytes);
-      if (!has_room && !lacked_room) log::info("no warm agent is made: memory is short");
-      lacked_room = !has_room;
-      if (!has_room) continue;
-      co_await async::run_to_end(makings_, make_one());
-      retry_pause = kFirstRetryPause;
-      told.clear();
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::canceled) throw;
-      failure = error;
-    } catch (const boost::system::system_error& error) {
-      if (error.code() == asio::error::operation_aborted) throw;
-      failure.emplace(ErrorCode::internal, error.what());
-    } catch (const std::exception& error) {  // No memory, for one: later there is some again.
-      failure.emplace(ErrorCode::internal, error.what());
-    }
-    if (!failure) continue;
-    if (told != failure->what()) log::warning("no warm agent is made: {}", failure->what());
-    told = failure->what();  // It may stay like this: an image without Node.js, for one.
-    co_await async::sleep_for(retry_pause);
-    retry_pause = std::min(2 * retry_pause, kLastRetryPause);
-  }
-}
-
 // Those that have ended, that no new cell's image has, or whose memory others need.
-asio::awaitable<void> WarmAgents::end_useless() {
-  if (ready_.empty()) co_return;
+void WarmAgents::end_useless() {
+  if (ready_.empty()) return;
   const bool yields = capacity_.lacks_memory();
   const std::string wanted = image_dir();
   std::deque<WarmAgent> useless;

@@ -91,14 +91,13 @@ class WarmAgents {
   WarmRanges& ranges() noexcept { return ranges_; }
 
  private:
-  asio::awaitable<void> keep_full();
   asio::awaitable<void> make_one();
   asio::awaitable<WarmAgent> make_in(sandbox::DomainSpec spec);
   asio::awaitable<void> start_host(WarmAgent& warm);
   asio::awaitable<void> keep_code(AgentProcess& host, const AgentFrame& hello);
   asio::awaitable<void> end(WarmAgent warm);
   asio::awaitable<void> end_slot(std::string slot, std::string socket_path, std::uint32_t uid_base);
-  asio::awaitable<void> end_useless();
+  void end_useless();
   sandbox::CgroupPlan groups_of(const std::string& slot) const;
   std::string image_dir() const;
   bool is_closing() const noexcept { return options_.count == 0; }
