@@ -134,15 +134,25 @@ std::uint32_t Registry::pick_uid_index() {
 }
 
 Registry::Added Registry::get_or_add_cell(std::string_view cell_id, std::string_view owner_id,
-                                          std::string_view customer_id, WallTime created_at) {
+                                          std::string_view customer_id, WallTime created_at,
+                                          std::optional<std::uint32_t> reserved) {
   Transaction transaction(database_);
   if (auto present = find_customer(owner_id, customer_id)) return {*std::move(present), false};
   add_owner(owner_id);
-  const std::uint32_t uid_index = pick_uid_index();
+  const std::uint32_t uid_index = reserved ? *reserved : pick_uid_index();
   database_.run(kInsertCell, cell_id, owner_id, customer_id, std::int64_t{uid_index},
                 to_unix_ms(created_at));
   transaction.commit();
+  if (reserved) end_rest(*reserved);
   return {*find_cell(cell_id), true};
+}
+
+std::uint32_t Registry::reserve_uid_index() {
+  Transaction transaction(database_);
+  const std::uint32_t index = pick_uid_index();
+  transaction.commit();
+  rest_uid_index(index);
+  return index;
 }
 
 std::optional<CellRow> Registry::find_cell(std::string_view cell_id) {

@@ -90,8 +90,12 @@ class Registry {
   // other cell has. An index that became free is used again as late as possible. Durable when it
   // returns. Throws Error `exhausted`, reason `no_uid_range`, and `already_exists` where another
   // customer's cell has that id.
+  // `reserved` is an index of reserve_uid_index(), and is the new cell's then.
   Added get_or_add_cell(std::string_view cell_id, std::string_view owner_id,
-                        std::string_view customer_id, WallTime created_at);
+                        std::string_view customer_id, WallTime created_at,
+                        std::optional<std::uint32_t> reserved = std::nullopt);
+  // A uid index that no cell has; it rests. Throws Error `exhausted`, reason `no_uid_range`.
+  std::uint32_t reserve_uid_index();
   std::optional<CellRow> find_cell(std::string_view cell_id);
   std::optional<CellRow> find_customer(std::string_view owner_id, std::string_view customer_id);
   // Oldest first.

@@ -176,6 +176,23 @@ TEST_CASE("a uid index belongs to one cell, and rests after it was freed") {
   CHECK(indexes.size() == 4);
 }
 
+TEST_CASE("a reserved uid index is no other cell's, until it is given back") {
+  RegistryFixture fixture;
+  CHECK(fixture.registry.reserve_uid_index() == 0);
+  CHECK(fixture.add("a").uid_index == 1);
+  const auto added = fixture.registry.get_or_add_cell("o--b", "o", "b", kThen, 0);
+  CHECK(added.row.uid_index == 0);
+  CHECK(fixture.registry.reserve_uid_index() == 2);
+  CHECK(fixture.registry.reserve_uid_index() == 3);
+  CHECK(reason_of([&] { fixture.add("c"); }) == "no_uid_range");
+  CHECK(reason_of([&] { fixture.registry.reserve_uid_index(); }) == "no_uid_range");
+  const auto present = fixture.registry.get_or_add_cell("o--x", "o", "b", kThen, 3);
+  CHECK_FALSE(present.is_new);
+  CHECK(reason_of([&] { fixture.add("c"); }) == "no_uid_range");
+  fixture.registry.end_rest(3);
+  CHECK(fixture.add("c").uid_index == 3);
+}
+
 TEST_CASE("cells are known again from their rows, and two that clash are named") {
   RegistryFixture fixture;
   const CellRow a = fixture.add("a");
