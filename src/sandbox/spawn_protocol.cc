@@ -77,6 +77,9 @@ std::string encode(std::uint32_t number, const SpawnRequest& request) {
   if (const auto* socket = std::get_if<SocketIn>(&request)) {
     return out.u8(5).u8(static_cast<std::uint8_t>(socket->kind)).take();
   }
+  if (const auto* adopt = std::get_if<Adopt>(&request)) {
+    return out.u8(6).text(adopt->made_in).text(adopt->cell_dir).text(adopt->host_name).take();
+  }
   const auto& listen = std::get<ListenIn>(request);
   out.u8(2).u32(static_cast<std::uint32_t>(listen.ports.size()));
   for (const ListenIn::Port& port : listen.ports) {
@@ -149,6 +152,14 @@ std::optional<SpawnRequest> decode_spawn_request(std::string_view bytes) {
       const std::uint8_t kind = in.u8();
       if (kind > static_cast<std::uint8_t>(SocketIn::Kind::diagnostics)) return std::nullopt;
       request = SocketIn{static_cast<SocketIn::Kind>(kind)};
+      break;
+    }
+    case 6: {
+      Adopt adopt;
+      adopt.made_in = in.text();
+      adopt.cell_dir = in.text();
+      adopt.host_name = in.text();
+      request = std::move(adopt);
       break;
     }
     default:

@@ -70,6 +70,15 @@ struct SocketIn {
   bool operator==(const SocketIn&) const = default;
 };
 
+// Type 6. The two domains that were made in the folder `made_in` are those of the cell in
+// `cell_dir`, which is that folder by now. Answer: Personal.
+struct Adopt {
+  std::string made_in;
+  std::string cell_dir;
+  std::string host_name;
+  bool operator==(const Adopt&) const = default;
+};
+
 // Type 101, with one descriptor: the first connection to its cell-init.
 struct DomainMade {
   std::uint32_t pid = 0;  // of its cell-init as the host sees it; or of gVisor's sandbox
@@ -114,7 +123,7 @@ struct MountsStay {
   bool operator==(const MountsStay&) const = default;
 };
 
-using SpawnRequest = std::variant<MakeDomain, ListenIn, ProbeGvisor, Personalize, SocketIn>;
+using SpawnRequest = std::variant<MakeDomain, ListenIn, ProbeGvisor, Personalize, SocketIn, Adopt>;
 using SpawnAnswer = std::variant<DomainMade, Listening, SpawnFailed, RunscStarted, Personal,
                                  SocketMade, MountsStay>;
 

@@ -24,7 +24,8 @@ TEST_CASE("every message to and from the spawner comes back as it was") {
   for (const SpawnRequest& request :
        {SpawnRequest(make), listen, SpawnRequest(ProbeGvisor{"ptrace"}),
         SpawnRequest(Personalize{warm, 7, std::uint64_t{1} << 40}),
-        SpawnRequest(SocketIn{SocketIn::Kind::diagnostics})}) {
+        SpawnRequest(SocketIn{SocketIn::Kind::diagnostics}),
+        SpawnRequest(Adopt{"/s/fresh/7", "/s/cells/dev--a", "dev--a"})}) {
     const std::string bytes = encode(7, request);
     CHECK(number_of(bytes) == 7);
     CHECK(decode_spawn_request(bytes) == request);
@@ -55,6 +56,7 @@ TEST_CASE("bytes that are no message, or only a part of one, are refused") {
   CHECK(number_of("\x01\x02") == 0);
   CHECK_FALSE(decode_spawn_answer("1234\x01"));
   CHECK_FALSE(decode_spawn_request("1234\x04\x03"));
+  CHECK_FALSE(decode_spawn_request("1234\x06\x03"));
   CHECK_FALSE(decode_blank_request(encode(BlankRequest(Prepare())) + "x"));
   CHECK_FALSE(decode_blank_request("\x04"));
   ListenIn many;

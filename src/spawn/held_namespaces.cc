@@ -25,6 +25,28 @@ std::string HeldNamespaces::slot_of(const std::string& cell_dir) const {
   return {};
 }
 
+void HeldNamespaces::adopt(const std::string& made_in, const std::string& cell_dir,
+                           const std::string& host_name, std::size_t count) {
+  // First all that is or was on these files, whatever fails: who makes domains there waits for it.
+  note_ended();
+  for (std::vector<Held>* all : {&held_, &ended_}) {
+    for (Held& held : *all) {
+      if (held.owner.cell_dir == made_in) held.owner.cell_dir = cell_dir;
+    }
+  }
+  for (Release& release : releases_) {
+    std::replace(release.cell_dirs.begin(), release.cell_dirs.end(), made_in, cell_dir);
+  }
+  std::size_t named = 0;
+  for (const Held& held : held_) {
+    if (held.owner.cell_dir != cell_dir) continue;
+    sys::set_host_name_of(held.process.get(), host_name);
+    ++named;
+  }
+  if (named == count) return;
+  throw Error(ErrorCode::unavailable, "of what was made ahead in " + made_in + " some has ended");
+}
+
 bool HeldNamespaces::has_slot(const std::string& slot) const {
   return std::any_of(held_.begin(), held_.end(), [&](const Held& held) {
     return held.owner.slot == slot && !sys::has_ended(held.process.get());

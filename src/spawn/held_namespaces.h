@@ -26,6 +26,10 @@ class HeldNamespaces {
   void hold(Owner owner, sys::Fd process, std::vector<sys::Fd> namespaces);
   // The slot of the cell's domain that has not ended; empty where there is none.
   std::string slot_of(const std::string& cell_dir) const;
+  // What was made in a folder, which is now `cell_dir`, is that cell's from now on, whatever
+  // happens: its `count` domains get this host name. Throws Error where fewer have not ended.
+  void adopt(const std::string& made_in, const std::string& cell_dir, const std::string& host_name,
+             std::size_t count);
   // Whether a domain in this slot has not ended.
   bool has_slot(const std::string& slot) const;
   // What becomes readable when something is gone that the cell's ended domains had mounted; empty:

@@ -2,11 +2,14 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/fault.h"
 #include "sys/file.h"
 #include "sys/namespace.h"
@@ -75,6 +78,61 @@ TEST_CASE("what a domain has that lives stays") {
   CHECK(held.slot_of("/cells/b").empty());
   CHECK(held.has_slot("s-1"));
   CHECK_FALSE(held.release_ended());
+}
+
+// A process in a uts namespace of its own, which ends with its pipe.
+sys::Forked named_process(const sys::Pipe& life) {
+  sys::Forked forked = sys::fork_into_namespaces(sys::ProcessNumbers::shared);
+  if (forked.pid == 0) {
+    ::close(life.write_end.get());
+    char byte = 0;
+    (void)!::read(life.read_end.get(), &byte, 1);
+    ::_exit(0);
+  }
+  return forked;
+}
+
+std::string host_name() {
+  char name[HOST_NAME_MAX + 1] = {};
+  ::gethostname(name, sizeof name);
+  return name;
+}
+
+TEST_CASE(
+    "domains that were made for nobody have the name of who takes them over, and its mounts") {
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: needs root, to make namespaces");
+    return;
+  }
+  HeldNamespaces held;
+  CHECK_THROWS_AS(held.adopt("/fresh/1", "/cells/a", "a", 1), Error);
+  const std::string own_name = host_name();
+  const sys::Pipe life = sys::make_pipe();
+  std::vector<pid_t> pids;
+  for (int i = 0; i < 2; ++i) {
+    sys::Forked forked = named_process(life);
+    pids.push_back(forked.pid);
+    held.hold({"/fresh/1", "s-1"}, std::move(forked.process), own_mounts());
+  }
+  held.adopt("/fresh/1", "/cells/a", "taken-over", 2);
+  CHECK(held.slot_of("/fresh/1").empty());
+  CHECK(held.slot_of("/cells/a") == "s-1");
+  CHECK(host_name() == own_name);
+  for (const pid_t pid : pids) {
+    const std::string path = "/proc/" + std::to_string(pid) + "/ns/uts";
+    const sys::Fd own = sys::open_file("/proc/self/ns/uts", O_RDONLY);
+    const sys::Fd theirs = sys::open_file(path, O_RDONLY);
+    REQUIRE(::setns(theirs.get(), CLONE_NEWUTS) == 0);
+    const std::string name = host_name();
+    REQUIRE(::setns(own.get(), CLONE_NEWUTS) == 0);
+    CHECK(name == "taken-over");
+    ::kill(pid, SIGKILL);
+    sys::wait_program(pid);
+  }
+  // Some have ended, and what they had mounted is still on the files.
+  CHECK_THROWS_AS(held.adopt("/cells/a", "/cells/b", "b", 2), Error);
+  CHECK_FALSE(held.going("/cells/a"));
+  CHECK(held.going("/cells/b"));
 }
 
 }  // namespace

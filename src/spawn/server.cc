@@ -19,6 +19,7 @@ namespace {
 // Preparing takes a processor from the cell that was just made, and letting go of an old one from
 // who waits for its end: both wait until it is quiet.
 constexpr int kQuietMs = 20;
+constexpr std::size_t kDomainsOfCell = 2;
 // Where few cells are prepared, whoever asks next would wait longer than this takes from the last.
 constexpr int kShortQuietMs = 2;
 
@@ -121,6 +122,10 @@ std::optional<Server::Answer> Server::answer(const sys::Message& message) {
     if (const auto* probe = std::get_if<sandbox::ProbeGvisor>(&*request)) return begin(*probe);
     if (const auto* personal = std::get_if<sandbox::Personalize>(&*request)) {
       spawn::personalize(*personal, users_.get(personal->spec.uid_base));
+      return Answer{sandbox::Personal(), {}};
+    }
+    if (const auto* adopt = std::get_if<sandbox::Adopt>(&*request)) {
+      held_.adopt(adopt->made_in, adopt->cell_dir, adopt->host_name, kDomainsOfCell);
       return Answer{sandbox::Personal(), {}};
     }
     if (const auto* socket = std::get_if<sandbox::SocketIn>(&*request)) {

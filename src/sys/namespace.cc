@@ -1,5 +1,6 @@
 #include "sys/namespace.h"
 
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "sys/file.h"
 #include "sys/mounts.h"
 
 namespace cellar::sys {
@@ -56,6 +58,16 @@ void enter_mounts_and_name(int mount_namespace, int uts_namespace) {
 
 void set_host_name(const std::string& name) {
   if (::sethostname(name.c_str(), name.size()) == -1) throw_errno("sethostname", name);
+}
+
+void set_host_name_of(int process, const std::string& name) {
+  const Fd own = open_file("/proc/self/ns/uts", O_RDONLY);
+  if (::setns(process, CLONE_NEWUTS) == -1) throw_errno("setns", "uts namespace of a process");
+  const int set = ::sethostname(name.c_str(), name.size());
+  const int why = errno;
+  if (::setns(own.get(), CLONE_NEWUTS) == -1) throw_errno("setns", "own uts namespace");
+  errno = why;
+  if (set == -1) throw_errno("sethostname", name);
 }
 
 }  // namespace cellar::sys

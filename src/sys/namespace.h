@@ -30,5 +30,8 @@ void enter_new_network_namespace();
 // root there. For single-threaded programs.
 void enter_mounts_and_name(int mount_namespace, int uts_namespace);
 void set_host_name(const std::string& name);
+// That of the uts namespace in which the process is that `process` refers to (a pidfd), which goes
+// on meanwhile. For single-threaded programs, which are where they were when it returns.
+void set_host_name_of(int process, const std::string& name);
 
 }  // namespace cellar::sys
