@@ -393,7 +393,7 @@ int main(int argc, char** argv) {
     }
     measure_runtimes(options, bubblewrap);
     measure_exec(options);
-    cell::remove_daemon_group(sandbox::read_cgroup_host(), cell::daemon_group_of(options.state));
+    sandbox::remove_daemon_group(sandbox::read_cgroup_host(), cell::daemon_group_of(options.state));
   } catch (const Error& error) {
     std::fprintf(stderr, "sandbox_bench: %s\n", error.what());
     return 1;

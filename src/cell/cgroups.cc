@@ -73,14 +73,6 @@ asio::awaitable<void> remove(sandbox::CgroupPlan plan) {
                              kRemoveLimit, kPollPause);
 }
 
-void remove_daemon_group(const sandbox::CgroupHost& host, const std::string& daemon_group) {
-  if (host.unified.empty()) return;
-  sandbox::try_remove_group(host.unified + "/" + daemon_group);
-  for (const auto& [controller, mount] : host.legacy) {
-    sandbox::try_remove_group(mount + "/" + daemon_group);
-  }
-}
-
 void set_swap(const std::string& memory_folder, Swap swap) noexcept {
   try {
     const std::string file = memory_folder + "/memory.swap.max";

@@ -29,9 +29,6 @@ void undo_half_freeze(const std::string& folder);
 // Waits until the killed processes are gone and removes the cell's groups, in every hierarchy.
 asio::awaitable<void> remove(sandbox::CgroupPlan plan);
 
-// Removes the groups that all cells of a daemon share, where no cell is left in them.
-void remove_daemon_group(const sandbox::CgroupHost& host, const std::string& daemon_group);
-
 // Whether the processes that this folder counts may be moved to swap. v1 has no such switch, and
 // where the group is gone nothing happens. Never throws.
 enum class Swap : std::uint8_t { never, allowed };

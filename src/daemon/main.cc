@@ -39,6 +39,7 @@
 #include "net/resolver.h"
 #include "net/tls_client.h"
 #include "sandbox/delegated.h"
+#include "sandbox/groups.h"
 #include "sys/file.h"
 #include "sys/lock_file.h"
 #include "sys/probe.h"
@@ -478,7 +479,7 @@ void run(const Config& config, std::vector<std::string> arguments) {
   asio::co_spawn(loop, serve(config, machine, sealer, signals, std::move(reloading)), done);
   loop.run();
   spawner.reset();  // With what it had prepared.
-  cell::remove_daemon_group(machine.cgroup_host, machine.daemon_group);
+  sandbox::remove_daemon_group(machine.cgroup_host, machine.daemon_group);
   if (failure) std::rethrow_exception(failure);
 }
 

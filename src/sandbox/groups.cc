@@ -2,13 +2,35 @@
 
 #include <fcntl.h>
 
+#include "base/error.h"
 #include "sys/directory.h"
 #include "sys/file.h"
 
 namespace cellar::sandbox {
 
+namespace {
+
+constexpr int kMakeAttempts = 10;
+
+// Somebody else may remove what all cells share at any moment at which nothing is in it, also
+// between its making and that of what comes below it.
+void make_group(const std::string& folder) {
+  const std::string above = folder.substr(0, folder.rfind('/'));
+  for (int attempt = 1; attempt < kMakeAttempts; ++attempt) {
+    try {
+      sys::make_dirs(folder, 0755);
+      return;
+    } catch (const Error&) {
+      if (sys::exists(above)) throw;
+    }
+  }
+  sys::make_dirs(folder, 0755);
+}
+
+}  // namespace
+
 void apply(const CgroupPlan& plan) {
-  for (const std::string& folder : plan.folders) sys::make_dirs(folder, 0755);
+  for (const std::string& folder : plan.folders) make_group(folder);
   for (const auto& [file, value] : plan.settings) sys::write_setting(file, value);
   for (const auto& [file, value] : plan.wishes) {
     if (sys::exists(file)) sys::write_setting(file, value);
@@ -50,6 +72,14 @@ bool try_remove(const CgroupPlan& plan) {
   bool all = try_remove_tree(plan.cell);
   for (const std::string& folder : plan.join) all = try_remove_tree(folder) && all;
   return all;
+}
+
+void remove_daemon_group(const CgroupHost& host, const std::string& daemon_group) {
+  if (host.unified.empty()) return;
+  try_remove_group(host.unified + "/" + daemon_group);
+  for (const auto& [controller, mount] : host.legacy) {
+    try_remove_group(mount + "/" + daemon_group);
+  }
 }
 
 }  // namespace cellar::sandbox

@@ -29,4 +29,8 @@ void kill_group(const std::string& folder);
 // Removes all of a plan's groups that no other cell is in; false where something is left.
 bool try_remove(const CgroupPlan& plan);
 
+// Removes the groups that all cells of a daemon share, where no cell is left in them: whoever ends
+// last, the daemon or a spawner of one that was killed.
+void remove_daemon_group(const CgroupHost& host, const std::string& daemon_group);
+
 }  // namespace cellar::sandbox

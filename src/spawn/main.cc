@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "sandbox/delegated.h"
 #include "sandbox/filter_program.h"
+#include "sandbox/groups.h"
 #include "spawn/image.h"
 #include "spawn/server.h"
 #include "sys/namespace.h"
@@ -46,9 +47,10 @@ cellar::sandbox::CgroupHost cgroup_host_of(const Arguments& arguments) {
   return arguments.cgroups.empty() ? CgroupHost() : find_delegated(arguments.cgroups);
 }
 
-void serve(const cellar::spawn::Programs& programs, const Arguments& arguments) {
+void serve(const cellar::spawn::Programs& programs, const Arguments& arguments,
+           const cellar::sandbox::CgroupHost& host) {
   using namespace cellar;
-  spawn::Pool pool(programs, {.host = cgroup_host_of(arguments),
+  spawn::Pool pool(programs, {.host = host,
                               .daemon_group = arguments.daemon_group,
                               .run = arguments.run,
                               .ready_max = arguments.ahead});
@@ -91,7 +93,9 @@ int main(int argc, char** argv) {
     if (!is_root) sys::enter_new_network_namespace();
     const spawn::Programs programs{sys::sealed_copy(arguments.init_program),
                                    sealed_filter(sandbox::Runtime::native)};
-    serve(programs, arguments);
+    const sandbox::CgroupHost host = cgroup_host_of(arguments);
+    serve(programs, arguments, host);
+    sandbox::remove_daemon_group(host, arguments.daemon_group);
   } catch (const Error& error) {
     std::fprintf(stderr, "cellar-spawn: %s\n", error.what());
     return 1;
