@@ -159,7 +159,8 @@ struct Block {
   Code code;
 };
 
-std::vector<Block> blocks_of(const std::map<std::uint32_t, Treatment>& treatments) {
+std::vector<Block> blocks_of(const std::map<std::uint32_t, Treatment>& treatments,
+                             Architecture architecture) {
   std::vector<Block> blocks;
   const auto begin_block = [&blocks](std::uint32_t first, Code code) {
     const bool same = !blocks.empty() && blocks.back().code.size() == 1 && code.size() == 1 &&
@@ -174,6 +175,9 @@ std::vector<Block> blocks_of(const std::map<std::uint32_t, Treatment>& treatment
     next = number + 1;
   }
   begin_block(next, unknown);
+  if (architecture == Architecture::x86_64) {
+    begin_block(kX32Bit, {answer(SECCOMP_RET_KILL_PROCESS)});
+  }
   return blocks;
 }
 
@@ -196,6 +200,76 @@ Code bisect(std::span<const Block> blocks) {
   return code;
 }
 
+bool is_jump(const sock_filter& one) noexcept { return BPF_CLASS(one.code) == BPF_JMP; }
+bool is_always(const sock_filter& one) noexcept { return one.code == (BPF_JMP | BPF_JA); }
+bool is_answer(const sock_filter& one) noexcept { return BPF_CLASS(one.code) == BPF_RET; }
+
+// Where the code goes on behind the statement at `at`: at most two places, as what they are
+// relative to is known here only.
+std::vector<std::size_t> nexts_of(const Code& code, std::size_t at) {
+  const sock_filter& one = code[at];
+  if (is_answer(one)) return {};
+  if (is_always(one)) return {at + 1 + one.k};
+  if (is_jump(one)) return {at + 1 + one.jt, at + 1 + one.jf};
+  return {at + 1};
+}
+
+std::vector<bool> reached_in(const Code& code) {
+  std::vector<bool> reached(code.size());
+  reached[0] = true;
+  for (std::size_t at = 0; at < code.size(); ++at) {  // Everything goes forward.
+    if (!reached[at]) continue;
+    for (const std::size_t next : nexts_of(code, at)) reached[next] = true;
+  }
+  return reached;
+}
+
+// The same with each answer once, at the end, for all that jump there and can: the kernel compiles
+// the filter anew for each program that is started, and takes a time for it as the code is long.
+Code with_shared_answers(Code code) {
+  std::map<std::uint32_t, std::size_t> shared;
+  const std::size_t size = code.size();
+  for (std::size_t at = 0; at < size; ++at) {
+    if (!is_answer(code[at]) || shared.contains(code[at].k)) continue;
+    shared[code[at].k] = code.size();
+    code.push_back(code[at]);
+  }
+  const auto redirected = [&](std::size_t at, std::uint8_t distance) {
+    const sock_filter& target = code[at + 1 + distance];
+    if (!is_answer(target)) return distance;
+    const std::size_t wanted = shared.at(target.k) - at - 1;
+    return wanted <= kJumpMax ? static_cast<std::uint8_t>(wanted) : distance;
+  };
+  for (std::size_t at = 0; at < size; ++at) {
+    if (!is_jump(code[at]) || is_always(code[at])) continue;
+    code[at].jt = redirected(at, code[at].jt);
+    code[at].jf = redirected(at, code[at].jf);
+  }
+  const std::vector<bool> reached = reached_in(code);
+  std::vector<std::size_t> places(code.size());  // that statements have in what is left
+  std::size_t count = 0;
+  for (std::size_t at = 0; at < code.size(); ++at) {
+    places[at] = count;
+    if (reached[at]) ++count;
+  }
+  Code left;
+  for (std::size_t at = 0; at < code.size(); ++at) {
+    if (!reached[at]) continue;
+    sock_filter one = code[at];
+    const auto moved = [&](std::size_t distance) {
+      return places[at + 1 + distance] - places[at] - 1;
+    };
+    if (is_always(one)) {
+      one.k = static_cast<std::uint32_t>(moved(one.k));
+    } else if (is_jump(one)) {
+      one.jt = static_cast<std::uint8_t>(moved(one.jt));
+      one.jf = static_cast<std::uint8_t>(moved(one.jf));
+    }
+    left.push_back(one);
+  }
+  return left;
+}
+
 }  // namespace
 
 Architecture own_architecture() noexcept {
@@ -211,11 +285,12 @@ std::string compile_filter(const FilterPolicy& policy, Architecture architecture
   const std::uint32_t token = is_x86 ? AUDIT_ARCH_X86_64 : AUDIT_ARCH_AARCH64;
   Code code = {load(offsetof(seccomp_data, arch)), jump(BPF_JMP | BPF_JEQ | BPF_K, token, 1, 0),
                answer(SECCOMP_RET_KILL_PROCESS), load(offsetof(seccomp_data, nr))};
-  if (is_x86) {
-    code.push_back(jump(BPF_JMP | BPF_JGE | BPF_K, kX32Bit, 0, 1));
-    code.push_back(answer(SECCOMP_RET_KILL_PROCESS));
+  append(code, bisect(blocks_of(treatments_of(policy, architecture), architecture)));
+  // What is shared comes nearer as statements are left out, so that more can jump there.
+  for (std::size_t before = code.size() + 1; code.size() < before;) {
+    before = code.size();
+    code = with_shared_answers(std::move(code));
   }
-  append(code, bisect(blocks_of(treatments_of(policy, architecture))));
   if (code.size() > BPF_MAXINSNS) throw Error(ErrorCode::internal, "the filter is too long");
   std::string bytes(code.size() * sizeof(sock_filter), '\0');
   std::memcpy(bytes.data(), code.data(), bytes.size());
