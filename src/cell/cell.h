@@ -135,6 +135,11 @@ class Cell : private RunnerHost {
   // may be called, and what ends it; it says that it is hibernated.
   enum class Origin : std::uint8_t { made, found };
   asio::awaitable<void> open(Origin origin);
+  // Takes over the domains of a fresh cell, whose files it has been opened with. Throws Error; it
+  // gets domains of its own then.
+  asio::awaitable<void> adopt(FreshCell& fresh) { return domains_.adopt(fresh); }
+  // Ends them where nobody has used them.
+  void let_go_of_fresh() { domains_.let_go_of_fresh(); }
   bool is_open() const noexcept { return open_; }
   // It was not opened yet; one that is closed or destroyed stays so.
   bool awaits_open() const noexcept { return !was_opened_; }

@@ -155,7 +155,7 @@ asio::awaitable<void> Cell::wake_up() {
 
 std::optional<SteadyTime> Cell::spare_since() {
   const bool may_rest = has_timers() && !spec_.permanent && blockers().empty();
-  if (!may_rest || !domains_.any_alive()) return std::nullopt;
+  if (!may_rest || !domains_.any_alive() || domains_.are_fresh()) return std::nullopt;
   return activities_.quiet_since();
 }
 

@@ -26,8 +26,7 @@ constexpr std::chrono::seconds kGreetingLimit{10};
 constexpr std::chrono::seconds kEndLimit{10};
 constexpr std::chrono::milliseconds kEndPollPause{20};
 
-sandbox::CgroupPlan plan_groups(const Machine& machine, const CellSpec& spec,
-                                const std::string& slot) {
+sandbox::CgroupPlan plan_of(const Machine& machine, const CellSpec& spec, const std::string& slot) {
   const Limits& limits = tier_of(spec.tier).limits;
   const sandbox::ResourceLimits resources{.memory_bytes = limits.memory_bytes,
                                           .pids_max = limits.pids_max,
@@ -41,6 +40,10 @@ sandbox::CgroupPlan plan_groups(const Machine& machine, const CellSpec& spec,
 std::uint64_t program_number_of(std::string_view group) {
   if (!group.starts_with("c")) return 0;
   return static_cast<std::uint64_t>(parse_int(group.substr(1)).value_or(0));
+}
+
+std::uint32_t own_uid_base(Kind kind, const CellSpec& spec) {
+  return kind == Kind::agent ? agent_uid_base(spec.uid_index) : shell_uid_base(spec.uid_index);
 }
 
 constexpr std::array kBoth = {Kind::agent, Kind::shell};
@@ -95,6 +98,22 @@ void take_note(Write write) {
 
 }  // namespace
 
+sandbox::DomainSpec domain_spec(const Machine& machine, const CellLayout& layout,
+                                const CellSpec& spec, Kind kind) {
+  const Limits& limits = tier_of(spec.tier).limits;
+  sandbox::DomainSpec domain;
+  domain.cell_id = spec.cell_id;
+  domain.kind = kind;
+  domain.runtime = spec.runtime;
+  domain.rights = machine.isolation.rights;
+  domain.cell_dir = layout.dir;
+  domain.uid_base = own_uid_base(kind, spec);
+  domain.tmp_bytes = limits.tmp_bytes;
+  domain.pids_max = limits.pids_max;
+  if (kind == Kind::agent) domain.binds.push_back({machine.agent_host_dir, kAgentHostFolder});
+  return domain;
+}
+
 Domains::Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec,
                  DiskQuota& disk, Vault& vault)
     : machine_(machine),
@@ -111,24 +130,29 @@ std::uint32_t Domains::uid_base(Kind kind) const noexcept {
   if (machine_.isolation.rights == sandbox::Rights::user) return sandbox::kUserIdBase;
   const std::uint32_t warm = domains_[static_cast<std::size_t>(kind)].warm_range;
   if (warm != 0) return warm;
-  return kind == Kind::agent ? agent_uid_base(spec_.uid_index) : shell_uid_base(spec_.uid_index);
+  return own_uid_base(kind, spec_);
 }
 
-std::string Domains::socket_path(Kind kind) const {
-  return layout_.run() + "/" + std::string(name_of(kind)) + ".sock";
-}
 std::string Domains::record_path(Kind kind) const {
   return layout_.run() + "/" + std::string(name_of(kind)) + ".json";
 }
 
 void Domains::set_slot(std::string slot) {
   slot_ = std::move(slot);
-  groups_ = slot_.empty() ? sandbox::CgroupPlan() : plan_groups(machine_, spec_, slot_);
+  groups_ = slot_.empty() ? sandbox::CgroupPlan() : plan_groups(slot_);
+}
+
+sandbox::CgroupPlan Domains::plan_groups(const std::string& slot) const {
+  return plan_of(machine_, spec_, slot);
 }
 
 void Domains::keep_slot(const std::string& slot) {
   if (slot == slot_) return;
   set_slot(slot);
+  keep_slot();
+}
+
+void Domains::keep_slot() {
   take_note([this] { write_slot(layout_, slot_); });
 }
 
@@ -271,6 +295,8 @@ asio::awaitable<std::shared_ptr<DomainLink>> Domains::make_or_find(Kind kind) {
   Domain& domain = of(kind);
   const auto turn = co_await serial_.turn();
   if (domain.link && !domain.link->is_lost()) co_return domain.link;
+  if (spec_.tier != CellSpec().tier) let_go_of_fresh();  // It has changed since.
+  if (are_fresh_) begin_use();
   const bool found = !domain.link && is_alive(kind);
   if (found) {
     const std::optional<Error> failure = co_await try_connect(kind);
@@ -302,7 +328,7 @@ void Domains::require_room() {
   for (const Domain& domain : domains_) {
     if (domain.link && !domain.link->is_lost()) return;
   }
-  if (!any_alive()) machine_.capacity.require_memory();
+  if (are_fresh_ || !any_alive()) machine_.capacity.require_memory();
 }
 
 asio::awaitable<void> Domains::make(Kind kind) {
@@ -324,17 +350,18 @@ asio::awaitable<void> Domains::make(Kind kind) {
 }
 
 asio::awaitable<void> Domains::make_now(Kind kind) {
+  co_await fresh_gone();
   // Who was paused in the groups may have been killed there: what is made would stand still, too.
   if (has_groups() && is_frozen()) co_await thaw_now();
   if (of(kind).may_have_remains) co_await end_group(groups_.domain(kind));
   of(kind).may_have_remains = false;
-  sandbox::DomainSpec domain = domain_spec(kind);
+  sandbox::DomainSpec domain = spec_of(kind);
   std::uint32_t pid = 0;
   if (spec_.runtime == sandbox::Runtime::gvisor) {
     pid = co_await make_in_gvisor(std::move(domain));
   } else {
-    Spawner::Domain made =
-        co_await machine_.spawner.make_domain(std::move(domain), socket_path(kind), slot_);
+    Spawner::Domain made = co_await machine_.spawner.make_domain(
+        std::move(domain), layout_.domain_socket(kind), slot_);
     of(kind).connection = std::move(made.connection);
     keep_slot(made.slot);
     pid = made.pid;
@@ -345,18 +372,10 @@ asio::awaitable<void> Domains::make_now(Kind kind) {
   keep_record(kind);
 }
 
-sandbox::DomainSpec Domains::domain_spec(Kind kind) const {
-  sandbox::DomainSpec domain;
-  domain.cell_id = spec_.cell_id;
-  domain.kind = kind;
-  domain.runtime = spec_.runtime;
-  domain.rights = machine_.isolation.rights;
-  domain.cell_dir = layout_.dir;
+sandbox::DomainSpec Domains::spec_of(Kind kind) const {
+  sandbox::DomainSpec domain = domain_spec(machine_, layout_, spec_, kind);
   domain.image_dir = image_dir();
   domain.uid_base = uid_base(kind);
-  domain.tmp_bytes = tier_of(spec_.tier).limits.tmp_bytes;
-  domain.pids_max = tier_of(spec_.tier).limits.pids_max;
-  if (kind == Kind::agent) domain.binds.push_back({machine_.agent_host_dir, kAgentHostFolder});
   return domain;
 }
 
@@ -370,8 +389,8 @@ void Domains::keep_record(Kind kind) {
 
 asio::awaitable<std::uint32_t> Domains::make_in_gvisor(sandbox::DomainSpec domain) {
   const Kind kind = domain.kind;
-  auto launch =
-      co_await machine_.spawner.launch_in_gvisor(std::move(domain), socket_path(kind), slot_);
+  auto launch = co_await machine_.spawner.launch_in_gvisor(std::move(domain),
+                                                           layout_.domain_socket(kind), slot_);
   keep_slot(launch.slot());
   try {
     co_return co_await launch.finish();
@@ -395,7 +414,7 @@ std::string Domains::image_dir() const {
 
 asio::awaitable<void> Domains::connect(Kind kind) {
   Domain& domain = of(kind);
-  const std::string path = socket_path(kind);
+  const std::string path = layout_.domain_socket(kind);
   const bool in_gvisor = spec_.runtime == sandbox::Runtime::gvisor;
   sys::Fd socket = std::move(domain.connection);
   if (!socket) socket = in_gvisor ? sys::rendezvous_connect(path) : sys::seqpacket_connect(path);
@@ -460,6 +479,7 @@ NetworkView Domains::network_view() const {
 
 asio::awaitable<void> Domains::freeze() {
   const auto turn = co_await serial_.turn();
+  let_go_of_fresh();
   if (has_groups()) {
     co_await cell::freeze(groups_.cell);
     co_return;
@@ -528,13 +548,20 @@ asio::awaitable<void> Domains::forget(Kind kind, LostBy why) {
   co_await async::poll_until("end of a domain", std::move(gone), kEndLimit, kEndPollPause);
   domain.init.reset();
   release_warm_range(kind);
+  remove_record(kind);
+}
+
+void Domains::remove_record(Kind kind) {
+  const std::string socket = layout_.domain_socket(kind);
   sys::remove_file(record_path(kind));
-  sys::remove_file(socket_path(kind));
-  sys::remove_tree(sandbox::runsc_folder(socket_path(kind)));
+  sys::remove_file(socket);
+  sys::remove_tree(sandbox::runsc_folder(socket));
 }
 
 asio::awaitable<void> Domains::end_all(LostBy why) {
   const auto turn = co_await serial_.turn();
+  let_go_of_fresh();
+  co_await fresh_gone();
   if (has_groups() && is_frozen()) co_await thaw_now();
   co_await forget(Kind::agent, why);
   co_await forget(Kind::shell, why);
@@ -545,6 +572,12 @@ asio::awaitable<void> Domains::end_all(LostBy why) {
 }
 
 asio::awaitable<void> Domains::close() {
+  try {
+    let_go_of_fresh();
+  } catch (const Error& error) {  // A file of them stays, which the next daemon does not read.
+    log::warning("cell {}: {}", log::cell(spec_.cell_id), error.what());
+  }
+  co_await fresh_gone();
   for (Domain& domain : domains_) {
     if (domain.link) domain.link->close(LostBy::daemon);
   }

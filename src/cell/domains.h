@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "async/event.h"
 #include "async/pool.h"
 #include "async/serial.h"
 #include "async/task_group.h"
@@ -20,6 +21,7 @@
 #include "cell/disk_quota.h"
 #include "cell/domain_link.h"
 #include "cell/egress_port.h"
+#include "cell/fresh_cell.h"
 #include "cell/layout.h"
 #include "cell/process_walk.h"
 #include "cell/programs.h"
@@ -69,9 +71,15 @@ struct Machine {
   sandbox::Runtime runtime_floor = sandbox::Runtime::native;     // weaker cells do not run
   sys::DiskEnforcer disk_enforcer = sys::DiskEnforcer::counted;  // of new cells' folders
   Isolation isolation;
-  std::string agent_host_dir;  // the agent host's files, bound into agent domains
-  std::string name_server;     // that proves whose a domain is (sys/dns_records.h)
+  std::size_t fresh_cells = 0;  // how many are there before anybody creates them
+  std::string agent_host_dir;   // the agent host's files, bound into agent domains
+  std::string name_server;      // that proves whose a domain is (sys/dns_records.h)
 };
+
+// A whole domain of a cell, with ids of the cell's own and, until somebody says otherwise, the view
+// of the host as its image.
+sandbox::DomainSpec domain_spec(const Machine& machine, const CellLayout& layout,
+                                const CellSpec& spec, sandbox::DomainKind kind);
 
 // The two domains of a cell: makes, finds, freezes and ends them. Loop thread only.
 //
@@ -95,6 +103,15 @@ class Domains {
   // Nobody else gets the ranges of ids that the found domains have.
   void hold_ranges();
   bool any_alive();
+  // Takes over the domains of a fresh cell, whose files are the cell's by now. No note is taken of
+  // them before somebody uses one: until then they end with this daemon. Throws Error; `fresh` is
+  // as it was then.
+  asio::awaitable<void> adopt(FreshCell& fresh);
+  // Nobody has used them yet.
+  bool are_fresh() const noexcept { return are_fresh_; }
+  // Ends fresh domains, if it has some, a moment later; nothing of the cell is made before that.
+  // Throws Error for a file of theirs that cannot be removed.
+  void let_go_of_fresh();
   bool is_frozen() const;
 
   // The programs that an earlier daemon left in the shell domain, and that outlive it; none where
@@ -105,8 +122,8 @@ class Domains {
   // require_room() does.
   asio::awaitable<std::shared_ptr<DomainLink>> require(Kind kind);
 
-  // Throws Error `unavailable`, reason Capacity::kReason, where the cell has no processes and the
-  // machine no memory for some.
+  // Throws Error `unavailable`, reason Capacity::kReason, where the cell has no processes, or none
+  // that was used, and the machine no memory for some.
   void require_room();
 
   asio::awaitable<void> freeze();
@@ -126,8 +143,8 @@ class Domains {
   // use: whatever is left in it is killed.
   asio::awaitable<CommandPlace> place(Kind kind, sandbox::ResourceLimits limits = {});
   // The agent domain with an agent host that nobody has had, which goes to this place: where the
-  // cell has no processes, and one is ready with the cell's image; nullopt elsewhere. Throws what
-  // require() does.
+  // cell has no processes but fresh ones, and one is ready with the cell's image; nullopt
+  // elsewhere. Throws what require() does.
   struct WarmHost {
     CommandPlace place;
     std::shared_ptr<AgentProcess> host;
@@ -196,10 +213,16 @@ class Domains {
   asio::awaitable<void> open_egress(Kind kind);
   asio::awaitable<std::optional<WarmHost>> take_warm_host_now();
   asio::awaitable<void> make_own(WarmAgent& warm);
+  // The fresh domains are used from now on.
+  void begin_use();
+  asio::awaitable<void> fresh_gone();
+  asio::awaitable<void> remove_groups(sandbox::CgroupPlan groups,
+                                      std::shared_ptr<async::Event> removed);
+  void remove_record(Kind kind);
   // Notes the domain's cell-init for the next daemon.
   void keep_record(Kind kind);
   void release_warm_range(Kind kind) noexcept;
-  sandbox::DomainSpec domain_spec(Kind kind) const;
+  sandbox::DomainSpec spec_of(Kind kind) const;
   std::function<void(std::uint32_t pid, const std::vector<std::string>& words)> note_of(
       Kind kind, std::uint64_t number);
   asio::awaitable<std::optional<Error>> try_connect(Kind kind);
@@ -207,11 +230,12 @@ class Domains {
   asio::awaitable<void> remove_when_empty(CommandPlace place, std::string folder);
   asio::awaitable<void> end_surely(CommandPlace place);
   std::string image_dir() const;
-  std::string socket_path(Kind kind) const;
   std::string record_path(Kind kind) const;
   void set_slot(std::string slot);
+  sandbox::CgroupPlan plan_groups(const std::string& slot) const;
   // Takes a slot that the spawner has given the cell, and notes it for the next daemon.
   void keep_slot(const std::string& slot);
+  void keep_slot();
   void require_floor() const;
 
   const Machine& machine_;
@@ -221,6 +245,8 @@ class Domains {
   Vault& vault_;
   std::string slot_;            // names the groups; empty where the cell has no processes
   sandbox::CgroupPlan groups_;  // of the slot
+  bool are_fresh_ = false;
+  std::shared_ptr<async::Event> fresh_gone_;  // where fresh domains were let go of
   std::uint64_t program_count_ = 0;
   std::set<std::uint64_t> lost_numbers_;  // of programs that ended with an earlier daemon
   ProgramRecords programs_;

@@ -34,7 +34,7 @@ asio::awaitable<sys::Fd> Domains::shell_socket(sandbox::SocketIn::Kind kind) {
 
 asio::awaitable<std::vector<sys::ListeningPort>> Domains::listening() {
   Domain& domain = of(Kind::shell);
-  if (!domain.init) co_return std::vector<sys::ListeningPort>();
+  if (are_fresh_ || !domain.init) co_return std::vector<sys::ListeningPort>();
   if (!domain.diagnostics) {
     if (!hold_network(domain)) co_return std::vector<sys::ListeningPort>();
     const sys::ProcessId init = *domain.init;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cell/agent_language.h"
+#include "sandbox/spec.h"
 #include "sys/disk_limit.h"
 
 namespace cellar::cell {
@@ -35,6 +36,10 @@ struct CellLayout {
   std::string network() const { return dir + "/network.json"; }
   std::string llm() const { return dir + "/llm.json"; }
   std::string run() const { return dir + "/run"; }
+  // Where its cell-init listens.
+  std::string domain_socket(sandbox::DomainKind kind) const {
+    return run() + "/" + std::string(name_of(kind)) + ".sock";
+  }
   std::string last_use() const { return run() + "/last_use.json"; }
   std::string files_told() const { return run() + "/files_told.json"; }
   std::string programs() const { return dir + "/run/programs"; }

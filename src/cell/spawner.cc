@@ -184,6 +184,16 @@ asio::awaitable<void> Spawner::personalize(sandbox::DomainSpec spec, sys::Proces
   throw sandbox_failed(failure_in(decoded));
 }
 
+asio::awaitable<void> Spawner::adopt(std::string made_in, std::string cell_dir,
+                                     std::string host_name) {
+  sandbox::Adopt request{std::move(made_in), std::move(cell_dir), std::move(host_name)};
+  std::vector<int> none;
+  const sys::Message answer = co_await ask(std::move(request), std::move(none));
+  const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
+  if (decoded && std::holds_alternative<sandbox::Personal>(*decoded)) co_return;
+  throw sandbox_failed(failure_in(decoded));
+}
+
 // ---- in gVisor ----
 
 asio::awaitable<Spawner::GvisorLaunch> Spawner::launch_in_gvisor(sandbox::DomainSpec spec,

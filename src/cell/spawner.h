@@ -67,6 +67,10 @@ class Spawner {
   // it is of no use then.
   asio::awaitable<void> personalize(sandbox::DomainSpec spec, sys::ProcessId init);
 
+  // Native domains that were made in the folder `made_in` are those of the cell in `cell_dir` from
+  // now on, which is that folder by now, and have this host name. Throws Error where one has ended.
+  asio::awaitable<void> adopt(std::string made_in, std::string cell_dir, std::string host_name);
+
   // Like make_domain() in gVisor, but it only begins: a domain takes most of a second, so some are
   // made at a time, and others than these do not wait.
   class GvisorLaunch {

@@ -8,7 +8,6 @@
 #include "async/sleep.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/random.h"
 #include "cell/identity.h"
 #include "cell/slots.h"
 #include "sys/directory.h"
@@ -77,19 +76,6 @@ FoundCells read_cells(const std::string& cells_dir, const std::vector<std::strin
   return cells;
 }
 
-// For a new cell: no other customer's, also where its cell could not be opened.
-std::string free_cell_id(store::Registry& registry, std::string_view owner_id,
-                         std::string_view customer_id) {
-  for (std::string& id : cell_ids_of(owner_id, customer_id)) {
-    const auto row = registry.find_cell(id);
-    if (!row || row->customer_id == customer_id) return std::move(id);
-  }
-  throw Error(
-      ErrorCode::conflict, "cell_id_taken",
-      "other customers' cells have the ids of customer \"" + std::string(customer_id) + "\"",
-      "delete these cells, or call the customer otherwise");
-}
-
 struct Reading {
   FoundCells cells;
   std::exception_ptr failure;
@@ -138,48 +124,6 @@ store::CellRow row_of(const CellSpec& spec) {
           .created_at = spec.created_at};
 }
 
-struct ChosenImage {
-  std::string name;
-  std::string digest;
-};
-
-// What a new cell starts from. The default is the image of that name where one was made here.
-ChosenImage choose_image(const image::Store& images, const std::string& name) {
-  if (name == "dev") return {name, ""};
-  const auto image = images.find(name);
-  if (image) return {name, image->digest};
-  if (name == image::kDefaultName) return {"dev", ""};
-  throw Error(ErrorCode::not_found, "image_not_found", "no image \"" + name + "\"",
-              "see `cellar image ls` on the daemon's machine, and make one with `cellar image`");
-}
-
-// An image is for life: settings of a cell that is there may name only the one it has.
-void require_same_image(const CellSpec& spec, const std::optional<std::string>& asked) {
-  if (!asked || *asked == image::kDefaultName || *asked == spec.image) return;
-  throw Error(
-      ErrorCode::conflict, "image_differs",
-      "cell " + spec.cell_id + " has the image \"" + spec.image + "\", not \"" + *asked + "\"",
-      "delete the cell and create it again, or leave \"image\" out");
-}
-
-// A runtime is for life, too, and never weaker than the floor.
-sandbox::Runtime choose_runtime(const CellSettings& settings, sandbox::Runtime floor) {
-  const sandbox::Runtime chosen = settings.runtime.value_or(floor);
-  if (chosen >= floor) return chosen;
-  throw Error(ErrorCode::invalid_argument, "runtime_too_weak",
-              "this daemon runs no cell on a runtime weaker than " + std::string(name_of(floor)),
-              "leave \"runtime\" out, or set it to \"" + std::string(name_of(floor)) + "\"");
-}
-
-void require_same_runtime(const CellSpec& spec, std::optional<sandbox::Runtime> asked) {
-  if (!asked || *asked == spec.runtime) return;
-  const std::string has(name_of(spec.runtime));
-  throw Error(
-      ErrorCode::conflict, "runtime_differs",
-      "cell " + spec.cell_id + " runs on " + has + ", not on " + std::string(name_of(*asked)),
-      "delete the cell and create it again, or leave \"runtime\" out");
-}
-
 // Makes the registry say what the folders say: a folder may have been copied here, or the registry
 // lost.
 void reconcile(store::Registry& registry, const FoundCells& cells) {
@@ -213,6 +157,7 @@ Supervisor::Supervisor(const Machine& machine, CellConfig config, const Sealer& 
       registry_turns_(machine.executor),
       turns_(machine.executor),
       trash_turns_(machine.executor, {.waiters_max = kTrashMax}),
+      fresh_cells_(machine, fresh_options()),
       changes_(machine.executor),
       tasks_(machine.executor) {}
 
@@ -257,6 +202,7 @@ asio::awaitable<void> Supervisor::open() {
   tasks_.spawn(run_timers());
   tasks_.spawn(keep_room());
   tasks_.spawn(keep_key_uses());
+  fresh_cells_.start();
 }
 
 asio::awaitable<void> Supervisor::open_rest(std::vector<CellPtr> cells) {
@@ -310,6 +256,7 @@ asio::awaitable<void> Supervisor::close() {
   is_closing_->store(true);
   co_await tasks_.close();
   co_await changes_.join();
+  co_await fresh_cells_.close();
   co_await note_key_uses();
   std::deque<CellPtr> open;
   for (auto& [id, cell] : cells_) open.push_back(cell);
@@ -389,6 +336,7 @@ asio::awaitable<void> Supervisor::make_room() {
   Capacity& capacity = machine_.capacity;
   const Relief relief = capacity.relief();
   if (relief == Relief::none) co_return;
+  for (const auto& [id, cell] : cells_) cell->let_go_of_fresh();
   std::vector<std::pair<SteadyTime, CellPtr>> spare;
   for (const auto& [id, cell] : cells_) {
     const auto since = cell->spare_since();
@@ -413,75 +361,6 @@ asio::awaitable<void> Supervisor::make_room() {
 }
 
 // ---- cells ----
-
-asio::awaitable<Supervisor::Created> Supervisor::create(std::string owner_id,
-                                                        std::string customer_id,
-                                                        CellSettings settings) {
-  check_customer_id(customer_id);
-  Cell::check(settings);
-  if (settings.network) check_forwards(*settings.network, machine_.forwards);
-  // Before its turn comes: a probe takes most of a second.
-  const bool is_new = find_customer(owner_id, customer_id) == nullptr;
-  if (is_new && choose_runtime(settings, machine_.runtime_floor) == sandbox::Runtime::gvisor) {
-    co_await machine_.spawner.require_gvisor();
-  }
-  auto creating = create_now(std::move(owner_id), std::move(customer_id), std::move(settings));
-  co_return co_await async::run_to_end(changes_, std::move(creating));
-}
-
-asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id,
-                                                            std::string customer_id,
-                                                            CellSettings settings) {
-  const auto turn = co_await turns_.turn();
-  CellPtr found = find_customer(owner_id, customer_id);
-  if (found) {
-    std::string found_id = found->spec().cell_id;
-    co_await ready(std::move(found_id));
-    found = find_customer(owner_id, customer_id);
-  }
-  if (found) {
-    Created existing{std::move(found), false};
-    require_same_image(existing.cell->spec(), settings.image);
-    require_same_runtime(existing.cell->spec(), settings.runtime);
-    co_await existing.cell->apply(std::move(settings));
-    co_return existing;
-  }
-  machine_.capacity.require_disk();
-  const sandbox::Runtime runtime = choose_runtime(settings, machine_.runtime_floor);
-  const std::string asked = settings.image.value_or(std::string(image::kDefaultName));
-  auto choose = [images = machine_.images, asked] { return choose_image(images, asked); };
-  const ChosenImage chosen = co_await async::offload(machine_.pool, std::move(choose));
-  const WallTime now = wall_now();
-  auto add = [owner_id, customer_id, now](store::Registry& registry) {
-    const std::string free = free_cell_id(registry, owner_id, customer_id);
-    return registry.get_or_add_cell(free, owner_id, customer_id, now);
-  };
-  const auto added = co_await with_registry(std::move(add));
-  const std::string& id = added.row.cell_id;
-  if (!added.is_new) {
-    throw Error(ErrorCode::unavailable, "cell_damaged",
-                "cell " + id + " is on disk, but could not be opened: see the daemon's log");
-  }
-  CellSpec spec;
-  spec.cell_id = id;
-  spec.owner_id = owner_id;
-  spec.customer_id = customer_id;
-  spec.image = chosen.name;
-  spec.image_digest = chosen.digest;
-  spec.runtime = runtime;
-  spec.idle_timeout = config_.idle_timeout;
-  spec.max_awake = config_.max_awake;
-  spec.run_retention = config_.run_retention;
-  spec.uid_index = added.row.uid_index;
-  spec.created_at = now;
-  spec.last_active_at = now;
-  Created created{std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), spec), true};
-  co_await created.cell->open(Cell::Origin::made);
-  co_await created.cell->apply(std::move(settings));
-  cells_[id] = created.cell;
-  ++machine_.measures.cells_made;
-  co_return created;
-}
 
 Supervisor::CellPtr Supervisor::get(std::string_view owner_id, std::string_view cell_id) const {
   const auto found = cells_.find(cell_id);

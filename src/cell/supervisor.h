@@ -15,6 +15,7 @@
 #include "async/task_group.h"
 #include "cell/cell.h"
 #include "cell/custom_domain.h"
+#include "cell/fresh_cells.h"
 #include "cell/key_ring.h"
 #include "store/registry.h"
 
@@ -135,6 +136,12 @@ class Supervisor {
   asio::awaitable<void> open_rest(std::vector<CellPtr> cells);
   asio::awaitable<Created> create_now(std::string owner_id, std::string customer_id,
                                       CellSettings settings);
+  // A new cell of that record, but for its id and its uid index. Takes `fresh` over where it is of
+  // use, which is nullopt then.
+  asio::awaitable<CellPtr> make_cell(CellSpec spec, CellSettings settings,
+                                     std::optional<FreshCell>& fresh);
+  asio::awaitable<void> adopt(Cell& cell, std::optional<FreshCell>& fresh);
+  FreshCells::Options fresh_options();
   // The event is set when the files are gone.
   asio::awaitable<std::shared_ptr<async::Event>> remove_now(std::string owner_id,
                                                             std::string cell_id);
@@ -177,6 +184,7 @@ class Supervisor {
   async::Serial turns_;  // cells come and go one at a time
   async::Serial trash_turns_;
   std::shared_ptr<std::atomic<bool>> is_closing_ = std::make_shared<std::atomic<bool>>(false);
+  FreshCells fresh_cells_;
   async::TaskGroup changes_;  // and all the way, whether their caller stays or not
   async::TaskGroup tasks_;
 };

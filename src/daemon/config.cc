@@ -100,7 +100,7 @@ void add_cell_options(CLI::App& app, Config& config) {
       ->envname("CELLAR_RUN_REPLAY_BYTES_MAX")
       ->check(whole_number(1 << 10, wire::kAgentBodyMax));
   app.add_option("--prepared-cells", config.prepared_cells,
-                 "Sandboxes made before anybody needs them")
+                 "New cells, and sandboxes of others, made before anybody needs them")
       ->envname("CELLAR_PREPARED_CELLS")
       ->check(whole_number(0, 64));
   app.add_option("--warm-agents", config.warm_agents,

@@ -50,7 +50,7 @@ struct Config {
   std::uint64_t cell_inodes = 0;
   std::optional<std::uint64_t> memory_reserve_bytes;  // nullopt: cell::usual_reserve(); the same:
   std::optional<std::uint64_t> disk_reserve_bytes;
-  unsigned prepared_cells = 4;  // sandboxes that are made before anybody needs them
+  unsigned prepared_cells = 4;  // new cells, and sandboxes of others, before anybody needs them
   unsigned warm_agents = 1;     // agent hosts that run before anybody needs them; 0: none
   std::string level = "full";   // or "reduced": on a host that gives less, cellard does not start
   sandbox::Runtime runtime_floor = sandbox::Runtime::native;  // no cell runs on a weaker one

@@ -411,13 +411,18 @@ void arm_planned_faults() {
   arm_faults(plan);
 }
 
+// Before there are threads.
+void set_own_limits() {
+  sys::raise_open_files(kOpenFilesMax);
+  sys::keep_to_disk_quotas();
+}
+
 void run(const Config& config, std::vector<std::string> arguments) {
   check(config);
   const doctor::User user = enter(config);
   const cell::Isolation isolation = require_level(config, user);
   const bool is_root = isolation.rights == sandbox::Rights::root;
-  sys::raise_open_files(kOpenFilesMax);
-  sys::keep_to_disk_quotas();
+  set_own_limits();
   const auto lock = take_state(config.state, user);
   arm_planned_faults();
   const cell::Sealer sealer = read_sealer(config);
@@ -444,13 +449,13 @@ void run(const Config& config, std::vector<std::string> arguments) {
                            .memory_reserve = config.memory_reserve_bytes,
                            .disk_reserve = config.disk_reserve_bytes});
   const std::string agent_host_dir = install_agent_host(config.state);
-  const cell::WarmAgents::Options warm{.count = is_root ? config.warm_agents : 0,
-                                       .state_dir = config.state,
-                                       .daemon_group = daemon_group,
-                                       .cgroup_host = cgroup_host,
-                                       .images = image::Store(config.state),
-                                       .agent_host_dir = agent_host_dir};
-  cell::WarmAgents warm_agents(loop.get_executor(), pool, *spawner, capacity, warm);
+  cell::WarmAgents warm_agents(loop.get_executor(), pool, *spawner, capacity,
+                               {.count = is_root ? config.warm_agents : 0,
+                                .state_dir = config.state,
+                                .daemon_group = daemon_group,
+                                .cgroup_host = cgroup_host,
+                                .images = image::Store(config.state),
+                                .agent_host_dir = agent_host_dir});
   cell::Measures measures;
   const cell::Machine machine{
       .executor = loop.get_executor(),
@@ -471,12 +476,13 @@ void run(const Config& config, std::vector<std::string> arguments) {
       .runtime_floor = config.runtime_floor,
       .disk_enforcer = is_root ? sys::try_disk_limit(config.state) : sys::DiskEnforcer::counted,
       .isolation = isolation,
+      .fresh_cells = is_root ? config.prepared_cells : 0,
       .agent_host_dir = agent_host_dir,
       .name_server = config.name_server};
-  std::exception_ptr failure;
-  auto done = [&failure](const std::exception_ptr& error) { failure = error; };
   Reloading reloading{std::move(arguments), hangups, forwards};
-  asio::co_spawn(loop, serve(config, machine, sealer, signals, std::move(reloading)), done);
+  std::exception_ptr failure;
+  asio::co_spawn(loop, serve(config, machine, sealer, signals, std::move(reloading)),
+                 [&failure](const std::exception_ptr& error) { failure = error; });
   loop.run();
   spawner.reset();  // With what it had prepared.
   sandbox::remove_daemon_group(machine.cgroup_host, machine.daemon_group);

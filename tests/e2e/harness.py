@@ -238,6 +238,10 @@ class Daemon:
             return next((pid for pid in free if pathlib.Path(f"/proc/{pid}/root/opt/cellar").exists()), None)
         return eventually("a warm agent is ready", waiting)
 
+    def await_fresh_cells(self, count=4):
+        """Until so many, as by default, have their domains, or will have in a moment."""
+        eventually("fresh cells are made", lambda: len(list(self.state.glob("fresh/*/run/agent.sock"))) == count)
+
     def commands(self):
         """The command lines of the programs that it started, as files."""
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()

@@ -70,7 +70,7 @@ class ManyCellsTest(harness.CellTest):
 
     def test_a_thousand_cells_come_and_go_and_leave_nothing(self):
         self.cycle("first")  # Its image is mounted for all.
-        self.settled("the processes left", lambda: self.held()["processes"], 2 * PREPARED)
+        self.settled("the processes left", lambda: self.held()["processes"], 4 * PREPARED)  # two of each sandbox, two of each fresh cell
         before, held = self.descriptors(), self.held()
         for start in range(0, CYCLES, CYCLES // 4):
             with concurrent.futures.ThreadPoolExecutor(WORKERS) as workers:

@@ -30,17 +30,19 @@ class SpawnerTest(harness.CellTest):
         return {line.split(f"/{name}/")[1].split("/")[0] for line in lines if f"/{name}/" in line}
 
     def blanks(self):
-        """The processes that wait to become a cell's, once there are two."""
+        """The processes that wait to become a cell's, once there are two; none of a fresh cell, which have its files."""
         taken = "".join(record.read_text() for record in self.daemon.state.glob("cells/*/run/slot.json"))
         spawner = children(self.daemon.process.pid)[0]
         slots = {pid: self.slots(pid) for pid in children(spawner)}
-        found = [pid for pid, names in slots.items() if names and not any(f'"{slot}"' in taken for slot in names)]
-        return found if len(found) == 2 else None
+        found = [pid for pid, names in slots.items() if names and not any(f'"{slot}"' in taken for slot in names)
+                 and not os.path.exists(f"/proc/{pid}/root/work")]
+        return found if len(found) == 2 and slots[found[0]] == slots[found[1]] else None
 
     @contextlib.contextmanager
     def held_up(self, name):
         """A cell's first command, which waits for a domain that stands still on its way; and what was prepared, all of which does."""
-        cell = self.cell(name)
+        cell = self.cell(name, tier="standard")  # There is no fresh one of these.
+        self.daemon.await_fresh_cells(1)  # What becomes one is a blank before.
         # Ready or on their way to it.
         blanks = harness.eventually("a cell is prepared", self.blanks)
         hits = self.daemon.root / "faults.spawn.hits"
