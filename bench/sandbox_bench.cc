@@ -27,6 +27,7 @@
 #include "cell/spawner.h"
 #include "sandbox/groups.h"
 #include "sandbox/spawn_protocol.h"
+#include "sys/directory.h"
 #include "sys/file.h"
 #include "sys/process.h"
 #include "sys/seqpacket.h"
@@ -127,15 +128,20 @@ class Spawner {
   Spawner& operator=(const Spawner&) = delete;
 
   // What is asked for is made while the next is asked for.
-  std::uint32_t ask(const sandbox::MakeDomain& request) {
-    sys::send_message(socket_.get(), sandbox::encode(++asked_, sandbox::SpawnRequest(request)));
+  std::uint32_t ask(const sandbox::SpawnRequest& request) {
+    sys::send_message(socket_.get(), sandbox::encode(++asked_, request));
     return asked_;
   }
   struct Made {
     std::string slot;
     sys::Fd connection;
   };
-  Made await(std::uint32_t number) {
+  Made await_made(std::uint32_t number) {
+    sys::Message message = await(number);
+    const auto answer = sandbox::decode_spawn_answer(message.bytes);
+    return {std::get<sandbox::DomainMade>(*answer).slot, std::move(message.fds.at(0))};
+  }
+  sys::Message await(std::uint32_t number) {
     while (!answers_.contains(number)) {
       auto message = sys::receive_message(socket_.get());
       if (!message) throw Error(ErrorCode::internal, "cellar-spawn is gone");
@@ -143,10 +149,9 @@ class Spawner {
     }
     sys::Message message = std::move(answers_.extract(number).mapped());
     const auto answer = sandbox::decode_spawn_answer(message.bytes);
-    if (const auto* failed = std::get_if<sandbox::SpawnFailed>(&*answer)) {
-      throw Error(ErrorCode::internal, failed->message);
-    }
-    return {std::get<sandbox::DomainMade>(*answer).slot, std::move(message.fds.at(0))};
+    const auto* failed = std::get_if<sandbox::SpawnFailed>(&*answer);
+    if (failed != nullptr) throw Error(ErrorCode::internal, failed->message);
+    return message;
   }
   sandbox::CgroupPlan groups(const std::string& slot) const {
     return sandbox::plan_cgroups(host_, group_, slot);
@@ -164,6 +169,7 @@ class Spawner {
 // One cell's sandbox, from its folders to its end.
 class Cell {
  public:
+  // Makes the folders: those of a new cell are the daemon's, and made ahead, too.
   Cell(Spawner& spawner, std::string dir, std::string image, std::uint32_t number)
       : spawner_(spawner), layout_{std::move(dir)}, image_(std::move(image)), number_(number) {
     layout_.create(sys::DiskEnforcer::counted, 0);
@@ -174,13 +180,22 @@ class Cell {
     std::vector<std::uint32_t> asked;
     for (const DomainKind kind : kinds) asked.push_back(spawner_.ask(request_for(kind)));
     for (std::size_t i = 0; i < kinds.size(); ++i) {
-      Spawner::Made made = spawner_.await(asked[i]);
+      Spawner::Made made = spawner_.await_made(asked[i]);
       slot_ = made.slot;
       connections_.push_back(std::move(made.connection));
       init_ = connections_.back().get();
       receive();  // its greeting
     }
     init_ = connections_.front().get();
+  }
+
+  // What both domains were made for nobody, and for whom is known now: the folders get their name,
+  // the domains theirs.
+  void adopt() {
+    const std::string made_in = layout_.dir;
+    layout_.dir += "-adopted";
+    sys::rename_file(made_in, layout_.dir);
+    spawner_.await(spawner_.ask(sandbox::Adopt{made_in, layout_.dir, "adopted"}));
   }
 
   // Starts a program in a cgroup of its own; it runs when this returns.
@@ -279,47 +294,60 @@ struct Options {
   std::string image;
 };
 
+// What a cell's sandbox takes, from nothing to nothing.
+struct Parts {
+  Times made, program, gone, all;
+};
+
+void measure(Parts& parts, Cell& cell, const std::function<void()>& make) {
+  parts.all.push_back(milliseconds_of([&] {
+    parts.made.push_back(milliseconds_of(make));
+    parts.program.push_back(milliseconds_of([&] { cell.run({"/bin/true"}); }));
+    parts.gone.push_back(milliseconds_of([&] { cell.end(); }));
+  }));
+}
+
+void print(const std::string& name, const std::string& made, const Parts& parts,
+           const Times& bubblewrap, const Times& floor) {
+  print(name, parts.all, "bwrap", bubblewrap);
+  print("  of that: " + made, parts.made);
+  print("  of that: true", parts.program, "posix_spawn true", floor);
+  print("  of that: all gone", parts.gone);
+}
+
 void measure_creation(const Options& options) {
   Spawner prepared(options.bin, options.state, 2);
   Spawner unprepared(options.bin, options.state, 0);
-  Times one, two, cold, bubblewrap, floor;
-  Times made, program, gone;
+  Parts fresh, one, two, cold;
+  Times bubblewrap, floor;
   std::uint32_t number = 0;
-  const auto whole = [&](Spawner& spawner, bool both, bool in_parts = false) {
+  const std::vector<DomainKind> shell = {DomainKind::shell};
+  const std::vector<DomainKind> both = {DomainKind::shell, DomainKind::agent};
+  const auto new_cell = [&](Spawner& spawner) {
     ++number;
-    Cell cell(spawner, options.state + "/cells/" + std::to_string(number), options.image, number);
-    const std::pair<Times*, std::function<void()>> parts[] = {
-        {&made,
-         [&] {
-           std::vector<DomainKind> kinds = {DomainKind::shell};
-           if (both) kinds.push_back(DomainKind::agent);
-           cell.make(kinds);
-         }},
-        {&program, [&] { cell.run({"/bin/true"}); }},
-        {&gone, [&] { cell.end(); }}};
-    return milliseconds_of([&] {
-      for (const auto& [times, part] : parts) {
-        const double took = milliseconds_of(part);
-        if (in_parts) times->push_back(took);
-      }
-    });
+    return Cell(spawner, options.state + "/cells/" + std::to_string(number), options.image, number);
   };
   for (int run = 0; run < options.runs; ++run) {
+    Cell first = new_cell(prepared);
+    first.make(both);
     std::this_thread::sleep_for(kQuiet);
-    one.push_back(whole(prepared, false));
+    measure(fresh, first, [&] { first.adopt(); });
+    Cell second = new_cell(prepared);
     std::this_thread::sleep_for(kQuiet);
-    two.push_back(whole(prepared, true, true));
+    measure(one, second, [&] { second.make(shell); });
+    Cell third = new_cell(prepared);
+    std::this_thread::sleep_for(kQuiet);
+    measure(two, third, [&] { third.make(both); });
     std::this_thread::sleep_for(kQuiet);
     bubblewrap.push_back(milliseconds_of([] { run_host(kBubblewrap); }));
-    cold.push_back(whole(unprepared, true));
+    Cell fourth = new_cell(unprepared);
+    measure(cold, fourth, [&] { fourth.make(both); });
     floor.push_back(milliseconds_of([] { run_host({"/bin/true"}); }));
   }
-  print("one domain: made, true, gone", one, "bwrap", bubblewrap);
-  print("two domains: made, true, gone", two, "bwrap", bubblewrap);
-  print("  of that: both domains made", made);
-  print("  of that: true", program, "posix_spawn true", floor);
-  print("  of that: all gone", gone);
-  print("two domains, nothing prepared", cold, "bwrap", bubblewrap);
+  print("new cell: taken over, true, gone", "both domains taken over", fresh, bubblewrap, floor);
+  print("cell that wakes: made, true, gone", "both domains made", two, bubblewrap, floor);
+  print("one domain: made, true, gone", one.all, "bwrap", bubblewrap);
+  print("two domains, nothing prepared", cold.all, "bwrap", bubblewrap);
   print("bwrap", bubblewrap, "posix_spawn true", floor);
 }
 
