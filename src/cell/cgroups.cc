@@ -10,6 +10,8 @@ namespace cellar::cell {
 namespace {
 
 constexpr std::chrono::seconds kRemoveLimit{10};
+constexpr std::chrono::seconds kRemoveSurelyLimit{30};
+constexpr std::chrono::milliseconds kRemoveAgainAfter{500};
 constexpr std::chrono::milliseconds kPollPause{20};
 
 // The number behind `key` in a file of "key number" lines; nullopt where there is no such line.
@@ -71,6 +73,20 @@ asio::awaitable<void> remove(sandbox::CgroupPlan plan) {
   auto removed = [plan] { return sandbox::try_remove(plan); };
   co_await async::poll_until("removal of the cgroups of " + plan.cell, std::move(removed),
                              kRemoveLimit, kPollPause);
+}
+
+asio::awaitable<void> remove_surely(sandbox::CgroupPlan plan) {
+  const auto give_up = std::chrono::steady_clock::now() + kRemoveSurelyLimit;
+  while (std::chrono::steady_clock::now() < give_up) {
+    try {
+      co_await remove(plan);
+      co_return;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+    }
+    co_await async::sleep_for(kRemoveAgainAfter);
+  }
+  co_await remove(std::move(plan));
 }
 
 void set_swap(const std::string& memory_folder, Swap swap) noexcept {

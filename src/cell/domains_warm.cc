@@ -59,7 +59,7 @@ asio::awaitable<void> Domains::remove_groups(sandbox::CgroupPlan groups,
                                              std::shared_ptr<async::Event> removed) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   try {
-    co_await cell::remove(std::move(groups));
+    co_await remove_surely(std::move(groups));
   } catch (const Error& error) {  // The next daemon removes what nobody has.
     log::warning("cell {}: what was made ahead for it stays: {}", log::cell(spec_.cell_id),
                  error.what());

@@ -133,7 +133,7 @@ asio::awaitable<void> FreshCells::end(FreshCell fresh) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   try {
     if (!fresh.slot.empty()) {
-      co_await remove(
+      co_await remove_surely(
           sandbox::plan_cgroups(machine_.cgroup_host, machine_.daemon_group, fresh.slot));
     }
     auto remove_files = [dir = fresh.dir] { CellLayout{dir}.remove([] { return true; }); };

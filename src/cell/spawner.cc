@@ -146,12 +146,20 @@ asio::awaitable<Spawner::Domain> Spawner::make_domain(sandbox::DomainSpec spec,
     const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
     const auto* made = decoded ? std::get_if<sandbox::DomainMade>(&*decoded) : nullptr;
     const bool stay = decoded && std::holds_alternative<sandbox::MountsStay>(*decoded);
-    if ((made == nullptr && !stay) || answer.fds.size() != 1) {
+    const bool is_whole = answer.fds.size() == 1;
+    // It is there, but this daemon had no descriptor left for the way to it.
+    if (made != nullptr && !is_whole && request.slot.empty()) tasks_.spawn(end_slot(made->slot));
+    if ((made == nullptr && !stay) || !is_whole) {
       throw sandbox_failed(failure_in(decoded));
     }
     if (made != nullptr) co_return Domain{made->pid, made->slot, std::move(answer.fds[0])};
     co_await await_gone(std::move(answer.fds[0]), give_up);
   }
+}
+
+asio::awaitable<void> Spawner::end_slot(std::string slot) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  co_await remove_surely(sandbox::plan_cgroups(options_.cgroup_host, options_.daemon_group, slot));
 }
 
 // Until the process has ended, which lets go of a cell's mounts.

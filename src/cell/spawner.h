@@ -126,6 +126,7 @@ class Spawner {
                                             std::vector<sys::Fd> held);
   asio::awaitable<void> read_answers();
 
+  asio::awaitable<void> end_slot(std::string slot);
   asio::awaitable<void> await_gone(sys::Fd process, std::chrono::steady_clock::time_point give_up);
   void say_why_not_all(const std::string& why);
   asio::awaitable<void> probe_gvisor();

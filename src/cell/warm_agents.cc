@@ -262,7 +262,7 @@ asio::awaitable<void> WarmAgents::end_slot(std::string slot, std::string socket_
                                            std::uint32_t uid_base) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   sys::remove_file(socket_path);
-  co_await remove(groups_of(slot));
+  co_await remove_surely(groups_of(slot));
   ranges_.release(uid_base);
 }
 
