@@ -76,13 +76,13 @@ asio::awaitable<void> remove(sandbox::CgroupPlan plan) {
 }
 
 asio::awaitable<void> remove_surely(sandbox::CgroupPlan plan) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   const auto give_up = std::chrono::steady_clock::now() + kRemoveSurelyLimit;
   while (std::chrono::steady_clock::now() < give_up) {
     try {
       co_await remove(plan);
       co_return;
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::canceled) throw;
+    } catch (const Error&) {  // The last attempt tells.
     }
     co_await async::sleep_for(kRemoveAgainAfter);
   }

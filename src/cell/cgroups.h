@@ -28,8 +28,8 @@ void undo_half_freeze(const std::string& folder);
 
 // Waits until the killed processes are gone and removes the cell's groups, in every hierarchy.
 asio::awaitable<void> remove(sandbox::CgroupPlan plan);
-// The same, tried again for half a minute: for groups that nobody else looks after, also where this
-// daemon has no descriptor left for a moment.
+// The same, tried again for half a minute, and not canceled from there on: for groups that nobody
+// else looks after, also where this daemon has no descriptor left for a moment.
 asio::awaitable<void> remove_surely(sandbox::CgroupPlan plan);
 
 // Whether the processes that this folder counts may be moved to swap. v1 has no such switch, and

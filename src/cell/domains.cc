@@ -26,16 +26,6 @@ constexpr std::chrono::seconds kGreetingLimit{10};
 constexpr std::chrono::seconds kEndLimit{10};
 constexpr std::chrono::milliseconds kEndPollPause{20};
 
-sandbox::CgroupPlan plan_of(const Machine& machine, const CellSpec& spec, const std::string& slot) {
-  const Limits& limits = tier_of(spec.tier).limits;
-  const sandbox::ResourceLimits resources{.memory_bytes = limits.memory_bytes,
-                                          .pids_max = limits.pids_max,
-                                          .cpu_millis = limits.cpu_millis,
-                                          .cpu_weight = limits.cpu_weight,
-                                          .io_weight = limits.cpu_weight};
-  return sandbox::plan_cgroups(machine.cgroup_host, machine.daemon_group, slot, resources);
-}
-
 // Programs have groups of their own, "c" and the program's number; 0 for another group.
 std::uint64_t program_number_of(std::string_view group) {
   if (!group.starts_with("c")) return 0;
@@ -143,7 +133,13 @@ void Domains::set_slot(std::string slot) {
 }
 
 sandbox::CgroupPlan Domains::plan_groups(const std::string& slot) const {
-  return plan_of(machine_, spec_, slot);
+  const Limits& limits = tier_of(spec_.tier).limits;
+  const sandbox::ResourceLimits resources{.memory_bytes = limits.memory_bytes,
+                                          .pids_max = limits.pids_max,
+                                          .cpu_millis = limits.cpu_millis,
+                                          .cpu_weight = limits.cpu_weight,
+                                          .io_weight = limits.cpu_weight};
+  return sandbox::plan_cgroups(machine_.cgroup_host, machine_.daemon_group, slot, resources);
 }
 
 void Domains::keep_slot(const std::string& slot) {

@@ -57,7 +57,6 @@ void Domains::let_go_of_fresh() {
 
 asio::awaitable<void> Domains::remove_groups(sandbox::CgroupPlan groups,
                                              std::shared_ptr<async::Event> removed) {
-  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   try {
     co_await remove_surely(std::move(groups));
   } catch (const Error& error) {  // The next daemon removes what nobody has.

@@ -148,18 +148,16 @@ asio::awaitable<Spawner::Domain> Spawner::make_domain(sandbox::DomainSpec spec,
     const bool stay = decoded && std::holds_alternative<sandbox::MountsStay>(*decoded);
     const bool is_whole = answer.fds.size() == 1;
     // It is there, but this daemon had no descriptor left for the way to it.
-    if (made != nullptr && !is_whole && request.slot.empty()) tasks_.spawn(end_slot(made->slot));
+    if (made != nullptr && !is_whole && request.slot.empty()) {
+      tasks_.spawn(remove_surely(
+          sandbox::plan_cgroups(options_.cgroup_host, options_.daemon_group, made->slot)));
+    }
     if ((made == nullptr && !stay) || !is_whole) {
       throw sandbox_failed(failure_in(decoded));
     }
     if (made != nullptr) co_return Domain{made->pid, made->slot, std::move(answer.fds[0])};
     co_await await_gone(std::move(answer.fds[0]), give_up);
   }
-}
-
-asio::awaitable<void> Spawner::end_slot(std::string slot) {
-  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  co_await remove_surely(sandbox::plan_cgroups(options_.cgroup_host, options_.daemon_group, slot));
 }
 
 // Until the process has ended, which lets go of a cell's mounts.
@@ -185,16 +183,16 @@ asio::awaitable<void> Spawner::personalize(sandbox::DomainSpec spec, sys::Proces
   request.spec = std::move(spec);
   request.pid = static_cast<std::uint32_t>(init.pid);
   request.start_time = init.start_time;
-  std::vector<int> none;
-  const sys::Message answer = co_await ask(std::move(request), std::move(none));
-  const auto decoded = sandbox::decode_spawn_answer(answer.bytes);
-  if (decoded && std::holds_alternative<sandbox::Personal>(*decoded)) co_return;
-  throw sandbox_failed(failure_in(decoded));
+  co_await ask_for_personal(std::move(request));
 }
 
 asio::awaitable<void> Spawner::adopt(std::string made_in, std::string cell_dir,
                                      std::string host_name) {
   sandbox::Adopt request{std::move(made_in), std::move(cell_dir), std::move(host_name)};
+  co_await ask_for_personal(std::move(request));
+}
+
+asio::awaitable<void> Spawner::ask_for_personal(sandbox::SpawnRequest request) {
   std::vector<int> none;
   const sys::Message answer = co_await ask(std::move(request), std::move(none));
   const auto decoded = sandbox::decode_spawn_answer(answer.bytes);

@@ -122,11 +122,12 @@ class Spawner {
     std::optional<sys::Message> answer;  // none where there will be none
   };
   asio::awaitable<sys::Message> ask(sandbox::SpawnRequest request, std::vector<int> fds);
+  // Throws Error where the answer is not Personal.
+  asio::awaitable<void> ask_for_personal(sandbox::SpawnRequest request);
   asio::awaitable<sys::Message> ask_in_turn(sandbox::SpawnRequest request,
                                             std::vector<sys::Fd> held);
   asio::awaitable<void> read_answers();
 
-  asio::awaitable<void> end_slot(std::string slot);
   asio::awaitable<void> await_gone(sys::Fd process, std::chrono::steady_clock::time_point give_up);
   void say_why_not_all(const std::string& why);
   asio::awaitable<void> probe_gvisor();

@@ -260,7 +260,6 @@ asio::awaitable<void> WarmAgents::end(WarmAgent warm) {
 
 asio::awaitable<void> WarmAgents::end_slot(std::string slot, std::string socket_path,
                                            std::uint32_t uid_base) {
-  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   sys::remove_file(socket_path);
   co_await remove_surely(groups_of(slot));
   ranges_.release(uid_base);

@@ -19,9 +19,9 @@ namespace {
 // Preparing takes a processor from the cell that was just made, and letting go of an old one from
 // who waits for its end: both wait until it is quiet.
 constexpr int kQuietMs = 20;
-constexpr std::size_t kDomainsOfCell = 2;
 // Where few cells are prepared, whoever asks next would wait longer than this takes from the last.
 constexpr int kShortQuietMs = 2;
+constexpr std::size_t kDomainsOfCell = 2;
 
 }  // namespace
 

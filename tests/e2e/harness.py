@@ -238,6 +238,21 @@ class Daemon:
             return next((pid for pid in free if pathlib.Path(f"/proc/{pid}/root/opt/cellar").exists()), None)
         return eventually("a warm agent is ready", waiting)
 
+    def slots(self):
+        """The names of the cgroups of its cells, and of what was made ahead, in every hierarchy."""
+        name = daemon_group(self.state)
+        roots = [pathlib.Path("/sys/fs/cgroup"), *pathlib.Path("/sys/fs/cgroup").iterdir()]
+        return {slot.name for root in roots if (root / name).is_dir() for slot in (root / name).iterdir() if slot.is_dir()}
+
+    def slots_of(self, pid):
+        """Those that the process is in; none of one that has ended."""
+        name = daemon_group(self.state)
+        try:
+            lines = pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        except OSError:
+            return set()
+        return {line.split(f"/{name}/")[1].split("/")[0] for line in lines if f"/{name}/" in line}
+
     def await_fresh_cells(self, count=4):
         """Until so many, as by default, have their domains, or will have in a moment."""
         eventually("fresh cells are made", lambda: len(list(self.state.glob("fresh/*/run/agent.sock"))) == count)

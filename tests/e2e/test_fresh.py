@@ -41,10 +41,7 @@ class FreshTest(harness.CellTest):
 
     def groups(self):
         """Of slots that no cell has."""
-        name = harness.daemon_group(self.daemon.state)
-        roots = [pathlib.Path("/sys/fs/cgroup"), *pathlib.Path("/sys/fs/cgroup").iterdir()]
-        slots = {slot.name for root in roots if (root / name).is_dir() for slot in (root / name).iterdir() if slot.is_dir()}
-        return slots - {harness.json.loads(record.read_text())["slot"] for record in self.daemon.state.glob("cells/*/run/slot.json")}
+        return self.daemon.slots() - {harness.json.loads(record.read_text())["slot"] for record in self.daemon.state.glob("cells/*/run/slot.json")}
 
     def is_taken(self, cell):
         return f"cell {cell.id}: a fresh cell is taken" in self.daemon.log()
@@ -161,9 +158,8 @@ class FreshTest(harness.CellTest):
 
     def slot_of(self, fresh):
         """The name of its groups."""
-        pid = next(pid for pid in self.inits() if self.is_in(pid, fresh))
-        group = harness.daemon_group(self.daemon.state)
-        return pathlib.Path(f"/proc/{pid}/cgroup").read_text().split(f"/{group}/")[1].split("/")[0]
+        slot, = self.daemon.slots_of(next(pid for pid in self.inits() if self.is_in(pid, fresh)))
+        return slot
 
     def inits(self):
         children = pathlib.Path(f"/proc/{self.daemon.spawner()}/task/{self.daemon.spawner()}/children")

@@ -21,9 +21,7 @@ class ManyCellsTest(harness.CellTest):
 
     def groups(self):
         """Of this daemon's cells, in every hierarchy, but for those that are prepared for later ones."""
-        name = harness.daemon_group(self.daemon.state)
-        roots = [pathlib.Path("/sys/fs/cgroup"), *pathlib.Path("/sys/fs/cgroup").iterdir()]
-        slots = {slot.name for root in roots if (root / name).is_dir() for slot in (root / name).iterdir() if slot.is_dir()}
+        slots = self.daemon.slots()
         return slots - self.prepared(slots)
 
     def prepared(self, slots):

@@ -20,20 +20,11 @@ class SpawnerTest(harness.CellTest):
         cls.daemon = harness.FaultyDaemon("--prepared-cells", "1")
         cls.addClassCleanup(cls.daemon.cleanup)
 
-    def slots(self, pid):
-        """The cgroups that the process is in, named as its cell names them; none of one that has ended."""
-        name = harness.daemon_group(self.daemon.state)
-        try:
-            lines = pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-        except OSError:
-            return set()
-        return {line.split(f"/{name}/")[1].split("/")[0] for line in lines if f"/{name}/" in line}
-
     def blanks(self):
         """The processes that wait to become a cell's, once there are two; none of a fresh cell, which have its files."""
         taken = "".join(record.read_text() for record in self.daemon.state.glob("cells/*/run/slot.json"))
         spawner = children(self.daemon.process.pid)[0]
-        slots = {pid: self.slots(pid) for pid in children(spawner)}
+        slots = {pid: self.daemon.slots_of(pid) for pid in children(spawner)}
         found = [pid for pid, names in slots.items() if names and not any(f'"{slot}"' in taken for slot in names)
                  and not os.path.exists(f"/proc/{pid}/root/work")]
         return found if len(found) == 2 and slots[found[0]] == slots[found[1]] else None
@@ -72,7 +63,7 @@ class SpawnerTest(harness.CellTest):
         name = harness.daemon_group(self.daemon.state)
         roots = [pathlib.Path("/sys/fs/cgroup"), *pathlib.Path("/sys/fs/cgroup").iterdir()]
         with self.held_up("half-made") as (command, blanks):
-            slots = set().union(*map(self.slots, blanks))
+            slots = set().union(*map(self.daemon.slots_of, blanks))
             self.assertTrue(slots)
             self.daemon.kill()
             harness.eventually("they have ended", lambda: all(map(harness.has_ended, blanks)))
