@@ -55,6 +55,7 @@ FUNCTION_LINES_MAX = 70
 BANNED = [
     (r"\basio::detached\b", "use async::TaskGroup"),
     (r"\busing namespace std\b", "write std::"),
+    (r"\bunordered_(map|set)<std::string", "names from a cell can be made to collide: std::map or std::set"),
     (r"\b(TODO|FIXME|XXX)\b", "open an issue instead"),
 ]
 

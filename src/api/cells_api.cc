@@ -1,6 +1,10 @@
 // The life of cells: create, list, get, states, delete.
 
+#include <algorithm>
+#include <iterator>
+
 #include "api/api.h"
+#include "api/cursor.h"
 #include "api/views.h"
 #include "base/error.h"
 #include "json/reader.h"
@@ -92,6 +96,10 @@ Wanted read_wanted(const json::Value& value) {
   return wanted;
 }
 
+Cursor cursor_of(const cell::Cell& cell) {
+  return Cursor::of(cell.spec().created_at, cell.spec().cell_id);
+}
+
 }  // namespace
 
 void Api::add_cell_routes() {
@@ -109,29 +117,25 @@ void Api::add_cell_routes() {
   });
 
   add("GET", "/api/v1/cells", [shown](const Call& call) -> asio::awaitable<void> {
+    constexpr std::size_t kShownAtOnce = 256;  // then others have their turn
     const auto limit = static_cast<std::size_t>(call.query_int("limit", 1, kListMax).value_or(0));
-    const std::string cursor = call.exchange.request().query_value("cursor").value_or("");
+    const auto after = Cursor::parse(call.exchange.request().query_value("cursor").value_or(""));
+    const auto list = call.supervisor.cells_of(call.owner);
+    const auto is_before = [](const Cursor& cursor, const auto& cell) {
+      return cursor < cursor_of(*cell);
+    };
+    auto next =
+        after ? std::upper_bound(list.begin(), list.end(), *after, is_before) : list.begin();
     json::Array cells;
-    std::string next;
-    bool reached = cursor.empty();
-    for (const auto& cell : call.supervisor.cells_of(call.owner)) {
-      if (!reached) {
-        reached = cell->spec().cell_id == cursor;
-        continue;
-      }
-      if (limit != 0 && cells.size() == limit) {
-        next = cells.back().find("cell_id")->as_string();
-        break;
-      }
-      cells.push_back(shown(*cell));
+    for (; next != list.end() && (limit == 0 || cells.size() < limit); ++next) {
+      cells.push_back(shown(**next));
+      if (cells.size() % kShownAtOnce == 0) co_await asio::post(asio::use_awaitable);
     }
-    if (!reached) {
-      throw Error(ErrorCode::invalid_argument, "invalid_cursor", "\"cursor\" names no cell",
-                  "begin again without it");
+    json::Value answer = json::object({{"cells", std::move(cells)}});
+    if (next != list.end()) {
+      answer.as_object().set("next_cursor", cursor_of(**std::prev(next)).text());
     }
-    json::Value list = json::object({{"cells", std::move(cells)}});
-    if (!next.empty()) list.as_object().set("next_cursor", next);
-    co_await call.answer(std::move(list));
+    co_await call.answer(std::move(answer));
   });
 
   add("GET", "/api/v1/cells/tiers",

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/api.h"
+#include "api/cursor.h"
 #include "api/files.h"
 #include "async/pool.h"
 #include "base/error.h"
@@ -36,6 +37,8 @@ json::Value checkpoint_json(const checkpoint::Head& head) {
   return value;
 }
 
+Cursor cursor_of(const checkpoint::Head& head) { return Cursor::of(head.created_at, head.id); }
+
 asio::awaitable<void> create_checkpoint(const Call& call) {
   const auto cell = call.cell();
   const json::Value value = co_await call.body(kSmallBodyMax);
@@ -59,25 +62,18 @@ asio::awaitable<void> list_checkpoints(const Call& call) {
   const auto cell = call.cell();
   const auto limit =
       static_cast<std::size_t>(call.query_int("limit", 1, kCheckpointsListedMax).value_or(100));
-  const std::string cursor = call.exchange.request().query_value("cursor").value_or("");
+  const auto after = Cursor::parse(call.exchange.request().query_value("cursor").value_or(""));
   std::vector<checkpoint::Head> heads = co_await cell->checkpoints().list();
   std::reverse(heads.begin(), heads.end());
-  auto first = heads.begin();
-  if (!cursor.empty()) {
-    first = std::find_if(heads.begin(), heads.end(),
-                         [&](const checkpoint::Head& head) { return head.id == cursor; });
-    if (first == heads.end()) {
-      throw Error(ErrorCode::invalid_argument, "invalid_cursor",
-                  "\"cursor\" names no checkpoint that is there", "begin again without it");
-    }
-    ++first;
-  }
+  const auto is_shown = [&](const checkpoint::Head& head) { return *after <= cursor_of(head); };
+  auto first = after ? std::find_if_not(heads.begin(), heads.end(), is_shown) : heads.begin();
   json::Array list;
   for (; first != heads.end() && list.size() < limit; ++first) {
     list.push_back(checkpoint_json(*first));
   }
   json::Value answer = json::object({{"checkpoints", std::move(list)}});
-  if (first != heads.end()) answer.as_object().set("next_cursor", std::prev(first)->id);
+  if (first != heads.end())
+    answer.as_object().set("next_cursor", cursor_of(*std::prev(first)).text());
   co_await call.answer(std::move(answer));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "api/conditions.h"
 #include "api/preview_files.h"
 #include "base/error.h"
 #include "base/sha256.h"

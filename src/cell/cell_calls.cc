@@ -1,6 +1,6 @@
 // What agents and applications ask a cell for, by name.
 
-#include <unordered_set>
+#include <set>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -88,7 +88,7 @@ auto Cell::with_index(Job job) -> asio::awaitable<std::invoke_result_t<Job&, Wor
   if (!index_loaded_) {
     auto load = [this](store::CellStore& store) {
       index_->load(layout_.index());
-      std::unordered_set<std::string> names;
+      std::set<std::string> names;
       store.documents.for_each([&](std::string_view name, std::string_view text) {
         names.emplace(name);
         index_->put_document(name, text);

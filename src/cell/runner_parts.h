@@ -58,10 +58,14 @@ inline std::string journal_full_error(std::string_view what) {
                     "journal_full");
 }
 
+// The hosts cut what is longer, as each who looks at the run's events has it read.
+inline constexpr std::size_t kErrorBytesMax = 1 << 20;
+
 // An error, or what else is shown to people, as it came; in place of what is no JSON that can be
-// read again, what is wrong with it.
+// read again, or is too large, what is wrong with it.
 inline std::string checked_error(const std::string& text) {
   try {
+    if (text.size() > kErrorBytesMax) throw Error(ErrorCode::too_large, "larger than 1 MiB");
     return json::dump(json::parse(text));
   } catch (const Error& error) {
     return error_json("Error", std::string("an error that cannot be shown: ") + error.what(),

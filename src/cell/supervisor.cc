@@ -395,9 +395,10 @@ std::vector<Supervisor::CellPtr> Supervisor::cells_of(std::string_view owner_id)
     if (cell->spec().owner_id == owner_id) list.push_back(cell);
   }
   std::sort(list.begin(), list.end(), [](const CellPtr& a, const CellPtr& b) {
-    const CellSpec& left = a->spec();
-    const CellSpec& right = b->spec();
-    return std::tie(left.created_at, left.cell_id) < std::tie(right.created_at, right.cell_id);
+    const auto place = [](const CellSpec& spec) {  // the same after a restart, which knows no less
+      return std::make_pair(to_unix_ms(spec.created_at), std::string_view(spec.cell_id));
+    };
+    return place(a->spec()) < place(b->spec());
   });
   return list;
 }

@@ -1,7 +1,5 @@
 #include "cell/work_index.h"
 
-#include <unordered_set>
-
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
@@ -248,8 +246,8 @@ WorkIndex::Status WorkIndex::status() {
   return {index_.stats(), left_out_count(), watch_.has_value(), indexing()};
 }
 
-std::unordered_set<std::string> WorkIndex::unread() const {
-  std::unordered_set<std::string> paths(told_.begin(), told_.end());
+std::set<std::string> WorkIndex::unread() const {
+  std::set<std::string> paths(told_.begin(), told_.end());
   paths.insert(pending_.begin(), pending_.end());
   return paths;
 }

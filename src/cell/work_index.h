@@ -3,9 +3,9 @@
 #include <chrono>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "cell/left_out.h"
@@ -107,7 +107,7 @@ class WorkIndex {
   using Clock = std::chrono::steady_clock;
   struct Look {
     sys::TreeWalk walk;
-    std::unordered_set<std::string> kept;  // files that are known, or in pending_
+    std::set<std::string> kept;  // files that are known, or in pending_
   };
   static constexpr std::uint64_t kNothing = UINT64_MAX;  // that was saved
 
@@ -116,7 +116,7 @@ class WorkIndex {
   sys::FolderWatch::Changes take_told();
   bool is_one_of_several_names(const std::string& path) const;
   // Files that are to be read.
-  std::unordered_set<std::string> unread() const;
+  std::set<std::string> unread() const;
   // Takes up what the watch tells. False where that is not all that there is to know.
   bool follow();
   // Looks at every file once, divided where that takes long. Meanwhile nothing that the watch tells
@@ -143,14 +143,14 @@ class WorkIndex {
   search::Index index_;
   std::uint64_t saved_change_count_ = 0;
   std::optional<sys::FolderWatch> watch_;
-  LeftOut ignored_{work_};                // of the folders that were looked at
-  std::deque<std::string> pending_;       // files to read
-  std::unordered_set<std::string> told_;  // that the watch told, and are not in pending_
-  bool had_several_names_ = false;        // some file, at the last look or since
-  Clock::time_point save_due_;            // at the earliest
-  std::size_t unknown_count_ = 0;         // files beyond the number that the index remembers
-  std::optional<Look> look_;              // that is under way
-  std::size_t looked_at_count_ = 0;       // files, by the last look
+  LeftOut ignored_{work_};           // of the folders that were looked at
+  std::deque<std::string> pending_;  // files to read
+  std::set<std::string> told_;       // that the watch told, and are not in pending_
+  bool had_several_names_ = false;   // some file, at the last look or since
+  Clock::time_point save_due_;       // at the earliest
+  std::size_t unknown_count_ = 0;    // files beyond the number that the index remembers
+  std::optional<Look> look_;         // that is under way
+  std::size_t looked_at_count_ = 0;  // files, by the last look
   std::size_t look_count_ = 0;
   Clock::time_point look_due_;
   Clock::time_point watch_due_;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <unordered_set>
+#include <set>
 
 #include "base/error.h"
 #include "sys/node.h"
@@ -145,8 +145,8 @@ class WorkWatch::Telling {
 
   WorkWatch& watch_;
   Changes& changes_;
-  std::map<std::uint32_t, Told> moved_;    // that have not come in anywhere yet
-  std::unordered_set<std::string> fresh_;  // told to be new, or other, and not gone since
+  std::map<std::uint32_t, Told> moved_;  // that have not come in anywhere yet
+  std::set<std::string> fresh_;          // told to be new, or other, and not gone since
 };
 
 WorkWatch::WorkWatch(const sys::BeneathDir& work, const std::string& path, WorkScope scope,

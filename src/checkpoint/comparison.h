@@ -3,10 +3,10 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "checkpoint/reading.h"
@@ -89,8 +89,8 @@ class Comparison {
   std::size_t next_change_ = 0;
   std::size_t patch_bytes_ = 0;
   std::unique_ptr<Reading> reading_;
-  std::unordered_map<std::string, std::vector<std::size_t>> deleted_;  // digest → changes
-  std::unordered_map<std::uint64_t, std::size_t> deleted_sizes_;
+  std::map<std::string, std::vector<std::size_t>> deleted_;  // digest → changes
+  std::map<std::uint64_t, std::size_t> deleted_sizes_;
   Differences found_;
 };
 

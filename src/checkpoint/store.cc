@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <unordered_set>
+#include <set>
 
 #include "base/error.h"
 #include "base/fault.h"
@@ -195,7 +195,7 @@ void Store::sweep() {
   for (const std::string& name : sys::files_in(objects())) {
     if (name.starts_with(kNewObject)) sys::remove_file(objects() + "/" + name);
   }
-  std::unordered_set<std::string> unneeded;  // At most kObjectsMax.
+  std::set<std::string> unneeded;  // At most kObjectsMax.
   const std::vector<std::string> prefixes = sys::folders_in(objects());
   for (const std::string& prefix : prefixes) {
     for (const std::string& rest : sys::files_in(objects() + "/" + prefix)) {

@@ -1,7 +1,7 @@
 #include "diff/lines.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <map>
 
 #include "base/check.h"
 
@@ -199,7 +199,7 @@ Edits compare(const std::vector<std::string_view>& before,
     bool is_before = false;
     bool is_after = false;
   };
-  std::unordered_map<std::string_view, Known> known;
+  std::map<std::string_view, Known> known;
   for (const std::string_view line : before) known[line].is_before = true;
   for (const std::string_view line : after) known[line].is_after = true;
   std::size_t next = 0;

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <map>
 #include <random>
 #include <set>
 #include <string>
@@ -50,7 +51,7 @@ class Tree {
     }
     return paths;
   }
-  const std::unordered_map<std::string, std::string>& texts() const { return texts_; }
+  const std::map<std::string, std::string>& texts() const { return texts_; }
 
  private:
   static Paths found(const Index& index, std::string_view pattern) {
@@ -61,7 +62,7 @@ class Tree {
   }
 
   Index index_;
-  std::unordered_map<std::string, std::string> texts_;
+  std::map<std::string, std::string> texts_;
 };
 
 // Writes texts and expressions of the same words, so that they match now and then.

@@ -2,11 +2,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "search/admission.h"
@@ -187,14 +187,14 @@ class Index {
     std::uint32_t first_symbol = 0;
     std::uint32_t symbol_count = 0;
   };
-  using Names = std::unordered_map<std::string, FileId>;
+  using Names = std::map<std::string, FileId>;
 
   void set_text(File& file, std::string_view text);
   bool has_room_for_file() const noexcept;
   bool has_room_for_text(std::size_t bytes) const noexcept;
   std::size_t memory_bytes() const noexcept;
   // Vectors of chunks by their text, of one file.
-  using KnownVectors = std::unordered_map<std::string_view, Vector>;
+  using KnownVectors = std::map<std::string_view, Vector>;
 
   Admission insert(Names& names, File file, std::string_view text);
   void add_chunks(FileId id, const KnownVectors& known_vectors);

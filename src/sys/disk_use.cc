@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <set>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "base/error.h"
@@ -35,7 +34,7 @@ DiskUse disk_use(const std::string& path, const DiskWalk& walk) {
   if (::fstat(::dirfd(open.back().get()), &root) == -1) throw_errno("fstat", path);
 
   DiskUse use{static_cast<std::uint64_t>(root.st_blocks) * kBlockBytes, 1};
-  std::unordered_set<ino_t> seen;  // of those with several names
+  std::set<ino_t> seen;  // of those with several names
   while (!open.empty() && use.inodes < walk.inodes_max) {
     const dirent* entry = ::readdir(open.back().get());
     if (entry == nullptr) {

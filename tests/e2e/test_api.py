@@ -86,6 +86,22 @@ class ApiTest(harness.CellTest):
                 break
         self.assertEqual(everything, paged)
 
+    def test_cells_can_be_deleted_while_they_are_listed(self):
+        made = {self.daemon.create(f"while-listed-{number}").id for number in range(3)}
+        met, cursor = [], ""
+        while cursor is not None:
+            page = self.daemon.get(f"/api/v1/cells?limit=1&cursor={cursor}").json
+            met += [c["cell_id"] for c in page["cells"]]
+            if met[-1] in made:
+                self.assertEqual(204, self.daemon.call("DELETE", f"/api/v1/cells/{met[-1]}").status)
+            cursor = page.get("next_cursor")
+        self.assertLessEqual(made, set(met))
+        self.assertEqual(len(met), len(set(met)))
+
+    def test_a_cursor_that_no_page_gave_is_refused(self):
+        answer = self.daemon.get("/api/v1/cells?cursor=dev-no--body")
+        self.assertEqual((400, "invalid_cursor"), (answer.status, answer.json["code"]))
+
     def test_tiers_are_not_taken_for_a_cell(self):
         tiers = self.daemon.get("/api/v1/cells/tiers").json["tiers"]
         self.assertEqual(["starter", "standard", "performance"], [t["id"] for t in tiers])

@@ -32,6 +32,17 @@ module.exports = {
     const small = ctx.shell("while [ ! -e /work/printed ]; do sleep 0.02; done; echo small").stdout;
     return [small, (await large).stdout.length];
   },
+  async complains(ctx) { throw new Error("m".repeat(5_000_000)); },
+  async lies(ctx) {  // The daemon reads it without the host between them.
+    const header = JSON.stringify({ t: "end", run: ctx.runId, a: 1, ok: false });
+    const body = JSON.stringify({ name: "Error", message: "m".repeat(2 << 20) });
+    const sizes = Buffer.alloc(8);
+    sizes.writeUInt32LE(header.length, 0);
+    sizes.writeUInt32LE(body.length, 4);
+    let frame = Buffer.concat([sizes, Buffer.from(header + body)]);
+    while (frame.length > 0) frame = frame.subarray(fs.writeSync(3, frame));
+    await new Promise(() => {});
+  },
 };
 """
 
@@ -71,6 +82,14 @@ class RunLimitsTest(harness.CellTest):
         small, large = cell.settled(run)["result"]
         self.assertEqual("small\n", small)
         self.assertGreater(large, 500_000)
+
+    def test_of_an_error_so_much_is_told(self):
+        cell = self.cell(agent=AGENT)
+        answer = cell.request("complains")
+        self.assertIn("m" * 65_536 + "… (4934464 characters more)", answer.json["error"])
+        self.assertLess(len(answer.body), 200_000)
+        self.assertIn("an error that cannot be shown: larger than 1 MiB", cell.request("lies").json["error"])
+        self.assertEqual(1, cell.request("other").json)
 
     def test_setup_begins_no_runs(self):
         cell, run = self.begin(AGENT, "other")

@@ -81,7 +81,7 @@ class Encoder {
     if (isMap(object)) return tagged('Map', Array.from(object, (pair) => all(pair)));
     if (isSet(object)) return tagged('Set', all(object));
     if (isRegExp(object)) return tagged('RegExp', [object.source, object.flags]);
-    if (isNativeError(object)) return tagged('Error', toJson(object));
+    if (isNativeError(object)) return tagged('Error', toJson(object, Infinity));
     if (isAnyArrayBuffer(object)) return tagged('ArrayBuffer', base64(object));
     if (ArrayBuffer.isView(object)) {
       const type = Buffer.isBuffer(object) ? 'Buffer' : object[Symbol.toStringTag] ?? 'DataView';

@@ -126,20 +126,31 @@ function showable(value) {
   return sensitive.has(value) ? REDACTED : value;
 }
 
-function toJson(error) {
+function cut(text, lengthMax) {
+  const left = text.length - lengthMax;
+  return left <= 0 ? text : `${text.slice(0, lengthMax)}… (${left} characters more)`;
+}
+
+// Of the texts of an error so many characters are told and recorded.
+const TEXT_LENGTH_MAX = 65_536;
+const NAME_LENGTH_MAX = 200;
+
+// `lengthMax`: of its message and of its stack.
+function toJson(error, lengthMax = TEXT_LENGTH_MAX) {
   if (sensitive.has(error)) {
     const name = Object.values(forAgents).find((kind) => error instanceof kind)?.name ?? 'Error';
     return { name, message: REDACTED, stack: '', code: 'sensitive' };
   }
   if (error === null || typeof error !== 'object') {
-    return { name: 'Error', message: shown(error, String(error)), stack: '' };
+    return { name: 'Error', message: cut(shown(error, String(error)), lengthMax), stack: '' };
   }
   const json = {
-    name: shown(error.name, 'Error'),
-    message: shown(error.message, ''),
-    stack: shown(error.stack, ''),
+    name: cut(shown(error.name, 'Error'), NAME_LENGTH_MAX),
+    message: cut(shown(error.message, ''), lengthMax),
+    stack: cut(shown(error.stack, ''), lengthMax),
   };
-  if (typeof error.code === 'string' || typeof error.code === 'number') json.code = error.code;
+  if (typeof error.code === 'string') json.code = cut(error.code, NAME_LENGTH_MAX);
+  if (typeof error.code === 'number') json.code = error.code;
   return json;
 }
 

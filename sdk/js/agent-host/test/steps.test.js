@@ -40,6 +40,18 @@ test('delays grow up to their limit, and jitter takes off at most half', () => w
   });
 }));
 
+test('of an error so much is recorded, and the code is given no more', () => withHost(agent(`
+  const long = Object.assign(new Error('m'.repeat(70_000)), { name: 'n'.repeat(300), code: 'c'.repeat(300) });
+  const kept = await ctx.step('value', () => long);
+  const thrown = await ctx.step('s', () => { throw long; }).catch((e) => e);
+  return [kept.message.length, thrown.message, thrown.name, thrown.code, thrown.stack.length < 66_000];`), async (daemon) => {
+  const [kept, message, name, code, isCut] = (await daemon.ended('main')).value;
+  assert.equal(kept, 70_000);
+  assert.equal(message, 'm'.repeat(65_536) + '… (4464 characters more)');
+  assert.deepEqual([name, code, isCut],
+    ['n'.repeat(200) + '… (100 characters more)', 'c'.repeat(200) + '… (100 characters more)', true]);
+}));
+
 test('an error may say that no attempt follows, or when', () => withHost(agent(`
   const { NonRetryableError, RetryAfterError } = ctx.errors;
   const count = { no: 0, after: 0 };

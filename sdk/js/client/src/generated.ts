@@ -826,6 +826,7 @@ export type PostMcpQuery = {
 
 export type ListCellsQuery = {
   limit?: number;
+  /** `next_cursor` of the page before; cells may be deleted meanwhile */
   cursor?: string;
 };
 
@@ -988,6 +989,7 @@ export type GrepFilesBody = {
 
 export type ListCheckpointsQuery = {
   limit?: number;
+  /** `next_cursor` of the page before; checkpoints may be deleted meanwhile */
   cursor?: string;
 };
 

@@ -10,6 +10,7 @@ import datetime
 import json
 import math
 import re
+import sys
 
 from .errors import NonSerializableError, from_json, to_json
 from .values import check_size, parse, to_bytes, to_text
@@ -65,7 +66,7 @@ class Encoder:
         if isinstance(value, re.Pattern):
             return tagged("RegExp", self._pattern(value))
         if isinstance(value, BaseException):
-            return tagged("Error", to_json(value))
+            return tagged("Error", to_json(value, sys.maxsize))
         return self._container(value)
 
     def _number(self, value):

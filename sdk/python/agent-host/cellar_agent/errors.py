@@ -177,14 +177,26 @@ def _redacted(error):
     return {"name": name, "message": REDACTED, "stack": "", "code": "sensitive"}
 
 
-def to_json(error):
+# Of the texts of an error so many characters are told and recorded.
+TEXT_LENGTH_MAX = 65_536
+NAME_LENGTH_MAX = 200
+
+
+def _cut(text, length_max):
+    left = len(text) - length_max
+    return text if left <= 0 else f"{text[:length_max]}… ({left} characters more)"
+
+
+def to_json(error, length_max=TEXT_LENGTH_MAX):
+    """`length_max`: of its message and of its stack."""
     if is_sensitive(error):
         return _redacted(error)
     known = getattr(error, "name", None) if isinstance(error, Error) else None
-    json = {"name": known or type(error).__name__, "message": shown(error), "stack": stack_of(error)}
+    json = {"name": _cut(known or type(error).__name__, NAME_LENGTH_MAX), "message": _cut(shown(error), length_max),
+            "stack": _cut(stack_of(error), length_max)}
     code = code_of(error)
     if code is not None:
-        json["code"] = code
+        json["code"] = _cut(code, NAME_LENGTH_MAX) if isinstance(code, str) else code
     return json
 
 

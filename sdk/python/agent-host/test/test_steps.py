@@ -24,6 +24,20 @@ class StepsTest(unittest.TestCase):
                 self.assertEqual([(1, 1, 8), (1, 2, 16)], [(f["o"], f["n"], f["delay"]) for f in failed])
                 self.assertEqual("attempt 2", json.loads(failed[1]["body"])["message"])
 
+    def test_of_an_error_so_much_is_recorded_and_the_code_is_given_no_more(self):
+        body = '''
+            def fails(s):
+                raise ValueError("m" * 70_000)
+            kept = {a}ctx.step("value", lambda s: ValueError("m" * 70_000))
+            try:
+                {a}ctx.step("s", fails)
+            except ValueError as error:
+                return [len(str(kept)), str(error)]'''
+        for source in (agent(body.format(a="await ")), plain(body.format(a=""))):
+            with host(source) as daemon:
+                kept, message = daemon.ended().value
+                self.assertEqual((70_000, "m" * 65_536 + "… (4464 characters more)"), (kept, message))
+
     def test_attempts_go_on_where_the_last_process_left_them_and_not_before_they_are_due(self):
         with host(agent('''
             import time
