@@ -9,6 +9,7 @@ const { readDown } = require('./down');
 const { AgentError, CancelledError, ParkedRun, toJson } = require('./errors');
 const { Files } = require('./files');
 const { FrameParser, leave, UpSocket } = require('./frames');
+const { isToldToStop } = require('./phase');
 const { OneATurn } = require('./replay');
 const { beginAtRest, isAtRest } = require('./rest');
 const { Run } = require('./run');
@@ -88,7 +89,7 @@ async function carryThrough(run, header) {
 }
 
 async function start(header, body) {
-  runs.get(header.run)?.park(); // Its next attempt is here.
+  runs.get(header.run)?.leave(); // Its next attempt is here.
   const run = new Run(up, header, body);
   runs.set(run.id, run);
   sendEnd(run, await carryThrough(run, header));
@@ -132,7 +133,7 @@ function take(header, body) {
     case 'suspend': if (run !== undefined) suspend(run); break;
     case 'forget':
       if (run === undefined) break;
-      run.park();
+      run.leave();
       runs.delete(run.id);
       break;
     case 'ping': up.send({ t: 'pong', n: header.n }); break;
@@ -143,10 +144,11 @@ function take(header, body) {
 
 function crash(error) {
   // Code of a run that is over may still fail: nobody waits for it.
-  if (error instanceof ParkedRun || error instanceof CancelledError) return;
+  const isOver = (what) => what instanceof ParkedRun || what instanceof CancelledError;
+  if (isOver(error) || isOver(error?.cause)) return; // Node.js has the reason of an abort as the cause.
   const { name, message, stack } = toJson(error);
   process.stderr.write(`${stack || `${name}: ${message}`}\n`);
-  process.exit(CRASHED);
+  if (!isToldToStop()) process.exit(CRASHED);
 }
 
 process.on('uncaughtException', crash);

@@ -6,6 +6,7 @@ const { AsyncLocalStorage } = require('node:async_hooks');
 
 // {phase, isSensitive, ordinal, attempt} of the step that the code is in: what it does there is part of
 // the step, and not journaled. What it says there bears both numbers: it counts where that attempt does.
+// {isTold} in what hears that its phase is aborted.
 const inside = new AsyncLocalStorage();
 
 // What a run does until its method has ended, or after that, to roll back. Steps belong to the one
@@ -16,6 +17,7 @@ class Phase {
 
   constructor() {
     this.isOver = false; // Nothing more is begun in it.
+    this.isLeft = false; // Its run goes on elsewhere.
   }
 
   // Made for who asks for it: for the first one in a process Node.js loads what events are made of.
@@ -30,8 +32,16 @@ class Phase {
   // Tells what is under way in it to stop. The first reason stays.
   abort(reason) {
     this.#reason ??= reason;
-    this.#controller?.abort(reason);
+    if (this.#controller === undefined) return;
+    inside.run({ isTold: true }, () => this.#controller.abort(reason));
   }
+}
+
+// Whether the code at hand was told that nobody waits for it: what hears of an abort, and steps of a run
+// that goes on elsewhere. Other runs of the process must not suffer from what is thrown there.
+function isToldToStop() {
+  const here = inside.getStore();
+  return here?.isTold === true || here?.phase?.isLeft === true;
 }
 
 // The promise of a command, which knows whether anybody has ever waited for it: `await` asks for its
@@ -53,4 +63,4 @@ Object.defineProperty(CommandPromise.prototype, 'constructor', {
 // Whether there is something to wait for.
 const isThenable = (value) => typeof value?.then === 'function';
 
-module.exports = { CommandPromise, Phase, inside, isThenable };
+module.exports = { CommandPromise, Phase, inside, isThenable, isToldToStop };

@@ -14,7 +14,7 @@ class Rollbacks {
     this.completed = []; // {o, at, text, codec}
   }
 
-  // `options` are those of the step; their undo(value) gives the body of the step that undoes it.
+  // `options` are those of the step; their undo(value, o) gives the body of the step that undoes it.
   declare(o, name, options) {
     this.declared.set(o, { name, options });
   }
@@ -34,7 +34,7 @@ class Rollbacks {
     const order = [...this.completed].sort((a, b) => a.at - b.at).reverse();
     return order.map(({ o, text, codec }) => {
       const { name, options } = this.declared.get(o);
-      return { name, options, body: options.undo(decodeValue(text.toString(), codec)) };
+      return { name, options, body: options.undo(decodeValue(text.toString(), codec), o) };
     });
   }
 }

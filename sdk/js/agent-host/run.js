@@ -170,6 +170,13 @@ class Run {
     this.phase.abort(new CancelledError('the run has ended'));
   }
 
+  // It goes on elsewhere, or in its next attempt here: what still goes on would be done twice at once.
+  leave() {
+    this.park(); // First: nothing that it says to this counts.
+    this.phase.isLeft = true;
+    this.phase.abort(new CancelledError('the run goes on elsewhere'));
+  }
+
   // Ends what is under way, rollbacks too. With `rollback`, {grace} in ms: what its method has going,
   // once the method is where it was; the method has the grace time to end, and then what it has done
   // is undone.
@@ -454,8 +461,8 @@ class Run {
 
   // A command whose body, body(ordinal, name, before), runs here: what it gives is on disk before
   // anybody sees it. `before` is what the journal holds of a step that was interrupted. The options:
-  // `policy`, what follows an interruption; `sensitive`, nobody is shown what it gives; undo(value),
-  // the body of the step that undoes it.
+  // `policy`, what follows an interruption; `sensitive`, nobody is shown what it gives; undo(value,
+  // ordinal), the body of the step that undoes it.
   step(k, makeName, fp, body, options = PLAIN) {
     return this.#promised(() => {
       const taken = this.#begin(k, makeName, fp, options);
@@ -547,6 +554,7 @@ class Run {
 
   // Records the outcome, {value} or {error}, and gives it once that is on disk.
   #end(k, { o, n }, options, phase, outcome, { resolve, reject }) {
+    if (this.parked) return;
     let ok = !Object.hasOwn(outcome, 'error');
     let text;
     let codec;

@@ -131,7 +131,7 @@ function delayAfter(error, attempt, retries) {
 // The attempts of one step. `before` is what the journal holds of it: attempts that failed in
 // earlier processes, when the next one is due, when the first one began, the last progress.
 class Attempts {
-  constructor(run, name, ordinal, fn, options, before) {
+  constructor(run, name, ordinal, keyEnd, fn, options, before) {
     this.run = run;
     this.name = name;
     this.ordinal = ordinal;
@@ -143,7 +143,7 @@ class Attempts {
     const { total } = options.timeouts;
     this.end = total === undefined ? undefined : (before.started_at ?? Date.now()) + total;
     this.progress = before.progress ?? null;
-    this.idempotencyKey = `${run.id}-${ordinal}`; // The same in every attempt of the run.
+    this.idempotencyKey = `${run.id}-${keyEnd}`; // The same in every attempt of the run.
   }
 
   // A promise where there may be several attempts, or a limit of time; or else what fn gives.
@@ -254,9 +254,11 @@ function makeSteps(run) {
     step(name, second, third) {
       const { fn, options } = stepArguments(name, second, third);
       const { policy, sensitive, rollback } = options;
-      const executes = (body) => (ordinal, shown, before) =>
-        new Attempts(run, shown, ordinal, body, options, before).result();
-      const undo = rollback && ((value) => executes((s) => rollback(s, value)));
+      const executes = (body, keyEnd) => (ordinal, shown, before) =>
+        new Attempts(run, shown, ordinal, keyEnd ?? ordinal, body, options, before).result();
+      // Its own ordinal may have been the key of a step that was executed, and never recorded.
+      const undo = rollback &&
+        ((value, undone) => executes((s) => rollback(s, value), `${undone}-rollback`));
       return run.step('step', () => run.named(name), '', executes(fn), { policy, sensitive, undo });
     },
     beginStep(name) {

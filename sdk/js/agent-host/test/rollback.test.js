@@ -201,6 +201,31 @@ test('a rollback is tried again as its step says; one that fails ends them all',
     assert.deepEqual(said(daemon), []);
   }));
 
+test('the key of a rollback is that of the step it undoes, and no step was executed with it', () =>
+  withHost(HELPERS + agent(`
+    const keyed = (name) => ctx.step(name, (s) => say(s.idempotencyKey), { retries: { maxAttempts: 2, delay: 1 },
+      rollback: (s) => { say(s.idempotencyKey); if (s.attempt === 1) throw new Error('again'); } });
+    await keyed('hotel');
+    await Promise.all(['car', 'train', 'ship'].map(keyed));
+    await ctx.waitForEvent('go');`), async (daemon) => {
+    daemon.run('main');
+    await daemon.next((f) => f.k === 'wait');
+    const steps = ['run_1-1', 'run_1-2', 'run_1-3', 'run_1-4'];
+    assert.deepEqual(said(daemon), steps);
+    // Of these the first one is on disk when all dies: the rollback has the place of the third.
+    const hotel = [1, 'step', 'hotel', '', 'ok', null];
+    daemon.run('main', {}, { replay: [hotel], attempt: 2, cancel: 60_000 });
+    assert.deepEqual((await daemon.end()).value.rollback, { done: ['hotel'] });
+    const key = 'run_1-1-rollback';
+    assert.deepEqual(daemon.of('cmd').filter((f) => f.a === 2).map((f) => [f.o, f.n]), [[3, 'rollback hotel']]);
+    assert.deepEqual(said(daemon), [...steps, key, key]);
+    const marker = [2, 'rollback', 'cancelled', '', 'ok', { name: 'CancelledError', message: '' }];
+    const open = [3, 'step', 'rollback hotel', '', 'open', undefined, [6, 0], { tries: 1 }];
+    daemon.run('main', {}, { replay: [hotel, marker, open], attempt: 3 });
+    await daemon.next((f) => f.t === 'end' && f.a === 3);
+    assert.deepEqual(said(daemon), [...steps, key, key, key]);
+  }));
+
 test('a cancel without rollback ends the rollbacks', () => withHost(HELPERS + agent(`
   await book(ctx, 'first');
   await ctx.step('held', () => 1, { rollback: (s) => { say('held'); return forever(s.signal); } });

@@ -1,5 +1,7 @@
 'use strict';
 const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 const { encode } = require('../frames');
 const { agent, withHost } = require('./fake_daemon');
@@ -204,6 +206,69 @@ test('a forgotten run never settles, and its next attempt is not mistaken for it
     await daemon.idle();
     assert.equal(daemon.of('end').length, 1);
   }));
+
+// How an attempt is told that its run goes on elsewhere.
+const LEFT = {
+  'a run that is forgotten': (daemon) => daemon.send({ t: 'forget', run: 'run_1' }),
+  'a run whose next attempt is here': (daemon) => daemon.run('idles', {}, { attempt: 2 }),
+};
+const SAYS = `
+const fs = require('fs');
+const say = (...words) => fs.appendFileSync(process.env.CELLAR_WORK_DIR + '/log', words.join(' ') + '\\n');
+`;
+const idles = 'module.exports.idles = async (ctx) => { await ctx.waitForEvent("never"); };';
+
+function said(daemon) {
+  return fs.readFileSync(path.join(daemon.work, 'log'), 'utf8').trim().split('\n');
+}
+
+for (const [what, leave] of Object.entries(LEFT)) {
+  test(`what goes on in ${what} is told to stop, and nothing of it settles`, () => withHost(SAYS + agent(`
+    ctx.signal.addEventListener('abort', () => say('run', ctx.signal.reason.code));
+    const step = (name, options) => ctx.step(name, (s) => new Promise((resolve, reject) => {
+      s.signal.addEventListener('abort', () => {
+        say(name, s.signal.reason.message);
+        reject(new Error('stopped'));
+      });
+    }), options).finally(() => say(name, 'settled'));
+    const pauses = ctx.step('pause', () => ctx.sleep('1h').catch((e) => say('pause', e.code)));
+    const waits = [step('only'), step('retried', { retries: { maxAttempts: 9, delay: 1 } }),
+      step('limited', { timeout: '1h' }), pauses, ctx.sleep('1h')];
+    try { await Promise.race(waits); } finally { say('never'); }`) + idles, async (daemon) => {
+    daemon.run('main');
+    await daemon.next((f) => f.k === 'sleep');
+    leave(daemon);
+    await daemon.idle();
+    await daemon.idle();
+    const told = ['only', 'retried', 'limited'].map((name) => `${name} the run goes on elsewhere`);
+    assert.deepEqual(said(daemon).sort(), [...told, 'pause canceled', 'run canceled'].sort());
+    assert.deepEqual(daemon.of('done', 'failed', 'end'), []);
+    assert.equal(daemon.stderr, '');
+  }));
+}
+
+test('what fails as it is told to stop hurts no other run', () => withHost(SAYS + agent(`
+  const timers = require('timers/promises');
+  const left = new Promise((resolve, reject) => { setTimeout(resolve, 60_000); timers.setTimeout(60_000, 0, { signal: ctx.signal }); });
+  await ctx.step('held', (s) => {
+    s.signal.addEventListener('abort', () => { throw new Error('listener'); });
+    s.signal.addEventListener('abort', async () => { throw new Error('async listener'); });
+    s.signal.addEventListener('abort', () => ctx.log('stopped'));
+    new Promise((resolve, reject) => s.signal.addEventListener('abort', () => reject(new Error('nobody waits'))));
+    s.signal.addEventListener('abort', () => say('told'));
+    return left;
+  });`) + idles, async (daemon) => {
+  daemon.run('idles', {}, { id: 'other' });
+  daemon.run('main');
+  await daemon.next((f) => f.k === 'step');
+  daemon.send({ t: 'forget', run: 'run_1' });
+  await daemon.idle();
+  daemon.reply(await daemon.next((f) => f.run === 'other'), null);
+  assert.equal((await daemon.end('other')).ok, true);
+  assert.deepEqual(said(daemon), ['told']);
+  for (const shown of ['listener', 'async listener', 'nobody waits']) assert.match(daemon.stderr, new RegExp(`^Error: ${shown}`, 'm'));
+  assert.doesNotMatch(daemon.stderr, /AbortError/);
+}));
 
 test('a run that was paused while a synchronous call waits tells its code nothing', () =>
   withHost(agent(`

@@ -78,6 +78,15 @@ test('the rollback of a sensitive step is sensitive', () => withHost(agent(`
   assert.deepEqual(daemon.of('cmd').map((f) => f.sens), ['output', 'output']);
 }));
 
+test('a rollback that is recorded as sensitive stays so', () => withHost(agent(`
+  await ctx.step('s', () => 1, { rollback: () => {} });
+  throw new Error('original');`), async (daemon) => {
+  const error = { name: 'Error', message: SECRET, stack: '' };
+  daemon.run('main', {}, { replay: [[1, 'step', 's', '', 'ok', 1], [2, 'rollback', 'failed', '', 'ok', { message: 'original' }],
+    [3, 'step', 'rollback s', '', 'error', error, [6, 7], { sens: 'output' }]] });
+  assert.deepEqual((await daemon.end()).value.rollback.failed, { name: 's', error: REDACTED });
+}));
+
 test('an error that nobody catches is not printed', () => withHost(agent(`
   Promise.resolve(ctx.step('s', () => { throw new Error('${SECRET}'); }, ${options}));
   await ctx.waitForEvent('go');`), async (daemon) => {

@@ -56,4 +56,5 @@ class Step:
     def __init__(self, o, name, entry):
         self.o, self.name, self.entry = o, name, entry
         self.is_done = entry is not None and not entry.is_open
+        self.was_sensitive = self.is_done and entry.is_sensitive
         self.before = entry.before if entry is not None else {}

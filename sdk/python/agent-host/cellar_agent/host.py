@@ -113,7 +113,9 @@ class Host:
             self._send_end(run, await run.conclude(outcome))
         except ParkedRun:
             pass
-        self._forget(run)  # What it left unawaited has nobody who keeps it.
+        if not run.parked:
+            run.end()
+        self._drop(run)
 
     def _out_of_time(self, run):
         self._keep(self._loop.create_task(self._end(run, self._failed(run, CancelledError())),
@@ -134,15 +136,17 @@ class Host:
         task.add_done_callback(self._tasks.discard)
 
     def _begin(self, header, body):
-        self._forget(self._runs.get(header["run"]))  # Its next attempt is here.
+        if header["run"] in self._runs:
+            self._forget(self._runs[header["run"]])  # Its next attempt is here.
         run = Run(self._loop, self._up, header, body, self._out_of_time)
         self._runs[run.id] = run
         self._keep(self._loop.create_task(self._drive(run, header), context=context_for(run)))
 
     def _forget(self, run):
-        if run is None:
-            return
-        run.park()
+        run.leave()
+        self._drop(run)
+
+    def _drop(self, run):
         if self._runs.get(run.id) is run:
             del self._runs[run.id]
 
@@ -150,7 +154,8 @@ class Host:
         """The run only waits for the daemon, which asks whether it may go on without us. Not while
         anything is under way that the daemon knows nothing of: it would begin anew."""
         if run.is_at_rest and not run.parked:
-            self._forget(run)
+            run.park()
+            self._drop(run)
             run.send({"t": "suspended"})
 
     # ---- frames ----

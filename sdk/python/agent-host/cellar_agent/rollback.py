@@ -39,7 +39,7 @@ class Rollbacks:
         self._completed = []  # (place, ordinal, text, codec)
 
     def declare(self, o, name, policy, sensitive, undo):
-        """`undo(value)` gives the body of the step that undoes it."""
+        """`undo(value, o)` gives the body of the step that undoes it."""
         self._declared[o] = (name, policy, sensitive, undo)
 
     def complete(self, o, text, codec, place=FROM_NOW_ON):
@@ -56,7 +56,7 @@ class Rollbacks:
         undos = []
         for _, o, text, codec in reversed(sorted(self._completed, key=lambda each: each[0])):
             *same, undo = self._declared[o]
-            undos.append(Undo(*same, undo(decode_value(text, codec, module))))
+            undos.append(Undo(*same, undo(decode_value(text, codec, module), o)))
         return undos
 
 

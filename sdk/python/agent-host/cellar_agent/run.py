@@ -115,6 +115,17 @@ class Run:
         self._let_go(ParkedRun)
         self.threads.let_go()
 
+    def end(self):
+        """Its method has ended: what still goes on has nobody who keeps it, and is told to stop."""
+        self.park()
+        self.phase.signal.abort(CancelledError("the run has ended"))
+
+    def leave(self):
+        """It goes on elsewhere, or in its next attempt here: what still goes on would be done twice at
+        once. Threads hear of that by their signal only."""
+        self.park()  # First: nothing that it says to this counts.
+        self.phase.signal.abort(CancelledError("the run goes on elsewhere"))
+
     def cancel(self, rollback=None):
         """Ends what is under way, rollbacks too. With `rollback`, {"grace": ms}: what its method has going,
         once the method is where it was; the method has the grace time to end, and then what it has
@@ -214,7 +225,7 @@ class Run:
         expected = {"k": entry.k, "n": entry.n, "fp": entry.fp}
         detail = {"expected": expected, "got": got, "matched": self._matched}
         self.send({"t": "mismatch", "o": entry.o}, stringify(detail, "the mismatch"))
-        self.park()
+        self.leave()
 
     def send(self, header, body=b""):
         self.up.send({**header, "run": self.id, "a": self.attempt}, body)
@@ -254,7 +265,7 @@ class Run:
         if header["ok"]:
             return value
         if header.get("left"):
-            self.park()
+            self.leave()
             raise ParkedRun()
         if value.get("code") == "canceled":
             self.cancel(header.get("rollback"))  # Its frame waits on the other socket.
@@ -313,7 +324,7 @@ class Run:
             o = self._next()
             self._look_up(o, "continue", "", "")
             self.send({"t": "continue", "o": o}, body)
-            self.park()
+            self.leave()
         except ParkedRun:
             pass
         left = self._never()
@@ -455,8 +466,8 @@ class Run:
 
     def step(self, k, make_name, fp, body, policy="retry", finish=None, undo=None, sensitive=False):
         """A command whose body, the coroutine body(step), runs here: what it gives is on disk before
-        anybody sees it. undo(value) gives the body of the step that undoes it. What a sensitive one
-        gives is shown to nobody."""
+        anybody sees it. undo(value, ordinal) gives the body of the step that undoes it. What a sensitive
+        one gives is shown to nobody."""
         try:
             step = self._begin(k, make_name, fp, policy, sensitive)
         except ParkedRun:
@@ -469,8 +480,7 @@ class Run:
                 entry = step.entry
                 self._rollbacks.complete(entry.o, entry.body, entry.codec, entry.ended_at)
         command = self._command(step.o, step.name)
-        is_hidden = sensitive or (step.is_done and step.entry.is_sensitive)
-        settle = self._end_with(step.o, step.name, command, finish, is_hidden)
+        settle = self._end_with(step.o, step.name, command, finish, sensitive or step.was_sensitive)
         if step.is_done:
             self._replayed(step.entry, settle)
         else:
@@ -647,7 +657,7 @@ class Run:
         step = self._take("step", lambda: self.named(f"rollback {undo.name}"), "", undo.policy,
                           undo.sensitive)
         command = self._command(step.o, step.name)
-        settle = self._end_with(step.o, step.name, command, None, undo.sensitive)
+        settle = self._end_with(step.o, step.name, command, None, undo.sensitive or step.was_sensitive)
         if step.is_done:
             settle(step.entry.state == "ok", step.entry.body, step.entry.codec)
         else:

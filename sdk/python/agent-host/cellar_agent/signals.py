@@ -11,7 +11,7 @@ class Signal:
     def __init__(self):
         self.reason = None
         self._listeners = []
-        self._event = None
+        self._lock = threading.Lock()
 
     @property
     def aborted(self):
@@ -19,14 +19,16 @@ class Signal:
 
     def on_abort(self, listener):
         """Calls listener(reason) when it aborts, at once where it has."""
-        if self.aborted:
-            listener(self.reason)
-        else:
-            self._listeners.append(listener)
+        with self._lock:  # Of two threads, one would add it to a list that the other has left.
+            if not self.aborted:
+                self._listeners.append(listener)
+                return
+        listener(self.reason)
 
     def off_abort(self, listener):
-        if listener in self._listeners:
-            self._listeners.remove(listener)
+        with self._lock:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
 
     def wait(self, timeout=None):
         """Waits for it: `await signal.wait()`; in a thread of its own it blocks, for `timeout` seconds
@@ -34,8 +36,15 @@ class Signal:
         if turns.is_on_loop():
             return self._awaitable()
         event = threading.Event()
-        self.on_abort(lambda reason: event.set())
-        return event.wait(timeout)
+
+        def listener(reason):
+            event.set()
+
+        self.on_abort(listener)
+        try:
+            return event.wait(timeout)
+        finally:
+            self.off_abort(listener)
 
     def _awaitable(self):
         future = asyncio.get_running_loop().create_future()
@@ -43,9 +52,20 @@ class Signal:
         return future
 
     def abort(self, reason):
-        if self.aborted:
-            return
-        self.reason = reason
-        listeners, self._listeners = self._listeners, []
+        with self._lock:
+            if self.aborted:
+                return
+            self.reason = reason
+            listeners, self._listeners = self._listeners, []
         for listener in listeners:
-            listener(reason)
+            self._tell(listener)
+
+    def _tell(self, listener):
+        """One that raises keeps nobody else from being told."""
+        try:
+            listener(self.reason)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "what listens to a signal has failed", "exception": error})

@@ -124,7 +124,7 @@ class StepHandle:
         self._run, self._attempts = attempts.run, attempts
         self.name, self.ordinal, self.attempt = attempts.name, attempts.ordinal, attempt
         self.signal = Signal()
-        self.idempotency_key = f"{self._run.id}-{self.ordinal}"  # The same in every attempt of the run.
+        self.idempotency_key = attempts.idempotency_key
         self.last_progress = attempts.last_progress
 
     @anywhere
@@ -143,8 +143,9 @@ class Attempts:
     earlier processes, when the next one is due, when the first one began, the last progress. The
     function gets a handle, and what is `given` beside it, as far as it takes them."""
 
-    def __init__(self, run, step, function, retries, timeouts, *given):
+    def __init__(self, run, step, key_end, function, retries, timeouts, *given):
         self.run, self.name, self.ordinal = run, step.name, step.o
+        self.idempotency_key = f"{run.id}-{key_end}"  # The same in every attempt of the run.
         self._phase, self._given = run.phase, given
         self._function, self._retries, self._timeouts = function, retries, timeouts
         self._before = step.before
@@ -160,12 +161,14 @@ class Attempts:
         while True:
             if wait > 0:
                 await asyncio.sleep(wait / 1000)
+            if self._end is not None and now_ms() >= self._end:
+                raise self._too_late_in_all()  # A crash ago.
             try:
                 return await self._once(attempt)
             except asyncio.CancelledError:
                 raise  # Nobody waits any more, or the step has cancelled itself.
             except Exception as error:
-                if self._phase.is_over:
+                if self._phase.is_over or self.run.parked:
                     raise
                 wait = self._retries.delay_after(error, attempt)
                 if wait is None or (self._end is not None and now_ms() + wait >= self._end):
@@ -198,12 +201,15 @@ class Attempts:
         except asyncio.CancelledError:
             work.cancel()
             raise
-        late = StepTimeoutError(
-            f'step "{self.name}" took longer than {whole(self._timeouts.total)} ms in all' if is_total
-            else f'step "{self.name}" took longer than {whole(limit)} ms')
+        late = self._too_late_in_all() if is_total else StepTimeoutError(
+            f'step "{self.name}" took longer than {whole(limit)} ms')
         handle.signal.abort(late)
         work.cancel()
         raise late
+
+    def _too_late_in_all(self):
+        return StepTimeoutError(
+            f'step "{self.name}" took longer than {whole(self._timeouts.total)} ms in all')
 
     async def _call(self, handle):
         arguments = (handle, *self._given)[:count_needed(self._function)]
@@ -254,10 +260,12 @@ class Steps:
         run = self._run
 
         def body(step):
-            return Attempts(run, step, function, retries, timeouts).result()
+            return Attempts(run, step, step.o, function, retries, timeouts).result()
 
-        def undo(value):
-            return lambda step: Attempts(run, step, rollback, retries, timeouts, value).result()
+        def undo(value, undone):
+            # Its own ordinal may have been the key of a step that was executed, and never recorded.
+            key_end = f"{undone}-rollback"
+            return lambda step: Attempts(run, step, key_end, rollback, retries, timeouts, value).result()
 
         return run.step("step", lambda: run.named(name), "", body, on_interrupt,
                         undo=None if rollback is None else undo, sensitive=sensitive is not None)

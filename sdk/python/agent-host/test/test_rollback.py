@@ -208,6 +208,49 @@ class RollbackTest(unittest.TestCase):
             self.assertEqual(["first"], daemon.end("again").value["rollback"]["not_run"])
             self.assertEqual([], said(daemon))
 
+    def test_the_key_of_a_rollback_is_that_of_the_step_it_undoes_and_no_step_was_executed_with_it(self):
+        with host(HELPERS + agent('''
+            def do(s):
+                say(s.idempotency_key)
+            def undo(s):
+                say(s.idempotency_key)
+                if s.attempt == 1:
+                    raise ValueError("again")
+            def keyed(name):
+                return ctx.step(name, do, rollback=undo, retries={"max_attempts": 2, "delay": 1})
+            await keyed("hotel")
+            await asyncio.gather(*map(keyed, ("car", "train", "ship")))
+            await ctx.wait_for_event("go")''')) as daemon:
+            daemon.run()
+            daemon.next(k="wait")
+            steps, key = ["run_1-1", "run_1-2", "run_1-3", "run_1-4"], "run_1-1-rollback"
+            self.assertEqual(steps, said(daemon))
+            # Of these the first one is on disk when all dies: the rollback has the place of the third.
+            hotel = [1, "step", "hotel", "", "ok", None]
+            daemon.run(replay=[hotel], attempt=2, cancel=60_000)
+            self.assertEqual({"done": ["hotel"]}, daemon.end().value["rollback"])
+            self.assertEqual([(3, "rollback hotel")], [(f["o"], f["n"]) for f in daemon.of("cmd") if f["a"] == 2])
+            self.assertEqual([*steps, key, key], said(daemon))
+            marker = [2, "rollback", "cancelled", "", "ok", {"name": "CancelledError", "message": ""}]
+            opened = [3, "step", "rollback hotel", "", "open", None, [6, 0], {"tries": 1}]
+            daemon.run(replay=[hotel, marker, opened], attempt=3)
+            daemon.next("end", a=3)
+            self.assertEqual([*steps, key, key, key], said(daemon))
+
+    def test_a_listener_that_raises_keeps_no_run_from_rolling_back(self):
+        with host(HELPERS + agent('''
+            async def held(s):
+                s.signal.on_abort(lambda reason: 1 / 0)
+                s.signal.on_abort(lambda reason: say("told"))
+                await asyncio.sleep(1000)
+            await book(ctx, "hotel")
+            keep = asyncio.ensure_future(ctx.step("open", held))
+            await asyncio.sleep(0.01)
+            raise ValueError("original")''')) as daemon:
+            self.assertEqual({"done": ["hotel"]}, daemon.ended().value["rollback"])
+            self.assertEqual(["hotel", "told", "-hotel"], said(daemon))
+            daemon.until("it is shown", lambda: "ZeroDivisionError" in daemon.stderr)
+
     def test_a_cancel_without_rollback_ends_the_rollbacks(self):
         with host(HELPERS + agent('''
             async def held(s):

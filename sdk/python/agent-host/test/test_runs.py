@@ -5,6 +5,24 @@ import unittest
 from fake_daemon import NOTHING, Refused, agent, encode, host, plain
 
 FOREVER = 'await ctx.sleep("1h")'
+# How an attempt is told that its run goes on elsewhere: it is forgotten, or its next attempt is here.
+LEFT = (lambda daemon: daemon.send({"t": "forget", "run": "run_1"}), lambda daemon: daemon.run("idles", attempt=2))
+SAYS = '''
+import os, threading
+
+def say(*words):
+    with open(os.environ["CELLAR_WORK_DIR"] + "/log", "a") as file:
+        file.write(" ".join(words) + "\\n")
+
+async def idles(ctx):
+    await ctx.wait_for_event("never")
+
+'''
+
+
+def said(daemon):
+    log = daemon.work / "log"
+    return log.read_text().splitlines() if log.exists() else []
 
 
 class RunsTest(unittest.TestCase):
@@ -295,6 +313,69 @@ class RunsTest(unittest.TestCase):
                 daemon.idle()
                 self.assertEqual(1, len(daemon.of("end")))
                 self.assertEqual("", daemon.stderr)
+
+    def test_what_goes_on_in_a_run_that_goes_on_elsewhere_is_told_to_stop_and_nothing_of_it_settles(self):
+        with_async = agent('''
+            ctx.signal.on_abort(lambda reason: say("run", reason.code))
+            async def only(s):
+                s.signal.on_abort(lambda reason: say(s.name, str(reason)))
+                try:
+                    await s.signal.wait()
+                finally:
+                    if s.name == "retried":
+                        raise ValueError("stopped")
+            steps = [ctx.step("only", only), ctx.step("limited", only, timeout="1h"),
+                     ctx.step("retried", only, retries={"max_attempts": 9, "delay": 1})]
+            for step in steps:
+                step.add_done_callback(lambda done: done.cancelled() or done.exception() or say("settled"))
+            try:
+                await asyncio.wait(steps)
+            except Exception:
+                say("caught")''')
+        in_thread = plain('''
+            ctx.signal.on_abort(lambda reason: say("run", reason.code))
+            def only(s):
+                ctx.stream("began")
+                say(s.name, str(s.signal.wait(30) and s.signal.reason))
+                raise ValueError("stopped")
+            try:
+                ctx.step("only", only, retries={"max_attempts": 9, "delay": 1})
+                say("settled")
+            except Exception:
+                say("caught")''')
+        for source, names in ((with_async, ("limited", "only", "retried")), (in_thread, ("only",))):
+            for leave in LEFT:
+                with self.subTest(source), host(SAYS + source) as daemon:
+                    daemon.run()
+                    daemon.next("event") if source is in_thread else daemon.next(n="retried")
+                    daemon.idle()
+                    leave(daemon)
+                    told = [f"{name} the run goes on elsewhere" for name in names]
+                    daemon.until("all is told", lambda: len(said(daemon)) > len(told))
+                    daemon.idle()
+                    self.assertEqual([*told, "run canceled"], sorted(said(daemon)))
+                    self.assertEqual([], daemon.of("done", "failed", "end"))
+                    self.assertEqual("", daemon.stderr)
+
+    def test_what_fails_as_it_is_told_to_stop_hurts_no_other_run(self):
+        with host(SAYS + agent('''
+            async def held(s):
+                s.signal.on_abort(lambda reason: 1 / 0)
+                s.signal.on_abort(lambda reason: ctx.log("stopped"))
+                s.signal.on_abort(lambda reason: say("told"))
+                await asyncio.sleep(1000)
+            await ctx.step("held", held)''')) as daemon:
+            daemon.run("idles", id="other")
+            daemon.run()
+            daemon.next(k="step")
+            daemon.idle()
+            daemon.send({"t": "forget", "run": "run_1"})
+            daemon.idle()
+            daemon.reply(daemon.next(run="other"), None)
+            self.assertTrue(daemon.end("other").ok)
+            self.assertEqual(["told"], said(daemon))
+            daemon.until("it is shown", lambda: "ZeroDivisionError" in daemon.stderr)
+            self.assertNotIn("ParkedRun", daemon.stderr)
 
     def test_a_run_that_was_paused_while_a_synchronous_call_waits_tells_its_code_nothing(self):
         with host(agent('''

@@ -98,6 +98,15 @@ class SensitiveTest(unittest.TestCase):
             self.assertEqual(("original", {"name": "s", "error": REDACTED}), (told["message"], told["rollback"]["failed"]))
             self.assertEqual(["output"] * 2, [f.get("sens") for f in daemon.of("cmd")])
 
+    def test_a_rollback_that_is_recorded_as_sensitive_stays_so(self):
+        with host(agent('''
+            await ctx.step("s", lambda: 1, rollback=lambda: None)
+            raise ValueError("original")''')) as daemon:
+            error = {"name": "Error", "message": SECRET, "stack": ""}
+            daemon.run(replay=[[1, "step", "s", "", "ok", 1], [2, "rollback", "failed", "", "ok", {"message": "original"}],
+                               [3, "step", "rollback s", "", "error", error, [6, 7], {"sens": "output"}]])
+            self.assertEqual({"name": "s", "error": REDACTED}, daemon.end().value["rollback"]["failed"])
+
     def test_an_error_that_nobody_catches_is_not_printed(self):
         with host(agent(f'''
             async def left():

@@ -107,11 +107,24 @@ class StepsTest(unittest.TestCase):
                 raise ValueError("attempt %d" % s.attempt)
             try:
                 await ctx.step("s", fails, timeout={"total": "1h"}, retries=100)
-            except ValueError as error:
+            except ctx.errors.StepTimeoutError as error:
                 return str(error)''')) as daemon:
             before = {"tries": 4, "started_at": time.time() * 1000 - 3_600_000}
             daemon.run(replay=[[1, "step", "s", "", "open", None, [1, 0], before]])
-            self.assertEqual("attempt 5", daemon.end().value)
+            # The crash took all of it: what may cost money is not begun any more.
+            self.assertEqual('step "s" took longer than 3600000 ms in all', daemon.end().value)
+            self.assertEqual([], daemon.of("failed"))
+
+    def test_what_lost_a_race_is_told_when_the_method_ends(self):
+        with host(agent('''
+            def slow(s):
+                s.signal.wait()
+                open(ctx.work_dir + "/" + s.signal.reason.code, "w").close()
+            steps = [ctx.step("slow", lambda s: asyncio.to_thread(slow, s)), ctx.step("quick", lambda: 1)]
+            done, rest = await asyncio.wait(steps, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()''')) as daemon:
+            self.assertEqual(1, daemon.ended().value)
+            daemon.until("it is told", (daemon.work / "canceled").exists)
 
     def test_a_step_that_must_not_be_executed_twice_waits_until_its_start_is_on_disk(self):
         with host(agent('''
