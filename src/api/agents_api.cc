@@ -204,9 +204,19 @@ asio::awaitable<void> request_cell(const Call& call, std::shared_ptr<cell::Cell>
 
 }  // namespace
 
-asio::awaitable<void> request_agent(const Call& call, std::size_t body_bytes_max) {
+asio::awaitable<void> request_agent(const Call& call, Caller caller) {
   const auto cell = call.cell();
-  MethodCall asked = co_await call.read_body(body_bytes_max, read_method_call);
+  const std::size_t bytes_max = caller == Caller::visitor ? kSmallBodyMax : kBodyMax;
+  MethodCall asked = co_await call.read_body(bytes_max, read_method_call);
+  if (caller == Caller::visitor && cell::Cell::answers(asked.method)) {
+    throw Error(ErrorCode::unauthenticated, "method_not_for_visitors",
+                "\"" + asked.method +
+                    "\" reads or changes the cell itself: a preview calls methods "
+                    "of its agent only",
+                "give the agent a method that does what visitors may, or send it with a key to "
+                "POST /api/v1/cells/" +
+                    cell->spec().cell_id + "/request");
+  }
   co_await request_cell(call, cell, std::move(asked.method), std::move(asked.params));
 }
 
@@ -238,7 +248,7 @@ asio::awaitable<void> request_by_customer(const Call& call) {
 
 std::vector<Route> agent_routes() {
   return {{"POST", "/api/v1/cells/{id}/request",
-           [](const Call& call) { return request_agent(call, kBodyMax); }},
+           [](const Call& call) { return request_agent(call, Caller::owner); }},
           {"POST", "/api/v1/agents/{method}", request_by_customer}};
 }
 

@@ -121,7 +121,9 @@ std::vector<Route> preview_routes(const PreviewDomain& domain, const PreviewSign
 std::vector<Route> network_routes();
 std::vector<Route> llm_routes();
 
-// Answers POST …/request: calls a method of the cell's agent.
-asio::awaitable<void> request_agent(const Call& call, std::size_t body_bytes_max);
+// Answers POST …/request: calls a method of the cell's agent. A visitor of a preview, who may be
+// anybody, calls nothing but that, with a small body.
+enum class Caller : std::uint8_t { owner, visitor };
+asio::awaitable<void> request_agent(const Call& call, Caller caller);
 
 }  // namespace cellar::api

@@ -10,6 +10,7 @@ int status_of(const Error& error) noexcept {
   if (error.reason() == "precondition_failed") return 412;
   if (error.reason() == "range_not_satisfiable") return 416;
   if (error.reason() == "missing_scope" || error.reason() == "key_required") return 403;
+  if (error.reason() == "method_not_for_visitors") return 403;
   switch (error.code()) {
     case ErrorCode::invalid_argument:
       return 400;

@@ -15,21 +15,22 @@ namespace {
 
 constexpr std::int64_t kEventsMax = 1000;     // in one answer
 constexpr std::int64_t kEventsDefault = 100;  // the same
-// Records that one answer looks through for events of the wanted types.
-constexpr std::size_t kLookedAtMax = 4'000;
+// Records that one answer looks through for events of the wanted types, and bytes of them.
+constexpr std::size_t kLookedAtMax = cell::CellJournal::kTailRecordsMax;
+constexpr std::size_t kLookedAtBytesMax = cell::CellJournal::kTailBytesMax;
 
 // Where the client begins. Throws Error `invalid_argument`.
-journal::Lsn start_in(const Call& call, cell::CellJournal& journal, const EventTypes& types,
-                      cell::View view) {
+asio::awaitable<journal::Lsn> start_in(const Call& call, cell::CellJournal& journal,
+                                       const EventTypes& types, cell::View view) {
   const auto after = call.events_after();
   const auto tail = call.query_int("tail", 0, kEventsMax);
   if (!after && tail) {
     const auto is_wanted = [&types](const cell::RunEvent& event) { return types.want(event.type); };
-    return journal.before_newest(static_cast<std::size_t>(*tail), view, is_wanted);
+    const auto count = static_cast<std::size_t>(*tail);
+    co_return co_await journal.before_newest(count, view, is_wanted);
   }
-  if (!after) return 0;
-  require_event(*after, journal);
-  return *after;
+  if (after) require_event(*after, journal);
+  co_return after.value_or(0);
 }
 
 // What followed is not kept any more.
@@ -50,7 +51,7 @@ asio::awaitable<void> stream_events(const Call& call, std::shared_ptr<cell::Cell
                                     const EventTypes& types, EventPages& pages) {
   cell::CellJournal& journal = cell->journal();
   const cell::View view = call.view();
-  journal::Lsn after = start_in(call, journal, types, view);
+  journal::Lsn after = co_await start_in(call, journal, types, view);
   http::Response head = event_stream_head();
   head.body = "retry: 1000\n\n";
   co_await call.exchange.start_stream(std::move(head));
@@ -76,18 +77,21 @@ asio::awaitable<void> list_events(const Call& call, cell::Cell& cell, const Even
   const auto limit =
       static_cast<std::size_t>(call.query_int("limit", 1, kEventsMax).value_or(kEventsDefault));
   cell::CellJournal::Look look{.view = call.view()};
-  journal::Lsn after = start_in(call, journal, types, look.view);
+  journal::Lsn after = co_await start_in(call, journal, types, look.view);
   const bool stale = is_stale(after, journal);
   std::string text;
   std::size_t count = 0;
   bool more = true;
+  std::size_t read_bytes = 0;
   for (std::size_t looked_at = 0; more && count < limit && looked_at < kLookedAtMax &&
+                                  read_bytes < kLookedAtBytesMax &&
                                   text.size() < cell::CellJournal::kEventBytesMax;) {
     look.limit = limit - count;
     const auto events = co_await journal.events(after, look);
     after = events.seen;
     more = events.more;
     looked_at += look.limit;
+    read_bytes += events.read_bytes;
     for (const cell::RunEvent& event : events.list) {
       if (!types.want(event.type)) continue;
       text += (count++ == 0 ? "" : ",") + event_json(event);

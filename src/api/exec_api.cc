@@ -1,6 +1,8 @@
 // Commands.
 
 #include <deque>
+#include <memory>
+#include <utility>
 
 #include "api/api.h"
 #include "api/errors.h"
@@ -21,25 +23,45 @@ std::string output_event(std::string_view stream, std::string_view bytes) {
 struct Streaming {
   explicit Streaming(const asio::any_io_executor& executor) : changed(executor), tasks(executor) {}
   std::deque<std::string> chunks;
+  // The place of its output: taken until the client has got all of that.
+  std::shared_ptr<cell::OutputRoom::Held> held;
   bool ended = false;
   async::Event changed;
   async::TaskGroup tasks;
 };
 
-asio::awaitable<void> run_streaming(cell::Cell& cell, cell::CommandRequest request,
-                                    Streaming& streaming, std::string request_id) {
+// What a command gave, as `write` has it of the result.
+template <typename Write>
+asio::awaitable<std::string> written(const Call& call, cell::CommandResult result, Write write) {
+  const std::size_t size = result.stdout_bytes.size() + result.stderr_bytes.size();
+  auto work = [result = std::move(result), write] { return write(result); };
+  co_return co_await call.work_on(size, std::move(work));
+}
+
+std::string exit_event(const cell::CommandResult& result) {
+  return stream_event("exit", cell::encode(result, cell::Names::rest));
+}
+
+std::string exit_answer(const cell::CommandResult& result) {
+  return cell::encode(result, cell::Names::rest);
+}
+
+// What it is given must outlive it.
+asio::awaitable<void> run_streaming(const Call& call, Streaming& streaming, cell::Cell& cell,
+                                    cell::CommandRequest request) {
   auto on_output = [&streaming](std::string_view stream, std::string_view bytes) {
     streaming.chunks.push_back(output_event(stream, bytes));
     streaming.changed.set();
   };
   try {
-    const cell::CommandResult result = co_await cell.exec(std::move(request), on_output);
-    streaming.chunks.push_back(stream_event("exit", cell::encode(result, cell::Names::rest)));
+    cell::CommandResult result = co_await cell.exec(std::move(request), on_output);
+    streaming.held = std::move(result.held);  // It is given back here, not on the pool.
+    streaming.chunks.push_back(co_await written(call, std::move(result), exit_event));
   } catch (const Error& error) {
     // Also where it was canceled: by the end of its cell, say, which its client has to be told.
     const bool is_canceled = error.code() == ErrorCode::canceled;
     const Error told = is_canceled ? ended_meanwhile() : error;
-    streaming.chunks.push_back(stream_event("error", error_in_stream(told, request_id)));
+    streaming.chunks.push_back(stream_event("error", error_in_stream(told, call.request_id)));
   }
   streaming.ended = true;
   streaming.changed.set();
@@ -64,7 +86,7 @@ asio::awaitable<void> send_all(const Call& call, Streaming& streaming) {
 asio::awaitable<void> exec_streaming(const Call& call, cell::Cell& cell,
                                      cell::CommandRequest request) {
   Streaming streaming(co_await asio::this_coro::executor);
-  streaming.tasks.spawn(run_streaming(cell, std::move(request), streaming, call.request_id));
+  streaming.tasks.spawn(run_streaming(call, streaming, cell, std::move(request)));
   std::exception_ptr failure;
   try {
     co_await send_all(call, streaming);
@@ -92,9 +114,8 @@ asio::awaitable<void> exec(const Call& call) {
   }
   cell::OnOutput nobody;
   cell::CommandResult result = co_await cell->exec(std::move(request), std::move(nobody));
-  const std::size_t size = result.stdout_bytes.size() + result.stderr_bytes.size();
-  auto encode = [result = std::move(result)] { return cell::encode(result, cell::Names::rest); };
-  std::string text = co_await call.work_on(size, std::move(encode));
+  const auto held = std::move(result.held);  // Until the client has got all.
+  std::string text = co_await written(call, std::move(result), exit_answer);
   co_await call.answer_text(std::move(text));
 }
 

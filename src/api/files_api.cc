@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <type_traits>
+#include <utility>
 
 #include "api/api.h"
 #include "api/conditions.h"
@@ -13,6 +15,7 @@
 #include "async/sleep.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "json/json.h"
 #include "json/reader.h"
 #include "sys/file_tag.h"
 #include "sys/positioned.h"
@@ -24,17 +27,30 @@ constexpr std::size_t kEntriesMax = 10'000;
 constexpr std::size_t kPieceBytes = 1 << 20;
 constexpr std::size_t kAppendBodyMax = 16 << 20;  // It is in memory until it is whole.
 
+// Reads a cell's files on the pool, in a turn of the cell.
+template <typename Job>
+asio::awaitable<std::invoke_result_t<Job&>> read_in_turn(cell::Cell& cell, Job job) {
+  const auto turn = co_await cell.file_turns().turn();
+  co_return co_await async::offload(cell.pool(), std::move(job));
+}
+
+json::Value listing_json(const sys::Listing& listing) {
+  json::Array files;
+  for (const sys::DirEntry& entry : listing.entries) files.push_back(entry_json(entry));
+  json::Value value = json::object({{"files", std::move(files)}});
+  if (listing.truncated) value.as_object().set("truncated", true);
+  return value;
+}
+
 asio::awaitable<void> list(const Call& call, std::string path) {
   const auto cell = call.cell();
   const auto activity = co_await cell->use("request", "files");
   const sys::Depth depth = call.query_flag("recursive") ? sys::Depth::all : sys::Depth::one;
-  auto read = [cell, path, depth] { return cell->work().list(path, depth, kEntriesMax); };
-  const sys::Listing listing = co_await async::offload(cell->pool(), std::move(read));
-  json::Array files;
-  for (const sys::DirEntry& entry : listing.entries) files.push_back(entry_json(entry));
-  json::Value answer = json::object({{"files", std::move(files)}});
-  if (listing.truncated) answer.as_object().set("truncated", true);
-  co_await call.answer(std::move(answer));
+  auto read = [cell, path, depth] {
+    return json::dump(listing_json(cell->work().list(path, depth, kEntriesMax)));
+  };
+  std::string text = co_await read_in_turn(*cell, std::move(read));
+  co_await call.answer_text(std::move(text));
 }
 
 asio::awaitable<void> tell_stat(const Call& call, std::string path) {
@@ -49,7 +65,7 @@ asio::awaitable<void> tell_stat(const Call& call, std::string path) {
     if (file && file->fd) stat.as_object().set("etag", sys::tag_of(*file));
     return stat;
   };
-  auto stat = co_await async::offload(cell->pool(), std::move(look));
+  auto stat = co_await read_in_turn(*cell, std::move(look));
   if (!stat) throw no_such_file_in_work(path);
   co_await call.answer(std::move(*stat));
 }
@@ -76,10 +92,10 @@ std::optional<TaggedFile> open_tagged(const sys::BeneathDir& work, const std::st
 
 asio::awaitable<TaggedFile> open_for(std::shared_ptr<cell::Cell> cell, std::string path) {
   auto open = [cell, path] { return open_tagged(cell->work(), path); };
-  auto found = co_await async::offload(cell->pool(), open);
+  auto found = co_await read_in_turn(*cell, open);
   if (found && sys::is_weak(found->tag)) {
     co_await async::sleep_for(sys::kClockGrain);  // Its tag is strong then, if nobody writes.
-    found = co_await async::offload(cell->pool(), open);
+    found = co_await read_in_turn(*cell, open);
   }
   if (!found) throw no_such_file_in_work(path);
   co_return std::move(*found);
@@ -141,7 +157,7 @@ asio::awaitable<void> send_large(const Call& call, cell::Cell& cell, const sys::
   for (std::uint64_t at = part.range.first; at < end;) {
     const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(kPieceBytes, end - at));
     auto read = [fd, at, wanted] { return sys::read_at(fd, at, wanted, "a file"); };
-    std::string bytes = co_await async::offload(cell.pool(), read);
+    std::string bytes = co_await read_in_turn(cell, read);
     // The head has told its length: only an end of the connection says that this is not all.
     if (bytes.empty()) throw Error(ErrorCode::canceled, "the file became shorter meanwhile");
     at += bytes.size();

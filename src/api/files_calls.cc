@@ -1,8 +1,13 @@
 // Calls on files below /work that are more than reading and writing one.
 
+#include <type_traits>
+#include <utility>
+
 #include "api/conditions.h"
 #include "api/files.h"
+#include "async/pool.h"
 #include "base/error.h"
+#include "json/json.h"
 #include "json/reader.h"
 
 namespace cellar::api {
@@ -32,6 +37,39 @@ json::Value match_json(const cell::GrepMatch& match, bool has_context) {
   }
   if (match.is_cut) value.as_object().set("cut", true);
   return value;
+}
+
+json::Value found_json(const cell::GlobAnswer& found) {
+  json::Array files;
+  for (const sys::DirEntry& entry : found.files) files.push_back(entry_json(entry));
+  json::Value value = json::object({{"files", std::move(files)}});
+  if (found.truncated) value.as_object().set("truncated", true);
+  return value;
+}
+
+json::Value found_json(const cell::GrepAnswer& found, bool has_context) {
+  json::Array matches;
+  for (const cell::GrepMatch& match : found.matches) {
+    matches.push_back(match_json(match, has_context));
+  }
+  json::Value skipped =
+      json::object({{"binary", found.binary_count}, {"too_large", found.too_large_count}});
+  json::Value value = json::object({{"matches", std::move(matches)},
+                                    {"files", found.file_count},
+                                    {"skipped", std::move(skipped)}});
+  if (!found.truncated_by.empty()) {
+    value.as_object().set("truncated", true);
+    value.as_object().set("truncated_by", found.truncated_by);
+  }
+  return value;
+}
+
+// What `build` makes of thousands of files, as text: on the pool, in a turn of the cell.
+template <typename Build>
+asio::awaitable<std::string> dump_in_turn(cell::Cell& cell, Build build) {
+  const auto turn = co_await cell.file_turns().turn();
+  auto dump = [build = std::move(build)] { return json::dump(build()); };
+  co_return co_await async::offload(cell.pool(), std::move(dump));
 }
 
 asio::awaitable<void> answer_ok(const Call& call) {
@@ -110,12 +148,10 @@ asio::awaitable<void> glob_files(const Call& call) {
   request.scope = scope_of(body);
   body.refuse_unknown();
   const auto activity = co_await cell->use("request", "files");
-  const cell::GlobAnswer found = co_await cell->files().glob(std::move(request));
-  json::Array files;
-  for (const sys::DirEntry& entry : found.files) files.push_back(entry_json(entry));
-  json::Value answer = json::object({{"files", std::move(files)}});
-  if (found.truncated) answer.as_object().set("truncated", true);
-  co_await call.answer(std::move(answer));
+  cell::GlobAnswer found = co_await cell->files().glob(std::move(request));
+  auto build = [found = std::move(found)] { return found_json(found); };
+  std::string text = co_await dump_in_turn(*cell, std::move(build));
+  co_await call.answer_text(std::move(text));
 }
 
 asio::awaitable<void> grep_files(const Call& call) {
@@ -135,21 +171,10 @@ asio::awaitable<void> grep_files(const Call& call) {
   body.refuse_unknown();
   const bool has_context = request.context_count > 0;
   const auto activity = co_await cell->use("request", "files");
-  const cell::GrepAnswer found = co_await cell->files().grep(std::move(request));
-  json::Array matches;
-  for (const cell::GrepMatch& match : found.matches) {
-    matches.push_back(match_json(match, has_context));
-  }
-  json::Value skipped =
-      json::object({{"binary", found.binary_count}, {"too_large", found.too_large_count}});
-  json::Value answer = json::object({{"matches", std::move(matches)},
-                                     {"files", found.file_count},
-                                     {"skipped", std::move(skipped)}});
-  if (!found.truncated_by.empty()) {
-    answer.as_object().set("truncated", true);
-    answer.as_object().set("truncated_by", found.truncated_by);
-  }
-  co_await call.answer(std::move(answer));
+  cell::GrepAnswer found = co_await cell->files().grep(std::move(request));
+  auto build = [found = std::move(found), has_context] { return found_json(found, has_context); };
+  std::string text = co_await dump_in_turn(*cell, std::move(build));
+  co_await call.answer_text(std::move(text));
 }
 
 }  // namespace cellar::api

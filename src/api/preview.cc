@@ -379,7 +379,7 @@ asio::awaitable<void> Preview::call_agent(Visit& visit) {
   http::PathParams params = {{"id", visit.place.cell_id}};
   const Call call{visit.exchange, std::move(params), visit.cell->spec().owner_id, visit.request_id,
                   supervisor_};
-  co_await request_agent(call, kSmallBodyMax);  // Anybody may be the visitor.
+  co_await request_agent(call, Caller::visitor);
 }
 
 // ---- to a server in the cell ----

@@ -1,5 +1,12 @@
 // Runs and their events.
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <memory>
+#include <tuple>
+#include <utility>
+#include <vector>
+
 #include "api/api.h"
 #include "api/views.h"
 #include "base/clock.h"
@@ -37,6 +44,31 @@ const cell::Run& run_in(const Call& call, cell::Cell& cell) {
   return *run;
 }
 
+// Reads what the run ended with, where it has ended and that is not there yet.
+asio::awaitable<void> read_outcome(cell::Cell& cell, std::shared_ptr<const cell::Run> run,
+                                   RunTexts& texts) {
+  if (run->ended == 0 || !texts.outcome_name.empty()) co_return;
+  texts.outcome_name = run->status == cell::RunStatus::completed ? "result" : "error";
+  texts.outcome = co_await cell.journal().value_of(run->ended);
+}
+
+// Of a run with many steps others have their turn meanwhile. Where it has become another one then
+// (it has ended, was paused, continued), the steps are told anew: they go with what it is.
+asio::awaitable<StepsJson> steps_of(std::shared_ptr<const cell::Run> run, cell::View view) {
+  const auto look = [&run] {
+    return std::make_tuple(run->status, run->generation, run->rollback, run->undoes);
+  };
+  StepsJson steps;
+  auto before = look();
+  while (add_steps(steps, *run, view)) {
+    co_await asio::post(asio::use_awaitable);
+    if (look() == before) continue;
+    before = look();
+    steps = StepsJson();
+  }
+  co_return steps;
+}
+
 // What is told of runs is on disk: what was read of it just now may be on its way there.
 asio::awaitable<void> wait_until_durable(cell::Cell& cell) {
   cell.journal().require_place();
@@ -45,15 +77,17 @@ asio::awaitable<void> wait_until_durable(cell::Cell& cell) {
 
 asio::awaitable<void> answer_run(const Call& call, cell::Cell& cell, const cell::Run& run,
                                  int status = 200, cell::View view = cell::View::live) {
-  RunTexts texts{.params = cell.journal().read<journal::RunCreated>(run.created).params};
-  json::Value answer = run_detail_json(run, view);
-  if (run.ended != 0) {
-    // Retention may remove the run while this is read.
-    texts.outcome_name = run.status == cell::RunStatus::completed ? "result" : "error";
-    texts.outcome = co_await cell.journal().value_of(run.ended);
-  }
+  // Retention may remove it from here on: what is in the journal is read before its steps.
+  const std::shared_ptr<const cell::Run> held = run.shared_from_this();
+  RunTexts texts{.params = cell.journal().read<journal::RunCreated>(held->created).params};
+  co_await read_outcome(cell, held, texts);
+  StepsJson steps = co_await steps_of(held, view);
+  json::Value answer = run_detail_json(*held);
+  answer.as_object().set("steps", std::move(steps.list));
+  co_await read_outcome(cell, held, texts);  // It may have ended meanwhile.
   co_await wait_until_durable(cell);
-  const std::size_t size = texts.params.size() + texts.outcome.size();
+  const std::size_t size =
+      texts.params.size() + texts.outcome.size() + held->detail.size() + steps.text_bytes;
   auto dump = [answer = std::move(answer), texts = std::move(texts)]() mutable {
     answer.as_object().set("params", json::parse(texts.params));
     if (!texts.outcome_name.empty()) {
@@ -65,11 +99,27 @@ asio::awaitable<void> answer_run(const Call& call, cell::Cell& cell, const cell:
   co_await call.answer_text(std::move(text), status);
 }
 
+// Each run is looked through for the steps that it has done: others have their turn meanwhile.
+asio::awaitable<json::Array> list_of(std::vector<std::shared_ptr<const cell::Run>> page) {
+  constexpr std::size_t kStepsAtOnce = 10'000;
+  constexpr std::size_t kStepsOfAnyRun = 100;  // All else of a run takes as long.
+  json::Array runs;
+  std::size_t step_count = 0;
+  for (const auto& run : page) {
+    runs.push_back(run_json(*run));
+    step_count += kStepsOfAnyRun + run->steps.size();
+    if (step_count < kStepsAtOnce) continue;
+    step_count = 0;
+    co_await asio::post(asio::use_awaitable);
+  }
+  co_return runs;
+}
+
 asio::awaitable<void> list_runs(const Call& call) {
   const auto cell = call.cell();
   const auto limit = static_cast<std::size_t>(call.query_int("limit", 1, kRunsMax).value_or(100));
   const std::string cursor = call.exchange.request().query_value("cursor").value_or("");
-  json::Array runs;
+  std::vector<std::shared_ptr<const cell::Run>> page;
   std::string next;
   bool reached = cursor.empty();
   for (const cell::Run* run : cell->runs().newest_first()) {
@@ -77,17 +127,18 @@ asio::awaitable<void> list_runs(const Call& call) {
       reached = run->id == cursor;
       continue;
     }
-    if (runs.size() == limit) {
-      next = runs.back().find("id")->as_string();
+    if (page.size() == limit) {
+      next = page.back()->id;
       break;
     }
-    runs.push_back(run_json(*run));
+    page.push_back(run->shared_from_this());
   }
   // What would follow one that is removed meanwhile is older, and gone as well.
   if (!reached && !cell->runs().is_trimmed(cursor)) {
     throw Error(ErrorCode::invalid_argument, "invalid_cursor", "\"cursor\" names no run",
                 "begin again without it");
   }
+  json::Array runs = co_await list_of(std::move(page));
   json::Value answer = json::object({{"runs", std::move(runs)}});
   if (!next.empty()) answer.as_object().set("next_cursor", next);
   co_await wait_until_durable(*cell);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
+#include "cell/waits.h"
 #include "json/json.h"
 #include "net/meter.h"
 
@@ -83,8 +85,10 @@ std::string_view step_status(const cell::Run& run, const cell::Step& step) noexc
 
 // What it waits for: until when, an event of which type, what a person is asked.
 void add_wait(json::Object& members, const cell::Step& step) {
-  if (const auto until = cell::wait_until(step.args)) members.set("until", to_iso8601(*until));
   const json::Value args = json::parse(step.args);
+  if (const json::Value* until = args.find("until"); until != nullptr && until->is_int()) {
+    members.set("until", to_iso8601(from_unix_ms(until->as_int())));
+  }
   for (const char* key : {"type", "match", "prompt", "data", "run"}) {
     if (const json::Value* value = args.find(key)) members.set(key, *value);
   }
@@ -227,19 +231,33 @@ json::Value run_json(const cell::Run& run) {
   return value;
 }
 
-json::Value run_detail_json(const cell::Run& run, cell::View view) {
+json::Value run_detail_json(const cell::Run& run) {
   json::Value value = run_json(run);
   json::Object& members = value.as_object();
   members.set("params", json::Value());
   if (!run.detail.empty()) members.set("detail", json::parse(run.detail));
-  json::Array steps;
-  for (const auto& [ordinal, step] : run.steps) {
+  members.set("steps", json::Value());
+  return value;
+}
+
+bool add_steps(StepsJson& steps, const cell::Run& run, cell::View view) {
+  constexpr std::size_t kStepsAtOnce = 1'000;
+  constexpr std::size_t kTextBytesAtOnce = 1 << 20;
+  constexpr std::size_t kBytesOfAnyStep = 200;
+  const std::size_t bytes_max = steps.text_bytes + kTextBytesAtOnce;
+  auto at = run.steps.lower_bound(steps.next);
+  for (std::size_t count = 0;
+       at != run.steps.end() && count < kStepsAtOnce && steps.text_bytes < bytes_max;
+       ++at, ++count) {
+    const auto& [ordinal, step] = *at;
+    steps.next = ordinal + 1;
     const bool is_final = step.status != cell::StepStatus::open || cell::is_wait(step.kind);
     const bool is_seen = view == cell::View::live || is_final;
-    if (step.is_step() && is_seen) steps.push_back(step_json(run, step));
+    if (!step.is_step() || !is_seen) continue;
+    steps.list.push_back(step_json(run, step));
+    steps.text_bytes += kBytesOfAnyStep + step.name.size() + step.args.size();
   }
-  members.set("steps", std::move(steps));
-  return value;
+  return at != run.steps.end();
 }
 
 std::string event_json(const cell::RunEvent& event) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "api/preview_address.h"
@@ -16,9 +18,20 @@ json::Value tiers_json();
 json::Value process_json(const cell::ProcessView& view);
 // The short form, for lists.
 json::Value run_json(const cell::Run& run);
-// With steps; of the committed view those that are not executed again: they have ended, or wait.
-// `params` is null yet and what it ended with is left out: both may take long to read.
-json::Value run_detail_json(const cell::Run& run, cell::View view);
+// The long form but for what may be long: `params` and `steps` are null yet, and what it ended with
+// is left out.
+json::Value run_detail_json(const cell::Run& run);
+
+// The steps of a run, as far as they were added.
+struct StepsJson {
+  json::Array list;
+  std::size_t text_bytes = 0;  // about as many as it has as text
+  std::uint32_t next = 0;      // the ordinal to go on with
+};
+// Adds some of them: so many that others, who may change the run, should have their turn then. Of
+// the committed view those that are not executed again: they have ended, or wait. False once there
+// are no more.
+bool add_steps(StepsJson& steps, const cell::Run& run, cell::View view);
 
 // {seq, ts, type, run?, step?, data} as JSON text.
 std::string event_json(const cell::RunEvent& event);

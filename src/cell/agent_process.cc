@@ -25,7 +25,8 @@ namespace {
 constexpr std::size_t kQueuedBytesMax = 512 << 20;
 constexpr std::size_t kReadAheadBytes = 16 << 10;
 // Of what the agent says: a name, a path, some numbers.
-constexpr std::size_t kHeaderBytesMax = 256 << 10;
+constexpr std::size_t kTriedBytesMax = 256 << 10;  // The rest of it is moved.
+constexpr std::size_t kHeaderBytesMax = 64 << 10;
 constexpr std::size_t kFirstBodyBytes = 1 << 20;
 constexpr std::size_t kOutputLineMax = 8 << 10;
 // What the host ends with where Node.js or Python is older than it needs.
@@ -244,7 +245,19 @@ void AgentProcess::send(const json::Value& header, std::string_view body) {
 }
 
 void AgentProcess::hold(const json::Value& header, std::string_view body) {
-  held_ += wire::encode_agent_frame(json::dump(header), body);
+  held_ += encoded(header, body);
+}
+
+// Nothing where it is more than a frame can hold: whoever makes one is to see to that, and an agent
+// that would wait for it is ended.
+std::string AgentProcess::encoded(const json::Value& header, std::string_view body) {
+  try {
+    return wire::encode_agent_frame(json::dump(header), body);
+  } catch (const Error& error) {
+    log::error("cell {}: {}: the agent host is ended", log::cell(options_.cell_id), error.what());
+    kill();
+    return {};
+  }
 }
 
 bool AgentProcess::send_held() {
@@ -254,11 +267,12 @@ bool AgentProcess::send_held() {
 }
 
 void AgentProcess::reply(const json::Value& header, std::string_view body) {
-  queue(up_, wire::encode_agent_frame(json::dump(header), body));
+  queue(up_, encoded(header, body));
 }
 
 void AgentProcess::queue(Line& line, std::string frames) {
-  if (line.bytes == 0) {  // Mostly the socket takes all of it now, without a turn of the loop.
+  // Mostly the socket takes all of it now, without a turn of the loop.
+  if (line.bytes == 0 && frames.size() <= kTriedBytesMax) {
     boost::system::error_code error;  // write_queued() meets it again.
     frames.erase(0, line.socket.write_some(asio::buffer(frames), error));
   }

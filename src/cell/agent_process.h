@@ -98,6 +98,7 @@ class AgentProcess {
     std::size_t bytes = 0;
     async::Event queued;
   };
+  std::string encoded(const json::Value& header, std::string_view body);
   void queue(Line& line, std::string frames);
   asio::awaitable<void> write_queued(Line& line);
   asio::awaitable<bool> read_exactly(std::span<char> rest);

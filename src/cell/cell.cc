@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "cell/last_use.h"
+#include "cell/output_log.h"
 #include "json/json.h"
 #include "json/reader.h"
 #include "sandbox/groups.h"
@@ -23,6 +24,8 @@ namespace {
 
 constexpr std::size_t kLogLinesMax = 2000;
 constexpr std::size_t kAgentBytesMax = 4 << 20;
+// Of what a command has printed, as an agent is given it: less than a frame takes.
+constexpr std::size_t kShellTextMax = 200 << 20;
 
 void check_agent(const std::string& source) {
   if (source.size() <= kAgentBytesMax) return;
@@ -110,8 +113,9 @@ asio::awaitable<void> Cell::open(Origin origin) {
     checkpoints_ = std::make_unique<Checkpoints>(machine_.executor, machine_.pool, *work_,
                                                  layout_.checkpoints());
     index_ = std::make_unique<WorkIndex>(*work_);
-    journal_ = std::make_unique<CellJournal>(machine_.executor, machine_.pool, layout_.journal(),
-                                             spec_.cell_id, runs_);
+    journal_ =
+        std::make_unique<CellJournal>(machine_.executor, machine_.pool, *machine_.journal_writers,
+                                      layout_.journal(), spec_.cell_id, runs_);
     journal_->measure(machine_.measures.journal_sync);
   };
   co_await async::offload(machine_.pool, prepare);
@@ -154,8 +158,8 @@ asio::awaitable<void> Cell::remove_old_runs() {
 bool Cell::has_runs_to_recover() {
   const std::vector<Run*> unfinished = runs_.unfinished();
   const bool may_stay = std::all_of(unfinished.begin(), unfinished.end(),
-                                    [](const Run* run) { return run->is_only_waiting(); });
-  return !may_stay || !runs_.kept_from_undoing().empty();
+                                    [](const Run* run) { return run->has_left(); });
+  return !may_stay || !runs_.kept_from_ending().empty();
 }
 
 void Cell::recover_runs() {
@@ -406,7 +410,7 @@ asio::awaitable<CommandResult> Cell::try_in_shell(RunCommand& command, CommandRe
     co_return never_begun;
   }
   CommandResult result =
-      co_await run_command(*command.place, std::move(request), std::move(on_output));
+      co_await run_command(*command.place, std::move(request), std::move(on_output), outputs_);
   result.disk_full = result.signal == SIGKILL && quota_.end_count() != ended_before;
   co_return result;
 }
@@ -427,9 +431,31 @@ void Cell::kill_commands(std::uint32_t run) {
   }
 }
 
+namespace {
+
+// Control characters take six times as much in JSON: of what is more than an agent can be given,
+// the first half counts, and so on.
+std::string encode_within(CommandResult& result) {
+  std::string text = encode(result, Names::ctx);
+  while (text.size() > kShellTextMax) {
+    for (std::string* bytes : {&result.stdout_bytes, &result.stderr_bytes}) {
+      bytes->resize(bytes->size() / 2);
+      bytes->resize(bytes->size() - unfinished_character(*bytes));
+    }
+    result.truncated = true;
+    text = encode(result, Names::ctx);
+  }
+  return text;
+}
+
+}  // namespace
+
 asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,
                                          OnOutput on_output) {
-  CommandRequest command = parse_command(request, Names::ctx);
+  const std::size_t request_bytes = request.size();
+  auto read = [request = std::move(request)] { return parse_command(request, Names::ctx); };
+  CommandRequest command =
+      co_await async::work_aside(machine_.pool, request_bytes, std::move(read));
   CommandResult result = co_await run_in_shell(run, std::move(command), std::move(on_output));
   const bool is_explained = result.timed_out || result.oom || result.disk_full;  // In gVisor.
   if (result.lost && !is_explained) {
@@ -438,7 +464,8 @@ asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,
         "the command was lost with its domain (" + std::string(name_of(*result.lost)) + ")");
   }
   const std::size_t size = result.stdout_bytes.size() + result.stderr_bytes.size();
-  auto encode = [result = std::move(result)] { return cell::encode(result, Names::ctx); };
+  const auto held = std::move(result.held);  // It belongs to this thread.
+  auto encode = [result = std::move(result)]() mutable { return encode_within(result); };
   co_return co_await async::work_aside(machine_.pool, size, std::move(encode));
 }
 

@@ -226,6 +226,9 @@ class Cell : private RunnerHost {
   // Before a file of that size is written there. Throws Error `exhausted`, reason `disk_quota`.
   asio::awaitable<void> require_room(std::uint64_t bytes, std::uint64_t files = 1);
   async::Pool& pool() { return machine_.pool; }
+  // Who reads its files on the pool has a turn here first, one of two at a time: a cell leaves
+  // threads for others.
+  async::Serial& file_turns() noexcept { return file_turns_; }
   // Throws what Checkpoints says, and Error `unavailable` where the machine has no disk left.
   asio::awaitable<checkpoint::Head> make_checkpoint(CheckpointRequest request);
   asio::awaitable<checkpoint::Head> remove_checkpoint(std::string wanted);
@@ -252,7 +255,9 @@ class Cell : private RunnerHost {
   asio::awaitable<void> put_document(std::string path, std::string text);
   // False where there was none.
   asio::awaitable<bool> remove_document(std::string path);
-  // A method of the contract that needs no agent; nullopt where there is none of that name.
+  // Whether a method of that name is one of the contract that needs no agent.
+  static bool answers(std::string_view method) noexcept;
+  // Such a method's result; nullopt for any other.
   asio::awaitable<std::optional<std::string>> answer(std::string method, std::string params);
   // Starts a run of the agent. Throws Error `not_found`, reason `agent_missing`.
   asio::awaitable<Runner::Started> start_run(std::string method, std::string params,
@@ -442,6 +447,7 @@ class Cell : private RunnerHost {
   LlmAccount llm_;
   async::Serial trust_turns_;
   std::weak_ptr<DomainLink> trusting_;  // the shell domain that trusts the cell's authority
+  OutputRoom outputs_{OutputRoom::kCellBytesMax, machine_.outputs.get()};
   Domains domains_;
   RunTable runs_;
   std::unique_ptr<sys::BeneathDir> work_;
@@ -456,6 +462,7 @@ class Cell : private RunnerHost {
   async::Serial transitions_;
   async::Serial store_turns_;
   async::Serial index_turns_;
+  async::Serial file_turns_{machine_.executor, async::SerialLimits{.at_once = 2}};
   async::Serial snapshot_turns_;                           // before a turn of the index
   std::multimap<std::uint32_t, RunCommand> run_commands_;  // by their run
   const ProcessHome process_home_;

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "async/aside.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cell/cell.h"
@@ -262,18 +263,32 @@ asio::awaitable<json::Value> Cell::call_search(std::string op, json::Value argum
 
 // ---- methods that need no agent ----
 
+namespace {
+
+bool is_of_files(std::string_view method) noexcept {
+  return method == "write_file" || method == "read_file" || method == "list_files";
+}
+
+}  // namespace
+
+bool Cell::answers(std::string_view method) noexcept {
+  return is_of_files(method) || method.starts_with("db_") || method == "journal" ||
+         method == "logs" || method == "metrics";
+}
+
 asio::awaitable<std::optional<std::string>> Cell::answer(std::string method, std::string params) {
-  const bool is_of_files =
-      method == "write_file" || method == "read_file" || method == "list_files";
-  const bool is_of_store = method.starts_with("db_") || method == "journal";
-  if (!is_of_files && !is_of_store && method != "logs" && method != "metrics") {
-    co_return std::nullopt;
-  }
+  if (!answers(method)) co_return std::nullopt;
   json::Value parsed = json::object({});
   if (!params.empty()) parsed = co_await parse(machine_.pool, std::move(params));
   if (parsed.is_null()) parsed = json::object({});
-  if (is_of_files) co_return co_await answer_file_method(std::move(method), std::move(parsed));
-  if (method == "logs") co_return json::dump(logs(parsed));
+  if (is_of_files(method))
+    co_return co_await answer_file_method(std::move(method), std::move(parsed));
+  if (method == "logs") {
+    std::size_t bytes = 0;
+    for (const std::string& line : log_lines_) bytes += line.size();
+    auto dump = [lines = logs(parsed)] { return json::dump(lines); };
+    co_return co_await async::work_aside(machine_.pool, bytes, std::move(dump));
+  }
   if (method == "metrics") co_return json::dump(metrics());
   auto ask = [method, parsed = std::move(parsed)](store::CellStore& store) {
     if (method != "journal") return dump_if_any(store::answer_db_method(store, method, parsed));
@@ -296,6 +311,8 @@ asio::awaitable<std::string> Cell::answer_file_method(std::string method, json::
       }
       return json::dump(json::object({{"files", std::move(files)}}));
     };
+    const auto turn = co_await file_turns_.turn();
+    require_open();
     co_return co_await async::offload(machine_.pool, std::move(list));
   }
   const std::string path = reader.required_string("path");
@@ -307,6 +324,8 @@ asio::awaitable<std::string> Cell::answer_file_method(std::string method, json::
       }
       return json::dump(json::object({{"content", *std::move(content)}}));
     };
+    const auto turn = co_await file_turns_.turn();
+    require_open();
     co_return co_await async::offload(machine_.pool, std::move(read));
   }
   std::string text = reader.required_string("content");

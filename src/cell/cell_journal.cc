@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <limits>
@@ -24,10 +25,11 @@ constexpr std::size_t kPendingBytesWaited = 16 << 20;
 
 }  // namespace
 
-CellJournal::CellJournal(asio::any_io_executor executor, async::Pool& pool, const std::string& dir,
-                         const std::string& cell_id, RunTable& runs)
+CellJournal::CellJournal(asio::any_io_executor executor, async::Pool& pool, async::Pool& writers,
+                         const std::string& dir, const std::string& cell_id, RunTable& runs)
     : executor_(executor),
       pool_(pool),
+      writers_(writers),
       runs_(runs),
       storage_(dir),
       journal_(storage_, journal::Options{.cell_id = cell_id},
@@ -145,7 +147,7 @@ asio::awaitable<void> CellJournal::flush() {
       journal::Batch batch = journal_.seal();
       auto write = [this, &batch] { journal_.write(batch); };
       const auto began = std::chrono::steady_clock::now();
-      co_await async::offload(pool_, write);
+      co_await async::offload(writers_, write);
       if (sync_times_ != nullptr) sync_times_->observe(std::chrono::steady_clock::now() - began);
       journal_.committed(std::move(batch));
     } catch (const Error& error) {
@@ -186,7 +188,7 @@ asio::awaitable<void> CellJournal::make_spares() {
     std::uint64_t made_bytes = journal_.leave_spare();
     try {
       auto make = [this, bytes] { journal_.make_spare(bytes); };
-      co_await async::offload(pool_, make);
+      co_await async::offload(writers_, make);
       made_bytes = bytes;
     } catch (const Error& error) {
       if (error.code() == ErrorCode::canceled) throw;
@@ -336,13 +338,13 @@ journal::Payload CellJournal::payload_at(journal::Lsn lsn) {
   const journal::Record record = journal_.read(lsn);
   switch (record.type) {
     case journal::Type::step_end:
-      return read<journal::StepEnd>(lsn).value;
+      return decoded<journal::StepEnd>(record).value;
     case journal::Type::value:
-      return read<journal::Value>(lsn).value;
+      return decoded<journal::Value>(record).value;
     case journal::Type::run_ended:
-      return read<journal::RunEnded>(lsn).value;
+      return decoded<journal::RunEnded>(record).value;
     case journal::Type::event_received:
-      return read<journal::EventReceived>(lsn).value;
+      return decoded<journal::EventReceived>(record).value;
     case journal::Type::event:
       // On replay an event is not sent again: nothing is asked of it.
       return {.bytes = "null", .blob = std::nullopt};
@@ -385,7 +387,18 @@ std::size_t size_of(const RunEvent& event) {
   return event.data.size() + (event.missing ? journal::size_of(event.missing->value) : 0);
 }
 
+std::size_t read_bytes_of(const journal::Record& record) {
+  return std::max(record.body.size(), CellJournal::kReadBytesMin);
+}
+
 }  // namespace
+
+asio::awaitable<void> CellJournal::have_read(std::size_t bytes) {
+  turn_bytes_ += bytes;
+  if (turn_bytes_ < kEventBytesMax) co_return;
+  turn_bytes_ = 0;
+  co_await asio::post(asio::use_awaitable);
+}
 
 asio::awaitable<CellJournal::Events> CellJournal::events(const Run& run, journal::Lsn after,
                                                          Look look) {
@@ -394,8 +407,8 @@ asio::awaitable<CellJournal::Events> CellJournal::events(const Run& run, journal
   const journal::Lsn durable = journal_.last_durable();
   std::size_t bytes = 0;
   bool is_over = false;
-  const auto visit = [&](const journal::Record& record) {
-    if (is_over) return;
+  const journal::Journal::Visit visit = [&](const journal::Record& record) {
+    events.read_bytes += read_bytes_of(record);
     const Fate fate = look.view == View::live ? Fate::shown : fate_of(record, run, durable);
     const bool is_large = bytes >= kEventBytesMax;
     is_over = record.lsn > durable || fate == Fate::undecided || is_large;
@@ -403,22 +416,31 @@ asio::awaitable<CellJournal::Events> CellJournal::events(const Run& run, journal
     if (is_over) return;
     events.seen = record.lsn;
     auto event = fate == Fate::shown ? event_of(record, run) : std::nullopt;
-    if (!event) return;
-    bytes += size_of(*event);
-    events.list.push_back(*std::move(event));
+    bytes += std::max(read_bytes_of(record), event ? size_of(*event) : 0);
+    if (event) events.list.push_back(*std::move(event));
   };
-  const bool is_full = journal_.for_each(run.number, after, look.limit, visit) == look.limit;
-  if (!is_over) events.more = is_full;
+  std::size_t count = 0;  // One by one: behind the last that is wanted none is read.
+  while (!is_over && count < look.limit &&
+         journal_.for_each(run.number, events.seen, 1, visit) == 1) {
+    ++count;
+  }
+  if (!is_over) events.more = count == look.limit;
   if (look.values == Look::Values::read) co_await read_missing(events);
+  co_await have_read(events.read_bytes);
   co_return events;
 }
 
 CellJournal::Seen CellJournal::event_at(journal::Lsn lsn, View view) {
   const journal::Record record = journal_.read(lsn);
-  if (record.run == 0) return {Fate::shown, cell_event_of(record)};
-  const Run* run = runs_.find(record.run);
-  if (run == nullptr) return {};  // It is not kept any more.
   Seen seen;
+  seen.read_bytes = read_bytes_of(record);
+  if (record.run == 0) {
+    seen.fate = Fate::shown;
+    seen.event = cell_event_of(record);
+    return seen;
+  }
+  const Run* run = runs_.find(record.run);
+  if (run == nullptr) return seen;  // It is not kept any more.
   seen.fate = view == View::live ? Fate::shown : fate_of(record, *run, journal_.last_durable());
   if (seen.fate != Fate::shown) return seen;
   seen.event = event_of(record, *run);
@@ -435,15 +457,16 @@ asio::awaitable<CellJournal::Events> CellJournal::events(journal::Lsn after, Loo
   for (std::size_t count = 0; count < look.limit && bytes < kEventBytesMax && events.seen < durable;
        ++count) {
     Seen next = event_at(events.seen + 1, look.view);
+    events.read_bytes += next.read_bytes;
     is_over = next.fate == Fate::undecided;
     if (is_over) break;
     ++events.seen;
-    if (!next.event) continue;
-    bytes += size_of(*next.event);
-    events.list.push_back(*std::move(next.event));
+    bytes += std::max(next.read_bytes, next.event ? size_of(*next.event) : 0);
+    if (next.event) events.list.push_back(*std::move(next.event));
   }
   events.more = events.seen < durable && !is_over;
   if (look.values == Look::Values::read) co_await read_missing(events);
+  co_await have_read(events.read_bytes);
   co_return events;
 }
 
@@ -475,15 +498,19 @@ asio::awaitable<void> CellJournal::read_missing(Events& events) {
   events.list = std::move(result.list);
 }
 
-journal::Lsn CellJournal::before_newest(std::size_t count, View view,
-                                        const std::function<bool(const RunEvent&)>& is_wanted) {
+asio::awaitable<journal::Lsn> CellJournal::before_newest(
+    std::size_t count, View view, std::function<bool(const RunEvent&)> is_wanted) {
   journal::Lsn lsn = journal_.last_durable();
-  for (std::size_t seen = 0; count > 0 && lsn >= journal_.first() && seen < kTailRecordsMax;
+  std::size_t bytes = 0;
+  for (std::size_t seen = 0;
+       count > 0 && lsn >= journal_.first() && seen < kTailRecordsMax && bytes < kTailBytesMax;
        ++seen) {
     const Seen here = event_at(lsn--, view);
     if (here.event && is_wanted(*here.event)) --count;
+    bytes += here.read_bytes;
+    co_await have_read(here.read_bytes);
   }
-  return lsn;
+  co_return std::max(lsn, journal_.first() - 1);  // What is older may be gone meanwhile.
 }
 
 asio::awaitable<void> CellJournal::trim(WallTime ended_before) {

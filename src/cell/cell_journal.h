@@ -41,8 +41,9 @@ class CellJournal {
  public:
   // Opens or creates, and folds all records into `runs`, which must outlive it. Blocks while it
   // reads: some milliseconds for 10,000 records. Throws Error `corrupt` for a damaged journal.
-  CellJournal(asio::any_io_executor executor, async::Pool& pool, const std::string& dir,
-              const std::string& cell_id, RunTable& runs);
+  // Records are written by `writers`: what takes long on `pool` makes no durable answer wait.
+  CellJournal(asio::any_io_executor executor, async::Pool& pool, async::Pool& writers,
+              const std::string& dir, const std::string& cell_id, RunTable& runs);
   ~CellJournal();
 
   // Appends one record of `run`; it is durable after the next sync() that returns.
@@ -77,9 +78,7 @@ class CellJournal {
   // A durable or pending record's body, decoded. Throws Error `corrupt`.
   template <typename Body>
   Body read(journal::Lsn lsn) {
-    auto body = Body::decode(journal_.read(lsn).body);
-    if (!body) throw_undecodable(lsn);
-    return *std::move(body);
+    return decoded<Body>(journal_.read(lsn));
   }
   // The value held by the step_end, value, event_received or run_ended record at `lsn`.
   std::string read_value(journal::Lsn lsn) { return journal_.load(payload_at(lsn)); }
@@ -96,8 +95,9 @@ class CellJournal {
   void for_each(std::uint32_t run, const journal::Journal::Visit& visit);
 
   // Durable events of a run behind `after`, oldest first, from at most `limit` records; none more
-  // once their data is kEventBytesMax or more. What waits in `Missing` of an event is read on the
-  // pool, or left there.
+  // once their data, and the records that were read for nothing, are kEventBytesMax or more. What
+  // waits in `Missing` of an event is read on the pool, or left there. Of much that is read, by one
+  // call or by many, others have their turn: whoever wants all of it may simply go on.
   struct Look {
     View view = View::live;
     std::size_t limit = 512;
@@ -105,18 +105,23 @@ class CellJournal {
   };
   struct Events {
     std::vector<RunEvent> list;
-    journal::Lsn seen = 0;  // go on behind this one
-    bool more = false;      // there is more that is to be seen already
+    journal::Lsn seen = 0;       // go on behind this one
+    bool more = false;           // there is more that is to be seen already
+    std::size_t read_bytes = 0;  // of records, a small one for kReadBytesMin
   };
   asio::awaitable<Events> events(const Run& run, journal::Lsn after, Look look);
   // The same for all runs that are kept and the cell itself, in one order.
   asio::awaitable<Events> events(journal::Lsn after, Look look);
   // Where to begin to get the newest `count` events that `is_wanted`, or as many as the newest
-  // kTailRecordsMax records hold. What `is_wanted` is asked about has no values that are in blobs.
-  journal::Lsn before_newest(std::size_t count, View view,
-                             const std::function<bool(const RunEvent&)>& is_wanted);
+  // kTailRecordsMax records hold, or those of kTailBytesMax. What `is_wanted` is asked about has no
+  // values that are in blobs. Others have their turn meanwhile.
+  asio::awaitable<journal::Lsn> before_newest(std::size_t count, View view,
+                                              std::function<bool(const RunEvent&)> is_wanted);
   static constexpr std::size_t kTailRecordsMax = 4'000;
+  static constexpr std::size_t kTailBytesMax = 64 << 20;
   static constexpr std::size_t kEventBytesMax = 4 << 20;
+  // A record that is smaller takes as long: it is found, read and decoded.
+  static constexpr std::size_t kReadBytesMin = 4 << 10;
   // The oldest record that is kept.
   journal::Lsn first() const noexcept { return journal_.first(); }
   // The newest record, durable or not.
@@ -167,14 +172,24 @@ class CellJournal {
   asio::awaitable<void> close();
 
  private:
+  template <typename Body>
+  Body decoded(const journal::Record& record) const {
+    auto body = Body::decode(record.body);
+    if (!body) throw_undecodable(record.lsn);
+    return *std::move(body);
+  }
   journal::Lsn append_record(std::uint32_t run, std::uint32_t ordinal, journal::Type type,
                              std::uint16_t flags, std::string body);
   // What is to be seen of a record of the whole cell, and whether that is decided yet.
   struct Seen {
     Fate fate = Fate::hidden;
     std::optional<RunEvent> event;
+    std::size_t read_bytes = 0;  // as those of Events
   };
   Seen event_at(journal::Lsn lsn, View view);
+  // After so much was read here, with nobody waiting for anything: others have their turn once it
+  // comes to kEventBytesMax.
+  asio::awaitable<void> have_read(std::size_t bytes);
   asio::awaitable<void> read_missing(Events& events);
   asio::awaitable<void> flush();
   asio::awaitable<void> flush_later();
@@ -192,11 +207,13 @@ class CellJournal {
 
   asio::any_io_executor executor_;
   async::Pool& pool_;
+  async::Pool& writers_;
   RunTable& runs_;
   journal::FileStorage storage_;
   journal::Journal journal_;
   async::Event durable_;        // more is durable, or it broke
   std::size_t wake_count_ = 0;  // of wake_watchers()
+  std::size_t turn_bytes_ = 0;  // that were read since others had their turn
   struct Delivery {
     journal::Lsn after;
     std::function<void()> then;

@@ -72,7 +72,7 @@ asio::awaitable<void> Cell::trust_authority(std::shared_ptr<net::TlsAuthority> a
     const CommandPlace& place;
     ~Leave() { domains.leave(place); }
   } const leave{domains_, place};
-  const CommandResult result = co_await run_command(place, std::move(request), nullptr);
+  const CommandResult result = co_await run_command(place, std::move(request), nullptr, outputs_);
   trusting_ = place.domain;
   if (result.exit_code == 0) co_return;
   log::warning("cell {}: its commands do not trust its own certificate authority: {}",

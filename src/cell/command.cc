@@ -24,11 +24,17 @@ constexpr std::size_t kReadBytes = 64 << 10;
 
 // What a command writes to, and what has come so far.
 struct Output {
-  Output(const asio::any_io_executor& executor, std::string name_, std::uint64_t bytes_max_)
-      : name(std::move(name_)), bytes_max(bytes_max_), source(executor), ended(executor) {}
+  Output(const asio::any_io_executor& executor, std::string name_, std::uint64_t bytes_max_,
+         OutputRoom::Held& held_)
+      : name(std::move(name_)),
+        bytes_max(bytes_max_),
+        held(held_),
+        source(executor),
+        ended(executor) {}
 
   std::string name;
   std::uint64_t bytes_max;
+  OutputRoom::Held& held;
   Descriptor source;
   async::Event ended;
   std::string bytes;
@@ -43,7 +49,8 @@ asio::awaitable<void> read_output(Output& output, const OnOutput& on_output) {
         asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
     if (error) break;
     const std::size_t room = output.bytes_max - output.bytes.size();
-    const std::string_view kept = std::string_view(buffer).substr(0, std::min(size, room));
+    const std::size_t taken = output.held.take(std::min(size, room));
+    const std::string_view kept = std::string_view(buffer).substr(0, taken);
     if (kept.size() < size) output.truncated = true;
     if (kept.empty()) continue;  // Read on, so that the command is not held up.
     output.bytes.append(kept);
@@ -72,11 +79,13 @@ CommandResult result_of_failed_start(const Error& error) {
 
 // All that is open while a command runs.
 struct Running {
-  Running(const asio::any_io_executor& executor, const CommandRequest& request)
-      : out(executor, "stdout", request.output_bytes_max),
-        err(executor, "stderr", request.output_bytes_max),
+  Running(const asio::any_io_executor& executor, const CommandRequest& request, OutputRoom& room)
+      : held(std::make_shared<OutputRoom::Held>(room)),
+        out(executor, "stdout", request.output_bytes_max, *held),
+        err(executor, "stderr", request.output_bytes_max, *held),
         input(executor),
         tasks(executor) {}
+  std::shared_ptr<OutputRoom::Held> held;
   Output out;
   Output err;
   Descriptor input;
@@ -132,6 +141,7 @@ asio::awaitable<CommandResult> run_started(const CommandPlace& place, const Comm
   result.lost = exit.lost;
   result.stdout_bytes = std::move(running.out.bytes);
   result.stderr_bytes = std::move(running.err.bytes);
+  result.held = running.held;
   result.truncated = running.out.truncated || running.err.truncated;
   // A shell that lived on tells of its child's end by the same number.
   result.oom = result.exit_code == 128 + SIGKILL && place.count_oom_kills() > oom_before;
@@ -143,8 +153,13 @@ asio::awaitable<CommandResult> run_started(const CommandPlace& place, const Comm
 }  // namespace
 
 asio::awaitable<CommandResult> run_command(CommandPlace place, CommandRequest request,
-                                           OnOutput on_output) {
-  Running running(co_await asio::this_coro::executor, request);
+                                           OnOutput on_output, OutputRoom& room) {
+  Running running(co_await asio::this_coro::executor, request, room);
+  if (running.held->take(request.stdin_bytes.size()) < request.stdin_bytes.size()) {
+    throw Error(ErrorCode::exhausted, "too_much_input",
+                "what the cell's commands hold in memory leaves no room for this input",
+                "wait until some have ended, or write it to a file");
+  }
   std::exception_ptr failure;
   CommandResult result;
   try {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cell/domain_link.h"
+#include "cell/output_room.h"
 #include "json/value.h"
 #include "sandbox/cgroup.h"
 #include "sys/terminal.h"
@@ -38,10 +39,11 @@ struct CommandResult {
   std::optional<int> signal;
   bool timed_out = false;
   bool oom = false;            // the kernel killed it, or something of it, for want of memory
-  bool truncated = false;      // there was more output than the limit
+  bool truncated = false;      // there was more output than the limit, or than there was room for
   bool disk_full = false;      // killed, as the cell had more on disk than it may
   std::optional<LostBy> lost;  // the cell's processes ended under it
   std::chrono::milliseconds duration{0};
+  std::shared_ptr<OutputRoom::Held> held;  // the place of its output
 };
 
 inline constexpr std::chrono::hours kCommandTimeoutMax{24};
@@ -78,10 +80,12 @@ void kill(const CommandPlace& place) noexcept;
 // Runs a command to its end. When it ends, by itself, by the timeout or because this coroutine is
 // canceled, all that it started is killed. `on_output` (may be empty) gets every piece as it comes,
 // up to the limit. Throws Error as DomainLink::start() does, but a program that is not there is a
-// result with exit code 127 (126 where it cannot be executed), as a shell has it.
+// result with exit code 127 (126 where it cannot be executed), as a shell has it. What it prints,
+// and its input, take of `room`: output that has none is dropped, input that has none is refused
+// (Error `exhausted`, reason `too_much_input`).
 using OnOutput = std::function<void(std::string_view stream, std::string_view bytes)>;
 asio::awaitable<CommandResult> run_command(CommandPlace place, CommandRequest request,
-                                           OnOutput on_output);
+                                           OnOutput on_output, OutputRoom& room);
 
 // A request from outside, {cmd, cwd?, env?, stdin?, timeout_ms?, limits?}, and its answer. `Names`
 // tells REST's snake_case from the camelCase of ctx. Throws Error `invalid_argument`.

@@ -55,8 +55,9 @@ struct Isolation {
 struct Machine {
   asio::any_io_executor executor;
   async::Pool& pool;
-  async::Serial& paging;   // the memory of one cell is moved at a time
-  ProcessWalk& processes;  // for cells without cgroups
+  std::shared_ptr<async::Pool> journal_writers;  // threads that do nothing else
+  async::Serial& paging;                         // the memory of one cell is moved at a time
+  ProcessWalk& processes;                        // for cells without cgroups
   Spawner& spawner;
   WarmAgents& warm_agents;
   sandbox::CgroupHost cgroup_host;
@@ -73,7 +74,9 @@ struct Machine {
   Isolation isolation;
   std::size_t fresh_cells = 0;  // how many are there before anybody creates them
   std::string agent_host_dir;   // the agent host's files, bound into agent domains
-  std::string name_server;      // that proves whose a domain is (sys/dns_records.h)
+  // Of what commands of all cells hold.
+  std::shared_ptr<OutputRoom> outputs = std::make_shared<OutputRoom>(OutputRoom::kAllBytesMax);
+  std::string name_server;  // that proves whose a domain is (sys/dns_records.h)
 };
 
 // A whole domain of a cell, with ids of the cell's own and, until somebody says otherwise, the view

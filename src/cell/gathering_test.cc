@@ -72,7 +72,7 @@ TEST_CASE("a write waits no longer than a moment for those who do not come back"
   asio::io_context loop;
   async::Pool pool(1);
   RunTable runs;
-  CellJournal journal(loop.get_executor(), pool, dir.path(), "dev--a", runs);
+  CellJournal journal(loop.get_executor(), pool, pool, dir.path(), "dev--a", runs);
   std::size_t told_count = 0;
   auto use = [&]() -> asio::awaitable<void> {
     for (const std::size_t together : {4, 1}) {

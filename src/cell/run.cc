@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "cell/waits.h"
 #include "json/json.h"
 
 namespace cellar::cell {
@@ -184,6 +185,9 @@ void RunTable::apply(const journal::Record& record) {
     case Type::forked_from:
       run_of(record).forked_from = decode<journal::ForkedFrom>(record).run_id;
       return;
+    case Type::left:
+      run_of(record).left = record.lsn;
+      return;
     case Type::run_attempt:
     case Type::cancel_requested:
     case Type::paused:
@@ -225,6 +229,8 @@ void RunTable::start_step(const journal::Record& record) {
   step.policy = body.policy;
   step.sensitive = body.sensitive;
   if (is_wait(body.kind)) step.args = body.args.value_or("{}");
+  if (body.kind == "child") step.child = wait_run(step.args);
+  if (step.executed == 0) run.noted_bytes += step.name.size() + step.args.size();
   if (step.executed == 0) {
     step.started_at = time_of(record);
     step.begun = record.lsn;
@@ -243,6 +249,8 @@ void RunTable::end_step(const journal::Record& record) {
   step.sealed = body.sealed;
   step.ended_at = time_of(record);
   step.outcome = record.lsn;
+  run.noted_bytes -= step.args.size();
+  step.args = std::string();  // It waits for nothing any more.
   run.open.erase(record.ordinal);
   run.newest_end = record.lsn;
   if (!is_wait(step.kind)) run.attempts_without_progress = 0;  // Waiting is no work.
@@ -271,6 +279,7 @@ void RunTable::add_value(const journal::Record& record) {
   const auto body = decode<journal::Value>(record);
   Run& run = run_of(record);
   run.newest_end = record.lsn;
+  run.noted_bytes += body.name.size();
   run.steps[record.ordinal] = {.ordinal = record.ordinal,
                                .kind = body.kind,
                                .name = body.name,
@@ -317,9 +326,10 @@ void RunTable::receive(const journal::Record& record) {
     return;
   }
   const auto body = decode<journal::WaitMatched>(record);
-  for (ReceivedEvent& event : run.events) {
-    if (event.lsn == body.event) event.taken = true;
-  }
+  const auto event = std::lower_bound(  // They are in the order of their records.
+      run.events.begin(), run.events.end(), body.event,
+      [](const ReceivedEvent& each, journal::Lsn lsn) { return each.lsn < lsn; });
+  if (event != run.events.end() && event->lsn == body.event) event->taken = true;
 }
 
 void RunTable::change_state(const journal::Record& record) {
@@ -327,6 +337,7 @@ void RunTable::change_state(const journal::Record& record) {
   if (record.type == journal::Type::run_attempt) {
     const auto body = decode<journal::RunAttempt>(record);
     run.attempt = body.n;
+    run.left = 0;
     give_up_said(run, record.lsn);
     if (counts_against_budget(body.cause)) ++run.attempts_without_progress;
   } else if (record.type == journal::Type::cancel_requested) {
@@ -377,6 +388,7 @@ void RunTable::continue_as(const journal::Record& record) {
                         .outcome = step.outcome});
   }
   run.steps.clear();
+  run.noted_bytes = 0;
   run.open.clear();
   run.newest_end = record.lsn;
   run.attempts_without_progress = 0;
@@ -482,11 +494,12 @@ std::vector<Run*> RunTable::unfinished() {
   return list;
 }
 
-std::vector<Run*> RunTable::kept_from_undoing() {
+std::vector<Run*> RunTable::kept_from_ending() {
   std::vector<Run*> list;
   for (auto& [number, run] : runs_) {
+    const bool is_to_undo = run->cancelled_in_pause && run->undoes;
     const bool is_paused = run->status == RunStatus::paused;
-    if (is_paused && run->cancelled_in_pause && run->undoes) list.push_back(run.get());
+    if (is_paused && (is_to_undo || run->ends_at_once())) list.push_back(run.get());
   }
   return list;
 }

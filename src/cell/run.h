@@ -57,7 +57,8 @@ struct Step {
   bool is_interrupted() const noexcept {
     return status == StepStatus::open && executed > executions_explained;
   }
-  std::string args;  // of what waits: see waits.h
+  std::string args;   // of what waits: see waits.h
+  std::string child;  // the run that it waits for
   // Steps are shown to people; values only serve replay.
   bool is_step() const noexcept {
     return kind == "step" || kind == "shell" || kind == "fetch" || kind == "llm" ||
@@ -109,10 +110,12 @@ struct Run : std::enable_shared_from_this<Run> {
   std::map<std::uint32_t, Step> steps;  // of this generation
   std::vector<PastSaid> past;           // of earlier ones, by ordinal; those that said something
   std::set<std::uint32_t> open;         // ordinals of steps that have begun and not ended
+  journal::Lsn left = 0;                // it left the agent; 0: not since its newest attempt
   journal::Lsn newest_end = 0;          // the record that ended a step last
   journal::Lsn told = 0;                // the newest that is for its caller: stream, pause, end
   std::vector<ReceivedEvent> events;    // in the order in which they came
   std::set<std::string, std::less<>> event_ids;
+  std::size_t noted_bytes = 0;  // of the names and arguments of `steps`
 
   std::uint32_t steps_done() const noexcept;
   // It is cancelled, and nothing more of it is executed.
@@ -126,6 +129,9 @@ struct Run : std::enable_shared_from_this<Run> {
   // It waits, nothing else of it is open, and nothing has ended since it began to wait: what ended
   // may have set more going. No process is needed until a wait ends.
   bool is_only_waiting() const noexcept;
+  // It has left the agent for that, and has had no attempt since: it goes on when a wait ends. One
+  // that has not may have something of its own to do, which nobody knows of.
+  bool has_left() const noexcept { return left != 0 && is_only_waiting(); }
 };
 
 // An id for the run with this number, which it tells.
@@ -183,8 +189,9 @@ class RunTable {
   // Newest first.
   std::vector<const Run*> newest_first() const;
   std::vector<Run*> unfinished();
-  // Those that are paused, and were cancelled with rollback since: a crash kept them from going on.
-  std::vector<Run*> kept_from_undoing();
+  // Those that are paused, and were cancelled since: a crash kept them from ending, or from going
+  // on to undo what they did.
+  std::vector<Run*> kept_from_ending();
 
  private:
   Run& run_of(const journal::Record& record);

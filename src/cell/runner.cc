@@ -1,6 +1,7 @@
 #include "cell/runner.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/error.h"
@@ -39,6 +40,7 @@ Runner::Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& r
       runs_(runs),
       host_(host),
       config_(config),
+      comparisons_(executor_, {.waiters_max = std::numeric_limits<std::size_t>::max()}),
       settled_(executor_),
       starting_(executor_),
       tasks_(executor_) {
@@ -173,14 +175,16 @@ void Runner::recover(const std::string& cause) {
   for (Run* run : runs_.unfinished()) {
     if (!is_active(run->number)) tasks_.spawn(drive(add_active(*run), cause));
   }
-  for (Run* run : runs_.kept_from_undoing()) {
-    if (!active_.contains(run->number)) tasks_.spawn(let_go_on(add_active(*run)));
+  for (Run* run : runs_.kept_from_ending()) {
+    if (active_.contains(run->number)) continue;
+    const auto active = add_active(*run);
+    tasks_.spawn(run->ends_at_once() ? drive(active, "cancel") : let_go_on(active));
   }
 }
 
 void Runner::recover_waits() {
   for (Run* run : runs_.unfinished()) {
-    if (!run->is_only_waiting()) continue;
+    if (!run->has_left()) continue;
     tasks_.spawn(drive(add_active(*run, true), "wake"));
   }
 }

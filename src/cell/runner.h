@@ -14,6 +14,7 @@
 
 #include "async/event.h"
 #include "async/run_to_end.h"
+#include "async/serial.h"
 #include "async/task_group.h"
 #include "cell/agent_process.h"
 #include "cell/cell_journal.h"
@@ -96,6 +97,8 @@ inline constexpr std::uint32_t kStepsAtFirst = 8;
 inline constexpr std::size_t kOwedValueBytes = 512;
 // What a run asks for, each with a place in its record, its streamed events among them.
 inline constexpr std::uint32_t kOrdinalsMax = 100'000;
+// Names of what it asks for, and what its waits are given, all together.
+inline constexpr std::size_t kNotedBytesMax = 32 << 20;
 // What a run waits for at the same time.
 inline constexpr std::size_t kOpenWaitsMax = 1000;
 // Trials of runs with other versions at the same time, and how long each may take.
@@ -282,7 +285,12 @@ class Runner {
   // False where the wait has ended meanwhile. `event` is what ended it, 0 for nothing.
   asio::awaitable<bool> end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal, bool ok,
                                  std::string value, journal::Lsn event = 0);
-  void give_outcome(const Active& active, const Step& wait);
+  void give_outcome(const Active& active, std::uint32_t ordinal, bool ok, std::string value);
+  asio::awaitable<bool> try_end_by_event(std::shared_ptr<Active> active, std::uint32_t ordinal,
+                                         journal::Lsn newest);
+  asio::awaitable<bool> has_room_for_end(std::shared_ptr<Active> active, std::uint32_t ordinal,
+                                         std::size_t bytes);
+  asio::awaitable<void> look_later(std::shared_ptr<Active> active, std::uint32_t ordinal);
   void ask_to_suspend(const Active& active);
   void on_suspended(Active& active);
 
@@ -328,9 +336,9 @@ class Runner {
     journal::Payload value;
     bool sealed = false;
   };
-  asio::awaitable<std::string> load_image(std::vector<Recorded> values);
-  // What the next execution of an open step goes on from.
-  void add_what_was_open(const Step& step, json::Object& entry);
+  asio::awaitable<std::string> load_image(std::vector<Recorded> values, std::size_t bytes);
+  // What the next execution of an open step goes on from; gives what that takes.
+  std::size_t add_what_was_open(const Step& step, json::Object& entry);
   asio::awaitable<Trial> try_version_now(std::uint32_t number, std::string agent_digest,
                                          AgentLanguage language);
   void on_trial(TrialInProgress& trial, const AgentFrame& frame);
@@ -440,8 +448,9 @@ class Runner {
       trials_;  // by the id that the agent knows
   // Held by each request under way.
   std::shared_ptr<const bool> requests_ = std::make_shared<const bool>(true);
-  async::Event settled_;   // some run settled
-  async::Event starting_;  // an agent start ended
+  async::Serial comparisons_;  // of waits with events
+  async::Event settled_;       // some run settled
+  async::Event starting_;      // an agent start ended
   bool is_starting_ = false;
   async::TaskGroup tasks_;
 };

@@ -139,11 +139,11 @@ asio::awaitable<bool> Runner::settle_interrupted(Active& active, const std::stri
   for (const auto& [ordinal, step] : active.run.steps) {
     if (!step.is_interrupted() || active.run.leaves(step)) continue;
     if (step.policy == "fail") {
+      std::string error = interrupted_error(step, " (" + cause + "), and is not executed again");
+      const journal::StepEnd end =  // Before the other: both are written together.
+          co_await make_step_end(false, std::move(error), "json", Shown::plainly);
       fault_point("interrupted.before_written");
       append_interrupted(active.run, step, cause);
-      std::string error = interrupted_error(step, " (" + cause + "), and is not executed again");
-      const journal::StepEnd end =
-          co_await make_step_end(false, std::move(error), "json", Shown::plainly);
       fault_point("step.before_end");
       journal_.append(active.run.number, ordinal, end);
       fault_point("step.ended");

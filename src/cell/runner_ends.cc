@@ -37,6 +37,12 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   const bool completed = ok && problem.empty();
   journal::Payload stored = co_await store(std::move(value));
   if (!active.is_served()) co_return;  // Paused meanwhile: it comes to this end again.
+  if (ok && active.run.undoes && active.run.rollback == 0) {  // Cancelled before it was told.
+    active.in_agent = false;
+    active.interruption = "cancel";
+    active.changed.set();
+    co_return;
+  }
   const char* status = completed ? "completed" : canceled ? "cancelled" : "failed";
   co_await end_run(active, status, std::move(stored));
 }
@@ -83,19 +89,24 @@ asio::awaitable<void> Runner::on_continue(Active& active, const AgentFrame& fram
   journal::Continued continued;
   continued.value = co_await store(frame.body);
   if (!active.is_served()) co_return;  // Paused meanwhile.
+  active.in_agent = false;
+  active.changed.set();
+  if (active.run.undoes) {  // Cancelled meanwhile: there is nothing to undo in another generation.
+    active.interruption = "cancel";
+    co_return;
+  }
   journal_.append(active.run.number, ordinal_of(frame), continued);
   end_llm_calls(active.run.number);  // Their ordinals are none of the new generation's.
-  active.in_agent = false;
   active.interruption = "continue";
-  active.changed.set();
 }
 
 asio::awaitable<void> Runner::pause_for_length(Active& active) {
-  const Error error(ErrorCode::exhausted, "run_too_long",
-                    "the run has asked for " + std::to_string(kOrdinalsMax) +
-                        " things, streamed events among them",
-                    "cancel it; let its method go on with ctx.continueAs(state) now and then, "
-                    "or stream inside of steps");
+  const Error error(
+      ErrorCode::exhausted, "run_too_long",
+      "the run has asked for " + std::to_string(kOrdinalsMax) +
+          " things, streamed events among them, or their names and what it waits for take 32 MiB",
+      "cancel it; let its method go on with ctx.continueAs(state) now and then, "
+      "or stream inside of steps");
   co_await pause_run(active, error.reason(), pause_json(error));
 }
 

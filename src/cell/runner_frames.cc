@@ -20,13 +20,14 @@ std::string not_kept_error() {
   return journal_full_error("it was done, and what it gave is not kept");
 }
 
-// Of a step that the host executes, or has asked for: it is not asked for by this.
-bool is_of_step(const AgentFrame& frame) {
-  const std::string type = text_of(frame.header, "t");
-  if (type != "cmd") return type == "done" || type == "failed" || type == "progress";
-  const std::string kind = text_of(frame.header, "k");
-  const bool asks = !text_of(frame.header, "pol").empty() || flag_of(frame.header, "ask");
-  return (kind == "step" || kind == "fetch") && !asks;
+// Whether what it says comes after something that waits for room.
+template <typename Held>
+bool is_behind_held(const Held& active, const AgentFrame& frame) {
+  const std::uint32_t ordinal = ordinal_of(frame);
+  return std::any_of(active.held.begin(), active.held.end(), [&](const AgentFrame& other) {
+    const std::uint32_t earlier = ordinal_of(other);
+    return earlier != 0 && earlier < ordinal;
+  });
 }
 
 }  // namespace
@@ -59,9 +60,9 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     co_return;
   }
   active->heard_at = std::chrono::steady_clock::now();
-  // Steps that were begun have a place: their ends, above all, wait behind nothing.
-  const bool is_placed = is_of_step(frame);
-  if (!active->held.empty() && !is_placed) {
+  // Steps that were begun have a place: their ends, above all, wait behind nothing but what their
+  // code may have been told before they began.
+  if (!active->held.empty() && (!is_of_step(frame) || is_behind_held(*active, frame))) {
     co_await hold(agent, active, std::move(frame));
     co_return;
   }
@@ -86,7 +87,9 @@ asio::awaitable<void> Runner::handle_served(AgentProcess& agent, Active& active,
   const std::string type = text_of(frame.header, "t");
   const bool is_call = type == "call";
   const bool rolls_back = type == kRollback || active.run.rollback != 0;  // As long as it has to.
-  if (ordinal_of(frame) > active.run.base + kOrdinalsMax && !rolls_back) {
+  const bool is_too_long =
+      ordinal_of(frame) > active.run.base + kOrdinalsMax || active.run.noted_bytes > kNotedBytesMax;
+  if (is_too_long && !rolls_back) {
     co_await pause_for_length(active);
     if (is_call || flag_of(frame.header, "sync")) let_go(agent, active.run.id);
   } else if (is_call) {
@@ -283,7 +286,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
   try {
     // What is cancelled already does not begin; a kill from here on misses nothing of it.
     const bool is_wanted = agent_ == agent && !call.is_left() && !call.is_cancelled();
-    if (is_wanted) result = co_await host_.shell(number, call.request, on_output);
+    if (is_wanted) result = co_await host_.shell(number, std::move(call.request), on_output);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     ok = false;

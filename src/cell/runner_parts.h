@@ -73,6 +73,15 @@ inline std::string checked_error(const std::string& text) {
   }
 }
 
+// Of a step that the host executes, or has asked for: it is not asked for by this.
+inline bool is_of_step(const AgentFrame& frame) {
+  const std::string type = text_of(frame.header, "t");
+  if (type != "cmd") return type == "done" || type == "failed" || type == "progress";
+  const std::string kind = text_of(frame.header, "k");
+  const bool asks = !text_of(frame.header, "pol").empty() || flag_of(frame.header, "ask");
+  return (kind == "step" || kind == "fetch") && !asks;
+}
+
 // Throws Error `conflict` for a run that has ended.
 inline void require_open_run(const Run& run) {
   if (!is_terminal(run.status)) return;

@@ -1,6 +1,9 @@
 // What an agent is given of a run that goes on; the same for a trial with another version, and for
 // a run that begins again from somewhere in another one.
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -17,6 +20,21 @@ namespace {
 
 // What is copied at most, all records of a run together.
 constexpr std::size_t kCopiedBytesMax = 32 << 20;
+// What is read for that, with what of it is not copied.
+constexpr std::size_t kLookedAtBytesMax = 8 * kCopiedBytesMax;
+// The header of a `run` frame, by what its entries take at most.
+constexpr std::size_t kImageHeaderMax = wire::kAgentHeaderMax / 2;
+constexpr std::size_t kImageEntryBytes = 256;  // without its name
+// Read without a turn of the loop for others.
+constexpr std::size_t kReadAtOnceBytes = 1 << 20;
+
+// What a text takes in JSON at most.
+std::size_t size_in_json(std::string_view text) {
+  constexpr std::size_t kEscapedBytes = 6;
+  const auto escaped = std::count_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == '"' || c == '\\'; });
+  return text.size() + kEscapedBytes * static_cast<std::size_t>(escaped);
+}
 
 json::Value replay_entry(const Step& step, std::size_t value_bytes) {
   json::Value entry = json::object({{"o", step.ordinal},
@@ -77,6 +95,8 @@ asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
     newest_end = run.newest_end;
     std::vector<Recorded> values{{.value = journal_.params_of(run)}};
     std::size_t body_bytes = journal::size_of(values.front().value);
+    std::size_t header_bytes = 0;
+    std::size_t read_bytes = 0;  // since others had their turn
     image.header = frame_for(run, "run");
     json::Object& fields = image.header.as_object();
     fields.set("method", run.method);
@@ -85,21 +105,35 @@ asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
     fields.set("base", run.base);
     fields.set("params_len", body_bytes);
     json::Array entries;
-    for (const auto& [ordinal, step] : run.steps) {
+    std::uint32_t next = 0;
+    for (auto at = run.steps.begin(); at != run.steps.end(); at = run.steps.lower_bound(next)) {
+      const Step& step = at->second;
+      next = at->first + 1;
       std::size_t size = 0;
       if (step.outcome != 0) {
         values.push_back({.value = journal_.payload_at(step.outcome), .sealed = step.sealed});
         size = journal::size_of(values.back().value);
+        read_bytes += values.back().value.bytes.size();
         if (step.sealed) size -= std::min(size, RunnerHost::kSealedMoreBytes);
       }
       json::Value entry = replay_entry(step, size);
-      if (step.status == StepStatus::open) add_what_was_open(step, entry.as_object());
+      header_bytes += kImageEntryBytes + size_in_json(step.name);
+      if (step.status == StepStatus::open) {
+        const std::size_t more = add_what_was_open(step, entry.as_object());
+        header_bytes += more;
+        read_bytes += more;
+      }
       entries.push_back(std::move(entry));
       body_bytes += size;
+      if (body_bytes > config_.replay_bytes_max || header_bytes > kImageHeaderMax) {
+        co_return std::nullopt;
+      }
+      if (read_bytes < kReadAtOnceBytes) continue;
+      read_bytes = 0;
+      co_await asio::post(asio::use_awaitable);
     }
     fields.set("replay", std::move(entries));
-    if (body_bytes > config_.replay_bytes_max) co_return std::nullopt;
-    image.body = co_await load_image(std::move(values));
+    image.body = co_await load_image(std::move(values), body_bytes);
   } while (newest_end != run.newest_end);
   co_return image;
 }
@@ -114,19 +148,21 @@ namespace {
 
 }  // namespace
 
-asio::awaitable<std::string> Runner::load_image(std::vector<Recorded> values) {
-  const bool blocks = std::any_of(values.begin(), values.end(), [](const Recorded& each) {
-    return each.value.blob.has_value() || each.sealed;
-  });
-  auto load = [this, values = std::move(values)] {
+asio::awaitable<std::string> Runner::load_image(std::vector<Recorded> values, std::size_t bytes) {
+  const bool blocks = bytes > kReadAtOnceBytes ||
+                      std::any_of(values.begin(), values.end(), [](const Recorded& each) {
+                        return each.value.blob.has_value() || each.sealed;
+                      });
+  auto load = [this, bytes, values = std::move(values)] {
     std::string all;
+    all.reserve(bytes);
     for (const Recorded& each : values) {
-      const std::string bytes = journal_.bytes_of(each.value);
+      const std::string value = journal_.bytes_of(each.value);
       if (!each.sealed) {
-        all += bytes;
+        all += value;
         continue;
       }
-      const auto plain = host_.open_value(bytes);
+      const auto plain = host_.open_value(value);
       if (!plain) throw_sealed();
       all += *plain;
     }
@@ -136,11 +172,11 @@ asio::awaitable<std::string> Runner::load_image(std::vector<Recorded> values) {
   co_return co_await async::offload(journal_.pool(), std::move(load));
 }
 
-void Runner::add_what_was_open(const Step& step, json::Object& entry) {
+std::size_t Runner::add_what_was_open(const Step& step, json::Object& entry) {
   entry.set("started_at", to_unix_ms(step.started_at));
   if (step.failed_attempts != 0) entry.set("tries", step.failed_attempts);
   if (step.retry_at) entry.set("retry_at", to_unix_ms(*step.retry_at));
-  if (step.progress == 0) return;
+  if (step.progress == 0) return 0;
   auto progress = journal_.read<journal::Progress>(step.progress);
   if (progress.sealed) {
     const auto plain = host_.open_value(from_base64(progress.value).value_or(""));
@@ -148,6 +184,7 @@ void Runner::add_what_was_open(const Step& step, json::Object& entry) {
     progress.value = *plain;
   }
   entry.set("progress", json::parse(progress.value));
+  return progress.value.size();
 }
 
 // ---- a trial with another version ----
@@ -265,26 +302,26 @@ std::vector<journal::Record> Runner::history_before(const Run& run, journal::Lsn
   std::vector<journal::Record> history;
   std::set<journal::Lsn> taken;  // events, by earlier generations
   std::size_t bytes = 0;
+  std::size_t looked_at_bytes = 0;
   journal_.for_each(run.number, [&](const journal::Record& record) {
     const bool is_older = record.lsn < run.continued;
     if (is_older && record.type == journal::Type::wait_matched) {
       taken.insert(journal_.read<journal::WaitMatched>(record.lsn).event);
     }
     const bool is_spent_already = llm_tokens_of(record) != 0;  // The other run has paid for it.
-    const bool is_kept = is_history(record.type) && !is_spent_already &&
+    const bool is_kept = is_history(record.type) && !is_spent_already && record.lsn < end &&
                          (!is_older || record.type == journal::Type::event_received);
-    if (record.lsn >= end || !is_kept) return;
-    bytes += record.body.size();
-    history.push_back(record);
+    looked_at_bytes += record.body.size();
+    if (is_kept) bytes += record.body.size();
+    if (bytes > kCopiedBytesMax || looked_at_bytes > kLookedAtBytesMax) {
+      throw Error(ErrorCode::too_large, "run_too_large",
+                  "run " + run.id + " has recorded more than " + std::to_string(kCopiedBytesMax) +
+                      " bytes before that step, or much else",
+                  "restart it from an earlier step, or from its beginning");
+    }
+    if (is_kept) history.push_back(record);
   });
   std::erase_if(history, [&](const auto& record) { return taken.contains(record.lsn); });
-  if (bytes > kCopiedBytesMax) {
-    throw Error(ErrorCode::too_large, "run_too_large",
-                "run " + run.id + " has recorded " + std::to_string(bytes) +
-                    " bytes before that step, at most " + std::to_string(kCopiedBytesMax) +
-                    " are copied",
-                "restart it from an earlier step, or from its beginning");
-  }
   return history;
 }
 

@@ -25,6 +25,9 @@ constexpr std::chrono::milliseconds kLookForRoom{1000};
 // Of one run: what it streams until it is told that it is paused.
 constexpr std::size_t kHeldFramesMax = 1000;
 constexpr std::size_t kHeldBytesMax = 1 << 20;
+// And what its steps, which were begun before, say meanwhile.
+constexpr std::size_t kHeldStepFramesMax = 2000;
+constexpr std::size_t kHeldStepBytesMax = 64 << 20;
 // The record that names a blob.
 constexpr std::uint64_t kBlobBytes = 256;
 
@@ -122,8 +125,9 @@ asio::awaitable<void> Runner::hold(AgentProcess& agent, std::shared_ptr<Active> 
     co_return;
   }
   active->held_bytes += frame.body.size();
-  const bool is_too_much =
-      active->held.size() >= kHeldFramesMax || active->held_bytes > kHeldBytesMax;
+  const bool is_step = is_of_step(frame);
+  const bool is_too_much = active->held.size() >= (is_step ? kHeldStepFramesMax : kHeldFramesMax) ||
+                           active->held_bytes > (is_step ? kHeldStepBytesMax : kHeldBytesMax);
   if (is_too_much) {
     if (is_waited_for(frame)) let_go(agent, active->run.id);
     const Error error(ErrorCode::exhausted, "journal_full",

@@ -1,8 +1,13 @@
 // What runs wait for: times, events, approvals. Nothing of it needs the agent, or any process.
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <algorithm>
+#include <set>
 #include <utility>
 
+#include "async/aside.h"
 #include "async/sleep.h"
 #include "base/fault.h"
 #include "base/log.h"
@@ -15,6 +20,10 @@ namespace {
 
 // The wall clock may be set: a long wait looks at it now and then.
 constexpr std::chrono::milliseconds kLookAgain{60'000};
+// And for room on the disk.
+constexpr std::chrono::milliseconds kLookAtWaitAgain{1000};
+// Of payloads that are compared without a turn of the loop for others.
+constexpr std::size_t kComparedAtOnceBytes = 256 << 10;
 
 std::string timeout_error(const Step& step) {
   const char* what = step.kind == "approval" ? "nobody approved or refused" : "no event came";
@@ -80,10 +89,10 @@ asio::awaitable<void> Runner::look_at_wait(std::shared_ptr<Active> active, std::
   co_await try_end_wait(std::move(active), ordinal);
 }
 
-void Runner::give_outcome(const Active& active, const Step& wait) {
+void Runner::give_outcome(const Active& active, std::uint32_t ordinal, bool ok, std::string value) {
   HostCall call = call_of(active);
-  call.ordinal = wait.ordinal;
-  answer(agent_, call, wait.status == StepStatus::ok, journal_.read_value(wait.outcome));
+  call.ordinal = ordinal;
+  answer(agent_, call, ok, std::move(value));
 }
 
 asio::awaitable<void> Runner::keep_time(std::shared_ptr<Active> active, std::uint32_t ordinal) {
@@ -101,30 +110,70 @@ asio::awaitable<void> Runner::keep_time(std::shared_ptr<Active> active, std::uin
   co_await end_wait(active, ordinal, is_sleep, is_sleep ? "null" : timeout_error(step));
 }
 
+// Whether the value that ends a wait can be recorded a second time, as what the wait gave. Where
+// not, it is on the disk already, and the wait is looked at again.
+asio::awaitable<bool> Runner::has_room_for_end(std::shared_ptr<Active> active,
+                                               std::uint32_t ordinal, std::size_t bytes) {
+  const bool is_owed = bytes <= kOwedValueBytes;
+  const bool has_room = is_owed || co_await takes(std::min(bytes, journal::kInlineBytesMax));
+  if (!has_room) tasks_.spawn(look_later(std::move(active), ordinal));
+  co_return has_room;
+}
+
+asio::awaitable<void> Runner::look_later(std::shared_ptr<Active> active, std::uint32_t ordinal) {
+  co_await async::sleep_for(kLookAtWaitAgain);
+  co_await look_at_wait(std::move(active), ordinal);
+}
+
 asio::awaitable<bool> Runner::try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                            journal::Lsn newest) {
   const Run& run = active->run;
   if (!open_wait(*active, ordinal)) co_return false;
-  const Step step = run.steps.at(ordinal);
-  if (step.kind == "child") {
-    const Run* child = runs_.find(wait_run(step.args));
-    if (child == nullptr) {  // Of a run that is gone: this one was begun from it again.
-      std::string gone =
-          error_json("Error", "the child's result is not kept any more", "run_removed");
-      co_return co_await end_wait(active, ordinal, false, std::move(gone));
-    }
-    if (!is_terminal(child->status)) co_return false;
-    const bool ok = child->status == RunStatus::completed;
-    std::string value = journal_.read_value(child->ended);
-    co_return co_await end_wait(active, ordinal, ok, std::move(value));
+  const Step& step = run.steps.at(ordinal);
+  if (step.kind == "wait") co_return co_await try_end_by_event(active, ordinal, newest);
+  if (step.kind != "child") co_return false;
+  const Run* child = runs_.find(step.child);
+  if (child == nullptr) {  // Of a run that is gone: this one was begun from it again.
+    std::string gone =
+        error_json("Error", "the child's result is not kept any more", "run_removed");
+    co_return co_await end_wait(active, ordinal, false, std::move(gone));
   }
-  if (step.kind != "wait") co_return false;
-  const EventFilter filter = wait_filter(step.args);
+  if (!is_terminal(child->status)) co_return false;
+  const bool ok = child->status == RunStatus::completed;
+  std::string value = co_await journal_.value_of(child->ended);
+  const bool has_room = co_await has_room_for_end(active, ordinal, value.size());
+  if (!has_room) co_return false;
+  co_return co_await end_wait(active, ordinal, ok, std::move(value));
+}
+
+// One wait of a cell is compared with events at a time: both may be large, and there may be a
+// thousand of each.
+asio::awaitable<bool> Runner::try_end_by_event(std::shared_ptr<Active> active,
+                                               std::uint32_t ordinal, journal::Lsn newest) {
+  const auto turn = co_await comparisons_.turn();
+  const Run& run = active->run;
+  if (!open_wait(*active, ordinal)) co_return false;
+  const std::string args = run.steps.at(ordinal).args;
+  const auto filter = std::make_shared<const EventFilter>(wait_filter(args));
+  std::size_t compared_bytes = 0;
   for (std::size_t at = 0; at < run.events.size(); ++at) {  // More may come meanwhile.
     const ReceivedEvent event = run.events[at];
-    if (event.taken || event.lsn < newest || event.type != filter.type) continue;
-    std::string payload = journal_.read_value(event.lsn);
-    if (!filter.takes(json::parse(payload))) continue;
+    if (event.taken || event.lsn < newest || event.type != filter->type) continue;
+    std::string payload = co_await journal_.value_of(event.lsn);
+    compared_bytes += payload.size();
+    if (compared_bytes > kComparedAtOnceBytes) {
+      compared_bytes = 0;
+      co_await asio::post(asio::use_awaitable);
+    }
+    if (!filter->match.empty()) {
+      const std::size_t bytes = payload.size();
+      auto compare = [filter, &payload] { return filter->takes(json::parse(payload)); };
+      const bool fits = co_await async::work_aside(journal_.pool(), bytes, std::move(compare));
+      if (!open_wait(*active, ordinal)) co_return false;
+      if (!fits) continue;
+    }
+    const bool has_room = co_await has_room_for_end(active, ordinal, payload.size());
+    if (!has_room) co_return false;
     const bool ended = co_await end_wait(active, ordinal, true, std::move(payload), event.lsn);
     if (ended) co_return true;
     if (!open_wait(*active, ordinal)) co_return false;
@@ -173,8 +222,7 @@ asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, Hos
 void Runner::tell_parents(const Run& child) {
   for (const auto& [number, active] : active_) {
     for (const Step* wait : active->run.waits()) {
-      if (wait->kind != "child" || wait_run(wait->args) != child.id) continue;
-      tasks_.spawn(look_at_wait(active, wait->ordinal));
+      if (wait->child == child.id) tasks_.spawn(look_at_wait(active, wait->ordinal));
     }
   }
 }
@@ -182,7 +230,9 @@ void Runner::tell_parents(const Run& child) {
 asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                        bool ok, std::string value, journal::Lsn event) {
   const Run& run = active->run;
+  std::string given = value;  // In the record it may be in a blob.
   const journal::StepEnd end = co_await make_step_end(ok, std::move(value), "json", Shown::plainly);
+  if (ok != end.ok) given = end.value.bytes;  // There was no room for it.
   const auto is_taken = [&] {
     return event != 0 && std::any_of(run.events.begin(), run.events.end(), [&](const auto& other) {
              return other.lsn == event && other.taken;
@@ -198,7 +248,7 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
   journal_.append(run.number, ordinal, end);
   fault_point("wait.ended");
   if (active->in_agent && agent_) {
-    give_outcome(*active, run.steps.at(ordinal));
+    give_outcome(*active, ordinal, end.ok, std::move(given));
   } else {
     journal_.sync_soon();
     active->suspended = false;  // The next attempt finds it in the journal.
@@ -217,6 +267,10 @@ void Runner::on_suspended(Active& active) {
   fault_point("run.suspended");
   active.in_agent = false;
   active.suspended = active.run.is_only_waiting();  // A wait may have ended meanwhile.
+  if (active.suspended && !journal_.is_full()) {
+    journal_.append(active.run.number, 0, journal::Left());
+    journal_.sync_later();
+  }
   active.interruption = "wake";
   active.changed.set();
   log::debug("run {} waits without the agent", log::run(active.run.id));
@@ -248,13 +302,17 @@ asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, 
                     std::to_string(kEventsMax) + " in all",
                 "send them when it waits for them");
   }
-  const bool is_room = co_await may_begin(std::min(payload.size(), journal::kInlineBytesMax));
+  // It is recorded as it comes, and as what a wait gave.
+  const bool is_room = co_await may_begin(2 * std::min(payload.size(), journal::kInlineBytesMax));
   if (!is_room) journal_.throw_full();
   journal::EventReceived event;
   event.id = id;
   event.type = std::move(type);
   event.value = co_await store(std::move(payload));
-  if (known()) co_return false;  // Meanwhile.
+  if (known()) {  // Meanwhile; it is on its way.
+    co_await journal_.sync();
+    co_return false;
+  }
   require_open_run(*run);
   fault_point("event.before_received");
   const journal::Lsn lsn = journal_.append(number, 0, event);
@@ -262,8 +320,9 @@ asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, 
   const auto found = active_.find(number);
   if (found != active_.end()) {
     const std::shared_ptr<Active> active = found->second;
-    for (const Step* wait : run->waits()) {
-      const bool taken = co_await try_end_wait(active, wait->ordinal, lsn);
+    const std::set<std::uint32_t> open = run->open;  // They may end meanwhile.
+    for (const std::uint32_t ordinal : open) {
+      const bool taken = co_await try_end_wait(active, ordinal, lsn);
       if (taken) break;
     }
   }
@@ -291,7 +350,10 @@ asio::awaitable<void> Runner::answer_approval(std::uint32_t number, std::string 
                 "run " + run->id + " waits for " + std::to_string(asked.size()) + " approvals",
                 "name one of them as \"step\"");
   }
-  const bool ended = co_await end_wait(found->second, asked.front()->ordinal, true, answer);
+  const std::uint32_t ordinal = asked.front()->ordinal;
+  const std::shared_ptr<Active> active = found->second;
+  if (answer.size() > kOwedValueBytes) co_await require_room(answer.size());
+  const bool ended = co_await end_wait(active, ordinal, true, answer);
   if (!ended) {
     throw Error(ErrorCode::not_found, "approval_not_found",
                 "somebody else has answered, or it is too late");

@@ -94,8 +94,8 @@ class Supervisor {
   CellPtr find(std::string_view cell_id) const;
   // nullptr where the customer has none.
   CellPtr find_customer(std::string_view owner_id, std::string_view customer_id) const;
-  // Oldest first, by the millisecond, then by id. Cells that are not open yet say what they are, and
-  // no more.
+  // Oldest first, by the millisecond, then by id. Cells that are not open yet say what they are,
+  // and no more.
   std::vector<CellPtr> cells_of(std::string_view owner_id) const;
   // Ends and deletes it with all its files and domains. What takes longer than a second of the
   // files' removal follows; the cell is gone, and stays so whatever happens.

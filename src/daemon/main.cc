@@ -412,9 +412,10 @@ void arm_planned_faults() {
 }
 
 // Before there are threads.
-void set_own_limits() {
+void prepare_process() {
   sys::raise_open_files(kOpenFilesMax);
   sys::keep_to_disk_quotas();
+  arm_planned_faults();
 }
 
 void run(const Config& config, std::vector<std::string> arguments) {
@@ -422,9 +423,8 @@ void run(const Config& config, std::vector<std::string> arguments) {
   const doctor::User user = enter(config);
   const cell::Isolation isolation = require_level(config, user);
   const bool is_root = isolation.rights == sandbox::Rights::root;
-  set_own_limits();
+  prepare_process();
   const auto lock = take_state(config.state, user);
-  arm_planned_faults();
   const cell::Sealer sealer = read_sealer(config);
   async::Pool pool(config.pool_threads);
   asio::io_context loop(1);
@@ -460,6 +460,7 @@ void run(const Config& config, std::vector<std::string> arguments) {
   const cell::Machine machine{
       .executor = loop.get_executor(),
       .pool = pool,
+      .journal_writers = std::make_shared<async::Pool>(config.pool_threads),
       .paging = paging,
       .processes = processes,
       .spawner = *spawner,

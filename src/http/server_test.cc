@@ -114,7 +114,7 @@ asio::awaitable<void> answer_or_refuse(Exchange& exchange, async::Event& left) {
   } catch (const Error& error) {
     if (error.reason() == "body_too_large") status = 413;
     if (error.reason() == "chunk_too_large") status = 400;
-    if (error.reason() == "bodies_full") status = 503;
+    if (error.reason() == "bodies_full" || error.reason() == "answers_full") status = 503;
     if (status == 0) throw;
   }
   if (status == 0) co_return;
@@ -240,6 +240,32 @@ TEST_CASE("bodies have so much memory together, and small ones are always taken"
         CHECK(next.ends_with(" bytes"));
       },
       {.bodies_bytes_max = kMiB + kMiB / 4});
+}
+
+TEST_CASE(
+    "answers that nobody takes have so much memory together, and small ones are always sent") {
+  with_server(
+      [](std::uint16_t port, async::Event&) -> asio::awaitable<void> {
+        const auto get = [](const std::string& path) {
+          return "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        };
+        tcp::socket first = co_await connect(port);
+        const std::string large = get("/large");
+        co_await asio::async_write(first, asio::buffer(large), asio::use_awaitable);
+        char begin = 0;
+        co_await asio::async_read(first, asio::buffer(&begin, 1), asio::use_awaitable);
+        const std::string refused = co_await talk(port, get("/large"));
+        CHECK(refused.starts_with("HTTP/1.1 503"));
+        const std::string small = co_await talk(port, get("/small"));
+        CHECK(small.ends_with("/small"));
+        first.close();
+        std::string next;
+        for (int tries = 0; tries < 1000 && !next.starts_with("HTTP/1.1 200"); ++tries) {
+          next = co_await talk(port, get("/large"));
+        }
+        CHECK(next.starts_with("HTTP/1.1 200"));
+      },
+      {.answers_bytes_max = kLargeBytes + kLargeBytes / 4});
 }
 
 TEST_CASE("a stream is sent piece by piece and says where it ends") {

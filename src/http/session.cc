@@ -16,6 +16,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
+#include "async/event.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -47,7 +48,6 @@ constexpr std::string_view kNoTls =
     "\"retryable\":false,\"request_id\":\"-\"}";
 // Of a body, at once: as it is made, a buffer takes 512 bytes.
 constexpr std::size_t kBodyReadBytes = 32 << 10;
-constexpr std::size_t kSmallBodyBytes = 64 << 10;
 
 // What is read of a request and not understood yet: its head, or what stands between the chunks of
 // its body, for which the parser knows no limit of its own.
@@ -96,18 +96,6 @@ std::string begin_head(const Response& response, bool keep_alive) {
   if (!keep_alive) add_field(head, "Connection", "close");
   return head;
 }
-
-// Counts one while it exists.
-class Counted {
- public:
-  explicit Counted(std::size_t& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  std::size_t& count_;
-};
 
 class BeastExchange : public Exchange {
  public:
@@ -185,6 +173,7 @@ class BeastExchange : public Exchange {
   }
 
   asio::awaitable<void> respond(Response response) override {
+    const HeldAnswer held(traffic_, options_, response.body.size());
     answered_ = true;
     // What is left of a body that nobody read would be taken for the next request.
     const bool keep_alive = !traffic_.draining && parser_.is_done() && parser_.get().keep_alive();

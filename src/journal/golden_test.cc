@@ -97,6 +97,8 @@ void for_every_record(Each each) {
   each(3u, 0u, ForkedFrom{.run_id = "run_0011223344556677", .ordinal = 0});
   each(0u, 0u, Trim{.first_kept = 1, .first_run = 1, .setup_done = true});
   each(0u, 0u, Trim{.first_kept = 1, .first_run = 4});
+  each(4u, 0u, Left{});
+  each(5u, 0u, Left{});
 }
 
 // "<offset> <hex>" for every 32 bytes that are not all zero.

@@ -285,6 +285,10 @@ std::optional<Paused> Paused::decode(std::string_view body) {
   return if_ok(reader, std::move(paused));
 }
 
+std::string Left::encode() const { return cbor::encode(Map{}); }
+
+std::optional<Left> Left::decode(std::string_view body) { return if_ok(Reader(body), Left{}); }
+
 std::string Resumed::encode() const { return cbor::encode(Map{}); }
 
 std::optional<Resumed> Resumed::decode(std::string_view body) {

@@ -247,6 +247,18 @@ struct Resumed {
   bool operator==(const Resumed&) const = default;
 };
 
+// The run has left the agent's process, as it only waits. Where it is lost, the run is given to an
+// agent once more.
+struct Left {
+  static constexpr Type kType = Type::left;
+  static constexpr std::uint16_t kFlags = kHint;
+
+  std::uint16_t flags() const noexcept { return kFlags; }
+  std::string encode() const;
+  static std::optional<Left> decode(std::string_view body);
+  bool operator==(const Left&) const = default;
+};
+
 struct RunEnded {
   static constexpr Type kType = Type::run_ended;
   static constexpr std::uint16_t kFlags = 0;

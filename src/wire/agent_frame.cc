@@ -1,7 +1,7 @@
 #include "wire/agent_frame.h"
 
 #include "base/bytes.h"
-#include "base/check.h"
+#include "base/error.h"
 
 namespace cellar::wire {
 
@@ -12,7 +12,11 @@ std::optional<AgentFrameSizes> decode_agent_prefix(std::string_view prefix) noex
 }
 
 std::string encode_agent_frame(std::string_view header, std::string_view body) {
-  CELLAR_CHECK(header.size() <= kAgentHeaderMax && body.size() <= kAgentBodyMax);
+  if (header.size() > kAgentHeaderMax || body.size() > kAgentBodyMax) {
+    throw Error(ErrorCode::too_large, "a frame for the agent host has a header of " +
+                                          std::to_string(header.size()) + " bytes and a body of " +
+                                          std::to_string(body.size()));
+  }
   std::string frame;
   frame.reserve(kAgentPrefixBytes + header.size() + body.size());
   put_le(frame, static_cast<std::uint32_t>(header.size()));

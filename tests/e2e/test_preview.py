@@ -398,6 +398,11 @@ class PreviewTest(Visitor, harness.CellTest):
         self.assertEqual(3, self.visit(cell, "/request", "POST", body=json.dumps(call)).json)
         large = self.visit(cell, "/request", "POST", body=json.dumps({**call, "method": "x" * (1 << 20)}))
         self.assertEqual(413, large.status)
+        cell.call("PUT", "/files/.env", b"KEY=1")
+        for method, params in (("read_file", {"path": ".env"}), ("write_file", {"path": "x", "content": ""}), ("list_files", {}),
+                               ("db_keys", {}), ("db_set", {"key": "k", "value": 1}), ("logs", {}), ("journal", {}), ("metrics", {})):
+            answer = self.visit(cell, "/request", "POST", body=json.dumps({"method": method, "params": params}))
+            self.assertEqual((403, "method_not_for_visitors"), (answer.status, answer.json["code"]), method)
         foreign = self.visit(cell, "/request", "POST", body=json.dumps(call), Origin="http://evil")
         self.assertEqual((401, "foreign_origin"), (foreign.status, foreign.json["code"]))
 

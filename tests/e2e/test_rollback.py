@@ -43,6 +43,16 @@ module.exports = {
     await book(ctx, "hotel");
     await ctx.waitForEvent("go");
   },
+  async continues(ctx) {
+    await book(ctx, "hotel");
+    await ctx.step("before", () => { log("before"); return gate("gate"); });
+    return ctx.continueAs({ text: "x".repeat(100_000) });
+  },
+  async returns(ctx) {
+    await book(ctx, "hotel");
+    await ctx.step("before", () => { log("before"); return gate("gate"); });
+    return "x".repeat(100_000);
+  },
   async twice(ctx) {
     const head = JSON.stringify({ t: "rollback", run: ctx.run.id, a: ctx.run.attempt, o: 99, n: "failed" });
     const frame = Buffer.from(`........${head}{}`);
@@ -100,6 +110,10 @@ class RollbackTest(harness.CellTest):
 
     def waits(self, cell, run):
         harness.eventually("the run waits", lambda: cell.run(run)["status"] == "waiting")
+
+    def leaves(self, cell, run):
+        self.waits(cell, run)
+        harness.eventually("it leaves the agent", lambda: not any(b["kind"] == "run" for b in cell.get()["idle"]["blockers"]))
 
     def cancel(self, cell, run, **body):
         answer = cell.call("POST", f"/runs/{run}/cancel", {"rollback": True, **body})
@@ -161,7 +175,7 @@ class RollbackTest(harness.CellTest):
                 cell = self.cell(f"left-{left}", agent=AGENT)
                 run = cell.call("POST", "/runs", {"method": "waits", "params": {"left": left}}).json["id"]
                 if left == "wait":
-                    self.waits(cell, run)
+                    self.leaves(cell, run)
                     self.daemon.restart()  # Nobody has the run now.
                 else:
                     self.reaches(cell, "open")
@@ -186,42 +200,81 @@ class RollbackTest(harness.CellTest):
         (self.daemon.root / "plan").write_text(plan)
         (self.daemon.root / "plan").replace(self.daemon.root / "faults")
 
-    def test_a_cancel_that_meets_a_pause_goes_on_after_a_crash(self):
+    def with_faults(self):
         environment = self.daemon.environment()
         self.addCleanup(self.daemon.restart)
         self.addCleanup(delattr, self.daemon, "environment")
         self.daemon.environment = lambda: {**environment, "CELLAR_FAULTS": str(self.daemon.root / "faults")}
         self.plan_fault("- 0 -")
         self.daemon.restart()
-        cell, run = self.begin(AGENT, "waits")
-        self.waits(cell, run)
 
-        def ask(what, **body):
-            def call():
-                with contextlib.suppress(OSError, http.client.HTTPException):  # The daemon ends.
-                    cell.call("POST", f"/runs/{run}/{what}", body)
-            thread = threading.Thread(target=call)
-            self.addCleanup(thread.join)
-            thread.start()
+    def ask(self, cell, run, what, **body):
+        """In a thread: the daemon may end meanwhile."""
+        def call():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                cell.call("POST", f"/runs/{run}/{what}", body)
+        thread = threading.Thread(target=call)
+        self.addCleanup(thread.join)
+        thread.start()
+
+    def ends_in(self, cell, run, point, what, **body):
+        """The daemon is asked for this, ends at this point, and is started again."""
+        self.plan_fault(f"{point} 1 kill")
+        self.ask(cell, run, what, **body)
+        self.daemon.process.wait(harness.WAIT_S)
+        self.plan_fault("- 0 -")
+        self.daemon.start()
+
+    def test_a_cancel_that_meets_a_pause_goes_on_after_a_crash(self):
+        self.with_faults()
 
         def is_held():
             _, pauses, after = (self.daemon.root / "faults.hits").read_text().partition("pause.before_written")
             return pauses and "journal.before_sync" in after
 
-        self.plan_fault("journal.before_sync 1 delay=500")
-        ask("pause")
-        harness.eventually("the pause is on its way to the disk", is_held)
-        self.plan_fault("cancel.durable 1 kill")
-        ask("cancel", rollback=True)
-        self.daemon.process.wait(harness.WAIT_S)
-        self.plan_fault("- 0 -")
-        self.daemon.start()
-        harness.eventually("it goes on", lambda: cell.run(run)["status"] == "cancelled")
-        self.assertEqual({"done": ["car", "hotel"]}, cell.run(run)["error"]["rollback"])
+        for number, rollback in enumerate((True, False)):
+            cell = self.cell(f"meets-{number}", agent=AGENT)
+            run = cell.call("POST", "/runs", {"method": "waits"}).json["id"]
+            self.waits(cell, run)
+            (self.daemon.root / "faults.hits").write_text("")
+            self.plan_fault("journal.before_sync 1 delay=500")
+            self.ask(cell, run, "pause")
+            harness.eventually("the pause is on its way to the disk", is_held)
+            self.ends_in(cell, run, "cancel.durable", "cancel", rollback=rollback)
+            harness.eventually("it goes on", lambda: cell.run(run)["status"] == "cancelled")
+            self.assertEqual({"done": ["car", "hotel"]} if rollback else None, cell.run(run)["error"].get("rollback"))
+
+    def test_a_cancel_of_what_is_paused_ends_it_after_a_crash_too(self):
+        self.with_faults()
+        for number, rollback in enumerate((True, False)):
+            cell = self.cell(f"paused-{number}", agent=AGENT)
+            parent = cell.call("POST", "/runs", {"method": "parent"}).json["id"]
+            self.waits(cell, parent)
+            child = next(r["id"] for r in cell.runs() if r["method"] == "waits")
+            self.waits(cell, child)
+            self.assertEqual("paused", cell.call("POST", f"/runs/{child}/pause").json["status"])
+            self.ends_in(cell, parent, "cancel.durable", "cancel", rollback=rollback)
+            for run in (parent, child):
+                harness.eventually("it ends", lambda: cell.run(run)["status"] == "cancelled")
+
+    def test_a_cancel_that_meets_the_end_of_a_generation_undoes_it(self):
+        self.with_faults()
+        for number, method in enumerate(("continues", "returns")):
+            cell = self.cell(f"generation-{number}", agent=AGENT)
+            run = cell.call("POST", "/runs", {"method": method}).json["id"]
+            self.reaches(cell, "before")
+            self.plan_fault("blob.before_write 1 delay=1000")
+            (self.daemon.root / "faults.hits").write_text("")
+            cell.call("PUT", "/files/gate", b"")
+            harness.eventually("the state is on its way", lambda: "blob.before_write" in (self.daemon.root / "faults.hits").read_text())
+            ended = self.cancel(cell, run)
+            self.assertEqual(("cancelled", {"done": ["hotel"]}), (ended["status"], ended["error"]["rollback"]))
+            self.assertEqual(["hotel", "before", "-hotel-1"], self.log(cell))
+            self.plan_fault("- 0 -")
 
     def test_the_process_of_others_is_not_ended_for_a_run_that_has_yet_to_get_there(self):
         cell, slow = self.begin(AGENT, "slow")
-        self.waits(cell, slow)
+        self.leaves(cell, slow)
         busy = cell.call("POST", "/runs", {"method": "busy"}).json["id"]
         self.reaches(cell, "busy")
         cell.call("PUT", "/files/slow", b"")

@@ -6,6 +6,14 @@ import harness
 
 AGENT = """
 const fs = require("fs");
+function say(ctx, header, body) {  // The daemon reads it without the host between them.
+  const texts = [JSON.stringify({ ...header, run: ctx.run.id, a: ctx.run.attempt }), JSON.stringify(body)];
+  const sizes = Buffer.alloc(8);
+  sizes.writeUInt32LE(texts[0].length, 0);
+  sizes.writeUInt32LE(texts[1].length, 4);
+  let frame = Buffer.concat([sizes, Buffer.from(texts.join(""))]);
+  while (frame.length > 0) frame = frame.subarray(fs.writeSync(3, frame));
+}
 module.exports = {
   async setup(ctx) {
     const code = await ctx.spawn("other").catch((e) => e.code);
@@ -33,15 +41,18 @@ module.exports = {
     return [small, (await large).stdout.length];
   },
   async complains(ctx) { throw new Error("m".repeat(5_000_000)); },
-  async lies(ctx) {  // The daemon reads it without the host between them.
-    const header = JSON.stringify({ t: "end", run: ctx.runId, a: 1, ok: false });
-    const body = JSON.stringify({ name: "Error", message: "m".repeat(2 << 20) });
-    const sizes = Buffer.alloc(8);
-    sizes.writeUInt32LE(header.length, 0);
-    sizes.writeUInt32LE(body.length, 4);
-    let frame = Buffer.concat([sizes, Buffer.from(header + body)]);
-    while (frame.length > 0) frame = frame.subarray(fs.writeSync(3, frame));
+  async lies(ctx) {
+    say(ctx, { t: "end", ok: false }, { name: "Error", message: "m".repeat(2 << 20) });
     await new Promise(() => {});
+  },
+  async names(ctx) {
+    for (let o = 1; o <= 1200; o += 1) say(ctx, { t: "value", o, k: "now", n: "n".repeat(60_000), fp: "" }, 1);
+    process.kill(process.pid, "SIGKILL");
+  },
+  async prints(ctx) {
+    const print = "head -c 22M /dev/zero | tr '\\\\0' '\\\\1'";
+    const { stdout, truncated } = await ctx.shellAsync(`${print}; ${print} >&2`, { maxOutputBytes: 64 << 20 });
+    return [stdout.length, truncated];
   },
 };
 """
@@ -90,6 +101,16 @@ class RunLimitsTest(harness.CellTest):
         self.assertLess(len(answer.body), 200_000)
         self.assertIn("an error that cannot be shown: larger than 1 MiB", cell.request("lies").json["error"])
         self.assertEqual(1, cell.request("other").json)
+
+    def test_names_of_a_run_are_limited_together(self):
+        cell, run = self.begin(AGENT, "names")
+        paused = cell.settled(run)
+        self.assertEqual(("paused", "run_too_long"), (paused["status"], paused["reason"]))
+        self.assertEqual(1, cell.request("other").json)
+
+    def test_output_of_a_command_is_cut_to_what_an_agent_can_be_given(self):
+        cell, run = self.begin(AGENT, "prints")
+        self.assertEqual([11 << 20, True], cell.settled(run)["result"])
 
     def test_setup_begins_no_runs(self):
         cell, run = self.begin(AGENT, "other")

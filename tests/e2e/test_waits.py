@@ -57,6 +57,13 @@ module.exports = {
     await ctx.waitForEvent("end");
     return first;
   },
+  async beside(ctx) {  // What it does beside its wait is known to nobody.
+    const own = (async () => {
+      do await new Promise((r) => setTimeout(r, 5)); while (!fs.existsSync("/work/gate"));
+      return ctx.step("own", () => { log("own"); return "own"; });
+    })();
+    return Promise.race([own, ctx.sleep("1h").then(() => "time")]);
+  },
   async races(ctx) {
     const first = await Promise.race([ctx.waitForEvent("go").then(() => "event"), ctx.sleep("1h").then(() => "time")]);
     ctx.stream({ first });
@@ -184,6 +191,33 @@ class WaitsTest(harness.CellTest):
         self.assertEqual(1, cell.run(run)["attempt"])
         self.send(cell, run, type="end")
         self.completes(cell, run, "own")
+
+    def test_a_run_that_did_something_of_its_own_begins_again_after_a_crash(self):
+        cell, run = self.begin(AGENT, "beside")
+        harness.eventually("it waits, too", lambda: cell.run(run)["status"] == "waiting")
+        self.daemon.kill()
+        (cell.dir / "work/gate").touch()
+        self.daemon.start()
+        self.completes(cell, run, "own")
+        self.assertEqual(["own"], self.log(cell))
+
+    def test_a_run_that_has_left_the_agent_stays_out_after_a_crash(self):
+        cell, run = self.begin(AGENT, "event")
+        self.waits(cell, run)
+        cell.call("POST", "/runs", {"method": "event"})  # What is recorded later is on the disk behind it.
+        self.daemon.restart()
+        self.assertEqual(("waiting", 1), (cell.run(run)["status"], cell.run(run)["attempt"]))
+        self.send(cell, run, type="merged", payload=1)
+        self.completes(cell, run, 1)
+
+    def test_an_event_of_megabytes_is_compared_with_all_that_wait(self):
+        cell, run = self.begin(AGENT, "two")
+        self.waits(cell, run)
+        large = "x" * 500_000
+        self.send(cell, run, type="a", payload={"n": 3, "large": large})
+        self.send(cell, run, type="a", payload={"n": 2, "large": large})
+        self.send(cell, run, type="a", payload={"n": 1})
+        self.completes(cell, run, [{"n": 1}, {"n": 2, "large": large}])
 
     def test_a_waiting_run_is_cancelled_at_once(self):
         cell, run = self.begin(AGENT, "event")

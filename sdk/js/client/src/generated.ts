@@ -841,7 +841,10 @@ export type ListTiersAnswer = {
 
 export type ListEventsQuery = {
   after?: number;
-  /** Without `after`, begin with the newest so many, looked for in the newest 4,000 records. */
+  /**
+   * Without `after`, begin with the newest so many, looked for in the newest 4,000 records, or 64 MiB of
+   * them.
+   */
   tail?: number;
   /** Only these, with commas between them, at most 32: `cell.*,run.completed`. */
   types?: string;

@@ -1,0 +1,136 @@
+// How much is read of a journal at once.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <exception>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cell/cell_journal.h"
+#include "testing/temp_dir.h"
+
+namespace cellar::cell {
+namespace {
+
+// Lets `test` use a journal in which a run has begun its only step.
+using RunTest = std::function<asio::awaitable<void>(CellJournal&, const Run&)>;
+void with_run(const RunTest& test) {
+  const testing::TempDir dir;
+  asio::io_context loop;
+  async::Pool pool(2);
+  RunTable runs;
+  CellJournal journal(loop.get_executor(), pool, pool, dir.file("j"), "dev--a", runs);
+  auto drive = [&]() -> asio::awaitable<void> {
+    journal::RunCreated created;
+    created.run_id = "run_1";
+    created.params = "{}";
+    journal.append(1, 0, created);
+    journal::StepStart start;
+    start.kind = "step";
+    start.name = "one";
+    start.occ = 1;
+    journal.append(1, 1, start);
+    std::exception_ptr failed;
+    try {
+      co_await test(journal, *runs.find("run_1"));
+    } catch (...) {
+      failed = std::current_exception();
+    }
+    co_await journal.close();
+    if (failed) std::rethrow_exception(failed);
+  };
+  std::exception_ptr failure;
+  asio::co_spawn(loop, drive(), [&](const std::exception_ptr& error) { failure = error; });
+  loop.run();
+  if (failure) std::rethrow_exception(failure);
+}
+
+// Ends the step so many times, each time with a value of which its event tells nothing.
+asio::awaitable<void> append_ends(CellJournal& journal, int count, std::size_t value_bytes) {
+  for (int i = 0; i < count; ++i) {
+    journal::StepEnd end;
+    end.ok = true;
+    end.value.bytes = std::string(value_bytes, '1');
+    journal.append(1, 1, end);
+    co_await journal.sync();
+  }
+}
+
+std::string types_in(const CellJournal::Events& events) {
+  std::string text;
+  for (const RunEvent& event : events.list) text += (text.empty() ? "" : " ") + event.type;
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "events that are large come a few at a time, and where they begin is found without them") {
+  with_run([](CellJournal& journal, const Run&) -> asio::awaitable<void> {
+    for (int i = 0; i < 4; ++i) {
+      journal::StepEnd end;
+      std::string error = "\"" + std::string(CellJournal::kEventBytesMax / 2, 'x') + "\"";
+      end.value = co_await journal.store_value(std::move(error));
+      journal.append(1, 1, end);
+    }
+    co_await journal.sync();
+    const CellJournal::Look all;
+    const auto some = co_await journal.events(0, all);
+    CHECK(some.more);
+    CHECK(types_in(some) == "run.started step.started step.completed step.completed");
+    const auto others = co_await journal.events(some.seen, all);
+    CHECK(types_in(others) == "step.completed step.completed");
+    CHECK(others.list.back().data.size() > CellJournal::kEventBytesMax / 2);
+    const CellJournal::Look without_values{.values = CellJournal::Look::Values::left};
+    const auto left = co_await journal.events(some.seen, without_values);
+    CHECK(left.list.back().data.size() < 1000);
+    std::size_t largest = 0;
+    const auto is_step = [&largest](const RunEvent& event) {
+      largest = std::max(largest, event.data.size());
+      return event.type.starts_with("step.");
+    };
+    const journal::Lsn four = co_await journal.before_newest(4, View::live, is_step);
+    CHECK(four == journal.last_durable() - 4);
+    CHECK(largest < 1000);
+  });
+}
+
+TEST_CASE("what is read and not shown counts as well") {
+  with_run([](CellJournal& journal, const Run& run) -> asio::awaitable<void> {
+    co_await append_ends(journal, 6, CellJournal::kEventBytesMax / 4);
+    const CellJournal::Look all;
+    const auto of_run = co_await journal.events(run, 0, all);
+    CHECK(of_run.more);
+    CHECK(of_run.list.size() == 2 + 4);
+    CHECK(of_run.seen == 2 + 4);
+    const auto rest = co_await journal.events(run, of_run.seen, all);
+    CHECK_FALSE(rest.more);
+    CHECK(types_in(rest) == "step.completed step.completed");
+    const auto of_cell = co_await journal.events(0, all);
+    CHECK(of_cell.more);
+    CHECK(of_cell.list.size() == 2 + 4);
+    CHECK(of_cell.read_bytes >= CellJournal::kEventBytesMax);
+  });
+}
+
+TEST_CASE("whoever looks for the newest events lets others have their turn, and gives up") {
+  with_run([](CellJournal& journal, const Run&) -> asio::awaitable<void> {
+    co_await append_ends(journal, 7, CellJournal::kTailBytesMax / 5);
+    bool had_turn = false;
+    const auto executor = co_await asio::this_coro::executor;
+    asio::post(executor, [&had_turn] { had_turn = true; });
+    const auto is_wanted = [](const RunEvent&) { return false; };
+    const journal::Lsn place = co_await journal.before_newest(1, View::live, is_wanted);
+    CHECK(had_turn);
+    CHECK(place == journal.last_durable() - 5);
+  });
+}
+
+}  // namespace cellar::cell

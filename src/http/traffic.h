@@ -1,0 +1,89 @@
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <cstddef>
+#include <list>
+#include <string>
+
+#include "base/error.h"
+#include "http/server.h"
+
+namespace cellar::http {
+
+// A body or an answer of so many bytes has room in any case.
+inline constexpr std::size_t kSmallBodyBytes = 64 << 10;
+
+// TLS of one connection that has not begun, in the list of all of them as long as it exists or
+// until it has to give way.
+class Handshake {
+ public:
+  using All = std::list<Handshake*>;  // the oldest first
+
+  // Both outlive it.
+  Handshake(All& all, asio::ip::tcp::socket& socket)
+      : all_(all), socket_(socket), at_(all.insert(all.end(), this)) {}
+  ~Handshake() {
+    if (at_ != all_.end()) all_.erase(at_);
+  }
+  Handshake(const Handshake&) = delete;
+  Handshake& operator=(const Handshake&) = delete;
+
+  void give_way() {
+    all_.erase(at_);
+    at_ = all_.end();
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);
+  }
+
+ private:
+  All& all_;
+  asio::ip::tcp::socket& socket_;
+  All::iterator at_;
+};
+
+// What the connections of a server share.
+struct Traffic {
+  bool draining = false;         // no connection takes another request
+  std::size_t busy_count = 0;    // requests under way
+  std::size_t body_bytes = 0;    // of their bodies, as far as they have come
+  std::size_t answer_bytes = 0;  // that clients have not taken
+  Handshake::All handshakes;
+};
+
+// Counts one while it exists.
+class Counted {
+ public:
+  explicit Counted(std::size_t& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::size_t& count_;
+};
+
+// Has so many bytes counted until the client has taken them. Throws Error `unavailable`, reason
+// `answers_full`, where that is too much beside all others; a small one is always sent.
+class HeldAnswer {
+ public:
+  HeldAnswer(Traffic& traffic, const ServerOptions& options, std::size_t bytes)
+      : traffic_(traffic), bytes_(bytes) {
+    if (bytes > kSmallBodyBytes && traffic.answer_bytes + bytes > options.answers_bytes_max) {
+      throw Error(ErrorCode::unavailable, "answers_full",
+                  "the answers that other clients have not taken yet leave no room for this one in "
+                  "the " +
+                      std::to_string(options.answers_bytes_max >> 20) + " MiB that there are",
+                  "try again soon, or ask for less at once");
+    }
+    traffic.answer_bytes += bytes;
+  }
+  ~HeldAnswer() { traffic_.answer_bytes -= bytes_; }
+  HeldAnswer(const HeldAnswer&) = delete;
+  HeldAnswer& operator=(const HeldAnswer&) = delete;
+
+ private:
+  Traffic& traffic_;
+  std::size_t bytes_;
+};
+
+}  // namespace cellar::http
