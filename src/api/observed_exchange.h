@@ -78,9 +78,12 @@ class ObservedExchange : public http::Exchange {
   std::string client_address() const override { return inner_.client_address(); }
   bool is_encrypted() const override { return inner_.is_encrypted(); }
   asio::awaitable<void> respond(http::Response response) override {
-    note(response.status);
+    const int status = response.status;
     response.headers.insert(response.headers.end(), added_.begin(), added_.end());
-    return inner_.respond(std::move(response));
+    auto sending =
+        inner_.respond(std::move(response));  // It may have no room, and another follows.
+    note(status);
+    return sending;
   }
   asio::awaitable<void> start_foreign(http::ForeignHead head) override {
     note(head.status);

@@ -16,12 +16,16 @@
 #include "json/json.h"
 #include "json/reader.h"
 #include "sandbox/groups.h"
+#include "sys/directory.h"
 #include "sys/file.h"
 #include "sys/process.h"
 
 namespace cellar::cell {
 namespace {
 
+constexpr std::uint64_t kJournalBytesLeast = 64 << 20;
+// Then those that nothing needs are removed; they are when the cell is opened.
+constexpr std::size_t kVersionsMax = 64;
 constexpr std::size_t kLogLinesMax = 2000;
 constexpr std::size_t kAgentBytesMax = 4 << 20;
 // Of what a command has printed, as an agent is given it: less than a frame takes.
@@ -39,6 +43,20 @@ void write_version(const CellLayout& layout, const std::string& digest, AgentLan
                    const std::string& source) {
   const std::string path = layout.agent_version(digest, language);
   if (!sys::exists(path)) sys::replace_file(path, source, 0644);
+}
+
+// Where there are more than so many; `in_use` are names of files.
+void remove_unused_versions(const CellLayout& layout, const std::set<std::string>& in_use,
+                            std::size_t count_max) {
+  try {
+    const std::vector<std::string> names = sys::files_in(layout.versions());
+    if (names.size() <= count_max) return;
+    for (const std::string& name : names) {
+      if (!in_use.contains(name)) sys::remove_file(layout.versions() + "/" + name);
+    }
+  } catch (const Error& error) {  // They cost room, no more.
+    log::warning("{}: {}", layout.versions(), error.what());
+  }
 }
 
 void write_agent(const CellLayout& layout, const std::string& digest, AgentLanguage language,
@@ -117,8 +135,10 @@ asio::awaitable<void> Cell::open(Origin origin) {
         std::make_unique<CellJournal>(machine_.executor, machine_.pool, *machine_.journal_writers,
                                       layout_.journal(), spec_.cell_id, runs_);
     journal_->measure(machine_.measures.journal_sync);
+    remove_unused_versions(layout_, versions_in_use(), 0);
   };
   co_await async::offload(machine_.pool, prepare);
+  limit_journal();
   co_await quota_.enforce();
   co_await remove_old_runs();
   RunnerHost& host = *this;
@@ -130,7 +150,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
   state_ = frozen                               ? State::paused
            : domains_.any_alive() || !may_sleep ? State::active
                                                 : State::hibernated;
-  runner_->recover_waits();
+  runner_->recover_waits(frozen);
   for (const auto& process : unattended_) co_await process->load_output();
   if (!frozen) co_await adopt_processes();
   // Nobody had to wait for it, but it came back all the same.
@@ -307,8 +327,10 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
     next.agent_digest = sha256_hex(*settings.agent);
     next.agent_language = settings.agent_language;
     auto write = [this, digest = next.agent_digest, language = next.agent_language,
+                  in_use = versions_in_use_with(next.agent_digest, next.agent_language),
                   source = std::move(*settings.agent)] {
       write_agent(layout_, digest, language, source);
+      remove_unused_versions(layout_, in_use, kVersionsMax);
     };
     co_await async::offload(machine_.pool, std::move(write));
   }
@@ -351,6 +373,12 @@ void Cell::set_disk_limits() {
   const auto least = [](std::uint64_t a, std::uint64_t b) { return b == 0 ? a : std::min(a, b); };
   quota_.set_limits({least(tier.disk_bytes, config_.disk_max.bytes),
                      least(tier.inodes, config_.disk_max.inodes)});
+  limit_journal();
+}
+
+// It may take as much again as the files of the cell.
+void Cell::limit_journal() {
+  if (journal_) journal_->limit(std::max(quota_.ledger().limits().bytes, kJournalBytesLeast));
 }
 
 void Cell::end_programs_over_quota() {
@@ -516,12 +544,33 @@ asio::awaitable<Runner::Started> Cell::start_run(std::string method, std::string
   co_return co_await runner_->start(std::move(start));
 }
 
+std::set<std::string> Cell::versions_in_use() const {
+  std::set<std::string> names;
+  const auto add = [&names](const std::string& digest, AgentLanguage language) {
+    names.insert(digest + std::string(extension_of(language)));
+  };
+  names.insert(recent_versions_.begin(), recent_versions_.end());
+  add(spec_.agent_digest, spec_.agent_language);
+  for (const Run* run : runs_.newest_first()) add(run->agent_digest, run->agent_language);
+  return names;
+}
+
+// The newest ones may be on their way to be what a run goes on with.
+std::set<std::string> Cell::versions_in_use_with(const std::string& digest,
+                                                 AgentLanguage language) {
+  recent_versions_.push_back(digest + std::string(extension_of(language)));
+  if (recent_versions_.size() > kVersionsMax / 2) recent_versions_.pop_front();
+  return versions_in_use();
+}
+
 asio::awaitable<std::string> Cell::keep_version(AgentLanguage language, std::string source) {
   require_open();
   check_agent(source);
   std::string digest = sha256_hex(source);
-  auto write = [this, digest, language, source = std::move(source)] {
+  auto write = [this, digest, language, in_use = versions_in_use_with(digest, language),
+                source = std::move(source)] {
     write_version(layout_, digest, language, source);
+    remove_unused_versions(layout_, in_use, kVersionsMax);
   };
   co_await async::offload(machine_.pool, std::move(write));
   co_return digest;

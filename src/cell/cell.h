@@ -352,6 +352,10 @@ class Cell : private RunnerHost {
   asio::awaitable<void> lose_unattended(LostBy why);
   asio::awaitable<void> forget_old_processes();
   void set_disk_limits();
+  void limit_journal();
+  // The files of the agent's versions that the cell, or a run of it, goes on with.
+  std::set<std::string> versions_in_use() const;
+  std::set<std::string> versions_in_use_with(const std::string& digest, AgentLanguage language);
   void end_programs_over_quota();
   // Runs `job(store::CellStore&)` on the pool, one at a time.
   template <typename Job>
@@ -441,7 +445,8 @@ class Cell : private RunnerHost {
     std::size_t left_out = 0;  // and not said yet
   };
   Telling telling_;
-  std::deque<std::string> log_lines_;  // what the agent printed, the newest last
+  std::deque<std::string> recent_versions_;  // of the agent, the newest last
+  std::deque<std::string> log_lines_;        // what the agent printed, the newest last
 
   Vault vault_;
   LlmAccount llm_;

@@ -19,6 +19,7 @@ namespace {
 // Short for people, long for a step that does nothing.
 constexpr std::chrono::milliseconds kLater{2};
 constexpr std::chrono::milliseconds kTryAgain{1000};
+constexpr std::string_view kLimitReached = "journal_limit";
 constexpr std::uint64_t kTrimBytes = 256;  // more than the record has
 // A part of journal::kPendingBytesMax.
 constexpr std::size_t kPendingBytesWaited = 16 << 20;
@@ -187,6 +188,7 @@ asio::awaitable<void> CellJournal::make_spares() {
     std::optional<Error> failure;
     std::uint64_t made_bytes = journal_.leave_spare();
     try {
+      require_within_limit(bytes);
       auto make = [this, bytes] { journal_.make_spare(bytes); };
       co_await async::offload(writers_, make);
       made_bytes = bytes;
@@ -252,7 +254,28 @@ asio::awaitable<bool> CellJournal::make_room(std::uint64_t bytes) {
   co_return true;
 }
 
+void CellJournal::limit(std::uint64_t bytes_max) {
+  bytes_max_ = bytes_max;
+  make_spares_soon();
+}
+
+void CellJournal::require_within_limit(std::uint64_t more_bytes) const {
+  if (journal_.stored_bytes() + more_bytes <= bytes_max_) return;
+  throw Error(ErrorCode::exhausted, std::string(kLimitReached),
+              "the cell's journal takes " + std::to_string(journal_.stored_bytes()) + " of " +
+                  std::to_string(bytes_max_) + " bytes");
+}
+
+void CellJournal::throw_limit_reached() const {
+  throw Error(ErrorCode::exhausted, "journal_full",
+              "the journal of the cell has the " + std::to_string(bytes_max_) +
+                  " bytes that it may take: nothing new is begun in it",
+              "keep runs that have ended for less long (run_retention_s) and let the cell "
+              "hibernate, or give it a larger tier");
+}
+
 void CellJournal::throw_full() const {
+  if (full_ && full_->reason() == kLimitReached) throw_limit_reached();
   if (full_ && full_->code() != ErrorCode::exhausted) {
     throw Error(
         ErrorCode::exhausted, "journal_full",
@@ -314,6 +337,7 @@ asio::awaitable<journal::Payload> CellJournal::store_value(std::string value) {
     explicit Storing(std::size_t& of) : count(of) { ++count; }
     ~Storing() { --count; }
   } const storing(storing_count_);
+  if (journal_.stored_bytes() + value.size() > bytes_max_) throw_limit_reached();
   auto store = [this, bytes = std::move(value)]() mutable {
     return journal_.store(std::move(bytes));
   };

@@ -5,6 +5,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <set>
@@ -139,6 +140,9 @@ class CellJournal {
   // then nothing new may begin, so that what is under way can still be recorded. It is tried again
   // every second. Should more be appended than there is room for, it waits in memory.
 
+  // The same holds where it takes more than this, which is unlimited until it is said.
+  void limit(std::uint64_t bytes_max);
+  std::uint64_t stored_bytes() const noexcept { return journal_.stored_bytes(); }
   bool is_full() const noexcept { return full_.has_value(); }
   // Called whenever is_full() changes, and when there is more room.
   void on_room(std::function<void()> tell) { on_room_ = std::move(tell); }
@@ -151,6 +155,7 @@ class CellJournal {
   asio::awaitable<bool> make_room(std::uint64_t bytes);
   // Throws Error `exhausted`, reason `journal_full`, which says what the disk does not do.
   [[noreturn]] void throw_full() const;
+  [[noreturn]] void throw_limit_reached() const;
   // Throws it where something that was appended has no place: it is not durable before there is.
   void require_place() const;
 
@@ -194,6 +199,7 @@ class CellJournal {
   asio::awaitable<void> flush();
   asio::awaitable<void> flush_later();
   asio::awaitable<void> gather();
+  void require_within_limit(std::uint64_t more_bytes) const;
   void make_spares_soon();
   asio::awaitable<void> make_spares();
   void set_full(std::optional<Error> error);
@@ -232,7 +238,8 @@ class CellJournal {
   std::uint64_t demand_bytes_ = 0;  // that make_room() was asked for
   std::uint64_t unmet_bytes_ = 0;   // the last demand that there was no room for
   std::size_t unmet_count_ = 0;     // of such demands
-  std::optional<Error> full_;       // what kept the next segment from being made
+  std::uint64_t bytes_max_ = std::numeric_limits<std::uint64_t>::max();
+  std::optional<Error> full_;  // what kept the next segment from being made
   bool flushing_ = false;
   bool flush_planned_ = false;
   bool making_spares_ = false;

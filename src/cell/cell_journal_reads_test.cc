@@ -133,4 +133,35 @@ TEST_CASE("whoever looks for the newest events lets others have their turn, and 
   });
 }
 
+TEST_CASE("a journal that takes as much of the disk as it may is full, and ends what has begun") {
+  with_run([](CellJournal& journal, const Run& run) -> asio::awaitable<void> {
+    co_await journal.sync();
+    journal.limit(journal.stored_bytes());
+    for (int i = 0; i < 1000 && !journal.is_full(); ++i) {
+      journal.append(1, 1, journal::Progress{.value = std::string(50'000, '1')});
+      co_await journal.sync();
+    }
+    CHECK(journal.is_full());
+    const std::uint64_t stored = journal.stored_bytes();
+    bool is_refused = false;
+    try {
+      std::string large(100'000, '1');
+      co_await journal.store_value(std::move(large));
+    } catch (const Error& error) {
+      is_refused = error.reason() == "journal_full" &&
+                   std::string(error.what()).find("that it may take") != std::string::npos;
+    }
+    CHECK(is_refused);
+    journal.append(1, 1, journal::StepEnd{.ok = true, .value = {.bytes = "1"}});
+    co_await journal.sync();
+    CHECK(run.steps.at(1).status == StepStatus::ok);
+    CHECK(journal.stored_bytes() == stored);
+    journal.limit(4 * stored);
+    std::string large(100'000, '1');
+    const journal::Payload kept = co_await journal.store_value(std::move(large));
+    journal.append(1, 2, journal::Value{.kind = "x", .value = kept});
+    CHECK(journal.stored_bytes() >= stored + 100'000);
+  });
+}
+
 }  // namespace cellar::cell

@@ -25,6 +25,7 @@ struct CellLayout {
   std::string agent_version(const std::string& digest, AgentLanguage language) const {
     return dir + agent_version_inside(digest, language);
   }
+  std::string versions() const { return dir + "/data/versions"; }
   // Where the agent domain sees it.
   static std::string agent_version_inside(const std::string& digest, AgentLanguage language) {
     return "/data/versions/" + digest + std::string(extension_of(language));

@@ -103,6 +103,23 @@ std::vector<const Step*> Run::waits() const {
   return list;
 }
 
+namespace {
+
+// They are in the order of their records.
+template <typename Events>
+auto event_at(Events& events, journal::Lsn lsn) {
+  const auto is_before = [](const ReceivedEvent& event, journal::Lsn at) { return event.lsn < at; };
+  const auto found = std::lower_bound(events.begin(), events.end(), lsn, is_before);
+  return found != events.end() && found->lsn == lsn ? found : events.end();
+}
+
+}  // namespace
+
+bool Run::has_taken(journal::Lsn event) const noexcept {
+  const auto found = event_at(events, event);
+  return found != events.end() && found->taken;
+}
+
 bool Run::is_only_waiting() const noexcept {
   if (cancel_requested || rollback != 0) return false;
   journal::Lsn newest_wait = 0;
@@ -326,10 +343,8 @@ void RunTable::receive(const journal::Record& record) {
     return;
   }
   const auto body = decode<journal::WaitMatched>(record);
-  const auto event = std::lower_bound(  // They are in the order of their records.
-      run.events.begin(), run.events.end(), body.event,
-      [](const ReceivedEvent& each, journal::Lsn lsn) { return each.lsn < lsn; });
-  if (event != run.events.end() && event->lsn == body.event) event->taken = true;
+  const auto event = event_at(run.events, body.event);
+  if (event != run.events.end()) event->taken = true;
 }
 
 void RunTable::change_state(const journal::Record& record) {

@@ -126,6 +126,8 @@ struct Run : std::enable_shared_from_this<Run> {
   }
   // The open commands that wait for a time, an event or an approval.
   std::vector<const Step*> waits() const;
+  // Whether this event, of which the record is named, has ended a wait.
+  bool has_taken(journal::Lsn event) const noexcept;
   // It waits, nothing else of it is open, and nothing has ended since it began to wait: what ended
   // may have set more going. No process is needed until a wait ends.
   bool is_only_waiting() const noexcept;

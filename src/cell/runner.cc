@@ -173,7 +173,13 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
 
 void Runner::recover(const std::string& cause) {
   for (Run* run : runs_.unfinished()) {
-    if (!is_active(run->number)) tasks_.spawn(drive(add_active(*run), cause));
+    const auto found = active_.find(run->number);
+    if (found == active_.end() || found->second->settled) {
+      tasks_.spawn(drive(add_active(*run), cause));
+    } else if (found->second->suspended && !run->has_left()) {  // The cell was found frozen.
+      found->second->suspended = false;
+      found->second->changed.set();
+    }
   }
   for (Run* run : runs_.kept_from_ending()) {
     if (active_.contains(run->number)) continue;
@@ -182,9 +188,10 @@ void Runner::recover(const std::string& cause) {
   }
 }
 
-void Runner::recover_waits() {
+void Runner::recover_waits(bool frozen) {
   for (Run* run : runs_.unfinished()) {
-    if (!run->has_left()) continue;
+    const bool stays_out = frozen ? run->is_only_waiting() : run->has_left();
+    if (!stays_out) continue;
     tasks_.spawn(drive(add_active(*run, true), "wake"));
   }
 }

@@ -151,7 +151,7 @@ class Runner {
   // Lets every unfinished run of the journal go on. `cause` says what interrupted them.
   void recover(const std::string& cause);
   // The part of it that needs no process: the times and events that runs wait for.
-  void recover_waits();
+  void recover_waits(bool frozen);
 
   // Waits until the run is completed, failed, cancelled or paused.
   // Returns after `limit` in any case.

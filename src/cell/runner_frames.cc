@@ -15,11 +15,6 @@ namespace {
 
 constexpr std::size_t kEventBytesMax = 1 << 20;  // of ctx.stream and ctx.log
 
-// What was done, and cannot be given.
-std::string not_kept_error() {
-  return journal_full_error("it was done, and what it gave is not kept");
-}
-
 // Whether what it says comes after something that waits for room.
 template <typename Held>
 bool is_behind_held(const Held& active, const AgentFrame& frame) {

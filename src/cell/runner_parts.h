@@ -58,6 +58,11 @@ inline std::string journal_full_error(std::string_view what) {
                     "journal_full");
 }
 
+// What was done, and cannot be given.
+inline std::string not_kept_error() {
+  return journal_full_error("it was done, and what it gave is not kept");
+}
+
 // The hosts cut what is longer, as each who looks at the run's events has it read.
 inline constexpr std::size_t kErrorBytesMax = 1 << 20;
 
@@ -95,6 +100,12 @@ inline std::string pause_json(const Error& error) {
       {{"message", error.what()}, {"code", error.reason()}, {"remediation", error.remediation()}}));
 }
 
+// How much of what an agent has said waits for room.
+struct Held {
+  std::size_t count = 0;
+  std::size_t bytes = 0;
+};
+
 // One run on its way: from its start, or its recovery, until it settles.
 struct Runner::Active {
   explicit Active(Run& of, const asio::any_io_executor& executor)
@@ -113,7 +124,8 @@ struct Runner::Active {
   bool is_ending = false;       // the same: its result is on its way to the disk
   bool suspended = false;       // only waiting: not in the agent until a wait ends
   std::deque<AgentFrame> held;  // that the agent has sent, and that there is no room for
-  std::size_t held_bytes = 0;
+  Held held_steps;
+  Held held_others;
   std::shared_ptr<AgentProcess> held_from;
   std::chrono::steady_clock::time_point heard_at = std::chrono::steady_clock::now();
   std::string interruption;                        // why the agent let go; empty: it ended

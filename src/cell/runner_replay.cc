@@ -23,7 +23,7 @@ constexpr std::size_t kCopiedBytesMax = 32 << 20;
 // What is read for that, with what of it is not copied.
 constexpr std::size_t kLookedAtBytesMax = 8 * kCopiedBytesMax;
 // The header of a `run` frame, by what its entries take at most.
-constexpr std::size_t kImageHeaderMax = wire::kAgentHeaderMax / 2;
+constexpr std::size_t kImageHeaderMax = wire::kAgentHeaderMax;
 constexpr std::size_t kImageEntryBytes = 256;  // without its name
 // Read without a turn of the loop for others.
 constexpr std::size_t kReadAtOnceBytes = 1 << 20;
@@ -304,12 +304,13 @@ std::vector<journal::Record> Runner::history_before(const Run& run, journal::Lsn
   std::size_t bytes = 0;
   std::size_t looked_at_bytes = 0;
   journal_.for_each(run.number, [&](const journal::Record& record) {
+    if (record.lsn >= end) return;
     const bool is_older = record.lsn < run.continued;
     if (is_older && record.type == journal::Type::wait_matched) {
       taken.insert(journal_.read<journal::WaitMatched>(record.lsn).event);
     }
     const bool is_spent_already = llm_tokens_of(record) != 0;  // The other run has paid for it.
-    const bool is_kept = is_history(record.type) && !is_spent_already && record.lsn < end &&
+    const bool is_kept = is_history(record.type) && !is_spent_already &&
                          (!is_older || record.type == journal::Type::event_received);
     looked_at_bytes += record.body.size();
     if (is_kept) bytes += record.body.size();

@@ -124,10 +124,12 @@ asio::awaitable<void> Runner::hold(AgentProcess& agent, std::shared_ptr<Active> 
     if (is_waited_for(frame)) let_go(agent, active->run.id);
     co_return;
   }
-  active->held_bytes += frame.body.size();
   const bool is_step = is_of_step(frame);
-  const bool is_too_much = active->held.size() >= (is_step ? kHeldStepFramesMax : kHeldFramesMax) ||
-                           active->held_bytes > (is_step ? kHeldStepBytesMax : kHeldBytesMax);
+  Held& held = is_step ? active->held_steps : active->held_others;
+  ++held.count;
+  held.bytes += frame.body.size();
+  const bool is_too_much = held.count > (is_step ? kHeldStepFramesMax : kHeldFramesMax) ||
+                           held.bytes > (is_step ? kHeldStepBytesMax : kHeldBytesMax);
   if (is_too_much) {
     if (is_waited_for(frame)) let_go(agent, active->run.id);
     const Error error(ErrorCode::exhausted, "journal_full",
@@ -156,7 +158,9 @@ asio::awaitable<void> Runner::handle_held(std::shared_ptr<Active> active) {
     if (!is_done) co_await async::sleep_for(kLookForRoom);
     if (!is_done || !is_same()) continue;
     if (is_waited_for(frame)) --synchronous_calls_;
-    active->held_bytes -= frame.body.size();
+    Held& held = is_of_step(frame) ? active->held_steps : active->held_others;
+    --held.count;
+    held.bytes -= frame.body.size();
     active->held.pop_front();
   }
   if (is_same()) drop_held(*active);
@@ -169,7 +173,7 @@ void Runner::drop_held(Active& active) {
     if (active.held_from == agent_) let_go(*agent_, active.run.id);
   }
   active.held.clear();
-  active.held_bytes = 0;
+  active.held_steps = active.held_others = {};
 }
 
 // ---- steps that the agent begins by itself ----

@@ -232,13 +232,9 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
   const Run& run = active->run;
   std::string given = value;  // In the record it may be in a blob.
   const journal::StepEnd end = co_await make_step_end(ok, std::move(value), "json", Shown::plainly);
-  if (ok != end.ok) given = end.value.bytes;  // There was no room for it.
-  const auto is_taken = [&] {
-    return event != 0 && std::any_of(run.events.begin(), run.events.end(), [&](const auto& other) {
-             return other.lsn == event && other.taken;
-           });
-  };
-  if (!open_wait(*active, ordinal) || is_taken()) co_return false;
+  if (end.value.bytes == not_kept_error()) given = end.value.bytes;  // There was no room for it.
+  const bool is_taken = event != 0 && run.has_taken(event);
+  if (!open_wait(*active, ordinal) || is_taken) co_return false;
   fault_point("wait.before_ended");
   if (event != 0) {
     journal::WaitMatched matched;
@@ -321,9 +317,9 @@ asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, 
   if (found != active_.end()) {
     const std::shared_ptr<Active> active = found->second;
     const std::set<std::uint32_t> open = run->open;  // They may end meanwhile.
-    for (const std::uint32_t ordinal : open) {
-      const bool taken = co_await try_end_wait(active, ordinal, lsn);
-      if (taken) break;
+    for (const std::uint32_t ordinal : open) {       // Another event may have ended one.
+      co_await try_end_wait(active, ordinal, lsn);
+      if (run->has_taken(lsn)) break;
     }
   }
   co_await journal_.sync();

@@ -90,8 +90,8 @@ class Exchange {
   // Whether it came by TLS, which ended here.
   virtual bool is_encrypted() const = 0;
 
-  // Throws Error `unavailable`, reason `answers_full`, before anything is sent, for more than 64
-  // KiB that have no room beside what other clients have not taken yet (ServerOptions).
+  // Throws Error `exhausted`, reason `answers_full`, at the call, for more than 64 KiB that have no
+  // room beside what other clients have not taken yet (ServerOptions).
   virtual asio::awaitable<void> respond(Response response) = 0;
 
   // Begins an answer as it is: with its length, or else piece by piece. send() must send as many

@@ -114,7 +114,8 @@ asio::awaitable<void> answer_or_refuse(Exchange& exchange, async::Event& left) {
   } catch (const Error& error) {
     if (error.reason() == "body_too_large") status = 413;
     if (error.reason() == "chunk_too_large") status = 400;
-    if (error.reason() == "bodies_full" || error.reason() == "answers_full") status = 503;
+    if (error.reason() == "bodies_full") status = 503;
+    if (error.reason() == "answers_full") status = 507;
     if (status == 0) throw;
   }
   if (status == 0) co_return;
@@ -255,7 +256,7 @@ TEST_CASE(
         char begin = 0;
         co_await asio::async_read(first, asio::buffer(&begin, 1), asio::use_awaitable);
         const std::string refused = co_await talk(port, get("/large"));
-        CHECK(refused.starts_with("HTTP/1.1 503"));
+        CHECK(refused.starts_with("HTTP/1.1 507"));
         const std::string small = co_await talk(port, get("/small"));
         CHECK(small.ends_with("/small"));
         first.close();

@@ -173,7 +173,11 @@ class BeastExchange : public Exchange {
   }
 
   asio::awaitable<void> respond(Response response) override {
-    const HeldAnswer held(traffic_, options_, response.body.size());
+    HeldAnswer held(traffic_, options_, response.body.size());
+    return send_whole(std::move(response), std::move(held));
+  }
+
+  asio::awaitable<void> send_whole(Response response, HeldAnswer /*held*/) {
     answered_ = true;
     // What is left of a body that nobody read would be taken for the next request.
     const bool keep_alive = !traffic_.draining && parser_.is_done() && parser_.get().keep_alive();

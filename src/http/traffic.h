@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <list>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "http/server.h"
@@ -62,27 +63,30 @@ class Counted {
   std::size_t& count_;
 };
 
-// Has so many bytes counted until the client has taken them. Throws Error `unavailable`, reason
+// Has so many bytes counted until the client has taken them. Throws Error `exhausted`, reason
 // `answers_full`, where that is too much beside all others; a small one is always sent.
 class HeldAnswer {
  public:
   HeldAnswer(Traffic& traffic, const ServerOptions& options, std::size_t bytes)
-      : traffic_(traffic), bytes_(bytes) {
+      : traffic_(&traffic), bytes_(bytes) {
     if (bytes > kSmallBodyBytes && traffic.answer_bytes + bytes > options.answers_bytes_max) {
-      throw Error(ErrorCode::unavailable, "answers_full",
-                  "the answers that other clients have not taken yet leave no room for this one in "
-                  "the " +
+      throw Error(ErrorCode::exhausted, "answers_full",
+                  "what was asked for is done, and the answers that other clients have not taken "
+                  "yet leave no room for this one in the " +
                       std::to_string(options.answers_bytes_max >> 20) + " MiB that there are",
-                  "try again soon, or ask for less at once");
+                  "ask for less at once");
     }
     traffic.answer_bytes += bytes;
   }
-  ~HeldAnswer() { traffic_.answer_bytes -= bytes_; }
-  HeldAnswer(const HeldAnswer&) = delete;
-  HeldAnswer& operator=(const HeldAnswer&) = delete;
+  ~HeldAnswer() {
+    if (traffic_ != nullptr) traffic_->answer_bytes -= bytes_;
+  }
+  HeldAnswer(HeldAnswer&& other) noexcept
+      : traffic_(std::exchange(other.traffic_, nullptr)), bytes_(other.bytes_) {}
+  HeldAnswer& operator=(HeldAnswer&&) = delete;
 
  private:
-  Traffic& traffic_;
+  Traffic* traffic_;
   std::size_t bytes_;
 };
 

@@ -64,10 +64,17 @@ std::string get_blob(Storage& storage, const BlobRef& blob) {
   return bytes;
 }
 
+void BlobUses::add(Lsn lsn, const BlobRef& blob) {
+  Use& use = uses_[blob.digest];
+  bytes_ += blob.size_bytes - use.bytes;
+  use = {.newest = lsn, .bytes = blob.size_bytes};
+}
+
 std::vector<std::string> BlobUses::drop_before(Lsn first) {
   std::vector<std::string> unused;
-  std::erase_if(newest_, [&](const auto& use) {
-    if (use.second >= first) return false;
+  std::erase_if(uses_, [&](const auto& use) {
+    if (use.second.newest >= first) return false;
+    bytes_ -= use.second.bytes;
     unused.push_back(use.first);
     return true;
   });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -21,13 +22,20 @@ std::string get_blob(Storage& storage, const BlobRef& blob);
 // Which blobs the records of a journal name.
 class BlobUses {
  public:
-  void add(Lsn lsn, const BlobRef& blob) { newest_[blob.digest] = lsn; }
+  void add(Lsn lsn, const BlobRef& blob);
   // Forgets the records before `first`; the digests that no later one names.
   std::vector<std::string> drop_before(Lsn first);
-  bool has(const std::string& digest) const { return newest_.contains(digest); }
+  bool has(const std::string& digest) const { return uses_.contains(digest); }
+  // Of all of them, each once.
+  std::uint64_t bytes() const noexcept { return bytes_; }
 
  private:
-  std::map<std::string, Lsn> newest_;  // digest → the newest record that names it
+  struct Use {
+    Lsn newest = 0;  // record that names it
+    std::uint64_t bytes = 0;
+  };
+  std::map<std::string, Use> uses_;  // by digest
+  std::uint64_t bytes_ = 0;
 };
 
 // Removes the blobs of these digests; a crash may leave some of them. Throws Error.

@@ -212,6 +212,12 @@ void Journal::spare_made(std::uint64_t bytes) noexcept {
   left_spare_bytes_ = 0;
 }
 
+std::uint64_t Journal::stored_bytes() const noexcept {
+  std::uint64_t bytes = spare_bytes_ + blobs_.bytes();
+  for (const Segment& segment : segments_) bytes += segment.bytes;
+  return bytes;
+}
+
 // ---- forgetting ----
 
 Lsn Journal::segment_begin(Lsn lsn) const { return segment_of(index_.at(lsn)).first_lsn; }

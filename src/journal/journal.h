@@ -137,6 +137,9 @@ class Journal {
   void make_spare(std::uint64_t bytes) const;
   void spare_made(std::uint64_t bytes) noexcept;
 
+  // What it takes of the disk: segments, the spare one, and the blobs that records name.
+  std::uint64_t stored_bytes() const noexcept;
+
   // ---- forgetting ----
   // The first record of the segment that holds `lsn`, which is durable.
   Lsn segment_begin(Lsn lsn) const;

@@ -45,6 +45,11 @@ class CheckpointsTest(harness.CellTest):
         self.assertEqual(set(changes), set(self.changes(cell, f"?from=first&to={second['id']}")))
         listed = cell.call("GET", "/checkpoints?limit=1").json
         self.assertEqual([second["id"]], [one["id"] for one in listed["checkpoints"]])
+        third = cell.call("POST", "/checkpoints").json
+        cursor = cell.call("GET", "/checkpoints?limit=1").json["next_cursor"]
+        self.assertEqual(204, cell.call("DELETE", f"/checkpoints/{third['id']}").status)
+        after = cell.call("GET", f"/checkpoints?limit=1&cursor={cursor}").json["checkpoints"]
+        self.assertEqual([second["id"]], [one["id"] for one in after])  # The third is gone, and the next is there.
         rest = cell.call("GET", f"/checkpoints?limit=1&cursor={listed['next_cursor']}").json
         self.assertEqual([["first"], False], [[one["name"] for one in rest["checkpoints"]], "next_cursor" in rest])
         self.assertEqual(409, cell.call("POST", "/checkpoints", {"name": "first"}).status)

@@ -69,6 +69,19 @@ class VersionsTest(harness.CellTest):
     def send(self, cell, run, payload="x"):
         return cell.call("POST", f"/runs/{run}/events", {"type": "go", "payload": payload})
 
+    def test_versions_that_nothing_goes_on_with_are_removed(self):
+        cell, run = self.begin_work()
+        versions = cell.dir / "data/versions"
+        used = {path.name for path in versions.iterdir()}
+        for number in range(70):
+            self.assertTrue(cell.call("POST", f"/runs/{run}/replay", {"agent": f"{AGENT}// {number}"}).json["ok"])
+        self.assertLessEqual(used, {path.name for path in versions.iterdir()})
+        self.assertLess(len(list(versions.iterdir())), 68)
+        self.daemon.restart()
+        self.send(cell, run)
+        cell.settled(run)
+        self.assertEqual(used, {path.name for path in versions.iterdir()})
+
     def test_another_version_is_tried_without_a_trace(self):
         cell, run = self.begin_work()
         before = cell.run(run)

@@ -1,6 +1,7 @@
 """Runs that wait: for times, events and people. They need no process meanwhile, and nothing is lost or done twice."""
 import os
 import signal
+import threading
 
 import harness
 
@@ -63,6 +64,14 @@ module.exports = {
       return ctx.step("own", () => { log("own"); return "own"; });
     })();
     return Promise.race([own, ctx.sleep("1h").then(() => "time")]);
+  },
+  async several(ctx, { count }) {
+    const all = Array.from({ length: count }, (_, n) => ctx.waitForEvent("a", { match: { n } }));
+    return (await Promise.all(all)).map((event) => event.n);
+  },
+  async either(ctx) {
+    const own = (async () => { for (;;) await new Promise((r) => setTimeout(r, 5)); })();
+    return Promise.race([own, ctx.waitForEvent("end")]);
   },
   async races(ctx) {
     const first = await Promise.race([ctx.waitForEvent("go").then(() => "event"), ctx.sleep("1h").then(() => "time")]);
@@ -209,6 +218,27 @@ class WaitsTest(harness.CellTest):
         self.assertEqual(("waiting", 1), (cell.run(run)["status"], cell.run(run)["attempt"]))
         self.send(cell, run, type="merged", payload=1)
         self.completes(cell, run, 1)
+
+    def test_a_run_that_was_frozen_in_the_agent_gets_its_event_after_a_restart(self):
+        cell, run = self.begin(AGENT, "either")
+        harness.eventually("it waits, too", lambda: cell.run(run)["status"] == "waiting")
+        self.assertEqual(200, cell.call("POST", "/pause").status)
+        self.daemon.restart()
+        self.assertEqual("paused", cell.get()["state"])
+        self.assertEqual(200, self.send(cell, run, type="end", payload=7).status)
+        self.completes(cell, run, 7)
+
+    def test_events_that_come_at_once_find_their_waits(self):
+        cell, run = self.begin(AGENT, "several", count=8)
+        self.waits(cell, run)
+        large = "x" * 100_000
+        events = [{"type": "a", "payload": {"n": number, "large": large}} for number in range(8)]
+        threads = [threading.Thread(target=self.send, args=(cell, run), kwargs=event) for event in events]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.completes(cell, run, list(range(8)))
 
     def test_an_event_of_megabytes_is_compared_with_all_that_wait(self):
         cell, run = self.begin(AGENT, "two")
