@@ -147,11 +147,18 @@ class Answer {
 
 // Behind which event of its run the client wants the answer; nullopt: all of it. Throws Error where
 // that run cannot be found: a new one would not go on with the old one's stream.
-std::optional<journal::Lsn> rest_after(const Call& call, cell::Cell& cell) {
+// Those of visitors are their own: no header can have such a key.
+std::optional<std::string> idempotency_key(const Call& call, Caller caller) {
+  auto key = call.idempotency_key();
+  if (key && caller == Caller::visitor) key = "visitor\n" + *key;
+  return key;
+}
+
+std::optional<journal::Lsn> rest_after(const Call& call, cell::Cell& cell, Caller caller) {
   const auto after = call.events_after();
   if (!after) return std::nullopt;
   const std::string go_on = "GET …/runs/{run}/events goes on with any run";
-  const auto key = call.idempotency_key();
+  const auto key = idempotency_key(call, caller);
   if (!key) {
     throw Error(ErrorCode::invalid_argument, "invalid_header",
                 "Last-Event-ID without the Idempotency-Key that the run was begun with would begin "
@@ -169,7 +176,7 @@ std::optional<journal::Lsn> rest_after(const Call& call, cell::Cell& cell) {
 }
 
 asio::awaitable<void> call_method(const Call& call, cell::Cell& cell, std::string method,
-                                  std::string params) {
+                                  std::string params, Caller caller) {
   const cell::CellJournal::Look look{.view = call.view(),
                                      .values = cell::CellJournal::Look::Values::left};
   auto answered = co_await cell.answer(method, params);
@@ -177,8 +184,8 @@ asio::awaitable<void> call_method(const Call& call, cell::Cell& cell, std::strin
     co_await call.answer_text(std::move(*answered));
     co_return;
   }
-  const auto after = rest_after(call, cell);
-  auto key = call.idempotency_key();
+  const auto after = rest_after(call, cell, caller);
+  auto key = idempotency_key(call, caller);
   const cell::Runner::Started started =
       co_await cell.start_run(std::move(method), std::move(params), std::move(key));
   Answer answer(call, cell, *cell.runs().find(started.id), look);
@@ -186,13 +193,13 @@ asio::awaitable<void> call_method(const Call& call, cell::Cell& cell, std::strin
 }
 
 asio::awaitable<void> request_cell(const Call& call, std::shared_ptr<cell::Cell> cell,
-                                   std::string method, std::string params) {
+                                   std::string method, std::string params, Caller caller) {
   method = checked_name("method", std::move(method));
   const auto began = std::chrono::steady_clock::now();
   const auto activity = co_await cell->use("request", method);
   std::exception_ptr failure;
   try {
-    co_await call_method(call, *cell, std::move(method), std::move(params));
+    co_await call_method(call, *cell, std::move(method), std::move(params), caller);
   } catch (...) {
     failure = std::current_exception();
   }
@@ -217,7 +224,7 @@ asio::awaitable<void> request_agent(const Call& call, Caller caller) {
                 "POST /api/v1/cells/" +
                     cell->spec().cell_id + "/request");
   }
-  co_await request_cell(call, cell, std::move(asked.method), std::move(asked.params));
+  co_await request_cell(call, cell, std::move(asked.method), std::move(asked.params), caller);
 }
 
 namespace {
@@ -241,7 +248,7 @@ asio::awaitable<void> request_by_customer(const Call& call) {
   }
   std::string params = co_await call.read_body(kBodyMax, json::dump);
   std::string method = call.params.at("method");
-  co_await request_cell(call, cell, std::move(method), std::move(params));
+  co_await request_cell(call, cell, std::move(method), std::move(params), Caller::owner);
 }
 
 }  // namespace

@@ -4,6 +4,15 @@
 
 namespace cellar::api {
 
+namespace {
+
+// What has no room for its answer was done.
+bool may_be_repeated(const Error& error) noexcept {
+  return error.retryable() && error.reason() != "answers_full";
+}
+
+}  // namespace
+
 int status_of(const Error& error) noexcept {
   if (error.reason() == "method_not_allowed") return 405;
   if (error.reason() == "origin_refused") return 403;
@@ -47,7 +56,7 @@ namespace {
 json::Value error_json(const Error& error, const std::string& request_id) {
   json::Value body = json::object({{"error", error.what()},
                                    {"code", error.reason()},
-                                   {"retryable", error.retryable()},
+                                   {"retryable", may_be_repeated(error)},
                                    {"request_id", request_id}});
   if (!error.remediation().empty()) body.as_object().set("remediation", error.remediation());
   return body;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include "api/api.h"
 #include "api/errors.h"
@@ -150,6 +151,8 @@ struct Preview::Visit {
   http::Fields fields;  // as they were sent; what opens the preview is taken out on the way
   std::string upgrade;
   cell::Supervisor::CellPtr cell;
+  // Whether what opened the preview still does; empty: it does as long as somebody looks.
+  std::function<bool()> may_go_on;
 
   bool is_public() const {
     return cell && cell->spec().preview_access == cell::PreviewAccess::everybody;
@@ -304,6 +307,9 @@ asio::awaitable<bool> Preview::admit(Visit& visit) {
     require_scope(*key, visit.upgrade.empty() ? usual_scope(request.method) : cell::Scope::write);
     if (!visit.cell || visit.cell->spec().owner_id != key->owner_id) throw no_cell(id);
     has_key = true;
+    visit.may_go_on = [this, key_id = key->id, until = key->expires_at] {
+      return supervisor_.has_key(key_id) && (!until || wall_now() < *until);
+    };
   }
   const std::vector<std::string> cookies = preview_cookies(visit.fields);
   remove_preview_cookie(visit.fields);
@@ -329,11 +335,15 @@ asio::awaitable<bool> Preview::admit(Visit& visit) {
     co_await visit.exchange.respond(std::move(response));
     co_return false;
   }
-  if (has_key || expiry || visit.is_public()) co_return true;
-  const bool has_cookie = std::any_of(cookies.begin(), cookies.end(), [&](const auto& cookie) {
-    return check(cookie).has_value();
-  });
-  if (has_cookie) {
+  if (visit.is_public()) visit.may_go_on = nullptr;
+  if (has_key || visit.is_public()) co_return true;
+  std::optional<WallTime> until = expiry;
+  for (const std::string& cookie : cookies) {
+    if (!until) until = check(cookie);
+  }
+  if (until) visit.may_go_on = [until = *until] { return wall_now() < until; };
+  if (expiry) co_return true;
+  if (until) {
     const bool is_part = !visit.place.prefix.empty() && is_part_of_foreign_page(visit.fields);
     const bool is_foreign =
         is_part || is_from_elsewhere(request.method, visit.fields, !visit.upgrade.empty());
@@ -417,6 +427,7 @@ asio::awaitable<void> Preview::relay(Visit& visit, cell::Cell::Door door) {
   }
   http::RelayHooks hooks;
   hooks.before_write = [cell = visit.cell] { return cell->stay_awake(); };
+  hooks.may_go_on = visit.may_go_on;
   hooks.edit_answer = [prefix = visit.place.prefix, is_public = visit.is_public()](
                           int, http::Fields& fields) { edit_answer(prefix, is_public, fields); };
   http::RelayRequest request = request_inside(visit);

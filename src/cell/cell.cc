@@ -240,7 +240,6 @@ asio::awaitable<void> Cell::destroy() {
   is_half_deleted_ = true;
   fault_point("cell.before_destroy");
   co_await domains_.end_all(LostBy::deleted);
-  is_half_deleted_ = false;
   co_await lose_unattended(LostBy::deleted);
   co_await attending_.join();  // Their processes are lost by that, and not by the daemon's end.
   co_await domains_.close();
@@ -411,8 +410,11 @@ asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequ
     co_return co_await try_in_shell(command, request, on_output);
   } catch (const Error& error) {
     // The domain had ended and the loop had not come to it yet: the command has not begun.
-    if (error.reason() != "domain_lost") throw;
+    const bool has_not_begun =
+        error.reason() == "domain_lost" || error.reason() == Domains::kPausedMeanwhile;
+    if (!has_not_begun) throw;
   }
+  co_await wake(Needs::shell);
   co_return co_await try_in_shell(command, std::move(request), std::move(on_output));
 }
 

@@ -150,6 +150,8 @@ class Cell : private RunnerHost {
   // Ends all that runs in it, as its files are about to be deleted. Nobody uses it from then on;
   // where it throws, it may be called again.
   asio::awaitable<void> destroy();
+  // Its files are gone, too: until then it can be deleted again.
+  void set_gone() noexcept { is_half_deleted_ = false; }
 
   // Throws Error `invalid_argument` or `too_large` for what apply() would refuse.
   static void check(const CellSettings& settings);

@@ -272,7 +272,7 @@ bool is_of_files(std::string_view method) noexcept {
 }  // namespace
 
 bool Cell::answers(std::string_view method) noexcept {
-  return is_of_files(method) || method.starts_with("db_") || method == "journal" ||
+  return is_of_files(method) || store::is_db_method(method) || method == "journal" ||
          method == "logs" || method == "metrics";
 }
 

@@ -113,7 +113,9 @@ asio::awaitable<void> Cell::adopt_processes() {
   try {
     kept = co_await domains_.take_kept();
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::canceled) throw;
+    // Where their domain is there still, the daemon lacks something: they are looked for again.
+    const bool may_be_there = error.code() == ErrorCode::exhausted && domains_.any_alive();
+    if (error.code() == ErrorCode::canceled || may_be_there) throw;
     log::warning("cell {}: its processes are lost: {}", log::cell(spec_.cell_id), error.what());
   }
   for (const auto& process : std::exchange(unattended_, {})) {

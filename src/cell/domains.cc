@@ -130,6 +130,7 @@ std::string Domains::record_path(Kind kind) const {
 void Domains::set_slot(std::string slot) {
   slot_ = std::move(slot);
   groups_ = slot_.empty() ? sandbox::CgroupPlan() : plan_groups(slot_);
+  is_slot_kept_ = false;
 }
 
 sandbox::CgroupPlan Domains::plan_groups(const std::string& slot) const {
@@ -143,13 +144,14 @@ sandbox::CgroupPlan Domains::plan_groups(const std::string& slot) const {
 }
 
 void Domains::keep_slot(const std::string& slot) {
-  if (slot == slot_) return;
-  set_slot(slot);
+  if (slot == slot_ && is_slot_kept_) return;
+  if (slot != slot_) set_slot(slot);
   keep_slot();
 }
 
 void Domains::keep_slot() {
   take_note([this] { write_slot(layout_, slot_); });
+  is_slot_kept_ = true;
 }
 
 // ---- finding ----
@@ -297,6 +299,8 @@ asio::awaitable<std::shared_ptr<DomainLink>> Domains::make_or_find(Kind kind) {
   if (found) {
     const std::optional<Error> failure = co_await try_connect(kind);
     if (!failure) co_return domain.link;
+    // The daemon's own want of something is no reason to end what runs there.
+    if (failure->code() == ErrorCode::exhausted && is_alive(kind)) throw *failure;
     log::warning("cell {}: its {} domain is made anew: {}", log::cell(spec_.cell_id), name_of(kind),
                  failure->what());
   }
@@ -312,6 +316,7 @@ asio::awaitable<std::shared_ptr<DomainLink>> Domains::make_or_find(Kind kind) {
 
 asio::awaitable<std::optional<Error>> Domains::try_connect(Kind kind) {
   try {
+    fault_point("domain.before_connect");
     co_await connect(kind);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
@@ -348,7 +353,11 @@ asio::awaitable<void> Domains::make(Kind kind) {
 asio::awaitable<void> Domains::make_now(Kind kind) {
   co_await fresh_gone();
   // Who was paused in the groups may have been killed there: what is made would stand still, too.
-  if (has_groups() && is_frozen()) co_await thaw_now();
+  // Or the cell was paused since this was asked for.
+  if (has_groups() && is_frozen()) {
+    if (any_alive()) throw Error(ErrorCode::unavailable, kPausedMeanwhile, "it was paused");
+    co_await thaw_now();
+  }
   if (of(kind).may_have_remains) co_await end_group(groups_.domain(kind));
   of(kind).may_have_remains = false;
   sandbox::DomainSpec domain = spec_of(kind);

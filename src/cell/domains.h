@@ -92,6 +92,9 @@ class Domains {
  public:
   using Kind = sandbox::DomainKind;
 
+  // Why nothing is made where the cell has been paused since it was woken for that.
+  static constexpr const char* kPausedMeanwhile = "paused_meanwhile";
+
   // All must outlive it.
   Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec, DiskQuota& disk,
           Vault& vault);
@@ -246,6 +249,7 @@ class Domains {
   const CellSpec& spec_;
   DiskQuota& disk_;
   Vault& vault_;
+  bool is_slot_kept_ = false;   // on the disk, for the next daemon
   std::string slot_;            // names the groups; empty where the cell has no processes
   sandbox::CgroupPlan groups_;  // of the slot
   bool are_fresh_ = false;

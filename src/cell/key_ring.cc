@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/hmac.h"
+#include "base/port.h"
 #include "base/sha256.h"
 #include "base/text.h"
 
@@ -67,12 +68,15 @@ std::string checked_owner(std::string owner_id) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
   });
   const bool is_fit = !owner_id.empty() && owner_id.size() <= kOwnerNameMax && is_plain;
-  if (is_fit && owner_id.front() != '-' && owner_id.back() != '-' &&
+  const bool is_port = parse_port(owner_id).has_value();  // 3000--dev--ada is a port of dev--ada.
+  if (is_fit && !is_port && owner_id.front() != '-' && owner_id.back() != '-' &&
       owner_id.find("--") == owner_id.npos) {
     return owner_id;
   }
-  throw Error(ErrorCode::invalid_argument, "invalid_owner",
-              "\"owner\" must be 1 to 32 characters of a-z, 0-9 and single \"-\" between them");
+  throw Error(
+      ErrorCode::invalid_argument, "invalid_owner",
+      "\"owner\" must be 1 to 32 characters of a-z, 0-9 and single \"-\" between them, and no "
+      "number of a port");
 }
 
 void KeyRing::put(Key key) {

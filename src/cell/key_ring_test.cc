@@ -37,6 +37,8 @@ TEST_CASE("scopes are known words in one order, and write includes read") {
 
 TEST_CASE("an owner's name cannot make its cells look like another's") {
   CHECK(checked_owner("team-1") == "team-1");
+  CHECK(checked_owner("0042") == "0042");
+  CHECK_THROWS_AS(checked_owner("3000"), Error);
   for (const char* name : {"", "-a", "a-", "a--b", "A", "a/b", "a_b"}) {
     CAPTURE(name);
     CHECK_THROWS_AS(checked_owner(name), Error);

@@ -235,10 +235,11 @@ asio::awaitable<void> Process::run(std::shared_ptr<Process> process) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   const bool runs_on = failure && self.record_.outlives_daemon;
   if (!runs_on) self.kill();
+  co_await tasks
+      .close();  // Its job on the pool uses their numbers, which are somebody else's then.
   for (Descriptor* end : {&self.out_, &self.err_, &self.in_}) {
     if (end->is_open()) end->close();
   }
-  co_await tasks.close();
   if (!runs_on) co_await self.end(exit, ended_at.value_or(wall_now()));
   if (failure) std::rethrow_exception(failure);
 }
@@ -252,23 +253,26 @@ asio::awaitable<void> Process::end(DomainLink::Exit exit, WallTime at) {
                                  .timed_out = timed_out_,
                                  .output_first = output_.first(),
                                  .output_next = output_.next()};
-  co_await save(ended);
+  const bool is_kept = co_await save(ended);
   record_ = std::move(ended);
-  if (place_.domain && record_.outlives_daemon) place_.domain->forget(place_.id);
+  // Where the disk is full, cell-init is who tells the next daemon.
+  if (is_kept && place_.domain && record_.outlives_daemon) place_.domain->forget(place_.id);
   through_.reset();
   changed_.set();
   end_.set();
 }
 
 // Without it the next daemon knows less of the process, and no more.
-asio::awaitable<void> Process::save(ProcessRecord record) {
+asio::awaitable<bool> Process::save(ProcessRecord record) {
   auto write = [this, record = std::move(record)] { files_.write(record); };
   try {
     co_await async::offload(pool_, write);
+    co_return true;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     log::warning("what is known of process {} is not kept: {}", id_, error.what());
   }
+  co_return false;
 }
 
 asio::awaitable<void> Process::lose(LostBy why) {

@@ -129,7 +129,7 @@ class Process {
   asio::awaitable<void> read(Descriptor& source, OutputLog::Stream stream, async::Event& ended);
   ProcessFiles::Taken try_take(int source, OutputLog::Stream stream, const sys::Pipe* through);
   asio::awaitable<void> end(DomainLink::Exit exit, WallTime at);
-  asio::awaitable<void> save(ProcessRecord record);
+  asio::awaitable<bool> save(ProcessRecord record);
 
   std::string id_;
   async::Pool& pool_;

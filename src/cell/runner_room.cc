@@ -134,7 +134,7 @@ asio::awaitable<void> Runner::hold(AgentProcess& agent, std::shared_ptr<Active> 
     if (is_waited_for(frame)) let_go(agent, active->run.id);
     const Error error(ErrorCode::exhausted, "journal_full",
                       "the run says more than the disk has room for",
-                      "free disk space, then resume it");
+                      "make room for it (POST …/runs says what is full), then resume it");
     co_await pause_run(*active, error.reason(), pause_json(error));
     co_return;
   }

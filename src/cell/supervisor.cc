@@ -7,6 +7,7 @@
 #include "async/run_to_end.h"
 #include "async/sleep.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "cell/identity.h"
 #include "cell/slots.h"
@@ -236,17 +237,23 @@ asio::awaitable<void> Supervisor::open_cell(CellPtr cell) {
     co_await ended->wait();
     co_return;
   }
+  bool has_failed = true;
+  bool is_damaged = true;
   try {
     co_await cell->open(Cell::Origin::found);
+    has_failed = false;
   } catch (const Error& error) {
     log::error("cell {} cannot be opened: {}", log::cell(id), error.what());
-    cells_.erase(id);
-    if (error.code() == ErrorCode::exhausted) {  // A later attempt begins with nothing of this one.
-      cells_[id] = std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), cell->spec());
-    }
+    is_damaged = error.code() != ErrorCode::exhausted;
   } catch (const std::exception& error) {
     log::error("cell {} cannot be opened: {}", log::cell(id), error.what());
+  }
+  if (has_failed) {
+    if (!cell->awaits_open()) co_await cell->close();  // What it has begun still goes on.
     cells_.erase(id);
+    if (!is_damaged) {  // A later attempt begins with nothing of this one.
+      cells_[id] = std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), cell->spec());
+    }
   }
   openings_.erase(id);
   ended->set();
@@ -416,16 +423,28 @@ asio::awaitable<std::shared_ptr<async::Event>> Supervisor::remove_now(std::strin
   co_await ready(std::move(same_id));
   const CellPtr cell = get(owner_id, cell_id);
   co_await cell->destroy();
+  std::string trash = co_await move_to_trash(cell->spec());  // Until then it can be deleted again.
+  cell->set_gone();
   cells_.erase(cell_id);
   count_gone(cell->network());
-  std::string trash = co_await move_to_trash(cell->spec());
-  auto forget = [cell_id, index = cell->spec().uid_index](store::Registry& registry) {
+  try {
+    co_await forget_cell(cell->spec());
+    co_await forget_domains_of(std::move(cell_id));
+  } catch (const Error& error) {  // A full disk, which this makes room on; the next start does it.
+    if (error.code() == ErrorCode::canceled) throw;
+    log::error("cell {} is deleted, but not from the registry: {}", log::cell(cell->spec().cell_id),
+               error.what());
+  }
+  co_return empty_trash(std::move(trash));
+}
+
+asio::awaitable<void> Supervisor::forget_cell(const CellSpec& spec) {
+  auto forget = [id = spec.cell_id, index = spec.uid_index](store::Registry& registry) {
+    fault_point("registry.before_forgotten");
     registry.rest_uid_index(index);
-    return registry.remove_cell(cell_id);
+    return registry.remove_cell(id);
   };
   co_await with_registry(std::move(forget));
-  co_await forget_domains_of(std::move(cell_id));
-  co_return empty_trash(std::move(trash));
 }
 
 }  // namespace cellar::cell

@@ -148,6 +148,8 @@ class Supervisor {
                                                             std::string cell_id);
   // Durable when it returns: gives the name of the folder in <state>/cells, for empty_trash().
   asio::awaitable<std::string> move_to_trash(const CellSpec& spec);
+  asio::awaitable<void> forget_cell(const CellSpec& spec);
+  asio::awaitable<void> undo(CellPtr cell);
   std::shared_ptr<async::Event> empty_trash(std::string name);
   asio::awaitable<void> empty(std::string name, std::shared_ptr<async::Event> emptied);
   void count_gone(const NetworkView& network);

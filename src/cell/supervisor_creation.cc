@@ -166,7 +166,8 @@ asio::awaitable<Supervisor::CellPtr> Supervisor::make_cell(CellSpec spec, CellSe
   };
   const auto added = co_await with_registry(std::move(add));
   const std::string& id = added.row.cell_id;
-  if (!added.is_new) {
+  // A row without a folder is what a cell left that could not be made, or forgotten, to the end.
+  if (!added.is_new && sys::exists(layout_of(id).dir)) {
     throw Error(ErrorCode::unavailable, "cell_damaged",
                 "cell " + id + " is on disk, but could not be opened: see the daemon's log");
   }
@@ -174,16 +175,40 @@ asio::awaitable<Supervisor::CellPtr> Supervisor::make_cell(CellSpec spec, CellSe
   spec.uid_index = added.row.uid_index;
   const auto cell = std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), spec);
   bool has_fresh_files = false;
-  if (fresh) {
+  if (fresh && added.is_new) {
     auto move = [from = fresh->dir, to = layout_of(id).dir] { return try_move(from, to); };
     has_fresh_files = co_await async::offload(machine_.pool, std::move(move));
   }
-  co_await cell->open(Cell::Origin::made);
-  co_await cell->apply(std::move(settings));
-  if (has_fresh_files) co_await adopt(*cell, fresh);
+  std::exception_ptr failure;
+  try {
+    co_await cell->open(Cell::Origin::made);
+    co_await cell->apply(std::move(settings));
+    if (has_fresh_files) co_await adopt(*cell, fresh);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    co_await undo(cell);
+    std::rethrow_exception(failure);
+  }
   cells_[id] = cell;
   ++machine_.measures.cells_made;
   co_return cell;
+}
+
+// Of a cell that could not be made to the end nothing stays, or its customer could not try again.
+asio::awaitable<void> Supervisor::undo(CellPtr cell) {
+  try {
+    if (!cell->awaits_open()) co_await cell->destroy();
+    std::string trash = co_await move_to_trash(cell->spec());
+    cell->set_gone();
+    co_await forget_cell(cell->spec());
+    empty_trash(std::move(trash));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::error("cell {}, which could not be made: {}", log::cell(cell->spec().cell_id),
+               error.what());
+  }
 }
 
 asio::awaitable<void> Supervisor::adopt(Cell& cell, std::optional<FreshCell>& fresh) {

@@ -32,7 +32,9 @@ asio::awaitable<std::string> Supervisor::move_to_trash(const CellSpec& spec) {
   const std::string trash =
       std::string(kTrash) + std::to_string(spec.uid_index) + "-" + random_hex(8);
   auto rename = [cells = state_dir_ + "/cells/", id = spec.cell_id, trash] {
-    sys::rename_file(cells + id, cells + trash);
+    fault_point("trash.before_moved");
+    if (sys::exists(cells + id))
+      sys::rename_file(cells + id, cells + trash);  // Else it was before.
     sys::sync_dir(cells);
   };
   co_await async::offload(machine_.pool, std::move(rename));

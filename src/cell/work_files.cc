@@ -143,15 +143,14 @@ asio::awaitable<WorkFiles::Written> WorkFiles::append(std::string path, std::str
 }
 
 asio::awaitable<bool> WorkFiles::remove(std::string path, FileConditions conditions) {
-  auto remove_one = [this, path, conditions = std::move(conditions)] {
+  // All of it in one turn: what another call moves out of a folder meanwhile would go with it.
+  auto remove = [this, path = std::move(path), conditions = std::move(conditions)] {
     require_at(work_, path, conditions);
-    return work_.remove_file(path);
+    const sys::Removed removed = work_.remove_file(path);
+    if (removed == sys::Removed::is_folder) return work_.remove(path);
+    return removed == sys::Removed::removed;
   };
-  const sys::Removed removed = co_await in_turn(std::move(remove_one));
-  if (removed != sys::Removed::is_folder) co_return removed == sys::Removed::removed;
-  // Whatever comes into a folder while it is removed goes with it: no turn is needed.
-  auto remove_all = [this, path] { return work_.remove(path); };
-  co_return co_await async::offload(pool_, std::move(remove_all));
+  co_return co_await in_turn(std::move(remove));
 }
 
 asio::awaitable<bool> WorkFiles::rename(std::string from, std::string to, sys::Existing existing) {

@@ -65,7 +65,14 @@ class Relay {
   }
 
  private:
+  void require_going_on() const {
+    if (hooks_.may_go_on && !hooks_.may_go_on()) {
+      throw Error(ErrorCode::canceled, "what let the client in has ended");
+    }
+  }
+
   asio::awaitable<void> write(std::string bytes) {
+    require_going_on();
     if (hooks_.before_write) co_await hooks_.before_write();
     server_.expires_after(limits_.write_limit);
     co_await asio::async_write(server_, asio::buffer(bytes), asio::use_awaitable);
@@ -184,6 +191,7 @@ class Relay {
       if (!body.empty()) {
         std::string piece = std::move(body);
         body.clear();
+        require_going_on();
         co_await exchange_.send(std::move(piece));
       }
       if (error) throw_cut(error.message());
@@ -263,6 +271,7 @@ class Relay {
       if (error) throw_cut(error.message());
       last_bytes_at_ = Clock::now();
       bytes.resize(size);
+      require_going_on();
       co_await client_->write(std::move(bytes));
     }
     client_->end_writing();

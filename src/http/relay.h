@@ -32,6 +32,9 @@ struct RelayRequest {
 struct RelayHooks {
   // Before bytes of the client go to the server, which may have to be woken for them.
   std::function<asio::awaitable<void>()> before_write;
+  // Whether the client may still be served; asked before each piece that goes either way, and where
+  // not, both connections end.
+  std::function<bool()> may_go_on;
   // What the client gets of the server's fields, which are end to end.
   std::function<void(int status, Fields& fields)> edit_answer;
 };

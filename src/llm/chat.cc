@@ -208,10 +208,14 @@ std::vector<std::string> read_stop(const json::Value* value) {
 json::Object read_extra(const json::Value* value) {
   if (value == nullptr) return {};
   if (!value->is_object()) refuse_chat("extra", "an object");
-  for (const char* taken :
-       {"model", "messages", "tools", "tool_choice", "system", "stream", "stream_options", "n"}) {
+  // Gateways take some of them for other models than the operator lists, or for what no token
+  // counts.
+  for (const char* taken : {"model", "messages", "tools", "tool_choice", "system", "stream",
+                            "stream_options", "n", "models", "fallbacks", "route", "provider",
+                            "plugins", "mcp_servers", "web_search_options"}) {
     if (value->as_object().contains(taken)) {
-      refuse_chat("extra", std::string("without \"") + taken + "\", which has its own place");
+      refuse_chat("extra",
+                  std::string("without \"") + taken + "\", which has another place, or none");
     }
   }
   return value->as_object();

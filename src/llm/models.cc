@@ -75,6 +75,16 @@ bool is_left_working(const Error& error, const net::HttpCall& http) {
   return is_given_up && http.is_sent() && !is_refused;
 }
 
+// What an answer costs that nobody heard: as much as it may have been, where that was said.
+Usage usage_unheard(const Prepared& prepared) {
+  Usage usage = estimate(prepared.body.size(), 0);
+  const ChatRequest& request = prepared.request;
+  if (!request.streams && request.max_tokens) {
+    usage.output_tokens = static_cast<std::uint64_t>(*request.max_tokens);
+  }
+  return usage;
+}
+
 // Counts down however the coroutine ends.
 struct Open {
   explicit Open(std::uint64_t& count) : count_(count) { ++count_; }
@@ -138,7 +148,7 @@ asio::awaitable<Attempt> Models::ask(std::shared_ptr<const Prepared> prepared,
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled && !asking->is_ended()) throw;
     attempt.failure = failure_of(error);
-    if (is_left_working(error, *asking->http_)) attempt.usage = estimate(prepared->body.size(), 0);
+    if (is_left_working(error, *asking->http_)) attempt.usage = usage_unheard(*prepared);
   }
   asking->http_.reset();  // Its connection and its timers.
   ProviderMeasures& measures = measures_[provider.name];

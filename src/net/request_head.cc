@@ -115,6 +115,25 @@ std::variant<RequestHead, BadRequest> read_request_head(std::string_view bytes,
   return request;
 }
 
+namespace {
+
+// Whether some server finds a part `.` or `..` in it: one that decodes slashes before it looks for
+// them, or that takes what follows a `;` for parameters.
+bool may_lead_up(std::string path) {
+  for (const std::string_view slash : {"%2F", "%5C"}) {
+    for (auto at = path.find(slash); at != path.npos; at = path.find(slash, at)) {
+      path.replace(at, slash.size(), "/");
+    }
+  }
+  for (std::string_view part : split(path, '/')) {
+    part = part.substr(0, std::min(part.find(';'), part.find("%3B")));
+    if (part == "." || part == "..") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::optional<std::string> plain_path(std::string_view target) {
   target = target.substr(0, target.find('?'));
   std::string path;
@@ -135,10 +154,7 @@ std::optional<std::string> plain_path(std::string_view target) {
     i += 2;
   }
   if (path.find("//") != path.npos || path.find('\\') != path.npos) return std::nullopt;
-  for (const std::string_view part : split(path, '/')) {
-    if (part == "." || part == "..") return std::nullopt;
-  }
-  return path;
+  return may_lead_up(path) ? std::nullopt : std::optional(path);
 }
 
 }  // namespace cellar::net

@@ -75,6 +75,9 @@ TEST_CASE("a regular expression that is none is refused, one made to explode is 
   Index large;
   const std::string text = std::string(500'000, 'a') + "\n" + std::string(5000, '\n');
   REQUIRE(large.put({.path = "a", .size_bytes = text.size()}, text) == Admission::indexed);
+  std::string program;  // Its automaton does not fit.
+  for (int i = 0; i < 80; ++i) program += "[ab]{1000}";
+  CHECK_THROWS_AS(grep(large, program + "c"), Error);
   CHECK(grep(large, "(a*)*b").empty());
   CHECK(grep(large, "(a|aa)+$").size() < 2 * kChunkBytesMax);  // A line is cut as a chunk is.
 }

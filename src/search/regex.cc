@@ -34,6 +34,9 @@ Regex::Regex(std::string_view pattern, LineEnds line_ends)
   if (compiled_->Add("(?m:" + std::string(pattern) + ")", options, &id) != re2::RE2::NoError) {
     refuse("it is too large");
   }
+  // Where its automaton does not fit, each byte costs as many steps as the program is long.
+  constexpr int kProgramMax = 3'000;
+  if (compiled_->GetRE2(0).ProgramSize() > kProgramMax) refuse("it is too large");
   compiled_->Compile(&atoms_);
   all_atom_count_ = atoms_.size();
   if (atoms_.size() > kAtomsMax) atoms_.resize(kAtomsMax);

@@ -103,6 +103,8 @@ const std::map<std::string_view, Method> kMethods = {
 
 }  // namespace
 
+bool is_db_method(std::string_view method) noexcept { return kMethods.contains(method); }
+
 std::optional<json::Value> answer_db_method(CellStore& store, std::string_view method,
                                             const json::Value& params) {
   const auto found = kMethods.find(method);

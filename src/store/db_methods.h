@@ -12,6 +12,9 @@ namespace cellar::store {
 // How many keys one db_keys (or ctx.db.keys) lists.
 inline constexpr std::size_t kKeysListedMax = 100'000;
 
+// Whether it is one of the methods of answer_db_method().
+bool is_db_method(std::string_view method) noexcept;
+
 // Answers the methods of the OnCell contract that are about the database, from their params to
 // their result: db_set db_get db_delete db_keys db_create db_query db_get_all db_get_by_id
 // db_update db_delete_record. nullopt for any other method.

@@ -1,4 +1,5 @@
 """Previews: what runs in a cell, seen from outside; its files where nothing runs; who may see it."""
+import contextlib
 import hashlib
 import json
 import os
@@ -160,15 +161,15 @@ class PreviewTest(Visitor, harness.CellTest):
                 whole += piece
             return whole.decode(errors="replace")
 
-    def head(self, cell, line="GET / HTTP/1.1", *fields):
-        return "\r\n".join([line, f"Host: {self.host(cell)}", f"X-API-Key: {self.daemon.key}", *fields]) + "\r\n\r\n"
+    def head(self, cell, line="GET / HTTP/1.1", *fields, key=None):
+        return "\r\n".join([line, f"Host: {self.host(cell)}", f"X-API-Key: {key or self.daemon.key}", *fields]) + "\r\n\r\n"
 
-    def open_socket(self, cell):
+    def open_socket(self, cell, key=None):
         """A WebSocket to the cell's server, as raw bytes after the handshake."""
         connection = socket.create_connection(("127.0.0.1", self.daemon.port), timeout=harness.WAIT_S)
         self.addCleanup(connection.close)
         connection.sendall(self.head(cell, "GET /ws HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket",
-                                     "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==").encode())
+                                     "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", key=key).encode())
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += connection.recv(1)
@@ -393,7 +394,8 @@ class PreviewTest(Visitor, harness.CellTest):
             self.assertNotIn(b"secret", answer.body)
 
     def test_a_page_calls_the_agent(self):
-        cell = self.cell(agent="module.exports = { add(ctx, p) { return p.a + p.b; } }")
+        cell = self.cell(agent="module.exports = { add(ctx, p) { return p.a + p.b; }, db_report() { return 'own'; } }")
+        self.assertEqual("own", self.visit(cell, "/request", "POST", body=json.dumps({"method": "db_report"})).json)
         call = {"method": "add", "params": {"a": 1, "b": 2}}
         self.assertEqual(3, self.visit(cell, "/request", "POST", body=json.dumps(call)).json)
         large = self.visit(cell, "/request", "POST", body=json.dumps({**call, "method": "x" * (1 << 20)}))
@@ -403,6 +405,9 @@ class PreviewTest(Visitor, harness.CellTest):
                                ("db_keys", {}), ("db_set", {"key": "k", "value": 1}), ("logs", {}), ("journal", {}), ("metrics", {})):
             answer = self.visit(cell, "/request", "POST", body=json.dumps({"method": method, "params": params}))
             self.assertEqual((403, "method_not_for_visitors"), (answer.status, answer.json["code"]), method)
+        once = {"Idempotency-Key": "invoice-1"}
+        self.assertEqual(5, self.visit(cell, "/request", "POST", body=json.dumps({**call, "params": {"a": 1, "b": 4}}), **once).json)
+        self.assertEqual(3, cell.call("POST", "/request", call, once).json)  # The owner's keys are the owner's.
         foreign = self.visit(cell, "/request", "POST", body=json.dumps(call), Origin="http://evil")
         self.assertEqual((401, "foreign_origin"), (foreign.status, foreign.json["code"]))
 
@@ -454,6 +459,18 @@ class PreviewTest(Visitor, harness.CellTest):
             self.assertEqual(401, self.follow(f"{base}?cellar_token={changed}").status, changed)
         self.assertEqual("/evil", self.follow(url.replace("/?", "//evil?")).headers["Location"])
         self.assertEqual(0o600, os.stat(self.daemon.state / "preview.key").st_mode & 0o777)
+
+    def test_a_connection_ends_with_the_key_that_opened_it(self):
+        cell = self.cell()
+        self.serve(cell, 8080)
+        key = self.daemon.call("POST", "/api/v1/keys", {"name": "short", "scopes": ["write"]}).json
+        connection, head = self.open_socket(cell, key["secret"])
+        self.assertTrue(head.startswith("HTTP/1.1 101"), head)
+        self.echo(connection, b"before")
+        self.assertEqual(204, self.daemon.call("DELETE", f"/api/v1/keys/{key['id']}").status)
+        connection.sendall(b"after")
+        with contextlib.suppress(ConnectionResetError):
+            self.assertEqual(b"", connection.recv(65536))
 
     def test_a_link_ends(self):
         cell = self.cell()

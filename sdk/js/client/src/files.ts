@@ -214,7 +214,7 @@ export class Files {
       method: "DELETE",
       path: this.#one(path),
       headers: { "if-match": ifMatch },
-      repeat: "always",
+      repeat: ifMatch === undefined ? "always" : "refused", // A second try could meet what the first one has done.
       ...rest,
     });
   }

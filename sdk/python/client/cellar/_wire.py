@@ -101,14 +101,17 @@ def words_of(cmd: Union[str, Sequence[str]]) -> Union[str, List[str]]:
 
 def segment(value: str) -> str:
     """One name in a path."""
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"an id or name must be a text that is not empty, and is {value!r}")
+    if not isinstance(value, str) or value in ("", ".", ".."):
+        raise ValueError(f"an id or name must be a text that is not empty, nor dots, and is {value!r}")
     return urllib.parse.quote(value, safe="")
 
 
 def file_path(value: str) -> str:
-    """A path below /work. Whether it leads outside, the daemon says."""
-    return "/".join(urllib.parse.quote(name, safe="") for name in value.split("/"))
+    """A path below /work. Whether a link in it leads outside, the daemon says."""
+    names = value.split("/")
+    if ".." in names:  # A proxy before the daemon may resolve it, to another cell.
+        raise ValueError(f'a path must not have ".." in it, and is {value!r}')
+    return "/".join(urllib.parse.quote(name, safe="") for name in names)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class ExhaustedError(CellarError):
 
 
 class UnavailableError(CellarError):
-    """502 or 503: not now. A run that is paused is one, too; `code` is the reason."""
+    """502 or 503: not now."""
 
     kind = "unavailable"
 

@@ -441,6 +441,7 @@ class _ErrorMust(TypedDict):
     error: str
     # For programs
     code: str
+    # Whether the same call may succeed later. Of a 507 something has to be freed first.
     retryable: bool
     request_id: str
 
@@ -953,8 +954,11 @@ class Run(_RunMust, total=False):
     # cell's image has no `node`, or `python3`, that starts, or one that is too old for agents; `replay_mismatch`, the agent
     # asks for something else than the journal holds; `ambiguous_step`, a step may or may not have been done;
     # `values_sealed`, what a sensitive step gave was sealed with another key; `budget`, the tokens that it, or its cell,
-    # may use of models are used. `detail` says more. Or what it waits for: `sleep`, `event`, `approval`, `child`. Or
-    # `rollback`, where it undoes what its steps did.
+    # may use of models are used; `user`, by `pause`; `run_too_long`, it has asked for 100,000 things, or their names take
+    # 32 MiB; `replay_too_large`, it has recorded more than an agent is given at once; `journal_full`, it says more than
+    # there is room for; `max_awake`, its cell was busy too long; `disk_full`, the cell cannot start; or the code of another
+    # error. `detail` says more. Or what it waits for: `sleep`, `event`, `approval`, `child`. Or `rollback`, where it undoes
+    # what its steps did. Or `no_capacity`: the machine has no room to wake its cell.
     reason: str
     ended_at: str
     # The version of the agent that it runs on.

@@ -211,6 +211,20 @@ class CallTest(Case):
             server = self.serve(lambda request: answers.pop(0))
             self.assertIsNone(call(server.url, lambda client: client.cells.delete("c")))
 
+    def test_a_delete_with_a_condition_is_sent_once(self):
+        for call in CALLS:
+            requests = []
+            server = self.serve(lambda request: requests.append(request) or [FakeServer.CUT])
+            with self.assertRaises(cellar.ConnectionError):
+                call(server.url, lambda client: client.cell("c").files.delete("f", if_match='"1"'))
+            self.assertEqual(1, len(requests))
+
+    def test_a_path_with_dots_is_not_sent(self):
+        for call in CALLS:
+            for path in ("..", "../other/files/x", "a/../b"):
+                with self.assertRaises(ValueError):
+                    call("http://127.0.0.1:1", lambda client, path=path: client.cell("c").files.read(path))
+
     def test_errors_have_all_that_the_server_says(self):
         body = json.dumps({"error": "no", "code": "x", "cause": "y", "remediation": "z", "retryable": True, "request_id": "q"}).encode()
         for call in CALLS:

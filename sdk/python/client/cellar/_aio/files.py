@@ -73,7 +73,9 @@ class AsyncFiles:
     async def delete(self, path: str, *, if_match: Optional[str] = None) -> None:
         """A file, a link, or a folder with all in it."""
         headers = {} if if_match is None else {"If-Match": if_match}
-        await self._core.fetch(Request("DELETE", self._of(path), headers=headers, repeatable=True, timeout_s=self._core.timeout_s))
+        repeatable = if_match is None  # A second try could meet what the first one has done.
+        request = Request("DELETE", self._of(path), headers=headers, repeatable=repeatable, timeout_s=self._core.timeout_s)
+        await self._core.fetch(request)
 
     async def rename(self, from_path: str, to_path: str, *, overwrite: Optional[bool] = None) -> Dict[str, Any]:
         """The folders of `to_path` are made."""
