@@ -138,13 +138,13 @@ asio::awaitable<void> Cell::open(Origin origin) {
     remove_unused_versions(layout_, versions_in_use(), 0);
   };
   co_await async::offload(machine_.pool, prepare);
-  limit_journal();
   co_await quota_.enforce();
   co_await remove_old_runs();
   RunnerHost& host = *this;
   runner_ = std::make_unique<Runner>(machine_.executor, *journal_, runs_, host, config_.runner);
   if (origin == Origin::made) journal_->prepare();
   open_ = was_opened_ = true;
+  limit_journal();  // It may make a file from here on: what fails now has to close it.
   const bool frozen = domains_.any_alive() && domains_.is_frozen();
   const bool may_sleep = origin == Origin::found && !spec_.permanent;
   state_ = frozen                               ? State::paused
@@ -190,7 +190,7 @@ void Cell::recover_runs() {
   runner_->recover("daemon_restart");
 }
 
-asio::awaitable<void> Cell::close() {
+asio::awaitable<void> Cell::close(OnStop on_stop) {
   if (awaits_open()) co_return;
   open_ = false;
   stop_paging();
@@ -202,7 +202,7 @@ asio::awaitable<void> Cell::close() {
   expect_end();
   co_await runner_->close();
   co_await quota_.close();
-  if (config_.on_stop == OnStop::hibernate) co_await end_with_daemon();
+  if (on_stop == OnStop::hibernate) co_await end_with_daemon();
   if (state_ == State::hibernated) co_await rest_file_events(FilesToldFor::good);
   if (file_events_) co_await file_events_->settle();
   co_await close_file_events();
@@ -325,6 +325,7 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
   if (settings.agent) {
     next.agent_digest = sha256_hex(*settings.agent);
     next.agent_language = settings.agent_language;
+    const auto version_turn = co_await version_turns_.turn();
     auto write = [this, digest = next.agent_digest, language = next.agent_language,
                   in_use = versions_in_use_with(next.agent_digest, next.agent_language),
                   source = std::move(*settings.agent)] {
@@ -409,10 +410,7 @@ asio::awaitable<CommandResult> Cell::run_in_shell(std::uint32_t run, CommandRequ
   try {
     co_return co_await try_in_shell(command, request, on_output);
   } catch (const Error& error) {
-    // The domain had ended and the loop had not come to it yet: the command has not begun.
-    const bool has_not_begun =
-        error.reason() == "domain_lost" || error.reason() == Domains::kPausedMeanwhile;
-    if (!has_not_begun) throw;
+    if (!Domains::has_not_begun(error)) throw;
   }
   co_await wake(Needs::shell);
   co_return co_await try_in_shell(command, std::move(request), std::move(on_output));
@@ -501,6 +499,16 @@ asio::awaitable<std::string> Cell::shell(std::uint32_t run, std::string request,
 
 asio::awaitable<std::shared_ptr<AgentProcess>> Cell::start_agent(AgentLanguage language) {
   co_await wake(Needs::files);
+  try {
+    co_return co_await try_start_agent(language);
+  } catch (const Error& error) {
+    if (error.reason() != Domains::kPausedMeanwhile) throw;
+  }
+  co_await wake(Needs::files);
+  co_return co_await try_start_agent(language);
+}
+
+asio::awaitable<std::shared_ptr<AgentProcess>> Cell::try_start_agent(AgentLanguage language) {
   AgentProcess::Options options;
   options.language = language;
   options.cell_id = spec_.cell_id;
@@ -560,7 +568,9 @@ std::set<std::string> Cell::versions_in_use() const {
 // The newest ones may be on their way to be what a run goes on with.
 std::set<std::string> Cell::versions_in_use_with(const std::string& digest,
                                                  AgentLanguage language) {
-  recent_versions_.push_back(digest + std::string(extension_of(language)));
+  const std::string name = digest + std::string(extension_of(language));
+  std::erase(recent_versions_, name);
+  recent_versions_.push_back(name);
   if (recent_versions_.size() > kVersionsMax / 2) recent_versions_.pop_front();
   return versions_in_use();
 }
@@ -569,6 +579,7 @@ asio::awaitable<std::string> Cell::keep_version(AgentLanguage language, std::str
   require_open();
   check_agent(source);
   std::string digest = sha256_hex(source);
+  const auto turn = co_await version_turns_.turn();
   auto write = [this, digest, language, in_use = versions_in_use_with(digest, language),
                 source = std::move(source)] {
     write_version(layout_, digest, language, source);

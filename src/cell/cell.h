@@ -144,7 +144,8 @@ class Cell : private RunnerHost {
   // It was not opened yet; one that is closed or destroyed stays so.
   bool awaits_open() const noexcept { return !was_opened_; }
   // Lets go of everything; processes stay for the next daemon, or end (CellConfig::on_stop).
-  asio::awaitable<void> close();
+  asio::awaitable<void> close() { return close(config_.on_stop); }
+  asio::awaitable<void> close(OnStop on_stop);
   // What the daemon runs in it now is lost with the daemon.
   void expect_end() { domains_.programs().lose_all(LostBy::daemon); }
   // Ends all that runs in it, as its files are about to be deleted. Nobody uses it from then on;
@@ -314,6 +315,7 @@ class Cell : private RunnerHost {
   asio::awaitable<void> measure_cpu();
   // Lets the agent of a permanent cell run again, where it has ended: after 1 s, 2 s, … 60 s.
   void keep_agent();
+  asio::awaitable<std::shared_ptr<AgentProcess>> try_start_agent(AgentLanguage language);
   asio::awaitable<void> start_agent_anew();
   void forget_cpu();
   void count_cpu(std::chrono::microseconds used) noexcept;
@@ -349,6 +351,7 @@ class Cell : private RunnerHost {
   // Attends to the processes that an earlier daemon left, and ends those of which nothing is known.
   // The cell must not be frozen.
   asio::awaitable<void> adopt_processes();
+  asio::awaitable<void> adopt_or_freeze();
   asio::awaitable<bool> try_adopt(std::shared_ptr<Process> process, DomainLink::KeptProgram kept);
   asio::awaitable<void> lose_process(std::shared_ptr<Process> process, LostBy why);
   asio::awaitable<void> lose_unattended(LostBy why);
@@ -447,6 +450,7 @@ class Cell : private RunnerHost {
     std::size_t left_out = 0;  // and not said yet
   };
   Telling telling_;
+  async::Serial version_turns_{machine_.executor};
   std::deque<std::string> recent_versions_;  // of the agent, the newest last
   std::deque<std::string> log_lines_;        // what the agent printed, the newest last
 

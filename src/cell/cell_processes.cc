@@ -43,9 +43,9 @@ asio::awaitable<std::shared_ptr<Process>> Cell::start_process(ProcessRequest req
   try {
     co_return co_await start_in_shell(request);
   } catch (const Error& error) {
-    // The domain had ended and the loop had not come to it yet: the program has not begun.
-    if (error.reason() != "domain_lost") throw;
+    if (!Domains::has_not_begun(error)) throw;
   }
+  co_await wake(Needs::shell);
   co_return co_await start_in_shell(std::move(request));
 }
 

@@ -120,7 +120,7 @@ asio::awaitable<void> Cell::thaw_or_start(Needs needs) {
   if (is_in_memory) {
     stop_paging();
     co_await domains_.thaw();
-    co_await adopt_processes();
+    co_await adopt_or_freeze();
   } else if (needs == Needs::shell) {
     co_await domains_.require(Domains::Kind::shell);
   }
@@ -136,6 +136,19 @@ asio::awaitable<void> Cell::thaw_or_start(Needs needs) {
                 std::chrono::duration_cast<std::chrono::microseconds>(took));
   activities_.touch();
   if (recovery_waits_) recover_runs();
+}
+
+// Where its processes cannot be taken up now, it is paused still.
+asio::awaitable<void> Cell::adopt_or_freeze() {
+  std::exception_ptr failure;
+  try {
+    co_await adopt_processes();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  co_await domains_.freeze();
+  std::rethrow_exception(failure);
 }
 
 void Cell::report_return(std::string from, std::chrono::microseconds took) {

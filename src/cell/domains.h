@@ -94,6 +94,11 @@ class Domains {
 
   // Why nothing is made where the cell has been paused since it was woken for that.
   static constexpr const char* kPausedMeanwhile = "paused_meanwhile";
+  // Whether nothing of what failed so has begun: also where the domain had ended and the loop had
+  // not come to it yet.
+  static bool has_not_begun(const Error& error) {
+    return error.reason() == "domain_lost" || error.reason() == kPausedMeanwhile;
+  }
 
   // All must outlive it.
   Domains(const Machine& machine, const CellLayout& layout, const CellSpec& spec, DiskQuota& disk,

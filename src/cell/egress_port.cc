@@ -88,7 +88,8 @@ asio::awaitable<bool> EgressPort::listen_on(Spawner& spawner, Ports ports) {
   try {
     made = co_await spawner.listen_in(sys::duplicate(name_space_.get()), ports);
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::canceled) throw;
+    const bool is_our_want = error.code() == ErrorCode::exhausted;
+    if (error.code() == ErrorCode::canceled || is_our_want) throw;
     log::debug("cell {}: listen in its {}: {}", log::cell(cell_id_), domain_, error.what());
     co_return false;
   }

@@ -307,6 +307,7 @@ asio::awaitable<void> Process::forget_output() {
 }
 
 asio::awaitable<void> Process::remove() {
+  if (place_.domain && record_.outlives_daemon) place_.domain->forget(place_.id);
   auto remove = [this] { files_.remove(); };
   co_await async::offload(pool_, remove);
 }

@@ -249,7 +249,7 @@ asio::awaitable<void> Supervisor::open_cell(CellPtr cell) {
     log::error("cell {} cannot be opened: {}", log::cell(id), error.what());
   }
   if (has_failed) {
-    if (!cell->awaits_open()) co_await cell->close();  // What it has begun still goes on.
+    if (!cell->awaits_open()) co_await cell->close(OnStop::keep);  // What it has begun goes on.
     cells_.erase(id);
     if (!is_damaged) {  // A later attempt begins with nothing of this one.
       cells_[id] = std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), cell->spec());

@@ -198,17 +198,24 @@ asio::awaitable<Supervisor::CellPtr> Supervisor::make_cell(CellSpec spec, CellSe
 
 // Of a cell that could not be made to the end nothing stays, or its customer could not try again.
 asio::awaitable<void> Supervisor::undo(CellPtr cell) {
-  try {
-    if (!cell->awaits_open()) co_await cell->destroy();
-    std::string trash = co_await move_to_trash(cell->spec());
-    cell->set_gone();
-    co_await forget_cell(cell->spec());
-    empty_trash(std::move(trash));
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::canceled) throw;
+  const auto complain = [&cell](const Error& error) {
     log::error("cell {}, which could not be made: {}", log::cell(cell->spec().cell_id),
                error.what());
+  };
+  bool is_closed = cell->awaits_open();
+  std::string trash;
+  try {
+    if (!is_closed) co_await cell->destroy();
+    is_closed = true;
+    trash = co_await move_to_trash(cell->spec());
+    cell->set_gone();
+    co_await forget_cell(cell->spec());
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    complain(error);
   }
+  if (!is_closed) co_await cell->close(OnStop::keep);
+  if (!trash.empty()) empty_trash(std::move(trash));
 }
 
 asio::awaitable<void> Supervisor::adopt(Cell& cell, std::optional<FreshCell>& fresh) {

@@ -35,7 +35,7 @@ Regex::Regex(std::string_view pattern, LineEnds line_ends)
     refuse("it is too large");
   }
   // Where its automaton does not fit, each byte costs as many steps as the program is long.
-  constexpr int kProgramMax = 3'000;
+  constexpr int kProgramMax = 5'000;
   if (compiled_->GetRE2(0).ProgramSize() > kProgramMax) refuse("it is too large");
   compiled_->Compile(&atoms_);
   all_atom_count_ = atoms_.size();
