@@ -143,8 +143,9 @@ sandbox::CgroupPlan Domains::plan_groups(const std::string& slot) const {
   return sandbox::plan_cgroups(machine_.cgroup_host, machine_.daemon_group, slot, resources);
 }
 
-void Domains::keep_slot(const std::string& slot) {
-  if (slot == slot_ && is_slot_kept_) return;
+// Nothing of the agent's domain outlives the daemon: it does without what was tried before.
+void Domains::keep_slot(const std::string& slot, Kind kind) {
+  if (slot == slot_ && (is_slot_kept_ || kind == Kind::agent)) return;
   if (slot != slot_) set_slot(slot);
   keep_slot();
 }
@@ -368,7 +369,7 @@ asio::awaitable<void> Domains::make_now(Kind kind) {
     Spawner::Domain made = co_await machine_.spawner.make_domain(
         std::move(domain), layout_.domain_socket(kind), slot_);
     of(kind).connection = std::move(made.connection);
-    keep_slot(made.slot);
+    keep_slot(made.slot, kind);
     pid = made.pid;
   }
   sandbox::apply(groups_);  // The limits: nothing of the cell runs yet.
@@ -396,7 +397,7 @@ asio::awaitable<std::uint32_t> Domains::make_in_gvisor(sandbox::DomainSpec domai
   const Kind kind = domain.kind;
   auto launch = co_await machine_.spawner.launch_in_gvisor(std::move(domain),
                                                            layout_.domain_socket(kind), slot_);
-  keep_slot(launch.slot());
+  keep_slot(launch.slot(), kind);
   try {
     co_return co_await launch.finish();
   } catch (...) {  // Canceled, too: nobody takes note of what was made.

@@ -120,7 +120,7 @@ asio::awaitable<void> Domains::make_own(WarmAgent& warm) {
   sys::rename_file(warm.socket_path, layout_.domain_socket(Kind::agent));
   domain.init = warm.init;  // From here on it ends with the cell's domains, whatever fails.
   domain.warm_range = warm.place.uid;
-  keep_slot(warm.slot);
+  keep_slot(warm.slot, Kind::agent);
   fault_point("warm.slot_kept");
   sandbox::apply(groups_);
   keep_record(Kind::agent);

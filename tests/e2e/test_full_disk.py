@@ -235,3 +235,4 @@ class FullDiskTest(harness.CellTest):
         self.assertEqual(1, cell.settled(run)["result"])
         self.assertEqual(204, cell.call("DELETE", "/files/large").status)
         self.assertEqual("", cell.exec("ls /work")["stdout"])
+        self.assertTrue((cell.dir / "run/slot.json").exists())  # By which the next daemon finds what runs.

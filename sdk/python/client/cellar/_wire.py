@@ -110,7 +110,7 @@ def file_path(value: str) -> str:
     """A path below /work. Whether a link in it leads outside, the daemon says."""
     names = value.split("/")
     if ".." in names:  # A proxy before the daemon may resolve it, to another cell.
-        raise ValueError(f'a path must not have ".." in it, and is {value!r}')
+        raise errors.InvalidArgumentError(f'a path must not have ".." in it, and is {value!r}', code="invalid_path")
     return "/".join(urllib.parse.quote(name, safe="") for name in names)
 
 

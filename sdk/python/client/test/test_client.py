@@ -222,7 +222,7 @@ class CallTest(Case):
     def test_a_path_with_dots_is_not_sent(self):
         for call in CALLS:
             for path in ("..", "../other/files/x", "a/../b"):
-                with self.assertRaises(ValueError):
+                with self.assertRaises(cellar.InvalidArgumentError):
                     call("http://127.0.0.1:1", lambda client, path=path: client.cell("c").files.read(path))
 
     def test_errors_have_all_that_the_server_says(self):
