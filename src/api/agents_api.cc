@@ -145,8 +145,6 @@ class Answer {
   bool streaming_ = false;
 };
 
-// Behind which event of its run the client wants the answer; nullopt: all of it. Throws Error where
-// that run cannot be found: a new one would not go on with the old one's stream.
 // Those of visitors are their own: no header can have such a key.
 std::optional<std::string> idempotency_key(const Call& call, Caller caller) {
   auto key = call.idempotency_key();
@@ -154,6 +152,8 @@ std::optional<std::string> idempotency_key(const Call& call, Caller caller) {
   return key;
 }
 
+// Behind which event of its run the client wants the answer; nullopt: all of it. Throws Error where
+// that run cannot be found: a new one would not go on with the old one's stream.
 std::optional<journal::Lsn> rest_after(const Call& call, cell::Cell& cell, Caller caller) {
   const auto after = call.events_after();
   if (!after) return std::nullopt;

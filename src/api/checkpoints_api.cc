@@ -72,8 +72,9 @@ asio::awaitable<void> list_checkpoints(const Call& call) {
     list.push_back(checkpoint_json(*first));
   }
   json::Value answer = json::object({{"checkpoints", std::move(list)}});
-  if (first != heads.end())
+  if (first != heads.end()) {
     answer.as_object().set("next_cursor", cursor_of(*std::prev(first)).text());
+  }
   co_await call.answer(std::move(answer));
 }
 

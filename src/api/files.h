@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "api/call.h"
 #include "sys/beneath.h"
@@ -10,6 +11,8 @@ namespace cellar::api {
 
 // {path, type, size, mtime, mode, target?}.
 json::Value entry_json(const sys::DirEntry& entry);
+// {files, truncated?}.
+json::Value entries_json(const std::vector<sys::DirEntry>& entries, bool is_truncated);
 std::string_view file_type(sys::FileKind kind) noexcept;
 
 // Permission bits as octal digits, "755" or "0644". Throws Error `invalid_argument`, `reason`.

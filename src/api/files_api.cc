@@ -34,20 +34,13 @@ asio::awaitable<std::invoke_result_t<Job&>> read_in_turn(cell::Cell& cell, Job j
   co_return co_await async::offload(cell.pool(), std::move(job));
 }
 
-json::Value listing_json(const sys::Listing& listing) {
-  json::Array files;
-  for (const sys::DirEntry& entry : listing.entries) files.push_back(entry_json(entry));
-  json::Value value = json::object({{"files", std::move(files)}});
-  if (listing.truncated) value.as_object().set("truncated", true);
-  return value;
-}
-
 asio::awaitable<void> list(const Call& call, std::string path) {
   const auto cell = call.cell();
   const auto activity = co_await cell->use("request", "files");
   const sys::Depth depth = call.query_flag("recursive") ? sys::Depth::all : sys::Depth::one;
   auto read = [cell, path, depth] {
-    return json::dump(listing_json(cell->work().list(path, depth, kEntriesMax)));
+    const sys::Listing listing = cell->work().list(path, depth, kEntriesMax);
+    return json::dump(entries_json(listing.entries, listing.truncated));
   };
   std::string text = co_await read_in_turn(*cell, std::move(read));
   co_await call.answer_text(std::move(text));
@@ -386,6 +379,14 @@ json::Value entry_json(const sys::DirEntry& entry) {
                     {"mtime", to_iso8601(from_unix_ms(entry.stat.mtime_ns / 1'000'000))},
                     {"mode", fmt::format("{:04o}", entry.stat.mode)}});
   if (!entry.target.empty()) value.as_object().set("target", entry.target);
+  return value;
+}
+
+json::Value entries_json(const std::vector<sys::DirEntry>& entries, bool is_truncated) {
+  json::Array files;
+  for (const sys::DirEntry& entry : entries) files.push_back(entry_json(entry));
+  json::Value value = json::object({{"files", std::move(files)}});
+  if (is_truncated) value.as_object().set("truncated", true);
   return value;
 }
 

@@ -40,11 +40,7 @@ json::Value match_json(const cell::GrepMatch& match, bool has_context) {
 }
 
 json::Value found_json(const cell::GlobAnswer& found) {
-  json::Array files;
-  for (const sys::DirEntry& entry : found.files) files.push_back(entry_json(entry));
-  json::Value value = json::object({{"files", std::move(files)}});
-  if (found.truncated) value.as_object().set("truncated", true);
-  return value;
+  return entries_json(found.files, found.truncated);
 }
 
 json::Value found_json(const cell::GrepAnswer& found, bool has_context) {

@@ -24,8 +24,8 @@ namespace {
 
 constexpr std::size_t kQueuedBytesMax = 512 << 20;
 constexpr std::size_t kReadAheadBytes = 16 << 10;
+constexpr std::size_t kTriedBytesMax = 256 << 10;  // What is left of a try is moved.
 // Of what the agent says: a name, a path, some numbers.
-constexpr std::size_t kTriedBytesMax = 256 << 10;  // The rest of it is moved.
 constexpr std::size_t kHeaderBytesMax = 64 << 10;
 constexpr std::size_t kFirstBodyBytes = 1 << 20;
 constexpr std::size_t kOutputLineMax = 8 << 10;

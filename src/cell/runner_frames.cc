@@ -16,10 +16,9 @@ namespace {
 constexpr std::size_t kEventBytesMax = 1 << 20;  // of ctx.stream and ctx.log
 
 // Whether what it says comes after something that waits for room.
-template <typename Held>
-bool is_behind_held(const Held& active, const AgentFrame& frame) {
+bool is_behind(const std::deque<AgentFrame>& held, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
-  return std::any_of(active.held.begin(), active.held.end(), [&](const AgentFrame& other) {
+  return std::any_of(held.begin(), held.end(), [&](const AgentFrame& other) {
     const std::uint32_t earlier = ordinal_of(other);
     return earlier != 0 && earlier < ordinal;
   });
@@ -57,7 +56,7 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
   active->heard_at = std::chrono::steady_clock::now();
   // Steps that were begun have a place: their ends, above all, wait behind nothing but what their
   // code may have been told before they began.
-  if (!active->held.empty() && (!is_of_step(frame) || is_behind_held(*active, frame))) {
+  if (!active->held.empty() && (!is_of_step(frame) || is_behind(active->held, frame))) {
     co_await hold(agent, active, std::move(frame));
     co_return;
   }
