@@ -11,8 +11,6 @@
 namespace cellar::api {
 namespace {
 
-constexpr std::string_view kRunHeader = "X-Cellar-Run";
-
 std::string text_in(const json::Value& value, std::string_view key) {
   const json::Value* member = value.find(key);
   return member != nullptr && member->is_string() ? member->as_string() : std::string();
@@ -188,6 +186,7 @@ asio::awaitable<void> call_method(const Call& call, cell::Cell& cell, std::strin
   auto key = idempotency_key(call, caller);
   const cell::Runner::Started started =
       co_await cell.start_run(std::move(method), std::move(params), std::move(key));
+  if (call.run != nullptr) *call.run = started.id;
   Answer answer(call, cell, *cell.runs().find(started.id), look);
   co_await answer.send(after);
 }

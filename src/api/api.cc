@@ -158,9 +158,16 @@ void Api::add(std::string method, std::string_view pattern, Handler handler,
       co_await supervisor_.ready(std::move(cell_id));
     }
     const Asked& known = observed.asked;
-    const Call call{exchange,    std::move(params), known.owner,     request_id,
-                    supervisor_, known.key_id,      known.may_go_on, &observed.asked.target,
-                    known.until};
+    const Call call{.exchange = exchange,
+                    .params = std::move(params),
+                    .owner = known.owner,
+                    .request_id = request_id,
+                    .supervisor = supervisor_,
+                    .key_id = known.key_id,
+                    .may_go_on = known.may_go_on,
+                    .target = &observed.asked.target,
+                    .run = &observed.asked.run,
+                    .until = known.until};
     co_await handler(call);
   };
   router_.add(std::move(method), pattern, std::move(authenticated));
@@ -344,6 +351,7 @@ asio::awaitable<void> Api::answer(ObservedExchange& exchange, const std::string&
   }
   exchange.asked.code = error.reason();
   http::Response response = error_response(error, request_id);
+  if (!exchange.asked.run.empty()) response.headers.emplace_back(kRunHeader, exchange.asked.run);
   co_await exchange.respond(std::move(response));
 }
 

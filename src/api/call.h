@@ -33,6 +33,8 @@ struct Call {
   std::function<bool()> may_go_on = {};
   // What the audit log says was meant: the id in the path. May be null.
   std::string* target = nullptr;
+  // What an error says, too, that follows: the run that was begun. May be null.
+  std::string* run = nullptr;
   std::optional<WallTime> until = {};  // may_go_on() is false from then on
 
   // The cell named by the path. Throws Error `not_found`.

@@ -18,6 +18,7 @@ namespace cellar::api {
 namespace asio = boost::asio;
 
 inline constexpr std::string_view kEventStreamType = "text/event-stream";
+inline constexpr std::string_view kRunHeader = "X-Cellar-Run";
 
 // Answers that go on now.
 struct OpenAnswers {
@@ -35,6 +36,7 @@ struct Asked {
   std::string owner;
   std::string via;   // "key", "token"
   std::string code;  // of the error that it is answered with
+  std::string run;   // what the method of an agent that was called is carried out by
   // Whether the key or the token still opens this: asked as long as an answer goes on.
   std::function<bool()> may_go_on;
   std::optional<WallTime> until;  // it is over by then at the latest

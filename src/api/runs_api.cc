@@ -219,6 +219,12 @@ std::optional<cell::Decision> decision_of(const json::Reader& body) {
   } else if (kind != "retry") {
     json::Reader::refuse("step.decision", "retry, fail or value");
   }
+  if (const auto ordinal = step->optional_int("ordinal", 1, UINT32_MAX)) {
+    decision.ordinal = static_cast<std::uint32_t>(*ordinal);
+  }
+  if (const auto executed = step->optional_int("executed", 1, UINT32_MAX)) {
+    decision.executed = static_cast<std::uint32_t>(*executed);
+  }
   step->refuse_unknown();
   return decision;
 }
@@ -240,7 +246,8 @@ Resumption read_resumption(const json::Value& value) {
   return how;
 }
 
-// {"step": {"decision": "retry" | "fail" | "value", "value"?}}, {"upgrade": true}, or nothing.
+// {"step": {"decision": "retry" | "fail" | "value", "value"?, "ordinal"?, "executed"?}},
+// {"upgrade": true}, or nothing.
 asio::awaitable<void> resume(const Call& call) {
   const auto cell = call.cell();
   run_in(call, *cell);  // What is not there is told before what is wrong.
@@ -284,13 +291,22 @@ asio::awaitable<void> replay(const Call& call) {
   co_await call.answer(std::move(answer));
 }
 
-// {"from"?}: begins a run with what this one had recorded before the step of this name.
+std::optional<cell::StepName> step_in(const json::Reader& body) {
+  const json::Value* from = body.optional_value("from");
+  if (from == nullptr) return std::nullopt;
+  if (from->is_string()) return from->as_string();
+  const bool is_ordinal = from->is_int() && from->as_int() > 0 && from->as_int() <= UINT32_MAX;
+  if (!is_ordinal) json::Reader::refuse("from", "the name of a step, or its ordinal");
+  return static_cast<std::uint32_t>(from->as_int());
+}
+
+// {"from"?}: begins a run with what this one had recorded before this step.
 asio::awaitable<void> restart(const Call& call) {
   const auto cell = call.cell();
   const json::Value value = co_await call.body(kSmallBodyMax);
   const std::uint32_t number = run_in(call, *cell).number;
   const json::Reader body(value, "the body");
-  std::optional<std::string> from = body.optional_string("from");
+  std::optional<cell::StepName> from = step_in(body);
   body.refuse_unknown();
   const auto activity = co_await cell->use("request", "restart a run");
   const std::string id = co_await cell->runner().restart(number, std::move(from));

@@ -112,6 +112,7 @@ json::Value step_json(const cell::Run& run, const cell::Step& step) {
 
 // Every run that is not finished has one reason: what it waits for, or why it is paused.
 std::string reason_of(const cell::Run& run) {
+  if (run.status == cell::RunStatus::running && !run.stands_for.empty()) return run.stands_for;
   if (run.status == cell::RunStatus::running && run.rollback != 0) return "rollback";
   if (run.status != cell::RunStatus::running || !run.is_only_waiting()) return run.reason;
   const std::string& kind = run.waits().front()->kind;  // sleep, wait, approval, child

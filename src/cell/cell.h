@@ -326,6 +326,8 @@ class Cell : private RunnerHost {
   bool has_runs_to_recover();
   void recover_runs();
   asio::awaitable<void> remove_old_runs();
+  asio::awaitable<void> make_journal_room();
+  bool are_runs_used() const;
   // Moves a paused cell's memory to swap.
   asio::awaitable<void> page_out(std::shared_ptr<std::atomic<bool>> stop);
   asio::awaitable<void> end_with_daemon();

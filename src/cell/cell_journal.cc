@@ -6,6 +6,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <limits>
+#include <numeric>
 
 #include "async/sleep.h"
 #include "base/error.h"
@@ -19,7 +20,6 @@ namespace {
 // Short for people, long for a step that does nothing.
 constexpr std::chrono::milliseconds kLater{2};
 constexpr std::chrono::milliseconds kTryAgain{1000};
-constexpr std::string_view kLimitReached = "journal_limit";
 constexpr std::uint64_t kTrimBytes = 256;  // more than the record has
 // A part of journal::kPendingBytesMax.
 constexpr std::size_t kPendingBytesWaited = 16 << 20;
@@ -71,7 +71,7 @@ journal::Lsn CellJournal::append_record(std::uint32_t run, std::uint32_t ordinal
   const journal::RecordHead head{.run = run, .ordinal = ordinal, .type = type, .flags = flags};
   const journal::Lsn lsn = journal_.append(head, body);
   if ((flags & journal::kBlob) != 0) {
-    if (const auto blob = journal::blob_in(body)) unnamed_.erase(blob->digest);
+    if (const auto blob = journal::blob_in(body)) unnamed_.erase(blob->digest);  // It counts there.
   }
   runs_.apply(journal_.read(lsn));
   return lsn;
@@ -259,10 +259,16 @@ void CellJournal::limit(std::uint64_t bytes_max) {
   make_spares_soon();
 }
 
+std::uint64_t CellJournal::stored_bytes() const noexcept {
+  const auto stored = std::accumulate(storing_.begin(), storing_.end(), journal_.stored_bytes());
+  return std::accumulate(unnamed_.begin(), unnamed_.end(), stored,
+                         [](auto bytes, const auto& blob) { return bytes + blob.second; });
+}
+
 void CellJournal::require_within_limit(std::uint64_t more_bytes) const {
-  if (journal_.stored_bytes() + more_bytes <= bytes_max_) return;
+  if (stored_bytes() + more_bytes <= bytes_max_) return;
   throw Error(ErrorCode::exhausted, std::string(kLimitReached),
-              "the cell's journal takes " + std::to_string(journal_.stored_bytes()) + " of " +
+              "the cell's journal takes " + std::to_string(stored_bytes()) + " of " +
                   std::to_string(bytes_max_) + " bytes");
 }
 
@@ -275,7 +281,7 @@ void CellJournal::throw_limit_reached() const {
 }
 
 void CellJournal::throw_full() const {
-  if (full_ && full_->reason() == kLimitReached) throw_limit_reached();
+  if (is_at_limit()) throw_limit_reached();
   if (full_ && full_->code() != ErrorCode::exhausted) {
     throw Error(
         ErrorCode::exhausted, "journal_full",
@@ -327,17 +333,15 @@ void CellJournal::wake_watchers() {
 
 asio::awaitable<journal::Payload> CellJournal::store_value(std::string value) {
   if (value.size() <= journal::kInlineBytesMax) {
-    journal::Payload payload;
-    payload.bytes = std::move(value);
-    co_return payload;
+    co_return journal::Payload{.bytes = std::move(value), .blob = std::nullopt};
   }
   while (removing_) co_await removed_.wait();
+  if (stored_bytes() + value.size() > bytes_max_) throw_limit_reached();
   struct Storing {
-    std::size_t& count;
-    explicit Storing(std::size_t& of) : count(of) { ++count; }
-    ~Storing() { --count; }
-  } const storing(storing_count_);
-  if (journal_.stored_bytes() + value.size() > bytes_max_) throw_limit_reached();
+    std::multiset<std::uint64_t>& all;
+    const std::multiset<std::uint64_t>::iterator at;
+    ~Storing() { all.erase(at); }
+  } const storing{storing_, storing_.insert(value.size())};
   auto store = [this, bytes = std::move(value)]() mutable {
     return journal_.store(std::move(bytes));
   };
@@ -349,7 +353,7 @@ asio::awaitable<journal::Payload> CellJournal::store_value(std::string value) {
     log::warning("journal: a value of a run: {}", error.what());
   }
   if (!payload) throw_full();
-  unnamed_.insert(payload->blob->digest);
+  unnamed_[payload->blob->digest] = payload->blob->size_bytes;
   co_return *std::move(payload);
 }
 
@@ -559,7 +563,7 @@ asio::awaitable<void> CellJournal::trim(WallTime ended_before) {
 
 // A blob that is about to be named again stays; it is looked at when the journal is opened.
 asio::awaitable<void> CellJournal::remove(journal::Journal::Trimmed trimmed) {
-  if (storing_count_ > 0) trimmed.blobs.clear();
+  if (!storing_.empty()) trimmed.blobs.clear();
   std::erase_if(trimmed.blobs, [this](const auto& digest) { return unnamed_.contains(digest); });
   removing_ = true;
   removed_.reset();

@@ -142,7 +142,10 @@ class CellJournal {
 
   // The same holds where it takes more than this, which is unlimited until it is said.
   void limit(std::uint64_t bytes_max);
-  std::uint64_t stored_bytes() const noexcept { return journal_.stored_bytes(); }
+  // With values that are on their way, and those that no record names yet.
+  std::uint64_t stored_bytes() const noexcept;
+  // It is full for that.
+  bool is_at_limit() const noexcept { return full_ && full_->reason() == kLimitReached; }
   bool is_full() const noexcept { return full_.has_value(); }
   // Called whenever is_full() changes, and when there is more room.
   void on_room(std::function<void()> tell) { on_room_ = std::move(tell); }
@@ -177,6 +180,8 @@ class CellJournal {
   asio::awaitable<void> close();
 
  private:
+  static constexpr std::string_view kLimitReached = "journal_limit";
+
   template <typename Body>
   Body decoded(const journal::Record& record) const {
     auto body = Body::decode(record.body);
@@ -227,11 +232,11 @@ class CellJournal {
   std::deque<Delivery> deliveries_;
   std::function<void()> on_delivered_;
   Gathering gathering_;
-  asio::steady_timer gather_timer_;  // canceled when enough have come
-  bool is_urgent_ = false;           // the next write waits for nobody
-  std::set<std::string> unnamed_;    // blobs that are stored, and in no record yet
-  std::size_t storing_count_ = 0;    // blobs that are on their way to the disk
-  bool removing_ = false;            // none may be stored
+  asio::steady_timer gather_timer_;               // canceled when enough have come
+  bool is_urgent_ = false;                        // the next write waits for nobody
+  std::map<std::string, std::uint64_t> unnamed_;  // blobs in no record (yet), with their bytes
+  std::multiset<std::uint64_t> storing_;          // bytes of each that is on its way to the disk
+  bool removing_ = false;                         // none may be stored
   async::Event removed_;
   async::Event room_changed_;  // a spare was made, or could not be, or a segment was begun
   std::function<void()> on_room_;

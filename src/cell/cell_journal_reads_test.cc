@@ -164,4 +164,25 @@ TEST_CASE("a journal that takes as much of the disk as it may is full, and ends 
   });
 }
 
+TEST_CASE("values that no record names yet count, too") {
+  with_run([](CellJournal& journal, const Run&) -> asio::awaitable<void> {
+    co_await journal.sync();
+    const std::uint64_t stored = journal.stored_bytes();
+    journal.limit(stored + 250'000);
+    for (const char digit : {'1', '2'}) {
+      std::string value(100'000, digit);
+      co_await journal.store_value(std::move(value));
+    }
+    CHECK(journal.stored_bytes() == stored + 200'000);
+    bool is_refused = false;
+    try {
+      std::string third(100'000, '3');
+      co_await journal.store_value(std::move(third));
+    } catch (const Error& error) {
+      is_refused = error.reason() == "journal_full";
+    }
+    CHECK(is_refused);
+  });
+}
+
 }  // namespace cellar::cell

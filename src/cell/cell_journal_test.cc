@@ -267,6 +267,19 @@ TEST_CASE("only attempts that are the agent's doing count, and a finished step f
   });
 }
 
+TEST_CASE("a step that is given up since it was interrupted is no progress") {
+  const testing::TempDir dir;
+  with_journal(dir.file("j"), [](CellJournal& journal, RunTable& runs) -> asio::awaitable<void> {
+    begin(journal, "run_1");
+    start_step(journal, 1, "one");
+    attempt_again(journal, 2, "agent_exit");
+    journal.append(1, 1, journal::StepInterrupted{.attempt = 1});
+    end_step(journal, 1, "1");
+    CHECK(runs.find("run_1")->attempts_without_progress == 1);
+    co_return;
+  });
+}
+
 TEST_CASE("what waits for the disk is told in the order of the records") {
   const testing::TempDir dir;
   with_journal(dir.path(), [](CellJournal& journal, RunTable&) -> asio::awaitable<void> {

@@ -235,8 +235,7 @@ asio::awaitable<void> Cell::end_processes(std::string reason, LostBy why) {
   working_sets_.clear();
   fault_point("cell.ended");
   co_await journal_->sync();
-  const bool runs_are_used = !runner_->active_runs().empty() || runner_->has_requests();
-  if (activities_.blockers().empty() && !runs_are_used) co_await remove_old_runs();
+  if (!are_runs_used()) co_await remove_old_runs();
   const auto store_turn = co_await store_turns_.turn();
   auto close_store = [this] { store_.reset(); };  // Its write-ahead log goes into the file.
   co_await async::offload(machine_.pool, close_store);
@@ -453,6 +452,17 @@ asio::awaitable<void> Cell::start_agent_anew() {
   }
 }
 
+asio::awaitable<void> Cell::make_journal_room() {
+  const auto turn = co_await transitions_.turn();
+  if (open_ && !are_runs_used()) co_await remove_old_runs();
+}
+
+// Retention holds no reference to a run that somebody works with.
+bool Cell::are_runs_used() const {
+  return !activities_.blockers().empty() || !runner_->active_runs().empty() ||
+         runner_->has_requests();
+}
+
 asio::awaitable<void> Cell::tick() {
   if (!open_) co_return;
   const SteadyTime now = steady_now();
@@ -475,6 +485,8 @@ asio::awaitable<void> Cell::tick() {
     co_await async::run_to_end(changes_, hibernate_now(Asked::by_timer, "idle"));
   }
   if (action == Action::stop) co_await async::run_to_end(changes_, stop_now());
+  // One that never sleeps would keep what its runs left until the daemon is restarted.
+  if (open_ && journal_->is_at_limit()) co_await async::run_to_end(changes_, make_journal_room());
   if (open_ && now >= note_use_after_) co_await note_use();
 }
 

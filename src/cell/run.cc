@@ -270,7 +270,9 @@ void RunTable::end_step(const journal::Record& record) {
   step.args = std::string();  // It waits for nothing any more.
   run.open.erase(record.ordinal);
   run.newest_end = record.lsn;
-  if (!is_wait(step.kind)) run.attempts_without_progress = 0;  // Waiting is no work.
+  // Waiting is no work, and neither is giving up what was interrupted.
+  const bool is_work = !is_wait(step.kind) && step.executions_explained < step.executed;
+  if (is_work) run.attempts_without_progress = 0;
 }
 
 void RunTable::change_step(const journal::Record& record) {
@@ -338,7 +340,8 @@ void RunTable::receive(const journal::Record& record) {
   Run& run = run_of(record);
   if (record.type == journal::Type::event_received) {
     const auto body = decode<journal::EventReceived>(record);
-    run.events.push_back({.lsn = record.lsn, .type = body.type, .taken = false});
+    run.events.push_back(
+        {.lsn = record.lsn, .at = time_of(record), .type = body.type, .taken = false});
     run.event_ids.insert(body.id);
     return;
   }

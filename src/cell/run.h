@@ -77,6 +77,7 @@ struct PastSaid {
 // Something that somebody sent to a run; its payload stays in the journal.
 struct ReceivedEvent {
   journal::Lsn lsn = 0;
+  WallTime at;
   std::string type;
   bool taken = false;  // it has ended a wait
 };
@@ -90,8 +91,9 @@ struct Run : std::enable_shared_from_this<Run> {
   AgentLanguage agent_language = AgentLanguage::javascript;
   bool setup = false;  // it calls the agent's setup() first
   RunStatus status = RunStatus::running;
-  std::string reason;  // why it is paused
-  std::string detail;  // JSON text that explains the reason; empty for none
+  std::string reason;      // why it is paused
+  std::string detail;      // JSON text that explains the reason; empty for none
+  std::string stands_for;  // why no attempt is under way now, where one is to be; in no record
   std::uint32_t attempt = 0;
   std::uint32_t attempts_without_progress = 0;  // that count (see counts_against_budget)
   bool cancel_requested = false;

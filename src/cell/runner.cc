@@ -41,6 +41,7 @@ Runner::Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& r
       host_(host),
       config_(config),
       comparisons_(executor_, {.waiters_max = std::numeric_limits<std::size_t>::max()}),
+      received_(executor_),
       settled_(executor_),
       starting_(executor_),
       tasks_(executor_) {
@@ -75,16 +76,19 @@ std::shared_ptr<Runner::Active> Runner::add_active(Run& run, bool suspended) {
   return active;
 }
 
-std::shared_ptr<Runner::Active> Runner::find_active(std::string_view run_id) {
-  const Run* run = runs_.find(run_id);
-  if (run == nullptr) return nullptr;
-  const auto found = active_.find(run->number);
+std::shared_ptr<Runner::Active> Runner::find_active(std::uint32_t number) const {
+  const auto found = active_.find(number);
   return found == active_.end() ? nullptr : found->second;
 }
 
+std::shared_ptr<Runner::Active> Runner::find_active(std::string_view run_id) const {
+  const Run* run = runs_.find(run_id);
+  return run == nullptr ? nullptr : find_active(run->number);
+}
+
 bool Runner::is_active(std::uint32_t number) const {
-  const auto found = active_.find(number);
-  return found != active_.end() && !found->second->settled;
+  const auto active = find_active(number);
+  return active && !active->settled;
 }
 
 std::vector<const Run*> Runner::active_runs() const {
@@ -121,16 +125,29 @@ void Runner::require_room_for_run() const {
               "wait until some have ended, or cancel them");
 }
 
+asio::awaitable<void> Runner::await_setup(const Start* request) {
+  const auto is_made = [&] { return request != nullptr && begun_before(*request) != nullptr; };
+  while (!runs_.setup_done() && setup_is_running() && !is_made()) {
+    if (tasks_.is_closed()) throw Error(ErrorCode::canceled, "the cell is closed");
+    settled_.reset();
+    co_await settled_.wait();
+  }
+  if (runs_.setup_done() || is_made()) co_return;
+  for (const Run* run : runs_.unfinished()) {
+    const bool has_begun = run->setup && !run->steps.empty();
+    if (!has_begun || run->status != RunStatus::paused) continue;
+    throw Error(ErrorCode::conflict, "setup_paused",
+                "run " + run->id + " is paused in setup(), which is done once for all runs",
+                "resume it, or cancel it: then the next run does all of setup() again");
+  }
+}
+
 asio::awaitable<Runner::Started> Runner::start(Start request) {
   if (begun_before(request) == nullptr) {
     const bool is_room = co_await may_begin(request.params.size());
     if (!is_room) journal_.throw_full();
   }
-  while (!runs_.setup_done() && setup_is_running() && begun_before(request) == nullptr) {
-    if (tasks_.is_closed()) throw Error(ErrorCode::canceled, "the cell is closed");
-    settled_.reset();
-    co_await settled_.wait();
-  }
+  co_await await_setup(&request);
   if (const Run* run = begun_before(request)) {
     std::string id = run->id;
     co_await journal_.sync();  // It may be on its way still.
@@ -173,12 +190,12 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
 
 void Runner::recover(const std::string& cause) {
   for (Run* run : runs_.unfinished()) {
-    const auto found = active_.find(run->number);
-    if (found == active_.end() || found->second->settled) {
+    const auto active = find_active(run->number);
+    if (!active || active->settled) {
       tasks_.spawn(drive(add_active(*run), cause));
-    } else if (found->second->suspended && !run->has_left()) {  // The cell was found frozen.
-      found->second->suspended = false;
-      found->second->changed.set();
+    } else if (active->suspended && !run->has_left()) {  // The cell was found frozen.
+      active->suspended = false;
+      active->changed.set();
     }
   }
   for (Run* run : runs_.kept_from_ending()) {
@@ -261,10 +278,12 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
       active.changed.reset();
       continue;
     }
-    if (run.attempts_without_progress >= config_.attempts_max) {
+    // Those that it ended before began another attempt each; this one has not yet.
+    const std::uint32_t ended = run.attempts_without_progress + 1;
+    if (counts_against_budget(cause) && ended >= config_.attempts_max) {
       const std::string detail =
           error_json("CrashLoop",
-                     "the agent ended " + std::to_string(run.attempts_without_progress) +
+                     "the agent ended " + std::to_string(ended) +
                          " times in a row with no step finished between, the last time by " + cause,
                      "crash_loop");
       co_await pause_run(active, "crash_loop", detail);
@@ -280,8 +299,7 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
       break;
     }
     if (run.attempts_without_progress > 0 && !run.ends_at_once() && !active.is_pausing) {
-      active.changed.reset();  // A cancel ends the wait.
-      co_await active.changed.wait_for(backoff);
+      co_await hold_off(active, backoff);
       backoff = std::min(backoff * 2, config_.longest_backoff);
     } else {
       backoff = config_.first_backoff;
@@ -290,6 +308,18 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
   if (run.ends_at_once() && run.status == RunStatus::paused) {  // Asked for while it was pausing.
     co_await end_run(active, "cancelled", cancelled_error());
   }
+}
+
+// A cancel, or a pause, ends the wait; what the run's own waits are given does not.
+asio::awaitable<void> Runner::hold_off(Active& active, std::chrono::milliseconds pause) {
+  const auto until = std::chrono::steady_clock::now() + pause;
+  active.run.stands_for = kBackoff;
+  while (active.is_wanted() && std::chrono::steady_clock::now() < until) {
+    active.changed.reset();
+    co_await active.changed.wait_for(
+        std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()));
+  }
+  active.run.stands_for.clear();
 }
 
 // False once nobody wants it any more. Waiting for room is no attempt: nothing is wrong with the
@@ -303,7 +333,7 @@ asio::awaitable<bool> Runner::wait_for_room(Active& active) {
       if (error.code() == ErrorCode::canceled) throw;
       if (error.reason() != Capacity::kReason) co_return true;
     }
-    active.run.reason = Capacity::kReason;
+    active.run.stands_for = Capacity::kReason;
     active.changed.reset();
   }
   co_return false;
@@ -313,7 +343,7 @@ asio::awaitable<bool> Runner::wait_for_room(Active& active) {
 asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) {
   Run& run = active.run;
   const bool has_room = co_await wait_for_room(active);
-  if (run.reason == Capacity::kReason) run.reason.clear();
+  run.stands_for.clear();
   if (!has_room) {
     active.interruption = cause;
     co_return;
@@ -339,11 +369,13 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
   try {
     co_await host_.wake_up();
     const auto is_wanted = [&active] { return active.is_wanted(); };
+    if (agent_ && agent_->language() != run.agent_language) run.stands_for = kOtherAgent;
     co_await ensure_agent(run.agent_language, is_wanted);
   } catch (const Error& error) {
     log::warning("run {}: the agent host does not start: {}", log::run(run.id), error.what());
     failure = error;
   }
+  run.stands_for.clear();
   if (failure) {
     const bool hopeless =
         failure->reason() == AgentProcess::kHostMissing || failure->reason() == kDiskFull;
@@ -387,7 +419,7 @@ asio::awaitable<void> Runner::stay_in_agent(Active& active) {
     const bool changed = co_await active.changed.wait_for(wait);
     active.changed.reset();
     const bool is_due = !changed && silent() >= config_.suspend_after;
-    if (is_due && active.run.is_only_waiting()) ask_to_suspend(active);
+    if (is_due && active.is_only_waiting()) ask_to_suspend(active);
   }
 }
 

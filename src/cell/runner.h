@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "async/event.h"
@@ -66,6 +67,11 @@ class RunnerHost {
   virtual bool is_awake() const = 0;
 };
 
+// What a run that is to go on stands still for: the pause behind an agent that ended, an agent host
+// of the other language, which others use; beside `no_capacity` and `journal_full`.
+inline constexpr std::string_view kBackoff = "backoff";
+inline constexpr std::string_view kOtherAgent = "other_agent";
+
 // Why a run is paused whose step with onInterrupt "ask" was interrupted.
 inline constexpr std::string_view kAmbiguousStep = "ambiguous_step";
 
@@ -75,7 +81,14 @@ struct Decision {
   enum class Kind : std::uint8_t { retry, fail, value };
   Kind kind = Kind::retry;
   std::string value;  // JSON text
+  // What it is about, as the pause told: a decision that is sent twice is about no other step, and
+  // no other execution. Where absent, whichever the run is paused for.
+  std::optional<std::uint32_t> ordinal;
+  std::optional<std::uint32_t> executed;
 };
+
+// A step of a run, as people name it: by its name, or by its ordinal.
+using StepName = std::variant<std::string, std::uint32_t>;
 
 struct RunnerConfig {
   std::chrono::milliseconds stall_timeout{30'000};
@@ -191,9 +204,10 @@ class Runner {
   asio::awaitable<Trial> try_version(std::uint32_t run, std::string agent_digest,
                                      AgentLanguage language);
   // Begins a run with the same method, params and agent's version; with `from`, with all that this
-  // one had recorded before the step of this name began. Gives its id; durable when it returns.
-  // Throws Error `not_found` for a step that is not there, `too_large` for too long a record.
-  asio::awaitable<std::string> restart(std::uint32_t run, std::optional<std::string> from);
+  // one had recorded before this step began. Gives its id; durable when it returns. Throws Error
+  // `not_found` for a step that is not there, `invalid_argument` for the name of several,
+  // `too_large` for too long a record.
+  asio::awaitable<std::string> restart(std::uint32_t run, std::optional<StepName> from);
 
   // Takes an event for a run, durable when it returns. `id` names it: false where the run has got
   // it already. Throws Error `conflict` for a run that has ended, `exhausted` for too many.
@@ -238,6 +252,7 @@ class Runner {
   asio::awaitable<void> attempt(Active& active, const std::string& cause);
   asio::awaitable<void> stay_in_agent(Active& active);
   asio::awaitable<bool> wait_for_room(Active& active);
+  asio::awaitable<void> hold_off(Active& active, std::chrono::milliseconds pause);
   // Returns with an agent host of this language, or once nobody wants it any more.
   asio::awaitable<void> ensure_agent(AgentLanguage language, std::function<bool()> is_wanted);
   asio::awaitable<void> start_agent(AgentLanguage language);
@@ -251,7 +266,7 @@ class Runner {
   asio::awaitable<bool> is_handled(AgentProcess& agent, Active& active, const AgentFrame& frame);
   asio::awaitable<void> handle_served(AgentProcess& agent, Active& active, const AgentFrame& frame);
   void on_room(const AgentFrame& frame);
-  asio::awaitable<void> on_command(Active& active, const AgentFrame& frame);
+  asio::awaitable<void> on_command(AgentProcess& agent, Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_done(Active& active, const AgentFrame& frame);
   // Whether this step of the run is sensitive.
   static bool is_sensitive(const Run& run, std::uint32_t ordinal);
@@ -270,11 +285,14 @@ class Runner {
 
   asio::awaitable<void> on_wait(Active& active, const AgentFrame& frame, const std::string& kind);
   asio::awaitable<void> keep_time(std::shared_ptr<Active> active, std::uint32_t ordinal);
-  // Lets an event that is there, or a child that has ended, end the wait; false where there is
-  // none.
-  // Older events than `newest` do not count: they were tried before.
-  asio::awaitable<bool> try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
-                                     journal::Lsn newest = 0);
+  // Once its time is over: what came before that ends it still, be it now or when there is room.
+  asio::awaitable<void> end_overdue(std::shared_ptr<Active> active, std::uint32_t ordinal);
+  // Lets an event that came in time, or a child that has ended, end the wait. `no_room`: there is
+  // one, and it is looked at again. Older events than `newest` do not count: they were tried
+  // before.
+  enum class Found : std::uint8_t { none, ended, no_room };
+  asio::awaitable<Found> try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
+                                      journal::Lsn newest = 0);
   asio::awaitable<void> refuse_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                     std::string error);
   asio::awaitable<void> look_at_wait(std::shared_ptr<Active> active, std::uint32_t ordinal);
@@ -282,12 +300,23 @@ class Runner {
   // Lets those who wait for this run, which has ended, go on.
   void tell_parents(const Run& child);
   asio::awaitable<void> run_spawn(std::shared_ptr<AgentProcess> agent, HostCall call);
-  // False where the wait has ended meanwhile. `event` is what ended it, 0 for nothing.
-  asio::awaitable<bool> end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal, bool ok,
-                                 std::string value, journal::Lsn event = 0);
+  // What a wait gives.
+  struct WaitEnd {
+    bool ok = true;
+    std::string value;                     // JSON text
+    journal::Lsn event = 0;                // what it is of; 0 for nothing
+    std::optional<journal::Payload> kept;  // where it is on the disk already
+  };
+  // False where the wait has ended meanwhile.
+  asio::awaitable<bool> end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
+                                 WaitEnd given);
+  // The record of that.
+  asio::awaitable<journal::StepEnd> make_wait_end(WaitEnd given);
+  // The same as end_wait(), also of a run that nobody works on: it is paused, or its cell is.
+  asio::awaitable<bool> end_approval(Run& run, std::uint32_t ordinal, std::string answer);
   void give_outcome(const Active& active, std::uint32_t ordinal, bool ok, std::string value);
-  asio::awaitable<bool> try_end_by_event(std::shared_ptr<Active> active, std::uint32_t ordinal,
-                                         journal::Lsn newest);
+  asio::awaitable<Found> try_end_by_event(std::shared_ptr<Active> active, std::uint32_t ordinal,
+                                          journal::Lsn newest);
   asio::awaitable<bool> has_room_for_end(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                          std::size_t bytes);
   asio::awaitable<void> look_later(std::shared_ptr<Active> active, std::uint32_t ordinal);
@@ -342,7 +371,7 @@ class Runner {
   asio::awaitable<Trial> try_version_now(std::uint32_t number, std::string agent_digest,
                                          AgentLanguage language);
   void on_trial(TrialInProgress& trial, const AgentFrame& frame);
-  asio::awaitable<std::string> restart_now(std::uint32_t number, std::optional<std::string> from);
+  asio::awaitable<std::string> restart_now(std::uint32_t number, std::optional<StepName> from);
   std::vector<journal::Record> history_before(const Run& run, journal::Lsn end);
   void require_room_for_run() const;
 
@@ -378,6 +407,8 @@ class Runner {
   // Keeps a frame that there is no room for until there is, and what its run says behind it.
   asio::awaitable<void> hold(AgentProcess& agent, std::shared_ptr<Active> active, AgentFrame frame);
   asio::awaitable<void> handle_held(std::shared_ptr<Active> active);
+  asio::awaitable<void> handle_each_held(std::shared_ptr<Active> active,
+                                         std::shared_ptr<AgentProcess> agent);
   // They are of an attempt that is over.
   void drop_held(Active& active);
   // How many steps the agent may have going without asking for each.
@@ -418,13 +449,20 @@ class Runner {
   asio::awaitable<void> let_go_on(std::shared_ptr<Active> active);
   asio::awaitable<bool> receive_now(std::uint32_t number, std::string id, std::string type,
                                     std::string payload);
+  class ReceivingEvent;
+  // Waits until no other event with the same id is on its way to that run.
+  asio::awaitable<ReceivingEvent> receive_alone(std::uint32_t run, std::string id);
   asio::awaitable<void> end_after_grace(std::shared_ptr<Active> active, Cancel how);
   // The run of this key, where it is for the same call; nullptr for none.
   const Run* begun_before(const Start& request);
   std::shared_ptr<Active> add_active(Run& run, bool suspended = false);
-  std::shared_ptr<Active> find_active(std::string_view run_id);
+  std::shared_ptr<Active> find_active(std::uint32_t number) const;
+  std::shared_ptr<Active> find_active(std::string_view run_id) const;
   bool is_active(std::uint32_t number) const;
   bool setup_is_running() const noexcept;
+  // Returns once no run is in setup(), or this start has been made. Throws Error `conflict` where
+  // one is paused in it.
+  asio::awaitable<void> await_setup(const Start* request);
 
   asio::any_io_executor executor_;
   CellJournal& journal_;
@@ -448,9 +486,11 @@ class Runner {
       trials_;  // by the id that the agent knows
   // Held by each request under way.
   std::shared_ptr<const bool> requests_ = std::make_shared<const bool>(true);
-  async::Serial comparisons_;  // of waits with events
-  async::Event settled_;       // some run settled
-  async::Event starting_;      // an agent start ended
+  async::Serial comparisons_;                                  // of waits with events
+  std::set<std::pair<std::uint32_t, std::string>> receiving_;  // events: their run and id
+  async::Event received_;                                      // one of them is not any more
+  async::Event settled_;                                       // some run settled
+  async::Event starting_;                                      // an agent start ended
   bool is_starting_ = false;
   async::TaskGroup tasks_;
 };

@@ -108,9 +108,7 @@ asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
   }
   for (auto& [number, active] : active_) {
     if (!active->in_agent) continue;
-    active->in_agent = false;
-    active->interruption = cause;
-    active->changed.set();
+    active->leave_agent(cause);
   }
 }
 

@@ -29,8 +29,10 @@ std::vector<Run*> Runner::to_cancel(std::uint32_t number, Cancel how) {
     throw Error(ErrorCode::conflict, "cancelled_already",
                 "run " + all.front()->id + " is cancelled without rollback already");
   }
-  for (std::size_t at = 0; at < all.size(); ++at) {
-    for (Run* child : runs_.children_of(*all[at])) {
+  std::vector<Run*> seen = all;  // Also those that have ended: what they have begun may go on.
+  for (std::size_t at = 0; at < seen.size(); ++at) {
+    for (Run* child : runs_.children_of(*seen[at])) {
+      seen.push_back(child);
       const bool is_known = child->ends_at_once() || (how.undoes && child->undoes);
       if (!is_terminal(child->status) && !is_known) all.push_back(child);
     }
@@ -65,8 +67,8 @@ asio::awaitable<void> Runner::cancel_now(std::uint32_t number, Cancel how) {
     if (!is_terminal(run->status) && !is_active(run->number)) {
       tasks_.spawn(drive(add_active(*run), "cancel"));
     }
-    const auto found = active_.find(run->number);  // It may have ended at once.
-    if (found != active_.end()) act_on_cancel(found->second, how);
+    const auto active = find_active(run->number);  // It may have ended at once.
+    if (active) act_on_cancel(active, how);
   }
 }
 
@@ -102,7 +104,9 @@ asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active, Ca
   const bool is_same = attempt == active->run.attempt;
   const bool goes_on =
       how.undoes && (!is_same || active->run.rollback != 0 || active->run.ends_at_once());
-  if (!active->settled && active->in_agent && !goes_on) stop_agent("cancel");
+  // What has let go in time, and is on its way to the disk, is in nobody's way.
+  const bool is_in_agent = active->in_agent && !active->is_ending && !active->is_pausing;
+  if (!active->settled && is_in_agent && !goes_on) stop_agent("cancel");
 }
 
 asio::awaitable<void> Runner::pause(std::uint32_t number, Pause why) {
@@ -111,15 +115,15 @@ asio::awaitable<void> Runner::pause(std::uint32_t number, Pause why) {
 
 asio::awaitable<void> Runner::pause_now(std::uint32_t number, Pause why) {
   Run* run = runs_.find(number);
-  const auto ending = active_.find(number);
-  if (ending != active_.end() && ending->second->is_ending) co_await settled(number);
+  const auto ending = find_active(number);
+  if (ending && ending->is_ending) co_await settled(number);
   require_open_run(*run);
-  const auto found = active_.find(number);
-  const bool is_driven = found != active_.end();  // Not in a cell that was found frozen.
-  if (run->status == RunStatus::paused || (is_driven && found->second->is_pausing)) {
+  std::shared_ptr<Active> active = find_active(number);
+  const bool is_driven = active != nullptr;  // Not in a cell that was found frozen.
+  if (run->status == RunStatus::paused || (is_driven && active->is_pausing)) {
     throw Error(ErrorCode::conflict, "run_paused", "run " + run->id + " is paused already");
   }
-  const std::shared_ptr<Active> active = is_driven ? found->second : add_active(*run);
+  if (!is_driven) active = add_active(*run);
   co_await pause_run(*active, std::move(why.reason), std::move(why.detail));
   if (!is_driven) co_await drive(active, "pause");
 }
@@ -168,15 +172,34 @@ void Runner::append_interrupted(const Run& run, const Step& step, const std::str
   journal_.append(run.number, step.ordinal, interrupted);
 }
 
-// Appends what somebody has decided about the step that a run was paused for: all of it in one
-// write, or nothing.
-asio::awaitable<void> Runner::append_decision(const Run& run, Decision decision) {
+namespace {
+
+// The step that a run is paused for, as what it did is not known; nullptr for none.
+const Step* ambiguous_step(const Run& run) {
   const auto found = std::find_if(run.steps.begin(), run.steps.end(), [&run](const auto& entry) {
     const Step& step = entry.second;
     return step.policy == "ask" && step.is_interrupted() && !run.leaves(step);
   });
-  if (found == run.steps.end()) co_return;
-  const Step& step = found->second;
+  return found == run.steps.end() ? nullptr : &found->second;
+}
+
+void require_meant(const Run& run, const Decision& decision) {
+  const Step* step = ambiguous_step(run);
+  const bool is_meant = step != nullptr &&
+                        decision.ordinal.value_or(step->ordinal) == step->ordinal &&
+                        decision.executed.value_or(step->executed) == step->executed;
+  if (is_meant) return;
+  throw Error(ErrorCode::conflict, "decision_outdated",
+              "run " + run.id + " is not paused for that execution of that step (any more)",
+              "see its \"detail\", and decide about what it names");
+}
+
+}  // namespace
+
+// Appends what somebody has decided about the step that a run was paused for: all of it in one
+// write, or nothing.
+asio::awaitable<void> Runner::append_decision(const Run& run, Decision decision) {
+  const Step& step = *ambiguous_step(run);
   const bool ok = decision.kind == Decision::Kind::value;
   std::string value = ok ? std::move(decision.value) : interrupted_error(step, ", and given up");
   const Shown how = ok && step.sensitive ? Shown::sealed : Shown::plainly;
@@ -219,6 +242,7 @@ asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Dec
                 "run " + run->id + " is paused for another reason: " + run->reason,
                 "send no \"step\"");
   }
+  if (decision) require_meant(*run, *decision);
   const auto active = add_active(*run);  // Nobody else resumes it from here on.
   if (decision) co_await append_decision(*run, *std::move(decision));
   co_await let_go_on(active);

@@ -38,9 +38,7 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   journal::Payload stored = co_await store(std::move(value));
   if (!active.is_served()) co_return;  // Paused meanwhile: it comes to this end again.
   if (ok && active.run.undoes && active.run.rollback == 0) {  // Cancelled before it was told.
-    active.in_agent = false;
-    active.interruption = "cancel";
-    active.changed.set();
+    active.leave_agent("cancel");
     co_return;
   }
   const char* status = completed ? "completed" : canceled ? "cancelled" : "failed";
@@ -89,15 +87,11 @@ asio::awaitable<void> Runner::on_continue(Active& active, const AgentFrame& fram
   journal::Continued continued;
   continued.value = co_await store(frame.body);
   if (!active.is_served()) co_return;  // Paused meanwhile.
-  active.in_agent = false;
-  active.changed.set();
-  if (active.run.undoes) {  // Cancelled meanwhile: there is nothing to undo in another generation.
-    active.interruption = "cancel";
-    co_return;
-  }
+  // Cancelled meanwhile: there is nothing to undo in another generation.
+  active.leave_agent(active.run.undoes ? "cancel" : "continue");
+  if (active.run.undoes) co_return;
   journal_.append(active.run.number, ordinal_of(frame), continued);
   end_llm_calls(active.run.number);  // Their ordinals are none of the new generation's.
-  active.interruption = "continue";
 }
 
 asio::awaitable<void> Runner::pause_for_length(Active& active) {

@@ -20,7 +20,7 @@ bool is_behind(const std::deque<AgentFrame>& held, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
   return std::any_of(held.begin(), held.end(), [&](const AgentFrame& other) {
     const std::uint32_t earlier = ordinal_of(other);
-    return earlier != 0 && earlier < ordinal;
+    return earlier != 0 && earlier <= ordinal;
   });
 }
 
@@ -81,15 +81,16 @@ asio::awaitable<void> Runner::handle_served(AgentProcess& agent, Active& active,
   const std::string type = text_of(frame.header, "t");
   const bool is_call = type == "call";
   const bool rolls_back = type == kRollback || active.run.rollback != 0;  // As long as it has to.
-  const bool is_too_long =
-      ordinal_of(frame) > active.run.base + kOrdinalsMax || active.run.noted_bytes > kNotedBytesMax;
+  const bool is_noted = type == "cmd" || type == "value" || is_call;      // With its name.
+  const bool is_too_long = ordinal_of(frame) > active.run.base + kOrdinalsMax ||
+                           (is_noted && active.run.noted_bytes > kNotedBytesMax);
   if (is_too_long && !rolls_back) {
     co_await pause_for_length(active);
     if (is_call || flag_of(frame.header, "sync")) let_go(agent, active.run.id);
   } else if (is_call) {
     co_await on_call(agent, active, frame);
   } else if (type == "cmd") {
-    co_await on_command(active, frame);
+    co_await on_command(agent, active, frame);
   } else if (type == "failed") {
     co_await on_attempt_failed(active, frame);
   } else if (type == "progress") {
@@ -131,7 +132,8 @@ Runner::HostCall Runner::call_of(const Active& active) const {
   return call;
 }
 
-asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame) {
+asio::awaitable<void> Runner::on_command(AgentProcess& agent, Active& active,
+                                         const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
   const std::string kind = text_of(frame.header, "k");
   if (is_wait(kind)) {
@@ -155,7 +157,7 @@ asio::awaitable<void> Runner::on_command(Active& active, const AgentFrame& frame
     is_refused = !is_room;
     if (is_refused) co_await require_refusable(active, bytes);
     if (!active.is_served()) {
-      if (flag_of(frame.header, "sync")) let_go(*agent_, active.run.id);
+      if (flag_of(frame.header, "sync")) let_go(agent, active.run.id);
       co_return;
     }
   }

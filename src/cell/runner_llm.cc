@@ -178,9 +178,7 @@ asio::awaitable<bool> Runner::may_ask(LlmCall& own, std::optional<WallTime> due)
   // Inside a step: another attempt asks anew.
   if (own.call.ordinal == 0 && own.call.attempt != run->attempt) co_return false;
   if (!host_.llm().is_spent(run->llm_tokens)) co_return true;
-  if (const auto found = active_.find(own.run); found != active_.end()) {
-    found->second->is_over_budget = true;
-  }
+  if (const auto active = find_active(own.run)) active->is_over_budget = true;
   co_return false;  // Its step stays open: it is asked for again when the run goes on.
 }
 
@@ -252,12 +250,12 @@ void Runner::tell_delta(const LlmCall& own, const std::shared_ptr<Printed>& prin
         json::object({{"ordinal", own.call.ordinal}, {"attempt", own.attempt}, {"text", text}}));
     take_output(printed, std::move(event));
   }
-  const auto found = active_.find(own.run);
-  const bool is_heard = own.prepared->request.tells_agent && found != active_.end() &&
-                        found->second->is_served() && agent_ &&
-                        (own.call.ordinal != 0 || own.call.attempt == found->second->run.attempt);
+  const auto active = find_active(own.run);
+  const bool is_heard = own.prepared->request.tells_agent && active && active->is_served() &&
+                        agent_ &&
+                        (own.call.ordinal != 0 || own.call.attempt == active->run.attempt);
   if (!is_heard) return;
-  json::Value header = frame_for(found->second->run, "delta");
+  json::Value header = frame_for(active->run, "delta");
   header.as_object().set("o", own.call.ordinal);
   header.as_object().set("x", own.call.tag);
   agent_->send(header, json::dump(json::Value(text)));
@@ -293,13 +291,9 @@ asio::awaitable<void> Runner::end_llm(LlmCall& own, bool ok, std::string value) 
     own.is_asking = false;
     co_return;
   }
-  const auto active_of = [&] {
-    const auto found = active_.find(own.run);
-    return found == active_.end() ? nullptr : found->second;
-  };
   if (call.ordinal != 0) {
     // Room is owed to what an active run has begun.
-    const bool is_room = active_of() != nullptr || co_await takes(value.size());
+    const bool is_room = find_active(own.run) || co_await takes(value.size());
     if (!is_room) co_return;
     journal::StepEnd end = co_await make_step_end(ok, value, "json", Shown::plainly);
     run = runs_.find(own.run);
@@ -311,7 +305,7 @@ asio::awaitable<void> Runner::end_llm(LlmCall& own, bool ok, std::string value) 
     ok = end.ok;
   }
   own.is_asking = false;
-  const std::shared_ptr<Active> active = active_of();
+  const auto active = find_active(own.run);
   const bool is_same_attempt = active && call.attempt == active->run.attempt;
   const bool is_served = active && active->is_served() && agent_;
   if (!is_served || (call.ordinal == 0 && !is_same_attempt)) {
@@ -326,9 +320,8 @@ asio::awaitable<void> Runner::end_llm(LlmCall& own, bool ok, std::string value) 
 
 // Once no attempt of the run is on its way any more, and where one was not made for the budget.
 asio::awaitable<void> Runner::pause_for_budget(std::uint32_t number) {
-  const auto found = active_.find(number);
-  if (found == active_.end()) co_return;
-  const std::shared_ptr<Active> active = found->second;
+  const auto active = find_active(number);
+  if (!active) co_return;
   const bool is_asking = std::any_of(llm_calls_.begin(), llm_calls_.end(), [&](const auto& call) {
     return call->run == number && call->is_asking;
   });

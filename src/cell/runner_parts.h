@@ -118,6 +118,14 @@ struct Runner::Active {
   bool is_served() const noexcept { return in_agent && !is_pausing && !is_ending && !settled; }
   // It is to go on in the agent.
   bool is_wanted() const noexcept { return !settled && !is_pausing && !run.ends_at_once(); }
+  // Nothing of it needs a process, and nothing that it has said waits to be taken.
+  bool is_only_waiting() const noexcept { return held.empty() && run.is_only_waiting(); }
+  // The agent has let go of it, for this reason: it goes on, or settles.
+  void leave_agent(std::string why) {
+    in_agent = false;
+    interruption = std::move(why);
+    changed.set();
+  }
   bool in_agent = false;  // sent to the agent, which has not let go
   bool settled = false;
   bool is_pausing = false;      // nothing more is taken from the agent
@@ -140,6 +148,25 @@ struct Runner::TrialInProgress {
 
   async::Event ended;
   std::optional<Trial> outcome;
+};
+
+// Holds the id of an event that is on its way to a run. The runner outlives it.
+class Runner::ReceivingEvent {
+ public:
+  using Key = std::pair<std::uint32_t, std::string>;
+  ReceivingEvent(Runner& runner, Key key) : runner_(&runner), key_(std::move(key)) {}
+  ReceivingEvent(ReceivingEvent&& other) noexcept
+      : runner_(std::exchange(other.runner_, nullptr)), key_(std::move(other.key_)) {}
+  ReceivingEvent& operator=(ReceivingEvent&&) = delete;
+  ~ReceivingEvent() {
+    if (runner_ == nullptr) return;
+    runner_->receiving_.erase(key_);
+    runner_->received_.set();
+  }
+
+ private:
+  Runner* runner_;
+  Key key_;
 };
 
 // What a command prints, or the cell tells (run 0), in its order; bounded by what it may print.

@@ -72,15 +72,33 @@ bool is_history(journal::Type type) noexcept {
   }
 }
 
-// The step of this name, else the one with this ordinal. Throws Error `not_found`.
-const Step& step_called(const Run& run, const std::string& from) {
+bool is_called(const Run& run, const Step& step, const StepName& by) {
+  if (!step.is_step()) return false;
+  if (const auto* ordinal = std::get_if<std::uint32_t>(&by)) return step.ordinal == *ordinal;
+  const bool is_rollback = run.rollback != 0 && step.ordinal > run.rollback;
+  return !is_rollback && step.name == std::get<std::string>(by);
+}
+
+// Throws Error `not_found`, or `invalid_argument` where several are called so.
+const Step& step_called(const Run& run, const StepName& by) {
+  const Step* found = nullptr;
   for (const auto& [ordinal, step] : run.steps) {
-    const bool is_rollback = run.rollback != 0 && ordinal > run.rollback;
-    if (step.is_step() && !is_rollback && step.name == from) return step;
+    if (!is_called(run, step, by)) continue;
+    if (found != nullptr) {
+      throw Error(ErrorCode::invalid_argument, "step_ambiguous",
+                  "run " + run.id + " has several steps \"" + step.name + "\", with the ordinals " +
+                      std::to_string(found->ordinal) + " and " + std::to_string(ordinal),
+                  "send the ordinal as \"from\"");
+    }
+    found = &step;
   }
+  if (found != nullptr) return *found;
+  const auto* ordinal = std::get_if<std::uint32_t>(&by);
   throw Error(ErrorCode::not_found, "step_not_found",
-              "run " + run.id + " has no step \"" + from + "\"",
-              "take the name of one of its \"steps\"");
+              "run " + run.id + " has no step " +
+                  (ordinal != nullptr ? "with the ordinal " + std::to_string(*ordinal)
+                                      : "\"" + std::get<std::string>(by) + "\""),
+              "take the name, or the ordinal, of one of its \"steps\"");
 }
 
 }  // namespace
@@ -251,15 +269,15 @@ void Runner::on_trial(TrialInProgress& trial, const AgentFrame& frame) {
 
 // ---- a run that begins again ----
 
-asio::awaitable<std::string> Runner::restart(std::uint32_t number,
-                                             std::optional<std::string> from) {
+asio::awaitable<std::string> Runner::restart(std::uint32_t number, std::optional<StepName> from) {
   return to_end(restart_now(number, std::move(from)));
 }
 
 asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
-                                                 std::optional<std::string> from) {
+                                                 std::optional<StepName> from) {
   Run& source = *runs_.find(number);
   co_await journal_.room();
+  if (!from) co_await await_setup(nullptr);
   require_room_for_run();
   journal::RunCreated created = journal_.read<journal::RunCreated>(source.created);
   std::vector<journal::Record> history;

@@ -81,6 +81,7 @@ asio::awaitable<bool> Runner::may_begin(std::uint64_t bytes) {
 asio::awaitable<void> Runner::wait_for_journal(Active& active) {
   for (;;) {
     const bool may = co_await may_begin(0);
+    active.run.stands_for = may ? "" : "journal_full";
     if (may || !active.is_wanted()) co_return;
     active.changed.reset();  // A cancel, or a pause, ends the wait.
     co_await active.changed.wait_for(kLookForRoom);
@@ -146,6 +147,18 @@ asio::awaitable<void> Runner::hold(AgentProcess& agent, std::shared_ptr<Active> 
 
 asio::awaitable<void> Runner::handle_held(std::shared_ptr<Active> active) {
   const std::shared_ptr<AgentProcess> agent = active->held_from;
+  try {
+    co_await handle_each_held(active, agent);
+  } catch (const Error& error) {  // As where it is handled at once.
+    if (error.code() == ErrorCode::canceled) throw;
+    log::error("agent host: {}; it is ended", error.what());
+    agent->kill();
+    drop_held(*active);
+  }
+}
+
+asio::awaitable<void> Runner::handle_each_held(std::shared_ptr<Active> active,
+                                               std::shared_ptr<AgentProcess> agent) {
   const std::uint32_t attempt = active->run.attempt;
   const auto is_same = [&] { return active->run.attempt == attempt && !active->held.empty(); };
   const auto is_meant = [&] {

@@ -25,6 +25,12 @@ constexpr std::chrono::milliseconds kLookAtWaitAgain{1000};
 // Of payloads that are compared without a turn of the loop for others.
 constexpr std::size_t kComparedAtOnceBytes = 256 << 10;
 
+// Whether its time is over.
+bool is_over(const Step& step) {
+  const auto until = wait_until(step.args);
+  return until && *until <= wall_now();
+}
+
 std::string timeout_error(const Step& step) {
   const char* what = step.kind == "approval" ? "nobody approved or refused" : "no event came";
   return error_json("WaitTimeoutError", std::string(what) + " in time for \"" + step.name + "\"",
@@ -77,7 +83,8 @@ asio::awaitable<void> Runner::on_wait(Active& active, const AgentFrame& frame,
 
 asio::awaitable<void> Runner::refuse_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                           std::string error) {
-  co_await end_wait(std::move(active), ordinal, false, std::move(error));
+  WaitEnd refused{.ok = false, .value = std::move(error)};
+  co_await end_wait(std::move(active), ordinal, std::move(refused));
 }
 
 // Whether it still waits: it may have ended, or its run have settled or gone on without it.
@@ -105,9 +112,16 @@ asio::awaitable<void> Runner::keep_time(std::shared_ptr<Active> active, std::uin
     if (left.count() <= 0) break;
     co_await async::sleep_for(std::min(left, kLookAgain));
   }
+  co_await end_overdue(std::move(active), ordinal);
+}
+
+asio::awaitable<void> Runner::end_overdue(std::shared_ptr<Active> active, std::uint32_t ordinal) {
+  const Found found = co_await try_end_wait(active, ordinal);
+  if (found != Found::none || !open_wait(*active, ordinal)) co_return;
   const Step& step = active->run.steps.at(ordinal);
   const bool is_sleep = step.kind == "sleep";
-  co_await end_wait(active, ordinal, is_sleep, is_sleep ? "null" : timeout_error(step));
+  WaitEnd over{.ok = is_sleep, .value = is_sleep ? "null" : timeout_error(step)};
+  co_await end_wait(active, ordinal, std::move(over));
 }
 
 // Whether the value that ends a wait can be recorded a second time, as what the wait gave. Where
@@ -122,43 +136,56 @@ asio::awaitable<bool> Runner::has_room_for_end(std::shared_ptr<Active> active,
 
 asio::awaitable<void> Runner::look_later(std::shared_ptr<Active> active, std::uint32_t ordinal) {
   co_await async::sleep_for(kLookAtWaitAgain);
-  co_await look_at_wait(std::move(active), ordinal);
+  if (!open_wait(*active, ordinal)) co_return;
+  if (is_over(active->run.steps.at(ordinal))) {
+    co_await end_overdue(std::move(active), ordinal);
+  } else {
+    co_await look_at_wait(std::move(active), ordinal);
+  }
 }
 
-asio::awaitable<bool> Runner::try_end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
-                                           journal::Lsn newest) {
+asio::awaitable<Runner::Found> Runner::try_end_wait(std::shared_ptr<Active> active,
+                                                    std::uint32_t ordinal, journal::Lsn newest) {
   const Run& run = active->run;
-  if (!open_wait(*active, ordinal)) co_return false;
+  if (!open_wait(*active, ordinal)) co_return Found::none;
   const Step& step = run.steps.at(ordinal);
   if (step.kind == "wait") co_return co_await try_end_by_event(active, ordinal, newest);
-  if (step.kind != "child") co_return false;
+  if (step.kind != "child") co_return Found::none;
   const Run* child = runs_.find(step.child);
+  WaitEnd given{.ok = false};
   if (child == nullptr) {  // Of a run that is gone: this one was begun from it again.
-    std::string gone =
-        error_json("Error", "the child's result is not kept any more", "run_removed");
-    co_return co_await end_wait(active, ordinal, false, std::move(gone));
+    given.value = error_json("Error", "the child's result is not kept any more", "run_removed");
+  } else if (!is_terminal(child->status)) {
+    co_return Found::none;
+  } else if (child->status == RunStatus::cancelled) {  // Its own error would say that this run is.
+    given.value = error_json("Error", "run " + child->id + " was cancelled", "child_cancelled");
+  } else {
+    given.ok = child->status == RunStatus::completed;
+    given.kept = journal_.payload_at(child->ended);
+    given.value = co_await journal_.value_of(child->ended);
+    const bool has_room = co_await has_room_for_end(active, ordinal, given.kept->bytes.size());
+    if (!has_room) co_return Found::no_room;
   }
-  if (!is_terminal(child->status)) co_return false;
-  const bool ok = child->status == RunStatus::completed;
-  std::string value = co_await journal_.value_of(child->ended);
-  const bool has_room = co_await has_room_for_end(active, ordinal, value.size());
-  if (!has_room) co_return false;
-  co_return co_await end_wait(active, ordinal, ok, std::move(value));
+  co_await end_wait(active, ordinal, std::move(given));
+  co_return Found::ended;
 }
 
 // One wait of a cell is compared with events at a time: both may be large, and there may be a
 // thousand of each.
-asio::awaitable<bool> Runner::try_end_by_event(std::shared_ptr<Active> active,
-                                               std::uint32_t ordinal, journal::Lsn newest) {
+asio::awaitable<Runner::Found> Runner::try_end_by_event(std::shared_ptr<Active> active,
+                                                        std::uint32_t ordinal,
+                                                        journal::Lsn newest) {
   const auto turn = co_await comparisons_.turn();
   const Run& run = active->run;
-  if (!open_wait(*active, ordinal)) co_return false;
+  if (!open_wait(*active, ordinal)) co_return Found::none;
   const std::string args = run.steps.at(ordinal).args;
   const auto filter = std::make_shared<const EventFilter>(wait_filter(args));
+  const std::optional<WallTime> until = wait_until(args);
   std::size_t compared_bytes = 0;
   for (std::size_t at = 0; at < run.events.size(); ++at) {  // More may come meanwhile.
     const ReceivedEvent event = run.events[at];
     if (event.taken || event.lsn < newest || event.type != filter->type) continue;
+    if (until && event.at > *until) continue;  // Too late, whoever was slow to say so.
     std::string payload = co_await journal_.value_of(event.lsn);
     compared_bytes += payload.size();
     if (compared_bytes > kComparedAtOnceBytes) {
@@ -169,17 +196,19 @@ asio::awaitable<bool> Runner::try_end_by_event(std::shared_ptr<Active> active,
       const std::size_t bytes = payload.size();
       auto compare = [filter, &payload] { return filter->takes(json::parse(payload)); };
       const bool fits = co_await async::work_aside(journal_.pool(), bytes, std::move(compare));
-      if (!open_wait(*active, ordinal)) co_return false;
+      if (!open_wait(*active, ordinal)) co_return Found::none;
       if (!fits) continue;
     }
-    const bool has_room = co_await has_room_for_end(active, ordinal, payload.size());
-    if (!has_room) co_return false;
-    const bool ended = co_await end_wait(active, ordinal, true, std::move(payload), event.lsn);
-    if (ended) co_return true;
-    if (!open_wait(*active, ordinal)) co_return false;
+    WaitEnd given{.value = std::move(payload), .event = event.lsn};
+    given.kept = journal_.payload_at(event.lsn);
+    const bool has_room = co_await has_room_for_end(active, ordinal, given.kept->bytes.size());
+    if (!has_room) co_return Found::no_room;
+    const bool ended = co_await end_wait(active, ordinal, std::move(given));
+    if (ended) co_return Found::ended;
+    if (!open_wait(*active, ordinal)) co_return Found::none;
     // Another wait has taken this one.
   }
-  co_return false;
+  co_return Found::none;
 }
 
 // ---- children ----
@@ -227,12 +256,24 @@ void Runner::tell_parents(const Run& child) {
   }
 }
 
+asio::awaitable<journal::StepEnd> Runner::make_wait_end(WaitEnd given) {
+  if (!given.kept) {
+    co_return co_await make_step_end(given.ok, std::move(given.value), "json", Shown::plainly);
+  }
+  journal::StepEnd end;  // It is named once more, not stored once more.
+  end.ok = given.ok;
+  end.codec = "json";
+  end.value = *std::move(given.kept);
+  co_return end;
+}
+
 asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
-                                       bool ok, std::string value, journal::Lsn event) {
+                                       WaitEnd given) {
   const Run& run = active->run;
-  std::string given = value;  // In the record it may be in a blob.
-  const journal::StepEnd end = co_await make_step_end(ok, std::move(value), "json", Shown::plainly);
-  if (end.value.bytes == not_kept_error()) given = end.value.bytes;  // There was no room for it.
+  std::string value = given.value;  // In the record it may be in a blob.
+  const journal::Lsn event = given.event;
+  const journal::StepEnd end = co_await make_wait_end(std::move(given));
+  if (end.value.bytes == not_kept_error()) value = end.value.bytes;  // There was no room for it.
   const bool is_taken = event != 0 && run.has_taken(event);
   if (!open_wait(*active, ordinal) || is_taken) co_return false;
   fault_point("wait.before_ended");
@@ -244,7 +285,7 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
   journal_.append(run.number, ordinal, end);
   fault_point("wait.ended");
   if (active->in_agent && agent_) {
-    give_outcome(*active, ordinal, end.ok, std::move(given));
+    give_outcome(*active, ordinal, end.ok, std::move(value));
   } else {
     journal_.sync_soon();
     active->suspended = false;  // The next attempt finds it in the journal.
@@ -261,14 +302,12 @@ void Runner::ask_to_suspend(const Active& active) {
 // The agent has let go of it: it goes on in another attempt, from the journal.
 void Runner::on_suspended(Active& active) {
   fault_point("run.suspended");
-  active.in_agent = false;
-  active.suspended = active.run.is_only_waiting();  // A wait may have ended meanwhile.
+  active.leave_agent("wake");
+  active.suspended = active.is_only_waiting();  // A wait may have ended meanwhile.
   if (active.suspended && !journal_.is_full()) {
     journal_.append(active.run.number, 0, journal::Left());
     journal_.sync_later();
   }
-  active.interruption = "wake";
-  active.changed.set();
   log::debug("run {} waits without the agent", log::run(active.run.id));
 }
 
@@ -280,10 +319,21 @@ asio::awaitable<bool> Runner::receive_event(std::uint32_t number, std::string id
   co_return co_await to_end(std::move(receiving));
 }
 
+// One with the same id that comes meanwhile is neither stored nor recorded a second time.
+asio::awaitable<Runner::ReceivingEvent> Runner::receive_alone(std::uint32_t run, std::string id) {
+  ReceivingEvent::Key key(run, std::move(id));
+  while (!receiving_.insert(key).second) {
+    received_.reset();
+    co_await received_.wait();
+  }
+  co_return ReceivingEvent(*this, std::move(key));
+}
+
 asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, std::string type,
                                           std::string payload) {
   Run* run = runs_.find(number);
   const auto known = [&] { return run->event_ids.contains(id); };
+  const ReceivingEvent receiving = co_await receive_alone(number, id);
   if (known()) {
     co_await journal_.sync();  // It may be on its way still.
     co_return false;
@@ -305,17 +355,11 @@ asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, 
   event.id = id;
   event.type = std::move(type);
   event.value = co_await store(std::move(payload));
-  if (known()) {  // Meanwhile; it is on its way.
-    co_await journal_.sync();
-    co_return false;
-  }
   require_open_run(*run);
   fault_point("event.before_received");
   const journal::Lsn lsn = journal_.append(number, 0, event);
   fault_point("event.received");
-  const auto found = active_.find(number);
-  if (found != active_.end()) {
-    const std::shared_ptr<Active> active = found->second;
+  if (const auto active = find_active(number)) {
     const std::set<std::uint32_t> open = run->open;  // They may end meanwhile.
     for (const std::uint32_t ordinal : open) {       // Another event may have ended one.
       co_await try_end_wait(active, ordinal, lsn);
@@ -327,16 +371,34 @@ asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, 
   co_return true;
 }
 
+asio::awaitable<bool> Runner::end_approval(Run& run, std::uint32_t ordinal, std::string answer) {
+  const bool is_owed = is_active(run.number) && answer.size() <= kOwedValueBytes;
+  if (!is_owed) co_await require_room(answer.size());
+  std::optional<journal::StepEnd> end;
+  while (!end) {
+    WaitEnd given{.value = answer};
+    if (auto active = find_active(run.id)) {
+      co_return co_await end_wait(std::move(active), ordinal, std::move(given));
+    }
+    end = co_await make_wait_end(std::move(given));
+    if (find_active(run.id)) end.reset();  // It was taken up meanwhile.
+  }
+  if (!run.open.contains(ordinal)) co_return false;
+  fault_point("wait.before_ended");
+  journal_.append(run.number, ordinal, *end);
+  fault_point("wait.ended");
+  co_return true;
+}
+
 asio::awaitable<void> Runner::answer_approval(std::uint32_t number, std::string step,
                                               std::string answer) {
   Run* run = runs_.find(number);
   require_open_run(*run);
   std::vector<const Step*> asked = run->waits();
   std::erase_if(asked, [&](const Step* wait) {
-    return wait->kind != "approval" || (!step.empty() && wait->name != step);
+    return wait->kind != "approval" || (!step.empty() && wait->name != step) || is_over(*wait);
   });
-  const auto found = active_.find(number);
-  if (asked.empty() || found == active_.end()) {
+  if (asked.empty()) {
     throw Error(ErrorCode::not_found, "approval_not_found",
                 "run " + run->id + " does not wait for an approval" +
                     (step.empty() ? std::string() : " of \"" + step + "\""));
@@ -346,10 +408,7 @@ asio::awaitable<void> Runner::answer_approval(std::uint32_t number, std::string 
                 "run " + run->id + " waits for " + std::to_string(asked.size()) + " approvals",
                 "name one of them as \"step\"");
   }
-  const std::uint32_t ordinal = asked.front()->ordinal;
-  const std::shared_ptr<Active> active = found->second;
-  if (answer.size() > kOwedValueBytes) co_await require_room(answer.size());
-  const bool ended = co_await end_wait(active, ordinal, true, answer);
+  const bool ended = co_await end_approval(*run, asked.front()->ordinal, std::move(answer));
   if (!ended) {
     throw Error(ErrorCode::not_found, "approval_not_found",
                 "somebody else has answered, or it is too late");

@@ -228,6 +228,15 @@ asio::awaitable<void> Supervisor::ready(std::string cell_id) {
               "try again later; its files are there");
 }
 
+// Of one that could not be opened: what it has begun goes on.
+asio::awaitable<void> Supervisor::let_go_of(CellPtr cell) {
+  try {
+    co_await cell->close(OnStop::keep);
+  } catch (const std::exception& error) {
+    log::error("cell {}: {}", log::cell(cell->spec().cell_id), error.what());
+  }
+}
+
 asio::awaitable<void> Supervisor::open_cell(CellPtr cell) {
   const std::string id = cell->spec().cell_id;
   const auto [opening, is_first] =
@@ -249,7 +258,7 @@ asio::awaitable<void> Supervisor::open_cell(CellPtr cell) {
     log::error("cell {} cannot be opened: {}", log::cell(id), error.what());
   }
   if (has_failed) {
-    if (!cell->awaits_open()) co_await cell->close(OnStop::keep);  // What it has begun goes on.
+    if (!cell->awaits_open()) co_await let_go_of(cell);
     cells_.erase(id);
     if (!is_damaged) {  // A later attempt begins with nothing of this one.
       cells_[id] = std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), cell->spec());

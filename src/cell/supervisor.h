@@ -134,6 +134,7 @@ class Supervisor {
 
  private:
   asio::awaitable<void> open_cell(CellPtr cell);
+  static asio::awaitable<void> let_go_of(CellPtr cell);
   asio::awaitable<void> open_rest(std::vector<CellPtr> cells);
   asio::awaitable<Created> create_now(std::string owner_id, std::string customer_id,
                                       CellSettings settings);

@@ -111,6 +111,8 @@ void fill_resume(CLI::App& app, RunResume& resume) {
   value->type_name("JSON")->check(refuse_nothing, "");
   retry->excludes(fail)->excludes(value);
   fail->excludes(value);
+  app.add_option("--step", resume.ordinal, "Only where it is this step, by its ordinal");
+  app.add_option("--executed", resume.executed, "Only where it was executed so often");
   app.add_flag("--upgrade", resume.upgrades,
                "On the cell's agent of today, if `runs replay` passes")
       ->excludes(retry)
@@ -120,7 +122,8 @@ void fill_resume(CLI::App& app, RunResume& resume) {
 
 void fill_restart(CLI::App& app, RunRestart& restart) {
   add_run(app, restart.run);
-  app.add_option("--from", restart.from, "With all that was recorded before this step began")
+  app.add_option("--from", restart.from,
+                 "With all that was recorded before this step began: its name, or its ordinal")
       ->type_name("STEP")
       ->check(refuse_nothing, "");
 }

@@ -45,13 +45,15 @@ struct RunPause {
 struct RunResume {
   RunRef run;
   std::optional<std::string>
-      decision;           // about the step that may have been done: retry, fail, value
-  std::string value;      // JSON text of a decision "value"
-  bool upgrades = false;  // to the cell's agent of today
+      decision;       // about the step that may have been done: retry, fail, value
+  std::string value;  // JSON text of a decision "value"
+  std::optional<std::uint32_t> ordinal;   // of that step, and which execution of it is meant:
+  std::optional<std::uint32_t> executed;  // any other is left as it is
+  bool upgrades = false;                  // to the cell's agent of today
 };
 struct RunRestart {
   RunRef run;
-  std::optional<std::string> from;  // the name of a step
+  std::optional<std::string> from;  // the name of a step, or its ordinal
 };
 struct RunReplay {
   RunRef run;

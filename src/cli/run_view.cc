@@ -26,8 +26,9 @@ const json::Value* member_of(const json::Value* object, std::string_view name) {
 }
 
 // `cellar runs VERB CELL RUN`, to be typed.
-std::string command(std::string_view verb, const RunRef& ref) {
-  return "\"cellar runs " + std::string(verb) + " " + ref.cell_id + " " + ref.run_id + "\"";
+std::string command(std::string_view verb, const RunRef& ref, std::string_view options = {}) {
+  return "\"cellar runs " + std::string(verb) + " " + ref.cell_id + " " + ref.run_id +
+         std::string(options) + "\"";
 }
 
 // ---- what it waits for ----
@@ -109,11 +110,20 @@ std::string pause_words(const json::Value& run) {
   return difference_of(*detail);
 }
 
+// So that it is about no other step, and no other execution, when it is typed a second time.
+std::string step_options(const json::Value& run) {
+  const json::Value* ordinal = member_of(run.find("detail"), "ordinal");
+  const json::Value* executed = member_of(run.find("detail"), "executed");
+  if (ordinal == nullptr || executed == nullptr) return "";
+  return " --step " + format_value(*ordinal) + " --executed " + format_value(*executed);
+}
+
 std::string pause_remedy(const json::Value& run, const RunRef& ref) {
   const std::string reason = column(run, "reason");
   const std::string resume = command("resume", ref);
   if (reason == "ambiguous_step") {
-    return "look whether it was done, then " + resume + " with --retry, --fail or --value JSON";
+    return "look whether it was done, then " + command("resume", ref, step_options(run)) +
+           " with --retry, --fail or --value JSON";
   }
   if (reason == "crash_loop") {
     return command("log", ref) + " tells what it did, \"cellar request " + ref.cell_id +

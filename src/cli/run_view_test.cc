@@ -36,6 +36,11 @@ TEST_CASE("each reason of a pause is told in words, with the command that mends 
             "m",
             "look whether it was done, then \"cellar runs resume c r\" with --retry, --fail or "
             "--value JSON"},
+           {R"({"status":"paused","reason":"ambiguous_step",
+                "detail":{"message":"m","ordinal":7,"name":"s","executed":2}})",
+            "m",
+            "look whether it was done, then \"cellar runs resume c r --step 7 --executed 2\" with "
+            "--retry, --fail or --value JSON"},
            {R"({"status":"paused","reason":"crash_loop","detail":{"message":"m"}})", "m",
             "\"cellar runs log c r\" tells what it did, \"cellar request c logs\" what it printed; "
             "\"cellar runs resume c r\" lets it try again"},

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/run_view.h"
 
@@ -81,7 +82,12 @@ int run(const RunGet& command, Context& context) {
 
 int run(const RunRestart& command, Context& context) {
   json::Object body;
-  set_if(body, "from", command.from);
+  const auto ordinal = command.from ? parse_int(*command.from) : std::nullopt;
+  if (ordinal) {
+    body.set("from", *ordinal);
+  } else {
+    set_if(body, "from", command.from);
+  }
   show_id(context.api.post(run_path(command.run, "/restart"), body), context.output);
   return 0;
 }
@@ -128,6 +134,8 @@ int run(const RunResume& command, Context& context) {
     if (*command.decision == "value") {
       step.set("value", read_json("value", command.value, json::Value(), context));
     }
+    set_if(step, "ordinal", command.ordinal);
+    set_if(step, "executed", command.executed);
     body.set("step", std::move(step));
   }
   if (command.upgrades) body.set("upgrade", true);

@@ -27,6 +27,7 @@ struct ServerOptions {
   std::size_t bodies_bytes_max = 512 << 20;   // in memory, of all requests; more: see read_body()
   std::size_t answers_bytes_max = 1 << 30;    // in memory, not taken yet; more: see respond()
   std::chrono::seconds write_limit{30};       // for the client to take what is sent
+  std::size_t write_bytes_per_s = 32 << 10;   // of a large answer, at least, behind that
   net::TlsIdentities* tls = nullptr;          // to whom it speaks TLS; must outlive the server
   std::size_t handshakes_max = 256;           // at a time; beyond them the oldest is closed
   std::chrono::seconds handshake_limit{10};

@@ -342,6 +342,28 @@ TEST_CASE("a client that takes a large answer slowly gets all of it, however lon
       {.write_limit = std::chrono::seconds(2)});
 }
 
+TEST_CASE("a client that takes a large answer too slowly does not hold it for ever") {
+  with_server(
+      [](std::uint16_t port, async::Event&) -> asio::awaitable<void> {
+        tcp::socket slow(co_await asio::this_coro::executor, tcp::v4());
+        slow.set_option(asio::socket_base::receive_buffer_size(64 << 10));
+        const tcp::endpoint server(asio::ip::address_v4::loopback(), port);
+        co_await slow.async_connect(server, asio::use_awaitable);
+        const std::string request = "GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        co_await asio::async_write(slow, asio::buffer(request), asio::use_awaitable);
+        std::size_t taken = 0;
+        boost::system::error_code error;
+        while (!error) {  // Something within each limit, and far less than it has to.
+          co_await async::sleep_for(std::chrono::milliseconds(100));
+          std::string piece(256 << 10, '\0');
+          taken += co_await asio::async_read(slow, asio::buffer(piece),
+                                             asio::redirect_error(asio::use_awaitable, error));
+        }
+        CHECK(taken < kLargeBytes);
+      },
+      {.write_limit = std::chrono::seconds(1), .write_bytes_per_s = 1 << 30});
+}
+
 TEST_CASE("a stream that its client takes at once leaves others their turn") {
   with_server([](std::uint16_t port, async::Event&) -> asio::awaitable<void> {
     const std::string rest = " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";

@@ -554,7 +554,7 @@ asio::awaitable<void> close_gently(Stream& stream) {
 
 asio::awaitable<void> serve_connection(asio::ip::tcp::socket socket, const ServerOptions& options,
                                        const Server::Handler& handler, Traffic& traffic) {
-  Stream stream(std::move(socket), options.write_limit);
+  Stream stream(std::move(socket), options.write_limit, options.write_bytes_per_s);
   beast::flat_buffer buffer = buffer_for(options);
   try {
     stream.next_layer().socket().set_option(asio::ip::tcp::no_delay(true));

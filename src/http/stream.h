@@ -36,25 +36,34 @@ using RawRequest = boost::beast::http::request<PieceBody>;
 // One writer at a time.
 class Stream : public net::TlsEither<boost::beast::tcp_stream> {
  public:
-  Stream(asio::ip::tcp::socket socket, std::chrono::seconds write_limit)
-      : TlsEither(boost::beast::tcp_stream(std::move(socket))), write_limit_(write_limit) {}
+  // What a client takes of a large answer in a second, at least.
+  static constexpr std::size_t kSlowestBytes = 32 << 10;
+
+  Stream(asio::ip::tcp::socket socket, std::chrono::seconds write_limit,
+         std::size_t slowest_bytes = kSlowestBytes)
+      : TlsEither(boost::beast::tcp_stream(std::move(socket))),
+        write_limit_(write_limit),
+        slowest_bytes_(slowest_bytes) {}
 
   // Returns once the client, or the kernel for it, has taken all three, one behind the other;
   // `tail` outlives the call. Mostly that is at once: no timer is begun then, and nothing waited
   // for. Throws Error `canceled` for a client that is gone, or takes nothing for too long: one that
-  // takes a large answer slowly has as long as it takes.
+  // takes a large answer slowly has a second more for each `slowest_bytes`.
   asio::awaitable<void> write(std::string head, std::string body = {}, std::string_view tail = {}) {
     Parts rest = {asio::buffer(head), asio::buffer(body), asio::buffer(tail.data(), tail.size())};
     // TLS would have to keep what the socket does not take of a record.
     const std::size_t taken_bytes = is_tls() ? 0 : write_now(rest);
     if (asio::buffer_size(rest) > 0) {
+      // By all that it has taken: who takes a little now and then would hold the rest for ever.
+      auto limit = std::chrono::steady_clock::now() + write_limit_;
       while (asio::buffer_size(rest) > 0) {
-        next_layer().expires_after(write_limit_);
+        next_layer().expires_at(limit);
         boost::system::error_code error;
         const std::size_t size =
             co_await async_write_some(rest, asio::redirect_error(asio::use_awaitable, error));
         if (error) throw_gone(error);
         consume(rest, size);
+        limit += std::chrono::milliseconds(1000 * size / slowest_bytes_);
       }
       next_layer().expires_never();
       turn_bytes_ = 0;
@@ -88,6 +97,7 @@ class Stream : public net::TlsEither<boost::beast::tcp_stream> {
   }
 
   std::chrono::seconds write_limit_;
+  std::size_t slowest_bytes_;
   std::size_t turn_bytes_ = 0;  // since others had their turn
 };
 

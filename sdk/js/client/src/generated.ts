@@ -711,8 +711,10 @@ export type Run = {
    * `replay_too_large`, it has recorded more than an agent is given at once; `journal_full`, it says more
    * than there is room for; `max_awake`, its cell was busy too long; `disk_full`, the cell cannot start; or
    * the code of another error. `detail` says more. Or what it waits for: `sleep`, `event`, `approval`,
-   * `child`. Or `rollback`, where it undoes what its steps did. Or `no_capacity`: the machine has no room to
-   * wake its cell.
+   * `child`. Or `rollback`, where it undoes what its steps did. Or what it stands still for: `no_capacity`,
+   * the machine has no room to wake its cell; `journal_full`, the disk has none for its journal; `backoff`,
+   * the pause after its agent has ended; `other_agent`, runs of an agent in another language have the
+   * process.
    */
   reason?: string;
   attempt: number;
@@ -1251,6 +1253,10 @@ export type ResumeRunBody = {
   step?: {
     decision: "retry" | "fail" | "value";
     value?: unknown;
+    /** Of the step that is meant. */
+    ordinal?: number;
+    /** Which execution of it is meant. */
+    executed?: number;
   };
   /** On the cell's agent of today. Its trial (`replay`) must pass first: else 409 `upgrade_differs`. */
   upgrade?: boolean;
@@ -1271,8 +1277,8 @@ export type ReplayRunAnswer = {
 };
 
 export type RestartRunBody = {
-  /** The name of a step of this run. */
-  from?: string | null;
+  /** The name of a step of this run, or its ordinal. */
+  from?: string | number | null;
 };
 
 export type CreateTokenBody = {

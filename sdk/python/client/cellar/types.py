@@ -958,7 +958,9 @@ class Run(_RunMust, total=False):
     # 32 MiB; `replay_too_large`, it has recorded more than an agent is given at once; `journal_full`, it says more than
     # there is room for; `max_awake`, its cell was busy too long; `disk_full`, the cell cannot start; or the code of another
     # error. `detail` says more. Or what it waits for: `sleep`, `event`, `approval`, `child`. Or `rollback`, where it undoes
-    # what its steps did. Or `no_capacity`: the machine has no room to wake its cell.
+    # what its steps did. Or what it stands still for: `no_capacity`, the machine has no room to wake its cell;
+    # `journal_full`, the disk has none for its journal; `backoff`, the pause after its agent has ended; `other_agent`, runs
+    # of an agent in another language have the process.
     reason: str
     ended_at: str
     # The version of the agent that it runs on.
