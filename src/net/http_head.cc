@@ -137,6 +137,7 @@ BodyLength read_body_length(const HeadLines& headers, std::string_view version) 
     if (!bytes || !std::all_of(value.begin(), value.end(), is_digit)) {
       return {.is_ambiguous = true};
     }
+    length.is_counted = true;
     length.body = RequestBody::of_length(static_cast<std::uint64_t>(*bytes));
   }
   return length;

@@ -46,6 +46,7 @@ std::optional<HttpAnswer> read_http_answer(std::string_view bytes);
 struct BodyLength {
   bool is_ambiguous = false;  // said twice, or in a way that two programs may read differently
   bool is_said = false;       // where not: no body of a request, one up to the end of an answer
+  bool is_counted = false;    // said as a number of bytes
   RequestBody body = {};
 };
 BodyLength read_body_length(const HeadLines& headers, std::string_view version);

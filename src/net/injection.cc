@@ -1,9 +1,12 @@
 #include "net/injection.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "base/text.h"
-#include "net/placeholder.h"
 
 namespace cellar::net {
 namespace {
@@ -21,6 +24,31 @@ bool BoundSecret::is_for(std::string_view host, std::uint16_t port) const {
   return std::any_of(hosts.begin(), hosts.end(), [&](const HostPattern& pattern) {
     return pattern.port.value_or(kSecretPort) == port && pattern.covers(host);
   });
+}
+
+std::size_t most_of_one_host(const std::vector<BoundSecret>& secrets) {
+  std::map<std::string, std::set<std::size_t>> named;  // "api.example.com:443": which
+  for (std::size_t i = 0; i < secrets.size(); ++i) {
+    for (const HostPattern& host : secrets[i].hosts) {
+      named[fmt::format("{}:{}", host.name, host.port.value_or(kSecretPort))].insert(i);
+    }
+  }
+  std::size_t most = 0;
+  for (const auto& [host, own] : named) {
+    std::set<std::size_t> all = own;
+    for (std::size_t dot = host.find('.', 1); dot != host.npos; dot = host.find('.', dot + 1)) {
+      const auto wildcard = named.find(host.substr(dot));
+      if (wildcard != named.end()) all.insert(wildcard->second.begin(), wildcard->second.end());
+    }
+    most = std::max(most, all.size());
+  }
+  return most;
+}
+
+Injection::Injection(std::vector<BoundSecret> secrets) : secrets_(std::move(secrets)) {
+  for (const BoundSecret& secret : secrets_) {
+    values_.push_back(std::make_shared<const SoughtValue>(secret.value));
+  }
 }
 
 bool Injection::covers(std::string_view host, std::uint16_t port) const {
@@ -108,11 +136,12 @@ std::optional<Refusal> Injection::put_in(RequestHead& head, const Destination& t
   return std::nullopt;
 }
 
-std::vector<std::string> Injection::values_for(const Destination& to) const {
-  std::vector<std::string> values;
-  for (const BoundSecret& secret : secrets_) {
+SoughtValues Injection::values_for(const Destination& to) const {
+  SoughtValues values;
+  for (std::size_t i = 0; i < secrets_.size(); ++i) {
+    const BoundSecret& secret = secrets_[i];
     if (to.by_tls && secret.is_here && secret.is_for(to.name, to.port)) {
-      values.push_back(secret.value);
+      values.push_back(values_[i]);
     }
   }
   return values;

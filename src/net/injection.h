@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "net/host_pattern.h"
+#include "net/placeholder.h"
 #include "net/refusal.h"
 #include "net/request_head.h"
 #include "net/rules.h"
@@ -24,12 +25,15 @@ struct BoundSecret {
   bool is_for(std::string_view host, std::uint16_t port) const;
 };
 
+// The most secrets that one host has: all of them are looked for in each piece that comes from it.
+std::size_t most_of_one_host(const std::vector<BoundSecret>& secrets);
+
 // The secrets of a domain's way out. Immutable; shared by its connections, each of which asks for
 // the newest at every request.
 class Injection {
  public:
   Injection() = default;
-  explicit Injection(std::vector<BoundSecret> secrets) : secrets_(std::move(secrets)) {}
+  explicit Injection(std::vector<BoundSecret> secrets);
 
   bool empty() const noexcept { return secrets_.empty(); }
   // Whether TLS to it has to be opened here.
@@ -46,7 +50,7 @@ class Injection {
                                      std::uint16_t port) const;
   Refusal refusal_of(std::string_view placeholder, std::string_view host, std::uint16_t port) const;
   // What must not come back from there.
-  std::vector<std::string> values_for(const Destination& to) const;
+  SoughtValues values_for(const Destination& to) const;
 
  private:
   const BoundSecret* find(std::string_view placeholder) const;
@@ -56,6 +60,7 @@ class Injection {
                                            const Destination& to) const;
 
   std::vector<BoundSecret> secrets_;
+  SoughtValues values_;  // of secrets_, in their order
 };
 
 }  // namespace cellar::net

@@ -90,4 +90,16 @@ TEST_CASE("a placeholder in bytes that nobody opens is refused by the secret's n
   CHECK_FALSE(Injection().judge_clear(kKey, "a.test", 80));
 }
 
+TEST_CASE("the secrets of one host are counted with those that wildcards give it") {
+  const auto with = [](std::vector<HostPattern> hosts) {
+    return BoundSecret{"A", kKey, "value-of-a", std::move(hosts), "", true};
+  };
+  CHECK(most_of_one_host({}) == 0);
+  CHECK(most_of_one_host({with({host("a.test"), host("b.test")}), with({host("b.test")})}) == 2);
+  CHECK(most_of_one_host({with({host("a.test")}), with({host("a.test:8443")})}) == 1);
+  CHECK(most_of_one_host({with({host("a.b.test")}), with({host("*.b.test")}),
+                          with({host("*.test"), host("*.b.test")}), with({host("b.test")})}) == 3);
+  CHECK(most_of_one_host({with({host("ab.test")}), with({host("*.b.test")})}) == 1);
+}
+
 }  // namespace cellar::net

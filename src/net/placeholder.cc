@@ -2,20 +2,13 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/random.h"
 
 namespace cellar::net {
 namespace {
 
 bool is_lower_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
-
-// How much of the end of `text` is the beginning of `value`, but not all of it.
-std::size_t begun_at_end(std::string_view text, std::string_view value) {
-  for (std::size_t size = std::min(text.size(), value.size() - 1); size > 0; --size) {
-    if (text.ends_with(value.substr(0, size))) return size;
-  }
-  return 0;
-}
 
 }  // namespace
 
@@ -43,27 +36,48 @@ bool PlaceholderScan::sees(std::string_view piece) {
   return false;
 }
 
+SoughtValue::SoughtValue(std::string text) : text_(std::move(text)), borders_(text_.size(), 0) {
+  CELLAR_CHECK(!text_.empty() && text_.size() <= kBytesMax);
+  std::size_t border = 0;
+  for (std::size_t at = 1; at < text_.size(); ++at) {
+    while (border > 0 && text_[at] != text_[border]) border = borders_[border - 1];
+    if (text_[at] == text_[border]) ++border;
+    borders_[at] = static_cast<std::uint16_t>(border);
+  }
+}
+
+std::size_t SoughtValue::advance(std::size_t matched, std::string_view bytes) const noexcept {
+  for (std::size_t at = 0; at < bytes.size() && matched < text_.size(); ++at) {
+    if (matched == 0) at = bytes.find(text_.front(), at);  // as fast as memory is
+    if (at == bytes.npos) return 0;
+    while (matched > 0 && bytes[at] != text_[matched]) matched = borders_[matched - 1];
+    if (bytes[at] == text_[matched]) ++matched;
+  }
+  return matched;
+}
+
+EchoScan::EchoScan(SoughtValues values) {
+  for (std::shared_ptr<const SoughtValue>& value : values) {
+    held_bytes_max_ = std::max(held_bytes_max_, value->size() - 1);
+    sought_.push_back({std::move(value)});
+  }
+}
+
 bool EchoScan::is_in(std::string_view whole) const {
-  return std::any_of(values_.begin(), values_.end(),
-                     [&](const std::string& value) { return whole.find(value) != whole.npos; });
+  return std::any_of(sought_.begin(), sought_.end(), [&](const Sought& sought) {
+    return sought.value->advance(0, whole) == sought.value->size();
+  });
 }
 
 std::optional<std::string> EchoScan::take(std::string_view piece) {
-  std::string bytes = passed_ + std::move(held_) + std::string(piece);
-  held_.clear();
-  std::size_t begun = 0;
-  for (const std::string& value : values_) {
-    if (bytes.find(value) != bytes.npos) return std::nullopt;
-    begun = std::max(begun, begun_at_end(bytes, value));
+  for (Sought& sought : sought_) {
+    sought.matched = sought.value->advance(sought.matched, piece);
+    if (sought.matched == sought.value->size()) return std::nullopt;
   }
-  std::string passes = bytes.substr(passed_.size());
-  if (begun >= kHeldBytesMin) {
-    const std::size_t held = std::min(begun, passes.size());
-    held_ = passes.substr(passes.size() - held);
-    passes.resize(passes.size() - held);
-  }
-  passed_ += passes;
-  if (passed_.size() >= kHeldBytesMin) passed_.erase(0, passed_.size() - kHeldBytesMin + 1);
+  std::string passes = std::move(held_).append(piece);
+  const std::size_t held = std::min(passes.size(), held_bytes_max_);
+  held_ = passes.substr(passes.size() - held);
+  passes.resize(passes.size() - held);
   return passes;
 }
 

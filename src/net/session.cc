@@ -6,6 +6,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 
+#include "async/event.h"
 #include "async/sleep.h"
 #include "base/text.h"
 #include "net/http_head.h"
@@ -33,7 +34,11 @@ class Session : public std::enable_shared_from_this<Session> {
         own_(std::move(own)),
         hooks_(std::move(hooks)),
         requests_left_(hooks_.requests_max),
-        idle_(executor, hooks_.idle_limit, [this] { reset(); }) {}
+        executor_(executor),
+        idle_(executor, hooks_.idle_limit, [this] { reset(); }),
+        is_let_go_(executor) {
+    is_let_go_.set();
+  }
 
   asio::awaitable<void> run() {
     std::exception_ptr failure;
@@ -270,25 +275,55 @@ class Session : public std::enable_shared_from_this<Session> {
       const std::size_t size =
           length.is_said ? length.body.take(from_server_) : from_server_.size();
       if (length.body.is_malformed()) cut();
+      const bool had_some = echo_.held_bytes() > 0;
       auto passes = echo_.take(std::string_view(from_server_).substr(0, size));
+      if (!had_some || size >= echo_.held_bytes()) held_since_ = std::chrono::steady_clock::now();
       from_server_.erase(0, size);
       if (!passes) {
         hooks_.tell(echo_refusal());
         cut();
       }
       const bool ends = length.is_said && length.body.has_ended();
-      if (ends) *passes += echo_.rest();
+      if (ends) *passes += echo_.let_go();
       co_await send(*client_, *passes, Way::down);
       if (ends) co_return true;
-      const std::size_t more = co_await server_->read(piece);
+      const std::size_t more =
+          length.is_counted ? co_await server_->read(piece) : co_await read_stream(piece);
       if (more == 0 && length.is_said) cut();
       if (more == 0) {
-        const std::string rest = echo_.rest();
+        const std::string rest = echo_.let_go();
         co_await send(*client_, rest, Way::down);
         co_return true;
       }
       from_server_.append(piece, 0, more);
     }
+  }
+
+  // The next of an answer that may be a stream: its reader has what came of it soon, even where
+  // nothing comes behind it.
+  asio::awaitable<std::size_t> read_stream(std::string& piece) {
+    std::optional<Watchdog> patience;
+    if (echo_.held_bytes() > 0) {
+      const auto waits = held_since_ + hooks_.held_limit - std::chrono::steady_clock::now();
+      patience.emplace(executor_, std::chrono::ceil<std::chrono::milliseconds>(waits), [this] {
+        is_let_go_.reset();
+        hooks_.spawn(let_go(shared_from_this()));
+      });
+    }
+    const std::size_t more = co_await server_->read(piece);
+    patience.reset();
+    co_await is_let_go_.wait();  // One writes at a time.
+    co_return more;
+  }
+
+  static asio::awaitable<void> let_go(std::shared_ptr<Session> session) {
+    const std::string held = session->echo_.let_go();
+    try {
+      co_await session->send(*session->client_, held, Way::down);
+    } catch (const boost::system::system_error&) {
+      session->reset();
+    }
+    session->is_let_go_.set();
   }
 
   // After an upgrade: what the client sends, as it is.
@@ -357,10 +392,13 @@ class Session : public std::enable_shared_from_this<Session> {
   Leave server_leave_ = Leave::of_policy;
   SessionHooks hooks_;
   int requests_left_;
+  asio::any_io_executor executor_;
   Watchdog idle_;
   std::string from_client_;  // read, and not used yet
   std::string from_server_;
   EchoScan echo_{{}};
+  std::chrono::steady_clock::time_point held_since_;  // the first byte that echo_ keeps back
+  async::Event is_let_go_;                            // not set while let_go() is at work
   bool client_keeps_ = false;
   bool is_sent_ = false;  // the body of the request
 };

@@ -34,7 +34,9 @@ struct SessionHooks {
   std::function<void(asio::awaitable<void>)> spawn;  // ends with the session's own coroutine
   Meter& meter;
   std::chrono::milliseconds idle_limit;
-  int requests_max = 10'000;   // then the connection ends
+  int requests_max = 10'000;  // then the connection ends
+  // How long the end of what came of a stream is kept back for more.
+  std::chrono::milliseconds held_limit = std::chrono::milliseconds(50);
   std::shared_ptr<void> kept;  // opaque, of the caller's
 };
 
