@@ -86,7 +86,23 @@ void check_bound(const std::string& name, const Secret& secret) {
   } catch (const Error&) {
     refuse_secret(name, "cannot be the header \"" + secret.header + "\"");
   }
-}  // namespace
+}
+
+std::vector<net::BoundSecret> bound_of(const SecretSet& secrets) {
+  std::vector<net::BoundSecret> bound;
+  for (const auto& [name, secret] : secrets) {
+    if (!secret.is_bound()) continue;
+    net::BoundSecret one{.name = name,
+                         .placeholder = secret.placeholder,
+                         .value = secret.value,
+                         .header = secret.header};
+    for (const std::string& host : secret.hosts) {
+      one.hosts.push_back(net::HostPattern::parse(host).value());
+    }
+    bound.push_back(std::move(one));
+  }
+  return bound;
+}
 
 std::string encode(const SecretSet& secrets) {
   json::Object all;
@@ -182,6 +198,12 @@ void check(const SecretSet& secrets) {
     }
     if (secret.is_bound()) check_bound(name, secret);
   }
+  if (net::most_of_one_host(bound_of(secrets)) > kSecretsOfHostMax) {
+    throw Error(ErrorCode::invalid_argument, "invalid_secret",
+                "a host has at most " + std::to_string(kSecretsOfHostMax) +
+                    " secrets, with those of *.name",
+                "name fewer hosts, or take some away");
+  }
 }
 
 json::Value to_json(const std::string& name, const Secret& secret) {
@@ -219,19 +241,8 @@ Secrets Vault::Contents::environment(sandbox::DomainKind kind) const {
 
 std::shared_ptr<const net::Injection> Vault::Contents::injection(sandbox::DomainKind kind) const {
   const bool is_agent = kind == sandbox::DomainKind::agent;
-  std::vector<net::BoundSecret> bound;
-  for (const auto& [name, secret] : secrets) {
-    if (!secret.is_bound()) continue;
-    net::BoundSecret one{.name = name,
-                         .placeholder = secret.placeholder,
-                         .value = secret.value,
-                         .header = secret.header,
-                         .is_here = is_agent || secret.in_shell};
-    for (const std::string& host : secret.hosts) {
-      one.hosts.push_back(net::HostPattern::parse(host).value());
-    }
-    bound.push_back(std::move(one));
-  }
+  std::vector<net::BoundSecret> bound = bound_of(secrets);
+  for (net::BoundSecret& one : bound) one.is_here = is_agent || secrets.at(one.name).in_shell;
   return std::make_shared<const net::Injection>(std::move(bound));
 }
 

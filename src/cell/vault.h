@@ -37,6 +37,7 @@ struct Secret {
 };
 using SecretSet = std::map<std::string, Secret>;
 inline constexpr std::size_t kSecretsMax = 256;          // of a cell
+inline constexpr std::size_t kSecretsOfHostMax = 32;     // each is looked for in all it sends
 inline constexpr std::size_t kSecretNameBytesMax = 256;  // of A-Z a-z 0-9 _ - .
 
 // A text, or {value, hosts, header?, shell?}. Throws Error `invalid_argument`, naming the secret.

@@ -134,4 +134,16 @@ TEST_CASE("more secrets than a cell may have are refused") {
   check(many);
 }
 
+TEST_CASE("more secrets than are looked for in what one host sends are refused") {
+  SecretSet many;
+  for (std::size_t i = 0; i <= kSecretsOfHostMax; ++i) {
+    many["K" + std::to_string(i)] = {.value = "a-value-of-one", .hosts = {"a.test"}};
+  }
+  CHECK_THROWS_AS(check(many), Error);
+  many["K0"].hosts = {"*.test"};
+  CHECK_THROWS_AS(check(many), Error);
+  many["K0"].hosts = {"b.test"};
+  check(many);
+}
+
 }  // namespace cellar::cell
