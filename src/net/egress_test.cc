@@ -1,6 +1,7 @@
 #include "net/egress.h"
 
 #include <doctest/doctest.h>
+#include <malloc.h>
 
 #include "base/error.h"
 #include "net/client_hello_fixture.h"
@@ -282,6 +283,23 @@ TEST_CASE("a rate holds for all connections together, in small pieces") {
   world.run(test());
   // 400,002 bytes, of which a quarter of a second's go at once.
   CHECK(std::chrono::steady_clock::now() - start >= std::chrono::milliseconds(100));
+}
+
+TEST_CASE("a connection that waits has no buffer") {
+  World world({"127.0.0.1:22"});
+  auto test = [&]() -> asio::awaitable<void> {
+    constexpr std::size_t kWaitingCount = 40;
+    const std::size_t before = ::mallinfo2().uordblks;
+    std::vector<Tcp::socket> waiting;
+    for (std::size_t i = 0; i < kWaitingCount; ++i) {
+      waiting.push_back(co_await world.connect("127.0.0.1", 22));
+      co_await asio::async_write(waiting.back(), asio::buffer("x", 1), asio::use_awaitable);
+      co_await world.received(i + 1);
+    }
+    // The upstream's own side has 64 KiB for each.
+    CHECK(::mallinfo2().uordblks - before < kWaitingCount * (96 << 10));
+  };
+  world.run(test());
 }
 
 TEST_CASE("a denied name does not resolve, and a denied address behind a name is not dialed") {

@@ -16,7 +16,7 @@
 namespace cellar::net {
 namespace {
 
-constexpr std::size_t kSessionPiece = 64 << 10;
+constexpr std::size_t kSessionPiece = 16 << 10;  // as much as TLS gives at once
 constexpr std::size_t kHeadPiece = 4096;
 constexpr int kPiecesOfHeadMax = 256;  // A head is looked at anew with each piece.
 constexpr int kInterimMax = 16;

@@ -36,6 +36,32 @@ asio::awaitable<bool> discard(Tcp::socket& socket) {
   co_return false;
 }
 
+// What came of a stream. Memory for it is there from when something came: most connections wait
+// most of the time.
+struct Piece {
+  boost::system::error_code error;
+  std::unique_ptr<char[]> bytes;
+  std::size_t size = 0;
+
+  std::string_view view() const { return {bytes.get(), size}; }
+};
+
+// Of a socket that does not block.
+asio::awaitable<Piece> read_piece(Tcp::socket& from, std::size_t bytes_max) {
+  Piece piece;
+  for (;;) {
+    piece.bytes = std::make_unique_for_overwrite<char[]>(bytes_max);
+    piece.size = from.read_some(asio::buffer(piece.bytes.get(), bytes_max), piece.error);
+    if (piece.error != asio::error::would_block) co_return piece;
+    piece.bytes.reset();
+    const auto [error] = co_await from.async_wait(Tcp::socket::wait_read, kAsTuple);
+    if (error) {
+      piece.error = error;
+      co_return piece;
+    }
+  }
+}
+
 // Counts bytes that were written, and waits as long as the meter says. False where nothing more may
 // be written.
 asio::awaitable<bool> account(Joined& joined, Tcp::socket& to, std::size_t bytes, Way way,
@@ -169,7 +195,11 @@ Joined::Joined(Tcp::socket client_side, Tcp::socket upstream_side,
     : client(std::move(client_side)),
       upstream(std::move(upstream_side)),
       kept(std::move(ends_with)),
-      idle(client.get_executor(), idle_limit, [this] { reset_both(); }) {}
+      idle(client.get_executor(), idle_limit, [this] { reset_both(); }) {
+  boost::system::error_code ignored;  // Then reading fails as well.
+  client.non_blocking(true, ignored);
+  upstream.non_blocking(true, ignored);
+}
 
 void Joined::reset_both() {
   reset(client);
@@ -180,29 +210,26 @@ asio::awaitable<void> pump(std::shared_ptr<Joined> joined, Way way, std::string 
                            Meter& meter) {
   Tcp::socket& from = way == Way::up ? joined->client : joined->upstream;
   Tcp::socket& to = way == Way::up ? joined->upstream : joined->client;
-  std::string buffer = std::move(head);
-  std::size_t filled = buffer.size();
-  if (buffer.size() < kBufferSize) buffer.resize(kBufferSize);
   bool has_ended = false;
   std::size_t copied = 0;
   const bool is_looked_at = way == Way::up && joined->may_send;
-  for (;;) {
-    const std::string_view bytes(buffer.data(), filled);
-    if (!co_await pass_on(*joined, to, bytes, way, meter)) break;
-    if (!is_looked_at) copied += filled;
-    const auto pipe = copied > kCopiedBytesMax ? sys::make_splice_pipe(kPipeBytes) : std::nullopt;
-    if (pipe) {
-      std::string().swap(buffer);
-      has_ended = co_await splice_rest(*joined, *pipe, from, to, way, meter);
-      break;
+  bool goes_on = co_await pass_on(*joined, to, head, way, meter);
+  std::string().swap(head);
+  while (goes_on) {
+    if (copied > kCopiedBytesMax) {
+      const auto pipe = sys::make_splice_pipe(kPipeBytes);
+      if (pipe) {
+        has_ended = co_await splice_rest(*joined, *pipe, from, to, way, meter);
+        break;
+      }
+      copied = 0;  // Tried again after as much.
     }
-    const std::size_t piece = meter.piece_bytes(buffer.size());
-    const auto [error, size] =
-        co_await from.async_read_some(asio::buffer(buffer.data(), piece), kAsTuple);
-    has_ended = error == asio::error::eof;
-    if (error) break;
+    const Piece piece = co_await read_piece(from, meter.piece_bytes(kBufferSize));
+    has_ended = piece.error == asio::error::eof;
+    if (piece.error) break;
     joined->idle.touch();
-    filled = size;
+    goes_on = co_await pass_on(*joined, to, piece.view(), way, meter);
+    if (!is_looked_at) copied += piece.size;
   }
   if (!has_ended) co_return joined->reset_both();
   boost::system::error_code ignored;
@@ -211,7 +238,6 @@ asio::awaitable<void> pump(std::shared_ptr<Joined> joined, Way way, std::string 
 
 asio::awaitable<void> pump_request(std::shared_ptr<Joined> joined, std::string head,
                                    std::string rest, RequestBody body, Meter& meter) {
-  std::string buffer(kBufferSize, '\0');
   std::string ready = std::move(rest);  // of the body, or behind it
   bool goes_on = co_await pass_on(*joined, joined->upstream, head, Way::up, meter);
   while (goes_on) {
@@ -225,12 +251,11 @@ asio::awaitable<void> pump_request(std::shared_ptr<Joined> joined, std::string h
       if (goes_on) co_return;  // The server answers and closes, and that ends the connection.
       break;
     }
-    const std::size_t piece = meter.piece_bytes(buffer.size());
-    const auto [error, count] =
-        co_await joined->client.async_read_some(asio::buffer(buffer.data(), piece), kAsTuple);
-    if (error) break;
+    std::string().swap(ready);
+    const Piece piece = co_await read_piece(joined->client, meter.piece_bytes(kBufferSize));
+    if (piece.error) break;
     joined->idle.touch();
-    ready.assign(buffer, 0, count);
+    ready = piece.view();
   }
   joined->reset_both();
 }

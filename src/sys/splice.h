@@ -21,7 +21,8 @@ struct Spliced {
 Spliced splice(int from, int to, std::size_t bytes_max) noexcept;
 
 // A pipe for splice(), both ends non-blocking and close-on-exec, that holds `bytes`, or less where
-// the kernel allows less. nullopt where none can be had (no descriptors are left).
+// the kernel allows less. nullopt where none can be had: a half of the descriptors that this
+// process may have is left to others.
 std::optional<Pipe> make_splice_pipe(std::size_t bytes) noexcept;
 
 }  // namespace cellar::sys
