@@ -15,7 +15,7 @@ namespace {
 
 class NoResolver : public net::Resolver {
  public:
-  asio::awaitable<std::vector<asio::ip::address>> resolve(std::string, Work) override {
+  asio::awaitable<std::vector<asio::ip::address>> resolve(std::string, std::string, Work) override {
     co_return std::vector<asio::ip::address>();
   }
 };

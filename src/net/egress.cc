@@ -285,7 +285,7 @@ asio::awaitable<std::vector<asio::ip::address>> Egress::lookup(std::string name)
   async::Serial& lookups = lookups_->at(std::hash<std::string>()(name) % kLookupsMax);
   async::Serial::Turn turn = co_await lookups.turn();
   auto work = std::make_shared<Turn>(lookups_, std::move(turn));
-  co_return co_await resolver_.resolve(std::move(name), std::move(work));
+  co_return co_await resolver_.resolve(std::move(name), cell_id_, std::move(work));
 }
 
 asio::awaitable<Egress::Reached> Egress::reach(Target target) {

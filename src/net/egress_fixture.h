@@ -22,7 +22,8 @@ namespace cellar::net {
 // For tests: answers from a table, at once.
 class FakeResolver : public Resolver {
  public:
-  asio::awaitable<std::vector<asio::ip::address>> resolve(std::string host, Work work) override {
+  asio::awaitable<std::vector<asio::ip::address>> resolve(std::string host, std::string,
+                                                          Work work) override {
     asked.push_back(host);
     if (goes_on) at_work.push_back(std::move(work));
     co_return table[host];

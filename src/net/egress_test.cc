@@ -470,23 +470,6 @@ TEST_CASE("a lookup that goes on behind its answer keeps its turn") {
   world.run(test());
 }
 
-TEST_CASE("the host's own resolver knows localhost, and has nothing for a broken name") {
-  asio::io_context loop;
-  HostResolver resolver(loop.get_executor(), 1);
-  std::vector<asio::ip::address> addresses;
-  std::vector<asio::ip::address> none;
-  auto test = [&]() -> asio::awaitable<void> {
-    const Resolver::Work nobody;
-    addresses = co_await resolver.resolve("localhost", nobody);
-    none = co_await resolver.resolve("a..b", nobody);
-  };
-  asio::co_spawn(loop, test(), [](const std::exception_ptr& error) { CHECK(!error); });
-  loop.run();
-  REQUIRE_FALSE(addresses.empty());
-  CHECK(addresses.front().is_loopback());
-  CHECK(none.empty());
-}
-
 TEST_CASE("a listener that is none is refused") {
   asio::io_context loop;
   FakeResolver resolver;
