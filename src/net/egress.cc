@@ -265,13 +265,21 @@ asio::awaitable<void> Egress::connect(Tcp::socket& socket, Tcp::endpoint to, Slo
 asio::awaitable<bool> Egress::check_name(Tcp::socket& socket, Target target, std::string& head) {
   const bool must_say_name =
       target.port == kTlsPort || target.port == kHttpPort || looks_at(target);
-  if (!must_say_name || target.name.empty()) co_return true;
+  if (!must_say_name) co_return true;
+  if (target.name.empty() && !policy_.denies_names(target.port)) co_return true;
   const auto peek = target.port == kTlsPort    ? peek_client_hello
                     : target.port == kHttpPort ? peek_http_host
                                                : peek_either;
   const PeekedName said = co_await read_head(socket, head, peek, options_.head_limit);
   if (said.state == PeekedName::State::more) co_return false;
   if (said.name == target.name) co_return true;
+  if (target.name.empty()) {  // Who is allowed the address need not say a name, but no denied one.
+    const Policy::Verdict verdict = policy_.judge_name(said.name, target.port);
+    if (verdict.says != Policy::Says::denied) co_return true;
+    Refusal denied{said.name, target.port, Why::denied, verdict.rule};
+    co_await refuse(socket, std::move(denied));
+    co_return false;
+  }
   Refusal refusal{said.name.empty() ? target.name : said.name, target.port, why_not(said.state)};
   co_await refuse(socket, std::move(refusal));
   co_return false;

@@ -126,6 +126,27 @@ TEST_CASE("HTTP for another host than the one that was resolved gets a 403") {
   CHECK(world.dialed.empty());
 }
 
+TEST_CASE("a denied name is denied on the way to an address that is allowed, too") {
+  World world(PolicyText{.allow = {"*"}, .deny = {"*.evil.test", "evil.test:80"}});
+  auto test = [&]() -> asio::awaitable<void> {
+    const std::string alert(refusal_alert());
+    CHECK(co_await world.talk(kPublic, 443, client_hello("x.evil.test")) == alert);
+    const std::string answer = co_await world.talk(kPublic, 80, get("evil.test"));
+    CHECK(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"));
+    const std::string connect = "CONNECT 203.0.113.7:443 HTTP/1.1\r\nHost: 203.0.113.7\r\n\r\n";
+    const std::string behind =
+        co_await world.talk("1.1.1.1", kProxyPort, connect + client_hello("x.evil.test"));
+    CHECK(behind.ends_with(alert));
+    for (const std::string& hello : {client_hello("evil.test"), client_hello("good.test"),
+                                     tls_record(hello_message("")), "no TLS"s}) {
+      CHECK(co_await world.talk(kPublic, 443, hello) == "<" + hello + ">");
+    }
+  };
+  world.run(test());
+  CHECK(world.refusals ==
+        Lines{"x.evil.test:443 denied by *.evil.test", "evil.test:80 denied by evil.test:80"});
+}
+
 TEST_CASE("an address that is not listed is refused, whatever name is sent to it") {
   World world({"example.com"});
   auto test = [&]() -> asio::awaitable<void> {

@@ -225,6 +225,11 @@ Policy::Verdict Policy::judge_upstream(const address& any, std::uint16_t port) c
   return {Says::private_address};
 }
 
+bool Policy::denies_names(std::uint16_t port) const {
+  return std::any_of(deny_.begin(), deny_.end(),
+                     [&](const Entry& entry) { return !entry.network && entry.denies_port(port); });
+}
+
 std::vector<std::uint16_t> Policy::tcp_ports() const {
   std::set<std::uint16_t> ports(kDefaultPorts.begin(), kDefaultPorts.end());
   for (const Entry& entry : allow_) {

@@ -61,6 +61,8 @@ class Policy {
   Verdict judge_address(const asio::ip::address& address, std::uint16_t port) const;
   // An address that an allowed name resolves to.
   Verdict judge_upstream(const asio::ip::address& address, std::uint16_t port) const;
+  // Whether a name is denied on this port: then one that is said on the way to an address matters.
+  bool denies_names(std::uint16_t port) const;
   // Shared: a connection keeps those that it began with.
   const std::shared_ptr<const Rules>& rules() const noexcept { return rules_; }
   // What listeners must cover where each has one port: 80, 443, every port that `allow` names, and
