@@ -189,7 +189,7 @@ void Api::add_daemon_routes() {
     router_.add(method, "/openapi.json", describe);
   }
   add(
-      "GET", "/metrics", [this](const Call& call) { return tell_metrics(call, measures_); },
+      "GET", "/metrics", [this](const Call& call) { return tell_metrics(call, measures_, https_); },
       cell::Scope::metrics);
   auto reload = [this](const Call& call) -> asio::awaitable<void> {
     if (!reload_) throw Error(ErrorCode::not_found, "no_such_path", "nothing is to be reloaded");

@@ -1,8 +1,9 @@
 // GET /metrics: what the daemon counts, for Prometheus.
 
-#include "api/request_measures.h"
+#include "api/api.h"
 #include "async/pool.h"
 #include "base/error.h"
+#include "certificates/certificates.h"
 #include "llm/models.h"
 #include "sys/machine_memory.h"
 
@@ -89,6 +90,19 @@ void write_machine(Exposition& text, std::chrono::nanoseconds pool_wait) {
   text.sample({}, pressure->some / 100);
 }
 
+// One series for all domains: they are customers'.
+void write_certificates(Exposition& text, const Https& https) {
+  text.family("cellar_certificate_end_timestamp_seconds", "gauge",
+              "When certificates in use end, since 1970: the daemon's own, the first of domains'.");
+  if (https.certificates == nullptr) return;
+  const auto seconds = [](WallTime time) {
+    return static_cast<std::uint64_t>(to_unix_ms(time) / 1000);
+  };
+  const auto ends = https.certificates->ends();
+  text.sample({{"of", "base"}}, seconds(ends.base));
+  if (ends.domains) text.sample({{"of", "domains"}}, seconds(*ends.domains));
+}
+
 }  // namespace
 
 void RequestMeasures::count(std::string_view method, const std::string& pattern, int status,
@@ -121,7 +135,8 @@ void RequestMeasures::write(Exposition& text) const {
   text.sample({}, std::uint64_t{open.web_socket_count});
 }
 
-asio::awaitable<void> tell_metrics(const Call& call, const RequestMeasures& requests) {
+asio::awaitable<void> tell_metrics(const Call& call, const RequestMeasures& requests,
+                                   const Https& https) {
   const auto began = std::chrono::steady_clock::now();
   auto nothing = [] {};
   co_await async::offload(call.supervisor.pool(), nothing);
@@ -130,6 +145,7 @@ asio::awaitable<void> tell_metrics(const Call& call, const RequestMeasures& requ
   write_machine(text, pool_wait);
   write_cells(text, call.supervisor.census(), call.supervisor.measures());
   write_llm(text, call.supervisor.models());
+  write_certificates(text, https);
   requests.write(text);
   text.family("cellar_preview_requests_total", "counter", "Requests of previews of cells.");
   text.sample({}, call.supervisor.measures().preview_requests);

@@ -12,6 +12,8 @@
 
 namespace cellar::api {
 
+struct Https;
+
 // What the API was asked and how it answered, by route: as many series as there are routes and
 // statuses, whatever clients send. Loop thread only.
 class RequestMeasures {
@@ -33,6 +35,7 @@ class RequestMeasures {
 };
 
 // Answers GET /metrics.
-asio::awaitable<void> tell_metrics(const Call& call, const RequestMeasures& requests);
+asio::awaitable<void> tell_metrics(const Call& call, const RequestMeasures& requests,
+                                   const Https& https);
 
 }  // namespace cellar::api

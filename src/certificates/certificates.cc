@@ -1,5 +1,7 @@
 #include "certificates/certificates.h"
 
+#include <algorithm>
+
 #include "async/sleep.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -11,8 +13,8 @@ namespace cellar::certificates {
 namespace {
 
 // Sets `digest`. Throws Error.
-net::TlsIdentity read_base(const PairFiles& files, std::string& digest) {
-  Look look = look_at(files, "", "", wall_now());
+net::TlsIdentity read_base(const PairFiles& files, WallTime now, std::string& digest) {
+  Look look = look_at(files, "", "", now);
   digest = look.digest;
   if (look.identity) return std::move(*look.identity);
   throw Error(ErrorCode::invalid_argument, "invalid_certificate",
@@ -41,6 +43,15 @@ std::optional<DomainLook> look_into(const std::string& folder, const std::string
   return DomainLook{look_at({issued, issued}, digest, domain, now), false};
 }
 
+void tell_ending(const std::string& whose, Ending ending, WallTime end) {
+  if (ending == Ending::near) {
+    log::warning("{}: ends at {}, and no other one has taken its place", whose, to_iso8601(end));
+  } else if (ending == Ending::over) {
+    log::error("{}: is over since {}: clients refuse it, and so does cellard at its next start",
+               whose, to_iso8601(end));
+  }
+}
+
 }  // namespace
 
 Certificates::Certificates(asio::any_io_executor executor, async::Pool& pool, Options options,
@@ -48,7 +59,7 @@ Certificates::Certificates(asio::any_io_executor executor, async::Pool& pool, Op
     : pool_(pool),
       options_(std::move(options)),
       is_verified_(std::move(is_verified)),
-      identities_(read_base(options_.base, base_digest_)),
+      identities_(read_base(options_.base, options_.now(), base_digest_)),
       turns_(executor),
       tasks_(executor) {}
 
@@ -80,7 +91,7 @@ asio::awaitable<void> Certificates::reread_all() {
   };
   auto look = [options = options_, base = base_digest_, digests = std::move(digests)] {
     Seen seen;
-    const WallTime now = wall_now();
+    const WallTime now = options.now();
     seen.base = look_at(options.base, base, "", now);
     for (const std::string& domain : sys::folders_in(options.dir)) {
       const auto known = digests.find(domain);
@@ -100,6 +111,7 @@ asio::awaitable<void> Certificates::reread_all() {
   for (auto& [domain, found] : seen.domains) {
     take(domain, std::move(found.look), found.is_operators);
   }
+  tell_endings();
 }
 
 void Certificates::take_base(Look look) {
@@ -128,6 +140,27 @@ void Certificates::take(const std::string& domain, Look look, bool is_operators)
   }
   const bool is_shown = known.identity && is_verified_(domain);
   identities_.set(domain, is_shown ? known.identity : std::nullopt);
+}
+
+void Certificates::tell_endings() {
+  const WallTime now = options_.now();
+  const std::string base = "--tls-cert " + options_.base.chain;
+  tell_ending(base, base_told_.next(identities_.base(), now), identities_.base().expires_at());
+  for (auto& [domain, known] : domains_) {
+    if (!known.identity || !is_verified_(domain)) continue;
+    const Ending ending = known.told.next(*known.identity, now);
+    tell_ending("certificate of " + domain, ending, known.identity->expires_at());
+  }
+}
+
+Certificates::Ends Certificates::ends() const {
+  Ends ends{.base = identities_.base().expires_at(), .domains = std::nullopt};
+  for (const auto& [domain, known] : domains_) {
+    if (!known.identity || !is_verified_(domain)) continue;
+    const WallTime end = known.identity->expires_at();
+    ends.domains = std::min(ends.domains.value_or(end), end);
+  }
+  return ends;
 }
 
 std::optional<net::TlsIdentity> Certificates::identity(const std::string& domain) const {

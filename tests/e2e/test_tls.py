@@ -1,7 +1,9 @@
 """HTTPS that cellard serves itself: whose certificate, what works over it, and what a change of files does."""
+import datetime
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -182,11 +184,18 @@ class TlsTest(harness.CellTest):
         own = (folder / "fullchain.pem").read_text()
         record = self.daemon.call("POST", "/api/v1/domains", {"domain": "shop.example.org", "cell_id": cell.id}).json["dns_instructions"][0]
         self.assertNotEqual(own, self.daemon.shown("shop.example.org"))
+        ends = lambda: dict(re.findall(r'^cellar_certificate_end_timestamp_seconds{of="(\w+)"} (\d+)$', self.daemon.get("/metrics").body.decode(), re.M))
+        base_end = ends()
+        self.assertEqual({"base"}, set(base_end))
         self.dns.records[(record["name"], "TXT")] = record["value"]
         self.assertTrue(self.daemon.call("POST", "/api/v1/domains/shop.example.org/verify").json["dnsVerified"])
         self.daemon.process.send_signal(signal.SIGHUP)
         harness.eventually("its certificate is shown", lambda: self.daemon.shown("Shop.example.org") == own)
         self.assertNotEqual(own, self.daemon.shown("other.example.org"))
+        domain = self.daemon.get("/api/v1/domains/shop.example.org").json
+        self.assertEqual("active", domain["ssl_status"])
+        end = datetime.datetime.fromisoformat(domain["cert_expires_at"].replace("Z", "+00:00")).timestamp()
+        self.assertEqual({**base_end, "domains": str(int(end))}, ends())
         connection, response = self.daemon.open("GET", "/", headers={"Host": "shop.example.org"})
         self.assertEqual((200, b"mine"), (response.status, response.read()))
         connection.close()
