@@ -160,13 +160,20 @@ asio::awaitable<void> Orders::forget_others() {
 
 std::optional<std::string> Orders::next_due() const {
   const WallTime now = wall_now();
+  std::optional<std::string> next;
+  std::pair<bool, WallTime> first;  // not asked for; of those that are, the longest not tried
   for (const auto& [domain, entry] : entries_) {
-    if (entry.is_asked) return domain;
-    if (certificates_.is_operators(domain)) continue;  // Renewed by whoever put it there.
-    const auto identity = certificates_.identity(domain);
-    if (due_at(entry.order, identity, options_.times) <= now) return domain;
+    std::pair<bool, WallTime> turn{false, entry.order.attempted_at};
+    if (!entry.is_asked) {
+      if (certificates_.is_operators(domain)) continue;  // Renewed by whoever put it there.
+      turn = {true, due_at(entry.order, certificates_.identity(domain), options_.times)};
+      if (turn.second > now) continue;
+    }
+    if (next && first <= turn) continue;
+    next = domain;
+    first = turn;
   }
-  return std::nullopt;
+  return next;
 }
 
 asio::awaitable<void> Orders::attempt(std::string domain) {

@@ -68,6 +68,7 @@ class Orders {
   asio::awaitable<void> attempt(std::string domain);
   // Ends an attempt whose domain is gone.
   asio::awaitable<void> watch(std::string domain, std::shared_ptr<std::atomic<bool>> stop);
+  // One that somebody waits for, or else the one that is due the longest.
   std::optional<std::string> next_due() const;
   std::string folder_of(const std::string& domain) const { return options_.dir + "/" + domain; }
 
