@@ -24,9 +24,6 @@ constexpr std::string_view kSandbox =
 constexpr std::array<std::string_view, 6> kNotSaid = {
     "alt-svc",   "clear-site-data",        "nel",
     "report-to", "service-worker-allowed", "strict-transport-security"};
-constexpr std::array<std::string_view, 8> kNotBelieved = {
-    "x-forwarded-for",  "x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix",
-    "x-forwarded-port", "x-real-ip",        "forwarded",         "x-forwarded-server"};
 
 std::string escape_html(std::string_view text) {
   std::string escaped;
@@ -401,7 +398,7 @@ http::RelayRequest Preview::request_inside(const Visit& visit) const {
   inside.target = target.substr(visit.place.prefix.size());
   inside.upgrade = visit.upgrade;
   inside.fields = http::end_to_end(visit.fields);
-  for (const std::string_view name : kNotBelieved) http::remove(inside.fields, name);
+  remove_not_believed(inside.fields);
   const std::string host(http::first(inside.fields, "host"));
   inside.fields.emplace_back("X-Forwarded-For", addresses_of(visit));
   inside.fields.emplace_back("X-Forwarded-Host", host);

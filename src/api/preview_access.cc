@@ -1,5 +1,8 @@
 #include "api/preview_access.h"
 
+#include <algorithm>
+#include <array>
+
 #include "base/text.h"
 #include "http/head.h"
 
@@ -8,6 +11,10 @@ namespace {
 
 constexpr std::string_view kTokenVersion = "1";
 constexpr std::size_t kCookiesMax = 8;
+constexpr std::array<std::string_view, 11> kNotBelieved = {
+    "forwarded",          "x-forwarded-for",      "x-forwarded-host",   "x-forwarded-port",
+    "x-forwarded-prefix", "x-forwarded-proto",    "x-forwarded-server", "x-forwarded-scheme",
+    "x-forwarded-ssl",    "x-forwarded-protocol", "x-real-ip"};
 
 std::int64_t seconds_of(WallTime time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
@@ -72,6 +79,14 @@ void remove_preview_cookie(http::Fields& fields) {
   }
   std::erase_if(fields, [](const auto& field) {
     return field.second.empty() && to_lower_ascii(field.first) == "cookie";
+  });
+}
+
+void remove_not_believed(http::Fields& fields) {
+  std::erase_if(fields, [](const auto& field) {
+    std::string name = to_lower_ascii(field.first);
+    std::replace(name.begin(), name.end(), '_', '-');
+    return std::find(kNotBelieved.begin(), kNotBelieved.end(), name) != kNotBelieved.end();
   });
 }
 

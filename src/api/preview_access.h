@@ -50,6 +50,10 @@ std::vector<std::string> preview_cookies(const http::Fields& fields);
 void remove_preview_cookie(http::Fields& fields);
 std::string without_token(std::string_view target);
 
+// Takes out what only a proxy says of the visitor, whose word the daemon's is put in for. Many
+// servers do not tell "_" from "-" in a name: neither does this.
+void remove_not_believed(http::Fields& fields);
+
 // Whether a browser may have sent this on behalf of a page of somewhere else, where a cookie is no
 // proof that its user wants it: it changes something or opens a connection, and its Origin is not
 // `host`, which is the Host field.

@@ -107,4 +107,21 @@ TEST_CASE("cookies of a preview are for that preview only") {
         "cellar_preview=t; Path=/preview/dev--a/; Max-Age=60; HttpOnly; SameSite=Lax");
 }
 
+TEST_CASE("what a visitor says as if a proxy had said it is taken out, however it is written") {
+  http::Fields fields = {{"X-Forwarded-For", "6.6.6.6"},
+                         {"X_Forwarded_For", "6.6.6.6"},
+                         {"x-forwarded_FOR", "6.6.6.6"},
+                         {"X_Real_IP", "6.6.6.6"},
+                         {"Forwarded", "for=6.6.6.6"},
+                         {"X_Forwarded_Proto", "https"},
+                         {"X-Forwarded-Ssl", "on"},
+                         {"X-Forwarded-Protocol", "ssl"},
+                         {"X-Forwarded-Scheme", "http"},
+                         {"X-Forwarded-User", "me"},
+                         {"X_Own", "1"},
+                         {"Host", "a"}};
+  remove_not_believed(fields);
+  CHECK(fields == http::Fields{{"X-Forwarded-User", "me"}, {"X_Own", "1"}, {"Host", "a"}});
+}
+
 }  // namespace cellar::api

@@ -226,6 +226,9 @@ class PreviewTest(Visitor, harness.CellTest):
         self.assertNotIn(self.daemon.key, json.dumps(told))
         other = self.visit(cell, "/head", X_Forwarded_For="6.6.6.6", X_Forwarded_Proto="https").json
         self.assertNotIn("6.6.6.6", json.dumps(other))
+        written_otherwise = self.raw(self.head(cell, "GET /head HTTP/1.1", "X_Forwarded_For: 6.6.6.6", "X_Own: 1", "Connection: close"))
+        self.assertIn("X_Own", written_otherwise)
+        self.assertNotIn("6.6.6.6", written_otherwise)
         of_its_own = self.visit(cell, "/head", Authorization="Bearer of-the-app", X_API_Key=self.daemon.key).json
         self.assertIn(["Authorization", "Bearer of-the-app"], of_its_own["fields"])
 
