@@ -36,7 +36,8 @@ struct Ssl {
   std::string message = {};  // what is to be done, or what went wrong
 };
 
-Ssl ssl_of(const std::string& domain, const Https& https) {
+Ssl ssl_of(const CustomDomain& known, const Https& https) {
+  const std::string& domain = known.domain;
   if (https.certificates == nullptr) {
     return {.status = "external",
             .message =
@@ -44,6 +45,10 @@ Ssl ssl_of(const std::string& domain, const Https& https) {
                 "this domain belongs there"};
   }
   const auto identity = https.certificates->identity(domain);
+  if (identity && !known.is_verified) {
+    return {.status = "none",
+            .message = "its certificate is there, and is shown once the domain is verified"};
+  }
   const auto order = https.orders == nullptr ? std::nullopt : https.orders->view(domain);
   if (identity && identity->expires_at() > wall_now()) {
     return {.status = "active",
@@ -67,7 +72,7 @@ Ssl ssl_of(const std::string& domain, const Https& https) {
 
 json::Value domain_json(const CustomDomain& domain, const PreviewDomain& previews,
                         const Https& https) {
-  const Ssl ssl = ssl_of(domain.domain, https);
+  const Ssl ssl = ssl_of(domain, https);
   json::Value value = json::object({{"domain", domain.domain},
                                     {"cell_id", domain.cell_id},
                                     {"developer_id", domain.owner_id},
@@ -167,7 +172,7 @@ asio::awaitable<void> provision(const Call& call, const Https& https) {
   const CustomDomain known = call.supervisor.get_domain(call.owner, domain);
   if (https.certificates != nullptr) {
     co_await https.certificates->reread();
-    const std::string_view before = ssl_of(domain, https).status;
+    const std::string_view before = ssl_of(known, https).status;
     const bool is_wanted = before != "active" && !https.certificates->is_operators(domain);
     if (is_wanted && https.orders != nullptr) {
       if (!known.is_verified) {
@@ -179,7 +184,7 @@ asio::awaitable<void> provision(const Call& call, const Https& https) {
       co_await https.orders->order(std::move(name));
     }
   }
-  const Ssl ssl = ssl_of(domain, https);
+  const Ssl ssl = ssl_of(known, https);
   json::Value answer = json::object({{"sslStatus", ssl.status}});
   if (ssl.expires_at) answer.as_object().set("certExpiresAt", to_iso8601(*ssl.expires_at));
   if (!ssl.message.empty()) answer.as_object().set("message", ssl.message);

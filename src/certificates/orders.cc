@@ -198,7 +198,11 @@ asio::awaitable<void> Orders::attempt(std::string domain) {
     if (entries_[domain].ended) entries_[domain].ended->set();
     co_return;
   }
-  if (problem.empty()) co_await certificates_.reread();
+  if (problem.empty()) {
+    co_await certificates_.reread();
+    // Else one that is lost again and again would be got anew without a pause.
+    if (!certificates_.identity(domain)) problem = "what the program got could not be read again";
+  }
   Entry& entry = entries_[domain];
   entry.order.failures = problem.empty() ? 0 : entry.order.failures + 1;
   entry.order.attempted_at = wall_now();

@@ -109,4 +109,18 @@ TEST_CASE("who waits for a certificate comes before those that are only due") {
   CHECK(fixture.asked(14) == "a.test\nm.test\n");
 }
 
+TEST_CASE("a certificate that was got and cannot be shown counts as a failure") {
+  OrdersFixture fixture(
+      "mkdir -p $2/$1; for file in fullchain privkey; do cp $2/../base.pem $2/$1/$file.pem; done");
+  std::optional<Orders::View> view;
+  fixture.run([&]() -> asio::awaitable<void> {
+    std::string domain = "cells.test";
+    co_await fixture.orders.order(std::move(domain));
+    view = fixture.orders.view("cells.test");
+  });
+  CHECK(sys::exists(issued_file(fixture.dir + "/cells.test")));
+  REQUIRE(view);
+  CHECK(view->problem == "what the program got could not be read again");
+}
+
 }  // namespace cellar::certificates

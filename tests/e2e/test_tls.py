@@ -187,6 +187,9 @@ class TlsTest(harness.CellTest):
         ends = lambda: dict(re.findall(r'^cellar_certificate_end_timestamp_seconds{of="(\w+)"} (\d+)$', self.daemon.get("/metrics").body.decode(), re.M))
         base_end = ends()
         self.assertEqual({"base"}, set(base_end))
+        told = self.daemon.call("POST", "/api/v1/domains/shop.example.org/provision-ssl").json
+        self.assertEqual("none", told["sslStatus"])
+        self.assertIn("once the domain is verified", told["message"])
         self.dns.records[(record["name"], "TXT")] = record["value"]
         self.assertTrue(self.daemon.call("POST", "/api/v1/domains/shop.example.org/verify").json["dnsVerified"])
         self.daemon.process.send_signal(signal.SIGHUP)

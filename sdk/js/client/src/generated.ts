@@ -123,7 +123,10 @@ export type DnsRecords = {
   value: string;
 }[];
 
-/** `external`: TLS is ended before the daemon; `none`: nobody has asked for a certificate. */
+/**
+ * `external`: TLS is ended before the daemon; `none`: nobody has asked for a certificate, or the domain is
+ * not verified yet.
+ */
 export type SslStatus = "external" | "none" | "provisioning" | "active" | "failed" | "expired";
 
 export type Domain = {
