@@ -46,7 +46,7 @@ export class CellarError extends Error {
   }
 }
 
-/** 400 and every 4xx that has no class of its own: the call can never succeed as it is. */
+/** 400, every 4xx that has no class of its own, and a redirect: the call can never succeed as it is. */
 export class InvalidArgumentError extends CellarError {}
 /** 401: no key, or a wrong one. */
 export class UnauthenticatedError extends CellarError {}
@@ -112,7 +112,9 @@ export function errorOf(status: number, text: string, headers?: Headers, callee:
   const code = string("code");
   const ofAgent = callee === "agent" && status === 500 && !OWN_CODES.has(code ?? "internal");
   const kind = ofAgent ? AgentError : (CLASSES[status] ?? (status >= 500 ? InternalError : InvalidArgumentError));
-  return new kind(string("error") ?? `the server answered with ${status}`, {
+  const location = headers?.get("location");
+  const said = location ? `the server answered ${status} to ${location}: give that address as baseUrl` : undefined;
+  return new kind(string("error") ?? said ?? `the server answered with ${status}`, {
     status,
     code: code ?? `http_${status}`,
     cause: body["cause"],

@@ -219,6 +219,7 @@ export class Transport {
         call.onStatus?.(response.status);
         return await take(response, scope);
       }
+      if (response.type === "opaqueredirect") throw redirected(this.baseUrl);
       throw errorOf(response.status, await response.text(), response.headers, call.callee);
     } catch (error) {
       if (error instanceof CellarError || scope.signal.aborted) throw error;
@@ -229,7 +230,8 @@ export class Transport {
   #init(call: Call, signal: AbortSignal): RequestInit {
     const headers = new Headers(this.keyHeaders);
     for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers.set(name, value);
-    const init: RequestInit & { duplex?: "half" } = { method: call.method, headers, signal };
+    // Followed, a POST would become a GET whose answer looks like one.
+    const init: RequestInit & { duplex?: "half" } = { method: call.method, headers, signal, redirect: "manual" };
     if (call.json !== undefined || call.ownJson !== undefined) {
       headers.set("content-type", "application/json");
       init.body = JSON.stringify(call.json !== undefined ? toWire(call.json) : call.ownJson);
@@ -250,6 +252,14 @@ export class Transport {
     if (call.finalCodes?.has(error.code)) return false;
     return REFUSALS.has(error.code) || (call.repeat === "always" && error.retryable);
   }
+}
+
+/** A browser says of a redirect only that it is one. */
+function redirected(baseUrl: string): InvalidArgumentError {
+  return new InvalidArgumentError(`${baseUrl} answered with a redirect, which is not followed`, {
+    code: "redirected",
+    remediation: "give the address that it leads to as baseUrl",
+  });
 }
 
 /** The JSON of an answer. */

@@ -294,3 +294,19 @@ test("both builds give the same, and the types are those of the description", ()
   const stale = spawnSync("node", ["tools/generate.js", "--check"], { cwd: root, encoding: "utf8" });
   assert.equal(stale.status, 0, stale.stderr);
 });
+
+test("a redirect is told as one, and what was sent is not sent to where it leads", async () => {
+  const moved = "https://cellar.example.com/api/v1/cells/c/runs";
+  const { cell, asked, close } = await serve(({ path }, response) =>
+    path.endsWith("/runs") ? answer(response, 301, undefined, { location: moved }) : answer(response, 200, { runs: [] }),
+  );
+  const error = await cell.runs.start("m").catch((error) => error);
+  await close();
+  assert.ok(error instanceof sdk.InvalidArgumentError);
+  assert.deepEqual([error.status, error.message], [301, `the server answered 301 to ${moved}: give that address as baseUrl`]);
+  assert.equal(asked.length, 1);
+  // What a browser has of it.
+  const opaque = { type: "opaqueredirect", status: 0, ok: false, headers: new Headers(), text: async () => "" };
+  const client = new sdk.Cellar({ baseUrl: "http://x", apiKey: null, fetch: async () => opaque });
+  await assert.rejects(client.health(), { name: "InvalidArgumentError", code: "redirected", message: /^http:\/\/x .*redirect/ });
+});

@@ -46,7 +46,7 @@ class CellarError(Exception):
 
 
 class InvalidArgumentError(CellarError):
-    """400 and other 4xx: the request can never succeed as it is."""
+    """400, other 4xx and redirects: the request can never succeed as it is."""
 
     kind = "invalid_argument"
 
@@ -140,7 +140,7 @@ _NOT_THE_AGENTS = ("internal", "corrupt")
 
 
 def class_of(status: int) -> Type[CellarError]:
-    return _BY_STATUS.get(status, InvalidArgumentError if 400 <= status < 500 else InternalError)
+    return _BY_STATUS.get(status, InvalidArgumentError if 300 <= status < 500 else InternalError)
 
 
 def _text(value: Any) -> Optional[str]:

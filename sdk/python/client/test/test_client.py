@@ -238,6 +238,13 @@ class CallTest(Case):
             with self.assertRaisesRegex(cellar.UnavailableError, "502.*bad gateway"):
                 call(page.url, lambda client: client.cell("c").exec("x"))
 
+    def test_a_redirect_is_told_as_one_and_not_followed(self):
+        for call in CALLS:
+            server = self.serve(lambda request: [whole(301, b"", location="https://cellar.example.com/")])
+            with self.assertRaisesRegex(cellar.InvalidArgumentError, "answered 301 to https://cellar.example.com/: give that address as base_url"):
+                call(server.url, lambda client: client.cell("c").runs.start("m"))
+            self.assertEqual(1, len(server.requests))
+
     def test_time_is_limited(self):
         for call in CALLS:
             for pieces in ([], [b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"]):
