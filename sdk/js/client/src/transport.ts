@@ -80,6 +80,11 @@ export function segment(what: string, value: string): string {
   });
 }
 
+/** A header's value for fetch, whose letters are bytes: those of UTF-8. */
+function headerOf(value: string): string {
+  return Array.from(new TextEncoder().encode(value), (byte) => String.fromCharCode(byte)).join("");
+}
+
 function environment(name: string): string | undefined {
   return (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env?.[name];
 }
@@ -146,7 +151,7 @@ export class Transport {
 
   /** What every call has; without a key nothing. */
   get keyHeaders(): Record<string, string> {
-    return this.#apiKey === null ? {} : { authorization: `Bearer ${this.#apiKey}` };
+    return this.#apiKey === null ? {} : { authorization: headerOf(`Bearer ${this.#apiKey}`) };
   }
 
   url(path: string, query: Call["query"] = {}): string {
@@ -229,7 +234,9 @@ export class Transport {
 
   #init(call: Call, signal: AbortSignal): RequestInit {
     const headers = new Headers(this.keyHeaders);
-    for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers.set(name, value);
+    for (const [name, value] of Object.entries(call.headers ?? {})) {
+      if (value !== undefined) headers.set(name, headerOf(value));
+    }
     // Followed, a POST would become a GET whose answer looks like one.
     const init: RequestInit & { duplex?: "half" } = { method: call.method, headers, signal, redirect: "manual" };
     if (call.json !== undefined || call.ownJson !== undefined) {
