@@ -96,7 +96,7 @@ export type FileChange =
   /** More happened than is told: list again. */
   | { type: "overflow" };
 
-export type Content = string | Uint8Array | ArrayBuffer | Blob | ReadableStream<Uint8Array>;
+export type Content = string | ArrayBufferView | ArrayBuffer | Blob | ReadableStream<Uint8Array>;
 
 /** A file, or a part of it, whose bytes are still to be read, once. */
 export class FileContent {
@@ -331,7 +331,20 @@ function rangeOf(start: number | undefined, end: number | undefined): string | u
   return `bytes=${first}-${end === undefined ? "" : end - 1}`;
 }
 
-function bodyWith(content: Content): Pick<Call, "body" | "headers"> {
+// By their names: whoever runs tests may have several of each class.
+const CONTENT = new Set(["ArrayBuffer", "Blob", "File", "ReadableStream"].map((name) => `[object ${name}]`));
+
+/** Throws InvalidArgumentError for what fetch would send as nothing, or as "[object Object]". */
+function bodyWith(content: Content): Pick<Call, "body"> {
+  const isContent =
+    typeof content === "string" || ArrayBuffer.isView(content) || CONTENT.has(Object.prototype.toString.call(content));
+  if (!isContent) {
+    const kind = content === null ? "null" : typeof content;
+    throw new InvalidArgumentError(`content must be text, bytes, a Blob or a stream, and is ${kind}`, {
+      code: "invalid_content",
+      remediation: "JSON.stringify makes text of a value",
+    });
+  }
   return { body: (typeof content === "string" ? new TextEncoder().encode(content) : content) as BodyInit };
 }
 

@@ -319,3 +319,24 @@ test("what is no ASCII in a header goes as UTF-8", async () => {
   assert.deepEqual([sent(0, "x-customer-id"), sent(1, "idempotency-key")], ["ü 李", "Auftrag № 17"]);
   assert.equal(sent(0, "authorization"), "Bearer schlüssel");
 });
+
+test("what is no content is not written", async () => {
+  const { cell, asked, close } = await serve((_, response) => answer(response, 200, { ok: true }));
+  const calls = [
+    (content) => cell.files.write("a", content),
+    (content) => cell.files.append("a", content),
+    (content) => cell.files.uploadTar("a", content),
+  ];
+  for (const call of calls) {
+    for (const content of [undefined, null, {}, [104, 105], 5, true, new Date(), () => "x", new URLSearchParams("a=b")]) {
+      await assert.rejects(async () => call(content), { name: "InvalidArgumentError", code: "invalid_content" });
+    }
+  }
+  assert.equal(asked.length, 0);
+  const bytes = new TextEncoder().encode("hi");
+  for (const content of ["hi", bytes, bytes.buffer, new DataView(bytes.buffer), new Blob(["hi"]), new Blob(["hi"]).stream()]) {
+    for (const call of calls) if (!content.locked) await call(content);
+  }
+  await close();
+  assert.deepEqual([...new Set(asked.map(({ body }) => body))], ["hi"]);
+});
