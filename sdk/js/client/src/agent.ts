@@ -71,7 +71,7 @@ export function customerCall(customerId: string, method: string, params: unknown
 
 /** The method's return value; of a method that streams, too. */
 export async function request<T>(transport: Transport, call: Call, options: AgentCallOptions): Promise<T> {
-  const scope = new Scope([options.signal], options.timeoutMs, `${call.method} ${call.path}`);
+  const scope = new Scope([options.signal], options.timeoutMs ?? 0, `${call.method} ${call.path}`);
   try {
     let last: unknown;
     for await (const item of stream<unknown>(transport, call, { signal: scope.signal })) last = item;

@@ -6,6 +6,7 @@ import type * as api from "./generated.js";
 import type { Items } from "./items.js";
 import { fromWire } from "./names.js";
 import { pages } from "./pages.js";
+import { checkedTimeout } from "./scope.js";
 import { segment, type Call, type CallOptions, type Transport } from "./transport.js";
 
 export interface AwaitOptions extends CallOptions {
@@ -57,7 +58,7 @@ export class Runs {
 
   /** Waits until it is completed, failed, cancelled or paused; also resolves, as it is then, when the time is over. */
   async await(run: string, options: AwaitOptions = {}): Promise<api.RunDetail> {
-    const end = options.timeoutMs === undefined ? Infinity : Date.now() + options.timeoutMs;
+    const end = Date.now() + checkedTimeout(options.timeoutMs ?? Infinity);
     for (;;) {
       const timeout = Math.min(WAIT_S, Math.max(0, Math.ceil((end - Date.now()) / 1000)));
       const path = `${this.#one(run)}/await`;

@@ -1,6 +1,18 @@
 // What ends a call before its end: the caller's signals and its time.
 
-import { TimeoutError } from "./errors.js";
+import { InvalidArgumentError, TimeoutError } from "./errors.js";
+
+// One for a longer time would ring at once.
+const CLOCK_MAX_MS = 2 ** 31 - 1;
+
+/** How long a call may take; 0 and Infinity: as long as it likes. Throws InvalidArgumentError for what is no time. */
+export function checkedTimeout(timeoutMs: number): number {
+  if (typeof timeoutMs === "number" && timeoutMs >= 0) return timeoutMs;
+  throw new InvalidArgumentError(`timeoutMs must be a number of milliseconds, and is ${String(timeoutMs)}`, {
+    code: "invalid_timeout",
+    remediation: "0 is no limit",
+  });
+}
 
 /** One signal for a call, aborted by any of the given ones, by the clock or by `abort`. Closed when the call is over. */
 export class Scope {
@@ -9,18 +21,24 @@ export class Scope {
   readonly #pass: (event: { target: unknown }) => void;
   #clock: ReturnType<typeof setTimeout> | undefined;
 
-  /** With 0 milliseconds there is no clock. */
+  /** With 0 milliseconds, or Infinity, there is no clock. */
   constructor(signals: (AbortSignal | undefined)[], timeoutMs = 0, what = "the call") {
+    checkedTimeout(timeoutMs);
     this.#sources = signals.filter((signal): signal is AbortSignal => signal !== undefined);
     this.#pass = ({ target }) => this.abort((target as AbortSignal).reason);
     for (const source of this.#sources) {
       if (source.aborted) this.abort(source.reason);
       else source.addEventListener("abort", this.#pass as EventListener);
     }
-    if (timeoutMs > 0) {
+    if (timeoutMs > 0 && timeoutMs < Infinity) {
       const late = () => this.abort(new TimeoutError(`${what} took longer than ${timeoutMs} ms`, { code: "client_timeout" }));
-      this.#clock = setTimeout(late, timeoutMs);
+      this.#ringAfter(timeoutMs, late);
     }
+  }
+
+  #ringAfter(ms: number, ring: () => void): void {
+    const rest = ms - CLOCK_MAX_MS;
+    this.#clock = rest > 0 ? setTimeout(() => this.#ringAfter(rest, ring), CLOCK_MAX_MS) : setTimeout(ring, ms);
   }
 
   get signal(): AbortSignal {
@@ -49,10 +67,11 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
       clearTimeout(timer);
       reject(signal.reason);
     };
+    const clockMs = Math.min(ms, CLOCK_MAX_MS);
     const timer = setTimeout(() => {
       signal.removeEventListener("abort", stop);
       resolve();
-    }, ms);
+    }, clockMs);
     signal.addEventListener("abort", stop, { once: true });
   });
 }

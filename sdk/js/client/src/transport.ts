@@ -2,7 +2,7 @@
 
 import { CellarError, ConnectionError, InternalError, InvalidArgumentError, errorOf, type Callee } from "./errors.js";
 import { fromWire, toWire } from "./names.js";
-import { Scope, backoffMs, pause } from "./scope.js";
+import { Scope, backoffMs, checkedTimeout, pause } from "./scope.js";
 
 export interface CellarOptions {
   /** Where the daemon is; `CELLAR_URL`, or `http://127.0.0.1:4750`. */
@@ -11,7 +11,7 @@ export interface CellarOptions {
   apiKey?: string | null;
   /** Instead of the global one. */
   fetch?: typeof fetch;
-  /** Of a call with all its tries, in milliseconds; 60,000 where absent, 0: none. Not of streams and of calls of the agent. */
+  /** Of a call with all its tries, in milliseconds; 60,000 where absent, 0 or Infinity: none. Not of streams and of calls of the agent. */
   timeoutMs?: number;
   /** How often a call that may be repeated is sent again; 2 where absent. */
   retries?: number;
@@ -135,7 +135,7 @@ export class Transport {
     }
     this.#apiKey = apiKey;
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
-    this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.timeoutMs = checkedTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     this.#retries = options.retries ?? DEFAULT_RETRIES;
   }
 

@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import test from "node:test";
 import * as sdk from "../dist/esm/index.js";
 import { fromWire, toWire } from "../dist/esm/names.js";
+import { Scope } from "../dist/esm/scope.js";
 import { answer, failure, serve } from "./fake_server.js";
 
 const OK = { ok: true };
@@ -339,4 +340,42 @@ test("what is no content is not written", async () => {
   }
   await close();
   assert.deepEqual([...new Set(asked.map(({ body }) => body))], ["hi"]);
+});
+
+test("a time may be as long as it likes, and is a number", async () => {
+  const { cell, close } = await serve((_, response) => setTimeout(() => answer(response, 200, { status: "completed" }), 20), {
+    timeoutMs: Infinity,
+  });
+  await cell.refresh();
+  for (const timeoutMs of [Infinity, 2 ** 31, 2 ** 40]) {
+    await cell.refresh({ timeoutMs });
+    await cell.request("m", {}, { timeoutMs });
+    await cell.runs.await("r", { timeoutMs });
+  }
+  for (const timeoutMs of [NaN, "soon", -1]) {
+    const wrong = { name: "InvalidArgumentError", code: "invalid_timeout" };
+    await assert.rejects(async () => cell.refresh({ timeoutMs }), wrong);
+    await assert.rejects(async () => cell.request("m", {}, { timeoutMs }), wrong);
+    await assert.rejects(async () => cell.runs.await("r", { timeoutMs }), wrong);
+    assert.throws(() => new sdk.Cellar({ baseUrl: "http://x", apiKey: "k", timeoutMs }), wrong);
+  }
+  await close();
+});
+
+test("a time that is longer than a clock can be is over when it is, and not before", () => {
+  const { setTimeout: later } = globalThis;
+  const clocks = [];
+  globalThis.setTimeout = (ring, ms) => clocks.push({ ring, ms });
+  const scope = new Scope([], 2 ** 32);
+  for (let at = 0; at < clocks.length && at < 9; at += 1) {
+    assert.equal(scope.signal.aborted, false);
+    clocks[at].ring();
+  }
+  globalThis.setTimeout = later;
+  assert.equal(scope.signal.reason.name, "TimeoutError");
+  assert.ok(clocks.every(({ ms }) => ms < 2 ** 31));
+  assert.equal(
+    clocks.reduce((sum, { ms }) => sum + ms, 0),
+    2 ** 32,
+  );
 });
