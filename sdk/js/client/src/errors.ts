@@ -10,7 +10,7 @@ export interface ErrorFields {
   requestId?: string;
   /** How long the server asks to wait before another try. */
   retryAfterMs?: number;
-  /** The run that failed, where it is known. */
+  /** The run that it is of, where the daemon says so. */
   run?: string;
   /** How many bytes of its input a process took before it took no more for too long. */
   taken?: number;
@@ -121,6 +121,7 @@ export function errorOf(status: number, text: string, headers?: Headers, callee:
     remediation: string("remediation"),
     retryable: typeof body["retryable"] === "boolean" ? body["retryable"] : status === 429 || status === 502 || status === 503,
     requestId: string("request_id"),
+    run: headers?.get("x-cellar-run") ?? undefined,
     retryAfterMs: retryAfter(headers?.get("retry-after")),
     taken: typeof body["taken"] === "number" ? body["taken"] : undefined,
   });

@@ -379,3 +379,13 @@ test("a time that is longer than a clock can be is over when it is, and not befo
     2 ** 32,
   );
 });
+
+test("an error of a call names the run that it is of", async () => {
+  const { client, cell, close } = await serve((_, response) =>
+    answer(response, 500, failure("agent_error"), { "x-cellar-run": "run_7" }),
+  );
+  for (const call of [() => cell.request("m"), () => cell.stream("m").next(), () => client.agents.call("ada", "m")]) {
+    await assert.rejects(call, { name: "AgentError", run: "run_7" });
+  }
+  await close();
+});

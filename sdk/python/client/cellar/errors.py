@@ -35,7 +35,7 @@ class CellarError(Exception):
         self.remediation = remediation
         self.retryable = retryable
         self.request_id = request_id
-        self.run = run  # the run that failed, of an AgentError
+        self.run = run  # the run that it is of, where the daemon says so
         self.retry_after_s = retry_after_s
         self.taken = taken  # of input for a process (`input_not_taken`): so many bytes; the rest is to be sent again
 

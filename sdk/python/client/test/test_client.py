@@ -238,6 +238,16 @@ class CallTest(Case):
             with self.assertRaisesRegex(cellar.UnavailableError, "502.*bad gateway"):
                 call(page.url, lambda client: client.cell("c").exec("x"))
 
+    def test_an_error_of_a_call_names_the_run_that_it_is_of(self):
+        body = json.dumps({"error": "it broke", "code": "agent_error", "retryable": False}).encode()
+        server = self.serve(lambda request: [whole(500, body, x_cellar_run="run_7")])
+        calls = [(call, one) for call in CALLS for one in (lambda client: client.cell("c").request("m"),
+                                                           lambda client: client.agents.call("m", customer_id="ada"))]
+        for call, one in [*calls, *((items, lambda client: client.cell("c").stream("m")) for items in ITEMS)]:
+            with self.assertRaises(cellar.AgentError) as found:
+                call(server.url, one)
+            self.assertEqual("run_7", found.exception.run)
+
     def test_a_redirect_is_told_as_one_and_not_followed(self):
         for call in CALLS:
             server = self.serve(lambda request: [whole(301, b"", location="https://cellar.example.com/")])
