@@ -122,8 +122,8 @@ export class FileContent {
     return new Uint8Array(await new Response(this.stream).arrayBuffer());
   }
 
-  text(): Promise<string> {
-    return new Response(this.stream).text();
+  async text(): Promise<string> {
+    return textOf(await this.bytes());
   }
 }
 
@@ -137,7 +137,7 @@ export class Files {
   }
 
   async readText(path: string, options: ReadOptions = {}): Promise<string> {
-    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await this.readBytes(path, options));
+    return textOf(await this.readBytes(path, options));
   }
 
   async readBytes(path: string, options: ReadOptions = {}): Promise<Uint8Array> {
@@ -346,6 +346,11 @@ function bodyWith(content: Content): Pick<Call, "body"> {
     });
   }
   return { body: (typeof content === "string" ? new TextEncoder().encode(content) : content) as BodyInit };
+}
+
+/** All of it: a mark of the byte order stays where it is. */
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
 /** The body of an answer; ending it, either way, ends the call. */

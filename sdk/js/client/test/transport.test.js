@@ -389,3 +389,12 @@ test("an error of a call names the run that it is of", async () => {
   }
   await close();
 });
+
+test("a file's text is all of it, its mark of the byte order, too", async () => {
+  const { cell, close } = await serve((_, response) =>
+    response.writeHead(200, { "content-type": "application/octet-stream" }).end("\ufeffname;age\n"),
+  );
+  assert.equal(await cell.files.readText("a.csv"), "\ufeffname;age\n");
+  assert.equal(await (await cell.files.read("a.csv")).text(), "\ufeffname;age\n");
+  await close();
+});
