@@ -34,8 +34,8 @@ export type SearchProgress = { type: "indexing"; indexing: number } | { type: "s
 export interface EventsOptions extends RunEventsOptions {
   /** Without `after`, begin with the newest so many; 0: only what comes. */
   tail?: number;
-  /** Only these: `["cell.*", "run.completed"]`. */
-  types?: string[];
+  /** Only these: `["cell.*", "run.completed"]`, or as one text with commas. */
+  types?: string | string[];
 }
 
 const COMMAND_TIMEOUT_MS = 120_000; // where a command has none
@@ -238,7 +238,7 @@ export class Cell {
     const page = await this.listEvents({
       tail,
       limit: TAIL_MAX,
-      ...(types ? { types: types.join(",") } : {}),
+      ...(types ? { types: listed(types) } : {}),
       ...(view ? { view } : {}),
       signal,
       timeoutMs,
@@ -248,7 +248,7 @@ export class Cell {
   }
 
   #follow(options: EventsOptions): Items<api.Event> {
-    const query = { types: options.types?.join(","), view: options.view };
+    const query = { types: listed(options.types), view: options.view };
     const call: Call = { method: "GET", path: `${this.#path}/events`, query, repeat: "always" };
     return follow<api.Event>({
       transport: this.#transport,
@@ -324,3 +324,5 @@ export class Cell {
     return (this.#info = await this.#transport.json<api.Cell>(call));
   }
 }
+
+const listed = (names: string | string[] | undefined) => (typeof names === "string" ? names : names?.join(","));

@@ -236,3 +236,23 @@ test("a watch tells after a break that changes are missing", async () => {
     [null, null, "2"],
   );
 });
+
+test("types of events are a list, or one text", async () => {
+  const { cell, asked, close } = await serve((call, response) => {
+    if (call.query.has("tail")) return answer(response, 200, { events: [], last_seq: 7, more: false, stale: false });
+    response.writeHead(200, SSE).write("id: 8\nevent: cell.paused\ndata: {}\n\n");
+  });
+  for (const types of ["cell.*", ["cell.*"], "cell.*,run.completed", ["cell.*", "run.completed"]]) {
+    for (const tail of [undefined, 0]) {
+      const events = cell.events({ types, tail });
+      await events.next();
+      await events.return();
+    }
+  }
+  await close();
+  const one = Array(6).fill("cell.*");
+  assert.deepEqual(
+    asked.map(({ query }) => query.get("types")),
+    [...one, ...one.map((type) => `${type},run.completed`)],
+  );
+});

@@ -165,6 +165,17 @@ class StreamTest(Case):
             self.assertEqual(["stream", "stale", "reset"], found)
 
 
+    def test_types_of_events_are_a_list_or_one_text(self):
+        gone = whole(404, b'{"error": "it is gone", "code": "cell_not_found"}')
+        for items in ITEMS:
+            for types, sent in (("cell.*", "cell.*"), (["cell.*"], "cell.*"), ("a,b", "a%2Cb"), (("a", "b"), "a%2Cb")):
+                for tail in (None, 0):
+                    server = self.serve(lambda request: [gone])
+                    with self.assertRaises(cellar.NotFoundError):
+                        items(server.url, lambda client: client.cell("c").events(types=types, tail=tail))
+                    self.assertIn(f"types={sent}", server.requests[0][1].replace("%2A", "*").split("?")[1].split("&"))
+
+
 class CallTest(Case):
     def test_only_what_is_safe_is_sent_again(self):
         safe = [lambda client: client.cell("c").get(), lambda client: client.cell("c").runs.start("m"),

@@ -106,16 +106,17 @@ class AsyncCell:
         return AsyncItems(self._core, self._call(method, params, idempotency_key, timeout_s, view))
 
     def events(
-        self, *, after: Optional[int] = None, tail: Optional[int] = None, types: Optional[Sequence[str]] = None,
+        self, *, after: Optional[int] = None, tail: Optional[int] = None, types: Union[str, Sequence[str], None] = None,
         view: Optional[str] = None
     ) -> AsyncStream[types.Event]:
         """What happens in it and to it, for as long as it is there; it wakes nobody.
 
-        `after`: behind this `seq`. `tail`: begin with the newest so many. `types`: such as ["cell.*", "run.completed"].
+        `after`: behind this `seq`. `tail`: begin with the newest so many. `types`: such as ["cell.*", "run.completed"],
+        or as one text with commas.
         `view`: "committed" for only what can never be thrown away again. Where what followed is not kept any more, an event
         of the type "stale" comes first.
         """
-        names = None if types is None else ",".join(types)
+        names = types if types is None or isinstance(types, str) else ",".join(types)
         if tail is not None and after is None:
             return AsyncTail(self._core, self._path + "/events", tail, {"types": names, "view": view})
         query = {"after": after, "types": names, "view": view}
