@@ -113,8 +113,8 @@ __all__ = [
 ]
 
 
-AuditEntry = TypedDict(
-    "AuditEntry",
+_AuditEntryMust = TypedDict(
+    "_AuditEntryMust",
     {
         "seq": int,
         "at": str,
@@ -129,9 +129,21 @@ AuditEntry = TypedDict(
         "request_id": str,
         "left_out": int,
         "prev": str,
-        "lost": int,
     },
 )
+
+
+_AuditEntryMay = TypedDict(
+    "_AuditEntryMay",
+    {
+        "lost": int,
+    },
+    total=False,
+)
+
+
+class AuditEntry(_AuditEntryMust, _AuditEntryMay):
+    pass
 
 
 class Key(TypedDict):
@@ -179,15 +191,27 @@ class TerminalSize(TypedDict, total=False):
     rows: int
 
 
-FilesChangedChangesItem = TypedDict(
-    "FilesChangedChangesItem",
+_FilesChangedChangesItemMust = TypedDict(
+    "_FilesChangedChangesItemMust",
     {
         "kind": Literal["created", "modified", "deleted", "renamed"],
         "path": str,
         "type": Literal["file", "directory"],
-        "from": str,
     },
 )
+
+
+_FilesChangedChangesItemMay = TypedDict(
+    "_FilesChangedChangesItemMay",
+    {
+        "from": str,
+    },
+    total=False,
+)
+
+
+class FilesChangedChangesItem(_FilesChangedChangesItemMust, _FilesChangedChangesItemMay):
+    pass
 
 
 class _FilesChangedMust(TypedDict):
@@ -773,17 +797,29 @@ class FileChange(_FileChangeMust, total=False):
     patch: str
 
 
-Diff = TypedDict(
-    "Diff",
+_DiffMust = TypedDict(
+    "_DiffMust",
     {
         "from": Checkpoint,
         "summary": DiffSummary,
         "changes": List[FileChange],
+    },
+)
+
+
+_DiffMay = TypedDict(
+    "_DiffMay",
+    {
         "to": Any,
         "truncated": bool,
         "truncated_by": Literal["changes", "bytes", "time", "files"],
     },
+    total=False,
 )
+
+
+class Diff(_DiffMust, _DiffMay):
+    pass
 
 
 class FileStat(FileEntry, total=False):

@@ -18,6 +18,13 @@ class GeneratedTest(unittest.TestCase):
         import generate
         self.assertEqual([], [str(path) for path in generate.stale()], "run sdk/python/client/tools/generate.py")
 
+    def test_types_say_of_each_field_whether_it_is_always_there(self):
+        from cellar import types
+        for kind, may in ((types.Diff, {"to", "truncated", "truncated_by"}), (types.FilesChangedChangesItem, {"from"}),
+                          (types.AuditEntry, {"lost"}), (types.CellResume, set())):
+            self.assertEqual(may, set(kind.__optional_keys__))
+            self.assertIn("path" if "from" in may else "from", kind.__required_keys__)
+
     def test_every_file_is_python_3_9(self):
         for path in (CLIENT / "cellar").rglob("*.py"):
             ast.parse(path.read_text(), str(path), feature_version=(3, 9))

@@ -94,7 +94,7 @@ class Types:
         must = {key: value for key, value in fields.items() if key in required}
         may = {key: value for key, value in fields.items() if key not in required}
         if any(keyword.iskeyword(key) for key in fields):
-            self.blocks.append(self.functional(name, must, may))
+            self.functional(name, bases, must, may, self.doc(described, "    "))
             return
         doc = self.doc(described, "    ")
         if must and may:
@@ -109,11 +109,20 @@ class Types:
             lines += [self.doc(schema, "    ", "# "), self.wrapped(f"    {key}: {kind}\n")]
         return "".join(lines)
 
-    def functional(self, name: str, must: dict, may: dict) -> str:
-        """With the call, as a field is a word of Python's; all fields are there or may be, as most are."""
-        total = "" if must else ", total=False"
-        lines = "".join(f'        "{key}": {kind},\n' for key, (kind, _) in {**must, **may}.items())
-        return f'{name} = TypedDict(\n    "{name}",\n    {{\n{lines}    }}{total},\n)\n'
+    def functional(self, name: str, bases: list, must: dict, may: dict, doc: str) -> None:
+        """With the call, as a field is a word of Python's."""
+        if not bases and not (must and may):
+            self.blocks.append(self.call_of(name, must or may, is_total=bool(must)))
+            return
+        parts = [(f"_{name}{word}", fields) for word, fields in (("Must", must), ("May", may)) if fields]
+        self.blocks += [self.call_of(part, fields, is_total=fields is must) for part, fields in parts]
+        names = ", ".join([*bases, *(part for part, _ in parts)])
+        self.blocks.append(f"class {name}({names}):\n" + (doc or "    pass\n"))
+
+    def call_of(self, name: str, fields: dict, *, is_total: bool) -> str:
+        lines = "".join(f'        "{key}": {kind},\n' for key, (kind, _) in fields.items())
+        total = "" if is_total else "    total=False,\n"
+        return f'{name} = TypedDict(\n    "{name}",\n    {{\n{lines}    }},\n{total})\n'
 
     def type_of(self, schema: dict, name: str) -> str:
         if "$ref" in schema:
