@@ -8,7 +8,7 @@ import socket
 import urllib.parse
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import AbstractSet, Any, AsyncIterator, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import errors
 from ._version import VERSION
@@ -18,6 +18,7 @@ DEFAULT_TIMEOUT_S = 60.0
 STREAM_IDLE_S = 45.0  # a stream has a comment each 15 s at least; with none for so long its connection is dead
 ANSWER_BYTES_MAX = 1 << 30  # of an answer that is held in memory
 HEAD_BYTES_MAX = 64 << 10
+FILE_PIECE = 64 << 10  # bytes, or letters of a file of text
 
 Query = Mapping[str, Union[str, int, bool, None]]
 Chunks = Iterable[bytes]
@@ -185,16 +186,38 @@ def json_bytes(body: Any) -> bytes:
 
 
 def body_of(content: Any) -> Union[bytes, Chunks]:
-    """Bytes as they are, text as UTF-8, a file piece by piece."""
-    if isinstance(content, str):
-        return content.encode()
-    if isinstance(content, (bytes, bytearray, memoryview)):
-        return bytes(content)
+    """Bytes as they are, text as UTF-8, a file and other pieces one by one. Raises ValueError for what is none of them, of a
+    list before anything is sent."""
+    if isinstance(content, (str, bytes, bytearray, memoryview)):
+        return piece_of(content)
+    if isinstance(content, (list, tuple)):
+        return iter([piece_of(piece) for piece in content])
+    if hasattr(content, "__aiter__"):
+        return _pieces_to_come(content)  # type: ignore[return-value]
     if hasattr(content, "read"):
-        return iter(lambda: content.read(1 << 16), b"")
-    if hasattr(content, "__iter__") or hasattr(content, "__aiter__"):
-        return content
-    raise ValueError(f"content must be text, bytes, a file or pieces of bytes, and is {type(content).__name__}")
+        return _pieces_of_file(content, piece_of(content.read(FILE_PIECE)))
+    if hasattr(content, "__iter__") and not isinstance(content, (Mapping, AbstractSet)):
+        return map(piece_of, content)
+    raise ValueError(f"content must be text, bytes, a file or pieces of them, and is {type(content).__name__}")
+
+
+def piece_of(piece: Any) -> bytes:
+    if isinstance(piece, str):
+        return piece.encode()
+    if isinstance(piece, (bytes, bytearray, memoryview)):
+        return bytes(piece)
+    raise ValueError(f"a piece of content must be text or bytes, and is {type(piece).__name__}")
+
+
+def _pieces_of_file(file: Any, piece: bytes) -> Iterator[bytes]:
+    while piece:
+        yield piece
+        piece = piece_of(file.read(FILE_PIECE))
+
+
+async def _pieces_to_come(pieces: Any) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        yield piece_of(piece)
 
 
 def json_of(body: bytes) -> Any:

@@ -93,4 +93,4 @@ def file_event_of(event: SentEvent) -> FileEvent:
     return FileEvent(event.type, fields.get("path"), fields.get("type"), fields.get("from"))
 
 
-Content = Union[str, bytes, bytearray, memoryview, Any]  # or a file, or pieces of bytes
+Content = Union[str, bytes, bytearray, memoryview, Any]  # or a file, or pieces of text or bytes

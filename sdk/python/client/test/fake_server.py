@@ -50,6 +50,10 @@ class FakeServer:
             name, _, value = line.decode().partition(":")
             headers[name.lower()] = value.strip()
         body = file.read(int(headers.get("content-length", 0)))
+        size = headers.get("transfer-encoding") == "chunked"
+        while size:
+            size = int(file.readline(), 16)
+            body += file.read(size + 2)[:-2]
         request = (first[0].decode(), first[1].decode(), headers, body)
         self.requests.append(request)
         for piece in self.answer(request):

@@ -3,6 +3,7 @@ import asyncio
 import base64
 import bisect
 import hashlib
+import io
 import json
 import os
 import random
@@ -229,6 +230,26 @@ class CallTest(Case):
             with self.assertRaises(cellar.ConnectionError):
                 call(server.url, lambda client: client.cell("c").files.delete("f", if_match='"1"'))
             self.assertEqual(1, len(requests))
+
+    def test_content_is_text_or_bytes_in_one_or_in_pieces(self):
+        async def awaited():
+            for piece in ("ü", b"b", ""):
+                yield piece
+
+        good = [(lambda: "üb", "üb"), (lambda: memoryview(b"b"), "b"), (lambda: io.StringIO(""), ""), (lambda: io.BytesIO(b""), ""),
+                (lambda: io.StringIO("ü" * 70_000), "ü" * 70_000), (lambda: io.BytesIO(b"b" * 70_000), "b" * 70_000),
+                (lambda: ["ü", "", b"b"], "üb"), (lambda: (piece for piece in ("ü", bytearray(b"b"), memoryview(b"c"))), "übc")]
+        for call in CALLS:
+            for content, text in [*good, *([(awaited, "üb")] if call is async_call else [])]:
+                server = self.serve(lambda request: [whole(200)])
+                for verb in ("write", "append", "write_tar"):
+                    call(server.url, lambda client: getattr(client.cell("c").files, verb)("f", content()))
+                self.assertEqual([text.encode()] * 3, [request[3] for request in server.requests])
+            for content in (None, 5, {"a": 1}, {"a"}, ["a", 5], io, object(), mock.Mock(read=lambda size: 5)):
+                server = self.serve(lambda request: [whole(200)])
+                with self.assertRaisesRegex(ValueError, "content must be text"):
+                    call(server.url, lambda client: client.cell("c").files.write("f", content))
+                self.assertEqual(0, server.connections)
 
     def test_a_path_with_dots_is_not_sent(self):
         for call in CALLS:
