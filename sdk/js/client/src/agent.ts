@@ -6,7 +6,8 @@ import { Items } from "./items.js";
 import type { View } from "./runs.js";
 import { Scope, backoffMs, pause } from "./scope.js";
 import { EventParser, readEvents, type ServerEvent } from "./sse.js";
-import { connectionError, parsed, segment, type Call, type CallOptions, type Opened, type Transport } from "./transport.js";
+import { GIVE_UP_MS, connectionError, parsed, segment } from "./transport.js";
+import type { Call, CallOptions, Opened, Transport } from "./transport.js";
 
 export interface AgentCallOptions extends CallOptions {
   /** The same call is one run, however often it is sent. Made anew for each call where absent. */
@@ -18,10 +19,8 @@ export interface AgentStreamOptions extends AgentCallOptions {
   view?: View | undefined;
 }
 
-const RETRIES = 6; // of some 10 s together: a daemon that is started again is back by then
 const RECONNECT_FIRST_MS = 100;
 const RECONNECT_MAX_MS = 10_000;
-const GIVE_UP_MS = 300_000;
 // Answered by the daemon and no run: a second call makes a second record.
 const NOT_REPEATABLE = new Set(["db_create"]);
 // Why a run is paused. It stays so until somebody decides: to ask again is to be told again.
@@ -46,7 +45,7 @@ function callOf(method: string, options: AgentStreamOptions, call: Pick<Call, "p
     headers: { ...call.headers, "idempotency-key": options.idempotencyKey ?? newKey() },
     repeat: NOT_REPEATABLE.has(method) ? "refused" : "always",
     finalCodes: PAUSES,
-    retriesOnceSent: RETRIES,
+    isDurable: true,
     callee: "agent",
   };
 }

@@ -4,7 +4,7 @@ import { CellarError, ConnectionError, errorOfEvent } from "./errors.js";
 import { Items } from "./items.js";
 import { backoffMs, pause } from "./scope.js";
 import { EventParser, readEvents, type ServerEvent } from "./sse.js";
-import type { Call, CallOptions, Transport } from "./transport.js";
+import { GIVE_UP_MS, type Call, type CallOptions, type Transport } from "./transport.js";
 
 export interface FollowOptions extends CallOptions {
   /** Behind which event, or place, to begin. */
@@ -27,7 +27,6 @@ export interface Following<T> {
 
 export const RETRY_MS = 1_000; // where the server says nothing
 export const RETRY_MAX_MS = 30_000;
-export const GIVE_UP_MS = 300_000;
 // Another connection would come to the same end.
 const LASTING = new Set(["client_closed", "event_too_large", "web_socket_broken", "no_web_socket"]);
 

@@ -1,13 +1,14 @@
 // Runs of a cell: begun, waited for, watched, decided about.
 
 import { newKey, type AgentCallOptions } from "./agent.js";
+import { CellarError } from "./errors.js";
 import { follow, type FollowOptions } from "./follow.js";
 import type * as api from "./generated.js";
 import type { Items } from "./items.js";
 import { fromWire } from "./names.js";
 import { pages } from "./pages.js";
-import { checkedTimeout } from "./scope.js";
-import { segment, type Call, type CallOptions, type Transport } from "./transport.js";
+import { Scope, checkedTimeout, pause } from "./scope.js";
+import { Tries, segment, type Call, type CallOptions, type Transport } from "./transport.js";
 
 export interface AwaitOptions extends CallOptions {
   /** How long to wait in all; without it, until the run is settled. */
@@ -28,6 +29,9 @@ const ENDED = new Set<api.Run["status"]>(["completed", "failed", "cancelled"]);
 const WAIT_S = 60; // of one call
 const WAIT_SLACK_MS = 30_000;
 
+type Again = Pick<Call, "repeat" | "isDurable">;
+const DURABLE = { repeat: "always", isDurable: true } as const;
+
 export class Runs {
   readonly #transport: Transport;
   readonly #path: string;
@@ -42,7 +46,7 @@ export class Runs {
     const { idempotencyKey, ...rest } = options;
     const body = params === undefined ? { method } : { method, params };
     const headers = { "idempotency-key": idempotencyKey ?? newKey() };
-    return this.#transport.json({ method: "POST", path: this.#path, ownJson: body, headers, repeat: "always", ...rest });
+    return this.#transport.json({ method: "POST", path: this.#path, ownJson: body, headers, ...DURABLE, ...rest });
   }
 
   /** All that are kept, the newest first, over as many pages of `limit` as it takes. */
@@ -56,22 +60,36 @@ export class Runs {
     return this.#transport.json({ method: "GET", path: this.#one(run), query: { view }, repeat: "always", ...rest });
   }
 
-  /** Waits until it is completed, failed, cancelled or paused; also resolves, as it is then, when the time is over. */
+  /**
+   * Waits until it is completed, failed, cancelled or paused; also resolves, as it is then, when the time is over. A daemon
+   * that is started again meanwhile is waited for as long as a stream is looked for.
+   */
   async await(run: string, options: AwaitOptions = {}): Promise<api.RunDetail> {
     const end = Date.now() + checkedTimeout(options.timeoutMs ?? Infinity);
-    for (;;) {
-      const timeout = Math.min(WAIT_S, Math.max(0, Math.ceil((end - Date.now()) / 1000)));
-      const path = `${this.#one(run)}/await`;
-      const timeoutMs = timeout * 1000 + WAIT_SLACK_MS;
-      const now = await this.#transport.json<api.RunDetail>({
-        method: "GET",
-        path,
-        query: { timeout, view: options.view },
-        repeat: "always",
-        signal: options.signal,
-        timeoutMs,
-      });
-      if (SETTLED.has(now.status) || Date.now() >= end) return now;
+    const call: Call = { method: "GET", path: `${this.#one(run)}/await`, ...DURABLE };
+    const scope = new Scope([options.signal, this.#transport.closing]);
+    const tries = new Tries(call, this.#transport.retries);
+    try {
+      for (;;) {
+        const began = Date.now();
+        const timeout = Math.min(WAIT_S, Math.max(0, Math.ceil((end - began) / 1000)));
+        const query = { timeout, view: options.view };
+        const timeoutMs = timeout * 1000 + WAIT_SLACK_MS;
+        try {
+          // Each time with what is left of the time, so that it is tried again here.
+          const once = { ...call, query, signal: scope.signal, timeoutMs, retries: 0, isDurable: false };
+          const now = await this.#transport.json<api.RunDetail>(once);
+          if (SETTLED.has(now.status) || Date.now() >= end) return now;
+          tries.heard();
+        } catch (error) {
+          if (scope.signal.aborted || !(error instanceof CellarError) || Date.now() >= end) throw error;
+          const pauseMs = tries.after(error, Date.now() - began);
+          if (pauseMs === undefined) throw error;
+          await pause(Math.min(pauseMs, Math.max(0, end - Date.now())), scope.signal);
+        }
+      }
+    } finally {
+      scope.close();
     }
   }
 
@@ -108,7 +126,7 @@ export class Runs {
 
   /** Tries it with another agent, or with the cell's of today; nothing of it changes. */
   replay(run: string, what: api.ReplayRunBody = {}, options: CallOptions = {}): Promise<api.ReplayRunAnswer> {
-    return this.#post(run, "replay", what, "always", options);
+    return this.#post(run, "replay", what, { repeat: "always" }, options);
   }
 
   /** Begins it again as a new run, from its beginning or from a step. */
@@ -118,7 +136,7 @@ export class Runs {
 
   /** Sends it an event. With its `id` (made where absent) it is taken once, however often it is sent. */
   sendEvent(run: string, event: api.SendEventBody, options: CallOptions = {}): Promise<api.SendEventAnswer> {
-    return this.#post(run, "events", { ...event, id: event.id ?? newKey() }, "always", options);
+    return this.#post(run, "events", { ...event, id: event.id ?? newKey() }, DURABLE, options);
   }
 
   #one(run: string): string {
@@ -126,10 +144,10 @@ export class Runs {
   }
 
   #change(run: string, verb: string, json: unknown, options: CallOptions): Promise<api.RunDetail> {
-    return this.#post(run, verb, json, "refused", options);
+    return this.#post(run, verb, json, { repeat: "refused" }, options);
   }
 
-  #post<T>(run: string, verb: string, json: unknown, repeat: Call["repeat"], options: CallOptions): Promise<T> {
-    return this.#transport.json<T>({ method: "POST", path: `${this.#one(run)}/${verb}`, json, repeat, ...options });
+  #post<T>(run: string, verb: string, json: unknown, again: Again, options: CallOptions): Promise<T> {
+    return this.#transport.json<T>({ method: "POST", path: `${this.#one(run)}/${verb}`, json, ...again, ...options });
   }
 }

@@ -1,13 +1,13 @@
 // A WebSocket at a program's input and output.
 
 import { ConnectionError, ExhaustedError, errorOfEvent, type CellarError } from "./errors.js";
-import { GIVE_UP_MS, RETRY_MAX_MS, RETRY_MS, isPassing, type FollowOptions } from "./follow.js";
+import { RETRY_MAX_MS, RETRY_MS, isPassing, type FollowOptions } from "./follow.js";
 import type * as api from "./generated.js";
 import { disposable } from "./items.js";
 import { fromWire, toWire } from "./names.js";
 import { Scope, backoffMs, pause } from "./scope.js";
 import { openSocket, type Socket } from "./socket.js";
-import type { Transport } from "./transport.js";
+import { GIVE_UP_MS, type Transport } from "./transport.js";
 
 export type TerminalItem =
   | { type: "output"; bytes: Uint8Array; place: number }

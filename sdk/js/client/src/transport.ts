@@ -45,8 +45,8 @@ export interface Call extends CallOptions {
   finalCodes?: ReadonlySet<string>;
   /** How often it is sent again; as the client says where absent. */
   retries?: number;
-  /** The same, once somebody had it. */
-  retriesOnceSent?: number;
+  /** One thing, however often it is sent: once somebody had it, it is sent again for as long as a stream is looked for. */
+  isDurable?: boolean;
   /** Statuses from 300 on that are answers, and no errors. */
   accepts?: readonly number[];
 }
@@ -65,10 +65,24 @@ const PAUSE_MAX_MS = 5_000;
 const RETRY_AFTER_MAX_MS = 60_000;
 // Whoever waited so long for an answer that broke off has not failed at once: its tries begin anew.
 const LONG_WAIT_MS = 30_000;
+/** For how long what goes on by itself is looked for, before the error is thrown. */
+export const GIVE_UP_MS = 300_000;
+const PATIENT_PAUSE_MAX_MS = 10_000;
+// Of what is durable where the runtime does not say whether anybody had it (browsers): some 5 s together.
+const UNSURE_RETRIES = 6;
 // 503s that say that nothing was begun.
 const REFUSALS = new Set(["no_capacity", "cell_not_opened", "too_many_connections"]);
 // What fetch of Node.js says where no connection came about.
-const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
+const NOT_CONNECTED = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+// And where one broke that was there.
+const CUT = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 
 export const encode = encodeURIComponent;
 
@@ -105,23 +119,75 @@ function addressOf(baseUrl: string): string {
   return url.href.replace(/[?#].*$/, "").replace(/\/+$/, "");
 }
 
-/** Whether the connection never came about: nothing was sent. */
-function wasNeverSent(error: unknown): boolean {
+/** Whether one of its causes has one of these codes. */
+function isCausedBy(codes: ReadonlySet<string>, error: unknown): boolean {
   for (let at = error as { cause?: unknown; code?: unknown } | undefined, depth = 0; at && depth < 4; depth += 1) {
-    if (typeof at.code === "string" && NOT_CONNECTED.has(at.code)) return true;
+    if (typeof at.code === "string" && codes.has(at.code)) return true;
     at = at.cause as typeof at;
   }
   return false;
 }
 
+/** Whether the connection never came about: nothing was sent. */
+const wasNeverSent = (error: unknown) => isCausedBy(NOT_CONNECTED, error);
+
 const mayHaveBeenDone = (error: unknown) => error instanceof ConnectionError && !wasNeverSent(error);
+
+/** How often one call is sent again, over all its failures. */
+export class Tries {
+  readonly #call: Call;
+  readonly #retries: number;
+  #failures = 0;
+  #brokenSince = 0;
+  #wasSent = false;
+  #wasMaybeSent = false;
+
+  constructor(call: Call, retries: number) {
+    this.#call = call;
+    this.#retries = retries;
+  }
+
+  /** Something came: whoever had it has it still, and the tries begin anew. */
+  heard(): void {
+    this.#wasSent = true;
+    this.#failures = this.#brokenSince = 0;
+  }
+
+  /** The pause after a try that took so long, before the next one; undefined: there is none. */
+  after(error: CellarError, tookMs: number): number | undefined {
+    if (tookMs > LONG_WAIT_MS) this.heard();
+    this.#brokenSince ||= Date.now();
+    this.#wasSent ||= error instanceof ConnectionError && isCausedBy(CUT, error);
+    this.#wasMaybeSent ||= !wasNeverSent(error);
+    const isPatient = this.#call.isDurable === true && this.#wasSent;
+    const isOver = isPatient ? Date.now() - this.#brokenSince > GIVE_UP_MS : this.#failures >= this.#retriesMax();
+    if (isOver || !mayRepeat(this.#call, error)) return undefined;
+    const ms = backoffMs(this.#failures, FIRST_PAUSE_MS, isPatient ? PATIENT_PAUSE_MAX_MS : PAUSE_MAX_MS);
+    this.#failures += 1;
+    return Math.max(error.retryAfterMs ?? 0, ms);
+  }
+
+  #retriesMax(): number {
+    return this.#call.isDurable && this.#wasMaybeSent ? Math.max(this.#retries, UNSURE_RETRIES) : this.#retries;
+  }
+}
+
+function mayRepeat(call: Call, error: CellarError): boolean {
+  if (call.body instanceof ReadableStream) return false; // It is read already.
+  if (error instanceof ConnectionError) return call.repeat === "always" || wasNeverSent(error);
+  if ((error.retryAfterMs ?? 0) > RETRY_AFTER_MAX_MS) return false;
+  if (error.status === 429) return true;
+  if (error.status !== 502 && error.status !== 503) return false;
+  if (call.finalCodes?.has(error.code)) return false;
+  return REFUSALS.has(error.code) || (call.repeat === "always" && error.retryable);
+}
 
 export class Transport {
   readonly baseUrl: string;
   readonly timeoutMs: number;
+  readonly retries: number;
   readonly #apiKey: string | null;
   readonly #fetch: typeof fetch;
-  readonly #retries: number;
   readonly #closing = new AbortController();
 
   constructor(options: CellarOptions) {
@@ -136,7 +202,7 @@ export class Transport {
     this.#apiKey = apiKey;
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
     this.timeoutMs = checkedTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    this.#retries = options.retries ?? DEFAULT_RETRIES;
+    this.retries = options.retries ?? DEFAULT_RETRIES;
   }
 
   /** Ends every call and stream that is under way. */
@@ -195,19 +261,17 @@ export class Transport {
     try {
       // What was deleted by a call whose answer was lost is not there any more: that is what was wanted.
       let sent: Call = call;
-      let retries = call.retries ?? this.#retries;
-      for (let failures = 0; ; failures += 1) {
+      const tries = new Tries(call, call.retries ?? this.retries);
+      for (;;) {
         const began = Date.now();
         try {
           return await this.#once(sent, scope, take);
         } catch (error) {
           if (scope.signal.aborted) throw scope.signal.reason;
-          if (Date.now() - began > LONG_WAIT_MS) failures = 0;
-          if (!wasNeverSent(error)) retries = call.retriesOnceSent ?? retries;
           if (mayHaveBeenDone(error) && call.method === "DELETE") sent = { ...call, accepts: [404] };
-          if (failures >= retries || !this.#mayRepeat(call, error as CellarError)) throw error;
-          const asked = (error as CellarError).retryAfterMs ?? 0;
-          await pause(Math.max(asked, backoffMs(failures, FIRST_PAUSE_MS, PAUSE_MAX_MS)), scope.signal);
+          const pauseMs = tries.after(error as CellarError, Date.now() - began);
+          if (pauseMs === undefined) throw error;
+          await pause(pauseMs, scope.signal);
         }
       }
     } catch (error) {
@@ -248,16 +312,6 @@ export class Transport {
       if (call.body instanceof ReadableStream) init.duplex = "half";
     }
     return init;
-  }
-
-  #mayRepeat(call: Call, error: CellarError): boolean {
-    if (call.body instanceof ReadableStream) return false; // It is read already.
-    if (error instanceof ConnectionError) return call.repeat === "always" || wasNeverSent(error);
-    if ((error.retryAfterMs ?? 0) > RETRY_AFTER_MAX_MS) return false;
-    if (error.status === 429) return true;
-    if (error.status !== 502 && error.status !== 503) return false;
-    if (call.finalCodes?.has(error.code)) return false;
-    return REFUSALS.has(error.code) || (call.repeat === "always" && error.retryable);
   }
 }
 

@@ -1,7 +1,7 @@
 // Streams that are cut anywhere, by a server that remembers nothing of its clients.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ConnectionError, NotFoundError, UnavailableError } from "../dist/esm/index.js";
+import { Cellar, ConnectionError, NotFoundError, UnavailableError } from "../dist/esm/index.js";
 import { answer, dice, failure, quick, serve } from "./fake_server.js";
 
 const SSE = { "content-type": "text/event-stream" };
@@ -255,4 +255,67 @@ test("types of events are a list, or one text", async () => {
     asked.map(({ query }) => query.get("types")),
     [...one, ...one.map((type) => `${type},run.completed`)],
   );
+});
+
+const DURABLE = {
+  request: (cell) => cell.request("m"),
+  stream: (cell) => cell.stream("m").all(),
+  start: (cell) => cell.runs.start("m"),
+  await: (cell) => cell.runs.await("r"),
+  event: (cell) => cell.runs.sendEvent("r", { type: "t" }),
+};
+
+test("what is durable is waited for through the restart of a daemon that had it", async (t) => {
+  const { setTimeout: later } = globalThis;
+  quick(t);
+  for (const [name, call] of Object.entries(DURABLE)) {
+    const done = { status: "completed" };
+    const { server, cell, asked, close } = await serve((_, response, count) => {
+      if (count > 1) return answer(response, count < 12 ? 502 : 200, count < 12 ? failure("bad_gateway", { retryable: true }) : done);
+      const { port } = server.address();
+      server.close(); // Nobody is there for a while.
+      response.destroy();
+      later(() => server.listen(port, "127.0.0.1"), 150);
+    });
+    const value = await call(cell).catch((error) => error);
+    await close();
+    assert.deepEqual(Array.isArray(value) ? value[0] : value, done, name);
+    assert.equal(asked.length, 12, name);
+    assert.equal(new Set(asked.map(({ headers, body }) => headers["idempotency-key"] + body)).size, 1, name);
+  }
+});
+
+test("what is durable is given up after its time, and soon where nobody ever had it", async (t) => {
+  quick(t);
+  const { now } = Date;
+  let passed = 0;
+  Date.now = () => now() + passed;
+  t.after(() => (Date.now = now));
+  for (const [name, call] of Object.entries(DURABLE)) {
+    const { cell, asked, close } = await serve((_, response) => {
+      passed += 20_000;
+      response.destroy();
+    });
+    await assert.rejects(call(cell), ConnectionError, name);
+    await close();
+    assert.ok(asked.length > 15 && asked.length < 18, `${name}: ${asked.length}`);
+    let count = 0;
+    const nobody = async () => {
+      count += 1;
+      throw Object.assign(new TypeError("fetch failed"), { cause: Object.assign(new Error("nobody"), { code: "ECONNREFUSED" }) });
+    };
+    const client = new Cellar({ baseUrl: "http://x", apiKey: "k", fetch: nobody });
+    await assert.rejects(call(client.cells.open("c")), ConnectionError, name);
+    assert.equal(count, 3, name);
+  }
+});
+
+test("who awaits a run for so long waits no longer, whether anybody is there or not", async () => {
+  const { cell, asked, close } = await serve((_, response) => response.destroy());
+  const began = Date.now();
+  await assert.rejects(cell.runs.await("r", { timeoutMs: 700 }), ConnectionError);
+  const tookMs = Date.now() - began;
+  await close();
+  assert.ok(tookMs >= 700 && tookMs < 2000, `${tookMs} ms`);
+  assert.deepEqual([asked[0].query.get("timeout"), asked.at(-1).query.get("timeout")], ["1", "0"]);
 });

@@ -24,7 +24,7 @@ class Once:
         self.last = last
         self.is_over = False
         self.headers: Mapping[str, str] = {}  # of the newest answer
-        self.retries = _retry.RETRIES  # before the first answer
+        self.tries = _retry.Tries()  # before the first answer
         self._failures = 0  # in a row, with nothing new between
         self._was_open = False
         self._parser = EventParser()
@@ -60,13 +60,12 @@ class Once:
             self.is_over = True
         return None if self.is_over else self.failed(errors.ConnectionError("the stream ended before its last event"))
 
-    def failed(self, error: errors.CellarError) -> float:
-        """The pause before the next try. Raises `error` where there is none."""
-        self._failures += 1
+    def failed(self, error: errors.CellarError, took_s: float = 0.0) -> float:
+        """The pause before the next try. Raises `error` where there is none. `took_s`: how long it was waited for."""
         if not self._was_open:
-            sent = error.sent if isinstance(error, errors.ConnectionError) else True
-            wait = _retry.before_retry(self.request, error, sent, self._failures, self.retries)
+            wait = self.tries.after(self.request, error, took_s)
         else:
+            self._failures += 1
             wait = self._before_reconnect(error)
         if wait is None:
             self.is_over = True

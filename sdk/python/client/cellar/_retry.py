@@ -11,7 +11,8 @@ PAUSE_FIRST_S = 0.25
 PAUSE_MAX_S = 8.0
 RETRY_AFTER_MAX_S = 60.0  # whoever asks for more is not waited for
 RETRIES = 3  # of a call
-RECONNECTS = 30  # of a stream, one after another with nothing new between: some 5 minutes with the usual pauses
+RECONNECTS = 30  # of a stream, and of what is durable, one after another with nothing new between: some 5 minutes with the usual pauses
+LONG_WAIT_S = 30.0  # whoever waited so long for an answer that broke off has not failed at once: its tries begin anew
 RECONNECT_PAUSE_FIRST_S = 1.0  # where the stream itself says nothing (`retry:`)
 RECONNECT_PAUSE_MAX_S = 15.0
 
@@ -44,16 +45,32 @@ def may_repeat(request: Request, error: errors.CellarError, sent: bool) -> bool:
     return request.repeatable and is_passing(error)
 
 
-def before_retry(
-    request: Request, error: errors.CellarError, sent: bool, failures: int, retries: int = RETRIES
-) -> Optional[float]:
-    """How long to wait before `request` is sent again; None: it is not."""
-    if failures > retries or not may_repeat(request, error, sent):
-        return None
-    after = error.retry_after_s
-    if after is not None and after > RETRY_AFTER_MAX_S:
-        return None
-    return max(after or 0.0, pause(PAUSE_FIRST_S, PAUSE_MAX_S, failures))
+class Tries:
+    """How often one request is sent again, over all its failures in a row."""
+
+    def __init__(self, retries: int = RETRIES) -> None:
+        self.retries = retries
+        self.failures = 0
+        self._was_sent = False
+
+    def heard(self) -> None:
+        """Something came: whoever had it has it still, and the tries begin anew."""
+        self.failures, self._was_sent = 0, True
+
+    def after(self, request: Request, error: errors.CellarError, took_s: float = 0.0) -> Optional[float]:
+        """The pause after a try that took so long, before the next one; None: there is none."""
+        if took_s > LONG_WAIT_S:
+            self.heard()
+        self.failures += 1
+        sent = error.sent if isinstance(error, errors.ConnectionError) else True
+        self._was_sent = self._was_sent or isinstance(error, errors.ConnectionError) and sent
+        is_patient = request.is_durable and self._was_sent
+        if self.failures > (max(self.retries, RECONNECTS) if is_patient else self.retries) or not may_repeat(request, error, sent):
+            return None
+        after = error.retry_after_s
+        if after is not None and after > RETRY_AFTER_MAX_S:
+            return None
+        return max(after or 0.0, pause(PAUSE_FIRST_S, RECONNECT_PAUSE_MAX_S if is_patient else PAUSE_MAX_S, self.failures))
 
 
 def is_done_already(request: Request, error: errors.CellarError, failures: int) -> bool:

@@ -125,6 +125,8 @@ class Request:
     is_json: bool = False
     # May be sent again when nobody knows whether it was done.
     repeatable: bool = False
+    # One thing however often it is sent: once somebody had it, it is sent again for as long as a stream is opened again.
+    is_durable: bool = False
     of_agent: bool = False
     # Of the whole call; None: no limit. Of a stream: of its beginning.
     timeout_s: Optional[float] = DEFAULT_TIMEOUT_S
@@ -174,8 +176,9 @@ def call_of_agent(
     all_headers = {**(headers or {}), "Idempotency-Key": own_key}
     for name, value in all_headers.items():
         checked_header(name, value)
+    repeatable = not method.startswith("db_") or method in _OWN_REPEATABLE
     return Request("POST", path, body=json_bytes(body), is_json=True, of_agent=True, timeout_s=timeout_s, headers=all_headers,
-                   query={"view": view}, repeatable=not method.startswith("db_") or method in _OWN_REPEATABLE)
+                   query={"view": view}, repeatable=repeatable, is_durable=repeatable)
 
 
 def json_bytes(body: Any) -> bytes:

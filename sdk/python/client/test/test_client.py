@@ -199,6 +199,35 @@ class CallTest(Case):
                         call(server.url, one)
                     self.assertEqual(1, len(server.requests))
 
+    def test_what_is_durable_is_waited_for_through_a_restart_once_somebody_had_it(self):
+        calls = [(call, one) for call in CALLS for one in (
+            lambda client: client.cell("c").request("m"), lambda client: client.cell("c").runs.start("m"),
+            lambda client: client.agents.call("m", customer_id="a"), lambda client: client.cell("c").runs.send_event("r", "t"),
+            lambda client: client.cell("c").runs.await_("r", timeout_s=None))]
+        for call, one in [*calls, *((items, lambda client: client.cell("c").stream("m")) for items in ITEMS)]:
+            cut = [FakeServer.CUT]
+            answers = [cut, *[[whole(502, BUSY)], cut] * 9, [whole(200, b'{"status": "completed"}')]]
+            server = self.serve(lambda request: answers.pop(0))
+            call(server.url, one)
+            self.assertEqual(20, len(server.requests))
+            self.assertEqual(1, len({(request[2].get("idempotency-key"), request[3]) for request in server.requests}))
+            server = self.serve(lambda request: cut)
+            with self.assertRaises(cellar.ConnectionError):
+                call(server.url, one)
+            self.assertEqual(1 + _retry.RECONNECTS, len(server.requests))
+            server = self.serve(lambda request: [whole(502, BUSY)])
+            with self.assertRaises(cellar.UnavailableError):
+                call(server.url, one)
+            self.assertEqual(1 + _retry.RETRIES, len(server.requests))
+
+    def test_who_awaits_a_run_for_so_long_waits_no_longer_whether_anybody_is_there_or_not(self):
+        for call in CALLS:
+            server = self.serve(lambda request: [FakeServer.CUT])
+            begin = time.monotonic()
+            with mock.patch.multiple(_retry, PAUSE_FIRST_S=0.1, RECONNECT_PAUSE_MAX_S=0.1), self.assertRaises(cellar.ConnectionError):
+                call(server.url, lambda client: client.cell("c").runs.await_("r", timeout_s=1.2))
+            self.assertTrue(1.2 <= time.monotonic() - begin < 2.5)
+
     def test_what_passes_not_is_not_tried_again_and_tries_have_an_end(self):
         paused = json.dumps({"error": "paused", "code": "crash_loop", "retryable": True}).encode()
         for call in CALLS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import collections
 import json
 import ssl
+import time
 from typing import Any, AsyncIterator, Callable, Deque, Generic, Mapping, NamedTuple, Optional, TypeVar
 
 from .. import _retry, errors
@@ -40,12 +41,13 @@ class AsyncCore:
         return await self.json(Request("GET", path, query=query or {}, repeatable=True, timeout_s=self.time_for(more_s)))
 
     async def post(
-        self, path: str, body: Any = None, *, repeatable: bool, method: str = "POST", more_s: Optional[float] = 0.0
+        self, path: str, body: Any = None, *, repeatable: bool, is_durable: bool = False, method: str = "POST",
+        more_s: Optional[float] = 0.0
     ) -> Any:
         """With `body` as JSON, where there is one. `more_s`: what the server may take beside; None: any time."""
         data = None if body is None else json_bytes(body)
         return await self.json(Request(method, path, body=data, is_json=data is not None, repeatable=repeatable,
-                                       timeout_s=self.time_for(more_s)))
+                                       is_durable=is_durable, timeout_s=self.time_for(more_s)))
 
     def time_for(self, more_s: Optional[float]) -> Optional[float]:
         return None if self.timeout_s is None or more_s is None else self.timeout_s + more_s
@@ -58,22 +60,25 @@ class AsyncCore:
 
     async def fetch(self, request: Request) -> Whole:
         """The whole answer, from as many tries as are safe."""
-        failures = 0
+        tries = _retry.Tries(self.retries)
         while True:
+            began = time.monotonic()
             error: errors.CellarError
             try:
-                answer = await self.open(request)
-                return Whole(answer.status, answer.headers, await answer.read())
+                return await self.once(request)
             except errors.CellarError as failure:
                 error = failure
-            if _retry.is_done_already(request, error, failures):
+            if _retry.is_done_already(request, error, tries.failures):
                 return Whole(204, {}, b"")
-            failures += 1
-            sent = error.sent if isinstance(error, errors.ConnectionError) else True
-            pause = _retry.before_retry(request, error, sent, failures, self.retries)
+            pause = tries.after(request, error, time.monotonic() - began)
             if pause is None:
                 raise error
             await sleep(pause)
+
+    async def once(self, request: Request) -> Whole:
+        """The whole answer of one try."""
+        answer = await self.open(request)
+        return Whole(answer.status, answer.headers, await answer.read())
 
     async def open(self, request: Request) -> AsyncAnswer:
         """One try; the answer's body is not read yet. Raises what the answer is, where it is an error."""
@@ -100,7 +105,7 @@ class AsyncStream(Generic[T]):
 
     def __init__(self, core: AsyncCore, follow: Once, decode: Callable[[SentEvent], T]) -> None:
         self._core, self._follow, self._decode = core, follow, decode
-        follow.retries = core.retries
+        follow.tries.retries = core.retries
         self._answer: Optional[AsyncAnswer] = None
         self._ready: Deque[SentEvent] = collections.deque()
 
@@ -134,6 +139,7 @@ class AsyncStream(Generic[T]):
     async def _read(self) -> None:
         """The next piece, from another connection where it must be."""
         pause: Optional[float] = None
+        began = time.monotonic()
         try:
             if self._answer is None:
                 self._answer = await self._core.open(self._follow.next_request())
@@ -149,7 +155,7 @@ class AsyncStream(Generic[T]):
                 pause = self._follow.ended()
         except errors.CellarError as error:
             await self._drop()
-            pause = self._follow.failed(error)
+            pause = self._follow.failed(error, time.monotonic() - began)
         except BaseException:
             await self._drop()
             raise

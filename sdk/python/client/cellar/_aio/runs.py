@@ -5,11 +5,12 @@ import time
 import uuid
 from typing import Any, Optional, Tuple
 
-from .. import types
+from .. import _retry, errors, types
 from .._follow import Ids
-from .._wire import Request, json_bytes, segment, without_none
+from .._wire import Request, json_bytes, json_of, segment, without_none
 from ..outputs import event_of
 from .core import AsyncCore, AsyncPages, AsyncStream
+from .transport import sleep
 
 AWAIT_S = 45  # of one call; more are made as long as it takes
 ENDED = ("completed", "failed", "cancelled", "paused")
@@ -27,7 +28,8 @@ class AsyncRuns:
         body = {"method": method} if params is None else {"method": method, "params": params}
         key = uuid.uuid4().hex if idempotency_key is None else idempotency_key
         return await self._core.json(Request("POST", self._path, body=json_bytes(body), is_json=True, repeatable=True,
-                                             headers={"Idempotency-Key": key}, timeout_s=self._core.timeout_s))
+                                             is_durable=True, headers={"Idempotency-Key": key},
+                                             timeout_s=self._core.timeout_s))
 
     def list(self, *, limit: Optional[int] = None) -> AsyncPages[types.Run]:
         """All runs, the newest first. `limit`: so many are asked for at a time."""
@@ -41,14 +43,28 @@ class AsyncRuns:
         return await self._core.get(self._of(run), {"view": view})
 
     async def await_(self, run: str, *, timeout_s: Optional[float] = 30.0, view: Optional[str] = None) -> types.RunDetail:
-        """Waits until it is completed, failed, cancelled or paused. What it is by then, also where the time is over; None: no limit."""
-        end = None if timeout_s is None else time.monotonic() + timeout_s
+        """Waits until it is completed, failed, cancelled or paused. What it is by then, also where the time is over; None: no
+        limit. A daemon that is started again meanwhile is waited for as long as a stream is opened again."""
+        end = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        tries = _retry.Tries(self._core.retries)
         while True:
-            left = AWAIT_S if end is None else min(AWAIT_S, max(0, math.ceil(end - time.monotonic())))
-            query = {"timeout": left, "view": view}
-            found: types.RunDetail = await self._core.get(self._of(run) + "/await", query, more_s=left)
-            if found["status"] in ENDED or (end is not None and time.monotonic() >= end):
-                return found
+            began = time.monotonic()
+            left = max(0, math.ceil(min(AWAIT_S, end - began)))
+            # Each time with what is left of the time, so that it is tried again here.
+            request = Request("GET", self._of(run) + "/await", query={"timeout": left, "view": view}, repeatable=True,
+                              is_durable=True, timeout_s=self._core.time_for(left))
+            try:
+                found: types.RunDetail = json_of((await self._core.once(request)).body)
+            except errors.CellarError as error:
+                pause = tries.after(request, error, time.monotonic() - began)
+                if pause is None or time.monotonic() >= end:
+                    raise
+            else:
+                if found["status"] in ENDED or time.monotonic() >= end:
+                    return found
+                tries.heard()
+                pause = 0.0
+            await sleep(max(0.0, min(pause, end - time.monotonic())))
 
     def events(self, run: str, *, after: Optional[int] = None, view: Optional[str] = None) -> AsyncStream[types.Event]:
         """Its events, until its end; each once, over as many connections as it takes. `view`: "committed" for only what can
@@ -89,7 +105,7 @@ class AsyncRuns:
         """For `ctx.waitForEvent`. An `id` that the run got already changes nothing; without one it has an id of its own, so
         that it is taken once, however often it had to be sent (`duplicate` is true then)."""
         fields = without_none({"id": uuid.uuid4().hex if id is None else id, "type": type, "payload": payload})
-        return await self._core.post(self._of(run) + "/events", fields, repeatable=True)
+        return await self._core.post(self._of(run) + "/events", fields, repeatable=True, is_durable=True)
 
     def _of(self, run: str) -> str:
         return f"{self._path}/{segment(run)}"

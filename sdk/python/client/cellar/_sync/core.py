@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import json
 import ssl
+import time
 from typing import Any, Iterator, Callable, Deque, Generic, Mapping, NamedTuple, Optional, TypeVar
 
 from .. import _retry, errors
@@ -41,12 +42,13 @@ class Core:
         return self.json(Request("GET", path, query=query or {}, repeatable=True, timeout_s=self.time_for(more_s)))
 
     def post(
-        self, path: str, body: Any = None, *, repeatable: bool, method: str = "POST", more_s: Optional[float] = 0.0
+        self, path: str, body: Any = None, *, repeatable: bool, is_durable: bool = False, method: str = "POST",
+        more_s: Optional[float] = 0.0
     ) -> Any:
         """With `body` as JSON, where there is one. `more_s`: what the server may take beside; None: any time."""
         data = None if body is None else json_bytes(body)
         return self.json(Request(method, path, body=data, is_json=data is not None, repeatable=repeatable,
-                                       timeout_s=self.time_for(more_s)))
+                                       is_durable=is_durable, timeout_s=self.time_for(more_s)))
 
     def time_for(self, more_s: Optional[float]) -> Optional[float]:
         return None if self.timeout_s is None or more_s is None else self.timeout_s + more_s
@@ -59,22 +61,25 @@ class Core:
 
     def fetch(self, request: Request) -> Whole:
         """The whole answer, from as many tries as are safe."""
-        failures = 0
+        tries = _retry.Tries(self.retries)
         while True:
+            began = time.monotonic()
             error: errors.CellarError
             try:
-                answer = self.open(request)
-                return Whole(answer.status, answer.headers, answer.read())
+                return self.once(request)
             except errors.CellarError as failure:
                 error = failure
-            if _retry.is_done_already(request, error, failures):
+            if _retry.is_done_already(request, error, tries.failures):
                 return Whole(204, {}, b"")
-            failures += 1
-            sent = error.sent if isinstance(error, errors.ConnectionError) else True
-            pause = _retry.before_retry(request, error, sent, failures, self.retries)
+            pause = tries.after(request, error, time.monotonic() - began)
             if pause is None:
                 raise error
             sleep(pause)
+
+    def once(self, request: Request) -> Whole:
+        """The whole answer of one try."""
+        answer = self.open(request)
+        return Whole(answer.status, answer.headers, answer.read())
 
     def open(self, request: Request) -> Answer:
         """One try; the answer's body is not read yet. Raises what the answer is, where it is an error."""
@@ -101,7 +106,7 @@ class Stream(Generic[T]):
 
     def __init__(self, core: Core, follow: Once, decode: Callable[[SentEvent], T]) -> None:
         self._core, self._follow, self._decode = core, follow, decode
-        follow.retries = core.retries
+        follow.tries.retries = core.retries
         self._answer: Optional[Answer] = None
         self._ready: Deque[SentEvent] = collections.deque()
 
@@ -135,6 +140,7 @@ class Stream(Generic[T]):
     def _read(self) -> None:
         """The next piece, from another connection where it must be."""
         pause: Optional[float] = None
+        began = time.monotonic()
         try:
             if self._answer is None:
                 self._answer = self._core.open(self._follow.next_request())
@@ -150,7 +156,7 @@ class Stream(Generic[T]):
                 pause = self._follow.ended()
         except errors.CellarError as error:
             self._drop()
-            pause = self._follow.failed(error)
+            pause = self._follow.failed(error, time.monotonic() - began)
         except BaseException:
             self._drop()
             raise
