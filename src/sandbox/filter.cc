@@ -81,6 +81,11 @@ constexpr std::uint64_t kTerminalTricks[] = {0x5412, 0x541C, 0x5423};
 constexpr std::uint64_t kSubvolumes[] = {0x50009401, 0x50009417, 0x5000940e, 0x50009418,
                                          0x5000940f, 0x5000943f, 0x4008941a};
 
+// Who has a lease on a file, or a delegation of a folder, lets whoever else opens or changes it
+// wait for most of a minute, in other cells, too, where they share it: F_SETLEASE, F_SETDELEG. What
+// F_NOTIFY takes nobody counts.
+constexpr std::uint64_t kFileTraps[] = {1024, 1040, 1026};
+
 // A call that makes room without writing fills a disk at once, before anybody has counted it.
 // libc's posix_fallocate() writes then instead. What gives room back stays: PUNCH_HOLE,
 // COLLAPSE_RANGE.
@@ -125,6 +130,9 @@ FilterPolicy command_filter(Runtime runtime) {
   }
   for (const std::uint64_t command : kSubvolumes) {
     refused.push_back({"ioctl", EPERM, {{1, kLow32, command}}});
+  }
+  for (const std::uint64_t command : kFileTraps) {
+    refused.push_back({"fcntl", EPERM, {{1, kLow32, command}}});
   }
   refused.push_back({"fallocate", EOPNOTSUPP, {{1, kGivesBack, 0}}});
   for (const std::uint64_t command : kReserves) {

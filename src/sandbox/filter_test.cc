@@ -204,6 +204,23 @@ TEST_CASE("the kernel's 32 bits of an ioctl decide, whatever is above them") {
   }
 }
 
+TEST_CASE("locks of files are taken, leases and notices are not") {
+  for (const Architecture architecture : kArchitectures) {
+    const Filter filter(architecture);
+    for (const std::uint64_t high : {0ULL, 1ULL << 32, 0xffffffffULL << 32}) {
+      // F_SETLEASE, F_NOTIFY, F_SETDELEG.
+      for (const std::uint64_t command : {1024, 1026, 1040}) {
+        CHECK(filter("fcntl", {3, high | command}) == refused(EPERM));
+      }
+      // F_GETFL, F_SETFL, F_SETLKW, F_OFD_SETLK, F_GETLEASE, F_DUPFD_CLOEXEC, F_SETPIPE_SZ,
+      // F_ADD_SEALS.
+      for (const std::uint64_t command : {3, 4, 7, 37, 1025, 1030, 1031, 1033}) {
+        CHECK(filter("fcntl", {3, high | command}) == kAllow);
+      }
+    }
+  }
+}
+
 TEST_CASE("room on the disk is taken by writing only, and may be given back") {
   for (const Architecture architecture : kArchitectures) {
     const Filter filter(architecture);
