@@ -21,8 +21,8 @@ constexpr std::string_view kAllowed =
     "write writev cachestat chroot "
     // Waiting for several things at once.
     "epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd eventfd2 "
-    "io_cancel io_destroy io_getevents io_pgetevents io_setup io_submit pipe pipe2 poll ppoll "
-    "pselect6 select signalfd signalfd4 timerfd_create timerfd_gettime timerfd_settime "
+    "pipe pipe2 poll ppoll pselect6 select signalfd signalfd4 timerfd_create timerfd_gettime "
+    "timerfd_settime "
     // Memory.
     "brk madvise map_shadow_stack membarrier memfd_create mincore mlock mlock2 mlockall mmap "
     "mprotect mremap mseal msync munlock munlockall munmap pkey_alloc pkey_free pkey_mprotect "

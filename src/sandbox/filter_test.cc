@@ -136,7 +136,8 @@ TEST_CASE("what programs need is allowed, what takes a kernel over is refused by
       CAPTURE(name);
       CHECK(filter(name) == refused(EPERM));
     }
-    for (const char* name : {"clone3", "io_uring_setup", "io_uring_enter", "io_uring_register"}) {
+    for (const char* name : {"clone3", "io_uring_setup", "io_uring_enter", "io_uring_register",
+                             "io_setup", "io_submit", "io_getevents", "io_destroy"}) {
       CAPTURE(name);
       CHECK(filter(name) == refused(ENOSYS));
     }

@@ -17,11 +17,11 @@ COMMON = dict(io_uring_setup=425, io_uring_enter=426, io_uring_register=427, ope
 X86_64 = dict(ptrace=101, syslog=103, personality=135, vhangup=153, modify_ldt=154, pivot_root=155, adjtimex=159, acct=163,
               settimeofday=164, mount=165, umount2=166, swapon=167, swapoff=168, reboot=169, sethostname=170,
               setdomainname=171, iopl=172, ioperm=173, init_module=175, delete_module=176, quotactl=179, lookup_dcookie=212,
-              clock_settime=227, mbind=237, set_mempolicy=238, kexec_load=246, add_key=248, request_key=249, keyctl=250,
+              io_setup=206, clock_settime=227, mbind=237, set_mempolicy=238, kexec_load=246, add_key=248, request_key=249, keyctl=250,
               migrate_pages=256, unshare=272, move_pages=279, perf_event_open=298, fanotify_init=300,
               name_to_handle_at=303, open_by_handle_at=304, setns=308, process_vm_readv=310, process_vm_writev=311,
               kcmp=312, finit_module=313, kexec_file_load=320, bpf=321, userfaultfd=323, clone=56)
-AARCH64 = dict(ptrace=117, syslog=116, personality=92, vhangup=58, pivot_root=41, adjtimex=171, acct=89, settimeofday=170,
+AARCH64 = dict(io_setup=0, ptrace=117, syslog=116, personality=92, vhangup=58, pivot_root=41, adjtimex=171, acct=89, settimeofday=170,
                mount=40, umount2=39, swapon=224, swapoff=225, reboot=142, sethostname=161, setdomainname=162,
                init_module=105, delete_module=106, quotactl=60, lookup_dcookie=18, clock_settime=112, mbind=235,
                set_mempolicy=237, kexec_load=104, add_key=217, request_key=218, keyctl=219, migrate_pages=238,
