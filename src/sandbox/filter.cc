@@ -134,6 +134,10 @@ FilterPolicy command_filter(Runtime runtime) {
   for (const std::uint64_t command : kFileTraps) {
     refused.push_back({"fcntl", EPERM, {{1, kLow32, command}}});
   }
+  // A cell's root could end cell-init by a limit of processor time. Libraries name themselves by 0.
+  refused.push_back({"prlimit64",
+                     EPERM,
+                     {{0, kLow32, 0, Compare::different}, {2, ~0ULL, 0, Compare::different}}});
   refused.push_back({"fallocate", EOPNOTSUPP, {{1, kGivesBack, 0}}});
   for (const std::uint64_t command : kReserves) {
     refused.push_back({"ioctl", EOPNOTSUPP, {{1, kLow32, command}}});

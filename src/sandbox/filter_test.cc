@@ -222,6 +222,20 @@ TEST_CASE("locks of files are taken, leases and notices are not") {
   }
 }
 
+TEST_CASE("a process limits itself, and reads the limits of others") {
+  constexpr std::uint64_t kLimits = 0x7f0000000000;  // whose lower half is 0
+  for (const Architecture architecture : kArchitectures) {
+    const Filter filter(architecture);
+    CHECK(filter("prlimit64", {0, 7, kLimits, 0}) == kAllow);
+    CHECK(filter("prlimit64", {1ULL << 32, 7, kLimits, 0}) == kAllow);
+    CHECK(filter("prlimit64", {1, 7, 0, kLimits}) == kAllow);
+    for (const std::uint64_t pid : {1ULL, 77ULL, 0xffffffffULL, 1ULL << 32 | 1}) {
+      CHECK(filter("prlimit64", {pid, 7, kLimits, 0}) == refused(EPERM));
+      CHECK(filter("prlimit64", {pid, 7, 16, kLimits}) == refused(EPERM));
+    }
+  }
+}
+
 TEST_CASE("room on the disk is taken by writing only, and may be given back") {
   for (const Architecture architecture : kArchitectures) {
     const Filter filter(architecture);
