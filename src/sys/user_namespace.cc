@@ -1,10 +1,10 @@
 #include "sys/user_namespace.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
+#include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/syscall.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,9 +20,24 @@ namespace {
 
 constexpr std::array kForbidden = {"user", "net", "mnt", "pid", "ipc", "uts", "cgroup", "time"};
 
+// What the kernel limits for each user counts in a namespace as its owner's, too, which is the
+// effective user who makes it. The real one stays root: the kernel would hold the namespace to
+// RLIMIT_NPROC otherwise. Returns an errno, or 0.
+int unshare_as(uid_t owner) {
+  const int bits = ::prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+  const bool is_made =
+      bits != -1 && ::prctl(PR_SET_SECUREBITS, bits | SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0 &&
+      ::setresuid(static_cast<uid_t>(-1), owner, static_cast<uid_t>(-1)) == 0 &&
+      ::unshare(CLONE_NEWUSER) == 0 &&
+      ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;  // It was lost, and our /proc/<pid> with it.
+  return is_made ? 0 : errno;
+}
+
 // Only what needs no memory: the child shares nothing with its parent but copies of its pages.
-[[noreturn]] void hold_namespace(int may_go_on, int done) {
-  char byte = 0;
+[[noreturn]] void hold_namespace(uid_t owner, int may_go_on, int done) {
+  const int error = unshare_as(owner);
+  auto byte = static_cast<std::uint8_t>(error);  // All are below 256.
+  if (::write(done, &byte, 1) != 1 || error != 0) ::_exit(1);
   if (::read(may_go_on, &byte, 1) != 1) ::_exit(1);
   for (const char* kind : kForbidden) {
     char path[64] = "/proc/sys/user/max_";
@@ -51,14 +66,11 @@ void write_map(const std::string& process, const char* name, std::uint32_t base,
 Fd make_user_namespace(std::uint32_t base, std::uint32_t count) {
   Pipe go = make_pipe();
   Pipe done = make_pipe();
-  clone_args arguments{};
-  arguments.flags = CLONE_NEWUSER;
-  arguments.exit_signal = SIGCHLD;
-  const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-  if (pid == -1) throw_errno("clone3", "new user namespace");
+  const pid_t pid = ::fork();
+  if (pid == -1) throw_errno("fork", "new user namespace");
   if (pid == 0) {
     ::close(go.write_end.get());
-    hold_namespace(go.read_end.get(), done.write_end.get());
+    hold_namespace(base, go.read_end.get(), done.write_end.get());
   }
   struct Reaper {
     pid_t pid;
@@ -66,17 +78,20 @@ Fd make_user_namespace(std::uint32_t base, std::uint32_t count) {
       ::kill(pid, SIGKILL);
       retry_on_signal([this] { return ::waitpid(pid, nullptr, 0); });
     }
-  } const reaper{static_cast<pid_t>(pid)};
+  } const reaper{pid};
 
   done.write_end.reset();
+  const auto next = [&done] {
+    std::uint8_t byte = 0;
+    if (retry_on_signal([&] { return ::read(done.read_end.get(), &byte, 1); }) == 1) return byte;
+    throw Error(ErrorCode::internal, "a user namespace could not be limited");
+  };
+  if (const int error = next()) throw_errno_value(error, "unshare", "new user namespace");
   const std::string process = "/proc/" + std::to_string(pid);
   write_map(process, "uid_map", base, count);
   write_map(process, "gid_map", base, count);
   write_all(go.write_end.get(), "x", "pipe");
-  char byte = 0;
-  if (retry_on_signal([&] { return ::read(done.read_end.get(), &byte, 1); }) != 1) {
-    throw Error(ErrorCode::internal, "a user namespace could not be limited");
-  }
+  next();
   return open_file(process + "/ns/user", O_RDONLY);
 }
 
