@@ -36,6 +36,13 @@ void set_blocking(int fd) {
   if (flags == -1 || ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == -1) throw_errno("fcntl F_SETFL");
 }
 
+void fill_standard_streams() noexcept {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) != -1) continue;
+    if (::open("/dev/null", O_RDWR) != fd) return;  // It gives the lowest that is free.
+  }
+}
+
 void give_to(int fd, unsigned id) {
   if (::fchown(fd, id, id) == -1) throw_errno("fchown");
 }

@@ -37,6 +37,11 @@ struct Pipe {
 // Both ends close-on-exec and blocking. Throws Error.
 Pipe make_pipe();
 
+// Opens /dev/null as each of the descriptors 0 to 2 that is closed: what is opened later would be
+// taken for standard input or output. Comes before anything is opened; where there is no /dev/null
+// all stays as it is.
+void fill_standard_streams() noexcept;
+
 // Makes the open file belong to the uid and gid `id`. Throws Error.
 void give_to(int fd, unsigned id);
 // The uid that it belongs to. Throws Error.

@@ -222,6 +222,14 @@ class ExecTest(CliTest):
         result = self.json("exec", cell.id, "--", "echo out; cat >&2; exit 4", code=4, stdin="in")
         self.assertEqual(("out\n", "in", 4), (result["stdout"], result["stderr"], result["exit_code"]))
 
+    def test_standard_streams_that_are_closed_are_as_dev_null(self):
+        cell = self.cell()
+        environment = dict(os.environ, CELLAR_URL=f"http://127.0.0.1:{self.daemon.port}", CELLAR_API_KEY=self.daemon.key)
+        for closed, out, err in (("<&-", b"out\n", b"err\n"), (">&-", b"", b"err\n"), ("2>&-", b"out\n", b""), ("<&- >&- 2>&-", b"", b"")):
+            done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", harness.BIN / "cellar", "exec", cell.id, "--", "cat; echo out; echo err >&2"],
+                                  stdin=subprocess.DEVNULL, capture_output=True, env=environment, timeout=harness.WAIT_S)
+            self.assertEqual((0, out, err), (done.returncode, done.stdout, done.stderr), closed)
+
     def test_what_ended_it_early_is_said(self):
         cell = self.cell()
         self.check(137, "", "cellar: the command was killed: it ran too long; --timeout gives it more\n",
