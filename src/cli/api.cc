@@ -1,5 +1,6 @@
 #include "cli/api.h"
 
+#include <algorithm>
 #include <map>
 
 #include "base/error.h"
@@ -69,10 +70,17 @@ std::string remedy_of(ErrorCode code, const std::string& reason, const json::Val
   return text_of(body, "remediation");
 }
 
-json::Value parse_answer(const Response& response) {
-  if (response.body.empty()) return {};
-  const json::ParseLimits limits{.depth_max = 512};
-  return json::parse(response.body, limits);
+constexpr json::ParseLimits kAnswerLimits{.depth_max = 512};
+
+bool asks_for_events(const Request& request) {
+  return std::ranges::find(request.headers, kAcceptEvents) != request.headers.end();
+}
+
+[[noreturn]] void throw_foreign(const Client& client, const Response& response) {
+  const std::string& type = response.content_type;
+  throw Error(ErrorCode::internal, "no_daemon",
+              client.url() + " is no cellard: its answer is " + (type.empty() ? "nothing" : type),
+              "--url or CELLAR_URL say where it is");
 }
 
 }  // namespace
@@ -84,10 +92,16 @@ std::string cell_path(std::string_view cell_id, std::string_view rest) {
 void throw_answer(const Response& response) {
   json::Value body;
   try {
-    body = parse_answer(response);
+    if (!response.body.empty()) body = json::parse(response.body, kAnswerLimits);
   } catch (const Error&) {  // Something else than Cellar answers there; the status says it all.
   }
   std::string text = text_of(body, "error");
+  if (text.empty() && !response.moved_to.empty()) {
+    throw Error(ErrorCode::invalid_argument, "redirected",
+                "the daemon answered with status " + std::to_string(response.status) +
+                    ": it is at " + response.moved_to,
+                "give that address with --url or CELLAR_URL");
+  }
   if (text.empty()) text = "the daemon answered with status " + std::to_string(response.status);
   const ErrorCode code = code_of(response.status);
   const std::string reason = text_of(body, "code");
@@ -98,32 +112,55 @@ void throw_answer(const Response& response) {
 Response Api::send(const Request& request) { return stream(request, Client::OnBytes()); }
 
 Response Api::stream(const Request& request, const Client::OnBytes& on_bytes) {
-  Response response = client_.stream(request, on_bytes);
+  const bool wants_events = asks_for_events(request);
+  const auto require_events = [&](const Response& head) {
+    const bool is_other = head.is_success() && head.content_type != "text/event-stream";
+    if (wants_events && is_other) throw_foreign(client_, head);
+  };
+  Client::OnBytes on_checked;
+  if (on_bytes) {
+    on_checked = [&](const Response& head, std::string_view bytes) {
+      require_events(head);
+      return on_bytes(head, bytes);
+    };
+  }
+  Response response = client_.stream(request, on_checked);
   if (!response.is_success() && !response.is_idle) throw_answer(response);
+  require_events(response);  // of an answer without bytes, too
   return response;
+}
+
+json::Value Api::value_of(const Response& response) const {
+  if (response.body.empty()) return {};
+  try {
+    return json::parse(response.body, kAnswerLimits);
+  } catch (const Error&) {  // Of something else than Cellar: who that is says more.
+    if (response.content_type == "application/json") throw;
+  }
+  throw_foreign(client_, response);
 }
 
 json::Value Api::get(const std::string& path) {
   const Request request{.path = path};
-  return parse_answer(send(request));
+  return value_of(send(request));
 }
 
 json::Value Api::post(const std::string& path) {
   const Request request{.method = "POST", .path = path};
-  return parse_answer(send(request));
+  return value_of(send(request));
 }
 
 json::Value Api::post(const std::string& path, const json::Value& body,
                       const std::vector<std::string>& headers) {
   Request request{.method = "POST", .path = path, .headers = headers, .body = json::dump(body)};
   request.headers.emplace_back("Content-Type: application/json");
-  return parse_answer(send(request));
+  return value_of(send(request));
 }
 
 json::Value Api::put(const std::string& path, const json::Value& body) {
   Request request{.method = "PUT", .path = path, .body = json::dump(body)};
   request.headers.emplace_back("Content-Type: application/json");
-  return parse_answer(send(request));
+  return value_of(send(request));
 }
 
 void Api::remove(const std::string& path) {

@@ -10,6 +10,11 @@
 
 namespace cellar::cli {
 
+// Of a file that is the body of a request: the daemon's own limit.
+inline constexpr std::size_t kFileBytesMax = 256 << 20;
+// The header of a request whose answer must be an event stream.
+inline constexpr const char* kAcceptEvents = "Accept: text/event-stream";
+
 // "/api/v1/cells/ID" and what follows, which is encoded already: "/exec".
 std::string cell_path(std::string_view cell_id, std::string_view rest = {});
 
@@ -18,7 +23,7 @@ std::string cell_path(std::string_view cell_id, std::string_view rest = {});
 [[noreturn]] void throw_answer(const Response& response);
 
 // The daemon's REST interface: JSON in, JSON out. Throws Error as Client does, and for every answer
-// that is no success.
+// that is no success; `internal`, reason `no_daemon`, where something else than Cellar answers.
 class Api {
  public:
   // `client` must outlive it.
@@ -36,6 +41,8 @@ class Api {
   // The same, but the answer may be any: throw_answer() throws one that is an error.
   Response ask(const Request& request) { return client_.stream(request, Client::OnBytes()); }
   Response stream(const Request& request, const Client::OnBytes& on_bytes);
+  // What its body holds; null where it has none.
+  json::Value value_of(const Response& response) const;
 
  private:
   Client& client_;

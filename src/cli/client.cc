@@ -49,6 +49,16 @@ void set_roots(CURL* easy) {
   if (file != nullptr && *file != '\0') curl_easy_setopt(easy, CURLOPT_CAINFO, file);
 }
 
+// What libcurl says of "http://" names no option, and no address.
+void require_host(const std::string& url) {
+  const std::size_t scheme_end = url.find("://");
+  const std::size_t host = scheme_end == url.npos ? 0 : scheme_end + 3;
+  if (host < url.size() && url.find_first_of("/:?#", host) != host) return;
+  throw Error(ErrorCode::invalid_argument, "invalid_url",
+              "the address \"" + url + "\" of the daemon names no host",
+              "give it with --url or CELLAR_URL, such as http://127.0.0.1:4750");
+}
+
 [[noreturn]] void throw_curl(CURLcode code, const char* detail, const std::string& url) {
   const std::string text = *detail != '\0' ? detail : curl_easy_strerror(code);
   switch (code) {
@@ -144,6 +154,19 @@ struct Client::Transfer {
     curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
     const std::string_view text = type == nullptr ? "" : type;
     response.content_type = to_lower_ascii(trim(text.substr(0, text.find(';'))));
+    curl_header* run = nullptr;
+    const CURLHcode found = curl_easy_header(easy, "X-Cellar-Run", 0, CURLH_HEADER, -1, &run);
+    response.run_id = found == CURLHE_OK ? run->value : "";
+  }
+
+  // Where the path that was asked for is, too.
+  void read_redirect(const std::string& path) {
+    const char* address = nullptr;
+    curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &address);
+    response.moved_to = address == nullptr ? "" : address;
+    if (response.moved_to.ends_with(path)) {
+      response.moved_to.resize(response.moved_to.size() - path.size());
+    }
   }
 
   void take(std::string_view bytes) {
@@ -217,6 +240,7 @@ void Client::end() noexcept {
 }
 
 Client::Client(std::string url, const std::string& api_key) : url_(std::move(url)) {
+  require_host(url_);
   if (url_.find("://") == url_.npos) url_ = "http://" + url_;
   while (url_.ends_with('/')) url_.pop_back();
   for (const char c : api_key) {
@@ -266,6 +290,7 @@ Response Client::stream(const Request& request, const OnBytes& on_bytes) {
   CELLAR_CHECK(curl_multi_add_handle(handles_->multi, easy) == CURLM_OK);
   const std::optional<CURLcode> result =
       transfer.perform(handles_->multi, request.idle_max, ended_);
+  transfer.read_redirect(request.path);
   curl_multi_remove_handle(handles_->multi, easy);
 
   if (transfer.failure) std::rethrow_exception(transfer.failure);

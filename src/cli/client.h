@@ -26,6 +26,8 @@ struct Response {
   long status = 0;
   std::string content_type;  // without parameters, lower case
   std::string body;          // empty where it was streamed
+  std::string run_id;        // of the run whose answer it is
+  std::string moved_to;      // the daemon's address as a redirect has it
   bool is_idle = false;      // it was ended by `idle_max`
   bool is_success() const noexcept { return status >= 200 && status < 300; }
 };
@@ -36,7 +38,7 @@ enum class Flow : std::uint8_t { go_on, stop };
 //
 // Throws Error `unavailable`, reason `daemon_unreachable`, where there is no connection, and
 // `connection_lost` where it ended too early; `invalid_argument`, reason `invalid_url`. A status is
-// no error here: see Api. Blocking, not thread-safe but for end().
+// no error here: see Api. Redirects are not followed. Blocking, not thread-safe but for end().
 class Client {
  public:
   static constexpr std::size_t kBodyBytesMax = 512 << 20;

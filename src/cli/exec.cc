@@ -42,7 +42,7 @@ Response answer_in(const StreamEvent& event) {
 int run_streamed(const Exec& command, const json::Value& body, Context& context) {
   const Request request{.method = "POST",
                         .path = cell_path(command.cell_id, "/exec"),
-                        .headers = {"Content-Type: application/json", "Accept: text/event-stream"},
+                        .headers = {"Content-Type: application/json", kAcceptEvents},
                         .body = json::dump(body)};
   std::optional<json::Value> result;
   EventStreamParser parser;

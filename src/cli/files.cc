@@ -12,7 +12,6 @@
 namespace cellar::cli {
 namespace {
 
-constexpr std::size_t kWriteBytesMax = 256 << 20;           // the daemon's own
 constexpr std::chrono::milliseconds kWatchSilence{60'000};  // It writes a comment every 15 s.
 
 std::string inner_path(std::string path) {
@@ -134,10 +133,10 @@ int run(const FileWrite& command, Context& context) {
   Request request{.method = "PUT",
                   .path = address_of(command.at, query),
                   .headers = {"Content-Type: application/octet-stream"},
-                  .body = sys::read_all(context.in, kWriteBytesMax, "standard input")};
+                  .body = sys::read_all(context.in, kFileBytesMax, "standard input")};
   if (command.create) request.headers.emplace_back("If-None-Match: *");
   if (!command.if_match.empty()) request.headers.push_back("If-Match: " + command.if_match);
-  return show_done(json::parse(context.api.send(request).body), context);
+  return show_done(context.api.value_of(context.api.send(request)), context);
 }
 
 int run(const FileMove& command, Context& context) {

@@ -41,7 +41,7 @@ std::optional<json::Value> show_output(const ProcessLog& command, Context& conte
                                 [&] {
                                   return Request{
                                       .path = process_path(command.process, "/log?after=" + after),
-                                      .headers = {"Accept: text/event-stream"},
+                                      .headers = {kAcceptEvents},
                                       .idle_max = command.follow ? kSilent : kAllIsSent};
                                 },
                             .take = on_event,

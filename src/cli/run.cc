@@ -18,8 +18,8 @@ constexpr int kUnreachable = 4;
 constexpr int kUnauthenticated = 5;
 
 int exit_code_of(const Error& error) {
-  if (error.reason() == "daemon_unreachable" || error.reason() == "connection_lost") {
-    return kUnreachable;
+  for (const char* reason : {"daemon_unreachable", "connection_lost", "no_daemon"}) {
+    if (error.reason() == reason) return kUnreachable;
   }
   if (error.reason() == "usage" || error.reason() == "invalid_url") return kUsage;
   if (error.code() == ErrorCode::not_found) return kNotFound;

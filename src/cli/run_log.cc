@@ -50,7 +50,7 @@ class EventLog {
 
   Request request() const {
     Request request{.path = path(),
-                    .headers = {"Accept: text/event-stream"},
+                    .headers = {kAcceptEvents},
                     .idle_max = command_.follow ? kSilence : kCaughtUp};
     if (!last_id_.empty()) request.headers.push_back("Last-Event-ID: " + last_id_);
     return request;

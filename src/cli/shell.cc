@@ -50,7 +50,7 @@ class Screen {
                                   [this] {
                                     return Request{
                                         .path = process_path(process_, "/log?after=" + after_),
-                                        .headers = {"Accept: text/event-stream"},
+                                        .headers = {kAcceptEvents},
                                         .idle_max = kQuiet};
                                   },
                               .take = [this](const StreamEvent& event) { take(event); },
