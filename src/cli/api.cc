@@ -60,6 +60,17 @@ const std::map<std::string, const char*> kRemedies = {
     {"no_decision_needed", "leave --retry, --fail and --value out"},
     {"step_needed", "name one of them with --step; \"cellar runs get CELL RUN\" lists them"},
     {"idempotency_key_reused", "give another --key"},
+    {"path_exists",
+     "\"cellar files mv\" replaces a file with --overwrite; \"cellar files rm\" deletes what is "
+     "there"},
+    {"not_a_file", "of a folder, \"cellar files ls\" lists it, \"cellar cp\" copies it"},
+    {"body_too_large", "\"cellar cp\" brings a file of any size into a cell"},
+    {"upgrade_differs",
+     "mark what is new with ctx.getVersion, and what is gone with ctx.removed; "
+     "\"cellar runs replay CELL RUN\" tries it"},
+    {"user", kPausedRemedy},
+    {"run_too_long", kPausedRemedy},
+    {"no_such_path", "is the daemon as new as this program, and --url its address alone?"},
 };
 
 // What to do about it here: the daemon's remedies speak of requests, not of commands.

@@ -442,49 +442,4 @@ TEST_CASE("an archive that leads out of the folder, or has no end, is refused") 
   CHECK(call(daemon.url(), {"cp", "c:/", dir.file("out")}).exit_code == 1);
 }
 
-TEST_CASE("files are listed, read, changed, found and watched by the calls of the interface") {
-  FakeDaemon daemon([](const Seen& seen) {
-    if (seen.target.ends_with("?watch=1")) {
-      return reply(200, "text/event-stream",
-                   "event: ready\ndata: {\"path\":\".\"}\n\nevent: renamed\ndata: "
-                   "{\"path\":\"b\",\"from\":\"a\",\"type\":\"file\"}\n\n");
-    }
-    if (seen.target.ends_with("/grep")) {
-      return json_reply(200, R"({"matches":[{"path":"a","line":2,"text":"x","before":["w"],
-                                 "after":["y"]},{"path":"b","line":1,"text":"x","before":[],
-                                 "after":[]}],"truncated_by":"limit"})");
-    }
-    if (seen.method == "GET" && !seen.target.ends_with("=1")) {
-      return reply(200, "application/octet-stream", "bytes");
-    }
-    return json_reply(200, R"({"files":[{"path":"l","type":"symlink","size":1,"mtime":"t",
-                               "mode":"0777","target":"to"}],"truncated":true})");
-  });
-  CHECK(call(daemon.url(), {"files", "ls", "c", "/a b", "-r"}).out ==
-        "0777\tsymlink\t1\tt\tl -> to\n");
-  CHECK(call(daemon.url(), {"files", "ls", "c"}).err == "cellar: there are more than these\n");
-  CHECK(call(daemon.url(), {"files", "cat", "c", "d/f"}).out == "bytes");
-  CHECK(call(daemon.url(), {"files", "mv", "c", "a", "/b", "--overwrite"}).out.empty());
-  CHECK(call(daemon.url(), {"files", "grep", "c", "x", "-i", "-C", "1", "--path", "*.c"}).out ==
-        "a-1-w\na:2:x\na-3-y\n--\nb:1:x\n");
-  CHECK(call(daemon.url(), {"files", "glob", "c", "*.[ab]", "src"}).out == "l\n");
-  CHECK(call(daemon.url(), {"files", "watch", "c"}).out == "renamed\ta -> b\n");
-  CHECK(call(daemon.url(), {"files", "rm", "c", "f", "--if-match", "\"t\""}).exit_code == 0);
-  const auto seen = daemon.seen();
-  CHECK(seen.at(0).target == "/api/v1/cells/c/files/a%20b?list=1&recursive=1");
-  CHECK(seen.at(1).target == "/api/v1/cells/c/files?list=1");
-  CHECK(seen.at(2).target == "/api/v1/cells/c/files/d/f");
-  CHECK(body_of(seen.at(3)) == json::parse(R"({"from":"a","to":"b","overwrite":true})"));
-  CHECK(
-      body_of(seen.at(4)) ==
-      json::parse(R"({"path":".","pattern":"x","paths":["*.c"],"context":1,"ignore_case":true})"));
-  CHECK(body_of(seen.at(5)) == json::parse(R"({"path":"src","pattern":"*.[ab]"})"));
-  CHECK(seen.at(7).method == "DELETE");
-  CHECK(seen.at(7).headers.at("if-match") == "\"t\"");
-  CHECK(call(daemon.url(), {"files", "rm", "c", "/"}).exit_code == 1);
-  CHECK(call(daemon.url(), {"files", "cat", "c", "/"}).exit_code == 1);
-  CHECK(call(daemon.url(), {"files"}).exit_code == 2);
-  CHECK(call(daemon.url(), {"files", "glob", "c", "*", "--limit", "0"}).exit_code == 2);
-}
-
 }  // namespace cellar::cli

@@ -111,7 +111,7 @@ int run(const FileCat& command, Context& context) {
   const Request request{.path = address_of(command.at)};
   if (inner_path(command.at.path) == ".") {
     throw Error(ErrorCode::invalid_argument, "not_a_file", "/ is a folder",
-                "cellar files ls lists it");
+                "\"cellar files ls\" lists it, \"cellar cp\" copies it");
   }
   context.api.stream(request, [&](const Response&, std::string_view bytes) {
     context.output.write(bytes);
@@ -126,6 +126,11 @@ int run(const FileStat& command, Context& context) {
 }
 
 int run(const FileWrite& command, Context& context) {
+  if (inner_path(command.at.path) == "." || command.at.path.ends_with('/')) {
+    throw Error(ErrorCode::invalid_argument, "invalid_path",
+                "\"" + command.at.path + "\" is a folder",
+                "\"cellar files mkdir\" makes one, \"cellar cp\" brings files into it");
+  }
   std::string query = command.append ? "append=1" : "";
   if (!command.mode.empty()) {
     query += (query.empty() ? "mode=" : "&mode=") + encode_segment(command.mode);
