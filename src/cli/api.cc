@@ -120,6 +120,14 @@ void throw_answer(const Response& response) {
               remedy_of(code, reason, body));
 }
 
+Response answer_in(const StreamEvent& event) {
+  const json::Value data = json::parse(event.data);
+  const json::Value* status = data.find("status");
+  Response answer{.status = 500, .content_type = "application/json", .body = event.data};
+  if (status != nullptr && status->is_int()) answer.status = static_cast<long>(status->as_int());
+  return answer;
+}
+
 Response Api::send(const Request& request) { return stream(request, Client::OnBytes()); }
 
 Response Api::stream(const Request& request, const Client::OnBytes& on_bytes) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/event_stream.h"
 #include "base/percent.h"
 #include "cli/client.h"
 #include "json/value.h"
@@ -21,6 +22,9 @@ std::string cell_path(std::string_view cell_id, std::string_view rest = {});
 // The Error that an answer without success stands for: its text, reason and remedy from the body
 // (docs/api/openapi.yaml, `Error`), its code from the status.
 [[noreturn]] void throw_answer(const Response& response);
+
+// An error that came when the stream had begun, as if it had been the answer.
+Response answer_in(const StreamEvent& event);
 
 // The daemon's REST interface: JSON in, JSON out. Throws Error as Client does, and for every answer
 // that is no success; `internal`, reason `no_daemon`, where something else than Cellar answers.

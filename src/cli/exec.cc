@@ -30,15 +30,6 @@ bool flag_of(const json::Value& result, std::string_view name) {
   return value != nullptr && value->is_bool() && value->as_bool();
 }
 
-// An error that came when the stream had begun, as if it had been the answer.
-Response answer_in(const StreamEvent& event) {
-  const json::Value data = json::parse(event.data);
-  const json::Value* status = data.find("status");
-  Response answer{.status = 500, .content_type = "application/json", .body = event.data};
-  if (status != nullptr && status->is_int()) answer.status = static_cast<long>(status->as_int());
-  return answer;
-}
-
 int run_streamed(const Exec& command, const json::Value& body, Context& context) {
   const Request request{.method = "POST",
                         .path = cell_path(command.cell_id, "/exec"),

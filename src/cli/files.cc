@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "cli/event_stream.h"
+#include "cli/follow.h"
 #include "json/json.h"
 #include "sys/file.h"
 
@@ -93,12 +93,62 @@ void show_match(const json::Value& match, Output& output) {
   output.text(text);
 }
 
-std::string change_line(const StreamEvent& event) {
-  const json::Value data = json::parse(event.data);
+std::string change_line(const std::string& type, const json::Value& data) {
   const std::string from = column(data, "from");
-  return printable(event.type) + "\t" + (from.empty() ? "" : printable(from) + " -> ") +
+  return printable(type) + "\t" + (from.empty() ? "" : printable(from) + " -> ") +
          printable(column(data, "path")) + "\n";
 }
+
+// Shows what happens to files, until the folder is gone.
+class FileLog {
+ public:
+  FileLog(const FileWatch& command, Context& context) : command_(command), context_(context) {}
+
+  void follow() {
+    const Following following{.request = [this] { return request(); },
+                              .take = [this](const StreamEvent& event) { take(event); },
+                              .is_done = [this] { return is_gone_; }};
+    cli::follow(context_.api, following);
+  }
+
+ private:
+  Request request() const {
+    Request request{.path = address_of(command_.at, command_.all ? "watch=1&all=1" : "watch=1"),
+                    .headers = {kAcceptEvents},
+                    .idle_max = kWatchSilence};
+    if (!last_id_.empty()) request.headers.push_back("Last-Event-ID: " + last_id_);
+    return request;
+  }
+
+  void take(const StreamEvent& event) {
+    if (event.type == "error") throw_answer(answer_in(event));
+    last_id_ = event.id;
+    const json::Value data = json::parse(event.data);
+    const std::string path = column(data, "path");
+    if (event.type == "ready" || event.type == "reset") folder_ = path;
+    is_gone_ = event.type == "deleted" && path == folder_;
+    show(event.type, data);
+  }
+
+  void show(const std::string& type, const json::Value& data) {
+    Output& output = context_.output;
+    if (output.format() == Format::json) {
+      output.text(json::dump(json::object({{"event", type}, {"data", data}})) + "\n");
+    } else if (type == "overflow") {
+      output.note("more happened than is told");
+    } else if (type == "reset") {
+      output.note("the connection was lost: what happened meanwhile is not told");
+    } else if (type != "ready") {
+      output.text(change_line(type, data));
+    }
+  }
+
+  const FileWatch& command_;
+  Context& context_;
+  std::string last_id_;
+  std::string folder_;  // as the daemon names it
+  bool is_gone_ = false;
+};
 
 }  // namespace
 
@@ -218,27 +268,7 @@ int run(const FileGrep& command, Context& context) {
 }
 
 int run(const FileWatch& command, Context& context) {
-  const Request request{.path = address_of(command.at, command.all ? "watch=1&all=1" : "watch=1"),
-                        .headers = {"Accept: text/event-stream"},
-                        .idle_max = kWatchSilence};
-  EventStreamParser parser;
-  const auto on_event = [&](const StreamEvent& event) {
-    if (context.output.format() == Format::json) {
-      const json::Value line =
-          json::object({{"event", event.type}, {"data", json::parse(event.data)}});
-      context.output.text(json::dump(line) + "\n");
-    } else if (event.type == "overflow") {
-      context.output.note("more happened than is told");
-    } else if (event.type == "error") {
-      throw Error(ErrorCode::exhausted, column(json::parse(event.data), "error"));
-    } else if (event.type != "ready") {
-      context.output.text(change_line(event));
-    }
-  };
-  context.api.stream(request, [&](const Response&, std::string_view bytes) {
-    parser.feed(bytes, on_event);
-    return Flow::go_on;
-  });
+  FileLog(command, context).follow();
   return 0;
 }
 

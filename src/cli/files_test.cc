@@ -50,6 +50,42 @@ TEST_CASE("files are listed, read, changed, found and watched by the calls of th
   CHECK(call(daemon.url(), {"files", "glob", "c", "*", "--limit", "0"}).exit_code == 2);
 }
 
+TEST_CASE("a watch comes back where it was lost, says so, and ends with its folder") {
+  int connection = 0;
+  FakeDaemon daemon([&](const Seen&) -> std::string {
+    switch (connection++) {
+      case 0:
+        return torn_event_reply(
+            "id: 1\nevent: ready\ndata: {\"path\":\"d\"}\n\n"
+            "id: 2\nevent: created\ndata: {\"path\":\"d/a\"}\n\nid: 3\nevent: del");
+      case 1:
+        return json_reply(503, R"({"error":"starting"})");
+      case 2:
+        return event_reply(
+            "id: 3\nevent: reset\ndata: {\"path\":\"d\"}\n\n"
+            "id: 4\nevent: error\ndata: {\"error\":\"x\",\"code\":\"x\",\"status\":503}\n\n");
+      default:
+        return event_reply(
+            "id: 4\nevent: deleted\ndata: {\"path\":\"d/a\"}\n\n"
+            "id: 5\nevent: deleted\ndata: {\"path\":\"d\"}\n\n");
+    }
+  });
+  const Result result = call(daemon.url(), {"files", "watch", "c", "/d"});
+  CHECK(result.exit_code == 0);
+  CHECK(result.out == "created\td/a\ndeleted\td/a\ndeleted\td\n");
+  CHECK(result.err == "cellar: the connection was lost: what happened meanwhile is not told\n");
+  const auto seen = daemon.seen();
+  REQUIRE(seen.size() == 4);
+  CHECK_FALSE(seen[0].headers.contains("last-event-id"));
+  CHECK(seen[1].headers.at("last-event-id") == "2");
+  CHECK(seen[3].headers.at("last-event-id") == "3");
+  FakeDaemon full([](const Seen&) {
+    return event_reply(
+        "event: error\ndata: {\"error\":\"full\",\"code\":\"x\",\"status\":507}\n\n");
+  });
+  CHECK(call(full.url(), {"files", "watch", "c"}).err == "cellar: full\n");
+}
+
 TEST_CASE("what the daemon refuses of files is told with the command that helps") {
   std::string reason;
   FakeDaemon daemon([&](const Seen&) {
