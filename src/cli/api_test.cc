@@ -21,7 +21,8 @@ TEST_CASE("another server that answers with success is named, and is no success"
                                              {"runs", "log", "c", "r", "-f"},
                                              {"logs", "c", "p"},
                                              {"exec", "c", "--", "x"},
-                                             {"files", "watch", "c"}}) {
+                                             {"files", "watch", "c"},
+                                             {"request", "c", "m"}}) {
     CAPTURE(words[0]);
     const Result result = call(other.url(), words);
     CHECK(result.exit_code == 4);

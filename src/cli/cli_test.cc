@@ -182,38 +182,6 @@ TEST_CASE("exec as JSON is one object") {
   CHECK(result.out == "{\"stdout\":\"x\",\"exit_code\":3}\n");
 }
 
-TEST_CASE("request prints a value, or the lines of a stream, and tells a failed stream") {
-  FakeDaemon daemon([](const Seen& seen) {
-    const std::string method = body_of(seen).find("method")->as_string();
-    if (method == "text") return json_reply(200, "\"two\\nlines\"");
-    if (method == "value") return json_reply(200, "{\"a\":[1]}");
-    if (method == "nothing") return json_reply(200, "null");
-    if (method == "own") return event_reply("data: {\"error\":\"mine\"}\n\n");
-    if (method == "fails") {
-      return event_reply(
-          "data: {\"n\":1}\n\ndata: {\"error\":\"boom\",\"code\":\"x\",\"run\":\"r\"}\n\n");
-    }
-    return event_reply("data: {\"n\":1}\n\ndata: 2\n\ndata: [DONE]\n\n");
-  });
-  CHECK(call(daemon.url(), {"request", "c", "text"}).out == "two\nlines\n");
-  CHECK(call(daemon.url(), {"-o", "json", "request", "c", "text"}).out == "\"two\\nlines\"\n");
-  CHECK(call(daemon.url(), {"request", "c", "value", "{\"p\":1}"}).out == "{\"a\":[1]}\n");
-  CHECK(body_of(daemon.seen().back()) == json::parse(R"({"method":"value","params":{"p":1}})"));
-  CHECK(call(daemon.url(), {"request", "c", "nothing"}).out == "null\n");
-  CHECK(call(daemon.url(), {"request", "c", "stream", "-"}, "[7]").out == "{\"n\":1}\n2\n");
-  CHECK(body_of(daemon.seen().back()).find("params")->as_array().size() == 1);
-  const Result failed = call(daemon.url(), {"request", "c", "fails"});
-  CHECK(failed.exit_code == 1);
-  CHECK(failed.out == "{\"n\":1}\n");
-  CHECK(failed.err == "cellar: boom\n        \"cellar runs get c r\" says what was done\n");
-  CHECK(call(daemon.url(), {"-o", "json", "request", "c", "fails"})
-            .err.starts_with("{\"error\":\"boom\",\"code\":\"x\","));
-  const Result own = call(daemon.url(), {"request", "c", "own"});
-  CHECK(own.exit_code == 0);
-  CHECK(own.out == "{\"error\":\"mine\"}\n");
-  CHECK(call(daemon.url(), {"request", "c", "value", "{p:1}"}).exit_code == 2);
-}
-
 TEST_CASE("search shows place, score and the first lines") {
   FakeDaemon daemon([](const Seen&) {
     return json_reply(200, R"({"results":[{"path":"a.js","start_line":3,"end_line":20,

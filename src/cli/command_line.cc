@@ -218,6 +218,7 @@ void add_work_commands(CLI::App& app, Raw& raw) {
   add_cell_id(*sub, request->cell_id);
   sub->add_option("METHOD", request->method, "The method")->required();
   sub->add_option("JSON", request->params, "Its params; - reads them from standard input");
+  sub->footer("It is one run, also where the daemon is started again meanwhile.");
   sub->callback([&raw, request] { raw.command = [request] { return Command(*request); }; });
 
   auto search = std::make_shared<Search>();

@@ -14,6 +14,7 @@ module.exports = {
     await ctx.step("second", gate);
     return params;
   },
+  async streams(ctx) { ctx.stream(1); await ctx.step("held", gate); ctx.stream(2); return "end"; },
   text() { return "two\\nlines"; },
   async fails(ctx) { await ctx.step("try", () => { throw new Error("it broke"); }, { retries: { maxAttempts: 2, delay: 1 } }); },
   async asks(ctx) { return ctx.step("mail", async () => { fs.writeFileSync("/work/began", ""); await gate(); return "sent"; }, { onInterrupt: "ask" }).catch((e) => e.code); },
@@ -125,6 +126,31 @@ class RunsTest(test_cli.CliTest):
             self.open_gate(cell)
             self.assertEqual(("{}\n", ""), waiting.communicate(timeout=harness.WAIT_S))
         self.assertEqual(0, waiting.returncode)
+
+    def test_a_request_survives_restarts_of_the_daemon_and_shows_nothing_twice(self):
+        cell = self.cell(agent=AGENT)
+        asked = ("streams", "work")
+
+        def both_wait():
+            harness.eventually("both wait", lambda: set(asked) <= {b["detail"] for b in cell.get()["idle"]["blockers"]})
+
+        def ends_well():
+            self.assertEqual(0, self.daemon.stop())
+            self.daemon.start()
+
+        with test_cli.Relay(self.daemon.port) as relay:
+            streams, work = [self.begin("--url", f"http://127.0.0.1:{relay.port}", "request", cell.id, method) for method in asked]
+            self.assertEqual("1\n", streams.stdout.readline())
+            for ends in (self.daemon.restart, ends_well):
+                both_wait()
+                ends()
+                relay.target = self.daemon.port
+            both_wait()
+            self.open_gate(cell)
+            self.assertEqual(("{}\n", ""), work.communicate(timeout=harness.WAIT_S))
+            self.assertEqual(('2\n"end"\n', ""), (streams.stdout.read(), streams.stderr.read()))
+            self.assertEqual((0, 0), (work.returncode, streams.wait(timeout=harness.WAIT_S)))
+        self.assertEqual(list(asked), sorted(run["method"] for run in cell.runs()))
 
     def test_a_failed_run_is_told_by_its_error_and_its_log_in_words(self):
         cell, run = self.start("fails")
