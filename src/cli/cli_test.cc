@@ -1,21 +1,13 @@
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <filesystem>
-
-#include "cli/api.h"
 #include "cli/commands.h"
-#include "cli/fake_daemon.h"
 #include "cli/test_call.h"
 #include "json/json.h"
 #include "sys/file.h"
-#include "sys/tar_folder.h"
 #include "testing/temp_dir.h"
 
 namespace cellar::cli {
+
 TEST_CASE("create sends what was asked for, and shows the cell") {
   FakeDaemon daemon([](const Seen&) { return json_reply(201, R"({"cell_id":"o--a","n":1})"); });
   testing::TempDir dir;
@@ -300,114 +292,6 @@ TEST_CASE("without -f events end with what has happened so far") {
   CHECK(result.exit_code == 0);
   CHECK(result.out == "1\t\tlog\t\"\xef\xbf\xbd\"\n");
   CHECK(daemon.seen().size() == 1);
-}
-
-TEST_CASE("a folder is copied into a cell, with the right to run its programs") {
-  FakeDaemon daemon([](const Seen&) { return json_reply(200, R"({"ok":true,"exit_code":0})"); });
-  testing::TempDir dir;
-  sys::make_dirs(dir.file("src/sub dir"));
-  sys::replace_file(dir.file("src/a"), "A");
-  sys::replace_file(dir.file("src/sub dir/run"), "");
-  ::chmod(dir.file("src/sub dir/run").c_str(), 0755);
-  sys::make_dirs(dir.file("src/empty"));
-  std::filesystem::create_symlink("a", dir.path() / "src/link");
-  REQUIRE(::mkfifo(dir.file("src/pipe").c_str(), 0600) == 0);
-  const Result result = call(daemon.url(), {"-o", "json", "cp", dir.file("src"), "c:/to/"});
-  CHECK(result.exit_code == 0);
-  CHECK(result.out == "{\"files\":3}\n");
-  CHECK(result.err == "cellar: left out, no file or folder: " + dir.file("src/pipe") + "\n");
-  const auto seen = daemon.seen();
-  REQUIRE(seen.size() == 1);
-  CHECK(seen.at(0).method == "PUT");
-  CHECK(seen.at(0).target == "/api/v1/cells/c/files/to?tar=1");
-  sys::make_dirs(dir.file("got"));
-  sys::TarUnpacker unpacker(sys::BeneathDir(dir.file("got")), {});
-  unpacker.feed(seen.at(0).body);
-  unpacker.finish(sys::Durable::no);
-  CHECK(sys::read_file(dir.file("got/a")) == "A");
-  CHECK(::access(dir.file("got/sub dir/run").c_str(), X_OK) == 0);
-  CHECK(std::filesystem::is_directory(dir.file("got/empty")));
-  CHECK(std::filesystem::read_symlink(dir.file("got/link")) == "a");
-}
-
-TEST_CASE("a file is copied to a name, or into a folder that only the daemon knows of") {
-  FakeDaemon daemon([](const Seen& seen) {
-    return seen.target.ends_with("/files/dir")
-               ? json_reply(400, R"({"error":"x","code":"not_a_file"})")
-               : json_reply(200, "{\"ok\":true}");
-  });
-  testing::TempDir dir;
-  const std::string large(3 << 20, 'x');
-  sys::replace_file(dir.file("f"), large);
-  for (const std::string to : {"c:/name", "c:/dir", "c:/", "c:d/"}) {
-    CHECK(call(daemon.url(), {"cp", dir.file("f"), to}).exit_code == 0);
-  }
-  std::vector<std::string> targets;
-  for (const Seen& seen : daemon.seen()) {
-    targets.push_back(seen.target.substr(std::string("/api/v1/cells/c/files/").size()));
-    CHECK(seen.body == large);
-  }
-  CHECK(targets == std::vector<std::string>{"name", "dir", "dir/f", "f", "d/f"});
-  CHECK(call(daemon.url(), {"cp", dir.file("none"), "c:/x"}).exit_code == 3);
-  REQUIRE(::mkfifo(dir.file("pipe").c_str(), 0600) == 0);
-  CHECK(call(daemon.url(), {"cp", dir.file("pipe"), "c:/x"}).exit_code == 1);
-  CHECK(call(daemon.url(), {"cp", "a", "b"}).exit_code == 2);
-  CHECK(call(daemon.url(), {"cp", "c:/a", "d:/b"}).exit_code == 2);
-  CHECK(call(daemon.url(), {"cp", "./c:a", "b"}).exit_code == 2);
-}
-
-TEST_CASE("files and folders are copied out of a cell") {
-  sys::TarEntry run;
-  run.path = "s/run";
-  run.mode = 0755;
-  sys::TarEntry inside;
-  inside.path = "inside";
-  inside.kind = sys::TarEntry::Kind::link;
-  inside.target = "s/run";
-  sys::TarEntry outside = inside;
-  outside.path = "outside";
-  outside.target = "/etc/passwd";
-  const std::string archive =
-      sys::tar_header(run) + sys::tar_header(inside) + sys::tar_header(outside) + sys::tar_end();
-  FakeDaemon daemon([&](const Seen& seen) {
-    if (seen.target.ends_with("/d?tar=1")) return reply(200, "application/x-tar", archive);
-    if (seen.target.ends_with("/files/d")) {
-      return json_reply(400, R"({"error":"x","code":"not_a_file"})");
-    }
-    if (seen.target.ends_with("/f?stat=1")) {
-      return json_reply(200, R"({"type":"file","mode":"0755"})");
-    }
-    if (seen.target.ends_with("?stat=1")) return json_reply(200, R"({"mode":"0644"})");
-    if (seen.target.ends_with("/empty")) return reply(200, "application/octet-stream", "");
-    return reply(200, "application/octet-stream", std::string("\0\xff", 2));
-  });
-  testing::TempDir dir;
-  const Result result = call(daemon.url(), {"cp", "-r", "c:/d", dir.file("out")});
-  CHECK(result.exit_code == 0);
-  CHECK(result.err == "cellar: left out, no file or folder: d/outside\n");
-  CHECK(::access(dir.file("out/s/run").c_str(), X_OK) == 0);
-  CHECK(std::filesystem::read_symlink(dir.file("out/inside")) == "s/run");
-  CHECK_FALSE(std::filesystem::is_symlink(dir.file("out/outside")));
-  CHECK(call(daemon.url(), {"cp", "c:/x/f", dir.path().string()}).exit_code == 0);
-  CHECK(sys::read_file(dir.file("f")) == std::string("\0\xff", 2));
-  CHECK(::access(dir.file("f").c_str(), X_OK) == 0);
-  CHECK(call(daemon.url(), {"cp", "c:/empty", dir.file("e")}).exit_code == 0);
-  CHECK(sys::read_file(dir.file("e")) == "");
-}
-
-TEST_CASE("an archive that leads out of the folder, or has no end, is refused") {
-  for (const std::string path : {"../evil", "/etc/evil", "d/../../evil"}) {
-    sys::TarEntry evil;
-    evil.path = path;
-    const std::string archive = sys::tar_header(evil) + sys::tar_end();
-    FakeDaemon daemon([&](const Seen&) { return reply(200, "application/x-tar", archive); });
-    testing::TempDir dir;
-    CHECK(call(daemon.url(), {"cp", "c:/", dir.file("out")}).exit_code == 1);
-    CHECK_FALSE(sys::exists(dir.file("evil")));
-  }
-  FakeDaemon daemon([](const Seen&) { return reply(200, "application/x-tar", "cut off"); });
-  testing::TempDir dir;
-  CHECK(call(daemon.url(), {"cp", "c:/", dir.file("out")}).exit_code == 1);
 }
 
 }  // namespace cellar::cli

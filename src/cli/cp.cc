@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <chrono>
@@ -7,6 +6,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/file_archive.h"
+#include "cli/local_file.h"
 #include "sys/beneath.h"
 #include "sys/file.h"
 #include "sys/tar_folder.h"
@@ -83,7 +84,50 @@ class Copier {
     ++file_count_;
   }
 
+  // As an archive, of any size.
+  void put_large(const fs::path& from, const Side& to) {
+    Side folder = to;
+    std::string name = from.filename().string();
+    std::uint32_t mode = is_executable(from) ? 0755 : 0644;
+    const json::Value there = to.is_folder ? json::Value() : stat_of(to);
+    if (!to.is_folder && column(there, "type") != "directory") {
+      const std::size_t slash = to.path.rfind('/');
+      name = to.path.substr(slash == to.path.npos ? 0 : slash + 1);
+      folder.path.resize(slash == to.path.npos ? 0 : slash);
+      const bool keeps = column(there, "type") == "file" && !is_executable(from);
+      if (keeps) mode = static_cast<std::uint32_t>(std::stoul(column(there, "mode"), nullptr, 8));
+    }
+    FileArchive archive(from.string(), name, mode);
+    send_archive(folder, archive);
+    ++file_count_;
+  }
+
+  // Null where nothing is there.
+  json::Value stat_of(const Side& side) {
+    try {
+      return context_.api.get(files_path(side) + "?stat=1");
+    } catch (const Error& error) {  // An answer like any other here.
+      if (error.code() != ErrorCode::not_found) throw;
+      return {};
+    }
+  }
+
+  template <typename Archive>
+  void send_archive(const Side& to, Archive& archive) {
+    const auto next = [&] {
+      show_progress(archive.count());
+      return archive.next();
+    };
+    const Request request{.method = "PUT",
+                          .path = files_path(to) + "?tar=1",
+                          .headers = {"Content-Type: application/x-tar"},
+                          .body_source = next};
+    context_.api.send(request);
+    end_progress();
+  }
+
   void upload_file(const fs::path& from, const Side& to) {
+    if (fs::file_size(from) > kFileBytesMax) return put_large(from, to);
     const std::string name = from.filename().string();
     try {
       put(from, files_path(to, to.is_folder ? name : ""));
@@ -96,16 +140,7 @@ class Copier {
   void upload_folder(const fs::path& from, const Side& to) {
     const auto note = [&](const std::string& path) { left_out((from / path).string()); };
     sys::TarPacker packer(sys::BeneathDir(fs::canonical(from).string()), note);
-    const auto next = [&] {
-      show_progress(packer.count());
-      return packer.next();
-    };
-    const Request request{.method = "PUT",
-                          .path = files_path(to) + "?tar=1",
-                          .headers = {"Content-Type: application/x-tar"},
-                          .body_source = next};
-    context_.api.send(request);
-    end_progress();
+    send_archive(to, packer);
     file_count_ += packer.count().files;
   }
 
@@ -115,12 +150,6 @@ class Copier {
 
   static bool is_executable(const fs::path& path) {
     return (fs::status(path).permissions() & fs::perms::owner_exec) != fs::perms::none;
-  }
-
-  // For whom it may be read.
-  static void make_executable(const fs::path& path) {
-    const auto read = static_cast<unsigned>(fs::status(path).permissions()) & 0444;
-    fs::permissions(path, fs::perms{read >> 2}, fs::perm_options::add);
   }
 
   // To a person who waits.
@@ -142,24 +171,23 @@ class Copier {
   // Writes the bytes of a remote file to `to` as they come.
   void get(const Side& from, const fs::path& to) {
     const std::string path = files_path(from);
-    sys::Fd file;
+    std::optional<LocalFile> file;
     const auto open = [&] {
-      if (!file) file = sys::open_file(to.string(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+      if (!file) file.emplace(to);
     };
     const Request request{.path = path};
     context_.api.stream(request, [&](const Response&, std::string_view bytes) {
       open();
-      sys::write_all(file.get(), bytes, to.string());
+      file->write(bytes);
       return Flow::go_on;
     });
     open();  // of an empty file, too
-    if (fs::is_regular_file(to)) {
-      const json::Value stat = context_.api.get(path + "?stat=1");
-      const std::string mode = column(stat, "mode");
-      const bool is_run =
-          column(stat, "type") == "file" && mode.size() == 4 && ((mode[1] - '0') & 1) != 0;
-      if (is_run) make_executable(to);
-    }
+    const json::Value stat = file->is_file() ? context_.api.get(path + "?stat=1") : json::Value();
+    file->finish();
+    const std::string mode = column(stat, "mode");
+    const bool is_run =
+        column(stat, "type") == "file" && mode.size() == 4 && ((mode[1] - '0') & 1) != 0;
+    if (is_run) file->make_executable();
     ++file_count_;
   }
 

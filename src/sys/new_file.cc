@@ -1,8 +1,10 @@
 #include "sys/new_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <utility>
 
@@ -26,6 +28,19 @@ void NewFile::skip(std::uint64_t size_bytes) {
   if (::lseek(fd_.get(), static_cast<off_t>(size_bytes), SEEK_CUR) == -1) {
     throw_errno("lseek", temporary_);
   }
+}
+
+void NewFile::keep_rights() {
+  struct stat old = {};
+  if (::stat(path_.c_str(), &old) == -1) {
+    if (errno == ENOENT) return;
+    throw_errno("stat", path_);
+  }
+  // Of a file of somebody else only the group may be given, or nothing.
+  if (::fchown(fd_.get(), old.st_uid, old.st_gid) == -1) {
+    [[maybe_unused]] const int unchanged = ::fchown(fd_.get(), static_cast<uid_t>(-1), old.st_gid);
+  }
+  if (::fchmod(fd_.get(), old.st_mode & 0777) == -1) throw_errno("fchmod", temporary_);
 }
 
 Fd NewFile::replace(Durable durable) {

@@ -24,6 +24,8 @@ class NewFile {
   void write(std::string_view bytes);
   // The next `size_bytes` are zeros, and take no room where the file system has holes.
   void skip(std::uint64_t size_bytes);
+  // Gives it the mode and, as far as this process may, the owner of what is at the path.
+  void keep_rights();
   // Nothing comes after that. After a crash at any moment the path holds the old or the new
   // contents; durable when this returns, where that is asked for. Returns the file, open for both,
   // at its end.

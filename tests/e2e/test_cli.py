@@ -363,6 +363,52 @@ class CopyTest(CliTest):
         self.assertEqual({"files": 701}, self.json("cp", back, f"{cell.id}:/again"))
         self.assertEqual("699\n", cell.exec("find again -type f -perm -100 | wc -l")["stdout"])
 
+    def test_a_file_larger_than_a_body_may_be_goes_there(self):
+        cell = self.cell()
+        file = self.local("large", mode=0o755)
+        os.truncate(file, (256 << 20) + 1)
+        cell.exec("mkdir d")
+        for target, place in ((":/d", "d/large"), (":/new/f", "new/f")):
+            self.check(0, "", "", "cp", file, cell.id + target)
+            self.assertEqual("268435457 755\n", cell.exec(f"stat -c '%s %a' {place}; rm {place}")["stdout"])
+
+    def test_a_copy_that_breaks_off_leaves_the_file_that_was_there(self):
+        cell = self.cell()
+        cell.exec("truncate -s 200M large")
+        file = self.local("mine", b"mine", 0o600)
+        with Relay(self.daemon.port) as relay:
+            copying = self.begin("--url", f"http://127.0.0.1:{relay.port}", "cp", f"{cell.id}:/large", file)
+            harness.eventually("it copies", lambda: len(list(file.parent.iterdir())) == 2)
+            relay.cut()
+            copying.communicate(timeout=harness.WAIT_S)
+        self.assertEqual(4, copying.returncode)
+        self.assertEqual(([file], b"mine"), (list(file.parent.iterdir()), file.read_bytes()))
+        self.check(0, "", "", "cp", f"{cell.id}:/large", file)
+        self.assertEqual((200 << 20, 0o100600), (file.stat().st_size, file.stat().st_mode))
+
+    def test_what_the_daemon_refuses_is_told_with_the_command_that_helps(self):
+        cell = self.cell()
+        cell.exec("mkdir d; echo > a; echo > b")
+        for words, what in ((("mv", cell.id, "a", "b"), "--overwrite"), (("cat", cell.id, "d"), '"cellar cp"'),
+                            (("write", cell.id, "d"), '"cellar files ls"')):
+            code, out, err = self.cellar("files", *words)
+            self.assertEqual((1, ""), (code, out))
+            self.assertIn(what, err)
+            self.assertNotIn("=1", err)
+
+    def test_a_watch_comes_back_after_a_restart_of_the_daemon_and_ends_with_its_folder(self):
+        cell = self.cell()
+        cell.exec("mkdir d")
+        with Relay(self.daemon.port) as relay:
+            watch = self.begin("--url", f"http://127.0.0.1:{relay.port}", "-o", "json", "files", "watch", cell.id, "/d")
+            self.assertEqual("ready", json.loads(watch.stdout.readline())["event"])
+            self.daemon.restart()
+            relay.target = self.daemon.port
+            self.assertEqual("reset", json.loads(watch.stdout.readline())["event"])
+            cell.call("DELETE", "/files/d")
+            self.assertEqual({"event": "deleted", "data": {"path": "d", "type": "directory"}}, json.loads(watch.stdout.readline()))
+            self.assertEqual((0, ""), (watch.wait(timeout=harness.WAIT_S), watch.stderr.read()))
+
     def test_what_is_missing_or_lies_outside_is_named_and_nothing_is_made(self):
         cell = self.cell()
         file = self.local("f", b"x")

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
+#include "sys/new_file.h"
+
+namespace cellar::cli {
+
+// A file here that a copy is written to. It takes its place when it is whole: a copy that breaks
+// off leaves what was there. What is no file (/dev/stdout, a pipe) is written as it comes; so is
+// one whose folder takes no other file. Throws Error. Not thread-safe.
+class LocalFile {
+ public:
+  explicit LocalFile(const std::filesystem::path& path);
+
+  void write(std::string_view bytes);
+  // Nothing is written after that. It has the mode of what it replaces.
+  void finish();
+  // No device, pipe or the like.
+  bool is_file() const { return std::filesystem::is_regular_file(path_) || new_; }
+  // Lets whoever may read it run it, too; after finish().
+  void make_executable();
+
+ private:
+  std::filesystem::path path_;  // of what links lead to
+  std::optional<sys::NewFile> new_;
+  sys::Fd in_place_;
+};
+
+}  // namespace cellar::cli
