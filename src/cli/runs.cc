@@ -33,6 +33,19 @@ int ask(const RunRef& ref, std::string_view what, const json::Value& body, Conte
   return 0;
 }
 
+// The name of the approval that it waits for; none where that is several, or nothing.
+std::optional<std::string> approval_of(const json::Value& run) {
+  std::optional<std::string> name;
+  const json::Value* steps = run.find("steps");
+  if (steps == nullptr || !steps->is_array()) return name;
+  for (const json::Value& step : steps->as_array()) {
+    if (column(step, "kind") != "approval" || column(step, "status") != "waiting") continue;
+    if (name) return std::nullopt;
+    name = column(step, "name");
+  }
+  return name;
+}
+
 template <typename T>
 void set_if(json::Object& body, const char* name, const std::optional<T>& value) {
   if (value) body.set(name, *value);
@@ -159,12 +172,19 @@ int run(const RunSend& command, Context& context) {
 }
 
 int run(const RunApprove& command, Context& context) {
+  std::optional<std::string> step = command.step;
+  // What it asks now is meant, and nothing that it asks by the time this arrives.
+  if (!step) step = approval_of(context.api.get(run_path(command.run)));
   json::Object body;
   body.set("approved", command.approved);
-  set_if(body, "step", command.step);
+  set_if(body, "step", step);
   set_if(body, "by", command.by);
   set_if(body, "comment", command.comment);
-  return ask(command.run, "/approve", body, context);
+  const int exit_code = ask(command.run, "/approve", body, context);
+  if (step && context.output.format() == Format::text) {
+    context.output.note((command.approved ? "approved: " : "refused: ") + *step);
+  }
+  return exit_code;
 }
 
 }  // namespace cellar::cli

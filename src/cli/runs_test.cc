@@ -83,6 +83,22 @@ TEST_CASE("what is asked of a run is sent as the daemon takes it") {
   }
 }
 
+TEST_CASE("an approval is answered by its name, and said") {
+  std::string steps = R"({"name":"a","kind":"approval","status":"completed"},
+                         {"name":"b","kind":"approval","status":"waiting"})";
+  FakeDaemon daemon(
+      [&](const Seen&) { return run_reply(R"("status":"waiting","steps":[)" + steps + "]"); });
+  const Result one = call(daemon.url(), {"runs", "approve", "c", "r"});
+  CHECK(one.err == "cellar: approved: b\n");
+  CHECK(daemon.seen().at(0).target == "/api/v1/cells/c/runs/r");
+  CHECK(body_of(daemon.seen().at(1)) == json::parse(R"({"approved":true,"step":"b"})"));
+  CHECK(call(daemon.url(), {"runs", "approve", "c", "r", "--refuse"}).err ==
+        "cellar: refused: b\n");
+  steps += R"(,{"name":"c","kind":"approval","status":"waiting"})";
+  call(daemon.url(), {"runs", "approve", "c", "r"});
+  CHECK(body_of(daemon.seen().back()) == json::parse(R"({"approved":true})"));
+}
+
 TEST_CASE("await prints the result, and fails where there is none") {
   FakeDaemon daemon([](const Seen& seen) {
     const auto is_of = [&](const char* run) { return seen.target.find(run) != seen.target.npos; };

@@ -241,7 +241,8 @@ class RunsTest(test_cli.CliTest):
         self.assertIn("--step", which["remediation"])
         self.assertEqual("approval_not_found", self.json_error(3, "runs", "approve", cell.id, run, "--step", "c")["code"])
         self.cellar("runs", "approve", cell.id, run, "--step", "a", "--refuse", "--by", "ada", "--comment", "not today")
-        self.cellar("runs", "approve", cell.id, run)
+        code, _, err = self.cellar("runs", "approve", cell.id, run)
+        self.assertEqual((0, "cellar: approved: b\n"), (code, err))
         self.check(0, '[false,"ada","not today",true]\n', "", "runs", "await", cell.id, run)
 
     def test_what_is_wrong_is_named_with_its_remedy(self):
