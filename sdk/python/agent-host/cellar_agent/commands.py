@@ -24,6 +24,13 @@ class Command(asyncio.Future):
     def __hash__(self):
         return self.number
 
+    def __await__(self):
+        """One that is done asks for nothing below."""
+        self.is_awaited = True
+        return super().__await__()
+
+    __iter__ = __await__
+
     def add_done_callback(self, callback, *, context=None):
         self.is_awaited = True
         super().add_done_callback(callback, context=context)

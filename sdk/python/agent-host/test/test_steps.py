@@ -231,6 +231,15 @@ async def asks(ctx): ctx.approve("deploy", timeout="1h", on_timeout=None)
 async def fails(ctx):
     ctx.step("bad", lambda: 1 / 0)
     await ctx.step("good", lambda: 1)
+async def looks(ctx):
+    seen = []
+    bad = ctx.step("bad", lambda: 1 / 0)
+    await ctx.step("good", lambda: 1)  # The other has failed meanwhile.
+    try:
+        await bad
+    except ZeroDivisionError:
+        seen.append("bad")
+    return seen
 async def races(ctx):
     steps = [ctx.step("quick", lambda: 1), ctx.sleep("1h")]
     done, rest = await asyncio.wait(steps, return_when=asyncio.FIRST_COMPLETED)
@@ -243,6 +252,7 @@ def plainly(ctx): ctx.begin_step("half")
             for method in ("begins", "spawns", "asks", "fails", "plainly"):
                 ended = daemon.ended(method, {}, method)
                 self.assertEqual("forgotten_await", ended.value["code"], method)
+            self.assertEqual(["bad"], daemon.ended("looks", {}, "looks").value)
             self.assertEqual(1, daemon.ended("races", {}, "races").value)
             self.assertEqual("", daemon.stderr)
 
