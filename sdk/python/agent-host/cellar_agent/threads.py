@@ -35,6 +35,13 @@ def _settle(answer, given):
         answer.set_result(given.result())
 
 
+def _in_thread(function, *arguments):
+    try:
+        return function(*arguments)
+    except StopIteration as error:  # No future takes it: who waits for it would wait for ever.
+        raise RuntimeError("the function raised StopIteration") from error
+
+
 class Threads:
     """The threads of one run."""
 
@@ -90,5 +97,5 @@ class Threads:
     def call(self, function, *arguments):
         """Awaits function(*arguments) in a thread, and what that gives where it gives an awaitable."""
         context = contextvars.copy_context()
-        work = functools.partial(context.run, function, *arguments)
+        work = functools.partial(context.run, _in_thread, function, *arguments)
         return self._loop.run_in_executor(self._loop.run_threads, work)

@@ -219,6 +219,16 @@ class StepsTest(unittest.TestCase):
             return [await ctx.step("s", form) for form in forms]''')) as daemon:
             self.assertEqual([0, 1, 5, 6, 1, "s#6", "called s#7", 11, 0], daemon.ended().value)
 
+    def test_what_a_plain_function_raises_ends_it_whatever_it_is(self):
+        with host('''
+def fails(ctx): next(iter([]))
+def steps(ctx): ctx.step("s", lambda: next(iter([])))
+''') as daemon:
+            for method in ("fails", "steps"):
+                error = daemon.ended(method, {}, method).value
+                self.assertEqual(("RuntimeError", "the function raised StopIteration"),
+                                 (error["name"], error["message"]))
+
     def test_what_is_open_at_the_end_and_was_never_waited_for_fails_the_run_and_is_named(self):
         with host('''
 import asyncio
