@@ -108,6 +108,10 @@ function shown(value, fallback) {
 const sensitive = new WeakSet();
 const REDACTED = 'redacted: the step is sensitive';
 
+// Errors that the promises of the host were rejected with → {run, name, isCommand}. Code may come to a
+// promise after it was rejected: that is no reason to end the process.
+const handedOut = new WeakMap();
+
 // What makes the error of a step of what is recorded. It is sensitive by the step's options, or by its
 // `entry` in the journal.
 function restorer(options, entry) {
@@ -170,5 +174,5 @@ function fromJson(json) {
 
 module.exports = {
   AgentError, CancelledError, NonRetryableError, ParkedRun, RetryAfterError, StepTimeoutError,
-  coded, forAgents, fromJson, restorer, showable, toJson,
+  coded, forAgents, fromJson, handedOut, restorer, showable, toJson,
 };

@@ -6,7 +6,7 @@ const { loadAgent, methodOf } = require('./agents');
 const code = require('./code');
 const { makeCtx } = require('./ctx');
 const { readDown } = require('./down');
-const { AgentError, CancelledError, ParkedRun, toJson } = require('./errors');
+const { AgentError, CancelledError, ParkedRun, handedOut, toJson } = require('./errors');
 const { Files } = require('./files');
 const { FrameParser, leave, UpSocket } = require('./frames');
 const { isToldToStop } = require('./phase');
@@ -70,6 +70,7 @@ async function outcomeOf(run, header) {
   try {
     const text = await execute(run, header);
     if (run.undoes) return failed(run, new CancelledError()); // Whatever it gives.
+    await run.untilHeard();
     run.checkForgotten();
     return { ok: true, text };
   } catch (error) {
@@ -152,7 +153,15 @@ function crash(error) {
 }
 
 process.on('uncaughtException', crash);
-process.on('unhandledRejection', crash);
+// One with an error of ours is that of a command, or of a branch of the agent's code that it has ended.
+process.on('unhandledRejection', (error, promise) => {
+  const origin = handedOut.get(error);
+  if (origin === undefined) crash(error);
+  else origin.run.leaveUnheard(promise, origin);
+});
+process.on('rejectionHandled', (promise) => {
+  for (const run of runs.values()) run.hear(promise);
+});
 
 const turns = new OneATurn(take);
 const parser = new FrameParser((header, body) => turns.push(header, body));

@@ -1,7 +1,9 @@
 'use strict';
 // One run in this process: its ordinals, what the journal holds of it, and what it waits for.
 
-const { CancelledError, ParkedRun, coded, fromJson, restorer, toJson } = require('./errors');
+const {
+  CancelledError, ParkedRun, coded, fromJson, handedOut, restorer, toJson,
+} = require('./errors');
 const { decodeValue, encodeValue } = require('./codec');
 const { CommandPromise, Phase, inside, isThenable } = require('./phase');
 const { Replay } = require('./replay');
@@ -14,6 +16,7 @@ const MATCHED_SHOWN = 5;
 const EVENT_BYTES_MAX = 1 << 20;
 const GRACE_MS = 1000;
 const UNASKED_NAME_MAX = 200;
+const SHOWN_MAX = 200;
 
 const PLAIN = { policy: 'retry', sensitive: false, undo: undefined };
 
@@ -46,6 +49,7 @@ class Run {
     this.lastTag = 0;
     this.rejects = new Set(); // of what else is waited for: step bodies, recorded completions
     this.open = new Map(); // ordinal → [name, promise] of commands that have not ended
+    this.unheard = new Map(); // promise → name of what has failed, and nobody had waited
     this.names = new Map(); // name → how many steps bear it
     this.params = JSON.parse(body.subarray(0, header.params_len).toString());
     this.replay = new Replay(header.replay, body, header.params_len, {
@@ -103,9 +107,38 @@ class Run {
     try {
       return begin();
     } catch (error) {
-      if (!(error instanceof ParkedRun)) return Promise.reject(error);
+      if (!(error instanceof ParkedRun)) return this.#refused(error);
       return new Promise((resolve, reject) => { if (!this.parked) this.rejects.add(reject); });
     }
+  }
+
+  // What a call that is refused gives.
+  #refused(error) {
+    const origin = { name: toJson(error, SHOWN_MAX).message, isCommand: !this.inStep };
+    this.#handOut(error, origin.name, origin.isCommand);
+    const promise = new CommandPromise((_, reject) => reject(error));
+    this.leaveUnheard(promise, origin);
+    return promise;
+  }
+
+  // An error that a promise of a call is rejected with. isCommand: the call is none of a step's.
+  #handOut(error, name, isCommand) {
+    if (typeof error === 'object' && error !== null) handedOut.set(error, { run: this, name, isCommand });
+    return error;
+  }
+
+  // A promise was rejected that nobody has waited for yet.
+  leaveUnheard(promise, { name, isCommand }) {
+    if (isCommand && !this.phase.isOver) this.unheard.set(promise, name);
+  }
+
+  hear(promise) {
+    this.unheard.delete(promise);
+  }
+
+  // Node.js tells in the next turn of the loop which of those were waited for in this one.
+  async untilHeard() {
+    if (this.unheard.size > 0) await new Promise(setImmediate);
   }
 
   #next() {
@@ -223,13 +256,15 @@ class Run {
   }
 
   // Throws where the method has returned and left something open that nobody waits for: it would
-  // be cut off at any point, and not the same on replay.
+  // be cut off at any point, and not the same on replay. Or it has failed, and nobody would know.
   checkForgotten() {
-    const names = [...this.open.values()].filter(([, promise]) => !promise?.isAwaited)
+    const failed = [...this.unheard].map(([promise, name]) => [name, promise]);
+    const names = [...this.open.values(), ...failed].filter(([, promise]) => !promise?.isAwaited)
       .map(([name]) => `"${name}"`);
     if (names.length === 0) return;
-    throw coded('forgotten_await', `${this.method}() returned while ${names.join(', ')} ` +
-      `${names.length === 1 ? 'was' : 'were'} open and nobody waited for it: await what ctx gives`);
+    const were = names.length === 1 ? 'was open or had failed' : 'were open or had failed';
+    throw coded('forgotten_await', `${this.method}() returned while ${names.join(', ')} ${were} ` +
+      'and nobody waited for it: await what ctx gives');
   }
 
   // ---- the ways to do something ----
@@ -324,17 +359,20 @@ class Run {
 
   // The run goes on with `state` as its params, and with an empty history. Never returns.
   continueAs(state) {
-    return this.#promised(() => {
-      this.check();
-      if (this.inStep) throw coded('nested_continue', 'ctx.continueAs() is inside a step');
-      this.checkForgotten();
-      const text = stringify(state, 'the state of ctx.continueAs()');
-      const o = this.#next();
-      this.#lookUp(o, 'continue', '', '');
-      this.send({ t: 'continue', o }, text);
-      this.park();
-      throw new ParkedRun();
-    });
+    const go = () => this.#promised(() => this.#continue(state));
+    return this.unheard.size === 0 ? go() : this.untilHeard().then(go);
+  }
+
+  #continue(state) {
+    this.check();
+    if (this.inStep) throw coded('nested_continue', 'ctx.continueAs() is inside a step');
+    this.checkForgotten();
+    const text = stringify(state, 'the state of ctx.continueAs()');
+    const o = this.#next();
+    this.#lookUp(o, 'continue', '', '');
+    this.send({ t: 'continue', o }, text);
+    this.park();
+    throw new ParkedRun();
   }
 
   setupDone() {
@@ -388,7 +426,12 @@ class Run {
         this.open.delete(o);
         give(what);
       };
-      settle = { resolve: ends(resolve), reject: ends(reject) };
+      const fail = (error) => {
+        const isCommand = o !== 0;
+        if (!promise.isAwaited) this.leaveUnheard(promise, { name, isCommand });
+        reject(this.#handOut(error, name, isCommand));
+      };
+      settle = { resolve: ends(resolve), reject: ends(fail) };
     });
     begin(settle);
     if (o !== 0) this.open.set(o, [name, promise]);
@@ -422,7 +465,7 @@ class Run {
         this.rejects.delete(reject);
         const text = entry.bytes.toString();
         if (entry.s === 'ok') resolve(decodeValue(text, entry.c));
-        else reject(restore(JSON.parse(text)));
+        else reject(this.#handOut(restore(JSON.parse(text)), entry.n, true));
       }, isBegun);
     });
   }
@@ -602,7 +645,7 @@ class Run {
     this.check();
     const x = this.#nextTag();
     this.send({ t: 'progress', o, x, try: attempt }, text);
-    return this.#until(this.answers, x);
+    return this.#promiseOf(0, 'progress', (settle) => this.answers.set(x, settle));
   }
 
   // What `work` gives; cancelling does not wait for it.
@@ -712,7 +755,7 @@ class Run {
     const waiting = this.begins.get(o);
     this.begins.delete(o);
     if (error === undefined) waiting?.resolve();
-    else waiting?.reject(fromJson(JSON.parse(error.toString())));
+    else waiting?.reject(this.#handOut(fromJson(JSON.parse(error.toString())), 'a step', true));
   }
 
   // A piece of a result that is on its way. What is done with it is part of the command, as inside a

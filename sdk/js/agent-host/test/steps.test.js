@@ -185,12 +185,62 @@ test('what is open at the end and was never waited for fails the run, and is nam
   };`, async (daemon) => {
     const forgot = await daemon.ended('forgets', {}, 'a');
     assert.equal(forgot.value.code, 'forgotten_await');
-    assert.match(forgot.value.message, /"lost", "sleep 9" were open/);
+    assert.match(forgot.value.message, /"lost", "sleep 9" were open or/);
     assert.equal((await daemon.ended('begins', {}, 'b')).value.code, 'forgotten_await');
     assert.equal((await daemon.ended('races', {}, 'c')).value, 1);
     assert.equal((await daemon.ended('spawns', {}, 'd')).value.code, 'forgotten_await');
     assert.equal((await daemon.ended('asks', {}, 'e')).value.code, 'forgotten_await');
   }));
+
+test('what has failed may be waited for later, also behind a function, and must be at all', async () => {
+  const source = `
+    const bad = () => { throw new Error('no'); };
+    const branch = async (ctx) => ctx.step('bad', bad);
+    const again = async (ctx) => { try { await ctx.step('bad', bad); } catch (e) { throw e; } };
+    const caught = (e) => [e.message];
+    module.exports = {
+      async late(ctx) {
+        const p = ctx.step('bad', bad);
+        await ctx.step('good', () => 1);
+        try { await p; } catch (e) { return caught(e); }
+      },
+      async branches(ctx) {
+        const p = branch(ctx), q = again(ctx);
+        await ctx.sleep(1);
+        try { await p; } catch {}
+        await ctx.step('good', () => 1);
+        try { await q; } catch (e) { return caught(e); }
+      },
+      async continues(ctx, params) {
+        if (params.n) return ['no'];
+        const p = branch(ctx);
+        await ctx.step('good', () => 1);
+        try { await p; } catch {}
+        return ctx.continueAs({ n: 1 });
+      },
+      async refused(ctx) {
+        const p = ctx.shellAsync(5);
+        await ctx.step('good', () => 1);
+        try { await p; } catch { return ['no']; }
+      },
+      async forgets(ctx) { ctx.step('bad', bad); branch(ctx); await ctx.step('good', () => 1); await ctx.sleep(1); },
+    };`;
+  await withHost(source, async (daemon) => {
+    daemon.answer = () => null;
+    for (const method of ['late', 'branches', 'refused']) {
+      const first = await daemon.ended(method, {}, method);
+      assert.deepEqual(first.value, ['no'], method);
+      daemon.run(method, {}, { id: `${method} again`, replay: daemon.recorded(method) });
+      assert.deepEqual(await daemon.end(`${method} again`), first);
+    }
+    daemon.run('continues', {}, { id: 'continues' });
+    await daemon.next('continue');
+    const forgot = (await daemon.ended('forgets', {}, 'forgets')).value;
+    assert.equal(forgot.code, 'forgotten_await');
+    assert.match(forgot.message, /"bad", "bad#2" were open or had failed/);
+    assert.equal(daemon.stderr, '');
+  });
+});
 
 test('options that are none are refused, and say what would be right', () => withHost(agent(`
   const wrong = [{ retries: -1 }, { retries: { maxAttempts: 0 } }, { retries: { tries: 1 } },
