@@ -1,7 +1,7 @@
 'use strict';
 // Errors that agents see, and how errors travel.
 
-const { inspect } = require('node:util');
+const { inspect, types: { isNativeError } } = require('node:util');
 const { milliseconds } = require('./timers');
 
 class CancelledError extends Error {
@@ -104,6 +104,15 @@ function shown(value, fallback) {
   }
 }
 
+// A member of an error. Reading it may throw, too.
+function member(error, key) {
+  try {
+    return error[key];
+  } catch {
+    return undefined;
+  }
+}
+
 // Errors of sensitive steps: what they say is told to nobody but the agent's own code.
 const sensitive = new WeakSet();
 const REDACTED = 'redacted: the step is sensitive';
@@ -130,6 +139,16 @@ function showable(value) {
   return sensitive.has(value) ? REDACTED : value;
 }
 
+// As a log shows it.
+function inspected(object) {
+  if (isNativeError(object)) return '';
+  try {
+    return inspect(object);
+  } catch {
+    return '';
+  }
+}
+
 function cut(text, lengthMax) {
   const left = text.length - lengthMax;
   return left <= 0 ? text : `${text.slice(0, lengthMax)}… (${left} characters more)`;
@@ -146,15 +165,17 @@ function toJson(error, lengthMax = TEXT_LENGTH_MAX) {
     return { name, message: REDACTED, stack: '', code: 'sensitive' };
   }
   if (error === null || typeof error !== 'object') {
-    return { name: 'Error', message: cut(shown(error, String(error)), lengthMax), stack: '' };
+    return { name: 'Error', message: cut(shown(error, error === null ? 'null' : typeof error), lengthMax), stack: '' };
   }
+  const code = member(error, 'code');
+  const message = member(error, 'message') ?? inspected(error); // Any object may be thrown.
   const json = {
-    name: cut(shown(error.name, 'Error'), NAME_LENGTH_MAX),
-    message: cut(shown(error.message, ''), lengthMax),
-    stack: cut(shown(error.stack, ''), lengthMax),
+    name: cut(shown(member(error, 'name'), 'Error'), NAME_LENGTH_MAX),
+    message: cut(shown(message, ''), lengthMax),
+    stack: cut(shown(member(error, 'stack'), ''), lengthMax),
   };
-  if (typeof error.code === 'string') json.code = cut(error.code, NAME_LENGTH_MAX);
-  if (typeof error.code === 'number') json.code = error.code;
+  if (typeof code === 'string') json.code = cut(code, NAME_LENGTH_MAX);
+  if (Number.isFinite(code)) json.code = code;
   return json;
 }
 
@@ -174,5 +195,5 @@ function fromJson(json) {
 
 module.exports = {
   AgentError, CancelledError, NonRetryableError, ParkedRun, RetryAfterError, StepTimeoutError,
-  coded, forAgents, fromJson, handedOut, restorer, showable, toJson,
+  coded, forAgents, fromJson, handedOut, member, restorer, showable, toJson,
 };

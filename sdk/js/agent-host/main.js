@@ -6,7 +6,7 @@ const { loadAgent, methodOf } = require('./agents');
 const code = require('./code');
 const { makeCtx } = require('./ctx');
 const { readDown } = require('./down');
-const { AgentError, CancelledError, ParkedRun, handedOut, toJson } = require('./errors');
+const { AgentError, CancelledError, ParkedRun, handedOut, member, toJson } = require('./errors');
 const { Files } = require('./files');
 const { FrameParser, leave, UpSocket } = require('./frames');
 const { isToldToStop } = require('./phase');
@@ -57,7 +57,7 @@ function sendEnd(run, { ok, text, code, rolled }) {
 // Why the run ended, where it was not the agent's own code that decided so.
 function endCode(run, error) {
   if (error instanceof AgentError) return error.code;
-  return run.cancelled && error?.code === 'canceled' ? error.code : undefined;
+  return run.cancelled && member(error, 'code') === 'canceled' ? 'canceled' : undefined;
 }
 
 function failed(run, error) {
@@ -146,7 +146,7 @@ function take(header, body) {
 function crash(error) {
   // Code of a run that is over may still fail: nobody waits for it.
   const isOver = (what) => what instanceof ParkedRun || what instanceof CancelledError;
-  if (isOver(error) || isOver(error?.cause)) return; // Node.js has the reason of an abort as the cause.
+  if (isOver(error) || isOver(member(error, 'cause'))) return; // Node.js has the reason of an abort as the cause.
   const { name, message, stack } = toJson(error);
   process.stderr.write(`${stack || `${name}: ${message}`}\n`);
   if (!isToldToStop()) process.exit(CRASHED);

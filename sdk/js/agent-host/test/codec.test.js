@@ -2,6 +2,7 @@
 const assert = require('node:assert');
 const { test } = require('node:test');
 const { decodeValue, encodeValue } = require('../codec');
+const { toJson } = require('../errors');
 const { agent, withHost } = require('./fake_daemon');
 
 const again = (value) => {
@@ -35,6 +36,24 @@ test('an error in a value keeps class, stack and code', () => {
   assert.ok(back instanceof Error);
   assert.deepEqual([back.name, back.message, back.code, back.stack],
     ['TypeError', 'bad', 'E7', error.stack]);
+});
+
+test('an error whose members cannot be read is told without them, and what is no error as it is shown', async () => {
+  const throws = { get() { throw new Error('no'); } };
+  const bad = Object.defineProperties(new Error('it'), { code: throws, stack: throws, name: throws });
+  assert.deepEqual(toJson(bad), { name: 'Error', message: 'it', stack: '' });
+  const worse = Object.defineProperty(new Error('it'), 'message', throws);
+  assert.equal(toJson(worse).message, '');
+  assert.equal(toJson({ status: 500 }).message, '{ status: 500 }');
+  assert.equal(toJson(Object.create(null)).message, '[Object: null prototype] {}');
+  assert.equal(toJson({ message: 'its own' }).message, 'its own');
+  assert.equal('code' in toJson(Object.assign(new Error(''), { code: NaN })), false);
+  await withHost(agent(`
+    const bad = () => Object.defineProperty(new Error('it'), 'code', { get() { throw new Error('no'); } });
+    return [await ctx.step('s', () => { throw bad(); }).catch((e) => e.message),
+      await ctx.step('later', async () => { throw bad(); }).catch((e) => e.message)];`), async (daemon) => {
+    assert.deepEqual((await daemon.ended('main')).value, ['it', 'it']);
+  });
 });
 
 test('what holds itself is refused by name', () => {

@@ -120,14 +120,22 @@ def shown(value):
         return f"<{type(value).__name__}>"
 
 
+def _member(error, name):
+    """None where reading it fails."""
+    try:
+        return getattr(error, name, None)
+    except Exception:
+        return None
+
+
 def stack_of(error):
     """The traceback as text, from the agent's code on."""
-    known = getattr(error, "stack", None)
+    known = _member(error, "stack")
     if isinstance(known, str):
         return known
-    if tells_sensitive(error):
-        return ""
     try:
+        if tells_sensitive(error):
+            return ""
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename.startswith(OURS):
             trace = trace.tb_next
@@ -137,11 +145,12 @@ def stack_of(error):
 
 
 def code_of(error):
-    code = getattr(error, "code", None)
-    if code is None and isinstance(error, OSError):
+    code = _member(error, "code")
+    if code is None and isinstance(error, OSError) and isinstance(error.errno, int):
         code = errno.errorcode.get(error.errno)
-    is_code = isinstance(code, (str, int)) and not isinstance(code, bool)
-    return code if is_code else None
+    if isinstance(code, int) and not isinstance(code, bool):
+        return code if abs(code) < 1 << 63 else None  # What the daemon reads.
+    return code if isinstance(code, str) else None
 
 
 REDACTED = "redacted: the step is sensitive"
@@ -167,7 +176,7 @@ def tells_sensitive(error):
         if is_sensitive(each):
             return True
         seen.add(id(each))
-        waiting += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+        waiting += [each.__cause__, each.__context__, *(_member(each, "exceptions") or ())]
     return False
 
 
@@ -191,8 +200,9 @@ def to_json(error, length_max=TEXT_LENGTH_MAX):
     """`length_max`: of its message and of its stack."""
     if is_sensitive(error):
         return _redacted(error)
-    known = getattr(error, "name", None) if isinstance(error, Error) else None
-    json = {"name": _cut(known or type(error).__name__, NAME_LENGTH_MAX), "message": _cut(shown(error), length_max),
+    known = _member(error, "name") if isinstance(error, Error) else None
+    name = known if isinstance(known, str) and known else type(error).__name__
+    json = {"name": _cut(name, NAME_LENGTH_MAX), "message": _cut(shown(error), length_max),
             "stack": _cut(stack_of(error), length_max)}
     code = code_of(error)
     if code is not None:

@@ -90,6 +90,35 @@ class CodecTest(unittest.TestCase):
         self.assertEqual("Mine", to_json(other)["name"])  # However often it is told.
         self.assertIs(Error, type(from_json({"name": "SystemExit", "message": "no"})))
 
+    def test_an_error_whose_members_cannot_be_read_is_told_without_them(self):
+        class Bad(Exception):
+            def __str__(self):
+                raise ValueError("no text")
+
+            @property
+            def code(self):
+                raise ValueError("no code")
+
+            @property
+            def stack(self):
+                raise ValueError("no stack")
+
+        json = to_json(Bad("x"))
+        self.assertEqual(("Bad", "<Bad>", False), (json["name"], json["message"], "code" in json))
+        named = Error("text")
+        named.name, named.code = 5, 10 ** 5000
+        self.assertEqual(("Error", "text", False), (*list(to_json(named).values())[:2], "code" in to_json(named)))
+        with host(agent('''
+            class Bad(Exception):
+                code = property(lambda self: 1 / 0)
+            def fails():
+                raise Bad("it")
+            try:
+                await ctx.step("s", fails)
+            except Exception as error:
+                return str(error)''')) as daemon:
+            self.assertEqual("it", daemon.ended().value)
+
     def test_what_cannot_be_written_down_is_refused_with_its_place(self):
         circle = {"n": {1}}
         circle["circle"] = circle
