@@ -38,13 +38,14 @@ class Replay:
     the next one. So gather, wait and the rest resolve as they did.
 
     `entries` as in the `run` frame; their values lie in `everything` from `start` on, one behind the
-    other. `is_quiet()` says whether nothing else of the run is under way, `on_stall(entry)` gets a
+    other. `is_quiet()` says whether nothing else of the run is under way, `has_own_time()` whether its
+    code waits for a time or a socket, `on_stall(entry)` gets a
     command that the code does not come to, while it waits itself for what was recorded behind it;
     `on_caught_up()`: all that is recorded was asked for again, and given."""
 
-    def __init__(self, loop, entries, everything, start, is_quiet, on_stall, on_caught_up):
-        self._loop, self._is_quiet, self._on_stall = loop, is_quiet, on_stall
-        self._on_caught_up = on_caught_up
+    def __init__(self, loop, entries, everything, start, is_quiet, has_own_time, on_stall, on_caught_up):
+        self._loop, self._is_quiet, self._has_own_time = loop, is_quiet, has_own_time
+        self._on_stall, self._on_caught_up = on_stall, on_caught_up
         self.go_on = None  # tells that there may be something to give
         self._recorded = {}  # ordinal → entry
         self._issued = set()  # ordinals that the code has come to
@@ -148,13 +149,20 @@ class Replay:
         missing = self._order[self._position][1]
         begun = next((o for o in self._begun if o in self._waiting and o < missing), None)
         if begun is None:
-            self._watch(STALL_S, lambda: self._on_stall(self._recorded[missing]))
+            self._watch(STALL_S, lambda: self._stalled(missing))
             return None
         if self._is_quiet() or self._is_overdue:
             self._is_overdue = False
             return self._waiting.pop(begun)
         self._watch(BEGUN_STALL_S, self._be_overdue)
         return None
+
+    def _stalled(self, missing):
+        """Its code may come to it when a time of its own is over: that of asyncio.timeout, say."""
+        if self._has_own_time():
+            self._watch(STALL_S, lambda: self._stalled(missing))
+        else:
+            self._on_stall(self._recorded[missing])
 
     def _be_overdue(self):
         self._is_overdue = True

@@ -79,14 +79,22 @@ class Loop(asyncio.SelectorEventLoop):
     def is_waiting(self, run):
         """Whether code of the run, or of nobody known, waits for something that is not the daemon's:
         a time, a socket, a thread, a process."""
-        handles = [handle for handle in self._scheduled if not handle.cancelled()]
-        for key in self._polled.get_map().values():
-            handles += [handle for handle in key.data if handle is not None]
-        if any(handle._context.get(owner) in (run, None) for handle in handles):
+        if any(context.get(owner) in (run, None) for context in self._waiting_contexts()):
             return True
         return bool(self.own_threads.under_way) or any(
             thread is not threading.main_thread() and not thread.name.startswith(THREAD_PREFIX)
             for thread in threading.enumerate())
+
+    def has_own_time(self, run):
+        """Whether code of the run, outside of its steps, waits for a time or a socket of its own."""
+        return any(context.get(owner) is run and context.get(inside) is None
+                   for context in self._waiting_contexts())
+
+    def _waiting_contexts(self):
+        handles = [handle for handle in self._scheduled if not handle.cancelled()]
+        for key in self._polled.get_map().values():
+            handles += [handle for handle in key.data if handle is not None]
+        return [handle._context for handle in handles]
 
     def call_as_host(self, callback, *arguments):
         self.call_soon(callback, *arguments, context=HOST_CONTEXT)

@@ -195,6 +195,32 @@ def main(ctx): return ctx.db.get("a")
             self.assertEqual(5, daemon.end("again").value)
             self.assertEqual(before + 1, len(daemon.frames))
 
+    def test_code_that_waits_for_a_time_of_its_own_is_waited_for_and_other_code_is_not(self):
+        # It waited for the sleep while its own time went on; the step was called when that was over.
+        body = '''
+            from cellar_agent import replay
+            replay.STALL_S = 0.1
+            slept = ctx.sleep("1d")
+            try:
+                async with asyncio.timeout({own}):
+                    await (asyncio.shield(slept) if {own} else asyncio.Event().wait())
+            except TimeoutError:
+                await ctx.step("late", lambda: 1)
+            return await slept'''
+        with host(agent(body.format(own=0.1))) as daemon:
+            daemon.run()
+            daemon.next("done")
+            daemon.reply(daemon.next("cmd", k="sleep"), "slept")
+            self.assertEqual("slept", daemon.end().value)
+            replay = daemon.recorded()
+        with host(agent(body.format(own=0.8))) as daemon:
+            daemon.run(replay=replay)
+            self.assertEqual("slept", daemon.end().value)
+            daemon.frames.clear()
+        with host(agent(body.format(own=None))) as daemon:
+            daemon.run(replay=replay)
+            self.assertEqual(2, daemon.next("mismatch")["o"])
+
     def test_sets_and_what_waits_have_the_same_order_in_every_process(self):
         source = agent('''
             words = {"apple", "pear", "plum", "fig", "cherry"}
