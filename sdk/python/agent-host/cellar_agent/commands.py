@@ -1,6 +1,10 @@
 """What a run is made of: its commands, its steps at their begin, and its end."""
 import asyncio
 import collections
+import itertools
+
+# Numbers of what is not there on replay. All of one number in a set would be compared with each other.
+unreplayed = itertools.count(1)
 
 # The step that code is in: of this phase of its run (rollback.py), with its ordinal, in which of its
 # attempts. What it says there bears both numbers: it counts where that attempt does.
@@ -15,11 +19,14 @@ class Outcome:
 
 
 class Command(asyncio.Future):
-    """What a call of ctx gives: an awaitable that is under way already, with its ordinal. Knows whether
+    """What a call of ctx gives: an awaitable that is under way already, with its ordinal as its number. Knows whether
     anybody has ever waited for it."""
 
     is_awaited = False
-    number = 0  # Its ordinal: the place in a set is the same on replay (tasks.py).
+
+    def __init__(self, number=0, *, loop):
+        super().__init__(loop=loop)
+        self.number = number or next(unreplayed)  # The place in a set is the same on replay (tasks.py).
 
     def __hash__(self):
         return self.number

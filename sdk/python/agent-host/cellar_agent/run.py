@@ -341,8 +341,7 @@ class Run:
 
     def _command(self, o, name):
         """The command with this ordinal; 0 for none of its own."""
-        command = Command(loop=self.loop)
-        command.number = o
+        command = Command(o, loop=self.loop)
         self._pending.add(command)
         if o != 0:
             self._open[o] = (name, command)

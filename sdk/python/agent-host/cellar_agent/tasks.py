@@ -3,17 +3,19 @@ code goes through `done` of asyncio.wait: by default in the order of addresses."
 import asyncio
 import functools
 
+from .commands import unreplayed
 from .turns import inside, owner
 
 
 class Task(asyncio.Task):
-    """Its hash is its number in its run; what a step makes has none, as it is not made on replay."""
+    """Its hash is its number in its run. What a step makes has one of the process: it is not made on
+    replay."""
 
     def __new__(cls, *arguments, context=None, **options):
         task = super().__new__(cls)
         get = (lambda variable: variable.get()) if context is None else context.get
         count = getattr(get(owner), "count_task", None) if get(inside) is None else None
-        task.number = 0 if count is None else count()
+        task.number = next(unreplayed) if count is None else count()
         return task
 
     def __hash__(self):

@@ -155,6 +155,18 @@ class OrderTest(unittest.TestCase):
             daemon.run(id="again", replay=daemon.recorded())
             self.assertEqual(200, daemon.end("again").value)
 
+    def test_what_is_made_inside_of_a_step_does_not_share_one_place_in_a_set(self):
+        with host(agent('''
+            async def count(s):
+                async def nothing(): pass
+                tasks = {asyncio.create_task(nothing()) for _ in range(100)}
+                asked = {ctx.shell("x") for _ in range(100)}
+                await asyncio.gather(*tasks, *asked)
+                return [len({hash(each) for each in made}) for made in (tasks, asked)]
+            return await ctx.step("many", count)''')) as daemon:
+            daemon.answer = lambda op, arguments: 1
+            self.assertEqual([100, 100], daemon.ended().value)
+
     def test_ten_thousand_steps_are_replayed_in_a_moment(self):
         source = agent('''
             begun = asyncio.get_running_loop().time()
