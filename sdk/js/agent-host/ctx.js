@@ -147,7 +147,7 @@ function makeTime(run) {
     },
     now: () => run.value('now', '', {}, () => Date.now()),
     random: () => run.value('random', '', {}, () => Math.random()),
-    uuid: () => run.value('uuid', '', {}, () => crypto.randomUUID()),
+    uuid: () => run.value('uuid', '', {}, () => require('node:crypto').randomUUID()), // Node 18 has no global one.
   };
 }
 

@@ -72,6 +72,12 @@ async (daemon) => {
     ['dev--test', true, { id: 'run_1', method: 'main', attempt: 3 }, false]);
 }));
 
+test('a Node.js without a global crypto makes ids, too', () => withHost(agent(`
+  delete globalThis.crypto;
+  return [typeof crypto, ctx.uuid().length];`), async (daemon) => {
+  assert.deepEqual((await daemon.ended('main')).value, ['undefined', 36]);
+}));
+
 test('time and chance are recorded', () => withHost(agent(
   'return [ctx.now(), ctx.random(), ctx.uuid()];'), async (daemon) => {
   const before = Date.now();
