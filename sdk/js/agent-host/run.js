@@ -12,6 +12,8 @@ const { after } = require('./timers');
 const { fingerprint, nameOf, stringify } = require('./values');
 
 const COMMANDS = ['step', 'shell', 'fetch', 'llm', 'spawn', 'sleep', 'wait', 'approval', 'child'];
+// Where several bear one name, these are numbered.
+const NUMBERED = ['step', 'wait', 'approval', 'spawn', 'child'];
 const MATCHED_SHOWN = 5;
 const EVENT_BYTES_MAX = 1 << 20;
 const GRACE_MS = 1000;
@@ -250,8 +252,16 @@ class Run {
 
   // The name of the next step that its code calls `name`: name, name#2, name#3, …
   named(name) {
-    const count = (this.names.get(name) ?? 0) + 1;
+    const count = this.#countOf(name) + 1;
     this.names.set(name, count);
+    return this.#shownOf(name, count);
+  }
+
+  #countOf(name) {
+    return this.names.get(name) ?? 0;
+  }
+
+  #shownOf(name, count) {
     return count === 1 ? name : `${name}#${count}`;
   }
 
@@ -351,10 +361,12 @@ class Run {
     if (this.inStep) throw coded('nested_version', `ctx.removed("${name}") is inside a step`);
     const o = this.lastOrdinal + 1;
     const entry = this.replay.peek(o);
-    if (!COMMANDS.includes(entry?.k) || entry.n !== nameOf(name)) return;
+    const isNumbered = NUMBERED.includes(entry?.k);
+    const shown = nameOf(isNumbered ? this.#shownOf(name, this.#countOf(name) + 1) : name);
+    if (!COMMANDS.includes(entry?.k) || entry.n !== shown) return;
     this.lastOrdinal = o;
     this.replay.issue(o);
-    this.named(name);
+    if (isNumbered) this.named(name);
   }
 
   // The run goes on with `state` as its params, and with an empty history. Never returns.

@@ -41,6 +41,20 @@ test('old and new runs go their own ways through the same code', async () => {
   });
 });
 
+test('each call of what was called several times may be removed', async () => {
+  const old = await recordOf(agent(`
+    for (let i = 0; i < 3; i += 1) { await ctx.step('a', () => i); await ctx.shellAsync('a'); }
+    return ctx.step('a', () => 'last');`));
+  await withHost(agent(`
+    const first = await ctx.step('a', () => 0);
+    for (let i = 0; i < 2; i += 1) { ctx.removed('b'); ctx.removed('a'); ctx.removed('a'); }
+    ctx.removed('a');
+    return [first, await ctx.step('a', () => 'no')];`), async (daemon) => {
+    daemon.run('main', {}, { replay: old });
+    assert.deepEqual((await daemon.end()).value, [0, 'last']);
+  });
+});
+
 test('a trial compares and executes nothing', async () => {
   const old = await recordOf(OLD);
   const executes = NEW.replace("'checked', () => 0", "'checked', () => { throw new Error('executed'); }");

@@ -15,6 +15,7 @@ MATCHED_SHOWN = 5
 EVENT_BYTES_MAX = 1 << 20
 GRACE_MS = 1000
 UNASKED_NAME_MAX = 200
+NUMBERED = ("step", "wait", "approval", "spawn", "child")  # Where several bear one name.
 COMMANDS = ("step", "shell", "fetch", "llm", "spawn", "sleep", "wait", "approval", "child")
 
 
@@ -195,6 +196,10 @@ class Run:
     def named(self, name):
         """The name of the next step that its code calls `name`: name, name#2, name#3, …"""
         count = self._names[name] = self._names.get(name, 0) + 1
+        return self._shown(name, count)
+
+    @staticmethod
+    def _shown(name, count):
         return name if count == 1 else f"{name}#{count}"
 
     def _look_up(self, o, k, n, fp):
@@ -308,10 +313,15 @@ class Run:
             raise Error(f'ctx.removed("{name}") is inside a step', code="nested_version")
         o = self._last_ordinal + 1
         entry = self.replay.peek(o)
-        if entry is not None and entry.k in COMMANDS and entry.n == name_of(name):
+        if entry is None or entry.k not in COMMANDS:
+            return
+        is_numbered = entry.k in NUMBERED
+        shown = self._shown(name, self._names.get(name, 0) + 1) if is_numbered else name
+        if entry.n == name_of(shown):
             self._last_ordinal = o
             self.replay.issue(o)
-            self.named(name)
+            if is_numbered:
+                self.named(name)
 
     def continue_as(self, state):
         """The run goes on with `state` as its params, and with an empty history."""

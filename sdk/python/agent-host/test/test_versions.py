@@ -44,6 +44,23 @@ class VersionsTest(unittest.TestCase):
                 daemon.run(id="again", replay=daemon.recorded("new"))
                 self.assertEqual([1, 2, "done"], daemon.end("again").value)
 
+    def test_each_call_of_what_was_called_several_times_may_be_removed(self):
+        old = record_of(agent('''
+            for i in range(3):
+                await ctx.step("a", lambda: i)
+                await ctx.shell("a")
+            return await ctx.step("a", lambda: "last")'''))
+        with host(agent('''
+            first = await ctx.step("a", lambda: 0)
+            for i in range(2):
+                ctx.removed("b")
+                ctx.removed("a")
+                ctx.removed("a")
+            ctx.removed("a")
+            return [first, await ctx.step("a", lambda: "no")]''')) as daemon:
+            daemon.run(replay=old)
+            self.assertEqual([0, "last"], daemon.end().value)
+
     def test_a_trial_compares_and_executes_nothing(self):
         for (old_source, new_source), make in zip(FORMS, (agent, plain)):
             old = record_of(old_source)
