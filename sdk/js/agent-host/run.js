@@ -109,13 +109,13 @@ class Run {
     try {
       return begin();
     } catch (error) {
-      if (!(error instanceof ParkedRun)) return this.#refused(error);
+      if (!(error instanceof ParkedRun)) return this.refused(error);
       return new Promise((resolve, reject) => { if (!this.parked) this.rejects.add(reject); });
     }
   }
 
   // What a call that is refused gives.
-  #refused(error) {
+  refused(error) {
     const origin = { name: toJson(error, SHOWN_MAX).message, isCommand: !this.inStep };
     this.#handOut(error, origin.name, origin.isCommand);
     const promise = new CommandPromise((_, reject) => reject(error));

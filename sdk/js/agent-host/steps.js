@@ -142,7 +142,8 @@ class Attempts {
     this.parents = () => [this.phase.signal];
     const { total } = options.timeouts;
     this.end = total === undefined ? undefined : (before.started_at ?? Date.now()) + total;
-    this.progress = before.progress ?? null;
+    // As text: what one attempt makes of it is not what the next one gets.
+    this.progress = before.progress === undefined ? 'null' : JSON.stringify(before.progress);
     this.idempotencyKey = `${run.id}-${keyEnd}`; // The same in every attempt of the run.
   }
 
@@ -157,15 +158,16 @@ class Attempts {
   // Without a limit of its own it is the run that ends it (Run.step).
   #only() {
     const deadline = new Deadline(undefined, this.parents);
+    const attempt = (this.before.tries ?? 0) + 1;
+    inside.getStore().attempt = attempt; // It stays the step's only one: nothing sees another.
+    const handle = new StepHandle(this, attempt, deadline);
     let goesOn = false;
     try {
-      const attempt = (this.before.tries ?? 0) + 1;
-      inside.getStore().attempt = attempt; // It stays the step's only one: nothing sees another.
-      const given = this.fn(new StepHandle(this, attempt, deadline));
+      const given = this.fn(handle);
       goesOn = isThenable(given);
-      return goesOn ? Promise.resolve(given).finally(() => deadline.release()) : given;
+      return goesOn ? Promise.resolve(given).finally(() => handle.end()) : given;
     } finally {
-      if (!goesOn) deadline.release();
+      if (!goesOn) handle.end();
     }
   }
 
@@ -200,7 +202,7 @@ class Attempts {
     try {
       return await (limit === undefined ? call() : deadline.within((async () => call())()));
     } finally {
-      deadline.release();
+      handle.end();
     }
   }
 
@@ -209,13 +211,18 @@ class Attempts {
     return new StepTimeoutError(`step "${this.name}" took longer than ${total} ms in all`);
   }
 
+  // It may be on its way while the next one is.
+  refuse(attempt) {
+    return this.run.refused(coded('step_ended', `attempt ${attempt} of step "${this.name}" is over`));
+  }
+
   report(value, attempt) {
     const text = stringify(value, `the progress of step "${this.name}"`);
     if (Buffer.byteLength(text) > PROGRESS_BYTES_MAX) {
       throw coded('too_large', `the progress of step "${this.name}" takes ` +
         `${Buffer.byteLength(text)} bytes as JSON, at most ${PROGRESS_BYTES_MAX}`);
     }
-    this.progress = JSON.parse(text);
+    this.progress = text;
     return this.run.progress(this.ordinal, text, attempt);
   }
 }
@@ -223,6 +230,7 @@ class Attempts {
 // What the step's function gets.
 class StepHandle {
   #deadline;
+  #isOver = false;
 
   constructor(attempts, attempt, deadline) {
     this.#deadline = deadline;
@@ -230,8 +238,14 @@ class StepHandle {
     this.ordinal = attempts.ordinal;
     this.attempt = attempt;
     this.idempotencyKey = attempts.idempotencyKey;
-    this.lastProgress = attempts.progress;
-    this.progress = (value) => attempts.report(value, attempt);
+    this.lastProgress = JSON.parse(attempts.progress);
+    this.progress = (value) =>
+      (this.#isOver ? attempts.refuse(attempt) : attempts.report(value, attempt));
+  }
+
+  end() {
+    this.#isOver = true;
+    this.#deadline.release();
   }
 
   get signal() {

@@ -125,6 +125,19 @@ test('progress is told, waited for, and given to the next attempt', () => withHo
   assert.deepEqual(JSON.parse(daemon.of('progress')[0].body), { id: 5 });
 }));
 
+test('what an attempt makes of the progress it is given, no other attempt sees', () => withHost(agent(`
+  return ctx.step('job', async (s) => {
+    s.lastProgress.seen.push(s.attempt);
+    if (s.attempt === 4) return s.lastProgress;
+    throw new Error('again');
+  }, { retries: { maxAttempts: 4, delay: 1 } });`), async (daemon) => {
+  const before = { started_at: 1, tries: 2, progress: { seen: [] } };
+  for (const id of ['a', 'b']) {
+    daemon.run('main', {}, { id, replay: [[1, 'step', 'job', '', 'open', undefined, [1, 0], before]] });
+    assert.deepEqual((await daemon.end(id)).value, { seen: [4] });
+  }
+}));
+
 test('a step may begin and end in different places', async () => {
   const source = agent(`
     const step = await ctx.beginStep('message');
@@ -365,12 +378,12 @@ test('what is said in a step bears the attempt that says it, also where that was
     if (s.attempt > 1) return go();
     await second;
     ctx.stream('late');
-    s.progress('late').catch(() => {});
-    said();
+    said(s.progress('late').catch((error) => error.code));
+    s.progress('nobody looks at it');
   }, { timeout: 20, retries: { maxAttempts: 2, delay: 1 } });
-  await late;
-  ctx.stream('outside');`), async (daemon) => {
+  ctx.stream(await late);`), async (daemon) => {
   await daemon.ended('main');
   assert.deepEqual(daemon.of('event').map((f) => [f.in, f.try]), [[1, 1], [1, 2], [1, 1], [undefined, undefined]]);
-  assert.equal(daemon.of('progress')[0].try, 1);
+  assert.equal(JSON.parse(daemon.of('event').at(-1).body), 'step_ended');
+  assert.deepEqual(daemon.of('progress'), []);
 }));

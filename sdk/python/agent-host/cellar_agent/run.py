@@ -592,6 +592,12 @@ class Run:
             self.send({"t": "failed", "o": o, "n": attempt, "delay": delay},
                       stringify(to_json(error), "the error of an attempt"))
 
+    def refused(self, error):
+        """What a call gives that is refused, and that nobody need look at."""
+        command = Command(loop=self.loop)
+        command.fail(error)
+        return command
+
     def progress(self, o, body, attempt):
         """Settles when it is on disk."""
         self.check()

@@ -9,7 +9,7 @@ from .signals import Signal
 from .threads import anywhere
 from .timers import milliseconds, whole
 from .turns import inside
-from .values import stringify
+from .values import parse, stringify
 
 POLICIES = ("retry", "fail", "ask")
 GROWTH = {
@@ -125,7 +125,11 @@ class StepHandle:
         self.name, self.ordinal, self.attempt = attempts.name, attempts.ordinal, attempt
         self.signal = Signal()
         self.idempotency_key = attempts.idempotency_key
-        self.last_progress = attempts.last_progress
+        self.last_progress = parse(attempts.progress)
+        self._is_over = False
+
+    def end(self):
+        self._is_over = True
 
     @anywhere
     def progress(self, value):
@@ -134,7 +138,9 @@ class StepHandle:
         if len(body) > PROGRESS_BYTES_MAX:
             raise Error(f'the progress of step "{self.name}" takes {len(body)} bytes as JSON, at most '
                         f"{PROGRESS_BYTES_MAX}", code="too_large")
-        self._attempts.last_progress = value
+        if self._is_over:
+            return self._run.refused(Error(f'attempt {self.attempt} of step "{self.name}" is over', code="step_ended"))
+        self._attempts.progress = body
         return self._run.progress(self.ordinal, body, self.attempt)
 
 
@@ -152,7 +158,8 @@ class Attempts:
         self._end = None
         if timeouts.total is not None:
             self._end = step.before.get("started_at", now_ms()) + timeouts.total
-        self.last_progress = step.before.get("progress")
+        # As text: what one attempt makes of it is not what the next one gets.
+        self.progress = stringify(step.before.get("progress"), "the progress")
 
     async def result(self):
         due = self._before.get("retry_at")
@@ -188,6 +195,7 @@ class Attempts:
                 return await self._call(handle)
             return await self._within(min(limits), handle, min(limits) == left)
         finally:
+            handle.end()
             self._phase.signal.off_abort(handle.signal.abort)
 
     async def _within(self, limit, handle, is_total):

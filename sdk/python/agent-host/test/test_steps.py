@@ -158,6 +158,37 @@ class StepsTest(unittest.TestCase):
                 self.assertEqual({"id": 5}, daemon.ended().value)
                 self.assertEqual({"id": 5}, json.loads(daemon.of("progress")[0]["body"]))
 
+    def test_what_an_attempt_makes_of_the_progress_it_is_given_no_other_attempt_sees(self):
+        with host(agent('''
+            def job(s):
+                s.last_progress["seen"].append(s.attempt)
+                if s.attempt < 4:
+                    raise ValueError("again")
+                return s.last_progress
+            return await ctx.step("job", job, retries={"max_attempts": 4, "delay": 1})''')) as daemon:
+            before = {"started_at": 1, "tries": 2, "progress": {"seen": []}}
+            daemon.run(replay=[[1, "step", "job", "", "open", None, [1, 0], before]])
+            self.assertEqual({"seen": [4]}, daemon.end().value)
+
+    def test_an_attempt_that_is_over_reports_nothing(self):
+        with host(agent('''
+            late = asyncio.get_running_loop().create_future()
+            async def slow(s):
+                if s.attempt > 1:
+                    return await late
+                try:
+                    await asyncio.sleep(100)
+                finally:
+                    asyncio.get_running_loop().call_later(0.02, report, s)
+            def report(s):
+                s.progress("nobody looks at it")
+                s.progress("late").add_done_callback(lambda done: late.set_result(done.exception().code))
+            return await ctx.step("slow", slow, timeout=20, retries={"max_attempts": 2, "delay": 1})''')) as daemon:
+            daemon.run()
+            self.assertEqual("step_ended", daemon.end().value)
+            self.assertEqual([], daemon.of("progress"))
+            self.assertEqual("", daemon.stderr)
+
     def test_a_step_may_begin_and_end_in_different_places(self):
         body = '''
             step = {a}ctx.begin_step("message")
