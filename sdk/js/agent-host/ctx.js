@@ -84,18 +84,19 @@ function makeLog(run) {
 }
 
 function makeFetch(run) {
-  return async (url, options) => {
+  const begin = (url, options) => {
     const init = options ?? {};
     const same = identity(url, init);
     const attempt = () => request(same.url, init, run.signal);
     if (run.inStep) {
       run.check();
-      return toResponse(await attempt());
+      return attempt().then(toResponse);
     }
     const name = nameOf(`${same.method} ${same.url}`, SHOWN_NAME_MAX);
     const fp = fingerprint(stringify(same, 'the request of ctx.fetch'));
-    return toResponse(await run.step('fetch', () => name, fp, attempt));
+    return run.step('fetch', () => name, fp, attempt, { policy: 'retry', sensitive: false, finish: toResponse });
   };
+  return (url, options) => run.promised(() => begin(url, options));
 }
 
 function makeShell(run) {

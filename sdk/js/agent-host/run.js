@@ -105,7 +105,7 @@ class Run {
 
   // What gives a promise never throws. In a run that is over the promise stays open: code that
   // catches everything and tries again would never let go of the process.
-  #promised(begin) {
+  promised(begin) {
     try {
       return begin();
     } catch (error) {
@@ -371,7 +371,7 @@ class Run {
 
   // The run goes on with `state` as its params, and with an empty history. Never returns.
   continueAs(state) {
-    const go = () => this.#promised(() => this.#continue(state));
+    const go = () => this.promised(() => this.#continue(state));
     return this.unheard.size === 0 ? go() : this.untilHeard().then(go);
   }
 
@@ -409,7 +409,7 @@ class Run {
   // The same with a promise. prepare() gives name and arguments; what it throws rejects. finish()
   // makes of the result what the code gets.
   command(k, prepare, finish = (work) => work) {
-    return this.#promised(() => {
+    return this.promised(() => {
       const [name, args, { fp, onPart } = {}] = prepare();
       const { entry, header, text } = this.#command(k, name, args, fp);
       if (entry) return this.#completes(entry.o, name, finish(this.#replayed(entry)));
@@ -517,23 +517,24 @@ class Run {
   // A command whose body, body(ordinal, name, before), runs here: what it gives is on disk before
   // anybody sees it. `before` is what the journal holds of a step that was interrupted. The options:
   // `policy`, what follows an interruption; `sensitive`, nobody is shown what it gives; undo(value,
-  // ordinal), the body of the step that undoes it.
+  // ordinal), the body of the step that undoes it; finish(value) makes of it what the code gets.
   step(k, makeName, fp, body, options = PLAIN) {
-    return this.#promised(() => {
+    return this.promised(() => {
       const taken = this.#begin(k, makeName, fp, options);
       const { o, n, entry, isDone, isLeft } = taken;
       if (isLeft) return this.#left(o, n);
       if (options.undo !== undefined) this.rollbacks.declare(o, n, options);
       if (entry?.s === 'ok') this.rollbacks.complete(o, entry.bytes, entry.c, entry.end);
       if (isDone) {
-        return this.#completes(o, n, this.#replayed(entry, { restore: restorer(options, entry) }));
+        const work = this.#replayed(entry, { restore: restorer(options, entry) });
+        return this.#completes(o, n, options.finish === undefined ? work : work.then(options.finish));
       }
       return this.#promiseOf(o, n, (settle) => this.#execute(k, taken, body, options, settle));
     });
   }
 
   beginStep(makeName, makeHandle) {
-    return this.#promised(() => {
+    return this.promised(() => {
       const { o, n, entry, isDone, waits } = this.#begin('step', makeName, '', { policy: 'retry' });
       const handle = makeHandle(n, o);
       const begun = () => {
@@ -562,7 +563,7 @@ class Run {
   }
 
   completeStep(handle, value) {
-    return this.#promised(() => {
+    return this.promised(() => {
       this.check();
       if (handle.done) throw coded('step_ended', `step "${handle.name}" is completed already`);
       if (this.#leavesOpen) return this.#left(handle.ordinal, handle.name);
@@ -625,7 +626,8 @@ class Run {
     if (ok) this.rollbacks.complete(o, text, codec); // Its end is in the journal before any rollback's.
     const give = () => { // As a replay would.
       try {
-        if (ok) resolve(decodeValue(text, codec));
+        const { finish = (value) => value } = options;
+        if (ok) resolve(finish(decodeValue(text, codec)));
         else reject(restorer(options)(JSON.parse(text)));
       } catch (error) {
         reject(error);

@@ -111,6 +111,16 @@ test('the agent may abort a request itself', () => withServer(() => {}, (url) =>
   assert.deepEqual((await daemon.ended('main', { url })).value, ['mine', 'enough']);
 })));
 
+test('a fetch that nobody waits for fails the run, and one of no URL is a rejection', () => withHost(agent(`
+  const bad = ctx.fetch('no URL');
+  ctx.fetch(params.url);
+  await ctx.step('next', () => 1);
+  return bad.catch((e) => e.code);`), async (daemon) => withServer((response) => response.end('x'), async (url) => {
+  const { value } = await daemon.ended('main', { url });
+  assert.equal(value.code, 'forgotten_await');
+  assert.match(value.message, new RegExp(`"GET ${url}"`));
+})));
+
 test('inside a step a fetch is part of it; a hundred leave nothing behind', () => withServer(
   (response) => response.end('x'), (url) => withHost(agent(`
     let length = 0;
