@@ -181,7 +181,7 @@ class Run {
   #differs(entry, o, got) {
     const expected = { k: entry.k, n: entry.n, fp: entry.fp };
     this.send({ t: 'mismatch', o }, JSON.stringify({ expected, got, matched: this.matched }));
-    this.park();
+    this.leave();
   }
 
   // From now on nothing that its code asks for is done, and nothing that it waits for settles.
@@ -205,7 +205,7 @@ class Run {
     this.phase.abort(new CancelledError('the run has ended'));
   }
 
-  // It goes on elsewhere, or in its next attempt here: what still goes on would be done twice at once.
+  // It goes on elsewhere, or in its next attempt, or is paused: what still goes on would be done twice at once.
   leave() {
     this.park(); // First: nothing that it says to this counts.
     this.phase.isLeft = true;
@@ -316,7 +316,7 @@ class Run {
     const value = JSON.parse(body);
     if (header.ok) return value;
     if (header.left) {
-      this.park();
+      this.leave();
       throw new ParkedRun();
     }
     if (value.code === 'canceled') this.cancel(header.rollback); // Its frame waits on the other socket.
@@ -383,7 +383,7 @@ class Run {
     const o = this.#next();
     this.#lookUp(o, 'continue', '', '');
     this.send({ t: 'continue', o }, text);
-    this.park();
+    this.leave();
     throw new ParkedRun();
   }
 

@@ -247,6 +247,31 @@ for (const [what, leave] of Object.entries(LEFT)) {
   }));
 }
 
+test('what goes on is told to stop where the run leaves by itself, too', () => withHost(SAYS + agent(`
+  const open = ctx.step('open', (s) => new Promise(() => {
+    s.signal.addEventListener('abort', () => say(params.way, s.signal.reason.message));
+    ctx.stream(s.attempt);
+  }));
+  open.catch(() => say('settled'));
+  if (params.way === 'continues') await ctx.continueAs(1);
+  ctx.db.get('k');`), async (daemon) => {
+  const ways = {
+    continues: () => daemon.next('continue'),
+    differs: () => daemon.next('mismatch'),
+    is_paused: async () => {
+      await daemon.next('call');
+      daemon.up.write(encode({ t: 'result', ok: false, left: true }, '{}'));
+    },
+  };
+  for (const [way, leaves] of Object.entries(ways)) {
+    const other = [[1, 'step', 'open', '', 'open', undefined, [1, 0]], [2, 'db.get', 'other', '', 'ok', 1]];
+    daemon.run('main', { way }, { id: way, replay: way === 'differs' ? other : [] });
+    await leaves();
+    await daemon.idle();
+  }
+  assert.deepEqual(said(daemon), Object.keys(ways).map((way) => `${way} the run goes on elsewhere`));
+}));
+
 test('what fails as it is told to stop hurts no other run', () => withHost(SAYS + agent(`
   const timers = require('timers/promises');
   const left = new Promise((resolve, reject) => { setTimeout(resolve, 60_000); timers.setTimeout(60_000, 0, { signal: ctx.signal }); });
