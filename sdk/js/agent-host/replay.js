@@ -28,10 +28,12 @@ class Replay {
     this.marker = entries.find(({ k }) => k === 'rollback');
     const end = this.marker?.at ?? Infinity;
     this.last = 0; // the last ordinal that its method came to
+    this.lastOfAll = 0; // the same of the run, rolling back included
     let from = at;
     for (const entry of entries) {
       this.recorded.set(entry.o, { ...entry, bytes: body.subarray(from, from + entry.len) });
       from += entry.len;
+      this.lastOfAll = Math.max(this.lastOfAll, entry.o);
       if (entry.at >= end) continue;
       this.last = Math.max(this.last, entry.o);
       this.order.push({ lsn: entry.at, o: entry.o, completes: false });

@@ -12,6 +12,8 @@ const { after } = require('./timers');
 const { fingerprint, nameOf, stringify } = require('./values');
 
 const COMMANDS = ['step', 'shell', 'fetch', 'llm', 'spawn', 'sleep', 'wait', 'approval', 'child'];
+// What a trial may do that has no record of it.
+const CHANGES_NOTHING = ['store.read', 'store.exists', 'store.list', 'now', 'random', 'uuid', 'version', 'event'];
 // Where several bear one name, these are numbered.
 const NUMBERED = ['step', 'wait', 'approval', 'spawn', 'child'];
 const MATCHED_SHOWN = 5;
@@ -153,17 +155,31 @@ class Run {
   // What the journal holds at this ordinal; undefined where it holds nothing.
   #lookUp(o, k, n, fp) {
     const entry = this.replay.issue(o);
-    if (entry === undefined && this.isTrial) {
-      this.endTrial(true, 'null');
-      throw new ParkedRun();
+    if (entry === undefined) {
+      if (this.isTrial) this.#tryGap(o, k, n);
+      return undefined;
     }
-    if (entry === undefined) return undefined;
     if (entry.k === k && entry.n === n && entry.fp === fp) {
       this.matched.push({ o, k, n });
       if (this.matched.length > MATCHED_SHOWN) this.matched.shift();
       return entry;
     }
     this.#differs(entry, o, { k, n, fp });
+    throw new ParkedRun();
+  }
+
+  // A trial has come to an ordinal that holds nothing. Between others that is what threw, and is done
+  // again: a trial can where that changes nothing.
+  #tryGap(o, k, n) {
+    if (o > this.replay.lastOfAll) {
+      this.endTrial(true, 'null');
+    } else if (CHANGES_NOTHING.includes(k)) {
+      return;
+    } else {
+      const message = `the record holds nothing at place ${o}: what was called there threw, and a ` +
+        `trial does not execute ctx.${k}("${n}") to see what it would do now`;
+      this.endTrial(false, JSON.stringify({ message }));
+    }
     throw new ParkedRun();
   }
 
@@ -294,7 +310,8 @@ class Run {
     const entry = this.#lookUp(o, k, n, fp);
     if (entry) return JSON.parse(entry.bytes.toString());
     const value = produce();
-    this.send({ t: 'value', o, k, n, fp }, stringify(value, `what ctx.${k}("${n}") gives`));
+    const text = stringify(value, `what ctx.${k}("${n}") gives`);
+    if (!this.isTrial) this.send({ t: 'value', o, k, n, fp }, text);
     return value;
   }
 
@@ -332,7 +349,7 @@ class Run {
         `${EVENT_BYTES_MAX}: send it in parts`);
     }
     const o = this.inStep ? 0 : this.#next();
-    if (o !== 0 && this.#lookUp(o, 'event', type, '')) return;
+    if (o !== 0 && (this.#lookUp(o, 'event', type, '') || this.isTrial)) return;
     this.send({ t: 'event', o, type, ...this.#where(o) }, body);
   }
 

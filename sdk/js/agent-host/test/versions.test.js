@@ -80,6 +80,38 @@ test('a trial compares and executes nothing', async () => {
   }
 });
 
+test('a trial looks behind what threw and has no record', async () => {
+  const old = (read, ...more) => agent(`
+    let got;
+    try { got = ${read}; } catch { got = 'none'; }
+    ctx.log('read');
+    ${more.join('')}
+    return [got, await ctx.step('b', () => 1)];`);
+  const lost = () => Object.assign(new Error('down'), { code: 'down' });
+  const cases = [
+    ["ctx.store.read('..')", /true/], ["ctx.db.get('k')", /ctx.db.get\(/],
+    ["ctx.store.write('..', 'x')", /ctx.store.write/],
+  ];
+  for (const [read, expected] of cases) {
+    let replay;
+    await withHost(old(read), async (daemon) => {
+      daemon.answer = () => lost();
+      assert.deepEqual((await daemon.ended('main')).value, ['none', 1]);
+      replay = daemon.recorded().filter(([, k]) => k !== 'db.get');
+      assert.deepEqual(replay.map(([o]) => o), [2, 3]);
+    });
+    for (const [source, told] of [[old(read), expected], [old(read).replace("'b'", "'c'"), /"n":"c"|ctx/]]) {
+      await withHost(source, async (daemon) => {
+        daemon.run('main', {}, { id: 'trial', replay, trial: true });
+        const frame = await daemon.next((f) => f.t === 'trial' || f.t === 'mismatch');
+        assert.match(`${frame.ok} ${frame.body}`, told);
+        await daemon.idle();
+        assert.deepEqual(daemon.types().filter((t) => t !== 'pong'), ['hello', frame.t]);
+      });
+    }
+  }
+});
+
 test('a run goes on with a state and an empty history', () => withHost(agent(`
   const step = await ctx.step('count', () => params.n + 1);
   if (step < 3) return ctx.continueAs({ n: step });

@@ -58,6 +58,7 @@ class Replay:
         # Where the run began to roll back: what it did from there on is not its method's.
         self.marker = None
         self.last = 0  # the last ordinal that its method came to
+        self.last_of_all = max((json["o"] for json in entries), default=0)  # rolling back included
         end = next((json["at"] for json in entries if json["k"] == "rollback"), sys.maxsize)
         order = []  # what happened, in the order of the journal: (place, ordinal, whether it completes)
         for json in entries:

@@ -1,7 +1,7 @@
 import os
 import unittest
 
-from fake_daemon import agent, host, plain
+from fake_daemon import Refused, agent, host, plain
 
 OLD = '''
     a = {a}ctx.step("a", lambda: 1)
@@ -85,6 +85,32 @@ class VersionsTest(unittest.TestCase):
                     if expected is not None:
                         self.assertIn(expected, told["body"].decode().lower())
                     self.assertEqual([], os.listdir(daemon.work))
+
+    def test_a_trial_looks_behind_what_raised_and_has_no_record(self):
+        body = '''
+            try:
+                got = {call}
+            except Exception:
+                got = "none"
+            ctx.log("read")
+            return [got, await ctx.step("b", lambda: 1)]'''
+        cases = [('ctx.store.read("..")', "True"), ('ctx.db.get("k")', "ctx.db.get"),
+                 ('ctx.store.write("..", "x")', "ctx.store.write")]
+        for call, expected in cases:
+            source = agent(body.format(call=call))
+            with host(source) as daemon:
+                daemon.answer = lambda op, arguments: Refused("down", "down")
+                self.assertEqual(["none", 1], daemon.ended().value)
+                replay = daemon.recorded()
+                self.assertEqual([2, 3], [o for o, *_ in replay])
+            other = "ctx." if "ctx" in expected else '"n":"c"'
+            for tried, told in ((source, expected), (source.replace('"b"', '"c"'), other)):
+                with self.subTest(tried), host(tried) as daemon:
+                    daemon.run(id="trial", replay=replay, trial=True)
+                    frame = daemon.next("trial", "mismatch")
+                    self.assertIn(told, f"{frame.get('ok')} {frame['body'].decode()}")
+                    daemon.idle()
+                    self.assertEqual(["hello", frame["t"]], [t for t in daemon.types() if t != "pong"])
 
     def test_a_version_is_tried_with_a_run_that_was_rolled_back(self):
         trip = agent('''
