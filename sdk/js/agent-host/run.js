@@ -493,8 +493,12 @@ class Run {
       this.replay.whenCompleted(entry.o, () => {
         this.rejects.delete(reject);
         const text = entry.bytes.toString();
-        if (entry.s === 'ok') resolve(decodeValue(text, entry.c));
-        else reject(this.#handOut(restore(JSON.parse(text)), entry.n, true));
+        try {
+          if (entry.s === 'ok') resolve(decodeValue(text, entry.c));
+          else reject(this.#handOut(restore(JSON.parse(text)), entry.n, true));
+        } catch (error) { // What a later Node.js has written, say.
+          reject(this.#handOut(error, entry.n, true));
+        }
       }, isBegun);
     });
   }

@@ -122,7 +122,8 @@ function stepArguments(name, second, third) {
 // How long to wait before the next attempt; undefined where there is none.
 function delayAfter(error, attempt, retries) {
   if (attempt >= retries.maxAttempts || error instanceof NonRetryableError) return undefined;
-  if (error instanceof RetryAfterError) return error.delay;
+  // One that came from elsewhere has none.
+  if (error instanceof RetryAfterError && error.delay >= 0 && error.delay < Infinity) return error.delay;
   const full = Math.min(retries.delay * retries.growth(attempt), retries.maxDelay);
   // Half of it at least: clients that failed together do not come back together.
   return Math.round(retries.jitter ? full * (0.5 + Math.random() / 2) : full);

@@ -159,6 +159,13 @@ async function fingerprintOf(daemon) {
   return daemon.of('value').find((f) => f.run === 'fp').fp;
 }
 
+test('a recorded value that cannot be read is an error of its step', () => withHost(agent(`
+  return ctx.step('s', () => 1).catch((e) => e.code);`), async (daemon) => {
+  const value = { $: 'Later', v: 1 };
+  daemon.run('main', {}, { replay: [[1, 'step', 's', '', 'ok', value, [1, 2], { c: 'typed' }]] });
+  assert.equal((await daemon.end()).value, 'not_serialisable');
+}));
+
 test('other arguments are a mismatch, and only the last five that fitted are told', () =>
   withHost(agent('for (let i = 0; i < 8; i += 1) ctx.db.get(params.key + i);'), async (daemon) => {
     daemon.answer = () => 1;

@@ -69,6 +69,16 @@ test('an error may say that no attempt follows, or when', () => withHost(agent(`
   assert.deepEqual(daemon.of('failed').map((f) => f.delay), [20]);
 }));
 
+test('an error that names no time of its own leaves that to the retries', () => withHost(agent(`
+  return ctx.step('s', (s) => {
+    if (s.attempt === 3) return 'third';
+    const error = new ctx.errors.RetryAfterError('later', 1);
+    error.delay = s.attempt === 1 ? undefined : NaN;
+    throw error;
+  }, { retries: { maxAttempts: 3, delay: 1 } });`), async (daemon) => {
+  assert.equal((await daemon.ended('main')).value, 'third');
+}));
+
 test('a limit of time holds for an attempt and for all of them', () => withHost(agent(`
   const never = () => new Promise(() => {});
   const codes = [];

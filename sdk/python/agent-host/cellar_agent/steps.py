@@ -1,13 +1,14 @@
 """ctx.step, ctx.begin_step and ctx.complete_step: options, attempts, waiting between them."""
 import asyncio
 import inspect
+import math
 import random
 import time
 
 from .errors import Error, NonRetryableError, RetryAfterError, StepTimeoutError
 from .signals import Signal
 from .threads import anywhere
-from .timers import milliseconds, whole
+from .timers import is_number, milliseconds, whole
 from .turns import inside
 from .values import parse, stringify
 
@@ -69,8 +70,9 @@ class Retries:
         """How long to wait before the next attempt, in ms; None where there is none."""
         if attempt >= self.attempts_max or isinstance(error, NonRetryableError):
             return None
-        if isinstance(error, RetryAfterError) and hasattr(error, "delay"):
-            return error.delay
+        delay = getattr(error, "delay", None) if isinstance(error, RetryAfterError) else None
+        if is_number(delay) and 0 <= delay < math.inf:  # One that came from elsewhere has none.
+            return delay
         full = min(self.delay * self.growth(attempt), self.delay_max)
         # Half of it at least: clients that failed together do not come back together.
         return full * (0.5 + random.random() / 2) if self.has_jitter else full

@@ -83,6 +83,17 @@ class StepsTest(unittest.TestCase):
                               "after": "then"}, daemon.ended().value)
             self.assertEqual([20], [frame["delay"] for frame in daemon.of("failed")])
 
+    def test_an_error_that_names_no_time_of_its_own_leaves_that_to_the_retries(self):
+        with host(agent('''
+            def fails(s):
+                if s.attempt == 3:
+                    return "third"
+                error = ctx.errors.RetryAfterError("later", 1)
+                error.delay = None if s.attempt == 1 else float("nan")
+                raise error
+            return await ctx.step("s", fails, retries={"max_attempts": 3, "delay": 1})''')) as daemon:
+            self.assertEqual("third", daemon.ended().value)
+
     def test_a_limit_of_time_holds_for_an_attempt_and_for_all_of_them(self):
         body = '''
             import time, asyncio
