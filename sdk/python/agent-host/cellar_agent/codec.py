@@ -87,7 +87,10 @@ class Encoder:
     def _pattern(self, value):
         if not isinstance(value.pattern, str):
             self._refuse("a pattern of bytes")
-        return [value.pattern, "".join(flag for flag, bit in FLAGS.items() if value.flags & bit)]
+        pattern = [value.pattern, "".join(flag for flag, bit in FLAGS.items() if value.flags & bit)]
+        if _regexp(pattern).flags != value.flags:
+            self._refuse("a pattern with other flags than IGNORECASE, MULTILINE and DOTALL: write them into it, as (?x)")
+        return pattern
 
     def _container(self, value):
         if id(value) in self._above:

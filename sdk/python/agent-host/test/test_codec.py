@@ -1,4 +1,5 @@
 import datetime
+import json
 import math
 import re
 import sys
@@ -85,6 +86,8 @@ class CodecTest(unittest.TestCase):
                 self.assertIsInstance(back, type(error))
                 self.assertEqual(str(error), str(back))
                 self.assertEqual(to_json(error), to_json(back))
+        module.JSONDecodeError = json.JSONDecodeError  # from json import JSONDecodeError
+        self.assertIsInstance(from_json({"name": "JSONDecodeError", "message": "no"}, module), ValueError)
         other = from_json(to_json(Mine(1, 2)))
         self.assertEqual((Error, "Mine", "1 and 2"), (type(other), other.name, str(other)))
         self.assertEqual("Mine", to_json(other)["name"])  # However often it is told.
@@ -103,8 +106,8 @@ class CodecTest(unittest.TestCase):
             def stack(self):
                 raise ValueError("no stack")
 
-        json = to_json(Bad("x"))
-        self.assertEqual(("Bad", "<Bad>", False), (json["name"], json["message"], "code" in json))
+        told = to_json(Bad("x"))
+        self.assertEqual(("Bad", "<Bad>", False), (told["name"], told["message"], "code" in told))
         named = Error("text")
         named.name, named.code = 5, 10 ** 5000
         self.assertEqual(("Error", "text", False), (*list(to_json(named).values())[:2], "code" in to_json(named)))
@@ -118,6 +121,13 @@ class CodecTest(unittest.TestCase):
             except Exception as error:
                 return str(error)''')) as daemon:
             self.assertEqual("it", daemon.ended().value)
+
+    def test_a_pattern_keeps_its_flags_or_is_refused(self):
+        for kept in (re.compile("a", re.I | re.S), re.compile("(?x) a # one"), re.compile("(?a)\\w")):
+            self.assertEqual((kept.pattern, kept.flags), (again(kept).pattern, again(kept).flags))
+        for lost in (re.compile("a b", re.VERBOSE), re.compile("\\w", re.ASCII)):
+            with self.assertRaisesRegex(NonSerializableError, "flags"):
+                again(lost)
 
     def test_what_cannot_be_written_down_is_refused_with_its_place(self):
         circle = {"n": {1}}
