@@ -69,8 +69,8 @@ function failed(run, error) {
 async function outcomeOf(run, header) {
   try {
     const text = await execute(run, header);
-    if (run.undoes) return failed(run, new CancelledError()); // Whatever it gives.
     await run.untilHeard();
+    if (run.undoes) return failed(run, new CancelledError()); // Whatever it gives.
     run.checkForgotten();
     return { ok: true, text };
   } catch (error) {
