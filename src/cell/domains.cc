@@ -434,19 +434,6 @@ asio::awaitable<void> Domains::connect(Kind kind) {
   domain.link = std::move(link);
 }
 
-asio::awaitable<void> Domains::open_egress(Kind kind) {
-  Domain& domain = of(kind);
-  network_.meter().set_limits(spec_.network.limits);
-  const auto contents = co_await vault_.open_for_network();
-  const std::string network = "/proc/" + std::to_string(domain.init->pid) + "/ns/net";
-  domain.egress = std::make_unique<EgressPort>(
-      machine_.executor, spec_.cell_id, std::string(name_of(kind)),
-      EgressPort::Outside{machine_.resolver, machine_.tls, machine_.forwards}, network_,
-      net::Policy::parse(spec_.network.of(kind)));
-  domain.egress->set_injection(contents->injection(kind), contents->authority);
-  co_await domain.egress->open(machine_.spawner, network);
-}
-
 void Domains::apply_limits() {
   if (slot_.empty()) return;
   set_slot(slot_);

@@ -222,6 +222,7 @@ class Domains {
   asio::awaitable<std::uint32_t> make_in_gvisor(sandbox::DomainSpec domain);
   asio::awaitable<void> connect(Kind kind);
   asio::awaitable<void> open_egress(Kind kind);
+  [[noreturn]] void throw_lost(Kind kind) const;
   asio::awaitable<std::optional<WarmHost>> take_warm_host_now();
   asio::awaitable<void> make_own(WarmAgent& warm);
   // The fresh domains are used from now on.

@@ -1,33 +1,46 @@
-// What listens in the shell domain, and how the daemon gets there.
+// The domains' networks: the way out, what listens in the shell domain, and how the daemon gets
+// there.
 
-#include <fcntl.h>
-
-#include "base/log.h"
+#include "base/error.h"
 #include "cell/domains.h"
 #include "cell/ports.h"
-#include "sys/file.h"
 #include "sys/network_namespace.h"
 
 namespace cellar::cell {
+
+void Domains::throw_lost(Kind kind) const {
+  throw Error(
+      ErrorCode::unavailable, "domain_lost",
+      "cell " + spec_.cell_id + " has no " + std::string(name_of(kind)) + " domain that runs");
+}
 
 // The namespace is held from then on: its number may come to mean another process.
 bool Domains::hold_network(Domain& domain) {
   if (domain.network) return true;
   if (!domain.init) return false;
-  auto opened =
-      sys::open_file_if_exists("/proc/" + std::to_string(domain.init->pid) + "/ns/net", O_RDONLY);
-  // Whoever has the number after it was opened had it before.
-  if (!opened || sys::identify(domain.init->pid) != *domain.init) return false;
+  auto opened = sys::open_network_of(*domain.init);
+  if (!opened) return false;
   domain.network = std::move(*opened);
   return true;
 }
 
+asio::awaitable<void> Domains::open_egress(Kind kind) {
+  Domain& domain = of(kind);
+  network_.meter().set_limits(spec_.network.limits);
+  const auto contents = co_await vault_.open_for_network();
+  auto network = domain.init ? sys::open_network_of(*domain.init) : std::nullopt;
+  if (!network) throw_lost(kind);
+  domain.egress = std::make_unique<EgressPort>(
+      machine_.executor, spec_.cell_id, std::string(name_of(kind)),
+      EgressPort::Outside{machine_.resolver, machine_.tls, machine_.forwards}, network_,
+      net::Policy::parse(spec_.network.of(kind)));
+  domain.egress->set_injection(contents->injection(kind), contents->authority);
+  co_await domain.egress->open(machine_.spawner, std::move(*network));
+}
+
 asio::awaitable<sys::Fd> Domains::shell_socket(sandbox::SocketIn::Kind kind) {
   Domain& domain = of(Kind::shell);
-  if (!hold_network(domain)) {
-    throw Error(ErrorCode::unavailable, "domain_lost",
-                "cell " + spec_.cell_id + " has no shell domain that runs");
-  }
+  if (!hold_network(domain)) throw_lost(Kind::shell);
   sys::Fd network = sys::duplicate(domain.network.get());
   co_return co_await machine_.spawner.socket_in(std::move(network), kind);
 }

@@ -1,11 +1,8 @@
 #include "cell/egress_port.h"
 
-#include <fcntl.h>
-
 #include "base/error.h"
 #include "base/log.h"
 #include "net/dns.h"
-#include "sys/file.h"
 
 namespace cellar::cell {
 
@@ -21,8 +18,8 @@ EgressPort::EgressPort(asio::any_io_executor executor, std::string cell_id, std:
 
 EgressPort::~EgressPort() = default;
 
-asio::awaitable<void> EgressPort::open(Spawner& spawner, std::string path) {
-  name_space_ = sys::open_file(path, O_RDONLY);
+asio::awaitable<void> EgressPort::open(Spawner& spawner, sys::Fd name_space) {
+  name_space_ = std::move(name_space);
   auto say = [this](const net::Refusal& refusal) { network_.tell(domain_, refusal); };
   net::EgressOptions options;
   options.on_end = [this] { network_.note_use(); };

@@ -31,8 +31,8 @@ class EgressPort {
   EgressPort(const EgressPort&) = delete;
   EgressPort& operator=(const EgressPort&) = delete;
 
-  // Takes hold of the namespace at `path` ("/proc/PID/ns/net") and serves it. Throws Error.
-  asio::awaitable<void> open(Spawner& spawner, std::string path);
+  // Serves the domain's network namespace. Throws Error.
+  asio::awaitable<void> open(Spawner& spawner, sys::Fd name_space);
   // For new questions and connections; listen() comes next.
   void set_policy(net::Policy policy);
   // See net::Egress.

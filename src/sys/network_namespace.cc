@@ -130,6 +130,13 @@ class InNamespace {
 
 }  // namespace
 
+std::optional<Fd> open_network_of(const ProcessId& process) {
+  auto opened = open_file_if_exists("/proc/" + std::to_string(process.pid) + "/ns/net", O_RDONLY);
+  // Whoever has the number after it was opened had it before.
+  if (!opened || identify(process.pid) != process) return std::nullopt;
+  return opened;
+}
+
 void make_every_address_local() {
   bring_up_loopback();
   const Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));

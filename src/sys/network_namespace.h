@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "sys/fd.h"
+#include "sys/process.h"
 
 namespace cellar::sys {
 
@@ -12,6 +14,9 @@ namespace cellar::sys {
 // and IPv6: a connect() to any of them reaches a listener in the namespace, and nothing leaves it.
 // Everybody in it may bind every port. Throws Error.
 void make_every_address_local();
+
+// The network namespace of that very process; nullopt where it has ended. Throws Error.
+std::optional<Fd> open_network_of(const ProcessId& process);
 
 struct PortSpec {
   std::uint16_t port = 0;
