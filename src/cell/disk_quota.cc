@@ -12,6 +12,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// What is open and mapped in a cell, of which more is taken for too much.
+constexpr std::uint64_t kOpenCountMax = 200'000;
+
 struct Measured {
   sys::DiskUse used;
   sys::DiskUse free_before;
@@ -101,13 +104,13 @@ asio::awaitable<void> DiskQuota::measure(Walk kind) {
     for (const std::string& folder : folders) {
       measured.used += sys::disk_use(folder, how);
     }
-    measured.used += sys::unlinked_use(processes());
+    measured.used += sys::unlinked_use(processes(), {kOpenCountMax, how.deep_inodes});
     measured.took = Clock::now() - began;
     return measured;
   };
   const Measured measured = co_await async::offload(pool_, std::move(walk));
   ledger_.measured(measured.used, measured.free_before);
-  rest_until_ = Clock::now() + measured.took;
+  rest_until_ = Clock::now() + std::min<Clock::duration>(measured.took, kRestMax);
   walk_at_ = Clock::now() + ledger_.walk_pause();
 }
 

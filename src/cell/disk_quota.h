@@ -24,12 +24,13 @@ inline constexpr std::string_view kDiskFull = "disk_full";
 // (sys/disk_limit.h), and counts the rest. While something runs in the cell it looks every kLook at
 // what the file system has lost, and measures the cell where that could matter, and now and then in
 // any case, as others may have deleted meanwhile (DiskLedger::walk_pause); a cell that has too much
-// loses what runs in it. After a walk it rests as long as that took, so a cell can have written for
-// some tenths of a second longer, and for twice the time of a walk over many files. Loop thread
-// only.
+// loses what runs in it. After a walk it rests as long as that took, up to kRestMax, so a cell can
+// have written for some tenths of a second longer, and for twice the time of a walk over many
+// files. Loop thread only.
 class DiskQuota {
  public:
   static constexpr std::chrono::milliseconds kLook{100};
+  static constexpr std::chrono::seconds kRestMax{10};
   static constexpr sys::DiskUse kMaking{8 << 20, 64};  // what the making of a domain may take
 
   // `folders` are counted together, with what `processes()` (called on the pool) have open of

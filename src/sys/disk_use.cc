@@ -62,8 +62,9 @@ DiskUse disk_use(const std::string& path, const DiskWalk& walk) {
   return use;
 }
 
-DiskUse unlinked_use(const std::vector<pid_t>& processes) {
+DiskUse unlinked_use(const std::vector<pid_t>& processes, const UnlinkedWalk& walk) {
   DiskUse use;
+  std::uint64_t open_count = 0;
   std::set<std::pair<dev_t, ino_t>> seen;
   for (const pid_t process : processes) {
     for (const char* kind : {"fd", "map_files"}) {
@@ -71,6 +72,11 @@ DiskUse unlinked_use(const std::vector<pid_t>& processes) {
       const Dir dir = open_dir(AT_FDCWD, path.c_str());
       if (!dir) continue;
       while (const dirent* entry = ::readdir(dir.get())) {
+        if (entry->d_name[0] == '.') continue;
+        if (++open_count > walk.open_max) {
+          use.inodes = std::max(use.inodes, walk.unseen_inodes);
+          return use;
+        }
         struct stat file{};
         if (::fstatat(::dirfd(dir.get()), entry->d_name, &file, 0) == -1) continue;
         if (!S_ISREG(file.st_mode) || file.st_nlink != 0) continue;

@@ -31,8 +31,14 @@ struct DiskWalk {
 DiskUse disk_use(const std::string& path, const DiskWalk& walk);
 
 // What deleted files take that these processes still have open or mapped, but for those in memory
-// only. Blocking. Processes that are gone are passed over.
-DiskUse unlinked_use(const std::vector<pid_t>& processes);
+// only. It stops where they have more than `walk.open_max` open and mapped together, which is
+// `walk.unseen_inodes` at least: nobody hides behind them. Blocking. Processes that are gone are
+// passed over.
+struct UnlinkedWalk {
+  std::uint64_t open_max;
+  std::uint64_t unseen_inodes;
+};
+DiskUse unlinked_use(const std::vector<pid_t>& processes, const UnlinkedWalk& walk);
 
 // What is left on the file system of `path`, and what it has altogether. Quick. Throws Error.
 DiskUse disk_free(const std::string& path);

@@ -17,6 +17,7 @@ using namespace cellar::sys;
 namespace fs = std::filesystem;
 
 constexpr DiskWalk kAll{1000, 1000};
+constexpr UnlinkedWalk kAllOpen{100'000, 100'000};
 
 TEST_CASE(
     "a tree takes what its files do, a file with two names once, and a link nothing of its "
@@ -63,20 +64,28 @@ TEST_CASE("it ends at the limit of files, and in folders without end") {
 
 TEST_CASE("a deleted file counts as long as a process has it open, and one in memory does not") {
   const std::vector<pid_t> own = {::getpid()};
-  const DiskUse before = unlinked_use(own);
+  const DiskUse before = unlinked_use(own, kAllOpen);
   std::string path = "/var/tmp/cellar-test-XXXXXX";  // On a disk: /tmp is in memory on Debian 13.
   const Fd file(::mkstemp(path.data()));
   REQUIRE(file);
   write_all(file.get(), std::string(300'000, 'x'), path);
   const Fd again = duplicate(file.get());
-  CHECK(unlinked_use(own) == before);
+  CHECK(unlinked_use(own, kAllOpen) == before);
   remove_file(path);
-  const DiskUse open = unlinked_use(own);
+  const DiskUse open = unlinked_use(own, kAllOpen);
   CHECK(open.inodes == before.inodes + 1);
   CHECK(open.bytes >= before.bytes + 300'000);
   const Fd memory(::memfd_create("memory", MFD_CLOEXEC));
   write_all(memory.get(), std::string(300'000, 'x'), "memory");
-  CHECK(unlinked_use(own) == open);
+  CHECK(unlinked_use(own, kAllOpen) == open);
+}
+
+TEST_CASE("who has more open than is looked at has as much as it is told") {
+  const std::vector<pid_t> own = {::getpid()};
+  std::vector<Fd> open;
+  for (int i = 0; i < 50; ++i) open.push_back(open_file("/dev/null", O_RDONLY));
+  CHECK(unlinked_use(own, {40, 7000}).inodes == 7000);
+  CHECK(unlinked_use(own, kAllOpen).inodes < 7000);
 }
 
 TEST_CASE("what is written is missing on the file system") {
