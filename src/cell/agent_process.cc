@@ -110,13 +110,12 @@ asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_
   auto [down, down_theirs] = sys::stream_pair();
   sys::Pipe output = sys::make_pipe();
   sys::give_to(output.write_end.get(), agent->place_.uid);
-  sys::set_nonblocking(output.read_end.get());
   const asio::local::stream_protocol protocol;
   agent->up_.socket.assign(protocol, up.release());
   agent->down_.socket.assign(protocol, down.release());
   agent->up_.socket.non_blocking(true);
   agent->down_.socket.non_blocking(true);
-  agent->output_.assign(output.read_end.release());
+  agent->output_.open(agent->place_.pipes, std::move(output.read_end));
   agent->oom_before_ = agent->place_.count_oom_kills();
 
   const sys::Fd null = sys::open_file("/dev/null", O_RDONLY);
@@ -135,6 +134,9 @@ asio::awaitable<std::shared_ptr<AgentProcess>> AgentProcess::start(asio::any_io_
     fds.push_back(group.get());
   }
   const std::vector<std::string> words = request.argv;
+  std::vector<sys::Fd> theirs;
+  theirs.push_back(std::move(output.write_end));
+  const LentEnds lent(agent->place_.pipes, std::move(theirs));
   try {
     const std::uint32_t pid = co_await domain->start(std::move(request), std::move(fds));
     agent->pid_ = pid;
@@ -223,13 +225,12 @@ asio::awaitable<std::optional<AgentFrame>> AgentProcess::receive() {
 }
 
 asio::awaitable<void> AgentProcess::read_output() {
-  std::string buffer(kOutputLineMax, '\0');
   std::string line;
-  for (;;) {
-    const auto [error, size] =
-        co_await output_.async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
-    if (error) break;
-    for (const char c : std::string_view(buffer).substr(0, size)) {
+  bool has_ended = false;
+  while (!has_ended) {
+    const sys::PipeRead read = co_await output_.read(kOutputLineMax);
+    has_ended = read.has_ended;
+    for (const char c : read.bytes) {
       if (c != '\n') line.push_back(c);
       if (c == '\n' || line.size() >= kOutputLineMax) options_.on_output(std::exchange(line, {}));
     }

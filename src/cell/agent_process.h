@@ -3,7 +3,6 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -17,6 +16,7 @@
 #include "base/error.h"
 #include "cell/agent_language.h"
 #include "cell/command.h"
+#include "cell/pipe_end.h"
 #include "cell/secrets.h"
 #include "json/value.h"
 
@@ -110,7 +110,7 @@ class AgentProcess {
   Line up_;           // frames from the agent, and replies to its synchronous calls
   Line down_;         // frames to the agent
   std::string held_;  // for down_
-  asio::posix::stream_descriptor output_;
+  PipeEnd output_;
   std::string read_ahead_;   // from up_
   std::string_view unread_;  // of it, what receive() has not come to
   std::uint64_t oom_before_ = 0;

@@ -134,7 +134,10 @@ asio::awaitable<void> Cell::adopt_processes() {
       co_await process->remove();
     }
   }
-  for (const DomainLink::KeptProgram& program : kept) domains_.end_kept(program.id);
+  for (DomainLink::KeptProgram& program : kept) {
+    program.fds.clear();  // While cell-init has them: who closes them last may wait (pipe_end.h).
+    domains_.end_kept(program.id);
+  }
 }
 
 asio::awaitable<bool> Cell::try_adopt(std::shared_ptr<Process> process,

@@ -1,25 +1,18 @@
 #include "cell/command.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+#include <algorithm>
 
 #include "async/task_group.h"
 #include "base/error.h"
 #include "cell/command_parts.h"
 #include "cell/output_log.h"
-#include "sys/file.h"
+#include "cell/pipe_end.h"
 
 namespace cellar::cell {
 namespace {
 
-using Descriptor = asio::posix::stream_descriptor;
 constexpr std::size_t kReadBytes = 64 << 10;
 
 // What a command writes to, and what has come so far.
@@ -35,39 +28,47 @@ struct Output {
   std::string name;
   std::uint64_t bytes_max;
   OutputRoom::Held& held;
-  Descriptor source;
+  PipeEnd source;
   async::Event ended;
   std::string bytes;
   bool truncated = false;
 };
 
+void keep(Output& output, std::string_view bytes) {
+  const std::size_t room = output.bytes_max - output.bytes.size();
+  const std::size_t taken = output.held.take(std::min(bytes.size(), room));
+  if (taken < bytes.size()) output.truncated = true;
+  output.bytes.append(bytes.substr(0, taken));
+}
+
 asio::awaitable<void> read_output(Output& output, const OnOutput& on_output) {
-  std::string buffer(kReadBytes, '\0');
   std::size_t told = 0;
-  for (;;) {
-    const auto [error, size] = co_await output.source.async_read_some(
-        asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
-    if (error) break;
-    const std::size_t room = output.bytes_max - output.bytes.size();
-    const std::size_t taken = output.held.take(std::min(size, room));
-    const std::string_view kept = std::string_view(buffer).substr(0, taken);
-    if (kept.size() < size) output.truncated = true;
-    if (kept.empty()) continue;  // Read on, so that the command is not held up.
-    output.bytes.append(kept);
+  bool has_ended = false;
+  while (!has_ended) {
+    // What finds no room is read all the same, so that the command is not held up.
+    const sys::PipeRead read = co_await output.source.read(kReadBytes);
+    if (!output.source.is_open()) co_return;  // drain() has given up, the result is made.
+    has_ended = read.has_ended;
+    keep(output, read.bytes);
     const std::string_view untold = std::string_view(output.bytes).substr(told);
-    const std::string_view whole = untold.substr(0, untold.size() - unfinished_character(untold));
+    const std::size_t unfinished = has_ended ? 0 : unfinished_character(untold);
+    const std::string_view whole = untold.substr(0, untold.size() - unfinished);
     told += whole.size();
     if (on_output && !whole.empty()) on_output(output.name, whole);
   }
-  const std::string_view rest = std::string_view(output.bytes).substr(told);
-  if (on_output && !rest.empty()) on_output(output.name, rest);
   output.ended.set();
 }
 
-asio::awaitable<void> write_input(Descriptor& sink, const std::string& bytes) {
-  co_await asio::async_write(sink, asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
-  boost::system::error_code ignored;
-  sink.close(ignored);
+asio::awaitable<void> write_input(PipeEnd& sink, std::shared_ptr<const std::string> bytes) {
+  std::size_t written_count = 0;
+  bool goes_on = true;
+  while (goes_on) {
+    const sys::PipeWrite written = co_await sink.write(bytes, written_count);
+    written_count += written.byte_count;
+    if (written.is_broken || written_count == bytes->size()) break;
+    goes_on = co_await sink.writable();
+  }
+  sink.close();
 }
 
 CommandResult result_of_failed_start(const Error& error) {
@@ -79,26 +80,30 @@ CommandResult result_of_failed_start(const Error& error) {
 
 // All that is open while a command runs.
 struct Running {
-  Running(const asio::any_io_executor& executor, const CommandRequest& request, OutputRoom& room)
-      : held(std::make_shared<OutputRoom::Held>(room)),
+  Running(const asio::any_io_executor& executor, CommandRequest& request, OutputRoom& room)
+      : input_bytes(std::make_shared<const std::string>(std::move(request.stdin_bytes))),
+        held(std::make_shared<OutputRoom::Held>(room)),
         out(executor, "stdout", request.output_bytes_max, *held),
         err(executor, "stderr", request.output_bytes_max, *held),
         input(executor),
         tasks(executor) {}
+  std::shared_ptr<const std::string> input_bytes;  // shared with jobs that may be stuck
   std::shared_ptr<OutputRoom::Held> held;
   Output out;
   Output err;
-  Descriptor input;
+  PipeEnd input;
   async::TaskGroup tasks;
 };
 
 asio::awaitable<std::uint32_t> start(const CommandPlace& place, const CommandRequest& request,
                                      Running& running) {
-  ProgramPipes pipes = make_program_pipes(place.uid, !request.stdin_bytes.empty());
-  if (pipes.in.write_end) running.input.assign(pipes.in.write_end.release());
-  running.out.source.assign(pipes.out.read_end.release());
-  running.err.source.assign(pipes.err.read_end.release());
+  const bool takes_input = !running.input_bytes->empty();
+  ProgramPipes pipes = make_program_pipes(place, TakesInput(takes_input));
+  if (takes_input) running.input.open(place.pipes, std::move(pipes.in.write_end));
+  running.out.source.open(place.pipes, std::move(pipes.out.read_end));
+  running.err.source.open(place.pipes, std::move(pipes.err.read_end));
   std::vector<int> stdio = pipes.stdio();
+  const LentEnds theirs(place.pipes, pipes.take_theirs());
   co_return co_await start_program(place, request, std::move(stdio), Terminal::no);
 }
 
@@ -127,7 +132,7 @@ asio::awaitable<CommandResult> run_started(const CommandPlace& place, const Comm
   running.tasks.spawn(read_output(running.out, on_output));
   running.tasks.spawn(read_output(running.err, on_output));
   if (running.input.is_open()) {
-    running.tasks.spawn(write_input(running.input, request.stdin_bytes));
+    running.tasks.spawn(write_input(running.input, running.input_bytes));
   }
   running.tasks.spawn(kill_at(place, request.timeout, result.timed_out));
   if (place.stalls_at_oom) running.tasks.spawn(kill_at_oom(place));
@@ -155,7 +160,7 @@ asio::awaitable<CommandResult> run_started(const CommandPlace& place, const Comm
 asio::awaitable<CommandResult> run_command(CommandPlace place, CommandRequest request,
                                            OnOutput on_output, OutputRoom& room) {
   Running running(co_await asio::this_coro::executor, request, room);
-  if (running.held->take(request.stdin_bytes.size()) < request.stdin_bytes.size()) {
+  if (running.held->take(running.input_bytes->size()) < running.input_bytes->size()) {
     throw Error(ErrorCode::exhausted, "too_much_input",
                 "what the cell's commands hold in memory leaves no room for this input",
                 "wait until some have ended, or write it to a file");

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "async/lane.h"
 #include "cell/domain_link.h"
 #include "cell/output_room.h"
 #include "json/value.h"
@@ -62,6 +63,7 @@ struct CommandPlace {
   // To be called once it runs: whoever asks later what was lost is told of it.
   std::function<void(std::uint32_t pid, const std::vector<std::string>& words)> note_start;
   std::uint32_t uid = 0;  // the host's id of the domain's root
+  async::Lane pipes;      // of the cell: where what joins the program with us is used (PipeEnd)
   // Of all copies: kill() was called, maybe before there was something to kill.
   std::shared_ptr<bool> was_killed = std::make_shared<bool>(false);
   std::function<std::uint64_t()> count_oom_kills;

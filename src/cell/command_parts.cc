@@ -14,6 +14,8 @@ namespace {
 
 // How often it is asked for lack of memory.
 constexpr std::chrono::milliseconds kOomPause{50};
+// Of ends of pipes: each is a descriptor of the daemon's, or three.
+constexpr std::size_t kClosingsMax = 1024;
 
 constexpr std::pair<const char*, const char*> kEnvironment[] = {
     {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
@@ -45,15 +47,28 @@ sys::Pipe make_program_pipe(std::uint32_t uid, ProgramDoes does) {
   const bool reads = does == ProgramDoes::read;
   sys::Pipe pipe = sys::make_pipe();
   sys::give_to(reads ? pipe.read_end.get() : pipe.write_end.get(), uid);
-  sys::set_nonblocking(reads ? pipe.write_end.get() : pipe.read_end.get());
   return pipe;
 }
 
 }  // namespace
 
-ProgramPipes make_program_pipes(std::uint32_t uid, bool takes_input) {
+std::vector<sys::Fd> ProgramPipes::take_theirs() {
+  std::vector<sys::Fd> ends;
+  ends.push_back(std::move(in.read_end));
+  ends.push_back(std::move(out.write_end));
+  ends.push_back(std::move(err.write_end));
+  return ends;
+}
+
+ProgramPipes make_program_pipes(const CommandPlace& place, TakesInput takes_input) {
+  if (place.pipes.posted_count() > kClosingsMax) {
+    throw Error(ErrorCode::unavailable, "pipes_stuck",
+                "programs of the cell hold up the output of those that have ended",
+                "end them: they are amidst writing for very long");
+  }
+  const std::uint32_t uid = place.uid;
   ProgramPipes pipes;
-  if (takes_input) {
+  if (takes_input == TakesInput::yes) {
     pipes.in = make_program_pipe(uid, ProgramDoes::read);
   } else {
     pipes.in.read_end = sys::open_file("/dev/null", O_RDONLY);

@@ -18,7 +18,8 @@ namespace cellar::cell {
 inline constexpr std::chrono::milliseconds kOutputLimit{2000};
 
 // What joins a program without a terminal with us. Its ends belong to its user, who may open them
-// again as /dev/stdout; ours do not block.
+// again as /dev/stdout.
+enum class TakesInput : bool { no, yes };
 struct ProgramPipes {
   sys::Pipe in;  // where it takes no input: /dev/null, and no end of ours
   sys::Pipe out;
@@ -27,9 +28,11 @@ struct ProgramPipes {
   std::vector<int> stdio() const {
     return {in.read_end.get(), out.write_end.get(), err.write_end.get()};
   }
+  std::vector<sys::Fd> take_theirs();
 };
-// Throws Error.
-ProgramPipes make_program_pipes(std::uint32_t uid, bool takes_input);
+// Throws Error; `unavailable`, reason `pipes_stuck`, where the cell's programs keep those of many
+// that have ended from being closed.
+ProgramPipes make_program_pipes(const CommandPlace& place, TakesInput takes_input);
 
 enum class Terminal : bool { no, yes };
 // Starts it with `stdio` as its 0, 1 and 2; its pid as the domain sees it. Where something is to

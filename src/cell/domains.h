@@ -56,6 +56,7 @@ struct Machine {
   asio::any_io_executor executor;
   async::Pool& pool;
   std::shared_ptr<async::Pool> journal_writers;  // threads that do nothing else
+  async::Pool& pipes;                            // as well: each cell has a lane of them
   async::Serial& paging;                         // the memory of one cell is moved at a time
   ProcessWalk& processes;                        // for cells without cgroups
   Spawner& spawner;
@@ -263,6 +264,7 @@ class Domains {
   std::uint64_t program_count_ = 0;
   std::set<std::uint64_t> lost_numbers_;  // of programs that ended with an earlier daemon
   ProgramRecords programs_;
+  async::Lane pipes_{machine_.pipes};
   Network network_;
   std::array<Domain, 2> domains_;
   async::Serial serial_;

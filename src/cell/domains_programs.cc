@@ -57,6 +57,7 @@ asio::awaitable<CommandPlace> Domains::place(Kind kind, sandbox::ResourceLimits 
   CommandPlace place;
   place.domain = co_await require(kind);
   place.uid = uid_base(kind);
+  place.pipes = pipes_;
   place.id = place.domain->new_id();
   place.number = ++program_count_;
   place.note_start = note_of(kind, place.number);
@@ -86,6 +87,7 @@ CommandPlace Domains::place_of_kept(std::uint64_t number, std::uint32_t program,
   CommandPlace place;
   place.domain = of(Kind::shell).link;
   place.uid = uid_base(Kind::shell);
+  place.pipes = pipes_;
   place.id = program;
   place.number = number;
   place.join = std::move(joined);

@@ -3,9 +3,6 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "async/sleep.h"
 #include "async/task_group.h"
@@ -37,6 +34,17 @@ constexpr char kEndOfInput = '\x04';  // typed at a terminal
               "name a program that is there, and a folder for it");
 }
 
+// In the lane. A disk that fails is as good as a full one: nothing is lost yet.
+ProcessFiles::Taken try_take(ProcessFiles& files, int source, OutputLog::Stream stream,
+                             const sys::Pipe* through, const std::string& id) {
+  try {
+    return files.take(source, stream, through);
+  } catch (const Error& error) {
+    log::debug("output of process {}: {}", id, error.what());
+  }
+  return {.state = ProcessFiles::Taken::State::no_room};
+}
+
 }  // namespace
 
 // What joins a program with us: `stdio` becomes its 0, 1 and 2, `ours` are kept.
@@ -59,7 +67,7 @@ Process::Process(const ProcessHome& home, ProcessRecord record)
     : id_("p" + std::to_string(record.number)),
       pool_(home.pool),
       record_(std::move(record)),
-      files_(home.folder + "/" + std::to_string(record_.number)),
+      files_(std::make_shared<ProcessFiles>(home.folder + "/" + std::to_string(record_.number))),
       is_loaded_(false),
       output_(ProcessFiles::kOutputKeptBytes, record_.end ? record_.end->output_next : 0),
       changed_(home.executor),
@@ -88,11 +96,9 @@ Process::Ends Process::make_ends(const ProcessRequest& request) {
     ends.ours.push_back(std::move(through->write_end));
     return ends;
   }
-  ProgramPipes pipes = make_program_pipes(place_.uid, request.takes_input);
+  ProgramPipes pipes = make_program_pipes(place_, TakesInput(request.takes_input));
   ends.stdio = pipes.stdio();
-  ends.theirs.push_back(std::move(pipes.in.read_end));
-  ends.theirs.push_back(std::move(pipes.out.write_end));
-  ends.theirs.push_back(std::move(pipes.err.write_end));
+  ends.theirs = pipes.take_theirs();
   ends.ours.push_back(std::move(pipes.out.read_end));
   ends.ours.push_back(std::move(pipes.err.read_end));
   if (pipes.in.write_end) ends.ours.push_back(std::move(pipes.in.write_end));
@@ -102,13 +108,13 @@ Process::Ends Process::make_ends(const ProcessRequest& request) {
 bool Process::take_ends(std::vector<sys::Fd> ends) {
   const bool has_input = record_.takes_input && ends.size() == kInputEnd + 1;  // Else it ended.
   if (ends.size() != (record_.has_terminal || has_input ? 3 : 2)) return false;
-  out_.assign(ends[0].release());
+  out_.open(place_.pipes, std::move(ends[0]));
   if (record_.has_terminal) {
-    through_ = sys::Pipe{std::move(ends[1]), std::move(ends[2])};
+    through_ = std::make_shared<const sys::Pipe>(std::move(ends[1]), std::move(ends[2]));
     return true;
   }
-  err_.assign(ends[1].release());
-  if (has_input) in_.assign(ends[kInputEnd].release());
+  err_.open(place_.pipes, std::move(ends[1]));
+  if (has_input) in_.open(place_.pipes, std::move(ends[kInputEnd]));
   return true;
 }
 
@@ -119,13 +125,15 @@ asio::awaitable<void> Process::start(ProcessRequest request) {
   record_.started_at = wall_now();
   const auto timeout = request.command.timeout;
   if (timeout.count() > 0) record_.times_out_at = record_.started_at + timeout;
-  auto create = [this] { files_.create(record_); };
+  auto create = [this] { files_->create(record_); };
   co_await async::offload(pool_, create);
   Ends ends = make_ends(request);
   std::vector<int> kept;
   for (const sys::Fd& end : ends.ours) {
     if (record_.outlives_daemon) kept.push_back(end.get());
   }
+  take_ends(std::move(ends.ours));
+  const LentEnds lent(place_.pipes, std::move(ends.theirs));
   std::exception_ptr failure;
   try {
     record_.pid = co_await start_program(place_, request.command, ends.stdio,
@@ -141,7 +149,6 @@ asio::awaitable<void> Process::start(ProcessRequest request) {
     co_await remove();
     rethrow_as_start_failed(failure);
   }
-  take_ends(std::move(ends.ours));
   place_.note_start(record_.pid, request.command.argv);
   co_await save(record_);
 }
@@ -150,8 +157,8 @@ asio::awaitable<void> Process::adopt(CommandPlace place, DomainLink::KeptProgram
   place_ = std::move(place);
   record_.pid = kept.pid;
   auto load = [this] {
-    files_.open();
-    return files_.load();
+    files_->open();
+    return files_->load();
   };
   output_ = co_await async::offload(pool_, load);
   is_loaded_ = true;
@@ -160,27 +167,15 @@ asio::awaitable<void> Process::adopt(CommandPlace place, DomainLink::KeptProgram
   }
 }
 
-// On the pool. A disk that fails is as good as a full one: nothing is lost yet.
-ProcessFiles::Taken Process::try_take(int source, OutputLog::Stream stream,
-                                      const sys::Pipe* through) {
-  try {
-    return files_.take(source, stream, through);
-  } catch (const Error& error) {
-    log::debug("output of process {}: {}", id_, error.what());
-  }
-  return {.state = ProcessFiles::Taken::State::no_room};
-}
-
-asio::awaitable<void> Process::read(Descriptor& source, OutputLog::Stream stream,
+asio::awaitable<void> Process::read(PipeEnd& source, OutputLog::Stream stream,
                                     async::Event& ended) {
   using State = ProcessFiles::Taken::State;
-  const sys::Pipe* through = through_ ? &*through_ : nullptr;
   for (;;) {
     auto turn = std::make_optional(co_await pieces_.turn());
-    auto take = [this, stream, through, from = source.native_handle()] {
-      return try_take(from, stream, through);
+    auto take = [files = files_, stream, through = through_, from = source.number(), id = id_] {
+      return try_take(*files, from, stream, through.get(), id);
     };
-    const ProcessFiles::Taken taken = co_await async::offload(pool_, take);
+    const ProcessFiles::Taken taken = co_await source.run_in_lane(std::move(take));
     if (taken.state == State::ended) break;
     if (taken.state == State::some) {
       output_.append(taken.stream, taken.bytes);
@@ -196,9 +191,8 @@ asio::awaitable<void> Process::read(Descriptor& source, OutputLog::Stream stream
       co_await async::sleep_for(kNoRoomPause);
       continue;
     }
-    const auto [error] =
-        co_await source.async_wait(Descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
-    if (error) break;
+    const bool has_some = co_await source.readable();
+    if (!has_some) break;
   }
   ended.set();
 }
@@ -235,11 +229,8 @@ asio::awaitable<void> Process::run(std::shared_ptr<Process> process) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   const bool runs_on = failure && self.record_.outlives_daemon;
   if (!runs_on) self.kill();
-  co_await tasks
-      .close();  // Its job on the pool uses their numbers, which are somebody else's then.
-  for (Descriptor* end : {&self.out_, &self.err_, &self.in_}) {
-    if (end->is_open()) end->close();
-  }
+  co_await tasks.close();  // What is stuck in the lane has all that it needs.
+  for (PipeEnd* end : {&self.out_, &self.err_, &self.in_}) end->close();
   if (!runs_on) co_await self.end(exit, ended_at.value_or(wall_now()));
   if (failure) std::rethrow_exception(failure);
 }
@@ -264,7 +255,7 @@ asio::awaitable<void> Process::end(DomainLink::Exit exit, WallTime at) {
 
 // Without it the next daemon knows less of the process, and no more.
 asio::awaitable<bool> Process::save(ProcessRecord record) {
-  auto write = [this, record = std::move(record)] { files_.write(record); };
+  auto write = [this, record = std::move(record)] { files_->write(record); };
   try {
     co_await async::offload(pool_, write);
     co_return true;
@@ -284,7 +275,7 @@ asio::awaitable<void> Process::lose(LostBy why) {
 
 asio::awaitable<void> Process::load_output() {
   if (is_loaded_) co_return;
-  auto load = [this] { return files_.load(); };
+  auto load = [this] { return files_->load(); };
   try {
     OutputLog log = co_await async::offload(pool_, load);
     if (!is_loaded_) output_ = std::move(log);
@@ -302,13 +293,13 @@ asio::awaitable<void> Process::forget_output() {
   is_loaded_ = true;
   record_.end->output_first = record_.end->output_next;
   co_await save(record_);
-  auto forget = [this] { files_.forget_output(); };
+  auto forget = [this] { files_->forget_output(); };
   co_await async::offload(pool_, forget);
 }
 
 asio::awaitable<void> Process::remove() {
   if (place_.domain && record_.outlives_daemon) place_.domain->forget(place_.id);
-  auto remove = [this] { files_.remove(); };
+  auto remove = [this] { files_->remove(); };
   co_await async::offload(pool_, remove);
 }
 
@@ -369,31 +360,30 @@ asio::awaitable<std::size_t> Process::write_within(std::string bytes,
   const auto turn = co_await writers_.turn_within(limit);
   if (!turn) co_return 0;
   require_running();
-  Descriptor& sink = record_.has_terminal ? out_ : in_;
+  PipeEnd& sink = record_.has_terminal ? out_ : in_;
   if (!sink.is_open()) {
     throw Error(ErrorCode::conflict, "no_input", "process " + id_ + " takes no input",
                 "start it with \"stdin\": true, and send nothing behind its end");
   }
-  sink.non_blocking(true);
-  boost::system::error_code error;
+  const auto input = std::make_shared<const std::string>(std::move(bytes));
   std::size_t taken = 0;
   // What waits until it can be written would be canceled with all that reads at a terminal.
   std::chrono::milliseconds pause{1};
   for (;;) {
-    const std::size_t size = sink.write_some(asio::buffer(bytes) + taken, error);
-    taken += size;
-    if (taken == bytes.size()) co_return taken;
-    if (size > 0) continue;
-    if (error != asio::error::would_block) break;
+    const sys::PipeWrite written = co_await sink.write(input, taken);
+    taken += written.byte_count;
+    if (taken == input->size()) co_return taken;
+    require_running();
+    if (written.is_broken) break;
     if (std::chrono::steady_clock::now() >= give_up) co_return taken;
     co_await async::sleep_for(pause);
     pause = std::min(2 * pause, kNotTakenMaxPause);
     require_running();
   }
-  if (in_.is_open()) in_.close();  // It has closed its end.
+  in_.close();  // It has closed its end.
   throw Error(ErrorCode::conflict, "no_input",
               "process " + id_ + " took " + std::to_string(taken) + " of " +
-                  std::to_string(bytes.size()) + " bytes, and takes no more");
+                  std::to_string(input->size()) + " bytes, and takes no more");
 }
 
 asio::awaitable<void> Process::end_input() {
@@ -414,7 +404,7 @@ void Process::resize(sys::TerminalSize size) {
     throw Error(ErrorCode::conflict, "no_terminal", "process " + id_ + " has no terminal",
                 "start it with \"terminal\"");
   }
-  sys::resize_terminal(out_.native_handle(), size);
+  sys::resize_terminal(out_.number(), size);
 }
 
 void Process::signal(int number) {

@@ -2,7 +2,6 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 #include "base/clock.h"
 #include "cell/command.h"
 #include "cell/output_log.h"
+#include "cell/pipe_end.h"
 #include "cell/process_files.h"
 #include "json/reader.h"
 #include "json/value.h"
@@ -118,23 +118,20 @@ class Process {
   }
 
  private:
-  using Descriptor = asio::posix::stream_descriptor;
-
   void require_running() const;
   // Its ends close when the program has them. What is to be kept of ours, too.
   struct Ends;
   Ends make_ends(const ProcessRequest& request);
   // Also of those that cell-init kept, in the same order. False where there are others.
   bool take_ends(std::vector<sys::Fd> ends);
-  asio::awaitable<void> read(Descriptor& source, OutputLog::Stream stream, async::Event& ended);
-  ProcessFiles::Taken try_take(int source, OutputLog::Stream stream, const sys::Pipe* through);
+  asio::awaitable<void> read(PipeEnd& source, OutputLog::Stream stream, async::Event& ended);
   asio::awaitable<void> end(DomainLink::Exit exit, WallTime at);
   asio::awaitable<bool> save(ProcessRecord record);
 
   std::string id_;
   async::Pool& pool_;
   ProcessRecord record_;
-  ProcessFiles files_;
+  std::shared_ptr<ProcessFiles> files_;  // shared with a job that is stuck in the lane
   CommandPlace place_;
   bool timed_out_ = false;
   bool is_loaded_ = true;
@@ -143,10 +140,10 @@ class Process {
   async::Event changed_;
   std::size_t wake_count_ = 0;  // of wake_watchers()
   async::Event end_;
-  Descriptor out_;  // the terminal, where it has one
-  Descriptor err_;
-  Descriptor in_;
-  std::optional<sys::Pipe> through_;  // of a terminal (ProcessFiles::take())
+  PipeEnd out_;  // the terminal, where it has one
+  PipeEnd err_;
+  PipeEnd in_;
+  std::shared_ptr<const sys::Pipe> through_;  // of a terminal (ProcessFiles::take()); as files_
   async::Event out_ended_;
   async::Event err_ended_;
   async::Serial writers_;

@@ -13,7 +13,8 @@
 
 // What the next daemon has to know of a process (process.h): files in a folder of its own,
 // `run/processes/<number>/`. They outlive cellard, whenever it is killed, and need not survive a
-// machine that loses power. All is blocking: on the pool.
+// machine that loses power. All is blocking: on the
+// pool; take() in the lane of what it reads.
 //
 //   record.json   ProcessRecord
 //   output        what it wrote, each byte at its place (OutputLog); the oldest are a hole. Where

@@ -74,10 +74,11 @@ void WarmRanges::release(std::uint32_t uid_base) noexcept {
 
 // ---- warm agents ----
 
-WarmAgents::WarmAgents(asio::any_io_executor executor, async::Pool& pool, Spawner& spawner,
-                       Capacity& capacity, Options options)
+WarmAgents::WarmAgents(asio::any_io_executor executor, async::Pool& pool, async::Pool& pipes,
+                       Spawner& spawner, Capacity& capacity, Options options)
     : executor_(executor),
       pool_(pool),
+      pipes_(pipes),
       spawner_(spawner),
       capacity_(capacity),
       options_(std::move(options)),
@@ -215,6 +216,7 @@ asio::awaitable<void> WarmAgents::start_host(WarmAgent& warm) {
   warm.place.domain = link;
   co_await link->greeted(kGreetingMax);
   warm.place.id = link->new_id();
+  warm.place.pipes = async::Lane(pipes_);
   const sandbox::ProgramPlan program = sandbox::plan_program(
       options_.cgroup_host, groups, sandbox::DomainKind::agent, warm.place.id, {});
   sandbox::apply(program, warm.place.uid);

@@ -71,9 +71,9 @@ class WarmAgents {
     image::Store images;  // those are made whose cells have the default one
     std::string agent_host_dir;
   };
-  // `pool`, `spawner` and `capacity` must outlive it.
-  WarmAgents(asio::any_io_executor executor, async::Pool& pool, Spawner& spawner,
-             Capacity& capacity, Options options);
+  // `pool`, `pipes` (Machine::pipes), `spawner` and `capacity` must outlive it.
+  WarmAgents(asio::any_io_executor executor, async::Pool& pool, async::Pool& pipes,
+             Spawner& spawner, Capacity& capacity, Options options);
   WarmAgents(const WarmAgents&) = delete;
   WarmAgents& operator=(const WarmAgents&) = delete;
 
@@ -104,6 +104,7 @@ class WarmAgents {
 
   asio::any_io_executor executor_;
   async::Pool& pool_;
+  async::Pool& pipes_;
   Spawner& spawner_;
   Capacity& capacity_;
   Options options_;

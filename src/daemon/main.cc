@@ -53,6 +53,8 @@ namespace asio = boost::asio;
 
 constexpr const char* kOwner = "dev";
 constexpr std::chrono::milliseconds kDrainLimit{5000};
+// So many cells may hold up what they have of them before others notice.
+constexpr unsigned kPipeThreads = 32;
 constexpr std::uint64_t kOpenFilesMax = 1 << 20;
 
 log::Level level_of(const std::string& name) {
@@ -418,6 +420,12 @@ void prepare_process() {
   arm_planned_faults();
 }
 
+cell::Capacity::Options capacity_of(const Config& config) {
+  return {.state_dir = config.state,
+          .memory_reserve = config.memory_reserve_bytes,
+          .disk_reserve = config.disk_reserve_bytes};
+}
+
 void run(const Config& config, std::vector<std::string> arguments) {
   check(config);
   const doctor::User user = enter(config);
@@ -427,6 +435,7 @@ void run(const Config& config, std::vector<std::string> arguments) {
   const auto lock = take_state(config.state, user);
   const cell::Sealer sealer = read_sealer(config);
   async::Pool pool(config.pool_threads);
+  async::Pool pipes(kPipeThreads);
   asio::io_context loop(1);
   async::Serial paging(loop.get_executor());
   cell::ProcessWalk processes(loop.get_executor(), pool);
@@ -445,11 +454,9 @@ void run(const Config& config, std::vector<std::string> arguments) {
                                                   .cgroup_host = cgroup_host,
                                                   .prepared_cells = config.prepared_cells,
                                                   .rights = isolation.rights});
-  cell::Capacity capacity({.state_dir = config.state,
-                           .memory_reserve = config.memory_reserve_bytes,
-                           .disk_reserve = config.disk_reserve_bytes});
+  cell::Capacity capacity(capacity_of(config));
   const std::string agent_host_dir = install_agent_host(config.state);
-  cell::WarmAgents warm_agents(loop.get_executor(), pool, *spawner, capacity,
+  cell::WarmAgents warm_agents(loop.get_executor(), pool, pipes, *spawner, capacity,
                                {.count = is_root ? config.warm_agents : 0,
                                 .state_dir = config.state,
                                 .daemon_group = daemon_group,
@@ -461,6 +468,7 @@ void run(const Config& config, std::vector<std::string> arguments) {
       .executor = loop.get_executor(),
       .pool = pool,
       .journal_writers = std::make_shared<async::Pool>(config.pool_threads),
+      .pipes = pipes,
       .paging = paging,
       .processes = processes,
       .spawner = *spawner,
