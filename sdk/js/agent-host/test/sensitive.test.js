@@ -88,7 +88,7 @@ test('a rollback that is recorded as sensitive stays so', () => withHost(agent(`
 }));
 
 test('an error that nobody catches is not printed', () => withHost(agent(`
-  Promise.resolve(ctx.step('s', () => { throw new Error('${SECRET}'); }, ${options}));
+  ctx.step('s', () => { throw new Error('${SECRET}'); }, ${options}).catch((e) => setTimeout(() => { throw e; }));
   await ctx.waitForEvent('go');`), async (daemon) => {
   daemon.run('main');
   await daemon.exited;
