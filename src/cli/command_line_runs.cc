@@ -111,8 +111,10 @@ void fill_resume(CLI::App& app, RunResume& resume) {
   value->type_name("JSON")->check(refuse_nothing, "");
   retry->excludes(fail)->excludes(value);
   fail->excludes(value);
-  app.add_option("--step", resume.ordinal, "Only where it is this step, by its ordinal");
-  app.add_option("--executed", resume.executed, "Only where it was executed so often");
+  app.add_option("--step", resume.ordinal, "Only where it is this step, by its ordinal")
+      ->check(whole_number(1, UINT32_MAX));
+  app.add_option("--executed", resume.executed, "Only where it was executed so often")
+      ->check(whole_number(1, UINT32_MAX));
   app.add_flag("--upgrade", resume.upgrades,
                "On the cell's agent of today, if `runs replay` passes")
       ->excludes(retry)
