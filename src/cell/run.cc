@@ -512,6 +512,15 @@ std::vector<Run*> RunTable::unfinished() {
   return list;
 }
 
+const Run* RunTable::paused_in_setup() const {
+  if (setup_done_) return nullptr;
+  for (const auto& [number, run] : runs_) {
+    const bool has_begun = run->setup && !run->steps.empty();
+    if (has_begun && run->status == RunStatus::paused) return run.get();
+  }
+  return nullptr;
+}
+
 std::vector<Run*> RunTable::kept_from_ending() {
   std::vector<Run*> list;
   for (auto& [number, run] : runs_) {

@@ -175,6 +175,8 @@ class RunTable {
   // The next free number; each run has its own.
   std::uint32_t next_number() const noexcept { return last_number_ + 1; }
   bool setup_done() const noexcept { return setup_done_; }
+  // One that has begun with setup() and stands still in it; nullptr for none.
+  const Run* paused_in_setup() const;
 
   // Stay valid until the run is trimmed. nullptr where there is none.
   Run* find(std::string_view id) noexcept;

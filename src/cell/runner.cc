@@ -132,14 +132,11 @@ asio::awaitable<void> Runner::await_setup(const Start* request) {
     settled_.reset();
     co_await settled_.wait();
   }
-  if (runs_.setup_done() || is_made()) co_return;
-  for (const Run* run : runs_.unfinished()) {
-    const bool has_begun = run->setup && !run->steps.empty();
-    if (!has_begun || run->status != RunStatus::paused) continue;
-    throw Error(ErrorCode::conflict, "setup_paused",
-                "run " + run->id + " is paused in setup(), which is done once for all runs",
-                "resume it, or cancel it: then the next run does all of setup() again");
-  }
+  const Run* paused = runs_.paused_in_setup();
+  if (paused == nullptr || is_made()) co_return;
+  throw Error(ErrorCode::conflict, "setup_paused",
+              "run " + paused->id + " is paused in setup(), which is done once for all runs",
+              "resume it, or cancel it: then the next run does all of setup() again");
 }
 
 asio::awaitable<Runner::Started> Runner::start(Start request) {
