@@ -25,7 +25,7 @@ from cellar import _retry  # noqa: E402
 CUTS = 170  # of each of six streams
 EVENTS = 2400
 PARAMS = {"count": 1200}  # of a run whose answer is followed
-LINES = 2500  # of each of a program's outputs
+LINES = 6000  # of each of a program's outputs: pieces are larger where the machine is busy, and cuts fewer
 ROOM_MAX = 1500  # bytes of an answer, its head with them; more where no event has come through for some connections
 FIRST_ROOM = 1000  # a first connection without an answer's head is a call that failed, and no stream that broke
 
