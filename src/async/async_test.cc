@@ -13,21 +13,13 @@
 #include "async/serial.h"
 #include "async/sleep.h"
 #include "async/task_group.h"
+#include "async/test_run.h"
 #include "base/error.h"
 
 namespace cellar::async {
 namespace {
 
 using std::chrono::milliseconds;
-
-// Runs `task` on a loop of its own until it ends; rethrows what it throws.
-void run(asio::io_context& loop, asio::awaitable<void> task) {
-  std::exception_ptr error;
-  auto done = [&](const std::exception_ptr& what) { error = what; };
-  asio::co_spawn(loop, std::move(task), done);
-  loop.run();
-  if (error) std::rethrow_exception(error);
-}
 
 asio::awaitable<void> record(Event& event, std::vector<int>& order, int number) {
   co_await event.wait();
@@ -50,7 +42,7 @@ TEST_CASE("an event wakes all that wait, and at once where it is set") {
     co_await event.wait();
     co_await tasks.join();
   };
-  run(loop, test());
+  run_on(loop, test());
   CHECK(order == std::vector<int>{1, 2});
 }
 
@@ -71,7 +63,7 @@ TEST_CASE("closing a group cancels what waits and waits until it has ended") {
     co_await tasks.close();
     CHECK(tasks.size() == 0);
   };
-  run(loop, test());
+  run_on(loop, test());
   CHECK(was_canceled);
 }
 
@@ -93,7 +85,7 @@ TEST_CASE("a job runs on the pool, its result and its exception come back to the
     }
     CHECK(failed);
   };
-  run(loop, test());
+  run_on(loop, test());
 }
 
 TEST_CASE("turns are taken one at a time, in the order in which they were asked for") {
@@ -117,7 +109,7 @@ TEST_CASE("turns are taken one at a time, in the order in which they were asked 
     all_wait.set();
     co_await tasks.join();
   };
-  run(loop, test());
+  run_on(loop, test());
   CHECK(order == std::vector<int>{1, -1, 2, -2, 3, -3, 4, -4});
 }
 
@@ -131,7 +123,7 @@ TEST_CASE("a turn that does not come in time is left to the next") {
     }
     CHECK(co_await serial.turn_within(milliseconds(1)));
   };
-  run(loop, test());
+  run_on(loop, test());
 }
 
 TEST_CASE("of those that pass at once there are as many as may, and one that gives up is no loss") {
@@ -157,7 +149,7 @@ TEST_CASE("of those that pass at once there are as many as may, and one that giv
     co_await leaving.close();
     co_await tasks.join();
   };
-  run(loop, test());
+  run_on(loop, test());
   CHECK(most == 2);
   CHECK(done == 6);
 }
@@ -185,14 +177,15 @@ TEST_CASE("a job that was begun is waited for, whenever its caller is canceled")
       CHECK(begun == ended);
     }
   };
-  run(loop, test());
+  run_on(loop, test());
 }
 
 TEST_CASE("what is not ready in time is named") {
   asio::io_context loop;
   auto never = [] { return false; };
-  CHECK_THROWS_WITH_AS(run(loop, poll_until("the agent", never, milliseconds(3), milliseconds(1))),
-                       "the agent not ready after 3 ms", Error);
+  CHECK_THROWS_WITH_AS(
+      run_on(loop, poll_until("the agent", never, milliseconds(3), milliseconds(1))),
+      "the agent not ready after 3 ms", Error);
 }
 
 TEST_CASE("what must run to its end does so when its caller is canceled") {

@@ -2,27 +2,19 @@
 
 #include <doctest/doctest.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <future>
 #include <vector>
 
 #include "async/sleep.h"
 #include "async/task_group.h"
+#include "async/test_run.h"
 #include "base/error.h"
 
 namespace cellar::async {
 namespace {
 
 using std::chrono::milliseconds;
-
-void run_on(asio::io_context& loop, asio::awaitable<void> task) {
-  std::exception_ptr error;
-  auto done = [&](const std::exception_ptr& what) { error = what; };
-  asio::co_spawn(loop, std::move(task), done);
-  loop.run();
-  if (error) std::rethrow_exception(error);
-}
 
 }  // namespace
 

@@ -260,8 +260,7 @@ void CellJournal::limit(std::uint64_t bytes_max) {
 }
 
 std::uint64_t CellJournal::stored_bytes() const noexcept {
-  const auto stored = std::accumulate(storing_.begin(), storing_.end(), journal_.stored_bytes());
-  return std::accumulate(unnamed_.begin(), unnamed_.end(), stored,
+  return std::accumulate(unnamed_.begin(), unnamed_.end(), journal_.stored_bytes() + storing_bytes_,
                          [](auto bytes, const auto& blob) { return bytes + blob.second; });
 }
 
@@ -338,10 +337,11 @@ asio::awaitable<journal::Payload> CellJournal::store_value(std::string value) {
   while (removing_) co_await removed_.wait();
   if (stored_bytes() + value.size() > bytes_max_) throw_limit_reached();
   struct Storing {
-    std::multiset<std::uint64_t>& all;
-    const std::multiset<std::uint64_t>::iterator at;
-    ~Storing() { all.erase(at); }
-  } const storing{storing_, storing_.insert(value.size())};
+    std::uint64_t& all_bytes;
+    const std::uint64_t own_bytes;
+    ~Storing() { all_bytes -= own_bytes; }
+  } const storing{storing_bytes_, value.size()};
+  storing_bytes_ += value.size();
   auto store = [this, bytes = std::move(value)]() mutable {
     return journal_.store(std::move(bytes));
   };
@@ -563,7 +563,7 @@ asio::awaitable<void> CellJournal::trim(WallTime ended_before) {
 
 // A blob that is about to be named again stays; it is looked at when the journal is opened.
 asio::awaitable<void> CellJournal::remove(journal::Journal::Trimmed trimmed) {
-  if (!storing_.empty()) trimmed.blobs.clear();
+  if (storing_bytes_ > 0) trimmed.blobs.clear();
   std::erase_if(trimmed.blobs, [this](const auto& digest) { return unnamed_.contains(digest); });
   removing_ = true;
   removed_.reset();

@@ -235,7 +235,7 @@ class CellJournal {
   asio::steady_timer gather_timer_;               // canceled when enough have come
   bool is_urgent_ = false;                        // the next write waits for nobody
   std::map<std::string, std::uint64_t> unnamed_;  // blobs in no record (yet), with their bytes
-  std::multiset<std::uint64_t> storing_;          // bytes of each that is on its way to the disk
+  std::uint64_t storing_bytes_ = 0;               // of blobs that are on their way to the disk
   bool removing_ = false;                         // none may be stored
   async::Event removed_;
   async::Event room_changed_;  // a spare was made, or could not be, or a segment was begun

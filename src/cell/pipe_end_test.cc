@@ -8,12 +8,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <thread>
 
 #include "async/sleep.h"
 #include "async/task_group.h"
+#include "async/test_run.h"
 #include "base/error.h"
 #include "sys/splice.h"
 
@@ -21,14 +21,6 @@ namespace cellar::cell {
 namespace {
 
 using std::chrono::milliseconds;
-
-void run_on(asio::io_context& loop, asio::awaitable<void> task) {
-  std::exception_ptr error;
-  auto done = [&](const std::exception_ptr& what) { error = what; };
-  asio::co_spawn(loop, std::move(task), done);
-  loop.run();
-  if (error) std::rethrow_exception(error);
-}
 
 // Memory that whoever reads it, the kernel too, waits for until let_go().
 class SlowMemory {
@@ -93,7 +85,7 @@ TEST_CASE("what was written is read to its end, and input is taken as there is r
     CHECK_FALSE(writes.is_open());
     CHECK((co_await reads.read(1)).has_ended);
   };
-  run_on(loop, test());
+  async::run_on(loop, test());
 }
 
 TEST_CASE("who waits for something to read goes on where its end is closed") {
@@ -115,7 +107,7 @@ TEST_CASE("who waits for something to read goes on where its end is closed") {
     co_await tasks.join();
     CHECK(has_ended);
   };
-  run_on(loop, test());
+  async::run_on(loop, test());
 }
 
 TEST_CASE("a pipe that somebody keeps busy holds up its own cell, and no other, and not the loop") {
@@ -157,7 +149,7 @@ TEST_CASE("a pipe that somebody keeps busy holds up its own cell, and no other, 
     co_await async::run_in(lane, nothing);
     CHECK(lane.posted_count() == 0);
   };
-  run_on(loop, test());
+  async::run_on(loop, test());
   slow.join();
 }
 
