@@ -36,7 +36,7 @@ LONGEST = ("test_gvisor", "test_python", "test_many")
 # The same tests as in other files, in another runtime or language.
 AGAIN = ("test_gvisor", "test_python")
 # Those that look at what the whole machine has, after the others.
-ALONE = ("test_doctor",)
+ALONE = ("test_doctor", "test_swap")
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped$")
 
 
