@@ -6,9 +6,10 @@ const { coded, forAgents, showable } = require('./errors');
 const { identity, request, toResponse } = require('./fetch');
 const { makeLlm } = require('./llm');
 const { makeSteps } = require('./steps');
-const { makeWaits } = require('./waits');
 const { milliseconds, pause } = require('./timers');
 const { fingerprint, nameOf, sha256, stringify } = require('./values');
+const { makeVersions } = require('./versions');
+const { makeWaits } = require('./waits');
 
 const SHOWN_NAME_MAX = 200;
 const SLEEP_MS_MAX = 100 * 365 * 86_400_000;
@@ -149,27 +150,6 @@ function makeTime(run) {
     now: () => run.value('now', '', {}, () => Date.now()),
     random: () => run.value('random', '', {}, () => Math.random()),
     uuid: () => run.value('uuid', '', {}, () => require('node:crypto').randomUUID()), // Node 18 has no global one.
-  };
-}
-
-function makeVersions(run) {
-  const checkName = (name, call) => {
-    if (typeof name === 'string' && name !== '') return;
-    throw coded('invalid_version', `${call} needs a name`);
-  };
-  return {
-    getVersion(name, newest) {
-      checkName(name, 'ctx.getVersion(name, newest)');
-      if (!Number.isSafeInteger(newest) || newest < 1) {
-        throw coded('invalid_version', `the newest version of "${name}" must be a number from 1 on`);
-      }
-      return run.version(name, newest);
-    },
-    removed(name) {
-      checkName(name, 'ctx.removed(name)');
-      run.removed(name);
-    },
-    continueAs: (state) => run.continueAs(state),
   };
 }
 

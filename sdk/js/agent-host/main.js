@@ -69,9 +69,9 @@ function failed(run, error) {
 async function outcomeOf(run, header) {
   try {
     const text = await execute(run, header);
-    await run.untilHeard();
+    await run.commands.untilHeard();
     if (run.undoes) return failed(run, new CancelledError()); // Whatever it gives.
-    run.checkForgotten();
+    run.commands.checkForgotten();
     return { ok: true, text };
   } catch (error) {
     return failed(run, error instanceof ParkedRun && run.undoes ? new CancelledError() : error);
@@ -128,8 +128,8 @@ function take(header, body) {
       up.stepsMax = header.steps;
       up.send({ t: 'room', n: header.n }); // All that was begun before, it hears before.
       break;
-    case 'delta': run?.part(header, body); break;
-    case 'result': run?.settle(header, body); break;
+    case 'delta': run?.waiting.givePart(header, body); break;
+    case 'result': run?.waiting.giveResult(header, body); break;
     case 'cancel': run?.cancel(header.rollback); break;
     case 'suspend': if (run !== undefined) suspend(run); break;
     case 'forget':
@@ -157,10 +157,10 @@ process.on('uncaughtException', crash);
 process.on('unhandledRejection', (error, promise) => {
   const origin = handedOut.get(error);
   if (origin === undefined) crash(error);
-  else origin.run.leaveUnheard(promise, origin);
+  else origin.run.commands.leaveUnheard(promise, origin);
 });
 process.on('rejectionHandled', (promise) => {
-  for (const run of runs.values()) run.hear(promise);
+  for (const run of runs.values()) run.commands.hear(promise);
 });
 
 const turns = new OneATurn(take);

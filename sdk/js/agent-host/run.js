@@ -1,31 +1,22 @@
 'use strict';
-// One run in this process: its ordinals, what the journal holds of it, and what it waits for.
+// One run in this process: what its code does, how it ends, and what is undone then.
 
-const {
-  CancelledError, ParkedRun, coded, fromJson, handedOut, restorer, toJson,
-} = require('./errors');
 const { decodeValue, encodeValue } = require('./codec');
-const { CommandPromise, Phase, inside, isThenable } = require('./phase');
+const { Commands } = require('./commands');
+const { CancelledError, ParkedRun, coded, fromJson, restorer, toJson } = require('./errors');
+const { Names } = require('./names');
+const { Phase, inside, isThenable } = require('./phase');
+const { Record } = require('./record');
 const { Replay } = require('./replay');
 const { Rollbacks, undoAll } = require('./rollback');
 const { after } = require('./timers');
 const { fingerprint, nameOf, stringify } = require('./values');
+const { Waiting } = require('./waiting');
 
-const COMMANDS = ['step', 'shell', 'fetch', 'llm', 'spawn', 'sleep', 'wait', 'approval', 'child'];
-// What a trial may do that has no record of it.
-const CHANGES_NOTHING = ['store.read', 'store.exists', 'store.list', 'now', 'random', 'uuid', 'version', 'event'];
-// Where several bear one name, these are numbered.
-const NUMBERED = ['step', 'wait', 'approval', 'spawn', 'child'];
-const MATCHED_SHOWN = 5;
 const EVENT_BYTES_MAX = 1 << 20;
 const GRACE_MS = 1000;
 const UNASKED_NAME_MAX = 200;
-const SHOWN_MAX = 200;
-
 const PLAIN = { policy: 'retry', sensitive: false, undo: undefined };
-
-// Of a command of the daemon's: by its ordinal, inside a step by its tag.
-const partKey = (o, x) => (o === 0 ? `x${x}` : o);
 
 class Run {
   // `header` and `body` are those of the `run` frame.
@@ -42,27 +33,20 @@ class Run {
     this.rollbacks = new Rollbacks();
     this.outOfTime = new Promise((resolve) => { this.cutOff = resolve; });
     this.isTrial = header.trial === true; // Of this version: nothing is done, only compared.
-    this.lastOrdinal = header.base;
-    this.matched = []; // the last ones that were as recorded
-    this.acks = new Map(); // ordinal → settle a step
-    this.begins = new Map(); // ordinal → let a step begin
+    this.record = new Record(this, header.base);
     this.unasked = new Set(); // ordinals of steps that the daemon was not asked for
-    this.results = new Map(); // ordinal → settle a command of the daemon's
-    this.answers = new Map(); // tag → the same for one inside a step
-    this.parts = new Map(); // the same keys → who is told pieces of a result: [in a step, call]
     this.lastTag = 0;
-    this.rejects = new Set(); // of what else is waited for: step bodies, recorded completions
-    this.open = new Map(); // ordinal → [name, promise] of commands that have not ended
-    this.unheard = new Map(); // promise → name of what has failed, and nobody had waited
-    this.names = new Map(); // name → how many steps bear it
+    this.names = new Names();
+    this.commands = new Commands(this);
     this.params = JSON.parse(body.subarray(0, header.params_len).toString());
     this.replay = new Replay(header.replay, body, header.params_len, {
       onStall: (missing) =>
-        this.#differs(missing, missing.o, { k: 'nothing', n: 'the code waits', fp: '' }),
+        this.record.differs(missing, { k: 'nothing', n: 'the code waits', fp: '' }),
       onCaughtUp: () => {
         if (this.isTrial && this.replay.marker === undefined) this.endTrial(true, 'null');
       },
     });
+    this.waiting = new Waiting(this.replay);
     // Its method gets to where it was, and not beyond.
     this.isClosing = this.replay.marker !== undefined;
     const isCancelled = header.cancel !== undefined || this.replay.marker?.n === 'cancelled';
@@ -79,30 +63,23 @@ class Run {
   // The trial has come to an end of what is recorded: nothing is executed behind it.
   endTrial(ok, text) {
     if (this.parked) return;
-    this.send({ t: 'trial', o: this.lastOrdinal, ok }, ok ? 'null' : text);
+    this.send({ t: 'trial', o: this.record.lastOrdinal, ok }, ok ? 'null' : text);
     this.park();
   }
 
   // Nothing of it is under way here: what it waits for is the daemon's to give.
   get isAtRest() {
-    const busy = this.acks.size + this.begins.size + this.answers.size + this.rejects.size;
-    return this.replay.isCaughtUp && busy === 0 && !this.isClosing;
+    return this.replay.isCaughtUp && this.waiting.isForDaemon && !this.isClosing;
   }
 
   get inStep() {
     return inside.getStore()?.phase === this.phase;
   }
 
-  // ---- ordinals and replay ----
-
   check() {
     if (this.parked) throw new ParkedRun();
     if (this.phase.isOver) throw new CancelledError();
-    if (this.isRollingBack && !this.inStep) throw this.#closed(); // The method's own code.
-  }
-
-  #closed() {
-    return this.undoes ? new CancelledError() : new ParkedRun();
+    if (this.isRollingBack && !this.inStep) throw this.record.closed(); // The method's own code.
   }
 
   // What gives a promise never throws. In a run that is over the promise stays open: code that
@@ -111,93 +88,24 @@ class Run {
     try {
       return begin();
     } catch (error) {
-      if (!(error instanceof ParkedRun)) return this.refused(error);
-      return new Promise((resolve, reject) => { if (!this.parked) this.rejects.add(reject); });
+      if (!(error instanceof ParkedRun)) return this.commands.refused(error);
+      return this.parked ? new Promise(() => {}) : this.waiting.never();
     }
   }
 
-  // What a call that is refused gives.
-  refused(error) {
-    const origin = { name: toJson(error, SHOWN_MAX).message, isCommand: !this.inStep };
-    this.#handOut(error, origin.name, origin.isCommand);
-    const promise = new CommandPromise((_, reject) => reject(error));
-    this.leaveUnheard(promise, origin);
-    return promise;
-  }
-
-  // An error that a promise of a call is rejected with. isCommand: the call is none of a step's.
-  #handOut(error, name, isCommand) {
-    if (typeof error === 'object' && error !== null) handedOut.set(error, { run: this, name, isCommand });
-    return error;
-  }
-
-  // A promise was rejected that nobody has waited for yet.
-  leaveUnheard(promise, { name, isCommand }) {
-    if (isCommand && !this.phase.isOver) this.unheard.set(promise, name);
-  }
-
-  hear(promise) {
-    this.unheard.delete(promise);
-  }
-
-  // Node.js tells in the next turn of the loop which of those were waited for in this one.
-  async untilHeard() {
-    if (this.unheard.size > 0) await new Promise(setImmediate);
-  }
-
-  #next() {
-    const isNew = this.isClosing && !this.isRollingBack && this.lastOrdinal >= this.replay.last;
-    if (isNew) throw this.#closed();
-    this.lastOrdinal += 1;
-    return this.lastOrdinal;
-  }
-
-  // What the journal holds at this ordinal; undefined where it holds nothing.
-  #lookUp(o, k, n, fp) {
-    const entry = this.replay.issue(o);
-    if (entry === undefined) {
-      if (this.isTrial) this.#tryGap(o, k, n);
-      return undefined;
-    }
-    if (entry.k === k && entry.n === n && entry.fp === fp) {
-      this.matched.push({ o, k, n });
-      if (this.matched.length > MATCHED_SHOWN) this.matched.shift();
-      return entry;
-    }
-    this.#differs(entry, o, { k, n, fp });
-    throw new ParkedRun();
-  }
-
-  // A trial has come to an ordinal that holds nothing. Between others that is what threw, and is done
-  // again: a trial can where that changes nothing.
-  #tryGap(o, k, n) {
-    if (o > this.replay.lastOfAll) {
-      this.endTrial(true, 'null');
-    } else if (CHANGES_NOTHING.includes(k)) {
-      return;
-    } else {
-      const message = `the record holds nothing at place ${o}: what was called there threw, and a ` +
-        `trial does not execute ctx.${k}("${n}") to see what it would do now`;
-      this.endTrial(false, JSON.stringify({ message }));
-    }
-    throw new ParkedRun();
+  // Its method comes to nothing new.
+  get isMethodClosing() {
+    return this.isClosing && !this.isRollingBack;
   }
 
   // A trial executes nothing, nor does a method whose run is rolled back: what was open stays so.
   get #leavesOpen() {
-    return this.isTrial || (this.isClosing && !this.isRollingBack);
+    return this.isTrial || this.isMethodClosing;
   }
 
   // What was open and stays so, and the code waits for it.
   #left(o, name) {
-    return this.#completes(o, name, new Promise((_, reject) => this.rejects.add(reject)));
-  }
-
-  // The run is over in this process, and the daemon is told both sides.
-  #differs(entry, o, got) {
-    const expected = { k: entry.k, n: entry.n, fp: entry.fp };
-    this.send({ t: 'mismatch', o }, JSON.stringify({ expected, got, matched: this.matched }));
-    this.leave();
+    return this.commands.ends(o, name, this.waiting.never());
   }
 
   // From now on nothing that its code asks for is done, and nothing that it waits for settles.
@@ -208,9 +116,7 @@ class Run {
   }
 
   #letGo() {
-    this.replay.stop();
-    const lists = [this.acks, this.begins, this.results, this.answers, this.parts, this.rejects];
-    for (const list of lists) list.clear();
+    this.waiting.clear();
     this.up.stepCount -= this.unasked.size;
     this.unasked.clear();
   }
@@ -258,39 +164,9 @@ class Run {
   #stop() {
     if (this.phase.isOver) return;
     this.phase.isOver = true;
-    const waiting = [this.acks, this.begins, this.results, this.answers]
-      .flatMap((list) => [...list.values()]);
-    const rejects = [...waiting.map(({ reject }) => reject), ...this.rejects];
-    for (const reject of rejects) reject(new CancelledError());
+    this.waiting.cancel();
     this.#letGo();
     this.phase.abort(new CancelledError());
-  }
-
-  // The name of the next step that its code calls `name`: name, name#2, name#3, …
-  named(name) {
-    const count = this.#countOf(name) + 1;
-    this.names.set(name, count);
-    return this.#shownOf(name, count);
-  }
-
-  #countOf(name) {
-    return this.names.get(name) ?? 0;
-  }
-
-  #shownOf(name, count) {
-    return count === 1 ? name : `${name}#${count}`;
-  }
-
-  // Throws where the method has returned and left something open that nobody waits for: it would
-  // be cut off at any point, and not the same on replay. Or it has failed, and nobody would know.
-  checkForgotten() {
-    const failed = [...this.unheard].map(([promise, name]) => [name, promise]);
-    const names = [...this.open.values(), ...failed].filter(([, promise]) => !promise?.isAwaited)
-      .map(([name]) => `"${name}"`);
-    if (names.length === 0) return;
-    const were = names.length === 1 ? 'was open or had failed' : 'were open or had failed';
-    throw coded('forgotten_await', `${this.method}() returned while ${names.join(', ')} ${were} ` +
-      'and nobody waited for it: await what ctx gives');
   }
 
   // ---- the ways to do something ----
@@ -306,8 +182,8 @@ class Run {
     if (this.inStep) return produce();
     const n = nameOf(name);
     const fp = fingerprint(stringify(args, `the arguments of ctx.${k}`));
-    const o = this.#next();
-    const entry = this.#lookUp(o, k, n, fp);
+    const o = this.record.next();
+    const entry = this.record.lookUp(o, k, n, fp);
     if (entry) return JSON.parse(entry.bytes.toString());
     const value = produce();
     const text = stringify(value, `what ctx.${k}("${n}") gives`);
@@ -321,8 +197,8 @@ class Run {
     const n = nameOf(name);
     const text = stringify(args, `the arguments of ctx.${op}`);
     const fp = fingerprint(text);
-    const o = this.inStep ? 0 : this.#next();
-    const entry = o === 0 ? undefined : this.#lookUp(o, op, n, fp);
+    const o = this.inStep ? 0 : this.record.next();
+    const entry = o === 0 ? undefined : this.record.lookUp(o, op, n, fp);
     if (entry) return JSON.parse(entry.bytes.toString());
     this.send({ t: 'call', o, op, n, fp }, text);
     return this.#answer();
@@ -348,8 +224,8 @@ class Run {
       throw coded('too_large', `the argument of ctx.${type} takes ${size} bytes as JSON, at most ` +
         `${EVENT_BYTES_MAX}: send it in parts`);
     }
-    const o = this.inStep ? 0 : this.#next();
-    if (o !== 0 && (this.#lookUp(o, 'event', type, '') || this.isTrial)) return;
+    const o = this.inStep ? 0 : this.record.next();
+    if (o !== 0 && (this.record.lookUp(o, 'event', type, '') || this.isTrial)) return;
     this.send({ t: 'event', o, type, ...this.#where(o) }, body);
   }
 
@@ -360,45 +236,19 @@ class Run {
     return { in: ordinal, try: attempt };
   }
 
-  // ---- versions of the agent, and histories that become too long ----
-
-  // Which way the run goes: `newest` where it comes here for the first time, what it was then on
-  // replay, 0 where it came past here before this call was in the code.
-  version(name, newest) {
-    this.check();
-    if (this.inStep) throw coded('nested_version', `ctx.getVersion("${name}") is inside a step`);
-    const recorded = this.replay.peek(this.lastOrdinal + 1);
-    const isOlder = recorded !== undefined && (recorded.k !== 'version' || recorded.n !== nameOf(name));
-    return isOlder ? 0 : this.value('version', name, {}, () => newest);
-  }
-
-  // A command of this name was here once: runs that recorded it go past it.
-  removed(name) {
-    this.check();
-    if (this.inStep) throw coded('nested_version', `ctx.removed("${name}") is inside a step`);
-    const o = this.lastOrdinal + 1;
-    const entry = this.replay.peek(o);
-    const isNumbered = NUMBERED.includes(entry?.k);
-    const shown = nameOf(isNumbered ? this.#shownOf(name, this.#countOf(name) + 1) : name);
-    if (!COMMANDS.includes(entry?.k) || entry.n !== shown) return;
-    this.lastOrdinal = o;
-    this.replay.issue(o);
-    if (isNumbered) this.named(name);
-  }
-
   // The run goes on with `state` as its params, and with an empty history. Never returns.
   continueAs(state) {
     const go = () => this.promised(() => this.#continue(state));
-    return this.unheard.size === 0 ? go() : this.untilHeard().then(go);
+    return this.commands.unheard.size === 0 ? go() : this.commands.untilHeard().then(go);
   }
 
   #continue(state) {
     this.check();
     if (this.inStep) throw coded('nested_continue', 'ctx.continueAs() is inside a step');
-    this.checkForgotten();
+    this.commands.checkForgotten();
     const text = stringify(state, 'the state of ctx.continueAs()');
-    const o = this.#next();
-    this.#lookUp(o, 'continue', '', '');
+    const o = this.record.next();
+    this.record.lookUp(o, 'continue', '', '');
     this.send({ t: 'continue', o }, text);
     this.leave();
     throw new ParkedRun();
@@ -406,8 +256,8 @@ class Run {
 
   setupDone() {
     this.check();
-    const o = this.#next();
-    if (!this.#lookUp(o, 'setup', '', '')) this.send({ t: 'setup.done', o });
+    const o = this.record.next();
+    if (!this.record.lookUp(o, 'setup', '', '')) this.send({ t: 'setup.done', o });
   }
 
   // A command that the daemon executes, and that the process waits for.
@@ -429,47 +279,22 @@ class Run {
     return this.promised(() => {
       const [name, args, { fp, onPart } = {}] = prepare();
       const { entry, header, text } = this.#command(k, name, args, fp);
-      if (entry) return this.#completes(entry.o, name, finish(this.#replayed(entry)));
+      if (entry) return this.commands.ends(entry.o, name, finish(this.#replayed(entry)));
       const { o, x } = header;
       if (this.#leavesOpen) return this.#left(o, name);
       this.send(header, text);
       const here = o === 0 ? inside.getStore()
         : { phase: this.phase, isSensitive: false, ordinal: o };
-      if (onPart !== undefined) this.parts.set(partKey(o, x), { tell: onPart, here });
-      const work = o === 0 ? this.#until(this.answers, x) : this.#until(this.results, o);
-      return this.#completes(o, name, finish(work));
+      if (onPart !== undefined) this.waiting.forParts(header, { tell: onPart, here });
+      const { answers, results } = this.waiting;
+      const work = o === 0 ? this.waiting.until(answers, x) : this.waiting.until(results, o);
+      return this.commands.ends(o, name, finish(work));
     });
   }
 
   #nextTag() {
     this.lastTag += 1;
     return this.lastTag;
-  }
-
-  // The promise of the command with this ordinal; 0 for none of its own. begin({resolve, reject}) sees
-  // to it that it is settled, later.
-  #promiseOf(o, name, begin) {
-    let settle;
-    const promise = new CommandPromise((resolve, reject) => {
-      const ends = (give) => (what) => {
-        this.open.delete(o);
-        give(what);
-      };
-      const fail = (error) => {
-        const isCommand = o !== 0;
-        if (!promise.isAwaited) this.leaveUnheard(promise, { name, isCommand });
-        reject(this.#handOut(error, name, isCommand));
-      };
-      settle = { resolve: ends(resolve), reject: ends(fail) };
-    });
-    begin(settle);
-    if (o !== 0) this.open.set(o, [name, promise]);
-    return promise;
-  }
-
-  // The same of what `work` gives.
-  #completes(o, name, work) {
-    return this.#promiseOf(o, name, ({ resolve, reject }) => work.then(resolve, reject));
   }
 
   // What is recorded of it, or else the frame to send. `same` is the fingerprint, where not all of the
@@ -479,8 +304,8 @@ class Run {
     const n = nameOf(name);
     const text = stringify(args, `the arguments of ctx.${k}`);
     const fp = same ?? fingerprint(text);
-    const o = this.inStep ? 0 : this.#next();
-    const entry = o === 0 ? undefined : this.#lookUp(o, k, n, fp);
+    const o = this.inStep ? 0 : this.record.next();
+    const entry = o === 0 ? undefined : this.record.lookUp(o, k, n, fp);
     if (entry && entry.s !== 'open') return { entry };
     const sens = this.inStep && inside.getStore().isSensitive ? 'output' : undefined;
     return { header: { t: 'cmd', o, k, n, fp, x: this.#nextTag(), sens, ...this.#where(o) }, text };
@@ -488,16 +313,14 @@ class Run {
 
   // Settles in its turn, as it did before.
   #replayed(entry, { isBegun = false, restore = fromJson } = {}) {
-    return new Promise((resolve, reject) => {
-      this.rejects.add(reject);
+    return this.waiting.unlessCancelled((resolve, reject) => {
       this.replay.whenCompleted(entry.o, () => {
-        this.rejects.delete(reject);
         const text = entry.bytes.toString();
         try {
           if (entry.s === 'ok') resolve(decodeValue(text, entry.c));
-          else reject(this.#handOut(restore(JSON.parse(text)), entry.n, true));
+          else reject(this.commands.handOut(restore(JSON.parse(text)), entry.n, true));
         } catch (error) { // What a later Node.js has written, say.
-          reject(this.#handOut(error, entry.n, true));
+          reject(this.commands.handOut(error, entry.n, true));
         }
       }, isBegun);
     });
@@ -515,8 +338,8 @@ class Run {
 
   #take(k, makeName, fp, { policy, sensitive }) {
     const n = nameOf(makeName());
-    const o = this.#next();
-    const entry = this.#lookUp(o, k, n, fp);
+    const o = this.record.next();
+    const entry = this.record.lookUp(o, k, n, fp);
     const isDone = entry !== undefined && entry.s !== 'open';
     const isLeft = !isDone && this.#leavesOpen;
     if (isDone || isLeft) return { o, n, entry, isDone, isLeft };
@@ -548,9 +371,9 @@ class Run {
       if (entry?.s === 'ok') this.rollbacks.complete(o, entry.bytes, entry.c, entry.end);
       if (isDone) {
         const work = this.#replayed(entry, { restore: restorer(options, entry) });
-        return this.#completes(o, n, options.finish === undefined ? work : work.then(options.finish));
+        return this.commands.ends(o, n, options.finish === undefined ? work : work.then(options.finish));
       }
-      return this.#promiseOf(o, n, (settle) => this.#execute(k, taken, body, options, settle));
+      return this.commands.promise(o, n, (settle) => this.#execute(k, taken, body, options, settle));
     });
   }
 
@@ -559,7 +382,7 @@ class Run {
       const { o, n, entry, isDone, waits } = this.#begin('step', makeName, '', { policy: 'retry' });
       const handle = makeHandle(n, o);
       const begun = () => {
-        this.open.set(o, [n, undefined]);
+        this.commands.keepOpen(o, n);
         return handle;
       };
       if (isDone) {
@@ -573,7 +396,7 @@ class Run {
   // One that is refused has that for its end.
   async #whenBegun(o, n) {
     try {
-      await this.#until(this.begins, o);
+      await this.waiting.until(this.waiting.begins, o);
     } catch (error) {
       const text = stringify(toJson(error), `the error of step "${n}"`);
       if (!this.phase.isOver) {
@@ -591,7 +414,7 @@ class Run {
       const { text, codec } = encodeValue(value, `the value of step "${handle.name}"`);
       // As a replay would give it.
       Object.assign(handle, { done: true, value: decodeValue(text, codec) });
-      return this.#promiseOf(handle.ordinal, handle.name, ({ resolve, reject }) => {
+      return this.commands.promise(handle.ordinal, handle.name, ({ resolve, reject }) => {
         const durable = { resolve: () => resolve(handle.value), reject };
         this.#record(handle.ordinal, true, text, codec, durable);
       });
@@ -606,7 +429,7 @@ class Run {
     const store = { phase, isSensitive: options.sensitive, ordinal: o, attempt: undefined };
     const work = () => inside.run(store, () => body(o, n, entry ?? {}));
     // That it begins is on disk before it does, where it must not be executed twice.
-    if (waits) return this.#await(k, taken, options, this.#until(this.begins, o).then(work), settle);
+    if (waits) return this.#await(k, taken, options, this.waiting.until(this.waiting.begins, o).then(work), settle);
     let value;
     try {
       value = work();
@@ -626,7 +449,8 @@ class Run {
         settle.reject(error);
       }
     };
-    this.#untilCancelled(work).then((value) => end({ value }), (error) => end({ error }));
+    this.waiting.unlessCancelled((resolve, reject) => work.then(resolve, reject))
+      .then((value) => end({ value }), (error) => end({ error }));
   }
 
   // Records the outcome, {value} or {error}, and gives it once that is on disk.
@@ -659,13 +483,9 @@ class Run {
 
   // The end of a step; `durable`, {resolve, reject}, is told when it is on disk.
   #record(o, ok, text, codec, durable) {
-    this.acks.set(o, durable);
+    this.waiting.acks.set(o, durable);
     const c = codec === 'typed' ? ',"c":"typed"' : '';
     this.up.sendText(`{"t":"done","o":${o},"ok":${ok}${c}${this.frameEnd}`, text);
-  }
-
-  #until(list, key) {
-    return new Promise((resolve, reject) => list.set(key, { resolve, reject }));
   }
 
   // One attempt of a step failed, another follows in `delay` ms.
@@ -680,19 +500,7 @@ class Run {
     this.check();
     const x = this.#nextTag();
     this.send({ t: 'progress', o, x, try: attempt }, text);
-    return this.#promiseOf(0, 'progress', (settle) => this.answers.set(x, settle));
-  }
-
-  // What `work` gives; cancelling does not wait for it.
-  #untilCancelled(work) {
-    return new Promise((resolve, reject) => {
-      this.rejects.add(reject);
-      const settle = (give) => (what) => {
-        this.rejects.delete(reject);
-        give(what);
-      };
-      work.then(settle(resolve), settle(reject));
-    });
+    return this.commands.promise(0, 'progress', (settle) => this.waiting.answers.set(x, settle));
   }
 
   // ---- rolling back ----
@@ -703,7 +511,7 @@ class Run {
     const { marker } = this.replay;
     const isUndone = this.undoes || (!outcome.ok && !this.phase.isOver);
     if (outcome.ok && !isUndone && marker !== undefined && !this.isTrial) {
-      this.#differs(marker, marker.o, { k: 'end', n: '', fp: '' });
+      this.record.differs(marker, { k: 'end', n: '', fp: '' });
     }
     if (this.parked || !isUndone || (this.isTrial && marker === undefined)) return outcome;
     this.isClosing = true;
@@ -725,13 +533,7 @@ class Run {
 
   // Other branches come to what they had done, too. A cancel rejects.
   #caughtUp() {
-    return new Promise((resolve, reject) => {
-      this.rejects.add(reject);
-      this.replay.whenCaughtUp(() => {
-        this.rejects.delete(reject);
-        resolve();
-      });
-    });
+    return this.waiting.unlessCancelled((resolve) => this.replay.whenCaughtUp(resolve));
   }
 
   // What it has going is interrupted: whether that was done is not known, and it is not undone.
@@ -749,11 +551,11 @@ class Run {
   // the journal among it.
   async #mark(n, text) {
     const { marker } = this.replay;
-    if (marker !== undefined) this.lastOrdinal = marker.o - 1;
-    const o = this.#next();
-    const entry = this.#lookUp(o, 'rollback', n, '');
+    if (marker !== undefined) this.record.lastOrdinal = marker.o - 1;
+    const o = this.record.next();
+    const entry = this.record.lookUp(o, 'rollback', n, '');
     if (entry) return entry.bytes.toString();
-    const begins = this.#until(this.begins, o);
+    const begins = this.waiting.until(this.waiting.begins, o);
     this.send({ t: 'rollback', o, n }, text);
     try {
       await begins;
@@ -765,7 +567,7 @@ class Run {
 
   async #undo({ name, options, body }) {
     if (this.phase.isOver) throw new CancelledError();
-    const taken = this.#take('step', () => this.named(`rollback ${name}`), '', options);
+    const taken = this.#take('step', () => this.names.take(`rollback ${name}`), '', options);
     const { entry, isDone } = taken;
     if (!isDone) {
       await new Promise((resolve, reject) =>
@@ -778,7 +580,7 @@ class Run {
   // With `error`, the body of its frame: that is recorded, and not what was to be.
   acknowledge(o, error) {
     if (this.unasked.delete(o)) this.up.stepCount -= 1;
-    this.#give(this.acks, o, ({ resolve, reject }) => {
+    this.waiting.give(this.waiting.acks, o, ({ resolve, reject }) => {
       if (error === undefined) return resolve();
       this.rollbacks.forget(o);
       return reject(fromJson(JSON.parse(error.toString())));
@@ -787,40 +589,11 @@ class Run {
 
   // With `error` it must not begin.
   began(o, error) {
-    const waiting = this.begins.get(o);
-    this.begins.delete(o);
+    const { begins } = this.waiting;
+    const waiting = begins.get(o);
+    begins.delete(o);
     if (error === undefined) waiting?.resolve();
-    else waiting?.reject(this.#handOut(fromJson(JSON.parse(error.toString())), 'a step', true));
-  }
-
-  // A piece of a result that is on its way. What is done with it is part of the command, as inside a
-  // step: nothing of it is recorded, and a replay tells none. So an error there changes nothing.
-  part({ o, x }, body) {
-    const part = this.parts.get(partKey(o, x));
-    if (part === undefined || this.parked || this.phase.isOver) return;
-    const show = (error) => process.stderr.write(`${error?.stack ?? error}\n`);
-    const text = JSON.parse(body.toString());
-    inside.run(part.here, async () => part.tell(text)).catch(show);
-  }
-
-  // The result of the command with this ordinal; inside a step, of the one with this tag.
-  settle({ o, x, ok }, body) {
-    this.parts.delete(partKey(o, x));
-    const [list, key] = o === 0 ? [this.answers, x] : [this.results, o];
-    this.#give(list, key, ({ resolve, reject }) => {
-      const value = JSON.parse(body.toString());
-      if (ok) resolve(value);
-      else reject(fromJson(value));
-    });
-  }
-
-  // Something has ended: behind all that ended before it.
-  #give(list, key, give) {
-    this.replay.whenCaughtUp(() => {
-      const waiting = list.get(key);
-      list.delete(key);
-      if (waiting !== undefined) give(waiting);
-    });
+    else waiting?.reject(this.commands.handOut(fromJson(JSON.parse(error.toString())), 'a step', true));
   }
 }
 

@@ -214,7 +214,7 @@ class Attempts {
 
   // It may be on its way while the next one is.
   refuse(attempt) {
-    return this.run.refused(coded('step_ended', `attempt ${attempt} of step "${this.name}" is over`));
+    return this.run.commands.refused(coded('step_ended', `attempt ${attempt} of step "${this.name}" is over`));
   }
 
   report(value, attempt) {
@@ -274,11 +274,11 @@ function makeSteps(run) {
       // Its own ordinal may have been the key of a step that was executed, and never recorded.
       const undo = rollback &&
         ((value, undone) => executes((s) => rollback(s, value), `${undone}-rollback`));
-      return run.step('step', () => run.named(name), '', executes(fn), { policy, sensitive, undo });
+      return run.step('step', () => run.names.take(name), '', executes(fn), { policy, sensitive, undo });
     },
     beginStep(name) {
       checkName(name, 'ctx.beginStep(name)');
-      return run.beginStep(() => run.named(name), (shown, o) => new BegunStep(shown, o));
+      return run.beginStep(() => run.names.take(name), (shown, o) => new BegunStep(shown, o));
     },
     completeStep(step, value) {
       if (!(step instanceof BegunStep)) {

@@ -39,7 +39,7 @@ function makeWaits(run) {
       throw error;
     };
     const finish = Object.hasOwn(options, 'onTimeout') ? (work) => work.catch(instead) : undefined;
-    return run.command(kind, () => [run.named(name), all], finish);
+    return run.command(kind, () => [run.names.take(name), all], finish);
   };
   return {
     // Begins another run of this agent, once; its result is waited for with result().
@@ -52,9 +52,9 @@ function makeWaits(run) {
       }
       const begun = ({ run: id }) => ({
         id,
-        result: () => run.command('child', () => [run.named(method), { run: id }]),
+        result: () => run.command('child', () => [run.names.take(method), { run: id }]),
       });
-      return run.command('spawn', () => [run.named(method), { method, params: params ?? {} }],
+      return run.command('spawn', () => [run.names.take(method), { method, params: params ?? {} }],
         (work) => work.then(begun));
     },
     waitForEvent(name, given) {

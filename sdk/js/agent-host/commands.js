@@ -1,0 +1,90 @@
+'use strict';
+// The promises that a run's code gets of ctx: which are open, and which have failed unheard.
+
+const { coded, handedOut, toJson } = require('./errors');
+const { CommandPromise } = require('./phase');
+
+const SHOWN_MAX = 200;
+
+class Commands {
+  constructor(run) {
+    this.run = run;
+    this.open = new Map(); // ordinal → [name, promise] of those that have not ended
+    this.unheard = new Map(); // promise → name of what has failed, and nobody had waited
+  }
+
+  // The promise of the command with this ordinal; 0 for none of its own. begin({resolve, reject}) sees
+  // to it that it is settled, later.
+  promise(o, name, begin) {
+    let settle;
+    const promise = new CommandPromise((resolve, reject) => {
+      const ends = (give) => (what) => {
+        this.open.delete(o);
+        give(what);
+      };
+      const fail = (error) => {
+        const isCommand = o !== 0;
+        if (!promise.isAwaited) this.leaveUnheard(promise, { name, isCommand });
+        reject(this.handOut(error, name, isCommand));
+      };
+      settle = { resolve: ends(resolve), reject: ends(fail) };
+    });
+    begin(settle);
+    if (o !== 0) this.open.set(o, [name, promise]);
+    return promise;
+  }
+
+  // The same of what `work` gives.
+  ends(o, name, work) {
+    return this.promise(o, name, ({ resolve, reject }) => work.then(resolve, reject));
+  }
+
+  // It goes on, and nobody need wait for it: a step that is completed somewhere else.
+  keepOpen(o, name) {
+    this.open.set(o, [name, undefined]);
+  }
+
+  // What a call that is refused gives.
+  refused(error) {
+    const origin = { name: toJson(error, SHOWN_MAX).message, isCommand: !this.run.inStep };
+    this.handOut(error, origin.name, origin.isCommand);
+    const promise = new CommandPromise((_, reject) => reject(error));
+    this.leaveUnheard(promise, origin);
+    return promise;
+  }
+
+  // An error that a promise of a call is rejected with. isCommand: the call is none of a step's.
+  handOut(error, name, isCommand) {
+    const { run } = this;
+    if (typeof error === 'object' && error !== null) handedOut.set(error, { run, name, isCommand });
+    return error;
+  }
+
+  // A promise was rejected that nobody has waited for yet.
+  leaveUnheard(promise, { name, isCommand }) {
+    if (isCommand && !this.run.phase.isOver) this.unheard.set(promise, name);
+  }
+
+  hear(promise) {
+    this.unheard.delete(promise);
+  }
+
+  // Node.js tells in the next turn of the loop which of those were waited for in this one.
+  async untilHeard() {
+    if (this.unheard.size > 0) await new Promise(setImmediate);
+  }
+
+  // Throws where the method has returned and left something open that nobody waits for: it would
+  // be cut off at any point, and not the same on replay. Or it has failed, and nobody would know.
+  checkForgotten() {
+    const failed = [...this.unheard].map(([promise, name]) => [name, promise]);
+    const names = [...this.open.values(), ...failed].filter(([, promise]) => !promise?.isAwaited)
+      .map(([name]) => `"${name}"`);
+    if (names.length === 0) return;
+    const were = names.length === 1 ? 'was open or had failed' : 'were open or had failed';
+    throw coded('forgotten_await', `${this.run.method}() returned while ${names.join(', ')} ${were} ` +
+      'and nobody waited for it: await what ctx gives');
+  }
+}
+
+module.exports = { Commands };

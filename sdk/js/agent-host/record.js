@@ -1,0 +1,92 @@
+'use strict';
+// Where a run is in its record: its ordinals, and whether the code does again what the journal holds.
+
+const { CancelledError, ParkedRun } = require('./errors');
+const { nameOf } = require('./values');
+
+const COMMANDS = ['step', 'shell', 'fetch', 'llm', 'spawn', 'sleep', 'wait', 'approval', 'child'];
+// Where several bear one name, these are numbered.
+const NUMBERED = ['step', 'wait', 'approval', 'spawn', 'child'];
+// What a trial may do that has no record of it.
+const CHANGES_NOTHING = ['store.read', 'store.exists', 'store.list', 'now', 'random', 'uuid', 'version', 'event'];
+const MATCHED_SHOWN = 5;
+
+class Record {
+  // `base` is the last ordinal that is taken before the run begins.
+  constructor(run, base) {
+    this.run = run;
+    this.lastOrdinal = base;
+    this.matched = []; // the last ones that were as recorded
+  }
+
+  // The ordinal of what the code does now.
+  next() {
+    const { run } = this;
+    if (run.isMethodClosing && this.lastOrdinal >= run.replay.last) throw this.closed();
+    this.lastOrdinal += 1;
+    return this.lastOrdinal;
+  }
+
+  // What ends the code that comes beyond what is recorded.
+  closed() {
+    return this.run.undoes ? new CancelledError() : new ParkedRun();
+  }
+
+  // What the journal holds at this ordinal; undefined where it holds nothing.
+  lookUp(o, k, n, fp) {
+    const entry = this.run.replay.issue(o);
+    if (entry === undefined) {
+      if (this.run.isTrial) this.#tryGap(o, k, n);
+      return undefined;
+    }
+    if (entry.k === k && entry.n === n && entry.fp === fp) {
+      this.matched.push({ o, k, n });
+      if (this.matched.length > MATCHED_SHOWN) this.matched.shift();
+      return entry;
+    }
+    this.differs(entry, { k, n, fp });
+    throw new ParkedRun();
+  }
+
+  // What the journal holds behind that, without coming to it.
+  peek() {
+    return this.run.replay.peek(this.lastOrdinal + 1);
+  }
+
+  // Goes past a command of this name, where there is one.
+  skip(name, names) {
+    const entry = this.peek();
+    const isNumbered = NUMBERED.includes(entry?.k);
+    const shown = nameOf(isNumbered ? names.peek(name) : name);
+    if (!COMMANDS.includes(entry?.k) || entry.n !== shown) return;
+    this.lastOrdinal += 1;
+    this.run.replay.issue(this.lastOrdinal);
+    if (isNumbered) names.take(name);
+  }
+
+  // A trial has come to an ordinal that holds nothing. Between others that is what threw, and is done
+  // again: a trial can where that changes nothing.
+  #tryGap(o, k, n) {
+    const { run } = this;
+    if (o > run.replay.lastOfAll) {
+      run.endTrial(true, 'null');
+    } else if (CHANGES_NOTHING.includes(k)) {
+      return;
+    } else {
+      const message = `the record holds nothing at place ${o}: what was called there threw, and a ` +
+        `trial does not execute ctx.${k}("${n}") to see what it would do now`;
+      run.endTrial(false, JSON.stringify({ message }));
+    }
+    throw new ParkedRun();
+  }
+
+  // The run is over in this process, and the daemon is told both sides.
+  differs(entry, got) {
+    const expected = { k: entry.k, n: entry.n, fp: entry.fp };
+    this.run.send({ t: 'mismatch', o: entry.o },
+      JSON.stringify({ expected, got, matched: this.matched }));
+    this.run.leave();
+  }
+}
+
+module.exports = { Record };
