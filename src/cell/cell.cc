@@ -169,7 +169,8 @@ asio::awaitable<void> Cell::open(Origin origin) {
 asio::awaitable<void> Cell::remove_old_runs() {
   if (spec_.run_retention.count() == 0) co_return;
   try {
-    co_await journal_->trim(wall_now() - spec_.run_retention);
+    const auto are_used = [this] { return are_runs_used(); };
+    co_await journal_->trim(wall_now() - spec_.run_retention, are_used);
   } catch (const Error& error) {  // The cell is of use all the same.
     log::warning("cell {}: runs that ended long ago: {}", log::cell(spec_.cell_id), error.what());
   }

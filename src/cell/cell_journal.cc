@@ -541,7 +541,7 @@ asio::awaitable<journal::Lsn> CellJournal::before_newest(
   co_return std::max(lsn, journal_.first() - 1);  // What is older may be gone meanwhile.
 }
 
-asio::awaitable<void> CellJournal::trim(WallTime ended_before) {
+asio::awaitable<void> CellJournal::trim(WallTime ended_before, std::function<bool()> are_used) {
   if (journal_.last_durable() < journal_.first() || !journal_.may_trim()) co_return;
   const auto first_to_keep = [this, ended_before] {
     const journal::Lsn needed = runs_.first_needed(ended_before);
@@ -551,7 +551,7 @@ asio::awaitable<void> CellJournal::trim(WallTime ended_before) {
   if (first_to_keep() == journal_.first()) co_return;
   // A place is mostly there: a full disk, above all, must get rid of what it can.
   const bool is_room = co_await make_room(kTrimBytes);
-  if (!is_room) co_return;
+  if (!is_room || are_used()) co_return;
   const journal::Lsn first_kept = first_to_keep();
   const journal::Trim trim = runs_.trim_before(first_kept);
   fault_point("trim.before_written");

@@ -173,9 +173,9 @@ class CellJournal {
 
   bool is_broken() const noexcept { return broken_; }
   // Removes the runs that ended before, as far as the journal begins with nothing else: whole
-  // segments, and the blobs of them. Nobody may hold a reference to one of these runs. A disk that
-  // fails is told in the log: the next opening does the rest.
-  asio::awaitable<void> trim(WallTime ended_before);
+  // segments, and the blobs of them. Nothing where `are_used` then: nobody may hold a reference to
+  // one of these runs. A disk that fails is told in the log: the next opening does the rest.
+  asio::awaitable<void> trim(WallTime ended_before, std::function<bool()> are_used);
   // Syncs what is left; nothing may be appended afterwards.
   asio::awaitable<void> close();
 

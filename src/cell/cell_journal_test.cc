@@ -2,10 +2,10 @@
 
 #include <doctest/doctest.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 
+#include "async/test_run.h"
 #include "base/error.h"
 #include "testing/temp_dir.h"
 
@@ -22,7 +22,6 @@ void with_journal(const std::string& dir, const Test& test) {
   async::Pool pool(2);
   RunTable runs;
   CellJournal journal(loop.get_executor(), pool, pool, dir, "dev--a", runs);
-  std::exception_ptr failure;
   auto drive = [&]() -> asio::awaitable<void> {
     std::exception_ptr failed;
     try {
@@ -33,9 +32,7 @@ void with_journal(const std::string& dir, const Test& test) {
     co_await journal.close();
     if (failed) std::rethrow_exception(failed);
   };
-  asio::co_spawn(loop, drive(), [&](const std::exception_ptr& error) { failure = error; });
-  loop.run();
-  if (failure) std::rethrow_exception(failure);
+  async::run_on(loop, drive());
 }
 
 void begin(CellJournal& journal, const std::string& id) {
@@ -103,6 +100,7 @@ std::string numbers_of(const RunTable& runs) {
 }
 
 const WallTime kLater = wall_now() + std::chrono::hours(1);
+const auto unused = [] { return false; };
 
 std::string types_of(const std::vector<RunEvent>& events) {
   std::string text;
@@ -420,10 +418,12 @@ TEST_CASE("runs that ended before are removed from the front, and never come bac
       if (number != 3) end(journal, number);
       co_await journal.sync();
     }
-    co_await journal.trim(wall_now() - std::chrono::hours(1));
+    const auto used = [] { return true; };
+    co_await journal.trim(wall_now() - std::chrono::hours(1), unused);
+    co_await journal.trim(kLater, used);
     CHECK(numbers_of(runs) == "4 3 2 1 ");
     const Run& before = *runs.find(3);
-    co_await journal.trim(kLater);
+    co_await journal.trim(kLater, unused);
     CHECK(runs.find(3) == &before);
     check(runs);
     end(journal, 1);  // What comes late for one that is gone is nothing.
@@ -449,7 +449,7 @@ TEST_CASE("where all runs are removed their numbers are not used again") {
     end(journal, 1);
     end(journal, 2);
     co_await journal.sync();
-    co_await journal.trim(kLater);
+    co_await journal.trim(kLater, unused);
     CHECK(numbers_of(runs).empty());
     CHECK(runs.next_number() == 3);
   });
@@ -473,11 +473,11 @@ TEST_CASE("a run stays as long as one that was begun from it again, and its chil
       if (number != 5) end(journal, number);
       co_await journal.sync();
     }
-    co_await journal.trim(kLater);
+    co_await journal.trim(kLater, unused);
     CHECK(numbers_of(runs) == "5 4 3 2 ");
     end(journal, 5);
     co_await journal.sync();
-    co_await journal.trim(kLater);
+    co_await journal.trim(kLater, unused);
     CHECK_FALSE(numbers_of(runs).starts_with("5 4 3 2 "));
   });
 }
@@ -497,7 +497,7 @@ TEST_CASE("a blob that is stored and not in a record yet is not removed with the
       co_await journal.sync();
     }
     ended.value = co_await journal.store_value(large);  // The same once more.
-    co_await journal.trim(kLater);
+    co_await journal.trim(kLater, unused);
     CHECK(numbers_of(runs) == "3 2 ");
     CHECK(journal.bytes_of(ended.value) == large);
     journal.append(2, 0, ended);
@@ -590,7 +590,7 @@ TEST_CASE("what is not needed any more goes while the journal is full") {
     const Blocked blocked(dir.path());
     co_await fill(journal, 4);
     CHECK(journal.is_full());
-    co_await journal.trim(kLater);
+    co_await journal.trim(kLater, unused);
     CHECK(numbers_of(runs).starts_with("4 "));
     CHECK_FALSE(numbers_of(runs).ends_with(" 1 "));
   };

@@ -235,7 +235,7 @@ asio::awaitable<void> Cell::end_processes(std::string reason, LostBy why) {
   working_sets_.clear();
   fault_point("cell.ended");
   co_await journal_->sync();
-  if (!are_runs_used()) co_await remove_old_runs();
+  co_await remove_old_runs();
   const auto store_turn = co_await store_turns_.turn();
   auto close_store = [this] { store_.reset(); };  // Its write-ahead log goes into the file.
   co_await async::offload(machine_.pool, close_store);
@@ -454,11 +454,12 @@ asio::awaitable<void> Cell::start_agent_anew() {
 
 asio::awaitable<void> Cell::make_journal_room() {
   const auto turn = co_await transitions_.turn();
-  if (open_ && !are_runs_used()) co_await remove_old_runs();
+  if (open_) co_await remove_old_runs();
 }
 
 // Retention holds no reference to a run that somebody works with.
 bool Cell::are_runs_used() const {
+  if (!runner_) return false;  // It is being opened.
   return !activities_.blockers().empty() || !runner_->active_runs().empty() ||
          runner_->has_requests();
 }

@@ -371,6 +371,7 @@ void RunTable::change_state(const journal::Record& record) {
     run.detail = body.detail;
     run.cancelled_in_pause = false;
   } else {
+    if (decode<journal::Resumed>(record).skips_setup) run.setup = false;
     run.status = RunStatus::running;
     run.cancelled_in_pause = false;
     run.reason.clear();

@@ -89,7 +89,7 @@ struct Run : std::enable_shared_from_this<Run> {
   std::string method;
   std::string agent_digest;
   AgentLanguage agent_language = AgentLanguage::javascript;
-  bool setup = false;  // it calls the agent's setup() first
+  bool setup = false;  // it calls the agent's setup() first, which no other run has done
   RunStatus status = RunStatus::running;
   std::string reason;      // why it is paused
   std::string detail;      // JSON text that explains the reason; empty for none

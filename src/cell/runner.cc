@@ -125,15 +125,14 @@ void Runner::require_room_for_run() const {
               "wait until some have ended, or cancel them");
 }
 
-asio::awaitable<void> Runner::await_setup(const Start* request) {
-  const auto is_made = [&] { return request != nullptr && begun_before(*request) != nullptr; };
-  while (!runs_.setup_done() && setup_is_running() && !is_made()) {
+asio::awaitable<void> Runner::await_setup(const Run* own, std::function<bool()> is_moot) {
+  while (!is_setup_free() && !is_moot()) {
     if (tasks_.is_closed()) throw Error(ErrorCode::canceled, "the cell is closed");
     settled_.reset();
     co_await settled_.wait();
   }
   const Run* paused = runs_.paused_in_setup();
-  if (paused == nullptr || is_made()) co_return;
+  if (paused == nullptr || paused == own || is_moot()) co_return;
   throw Error(ErrorCode::conflict, "setup_paused",
               "run " + paused->id + " is paused in setup(), which is done once for all runs",
               "resume it, or cancel it: then the next run does all of setup() again");
@@ -144,7 +143,8 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
     const bool is_room = co_await may_begin(request.params.size());
     if (!is_room) journal_.throw_full();
   }
-  co_await await_setup(&request);
+  const auto is_made = [&] { return begun_before(request) != nullptr; };
+  co_await await_setup(nullptr, is_made);
   if (const Run* run = begun_before(request)) {
     std::string id = run->id;
     co_await journal_.sync();  // It may be on its way still.
@@ -239,7 +239,7 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
     log::error("run {}: {}", log::run(run.id), error.what());
     failure = error;
   }
-  if (failure && !journal_.is_broken() && !active->settled) {
+  if (failure && !journal_.is_broken()) {
     co_await pause_run(*active, failure->reason().empty() ? "internal" : failure->reason(),
                        pause_json(*failure));
   }
@@ -247,6 +247,7 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
   const auto found = active_.find(run.number);
   if (found != active_.end() && found->second == active) {
     host_.kill_commands(run.number);  // What lost a race.
+    drop_held(*active);
     if (is_terminal(run.status)) end_llm_calls(run.number);
     active_.erase(found);
     if (active->undoes_after_pause && run.status == RunStatus::paused) {
@@ -311,7 +312,7 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
 asio::awaitable<void> Runner::hold_off(Active& active, std::chrono::milliseconds pause) {
   const auto until = std::chrono::steady_clock::now() + pause;
   active.run.stands_for = kBackoff;
-  while (active.is_wanted() && std::chrono::steady_clock::now() < until) {
+  while (active.is_wanted() && !active.run.undoes && std::chrono::steady_clock::now() < until) {
     active.changed.reset();
     co_await active.changed.wait_for(
         std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()));

@@ -446,6 +446,8 @@ class Runner {
   asio::awaitable<void> upgrade_now(std::uint32_t number, std::string agent_digest,
                                     AgentLanguage language);
   asio::awaitable<Run*> paused_run(std::uint32_t number);
+  // The same, once there is room for it to go on, and nobody else is in its setup().
+  asio::awaitable<Run*> resumable_run(std::uint32_t number);
   asio::awaitable<void> let_go_on(std::shared_ptr<Active> active);
   asio::awaitable<bool> receive_now(std::uint32_t number, std::string id, std::string type,
                                     std::string payload);
@@ -460,9 +462,10 @@ class Runner {
   std::shared_ptr<Active> find_active(std::string_view run_id) const;
   bool is_active(std::uint32_t number) const;
   bool setup_is_running() const noexcept;
-  // Returns once no run is in setup(), or this start has been made. Throws Error `conflict` where
-  // one is paused in it.
-  asio::awaitable<void> await_setup(const Start* request);
+  // Returns once no run is in setup(), or `is_moot`. Throws Error `conflict` where one is paused in
+  // it, other than `own`.
+  asio::awaitable<void> await_setup(const Run* own, std::function<bool()> is_moot);
+  bool is_setup_free() const noexcept { return runs_.setup_done() || !setup_is_running(); }
 
   asio::any_io_executor executor_;
   CellJournal& journal_;

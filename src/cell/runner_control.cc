@@ -225,11 +225,21 @@ asio::awaitable<Run*> Runner::paused_run(std::uint32_t number) {
   co_return run;
 }
 
+asio::awaitable<Run*> Runner::resumable_run(std::uint32_t number) {
+  for (;;) {
+    Run* run = co_await paused_run(number);
+    const auto is_paused = [&] { return run->status == RunStatus::paused && !is_active(number); };
+    const auto is_moot = [&] { return !is_paused(); };
+    if (run->setup) co_await await_setup(run, is_moot);
+    const bool is_room = co_await may_begin(0);
+    if (!is_room) journal_.throw_full();
+    // Somebody may have been faster meanwhile.
+    if (is_paused() && can_begin(0) && (!run->setup || is_setup_free())) co_return run;
+  }
+}
+
 asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Decision> decision) {
-  co_await paused_run(number);
-  const bool is_room = co_await may_begin(0);
-  if (!is_room) journal_.throw_full();
-  Run* run = co_await paused_run(number);  // Somebody may have been faster.
+  Run* run = co_await resumable_run(number);
   const bool is_ambiguous = run->reason == kAmbiguousStep;
   if (is_ambiguous && !decision) {
     throw Error(
@@ -249,8 +259,11 @@ asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Dec
 }
 
 asio::awaitable<void> Runner::let_go_on(std::shared_ptr<Active> active) {
+  const Run& run = active->run;
+  journal::Resumed resumed;
+  resumed.skips_setup = run.setup && run.steps.empty() && runs_.setup_done();
   fault_point("resume.before_written");
-  journal_.append(active->run.number, 0, journal::Resumed());
+  journal_.append(run.number, 0, resumed);
   tasks_.spawn(drive(std::move(active), "resume"));
   co_await journal_.sync();
   fault_point("resume.durable");
@@ -272,9 +285,7 @@ asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, std::string agen
         "mark what is new with ctx.getVersion and what is gone with ctx.removed; try it with "
         "POST .../replay");
   }
-  const bool is_room = co_await may_begin(0);
-  if (!is_room) journal_.throw_full();
-  Run* run = co_await paused_run(number);  // Somebody may have been faster.
+  Run* run = co_await resumable_run(number);
   journal::Upgraded upgraded;
   upgraded.agent_digest = std::move(agent_digest);
   journal_.append(number, 0, upgraded);

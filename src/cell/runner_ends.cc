@@ -121,7 +121,9 @@ asio::awaitable<void> Runner::end_run(Active& active, std::string status, journa
   tell_parents(active.run);
 }
 
+// Not where it settles already: the first reason stays, and it may be under way again.
 asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std::string detail) {
+  if (active.is_pausing || active.is_ending || active.settled) co_return;
   journal::Paused paused;
   paused.reason = std::move(reason);
   paused.detail = std::move(detail);

@@ -406,12 +406,15 @@ asio::awaitable<Runner::StepFate> Runner::append_step_end(Active& active, std::u
 }
 
 asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) {
+  const std::uint32_t attempt = active.run.attempt;
   journal::Value value;
   const bool is_setup = text_of(frame.header, "t") == "setup.done";
   value.kind = is_setup ? "setup" : text_of(frame.header, "k");
   value.name = text_of(frame.header, "n");
   value.args_fp = text_of(frame.header, "fp");
   value.value = co_await store(is_setup ? std::string("null") : frame.body);
+  // A pause meanwhile, or another attempt: that comes to it again.
+  if (!active.is_served() || active.run.attempt != attempt) co_return;
   // Not synced by itself: whatever depends on it is later in the same journal.
   fault_point("value.before_written");
   journal_.append(active.run.number, ordinal_of(frame), value);

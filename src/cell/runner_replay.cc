@@ -269,6 +269,24 @@ void Runner::on_trial(TrialInProgress& trial, const AgentFrame& frame) {
 
 // ---- a run that begins again ----
 
+namespace {
+
+bool has_setup_end(const std::vector<journal::Record>& history) {
+  return std::any_of(history.begin(), history.end(), [](const journal::Record& record) {
+    if (record.type != journal::Type::value) return false;
+    const auto value = journal::Value::decode(record.body);
+    return value && value->kind == "setup";
+  });
+}
+
+[[noreturn]] void throw_in_setup(const Run& source) {
+  throw Error(ErrorCode::conflict, "setup_done",
+              "that step of run " + source.id + " is one of setup(), which is done",
+              "restart it from a step of its method, or from its beginning");
+}
+
+}  // namespace
+
 asio::awaitable<std::string> Runner::restart(std::uint32_t number, std::optional<StepName> from) {
   return to_end(restart_now(number, std::move(from)));
 }
@@ -277,8 +295,6 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
                                                  std::optional<StepName> from) {
   Run& source = *runs_.find(number);
   co_await journal_.room();
-  if (!from) co_await await_setup(nullptr);
-  require_room_for_run();
   journal::RunCreated created = journal_.read<journal::RunCreated>(source.created);
   std::vector<journal::Record> history;
   journal::ForkedFrom forked;
@@ -287,13 +303,20 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
     const Step& step = step_called(source, *from);
     forked.ordinal = step.ordinal;
     history = history_before(source, step.begun);
-  } else {
-    created.setup = !runs_.setup_done();
   }
   std::size_t bytes = created.params.size();
   for (const journal::Record& record : history) bytes += journal::frame_size(record.body.size());
-  const bool is_room = co_await may_begin(bytes);
-  if (!is_room) journal_.throw_full();
+  // It comes to the end of setup() in its history, or begins or goes on with it.
+  const bool is_past_setup = has_setup_end(history) || (from && !source.setup);
+  const auto is_moot = [] { return false; };
+  do {
+    if (!is_past_setup) co_await await_setup(nullptr, is_moot);
+    const bool is_room = co_await may_begin(bytes);
+    if (!is_room) journal_.throw_full();
+    require_room_for_run();
+    if (from && !is_past_setup && runs_.setup_done()) throw_in_setup(source);
+  } while (!can_begin(bytes) || (!is_past_setup && !is_setup_free()));  // Others have begun.
+  created.setup = from ? source.setup : !runs_.setup_done();
   const std::uint32_t copy = runs_.next_number();
   const std::string id = new_run_id(copy);
   created.run_id = id;

@@ -374,20 +374,22 @@ asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, 
 asio::awaitable<bool> Runner::end_approval(Run& run, std::uint32_t ordinal, std::string answer) {
   const bool is_owed = is_active(run.number) && answer.size() <= kOwedValueBytes;
   if (!is_owed) co_await require_room(answer.size());
-  std::optional<journal::StepEnd> end;
-  while (!end) {
+  while (run.open.contains(ordinal) && !is_terminal(run.status)) {
     WaitEnd given{.value = answer};
-    if (auto active = find_active(run.id)) {
-      co_return co_await end_wait(std::move(active), ordinal, std::move(given));
+    if (is_active(run.number)) {
+      const bool ended = co_await end_wait(find_active(run.number), ordinal, std::move(given));
+      if (ended) co_return true;
+      continue;  // It has settled meanwhile, as by a pause, or somebody else has answered.
     }
-    end = co_await make_wait_end(std::move(given));
-    if (find_active(run.id)) end.reset();  // It was taken up meanwhile.
+    const journal::StepEnd end = co_await make_wait_end(std::move(given));
+    const bool is_asleep = run.open.contains(ordinal) && !is_terminal(run.status);
+    if (!is_asleep || is_active(run.number)) continue;  // It was taken up meanwhile, say.
+    fault_point("wait.before_ended");
+    journal_.append(run.number, ordinal, end);
+    fault_point("wait.ended");
+    co_return true;
   }
-  if (!run.open.contains(ordinal)) co_return false;
-  fault_point("wait.before_ended");
-  journal_.append(run.number, ordinal, *end);
-  fault_point("wait.ended");
-  co_return true;
+  co_return false;
 }
 
 asio::awaitable<void> Runner::answer_approval(std::uint32_t number, std::string step,

@@ -289,10 +289,16 @@ std::string Left::encode() const { return cbor::encode(Map{}); }
 
 std::optional<Left> Left::decode(std::string_view body) { return if_ok(Reader(body), Left{}); }
 
-std::string Resumed::encode() const { return cbor::encode(Map{}); }
+std::string Resumed::encode() const {
+  Map map;
+  if (skips_setup) map.emplace_back("skips_setup", skips_setup);
+  return cbor::encode(std::move(map));
+}
 
 std::optional<Resumed> Resumed::decode(std::string_view body) {
-  return if_ok(Reader(body), Resumed{});
+  Reader reader(body);
+  Resumed resumed{.skips_setup = reader.flag("skips_setup")};
+  return if_ok(reader, std::move(resumed));
 }
 
 std::string RunEnded::encode() const {

@@ -241,6 +241,8 @@ struct Resumed {
   static constexpr Type kType = Type::resumed;
   static constexpr std::uint16_t kFlags = 0;
 
+  bool skips_setup = false;  // another run has done setup() meanwhile; may be absent
+
   std::uint16_t flags() const noexcept { return kFlags; }
   std::string encode() const;
   static std::optional<Resumed> decode(std::string_view body);

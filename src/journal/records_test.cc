@@ -52,6 +52,7 @@ TEST_CASE("every body is decoded to what was encoded, with all members and with 
   check_round_trip(Paused{.reason = "crash_loop", .detail = "{}"});
   check_round_trip(Paused{.reason = "r"});
   check_round_trip(Resumed{});
+  check_round_trip(Resumed{.skips_setup = true});
   check_round_trip(Left{});
   check_round_trip(RunEnded{.status = "failed", .value = kPayloadInBlob});
   check_round_trip(Trim{.first_kept = 77});

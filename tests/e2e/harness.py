@@ -400,6 +400,9 @@ class Cell:
         """The host's pid of the cell's agent host: the node process in the cell's agent group."""
         return next((pid for pid, command in self.processes("agent").items() if b"agent-host" in command), None)
 
+    def kill_agent(self):
+        os.kill(eventually("the agent host runs", self.agent_pid), signal.SIGKILL)
+
     def kill_processes(self, domain=""):
         """Returns once they have ended, which they do when each gets a processor."""
         killed = self.processes(domain)
@@ -437,6 +440,15 @@ class CellTest(unittest.TestCase):
         """A cell with this agent, and a run of it that nobody waits for."""
         cell = self.cell(agent=agent)
         return cell, cell.call("POST", "/runs", {"method": method, "params": params}).json["id"]
+
+
+@contextlib.contextmanager
+def standing_still(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def leftovers():

@@ -1,6 +1,4 @@
 """The runs of an agent in the hands of somebody at a terminal: `cellar runs`."""
-import os
-import signal
 
 import harness
 import test_cli
@@ -46,9 +44,6 @@ class RunsTest(test_cli.CliTest):
 
     def begins(self, cell):
         harness.eventually("it begins", lambda: cell.call("GET", "/files/began").status == 200)
-
-    def kill_agent(self, cell):
-        os.kill(harness.eventually("the agent host runs", cell.agent_pid), signal.SIGKILL)
 
     def waits(self, cell, run):
         harness.eventually("it waits", lambda: cell.run(run)["status"] == "waiting")
@@ -194,7 +189,7 @@ class RunsTest(test_cli.CliTest):
             with self.subTest(words=words):
                 cell, run = self.start("asks")
                 self.begins(cell)
-                self.kill_agent(cell)
+                cell.kill_agent()
                 cell.settled(run)
                 head, steps = self.shown(cell, run)
                 self.assertEqual(("paused (ambiguous_step)", "running"), (head["status"], steps[0][3]))
@@ -213,7 +208,7 @@ class RunsTest(test_cli.CliTest):
         cell, run = self.start("flips")
         self.begins(cell)
         cell.call("PUT", "/files/flip", b"")
-        self.kill_agent(cell)
+        cell.kill_agent()
         cell.settled(run)
         head, _ = self.shown(cell, run)
         self.assertEqual('the journal holds step "one", and the agent asks for step "other"; the last that was the same: setup', head["why"])

@@ -1,7 +1,6 @@
 """docs/guide/durable-agents.md: its examples are executed, and do what the page says of them."""
 import http.server
 import json
-import os
 import pathlib
 import re
 import signal
@@ -19,12 +18,6 @@ def agent_with(method):
     found = [block for block in BLOCKS if re.search(rf"^  async {method}\(", block, re.M)]
     assert len(found) == 1, (method, len(found))
     return found[0]
-
-
-def kill_agent(cell):
-    pid = harness.eventually("the agent host runs", cell.agent_pid)
-    os.kill(pid, signal.SIGKILL)
-    harness.eventually("it is gone", lambda: cell.agent_pid() != pid)
 
 
 class Provider(http.server.ThreadingHTTPServer):
@@ -104,7 +97,7 @@ class GuideTest(harness.CellTest):
         self.provider.go_on.clear()
         run = self.start(cell, method, **params)
         harness.eventually("the provider is asked", lambda: self.provider.count(path) > 0)
-        kill_agent(cell)
+        cell.kill_agent()
         self.provider.go_on.set()
         return cell, run
 
@@ -202,7 +195,7 @@ class GuideTest(harness.CellTest):
     def test_a_job_is_come_back_to_and_not_begun_again(self):
         cell, run = self.run_of("render", scene="sea")
         harness.eventually("it is looked after", lambda: self.provider.count("/jobs/") > 0)
-        kill_agent(cell)
+        cell.kill_agent()
         seen = self.provider.count("/jobs/")
         harness.eventually("it is looked after again", lambda: self.provider.count("/jobs/") > seen + 1)
         self.daemon.restart()
@@ -231,7 +224,7 @@ class GuideTest(harness.CellTest):
         self.assertEqual(0, done["exit_code"], done)
         run = self.start(cell, "patch")
         harness.eventually("it edits", lambda: "x" in cell.exec("cat /tmp/log")["stdout"])
-        kill_agent(cell)
+        cell.kill_agent()
         harness.eventually("it edits again", lambda: cell.exec("cat /tmp/log")["stdout"] == "x\nx\n")
         cell.exec("touch /tmp/gate")
         self.completes(cell, run, "1 file changed, 1 insertion(+)")
@@ -271,7 +264,7 @@ class GuideTest(harness.CellTest):
         harness.eventually("its step is executed", lambda: any(s["name"].startswith(name) for s in cell.run(run)["steps"]))
         change(cell)
         if cell.agent_pid():
-            kill_agent(cell)
+            cell.kill_agent()
         paused = cell.settled(run)
         self.assertEqual(("paused", "replay_mismatch"), (paused["status"], paused.get("reason")), method)
         self.assertTrue(paused["detail"]["expected"]["n"].startswith(name), paused)
@@ -303,7 +296,7 @@ class GuideTest(harness.CellTest):
         self.executes(cell, run, "do a")
         self.put(cell, "b")
         self.executes(cell, run, "do b")
-        kill_agent(cell)
+        cell.kill_agent()
         self.assertEqual("replay_mismatch", cell.settled(run)["reason"])
 
     def test_a_forgotten_await_fails_the_run(self):
@@ -393,7 +386,7 @@ class ClaimsTest(harness.CellTest):
     def test_an_interruption_is_no_failed_attempt(self):
         cell, run = self.begin(CLAIMS, "counts")
         self.reaches(cell, "try 1")
-        kill_agent(cell)
+        cell.kill_agent()
         cell.call("PUT", "/files/gate", b"")
         self.assertEqual("attempt 2", cell.settled(run)["result"])
         self.assertEqual(["try 1", "try 1", "try 2"], self.log(cell))
@@ -422,7 +415,7 @@ class ClaimsTest(harness.CellTest):
     def test_what_a_step_does_inside_happens_again(self):
         cell, run = self.begin(CLAIMS, "inside")
         self.reaches(cell, "inside")
-        kill_agent(cell)
+        cell.kill_agent()
         cell.call("PUT", "/files/gate", b"")
         self.assertEqual(2, cell.settled(run)["result"])
 

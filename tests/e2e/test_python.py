@@ -1,6 +1,5 @@
 """Agents in Python: the promises of runs, steps and waits hold for plain functions and for coroutine functions alike."""
 import os
-import signal
 import time
 
 import harness
@@ -223,9 +222,6 @@ class PythonTest(harness.CellTest):
     def open_gate(self, cell):
         cell.call("PUT", "/files/gate", b"")
 
-    def kill_agent(self, cell):
-        os.kill(harness.eventually("the agent host runs", cell.agent_pid), signal.SIGKILL)
-
     def kill_cell(self, cell):
         before = set(cell.processes())
         cell.kill_processes()
@@ -264,10 +260,10 @@ class PythonTest(harness.CellTest):
                 cell.call("DELETE")
 
     def test_an_agent_killed_in_each_of_ten_steps_repeats_only_that_step(self):
-        self.repeats_only_the_step_that_is_interrupted("ten", self.kill_agent)
+        self.repeats_only_the_step_that_is_interrupted("ten", harness.Cell.kill_agent)
 
     def test_an_agent_killed_in_a_plain_step_repeats_only_that_step(self):
-        self.repeats_only_the_step_that_is_interrupted("ten_plainly", self.kill_agent, (0, 5, 9))
+        self.repeats_only_the_step_that_is_interrupted("ten_plainly", harness.Cell.kill_agent, (0, 5, 9))
 
     def test_a_daemon_killed_in_each_of_ten_steps_repeats_only_that_step(self):
         self.repeats_only_the_step_that_is_interrupted("ten", self.restart)
@@ -293,7 +289,7 @@ class PythonTest(harness.CellTest):
 
     def test_attempts_and_progress_survive_a_kill(self):
         for method in ("retries", "retries_plainly"):
-            for kill in (self.kill_agent, self.restart):
+            for kill in (harness.Cell.kill_agent, self.restart):
                 cell, run = self.begin(method)
                 self.reaches(cell, "waits")
                 kill(cell)
@@ -304,7 +300,7 @@ class PythonTest(harness.CellTest):
 
     def test_a_step_that_must_not_be_repeated_is_not(self):
         for method in ("pay", "pay_plainly"):
-            for kill in (self.kill_agent, self.restart):
+            for kill in (harness.Cell.kill_agent, self.restart):
                 cell, run = self.begin(method)
                 self.reaches(cell, "pay")
                 kill(cell)
@@ -319,7 +315,7 @@ class PythonTest(harness.CellTest):
         cell.call("PUT", "/files/slow", b"")
         harness.eventually("the other one has ended too",
                            lambda: all(s["status"] != "running" for s in cell.run(run)["steps"] if s["kind"] == "shell"))
-        self.kill_agent(cell)
+        cell.kill_agent()
         self.open_gate(cell)
         self.completes(cell, run, ["quick", "quick"])
         self.assertEqual(["quick"], [e.json["data"]["first"] for e in cell.events(run) if e.type == "stream"])
@@ -327,7 +323,7 @@ class PythonTest(harness.CellTest):
     def test_values_and_errors_of_python_are_the_same_after_a_kill(self):
         cell, run = self.begin("values")
         self.reaches(cell, "reached")
-        self.kill_agent(cell)
+        cell.kill_agent()
         self.open_gate(cell)
         self.completes(cell, run, [True, "'k'"])
 
@@ -335,7 +331,7 @@ class PythonTest(harness.CellTest):
         cell, run = self.begin("changed")
         self.reaches(cell, "at")
         cell.call("PUT", "/files/flip", b"")
-        self.kill_agent(cell)
+        cell.kill_agent()
         paused = cell.settled(run)
         self.assertEqual(("paused", "replay_mismatch"), (paused["status"], paused["reason"]))
         self.assertEqual(("one", "two"), (paused["detail"]["expected"]["n"], paused["detail"]["got"]["n"]))
@@ -347,7 +343,7 @@ class PythonTest(harness.CellTest):
             self.assertEqual(200, cell.call("POST", "/hibernate").status)
 
         for method in ("event", "event_plainly"):
-            for disturb in (lambda cell: None, hibernate, self.restart, self.kill_agent):
+            for disturb in (lambda cell: None, hibernate, self.restart, harness.Cell.kill_agent):
                 cell, run = self.begin(method)
                 self.waits_for(cell, run, "event")
                 disturb(cell)
@@ -361,7 +357,7 @@ class PythonTest(harness.CellTest):
 
     def test_children_are_begun_once_and_their_results_waited_for(self):
         for method in ("parent", "parent_plainly"):
-            for disturb in (lambda cell: None, self.restart, self.kill_agent):
+            for disturb in (lambda cell: None, self.restart, harness.Cell.kill_agent):
                 cell, run = self.begin(method, names=["a", "bad", "b"])
                 self.waits_for(cell, run, "child")
                 disturb(cell)
@@ -424,7 +420,7 @@ class PythonTest(harness.CellTest):
         self.daemon.restart()
         self.assertEqual("python", cell.get()["agent_language"])
         seed = cell.request("quick").json
-        self.kill_agent(cell)
+        cell.kill_agent()
         self.assertEqual(seed, cell.request("quick").json)
 
     def test_runs_stay_with_the_language_that_they_began_with(self):

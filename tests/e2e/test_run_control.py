@@ -1,9 +1,6 @@
 """Runs in the hands of their owner: begun once, awaited, paused, resumed, cancelled with time to clean up."""
-import contextlib
 import json
-import os
 import random
-import signal
 import threading
 import time
 
@@ -138,7 +135,7 @@ class RunControlTest(harness.CellTest):
             for starts in (self.daemon.spawner, lambda: min(cell.processes("shell"))):
                 run = self.start(cell, "waits", gate=f"gate-{starts()}").json["id"]
                 harness.eventually("the agent runs", cell.agent_pid)
-                with self.standing_still(starts()):
+                with harness.standing_still(starts()):
                     self.open(cell, f"gate-{starts()}")
                     harness.eventually("the command is asked for", lambda: cell.run(run)["steps"])
                     cell.call("POST", f"/runs/{run}/{asked}", {})
@@ -146,14 +143,6 @@ class RunControlTest(harness.CellTest):
                 cell.exec("true")  # That comes after it.
                 self.assertFalse([words for words in cell.processes("shell").values() if b"echo began" in words])
                 self.assertEqual([], self.log(cell))
-
-    @contextlib.contextmanager
-    def standing_still(self, pid):
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
 
     def test_cancelling_gives_the_time_to_clean_up_that_was_asked_for(self):
         cell = self.cell(agent=AGENT)

@@ -1,6 +1,4 @@
 """Why a run does not go on, and what counts for that: agents that keep dying, people who decide or answer while nobody works on it."""
-import os
-import signal
 
 import harness
 
@@ -10,9 +8,6 @@ const log = (line) => fs.appendFileSync("/work/log", line + "\\n");
 const lines = () => fs.existsSync("/work/log") ? fs.readFileSync("/work/log", "utf8").split("\\n").length - 1 : 0;
 const gate = async (name) => { while (!fs.existsSync("/work/" + name)) await new Promise((r) => setTimeout(r, 5)); };
 module.exports = {
-  async setup(ctx) {
-    if (fs.existsSync("/work/asks")) await ctx.step("licence", () => { log("licence"); return gate("gate"); }, { onInterrupt: "ask" });
-  },
   async plain() { return "plain"; },
   async dies() { log("begins"); process.exit(1); },
   async recovers(ctx) {
@@ -68,9 +63,6 @@ class RunReasonsTest(harness.CellTest):
     def reaches(self, cell, *lines):
         harness.eventually(f"it gets to {lines}", lambda: set(lines) <= set(self.log(cell)))
 
-    def kill_agent(self, cell):
-        os.kill(harness.eventually("the agent host runs", cell.agent_pid), signal.SIGKILL)
-
     def of(self, cell, method):
         return [run for run in cell.runs() if run["method"] == method]
 
@@ -103,7 +95,7 @@ class RunReasonsTest(harness.CellTest):
     def test_a_decision_that_is_sent_twice_is_about_no_other_step(self):
         cell, run = self.begin(AGENT, "pays")
         self.reaches(cell, "a", "b")
-        self.kill_agent(cell)
+        cell.kill_agent()
         detail = cell.settled(run)["detail"]
         step = {"decision": "value", "value": "tx-1", "ordinal": detail["ordinal"], "executed": detail["executed"]}
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume", {"step": step}).status)
@@ -169,21 +161,18 @@ class RunReasonsTest(harness.CellTest):
             self.assertEqual("ada", cell.settled(run).get("result"))
             cell.call("DELETE")
 
-    def test_setup_that_is_paused_is_not_done_a_second_time(self):
-        cell = self.cell(agent=AGENT)
-        cell.call("PUT", "/files/asks", b"")
-        run = cell.call("POST", "/runs", {"method": "plain", "params": {}}).json["id"]
-        self.reaches(cell, "licence")
-        self.kill_agent(cell)
-        self.assertEqual("ambiguous_step", cell.settled(run)["reason"])
-        for answer in (cell.request("plain"), cell.call("POST", "/runs", {"method": "plain", "params": {}}),
-                       cell.call("POST", f"/runs/{run}/restart", {})):
-            self.assertEqual((409, "setup_paused"), (answer.status, answer.json["code"]), answer)
-        self.assertEqual(["licence"], self.log(cell))
-        self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume", {"step": {"decision": "value", "value": 1}}).status)
-        self.assertEqual("plain", cell.settled(run)["result"])
-        self.assertEqual("plain", cell.request("plain").json)
-        self.assertEqual(["licence"], self.log(cell))
+    def test_an_approval_is_given_to_a_run_that_was_paused_on_its_way_to_an_agent(self):
+        cell, run = self.begin(AGENT, "approves")
+        harness.eventually("it waits", lambda: len(cell.run(run)["steps"]) == 2)
+        with harness.standing_still(self.daemon.spawner()):  # Which is to make a domain for the next one.
+            cell.kill_processes("agent")
+            harness.eventually("it needs another one", lambda: cell.run(run)["attempt"] == 2)
+            self.paused(cell, run)
+            answer = cell.call("POST", f"/runs/{run}/approve", {"approved": True, "by": "ada"})
+            self.assertEqual(200, answer.status, answer)
+        cell.call("PUT", "/files/gate", b"")
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume").status)
+        self.assertEqual("ada", cell.settled(run).get("result"))
 
     def test_a_cancel_reaches_what_ended_runs_have_begun(self):
         cell, run = self.begin(AGENT, "fans")

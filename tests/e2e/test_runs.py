@@ -1,8 +1,6 @@
 """Durable runs: nothing finished is done twice, nothing acknowledged is lost, streams go on."""
 import contextlib
 import json
-import os
-import signal
 import time
 
 import harness
@@ -72,9 +70,6 @@ class RunsTest(harness.CellTest):
         log = cell.call("GET", "/files/log").body.decode().split()
         return {step: log.count(step) for step in log}
 
-    def kill_agent(self, cell):
-        os.kill(harness.eventually("the agent host runs", cell.agent_pid), signal.SIGKILL)
-
     def interrupted_at_each_step(self, interrupt):
         for gate in range(10):
             with self.subTest(step=gate):
@@ -98,7 +93,7 @@ class RunsTest(harness.CellTest):
         self.assertEqual(list(range(10)), seen)
 
     def test_an_agent_killed_in_each_of_ten_steps_repeats_only_that_step(self):
-        self.interrupted_at_each_step(self.kill_agent)
+        self.interrupted_at_each_step(harness.Cell.kill_agent)
 
     def test_a_daemon_killed_in_each_of_ten_steps_repeats_only_that_step(self):
         self.interrupted_at_each_step(lambda cell: self.daemon.restart())
@@ -169,7 +164,7 @@ class RunsTest(harness.CellTest):
         cell = self.cell(agent=TEN)
         cell, run = self.begin("random")
         harness.eventually("the step runs", lambda: [s for s in cell.run(run)["steps"] if s["name"] == "s"])
-        self.kill_agent(cell)
+        cell.kill_agent()
         self.open_gate(cell)
         ended = cell.settled(run)
         self.assertEqual("completed", ended["status"], ended)
@@ -178,7 +173,7 @@ class RunsTest(harness.CellTest):
         cell, run = self.begin("changed")
         harness.eventually("the step runs", lambda: cell.call("GET", "/files/at").status == 200)
         cell.call("PUT", "/files/flip", b"")
-        self.kill_agent(cell)
+        cell.kill_agent()
         paused = cell.settled(run)
         self.assertEqual(("paused", "replay_mismatch"), (paused["status"], paused["reason"]))
         self.assertEqual(("one", "two"), (paused["detail"]["expected"]["n"], paused["detail"]["got"]["n"]))

@@ -1,6 +1,4 @@
 """What a step promises: attempts that survive crashes, at most once where asked for, a person asked where wanted."""
-import os
-import signal
 
 import harness
 
@@ -45,9 +43,6 @@ class StepsTest(harness.CellTest):
     def reaches(self, cell, line):
         harness.eventually(f"it gets to {line}", lambda: line in self.log(cell))
 
-    def kill_agent(self, cell):
-        os.kill(harness.eventually("the agent host runs", cell.agent_pid), signal.SIGKILL)
-
     def open_gate(self, cell):
         cell.call("PUT", "/files/gate", b"")
 
@@ -55,7 +50,7 @@ class StepsTest(harness.CellTest):
         return [event.type for event in cell.events(run)]
 
     def test_a_step_that_must_not_be_repeated_is_not_whatever_was_killed(self):
-        for kill in (self.kill_agent, lambda cell: self.daemon.restart()):
+        for kill in (harness.Cell.kill_agent, lambda cell: self.daemon.restart()):
             cell, run = self.begin(AGENT, "fail")
             self.reaches(cell, "pay")
             kill(cell)
@@ -69,7 +64,7 @@ class StepsTest(harness.CellTest):
     def paused(self, method="ask"):
         cell, run = self.begin(AGENT, method)
         self.reaches(cell, "mail")
-        self.kill_agent(cell)
+        cell.kill_agent()
         ended = cell.settled(run)
         self.assertEqual(("paused", "ambiguous_step"), (ended["status"], ended["reason"]))
         self.assertEqual(("mail", 2), (ended["detail"]["name"], ended["detail"]["ordinal"]))
@@ -103,7 +98,7 @@ class StepsTest(harness.CellTest):
         # Interrupted once more after the decision: it is asked again.
         self.assertEqual(200, self.decide(cell, run, decision="retry").status)
         harness.eventually("it is executed again", lambda: self.log(cell).count("mail") == 2)
-        self.kill_agent(cell)
+        cell.kill_agent()
         self.assertEqual("ambiguous_step", cell.settled(run)["reason"])
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/cancel").status)
         self.assertEqual("cancelled", cell.run(run)["status"])
@@ -118,7 +113,7 @@ class StepsTest(harness.CellTest):
         self.assertEqual(["mail", "after"], self.log(cell))
 
     def test_attempts_and_progress_survive_a_kill(self):
-        for kill in (self.kill_agent, lambda cell: self.daemon.restart()):
+        for kill in (harness.Cell.kill_agent, lambda cell: self.daemon.restart()):
             cell, run = self.begin(AGENT, "retries")
             self.reaches(cell, "waits")
             kill(cell)
@@ -135,7 +130,7 @@ class StepsTest(harness.CellTest):
         cell.call("PUT", "/files/slow", b"")
         harness.eventually("the other one has ended too",
                            lambda: all(s["status"] != "running" for s in cell.run(run)["steps"] if s["kind"] == "shell"))
-        self.kill_agent(cell)
+        cell.kill_agent()
         self.open_gate(cell)
         self.assertEqual(["quick", "quick"], cell.settled(run)["result"])
         self.assertEqual(["quick"], [e.json["data"]["first"] for e in cell.events(run) if e.type == "stream"])
