@@ -4,7 +4,7 @@ import { CellarError, ConnectionError, errorOfEvent } from "./errors.js";
 import { Items } from "./items.js";
 import { backoffMs, pause } from "./scope.js";
 import { EventParser, readEvents, type ServerEvent } from "./sse.js";
-import { GIVE_UP_MS, type Call, type CallOptions, type Transport } from "./transport.js";
+import { GIVE_UP_MS, RETRY_AFTER_MAX_MS, type Call, type CallOptions, type Transport } from "./transport.js";
 
 export interface FollowOptions extends CallOptions {
   /** Behind which event, or place, to begin. */
@@ -116,11 +116,13 @@ class Follower<T> {
 
   async #wait(error: CellarError | undefined): Promise<void> {
     this.#silentSince ||= Date.now();
-    if (Date.now() - this.#silentSince > (this.#following.options.giveUpAfterMs ?? GIVE_UP_MS)) {
+    const leftMs = this.#silentSince + (this.#following.options.giveUpAfterMs ?? GIVE_UP_MS) - Date.now();
+    if (leftMs <= 0) {
       throw error ?? new ConnectionError(`${this.#following.call.path} ends again and again`, { code: "connection" });
     }
     const ms = backoffMs(this.#failures, this.#retryMs, Math.max(RETRY_MAX_MS, this.#retryMs));
     this.#failures += 1;
-    await pause(Math.max(ms, error?.retryAfterMs ?? 0), this.#signal);
+    const askedMs = Math.min(error?.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS);
+    await pause(Math.min(Math.max(ms, askedMs), leftMs), this.#signal);
   }
 }

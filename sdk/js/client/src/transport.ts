@@ -61,8 +61,8 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_RETRIES = 2;
 const FIRST_PAUSE_MS = 100;
 const PAUSE_MAX_MS = 5_000;
-// Longer than this the server is not waited for: the caller is told instead.
-const RETRY_AFTER_MAX_MS = 60_000;
+/** Longer than this the server is not waited for: the caller is told instead; of a stream, it is asked again. */
+export const RETRY_AFTER_MAX_MS = 60_000;
 // Whoever waited so long for an answer that broke off has not failed at once: its tries begin anew.
 const LONG_WAIT_MS = 30_000;
 /** For how long what goes on by itself is looked for, before the error is thrown. */
@@ -73,14 +73,9 @@ const UNSURE_RETRIES = 6;
 // 503s that say that nothing was begun.
 const REFUSALS = new Set(["no_capacity", "cell_not_opened", "too_many_connections"]);
 // What fetch of Node.js says where no connection came about.
-const NOT_CONNECTED = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
+const NOT_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
+// And where nobody could be reached: at once, or in the middle of a connection that was there.
+const UNREACHABLE = new Set(["EHOSTUNREACH", "ENETUNREACH"]);
 // And where one broke that was there.
 const CUT = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 
@@ -119,19 +114,34 @@ function addressOf(baseUrl: string): string {
   return url.href.replace(/[?#].*$/, "").replace(/\/+$/, "");
 }
 
-/** Whether one of its causes has one of these codes. */
-function isCausedBy(codes: ReadonlySet<string>, error: unknown): boolean {
-  for (let at = error as { cause?: unknown; code?: unknown } | undefined, depth = 0; at && depth < 4; depth += 1) {
-    if (typeof at.code === "string" && codes.has(at.code)) return true;
-    at = at.cause as typeof at;
+interface Failure {
+  code?: unknown;
+  syscall?: unknown;
+  cause?: unknown;
+  /** Of a name with several addresses: one for each. */
+  errors?: unknown[];
+}
+
+function isCausedBy(is: (failure: Failure) => boolean, error: unknown): boolean {
+  for (let at = error as Failure | undefined, depth = 0; at && depth < 4; depth += 1) {
+    if (is(at)) return true;
+    at = (at.cause ?? at.errors?.[0]) as Failure | undefined;
   }
   return false;
 }
 
-/** Whether the connection never came about: nothing was sent. */
-const wasNeverSent = (error: unknown) => isCausedBy(NOT_CONNECTED, error);
+const hasCode = (codes: ReadonlySet<string>, { code }: Failure) => typeof code === "string" && codes.has(code);
 
-const mayHaveBeenDone = (error: unknown) => error instanceof ConnectionError && !wasNeverSent(error);
+/** Whether the connection never came about: nothing was sent. */
+const wasNeverSent = (error: unknown) =>
+  isCausedBy((at) => hasCode(NOT_CONNECTED, at) || (at.syscall === "connect" && hasCode(UNREACHABLE, at)), error);
+
+/** Whether a connection broke that was there, or may have been. */
+const mayHaveBeenSent = (error: unknown) => error instanceof ConnectionError && !wasNeverSent(error);
+
+/** A gateway says 502 and 504 of what it had passed on, too. */
+const mayHaveBeenDone = (error: unknown) =>
+  mayHaveBeenSent(error) || (error instanceof CellarError && (error.status === 502 || error.status === 504));
 
 /** How often one call is sent again, over all its failures. */
 export class Tries {
@@ -155,9 +165,9 @@ export class Tries {
 
   /** The pause after a try that took so long, before the next one; undefined: there is none. */
   after(error: CellarError, tookMs: number): number | undefined {
-    if (tookMs > LONG_WAIT_MS) this.heard();
+    if (tookMs > LONG_WAIT_MS && mayHaveBeenSent(error)) this.heard();
     this.#brokenSince ||= Date.now();
-    this.#wasSent ||= error instanceof ConnectionError && isCausedBy(CUT, error);
+    this.#wasSent ||= error instanceof ConnectionError && isCausedBy((at) => hasCode(CUT, at), error);
     this.#wasMaybeSent ||= !wasNeverSent(error);
     const isPatient = this.#call.isDurable === true && this.#wasSent;
     const isOver = isPatient ? Date.now() - this.#brokenSince > GIVE_UP_MS : this.#failures >= this.#retriesMax();

@@ -202,6 +202,38 @@ test("who comes back waits as long as the server asks, and no stream is too long
   assert.ok(times[1] - times[0] >= 1100, `${times[1] - times[0]} ms`); // At least the half of it, and more than there is without.
 });
 
+test("a server that asks for a long wait is asked again within a minute, and nobody waits past the time to give up", async (t) => {
+  const { now } = Date;
+  const { setTimeout: later } = globalThis;
+  const pauses = [];
+  let passed = 0;
+  Date.now = () => now() + passed;
+  globalThis.setTimeout = (call, ms, ...rest) => {
+    if (ms < 10_000) return later(call, 1, ...rest); // The first pause, and fetch's own.
+    if (ms === 45_000) return later(call, ms, ...rest);
+    pauses.push(ms);
+    passed += ms;
+    return later(call, 0, ...rest);
+  };
+  t.after(() => {
+    Date.now = now;
+    globalThis.setTimeout = later;
+  });
+  let count = 0;
+  const fetch = async () => {
+    count += 1;
+    if (count === 1) return new Response(eventText({ seq: 1, type: "stream", data: 1 }), { headers: SSE });
+    const headers = { "content-type": "application/json", "retry-after": "3600" };
+    return new Response(JSON.stringify(failure("unavailable", { retryable: true })), { status: 503, headers });
+  };
+  const cell = new Cellar({ baseUrl: "http://x", apiKey: "k", timeoutMs: 0, fetch }).cells.open("c");
+  const began = Date.now();
+  await assert.rejects(cell.events({ giveUpAfterMs: 100_000 }).all(), UnavailableError);
+  const tookMs = Date.now() - began;
+  assert.deepEqual([pauses[0], pauses.length], [60_000, 2]);
+  assert.ok(tookMs >= 100_000 && tookMs < 101_000, `${tookMs} ms`);
+});
+
 test("a stream whose first connection fails does not try for ever", async () => {
   const { cell, asked, close } = await serve((_, response) => response.destroy());
   await assert.rejects(cell.events().next(), ConnectionError);

@@ -6,7 +6,7 @@ import test from "node:test";
 import * as sdk from "../dist/esm/index.js";
 import { fromWire, toWire } from "../dist/esm/names.js";
 import { Scope } from "../dist/esm/scope.js";
-import { answer, failure, serve } from "./fake_server.js";
+import { answer, failure, quick, serve } from "./fake_server.js";
 
 const OK = { ok: true };
 const refusal = (code) => failure(code, { retryable: true });
@@ -84,6 +84,57 @@ test("who waited long for an answer that broke off is not tired of it", async ()
   const found = await count(drop, 8, (cell) => cell.request("m"));
   Date.now = now;
   assert.deepEqual(found.slice(0, 2), [9, "done"]);
+});
+
+test("a server that answers late is not asked more often than one that answers at once", async (t) => {
+  quick(t);
+  const { now } = Date;
+  let passed = 0;
+  const late = (response) => {
+    passed += 35_000;
+    answer(response, 502, refusal("bad_gateway"));
+  };
+  Date.now = () => now() + passed;
+  const found = [];
+  for (const call of [(cell) => cell.refresh(), (cell) => cell.request("m", {}, { timeoutMs: 0 })])
+    found.push((await count(late, 20, call)).slice(0, 2));
+  Date.now = now;
+  assert.deepEqual(found, [
+    [3, "UnavailableError"],
+    [7, "UnavailableError"],
+  ]);
+});
+
+test("who could not be reached had nothing of it only where there was no connection yet", async () => {
+  const failed = (code, syscall) => Object.assign(new Error("it failed"), { code, syscall });
+  const several = Object.assign(new AggregateError([failed("ENETUNREACH", "connect")]), { code: "ENETUNREACH" });
+  for (const [cause, times] of [
+    [failed("EHOSTUNREACH", "connect"), 3],
+    [several, 3],
+    [failed("EHOSTUNREACH", "read"), 1],
+    [failed("ENETUNREACH", "write"), 1],
+    [failed("EHOSTUNREACH", undefined), 1],
+  ]) {
+    let asked = 0;
+    const fetch = async () => {
+      asked += 1;
+      throw new TypeError("fetch failed", { cause });
+    };
+    const client = new sdk.Cellar({ baseUrl: "http://x", apiKey: "k", fetch });
+    await assert.rejects(client.cells.open("c").exec("true"), sdk.ConnectionError);
+    assert.equal(asked, times, `${cause.code} ${cause.syscall}`);
+  }
+});
+
+test("what was deleted by nobody is not found, whatever was answered before", async () => {
+  const outcomes = [];
+  for (const [status, code] of [
+    [503, "no_capacity"],
+    [429, "rate_limited"],
+    [502, "bad_gateway"], // It may have been passed on.
+  ])
+    outcomes.push((await count((response) => answer(response, status, refusal(code)), 1, (cell) => cell.files.delete("a")))[1]);
+  assert.deepEqual(outcomes, ["NotFoundError", "NotFoundError", "done"]);
 });
 
 test("each status has its class, and a body that is no JSON is told by its status", async () => {

@@ -26,6 +26,7 @@ class Once:
         self.headers: Mapping[str, str] = {}  # of the newest answer
         self.tries = _retry.Tries()  # before the first answer
         self._failures = 0  # in a row, with nothing new between
+        self._waited_s = 0.0  # between them
         self._was_open = False
         self._parser = EventParser()
         self._retry_s = _retry.RECONNECT_PAUSE_FIRST_S
@@ -48,7 +49,7 @@ class Once:
                 break
             if self._is_news(event):
                 given.append(event)
-                self._is_new, self._failures = True, 0
+                self._is_new, self._failures, self._waited_s = True, 0, 0.0
                 self.is_over = self._is_last(event)
         if self._parser.retry_s is not None:
             self._retry_s = self._parser.retry_s
@@ -85,10 +86,14 @@ class Once:
 class _Many(Once):
     def _before_reconnect(self, error: errors.CellarError) -> Optional[float]:
         is_passing = isinstance(error, errors.TimeoutError) or _retry.is_passing(error)
-        if not is_passing or self._failures > _retry.RECONNECTS:
+        left_s = _retry.GIVE_UP_S - self._waited_s
+        if not is_passing or self._failures > _retry.RECONNECTS or left_s <= 0:
             return None
         wait = _retry.pause(self._retry_s, _retry.RECONNECT_PAUSE_MAX_S, self._failures)
-        return max(wait, error.retry_after_s or 0.0)
+        asked = min(error.retry_after_s or 0.0, _retry.RETRY_AFTER_MAX_S)
+        wait = min(max(wait, asked), left_s)
+        self._waited_s += wait
+        return wait
 
 
 class Ids(_Many):

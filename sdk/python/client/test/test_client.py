@@ -15,7 +15,8 @@ from unittest import mock
 
 import cellar
 from cellar import _retry
-from cellar._wire import has_news
+from cellar._follow import Ids
+from cellar._wire import Request, has_news
 from fake_server import END, FakeServer, chunk, stream_head, whole
 
 CUTS = 1000
@@ -138,6 +139,22 @@ class StreamTest(Case):
                 items(server.url, lambda client: client.cell("c").events())
             self.assertEqual(1 + _retry.RECONNECTS, len(server.requests))
 
+    def test_a_stream_waits_a_minute_for_a_server_at_most_and_not_past_the_time_to_give_up(self):
+        follow = Ids(Request("GET", "/"))
+        follow.opened({})
+        busy = cellar.UnavailableError("not now", status=503, retryable=True, retry_after_s=3600.0)
+        pauses = []
+        with self.assertRaises(cellar.UnavailableError):
+            while True:
+                pauses.append(follow.failed(busy))
+        self.assertEqual([_retry.RETRY_AFTER_MAX_S] * 5, pauses)
+        self.assertEqual(_retry.GIVE_UP_S, sum(pauses))
+        follow = Ids(Request("GET", "/"))
+        for _ in range(20):  # Something new came between.
+            follow.opened({})
+            follow.feed(sse(len(pauses)))
+            pauses.append(follow.failed(busy))
+
     def test_a_command_that_breaks_off_is_not_run_again(self):
         for items in ITEMS:
             server = self.serve(lambda request: [stream_head(), chunk(b'event: stdout\ndata: {"text": "a"}\n\n'), FakeServer.CUT])
@@ -238,6 +255,17 @@ class CallTest(Case):
                     call(server.url, lambda client: client.cell("c").get())
                 self.assertEqual(count, len(server.requests), answer)
 
+    def test_who_waited_long_has_more_tries_only_where_a_connection_broke(self):
+        request = Request("GET", "/", repeatable=True)
+        never_sent = cellar.ConnectionError("nobody is there")
+        never_sent.sent = False
+        for error, is_over in ((cellar.TimedOutError("late", status=504, retryable=True), True), (never_sent, True),
+                               (cellar.ConnectionError("it broke"), False)):
+            tries = _retry.Tries()
+            pauses = [tries.after(request, error, _retry.LONG_WAIT_S + 5) for _ in range(_retry.RETRIES + 1)]
+            self.assertEqual(is_over, pauses[-1] is None, error)
+            self.assertNotIn(None, pauses[:-1])
+
     def test_retry_after_is_waited_for(self):
         for call in CALLS:
             answers = [whole(429, BUSY, retry_after=1), whole(200)]
@@ -251,6 +279,24 @@ class CallTest(Case):
             answers = [[FakeServer.CUT], [whole(404, b'{"error": "no cell", "code": "cell_not_found"}')]]
             server = self.serve(lambda request: answers.pop(0))
             self.assertIsNone(call(server.url, lambda client: client.cells.delete("c")))
+
+    def test_a_delete_that_never_came_so_far_has_not_removed_what_is_not_found(self):
+        missing = whole(404, b'{"error": "no cell", "code": "cell_not_found"}')
+        for call in CALLS:
+            for first, is_done in ((whole(503, BUSY), False), (whole(429, BUSY), False), (whole(504, b""), True)):
+                answers = [first, missing]
+                server = self.serve(lambda request: [answers.pop(0)])
+                if is_done:
+                    call(server.url, lambda client: client.cells.delete("c"))
+                else:
+                    with self.assertRaises(cellar.NotFoundError):
+                        call(server.url, lambda client: client.cells.delete("c"))
+        tries = _retry.Tries()
+        never_sent = cellar.ConnectionError("nobody is there")
+        never_sent.sent = False
+        request = Request("DELETE", "/", repeatable=True)
+        tries.after(request, never_sent)
+        self.assertFalse(_retry.is_done_already(request, cellar.NotFoundError("no cell"), tries))
 
     def test_a_delete_with_a_condition_is_sent_once(self):
         for call in CALLS:

@@ -69,7 +69,7 @@ class Core:
                 return self.once(request)
             except errors.CellarError as failure:
                 error = failure
-            if _retry.is_done_already(request, error, tries.failures):
+            if _retry.is_done_already(request, error, tries):
                 return Whole(204, {}, b"")
             pause = tries.after(request, error, time.monotonic() - began)
             if pause is None:
