@@ -1,17 +1,28 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "base/error.h"
 #include "cli/file_archive.h"
+#include "cli/local_file.h"
 #include "cli/test_call.h"
 #include "sys/directory.h"
 #include "sys/tar_folder.h"
 #include "testing/temp_dir.h"
 
 namespace cellar::cli {
+namespace {
+
+unsigned mode_of(const std::filesystem::path& path) {
+  return static_cast<unsigned>(std::filesystem::status(path).permissions());
+}
+
+}  // namespace
 
 TEST_CASE("a folder is copied into a cell, with the right to run its programs") {
   FakeDaemon daemon([](const Seen&) { return json_reply(200, R"({"ok":true,"exit_code":0})"); });
@@ -145,6 +156,81 @@ TEST_CASE("a copy that breaks off leaves the file that was there, and nothing be
   CHECK((std::filesystem::status(dir.file("there")).permissions() == std::filesystem::perms{0600}));
   CHECK(call(daemon.url(), {"cp", "c:/f", dir.file("none")}).exit_code == 0);
   CHECK(sys::read_file(dir.file("none")) == "new bytes");
+}
+
+TEST_CASE("what comes into the place of a file is nobody else's to read, and its name short") {
+  testing::TempDir dir;
+  std::string beside;
+  FakeDaemon daemon([&](const Seen& seen) -> std::string {
+    if (!seen.target.ends_with("?stat=1")) return reply(200, "application/octet-stream", "bytes");
+    for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with(".cellar-")) beside = fmt::format("{:o}", mode_of(entry.path()));
+    }
+    return json_reply(200, "{}");
+  });
+  const mode_t mask = ::umask(022);
+  const std::string longest(255, 'n');
+  CHECK(call(daemon.url(), {"cp", "c:/f", dir.file(longest)}).exit_code == 0);
+  CHECK(beside == "644");
+  REQUIRE(::chmod(dir.file(longest).c_str(), 0640) == 0);
+  CHECK(call(daemon.url(), {"cp", "c:/f", dir.file(longest)}).exit_code == 0);
+  ::umask(mask);
+  CHECK(beside == "600");
+  CHECK(mode_of(dir.file(longest)) == 0640);
+  CHECK(sys::files_in(dir.path()) == std::vector<std::string>{longest});
+}
+
+TEST_CASE("a copy that a signal ends leaves the file that was there, and nothing beside it") {
+  for (const int signal : {SIGHUP, SIGINT, SIGTERM}) {
+    CAPTURE(signal);
+    testing::TempDir dir;
+    sys::replace_file(dir.file("there"), "old");
+    sys::Pipe ready = sys::make_pipe();
+    const pid_t child = ::fork();
+    REQUIRE(child != -1);
+    if (child == 0) {
+      (void)::signal(signal, SIG_DFL);  // The test program handles some.
+      LocalFile file(dir.file("there"));
+      file.write("new");
+      sys::write_all(ready.write_end.get(), "!", "ready");
+      for (;;) ::pause();
+    }
+    char said = 0;
+    REQUIRE(::read(ready.read_end.get(), &said, 1) == 1);
+    CHECK(sys::files_in(dir.path()).size() == 2);
+    ::kill(child, signal);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK((WIFSIGNALED(status) && WTERMSIG(status) == signal));
+    CHECK(sys::files_in(dir.path()) == std::vector<std::string>{"there"});
+    CHECK(sys::read_file(dir.file("there")) == "old");
+  }
+}
+
+TEST_CASE("a file with several names keeps them, and one that may not be written its bytes") {
+  FakeDaemon daemon([](const Seen& seen) {
+    return seen.target.ends_with("?stat=1") ? json_reply(200, "{}")
+                                            : reply(200, "application/octet-stream", "new");
+  });
+  testing::TempDir dir;
+  sys::replace_file(dir.file("one"), "old and longer");
+  std::filesystem::create_hard_link(dir.file("one"), dir.file("other"));
+  CHECK(call(daemon.url(), {"cp", "c:/f", dir.file("one")}).exit_code == 0);
+  CHECK(sys::read_file(dir.file("other")) == "new");
+  sys::replace_file(dir.file("fixed"), "old", 0444);
+  constexpr uid_t kNobody = 65'534;
+  const bool is_root = ::geteuid() == 0;  // Who may write everything.
+  if (is_root) {
+    REQUIRE(::chown(dir.path().c_str(), kNobody, kNobody) == 0);
+    REQUIRE(::chown(dir.file("fixed").c_str(), kNobody, kNobody) == 0);
+    REQUIRE(::seteuid(kNobody) == 0);
+  }
+  const Result result = call(daemon.url(), {"cp", "c:/f", dir.file("fixed")});
+  if (is_root) REQUIRE(::seteuid(0) == 0);
+  CHECK(result.exit_code == 1);
+  CHECK(result.err.find("Permission denied") != std::string::npos);
+  CHECK(sys::read_file(dir.file("fixed")) == "old");
 }
 
 TEST_CASE("a copy into what is no file is written as it comes") {

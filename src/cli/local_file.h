@@ -5,12 +5,15 @@
 #include <string_view>
 
 #include "sys/new_file.h"
+#include "sys/removed_at_ending.h"
 
 namespace cellar::cli {
 
 // A file here that a copy is written to. It takes its place when it is whole: a copy that breaks
-// off leaves what was there. What is no file (/dev/stdout, a pipe) is written as it comes; so is
-// one whose folder takes no other file. Throws Error. Not thread-safe.
+// off, or is ended by a signal, leaves what was there. What is no file (/dev/stdout, a pipe) is
+// written as it comes; so is one with several names, and one whose folder takes no other file. What
+// open(2) would not open for writing stays as it is. Throws Error. One exists at a time; not
+// thread-safe.
 class LocalFile {
  public:
   explicit LocalFile(const std::filesystem::path& path);
@@ -25,6 +28,7 @@ class LocalFile {
 
  private:
   std::filesystem::path path_;  // of what links lead to
+  std::optional<sys::RemovedAtEnding> removed_;
   std::optional<sys::NewFile> new_;
   sys::Fd in_place_;
 };

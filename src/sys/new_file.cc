@@ -14,8 +14,11 @@
 namespace cellar::sys {
 
 NewFile::NewFile(std::string path, mode_t mode)
+    : NewFile(path, path + ".tmp-" + random_hex(6), mode) {}
+
+NewFile::NewFile(std::string path, std::string temporary, mode_t mode)
     : path_(std::move(path)),
-      temporary_(path_ + ".tmp-" + random_hex(6)),
+      temporary_(std::move(temporary)),
       fd_(open_file(temporary_, O_RDWR | O_CREAT | O_EXCL, mode)) {}
 
 NewFile::~NewFile() {

@@ -13,10 +13,12 @@ namespace cellar::sys {
 
 // A file that is written piece by piece under another name beside its own, and takes its place when
 // it is whole. Until then, and if it never is, the old one stays; what a crash leaves is named
-// "PATH.tmp-…". Blocking. Throws Error. Not thread-safe.
+// "PATH.tmp-…" where nothing else is said. Blocking. Throws Error. Not thread-safe.
 class NewFile {
  public:
   explicit NewFile(std::string path, mode_t mode = 0600);
+  // Under the name `temporary` in the same folder.
+  NewFile(std::string path, std::string temporary, mode_t mode);
   NewFile(NewFile&& other) noexcept = default;
   NewFile& operator=(NewFile&&) = delete;
   ~NewFile();

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <csignal>
 
 #include "base/error.h"
 #include "sys/call.h"
@@ -18,40 +17,13 @@ namespace {
 
 constexpr std::size_t kTypedBytesMax = 64 << 10;
 
-constexpr std::array kEndings = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-
-// What a handler of signals needs, which can be given nothing. It is whole before the handlers are
-// set, and stays until they are gone.
+// What is done at the end of the process, which can be given nothing (AtEnding).
 struct LastWord {
   int fd = -1;
   termios before{};
-  std::array<struct sigaction, kEndings.size()> handlers_before{};
 } last_word;
 
-// The process may wait for anything just then: whoever waits could not do it.
-void restore_and_end(int signal) {
-  ::tcsetattr(last_word.fd, TCSANOW, &last_word.before);
-  ::raise(signal);  // SA_RESETHAND: once this returns, it ends the process.
-}
-
-void restore_at_endings(int fd, const termios& before) {
-  last_word.fd = fd;
-  last_word.before = before;
-  for (std::size_t i = 0; i < kEndings.size(); ++i) {
-    ::sigaction(kEndings[i], nullptr, &last_word.handlers_before[i]);
-    if (last_word.handlers_before[i].sa_handler != SIG_DFL) continue;  // nohup(1) ignores some.
-    struct sigaction action{};
-    action.sa_handler = restore_and_end;
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    ::sigaction(kEndings[i], &action, nullptr);
-  }
-}
-
-void leave_endings() {
-  for (std::size_t i = 0; i < kEndings.size(); ++i) {
-    ::sigaction(kEndings[i], &last_word.handlers_before[i], nullptr);
-  }
-}
+void restore_terminal() noexcept { ::tcsetattr(last_word.fd, TCSANOW, &last_word.before); }
 
 }  // namespace
 
@@ -72,19 +44,19 @@ Typing::Typing(int fd) : fd_(fd), before_(std::make_unique<Settings>()) {
   end_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!end_) throw_errno("eventfd");
   ::pthread_sigmask(SIG_BLOCK, &resize, &mask_before_);
-  restore_at_endings(fd, before_->value);
+  last_word = {.fd = fd, .before = before_->value};
+  at_ending_.emplace(restore_terminal);
   termios raw = before_->value;
   ::cfmakeraw(&raw);
   if (::tcsetattr(fd, TCSADRAIN, &raw) == 0) return;
   const int failure = errno;
-  leave_endings();
   ::pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
   throw_errno_value(failure, "tcsetattr");
 }
 
 Typing::~Typing() {
   ::tcsetattr(fd_, TCSADRAIN, &before_->value);
-  leave_endings();
+  at_ending_.reset();
   ::pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
 }
 

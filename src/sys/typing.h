@@ -2,8 +2,10 @@
 
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "sys/at_ending.h"
 #include "sys/fd.h"
 #include "sys/terminal.h"
 
@@ -43,6 +45,7 @@ class Typing {
   Fd resizes_;
   sigset_t mask_before_{};
   std::unique_ptr<Settings> before_;
+  std::optional<AtEnding> at_ending_;
 };
 
 }  // namespace cellar::sys
