@@ -37,6 +37,14 @@ std::string text_of(const json::Value& body, std::string_view key) {
   return value != nullptr && value->is_string() ? value->as_string() : "";
 }
 
+// A 503 whose body says that another try is in vain is like a 409: the same request may succeed
+// only after somebody did something.
+ErrorCode code_of(long status, const json::Value& body) {
+  const json::Value* retryable = body.find("retryable");
+  const bool is_vain = retryable != nullptr && retryable->is_bool() && !retryable->as_bool();
+  return status == 503 && is_vain ? ErrorCode::conflict : code_of(status);
+}
+
 constexpr const char* kPausedRemedy =
     "\"cellar runs get CELL RUN\" says what to do; \"cellar runs resume CELL RUN\" lets it go on";
 
@@ -58,6 +66,7 @@ const std::map<std::string, const char*> kRemedies = {
      "say with --retry, --fail or --value JSON what became of it; \"cellar runs get CELL RUN\" "
      "names it"},
     {"no_decision_needed", "leave --retry, --fail and --value out"},
+    {"step_ambiguous", "\"cellar runs get CELL RUN\" lists them; say --from-ordinal N"},
     {"step_needed", "name one of them with --step; \"cellar runs get CELL RUN\" lists them"},
     {"idempotency_key_reused", "give another --key"},
     {"path_exists",
@@ -114,7 +123,7 @@ void throw_answer(const Response& response) {
                 "give that address with --url or CELLAR_URL");
   }
   if (text.empty()) text = "the daemon answered with status " + std::to_string(response.status);
-  const ErrorCode code = code_of(response.status);
+  const ErrorCode code = code_of(response.status, body);
   const std::string reason = text_of(body, "code");
   throw Error(code, reason.empty() ? std::string(to_string(code)) : reason, text,
               remedy_of(code, reason, body));

@@ -32,7 +32,8 @@ class MethodCall {
   MethodCall(const AgentRequest& command, Context& context)
       : command_(command), context_(context), body_(json::dump(body_of(command, context))) {}
 
-  // Until it is answered, also over restarts of the daemon. Throws Error, also that of the run.
+  // Until it is answered, also over restarts of the daemon: an answer that says that another try is
+  // in vain is one. Throws Error, also that of the run.
   void send() {
     Patience patience;
     bool is_back = false;
@@ -43,9 +44,10 @@ class MethodCall {
       } catch (const Error& error) {
         if (error.code() != ErrorCode::unavailable || !may_repeat()) throw;
         const bool was_lost = error.reason() == "connection_lost";
+        const bool is_away = was_lost || error.reason() == "daemon_unreachable";
         if (was_lost && !std::exchange(is_back, true)) patience.heard();
         if (!patience.is_left()) {
-          if (!is_back) throw;
+          if (!is_back || !is_away) throw;  // An answer has a remedy of its own.
           throw Error(error.code(), error.reason(), error.what(),
                       "it may go on there: \"cellar runs ls " + command_.cell_id + "\" shows it");
         }

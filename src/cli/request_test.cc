@@ -65,7 +65,7 @@ TEST_CASE(
       case 0:
         return "";
       case 1:
-        return json_reply(503, R"({"error":"starting"})");
+        return json_reply(503, R"({"error":"starting","retryable":true})");
       case 2:
         return stream_of_run("id: 4\ndata: 1\n\nid: 5\ndata: 2\n\nid: 6\ndata: 3", 9);
       case 3:  // It may be the agent's own item: it is shown when that is known.
@@ -92,6 +92,19 @@ TEST_CASE(
   FakeDaemon again([](const Seen&) { return json_reply(200, "1"); });
   call(again.url(), {"request", "c", "m"});
   CHECK(again.seen().at(0).headers.at("idempotency-key") != key);
+}
+
+TEST_CASE("request ends at once where the answer says that another try is in vain") {
+  int connection = 0;
+  FakeDaemon daemon([&](const Seen&) -> std::string {
+    if (connection++ == 0) return "";
+    return json_reply(503, R"({"error":"it is damaged","code":"cell_damaged","retryable":false,
+                               "remediation":"restore a backup"})");
+  });
+  const Result result = call(daemon.url(), {"request", "c", "m"});
+  CHECK(result.exit_code == 1);
+  CHECK(result.err == "cellar: it is damaged\n        restore a backup\n");
+  CHECK(daemon.seen().size() == 2);
 }
 
 TEST_CASE("an answer of a request that is no stream is asked for again where it broke off") {
