@@ -124,10 +124,17 @@ void fill_resume(CLI::App& app, RunResume& resume) {
 
 void fill_restart(CLI::App& app, RunRestart& restart) {
   add_run(app, restart.run);
-  app.add_option("--from", restart.from,
-                 "With all that was recorded before this step began: its name, or its ordinal")
-      ->type_name("STEP")
-      ->check(refuse_nothing, "");
+  CLI::Option* from =
+      app.add_option("--from", restart.from,
+                     "With all that was recorded before this step began: its name, or its ordinal");
+  from->type_name("STEP")->check(refuse_nothing, "");
+  CLI::Option* name =
+      app.add_option("--from-name", restart.name, "The same, where the name is a number, too");
+  name->check(refuse_nothing, "")->excludes(from);
+  app.add_option("--from-ordinal", restart.ordinal, "The same, where a name is that number, too")
+      ->check(whole_number(1, UINT32_MAX))
+      ->excludes(from)
+      ->excludes(name);
 }
 
 void fill_replay(CLI::App& app, RunReplay& replay) {

@@ -53,7 +53,9 @@ struct RunResume {
 };
 struct RunRestart {
   RunRef run;
-  std::optional<std::string> from;  // the name of a step, or its ordinal
+  std::optional<std::string> from;  // the name of a step, or its ordinal; as the two below
+  std::optional<std::string> name;
+  std::optional<std::uint32_t> ordinal;
 };
 struct RunReplay {
   RunRef run;

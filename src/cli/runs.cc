@@ -46,6 +46,35 @@ std::optional<std::string> approval_of(const json::Value& run) {
   return name;
 }
 
+// What --from means: digits are an ordinal, but where a step is called so. Throws Error where one
+// step is called so and another one has that ordinal.
+json::Value step_of(const std::string& text, const RunRef& ref, Context& context) {
+  const bool is_digits = text.find_first_not_of("0123456789") == text.npos;
+  const auto ordinal = is_digits ? parse_int(text) : std::nullopt;
+  if (!ordinal) return text;
+  bool is_ordinal = false;
+  std::optional<std::string> named;  // the ordinal of another one that is called so
+  std::string name;
+  const json::Value run = context.api.get(run_path(ref));
+  const json::Value* steps = run.find("steps");
+  if (steps == nullptr || !steps->is_array()) return *ordinal;
+  for (const json::Value& step : steps->as_array()) {
+    const bool has_ordinal = column(step, "ordinal") == std::to_string(*ordinal);
+    if (has_ordinal) {
+      is_ordinal = true;
+      name = column(step, "name");
+    } else if (column(step, "name") == text) {
+      named = column(step, "ordinal");
+    }
+  }
+  if (!named) return *ordinal;
+  if (!is_ordinal) return text;
+  throw Error(
+      ErrorCode::invalid_argument, "step_ambiguous",
+      text + " is the ordinal of the step \"" + name + "\", and the name of the step " + *named,
+      "say --from-ordinal " + std::to_string(*ordinal) + " or --from-name " + text);
+}
+
 template <typename T>
 void set_if(json::Object& body, const char* name, const std::optional<T>& value) {
   if (value) body.set(name, *value);
@@ -95,12 +124,9 @@ int run(const RunGet& command, Context& context) {
 
 int run(const RunRestart& command, Context& context) {
   json::Object body;
-  const auto ordinal = command.from ? parse_int(*command.from) : std::nullopt;
-  if (ordinal) {
-    body.set("from", *ordinal);
-  } else {
-    set_if(body, "from", command.from);
-  }
+  if (command.from) body.set("from", step_of(*command.from, command.run, context));
+  set_if(body, "from", command.name);
+  set_if(body, "from", command.ordinal);
   show_id(context.api.post(run_path(command.run, "/restart"), body), context.output);
   return 0;
 }

@@ -83,6 +83,44 @@ TEST_CASE("what is asked of a run is sent as the daemon takes it") {
   }
 }
 
+TEST_CASE("a run begins again from a step: a number is an ordinal, but where a step is called so") {
+  FakeDaemon daemon([](const Seen&) {
+    return run_reply(R"("status":"failed","steps":[
+        {"ordinal":1,"name":"plan"},{"ordinal":2,"name":"2"},{"ordinal":4,"name":"1"},
+        {"ordinal":5,"name":"2026"}])");
+  });
+  const auto from = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"runs", "restart", "c", "r"});
+    return call(daemon.url(), words);
+  };
+  const std::vector<std::pair<std::vector<std::string>, const char*>> cases = {
+      {{}, "{}"},
+      {{"--from", "plan"}, R"({"from":"plan"})"},
+      {{"--from=-1"}, R"({"from":"-1"})"},
+      {{"--from", "2"}, R"({"from":2})"},
+      {{"--from", "5"}, R"({"from":5})"},
+      {{"--from", "9"}, R"({"from":9})"},
+      {{"--from", "2026"}, R"({"from":"2026"})"},
+      {{"--from-name", "1"}, R"({"from":"1"})"},
+      {{"--from-ordinal", "1"}, R"({"from":1})"}};
+  for (const auto& [words, body] : cases) {
+    CAPTURE(std::string(body));
+    const Result begun = from(words);
+    CHECK(begun.err.empty());
+    CHECK(begun.out == "r\n");
+    CHECK(daemon.seen().back().target.ends_with("/runs/r/restart"));
+    CHECK(body_of(daemon.seen().back()) == json::parse(body));
+  }
+  const Result both = from({"--from", "1"});
+  CHECK(both.exit_code == 1);
+  CHECK(both.err ==
+        "cellar: 1 is the ordinal of the step \"plan\", and the name of the step 4\n"
+        "        say --from-ordinal 1 or --from-name 1\n");
+  CHECK(daemon.seen().back().method == "GET");
+  CHECK(from({"--from", "1", "--from-name", "1"}).exit_code == 2);
+  CHECK(from({"--from-ordinal", "0"}).exit_code == 2);
+}
+
 TEST_CASE("an approval is answered by its name, and said") {
   std::string steps = R"({"name":"a","kind":"approval","status":"completed"},
                          {"name":"b","kind":"approval","status":"waiting"})";
