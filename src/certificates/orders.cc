@@ -158,22 +158,36 @@ asio::awaitable<void> Orders::forget_others() {
   co_await async::offload(pool_, std::move(remove));
 }
 
-std::optional<std::string> Orders::next_due() const {
-  const WallTime now = wall_now();
-  std::optional<std::string> next;
-  std::pair<bool, WallTime> first;  // not asked for; of those that are, the longest not tried
-  for (const auto& [domain, entry] : entries_) {
-    std::pair<bool, WallTime> turn{false, entry.order.attempted_at};
-    if (!entry.is_asked) {
-      if (certificates_.is_operators(domain)) continue;  // Renewed by whoever put it there.
-      turn = {true, due_at(entry.order, certificates_.identity(domain), options_.times)};
-      if (turn.second > now) continue;
-    }
-    if (next && first <= turn) continue;
-    next = domain;
-    first = turn;
+namespace {
+
+// The first domain in a line.
+struct First {
+  std::optional<std::string> domain;
+  WallTime since;
+
+  void offer(const std::string& other, WallTime other_since) {
+    if (domain && since <= other_since) return;
+    domain = other;
+    since = other_since;
   }
-  return next;
+};
+
+}  // namespace
+
+std::optional<std::string> Orders::next_due() {
+  const WallTime now = wall_now();
+  First asked;  // the longest not tried
+  First due;
+  for (const auto& [domain, entry] : entries_) {
+    if (entry.is_asked) {
+      asked.offer(domain, entry.order.attempted_at);
+    } else if (!certificates_.is_operators(domain)) {  // Else renewed by whoever put it there.
+      const WallTime at = due_at(entry.order, certificates_.identity(domain), options_.times);
+      if (at <= now) due.offer(domain, at);
+    }
+  }
+  was_asked_ = asked.domain && (!due.domain || !was_asked_);
+  return was_asked_ ? asked.domain : due.domain;
 }
 
 asio::awaitable<void> Orders::attempt(std::string domain) {

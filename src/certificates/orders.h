@@ -68,8 +68,8 @@ class Orders {
   asio::awaitable<void> attempt(std::string domain);
   // Ends an attempt whose domain is gone.
   asio::awaitable<void> watch(std::string domain, std::shared_ptr<std::atomic<bool>> stop);
-  // One that somebody waits for, or else the one that is due the longest.
-  std::optional<std::string> next_due() const;
+  // One that somebody asked for and the one that is due the longest, by turns.
+  std::optional<std::string> next_due();
   std::string folder_of(const std::string& domain) const { return options_.dir + "/" + domain; }
 
   asio::any_io_executor executor_;
@@ -79,6 +79,7 @@ class Orders {
   Certificates::IsVerified is_verified_;
   std::map<std::string, Entry> entries_;
   bool is_read_ = false;
+  bool was_asked_ = false;  // the one that had the last turn
   async::Event wake_;
   bool is_closing_ = false;
   std::shared_ptr<std::atomic<bool>>

@@ -91,7 +91,7 @@ TEST_CASE("domains that fail again and again keep no other one from its turn") {
   CHECK(fixture.asked(28) == "z.test\na.test\nz.test\na.test\n");
 }
 
-TEST_CASE("who waits for a certificate comes before those that are only due") {
+TEST_CASE("domains that somebody asks for and those that are due have it by turns") {
   OrdersFixture fixture("until [ -e $2/../go ]; do sleep 0.01; done; exit 1");
   fixture.put_failed("a.test", seconds(300));
   fixture.put_failed("b.test", seconds(200));
@@ -99,14 +99,24 @@ TEST_CASE("who waits for a certificate comes before those that are only due") {
   fixture.run([&]() -> asio::awaitable<void> {
     auto is_running = [&] { return fixture.asked(7).size() == 7; };
     co_await fixture.until(is_running);
-    asio::co_spawn(fixture.loop, fixture.orders.order("m.test"), [](const std::exception_ptr&) {});
-    auto is_ordered = [&] { return fixture.orders.view("m.test")->is_pending; };
-    co_await fixture.until(is_ordered);
+    for (const char* domain : {"m.test", "n.test"}) {
+      asio::co_spawn(fixture.loop, fixture.orders.order(domain), [](const std::exception_ptr&) {});
+      auto is_ordered = [&] {
+        const auto view = fixture.orders.view(domain);
+        return view && view->is_pending;
+      };
+      co_await fixture.until(is_ordered);
+    }
     sys::replace_file(fixture.root.file("go"), "");
-    auto is_tried = [&] { return !fixture.orders.view("m.test")->is_pending; };
-    co_await fixture.until(is_tried);
+    auto are_tried = [&] {
+      const auto is_pending = [&](const char* domain) {
+        return fixture.orders.view(domain)->is_pending;
+      };
+      return !is_pending("m.test") && !is_pending("n.test");
+    };
+    co_await fixture.until(are_tried);
   });
-  CHECK(fixture.asked(14) == "a.test\nm.test\n");
+  CHECK(fixture.asked(28) == "a.test\nn.test\nb.test\nm.test\n");
 }
 
 TEST_CASE("a certificate that was got and cannot be shown counts as a failure") {

@@ -45,10 +45,12 @@ struct HostResolver::Lookup {
   std::vector<address> addresses;
 };
 
-HostResolver::HostResolver(asio::any_io_executor executor, unsigned thread_count, Ask ask)
+HostResolver::HostResolver(asio::any_io_executor executor, unsigned thread_count, Ask ask,
+                           std::chrono::milliseconds limit)
     : executor_(std::move(executor)),
       thread_count_(thread_count),
       ask_(ask ? std::move(ask) : ask_host),
+      limit_(limit),
       pool_(thread_count) {}
 
 asio::awaitable<std::vector<address>> HostResolver::resolve(std::string host, std::string asker,
@@ -63,16 +65,13 @@ asio::awaitable<std::vector<address>> HostResolver::resolve(std::string host, st
   const auto lookup = std::make_shared<Lookup>(executor_, host, std::move(asker), std::move(work));
   waiting_[lookup->asker].push_back(lookup);
   begin_waiting();
-  const bool in_time = co_await lookup->done.wait_for(kLimit);
-  if (in_time && !lookup->error) {
-    keep(host, lookup->addresses);
-    co_return lookup->addresses;
-  }
+  const bool in_time = co_await lookup->done.wait_for(limit_);
+  if (in_time && !lookup->error) co_return lookup->addresses;
   log::debug("resolve {}: {}", host, in_time ? lookup->error.message() : "no answer in time");
   const auto waiting = waiting_.find(lookup->asker);
   if (waiting != waiting_.end()) std::erase(waiting->second, lookup);
   // Not where it was the thread that took so long to come.
-  const bool was_asked = lookup->begun && Clock::now() - *lookup->begun >= kLimit / 2;
+  const bool was_asked = lookup->begun && Clock::now() - *lookup->begun >= limit_ / 2;
   if (was_asked) keep(host, {});
   co_return std::vector<address>();
 }
@@ -109,6 +108,7 @@ void HostResolver::begin(std::shared_ptr<Lookup> lookup) {
     asked->addresses = ask_(asked->host, asked->error);
     // The last one to let go of it is on the loop's thread.
     asio::post(loop, [this, answered = std::move(asked)] {
+      if (!answered->error) keep(answered->host, answered->addresses);  // Also where it is late.
       answered->done.set();
       answered->work.reset();
       end(answered->asker);
@@ -126,9 +126,11 @@ void HostResolver::end(const std::string& asker) {
 
 void HostResolver::keep(const std::string& host, std::vector<address> addresses) {
   const auto now = Clock::now();
-  if (kept_.size() >= kKeptMax) {
-    std::erase_if(kept_, [&](const auto& entry) { return now - entry.second.since >= kKeep; });
-  }
+  const auto is_old = [now](const auto& entry) { return now - entry.second.since >= kKeep; };
+  const auto known = kept_.find(host);
+  const bool holds = known != kept_.end() && !known->second.addresses.empty() && !is_old(*known);
+  if (addresses.empty() && holds) return;
+  if (kept_.size() >= kKeptMax) std::erase_if(kept_, is_old);
   if (kept_.size() < kKeptMax || kept_.contains(host)) kept_[host] = {std::move(addresses), now};
 }
 

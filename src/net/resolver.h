@@ -53,9 +53,9 @@ class HostResolver : public Resolver {
   using Ask = std::function<std::vector<asio::ip::address>(const std::string& host,
                                                            boost::system::error_code& error)>;
 
-  // `ask` is a seam for tests; empty: getaddrinfo.
+  // `ask` and `limit` are seams for tests; an empty one: getaddrinfo.
   explicit HostResolver(asio::any_io_executor executor, unsigned thread_count = kThreads,
-                        Ask ask = {});
+                        Ask ask = {}, std::chrono::milliseconds limit = kLimit);
 
   asio::awaitable<std::vector<asio::ip::address>> resolve(std::string host, std::string asker,
                                                           Work work) override;
@@ -68,6 +68,7 @@ class HostResolver : public Resolver {
     std::chrono::steady_clock::time_point since;
   };
 
+  // Nothing in time is not kept in the place of an answer that holds.
   void keep(const std::string& host, std::vector<asio::ip::address> addresses);
   bool may_begin(const std::string& asker) const;
   void begin_waiting();
@@ -77,6 +78,7 @@ class HostResolver : public Resolver {
   asio::any_io_executor executor_;
   unsigned thread_count_;
   Ask ask_;
+  std::chrono::milliseconds limit_;
   std::map<std::string, Kept> kept_;
   std::map<std::string, Lookups> waiting_;   // by asker
   std::map<std::string, unsigned> running_;  // how many, by asker

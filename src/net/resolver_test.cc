@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <condition_variable>
@@ -10,6 +11,7 @@
 
 #include "async/sleep.h"
 #include "async/task_group.h"
+#include "async/test_run.h"
 
 namespace cellar::net {
 namespace {
@@ -106,6 +108,38 @@ TEST_CASE("the host's own resolver knows localhost, and has nothing for a broken
   REQUIRE_FALSE(addresses.empty());
   CHECK(addresses.front().is_loopback());
   CHECK(none.empty());
+}
+
+TEST_CASE("an answer that is late is kept, and one that never came takes nobody's") {
+  asio::io_context loop;
+  SlowHost host;
+  std::atomic<int> asked = 0;
+  const auto slow_at_first = [&](const std::string& name, boost::system::error_code& error) {
+    auto answer = host.ask();
+    if (asked++ == 0) return answer(name, error);
+    return std::vector<asio::ip::address>{asio::ip::make_address("203.0.113.8")};
+  };
+  HostResolver resolver(loop.get_executor(), 8, slow_at_first, std::chrono::milliseconds(100));
+  async::TaskGroup tasks(loop.get_executor());
+  std::size_t answered = 0;
+  auto ask = [&]() -> asio::awaitable<void> {
+    const Resolver::Work nobody;
+    const auto addresses = co_await resolver.resolve("a", "", nobody);
+    answered += addresses.size();
+  };
+  auto test = [&]() -> asio::awaitable<void> {
+    tasks.spawn(ask());
+    auto is_asked = [&] { return asked == 1; };
+    co_await async::poll_until("the host is asked", is_asked, kAskedMax, kAskedPause);
+    co_await ask();  // Another cell, say, which is answered.
+    CHECK(answered == 1);
+    co_await tasks.join();  // Nothing in time.
+    co_await ask();
+    CHECK(asked == 2);
+    CHECK(answered == 2);
+    host.let_go("*");
+  };
+  async::run_on(loop, test());
 }
 
 TEST_CASE("cells whose names nobody answers leave threads to others, and one to the daemon") {
