@@ -213,6 +213,7 @@ std::optional<cell::Decision> decision_of(const json::Reader& body) {
   const std::string kind = step->required_string("decision");
   if (kind == "value") {
     decision.kind = cell::Decision::Kind::value;
+    step->required_value("value");
     decision.value = step->optional_json("value", "null");
   } else if (kind == "fail") {
     decision.kind = cell::Decision::Kind::fail;
@@ -262,26 +263,38 @@ asio::awaitable<void> resume(const Call& call) {
   co_await answer_run(call, *cell, run_in(call, *cell));
 }
 
-std::optional<std::string> read_replayed(const json::Value& value) {
+struct Replayed {
+  std::optional<std::string> source;
+  std::optional<cell::AgentLanguage> language;
+};
+
+Replayed read_replayed(const json::Value& value) {
   const json::Reader body(value, "the body");
-  std::optional<std::string> source = body.optional_string("agent");
+  Replayed replayed{.source = body.optional_string("agent")};
+  if (const auto language = body.optional_string("agent_language")) {
+    replayed.language = cell::parse_agent_language(*language);
+  }
   body.refuse_unknown();
-  return source;
+  return replayed;
 }
 
-// {"agent"?}: tries the run with that source, in the run's language, or with the cell's agent of
-// today.
+// {"agent"?, "agent_language"?}: tries the run with that source, in the run's language where none
+// is said, or with the cell's agent of today.
 asio::awaitable<void> replay(const Call& call) {
   const auto cell = call.cell();
   run_in(call, *cell);  // Likewise.
-  std::optional<std::string> source = co_await call.read_body(kBodyMax, read_replayed);
+  Replayed replayed = co_await call.read_body(kBodyMax, read_replayed);
   const std::uint32_t number = run_in(call, *cell).number;
   const auto activity = co_await cell->use("request", "replay a run");
   std::string digest = cell->spec().agent_digest;
   cell::AgentLanguage language = cell->spec().agent_language;
-  if (source) {
-    language = run_in(call, *cell).agent_language;
-    digest = co_await cell->keep_version(language, *std::move(source));
+  if (replayed.source) {
+    const cell::AgentLanguage own = run_in(call, *cell).agent_language;
+    language = replayed.language.value_or(own);
+    // Of another language it is not tried, and said to be so.
+    if (language == own) {
+      digest = co_await cell->keep_version(language, *std::move(replayed.source));
+    }
   }
   const auto trial = co_await cell->runner().try_version(number, digest, language);
   json::Value answer = json::object({{"ok", trial.ok},

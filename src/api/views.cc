@@ -65,9 +65,11 @@ json::Value idle_json(const cell::CellView& view) {
   return idle;
 }
 
-// It is open, and its run goes on with it.
+// It is open, and its run goes on with it: not with one that waits for somebody's decision.
 bool is_under_way(const cell::Run& run, const cell::Step& step) noexcept {
-  return step.status == cell::StepStatus::open && !run.leaves(step) && !is_terminal(run.status);
+  const bool is_undecided = run.status == cell::RunStatus::paused && step.is_interrupted();
+  return step.status == cell::StepStatus::open && !run.leaves(step) && !is_undecided &&
+         !is_terminal(run.status);
 }
 
 std::string_view step_status(const cell::Run& run, const cell::Step& step) noexcept {

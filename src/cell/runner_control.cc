@@ -219,8 +219,13 @@ asio::awaitable<Run*> Runner::paused_run(std::uint32_t number) {
   // Its pause is on its way to the disk still.
   if (run->status == RunStatus::paused && is_active(number)) co_await settled(number);
   if (run->status != RunStatus::paused || is_active(number)) {
+    const bool waits = run->status == RunStatus::running && run->is_only_waiting();
+    const RunStatus status = waits ? RunStatus::waiting : run->status;
     throw Error(ErrorCode::conflict, "run_not_paused",
-                "run " + run->id + " is " + std::string(to_string(run->status)) + ", not paused");
+                "run " + run->id + " is " + std::string(to_string(status)) + ", not paused",
+                is_terminal(status) ? "begin it again with restart"
+                : waits ? "what it waits for lets it go on; pause it first to upgrade it"
+                        : "it goes on by itself; pause it first to upgrade it");
   }
   co_return run;
 }

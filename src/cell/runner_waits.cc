@@ -37,6 +37,27 @@ std::string timeout_error(const Step& step) {
                     "wait_timeout");
 }
 
+// It waits for none of this name; empty: for none at all.
+[[noreturn]] void throw_no_approval(const Run& run, const std::string& name) {
+  const Step* over = nullptr;
+  std::string open;
+  for (const auto& [ordinal, step] : run.steps) {
+    if (step.kind != "approval") continue;
+    const bool is_open = step.status == StepStatus::open && !is_over(step);
+    if (is_open) open += (open.empty() ? "\"" : ", \"") + step.name + "\"";
+    if (!is_open && (name.empty() || step.name == name)) over = &step;
+  }
+  if (over != nullptr) {
+    throw Error(ErrorCode::conflict, "approval_over",
+                "approval \"" + over->name + "\" of run " + run.id +
+                    " is over: somebody has answered, or it was not answered in time");
+  }
+  throw Error(ErrorCode::not_found, "approval_not_found",
+              "run " + run.id + " does not wait for an approval" +
+                  (name.empty() ? std::string() : " of \"" + name + "\""),
+              open.empty() ? "" : "those that it waits for: " + open);
+}
+
 [[noreturn]] void throw_wait_too_large() {
   throw Error(ErrorCode::too_large, "it waits with arguments of more than 64 KiB");
 }
@@ -400,20 +421,16 @@ asio::awaitable<void> Runner::answer_approval(std::uint32_t number, std::string 
   std::erase_if(asked, [&](const Step* wait) {
     return wait->kind != "approval" || (!step.empty() && wait->name != step) || is_over(*wait);
   });
-  if (asked.empty()) {
-    throw Error(ErrorCode::not_found, "approval_not_found",
-                "run " + run->id + " does not wait for an approval" +
-                    (step.empty() ? std::string() : " of \"" + step + "\""));
-  }
+  if (asked.empty()) throw_no_approval(*run, step);
   if (asked.size() > 1) {
     throw Error(ErrorCode::invalid_argument, "step_needed",
                 "run " + run->id + " waits for " + std::to_string(asked.size()) + " approvals",
                 "name one of them as \"step\"");
   }
+  const std::string name = asked.front()->name;
   const bool ended = co_await end_approval(*run, asked.front()->ordinal, std::move(answer));
   if (!ended) {
-    throw Error(ErrorCode::not_found, "approval_not_found",
-                "somebody else has answered, or it is too late");
+    throw_no_approval(*run, name);
   }
   co_await journal_.sync();
   fault_point("approval.before_answer");

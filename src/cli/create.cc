@@ -66,8 +66,14 @@ json::Object agent_settings(const std::string& customer_id, const std::string& s
   json::Object settings;
   settings.set("customer_id", customer_id);
   settings.set("agent", source);
-  if (file.ends_with(".py")) settings.set("agent_language", "python");
+  const std::string language = agent_language_of(file);
+  if (language == "python") settings.set("agent_language", language);
   return settings;
+}
+
+std::string agent_language_of(const std::string& file) {
+  const std::string ending = std::filesystem::path(file).extension();
+  return ending == ".py" ? "python" : ending.empty() ? "" : "javascript";
 }
 
 int run(const Create& command, Context& context) {

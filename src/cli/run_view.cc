@@ -101,6 +101,15 @@ std::string mismatch_of(const json::Value& detail) {
                          : text + "; the last that was the same: " + asked_of(&matched.back());
 }
 
+// Python's KeyError('zz') has the message 'zz': nobody could tell what that is.
+std::string error_words(const json::Value& error) {
+  const std::string name = column(error, "name");
+  const std::string message = column(error, "message");
+  const bool says_nothing =
+      name.empty() || name == "Error" || name == "Exception" || name == "AgentError";
+  return says_nothing || message.empty() ? message : name + ": " + message;
+}
+
 std::string pause_words(const json::Value& run) {
   const json::Value* detail = run.find("detail");
   if (detail == nullptr || detail->is_null()) {
@@ -214,6 +223,19 @@ std::string difference_of(const json::Value& detail) {
   return message.empty() ? json::dump(detail) : message;
 }
 
+std::string replay_remedy(const json::Value& detail) {
+  const json::Value* got = member_of(&detail, "got");
+  const std::string code = column(detail, "code");
+  if (got != nullptr && column(*got, "k") == "nothing") {
+    return "look at what its code waits for outside of steps";
+  }
+  if (got != nullptr)
+    return "mark what is new with ctx.getVersion, and what is gone with ctx.removed";
+  if (code == "agent_load_failed") return "repair the file";
+  if (code == "method_not_found") return "keep the method for as long as a run needs it";
+  return "";
+}
+
 RunTrouble trouble_of(const json::Value& run, const RunRef& ref) {
   const std::string status = column(run, "status");
   if (status == "waiting") return waiting_of(run, ref);
@@ -221,7 +243,7 @@ RunTrouble trouble_of(const json::Value& run, const RunRef& ref) {
   if (status != "failed" && status != "cancelled") return {};
   const json::Value* error = run.find("error");
   if (error == nullptr || error->is_null()) return {};
-  const std::string message = error->is_object() ? column(*error, "message") : "";
+  const std::string message = error->is_object() ? error_words(*error) : "";
   return {(message.empty() ? format_value(*error) : message) + rollback_of(*error), ""};
 }
 

@@ -21,6 +21,8 @@ RunTrouble trouble_of(const json::Value& run, const RunRef& ref);
 
 // Why a replay does not fit, in words; what its `detail` says otherwise.
 std::string difference_of(const json::Value& detail);
+// What helps against that; empty for nothing that is known.
+std::string replay_remedy(const json::Value& detail);
 
 // "failed", "paused (crash_loop)", "waiting (event)".
 std::string status_of(const json::Value& run);

@@ -83,6 +83,24 @@ TEST_CASE("a replay that differs is told with both sides") {
         "the journal holds step \"one\", and the agent waits without asking for it");
 }
 
+TEST_CASE("what helps against a replay that differs depends on how it does") {
+  const auto remedy = [](const char* detail) { return replay_remedy(json::parse(detail)); };
+  const std::string marks =
+      "mark what is new with ctx.getVersion, and what is gone with ctx.removed";
+  CHECK(remedy(R"({"expected":{"k":"step","n":"a"},"got":{"k":"step","n":"b"}})") == marks);
+  CHECK(remedy(R"({"expected":{"k":"step","n":"a"},"got":{"k":"nothing","n":"the code waits"}})") ==
+        "look at what its code waits for outside of steps");
+  CHECK(remedy(R"({"name":"Error","message":"m","code":"agent_load_failed"})") ==
+        "repair the file");
+  CHECK(remedy(R"({"name":"TypeError","message":"m"})").empty());
+}
+
+TEST_CASE("an error whose message alone says little is told with its name") {
+  CHECK(trouble(R"({"status":"failed","error":{"name":"KeyError","message":"'zz'"}})").why ==
+        "KeyError: 'zz'");
+  CHECK(trouble(R"({"status":"failed","error":{"name":"Error","message":"no"}})").why == "no");
+}
+
 TEST_CASE("what a run waits for is told, and how to give it") {
   const auto waiting = [](const std::string& steps) {
     return trouble(R"({"status":"waiting","reason":"event","steps":[)" + steps + "]}");

@@ -133,7 +133,11 @@ int run(const RunRestart& command, Context& context) {
 
 int run(const RunReplay& command, Context& context) {
   json::Object body;
-  if (!command.against.empty()) body.set("agent", read_agent(command.against));
+  if (!command.against.empty()) {
+    body.set("agent", read_agent(command.against));
+    const std::string language = agent_language_of(command.against);
+    if (!language.empty()) body.set("agent_language", language);
+  }
   const json::Value trial = context.api.post(run_path(command.run, "/replay"), body);
   const json::Value* ok = trial.find("ok");
   const bool fits = ok != nullptr && ok->is_bool() && ok->as_bool();
@@ -145,7 +149,7 @@ int run(const RunReplay& command, Context& context) {
     const json::Value* detail = trial.find("detail");
     throw Error(ErrorCode::conflict, "replay_differs",
                 detail == nullptr ? "it differs" : difference_of(*detail),
-                "mark what is new with ctx.getVersion, and what is gone with ctx.removed");
+                detail == nullptr ? "" : replay_remedy(*detail));
   }
   return fits ? 0 : 1;
 }

@@ -192,7 +192,7 @@ class RunsTest(test_cli.CliTest):
                 cell.kill_agent()
                 cell.settled(run)
                 head, steps = self.shown(cell, run)
-                self.assertEqual(("paused (ambiguous_step)", "running"), (head["status"], steps[0][3]))
+                self.assertEqual(("paused (ambiguous_step)", "interrupted"), (head["status"], steps[0][3]))
                 self.assertIn('step "mail" was interrupted', head["why"])
                 self.assertIn("--retry, --fail or --value JSON", head["remedy"])
                 undecided = self.json_error(1, "runs", "resume", cell.id, run)

@@ -97,6 +97,9 @@ class RunReasonsTest(harness.CellTest):
         self.reaches(cell, "a", "b")
         cell.kill_agent()
         detail = cell.settled(run)["detail"]
+        self.assertEqual({"a": "interrupted", "b": "interrupted"}, {s["name"]: s["status"] for s in cell.run(run)["steps"]})
+        without = cell.call("POST", f"/runs/{run}/resume", {"step": {"decision": "value"}})
+        self.assertEqual((400, True), (without.status, "value" in without.json["error"]), without)
         step = {"decision": "value", "value": "tx-1", "ordinal": detail["ordinal"], "executed": detail["executed"]}
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume", {"step": step}).status)
         harness.eventually("it asks about the other", lambda: (now := cell.settled(run))["reason"] == "ambiguous_step"
@@ -153,7 +156,7 @@ class RunReasonsTest(harness.CellTest):
             answer = cell.call("POST", f"/runs/{run}/approve", {"approved": True, "by": "ada"})
             self.assertEqual(200, answer.status, answer)
             again = cell.call("POST", f"/runs/{run}/approve", {"approved": True, "by": "bob"})
-            self.assertEqual((404, "approval_not_found"), (again.status, again.json["code"]))
+            self.assertEqual((409, "approval_over"), (again.status, again.json["code"]))
             self.daemon.restart()
             cell.call("PUT", "/files/gate", b"")
             if cell.run(run)["status"] == "paused":

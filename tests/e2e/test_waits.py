@@ -173,6 +173,7 @@ class WaitsTest(harness.CellTest):
                          (step["name"], step["status"], step["prompt"], step["data"]))
         wrong = cell.call("POST", f"/runs/{run}/approve", {"approved": True, "step": "other"})
         self.assertEqual((404, "approval_not_found"), (wrong.status, wrong.json["code"]))
+        self.assertIn('"deploy"', wrong.json["remediation"])
         self.assertEqual(400, cell.call("POST", f"/runs/{run}/approve", {"approved": "yes"}).status)
         self.daemon.restart()
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/approve",

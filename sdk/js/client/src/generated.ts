@@ -1266,8 +1266,13 @@ export type ResumeRunBody = {
 };
 
 export type ReplayRunBody = {
-  /** Its source, in the language of the run; where absent, the cell's agent of today. */
+  /** Its source; where absent, the cell's agent of today. */
   agent?: string | null;
+  /**
+   * What `agent` is written in; where absent, the language of the run. Another one is 409
+   * `replay_unsupported`.
+   */
+  agentLanguage?: "javascript" | "python" | null;
 };
 
 export type ReplayRunAnswer = {
