@@ -1,16 +1,23 @@
 'use strict';
 // The promises that a run's code gets of ctx: which are open, and which have failed unheard.
 
-const { coded, handedOut, toJson } = require('./errors');
+const { REDACTED, coded, handedOut, show, toJson } = require('./errors');
 const { CommandPromise } = require('./phase');
 
 const SHOWN_MAX = 200;
+
+// What an error of the code's own is called.
+function nameIn(error) {
+  const { name, message } = toJson(error, SHOWN_MAX);
+  return message || name;
+}
 
 class Commands {
   constructor(run) {
     this.run = run;
     this.open = new Map(); // ordinal → [name, promise] of those that have not ended
     this.unheard = new Map(); // promise → name of what has failed, and nobody had waited
+    this.strays = new Map(); // the same → the error, where it is none of a command
   }
 
   // The promise of the command with this ordinal; 0 for none of its own. begin({resolve, reject}) sees
@@ -46,7 +53,7 @@ class Commands {
 
   // What a call that is refused gives.
   refused(error) {
-    const origin = { name: toJson(error, SHOWN_MAX).message, isCommand: !this.run.inStep };
+    const origin = { name: nameIn(error), isCommand: !this.run.inStep };
     this.handOut(error, origin.name, origin.isCommand);
     const promise = new CommandPromise((_, reject) => reject(error));
     this.leaveUnheard(promise, origin);
@@ -65,8 +72,22 @@ class Commands {
     if (isCommand && !this.run.phase.isOver) this.unheard.set(promise, name);
   }
 
+  // The same of a branch of its code, with an error of that code's own. Of a step, which has ended then
+  // or may yet wait for it, and of a run that is over it is shown: a replay would know nothing of it.
+  leaveStray(promise, error, { phase, isSensitive }) {
+    if (phase === undefined && !this.run.parked && !this.run.cancelled) {
+      this.unheard.set(promise, nameIn(error));
+      this.strays.set(promise, error);
+    } else if (isSensitive) {
+      process.stderr.write(`${REDACTED}\n`);
+    } else {
+      show(error);
+    }
+  }
+
   hear(promise) {
     this.unheard.delete(promise);
+    this.strays.delete(promise);
   }
 
   // Node.js tells in the next turn of the loop which of those were waited for in this one.
@@ -81,6 +102,7 @@ class Commands {
     const names = [...this.open.values(), ...failed].filter(([, promise]) => !promise?.isAwaited)
       .map(([name]) => `"${name}"`);
     if (names.length === 0) return;
+    for (const error of this.strays.values()) show(error); // Its name does not say where.
     const were = names.length === 1 ? 'was open or had failed' : 'were open or had failed';
     throw coded('forgotten_await', `${this.run.method}() returned while ${names.join(', ')} ${were} ` +
       'and nobody waited for it: await what ctx gives');

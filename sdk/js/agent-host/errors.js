@@ -179,6 +179,12 @@ function toJson(error, lengthMax = TEXT_LENGTH_MAX) {
   return json;
 }
 
+// To the agent's output.
+function show(error) {
+  const { name, message, stack } = toJson(error);
+  process.stderr.write(`${stack || `${name}: ${message}`}\n`);
+}
+
 // The same error again: class, name, message, stack and code are what they were.
 function fromJson(json) {
   const error = new Error(json.message);
@@ -194,6 +200,6 @@ function fromJson(json) {
 }
 
 module.exports = {
-  AgentError, CancelledError, NonRetryableError, ParkedRun, RetryAfterError, StepTimeoutError,
-  coded, forAgents, fromJson, handedOut, member, restorer, showable, toJson,
+  AgentError, CancelledError, NonRetryableError, ParkedRun, REDACTED, RetryAfterError, StepTimeoutError,
+  coded, forAgents, fromJson, handedOut, member, restorer, show, showable, toJson,
 };

@@ -6,10 +6,10 @@ const { loadAgent, methodOf } = require('./agents');
 const code = require('./code');
 const { makeCtx } = require('./ctx');
 const { readDown } = require('./down');
-const { AgentError, CancelledError, ParkedRun, handedOut, member, toJson } = require('./errors');
+const { AgentError, CancelledError, ParkedRun, handedOut, member, show, toJson } = require('./errors');
 const { Files } = require('./files');
 const { FrameParser, leave, UpSocket } = require('./frames');
-const { isToldToStop } = require('./phase');
+const { inside, isToldToStop } = require('./phase');
 const { OneATurn } = require('./replay');
 const { beginAtRest, isAtRest } = require('./rest');
 const { Run } = require('./run');
@@ -42,11 +42,12 @@ async function execute(run, header) {
   const agent = await loadAgent(header.agent);
   const method = methodOf(agent, run.method);
   const ctx = makeCtx(run, files, cellId);
+  const within = (call) => inside.run({ run }, call);
   if (header.setup) {
-    if (typeof agent.setup === 'function') await agent.setup(ctx);
+    if (typeof agent.setup === 'function') await within(() => agent.setup(ctx));
     run.setupDone();
   }
-  return stringify(await method(ctx, run.params), `what ${run.method}() returns`);
+  return stringify(await within(() => method(ctx, run.params)), `what ${run.method}() returns`);
 }
 
 function sendEnd(run, { ok, text, code, rolled }) {
@@ -143,21 +144,27 @@ function take(header, body) {
   }
 }
 
-function crash(error) {
-  // Code of a run that is over may still fail: nobody waits for it.
+// Code of a run that is over may still fail: nobody waits for it.
+function tellsOfEnd(error) {
   const isOver = (what) => what instanceof ParkedRun || what instanceof CancelledError;
-  if (isOver(error) || isOver(member(error, 'cause'))) return; // Node.js has the reason of an abort as the cause.
-  const { name, message, stack } = toJson(error);
-  process.stderr.write(`${stack || `${name}: ${message}`}\n`);
+  return isOver(error) || isOver(member(error, 'cause')); // Node.js has the reason of an abort as the cause.
+}
+
+function crash(error) {
+  if (tellsOfEnd(error)) return;
+  show(error);
   if (!isToldToStop()) process.exit(CRASHED);
 }
 
 process.on('uncaughtException', crash);
 // One with an error of ours is that of a command, or of a branch of the agent's code that it has ended.
+// Another one is that of a branch, too, where it belongs to a run: Node.js calls this as code of that.
 process.on('unhandledRejection', (error, promise) => {
   const origin = handedOut.get(error);
-  if (origin === undefined) crash(error);
-  else origin.run.commands.leaveUnheard(promise, origin);
+  const here = inside.getStore();
+  if (origin !== undefined) origin.run.commands.leaveUnheard(promise, origin);
+  else if (here?.run === undefined) crash(error);
+  else if (!tellsOfEnd(error)) here.run.commands.leaveStray(promise, error, here);
 });
 process.on('rejectionHandled', (promise) => {
   for (const run of runs.values()) run.commands.hear(promise);

@@ -4,9 +4,9 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 
-// {phase, isSensitive, ordinal, attempt} of the step that the code is in: what it does there is part of
+// {run, phase, isSensitive, ordinal, attempt} of the step that the code is in: what it does there is part of
 // the step, and not journaled. What it says there bears both numbers: it counts where that attempt does.
-// {isTold} in what hears that its phase is aborted.
+// {run} alone in a method outside of its steps, {isTold} in what hears that its phase is aborted.
 const inside = new AsyncLocalStorage();
 
 // What a run does until its method has ended, or after that, to roll back. Steps belong to the one

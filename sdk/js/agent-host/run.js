@@ -284,7 +284,7 @@ class Run {
       if (this.#leavesOpen) return this.#left(o, name);
       this.send(header, text);
       const here = o === 0 ? inside.getStore()
-        : { phase: this.phase, isSensitive: false, ordinal: o };
+        : { run: this, phase: this.phase, isSensitive: false, ordinal: o };
       if (onPart !== undefined) this.waiting.forParts(header, { tell: onPart, here });
       const { answers, results } = this.waiting;
       const work = o === 0 ? this.waiting.until(answers, x) : this.waiting.until(results, o);
@@ -426,7 +426,7 @@ class Run {
   #execute(k, taken, body, options, settle) {
     const { o, n, entry, waits } = taken;
     const { phase } = this;
-    const store = { phase, isSensitive: options.sensitive, ordinal: o, attempt: undefined };
+    const store = { run: this, phase, isSensitive: options.sensitive, ordinal: o, attempt: undefined };
     const work = () => inside.run(store, () => body(o, n, entry ?? {}));
     // That it begins is on disk before it does, where it must not be executed twice.
     if (waits) return this.#await(k, taken, options, this.waiting.until(this.waiting.begins, o).then(work), settle);

@@ -351,10 +351,11 @@ test('what the daemon cannot read is refused where it is said', () => withHost(a
 // ---- how the process ends ----
 
 test('an error that nobody catches ends the process with its stack', async () => {
-  const strays = ['setTimeout(() => { throw new Error("stray"); }, 0);',
-    'Promise.reject(new Error("stray"));'];
-  for (const stray of strays) {
-    await withHost(agent(`${stray} await ctx.sleep(1e6);`), async (daemon) => {
+  const sleeps = (stray) => agent(`${stray} await ctx.sleep(1e6);`);
+  const strays = [sleeps('setTimeout(() => { throw new Error("stray"); }, 0);'),
+    `Promise.reject(new Error("stray")); ${sleeps('')}`];
+  for (const source of strays) {
+    await withHost(source, async (daemon) => {
       daemon.run('main');
       assert.equal(await daemon.exited, 70);
       assert.match(daemon.stderr, /^Error: stray\n +at .*agent\.js/);

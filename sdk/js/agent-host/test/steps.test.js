@@ -265,6 +265,60 @@ test('what has failed may be waited for later, also behind a function, and must 
   });
 });
 
+// Each program, and what it gives where it waits for its branch `p` later.
+const BRANCHES = {
+  'wraps the error of a step': [`const p = (async () => {
+      try { await ctx.step('bad', () => { throw new Error('x'); }); } catch (cause) { throw new Error('wrapped', { cause }); }
+    })();`, 'wrapped'],
+  'has a synchronous call refused': ['const p = (async () => { ctx.shell("x"); })();', 'refused'],
+  'throws by itself': ['const p = (async () => { await null; throw new Error("its own"); })();', 'its own'],
+  'throws what is no error': ['const p = Promise.reject("a text");', 'a text'],
+};
+
+for (const [what, [begins, message]] of Object.entries(BRANCHES)) {
+  test(`a branch that ${what} may be waited for later, and must be at all`, () => withHost(`module.exports = {
+    async waits(ctx) { ${begins} await ctx.step('z', () => 1); try { await p; } catch (e) { return e.message ?? e; } },
+    async forgets(ctx) { ${begins} await ctx.step('z', () => 1); return 1; },
+  };`, async (daemon) => {
+    daemon.answer = () => Object.assign(new Error('refused'), { code: 'broken' });
+    const first = await daemon.ended('waits', {}, 'a');
+    assert.deepEqual(first.value, message);
+    assert.equal(daemon.stderr, '');
+    daemon.run('waits', {}, { id: 'a again', replay: daemon.recorded('a') });
+    assert.deepEqual(await daemon.end('a again'), first);
+    const { value } = await daemon.ended('forgets', {}, 'b');
+    assert.equal(value.code, 'forgotten_await');
+    assert.match(value.message, new RegExp(`"${message}" was open or had failed`));
+  }));
+}
+
+test('a promise of a step that fails before it is waited for, or after the run, ends nothing', () =>
+  withHost(`const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms)); module.exports = {
+    async waits(ctx) {
+      return ctx.step('a', async () => {
+        const p = (async () => { throw new Error('early'); })();
+        await later(1);
+        try { await p; } catch (e) { return e.message; }
+      });
+    },
+    async secret(ctx) {
+      return ctx.step('a', async () => { Promise.reject(new Error('hush')); await later(1); return 1; }, { sensitive: 'output' });
+    },
+    async ends() { (async () => { await later(1); throw new Error('too late'); })(); },
+    async other(ctx) { await ctx.sleep(1); return 'ended'; },
+  };`, async (daemon) => {
+    daemon.run('other', {}, { id: 'other' });
+    assert.equal((await daemon.ended('waits', {}, 'a')).value, 'early');
+    assert.match(daemon.stderr, /^Error: early\n +at /);
+    assert.equal((await daemon.ended('secret', {}, 'b')).value, 1);
+    assert.equal((await daemon.ended('ends', {}, 'c')).ok, true);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    daemon.reply(await daemon.next('cmd'), null);
+    assert.equal((await daemon.end('other')).value, 'ended');
+    assert.match(daemon.stderr, /redacted: the step is sensitive\nError: too late\n/);
+    assert.doesNotMatch(daemon.stderr, /hush/);
+  }));
+
 test('options that are none are refused, and say what would be right', () => withHost(agent(`
   const wrong = [{ retries: -1 }, { retries: { maxAttempts: 0 } }, { retries: { tries: 1 } },
     { retries: { maxAttempts: 2, backoff: 'cubic' } }, { timeout: 'soon' }, { timeout: 0 },
