@@ -5,7 +5,7 @@ import sys
 import traceback
 import types
 
-from .errors import AgentError, shown, stack_of
+from .errors import AGENT_MODULE, AgentError, shown, stack_of
 
 _loaded = {}  # path → module
 
@@ -25,7 +25,7 @@ def _message_of(error):
 
 def _load(path):
     # Several versions of an agent may be loaded at once.
-    name = f"agent_{os.path.splitext(os.path.basename(path))[0][:16]}"
+    name = f"{AGENT_MODULE}{os.path.splitext(os.path.basename(path))[0][:16]}"
     module = types.ModuleType(name)
     module.__file__ = path
     sys.modules[name] = module  # Dataclasses and the like look for it there.

@@ -207,7 +207,24 @@ def to_json(error, length_max=TEXT_LENGTH_MAX):
     code = code_of(error)
     if code is not None:
         json["code"] = _cut(code, NAME_LENGTH_MAX) if isinstance(code, str) else code
+    module = _module_of(error, name)
+    if module is not None:
+        json["module"] = module
     return json
+
+
+AGENT_MODULE = "agent_"  # So begin the names of agents' modules; the rest is that of a version.
+
+
+def _module_of(error, name):
+    """That of its class, where the name alone would mean one of ours or of Python's own; else None."""
+    if type(error) is Error and name != "Error":
+        return error.__dict__.get("_cellar_module")  # What from_json found no class for.
+    known = _class_of(name, None)
+    module = _member(type(error), "__module__")
+    if known is None or known.__module__ == module or not isinstance(module, str):
+        return None
+    return AGENT_MODULE if module.startswith(AGENT_MODULE) else _cut(module, NAME_LENGTH_MAX)
 
 
 @functools.cache
@@ -237,24 +254,36 @@ def _instance(kind, message):
     return None
 
 
+def _class_in(place, name):
+    kind = getattr(place, name, None)
+    is_one = isinstance(kind, type) and issubclass(kind, Exception) and kind.__name__ == name
+    return kind if is_one else None
+
+
 def _class_of(name, module):
     if name in vars(for_agents):
         return vars(for_agents)[name]
-    for place in (builtins, module):
-        kind = getattr(place, name, None)
-        if isinstance(kind, type) and issubclass(kind, Exception) and kind.__name__ == name:
-            return kind
-    return None
+    return _class_in(builtins, name) or _class_in(module, name)
+
+
+def _class_defined_in(defined_in, name, module):
+    """The agent's class of this name, where it is of that module: it hides the one that we or Python have."""
+    kind = _class_in(module, name)
+    is_same = kind is not None and (kind.__module__ == defined_in or
+                                    kind.__module__.startswith(AGENT_MODULE) and defined_in == AGENT_MODULE)
+    return kind if is_same else None
 
 
 def from_json(json, module=None):
     """The same error again: class, text, stack and code are what they were. The class is one of ours,
     of Python's own, or of those that the agent's module knows by this name; else Error."""
     name, message = json.get("name") or "Error", json.get("message") or ""
-    kind = _class_of(name, module)
+    defined_in = json.get("module")  # Absent in older records, and where the name is enough.
+    kind = _class_defined_in(defined_in, name, module) if defined_in else _class_of(name, module)
     error = None if kind is None else _instance(kind, message)
     if error is None:
         error = Error(message, name=name)
+        error._cellar_module = defined_in
     elif isinstance(error, Error):
         error.name = name
     for key in ("stack", "code"):

@@ -260,6 +260,38 @@ class StepsTest(unittest.TestCase):
             return [await ctx.step("s", form) for form in forms]''')) as daemon:
             self.assertEqual([0, 1, 5, 6, 1, "s#6", "called s#7", 11, 0], daemon.ended().value)
 
+    def test_an_agents_own_class_comes_back_also_where_python_or_ctx_has_one_of_that_name(self):
+        kinds = "Error", "NonRetryableError", "TimeoutError", "ConnectionError"
+        classes = "".join(f"class {kind}(Exception): pass\n" for kind in kinds)
+        with host(f'''
+import builtins, json
+{classes}
+class Other:
+    class KeyError(Exception): pass
+async def main(ctx, params):
+    seen = []
+    for kind in ({", ".join(kinds)}, builtins.TimeoutError, ctx.errors.NonRetryableError, Other.KeyError):
+        def fails():
+            raise kind("x")
+        try:
+            await ctx.step("s", fails)
+        except kind:
+            seen.append("it")
+        except ctx.errors.Error as error:
+            seen.append(error.name)
+            def again():
+                raise error
+            try:
+                await ctx.step("again", again)
+            except ctx.errors.Error as twice:
+                seen.append(twice.name)
+    return seen
+''') as daemon:
+            first = daemon.ended().value
+            self.assertEqual(["it"] * 6 + ["KeyError"] * 2, first)
+            daemon.run(id="again", replay=daemon.recorded())
+            self.assertEqual(first, daemon.end("again").value)
+
     def test_what_a_plain_function_raises_ends_it_whatever_it_is(self):
         with host('''
 def fails(ctx): next(iter([]))
