@@ -1,6 +1,6 @@
 'use strict';
 const STALL_MS = 30_000;
-const BEGUN_STALL_MS = 1000;
+const BEGUN_STALL_MS = 1000; // where something goes on that may bring the code on
 
 // What the journal holds of a run, given back in the order in which it happened.
 //
@@ -11,9 +11,10 @@ const BEGUN_STALL_MS = 1000;
 class Replay {
   // `entries` as in the `run` frame; their values lie in `body` from `at` on, one behind the other.
   // `onStall` gets the entry of a command that the code does not come to, while it waits itself for
-  // what was recorded behind it.
+  // what was recorded behind it. `isQuiet()` says whether nothing else goes on that could bring the code on.
   // onCaughtUp: all that is recorded was asked for again, and given.
-  constructor(entries, body, at, { onStall, onCaughtUp }) {
+  constructor(entries, body, at, { isQuiet, onStall, onCaughtUp }) {
+    this.isQuiet = isQuiet;
     this.onStall = onStall;
     this.onCaughtUp = onCaughtUp;
     this.recorded = new Map(); // ordinal → entry
@@ -121,9 +122,21 @@ class Replay {
     const begun = [...this.begun].find((o) => this.waiting.has(o) && o < missing.o);
     if (begun === undefined) {
       this.stallTimer = setTimeout(() => this.onStall(missing), STALL_MS);
+    } else if (this.isQuiet()) {
+      setImmediate(() => this.#giveIfQuiet(begun)); // What the code itself has put off comes before.
     } else {
-      this.stallTimer = setTimeout(() => this.#giveEarly(begun), BEGUN_STALL_MS);
+      this.#giveLater(begun);
     }
+  }
+
+  #giveIfQuiet(o) {
+    if (this.pumping || !this.waiting.has(o)) return; // It has gone on, or is over.
+    if (this.isQuiet()) this.#giveEarly(o);
+    else this.#giveLater(o);
+  }
+
+  #giveLater(o) {
+    this.stallTimer = setTimeout(() => this.#giveEarly(o), BEGUN_STALL_MS);
   }
 
   #giveEarly(o) {

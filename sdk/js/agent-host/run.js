@@ -8,6 +8,7 @@ const { Names } = require('./names');
 const { Phase, inside, isThenable } = require('./phase');
 const { Record } = require('./record');
 const { Replay } = require('./replay');
+const { isAtRest } = require('./rest');
 const { Rollbacks, undoAll } = require('./rollback');
 const { after } = require('./timers');
 const { fingerprint, nameOf, stringify } = require('./values');
@@ -40,6 +41,7 @@ class Run {
     this.commands = new Commands(this);
     this.params = JSON.parse(body.subarray(0, header.params_len).toString());
     this.replay = new Replay(header.replay, body, header.params_len, {
+      isQuiet: () => isAtRest() && !this.waiting.isForHost,
       onStall: (missing) =>
         this.record.differs(missing, { k: 'nothing', n: 'the code waits', fp: '' }),
       onCaughtUp: () => {
@@ -449,7 +451,7 @@ class Run {
         settle.reject(error);
       }
     };
-    this.waiting.unlessCancelled((resolve, reject) => work.then(resolve, reject))
+    this.waiting.body(work)
       .then((value) => end({ value }), (error) => end({ error }));
   }
 

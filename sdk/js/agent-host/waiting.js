@@ -16,7 +16,13 @@ class Waiting {
     this.results = new Map(); // ordinal → settle a command of the daemon's
     this.answers = new Map(); // tag → the same for one inside a step
     this.parts = new Map(); // of a command → who is told pieces of its result
+    this.bodies = 0; // of steps, that go on
     this.rejects = new Set(); // of what else is waited for: step bodies, recorded completions
+  }
+
+  // Something is under way that its own process does, or has sent to be recorded.
+  get isForHost() {
+    return this.acks.size + this.begins.size + this.answers.size + this.bodies > 0;
   }
 
   // Nothing is under way that the daemon could not give to another process.
@@ -59,6 +65,18 @@ class Waiting {
         give(what);
       };
       begin(ends(resolve), ends(reject));
+    });
+  }
+
+  // The same of what the body of a step gives.
+  body(work) {
+    this.bodies += 1;
+    return this.unlessCancelled((resolve, reject) => {
+      const ends = (give) => (what) => {
+        this.bodies -= 1;
+        give(what);
+      };
+      work.then(ends(resolve), ends(reject));
     });
   }
 

@@ -202,3 +202,20 @@ test('a setup that is recorded is gone through again, and said nothing of', asyn
     assert.equal(daemon.frames.length, before + 1);
   });
 });
+
+test('steps with calls between their two ends are replayed at once', () => withHost(agent(`
+  const seen = [];
+  for (let i = 0; i < 8; i += 1) {
+    const turn = await ctx.beginStep('turn');
+    ctx.now();
+    seen.push(await ctx.step('in', async () => i));
+    if (!turn.done) await ctx.completeStep(turn, i);
+    seen.push(turn.value);
+  }
+  return seen;`), async (daemon) => {
+  const first = await daemon.ended('main');
+  const begin = Date.now();
+  daemon.run('main', {}, { id: 'again', replay: daemon.recorded() });
+  assert.deepEqual(await daemon.end('again'), first);
+  assert.ok(Date.now() - begin < 4000); // A second each, where it is waited for whether something comes.
+}));
