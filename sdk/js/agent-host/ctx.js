@@ -91,7 +91,7 @@ function makeFetch(run) {
     const attempt = () => request(same.url, init, run.signal);
     if (run.inStep) {
       run.check();
-      return attempt().then(toResponse);
+      return run.commands.ends(0, `${same.method} ${same.url}`, attempt().then(toResponse));
     }
     const name = nameOf(`${same.method} ${same.url}`, SHOWN_NAME_MAX);
     const fp = fingerprint(stringify(same, 'the request of ctx.fetch'));

@@ -55,6 +55,11 @@ async function attemptOnce(url, init, timeoutMs, signals) {
   }
 }
 
+// Headers as an object: those that come several times are joined, Set-Cookie too.
+function joined(headers) {
+  return Object.fromEntries([...headers.keys()].map((name) => [name, headers.get(name)]));
+}
+
 // {status, statusText, headers, body} of the last attempt. A status of 429 or 5xx is tried again,
 // and given as it is in the end; only a network error throws.
 async function request(url, options, cancelled) {
@@ -70,7 +75,7 @@ async function request(url, options, cancelled) {
     }
     if (failure) throw failure;
     const { status, statusText, headers } = response;
-    return { status, statusText, headers: Object.fromEntries(headers), body };
+    return { status, statusText, headers: joined(headers), body };
   }
 }
 

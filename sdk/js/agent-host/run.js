@@ -36,7 +36,6 @@ class Run {
     this.isTrial = header.trial === true; // Of this version: nothing is done, only compared.
     this.record = new Record(this, header.base);
     this.unasked = new Set(); // ordinals of steps that the daemon was not asked for
-    this.lastTag = 0;
     this.names = new Names();
     this.commands = new Commands(this);
     this.params = JSON.parse(body.subarray(0, header.params_len).toString());
@@ -294,11 +293,6 @@ class Run {
     });
   }
 
-  #nextTag() {
-    this.lastTag += 1;
-    return this.lastTag;
-  }
-
   // What is recorded of it, or else the frame to send. `same` is the fingerprint, where not all of the
   // arguments are in it.
   #command(k, name, args, same) {
@@ -310,7 +304,7 @@ class Run {
     const entry = o === 0 ? undefined : this.record.lookUp(o, k, n, fp);
     if (entry && entry.s !== 'open') return { entry };
     const sens = this.inStep && inside.getStore().isSensitive ? 'output' : undefined;
-    return { header: { t: 'cmd', o, k, n, fp, x: this.#nextTag(), sens, ...this.#where(o) }, text };
+    return { header: { t: 'cmd', o, k, n, fp, x: this.waiting.nextTag(), sens, ...this.#where(o) }, text };
   }
 
   // Settles in its turn, as it did before.
@@ -500,7 +494,7 @@ class Run {
   // Resolves when it is on disk.
   progress(o, text, attempt) {
     this.check();
-    const x = this.#nextTag();
+    const x = this.waiting.nextTag();
     this.send({ t: 'progress', o, x, try: attempt }, text);
     return this.commands.promise(0, 'progress', (settle) => this.waiting.answers.set(x, settle));
   }

@@ -16,6 +16,7 @@ class Waiting {
     this.results = new Map(); // ordinal → settle a command of the daemon's
     this.answers = new Map(); // tag → the same for one inside a step
     this.parts = new Map(); // of a command → who is told pieces of its result
+    this.lastTag = 0;
     this.bodies = 0; // of steps, that go on
     this.rejects = new Set(); // of what else is waited for: step bodies, recorded completions
   }
@@ -28,6 +29,12 @@ class Waiting {
   // Nothing is under way that the daemon could not give to another process.
   get isForDaemon() {
     return this.acks.size + this.begins.size + this.answers.size + this.rejects.size === 0;
+  }
+
+  // For what has no ordinal, or is sent more than once.
+  nextTag() {
+    this.lastTag += 1;
+    return this.lastTag;
   }
 
   // What waits from now on settles, what has waited never does.

@@ -56,6 +56,27 @@ test('a fetch is a step: tried again after 503 and 429, its answer is the same o
     assert.equal(asked.length, 3);
   }));
 
+test('headers that come several times are joined', () => withServer((response) => {
+  response.writeHead(200, { 'set-cookie': ['a=1; path=/', 'b=2'], 'x-some': ['1', '2'] });
+  response.end();
+}, (url) => withHost(agent(`
+  const { headers } = await ctx.fetch(params.url);
+  return [headers['set-cookie'], headers['x-some']];`), async (daemon) => {
+  assert.deepEqual((await daemon.ended('main', { url })).value, ['a=1; path=/, b=2', '1, 2']);
+})));
+
+test('a fetch in a step that fails before it is waited for ends nothing', () => withServer((response) => {
+  response.destroy();
+}, (url) => withHost(agent(`
+  return ctx.step('s', async () => {
+    const p = ctx.fetch(params.url, { retries: 0 });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    try { await p; } catch (e) { return e.code; }
+  });`), async (daemon) => {
+  assert.equal((await daemon.ended('main', { url })).value, 'UND_ERR_SOCKET');
+  assert.equal(daemon.stderr, '');
+})));
+
 test('a status that stays bad is given as it is', () => withServer((response) => {
   response.writeHead(500, { 'retry-after': '0' });
   response.end('broken');
