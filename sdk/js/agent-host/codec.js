@@ -12,8 +12,15 @@ const VIEWS = new Map([Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uin
   globalThis.Float16Array] // Node 24 has it.
   .filter((kind) => kind !== undefined).map((kind) => [kind.name, kind]));
 
+const LEVELS_MAX = 1000; // What is deeper in typed values might be written and not read: both use the stack.
+
 function isPlainNumber(value) {
   return Number.isFinite(value) && !Object.is(value, -0);
+}
+
+// What an object says itself that it is as JSON.
+function asJson(object) {
+  return typeof object.toJSON === 'function' ? object.toJSON() : object;
 }
 
 // Whether JSON would give `value` back as something else.
@@ -28,8 +35,8 @@ function needsTypes(value) {
   if (value === null) return false;
   if (Array.isArray(value)) return value.some(needsTypes) || Object.keys(value).length < value.length;
   if (isSpecial(value) || Object.hasOwn(value, '$')) return true;
-  if (typeof value.toJSON === 'function') return false; // It says itself what it is as JSON.
-  return Object.values(value).some(needsTypes);
+  const given = asJson(value);
+  return given === value ? Object.values(value).some(needsTypes) : needsTypes(given);
 }
 
 function isSpecial(value) {
@@ -43,6 +50,15 @@ function base64(buffer, offset = 0, length = buffer.byteLength) {
 
 function tagged(type, v) {
   return v === undefined ? { $: type } : { $: type, v };
+}
+
+function tooDeep(what) {
+  return coded('not_serialisable', `${what} is nested too deep to be written down`);
+}
+
+// Of the engine: toJSON and getters may throw errors of that class, too.
+function isStackFull(error) {
+  return error instanceof RangeError && /call stack/.test(error.message);
 }
 
 class Encoder {
@@ -68,6 +84,7 @@ class Encoder {
     if (this.above.has(object)) {
       throw coded('not_serialisable', `${this.what} holds itself: a circle cannot be written down`);
     }
+    if (this.above.size === LEVELS_MAX) throw tooDeep(this.what);
     this.above.add(object);
     const encoded = this.#object(object);
     this.above.delete(object);
@@ -87,7 +104,8 @@ class Encoder {
       const type = Buffer.isBuffer(object) ? 'Buffer' : object[Symbol.toStringTag] ?? 'DataView';
       return tagged(type, base64(object.buffer, object.byteOffset, object.byteLength));
     }
-    if (typeof object.toJSON === 'function') return this.value(object.toJSON());
+    const given = asJson(object);
+    if (given !== object) return this.value(given);
     const fields = Object.entries(object).filter(([, value]) =>
       typeof value !== 'function' && typeof value !== 'symbol')
       .map(([key, value]) => [key, this.value(value)]);
@@ -132,14 +150,20 @@ function decode(value) {
 // {text, codec} of a value. `what` names it in errors.
 function encodeValue(value, what) {
   let isTyped;
+  let encoded;
   try {
     isTyped = needsTypes(value);
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error; // toJSON or a getter threw: its error is told.
+    if (!isStackFull(error)) throw error; // toJSON or a getter threw: its error is told.
     isTyped = true; // It holds itself, and the encoder says so; or it is deeper than the stack.
   }
   if (!isTyped) return { text: toText(value, what), codec: 'json' };
-  const text = withoutHalfPairs(JSON.stringify(new Encoder(what).value(value)));
+  try {
+    encoded = new Encoder(what).value(value);
+  } catch (error) {
+    throw isStackFull(error) ? tooDeep(what) : error;
+  }
+  const text = withoutHalfPairs(JSON.stringify(encoded));
   checkSize(text, what);
   return { text, codec: 'typed' };
 }

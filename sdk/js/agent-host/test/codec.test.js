@@ -56,6 +56,25 @@ test('an error whose members cannot be read is told without them, and what is no
   });
 });
 
+test('an object that says itself what it is as JSON may say what JSON has not', () => {
+  const says = (value) => ({ toJSON: () => value });
+  assert.deepEqual(again({ a: says({ n: 7n }) }), { a: { n: 7n } });
+  assert.deepEqual(again([says(undefined), says(says(NaN))]), [undefined, NaN]);
+  class Same { constructor() { this.n = 1; } toJSON() { return this; } }
+  assert.deepEqual(again(new Same()), { n: 1 });
+  const invalid = { toJSON: () => new Date(NaN).toISOString() };
+  assert.throws(() => encodeValue([1n, invalid], 'it'), (e) => e instanceof RangeError && /time/.test(e.message));
+});
+
+test('what is nested too deep is refused', () => {
+  const deep = (value, levels) => (levels === 0 ? value : deep([value], levels - 1));
+  const isRefused = (e) => e.code === 'not_serialisable' && /^it is nested too deep/.test(e.message);
+  for (const value of [deep(1n, 900), deep(1, 900)]) assert.deepEqual(again(value), value);
+  let deepest = 1;
+  for (let level = 0; level < 100_000; level += 1) deepest = { deepest };
+  for (const value of [deep(1n, 1001), deepest]) assert.throws(() => encodeValue(value, 'it'), isRefused);
+});
+
 test('what holds itself is refused by name', () => {
   const circle = { n: NaN };
   circle.circle = circle;

@@ -21,6 +21,16 @@ async (daemon) => {
   assert.deepEqual(fs.readdirSync(daemon.work), ['bytes']);
 }));
 
+test('what a file gives is what a replay gives, also where its text is cut in the middle of a character', () =>
+  withHost(agent(`
+    ctx.store.write('f', Buffer.from([0x3d, 0xd8, 0x61, 0]));
+    return [...ctx.store.read('f', 'utf16le')].map((c) => c.codePointAt(0));`), async (daemon) => {
+    const first = await daemon.ended('main');
+    assert.deepEqual(first.value, [0xfffd, 0x61]);
+    daemon.run('main', {}, { id: 'again', replay: daemon.recorded() });
+    assert.deepEqual(await daemon.end('again'), first);
+  }));
+
 test('no path leads outside, by dots, by its start or by a link', () => withHost(agent(`
   const tried = {};
   const doing = (what) => { try { what(); return 'done'; } catch (e) { return e.code; } };
