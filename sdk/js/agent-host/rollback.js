@@ -12,6 +12,7 @@ class Rollbacks {
   constructor() {
     this.declared = new Map(); // ordinal → {name, options}
     this.completed = []; // {o, at, text, codec}
+    this.unkept = new Set(); // ordinals of those whose end is on its way to the disk
   }
 
   // `options` are those of the step; their undo(value, o) gives the body of the step that undoes it.
@@ -21,12 +22,27 @@ class Rollbacks {
 
   // The step has ended with this value. `at` is the place of that in the journal.
   complete(o, text, codec, at = FROM_NOW_ON) {
-    if (this.declared.has(o)) this.completed.push({ o, at, text, codec });
+    if (!this.declared.has(o)) return;
+    this.completed.push({ o, at, text, codec });
+    if (at === FROM_NOW_ON) this.unkept.add(o);
+  }
+
+  // That is on disk.
+  keep(o) {
+    this.unkept.delete(o);
+    if (this.unkept.size === 0) this.tellKept?.();
   }
 
   // It has ended with an error in its place.
   forget(o) {
     this.completed = this.completed.filter((each) => each.o !== o);
+    this.keep(o);
+  }
+
+  // Calls `give` once it is known of all that is completed whether it was kept.
+  whenKept(give) {
+    if (this.unkept.size === 0) give();
+    else this.tellKept = give;
   }
 
   // {name, options, body}: what was completed last comes first.

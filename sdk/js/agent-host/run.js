@@ -516,6 +516,8 @@ class Run {
     } catch { // One with rollback comes when all is caught up.
       if (!this.undoes) return { ...outcome, code: 'canceled' };
     }
+    await new Promise((resolve) => this.rollbacks.whenKept(resolve)); // What was not is not undone.
+    if (this.phase.isOver && !this.undoes) return { ...outcome, code: 'canceled' };
     const list = this.rollbacks.inOrder();
     if (this.parked || (list.length === 0 && marker === undefined)) return outcome;
     this.#leaveMethod();
@@ -576,11 +578,10 @@ class Run {
   // With `error`, the body of its frame: that is recorded, and not what was to be.
   acknowledge(o, error) {
     if (this.unasked.delete(o)) this.up.stepCount -= 1;
-    this.waiting.give(this.waiting.acks, o, ({ resolve, reject }) => {
-      if (error === undefined) return resolve();
-      this.rollbacks.forget(o);
-      return reject(fromJson(JSON.parse(error.toString())));
-    });
+    if (error === undefined) this.rollbacks.keep(o);
+    else this.rollbacks.forget(o); // Also where nobody waits for it any more.
+    this.waiting.give(this.waiting.acks, o, ({ resolve, reject }) =>
+      (error === undefined ? resolve() : reject(fromJson(JSON.parse(error.toString())))));
   }
 
   // With `error` it must not begin.

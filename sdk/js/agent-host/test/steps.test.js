@@ -376,6 +376,28 @@ test('with a full disk steps ask before they are executed, and what is not kept 
     assert.equal(daemon.of('rollback').length, 0);
   }));
 
+for (const way of ['failed', 'cancelled']) {
+  test(`what is not kept after its run has ${way} is not undone`, () => withHost(agent(`
+    const step = (name) => ctx.step(name, () => 1, { rollback: () => ctx.log('undone', name) });
+    const waits = Promise.allSettled([step('kept'), step('lost')]);
+    if (params.way === 'failed') throw new Error('it');
+    await waits;
+    await ctx.sleep('1h');`), async (daemon) => {
+    const error = JSON.stringify({ name: 'JournalFullError', message: 'full', code: 'journal_full' });
+    daemon.keepsAcks = true;
+    daemon.run('main', { way });
+    await daemon.next((f) => f.t === 'done' && f.o === 2);
+    if (way === 'cancelled') daemon.send({ t: 'cancel', run: 'run_1', rollback: { grace: 1000 } });
+    await daemon.idle();
+    daemon.send({ t: 'ack', run: 'run_1', o: 1 });
+    await daemon.idle();
+    assert.deepEqual(daemon.of('rollback', 'end'), []);
+    daemon.keepsAcks = false;
+    daemon.send({ t: 'ack', run: 'run_1', o: 2, ok: false }, error);
+    assert.deepEqual((await daemon.end()).value.rollback, { done: ['kept'] });
+  }));
+}
+
 test('a few steps are begun without asking, as many as there are places for', () =>
   withHost(agent(`
     let go;

@@ -37,6 +37,8 @@ class Rollbacks:
     def __init__(self):
         self._declared = {}  # ordinal → (name, policy, sensitive, undo)
         self._completed = []  # (place, ordinal, text, codec)
+        self._unkept = set()  # ordinals of those whose end is on its way to the disk
+        self._tell_kept = None
 
     def declare(self, o, name, policy, sensitive, undo):
         """`undo(value, o)` gives the body of the step that undoes it."""
@@ -46,10 +48,28 @@ class Rollbacks:
         """The step has ended with this value. `place` is that of its end in the journal."""
         if o in self._declared:
             self._completed.append((place, o, text, codec))
+            if place == FROM_NOW_ON:
+                self._unkept.add(o)
+
+    def keep(self, o):
+        """That is on disk."""
+        self._unkept.discard(o)
+        if not self._unkept and self._tell_kept is not None:
+            self._tell_kept()
 
     def forget(self, o):
         """It has ended with an error in its place."""
         self._completed = [each for each in self._completed if each[1] != o]
+        self.keep(o)
+
+    @property
+    def are_kept(self):
+        """It is known of all that is completed whether it was kept."""
+        return not self._unkept
+
+    def when_kept(self, give):
+        """Calls `give` once that is so."""
+        self._tell_kept = give
 
     def in_order(self, module):
         """What was completed last comes first."""

@@ -555,7 +555,6 @@ class Run:
             if error is None:
                 settle(ok, body, codec)
             else:
-                self._rollbacks.forget(o)
                 settle(False, error)
         self._acks[o] = recorded
         header = {"t": "done", "o": o, "ok": ok}
@@ -642,6 +641,9 @@ class Run:
         except CancelledError:  # One with rollback comes when all is caught up.
             if not self.undoes:
                 return Outcome(False, outcome.body, CancelledError.code)
+        await self._until_kept()
+        if self.phase.is_over and not self.undoes:
+            return Outcome(False, outcome.body, CancelledError.code)
         undos = self._rollbacks.in_order(self.module)
         if self.parked or not (undos or marker):
             return outcome
@@ -652,6 +654,16 @@ class Run:
         code = CancelledError.code if self.undoes or self.phase.is_over else None
         body = stringify({**parse(body), "rollback": told}, f"the error of {self.method}()")
         return Outcome(False, body, code, rolled)
+
+    async def _until_kept(self):
+        """What was not kept is not undone."""
+        while not self._rollbacks.are_kept:
+            kept = self._command(0, "")
+            self._rollbacks.when_kept(lambda: self._give(0, kept, None))
+            try:
+                await kept
+            except CancelledError:
+                pass  # It is known soon all the same.
 
     def _leave_method(self):
         """What it has going is interrupted: whether that was done is not known, and it is not undone."""
@@ -701,7 +713,14 @@ class Run:
         if o in self._unasked:
             self._unasked.remove(o)
             self.up.step_count -= 1
-        self.turns.push(lambda: self._in_order(self._acks, o, error))
+        self.turns.push(lambda: self._acknowledged(o, error))
+
+    def _acknowledged(self, o, error):
+        if error is None:
+            self._rollbacks.keep(o)
+        else:
+            self._rollbacks.forget(o)  # Also where nobody waits for it any more.
+        self._in_order(self._acks, o, error)
 
     def began(self, o, error=None):
         """With `error` it must not begin."""

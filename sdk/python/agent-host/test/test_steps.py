@@ -401,6 +401,31 @@ def plainly(ctx): ctx.begin_step("half")
             self.assertEqual(repr([values, ["begun", "lost", "plain"]]), daemon.end().value["message"])
             self.assertEqual([], daemon.of("rollback"))  # What was not kept is no step.
 
+    def test_what_is_not_kept_after_its_run_has_failed_or_was_cancelled_is_not_undone(self):
+        error = json.dumps({"name": "JournalFullError", "message": "full", "code": "journal_full"}).encode()
+        for way in "failed", "cancelled":
+            with self.subTest(way), host(agent('''
+                def step(name):
+                    return ctx.step(name, lambda: 1, rollback=lambda s, value: ctx.log("undone", name))
+                steps = step("kept"), step("lost")
+                if params["way"] == "failed":
+                    await asyncio.sleep(0.1)
+                    raise ValueError("it")
+                await asyncio.gather(*steps, ctx.sleep("1h"))''')) as daemon:
+                daemon.keeps_acks = True
+                daemon.run(params={"way": way})
+                daemon.next(t="done", o=2)
+                if way == "cancelled":
+                    daemon.send({"t": "cancel", "run": "run_1", "rollback": {"grace": 1000}})
+                time.sleep(0.2)
+                daemon.idle()
+                daemon.send({"t": "ack", "run": "run_1", "o": 1})
+                daemon.idle()
+                self.assertEqual([], daemon.of("rollback", "end"))
+                daemon.keeps_acks = False
+                daemon.send({"t": "ack", "run": "run_1", "o": 2, "ok": False}, error)
+                self.assertEqual({"done": ["kept"]}, daemon.end().value["rollback"])
+
     def test_a_few_steps_are_begun_without_asking_as_many_as_there_are_places_for(self):
         with host(agent('''
             gate = asyncio.Event()
