@@ -6,6 +6,8 @@ from .turns import HOST_CONTEXT
 
 STALL_S = 30
 BEGUN_STALL_S = 1
+OWN_TIME_MAX_S = 600  # So long it is waited for a time of the code's own, ...
+OWN_TIME_MARGIN_S = 1  # ... and so much more for what the code does then.
 
 
 class Entry:
@@ -38,13 +40,13 @@ class Replay:
     the next one. So gather, wait and the rest resolve as they did.
 
     `entries` as in the `run` frame; their values lie in `everything` from `start` on, one behind the
-    other. `is_quiet()` says whether nothing else of the run is under way, `has_own_time()` whether its
-    code waits for a time or a socket, `on_stall(entry)` gets a
+    other. `is_quiet()` says whether nothing else of the run is under way, `own_time()` until when
+    its code waits for a time or a socket (turns.py), `on_stall(entry)` gets a
     command that the code does not come to, while it waits itself for what was recorded behind it;
     `on_caught_up()`: all that is recorded was asked for again, and given."""
 
-    def __init__(self, loop, entries, everything, start, is_quiet, has_own_time, on_stall, on_caught_up):
-        self._loop, self._is_quiet, self._has_own_time = loop, is_quiet, has_own_time
+    def __init__(self, loop, entries, everything, start, is_quiet, own_time, on_stall, on_caught_up):
+        self._loop, self._is_quiet, self._own_time = loop, is_quiet, own_time
         self._on_stall, self._on_caught_up = on_stall, on_caught_up
         self.go_on = None  # tells that there may be something to give
         self._recorded = {}  # ordinal → entry
@@ -54,6 +56,7 @@ class Replay:
         self._live = collections.deque()  # completions that came while older ones were to be given
         self._position = 0
         self._timer = None
+        self._watched = None  # what the timer is for: (ordinal of what is missing, that of a begun step)
         self._is_overdue = False  # a begun step waits since BEGUN_STALL_S
         # Where the run began to roll back: what it did from there on is not its method's.
         self.marker = None
@@ -129,7 +132,6 @@ class Replay:
 
     def next(self):
         """What gives the next completion; None where there is none now."""
-        self._unwatch()
         while not self._is_at_end:
             _, o, completes = self._order[self._position]
             if o not in self._issued:
@@ -137,7 +139,9 @@ class Replay:
             self._position += 1
             give = self._waiting.pop(o, None) if completes else None
             if give is not None:
+                self._unwatch()
                 return give  # Nobody waits for what was given synchronously.
+        self._unwatch()
         if self._live:
             return self._live.popleft()
         self._on_caught_up()
@@ -146,24 +150,32 @@ class Replay:
     def _begun_early(self):
         """The code does not come to the next recorded command. It may wait for a step that it began."""
         if not self._waiting and not self._live:
+            self._unwatch()
             return None
         missing = self._order[self._position][1]
         begun = next((o for o in self._begun if o in self._waiting and o < missing), None)
-        if begun is None:
-            self._watch(STALL_S, lambda: self._stalled(missing))
-            return None
-        if self._is_quiet() or self._is_overdue:
+        if begun is not None and (self._is_quiet() or self._is_overdue):
+            self._unwatch()
             self._is_overdue = False
             return self._waiting.pop(begun)
-        self._watch(BEGUN_STALL_S, self._be_overdue)
+        if self._watched != (missing, begun):  # Else what the daemon asks meanwhile would put it off.
+            self._unwatch()
+            self._watched = (missing, begun)
+            if begun is None:
+                self._watch(STALL_S, lambda: self._stalled(missing))
+            else:
+                self._watch(BEGUN_STALL_S, self._be_overdue)
         return None
 
     def _stalled(self, missing):
-        """Its code may come to it when a time of its own is over: that of asyncio.timeout, say."""
-        if self._has_own_time():
-            self._watch(STALL_S, lambda: self._stalled(missing))
-        else:
+        """Its code may come to it when a time of its own is over: that of asyncio.timeout, say. A time that
+        it begins after that is not waited for: it may do so for ever."""
+        now, end = self._loop.time(), self._own_time()
+        if end is None:
             self._on_stall(self._recorded[missing])
+        else:
+            wait = min(end - now, OWN_TIME_MAX_S) + OWN_TIME_MARGIN_S
+            self._watch(wait, lambda: self._on_stall(self._recorded[missing]))
 
     def _be_overdue(self):
         self._is_overdue = True
@@ -175,4 +187,4 @@ class Replay:
     def _unwatch(self):
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer = self._watched = None

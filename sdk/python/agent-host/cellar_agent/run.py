@@ -57,7 +57,7 @@ class Run:
         size = header["params_len"]
         self.params = parse(body[:size])
         self.replay = Replay(loop, header["replay"], body, size, self._is_quiet,
-                             lambda: loop.has_own_time(self), self._stalled, self._caught_up)
+                             lambda: loop.own_time(self), self._stalled, self._caught_up)
         self.turns = Turns(loop, self, self.replay.next)
         self.replay.go_on = self.turns.go_on
         marker = self.replay.marker

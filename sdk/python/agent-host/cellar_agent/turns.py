@@ -7,6 +7,7 @@ import asyncio
 import collections
 import concurrent.futures
 import contextvars
+import math
 import selectors
 import threading
 
@@ -85,16 +86,24 @@ class Loop(asyncio.SelectorEventLoop):
             thread is not threading.main_thread() and not thread.name.startswith(THREAD_PREFIX)
             for thread in threading.enumerate())
 
-    def has_own_time(self, run):
-        """Whether code of the run, outside of its steps, waits for a time or a socket of its own."""
-        return any(context.get(owner) is run and context.get(inside) is None
-                   for context in self._waiting_contexts())
+    def own_time(self, run):
+        """Until when code of the run, outside of its steps, waits for times of its own, in the loop's time:
+        infinite for a socket, now where one is just over; None for nothing."""
+        def is_own(handle):
+            return handle._context.get(owner) is run and handle._context.get(inside) is None
+        ends = [handle.when() for handle in self._timers() if is_own(handle)]
+        ends += [math.inf for handle in self._pollers() if is_own(handle)]
+        ends += [self.time()] if self.is_ready(run) else []
+        return max(ends, default=None)
+
+    def _timers(self):
+        return [handle for handle in self._scheduled if not handle.cancelled()]
+
+    def _pollers(self):
+        return [handle for key in self._polled.get_map().values() for handle in key.data if handle is not None]
 
     def _waiting_contexts(self):
-        handles = [handle for handle in self._scheduled if not handle.cancelled()]
-        for key in self._polled.get_map().values():
-            handles += [handle for handle in key.data if handle is not None]
-        return [handle._context for handle in handles]
+        return [handle._context for handle in [*self._timers(), *self._pollers()]]
 
     def call_as_host(self, callback, *arguments):
         self.call_soon(callback, *arguments, context=HOST_CONTEXT)

@@ -1,5 +1,6 @@
 import json
 import os
+import time
 import unittest
 
 from fake_daemon import Refused, agent, host, plain
@@ -220,6 +221,50 @@ def main(ctx): return ctx.db.get("a")
         with host(agent(body.format(own=None))) as daemon:
             daemon.run(replay=replay)
             self.assertEqual(2, daemon.next("mismatch")["o"])
+
+    def test_code_that_no_longer_fits_is_told_whatever_goes_on_beside_it(self):
+        body = '''
+            from cellar_agent import replay
+            replay.STALL_S, replay.OWN_TIME_MARGIN_S, replay.OWN_TIME_MAX_S = 0.3, 0.05, 0.3
+            async def beat():
+                while True:
+                    await asyncio.sleep(params["beat"])
+            async def spin():
+                while params["beat"] == 0.01:
+                    await asyncio.sleep(0)
+            tasks = [asyncio.create_task(beat()), asyncio.create_task(spin())]
+            if params["now"]:
+                gone = ctx.step("gone", lambda: 1)
+                await asyncio.Event().wait()
+            await asyncio.gather(ctx.step("gone", lambda: 1), ctx.step("other", lambda: 2))'''
+        with host(agent(body)) as daemon:
+            daemon.ended(params={"beat": 1, "now": False})
+            replay = daemon.recorded()
+            for beat in 0.07, 0.01, 3600:
+                with self.subTest(beat):
+                    daemon.frames.clear()
+                    daemon.run(id=f"{beat}", replay=replay, params={"beat": beat, "now": True})
+                    for _ in range(10):  # What the daemon asks meanwhile does not put it off.
+                        time.sleep(0.1)
+                        daemon.send({"t": "ping", "n": 1})
+                    self.assertEqual(2, daemon.next("mismatch")["o"])
+
+    def test_a_time_that_is_just_over_is_waited_for(self):
+        body = '''
+            import time
+            from cellar_agent import replay
+            replay.STALL_S, replay.OWN_TIME_MARGIN_S = 0.2, 0.2
+            gone = ctx.step("gone", lambda: 1)
+            if params["now"]:
+                asyncio.get_running_loop().call_later(0.15, time.sleep, 0.1)  # Both are due behind that.
+                await asyncio.sleep(0.199)
+            return await ctx.step("other", lambda: 2)'''
+        with host(agent(body)) as daemon:
+            first = daemon.ended(params={"now": False}).value
+            daemon.run(id="again", replay=daemon.recorded(), params={"now": True})
+            daemon.next(lambda frame: frame["t"] in ("end", "mismatch") and frame["run"] == "again")
+            self.assertEqual([], daemon.of("mismatch"))
+            self.assertEqual(first, daemon.end("again").value)
 
     def test_sets_and_what_waits_have_the_same_order_in_every_process(self):
         source = agent('''
