@@ -120,9 +120,14 @@ function view(kind, v) {
   return new kind(own);
 }
 
+// Python writes long ones as hexadecimal digits, behind a sign that BigInt does not read there.
+function integer(text) {
+  return text.startsWith('-') ? -BigInt(text.slice(1)) : BigInt(text);
+}
+
 const DECODERS = {
   number: Number,
-  bigint: BigInt,
+  bigint: integer,
   undefined: () => undefined,
   Date: (v) => new Date(decode(v)),
   Map: (v) => new Map(v.map((pair) => pair.map(decode))),

@@ -30,6 +30,12 @@ test('what JSON has is written as JSON', () => {
   assert.deepEqual(again({ own, f() {} }), { own: { own: 1 } });
 });
 
+test('an integer is read as either host writes it', () => {
+  for (const [text, value] of [['-5', -5n], ['0xff', 255n], ['-0xff', -255n]]) {
+    assert.equal(decodeValue(JSON.stringify({ $: 'bigint', v: text }), 'typed'), value);
+  }
+});
+
 test('an error in a value keeps class, stack and code', () => {
   const error = Object.assign(new TypeError('bad'), { code: 'E7' });
   const back = again({ error }).error;

@@ -16,6 +16,8 @@ from .errors import NonSerializableError, from_json, to_json
 from .values import check_size, parse, to_bytes, to_text
 
 SAFE_INTEGER = 2 ** 53 - 1
+DIGITS_MAX = 600  # Below the limit that any setting of Python can have for texts of integers (640).
+HEX_BITS_MIN = 1990  # Below as many decimal digits.
 BYTES = (bytes, bytearray, memoryview)
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 MILLISECOND = datetime.timedelta(milliseconds=1)
@@ -45,6 +47,24 @@ def tagged(kind, v):
     return {"$": kind, "v": v}
 
 
+def _digits(value):
+    """Decimal where Python writes that; of more digits hexadecimal, which takes no limit and little time."""
+    return str(value) if value.bit_length() < HEX_BITS_MIN else f"{value:#x}"
+
+
+def _integer(text):
+    """What _digits or JavaScript has written. Python reads so many decimal digits at once, and no more."""
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    return sign * (int(digits, 16) if digits.startswith("0x") else _natural(digits))
+
+
+def _natural(digits):
+    if len(digits) <= DIGITS_MAX:
+        return int(digits)
+    low = len(digits) // 2
+    return _natural(digits[:-low]) * 10 ** low + _natural(digits[-low:])
+
+
 class Encoder:
     def __init__(self, what):
         self._what = what
@@ -56,7 +76,7 @@ class Encoder:
             return value
         if isinstance(value, int):
             value = int(value)
-            return value if -SAFE_INTEGER <= value <= SAFE_INTEGER else tagged("bigint", str(value))
+            return value if -SAFE_INTEGER <= value <= SAFE_INTEGER else tagged("bigint", _digits(value))
         if isinstance(value, float):
             return self._number(value)
         if isinstance(value, BYTES):
@@ -147,7 +167,7 @@ class Decoder:
         self._module = module
         self._kinds = {
             "number": lambda v: -0.0 if v == "-0" else float(v.replace("Infinity", "inf")),
-            "bigint": int,
+            "bigint": _integer,
             "undefined": lambda v: None,
             "Date": lambda v: EPOCH + self.value(v) * MILLISECOND,
             "Map": lambda v: {hashable(self.value(key)): self.value(member) for key, member in v},

@@ -48,6 +48,27 @@ class CodecTest(unittest.TestCase):
         epoch = datetime.datetime.fromtimestamp(1.5, datetime.timezone.utc)
         self.assertEqual(b'{"$":"Date","v":1500}', encode_value(epoch, "it")[0])
 
+    def test_an_integer_may_have_any_size_whoever_wrote_it(self):
+        bounds = [10 ** digits + extra for digits in (599, 600, 601, 4300) for extra in (-1, 0, 1)]
+        for value in [2 ** 1989, 2 ** 1990, 7 ** 20000, *bounds]:
+            for each in value, -value:
+                self.assertTrue(each == again(each))
+        limit = sys.get_int_max_str_digits()
+        sys.set_int_max_str_digits(640)  # The least that it can be.
+        try:
+            self.assertTrue(all(value == again(value) for value in bounds))
+        finally:
+            sys.set_int_max_str_digits(limit)
+        for text, value in (("-5", -5), ("1" + "0" * 99_999, 10 ** 99_999), ("-0xff", -255),
+                            ("-1" + "0" * 5000 + "7", -(10 ** 5001 + 7))):
+            self.assertTrue(value == decode_value(b'{"$":"bigint","v":"%s"}' % text.encode(), "typed"))
+        with host(agent('''
+            value = await ctx.step("big", lambda: {"n": 7 ** 20000})
+            return value["n"] == 7 ** 20000''')) as daemon:
+            self.assertTrue(daemon.ended().value)
+            daemon.run(id="again", replay=daemon.recorded())
+            self.assertTrue(daemon.end("again").value)
+
     def test_what_javascript_wrote_is_read(self):
         for text, value in (('{"$":"Buffer","v":"aGk="}', b"hi"), ('{"$":"undefined"}', None),
                             ('{"$":"ArrayBuffer","v":"aGk="}', b"hi"), ('{"$":"number","v":"-0"}', 0.0),
