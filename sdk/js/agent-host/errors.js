@@ -121,14 +121,19 @@ const REDACTED = 'redacted: the step is sensitive';
 // promise after it was rejected: that is no reason to end the process.
 const handedOut = new WeakMap();
 
+function markSensitive(error) {
+  sensitive.add(error);
+  Object.defineProperty(error, inspect.custom, { value: () => REDACTED }); // Within others, too.
+  if (error instanceof AggregateError) error.errors.forEach(markSensitive);
+}
+
 // What makes the error of a step of what is recorded. It is sensitive by the step's options, or by its
 // `entry` in the journal.
 function restorer(options, entry) {
   return (json) => {
     const error = fromJson(json);
     if (options.sensitive || entry?.sens !== undefined) {
-      sensitive.add(error);
-      Object.defineProperty(error, inspect.custom, { value: () => REDACTED }); // Within others, too.
+      markSensitive(error);
     }
     return error;
   };
@@ -157,9 +162,14 @@ function cut(text, lengthMax) {
 // Of the texts of an error so many characters are told and recorded.
 const TEXT_LENGTH_MAX = 65_536;
 const NAME_LENGTH_MAX = 200;
+// Of an AggregateError so many of its errors, on so many levels, and so many in all; their texts are as much shorter.
+const MEMBERS_MAX = 20;
+const LEVELS_MAX = 5;
+const MEMBERS_IN_ALL_MAX = 50;
 
-// `lengthMax`: of its message and of its stack.
-function toJson(error, lengthMax = TEXT_LENGTH_MAX) {
+// `lengthMax`: of its message and of its stack. Of one within others `level` says how many, and `places.left`
+// how many may be told yet.
+function toJson(error, lengthMax = TEXT_LENGTH_MAX, level = 0, places = { left: MEMBERS_IN_ALL_MAX }) {
   if (sensitive.has(error)) {
     const name = Object.values(forAgents).find((kind) => error instanceof kind)?.name ?? 'Error';
     return { name, message: REDACTED, stack: '', code: 'sensitive' };
@@ -176,7 +186,20 @@ function toJson(error, lengthMax = TEXT_LENGTH_MAX) {
   };
   if (typeof code === 'string') json.code = cut(code, NAME_LENGTH_MAX);
   if (Number.isFinite(code)) json.code = code;
+  const members = error instanceof AggregateError && level < LEVELS_MAX ? member(error, 'errors') : undefined;
+  if (Array.isArray(members)) json.errors = membersJson(members, lengthMax, level + 1, places);
   return json;
+}
+
+function membersJson(members, lengthMax, level, places) {
+  const told = [];
+  const count = Math.min(members.length, MEMBERS_MAX);
+  while (told.length < count && places.left > 0) {
+    places.left -= 1;
+    told.push(toJson(members[told.length], Math.floor(lengthMax / (8 * count)), level, places));
+  }
+  const more = members.length - told.length;
+  return more === 0 ? told : [...told, toJson(coded('more_errors', `… and ${more} more`))];
 }
 
 // To the agent's output.
@@ -187,7 +210,8 @@ function show(error) {
 
 // The same error again: class, name, message, stack and code are what they were.
 function fromJson(json) {
-  const error = new Error(json.message);
+  const error = Array.isArray(json.errors) ? new AggregateError(json.errors.map(fromJson), json.message)
+    : new Error(json.message);
   const kind = Object.hasOwn(forAgents, json.name) ? forAgents[json.name] : undefined;
   if (kind !== undefined) Object.setPrototypeOf(error, kind.prototype);
   for (const key of ['name', 'stack', 'code']) {

@@ -319,6 +319,22 @@ test('a promise of a step that fails before it is waited for, or after the run, 
     assert.doesNotMatch(daemon.stderr, /hush/);
   }));
 
+test('an AggregateError of a step comes back with its errors', () => withHost(agent(`
+  const all = new AggregateError([new TypeError('t'), new ctx.errors.NonRetryableError('n'), 5,
+    new AggregateError(Array.from({ length: 30 }, (_, i) => new Error(String(i))), 'inner')], 'all');
+  try {
+    await ctx.step('s', () => Promise.any([Promise.reject(all)]).catch((e) => { throw e.errors[0]; }));
+  } catch (e) {
+    const [type, mine, other, inner] = e.errors;
+    return [e instanceof AggregateError, e.name, e.message, type.name, mine instanceof ctx.errors.NonRetryableError,
+      other.message, inner.errors.length, inner.errors.at(-1).message, Object.keys(e)];
+  }`), async (daemon) => {
+  const first = await daemon.ended('main');
+  assert.deepEqual(first.value, [true, 'AggregateError', 'all', 'TypeError', true, '5', 21, '… and 10 more', []]);
+  daemon.run('main', {}, { id: 'again', replay: daemon.recorded() });
+  assert.deepEqual(await daemon.end('again'), first);
+}));
+
 test('options that are none are refused, and say what would be right', () => withHost(agent(`
   const wrong = [{ retries: -1 }, { retries: { maxAttempts: 0 } }, { retries: { tries: 1 } },
     { retries: { maxAttempts: 2, backoff: 'cubic' } }, { timeout: 'soon' }, { timeout: 0 },

@@ -7,6 +7,7 @@ import datetime
 import errno
 import functools
 import os
+import re
 import traceback
 import types
 
@@ -159,11 +160,17 @@ REDACTED = "redacted: the step is sensitive"
 def mark_sensitive(error):
     """Of a sensitive step: what it says is told to nobody but the agent's own code."""
     error.__dict__["_cellar_sensitive"] = True
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            mark_sensitive(member)
     return error
 
 
 def is_sensitive(error):
-    return "_cellar_sensitive" in getattr(error, "__dict__", ())
+    """A group is where all of it is: `except*` makes others of one, with its text."""
+    if "_cellar_sensitive" in getattr(error, "__dict__", ()):
+        return True
+    return isinstance(error, BaseExceptionGroup) and all(map(is_sensitive, error.exceptions))
 
 
 def tells_sensitive(error):
@@ -189,6 +196,10 @@ def _redacted(error):
 # Of the texts of an error so many characters are told and recorded.
 TEXT_LENGTH_MAX = 65_536
 NAME_LENGTH_MAX = 200
+# Of a group so many of its errors, on so many levels, and so many in all; their texts are as much shorter.
+MEMBERS_MAX = 20
+LEVELS_MAX = 5
+MEMBERS_IN_ALL_MAX = 50
 
 
 def _cut(text, length_max):
@@ -196,8 +207,9 @@ def _cut(text, length_max):
     return text if left <= 0 else f"{text[:length_max]}… ({left} characters more)"
 
 
-def to_json(error, length_max=TEXT_LENGTH_MAX):
-    """`length_max`: of its message and of its stack."""
+def to_json(error, length_max=TEXT_LENGTH_MAX, level=0, places=None):
+    """`length_max`: of its message and of its stack. Of one within groups, `level` says how many, and `places`
+    has an item for each that may be told yet."""
     if is_sensitive(error):
         return _redacted(error)
     known = _member(error, "name") if isinstance(error, Error) else None
@@ -210,7 +222,19 @@ def to_json(error, length_max=TEXT_LENGTH_MAX):
     module = _module_of(error, name)
     if module is not None:
         json["module"] = module
+    if isinstance(error, BaseExceptionGroup) and level < LEVELS_MAX:
+        places = iter(range(MEMBERS_IN_ALL_MAX)) if places is None else places
+        json["errors"] = _members_json(error.exceptions, length_max, level + 1, places)
     return json
+
+
+def _members_json(members, length_max, level, places):
+    first = members[:MEMBERS_MAX]
+    told = [to_json(member, length_max // (8 * len(first)), level, places)
+            for member, _ in zip(first, places)]
+    more = len(members) - len(told)
+    # That there are more is an error of its own: `except*` for the others does not catch it.
+    return told if more == 0 else [*told, to_json(Error(f"… and {more} more", code="more_errors"))]
 
 
 AGENT_MODULE = "agent_"  # So begin the names of agents' modules; the rest is that of a version.
@@ -254,6 +278,15 @@ def _instance(kind, message):
     return None
 
 
+def _group(kind, message, members):
+    """The same for a group, of a class that is known or else of Python's."""
+    made_of = kind if kind is not None and issubclass(kind, BaseExceptionGroup) else BaseExceptionGroup
+    try:
+        return BaseExceptionGroup.__new__(made_of, re.sub(r" \(\d+ sub-exceptions?\)\Z", "", message), members)
+    except (TypeError, ValueError):
+        return None
+
+
 def _class_in(place, name):
     kind = getattr(place, name, None)
     is_one = isinstance(kind, type) and issubclass(kind, Exception) and kind.__name__ == name
@@ -280,7 +313,10 @@ def from_json(json, module=None):
     name, message = json.get("name") or "Error", json.get("message") or ""
     defined_in = json.get("module")  # Absent in older records, and where the name is enough.
     kind = _class_defined_in(defined_in, name, module) if defined_in else _class_of(name, module)
-    error = None if kind is None else _instance(kind, message)
+    if isinstance(json.get("errors"), list):
+        error = _group(kind, message, [from_json(member, module) for member in json["errors"]])
+    else:
+        error = None if kind is None else _instance(kind, message)
     if error is None:
         error = Error(message, name=name)
         error._cellar_module = defined_in

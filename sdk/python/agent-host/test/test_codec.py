@@ -114,6 +114,23 @@ class CodecTest(unittest.TestCase):
         self.assertEqual("Mine", to_json(other)["name"])  # However often it is told.
         self.assertIs(Error, type(from_json({"name": "SystemExit", "message": "no"})))
 
+    def test_of_a_group_of_errors_a_part_is_told_where_it_is_large(self):
+        inner = ExceptionGroup("inner", [ValueError("\x01" * 20_000)] * 30)
+        told = to_json(ExceptionGroup("\x01" * 100_000, [inner] * 30))
+        self.assertLess(len(json.dumps(told)), 1 << 20)
+        back = from_json(told)
+        self.assertIsInstance(back, ExceptionGroup)
+        self.assertEqual("more_errors", back.exceptions[-1].code)
+        wide = from_json(to_json(ExceptionGroup("wide", [ValueError("v")] * 30)))
+        self.assertEqual((21, "… and 10 more"), (len(wide.exceptions), str(wide.exceptions[-1])))
+        deep = ValueError("v")
+        for _ in range(8):
+            deep = ExceptionGroup("deep", [deep])
+        back, levels = from_json(to_json(deep)), 0
+        while isinstance(back, ExceptionGroup):
+            back, levels = back.exceptions[0], levels + 1
+        self.assertEqual((5, "ExceptionGroup"), (levels, back.name))
+
     def test_an_error_whose_members_cannot_be_read_is_told_without_them(self):
         class Bad(Exception):
             def __str__(self):

@@ -292,6 +292,46 @@ async def main(ctx, params):
             daemon.run(id="again", replay=daemon.recorded())
             self.assertEqual(first, daemon.end("again").value)
 
+    def test_a_group_of_errors_comes_back_with_all_that_is_in_it(self):
+        with host('''
+import asyncio
+class Own(ExceptionGroup):
+    def __new__(cls, number):
+        return super().__new__(cls, "own", [ValueError(number)])
+def fails(error):
+    raise error
+async def main(ctx):
+    seen = []
+    many = ExceptionGroup("many", [ValueError("v"), ExceptionGroup("inner", [KeyError("k")]), OSError(2, "no")])
+    for group in many, Own(1), BaseExceptionGroup("base", [ctx.errors.CancelledError()]):
+        try:
+            await ctx.step("s", lambda: fails(group))
+        except* ValueError as values:
+            seen.append([type(values).__name__, str(values), str(values.exceptions[0])])
+        except* KeyError as keys:
+            seen.append([str(keys), str(keys.exceptions[0])])
+        except* (OSError, asyncio.CancelledError) as others:
+            seen.append([type(each).__name__ for each in others.exceptions])
+    try:
+        await ctx.step("s", lambda: fails(Own(2)))
+    except Own as own:
+        seen.append(str(own))
+    value = await ctx.step("value", lambda: many)
+    seen.append([type(each).__name__ for each in value.exceptions])
+    return seen
+async def raises():
+    raise ExceptionGroup("many", [ValueError("v"), ExceptionGroup("inner", [KeyError("k")])])
+''') as daemon:
+            first = daemon.ended()
+            self.assertEqual([["ExceptionGroup", "many (1 sub-exception)", "v"],
+                              ["many (1 sub-exception)", "inner (1 sub-exception)"], ["FileNotFoundError"],
+                              ["ExceptionGroup", "own (1 sub-exception)", "1"], ["CancelledError"],
+                              "own (1 sub-exception)", ["ValueError", "ExceptionGroup", "FileNotFoundError"]], first.value)
+            ended = daemon.ended("raises", id="raises").value
+            self.assertEqual(["ValueError", "ExceptionGroup"], [each["name"] for each in ended["errors"]])
+            daemon.run(id="again", replay=daemon.recorded())
+            self.assertEqual(first.value, daemon.end("again").value)
+
     def test_what_a_plain_function_raises_ends_it_whatever_it_is(self):
         with host('''
 def fails(ctx): next(iter([]))
