@@ -79,9 +79,15 @@ async function outcomeOf(run, header) {
   }
 }
 
+// A run did nothing in such a version of the agent, and never could.
+function isImpossible({ code }) {
+  return code === 'agent_load_failed' || code === 'method_not_found';
+}
+
 async function carryThrough(run, header) {
   const tooLate = run.outOfTime.then(() => failed(run, new CancelledError()));
   const outcome = await Promise.race([outcomeOf(run, header), tooLate]);
+  if (run.isTrial && isImpossible(outcome)) run.endTrial(false, outcome.text);
   try {
     return await run.conclude(outcome);
   } catch (error) {

@@ -63,6 +63,8 @@ test('a trial compares and executes nothing', async () => {
     [OLD, old, true], [NEW, old, true], [executes, old.slice(0, 1), true], [NEW, [], true],
     [agent('return 1;'), [], true], [agent('return 1;'), old, /before it has done/],
     [agent('throw new Error("lost");'), old, /lost/], ['syntax error', old, /syntax/i],
+    ['syntax error', [], /syntax/i], ['module.exports = { other() {} };', [], /no method/],
+    ['syntax error', [...old, [9, 'rollback', 'failed', '', 'ok', { name: 'Error', message: 'no' }]], /syntax/i],
     [agent('await ctx.step("other", () => 1);'), old, /other/],
     [agent(`await Promise.all(['a', 'b'].map((n) => ctx.step(n, () => 1)));`), firstOpen, true],
     [agent(`const a = await ctx.beginStep('a'); await ctx.step('b', () => 1); await ctx.completeStep(a, 1);`), firstOpen, true],

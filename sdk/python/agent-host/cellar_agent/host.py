@@ -22,6 +22,7 @@ from .values import stringify
 UP_FD = 3
 DOWN_FD = 4
 READ_BYTES = 256 << 10
+IMPOSSIBLE = ("agent_load_failed", "method_not_found")  # A run did nothing in such a version, and never could.
 ENDED_EARLY = stringify({"message": "the method returns before it has done what is recorded"}, "it")
 
 
@@ -109,6 +110,8 @@ class Host:
         if run.is_concluding:
             return
         run.is_concluding = True
+        if run.is_trial and outcome.code in IMPOSSIBLE:
+            run.end_trial(False, outcome.body)
         try:
             self._send_end(run, await run.conclude(outcome))
         except ParkedRun:

@@ -6,8 +6,8 @@ from .turns import HOST_CONTEXT
 
 STALL_S = 30
 BEGUN_STALL_S = 1
-OWN_TIME_MAX_S = 600  # So long it is waited for a time of the code's own, ...
-OWN_TIME_MARGIN_S = 1  # ... and so much more for what the code does then.
+OWN_TIME_MAX_S = 600  # So long it is waited for times of the code's own, ...
+OWN_TIME_MARGIN_S = 1  # ... and so much more for what it does behind each.
 
 
 class Entry:
@@ -167,15 +167,17 @@ class Replay:
                 self._watch(BEGUN_STALL_S, self._be_overdue)
         return None
 
-    def _stalled(self, missing):
-        """Its code may come to it when a time of its own is over: that of asyncio.timeout, say. A time that
-        it begins after that is not waited for: it may do so for ever."""
+    def _stalled(self, missing, since=None):
+        """Its code may come to it when a time of its own is over, that of asyncio.timeout, say, or one that
+        it begins then; but not for ever: a heartbeat always begins another."""
         now, end = self._loop.time(), self._own_time()
-        if end is None:
+        since = now if since is None else since
+        left = since + OWN_TIME_MAX_S - now
+        if end is None or left <= 0:
             self._on_stall(self._recorded[missing])
         else:
-            wait = min(end - now, OWN_TIME_MAX_S) + OWN_TIME_MARGIN_S
-            self._watch(wait, lambda: self._on_stall(self._recorded[missing]))
+            wait = min(max(end - now, 0) + OWN_TIME_MARGIN_S, left)
+            self._watch(wait, lambda: self._stalled(missing, since))
 
     def _be_overdue(self):
         self._is_overdue = True

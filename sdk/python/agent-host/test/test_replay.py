@@ -249,6 +249,21 @@ def main(ctx): return ctx.db.get("a")
                         daemon.send({"t": "ping", "n": 1})
                     self.assertEqual(2, daemon.next("mismatch")["o"])
 
+    def test_times_one_after_the_other_are_waited_for(self):
+        body = '''
+            from cellar_agent import replay
+            replay.STALL_S, replay.OWN_TIME_MARGIN_S = 0.1, 0.05
+            gone = ctx.step("gone", lambda: 1)
+            for _ in range(4 if params["now"] else 0):
+                await asyncio.sleep(0.2)
+            return await ctx.step("other", lambda: 2)'''
+        with host(agent(body)) as daemon:
+            first = daemon.ended(params={"now": False}).value
+            daemon.run(id="again", replay=daemon.recorded(), params={"now": True})
+            daemon.next(lambda frame: frame["t"] in ("end", "mismatch") and frame["run"] == "again")
+            self.assertEqual([], daemon.of("mismatch"))
+            self.assertEqual(first, daemon.end("again").value)
+
     def test_a_time_that_is_just_over_is_waited_for(self):
         body = '''
             import time

@@ -70,6 +70,8 @@ class VersionsTest(unittest.TestCase):
                 (old_source, old, None), (new_source, old, None), (executes, old[:1], None), (new_source, [], None),
                 (make("return 1"), [], None), (make("return 1"), old, "before it has done"),
                 (make('raise ValueError("lost")'), old, "lost"), ("syntax error", old, "syntax"),
+                ("syntax error", [], "syntax"), ("def other(ctx, params): ...", [], "no method"),
+                ("syntax error", [*old, [9, "rollback", "failed", "", "ok", {"name": "Error", "message": "no"}]], "syntax"),
                 (make(("await " if make is agent else "") + 'ctx.step("other", lambda: 1)'), old, "other"),
                 (agent('await asyncio.gather(*[ctx.step(n, lambda: 1) for n in "ab"])'), first_open, None),
                 (agent('a = await ctx.begin_step("a")\nawait ctx.step("b", lambda: 1)\nawait ctx.complete_step(a, 1)'),
