@@ -5,8 +5,8 @@ const { decodeValue, encodeValue } = require('./codec');
 const { Commands } = require('./commands');
 const { CancelledError, ParkedRun, coded, fromJson, restorer, toJson } = require('./errors');
 const { Names } = require('./names');
+const { Ordinals } = require('./ordinals');
 const { Phase, inside, isThenable } = require('./phase');
-const { Record } = require('./record');
 const { Replay } = require('./replay');
 const { isAtRest } = require('./rest');
 const { Rollbacks, undoAll } = require('./rollback');
@@ -34,7 +34,7 @@ class Run {
     this.rollbacks = new Rollbacks();
     this.outOfTime = new Promise((resolve) => { this.cutOff = resolve; });
     this.isTrial = header.trial === true; // Of this version: nothing is done, only compared.
-    this.record = new Record(this, header.base);
+    this.ordinals = new Ordinals(this, header.base);
     this.unasked = new Set(); // ordinals of steps that the daemon was not asked for
     this.names = new Names();
     this.commands = new Commands(this);
@@ -42,7 +42,7 @@ class Run {
     this.replay = new Replay(header.replay, body, header.params_len, {
       isQuiet: () => isAtRest() && !this.waiting.isForHost,
       onStall: (missing) =>
-        this.record.differs(missing, { k: 'nothing', n: 'the code waits', fp: '' }),
+        this.ordinals.differs(missing, { k: 'nothing', n: 'the code waits', fp: '' }),
       onCaughtUp: () => {
         if (this.isTrial && this.replay.marker === undefined) this.endTrial(true, 'null');
       },
@@ -64,7 +64,7 @@ class Run {
   // The trial has come to an end of what is recorded: nothing is executed behind it.
   endTrial(ok, text) {
     if (this.parked) return;
-    this.send({ t: 'trial', o: this.record.lastOrdinal, ok }, ok ? 'null' : text);
+    this.send({ t: 'trial', o: this.ordinals.last, ok }, ok ? 'null' : text);
     this.park();
   }
 
@@ -80,7 +80,7 @@ class Run {
   check() {
     if (this.parked) throw new ParkedRun();
     if (this.phase.isOver) throw new CancelledError();
-    if (this.isRollingBack && !this.inStep) throw this.record.closed(); // The method's own code.
+    if (this.isRollingBack && !this.inStep) throw this.ordinals.closed(); // The method's own code.
   }
 
   // What gives a promise never throws. In a run that is over the promise stays open: code that
@@ -183,8 +183,8 @@ class Run {
     if (this.inStep) return produce();
     const n = nameOf(name);
     const fp = fingerprint(stringify(args, `the arguments of ctx.${k}`));
-    const o = this.record.next();
-    const entry = this.record.lookUp(o, k, n, fp);
+    const o = this.ordinals.next();
+    const entry = this.ordinals.lookUp(o, k, n, fp);
     if (entry) return JSON.parse(entry.bytes.toString());
     const value = produce();
     const text = stringify(value, `what ctx.${k}("${n}") gives`);
@@ -198,8 +198,8 @@ class Run {
     const n = nameOf(name);
     const text = stringify(args, `the arguments of ctx.${op}`);
     const fp = fingerprint(text);
-    const o = this.inStep ? 0 : this.record.next();
-    const entry = o === 0 ? undefined : this.record.lookUp(o, op, n, fp);
+    const o = this.inStep ? 0 : this.ordinals.next();
+    const entry = o === 0 ? undefined : this.ordinals.lookUp(o, op, n, fp);
     if (entry) return JSON.parse(entry.bytes.toString());
     this.send({ t: 'call', o, op, n, fp }, text);
     return this.#answer();
@@ -225,8 +225,8 @@ class Run {
       throw coded('too_large', `the argument of ctx.${type} takes ${size} bytes as JSON, at most ` +
         `${EVENT_BYTES_MAX}: send it in parts`);
     }
-    const o = this.inStep ? 0 : this.record.next();
-    if (o !== 0 && (this.record.lookUp(o, 'event', type, '') || this.isTrial)) return;
+    const o = this.inStep ? 0 : this.ordinals.next();
+    if (o !== 0 && (this.ordinals.lookUp(o, 'event', type, '') || this.isTrial)) return;
     this.send({ t: 'event', o, type, ...this.#where(o) }, body);
   }
 
@@ -248,8 +248,8 @@ class Run {
     if (this.inStep) throw coded('nested_continue', 'ctx.continueAs() is inside a step');
     this.commands.checkForgotten();
     const text = stringify(state, 'the state of ctx.continueAs()');
-    const o = this.record.next();
-    this.record.lookUp(o, 'continue', '', '');
+    const o = this.ordinals.next();
+    this.ordinals.lookUp(o, 'continue', '', '');
     this.send({ t: 'continue', o }, text);
     this.leave();
     throw new ParkedRun();
@@ -257,8 +257,8 @@ class Run {
 
   setupDone() {
     this.check();
-    const o = this.record.next();
-    if (!this.record.lookUp(o, 'setup', '', '')) this.send({ t: 'setup.done', o });
+    const o = this.ordinals.next();
+    if (!this.ordinals.lookUp(o, 'setup', '', '')) this.send({ t: 'setup.done', o });
   }
 
   // A command that the daemon executes, and that the process waits for.
@@ -300,8 +300,8 @@ class Run {
     const n = nameOf(name);
     const text = stringify(args, `the arguments of ctx.${k}`);
     const fp = same ?? fingerprint(text);
-    const o = this.inStep ? 0 : this.record.next();
-    const entry = o === 0 ? undefined : this.record.lookUp(o, k, n, fp);
+    const o = this.inStep ? 0 : this.ordinals.next();
+    const entry = o === 0 ? undefined : this.ordinals.lookUp(o, k, n, fp);
     if (entry && entry.s !== 'open') return { entry };
     const sens = this.inStep && inside.getStore().isSensitive ? 'output' : undefined;
     return { header: { t: 'cmd', o, k, n, fp, x: this.waiting.nextTag(), sens, ...this.#where(o) }, text };
@@ -334,8 +334,8 @@ class Run {
 
   #take(k, makeName, fp, { policy, sensitive }) {
     const n = nameOf(makeName());
-    const o = this.record.next();
-    const entry = this.record.lookUp(o, k, n, fp);
+    const o = this.ordinals.next();
+    const entry = this.ordinals.lookUp(o, k, n, fp);
     const isDone = entry !== undefined && entry.s !== 'open';
     const isLeft = !isDone && this.#leavesOpen;
     if (isDone || isLeft) return { o, n, entry, isDone, isLeft };
@@ -507,7 +507,7 @@ class Run {
     const { marker } = this.replay;
     const isUndone = this.undoes || (!outcome.ok && !this.phase.isOver);
     if (outcome.ok && !isUndone && marker !== undefined && !this.isTrial) {
-      this.record.differs(marker, { k: 'end', n: '', fp: '' });
+      this.ordinals.differs(marker, { k: 'end', n: '', fp: '' });
     }
     if (this.parked || !isUndone || (this.isTrial && marker === undefined)) return outcome;
     this.isClosing = true;
@@ -549,9 +549,9 @@ class Run {
   // the journal among it.
   async #mark(n, text) {
     const { marker } = this.replay;
-    if (marker !== undefined) this.record.lastOrdinal = marker.o - 1;
-    const o = this.record.next();
-    const entry = this.record.lookUp(o, 'rollback', n, '');
+    if (marker !== undefined) this.ordinals.last = marker.o - 1;
+    const o = this.ordinals.next();
+    const entry = this.ordinals.lookUp(o, 'rollback', n, '');
     if (entry) return entry.bytes.toString();
     const begins = this.waiting.until(this.waiting.begins, o);
     this.send({ t: 'rollback', o, n }, text);

@@ -18,14 +18,14 @@ function makeVersions(run) {
       if (!Number.isSafeInteger(newest) || newest < 1) {
         throw coded('invalid_version', `the newest version of "${name}" must be a number from 1 on`);
       }
-      const recorded = run.record.peek();
+      const recorded = run.ordinals.peek();
       const isOlder = recorded !== undefined && (recorded.k !== 'version' || recorded.n !== nameOf(name));
       return isOlder ? 0 : run.value('version', name, {}, () => newest);
     },
     // A command of this name was here once: runs that recorded it go past it.
     removed(name) {
       check(name, 'ctx.removed', 'name');
-      run.record.skip(name, run.names);
+      run.ordinals.skip(name, run.names);
     },
     continueAs: (state) => run.continueAs(state),
   };

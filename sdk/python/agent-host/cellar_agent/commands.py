@@ -3,6 +3,9 @@ import asyncio
 import collections
 import itertools
 
+from .codec import decode_value
+from .errors import Error, from_json, mark_sensitive
+
 # Numbers of what is not there on replay. All of one number in a set would be compared with each other.
 unreplayed = itertools.count(1)
 
@@ -72,3 +75,87 @@ class Step:
         self.is_done = entry is not None and not entry.is_open
         self.was_sensitive = self.is_done and entry.is_sensitive
         self.before = entry.before if entry is not None else {}
+
+
+class Commands:
+    """Those of a run: which are open, and which have failed with nobody who had waited."""
+
+    def __init__(self, run):
+        self._run = run
+        self._pending = set()  # those that have not settled
+        self._open = {}  # ordinal → (name, command) of what has not ended
+        self._unheard = {}  # the same of what has failed, and nobody had waited
+
+    def make(self, o, name):
+        """The one with this ordinal; 0 for none of its own."""
+        command = Command(o, loop=self._run.loop)
+        self._pending.add(command)
+        if o != 0:
+            self._open[o] = (name, command)
+        return command
+
+    def give(self, o, command, value):
+        self._ends(o, command)
+        command.give(value)
+
+    def _fail(self, o, name, command, error):
+        self._ends(o, command)
+        if not command.is_awaited and o != 0:
+            self._unheard[o] = (name, command)
+        command.fail(error)
+
+    def _ends(self, o, command):
+        self._pending.discard(command)
+        self._open.pop(o, None)
+
+    def keep_open(self, o, name):
+        """It goes on, and nobody need wait for it: a step that is completed somewhere else."""
+        self._open[o] = (name, None)
+
+    def fail_all(self, reason):
+        for command in list(self._pending):
+            command.fail(reason())
+
+    def never(self):
+        """What code gets that asks for more in a run that is over here. It does not raise: code that
+        catches everything and tries again would never let go of the process."""
+        command = Command(loop=self._run.loop)
+        if not self._run.parked:
+            self._pending.add(command)  # A cancel ends it.
+        return command
+
+    def refused(self, error):
+        """What a call gives that is refused, and that nobody need look at."""
+        command = Command(loop=self._run.loop)
+        command.fail(error)
+        return command
+
+    def end_with(self, o, name, command, finish, sensitive=False):
+        """Takes the outcome of a command: settle(ok, body, codec). finish(ok, value) makes of it what
+        the code gets, or raises."""
+        def settle(ok, body, codec="json"):
+            module = self._run.module
+            try:
+                value = decode_value(body, codec, module)
+                value = value if ok else from_json(value, module)
+                if sensitive and not ok:
+                    mark_sensitive(value)
+                if finish is not None:
+                    value = finish(ok, value)
+                elif not ok:
+                    raise value
+            except BaseException as error:
+                self._fail(o, name, command, error)
+            else:
+                self.give(o, command, value)
+        return settle
+
+    def check_forgotten(self):
+        """Raises where the method has returned and left something open that nobody waits for: it would
+        be cut off at any point, and not the same on replay. Or it has failed, and nobody would know."""
+        names = [f'"{name}"' for name, command in [*self._open.values(), *self._unheard.values()]
+                 if command is None or not command.is_awaited]
+        if names:
+            was = "was open or had failed" if len(names) == 1 else "were open or had failed"
+            raise Error(f"{self._run.method}() returned while {', '.join(names)} {was} and nobody waited "
+                        "for it: await what ctx gives", code="forgotten_await")

@@ -293,9 +293,12 @@ class Commands(Part):
         return run.step("fetch", lambda: name, same, perform, finish=finish)
 
 
-def _check_version_name(name, call):
+def _check_version(run, name, call, what):
     if not isinstance(name, str) or name == "":
-        raise Error(f"{call} needs a name", code="invalid_version")
+        raise Error(f"{call}({what}) needs a name", code="invalid_version")
+    run.check()
+    if run.in_step:
+        raise Error(f'{call}("{name}") is inside a step', code="nested_version")
 
 
 class Versions(Part):
@@ -303,16 +306,18 @@ class Versions(Part):
     def get_version(self, name, newest):
         """Which way the run goes: `newest`, or what it was when it first came here; 0: it came past here
         before this call was in the code."""
-        _check_version_name(name, "ctx.get_version(name, newest)")
+        _check_version(self._run, name, "ctx.get_version", "name, newest")
         if not isinstance(newest, int) or isinstance(newest, bool) or not 1 <= newest < 1 << 53:
             raise Error(f'the newest version of "{name}" must be a number from 1 on', code="invalid_version")
-        return self._run.version(name, newest)
+        recorded = self._run.ordinals.peek()
+        is_older = recorded is not None and (recorded.k, recorded.n) != ("version", name_of(name))
+        return 0 if is_older else self._run.value("version", name, {}, lambda: newest)
 
     @anywhere
     def removed(self, name):
-        """Stands where a step or a command of this name was."""
-        _check_version_name(name, "ctx.removed(name)")
-        self._run.removed(name)
+        """Stands where a step or a command of this name was: runs that recorded it go past it."""
+        _check_version(self._run, name, "ctx.removed", "name")
+        self._run.ordinals.skip(name, self._run.names)
 
     @anywhere
     def continue_as(self, state):

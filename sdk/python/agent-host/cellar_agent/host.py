@@ -81,7 +81,7 @@ class Host:
         body = stringify(result, f"what {run.method}() returns")
         if run.undoes:
             raise CancelledError()  # Whatever it gives.
-        run.check_forgotten()
+        run.commands.check_forgotten()
         return body
 
     async def _outcome(self, run, header):
@@ -207,9 +207,9 @@ class Host:
         if kind == "ack":
             run.acknowledge(header["o"], body if header.get("ok") is False else None)
         elif kind == "delta":
-            run.part(header, body)
+            run.waiting.give_part(header, body)
         elif kind == "result":
-            run.settle(header, body)
+            run.waiting.give_result(header, body)
         elif kind == "began":
             run.began(header["o"])
         elif kind == "refused":

@@ -1,24 +1,19 @@
-"""One run in this process: its ordinals, what the journal holds of it, and what it waits for."""
-import inspect
-import traceback
-
+"""One run in this process: what its code does, how it ends, and what is undone then."""
 from .codec import decode_value, encode_value
-from .commands import Command, InStep, Outcome, Step
-from .errors import CancelledError, Error, ParkedRun, from_json, mark_sensitive, to_json
+from .commands import Commands, InStep, Outcome, Step
+from .errors import CancelledError, Error, ParkedRun, from_json, to_json
+from .names import Names
+from .ordinals import Ordinals
 from .replay import Replay
 from .rollback import Phase, Rollbacks, undo_all
 from .threads import Threads
 from .turns import HOST_CONTEXT, Turns, context_for, inside
 from .values import fingerprint, name_of, parse, stringify
+from .waiting import Waiting
 
-MATCHED_SHOWN = 5
 EVENT_BYTES_MAX = 1 << 20
 GRACE_MS = 1000
 UNASKED_NAME_MAX = 200
-# What a trial may do that has no record of it.
-CHANGES_NOTHING = ("store.read", "store.exists", "store.list", "now", "random", "uuid", "version", "event")
-NUMBERED = ("step", "wait", "approval", "spawn", "child")  # Where several bear one name.
-COMMANDS = ("step", "shell", "fetch", "llm", "spawn", "sleep", "wait", "approval", "child")
 
 
 class Run:
@@ -39,21 +34,14 @@ class Run:
         self.is_concluding = False  # Its method has ended, or is out of time.
         self._grace = None  # the timer of a cancel
         self._rollbacks = Rollbacks()
-        self._last_ordinal = header["base"]
+        self.ordinals = Ordinals(self, header["base"])
+        self.names = Names()
+        self.commands = Commands(self)
+        self.waiting = Waiting(self)
         self._last_tag = 0
         self._last_task = 0
-        self._matched = []  # the last ones that were as recorded
-        self._pending = set()  # commands that have not settled
-        self._acks = {}  # ordinal → settles a step
-        self._begins = {}  # ordinal → lets a step begin
         self._unasked = set()  # ordinals of steps that the daemon was not asked for
-        self._results = {}  # ordinal → settles a command of the daemon's
-        self._answers = {}  # tag → the same for one inside a step
-        self._parts = {}  # (ordinal, or 0, and tag) → is told pieces of a result that is on its way
         self._bodies = set()  # tasks of steps
-        self._open = {}  # ordinal → (name, command) of what has not ended
-        self._unheard = {}  # the same of what has failed, and nobody had waited
-        self._names = {}  # name → how many steps bear it
         size = header["params_len"]
         self.params = parse(body[:size])
         self.replay = Replay(loop, header["replay"], body, size, self._is_quiet,
@@ -84,7 +72,7 @@ class Run:
         return self.replay.is_caught_up and self._is_quiet() and not self._is_closing
 
     def _is_quiet(self):
-        is_busy = self._acks or self._begins or self._answers or self._bodies
+        is_busy = self._bodies or not self.waiting.is_for_daemon
         return not is_busy and not self.loop.is_ready(self) and not self.loop.is_waiting(self)
 
     def check(self):
@@ -93,15 +81,12 @@ class Run:
         if self.phase.is_over:
             raise CancelledError()
         if self.is_rolling_back and not self.in_step:  # The method's own code.
-            raise self._closed()
-
-    def _closed(self):
-        return CancelledError() if self.undoes else ParkedRun()
+            raise self.ordinals.closed()
 
     def end_trial(self, ok, body=b"null"):
         """The trial has come to an end of what is recorded: nothing is executed behind it."""
         if not self.parked:
-            self.send({"t": "trial", "o": self._last_ordinal, "ok": ok}, body)
+            self.send({"t": "trial", "o": self.ordinals.last, "ok": ok}, body)
             self.park()
 
     def _caught_up(self):
@@ -158,34 +143,14 @@ class Run:
             self.phase.signal.abort(CancelledError())
 
     def _let_go(self, reason):
-        self.replay.stop()
-        for waiting in (self._acks, self._begins, self._results, self._answers, self._parts):
-            waiting.clear()
+        self.waiting.clear()
         self.up.step_count -= len(self._unasked)
         self._unasked.clear()
-        for command in list(self._pending):
-            command.fail(reason())
+        self.commands.fail_all(reason)
         for body in list(self._bodies):
             body.cancel()
 
-    def check_forgotten(self):
-        """Raises where the method has returned and left something open that nobody waits for: it would
-        be cut off at any point, and not the same on replay. Or it has failed, and nobody would know."""
-        names = [f'"{name}"' for name, command in [*self._open.values(), *self._unheard.values()]
-                 if command is None or not command.is_awaited]
-        if names:
-            was = "was open or had failed" if len(names) == 1 else "were open or had failed"
-            raise Error(f"{self.method}() returned while {', '.join(names)} {was} and nobody waited "
-                        "for it: await what ctx gives", code="forgotten_await")
-
     # ---- ordinals and replay ----
-
-    def _next(self):
-        is_new = self._is_closing and not self.is_rolling_back and self._last_ordinal >= self.replay.last
-        if is_new:
-            raise self._closed()
-        self._last_ordinal += 1
-        return self._last_ordinal
 
     def _next_tag(self):
         self._last_tag += 1
@@ -195,56 +160,18 @@ class Run:
         self._last_task += 1
         return self._last_task
 
-    def named(self, name):
-        """The name of the next step that its code calls `name`: name, name#2, name#3, …"""
-        count = self._names[name] = self._names.get(name, 0) + 1
-        return self._shown(name, count)
-
-    @staticmethod
-    def _shown(name, count):
-        return name if count == 1 else f"{name}#{count}"
-
-    def _look_up(self, o, k, n, fp):
-        """What the journal holds at this ordinal; None where it holds nothing."""
-        entry = self.replay.issue(o)
-        if entry is None:
-            if self.is_trial:
-                self._try_gap(o, k, n)
-            return None
-        if entry.k == k and entry.n == n and entry.fp == fp:
-            self._matched.append({"o": o, "k": k, "n": n})
-            del self._matched[:-MATCHED_SHOWN]
-            return entry
-        self._differs(entry, {"k": k, "n": n, "fp": fp})
-        raise ParkedRun()
-
-    def _try_gap(self, o, k, n):
-        """A trial has come to an ordinal that holds nothing. Between others that is what raised, and is
-        done again: a trial can where that changes nothing."""
-        if o > self.replay.last_of_all:
-            self.end_trial(True)
-        elif k in CHANGES_NOTHING:
-            return
-        else:
-            message = f"the record holds nothing at place {o}: what was called there raised, and a trial does " \
-                      f'not execute ctx.{k}("{n}") to see what it would do now'
-            self.end_trial(False, stringify({"message": message}, "the trial"))
-        raise ParkedRun()
+    @property
+    def is_method_closing(self):
+        """Its method comes to nothing new."""
+        return self._is_closing and not self.is_rolling_back
 
     @property
     def _leaves_open(self):
         """A trial executes nothing, nor does a method whose run is rolled back: what was open stays so."""
-        return self.is_trial or (self._is_closing and not self.is_rolling_back)
+        return self.is_trial or self.is_method_closing
 
     def _stalled(self, missing):
-        self._differs(missing, {"k": "nothing", "n": "the code waits", "fp": ""})
-
-    def _differs(self, entry, got):
-        """The run is over in this process, and the daemon is told both sides."""
-        expected = {"k": entry.k, "n": entry.n, "fp": entry.fp}
-        detail = {"expected": expected, "got": got, "matched": self._matched}
-        self.send({"t": "mismatch", "o": entry.o}, stringify(detail, "the mismatch"))
-        self.leave()
+        self.ordinals.differs(missing, {"k": "nothing", "n": "the code waits", "fp": ""})
 
     def send(self, header, body=b""):
         self.up.send({**header, "run": self.id, "a": self.attempt}, body)
@@ -259,8 +186,8 @@ class Run:
             return produce()
         n = name_of(name)
         fp = fingerprint(stringify(arguments, f"the arguments of ctx.{k}"))
-        o = self._next()
-        entry = self._look_up(o, k, n, fp)
+        o = self.ordinals.next()
+        entry = self.ordinals.look_up(o, k, n, fp)
         if entry is not None:
             return parse(entry.body)
         value = produce()
@@ -275,8 +202,8 @@ class Run:
         n = name_of(name)
         body = stringify(arguments, f"the arguments of ctx.{op}")
         fp = fingerprint(body)
-        o = 0 if self.in_step else self._next()
-        entry = None if o == 0 else self._look_up(o, op, n, fp)
+        o = 0 if self.in_step else self.ordinals.next()
+        entry = None if o == 0 else self.ordinals.look_up(o, op, n, fp)
         if entry is not None:
             return parse(entry.body)
         self.send({"t": "call", "o": o, "op": op, "n": n, "fp": fp}, body)
@@ -297,8 +224,8 @@ class Run:
         if len(body) > EVENT_BYTES_MAX:
             raise Error(f"the argument of ctx.{kind} takes {len(body)} bytes as JSON, at most "
                         f"{EVENT_BYTES_MAX}: send it in parts", code="too_large")
-        o = 0 if self.in_step else self._next()
-        if o == 0 or (self._look_up(o, "event", kind, "") is None and not self.is_trial):
+        o = 0 if self.in_step else self.ordinals.next()
+        if o == 0 or (self.ordinals.look_up(o, "event", kind, "") is None and not self.is_trial):
             self.send({"t": "event", "o": o, "type": kind, **self._where(o)}, body)
 
     @staticmethod
@@ -309,109 +236,31 @@ class Run:
         here = inside.get()
         return {"in": here.ordinal} if here.attempt is None else {"in": here.ordinal, "try": here.attempt}
 
-    # ---- versions of the agent, and histories that become too long ----
-
-    def version(self, name, newest):
-        """Which way the run goes: `newest` where it comes here for the first time, what it was then on
-        replay, 0 where it came past here before this call was in the code."""
-        self.check()
-        if self.in_step:
-            raise Error(f'ctx.get_version("{name}") is inside a step', code="nested_version")
-        recorded = self.replay.peek(self._last_ordinal + 1)
-        is_older = recorded is not None and (recorded.k, recorded.n) != ("version", name_of(name))
-        return 0 if is_older else self.value("version", name, {}, lambda: newest)
-
-    def removed(self, name):
-        """A command of this name was here once: runs that recorded it go past it."""
-        self.check()
-        if self.in_step:
-            raise Error(f'ctx.removed("{name}") is inside a step', code="nested_version")
-        o = self._last_ordinal + 1
-        entry = self.replay.peek(o)
-        if entry is None or entry.k not in COMMANDS:
-            return
-        is_numbered = entry.k in NUMBERED
-        shown = self._shown(name, self._names.get(name, 0) + 1) if is_numbered else name
-        if entry.n == name_of(shown):
-            self._last_ordinal = o
-            self.replay.issue(o)
-            if is_numbered:
-                self.named(name)
-
     def continue_as(self, state):
         """The run goes on with `state` as its params, and with an empty history."""
         try:
             self.check()
             if self.in_step:
                 raise Error("ctx.continue_as() is inside a step", code="nested_continue")
-            self.check_forgotten()
+            self.commands.check_forgotten()
             body = stringify(state, "the state of ctx.continue_as()")
-            o = self._next()
-            self._look_up(o, "continue", "", "")
+            o = self.ordinals.next()
+            self.ordinals.look_up(o, "continue", "", "")
             self.send({"t": "continue", "o": o}, body)
             self.leave()
         except ParkedRun:
             pass
-        left = self._never()
+        left = self.commands.never()
         left.fail(ParkedRun())
         return left
 
     def setup_done(self):
         self.check()
-        o = self._next()
-        if self._look_up(o, "setup", "", "") is None:
+        o = self.ordinals.next()
+        if self.ordinals.look_up(o, "setup", "", "") is None:
             self.send({"t": "setup.done", "o": o})
 
     # ---- commands ----
-
-    def _command(self, o, name):
-        """The command with this ordinal; 0 for none of its own."""
-        command = Command(o, loop=self.loop)
-        self._pending.add(command)
-        if o != 0:
-            self._open[o] = (name, command)
-        return command
-
-    def _ends(self, o, command):
-        self._pending.discard(command)
-        self._open.pop(o, None)
-
-    def _give(self, o, command, value):
-        self._ends(o, command)
-        command.give(value)
-
-    def _fail(self, o, name, command, error):
-        self._ends(o, command)
-        if not command.is_awaited and o != 0:
-            self._unheard[o] = (name, command)
-        command.fail(error)
-
-    def _never(self):
-        """What code gets that asks for more in a run that is over here. It does not raise: code that
-        catches everything and tries again would never let go of the process."""
-        command = Command(loop=self.loop)
-        if not self.parked:
-            self._pending.add(command)  # A cancel ends it.
-        return command
-
-    def _end_with(self, o, name, command, finish, sensitive=False):
-        """Takes the outcome of a command: settle(ok, body, codec). finish(ok, value) makes of it what
-        the code gets, or raises."""
-        def settle(ok, body, codec="json"):
-            try:
-                value = decode_value(body, codec, self.module)
-                value = value if ok else from_json(value, self.module)
-                if sensitive and not ok:
-                    mark_sensitive(value)
-                if finish is not None:
-                    value = finish(ok, value)
-                elif not ok:
-                    raise value
-            except BaseException as error:
-                self._fail(o, name, command, error)
-            else:
-                self._give(o, command, value)
-        return settle
 
     def _replayed(self, entry, settle, when_completed=None):
         """It settles in its turn, as it did before."""
@@ -427,26 +276,26 @@ class Run:
             n = name_of(name)
             body = stringify(arguments, f"the arguments of ctx.{k}")
             fp = same or fingerprint(body)
-            o = 0 if self.in_step else self._next()
-            entry = None if o == 0 else self._look_up(o, k, n, fp)
+            o = 0 if self.in_step else self.ordinals.next()
+            entry = None if o == 0 else self.ordinals.look_up(o, k, n, fp)
         except ParkedRun:
-            return self._never()
-        command = self._command(o, name)
-        settle = self._end_with(o, name, command, finish)
+            return self.commands.never()
+        command = self.commands.make(o, name)
+        settle = self.commands.end_with(o, name, command, finish)
         if entry is not None and not entry.is_open:
             self._replayed(entry, settle)
             return command
         if self._leaves_open:  # The code waits for it.
             return command
         x = self._next_tag()
+        header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp, "x": x, **self._where(o)}
         if o == 0:
-            self._answers[x] = settle
+            self.waiting.answers[x] = settle
         else:
-            self._results[o] = settle
+            self.waiting.results[o] = settle
         if on_part is not None:
             here = inside.get() if o == 0 else InStep(self.phase, False, o)
-            self._parts[(o, x if o == 0 else 0)] = (on_part, here)
-        header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp, "x": x, **self._where(o)}
+            self.waiting.for_parts(header, on_part, here)
         is_sensitive = o == 0 and inside.get().is_sensitive
         self.send({**header, "sens": "output"} if is_sensitive else header, body)
         return command
@@ -464,8 +313,8 @@ class Run:
 
     def _take(self, k, make_name, fp, policy, sensitive):
         n = name_of(make_name())
-        o = self._next()
-        entry = self._look_up(o, k, n, fp)
+        o = self.ordinals.next()
+        entry = self.ordinals.look_up(o, k, n, fp)
         step = Step(o, n, entry)
         step.is_left = not step.is_done and self._leaves_open
         if not step.is_done and not step.is_left:
@@ -495,16 +344,16 @@ class Run:
         try:
             step = self._begin(k, make_name, fp, policy, sensitive)
         except ParkedRun:
-            return self._never()
+            return self.commands.never()
         if step.is_left:  # The code waits for it.
-            return self._command(step.o, step.name)
+            return self.commands.make(step.o, step.name)
         if undo is not None:
             self._rollbacks.declare(step.o, step.name, policy, sensitive, undo)
             if step.is_done and step.entry.state == "ok":
                 entry = step.entry
                 self._rollbacks.complete(entry.o, entry.body, entry.codec, entry.ended_at)
-        command = self._command(step.o, step.name)
-        settle = self._end_with(step.o, step.name, command, finish, sensitive or step.was_sensitive)
+        command = self.commands.make(step.o, step.name)
+        settle = self.commands.end_with(step.o, step.name, command, finish, sensitive or step.was_sensitive)
         if step.is_done:
             self._replayed(step.entry, settle)
         else:
@@ -546,7 +395,7 @@ class Run:
                 began.set_result(None)
             else:
                 began.set_exception(from_json(parse(error), self.module))
-        self._begins[o] = settle
+        self.waiting.begins[o] = settle
         return began
 
     def _record(self, o, ok, body, codec, settle):
@@ -556,7 +405,7 @@ class Run:
                 settle(ok, body, codec)
             else:
                 settle(False, error)
-        self._acks[o] = recorded
+        self.waiting.acks[o] = recorded
         header = {"t": "done", "o": o, "ok": ok}
         self.send({**header, "c": codec} if codec == "typed" else header, body)
 
@@ -564,15 +413,15 @@ class Run:
         try:
             step = self._begin("step", make_name, "", "retry")
         except ParkedRun:
-            return self._never()
+            return self.commands.never()
         handle = make_handle(step.name, step.o)
-        command = self._command(step.o, step.name)
+        command = self.commands.make(step.o, step.name)
         if step.is_done:
-            settle = self._end_with(step.o, step.name, command, handle.finish)
+            settle = self.commands.end_with(step.o, step.name, command, handle.finish)
             self._replayed(step.entry, settle, self.replay.when_begun_completed)
         elif step.waits:  # One that is refused has that for its end.
-            settle = self._end_with(step.o, step.name, command, None)
-            self._begins[step.o] = lambda error: (
+            settle = self.commands.end_with(step.o, step.name, command, None)
+            self.waiting.begins[step.o] = lambda error: (
                 self._begun(step, command, handle) if error is None
                 else self._record(step.o, False, error, "json", settle))
         else:
@@ -580,23 +429,23 @@ class Run:
         return command
 
     def _begun(self, step, command, handle):
-        self._give(step.o, command, handle)
-        self._open[step.o] = (step.name, None)
+        self.commands.give(step.o, command, handle)
+        self.commands.keep_open(step.o, step.name)
 
     def complete_step(self, handle, value):
         try:
             self.check()
         except ParkedRun:
-            return self._never()
+            return self.commands.never()
         if handle.done:
             raise Error(f'step "{handle.name}" is completed already', code="step_ended")
         if self._leaves_open:  # The code waits for it.
-            return self._command(handle.ordinal, handle.name)
+            return self.commands.make(handle.ordinal, handle.name)
         body, codec = encode_value(value, f'the value of step "{handle.name}"')
         handle.finish(True, decode_value(body, codec, self.module))
-        command = self._command(handle.ordinal, handle.name)
+        command = self.commands.make(handle.ordinal, handle.name)
         # What it is given, or the error that is recorded in its place.
-        settle = self._end_with(handle.ordinal, handle.name, command, None)
+        settle = self.commands.end_with(handle.ordinal, handle.name, command, None)
         self._record(handle.ordinal, True, body, codec, settle)
         return command
 
@@ -606,18 +455,12 @@ class Run:
             self.send({"t": "failed", "o": o, "n": attempt, "delay": delay},
                       stringify(to_json(error), "the error of an attempt"))
 
-    def refused(self, error):
-        """What a call gives that is refused, and that nobody need look at."""
-        command = Command(loop=self.loop)
-        command.fail(error)
-        return command
-
     def progress(self, o, body, attempt):
         """Settles when it is on disk."""
         self.check()
-        command = self._command(0, "progress")
+        command = self.commands.make(0, "progress")
         x = self._next_tag()
-        self._answers[x] = self._end_with(0, "progress", command, None)
+        self.waiting.answers[x] = self.commands.end_with(0, "progress", command, None)
         self.send({"t": "progress", "o": o, "x": x, "try": attempt}, body)
         return command
 
@@ -629,13 +472,13 @@ class Run:
         marker = self.replay.marker
         is_undone = self.undoes or (not outcome.ok and not self.phase.is_over)
         if outcome.ok and not is_undone and marker is not None and not self.is_trial:
-            self._differs(marker, {"k": "end", "n": "", "fp": ""})
+            self.ordinals.differs(marker, {"k": "end", "n": "", "fp": ""})
         if self.parked or not is_undone or (self.is_trial and marker is None):
             return outcome
         self._is_closing = True
-        caught_up = self._command(0, "")
+        caught_up = self.commands.make(0, "")
         # On replay other branches come to what they had done, too.
-        self.replay.when_caught_up(lambda: self._give(0, caught_up, None))
+        self.replay.when_caught_up(lambda: self.commands.give(0, caught_up, None))
         try:
             await caught_up
         except CancelledError:  # One with rollback comes when all is caught up.
@@ -658,8 +501,8 @@ class Run:
     async def _until_kept(self):
         """What was not kept is not undone."""
         while not self._rollbacks.are_kept:
-            kept = self._command(0, "")
-            self._rollbacks.when_kept(lambda: self._give(0, kept, None))
+            kept = self.commands.make(0, "")
+            self._rollbacks.when_kept(lambda: self.commands.give(0, kept, None))
             try:
                 await kept
             except CancelledError:
@@ -678,13 +521,13 @@ class Run:
         nothing in the journal among it."""
         marker = self.replay.marker
         if marker is not None:
-            self._last_ordinal = marker.o - 1
-        o = self._next()
-        entry = self._look_up(o, "rollback", n, "")
+            self.ordinals.last = marker.o - 1
+        o = self.ordinals.next()
+        entry = self.ordinals.look_up(o, "rollback", n, "")
         if entry is not None:
             return entry.body
-        began = self._command(0, "")
-        self._begins[o] = lambda _: self._give(0, began, None)
+        began = self.commands.make(0, "")
+        self.waiting.begins[o] = lambda _: self.commands.give(0, began, None)
         self.send({"t": "rollback", "o": o, "n": n}, body)
         try:
             await began
@@ -696,10 +539,10 @@ class Run:
     async def _undo(self, undo):
         if self.phase.is_over:
             raise CancelledError()
-        step = self._take("step", lambda: self.named(f"rollback {undo.name}"), "", undo.policy,
+        step = self._take("step", lambda: self.names.take(f"rollback {undo.name}"), "", undo.policy,
                           undo.sensitive)
-        command = self._command(step.o, step.name)
-        settle = self._end_with(step.o, step.name, command, None, undo.sensitive or step.was_sensitive)
+        command = self.commands.make(step.o, step.name)
+        settle = self.commands.end_with(step.o, step.name, command, None, undo.sensitive or step.was_sensitive)
         if step.is_done:
             settle(step.entry.state == "ok", step.entry.body, step.entry.codec)
         else:
@@ -720,45 +563,8 @@ class Run:
             self._rollbacks.keep(o)
         else:
             self._rollbacks.forget(o)  # Also where nobody waits for it any more.
-        self._in_order(self._acks, o, error)
+        self.waiting.give(self.waiting.acks, o, error)
 
     def began(self, o, error=None):
         """With `error` it must not begin."""
-        self.turns.push(lambda: self._begins.pop(o, lambda _: None)(error))
-
-    def part(self, header, body):
-        """A piece of a result that is on its way. What is done with it is part of the command, as inside a step:
-        nothing of it is recorded, and a replay tells none. So an error there changes nothing."""
-        o = header["o"]
-        self.turns.push(lambda: self._tell_part((o, header["x"] if o == 0 else 0), parse(body)))
-
-    def _tell_part(self, key, text):
-        tell, here = self._parts.get(key, (None, None))
-        if tell is None or self.parked or self.phase.is_over:
-            return
-        context = context_for(self, in_step=here)
-        self.loop.create_task(self._call_part(tell, text), context=context)
-
-    @staticmethod
-    async def _call_part(tell, text):
-        try:
-            given = tell(text)
-            if inspect.isawaitable(given):
-                await given
-        except Exception:
-            traceback.print_exc()
-
-    def settle(self, header, body):
-        """The result of the command with this ordinal; inside a step, of the one with this tag."""
-        o = header["o"]
-        waiting, key = (self._answers, header["x"]) if o == 0 else (self._results, o)
-        self.turns.push(lambda: self._parts.pop((o, header["x"] if o == 0 else 0), None))
-        self.turns.push(lambda: self._in_order(waiting, key, header["ok"], body))
-
-    def _in_order(self, waiting, key, *outcome):
-        """Something has ended: behind all that ended before it."""
-        def give():
-            settle = waiting.pop(key, None)
-            if settle is not None:
-                settle(*outcome)
-        self.replay.when_caught_up(give)
+        self.turns.push(lambda: self.waiting.begins.pop(o, lambda _: None)(error))

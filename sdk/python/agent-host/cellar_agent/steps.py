@@ -141,7 +141,7 @@ class StepHandle:
             raise Error(f'the progress of step "{self.name}" takes {len(body)} bytes as JSON, at most '
                         f"{PROGRESS_BYTES_MAX}", code="too_large")
         if self._is_over:
-            return self._run.refused(Error(f'attempt {self.attempt} of step "{self.name}" is over', code="step_ended"))
+            return self._run.commands.refused(Error(f'attempt {self.attempt} of step "{self.name}" is over', code="step_ended"))
         self._attempts.progress = body
         return self._run.progress(self.ordinal, body, self.attempt)
 
@@ -277,14 +277,14 @@ class Steps:
             key_end = f"{undone}-rollback"
             return lambda step: Attempts(run, step, key_end, rollback, retries, timeouts, value).result()
 
-        return run.step("step", lambda: run.named(name), "", body, on_interrupt,
+        return run.step("step", lambda: run.names.take(name), "", body, on_interrupt,
                         undo=None if rollback is None else undo, sensitive=sensitive is not None)
 
     @anywhere
     def begin_step(self, name):
         """Begins a step that complete_step ends: `step.done`, `step.value`."""
         check_name(name, "ctx.begin_step(name)")
-        return self._run.begin_step(lambda: self._run.named(name), BegunStep)
+        return self._run.begin_step(lambda: self._run.names.take(name), BegunStep)
 
     @anywhere
     def complete_step(self, step, value=None):

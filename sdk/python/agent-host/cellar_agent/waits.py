@@ -21,7 +21,7 @@ class Child:
     def result(self):
         """What it returns; raises what it raised."""
         return self._run.command(
-            "child", lambda: (self._run.named(self._method), {"run": self.id}))
+            "child", lambda: (self._run.names.take(self._method), {"run": self.id}))
 
 
 def _check(call, name, unknown):
@@ -58,7 +58,7 @@ class Waits:
                 return on_timeout
             raise value
 
-        return self._run.command(kind, lambda: (self._run.named(name), asked), finish)
+        return self._run.command(kind, lambda: (self._run.names.take(name), asked), finish)
 
     @anywhere
     def wait_for_event(self, name, *, type=None, match=None, timeout=None, on_timeout=NOTHING,
@@ -94,4 +94,4 @@ class Waits:
             return Child(run, method, value["run"])
 
         given = {"method": method, "params": {} if params is None else params}
-        return run.command("spawn", lambda: (run.named(method), given), finish)
+        return run.command("spawn", lambda: (run.names.take(method), given), finish)

@@ -1,5 +1,5 @@
 'use strict';
-// Where a run is in its record: its ordinals, and whether the code does again what the journal holds.
+// The ordinals of what a run's code does, and whether it does again what the journal holds at them.
 
 const { CancelledError, ParkedRun } = require('./errors');
 const { nameOf } = require('./values');
@@ -11,20 +11,20 @@ const NUMBERED = ['step', 'wait', 'approval', 'spawn', 'child'];
 const CHANGES_NOTHING = ['store.read', 'store.exists', 'store.list', 'now', 'random', 'uuid', 'version', 'event'];
 const MATCHED_SHOWN = 5;
 
-class Record {
-  // `base` is the last ordinal that is taken before the run begins.
+class Ordinals {
+  // `base` is the last one that is taken before the run begins.
   constructor(run, base) {
     this.run = run;
-    this.lastOrdinal = base;
+    this.last = base;
     this.matched = []; // the last ones that were as recorded
   }
 
-  // The ordinal of what the code does now.
+  // That of what the code does now.
   next() {
     const { run } = this;
-    if (run.isMethodClosing && this.lastOrdinal >= run.replay.last) throw this.closed();
-    this.lastOrdinal += 1;
-    return this.lastOrdinal;
+    if (run.isMethodClosing && this.last >= run.replay.last) throw this.closed();
+    this.last += 1;
+    return this.last;
   }
 
   // What ends the code that comes beyond what is recorded.
@@ -50,7 +50,7 @@ class Record {
 
   // What the journal holds behind that, without coming to it.
   peek() {
-    return this.run.replay.peek(this.lastOrdinal + 1);
+    return this.run.replay.peek(this.last + 1);
   }
 
   // Goes past a command of this name, where there is one.
@@ -59,8 +59,8 @@ class Record {
     const isNumbered = NUMBERED.includes(entry?.k);
     const shown = nameOf(isNumbered ? names.peek(name) : name);
     if (!COMMANDS.includes(entry?.k) || entry.n !== shown) return;
-    this.lastOrdinal += 1;
-    this.run.replay.issue(this.lastOrdinal);
+    this.last += 1;
+    this.run.replay.issue(this.last);
     if (isNumbered) names.take(name);
   }
 
@@ -89,4 +89,4 @@ class Record {
   }
 }
 
-module.exports = { Record };
+module.exports = { Ordinals };
