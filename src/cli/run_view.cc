@@ -1,6 +1,7 @@
 #include "cli/run_view.h"
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdio>
 #include <optional>
@@ -31,6 +32,17 @@ std::string command(std::string_view verb, const RunRef& ref, std::string_view o
          std::string(options) + "\"";
 }
 
+// As one word of a shell.
+std::string shell_word(const std::string& text) {
+  const auto is_plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-' || c == ':' || c == '/';
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? "'\\''" : std::string(1, c);
+  return word + "'";
+}
+
 // ---- what it waits for ----
 
 std::string wait_of(const json::Value& step) {
@@ -56,18 +68,21 @@ std::string wait_of(const json::Value& step) {
 RunTrouble waiting_of(const json::Value& run, const RunRef& ref) {
   RunTrouble trouble;
   std::size_t approval_count = 0;
-  std::string event_type;
+  std::string event;  // its type, and what its payload must have
   for (const json::Value& step : list_of(run, "steps")) {
     if (column(step, "status") != "waiting") continue;
     trouble.why += (trouble.why.empty() ? "" : "; ") + wait_of(step);
     if (column(step, "kind") == "approval") ++approval_count;
-    if (column(step, "kind") == "wait") event_type = column(step, "type");
+    if (column(step, "kind") != "wait") continue;
+    event = " " + shell_word(column(step, "type"));
+    if (const json::Value* match = step.find("match"))
+      event += " " + shell_word(json::dump(*match));
   }
   if (approval_count > 0) {
     trouble.remedy = command("approve", ref) + " approves, with --refuse it refuses";
     if (approval_count > 1) trouble.remedy += "; --step names which";
-  } else if (!event_type.empty()) {
-    trouble.remedy = "send the event with " + command("event", ref) + " and its type";
+  } else if (!event.empty()) {
+    trouble.remedy = command("event", ref, event) + " sends one, with what else it is to hold";
   }
   return trouble;
 }

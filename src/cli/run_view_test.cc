@@ -109,7 +109,9 @@ TEST_CASE("what a run waits for is told, and how to give it") {
       R"({"kind":"step","status":"completed"},
          {"kind":"wait","status":"waiting","type":"merged","match":{"pr":7},"until":"T"})");
   CHECK(event.why == "for an event \"merged\" with {\"pr\":7}, until T");
-  CHECK(has(event.remedy, "\"cellar runs event c r\""));
+  CHECK(has(event.remedy, R"("cellar runs event c r merged '{"pr":7}'")"));
+  CHECK(has(waiting(R"({"kind":"wait","status":"waiting","type":"it's"})").remedy,
+            R"("cellar runs event c r 'it'\''s'")"));
   CHECK(waiting(R"({"kind":"sleep","status":"waiting","until":"T"})").why == "until T");
   CHECK(waiting(R"({"kind":"child","status":"waiting","run":"r2"})").why == "for the run r2");
   const std::string asked =

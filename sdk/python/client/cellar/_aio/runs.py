@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, Tuple, Union
 
 from .. import _retry, errors, types
 from .._follow import Ids
@@ -93,12 +93,13 @@ class AsyncRuns:
         fields = without_none({"approved": approved, "step": step, "by": by, "comment": comment})
         return await self._core.post(self._of(run) + "/approve", fields, repeatable=False)
 
-    async def replay(self, run: str, *, agent: Optional[str] = None) -> types.ReplayRunAnswer:
+    async def replay(self, run: str, *, agent: Optional[str] = None, agent_language: Optional[str] = None) -> types.ReplayRunAnswer:
         """Tries it with another version of the agent: no step is executed, and nothing of it changes."""
-        return await self._core.post(self._of(run) + "/replay", without_none({"agent": agent}), repeatable=True, more_s=60.0)
+        fields = without_none({"agent": agent, "agent_language": agent_language})
+        return await self._core.post(self._of(run) + "/replay", fields, repeatable=True, more_s=60.0)
 
-    async def restart(self, run: str, *, from_: Optional[str] = None) -> types.RunDetail:
-        """A new run like this one, from its beginning or from a step."""
+    async def restart(self, run: str, *, from_: Union[str, int, None] = None) -> types.RunDetail:
+        """A new run like this one, from its beginning or from a step: its name, or its ordinal."""
         return await self._core.post(self._of(run) + "/restart", without_none({"from": from_}), repeatable=False)
 
     async def send_event(self, run: str, type: str, payload: Any = None, *, id: Optional[str] = None) -> types.SendEventAnswer:
