@@ -213,7 +213,9 @@ std::optional<cell::Decision> decision_of(const json::Reader& body) {
   const std::string kind = step->required_string("decision");
   if (kind == "value") {
     decision.kind = cell::Decision::Kind::value;
-    step->required_value("value");
+    // It may be null, but not forgotten.
+    const bool is_there = body.required_value("step").find("value") != nullptr;
+    if (!is_there) json::Reader::refuse("step.value", "given, and it is missing");
     decision.value = step->optional_json("value", "null");
   } else if (kind == "fail") {
     decision.kind = cell::Decision::Kind::fail;

@@ -312,7 +312,9 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
 asio::awaitable<void> Runner::hold_off(Active& active, std::chrono::milliseconds pause) {
   const auto until = std::chrono::steady_clock::now() + pause;
   active.run.stands_for = kBackoff;
-  while (active.is_wanted() && !active.run.undoes && std::chrono::steady_clock::now() < until) {
+  const bool undid = active.run.undoes;  // As it does for the rest of the run.
+  while (active.is_wanted() && active.run.undoes == undid &&
+         std::chrono::steady_clock::now() < until) {
     active.changed.reset();
     co_await active.changed.wait_for(
         std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()));

@@ -248,6 +248,8 @@ def _module_of(error, name):
     module = _member(type(error), "__module__")
     if known is None or known.__module__ == module or not isinstance(module, str):
         return None
+    if issubclass(known, type(error)):  # asyncio's CancelledError is given back as ours, which is one.
+        return None
     return AGENT_MODULE if module.startswith(AGENT_MODULE) else _cut(module, NAME_LENGTH_MAX)
 
 

@@ -1,4 +1,5 @@
 import datetime
+import asyncio
 import json
 import math
 import re
@@ -113,6 +114,7 @@ class CodecTest(unittest.TestCase):
         self.assertEqual((Error, "Mine", "1 and 2"), (type(other), other.name, str(other)))
         self.assertEqual("Mine", to_json(other)["name"])  # However often it is told.
         self.assertIs(Error, type(from_json({"name": "SystemExit", "message": "no"})))
+        self.assertIsInstance(from_json(to_json(asyncio.CancelledError("no"))), asyncio.CancelledError)
 
     def test_of_a_group_of_errors_a_part_is_told_where_it_is_large(self):
         inner = ExceptionGroup("inner", [ValueError("\x01" * 20_000)] * 30)
