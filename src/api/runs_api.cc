@@ -213,10 +213,7 @@ std::optional<cell::Decision> decision_of(const json::Reader& body) {
   const std::string kind = step->required_string("decision");
   if (kind == "value") {
     decision.kind = cell::Decision::Kind::value;
-    // It may be null, but not forgotten.
-    const bool is_there = body.required_value("step").find("value") != nullptr;
-    if (!is_there) json::Reader::refuse("step.value", "given, and it is missing");
-    decision.value = step->optional_json("value", "null");
+    decision.value = step->required_json("value");
   } else if (kind == "fail") {
     decision.kind = cell::Decision::Kind::fail;
   } else if (kind != "retry") {

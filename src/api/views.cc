@@ -121,10 +121,7 @@ std::string reason_of(const cell::Run& run) {
   return kind == "wait" ? "event" : kind;
 }
 
-std::string_view status_of(const cell::Run& run) {
-  const bool waits = run.status == cell::RunStatus::running && run.is_only_waiting();
-  return cell::to_string(waits ? cell::RunStatus::waiting : run.status);
-}
+std::string_view status_of(const cell::Run& run) { return to_string(run.shown_status()); }
 
 json::Value preview_json(const cell::CellSpec& spec) {
   json::Value preview = json::object({{"access", cell::name_of(spec.preview_access)}});

@@ -133,6 +133,10 @@ struct Run : std::enable_shared_from_this<Run> {
   // It waits, nothing else of it is open, and nothing has ended since it began to wait: what ended
   // may have set more going. No process is needed until a wait ends.
   bool is_only_waiting() const noexcept;
+  // `waiting` where it is running and only waits: no record says so.
+  RunStatus shown_status() const noexcept {
+    return status == RunStatus::running && is_only_waiting() ? RunStatus::waiting : status;
+  }
   // It has left the agent for that, and has had no attempt since: it goes on when a wait ends. One
   // that has not may have something of its own to do, which nobody knows of.
   bool has_left() const noexcept { return left != 0 && is_only_waiting(); }

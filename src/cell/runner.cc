@@ -138,24 +138,25 @@ asio::awaitable<void> Runner::await_setup(const Run* own, std::function<bool()> 
               "resume it, or cancel it: then the next run does all of setup() again");
 }
 
-asio::awaitable<Runner::Started> Runner::start(Start request) {
-  if (begun_before(request) == nullptr) {
-    const bool is_room = co_await may_begin(request.params.size());
+asio::awaitable<void> Runner::await_begin(std::uint64_t bytes, bool needs_setup, const Run* own,
+                                          std::function<bool()> is_moot) {
+  const auto may = [&] { return can_begin(bytes) && (!needs_setup || is_setup_free()); };
+  do {  // Others may begin meanwhile.
+    const bool is_room = co_await may_begin(bytes);
     if (!is_room) journal_.throw_full();
-  }
+    if (needs_setup) co_await await_setup(own, is_moot);
+  } while (!is_moot() && !may());
+}
+
+asio::awaitable<Runner::Started> Runner::start(Start request) {
   const auto is_made = [&] { return begun_before(request) != nullptr; };
-  co_await await_setup(nullptr, is_made);
+  if (!is_made()) co_await await_begin(request.params.size(), true, nullptr, is_made);
   if (const Run* run = begun_before(request)) {
     std::string id = run->id;
     co_await journal_.sync();  // It may be on its way still.
     co_return Started{.id = std::move(id), .is_new = false};
   }
   require_room_for_run();
-  if (!can_begin(request.params.size())) {  // Others have begun meanwhile.
-    const bool is_room = co_await may_begin(request.params.size());
-    if (!is_room) journal_.throw_full();
-    co_return co_await start(std::move(request));
-  }
   const std::uint32_t number = runs_.next_number();
   Started started{.id = new_run_id(number), .is_new = true};
   journal::RunCreated created;

@@ -462,10 +462,14 @@ class Runner {
   std::shared_ptr<Active> find_active(std::string_view run_id) const;
   bool is_active(std::uint32_t number) const;
   bool setup_is_running() const noexcept;
-  // Returns once no run is in setup(), or `is_moot`. Throws Error `conflict` where one is paused in
-  // it, other than `own`.
-  asio::awaitable<void> await_setup(const Run* own, std::function<bool()> is_moot);
   bool is_setup_free() const noexcept { return runs_.setup_done() || !setup_is_running(); }
+  // Returns once nobody is in setup(), or `is_moot`. Throws Error `conflict` where a run is paused
+  // in it, other than `own`.
+  asio::awaitable<void> await_setup(const Run* own, std::function<bool()> is_moot);
+  // Returns once a run may begin, or `own` go on, with so many bytes: there is room, and where it
+  // `needs_setup` nobody else is in that; or once `is_moot`. Throws Error, as `journal_full`.
+  asio::awaitable<void> await_begin(std::uint64_t bytes, bool needs_setup, const Run* own,
+                                    std::function<bool()> is_moot);
 
   asio::any_io_executor executor_;
   CellJournal& journal_;

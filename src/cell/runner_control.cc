@@ -219,13 +219,13 @@ asio::awaitable<Run*> Runner::paused_run(std::uint32_t number) {
   // Its pause is on its way to the disk still.
   if (run->status == RunStatus::paused && is_active(number)) co_await settled(number);
   if (run->status != RunStatus::paused || is_active(number)) {
-    const bool waits = run->status == RunStatus::running && run->is_only_waiting();
-    const RunStatus status = waits ? RunStatus::waiting : run->status;
+    const RunStatus status = run->shown_status();
     throw Error(ErrorCode::conflict, "run_not_paused",
                 "run " + run->id + " is " + std::string(to_string(status)) + ", not paused",
                 is_terminal(status) ? "begin it again with restart"
-                : waits ? "what it waits for lets it go on; pause it first to upgrade it"
-                        : "it goes on by itself; pause it first to upgrade it");
+                : status == RunStatus::waiting
+                    ? "what it waits for lets it go on; pause it first to upgrade it"
+                    : "it goes on by itself; pause it first to upgrade it");
   }
   co_return run;
 }
@@ -233,13 +233,10 @@ asio::awaitable<Run*> Runner::paused_run(std::uint32_t number) {
 asio::awaitable<Run*> Runner::resumable_run(std::uint32_t number) {
   for (;;) {
     Run* run = co_await paused_run(number);
-    const auto is_paused = [&] { return run->status == RunStatus::paused && !is_active(number); };
-    const auto is_moot = [&] { return !is_paused(); };
-    if (run->setup) co_await await_setup(run, is_moot);
-    const bool is_room = co_await may_begin(0);
-    if (!is_room) journal_.throw_full();
-    // Somebody may have been faster meanwhile.
-    if (is_paused() && can_begin(0) && (!run->setup || is_setup_free())) co_return run;
+    // Somebody may be faster.
+    const auto is_moot = [&] { return run->status != RunStatus::paused || is_active(number); };
+    co_await await_begin(0, run->setup, run, is_moot);
+    if (!is_moot()) co_return run;
   }
 }
 

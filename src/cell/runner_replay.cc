@@ -309,13 +309,9 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
   // It comes to the end of setup() in its history, or begins or goes on with it.
   const bool is_past_setup = has_setup_end(history) || (from && !source.setup);
   const auto is_moot = [] { return false; };
-  do {
-    if (!is_past_setup) co_await await_setup(nullptr, is_moot);
-    const bool is_room = co_await may_begin(bytes);
-    if (!is_room) journal_.throw_full();
-    require_room_for_run();
-    if (from && !is_past_setup && runs_.setup_done()) throw_in_setup(source);
-  } while (!can_begin(bytes) || (!is_past_setup && !is_setup_free()));  // Others have begun.
+  co_await await_begin(bytes, !is_past_setup, nullptr, is_moot);
+  require_room_for_run();
+  if (from && !is_past_setup && runs_.setup_done()) throw_in_setup(source);
   created.setup = from ? source.setup : !runs_.setup_done();
   const std::uint32_t copy = runs_.next_number();
   const std::string id = new_run_id(copy);

@@ -429,9 +429,7 @@ asio::awaitable<void> Runner::answer_approval(std::uint32_t number, std::string 
   }
   const std::string name = asked.front()->name;
   const bool ended = co_await end_approval(*run, asked.front()->ordinal, std::move(answer));
-  if (!ended) {
-    throw_no_approval(*run, name);
-  }
+  if (!ended) throw_no_approval(*run, name);
   co_await journal_.sync();
   fault_point("approval.before_answer");
 }

@@ -40,6 +40,11 @@ std::string Reader::optional_json(std::string_view key, std::string_view otherwi
   return value == nullptr ? std::string(otherwise) : dump(*value);
 }
 
+std::string Reader::required_json(std::string_view key) const {
+  if (value_.find(key) == nullptr) refuse(name_of(key), "given, and it is missing");
+  return optional_json(key, "null");
+}
+
 const Value& Reader::required_value(std::string_view key) const {
   const Value* value = optional_value(key);
   if (value == nullptr) refuse(name_of(key), "given, and it is missing");

@@ -45,7 +45,9 @@ class Reader {
   // Whatever is there; nullptr where it is absent or null.
   const Value* optional_value(std::string_view key) const;
 
-  // The same as JSON text; `otherwise` where there is none.
+  // As JSON text what must be there, which may be null.
+  std::string required_json(std::string_view key) const;
+  // As JSON text whatever is there; `otherwise` where it is absent or null.
   std::string optional_json(std::string_view key, std::string_view otherwise) const;
 
   // Throws where the object has a member that was never asked for. Call it last.
