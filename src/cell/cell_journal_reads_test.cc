@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -13,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "async/test_run.h"
 #include "cell/cell_journal.h"
 #include "testing/temp_dir.h"
 
@@ -46,10 +46,7 @@ void with_run(const RunTest& test) {
     co_await journal.close();
     if (failed) std::rethrow_exception(failed);
   };
-  std::exception_ptr failure;
-  asio::co_spawn(loop, drive(), [&](const std::exception_ptr& error) { failure = error; });
-  loop.run();
-  if (failure) std::rethrow_exception(failure);
+  async::run_on(loop, drive());
 }
 
 // Ends the step so many times, each time with a value of which its event tells nothing.

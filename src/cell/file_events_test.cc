@@ -4,11 +4,11 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 
 #include "async/event.h"
+#include "async/test_run.h"
 #include "json/json.h"
 #include "sys/file.h"
 #include "testing/temp_dir.h"
@@ -69,7 +69,6 @@ struct Told {
   void run(const FileEvents::Options& options, const Test& test) {
     auto tell = [this](json::Value data) { return take(std::move(data)); };
     FileEvents events(loop.get_executor(), pool, work, tell, options);
-    std::exception_ptr failure;
     auto drive = [&]() -> asio::awaitable<void> {
       std::exception_ptr failed;
       try {
@@ -80,9 +79,7 @@ struct Told {
       co_await events.close();
       if (failed) std::rethrow_exception(failed);
     };
-    asio::co_spawn(loop, drive(), [&](const std::exception_ptr& error) { failure = error; });
-    loop.run();
-    if (failure) std::rethrow_exception(failure);
+    async::run_on(loop, drive());
   }
 };
 

@@ -2,9 +2,9 @@
 
 #include <doctest/doctest.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "async/test_run.h"
 #include "base/error.h"
 #include "json/json.h"
 #include "sys/file.h"
@@ -28,10 +28,7 @@ struct VaultWorld {
     const Sealer sealer(key);
     Vault vault(pool, sealer, layout, "c");
     asio::io_context loop;
-    std::exception_ptr failure;
-    asio::co_spawn(loop, use(vault), [&](const std::exception_ptr& error) { failure = error; });
-    loop.run();
-    if (failure) std::rethrow_exception(failure);
+    async::run_on(loop, use(vault));
   }
 };
 

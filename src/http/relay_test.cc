@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/read_until.hpp>
@@ -12,6 +11,7 @@
 
 #include "async/sleep.h"
 #include "async/task_group.h"
+#include "async/test_run.h"
 #include "base/error.h"
 #include "http/server.h"
 
@@ -104,10 +104,7 @@ Stage run(const std::string& request, const Script& script, RelayLimits limits =
     co_await server.close();
     co_await tasks.close();
   };
-  std::exception_ptr failure;
-  asio::co_spawn(loop, drive(), [&](const std::exception_ptr& error) { failure = error; });
-  loop.run();
-  if (failure) std::rethrow_exception(failure);
+  async::run_on(loop, drive());
   return stage;
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -18,6 +17,7 @@
 #include "async/event.h"
 #include "async/sleep.h"
 #include "async/task_group.h"
+#include "async/test_run.h"
 #include "base/error.h"
 
 namespace cellar::http {
@@ -131,7 +131,6 @@ void with_server(const Test& test, ServerOptions options = {}) {
   async::Event left(loop.get_executor());
   Server server(loop.get_executor(), options,
                 [&left](Exchange& exchange) { return answer_or_refuse(exchange, left); });
-  std::exception_ptr failure;
   auto drive = [&]() -> asio::awaitable<void> {
     async::TaskGroup tasks(loop.get_executor());
     tasks.spawn(server.run());
@@ -147,9 +146,7 @@ void with_server(const Test& test, ServerOptions options = {}) {
     co_await tasks.close();
     if (failed) std::rethrow_exception(failed);
   };
-  asio::co_spawn(loop, drive(), [&](const std::exception_ptr& error) { failure = error; });
-  loop.run();
-  if (failure) std::rethrow_exception(failure);
+  async::run_on(loop, drive());
 }
 
 asio::awaitable<tcp::socket> connect(std::uint16_t port) {

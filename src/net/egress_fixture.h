@@ -2,7 +2,6 @@
 
 #include <array>
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -14,6 +13,7 @@
 
 #include "async/event.h"
 #include "async/task_group.h"
+#include "async/test_run.h"
 #include "net/egress.h"
 #include "net/stream.h"
 
@@ -72,13 +72,7 @@ class World {
   asio::any_io_executor executor() { return loop_.get_executor(); }
 
   // Runs `test` on the loop, then closes everything. Rethrows what the test throws.
-  void run(asio::awaitable<void> test) {
-    std::exception_ptr error;
-    auto done = [&](const std::exception_ptr& what) { error = what; };
-    asio::co_spawn(loop_, run_and_close(std::move(test)), done);
-    loop_.run();
-    if (error) std::rethrow_exception(error);
-  }
+  void run(asio::awaitable<void> test) { async::run_on(loop_, run_and_close(std::move(test))); }
 
   asio::awaitable<Tcp::socket> connect(const std::string& address, std::uint16_t port) {
     destination = Tcp::endpoint(ip(address), port);

@@ -51,13 +51,7 @@ class SlowHost {
 
 // Eight threads: four for the lookups of one cell, one for the daemon's own.
 struct Asking {
-  void play(asio::awaitable<void> test) {
-    std::exception_ptr error;
-    auto done = [&](const std::exception_ptr& what) { error = what; };
-    asio::co_spawn(loop, ends(std::move(test)), done);
-    loop.run();
-    if (error) std::rethrow_exception(error);
-  }
+  void play(asio::awaitable<void> test) { async::run_on(loop, ends(std::move(test))); }
   // Asks for a1 … aN in the name of "a".
   void begin(const std::string& asker, int count) {
     for (int i = 1; i <= count; ++i) tasks.spawn(ask_for(asker + std::to_string(i), asker));
