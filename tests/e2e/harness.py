@@ -441,6 +441,14 @@ class CellTest(unittest.TestCase):
         cell = self.cell(agent=agent)
         return cell, cell.call("POST", "/runs", {"method": method, "params": params}).json["id"]
 
+    def log(self, cell):
+        """The words that its agent has written to /work/log."""
+        answer = cell.call("GET", "/files/log")
+        return answer.body.decode().split() if answer.status == 200 else []
+
+    def reaches(self, cell, *words):
+        eventually(f"it gets to {words}", lambda: set(map(str, words)) <= set(self.log(cell)))
+
 
 @contextlib.contextmanager
 def standing_still(pid):

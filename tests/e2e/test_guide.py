@@ -379,10 +379,6 @@ class ClaimsTest(harness.CellTest):
         answer = cell.call("GET", "/files/log")
         return answer.body.decode().splitlines() if answer.status == 200 else []
 
-    def reaches(self, cell, line):
-        harness.eventually(f"it gets to {line}", lambda: line in self.log(cell))
-
-
     def test_an_interruption_is_no_failed_attempt(self):
         cell, run = self.begin(CLAIMS, "counts")
         self.reaches(cell, "try 1")

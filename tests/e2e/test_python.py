@@ -212,13 +212,6 @@ class PythonTest(harness.CellTest):
         cell = self.cell()
         return cell, cell.call("POST", "/runs", {"method": method, "params": params}).json["id"]
 
-    def log(self, cell):
-        answer = cell.call("GET", "/files/log")
-        return answer.body.decode().split() if answer.status == 200 else []
-
-    def reaches(self, cell, line):
-        harness.eventually(f"it gets to {line}", lambda: str(line) in self.log(cell))
-
     def open_gate(self, cell):
         cell.call("PUT", "/files/gate", b"")
 

@@ -101,13 +101,6 @@ def waits(ctx, params):
 
 
 class RollbackTest(harness.CellTest):
-    def log(self, cell):
-        answer = cell.call("GET", "/files/log")
-        return answer.body.decode().split() if answer.status == 200 else []
-
-    def reaches(self, cell, line):
-        harness.eventually(f"it gets to {line}", lambda: line in self.log(cell))
-
     def waits(self, cell, run):
         harness.eventually("the run waits", lambda: cell.run(run)["status"] == "waiting")
 

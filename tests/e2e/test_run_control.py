@@ -41,13 +41,6 @@ class RunControlTest(harness.CellTest):
         headers = {} if key is None else {"Idempotency-Key": key}
         return cell.call("POST", "/runs", {"method": method, "params": params}, headers)
 
-    def reaches(self, cell, line):
-        harness.eventually(f"it gets to {line}", lambda: line in self.log(cell))
-
-    def log(self, cell):
-        answer = cell.call("GET", "/files/log")
-        return answer.body.decode().split() if answer.status == 200 else []
-
     def open(self, cell, name="gate"):
         cell.call("PUT", f"/files/{name}", b"")
 

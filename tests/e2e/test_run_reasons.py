@@ -56,13 +56,6 @@ module.exports = {
 class RunReasonsTest(harness.CellTest):
     options = ("--run-suspend-after-ms", "50")
 
-    def log(self, cell):
-        answer = cell.call("GET", "/files/log")
-        return answer.body.decode().split() if answer.status == 200 else []
-
-    def reaches(self, cell, *lines):
-        harness.eventually(f"it gets to {lines}", lambda: set(lines) <= set(self.log(cell)))
-
     def of(self, cell, method):
         return [run for run in cell.runs() if run["method"] == method]
 

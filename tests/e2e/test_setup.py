@@ -26,13 +26,6 @@ module.exports = {
 class SetupTest(harness.CellTest):
     options = ("--run-suspend-after-ms", "50")
 
-    def log(self, cell):
-        answer = cell.call("GET", "/files/log")
-        return answer.body.decode().split() if answer.status == 200 else []
-
-    def reaches(self, cell, *lines):
-        harness.eventually(f"it gets to {lines}", lambda: set(lines) <= set(self.log(cell)))
-
     def begin(self, cell, method):
         answer = cell.call("POST", "/runs", {"method": method, "params": {}})
         self.assertEqual(202, answer.status, answer)

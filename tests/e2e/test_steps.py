@@ -36,13 +36,6 @@ module.exports = {
 
 
 class StepsTest(harness.CellTest):
-    def log(self, cell):
-        answer = cell.call("GET", "/files/log")
-        return answer.body.decode().split() if answer.status == 200 else []
-
-    def reaches(self, cell, line):
-        harness.eventually(f"it gets to {line}", lambda: line in self.log(cell))
-
     def open_gate(self, cell):
         cell.call("PUT", "/files/gate", b"")
 

@@ -52,9 +52,6 @@ PYTHON_NEWER = PYTHON.replace('await ctx.step("b", lambda: log("b"))',
 
 
 class VersionsTest(harness.CellTest):
-    def log(self, cell):
-        return cell.call("GET", "/files/log").body.decode().split()
-
     def waits(self, cell, run):
         harness.eventually("the run waits", lambda: cell.run(run)["status"] == "waiting")
 

@@ -96,9 +96,6 @@ class WaitsTest(harness.CellTest):
     def send(self, cell, run, **event):
         return cell.call("POST", f"/runs/{run}/events", event)
 
-    def log(self, cell):
-        return cell.call("GET", "/files/log").body.decode().split()
-
     def completes(self, cell, run, result):
         ended = harness.eventually(
             "the run ends", lambda: (now := cell.run(run))["status"] not in ("running", "waiting") and now)

@@ -44,13 +44,12 @@ class Waiting {
     for (const list of lists) list.clear();
   }
 
-  // All that waits ends.
+  // All that waits ends; what it waits for is to be cleared.
   cancel() {
     const waiting = [this.acks, this.begins, this.results, this.answers]
       .flatMap((list) => [...list.values()]);
     const rejects = [...waiting.map(({ reject }) => reject), ...this.rejects];
     for (const reject of rejects) reject(new CancelledError());
-    this.clear();
   }
 
   // What is given by its key in one of the lists.
