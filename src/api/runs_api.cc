@@ -292,7 +292,8 @@ asio::awaitable<void> replay(const Call& call) {
     language = replayed.language.value_or(own);
     // Of another language it is not tried, and said to be so.
     if (language == own) {
-      digest = co_await cell->keep_version(language, *std::move(replayed.source));
+      const auto kept = co_await cell->versions().keep(language, *std::move(replayed.source));
+      digest = kept.digest;
     }
   }
   const auto trial = co_await cell->runner().try_version(number, digest, language);

@@ -24,47 +24,9 @@ namespace cellar::cell {
 namespace {
 
 constexpr std::uint64_t kJournalBytesLeast = 64 << 20;
-// Then those that nothing needs are removed; they are when the cell is opened.
-constexpr std::size_t kVersionsMax = 64;
 constexpr std::size_t kLogLinesMax = 2000;
-constexpr std::size_t kAgentBytesMax = 4 << 20;
 // Of what a command has printed, as an agent is given it: less than a frame takes.
 constexpr std::size_t kShellTextMax = 200 << 20;
-
-void check_agent(const std::string& source) {
-  if (source.size() <= kAgentBytesMax) return;
-  throw Error(ErrorCode::too_large, "agent_too_large",
-              "the agent has " + std::to_string(source.size()) + " bytes, at most " +
-                  std::to_string(kAgentBytesMax),
-              "leave out what it does not need, or load data from /work");
-}
-
-void write_version(const CellLayout& layout, const std::string& digest, AgentLanguage language,
-                   const std::string& source) {
-  const std::string path = layout.agent_version(digest, language);
-  if (!sys::exists(path)) sys::replace_file(path, source, 0644);
-}
-
-// Where there are more than so many; `in_use` are names of files.
-void remove_unused_versions(const CellLayout& layout, const std::set<std::string>& in_use,
-                            std::size_t count_max) {
-  try {
-    const std::vector<std::string> names = sys::files_in(layout.versions());
-    if (names.size() <= count_max) return;
-    for (const std::string& name : names) {
-      if (!in_use.contains(name)) sys::remove_file(layout.versions() + "/" + name);
-    }
-  } catch (const Error& error) {  // They cost room, no more.
-    log::warning("{}: {}", layout.versions(), error.what());
-  }
-}
-
-void write_agent(const CellLayout& layout, const std::string& digest, AgentLanguage language,
-                 const std::string& source) {
-  const std::string extension(extension_of(language));
-  write_version(layout, digest, language, source);
-  sys::replace_link(layout.data() + "/agent" + extension, "versions/" + digest + extension);
-}
 
 }  // namespace
 
@@ -76,6 +38,7 @@ Cell::Cell(const Machine& machine, const CellConfig& config, const Sealer& seale
       value_context_(spec.cell_id + "/value"),
       layout_(std::move(layout)),
       spec_(std::move(spec)),
+      versions_(machine.executor, machine.pool, layout_, [this] { return versions_in_use(); }),
       indexed_(machine.executor),
       vault_(machine.pool, sealer, layout_, spec_.cell_id),
       llm_(machine.executor, machine.pool, machine.models, spec_.llm, spec_.cell_id, layout_.llm()),
@@ -135,7 +98,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
         std::make_unique<CellJournal>(machine_.executor, machine_.pool, *machine_.journal_writers,
                                       layout_.journal(), spec_.cell_id, runs_);
     journal_->measure(machine_.measures.journal_sync);
-    remove_unused_versions(layout_, versions_in_use(), 0);
+    versions_.remove_unused();
   };
   co_await async::offload(machine_.pool, prepare);
   co_await quota_.enforce();
@@ -287,7 +250,7 @@ void Cell::check(const CellSettings& settings) {
   if (settings.tier) tier_of(*settings.tier);
   if (settings.network) cell::check(*settings.network);
   if (settings.allow) net::Policy::parse({.allow = *settings.allow});
-  if (settings.agent) check_agent(*settings.agent);
+  if (settings.agent) AgentVersions::check(*settings.agent);
   if (settings.secrets) cell::check(*settings.secrets);
   for (const auto& [name, secret] : settings.changed_secrets) {
     SecretSet one;
@@ -324,16 +287,11 @@ asio::awaitable<void> Cell::apply_now(CellSettings settings) {
     if (*settings.preview_port != 0) next.preview_port = settings.preview_port;
   }
   if (settings.agent) {
-    next.agent_digest = sha256_hex(*settings.agent);
-    next.agent_language = settings.agent_language;
-    const auto version_turn = co_await version_turns_.turn();
-    auto write = [this, digest = next.agent_digest, language = next.agent_language,
-                  in_use = versions_in_use_with(next.agent_digest, next.agent_language),
-                  source = std::move(*settings.agent)] {
-      write_agent(layout_, digest, language, source);
-      remove_unused_versions(layout_, in_use, kVersionsMax);
-    };
-    co_await async::offload(machine_.pool, std::move(write));
+    std::string source = std::move(*settings.agent);
+    AgentVersion version =
+        co_await versions_.keep_as_current(settings.agent_language, std::move(source));
+    next.agent_digest = std::move(version.digest);
+    next.agent_language = version.language;
   }
   const bool new_secrets = settings.secrets || !settings.changed_secrets.empty();
   const bool new_network = settings.allow || settings.network;
@@ -558,36 +516,11 @@ asio::awaitable<Runner::Started> Cell::start_run(std::string method, std::string
 std::set<std::string> Cell::versions_in_use() const {
   std::set<std::string> names;
   const auto add = [&names](const std::string& digest, AgentLanguage language) {
-    names.insert(digest + std::string(extension_of(language)));
+    names.insert(AgentVersion{.digest = digest, .language = language}.file_name());
   };
-  names.insert(recent_versions_.begin(), recent_versions_.end());
   add(spec_.agent_digest, spec_.agent_language);
   for (const Run* run : runs_.newest_first()) add(run->agent_digest, run->agent_language);
   return names;
-}
-
-// The newest ones may be on their way to be what a run goes on with.
-std::set<std::string> Cell::versions_in_use_with(const std::string& digest,
-                                                 AgentLanguage language) {
-  const std::string name = digest + std::string(extension_of(language));
-  std::erase(recent_versions_, name);
-  recent_versions_.push_back(name);
-  if (recent_versions_.size() > kVersionsMax / 2) recent_versions_.pop_front();
-  return versions_in_use();
-}
-
-asio::awaitable<std::string> Cell::keep_version(AgentLanguage language, std::string source) {
-  require_open();
-  check_agent(source);
-  std::string digest = sha256_hex(source);
-  const auto turn = co_await version_turns_.turn();
-  auto write = [this, digest, language, in_use = versions_in_use_with(digest, language),
-                source = std::move(source)] {
-    write_version(layout_, digest, language, source);
-    remove_unused_versions(layout_, in_use, kVersionsMax);
-  };
-  co_await async::offload(machine_.pool, std::move(write));
-  co_return digest;
 }
 
 void Cell::count_request(bool failed, std::chrono::microseconds took) {

@@ -12,6 +12,7 @@
 #include "async/event.h"
 #include "async/serial.h"
 #include "cell/activity.h"
+#include "cell/agent_versions.h"
 #include "cell/cell_journal.h"
 #include "cell/checkpoints.h"
 #include "cell/cpu_meter.h"
@@ -265,10 +266,9 @@ class Cell : private RunnerHost {
   // Starts a run of the agent. Throws Error `not_found`, reason `agent_missing`.
   asio::awaitable<Runner::Started> start_run(std::string method, std::string params,
                                              std::optional<std::string> idempotency_key);
-  // Keeps a version of the agent without making it the cell's own; its digest.
-  asio::awaitable<std::string> keep_version(AgentLanguage language, std::string source);
   void count_request(bool failed, std::chrono::microseconds took);
 
+  AgentVersions& versions() noexcept { return versions_; }
   RunTable& runs() noexcept { return runs_; }
   CellJournal& journal() { return *journal_; }
   // Those who read its events, or what its processes write, look whether they still may.
@@ -362,7 +362,6 @@ class Cell : private RunnerHost {
   void limit_journal();
   // The files of the agent's versions that the cell, or a run of it, goes on with.
   std::set<std::string> versions_in_use() const;
-  std::set<std::string> versions_in_use_with(const std::string& digest, AgentLanguage language);
   void end_programs_over_quota();
   // Runs `job(store::CellStore&)` on the pool, one at a time.
   template <typename Job>
@@ -412,6 +411,7 @@ class Cell : private RunnerHost {
   const std::string value_context_;  // that values of sensitive steps are sealed in
   CellLayout layout_;
   CellSpec spec_;
+  AgentVersions versions_;
   State state_ = State::hibernated;
   bool is_leaving_ = false;  // `active`: who comes now waits for its turn, and wakes the cell
   bool open_ = false;
@@ -452,9 +452,7 @@ class Cell : private RunnerHost {
     std::size_t left_out = 0;  // and not said yet
   };
   Telling telling_;
-  async::Serial version_turns_{machine_.executor};
-  std::deque<std::string> recent_versions_;  // of the agent, the newest last
-  std::deque<std::string> log_lines_;        // what the agent printed, the newest last
+  std::deque<std::string> log_lines_;  // what the agent printed, the newest last
 
   Vault vault_;
   LlmAccount llm_;

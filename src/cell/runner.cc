@@ -240,6 +240,11 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
     log::error("run {}: {}", log::run(run.id), error.what());
     failure = error;
   }
+  while (failure && !journal_.is_broken() && !active->settled &&
+         (active->is_pausing || active->is_ending)) {  // On its way to the disk.
+    co_await active->changed.wait();
+    active->changed.reset();
+  }
   if (failure && !journal_.is_broken()) {
     co_await pause_run(*active, failure->reason().empty() ? "internal" : failure->reason(),
                        pause_json(*failure));

@@ -236,6 +236,15 @@ class Runner {
  private:
   struct Active;
   struct HostCall;
+  // How something ended that the agent asked for.
+  struct Outcome {
+    bool ok = true;
+    std::string value = "null";  // what it gave, or its error
+    std::string codec = "json";  // of the value
+
+    static Outcome gave(std::string value) { return {.value = std::move(value)}; }
+    static Outcome failed(std::string error) { return {.ok = false, .value = std::move(error)}; }
+  };
   struct TrialInProgress;
 
   // Goes on to its end whatever becomes of the caller; counts for has_requests().
@@ -302,8 +311,7 @@ class Runner {
   asio::awaitable<void> run_spawn(std::shared_ptr<AgentProcess> agent, HostCall call);
   // What a wait gives.
   struct WaitEnd {
-    bool ok = true;
-    std::string value;                     // JSON text
+    Outcome outcome;
     journal::Lsn event = 0;                // what it is of; 0 for nothing
     std::optional<journal::Payload> kept;  // where it is on the disk already
   };
@@ -314,7 +322,7 @@ class Runner {
   asio::awaitable<journal::StepEnd> make_wait_end(WaitEnd given);
   // The same as end_wait(), also of a run that nobody works on: it is paused, or its cell is.
   asio::awaitable<bool> end_approval(Run& run, std::uint32_t ordinal, std::string answer);
-  void give_outcome(const Active& active, std::uint32_t ordinal, bool ok, std::string value);
+  void give_outcome(const Active& active, std::uint32_t ordinal, Outcome outcome);
   asio::awaitable<Found> try_end_by_event(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                           journal::Lsn newest);
   asio::awaitable<bool> has_room_for_end(std::shared_ptr<Active> active, std::uint32_t ordinal,
@@ -343,13 +351,12 @@ class Runner {
   void tell_delta(const LlmCall& own, const std::shared_ptr<Printed>& printed,
                   const std::string& text);
   asio::awaitable<void> count_llm(const LlmCall& own, llm::Usage usage);
-  asio::awaitable<void> end_llm(LlmCall& own, bool ok, std::string value);
+  asio::awaitable<void> end_llm(LlmCall& own, Outcome outcome);
   asio::awaitable<void> pause_for_budget(std::uint32_t number);
   // Of the attempt that is under way.
   HostCall call_of(const Active& active) const;
   void let_go(AgentProcess& agent, const std::string& run_id);
-  void answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, bool ok,
-              std::string result);
+  void answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, Outcome outcome);
 
   // The `run` frame: what the agent needs to begin an attempt, with all that the journal holds of
   // the run. nullopt where it is more than a frame takes. Throws Error.
@@ -425,13 +432,12 @@ class Runner {
   enum class Shown : std::uint8_t { plainly, sealed };
   // The record of a step's end; its value is on disk where it is a blob. One that there is no room
   // for becomes a JournalFullError.
-  asio::awaitable<journal::StepEnd> make_step_end(bool ok, std::string value, std::string codec,
-                                                  Shown how);
+  asio::awaitable<journal::StepEnd> make_step_end(Outcome outcome, Shown how = Shown::plainly);
+  static bool is_kept(const journal::StepEnd& end);
   // `not_kept`: the value became that error. `too_late`: nothing is recorded, as the attempt of the
   // run is over.
   enum class StepFate : std::uint8_t { kept, not_kept, too_late };
-  asio::awaitable<StepFate> append_step_end(Active& active, std::uint32_t ordinal, bool ok,
-                                            std::string value, std::string codec = "json",
+  asio::awaitable<StepFate> append_step_end(Active& active, std::uint32_t ordinal, Outcome outcome,
                                             Shown how = Shown::plainly);
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);
   asio::awaitable<void> end_run(Active& active, std::string status, journal::Payload value);

@@ -145,7 +145,7 @@ asio::awaitable<bool> Runner::settle_interrupted(Active& active, const std::stri
     if (step.policy == "fail") {
       std::string error = interrupted_error(step, " (" + cause + "), and is not executed again");
       const journal::StepEnd end =  // Before the other: both are written together.
-          co_await make_step_end(false, std::move(error), "json", Shown::plainly);
+          co_await make_step_end(Outcome::failed(std::move(error)));
       fault_point("interrupted.before_written");
       append_interrupted(active.run, step, cause);
       fault_point("step.before_end");
@@ -200,10 +200,11 @@ void require_meant(const Run& run, const Decision& decision) {
 // write, or nothing.
 asio::awaitable<void> Runner::append_decision(const Run& run, Decision decision) {
   const Step& step = *ambiguous_step(run);
-  const bool ok = decision.kind == Decision::Kind::value;
-  std::string value = ok ? std::move(decision.value) : interrupted_error(step, ", and given up");
-  const Shown how = ok && step.sensitive ? Shown::sealed : Shown::plainly;
-  const journal::StepEnd end = co_await make_step_end(ok, std::move(value), "json", how);
+  Outcome outcome = decision.kind == Decision::Kind::value
+                        ? Outcome::gave(std::move(decision.value))
+                        : Outcome::failed(interrupted_error(step, ", and given up"));
+  const Shown how = outcome.ok && step.sensitive ? Shown::sealed : Shown::plainly;
+  const journal::StepEnd end = co_await make_step_end(std::move(outcome), how);
   fault_point("decision.before_written");
   append_interrupted(run, step, "decided");
   if (decision.kind != Decision::Kind::retry) journal_.append(run.number, step.ordinal, end);
@@ -278,16 +279,20 @@ asio::awaitable<void> Runner::upgrade(std::uint32_t number, std::string agent_di
 
 asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, std::string agent_digest,
                                           AgentLanguage language) {
-  co_await paused_run(number);
-  const Trial trial = co_await try_version_now(number, agent_digest, language);
-  if (!trial.ok) {
-    throw Error(
-        ErrorCode::conflict, "upgrade_differs",
-        "that version of the agent does not do what the run has recorded: " + trial.detail,
-        "mark what is new with ctx.getVersion and what is gone with ctx.removed; try it with "
-        "POST .../replay");
-  }
-  Run* run = co_await resumable_run(number);
+  Run* run = co_await paused_run(number);
+  std::uint32_t tried = 0;
+  do {  // It may go on, and be paused again, meanwhile.
+    tried = run->attempt;
+    const Trial trial = co_await try_version_now(number, agent_digest, language);
+    if (!trial.ok) {
+      throw Error(
+          ErrorCode::conflict, "upgrade_differs",
+          "that version of the agent does not do what the run has recorded: " + trial.detail,
+          "mark what is new with ctx.getVersion and what is gone with ctx.removed; try it with "
+          "POST .../replay");
+    }
+    run = co_await resumable_run(number);
+  } while (run->attempt != tried);
   journal::Upgraded upgraded;
   upgraded.agent_digest = std::move(agent_digest);
   journal_.append(number, 0, upgraded);

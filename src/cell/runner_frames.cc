@@ -191,8 +191,8 @@ asio::awaitable<void> Runner::on_command(AgentProcess& agent, Active& active,
   call.request = frame.body;
   if (is_refused) {
     std::string error = journal_full_error("the command was not begun");
-    if (ordinal != 0) co_await append_step_end(active, ordinal, false, error);
-    answer(agent_, call, false, std::move(error));
+    if (ordinal != 0) co_await append_step_end(active, ordinal, Outcome::failed(error));
+    answer(agent_, call, Outcome::failed(std::move(error)));
     co_return;
   }
   if (kind == "spawn") co_return tasks_.spawn(run_spawn(agent_, std::move(call)));
@@ -259,7 +259,7 @@ asio::awaitable<void> Runner::on_progress(Active& active, const AgentFrame& fram
   if (is_room) journal_.append(active.run.number, ordinal_of(frame), progress);
   HostCall call = call_of(active);
   call.tag = number_of(frame.header, "x");
-  answer(agent_, call, is_room, is_room ? "null" : journal_full_error("it is not kept"));
+  answer(agent_, call, is_room ? Outcome() : Outcome::failed(journal_full_error("it is not kept")));
 }
 
 asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, HostCall call) {
@@ -276,19 +276,19 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
     take_output(printed, std::move(event));
   };
   if (call.sensitive) on_output = nullptr;
-  bool ok = true;
   bool is_lost = false;
-  std::string result;
+  Outcome outcome;
   try {
     // What is cancelled already does not begin; a kill from here on misses nothing of it.
     const bool is_wanted = agent_ == agent && !call.is_left() && !call.is_cancelled();
-    if (is_wanted) result = co_await host_.shell(number, std::move(call.request), on_output);
+    if (is_wanted) {
+      outcome.value = co_await host_.shell(number, std::move(call.request), on_output);
+    }
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
-    ok = false;
     // The second: what killed the domain met it while it was made.
     is_lost = error.reason() == "domain_lost" || error.reason() == "sandbox_failed";
-    result = error_json(error);
+    outcome = Outcome::failed(error_json(error));
   }
   co_await all_given(printed);
   if (call.synchronous) --synchronous_calls_;
@@ -301,37 +301,32 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
   }
   if (call.is_cancelled()) {
     // What the kill left of it is no result.
-    ok = false;
-    result = error_json("CancelledError", "the run was cancelled", "canceled");
+    outcome = Outcome::failed(error_json("CancelledError", "the run was cancelled", "canceled"));
   } else if (is_lost) {  // No end that the agent may build on: as after any crash, it runs again.
     stop_agent("shell_lost");
     co_return;
   } else if (call.ordinal != 0) {
-    const StepFate fate = co_await append_step_end(owner, call.ordinal, ok, result);
+    const StepFate fate = co_await append_step_end(owner, call.ordinal, outcome);
     if (fate == StepFate::too_late) {
       if (call.synchronous && agent_ == agent) let_go(*agent, owner.run.id);
       co_return;
     }
-    if (fate == StepFate::not_kept) {
-      ok = false;
-      result = not_kept_error();
-    }
+    if (fate == StepFate::not_kept) outcome = Outcome::failed(not_kept_error());
   }
-  answer(std::move(agent), call, ok, std::move(result));
+  answer(std::move(agent), call, std::move(outcome));
 }
 
 // Results reach the agent in the order of their records, so that a replay can give them alike.
-void Runner::answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, bool ok,
-                    std::string result) {
+void Runner::answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, Outcome outcome) {
   json::Value header = frame_for(call.owner->run, "result");
   header.as_object().set("o", call.ordinal);
   header.as_object().set("x", call.tag);
-  header.as_object().set("ok", ok);
+  header.as_object().set("ok", outcome.ok);
   if (call.owner->run.undoes && !call.rolls_back) {
     header.as_object().set("rollback", json::object({{"grace", grace_ms(*call.owner)}}));
   }
   auto send = [agent = std::move(agent), synchronous = call.synchronous, header = std::move(header),
-               result = std::move(result)]() mutable {
+               result = std::move(outcome.value)]() mutable {
     fault_point("result.before_sent");
     if (synchronous) {
       agent->reply(header, std::move(result));
@@ -356,13 +351,12 @@ asio::awaitable<std::string> Runner::sealed(std::string value) {
 
 asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
-  const bool is_typed = text_of(frame.header, "c") == "typed";
   fault_point("step.done");
-  const bool ok = flag_of(frame.header, "ok");
+  Outcome outcome{.ok = flag_of(frame.header, "ok")};
+  outcome.value = outcome.ok ? frame.body : checked_error(frame.body);
+  if (text_of(frame.header, "c") == "typed") outcome.codec = "typed";
   const Shown how = is_sensitive(active.run, ordinal) ? Shown::sealed : Shown::plainly;
-  std::string value = ok ? frame.body : checked_error(frame.body);
-  const StepFate fate = co_await append_step_end(active, ordinal, ok, std::move(value),
-                                                 is_typed ? "typed" : "json", how);
+  const StepFate fate = co_await append_step_end(active, ordinal, std::move(outcome), how);
   if (fate == StepFate::too_late) co_return;
   const bool is_kept = fate == StepFate::kept;
   json::Value ack = frame_for(active.run, "ack");
@@ -376,12 +370,12 @@ asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   });
 }
 
-asio::awaitable<journal::StepEnd> Runner::make_step_end(bool ok, std::string value,
-                                                        std::string codec, Shown how) {
+asio::awaitable<journal::StepEnd> Runner::make_step_end(Outcome outcome, Shown how) {
   journal::StepEnd end;
-  end.ok = ok;
-  end.codec = std::move(codec);
+  end.ok = outcome.ok;
+  end.codec = std::move(outcome.codec);
   end.sealed = how == Shown::sealed;
+  std::string value = std::move(outcome.value);
   if (end.sealed) value = co_await sealed(std::move(value));
   const bool is_owed = value.size() <= kOwedValueBytes;  // Its place was kept since it began.
   if (is_owed) end.value.bytes = std::move(value);
@@ -392,17 +386,18 @@ asio::awaitable<journal::StepEnd> Runner::make_step_end(bool ok, std::string val
   co_return full;
 }
 
+bool Runner::is_kept(const journal::StepEnd& end) { return end.value.bytes != not_kept_error(); }
+
 asio::awaitable<Runner::StepFate> Runner::append_step_end(Active& active, std::uint32_t ordinal,
-                                                          bool ok, std::string value,
-                                                          std::string codec, Shown how) {
+                                                          Outcome outcome, Shown how) {
   const std::uint32_t attempt = active.run.attempt;
-  const journal::StepEnd end = co_await make_step_end(ok, std::move(value), std::move(codec), how);
+  const journal::StepEnd end = co_await make_step_end(std::move(outcome), how);
   // A pause, or the end of the agent, has made an interruption of it.
   if (!active.is_served() || active.run.attempt != attempt) co_return StepFate::too_late;
   fault_point("step.before_end");
   journal_.append(active.run.number, ordinal, end);
   fault_point("step.ended");
-  co_return end.value.bytes != not_kept_error() ? StepFate::kept : StepFate::not_kept;
+  co_return is_kept(end) ? StepFate::kept : StepFate::not_kept;
 }
 
 asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) {

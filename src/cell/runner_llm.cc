@@ -122,7 +122,7 @@ asio::awaitable<void> Runner::run_llm(HostCall call) {
     throw;
   }
   // Nobody waits for ever: too many waited, or something broke.
-  if (!failure.empty()) co_await end_llm(*own, false, std::move(failure));
+  if (!failure.empty()) co_await end_llm(*own, Outcome::failed(std::move(failure)));
   llm_calls_.erase(own);
   co_await pause_for_budget(own->run);  // What it waited for may have been this.
 }
@@ -140,7 +140,7 @@ asio::awaitable<void> Runner::carry_llm(std::shared_ptr<LlmCall> own) {
     if (error.code() == ErrorCode::canceled) throw;
     refusal = final_error(error);
   }
-  if (!refusal.empty()) co_return co_await end_llm(*own, false, std::move(refusal));
+  if (!refusal.empty()) co_return co_await end_llm(*own, Outcome::failed(std::move(refusal)));
   const Run* run = runs_.find(own->run);
   if (run == nullptr) co_return;  // It ended meanwhile.
   const auto step = run->steps.find(own->call.ordinal);
@@ -156,7 +156,8 @@ asio::awaitable<void> Runner::carry_llm(std::shared_ptr<LlmCall> own) {
     if (own->left().count() <= 0) {
       const std::string late =
           "ctx.llm.chat: no answer within " + std::to_string(total->count()) + " ms in all";
-      co_return co_await end_llm(*own, false, llm_error("StepTimeoutError", late, "step_timeout"));
+      std::string error = llm_error("StepTimeoutError", late, "step_timeout");
+      co_return co_await end_llm(*own, Outcome::failed(std::move(error)));
     }
     ++own->attempt;
     due = co_await ask_once(own);
@@ -203,7 +204,7 @@ asio::awaitable<std::optional<WallTime>> Runner::ask_once(std::shared_ptr<LlmCal
   if (attempt.usage) co_await count_llm(*own, *attempt.usage);
   if (attempt.reply) {
     const json::Value reply = llm::to_json(*attempt.reply, *attempt.usage);
-    co_await end_llm(*own, true, json::dump(reply));
+    co_await end_llm(*own, Outcome::gave(json::dump(reply)));
     co_return std::nullopt;
   }
   co_return co_await after_failure(*own, attempt.failure);
@@ -217,7 +218,7 @@ asio::awaitable<std::optional<WallTime>> Runner::after_failure(LlmCall& own,
       !failure.is_passing || own.attempt >= request.attempts_max || pause >= own.left();
   std::string error = failure_json(failure);
   if (is_last) {
-    co_await end_llm(own, false, std::move(error));
+    co_await end_llm(own, Outcome::failed(std::move(error)));
     co_return std::nullopt;
   }
   const WallTime next = wall_now() + pause;
@@ -284,7 +285,7 @@ asio::awaitable<void> Runner::count_llm(const LlmCall& own, llm::Usage usage) {
 }
 
 // The outcome of the call, recorded whether its agent is there or not.
-asio::awaitable<void> Runner::end_llm(LlmCall& own, bool ok, std::string value) {
+asio::awaitable<void> Runner::end_llm(LlmCall& own, Outcome outcome) {
   const HostCall& call = own.call;
   Run* run = runs_.find(own.run);
   if (run == nullptr || is_terminal(run->status) || own.asking->is_ended()) {
@@ -293,16 +294,15 @@ asio::awaitable<void> Runner::end_llm(LlmCall& own, bool ok, std::string value) 
   }
   if (call.ordinal != 0) {
     // Room is owed to what an active run has begun.
-    const bool is_room = find_active(own.run) || co_await takes(value.size());
+    const bool is_room = find_active(own.run) || co_await takes(outcome.value.size());
     if (!is_room) co_return;
-    journal::StepEnd end = co_await make_step_end(ok, value, "json", Shown::plainly);
+    const journal::StepEnd end = co_await make_step_end(outcome);
     run = runs_.find(own.run);
     if (run == nullptr || is_terminal(run->status) || own.asking->is_ended()) co_return;
     fault_point("llm.before_ended");
     journal_.append(own.run, call.ordinal, end);
     fault_point("llm.ended");
-    if (!end.ok) value = end.value.bytes;
-    ok = end.ok;
+    if (!is_kept(end)) outcome = Outcome::failed(not_kept_error());
   }
   own.is_asking = false;
   const auto active = find_active(own.run);
@@ -315,7 +315,7 @@ asio::awaitable<void> Runner::end_llm(LlmCall& own, bool ok, std::string value) 
   HostCall to = call_of(*active);
   to.ordinal = call.ordinal;
   to.tag = call.tag;
-  answer(agent_, to, ok, std::move(value));
+  answer(agent_, to, std::move(outcome));
 }
 
 // Once no attempt of the run is on its way any more, and where one was not made for the budget.

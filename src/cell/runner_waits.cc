@@ -104,7 +104,7 @@ asio::awaitable<void> Runner::on_wait(Active& active, const AgentFrame& frame,
 
 asio::awaitable<void> Runner::refuse_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                           std::string error) {
-  WaitEnd refused{.ok = false, .value = std::move(error)};
+  WaitEnd refused{.outcome = Outcome::failed(std::move(error))};
   co_await end_wait(std::move(active), ordinal, std::move(refused));
 }
 
@@ -117,10 +117,10 @@ asio::awaitable<void> Runner::look_at_wait(std::shared_ptr<Active> active, std::
   co_await try_end_wait(std::move(active), ordinal);
 }
 
-void Runner::give_outcome(const Active& active, std::uint32_t ordinal, bool ok, std::string value) {
+void Runner::give_outcome(const Active& active, std::uint32_t ordinal, Outcome outcome) {
   HostCall call = call_of(active);
   call.ordinal = ordinal;
-  answer(agent_, call, ok, std::move(value));
+  answer(agent_, call, std::move(outcome));
 }
 
 asio::awaitable<void> Runner::keep_time(std::shared_ptr<Active> active, std::uint32_t ordinal) {
@@ -141,7 +141,7 @@ asio::awaitable<void> Runner::end_overdue(std::shared_ptr<Active> active, std::u
   if (found != Found::none || !open_wait(*active, ordinal)) co_return;
   const Step& step = active->run.steps.at(ordinal);
   const bool is_sleep = step.kind == "sleep";
-  WaitEnd over{.ok = is_sleep, .value = is_sleep ? "null" : timeout_error(step)};
+  WaitEnd over{.outcome = is_sleep ? Outcome() : Outcome::failed(timeout_error(step))};
   co_await end_wait(active, ordinal, std::move(over));
 }
 
@@ -173,17 +173,19 @@ asio::awaitable<Runner::Found> Runner::try_end_wait(std::shared_ptr<Active> acti
   if (step.kind == "wait") co_return co_await try_end_by_event(active, ordinal, newest);
   if (step.kind != "child") co_return Found::none;
   const Run* child = runs_.find(step.child);
-  WaitEnd given{.ok = false};
+  WaitEnd given;
   if (child == nullptr) {  // Of a run that is gone: this one was begun from it again.
-    given.value = error_json("Error", "the child's result is not kept any more", "run_removed");
+    given.outcome = Outcome::failed(
+        error_json("Error", "the child's result is not kept any more", "run_removed"));
   } else if (!is_terminal(child->status)) {
     co_return Found::none;
   } else if (child->status == RunStatus::cancelled) {  // Its own error would say that this run is.
-    given.value = error_json("Error", "run " + child->id + " was cancelled", "child_cancelled");
+    given.outcome = Outcome::failed(
+        error_json("Error", "run " + child->id + " was cancelled", "child_cancelled"));
   } else {
-    given.ok = child->status == RunStatus::completed;
+    given.outcome.ok = child->status == RunStatus::completed;
     given.kept = journal_.payload_at(child->ended);
-    given.value = co_await journal_.value_of(child->ended);
+    given.outcome.value = co_await journal_.value_of(child->ended);
     const bool has_room = co_await has_room_for_end(active, ordinal, given.kept->bytes.size());
     if (!has_room) co_return Found::no_room;
   }
@@ -220,7 +222,7 @@ asio::awaitable<Runner::Found> Runner::try_end_by_event(std::shared_ptr<Active> 
       if (!open_wait(*active, ordinal)) co_return Found::none;
       if (!fits) continue;
     }
-    WaitEnd given{.value = std::move(payload), .event = event.lsn};
+    WaitEnd given{.outcome = Outcome::gave(std::move(payload)), .event = event.lsn};
     given.kept = journal_.payload_at(event.lsn);
     const bool has_room = co_await has_room_for_end(active, ordinal, given.kept->bytes.size());
     if (!has_room) co_return Found::no_room;
@@ -236,8 +238,7 @@ asio::awaitable<Runner::Found> Runner::try_end_by_event(std::shared_ptr<Active> 
 
 asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, HostCall call) {
   const Run& parent = call.owner->run;
-  bool ok = true;
-  std::string text;
+  Outcome outcome;
   try {
     if (parent.setup && !runs_.setup_done()) {
       throw Error(ErrorCode::conflict, "spawn_in_setup",
@@ -254,19 +255,18 @@ asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, Hos
                 .parent = &parent};
     const Started started = co_await this->start(std::move(start));
     fault_point("spawn.begun");
-    text = json::dump(json::object({{"run", started.id}}));
+    outcome.value = json::dump(json::object({{"run", started.id}}));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
-    ok = false;
-    text = error_json(error);
+    outcome = Outcome::failed(error_json(error));
   }
   const bool is_left = parent.rollback != 0;
   if (agent_ != agent || !call.owner->is_served() || call.attempt != parent.attempt || is_left) {
     co_return;
   }
-  const StepFate fate = co_await append_step_end(*call.owner, call.ordinal, ok, text);
+  const StepFate fate = co_await append_step_end(*call.owner, call.ordinal, outcome);
   if (fate == StepFate::too_late) co_return;
-  answer(std::move(agent), call, ok, std::move(text));
+  answer(std::move(agent), call, std::move(outcome));
 }
 
 void Runner::tell_parents(const Run& child) {
@@ -279,10 +279,10 @@ void Runner::tell_parents(const Run& child) {
 
 asio::awaitable<journal::StepEnd> Runner::make_wait_end(WaitEnd given) {
   if (!given.kept) {
-    co_return co_await make_step_end(given.ok, std::move(given.value), "json", Shown::plainly);
+    co_return co_await make_step_end(std::move(given.outcome));
   }
   journal::StepEnd end;  // It is named once more, not stored once more.
-  end.ok = given.ok;
+  end.ok = given.outcome.ok;
   end.codec = "json";
   end.value = *std::move(given.kept);
   co_return end;
@@ -291,10 +291,10 @@ asio::awaitable<journal::StepEnd> Runner::make_wait_end(WaitEnd given) {
 asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                        WaitEnd given) {
   const Run& run = active->run;
-  std::string value = given.value;  // In the record it may be in a blob.
+  Outcome outcome = given.outcome;  // In the record it may be in a blob.
   const journal::Lsn event = given.event;
   const journal::StepEnd end = co_await make_wait_end(std::move(given));
-  if (end.value.bytes == not_kept_error()) value = end.value.bytes;  // There was no room for it.
+  if (!is_kept(end)) outcome = Outcome::failed(not_kept_error());
   const bool is_taken = event != 0 && run.has_taken(event);
   if (!open_wait(*active, ordinal) || is_taken) co_return false;
   fault_point("wait.before_ended");
@@ -306,7 +306,7 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
   journal_.append(run.number, ordinal, end);
   fault_point("wait.ended");
   if (active->in_agent && agent_) {
-    give_outcome(*active, ordinal, end.ok, std::move(value));
+    give_outcome(*active, ordinal, std::move(outcome));
   } else {
     journal_.sync_soon();
     active->suspended = false;  // The next attempt finds it in the journal.
@@ -396,7 +396,7 @@ asio::awaitable<bool> Runner::end_approval(Run& run, std::uint32_t ordinal, std:
   const bool is_owed = is_active(run.number) && answer.size() <= kOwedValueBytes;
   if (!is_owed) co_await require_room(answer.size());
   while (run.open.contains(ordinal) && !is_terminal(run.status)) {
-    WaitEnd given{.value = answer};
+    WaitEnd given{.outcome = Outcome::gave(answer)};
     if (is_active(run.number)) {
       const bool ended = co_await end_wait(find_active(run.number), ordinal, std::move(given));
       if (ended) co_return true;

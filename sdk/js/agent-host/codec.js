@@ -23,8 +23,9 @@ function asJson(object) {
   return typeof object.toJSON === 'function' ? object.toJSON() : object;
 }
 
-// Whether JSON would give `value` back as something else.
-function needsTypes(value) {
+// Whether JSON would give `value` back as something else. `isGiven`: an object's toJSON gave it, and
+// it is not asked again, as JSON.stringify does not.
+function needsTypes(value, isGiven = false) {
   switch (typeof value) {
     case 'number': return !isPlainNumber(value);
     case 'undefined':
@@ -33,10 +34,11 @@ function needsTypes(value) {
     default: return false;
   }
   if (value === null) return false;
-  if (Array.isArray(value)) return value.some(needsTypes) || Object.keys(value).length < value.length;
+  if (Array.isArray(value)) return value.some((item) => needsTypes(item)) || Object.keys(value).length < value.length;
   if (isSpecial(value) || Object.hasOwn(value, '$')) return true;
-  const given = asJson(value);
-  return given === value ? Object.values(value).some(needsTypes) : needsTypes(given);
+  const given = isGiven ? value : asJson(value);
+  return given === value ? Object.values(value).some((item) => needsTypes(item))
+    : needsTypes(given, true);
 }
 
 function isSpecial(value) {
@@ -67,7 +69,7 @@ class Encoder {
     this.above = new Set(); // the objects that hold the one at hand
   }
 
-  value(value) {
+  value(value, isGiven = false) {
     switch (typeof value) {
       case 'number': return isPlainNumber(value) ? value
         : tagged('number', Object.is(value, -0) ? '-0' : String(value));
@@ -75,23 +77,23 @@ class Encoder {
       case 'undefined':
       case 'function':
       case 'symbol': return tagged('undefined');
-      case 'object': return value === null ? null : this.#nested(value);
+      case 'object': return value === null ? null : this.#nested(value, isGiven);
       default: return value;
     }
   }
 
-  #nested(object) {
+  #nested(object, isGiven) {
     if (this.above.has(object)) {
       throw coded('not_serialisable', `${this.what} holds itself: a circle cannot be written down`);
     }
     if (this.above.size === LEVELS_MAX) throw tooDeep(this.what);
     this.above.add(object);
-    const encoded = this.#object(object);
+    const encoded = this.#object(object, isGiven);
     this.above.delete(object);
     return encoded;
   }
 
-  #object(object) {
+  #object(object, isGiven) {
     const all = (list) => Array.from(list, (value) => this.value(value));
     if (Array.isArray(object)) return all(object);
     if (isDate(object)) return tagged('Date', this.value(object.getTime()));
@@ -104,8 +106,8 @@ class Encoder {
       const type = Buffer.isBuffer(object) ? 'Buffer' : object[Symbol.toStringTag] ?? 'DataView';
       return tagged(type, base64(object.buffer, object.byteOffset, object.byteLength));
     }
-    const given = asJson(object);
-    if (given !== object) return this.value(given);
+    const given = isGiven ? object : asJson(object);
+    if (given !== object) return this.value(given, true);
     const fields = Object.entries(object).filter(([, value]) =>
       typeof value !== 'function' && typeof value !== 'symbol')
       .map(([key, value]) => [key, this.value(value)]);

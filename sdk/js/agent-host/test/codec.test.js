@@ -65,7 +65,9 @@ test('an error whose members cannot be read is told without them, and what is no
 test('an object that says itself what it is as JSON may say what JSON has not', () => {
   const says = (value) => ({ toJSON: () => value });
   assert.deepEqual(again({ a: says({ n: 7n }) }), { a: { n: 7n } });
-  assert.deepEqual(again([says(undefined), says(says(NaN))]), [undefined, NaN]);
+  assert.deepEqual(again([says(undefined), says([says(NaN)])]), [undefined, [NaN]]);
+  const endless = { toJSON: () => ({ n: 1, toJSON: endless.toJSON }) };
+  for (const other of [1, 1n]) assert.deepEqual(again([endless, other]), [{ n: 1 }, other]);
   class Same { constructor() { this.n = 1; } toJSON() { return this; } }
   assert.deepEqual(again(new Same()), { n: 1 });
   const invalid = { toJSON: () => new Date(NaN).toISOString() };
