@@ -105,6 +105,9 @@ json::Value step_json(const cell::Run& run, const cell::Step& step) {
                                     {"executed", step.executed},
                                     {"started_at", to_iso8601(step.started_at)}});
   if (step.sensitive) value.as_object().set("sensitive", "output");
+  if (is_under_way(run, step) && step.retry_at > wall_now()) {
+    value.as_object().set("retry_at", to_iso8601(*step.retry_at));
+  }
   if (step.ended_at) value.as_object().set("ended_at", to_iso8601(*step.ended_at));
   if (cell::is_wait(step.kind) && is_under_way(run, step)) {
     add_wait(value.as_object(), step);
@@ -112,10 +115,12 @@ json::Value step_json(const cell::Run& run, const cell::Step& step) {
   return value;
 }
 
-// Every run that is not finished has one reason: what it waits for, or why it is paused.
+// What an unfinished run waits for, why it is paused or stands still; empty where it is executed.
 std::string reason_of(const cell::Run& run) {
   if (run.status == cell::RunStatus::running && !run.stands_for.empty()) return run.stands_for;
   if (run.status == cell::RunStatus::running && run.rollback != 0) return "rollback";
+  const auto retries_at = run.retries_at();
+  if (run.status == cell::RunStatus::running && retries_at > wall_now()) return "retry";
   if (run.status != cell::RunStatus::running || !run.is_only_waiting()) return run.reason;
   const std::string& kind = run.waits().front()->kind;  // sleep, wait, approval, child
   return kind == "wait" ? "event" : kind;

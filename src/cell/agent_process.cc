@@ -11,10 +11,12 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "async/sleep.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/sha256.h"
 #include "json/json.h"
+#include "sandbox/groups.h"
 #include "sys/file.h"
 #include "sys/socket_pair.h"
 #include "wire/agent_frame.h"
@@ -30,6 +32,7 @@ constexpr std::size_t kHeaderBytesMax = 64 << 10;
 constexpr std::size_t kFirstBodyBytes = 1 << 20;
 constexpr std::size_t kOutputLineMax = 8 << 10;
 // What the host ends with where Node.js or Python is older than it needs.
+constexpr std::chrono::milliseconds kEndPause{20};
 constexpr int kTooOld = 69;
 constexpr const char* kJavascriptHost = "/opt/cellar/agent-host/host.js";
 constexpr const char* kPythonHost = "/opt/cellar/agent-host/python/host.py";
@@ -305,11 +308,11 @@ asio::awaitable<void> AgentProcess::write_queued(Line& line) {
 // ---- ending ----
 
 asio::awaitable<std::string> AgentProcess::wait_end() {
-  place_.domain->signal(place_.id,
-                        SIGKILL);  // Its sockets are closed: what is left of it is of no use.
+  kill();  // Its sockets are closed: what is left of it, and of what it began, is of no use.
   const bool is_gone = co_await place_.domain->ends_within(place_.id, kKillLimit);
   if (!is_gone && place_.end_domain) place_.end_domain();
   const DomainLink::Exit exit = co_await place_.domain->wait_exit(place_.id);
+  co_await ends_whole();
   const bool killed = !exit.lost && WIFSIGNALED(exit.wait_status);
   const bool oom = killed && place_.count_oom_kills() > oom_before_;
   boost::system::error_code ignored;
@@ -323,7 +326,21 @@ asio::awaitable<std::string> AgentProcess::wait_end() {
 
 Error AgentProcess::too_old() const { return host_missing(options_, "what it has is too old"); }
 
-void AgentProcess::kill() { place_.domain->signal(place_.id, SIGKILL); }
+void AgentProcess::kill() { cell::kill(place_); }
+
+// Returns once nothing that it began is left: the next attempt is not to meet it. Without a group
+// its keeper has seen to that before it told the end.
+asio::awaitable<void> AgentProcess::ends_whole() {
+  if (place_.group.empty()) co_return;
+  auto is_empty = [group = place_.group] { return !sandbox::is_populated(group); };
+  try {
+    co_await async::poll_until("end of what the agent began", std::move(is_empty), kKillLimit,
+                               kEndPause);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::warning("{}", error.what());  // Killed it is, and executes nothing any more.
+  }
+}
 
 std::chrono::steady_clock::duration AgentProcess::silent_for() const {
   return std::chrono::steady_clock::now() - heard_at_;

@@ -75,11 +75,12 @@ class AgentProcess {
   bool send_held();
   void reply(const json::Value& header, std::string_view body);  // to a synchronous call
 
-  // Waits for the end of the process and says why: "agent_exit", "oom", or kHostMissing where the
-  // image's Node.js or Python is older than the host needs, which too_old() explains.
+  // Waits for the end of the process and of all that it began, and says why: "agent_exit", "oom",
+  // or kHostMissing where the image's Node.js or Python is older than the host needs, which
+  // too_old() explains.
   asio::awaitable<std::string> wait_end();
   Error too_old() const;
-  void kill();
+  void kill();  // with all that it began
 
   AgentLanguage language() const noexcept { return options_.language; }
 
@@ -104,6 +105,7 @@ class AgentProcess {
   asio::awaitable<bool> read_exactly(std::span<char> rest);
   asio::awaitable<bool> read_growing(std::string& bytes, std::size_t size);
   std::size_t take_unread(std::span<char> into) noexcept;
+  asio::awaitable<void> ends_whole();
 
   CommandPlace place_;
   Options options_;

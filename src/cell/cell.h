@@ -286,6 +286,7 @@ class Cell : private RunnerHost {
   asio::awaitable<std::string> call(std::string op, std::string arguments) override;
   asio::awaitable<void> wake_up() override;
   LlmAccount& llm() override { return llm_; }
+  std::vector<std::string> agent_output(std::size_t count_max) const override;
   std::string seal_value(std::string_view plain) const override;
   std::optional<std::string> open_value(std::string_view sealed) const override;
   bool is_awake() const override { return state_ == State::active && !is_leaving_; }

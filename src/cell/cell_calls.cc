@@ -340,10 +340,13 @@ json::Value Cell::logs(const json::Value& params) const {
   const json::Reader reader(params, "params");
   const auto count =
       static_cast<std::size_t>(reader.optional_int("lines", 1, 100'000).value_or(kLogLinesShown));
-  json::Array lines;
-  const std::size_t first = log_lines_.size() - std::min(count, log_lines_.size());
-  for (std::size_t i = first; i < log_lines_.size(); ++i) lines.emplace_back(log_lines_[i]);
-  return json::object({{"lines", std::move(lines)}});
+  const std::vector<std::string> lines = agent_output(count);
+  return json::object({{"lines", json::Array(lines.begin(), lines.end())}});
+}
+
+std::vector<std::string> Cell::agent_output(std::size_t count_max) const {
+  const auto count = static_cast<std::ptrdiff_t>(std::min(count_max, log_lines_.size()));
+  return {log_lines_.end() - count, log_lines_.end()};
 }
 
 json::Value Cell::metrics() const {

@@ -87,6 +87,27 @@ bool is_terminal(RunStatus status) noexcept {
          status == RunStatus::cancelled;
 }
 
+std::optional<WallTime> Run::retries_at() const {
+  std::optional<WallTime> first;
+  for (const std::uint32_t ordinal : open) {
+    const Step& step = steps.at(ordinal);
+    if (is_wait(step.kind) || leaves(step)) continue;
+    if (!step.retry_at) return std::nullopt;
+    if (!first || *step.retry_at < *first) first = step.retry_at;
+  }
+  return first;
+}
+
+Run::EndsInVain Run::ends_in_vain() const {
+  EndsInVain most{.count = attempts_without_progress + 1};
+  for (const std::uint32_t ordinal : open) {
+    const Step& step = steps.at(ordinal);
+    const std::uint32_t count = step.ends_under_it + (step.is_executed_again() ? 1 : 0);
+    if (count > most.count) most = {.count = count, .step = &step};
+  }
+  return most;
+}
+
 std::uint32_t Run::steps_done() const noexcept {
   return static_cast<std::uint32_t>(
       std::count_if(steps.begin(), steps.end(), [](const auto& entry) {
@@ -357,7 +378,13 @@ void RunTable::change_state(const journal::Record& record) {
     run.attempt = body.n;
     run.left = 0;
     give_up_said(run, record.lsn);
-    if (counts_against_budget(body.cause)) ++run.attempts_without_progress;
+    const bool counts = counts_against_budget(body.cause);
+    if (counts) ++run.attempts_without_progress;
+    for (const std::uint32_t ordinal : run.open) {
+      Step& step = run.steps.at(ordinal);
+      if (counts && step.is_executed_again()) ++step.ends_under_it;
+      step.executions_seen = step.executed;
+    }
   } else if (record.type == journal::Type::cancel_requested) {
     run.cancel_requested = true;
     run.cancelled_in_pause = run.status == RunStatus::paused;
@@ -377,6 +404,7 @@ void RunTable::change_state(const journal::Record& record) {
     run.reason.clear();
     run.detail.clear();
     run.attempts_without_progress = 0;
+    for (const std::uint32_t ordinal : run.open) run.steps.at(ordinal).ends_under_it = 0;
   }
 }
 

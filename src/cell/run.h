@@ -45,6 +45,8 @@ struct Step {
   bool sealed = false;       // its outcome is
   std::string policy;        // what follows an interruption: retry (also where empty), fail, ask
   std::uint32_t executions_explained = 0;  // interrupted ones that somebody has decided about
+  std::uint32_t executions_seen = 0;       // when the newest attempt of its run began
+  std::uint32_t ends_under_it = 0;         // of the agent, that count (see counts_against_budget)
   std::uint32_t failed_attempts = 0;       // in it, each followed by another
   std::optional<WallTime> retry_at;        // when the next attempt is due
   journal::Lsn progress = 0;               // its last Progress record
@@ -56,6 +58,11 @@ struct Step {
   // It was executed and is not now: whether what it does was done is not known.
   bool is_interrupted() const noexcept {
     return status == StepStatus::open && executed > executions_explained;
+  }
+  // The agent, or what it has asked of the shell, is at work on it in the newest attempt.
+  bool is_executed_again() const noexcept {
+    return is_interrupted() && executed > executions_seen && kind != "llm" && kind != "spawn" &&
+           !is_wait(kind);
   }
   std::string args;   // of what waits: see waits.h
   std::string child;  // the run that it waits for
@@ -95,7 +102,7 @@ struct Run : std::enable_shared_from_this<Run> {
   std::string detail;      // JSON text that explains the reason; empty for none
   std::string stands_for;  // why no attempt is under way now, where one is to be; in no record
   std::uint32_t attempt = 0;
-  std::uint32_t attempts_without_progress = 0;  // that count (see counts_against_budget)
+  std::uint32_t attempts_without_progress = 0;  // that count, but for the newest
   bool cancel_requested = false;
   bool undoes = false;  // and what it did is undone first
   bool cancelled_in_pause = false;
@@ -120,12 +127,22 @@ struct Run : std::enable_shared_from_this<Run> {
   std::size_t noted_bytes = 0;  // of the names and arguments of `steps`
 
   std::uint32_t steps_done() const noexcept;
+  // How often the agent has ended, as it has now, with nothing finished between: nothing of the
+  // run, or not this step, which is executed again each time while others get on.
+  struct EndsInVain {
+    std::uint32_t count = 0;
+    const Step* step = nullptr;  // null: nothing of the run
+  };
+  EndsInVain ends_in_vain() const;
   // It is cancelled, and nothing more of it is executed.
   bool ends_at_once() const noexcept { return cancel_requested && !undoes; }
   // A step of its method that is not executed any more, as the run rolls back.
   bool leaves(const Step& step) const noexcept {
     return rollback != 0 ? step.ordinal < rollback : undoes;
   }
+  // When the first of its steps is tried again, where each that is open, but for those that wait,
+  // has failed and is to be tried again.
+  std::optional<WallTime> retries_at() const;
   // The open commands that wait for a time, an event or an approval.
   std::vector<const Step*> waits() const;
   // Whether this event, of which the record is named, has ended a wait.

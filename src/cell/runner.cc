@@ -18,10 +18,8 @@ namespace {
 
 // How often it is looked whether the machine has room again.
 constexpr std::chrono::milliseconds kRoomPause{1000};
-
-journal::Payload cancelled_error() {
-  return {.bytes = error_json("CancelledError", "cancelled", "canceled"), .blob = std::nullopt};
-}
+// Of what the agent printed, the newest, where it ended too often.
+constexpr std::size_t kOutputLinesTold = 10;
 
 // Cancelled before any step was completed: no rollback was ever declared for what is done.
 bool has_nothing_to_undo(const Run& run) {
@@ -29,6 +27,21 @@ bool has_nothing_to_undo(const Run& run) {
          std::none_of(run.steps.begin(), run.steps.end(), [](const auto& entry) {
            return entry.second.kind == "step" && entry.second.status == StepStatus::ok;
          });
+}
+
+// Why the run is paused, with what the agent printed last.
+std::string crash_loop(const Run::EndsInVain& ends, const std::string& cause,
+                       std::vector<std::string> output) {
+  const std::string times = "the agent ended " + std::to_string(ends.count) + " times ";
+  const std::string what = ends.step == nullptr
+                               ? times + "in a row with no step finished between"
+                               : times + "while step \"" + ends.step->name + "\" was executed";
+  json::Value detail = json::object({{"name", "CrashLoop"},
+                                     {"message", what + ", the last time by " + cause},
+                                     {"code", "crash_loop"}});
+  if (ends.step != nullptr) detail.as_object().set("ordinal", ends.step->ordinal);
+  detail.as_object().set("output", json::Array(output.begin(), output.end()));
+  return json::dump(detail);
 }
 
 }  // namespace
@@ -273,7 +286,7 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
       continue;
     }
     if (run.ends_at_once() || has_nothing_to_undo(run)) {
-      co_await end_run(active, "cancelled", cancelled_error());
+      co_await end_cancelled(active);
       break;
     }
     if (active.suspended) {
@@ -282,15 +295,10 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
       active.changed.reset();
       continue;
     }
-    // Those that it ended before began another attempt each; this one has not yet.
-    const std::uint32_t ended = run.attempts_without_progress + 1;
-    if (counts_against_budget(cause) && ended >= config_.attempts_max) {
-      const std::string detail =
-          error_json("CrashLoop",
-                     "the agent ended " + std::to_string(ended) +
-                         " times in a row with no step finished between, the last time by " + cause,
-                     "crash_loop");
-      co_await pause_run(active, "crash_loop", detail);
+    const Run::EndsInVain ends = run.ends_in_vain();
+    if (counts_against_budget(cause) && ends.count >= config_.attempts_max) {
+      std::string detail = crash_loop(ends, cause, host_.agent_output(kOutputLinesTold));
+      co_await pause_run(active, "crash_loop", std::move(detail));
       break;
     }
     co_await attempt(active, cause);
@@ -302,7 +310,7 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
       co_await pause_run(active, cause, host_missing_);
       break;
     }
-    if (run.attempts_without_progress > 0 && !run.ends_at_once() && !active.is_pausing) {
+    if (run.ends_in_vain().count > 1 && !run.ends_at_once() && !active.is_pausing) {
       co_await hold_off(active, backoff);
       backoff = std::min(backoff * 2, config_.longest_backoff);
     } else {
@@ -310,7 +318,7 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
     }
   }
   if (run.ends_at_once() && run.status == RunStatus::paused) {  // Asked for while it was pausing.
-    co_await end_run(active, "cancelled", cancelled_error());
+    co_await end_cancelled(active);
   }
 }
 

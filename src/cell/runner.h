@@ -48,6 +48,9 @@ class RunnerHost {
   // Kills the commands that this run has going.
   virtual void kill_commands(std::uint32_t run) = 0;
 
+  // The newest lines that the cell's agents printed, so many at most.
+  virtual std::vector<std::string> agent_output(std::size_t count_max) const = 0;
+
   // A synchronous call of ctx (db.get, search.query, …): arguments and result are JSON.
   virtual asio::awaitable<std::string> call(std::string op, std::string arguments) = 0;
 
@@ -441,6 +444,7 @@ class Runner {
                                             Shown how = Shown::plainly);
   asio::awaitable<void> pause_run(Active& active, std::string reason, std::string detail);
   asio::awaitable<void> end_run(Active& active, std::string status, journal::Payload value);
+  asio::awaitable<void> end_cancelled(Active& active);
   asio::awaitable<void> cancel_now(std::uint32_t number, Cancel how);
   // The run and all that it began, as far as a cancel is news to them.
   std::vector<Run*> to_cancel(std::uint32_t number, Cancel how);

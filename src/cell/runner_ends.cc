@@ -4,6 +4,7 @@
 
 #include "async/aside.h"
 #include "base/fault.h"
+#include "cell/mismatch.h"
 #include "cell/runner_parts.h"
 
 namespace cellar::cell {
@@ -26,10 +27,11 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   const bool ok = flag_of(frame.header, "ok");
   const json::Value* rolled = frame.header.find("rolled");
   const bool is_undone = rolled == nullptr || !rolled->is_bool() || rolled->as_bool();
-  const bool canceled = !ok && active.run.cancel_requested && is_undone;
-  std::string value = ok ? frame.body : checked_error(frame.body);
+  // Whatever its method makes of it: a cancel that is on the disk comes before any end that is not.
+  const bool canceled = active.run.cancel_requested && is_undone;
+  std::string value = !ok ? checked_error(frame.body) : canceled ? cancelled_error() : frame.body;
   std::string problem;
-  if (ok) {
+  if (ok && !canceled) {
     auto look = [&frame] { return problem_of_json(frame.body); };
     problem = co_await async::work_aside(journal_.pool(), frame.body.size(), look);
   }
@@ -41,7 +43,7 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
     active.leave_agent("cancel");
     co_return;
   }
-  const char* status = completed ? "completed" : canceled ? "cancelled" : "failed";
+  const char* status = canceled ? "cancelled" : completed ? "completed" : "failed";
   co_await end_run(active, status, std::move(stored));
 }
 
@@ -52,8 +54,9 @@ std::string second_rollback(const Run& run, std::uint32_t ordinal) {
   const json::Value expected =
       json::object({{"k", kRollback}, {"n", place(run.rollback)}, {"fp", ""}});
   const json::Value got = json::object({{"k", kRollback}, {"n", place(ordinal)}, {"fp", ""}});
-  return json::dump(
-      json::object({{"expected", expected}, {"got", got}, {"matched", json::Array()}}));
+  const json::Value detail =
+      json::object({{"expected", expected}, {"got", got}, {"matched", json::Array()}});
+  return explain_mismatch(json::dump(detail), ordinal);
 }
 
 }  // namespace
@@ -79,7 +82,8 @@ asio::awaitable<void> Runner::on_rollback(Active& active, const AgentFrame& fram
 }
 
 asio::awaitable<void> Runner::on_mismatch(Active& active, const AgentFrame& frame) {
-  co_await pause_run(active, "replay_mismatch", checked_error(frame.body));
+  std::string detail = explain_mismatch(checked_error(frame.body), ordinal_of(frame));
+  co_await pause_run(active, "replay_mismatch", std::move(detail));
 }
 
 // The run goes on in another attempt, which knows nothing of what is behind it.
@@ -119,6 +123,12 @@ asio::awaitable<void> Runner::end_run(Active& active, std::string status, journa
   active.settled = true;
   active.changed.set();
   tell_parents(active.run);
+}
+
+asio::awaitable<void> Runner::end_cancelled(Active& active) {
+  journal::Payload error;
+  error.bytes = cancelled_error();
+  co_await end_run(active, "cancelled", std::move(error));
 }
 
 // Not where it settles already: the first reason stays, and it may be under way again.

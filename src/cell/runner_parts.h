@@ -58,6 +58,11 @@ inline std::string journal_full_error(std::string_view what) {
                     "journal_full");
 }
 
+// What a cancelled run ends with, where its method throws nothing else.
+inline std::string cancelled_error() {
+  return error_json("CancelledError", "cancelled", "canceled");
+}
+
 // What was done, and cannot be given.
 inline std::string not_kept_error() {
   return journal_full_error("it was done, and what it gave is not kept");

@@ -112,8 +112,9 @@ std::string mismatch_of(const json::Value& detail) {
     text += ", and the agent asks for " + asked;
   }
   const auto matched = list_of(detail, "matched");
-  return matched.empty() ? text
-                         : text + "; the last that was the same: " + asked_of(&matched.back());
+  if (!matched.empty()) text += "; the last that was the same: " + asked_of(&matched.back());
+  const std::string cause = column(detail, "cause");
+  return cause.empty() ? text : text + ". Likely " + cause;
 }
 
 // Python's KeyError('zz') has the message 'zz': nobody could tell what that is.

@@ -61,10 +61,14 @@ void kill_group(const std::string& folder) {
   if (sys::exists(folder)) sys::write_setting(folder + "/cgroup.kill", "1");
 }
 
+bool is_populated(const std::string& folder) {
+  const auto events = sys::read_file(folder + "/cgroup.events");
+  return events && events->find("populated 1") != std::string::npos;
+}
+
 bool try_remove(const CgroupPlan& plan) {
   // One look instead of many attempts: it is asked again and again until all have died.
-  const auto events = sys::read_file(plan.cell + "/cgroup.events");
-  if (events && events->find("populated 1") != std::string::npos) return false;
+  if (is_populated(plan.cell)) return false;
   // Where no program has a group any more, these are all, and no folder is read.
   for (auto at = plan.folders.rbegin(); at != plan.folders.rend(); ++at) {
     if (at->starts_with(plan.cell + "/")) try_remove_group(*at);

@@ -26,6 +26,9 @@ bool try_remove_tree(const std::string& folder);
 // domain's groups are removed after they were killed, and made anew.
 void kill_group(const std::string& folder);
 
+// Whether a process is in the group or below it that has not ended. False where there is none.
+bool is_populated(const std::string& folder);
+
 // Removes all of a plan's groups that no other cell is in; false where something is left.
 bool try_remove(const CgroupPlan& plan);
 

@@ -22,6 +22,35 @@ module.exports = {
     const pay = (name) => ctx.step(name, () => { log(name); return gate("gate"); }, { onInterrupt: "ask" });
     return Promise.all([pay("a"), pay("b")]);
   },
+  async dies_beside(ctx) {  // Each time after another step has ended: that is no progress of this one.
+    let ended = 0;
+    const dies = ctx.step("dies", async () => {
+      const before = ended + lines();
+      while (ended <= before) await new Promise((r) => setTimeout(r, 5));
+      log("dies");
+      console.log("last words");
+      process.exit(1);
+    });
+    const others = async () => { for (;;) { await ctx.step("other", () => 0); ended += 1; await ctx.sleep(20); } };
+    return Promise.all([dies, others()]);
+  },
+  async retries(ctx) {
+    const later = () => { throw new ctx.errors.RetryAfterError("later", "6h"); };
+    return Promise.all([ctx.step("later", later, { retries: 3 }), ctx.waitForEvent("never")]);
+  },
+  async begins_a_process(ctx) {
+    return ctx.step("s", () => {
+      log("begins");
+      if (fs.existsSync("/work/child")) return fs.existsSync(`/proc/${fs.readFileSync("/work/child", "utf8").trim()}`);
+      require("child_process").spawn("sh", ["-c", "echo $$ > /work/child; exec sleep 1000"], { detached: true, stdio: "ignore" }).unref();
+      return gate("never");
+    });
+  },
+  async swallows(ctx) {
+    const child = await ctx.spawn("worker");
+    try { await child.result(); } catch {}
+    return "all fine";
+  },
   async twice(ctx) {
     const first = ctx.shell("echo same");
     await ctx.step("between", () => log("between"));
@@ -78,6 +107,38 @@ class RunReasonsTest(harness.CellTest):
         self.daemon.restart()
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/approve", {"approved": True}).status)
         self.assertEqual(("completed", True), ((ended := cell.settled(run))["status"], ended.get("result")), ended)
+
+    def test_a_step_that_ends_the_agent_each_time_pauses_the_run_whatever_others_finish(self):
+        cell, run = self.begin(AGENT, "dies_beside")
+        ended = cell.settled(run)
+        self.assertEqual(("paused", "crash_loop"), (ended["status"], ended["reason"]))
+        step = next(step for step in ended["steps"] if step["name"] == "dies")
+        self.assertEqual((step["ordinal"], 5), (ended["detail"]["ordinal"], step["executed"]))
+        self.assertIn('while step "dies" was executed', ended["detail"]["message"])
+        self.assertEqual("last words", ended["detail"]["output"][-1])
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume").status)
+        again = cell.settled(run)
+        self.assertEqual(("crash_loop", 10), (again["reason"], len(self.log(cell))))
+
+    def test_nothing_that_a_step_began_outlives_its_agent(self):
+        cell, run = self.begin(AGENT, "begins_a_process")
+        harness.eventually("it begins", lambda: cell.call("GET", "/files/child").body.strip().isdigit())
+        cell.kill_agent()
+        ended = cell.settled(run)
+        self.assertEqual(("completed", False), (ended["status"], ended["result"]))
+        self.assertEqual(["begins"] * 2, self.log(cell))
+
+    def test_a_run_whose_steps_are_to_be_tried_again_says_when(self):
+        cell, run = self.begin(AGENT, "retries")
+        harness.eventually("it has failed once", lambda: cell.run(run).get("reason") == "retry")
+        step = next(step for step in cell.run(run)["steps"] if step["name"] == "later")
+        self.assertGreater(step["retry_at"], step["started_at"])
+
+    def test_a_cancel_is_the_end_whatever_the_method_makes_of_it(self):
+        cell, run = self.begin(AGENT, "swallows")
+        harness.eventually("the child waits", lambda: [r for r in self.of(cell, "worker") if r["status"] == "waiting"])
+        self.assertEqual("cancelled", cell.call("POST", f"/runs/{run}/cancel").json["status"])
+        harness.eventually("so is the child", lambda: [r["status"] for r in self.of(cell, "worker")] == ["cancelled"])
 
     def test_steps_that_are_given_up_are_no_progress(self):
         cell, run = self.begin(AGENT, "gives_up")

@@ -173,7 +173,11 @@ class RunsTest(harness.CellTest):
         cell.kill_agent()
         paused = cell.settled(run)
         self.assertEqual(("paused", "replay_mismatch"), (paused["status"], paused["reason"]))
-        self.assertEqual(("one", "two"), (paused["detail"]["expected"]["n"], paused["detail"]["got"]["n"]))
+        detail = paused["detail"]
+        self.assertEqual(("one", "two"), (detail["expected"]["n"], detail["got"]["n"]))
+        step = next(step for step in paused["steps"] if step["name"] == "one")
+        self.assertEqual(step["ordinal"], detail["ordinal"])
+        self.assertIn("gone another way", detail["cause"])
         self.assertEqual(200, cell.call("DELETE", "/files/flip").status // 100 * 100)
         self.open_gate(cell)
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume").status)

@@ -1,0 +1,70 @@
+#include "cell/mismatch.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/error.h"
+#include "json/json.h"
+
+namespace cellar::cell {
+namespace {
+
+std::string_view member(const json::Value& side, std::string_view name) {
+  const json::Value* value = side.is_object() ? side.find(name) : nullptr;
+  return value != nullptr && value->is_string() ? std::string_view(value->as_string()) : "";
+}
+
+// "at 1764490000123" and "at 1764490000456" are one name, and so are two that hold a UUID.
+std::string without_numbers(std::string_view name) {
+  std::string text;
+  for (const char c : name) {
+    const bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '.' || c == '-';
+    if (!is_hex) {
+      text += c;
+    } else if (!text.ends_with('#')) {
+      text += '#';
+    }
+  }
+  return text;
+}
+
+bool has_digit(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+std::string_view likely_cause(const json::Value& expected, const json::Value& got) {
+  const std::string_view was = member(expected, "n");
+  const std::string_view is = member(got, "n");
+  const bool is_same_kind = member(expected, "k") == member(got, "k");
+  if (member(got, "k") == "nothing") {
+    return "the code waits for something that is not of ctx, or has gone another way";
+  }
+  if (is_same_kind && was == is) {
+    return "the arguments are made of what is not the same each time: a time, a random number, an "
+           "order that nothing keeps";
+  }
+  if (is_same_kind && has_digit(was) && without_numbers(was) == without_numbers(is)) {
+    return "the name is made of what is not the same each time: a time, a random number";
+  }
+  return "the code has gone another way: by a time, a random number, a file, a variable of the "
+         "environment or of the process; or branches wait for something that is not of ctx";
+}
+
+}  // namespace
+
+std::string explain_mismatch(std::string detail, std::uint32_t ordinal) {
+  try {
+    json::Value value = json::parse(detail);
+    const json::Value* expected = value.is_object() ? value.find("expected") : nullptr;
+    const json::Value* got = value.is_object() ? value.find("got") : nullptr;
+    if (expected == nullptr || got == nullptr) return detail;
+    const std::string cause(likely_cause(*expected, *got));
+    value.as_object().set("ordinal", ordinal);
+    value.as_object().set("cause", cause);
+    return json::dump(value);
+  } catch (const Error&) {  // Whoever says this may say anything.
+    return detail;
+  }
+}
+
+}  // namespace cellar::cell

@@ -1,0 +1,40 @@
+#include "cell/mismatch.h"
+
+#include <doctest/doctest.h>
+
+#include "json/json.h"
+
+namespace cellar::cell {
+namespace {
+
+std::string cause_of(const std::string& expected, const std::string& got) {
+  const std::string detail =
+      R"({"expected":)" + expected + R"(,"got":)" + got + R"(,"matched":[]})";
+  const json::Value explained = json::parse(explain_mismatch(detail, 7));
+  CHECK(explained.find("ordinal")->as_int() == 7);
+  CHECK(explained.find("matched")->is_array());
+  return explained.find("cause")->as_string();
+}
+
+}  // namespace
+
+TEST_CASE("a mismatch is told with its place and its likely cause") {
+  const std::string at = R"({"k":"step","n":"at 1764490000123","fp":"a"})";
+  CHECK(cause_of(at, R"({"k":"step","n":"at 1764490000456","fp":"a"})").starts_with("the name"));
+  CHECK(
+      cause_of(at, R"({"k":"step","n":"at 1764490000123","fp":"b"})").starts_with("the arguments"));
+  CHECK(cause_of(at, R"({"k":"nothing","n":"the code waits","fp":""})").find("waits") !=
+        std::string::npos);
+  for (const char* other :
+       {R"({"k":"shell","n":"at 1764490000456"})", R"({"k":"step","n":"b"})", "1"}) {
+    CHECK(cause_of(at, other).find("another way") != std::string::npos);
+  }
+}
+
+TEST_CASE("what an agent says in the place of a mismatch is kept as it is") {
+  for (const char* other : {"", "[", "1", R"({"expected":1})", R"({"message":"x"})"}) {
+    CHECK(explain_mismatch(other, 1) == other);
+  }
+}
+
+}  // namespace cellar::cell
