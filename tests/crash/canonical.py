@@ -1,4 +1,4 @@
-"""The canonical agent: ten steps, one of each kind, and what must hold of a run of it whatever was killed."""
+"""The canonical agent: ten steps, one of each kind, in both languages, and what must hold of a run of it whatever was killed."""
 import collections
 import contextlib
 import os
@@ -64,6 +64,97 @@ module.exports = {
   },
 };
 """
+# The same steps, and the same that is said.
+PYTHON_AGENT = """
+import asyncio, hashlib, json, os, signal
+
+def sayer(scope):
+    def say(*words):
+        with open("/work/log", "a") as file:
+            file.write(" ".join(map(str, (scope, *words))) + "\\n")
+    return say
+
+def hash_of(value):
+    return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()[:12]
+
+def dies(place, asked):
+    if place != asked or os.path.exists("/work/died"):
+        return
+    open("/work/died", "w").close()
+    if place.endswith(".half"):
+        os.write(3, bytes([90, 0, 0, 0, 7, 0, 0, 0, 123, 34]))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+async def ten(ctx, params):
+    die, say, seen = params["die"], sayer("ten"), {}
+
+    def runs(s, name=None):
+        name = name or s.name
+        dies(name + ".before", die)
+        say("run", name, s.idempotency_key)
+        dies(name + ".after", die)
+        dies(name + ".half", die)
+
+    def got(name, value):
+        say("got", name, hash_of(value))
+        seen[name] = value
+
+    say("pass", ctx.run.attempt)
+
+    def plain(s):
+        runs(s)
+        return "p" * 40000
+    got("plain", len(await ctx.step("plain", plain)))
+    values = [ctx.now(), ctx.random(), ctx.uuid()]
+
+    def retries(s):
+        runs(s, f"{s.name}.{s.attempt}")
+        if s.attempt == 1:
+            raise ValueError("first")
+        return "r" * 40000
+    got("retries", len(await ctx.step("retries", retries, retries={"max_attempts": 2, "delay": 1})))
+    got("values", values)
+    ctx.stream({"at": "retries"})
+
+    def once(s):
+        runs(s)
+        return "done"
+    try:
+        got("once", await ctx.step("once", once, on_interrupt="fail"))
+    except ctx.errors.StepInterruptedError as error:
+        got("once", error.code)
+
+    def blob(s):
+        runs(s)
+        return "b" * 70000
+    got("blob", len(await ctx.step("blob", blob)))
+    ctx.db.set("key", {"n": 4})
+    got("db", ctx.db.get("key"))
+    got("shell", (await ctx.shell("echo ten run shell shell >> log; echo out")).stdout)
+    await ctx.sleep("rest", 5)
+    got("rest", None)
+    got("event", await ctx.wait_for_event("go"))
+    ctx.stream({"at": "event"})
+    got("approval", (await ctx.approve("deploy")).approved)
+
+    async def one_of_all(n):
+        async def body(s):
+            runs(s)
+            await asyncio.sleep(n * 7 % 5 / 1000)
+            return n
+        got(f"all-{n}", await ctx.step(f"all-{n}", body))
+    await asyncio.gather(*[one_of_all(n) for n in (1, 2, 3)])
+    got("child", await (await ctx.spawn("child", {"n": 5})).result())
+    ctx.stream({"at": "end"})
+    return {**seen, "values": len(seen["values"]), "once": None}
+
+async def child(ctx, params):
+    def work(s):
+        sayer("child")("run", s.name, s.idempotency_key)
+        return params["n"] * params["n"]
+    return await ctx.step("work", work)
+"""
+AGENTS = {"javascript": AGENT, "python": PYTHON_AGENT}
 RESULT = {"plain": 40000, "retries": 40000, "once": None, "blob": 70000, "db": {"n": 4}, "shell": "out\n", "rest": None,
           "event": {"pr": 7}, "approval": True, "all-1": 1, "all-2": 2, "all-3": 3, "child": 25, "values": 3}
 AT_MOST_ONCE = {("ten", "once")}
@@ -183,11 +274,11 @@ class Cells:
         self.daemon, self.name = daemon, name
         self.cells, self.used = {}, collections.Counter()  # by the agent
 
-    def take(self, fresh, agent):
+    def take(self, fresh, agent, language="javascript"):
         if agent in self.cells and (fresh or self.used[agent] >= self.TRIALS_MAX):
             self.cells.pop(agent).call("DELETE")
         if agent not in self.cells:
-            self.cells[agent] = self.daemon.create(customer=f"{self.name}-{random_id()}", agent=agent)
+            self.cells[agent] = self.daemon.create(customer=f"{self.name}-{random_id()}", agent=agent, agent_language=language)
             self.used[agent] = 0
         self.used[agent] += 1
         for name in ("log", "died", "gate"):
@@ -212,10 +303,11 @@ EVENT = {"id": "e1", "type": "go", "payload": {"pr": 7}}
 DEATHS = [f"{step}.{place}" for step in ("plain", "retries.1", "once", "blob", "all-2") for place in ("before", "after", "half")]
 
 
-def run_state(cells, faults, twice=False, fresh=False, die=""):
+def run_state(cells, faults, twice=False, fresh=False, die="", language="javascript"):
     """One run with these faults; the trial, with what happened. Raises Broken, or AssertionError."""
     fresh = fresh or any(fault.point.startswith(NEEDS_NEW_CELL) for fault in faults)
-    with Trial(cells.daemon, cells.take(fresh, AGENT), faults) as trial:
+    agent = AGENTS[language]
+    with Trial(cells.daemon, cells.take(fresh, agent, language), faults) as trial:
         client = Client(trial, "ten", {"die": die})
         run = client.carry_through([EVENT])
         trial.disarm()
@@ -225,24 +317,24 @@ def run_state(cells, faults, twice=False, fresh=False, die=""):
         log = trial.cell.dir / "work/log"
         check_log(log.read_text().splitlines(), trial.kills)
         if any(fault.point.startswith("blob.") and fault.victim in ("ENOSPC", "EDQUOT") for fault in trial.happened):
-            return refused(cells, trial, run)
+            return refused(cells, agent, trial, run)
         require((run["status"], run.get("result")) == ("completed", RESULT), "lost",
                 f"the run is {run['status']} {run.get('reason')} {run.get('error')} {run.get('result')}")
         check_events(trial, run)
         half_made = [p.name for p in (trial.cell.dir / "journal").glob("*.tmp") if not p.name.startswith("spare")]
         failed = any(fault.victim in ERRNOS for fault in faults)
         if failed:
-            cells.retire(AGENT)
+            cells.retire(agent)
         require(not half_made or failed, "lost", f"left behind: {half_made}")
     if twice:
         require_same_after_restart(trial, client, log)
     return trial
 
 
-def refused(cells, trial, run):
+def refused(cells, agent, trial, run):
     """A value that there was no room for: its step is not executed again, and the agent is told."""
     require((run["status"], run["error"].get("name")) == ("failed", "JournalFullError"), "lost", f"the run is {run}")
-    cells.retire(AGENT)
+    cells.retire(agent)
     return trial
 
 

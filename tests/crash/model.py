@@ -147,8 +147,8 @@ class Player(Client):
     def __init__(self, trial, program, events, rng, control):
         super().__init__(trial, "main", {"program": program})
         self.events, self.rng = list(events), rng
-        self.pauses = rng.randint(1, 2) if control and rng.random() < 0.3 else 0
-        self.cancels = control and rng.random() < 0.15
+        self.pauses = rng.randint(1, 2) if control and rng.random() < 0.6 else 0
+        self.cancels = control and rng.random() < 0.3
         self.interrupts, self.cancelled = 0, False
         rng.shuffle(self.events)
 
@@ -161,10 +161,10 @@ class Player(Client):
             if run["status"] == "paused":
                 require(run["reason"] == "user", "lost", f"the run is paused: {run['reason']} {run.get('detail')}")
                 self.control("resume")
-            elif self.pauses and self.rng.random() < 0.1:
+            elif self.pauses and self.rng.random() < 0.2:
                 self.pauses, self.interrupts = self.pauses - 1, self.interrupts + 1
                 self.control("pause")
-            elif self.cancels and self.rng.random() < 0.05:
+            elif self.cancels and self.rng.random() < 0.1:
                 self.cancels, self.cancelled, self.interrupts = False, True, self.interrupts + 1
                 self.control("cancel")
             time.sleep(0.006)

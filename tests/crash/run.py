@@ -6,9 +6,9 @@ Usage: tests/crash/run.py [--bin DIR] [--seed N] [--seconds S] [--only NAME]
 Without --seconds it runs the slice that belongs to every change. With it, everything (each point, each time that it is
 reached, each victim), and then random states until the time is over. Prints what was broken with the words that repeat
 it, and `N states, M kills, L lost, R repeated`. Needs root for all but the disk; docs/internals/crash-tests.md says
-what is covered. --only repeats one state: POINT:OCCURRENCE:VICTIM[,POINT:OCCURRENCE:VICTIM…], model:SEED,
-control:SEED, llm:POINT:…, PLACE:itself where the agent ends itself, rollback:fails|cancels|races:… (rollback.py), retention:… (retention.py)
-or sleep:… (sleep.py). --sleeps N runs N rounds of pause, resume, hibernation and resume, killed at every point of them, and nothing else.
+what is covered. --only repeats one state: POINT:OCCURRENCE:VICTIM[,POINT:OCCURRENCE:VICTIM…], PLACE:itself where the agent ends
+itself, python: and one of these of the agent in Python, model:SEED, control:SEED, llm:POINT:…, rollback:fails|cancels|races:… (rollback.py),
+retention:… (retention.py) or sleep:… (sleep.py). --sleeps N runs N rounds of pause, resume, hibernation and resume, killed at every point of them, and nothing else.
 """
 import argparse
 import collections
@@ -33,7 +33,7 @@ from canonical import Broken, Cells  # noqa: E402
 from faulty import VICTIMS, Fault, FaultyDaemon, harness  # noqa: E402
 
 DISK_STATES = 1_000_000  # in the slice of every change
-MODELS = 12
+MODELS = {"model": 12, "control": 6}
 # Points at which a call to the disk is about to be made, and what it may answer.
 DISK_POINTS = ("journal.before_write", "journal.before_sync", "segment.before_write", "segment.before_sync",
                "segment.before_rename", "segment.before_names_sync", "spare.before_create", "spare.before_write",
@@ -45,6 +45,7 @@ ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EROFS")
 BEFORE_RECOVERY = (("run.created", 1), ("journal.before_sync", 6), ("step.before_ack", 3), ("segment.before_rename", 1),
                    ("blob.before_rename", 1), ("wait.ended", 2), ("run.ended", 2))
 DEPTH_MAX = 3
+LANGUAGES = tuple(canonical.AGENTS)
 
 
 class Work:
@@ -113,38 +114,49 @@ def text_of(faults):
     return ",".join(map(str, faults))
 
 
-def add_state(work, *faults, twice=False):
-    work.add(text_of(faults), lambda cells: canonical.run_state(cells, faults, twice))
+def named(name, language):
+    return f"python:{name}" if language == "python" else name
 
 
-def reference(*faults):
+def add_state(work, *faults, twice=False, language="javascript"):
+    work.add(named(text_of(faults), language), lambda cells: canonical.run_state(cells, faults, twice, language=language))
+
+
+def reference(*faults, language="javascript"):
     """The points that a run reaches behind these faults, in order, and how often each."""
     daemon = FaultyDaemon()
     try:
         cells = Cells(daemon, "reference")
-        trial = canonical.run_state(cells, faults, fresh=True)
+        trial = canonical.run_state(cells, faults, fresh=True, language=language)
         return collections.Counter(trial.hits)
     finally:
         daemon.cleanup()
 
 
-def add_every_kill(work, choose):
+def add_every_kill(work, choose, language="javascript"):
     """Every point, every occurrence, every victim, or those that `choose` leaves of them."""
-    points = reference()
+    points = reference(language=language)
     for point, count in sorted(points.items()):
         for victim in VICTIMS:
             for occurrence in choose(point, victim, count):
-                add_state(work, Fault(point, occurrence, victim), twice=victim == "daemon" and occurrence == 1)
+                twice = victim == "daemon" and occurrence == 1
+                add_state(work, Fault(point, occurrence, victim), twice=twice, language=language)
     return set(points)
 
 
-def death_state(place):
-    return f"{place}:itself", lambda cells: canonical.run_state(cells, (), die=place)
+def add_each_point(work, rng, language):
+    """Every point, with one of the victims at one of the times."""
+    for point, count in sorted(reference(language=language).items()):
+        add_state(work, Fault(point, rng.randint(1, count), rng.choice(VICTIMS)), language=language)
 
 
-def add_deaths(work):
-    for place in canonical.DEATHS:
-        work.add(*death_state(place))
+def death_state(place, language="javascript"):
+    return named(f"{place}:itself", language), lambda cells: canonical.run_state(cells, (), die=place, language=language)
+
+
+def add_deaths(work, language="javascript", choose=lambda all: all):
+    for place in choose(canonical.DEATHS):
+        work.add(*death_state(place, language))
 
 
 def add_rollbacks(work, choose=lambda all: all):
@@ -212,7 +224,7 @@ def add_kills_in_recovery(work, rng, befores):
 
 
 def model_state(kind, seed, points):
-    """`kind`: "model", or "control" for one whose run is also paused, resumed or cancelled."""
+    """`kind`: "model", or "control" for one whose run may also be paused, resumed or cancelled."""
     return f"{kind}:{seed}", lambda cells: model.run_state(cells, seed, points, control=kind == "control")
 
 
@@ -222,7 +234,8 @@ def random_state(rng, points):
         return model_state(kind, rng.randrange(1 << 30), points)
     faults = [Fault(rng.choice(points), rng.randint(1, 12) if n == 0 else 1, rng.choice(VICTIMS))
               for n in range(rng.randint(1, DEPTH_MAX))]
-    return text_of(faults), lambda cells: canonical.run_state(cells, faults)
+    language = rng.choice(LANGUAGES)
+    return named(text_of(faults), language), lambda cells: canonical.run_state(cells, faults, language=language)
 
 
 def carry_out(work, source=lambda: None, count=os.cpu_count()):
@@ -256,6 +269,8 @@ def wait_for_disk(processes):
 
 def repeat(name):
     work = Work()
+    language = "python" if name.startswith("python:") else "javascript"
+    name = name.removeprefix("python:")
     if name.startswith(("model:", "control:")):
         kind, seed = name.split(":")
         work.add(*model_state(kind, int(seed), model.POINTS + model.LLM_POINTS))
@@ -268,15 +283,15 @@ def repeat(name):
     elif name.startswith("retention:"):
         work.add(*retention.state(faults_of(name.removeprefix("retention:"))))
     elif name.endswith(":itself"):
-        work.add(*death_state(name.removesuffix(":itself")))
+        work.add(*death_state(name.removesuffix(":itself"), language))
     else:
-        add_state(work, *faults_of(name))
+        add_state(work, *faults_of(name), language=language)
     carry_out(work, count=1)
     return work
 
 
 def slice_of_a_change(seed):
-    """Each point with each victim, another time each; the daemon also at the first; the recovery of one kill."""
+    """Each point with each victim, another time each, the daemon also at the first; in Python one of these; the recovery of one kill."""
     work, rng = Work(), random.Random(seed)
 
     def choose(point, victim, count):
@@ -284,14 +299,17 @@ def slice_of_a_change(seed):
 
     add_every_kill(work, choose)
     add_deaths(work)
+    add_each_point(work, rng, "python")
+    add_deaths(work, "python", lambda all: rng.sample(all, 3))
     add_rollbacks(work, lambda all: [rng.choice(all)])
     add_trims(work)
     add_sleeps(work)
     add_llm_calls(work, lambda all: [rng.choice(all)])
     add_disk_errors(work, rng, 1)
     add_kills_in_recovery(work, rng, [rng.choice(BEFORE_RECOVERY)])
-    for number in range(MODELS):
-        work.add(*model_state("model", seed * 1000 + number, model.POINTS + model.LLM_POINTS))
+    for kind, count in MODELS.items():
+        for number in range(count):
+            work.add(*model_state(kind, seed * 1000 + number, model.POINTS + model.LLM_POINTS))
     carry_out(work)
     return work
 
@@ -299,8 +317,10 @@ def slice_of_a_change(seed):
 def campaign(seed, seconds):
     """Everything once, in an order that the seed decides, and then whatever comes."""
     work, rng = Work(time.monotonic() + seconds), random.Random(seed)
-    points = add_every_kill(work, lambda point, victim, count: range(1, count + 1))
-    add_deaths(work)
+    points = set()
+    for language in LANGUAGES:
+        points |= add_every_kill(work, lambda point, victim, count: range(1, count + 1), language)
+        add_deaths(work, language)
     add_rollbacks(work)
     add_trims(work)
     add_sleeps(work)
@@ -346,6 +366,7 @@ def main():
     if os.geteuid() != 0:
         print("skipped: kills of real cells need root")
     begun = time.monotonic()
+    print(f"seed {arguments.seed}", flush=True)
     if arguments.only or arguments.sleeps:
         work = repeat(arguments.only) if arguments.only else sleeps(arguments.seed, arguments.sleeps)
         print(f"{work.states} states, {work.kills} kills, {work.broken['lost']} lost, {work.broken['repeated']} repeated")
@@ -361,8 +382,8 @@ def main():
         disk_states, disk_good = wait_for_disk(disks)
     leaked = left_behind()
     lost = work.broken["lost"] + (not disk_good)
-    print(f"{disk_states} states of a disk, {work.states} of processes, killed at {len(work.met)} points; "
-          f"seed {arguments.seed}; {time.monotonic() - begun:.0f} s")
+    print(f"{disk_states} states of a disk, {work.states} of processes, killed at {len(work.met)} points, "
+          f"in {time.monotonic() - begun:.0f} s")
     if arguments.seconds and work.waiting:
         print(f"the time was over before {len(work.waiting)} states were tried")
     print(f"{disk_states + work.states} states, {work.kills} kills, {lost} lost, {work.broken['repeated']} repeated")
