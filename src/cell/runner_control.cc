@@ -295,6 +295,7 @@ asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, std::string agen
   } while (run->attempt != tried);
   journal::Upgraded upgraded;
   upgraded.agent_digest = std::move(agent_digest);
+  fault_point("upgrade.before_written");
   journal_.append(number, 0, upgraded);
   co_await let_go_on(add_active(*run));
 }

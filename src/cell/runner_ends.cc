@@ -94,7 +94,9 @@ asio::awaitable<void> Runner::on_continue(Active& active, const AgentFrame& fram
   // Cancelled meanwhile: there is nothing to undo in another generation.
   active.leave_agent(active.run.undoes ? "cancel" : "continue");
   if (active.run.undoes) co_return;
+  fault_point("continue.before_written");
   journal_.append(active.run.number, ordinal_of(frame), continued);
+  fault_point("continue.written");
   end_llm_calls(active.run.number);  // Their ordinals are none of the new generation's.
 }
 

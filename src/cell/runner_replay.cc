@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "base/fault.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "cell/layout.h"
@@ -318,6 +319,7 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
   created.run_id = id;
   created.agent_digest = source.agent_digest;
   created.idem_key.reset();
+  fault_point("restart.before_written");
   journal_.append(copy, 0, created);
   journal_.append(copy, 0, forked);
   std::map<journal::Lsn, journal::Lsn> events;  // where they were → where their copies are
@@ -332,6 +334,7 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
   }
   tasks_.spawn(drive(add_active(*runs_.find(copy)), "restart"));
   co_await journal_.sync();
+  fault_point("restart.durable");
   co_return id;
 }
 

@@ -8,7 +8,7 @@ reached, each victim), and then random states until the time is over. Prints wha
 it, and `N states, M kills, L lost, R repeated`. Needs root for all but the disk; docs/internals/crash-tests.md says
 what is covered. --only repeats one state: POINT:OCCURRENCE:VICTIM[,POINT:OCCURRENCE:VICTIM…], PLACE:itself where the agent ends
 itself, python: and one of these of the agent in Python, model:SEED, control:SEED, llm:POINT:…, rollback:fails|cancels|races:… (rollback.py),
-retention:… (retention.py) or sleep:… (sleep.py). --sleeps N runs N rounds of pause, resume, hibernation and resume, killed at every point of them, and nothing else.
+steering:… (steering.py), retention:… (retention.py) or sleep:… (sleep.py). --sleeps N runs N rounds of pause, resume, hibernation and resume, killed at every point of them, and nothing else.
 """
 import argparse
 import collections
@@ -29,6 +29,7 @@ import model  # noqa: E402
 import retention  # noqa: E402
 import rollback  # noqa: E402
 import sleep  # noqa: E402
+import steering  # noqa: E402
 from canonical import Broken, Cells  # noqa: E402
 from faulty import VICTIMS, Fault, FaultyDaemon, harness  # noqa: E402
 
@@ -164,6 +165,11 @@ def add_rollbacks(work, choose=lambda all: all):
         work.add(name, attempt)
 
 
+def add_steerings(work, choose=lambda all: all):
+    for name, attempt in steering.states(choose):
+        work.add(name, attempt)
+
+
 def add_trims(work):
     for name, attempt in retention.states():
         work.add(name, attempt)
@@ -278,6 +284,9 @@ def repeat(name):
         work.add(*rollback.state(*name.split(":", 2)[1:]))
     elif name.startswith("llm:"):
         work.add(*llm_state(faults_of(name.removeprefix("llm:"))))
+    elif name.startswith("steering:"):
+        _, kind, faults = name.split(":", 2)
+        work.add(*steering.state(kind, faults_of(faults)))
     elif name.startswith("sleep:"):
         work.add(*sleep.state(faults_of(name.removeprefix("sleep:"))))
     elif name.startswith("retention:"):
@@ -302,6 +311,7 @@ def slice_of_a_change(seed):
     add_each_point(work, rng, "python")
     add_deaths(work, "python", lambda all: rng.sample(all, 3))
     add_rollbacks(work, lambda all: [rng.choice(all)])
+    add_steerings(work, lambda all: [rng.choice(all)])
     add_trims(work)
     add_sleeps(work)
     add_llm_calls(work, lambda all: [rng.choice(all)])
@@ -322,6 +332,7 @@ def campaign(seed, seconds):
         points |= add_every_kill(work, lambda point, victim, count: range(1, count + 1), language)
         add_deaths(work, language)
     add_rollbacks(work)
+    add_steerings(work)
     add_trims(work)
     add_sleeps(work)
     add_llm_calls(work)
