@@ -1,27 +1,32 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <set>
 #include <type_traits>
 
 #include "base/text.h"
+#include "journal/cbor.h"
+#include "journal/golden.h"
 #include "journal/journal_fixture.h"
 #include "sys/file.h"
 
-// Journals that earlier versions wrote and every later one must read: testdata/journal_v1.txt. A
-// new version of the format adds a file; these are never changed. CELLAR_UPDATE_GOLDEN=1 writes the
-// current one anew: types may be added at its end.
+// Journals that earlier versions wrote and every later one must read: testdata/journal_v1.txt has
+// every type of record, testdata/journal_v1_runs.txt every member, in runs as they are written. A
+// new version of the format adds files; these are never changed. CELLAR_UPDATE_GOLDEN=1 writes the
+// current ones anew: records may be added at their ends.
 namespace cellar::journal {
 namespace {
 
-const std::string kFile = std::string(CELLAR_JOURNAL_TESTDATA) + "/journal_v1.txt";
+const std::string kFolder = CELLAR_JOURNAL_TESTDATA;
+const std::string kEveryType = kFolder + "/journal_v1.txt";
+const std::string kRuns = kFolder + "/journal_v1_runs.txt";
 
 const SegmentHeader kHeader = {.cell_id = "acme--user-1",
                                .segment_no = 1,
                                .first_lsn = 1,
                                .salt = 0x0123456789abcdef,
                                .created_ns = 1'700'000'000'000'000'000,
-                               .segment_bytes = 8192};
+                               .segment_bytes = kGoldenBytes};
 
 const Payload kInRecord = {.bytes = "{\"n\":1}", .blob = {}};
 const Payload kInBlob = {
@@ -29,7 +34,7 @@ const Payload kInBlob = {
     .blob = BlobRef{.digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
                     .size_bytes = 70000}};
 
-// One record of every type, in batches of two.
+// In batches of two.
 class Writer {
  public:
   template <typename Body>
@@ -57,7 +62,7 @@ class Writer {
   Lsn lsn_ = 0;
 };
 
-// Calls `each` for one record of every type, in the order of the file.
+// Calls `each` for one record of every type, in the order of its file.
 template <typename Each>
 void for_every_record(Each each) {
   each(1u, 0u,
@@ -101,47 +106,82 @@ void for_every_record(Each each) {
   each(5u, 0u, Left{});
 }
 
-// "<offset> <hex>" for every 32 bytes that are not all zero.
-std::string to_text(std::string_view bytes) {
-  std::string text;
-  for (std::size_t at = 0; at < bytes.size(); at += 32) {
-    const auto part = bytes.substr(at, 32);
-    if (part.find_first_not_of('\0') == std::string_view::npos) continue;
-    text += fmt::format("{:08} {}\n", at, to_hex(part));
-  }
-  return text;
+// The same for runs in which every member is set. One in Python is interrupted in a step that must
+// not be repeated, decided about, moved to another version, continued, and cancelled with rollback;
+// another one begins again from it.
+template <typename Each>
+void for_every_record_of_runs(Each each) {
+  each(1u, 0u,
+       RunCreated{.run_id = "run_1_0011223344556677",
+                  .method = "trip",
+                  .params = "{\"to\":\"Bern\"}",
+                  .agent_digest = "sha256-aa",
+                  .agent_language = "python",
+                  .idem_key = "key-1",
+                  .setup = true,
+                  .created_ns = 1'700'000'000'000'000'001});
+  each(1u, 0u, RunAttempt{.n = 1, .epoch = 7, .cause = "start", .boot_id = "boot-1"});
+  const StepStart book = {.kind = "step",
+                          .name = "book",
+                          .occ = 2,
+                          .args_fp = "0123456789abcdef",
+                          .policy = "ask",
+                          .args = "[1]",
+                          .sensitive = true};
+  each(1u, 1u, book);
+  each(1u, 1u, Progress{.value = "c2VhbGVk", .sealed = true, .turn = 1});
+  each(1u, 0u, Event{.type = "stream", .data = "{\"at\":1}", .step = 1, .turn = 1});
+  each(1u, 1u, StepAttemptFailed{.attempt = 1, .error = "{\"name\":\"E\"}", .next_at_ns = 5});
+  each(1u, 0u, Paused{.reason = "ambiguous_step", .detail = "{\"ordinal\":1}"});
+  each(1u, 1u, StepInterrupted{.attempt = 1, .cause = "decided"});
+  each(1u, 0u, Resumed{.skips_setup = true});
+  each(1u, 0u, Upgraded{.agent_digest = "sha256-bb"});
+  each(1u, 0u, RunAttempt{.n = 2, .epoch = 7, .cause = "resume", .boot_id = "boot-1"});
+  each(1u, 1u, book);
+  each(1u, 1u, StepEnd{.ok = true, .codec = "typed", .value = kInRecord, .sealed = true});
+  each(1u, 2u, StepStart{.kind = "wait", .name = "go", .args = "{\"type\":\"go\"}"});
+  each(1u, 0u, Left{});
+  each(1u, 0u, EventReceived{.id = "e-1", .type = "go", .value = kInRecord});
+  each(1u, 2u, WaitMatched{.event = 16});
+  each(1u, 2u, StepEnd{.ok = true, .codec = "json", .value = kInRecord});
+  each(1u, 3u, Continued{.value = kInBlob});
+  each(1u, 0u, RunAttempt{.n = 3, .epoch = 7, .cause = "start", .boot_id = "boot-1"});
+  each(1u, 4u, Value{.kind = "db.get", .name = "k", .args_fp = "ff", .value = kInRecord});
+  each(1u, 0u, CancelRequested{.rollback = true});
+  each(1u, 5u, Value{.kind = "rollback", .name = "cancelled", .args_fp = "", .value = kInRecord});
+  each(1u, 0u, RunEnded{.status = "cancelled", .codec = "typed", .value = kInBlob});
+  each(2u, 0u,
+       RunCreated{.run_id = "run_2_0011223344556677",
+                  .method = "trip",
+                  .params = "{}",
+                  .agent_digest = "sha256-bb",
+                  .created_ns = 1'700'000'000'000'000'002});
+  each(2u, 0u, ForkedFrom{.run_id = "run_1_0011223344556677", .ordinal = 5});
+  each(0u, 0u, Trim{.first_kept = 1, .first_run = 1, .setup_done = true});
+  each(0u, 0u, Event{.type = "cell.paused", .data = "{}"});
 }
 
-std::string from_text(std::string_view text, std::size_t size) {
-  std::string bytes(size, '\0');
-  for (const std::string_view line : split(text, '\n')) {
-    if (line.size() < 9) continue;
-    auto at = static_cast<std::size_t>(parse_int(line.substr(0, 8)).value());
-    for (std::size_t i = 9; i + 1 < line.size(); i += 2) {
-      bytes.at(at++) = static_cast<char>(std::stoi(std::string(line.substr(i, 2)), nullptr, 16));
-    }
-  }
-  return bytes;
-}
-
-}  // namespace
-
-TEST_CASE("a journal with every type of record is written as version 1 wrote it") {
+template <typename ForEvery>
+void check_written(const std::string& file, ForEvery for_every) {
   Writer writer;
-  for_every_record(
-      [&](auto run, auto ordinal, const auto& body) { writer.add(run, ordinal, body); });
-  const std::string text = to_text(writer.segment());
-  if (std::getenv("CELLAR_UPDATE_GOLDEN") != nullptr) sys::replace_file(kFile, text, 0644);
-  CHECK(sys::read_file(kFile) == text);
+  for_every([&](auto run, auto ordinal, const auto& body) { writer.add(run, ordinal, body); });
+  const std::string text = to_golden(writer.segment());
+  if (std::getenv("CELLAR_UPDATE_GOLDEN") != nullptr) sys::replace_file(file, text, 0644);
+  CHECK(sys::read_file(file) == text);
 }
 
-TEST_CASE("the journal that version 1 wrote is read, with every member") {
+std::vector<Record> read_golden(const std::string& file) {
   SimStorage storage;
-  storage.put(kFirst, from_text(sys::read_file(kFile).value(), 8192));
+  storage.put(kFirst, from_golden(sys::read_file(file).value()));
   std::vector<Record> records;
   const Journal journal(storage, kSmall, [&](const Record& record) { records.push_back(record); });
+  return records;
+}
+
+template <typename ForEvery>
+void check_read(const std::vector<Record>& records, ForEvery for_every) {
   std::size_t i = 0;
-  for_every_record([&](auto run, auto ordinal, const auto& body) {
+  for_every([&](auto run, auto ordinal, const auto& body) {
     CAPTURE(i);
     REQUIRE(i < records.size());
     CHECK(records[i].lsn == i + 1);
@@ -154,6 +194,53 @@ TEST_CASE("the journal that version 1 wrote is read, with every member") {
     ++i;
   });
   CHECK(records.size() == i);
+}
+
+// "type: member member …", a line each.
+using Members = std::map<std::string, std::set<std::string>, std::less<>>;
+std::string to_text(const Members& members) {
+  std::string text;
+  for (const auto& [type, names] : members) {
+    text += type + ":";
+    for (const std::string& name : names) text += " " + name;
+    text += "\n";
+  }
+  return text;
+}
+
+// As records.h declares them: what stands between `kType = Type::…` and flags().
+Members declared_members() {
+  constexpr std::string_view kBegin = "kType = Type::";
+  Members members;
+  std::string type;
+  const std::string text = sys::read_file(kFolder + "/../records.h").value();
+  for (const std::string_view line : split(text, '\n')) {
+    const std::string_view code = line.substr(0, std::min(line.find(';'), line.find("//")));
+    if (const auto at = code.find(kBegin); at != code.npos) {
+      type = code.substr(at + kBegin.size());
+      members[type];
+    } else if (code.find("flags()") != code.npos) {
+      type.clear();
+    } else if (!type.empty() && code.size() < line.size() && code.rfind(' ') > 1 &&
+               code.find("constexpr") == code.npos) {
+      const std::string_view declared = code.substr(0, code.find(" ="));
+      members[type].emplace(declared.substr(declared.rfind(' ') + 1));
+    }
+  }
+  return members;
+}
+
+}  // namespace
+
+TEST_CASE("journals with every type of record and every member are written as version 1 did") {
+  check_written(kEveryType, [](auto each) { for_every_record(each); });
+  check_written(kRuns, [](auto each) { for_every_record_of_runs(each); });
+}
+
+TEST_CASE("the journals that version 1 wrote are read, with every member") {
+  const std::vector<Record> records = read_golden(kEveryType);
+  check_read(records, [](auto each) { for_every_record(each); });
+  check_read(read_golden(kRuns), [](auto each) { for_every_record_of_runs(each); });
   for (std::uint16_t number = 0; number < 100; ++number) {
     const auto type = static_cast<Type>(number);
     const bool is_there = std::any_of(records.begin(), records.end(),
@@ -161,6 +248,22 @@ TEST_CASE("the journal that version 1 wrote is read, with every member") {
     CAPTURE(number);
     CHECK(is_there == is_known(type));
   }
+}
+
+TEST_CASE("no record type has a member that the journals of version 1 do not have") {
+  Members found;
+  for (const std::string& file : {kEveryType, kRuns}) {
+    for (const Record& record : read_golden(file)) {
+      const auto body = cbor::decode(record.body).value();
+      for (const auto& [key, value] : *body.as<cbor::Map>()) {
+        found[std::string(to_string(record.type))].insert(key == "blob" ? "value" : key);
+      }
+      found[std::string(to_string(record.type))];
+    }
+  }
+  const Members declared = declared_members();
+  CHECK(declared.at("step_start").contains("sensitive"));
+  CHECK(to_text(declared) == to_text(found));
 }
 
 }  // namespace cellar::journal

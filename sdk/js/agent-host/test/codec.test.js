@@ -1,5 +1,7 @@
 'use strict';
 const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 const { decodeValue, encodeValue } = require('../codec');
 const { toJson } = require('../errors');
@@ -20,6 +22,33 @@ test('every kind of value comes back as it was', () => {
   assert.ok(Number.isNaN(again(new Date(NaN)).getTime()));
   const part = new Uint8Array(Uint8Array.of(1, 2, 3, 4).buffer, 1, 2);
   assert.deepStrictEqual(again(part), Uint8Array.of(2, 3));
+});
+
+test('the texts that stand in journals for ever are read, and written', () => {
+  const bytes = Uint8Array.of(0, 255, 128);
+  const one = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0).buffer;
+  const error = Object.assign(new TypeError('bad'), { code: 'E7', stack: 'TypeError: bad\n    at one' });
+  const values = new Map(Object.entries({
+    undefined, 'not a number': NaN, infinity: Infinity, 'minus infinity': -Infinity, 'minus zero': -0,
+    'a large integer': 12345678901234567890n, 'a negative large integer': -12345678901234567890n,
+    'a hexadecimal integer': -0xffffffffffffffffffn, 'a date': new Date(1709209801123), bytes,
+    'a buffer': Buffer.from(bytes), 'an array buffer': bytes.buffer, 'a data view': new DataView(bytes.buffer),
+    'a map': new Map([[1, 'a'], ['b', 9007199254740993n]]), 'a set': new Set([1]), 'a pattern': /a+/im,
+    'an error': error, 'an object with a $': { $: 'bigint', v: 1 },
+    'nested values': { a: [1, { b: new Set([NaN]) }], c: 'caf\u00e9' },
+    ...Object.fromEntries([Int8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, Float32Array,
+      Float64Array, BigInt64Array, BigUint64Array].map((kind) => [kind.name, new kind(one)])),
+  }));
+  const file = path.join(__dirname, '../../../../tests/conformance/typed_values.json');
+  const texts = JSON.parse(fs.readFileSync(file, 'utf8'));
+  assert.deepEqual(new Set(texts.map(({ name }) => name)), new Set(values.keys()));
+  const comparable = (value) => (value instanceof Error ? toJson(value) : value);
+  for (const { name, text, written_by } of texts) {
+    assert.deepStrictEqual(comparable(decodeValue(text, 'typed')), comparable(values.get(name)), name);
+    if (written_by.includes('javascript')) {
+      assert.deepEqual(encodeValue(values.get(name), 'it'), { text, codec: 'typed' }, name);
+    }
+  }
 });
 
 test('what JSON has is written as JSON', () => {

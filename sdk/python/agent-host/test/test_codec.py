@@ -2,6 +2,7 @@ import datetime
 import asyncio
 import json
 import math
+import pathlib
 import re
 import sys
 import unittest
@@ -9,6 +10,8 @@ import unittest
 from fake_daemon import agent, host
 from cellar_agent.codec import decode_value, encode_value
 from cellar_agent.errors import Error, NonSerializableError, NonRetryableError, from_json, to_json
+
+TYPED_VALUES = pathlib.Path(__file__).resolve().parents[4] / "tests/conformance/typed_values.json"
 
 
 def again(value, module=None):
@@ -28,6 +31,30 @@ class CodecTest(unittest.TestCase):
                 self.assertEqual((type(value), value), (type(back), back))
         self.assertTrue(math.isnan(again([math.nan])[0]))
         self.assertEqual(-1.0, math.copysign(1, again(-0.0)))
+
+    def test_the_texts_that_stand_in_journals_for_ever_are_read_and_written(self):
+        moment = datetime.datetime(2024, 2, 29, 12, 30, 1, 123000, datetime.timezone.utc)
+        values = {
+            "undefined": None, "not a number": math.nan, "infinity": math.inf, "minus infinity": -math.inf, "minus zero": -0.0,
+            "a large integer": 12345678901234567890, "a negative large integer": -12345678901234567890,
+            "a hexadecimal integer": -0xffffffffffffffffff, "a date": moment, "bytes": b"\x00\xff\x80",
+            "a buffer": b"\x00\xff\x80", "an array buffer": b"\x00\xff\x80", "a data view": b"\x00\xff\x80",
+            "a map": {1: "a", "b": 9007199254740993}, "a set": {1}, "a pattern": re.compile("a+", re.I | re.M),
+            "an error": TypeError("bad"), "an object with a $": {"$": "bigint", "v": 1},
+            "nested values": {"a": [1, {"b": {math.nan}}], "c": "caf\u00e9"}}
+        for row in json.loads(TYPED_VALUES.read_text()):
+            with self.subTest(row["name"]):
+                # Views of JavaScript are bytes.
+                value = values.pop(row["name"]) if row["name"] in values else b"\x01" + bytes(7)
+                text = row["text"].encode()
+                back = decode_value(text, "typed")
+                # Neither an error nor what is no number is equal to another one.
+                self.assertEqual((type(value), repr(value)), (type(back), repr(back)))
+                if row["name"] == "an error":
+                    self.assertEqual(("E7", "TypeError: bad\n    at one"), (back.code, back.stack))
+                if "python" in row["written_by"]:
+                    self.assertEqual((text, "typed"), encode_value(value, "it"))
+        self.assertEqual({}, values)
 
     def test_what_python_has_in_several_kinds_comes_back_in_one(self):
         zone = datetime.timezone(datetime.timedelta(hours=2))
