@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "journal/blobs.h"
 #include "journal_program.h"
 
 namespace cellar::crash {
@@ -67,19 +68,42 @@ class Search {
     SimStorage intact(program_.sector_bytes);
     run(program_, intact);
     for (const std::string& name : intact.list("")) {
-      const std::string bytes = intact.contents(name);
-      for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
-        std::string flipped = bytes;
-        flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
-        damaged(intact, name, flipped);
-      }
-      for (std::size_t size = 0; size < bytes.size(); ++size) {
-        damaged(intact, name, bytes.substr(0, size));
-      }
+      flip_and_cut(intact.contents(name),
+                   [&](const std::string& bytes) { damaged(intact, name, bytes); });
     }
   }
 
+  // The same of its blobs. False where it has none.
+  bool damage_blobs() {
+    SimStorage intact(program_.sector_bytes);
+    run(program_, intact);
+    bool has_blobs = false;
+    for (const std::string& shelf : intact.list_folders("blobs")) {
+      for (const std::string& digest : intact.list("blobs/" + shelf)) {
+        const std::string name = fmt::format("blobs/{}/{}", shelf, digest);
+        const std::string contents = intact.contents(name);
+        flip_and_cut(contents, [&](const std::string& bytes) {
+          SimStorage disk = intact;
+          disk.put(name, bytes);
+          damaged_blob(std::move(disk), digest, contents);
+        });
+        has_blobs = true;
+      }
+    }
+    return has_blobs;
+  }
+
  private:
+  template <typename Each>
+  static void flip_and_cut(const std::string& bytes, Each each) {
+    for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+      std::string flipped = bytes;
+      flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+      each(flipped);
+    }
+    for (std::size_t size = 0; size < bytes.size(); ++size) each(bytes.substr(0, size));
+  }
+
   void power_losses() {
     for (int call = 1;; ++call) {
       SimStorage disk(program_.sector_bytes);
@@ -209,6 +233,15 @@ class Search {
     }
   }
 
+  // It is refused, what else there is is not, and storing the value once more mends it.
+  void damaged_blob(SimStorage disk, const std::string& digest, const std::string& contents) {
+    ++states_;
+    at_ = "damage in blob " + digest;
+    const std::size_t count = expected_.read(disk, expected_.ends().back(), digest);
+    journal::put_blob(disk, contents);
+    expected_.read(disk, count);
+  }
+
  public:
   const std::string& at() const noexcept { return at_; }
 
@@ -248,12 +281,14 @@ void report(const Search& search, std::uint64_t number, const std::string& what)
 }
 
 // Programs are numbered from the seed on, so that `--seed N` begins with the one that failed. The
-// first one is also damaged in every way, where there is time for it.
+// first one, and the blobs of the first one that has any, are also damaged in every way, where
+// there is time for it.
 int run_campaign(const Arguments& arguments) {
   const auto begun = Clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - begun).count(); };
   std::uint64_t states = 0;
   bool broken = false;
+  bool blobs_wait = arguments.states >= kDamageFrom;
   const auto goes_on = [&] {
     return !broken &&
            (arguments.seconds ? seconds() < *arguments.seconds : states < arguments.states);
@@ -263,6 +298,7 @@ int run_campaign(const Arguments& arguments) {
     try {
       search.all();
       if (number == arguments.seed && arguments.states >= kDamageFrom) search.damage();
+      if (blobs_wait) blobs_wait = !search.damage_blobs();
     } catch (const Broken& found) {
       broken = true;
       report(search, number, found.what);

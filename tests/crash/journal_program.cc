@@ -133,7 +133,8 @@ void Expected::add(const std::string& value) {
   ends_.push_back(bodies_.size());
 }
 
-std::size_t Expected::read(journal::SimStorage& disk, std::size_t acknowledged) const {
+std::size_t Expected::read(journal::SimStorage& disk, std::size_t acknowledged,
+                           std::string_view damaged_blob) const {
   std::size_t count = 0;
   journal::Lsn first_kept = 1;
   const auto visit = [&](const journal::Record& record) {
@@ -157,21 +158,25 @@ std::size_t Expected::read(journal::SimStorage& disk, std::size_t acknowledged) 
   if (!std::binary_search(ends_.begin(), ends_.end(), count)) {
     throw Broken{fmt::format("a batch is there in part: {} records", count)};
   }
-  check_blobs(disk, journal);
+  check_blobs(disk, journal, damaged_blob);
   return count;
 }
 
-void Expected::check_blobs(const journal::SimStorage& disk, const journal::Journal& journal) const {
+void Expected::check_blobs(const journal::SimStorage& disk, const journal::Journal& journal,
+                           std::string_view damaged) const {
   std::set<std::string> named;
   for (journal::Lsn lsn = journal.first(); lsn <= journal.last_durable(); ++lsn) {
     const journal::Record record = journal.read(lsn);
     if ((record.flags & journal::kBlob) == 0) continue;
     const journal::Payload blob = journal::StepEnd::decode(record.body)->value;
     named.insert(blob.blob->digest);
+    const bool is_damaged = blob.blob->digest == damaged;
     try {
       journal.load(blob);
+      if (is_damaged) throw Broken{"a blob that is damaged is given"};
     } catch (const Error& error) {
       if (error.code() != ErrorCode::corrupt) throw;
+      if (is_damaged) continue;
       throw Broken{std::string("a record names a blob that is not there: ") + error.what()};
     }
   }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "journal/journal.h"
@@ -46,8 +47,10 @@ class Expected {
   // Opens the journal on `disk`, reads every record and every blob, and gives how many had been
   // appended. Throws Broken where a record is another than was appended, where fewer than
   // `acknowledged` are there, but for what was trimmed, or a part of a batch, or a blob that no
-  // record names. Exceptions of the journal reach the caller unchanged.
-  std::size_t read(journal::SimStorage& disk, std::size_t acknowledged) const;
+  // record names. Exceptions of the journal reach the caller unchanged. The blob `damaged_blob`,
+  // where one is named, must be refused, and nothing else.
+  std::size_t read(journal::SimStorage& disk, std::size_t acknowledged,
+                   std::string_view damaged_blob = {}) const;
 
   // From now on only the first `count` are expected, and then `value`, in a batch of its own.
   void cut(std::size_t count);
@@ -58,7 +61,8 @@ class Expected {
   const std::vector<std::size_t>& ends() const noexcept { return ends_; }
 
  private:
-  void check_blobs(const journal::SimStorage& disk, const journal::Journal& journal) const;
+  void check_blobs(const journal::SimStorage& disk, const journal::Journal& journal,
+                   std::string_view damaged) const;
 
   journal::Options options_;
   std::vector<std::string> bodies_;
