@@ -230,6 +230,25 @@ Members declared_members() {
   return members;
 }
 
+// As docs/internals/journal.md lists them: | number | `type` | `member` …, `member` … |.
+Members described_members() {
+  Members members;
+  const std::string page = sys::read_file(kFolder + "/../../../docs/internals/journal.md").value();
+  for (const std::string_view line : split(page, '\n')) {
+    const auto cells = split(line, '|');
+    if (cells.size() != 5 || !trim(cells[2]).starts_with('`')) continue;
+    const auto number = parse_int(trim(cells[1]));
+    if (!number) continue;
+    const std::string type(to_string(static_cast<Type>(*number)));
+    CHECK(cells[2].find("`" + type + "`") != cells[2].npos);
+    members[type];
+    for (const std::string_view member : split(cells[3], ',')) {
+      if (trim(member).starts_with('`')) members[type].emplace(split(member, '`')[1]);
+    }
+  }
+  return members;
+}
+
 }  // namespace
 
 TEST_CASE("journals with every type of record and every member are written as version 1 did") {
@@ -248,6 +267,10 @@ TEST_CASE("the journals that version 1 wrote are read, with every member") {
     CAPTURE(number);
     CHECK(is_there == is_known(type));
   }
+}
+
+TEST_CASE("the page about the journal has each type of record with its members") {
+  CHECK(to_text(described_members()) == to_text(declared_members()));
 }
 
 TEST_CASE("no record type has a member that the journals of version 1 do not have") {
