@@ -68,6 +68,10 @@ LLM_POINTS = ("llm.before_asked", "llm.answered", "llm.before_counted", "llm.cou
 LLM_PROGRAM = {"op": "seq", "of": [{"op": "llm"}, {"op": "all", "of": [{"op": "llm"}, {"op": "llm"}, {
     "op": "step", "value": "v", "size": 0, "fails": 0, "attempts": 1, "ms": 3, "policy": "retry"}]}, {"op": "llm"}]}
 LLM_CALLS = 4
+# Many side by side, which end in another order than they begin.
+BRANCHES = 64
+WIDE_PROGRAM = {"op": "all", "of": [
+    {"op": "step", "value": f"v{n}", "size": 0, "fails": 0, "attempts": 1, "ms": n * 7 % 5, "policy": "retry"} for n in range(BRANCHES)]}
 CANCELED = hashlib.sha256(b'"canceled"').hexdigest()[:12]  # as the agent says it
 LEAVES_MAX = 14
 DEPTH_MAX = 3
@@ -190,6 +194,14 @@ def llm_state(cells, faults):
     maker = Maker(rng)
     maker.leaves = LLM_CALLS + 1
     return play(cells, LLM_PROGRAM, faults, maker, rng, control=False)
+
+
+def wide_state(cells, faults):
+    """As many steps at once, with these faults."""
+    rng = random.Random(1)
+    maker = Maker(rng)
+    maker.leaves = BRANCHES
+    return play(cells, WIDE_PROGRAM, faults, maker, rng, control=False)
 
 
 def play(cells, program, faults, maker, rng, control):

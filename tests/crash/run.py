@@ -7,8 +7,9 @@ Without --seconds it runs the slice that belongs to every change. With it, every
 reached, each victim), and then random states until the time is over. Prints what was broken with the words that repeat
 it, and `N states, M kills, L lost, R repeated`. Needs root for all but the disk; docs/internals/crash-tests.md says
 what is covered. --only repeats one state: POINT:OCCURRENCE:VICTIM[,POINT:OCCURRENCE:VICTIM…], PLACE:itself where the agent ends
-itself, python: and one of these of the agent in Python, model:SEED, control:SEED, llm:POINT:…, rollback:fails|cancels|races:… (rollback.py),
-steering:… (steering.py), retention:… (retention.py) or sleep:… (sleep.py). --sleeps N runs N rounds of pause, resume, hibernation and resume, killed at every point of them, and nothing else.
+itself, python: and one of these of the agent in Python, model:SEED, control:SEED, llm:POINT:…, wide:POINT:…, rollback:fails|cancels|races:…
+(rollback.py), steering:… (steering.py), retention:… (retention.py) or sleep:… (sleep.py). --sleeps N runs N rounds of pause, resume,
+hibernation and resume, killed at every point of them, and nothing else.
 """
 import argparse
 import collections
@@ -195,6 +196,17 @@ def add_llm_calls(work, choose=lambda all: all):
             work.add(*llm_state([Fault(point, occurrence, victim)]))
 
 
+def wide_state(faults):
+    return f"wide:{text_of(faults)}", lambda cells: model.wide_state(cells, faults)
+
+
+def add_many_at_once(work, rng, choose=lambda all: all):
+    """Killed when so many of the steps at once have ended, and once more in what is left of them."""
+    for number in choose(range(1, model.BRANCHES + 1)):
+        second = Fault("step.ended", rng.randint(1, max(1, model.BRANCHES - number)), rng.choice(VICTIMS))
+        work.add(*wide_state([Fault("step.ended", number, rng.choice(VICTIMS)), second]))
+
+
 def add_every_kill_of_a_rollback(work):
     for ends in ("fails", "cancels"):
         daemon = FaultyDaemon()
@@ -284,6 +296,8 @@ def repeat(name):
         work.add(*rollback.state(*name.split(":", 2)[1:]))
     elif name.startswith("llm:"):
         work.add(*llm_state(faults_of(name.removeprefix("llm:"))))
+    elif name.startswith("wide:"):
+        work.add(*wide_state(faults_of(name.removeprefix("wide:"))))
     elif name.startswith("steering:"):
         _, kind, faults = name.split(":", 2)
         work.add(*steering.state(kind, faults_of(faults)))
@@ -315,6 +329,7 @@ def slice_of_a_change(seed):
     add_trims(work)
     add_sleeps(work)
     add_llm_calls(work, lambda all: [rng.choice(all)])
+    add_many_at_once(work, rng, lambda all: rng.sample(all, 4))
     add_disk_errors(work, rng, 1)
     add_kills_in_recovery(work, rng, [rng.choice(BEFORE_RECOVERY)])
     for kind, count in MODELS.items():
@@ -336,6 +351,7 @@ def campaign(seed, seconds):
     add_trims(work)
     add_sleeps(work)
     add_llm_calls(work)
+    add_many_at_once(work, rng)
     add_every_kill_of_a_rollback(work)
     add_disk_errors(work, rng, len(ERRORS))
     points |= add_kills_in_recovery(work, rng, BEFORE_RECOVERY)

@@ -1,7 +1,10 @@
 """Why a run does not go on, and what counts for that: agents that keep dying, people who decide or answer while nobody works on it."""
 
+import os
+
 import harness
 
+RESTARTS = int(os.environ.get("CELLAR_E2E_RESTARTS", "10"))
 AGENT = """
 const fs = require("fs");
 const log = (line) => fs.appendFileSync("/work/log", line + "\\n");
@@ -57,6 +60,8 @@ module.exports = {
     ctx.shell("echo same");
     return first.stdout;
   },
+  async outlives(ctx) { return ctx.step("gated", () => { log("gated"); return gate("gate"); }); },
+  async asks(ctx) { return (await ctx.approve("deploy")).approved; },
   async listens(ctx) { return ctx.waitForEvent("go", { timeout: 1500 }).catch((e) => e.code); },
   async approves(ctx) {
     const [answer] = await Promise.all([ctx.approve("deploy"), ctx.step("beside", () => gate("gate"))]);
@@ -139,6 +144,18 @@ class RunReasonsTest(harness.CellTest):
         harness.eventually("the child waits", lambda: [r for r in self.of(cell, "worker") if r["status"] == "waiting"])
         self.assertEqual("cancelled", cell.call("POST", f"/runs/{run}/cancel").json["status"])
         harness.eventually("so is the child", lambda: [r["status"] for r in self.of(cell, "worker")] == ["cancelled"])
+
+    def test_a_daemon_that_is_restarted_again_and_again_ends_neither_what_works_nor_what_waits(self):
+        cell, works = self.begin(AGENT, "outlives")
+        waits = cell.call("POST", "/runs", {"method": "asks"}).json["id"]
+        for count in range(1, RESTARTS + 1):
+            harness.eventually("the step is executed", lambda: len(self.log(cell)) == count)
+            self.daemon.restart()
+        (cell.dir / "work/gate").touch()
+        self.assertEqual("completed", cell.settled(works)["status"])
+        self.assertLessEqual(len(self.log(cell)), RESTARTS + 1)
+        self.assertEqual(200, cell.call("POST", f"/runs/{waits}/approve", {"approved": True}).status)
+        self.assertEqual(("completed", True), ((ended := cell.settled(waits))["status"], ended.get("result")), ended)
 
     def test_steps_that_are_given_up_are_no_progress(self):
         cell, run = self.begin(AGENT, "gives_up")

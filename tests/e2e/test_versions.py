@@ -21,6 +21,10 @@ module.exports = {
 };
 """
 DIFFERENT = AGENT.replace('ctx.step("b"', 'ctx.step("B"')
+STEP_A = 'const a = await ctx.step("a", () => { log("a"); return n + 1; });'
+STEP_B = 'await ctx.step("b", () => log("b"));'
+CHANGES = {"rename": DIFFERENT, "insert": AGENT.replace(STEP_B, 'await ctx.step("new", () => log("new")); ' + STEP_B),
+           "delete": AGENT.replace(STEP_B, ""), "reorder": AGENT.replace(f"{STEP_A}\n    {STEP_B}", f"{STEP_B}\n    {STEP_A}")}
 NEWER = AGENT.replace('await ctx.step("b", () => log("b"));',
                       'ctx.removed("b"); if (ctx.getVersion("flow", 1) === 1) await ctx.step("new", () => log("new"));'
                       ).replace('"old"', '"newer"')
@@ -118,6 +122,21 @@ class VersionsTest(harness.CellTest):
         self.assertEqual([2, "x", "newer"], ended["result"])
         self.assertEqual(["a", "b", "c"], self.log(cell))  # And not "new": it came past there before.
         self.assertEqual(cell.get()["agent_digest"], ended["agent_digest"])
+
+    def test_a_run_keeps_its_version_whatever_another_one_changes_and_does_not_move_to_that(self):
+        for count, (change, source) in enumerate(CHANGES.items(), 1):
+            with self.subTest(change):
+                cell, run = self.begin_work()
+                self.set_agent(cell, source)
+                self.assertFalse(cell.call("POST", f"/runs/{run}/replay").json["ok"])
+                cell.call("POST", f"/runs/{run}/pause")
+                refused = cell.call("POST", f"/runs/{run}/resume", {"upgrade": True})
+                self.assertEqual((409, "upgrade_differs"), (refused.status, refused.json["code"]))
+                self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume").status)
+                self.daemon.restart()
+                self.send(cell, run)
+                self.assertEqual([2, "x", "old"], cell.settled(run)["result"])
+                self.assertEqual(["a", "b", "c"] * count, self.log(cell))
 
     def test_runs_in_python_are_tried_and_moved(self):
         cell = self.cell(agent=PYTHON, agent_language="python")
