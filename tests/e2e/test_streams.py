@@ -1,4 +1,6 @@
 """Promises of event streams and of cancelling: who may read, who is slow, what is taken back, how long a page is."""
+import concurrent.futures
+import itertools
 import os
 import signal
 import socket
@@ -14,6 +16,14 @@ module.exports = {
     ctx.stream('before');
     await ctx.step('first', () => { ctx.stream('first'); });
     await ctx.step('second', async () => { ctx.stream('second'); fs.appendFileSync('/work/began', 'x'); await until('gate'); });
+  },
+  async says(ctx) {
+    await ctx.step('thousand', async (s) => {
+      fs.appendFileSync('/work/began', 'x');
+      for (let i = 0; i < 1000; i += 1) ctx.stream(i);
+      await s.progress('said');
+      await until('gate');
+    });
   },
   async many(ctx, { count }) { for (let i = 0; i < count; i += 1) ctx.stream(i); },
   async large(ctx, { count }) { for (let i = 0; i < count; i += 1) ctx.stream('x'.repeat(1_000_000)); },
@@ -96,6 +106,29 @@ class StreamsTest(harness.CellTest):
             elif event["type"] == "stream":
                 shown.append(event)
         self.assertEqual(["before", "first", "second"], [event["data"] for event in shown])
+
+    def test_ten_readers_from_anywhere_in_either_view_get_a_thousand_pieces_that_were_said_twice_once(self):
+        cell, run = self.begin(AGENT, "says")
+        stream = cell.events(run)
+        early = list(itertools.takewhile(lambda event: event.type != "step.progress", stream))
+        stream.close()
+        places = [0, *(event.id for event in early[:: len(early) // 4])][:5]
+
+        def read(view, after):
+            path = f"{cell.path}/runs/{run}/events?view={view}&after={after}"
+            return [event.json for event in self.daemon.stream("GET", path)]
+        with concurrent.futures.ThreadPoolExecutor(10) as pool:
+            reads = {(view, after): pool.submit(read, view, after) for view in ("live", "committed") for after in places}
+            os.kill(cell.agent_pid(), signal.SIGKILL)
+            harness.eventually("it says all of it again", lambda: (cell.dir / "work/began").read_text() == "xx")
+            (cell.dir / "work/gate").touch()
+            seen = {key: future.result() for key, future in reads.items()}
+        for (view, after), events in seen.items():
+            self.assertEqual([event for event in seen[view, 0] if event["seq"] > after], events)
+        live = seen["live", 0]
+        reset = next(at for at, event in enumerate(live) if event["type"] == "reset")
+        for events in (live[:reset], live[reset:], seen["committed", 0]):
+            self.assertEqual([*range(1000)], [event["data"] for event in events if event["type"] == "stream"])
 
     def test_a_reader_who_takes_nothing_holds_up_neither_the_run_nor_others(self):
         cell = self.cell(agent=AGENT)
