@@ -256,9 +256,12 @@ class Cell : private RunnerHost {
   // Returns once more was read, or nobody reads on any more; false where `limit` passed first.
   asio::awaitable<bool> indexed_more(std::chrono::milliseconds limit);
   // Documents beside the files; a name is put once. Throws as search::Index::check_document().
-  asio::awaitable<void> put_document(std::string path, std::string text);
+  // `place`: of the run that asks for it (RunnerHost::call()).
+  asio::awaitable<void> put_document(std::string path, std::string text,
+                                     std::optional<store::CallPlace> place = std::nullopt);
   // False where there was none.
-  asio::awaitable<bool> remove_document(std::string path);
+  asio::awaitable<bool> remove_document(std::string path,
+                                        std::optional<store::CallPlace> place = std::nullopt);
   // Whether a method of that name is one of the contract that needs no agent.
   static bool answers(std::string_view method) noexcept;
   // Such a method's result; nullopt for any other.
@@ -283,7 +286,8 @@ class Cell : private RunnerHost {
   asio::awaitable<std::string> shell(std::uint32_t run, std::string request,
                                      OnOutput on_output) override;
   void kill_commands(std::uint32_t run) override;
-  asio::awaitable<std::string> call(std::string op, std::string arguments) override;
+  asio::awaitable<std::string> call(std::string op, std::string arguments,
+                                    std::optional<store::CallPlace> place) override;
   asio::awaitable<void> wake_up() override;
   LlmAccount& llm() override { return llm_; }
   std::vector<std::string> agent_output(std::size_t count_max) const override;
@@ -382,7 +386,8 @@ class Cell : private RunnerHost {
   // Once the cell is not awake: files are not watched, as nobody changes them; and a hibernated
   // cell's index is on disk only.
   asio::awaitable<void> rest_index();
-  asio::awaitable<json::Value> call_search(std::string op, json::Value arguments);
+  asio::awaitable<json::Value> call_search(std::string op, json::Value arguments,
+                                           std::optional<store::CallPlace> place);
   asio::awaitable<std::string> answer_file_method(std::string method, json::Value params);
   json::Value logs(const json::Value& params) const;
   json::Value metrics() const;

@@ -80,6 +80,13 @@ std::optional<json::Value> answer_store_op(store::CellStore& store, const std::s
   return std::nullopt;
 }
 
+// What a run asks for at a place of its own happens once, whatever crashes.
+template <typename Change>
+std::string change_store(store::CellStore& store, const std::optional<store::CallPlace>& place,
+                         const Change& change) {
+  return place ? store.once(*place, change) : change();
+}
+
 }  // namespace
 
 template <typename Job>
@@ -206,33 +213,43 @@ asio::awaitable<WorkIndex::Status> Cell::search_status() {
   co_return co_await with_index(std::move(ask));
 }
 
-asio::awaitable<void> Cell::put_document(std::string path, std::string text) {
+asio::awaitable<void> Cell::put_document(std::string path, std::string text,
+                                         std::optional<store::CallPlace> place) {
   // Before it is stored: what the index refuses would fail each search from the next start on.
   search::Index::check_document(path, text);
-  auto put = [path, text](store::CellStore& store) {
-    store.documents.put(path, text);
-    return true;
+  auto put = [path, text, place = std::move(place)](store::CellStore& store) {
+    return change_store(store, place, [&] {
+      store.documents.put(path, text);
+      return std::string("true");
+    });
   };
   co_await with_store(put);
   auto add = [path, text](WorkIndex& index) { index.put_document(path, text); };
   co_await change_index(std::move(add));
 }
 
-asio::awaitable<bool> Cell::remove_document(std::string path) {
-  auto remove = [path](store::CellStore& store) { return store.documents.remove(path); };
-  const bool removed = co_await with_store(remove);
+asio::awaitable<bool> Cell::remove_document(std::string path,
+                                            std::optional<store::CallPlace> place) {
+  auto remove = [path, place = std::move(place)](store::CellStore& store) {
+    return change_store(
+        store, place, [&] { return std::string(store.documents.remove(path) ? "true" : "false"); });
+  };
+  const bool removed = co_await with_store(std::move(remove)) == "true";
   auto drop = [path](WorkIndex& index) { index.remove_document(path); };
   co_await change_index(std::move(drop));
   co_return removed;
 }
 
-asio::awaitable<std::string> Cell::call(std::string op, std::string arguments) {
+asio::awaitable<std::string> Cell::call(std::string op, std::string arguments,
+                                        std::optional<store::CallPlace> place) {
   json::Value parsed = co_await parse(machine_.pool, std::move(arguments));
   if (op.starts_with("search.")) {
-    co_return json::dump(co_await call_search(std::move(op), std::move(parsed)));
+    co_return json::dump(co_await call_search(std::move(op), std::move(parsed), std::move(place)));
   }
-  auto ask = [op, parsed = std::move(parsed)](store::CellStore& store) {
-    return dump_if_any(answer_store_op(store, op, parsed));
+  auto ask = [op, place = std::move(place), parsed = std::move(parsed)](store::CellStore& store) {
+    if (!place) return dump_if_any(answer_store_op(store, op, parsed));
+    auto change = [&] { return dump_if_any(answer_store_op(store, op, parsed)).value(); };
+    return std::optional(store.once(*place, change));
   };
   auto answered = co_await with_store(std::move(ask));
   if (!answered)
@@ -240,7 +257,8 @@ asio::awaitable<std::string> Cell::call(std::string op, std::string arguments) {
   co_return *std::move(answered);
 }
 
-asio::awaitable<json::Value> Cell::call_search(std::string op, json::Value arguments) {
+asio::awaitable<json::Value> Cell::call_search(std::string op, json::Value arguments,
+                                               std::optional<store::CallPlace> place) {
   const json::Reader reader(arguments, "ctx." + op);
   if (op == "search.query") {
     const auto found = co_await search(read_search_request(reader));
@@ -252,11 +270,13 @@ asio::awaitable<json::Value> Cell::call_search(std::string op, json::Value argum
   }
   if (op == "search.status") co_return to_json(co_await search_status());
   if (op == "search.index") {
-    co_await put_document(reader.required_string("path"), reader.required_string("text"));
+    co_await put_document(reader.required_string("path"), reader.required_string("text"),
+                          std::move(place));
     co_return json::Value(true);
   }
   if (op == "search.remove") {
-    co_return json::Value(co_await remove_document(reader.required_string("path")));
+    co_return json::Value(
+        co_await remove_document(reader.required_string("path"), std::move(place)));
   }
   throw Error(ErrorCode::not_found, "unknown_call", "ctx has no call \"" + op + "\"");
 }

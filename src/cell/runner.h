@@ -20,6 +20,7 @@
 #include "cell/agent_process.h"
 #include "cell/cell_journal.h"
 #include "cell/run.h"
+#include "store/call_answers.h"
 
 namespace cellar::llm {
 struct Failure;
@@ -51,8 +52,10 @@ class RunnerHost {
   // The newest lines that the cell's agents printed, so many at most.
   virtual std::vector<std::string> agent_output(std::size_t count_max) const = 0;
 
-  // A synchronous call of ctx (db.get, search.query, …): arguments and result are JSON.
-  virtual asio::awaitable<std::string> call(std::string op, std::string arguments) = 0;
+  // A synchronous call of ctx (db.get, search.query, …): arguments and result are JSON. With a
+  // place, it changes the database once, and gives the same each time that it comes from there.
+  virtual asio::awaitable<std::string> call(std::string op, std::string arguments,
+                                            std::optional<store::CallPlace> place) = 0;
 
   // What the cell may ask of models, and has used of them.
   virtual LlmAccount& llm() = 0;
@@ -115,6 +118,10 @@ inline constexpr std::size_t kOwedValueBytes = 512;
 inline constexpr std::uint32_t kOrdinalsMax = 100'000;
 // Names of what it asks for, and what its waits are given, all together.
 inline constexpr std::size_t kNotedBytesMax = 32 << 20;
+// Calls of a run that changed the database, and whose answers are not on disk in the journal yet.
+inline constexpr std::size_t kUnsyncedCallsMax = 64;
+// Calls of a cell until the database forgets those of runs that have ended.
+inline constexpr std::size_t kCallsBetweenLooks = 256;
 // What a run waits for at the same time.
 inline constexpr std::size_t kOpenWaitsMax = 1000;
 // Trials of runs with other versions at the same time, and how long each may take.
@@ -287,6 +294,9 @@ class Runner {
   asio::awaitable<void> on_progress(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_value(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_call(AgentProcess& agent, Active& active, const AgentFrame& frame);
+  // Where it changes the database; nullopt where it does not, or happens again with its step.
+  asio::awaitable<std::optional<store::CallPlace>> place_of(Active& active,
+                                                            const AgentFrame& frame);
   asio::awaitable<void> on_end(Active& active, const AgentFrame& frame);
   asio::awaitable<void> on_rollback(Active& active, const AgentFrame& frame);
   void say_begun(const Run& run, std::uint32_t ordinal, const char* fault);
@@ -492,6 +502,7 @@ class Runner {
   std::string agent_end_cause_;    // why we ended it ourselves; empty: it ended by itself
   std::string starting_is_stale_;  // why the one that is starting must not stay; empty: it may
   std::size_t synchronous_calls_ = 0;
+  std::size_t placed_calls_ = 0;
   std::uint32_t told_steps_ = 0;                  // that the agent may have going without asking
   std::uint32_t granted_steps_ = 0;               // as it has read so far: room for these is kept
   std::shared_ptr<Printed> told_;                 // by the cell

@@ -15,6 +15,11 @@ namespace {
 
 constexpr std::size_t kEventBytesMax = 1 << 20;  // of ctx.stream and ctx.log
 
+bool changes_database(std::string_view op) noexcept {
+  return op == "db.set" || op == "db.delete" || op == "journal.step" || op == "journal.clear" ||
+         op == "search.index" || op == "search.remove";
+}
+
 // Whether what it says comes after something that waits for room.
 bool is_behind(const std::deque<AgentFrame>& held, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
@@ -416,17 +421,44 @@ asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) 
   if (is_setup) settled_.set();  // Runs that wait for it begin.
 }
 
+asio::awaitable<std::optional<store::CallPlace>> Runner::place_of(Active& active,
+                                                                  const AgentFrame& frame) {
+  const std::string op = text_of(frame.header, "op");
+  if (ordinal_of(frame) == 0 || !changes_database(op)) co_return std::nullopt;
+  if (active.calls.size() >= kUnsyncedCallsMax) co_await journal_.sync();
+  while (!active.calls.empty() && active.calls.front().record <= journal_.last_durable()) {
+    active.kept_to = active.calls.front().ordinal;
+    active.calls.pop_front();
+  }
+  store::CallPlace place;
+  place.run = active.run.number;
+  place.ordinal = ordinal_of(frame);
+  // Another version of the agent, or a rollback, may call something else there.
+  place.what = active.run.id + (active.run.rollback != 0 ? " rollback " : " ") + op + " " +
+               text_of(frame.header, "fp");
+  place.kept_to = active.kept_to;
+  if (placed_calls_++ % kCallsBetweenLooks != 0) co_return place;
+  for (const Run* run : runs_.newest_first()) {
+    if (!is_terminal(run->status)) place.going.push_back(run->number);
+  }
+  std::reverse(place.going.begin(), place.going.end());
+  co_return place;
+}
+
 asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
                                       const AgentFrame& frame) {
+  const std::uint32_t attempt = active.run.attempt;
   const bool is_room = ordinal_of(frame) == 0 || co_await may_begin(0);
   if (!is_room && active.run.rollback != 0) journal_.throw_full();
+  std::optional<store::CallPlace> place = co_await place_of(active, frame);
+  const bool is_change = place.has_value();
   ++synchronous_calls_;
   bool ok = true;
   std::string result;
   const std::string op = text_of(frame.header, "op");
   try {
     if (!is_room) journal_.throw_full();
-    result = co_await host_.call(op, frame.body);
+    result = co_await host_.call(op, frame.body, std::move(place));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     ok = false;
@@ -435,14 +467,16 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
   --synchronous_calls_;
   fault_point("call.done");
   const std::uint32_t ordinal = ordinal_of(frame);
-  if (ok && ordinal != 0 && active.is_served()) {
+  // The journal has its answer from here on; until then the database gives it again.
+  if (ok && ordinal != 0 && active.is_served() && active.run.attempt == attempt) {
     journal::Value value;
     value.kind = op;
     value.name = text_of(frame.header, "n");
     value.args_fp = text_of(frame.header, "fp");
     ok = co_await is_stored(result, value.value);
-    if (ok) journal_.append(active.run.number, ordinal, value);
     if (!ok) result = not_kept_error();
+    const journal::Lsn record = ok ? journal_.append(active.run.number, ordinal, value) : 0;
+    if (ok && is_change) active.calls.push_back({.ordinal = ordinal, .record = record});
   }
   const json::Value answer = json::object({{"ok", ok}});
   fault_point("call.before_answer");

@@ -133,9 +133,16 @@ struct Runner::Active {
   }
   bool in_agent = false;  // sent to the agent, which has not let go
   bool settled = false;
-  bool is_pausing = false;      // nothing more is taken from the agent
-  bool is_ending = false;       // the same: its result is on its way to the disk
-  bool suspended = false;       // only waiting: not in the agent until a wait ends
+  bool is_pausing = false;  // nothing more is taken from the agent
+  bool is_ending = false;   // the same: its result is on its way to the disk
+  bool suspended = false;   // only waiting: not in the agent until a wait ends
+  // Calls that changed the database, the oldest first, whose records may not be on disk.
+  struct Called {
+    std::uint32_t ordinal = 0;
+    journal::Lsn record = 0;
+  };
+  std::deque<Called> calls;
+  std::uint32_t kept_to = 0;    // the newest of them whose record is
   std::deque<AgentFrame> held;  // that the agent has sent, and that there is no room for
   Held held_steps;
   Held held_others;

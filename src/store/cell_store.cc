@@ -31,11 +31,27 @@ constexpr std::string_view kSchema = R"(
 }  // namespace
 
 CellStore::CellStore(const std::string& path, const DatabaseOptions& options)
-    : database_(path, kVersion, kSchema, options),
+    : database_(path, kVersion, std::string(kSchema).append(CallAnswers::kTable), options),
       key_value(database_),
       entities(database_),
       developer_log(database_),
       documents(database_),
-      meta(database_) {}
+      meta(database_),
+      call_answers(database_) {}
+
+std::string CellStore::once(const CallPlace& place, const std::function<std::string()>& change) {
+  if (auto answer = call_answers.find(place)) return *std::move(answer);
+  const DeveloperLog::Size logged = developer_log.size();
+  try {
+    Transaction transaction(database_);
+    std::string answer = change();
+    call_answers.keep(place, answer);
+    transaction.commit();
+    return answer;
+  } catch (...) {
+    developer_log.set_back(logged);
+    throw;
+  }
+}
 
 }  // namespace cellar::store

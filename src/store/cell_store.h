@@ -1,7 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
+#include "store/call_answers.h"
 #include "store/database.h"
 #include "store/developer_log.h"
 #include "store/documents.h"
@@ -22,6 +24,10 @@ class CellStore {
   // As Database::copy_to().
   void copy_to(std::string_view path) { database_.copy_to(path); }
 
+  // Makes `change` and keeps what it gives, in one transaction; where that was done before at this
+  // place, gives the same and changes nothing. Throws what `change` throws, with nothing changed.
+  std::string once(const CallPlace& place, const std::function<std::string()>& change);
+
  private:
   Database database_;
 
@@ -31,6 +37,7 @@ class CellStore {
   DeveloperLog developer_log;
   Documents documents;
   Meta meta;
+  CallAnswers call_answers;
 };
 
 }  // namespace cellar::store

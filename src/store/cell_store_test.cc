@@ -118,6 +118,79 @@ TEST_CASE("the developer's log forgets its oldest lines above either limit, also
   }
 }
 
+TEST_CASE("what a run changes at a place happens once, and gives the same answer again") {
+  Fixture fixture;
+  fixture.store.key_value.set("k", "1");
+  const CallPlace erased{.run = 1, .ordinal = 3, .what = "run-1 db.delete k"};
+  const CallPlace noted{.run = 1, .ordinal = 4, .what = "run-1 journal.step"};
+  const auto change = [](CellStore& store, const CallPlace& place) {
+    return store.once(place, [&] {
+      if (place.ordinal != 4) return std::string(store.key_value.erase("k") ? "true" : "false");
+      store.developer_log.append(line_of("noted"));
+      return std::string("true");
+    });
+  };
+  CHECK(change(fixture.store, erased) == "true");
+  CHECK(change(fixture.store, noted) == "true");
+  CellStore again(fixture.dir.file("cell.sqlite"));
+  CHECK(change(again, erased) == "true");
+  CHECK(change(again, noted) == "true");
+  CHECK(again.developer_log.entries().size() == 1);
+  CHECK_FALSE(again.key_value.get("k").has_value());
+
+  CallPlace other = erased;  // of another run, or by other code
+  other.what = "run-x db.delete k";
+  CHECK(change(again, other) == "false");
+}
+
+TEST_CASE("a change that fails leaves no answer, and is undone with what it had done") {
+  Fixture fixture;
+  CellStore& store = fixture.store;
+  const CallPlace place{.run = 1, .ordinal = 1, .what = "x"};
+  const auto fails = [&]() -> std::string {
+    store.developer_log.append(line_of("undone"));
+    throw Error(ErrorCode::internal, "late");
+  };
+  CHECK_THROWS_AS(store.once(place, fails), Error);
+  CHECK(store.developer_log.entries().empty());
+  CHECK(store.developer_log.size().line_count == 0);
+  CHECK(store.developer_log.size().bytes == 0);
+  CHECK(store.once(place, [] { return std::string("2"); }) == "2");
+}
+
+TEST_CASE("answers are forgotten once they are kept elsewhere, or their run has ended") {
+  Fixture fixture;
+  CellStore& store = fixture.store;
+  const auto call = [&](const CallPlace& place) {
+    return store.once(place, [] { return std::string("new"); });
+  };
+  for (std::uint32_t run = 1; run <= 4; ++run) {
+    call({.run = run, .ordinal = 1, .what = "x"});
+    call({.run = run, .ordinal = 2, .what = "x"});
+  }
+  CHECK(store.call_answers.count() == 8);
+  call({.run = 1, .ordinal = 3, .what = "x", .kept_to = 1});
+  CHECK(store.call_answers.count() == 8);
+  CHECK(store.call_answers.find({.run = 1, .ordinal = 2, .what = "x"}).has_value());
+  CHECK_FALSE(store.call_answers.find({.run = 1, .ordinal = 1, .what = "x"}).has_value());
+
+  // Of run 2 only; run 4 may have begun since.
+  call({.run = 3, .ordinal = 3, .what = "x", .going = {1, 3}});
+  CHECK_FALSE(store.call_answers.find({.run = 2, .ordinal = 1, .what = "x"}).has_value());
+  CHECK(store.call_answers.count() == 7);
+}
+
+TEST_CASE("a file of before, which has no table for answers, gets one") {
+  testing::TempDir dir;
+  const std::string path = dir.file("cell.sqlite");
+  {
+    CellStore store(path);
+    Database(path, 1, "").run("DROP TABLE call_answers");
+  }
+  CellStore store(path);
+  CHECK(store.call_answers.count() == 0);
+}
+
 TEST_CASE("documents above the limit are refused, but replacing one is not") {
   testing::TempDir dir;
   Database database(dir.file("a.sqlite"), 1,

@@ -196,8 +196,9 @@ bool Statement::is_null(int column) const noexcept {
 }
 
 // IMMEDIATE takes the write lock now, where waiting for it is possible; later it is not.
-Transaction::Transaction(Database& database) : database_(database) {
-  database_.run("BEGIN IMMEDIATE");
+Transaction::Transaction(Database& database)
+    : database_(database), is_open_(sqlite3_get_autocommit(database.connection_) != 0) {
+  if (is_open_) database_.run("BEGIN IMMEDIATE");
 }
 
 Transaction::~Transaction() {
@@ -211,6 +212,7 @@ Transaction::~Transaction() {
 }
 
 void Transaction::commit() {
+  if (!is_open_) return;
   database_.run("COMMIT");
   is_open_ = false;
 }

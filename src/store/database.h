@@ -114,7 +114,8 @@ std::int64_t Database::run(std::string_view sql, const Args&... args) {
 }
 
 // Several statements that happen together or not at all: what was not committed is undone by the
-// destructor. Not nested.
+// destructor. One inside of another is a part of it: the outer one alone commits, and must not
+// where the inner one has not.
 class Transaction {
  public:
   explicit Transaction(Database& database);
@@ -126,7 +127,7 @@ class Transaction {
 
  private:
   Database& database_;
-  bool is_open_ = true;
+  bool is_open_;
 };
 
 }  // namespace cellar::store

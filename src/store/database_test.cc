@@ -111,6 +111,27 @@ TEST_CASE("what was not committed is undone") {
   CHECK(count_rows(database) == 1);
 }
 
+TEST_CASE("a transaction inside of another one is a part of it") {
+  testing::TempDir dir;
+  Database database(dir.file("a.sqlite"), 1, kTableSchema);
+  const auto write = [&] {
+    Transaction inner(database);
+    database.run("INSERT INTO t VALUES (?, 1)", Bytes{"k"});
+    inner.commit();
+  };
+  {
+    Transaction outer(database);
+    write();
+  }
+  CHECK(count_rows(database) == 0);
+  {
+    Transaction outer(database);
+    write();
+    outer.commit();
+  }
+  CHECK(count_rows(database) == 1);
+}
+
 TEST_CASE("errors say what they call for") {
   testing::TempDir dir;
   const std::string path = dir.file("a.sqlite");

@@ -15,8 +15,8 @@ DeveloperLog::DeveloperLog(Database& database, const DeveloperLogLimits& limits)
     : database_(database), limits_(limits) {
   Statement statement(database_, "SELECT count(*), ifnull(sum(size_bytes), 0) FROM developer_log");
   if (!statement.next()) return;
-  line_count_ = static_cast<std::size_t>(statement.integer(0));
-  bytes_ = static_cast<std::size_t>(statement.integer(1));
+  size_.line_count = static_cast<std::size_t>(statement.integer(0));
+  size_.bytes = static_cast<std::size_t>(statement.integer(1));
 }
 
 void DeveloperLog::append(const DeveloperLine& line) {
@@ -26,8 +26,7 @@ void DeveloperLog::append(const DeveloperLine& line) {
                 "a journal line of " + std::to_string(size) + " bytes; at most " +
                     std::to_string(kLineBytesMax) + " fit");
   }
-  const std::size_t count_before = line_count_;
-  const std::size_t bytes_before = bytes_;
+  const Size before = size_;
   try {
     Transaction transaction(database_);
     drop_oldest(size);
@@ -37,23 +36,22 @@ void DeveloperLog::append(const DeveloperLine& line) {
         static_cast<std::int64_t>(size));
     transaction.commit();
   } catch (...) {  // Nothing was dropped after all.
-    line_count_ = count_before;
-    bytes_ = bytes_before;
+    size_ = before;
     throw;
   }
-  ++line_count_;
-  bytes_ += size;
+  ++size_.line_count;
+  size_.bytes += size;
 }
 
 void DeveloperLog::drop_oldest(std::size_t bytes_needed) {
-  while (line_count_ > 0 &&
-         (line_count_ >= limits_.line_count_max || bytes_ + bytes_needed > limits_.bytes_max)) {
+  while (size_.line_count > 0 && (size_.line_count >= limits_.line_count_max ||
+                                  size_.bytes + bytes_needed > limits_.bytes_max)) {
     Statement statement(database_,
                         "DELETE FROM developer_log WHERE place ="
                         " (SELECT min(place) FROM developer_log) RETURNING size_bytes");
     if (!statement.next()) return;
-    bytes_ -= static_cast<std::size_t>(statement.integer(0));
-    --line_count_;
+    size_.bytes -= static_cast<std::size_t>(statement.integer(0));
+    --size_.line_count;
   }
 }
 
@@ -70,8 +68,7 @@ std::vector<DeveloperLine> DeveloperLog::entries() {
 
 void DeveloperLog::clear() {
   database_.run("DELETE FROM developer_log");
-  line_count_ = 0;
-  bytes_ = 0;
+  size_ = Size();
 }
 
 }  // namespace cellar::store

@@ -40,13 +40,20 @@ class DeveloperLog {
   std::vector<DeveloperLine> entries();
   void clear();
 
+  // How much there is; set back where a transaction around one of these was undone.
+  struct Size {
+    std::size_t line_count = 0;
+    std::size_t bytes = 0;
+  };
+  Size size() const noexcept { return size_; }
+  void set_back(Size size) noexcept { size_ = size; }
+
  private:
   void drop_oldest(std::size_t bytes_needed);
 
   Database& database_;
   DeveloperLogLimits limits_;
-  std::size_t line_count_ = 0;
-  std::size_t bytes_ = 0;
+  Size size_;
 };
 
 }  // namespace cellar::store

@@ -44,6 +44,10 @@ module.exports = {
     await ctx.step("blob", (s) => { runs(s); return "b".repeat(70000); }).then((v) => got("blob", v.length));
     ctx.db.set("key", { n: 4 });
     got("db", ctx.db.get("key"));
+    ctx.db.set("gone", 1);
+    got("deleted", ctx.db.delete("gone"));
+    ctx.journal.step(ctx.run.id, "once");
+    got("noted", ctx.journal.entries().filter((line) => line.type === ctx.run.id).length);
     got("shell", ctx.shell("echo ten run shell shell >> log; echo out").stdout);
     await ctx.sleep("rest", 5);
     got("rest", null);
@@ -130,6 +134,10 @@ async def ten(ctx, params):
     got("blob", len(await ctx.step("blob", blob)))
     ctx.db.set("key", {"n": 4})
     got("db", ctx.db.get("key"))
+    ctx.db.set("gone", 1)
+    got("deleted", ctx.db.delete("gone"))
+    ctx.journal.step(ctx.run.id, "once")
+    got("noted", len([line for line in ctx.journal.entries() if line["type"] == ctx.run.id]))
     got("shell", (await ctx.shell("echo ten run shell shell >> log; echo out")).stdout)
     await ctx.sleep("rest", 5)
     got("rest", None)
@@ -155,8 +163,8 @@ async def child(ctx, params):
     return await ctx.step("work", work)
 """
 AGENTS = {"javascript": AGENT, "python": PYTHON_AGENT}
-RESULT = {"plain": 40000, "retries": 40000, "once": None, "blob": 70000, "db": {"n": 4}, "shell": "out\n", "rest": None,
-          "event": {"pr": 7}, "approval": True, "all-1": 1, "all-2": 2, "all-3": 3, "child": 25, "values": 3}
+RESULT = {"plain": 40000, "retries": 40000, "once": None, "blob": 70000, "db": {"n": 4}, "deleted": True, "noted": 1,
+          "shell": "out\n", "rest": None, "event": {"pr": 7}, "approval": True, "all-1": 1, "all-2": 2, "all-3": 3, "child": 25, "values": 3}
 AT_MOST_ONCE = {("ten", "once")}
 STREAMED = ["retries", "event", "end"]
 

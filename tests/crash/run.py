@@ -318,6 +318,8 @@ def slice_of_a_change(seed):
     work, rng = Work(), random.Random(seed)
 
     def choose(point, victim, count):
+        if point == "call.done" and victim == "daemon":
+            return range(1, count + 1)  # Each is another call of the database.
         return {1, rng.randint(1, count)} if victim == "daemon" else {rng.randint(1, count)}
 
     add_every_kill(work, choose)
