@@ -7,7 +7,6 @@
 namespace cellar::api {
 namespace {
 
-constexpr std::size_t kJsonAnswerBytesMax = 64 << 20;
 constexpr std::size_t kDepthMax = 512;
 
 std::string text_of(const json::Value& body, std::string_view key) {
@@ -32,18 +31,29 @@ asio::awaitable<std::string> InnerApi::send(Request request, std::size_t answer_
                       .path = request.path,
                       .query = std::move(request.query),
                       .headers = std::move(request.headers)};
-  std::string body = request.body ? json::dump(*request.body) : std::move(request.bytes);
-  InnerExchange exchange(outer_, std::move(inner), std::move(body), answer_bytes_max);
+  std::string body = std::move(request.bytes);
+  if (request.body) {
+    auto dump = [value = *std::move(request.body)]() mutable {
+      const json::Value last = std::move(value);  // To let go of it takes long, too.
+      return json::dump(last);
+    };
+    body = co_await outer_.work_on(outer_bytes_, std::move(dump));
+  }
+  InnerExchange exchange(outer_.exchange, std::move(inner), std::move(body), answer_bytes_max);
   co_await handler_(exchange);
   if (exchange.answer().status >= kNoSuccess) throw_refusal(exchange.answer());
   co_return exchange.answer().body;
 }
 
 asio::awaitable<json::Value> InnerApi::ask(Request request) const {
-  const std::string text = co_await send(std::move(request), kJsonAnswerBytesMax);
-  if (text.empty()) co_return json::Value();
+  const auto all = [](json::Value answer) { return answer; };
+  co_return co_await ask_for(std::move(request), all);
+}
+
+json::Value InnerApi::parsed(const std::string& text) {
+  if (text.empty()) return {};
   const json::ParseLimits limits{.depth_max = kDepthMax};
-  co_return json::parse(text, limits);
+  return json::parse(text, limits);
 }
 
 }  // namespace cellar::api

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "http/exchange.h"
+#include "api/call.h"
 #include "json/value.h"
 
 namespace cellar::api {
@@ -28,19 +28,37 @@ class InnerApi {
     http::Headers headers;
   };
 
-  // Both must outlive it.
-  InnerApi(const Handler& handler, const http::Exchange& outer)
-      : handler_(handler), outer_(outer) {}
+  // `handler` and `outer` must outlive it; that came with so many bytes, and no request has more.
+  InnerApi(const Handler& handler, const Call& outer, std::size_t outer_bytes)
+      : handler_(handler), outer_(outer), outer_bytes_(outer_bytes) {}
 
-  // The body of the answer. Throws the Error that it stands for where it is no success, and
-  // `too_large`, reason `answer_too_large`, for one that is larger and comes piece by piece.
+  // The body of the answer. Throws the Error that it stands for where it is no success, reason
+  // `answer_too_large` for one that is larger.
   asio::awaitable<std::string> send(Request request, std::size_t answer_bytes_max) const;
   // The same as JSON; null where there is none.
   asio::awaitable<json::Value> ask(Request request) const;
+  // What `read` makes of that, which with a large answer is done elsewhere (Call::work_on()).
+  template <typename Read>
+  asio::awaitable<std::invoke_result_t<Read&, json::Value>> ask_for(Request request,
+                                                                    Read read) const;
 
  private:
+  static constexpr std::size_t kJsonAnswerBytesMax = 64 << 20;
+
+  static json::Value parsed(const std::string& text);
+
   const Handler& handler_;
-  const http::Exchange& outer_;
+  const Call& outer_;
+  std::size_t outer_bytes_;
 };
+
+template <typename Read>
+asio::awaitable<std::invoke_result_t<Read&, json::Value>> InnerApi::ask_for(Request request,
+                                                                            Read read) const {
+  std::string text = co_await send(std::move(request), kJsonAnswerBytesMax);
+  const std::size_t size = text.size();
+  auto work = [text = std::move(text), read = std::move(read)] { return read(parsed(text)); };
+  co_return co_await outer_.work_on(size, std::move(work));
+}
 
 }  // namespace cellar::api

@@ -44,6 +44,7 @@ http::Fields InnerExchange::fields() const {
 asio::awaitable<std::string> InnerExchange::read_piece() { co_return std::exchange(body_, {}); }
 
 asio::awaitable<void> InnerExchange::respond(http::Response response) {
+  require_room(response.body.size());
   answer_ = std::move(response);
   co_return;
 }
@@ -60,12 +61,15 @@ asio::awaitable<void> InnerExchange::start_foreign(http::ForeignHead head) {
 }
 
 asio::awaitable<void> InnerExchange::send(std::string bytes) {
-  if (answer_.body.size() + bytes.size() > answer_bytes_max_) {
-    throw Error(ErrorCode::too_large, "answer_too_large",
-                "the answer is larger than " + std::to_string(answer_bytes_max_) + " bytes");
-  }
+  require_room(answer_.body.size() + bytes.size());
   answer_.body += bytes;
   co_return;
+}
+
+void InnerExchange::require_room(std::size_t bytes) const {
+  if (bytes <= answer_bytes_max_) return;
+  throw Error(ErrorCode::too_large, "answer_too_large",
+              "the answer is larger than " + std::to_string(answer_bytes_max_) + " bytes");
 }
 
 asio::awaitable<void> InnerExchange::finish() { co_return; }

@@ -12,9 +12,9 @@ namespace asio = boost::asio;
 // client's key, and so with the client's rights, and answered into memory. Loop thread only.
 class InnerExchange : public http::Exchange {
  public:
-  // `request` has all but the client's key, which `outer` has; that must outlive it. An answer that
-  // is sent piece by piece may have so many bytes: beyond them send() throws Error `too_large`,
-  // reason `answer_too_large`.
+  // `request` has all but the client's key, which `outer` has; that must outlive it. An answer may
+  // have so many bytes: beyond them respond() and send() throw Error `too_large`, reason
+  // `answer_too_large`.
   InnerExchange(const http::Exchange& outer, http::Request request, std::string body,
                 std::size_t answer_bytes_max);
 
@@ -44,6 +44,8 @@ class InnerExchange : public http::Exchange {
       std::string protocol) override;
 
  private:
+  void require_room(std::size_t bytes) const;
+
   const http::Exchange& outer_;
   http::Request request_;
   std::string body_;

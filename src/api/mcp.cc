@@ -228,7 +228,7 @@ asio::awaitable<void> Mcp::answer_all(Post& post) {
   std::vector<std::string> answers;
   if (post.rpc.problem) answers.push_back(rpc_failure({}, *post.rpc.problem));
   try {
-    for (const RpcMessage& message : post.rpc.messages) {
+    for (RpcMessage& message : post.rpc.messages) {
       if (message.kind == RpcMessage::Kind::broken) {
         answers.push_back(rpc_failure(message.id, message.problem));
       } else if (message.kind == RpcMessage::Kind::request) {
@@ -245,7 +245,7 @@ asio::awaitable<void> Mcp::answer_all(Post& post) {
   post.changed->set();
 }
 
-asio::awaitable<std::string> Mcp::answer_request(const Post& post, const RpcMessage& message) {
+asio::awaitable<std::string> Mcp::answer_request(const Post& post, RpcMessage& message) {
   if (message.method == "initialize") co_return initialize(message);
   if (message.method == "ping") co_return rpc_result(message.id, json::object({}));
   if (message.method == "tools/list") {
@@ -277,10 +277,13 @@ std::string Mcp::initialize(const RpcMessage& message) const {
                                   {"instructions", tools_.instructions()}}));
 }
 
-asio::awaitable<std::string> Mcp::call_tool(const Post& post, const RpcMessage& message) {
+asio::awaitable<std::string> Mcp::call_tool(const Post& post, RpcMessage& message) {
   const json::Value* name = message.params.find("name");
-  const json::Value* given = message.params.find("arguments");
-  const json::Value arguments = given == nullptr || given->is_null() ? json::object({}) : *given;
+  json::Value arguments = json::object({});
+  if (message.params.is_object()) {
+    json::Value* given = message.params.as_object().find("arguments");
+    if (given != nullptr && !given->is_null()) arguments = std::move(*given);
+  }
   if (name == nullptr || !name->is_string() || !arguments.is_object()) {
     const RpcError error{kRpcInvalidParams,
                          "\"name\" must be a string, and \"arguments\" an object"};
@@ -295,7 +298,7 @@ asio::awaitable<std::string> Mcp::call_tool(const Post& post, const RpcMessage& 
   std::optional<ToolResult> result;
   std::string failure;
   try {
-    result = co_await run_tool(post, found, arguments);
+    result = co_await run_tool(post, found, std::move(arguments));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     result = refusal(error, post.at());
@@ -313,10 +316,14 @@ asio::awaitable<std::string> Mcp::call_tool(const Post& post, const RpcMessage& 
 }
 
 asio::awaitable<ToolResult> Mcp::run_tool(const Post& post, const ToolList::Found& found,
-                                          const json::Value& arguments) {
+                                          json::Value arguments) {
   const json::Reader reader(arguments, "the arguments");
-  const InnerApi api(api_, post.call.exchange);
-  ToolCall call{.api = api, .arguments = reader, .cell_id = post.cell_id, .edits = edits_};
+  const InnerApi api(api_, post.call, post.rpc.bytes);
+  ToolCall call{.api = api,
+                .arguments = reader,
+                .given = arguments.as_object(),
+                .cell_id = post.cell_id,
+                .edits = edits_};
   if (found.needs_cell && post.cell_id.empty()) call.cell_id = reader.required_string("cell_id");
   if (found.needs_cell && call.cell_id.empty()) json::Reader::refuse("cell_id", "the id of a cell");
   co_return co_await found.tool->run(call);

@@ -34,10 +34,10 @@ class Mcp {
   Post read_head(const Call& call) const;
   asio::awaitable<void> answer(Post& post);
   asio::awaitable<void> answer_all(Post& post);
-  asio::awaitable<std::string> answer_request(const Post& post, const RpcMessage& message);
-  asio::awaitable<std::string> call_tool(const Post& post, const RpcMessage& message);
+  asio::awaitable<std::string> answer_request(const Post& post, RpcMessage& message);
+  asio::awaitable<std::string> call_tool(const Post& post, RpcMessage& message);
   asio::awaitable<ToolResult> run_tool(const Post& post, const ToolList::Found& found,
-                                       const json::Value& arguments);
+                                       json::Value arguments);
   std::string initialize(const RpcMessage& message) const;
   // Under what a request can be cancelled; empty where it cannot.
   static std::string name_of_request(const Post& post, const json::Value& id);

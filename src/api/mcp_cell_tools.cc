@@ -124,30 +124,37 @@ ToolResult shown_run(json::Value run) {
   return result;
 }
 
-asio::awaitable<json::Value> settled_run(const ToolCall& call, std::string run_id,
-                                         std::int64_t wait_s) {
+asio::awaitable<ToolResult> settled_run(const ToolCall& call, std::string run_id,
+                                        std::int64_t wait_s) {
   InnerApi::Request request;
   request.path = call.cell_path("/runs/" + encode_segment(run_id));
+  const std::string whole = "GET " + request.path;
   if (wait_s > 0) {
     request.path += "/await";
     request.query["timeout"] = std::to_string(wait_s);
   }
-  co_return co_await call.api.ask(std::move(request));
+  try {
+    co_return co_await call.api.ask_for(std::move(request), shown_run);
+  } catch (const Error& error) {
+    if (error.reason() != "answer_too_large") throw;
+    throw Error(error.code(), error.reason(), "run " + run_id + ": " + error.what(),
+                whole + " has all of it");
+  }
 }
 
 asio::awaitable<ToolResult> get_run_tool(const ToolCall& call) {
   std::string run_id = call.arguments.required_string("run_id");
   const std::int64_t wait_s = call.arguments.optional_int("wait_s", 0, kWaitMaxS).value_or(0);
   call.expect_no_more();
-  co_return shown_run(co_await settled_run(call, std::move(run_id), wait_s));
+  co_return co_await settled_run(call, std::move(run_id), wait_s);
 }
 
 asio::awaitable<ToolResult> call_agent_tool(const ToolCall& call) {
   constexpr std::int64_t kWaitDefaultS = 60;
   json::Object body;
   body.set("method", call.arguments.required_string("method"));
-  if (const json::Value* params = call.arguments.optional_value("params")) {
-    body.set("params", *params);
+  if (call.arguments.optional_value("params") != nullptr) {
+    body.set("params", std::move(*call.given.find("params")));
   }
   const std::int64_t wait_s =
       call.arguments.optional_int("wait_s", 0, kWaitMaxS).value_or(kWaitDefaultS);
@@ -159,7 +166,7 @@ asio::awaitable<ToolResult> call_agent_tool(const ToolCall& call) {
   request.body = json::Value(std::move(body));
   const json::Value run = co_await call.api.ask(std::move(request));
   std::string run_id = run.find("id")->as_string();
-  ToolResult result = shown_run(co_await settled_run(call, std::move(run_id), wait_s));
+  ToolResult result = co_await settled_run(call, std::move(run_id), wait_s);
   const std::string& status = result.structured.find("status")->as_string();
   result.is_error = status == "failed" || status == "cancelled";
   co_return result;

@@ -100,6 +100,7 @@ RpcPost parse_rpc(std::string_view text, McpRevision revision) {
     return refused({kRpcParseError, error.what()});
   }
   RpcPost post;
+  post.bytes = text.size();
   if (!value.is_array()) {
     post.messages.push_back(read_message(value));
     return post;

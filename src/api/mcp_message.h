@@ -48,6 +48,7 @@ struct RpcMessage {
 struct RpcPost {
   std::vector<RpcMessage> messages;
   bool is_batch = false;  // so is the answer, then
+  std::size_t bytes = 0;  // of its text
   // What is wrong with all of it; there are no messages then.
   std::optional<RpcError> problem;
 };

@@ -40,6 +40,7 @@ class EditTurns {
 struct ToolCall {
   const InnerApi& api;
   const json::Reader& arguments;
+  json::Object& given;  // the same, for what is large: a tool may take it out once it has read it
   std::string cell_id;  // empty for a tool that is for no one cell
   EditTurns& edits;
 

@@ -19,6 +19,8 @@ AGENT = """
 module.exports = {
   async hello(ctx, params) { return { hello: params.name }; },
   async big(ctx) { for (let i = 0; i < 60; ++i) await ctx.step(`s${i}`, () => i); return "x".repeat(40000); },
+  async back(ctx, { list }) { return list.reverse(); },
+  async huge() { return "x".repeat(65 << 20); },
   async boom() { throw new Error("it broke"); },
   async ask(ctx) { return await ctx.waitForEvent("answer"); },
 };
@@ -130,6 +132,14 @@ class McpTest(harness.CellTest):
         big = self.structured("call_agent", cell_id=cell_id, method="big")
         self.assertEqual((50, 10), (len(big["steps"]), big["steps_left_out"]))
         self.assertLess(len(big["result"]), 33_000)
+        long = self.structured("call_agent", cell_id=cell_id, method="back", params={"list": list(range(60_000))})
+        self.assertTrue(long["result"].startswith("[59999,59998,"), long["result"][:20])
+        self.assertLess(len(long["result"]), 33_000)
+        call = {"name": "call_agent", "arguments": {"cell_id": cell_id, "method": "huge"}}
+        huge = self.ask("tools/call", call, Accept="application/json")  # However long it takes.
+        self.assertTrue(huge["isError"], huge)
+        self.assertIn("answer_too_large: run run_", huge["content"][0]["text"])
+        self.assertIn(f"GET /api/v1/cells/{cell_id}/runs/run_", huge["content"][0]["text"])
         waiting = self.structured("call_agent", cell_id=cell_id, method="ask", wait_s=0)
         self.daemon.call("POST", f"/api/v1/cells/{cell_id}/runs/{waiting['id']}/events", {"type": "answer", "payload": 42})
         self.assertEqual(42, self.structured("get_run", cell_id=cell_id, run_id=waiting["id"], wait_s=30)["result"])
