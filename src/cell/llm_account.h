@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -54,8 +55,11 @@ class LlmAccount {
   std::optional<llm::Budget> budget() const;
   // Whether nothing more may be asked by a run that has used so many tokens.
   bool is_spent(std::uint64_t run_tokens) const;
-  // Throws Error `unavailable`, reason `too_many_waiting`.
-  asio::awaitable<async::Serial::Turn> turn() { return turns_.turn(); }
+  // Nothing where it did not come within `limit`. Throws Error `unavailable`, reason
+  // `too_many_waiting`.
+  asio::awaitable<std::optional<async::Serial::Turn>> turn_within(std::chrono::milliseconds limit) {
+    return turns_.turn_within(limit);
+  }
 
   // On disk when it returns, or told in the log why not.
   asio::awaitable<void> count(std::string model, llm::Usage usage);

@@ -119,7 +119,8 @@ TEST_CASE("so many attempts go on at a time, so many wait, and the next is refus
   std::vector<async::Serial::Turn> turns;
   const auto take = [&]() -> asio::awaitable<void> {
     try {
-      turns.push_back(co_await account.turn());
+      auto turn = co_await account.turn_within(async::Event::kForever);
+      turns.push_back(std::move(turn).value());
       ++held;
     } catch (const Error& error) {
       CHECK(error.reason() == "too_many_waiting");

@@ -159,7 +159,6 @@ asio::awaitable<void> Runner::carry_llm(std::shared_ptr<LlmCall> own) {
       std::string error = llm_error("StepTimeoutError", late, "step_timeout");
       co_return co_await end_llm(*own, Outcome::failed(std::move(error)));
     }
-    ++own->attempt;
     due = co_await ask_once(own);
     if (!due) co_return;
   }
@@ -185,11 +184,13 @@ asio::awaitable<bool> Runner::may_ask(LlmCall& own, std::optional<WallTime> due)
 
 // One attempt. When the next one is due; nullopt where none follows.
 asio::awaitable<std::optional<WallTime>> Runner::ask_once(std::shared_ptr<LlmCall> own) {
-  const auto turn = co_await host_.llm().turn();
+  const auto turn = co_await host_.llm().turn_within(own->left());
   const bool may = co_await may_ask(*own, std::nullopt);  // Others have asked meanwhile.
   if (!may) co_return std::nullopt;
   const auto left = own->left();
-  if (left.count() <= 0) co_return wall_now();  // Its turn came too late: carry_llm() says so.
+  // Its turn came too late, or not: carry_llm() says so.
+  if (!turn || left.count() <= 0) co_return wall_now();
+  ++own->attempt;
   own->is_asking = true;
   const auto printed = std::make_shared<Printed>(own->run, own->call.ordinal, executor_);
   if (own->call.ordinal == 0) printed->attempt = own->call.attempt;

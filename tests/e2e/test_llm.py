@@ -321,6 +321,18 @@ class LlmTest(harness.CellTest):
             answer.go.set()
         self.assertEqual(self.result(cell, run_id), 10)
 
+    def test_a_call_that_gets_no_turn_ends_with_its_time(self):
+        held = [Answer(held=True) for _ in range(8)]
+        self.plain.answer(*held)
+        cell, run_id = self.begin(AGENT, "many", count=8)
+        self.asked(8)
+        caught = cell.request("caught", {"messages": [{"role": "user", "content": "hi"}], "timeout": {"total": 50}}).json
+        self.assertEqual((caught["name"], caught["code"]), ("StepTimeoutError", "step_timeout"))
+        self.assertEqual(len(self.plain.asked), 8)
+        for answer in held:
+            answer.go.set()
+        self.assertEqual(self.result(cell, run_id), 8)
+
     def test_inside_a_step_it_is_part_of_it(self):
         cell = self.cell(agent=AGENT)
         run_id = cell.call("POST", "/runs", {"method": "inside"}).json["id"]
