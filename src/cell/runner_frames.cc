@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "async/aside.h"
 #include "base/fault.h"
 #include "base/text.h"
 #include "cell/layout.h"
@@ -488,13 +489,15 @@ asio::awaitable<void> Runner::on_event(Active& active, const AgentFrame& frame) 
     throw Error(ErrorCode::too_large, "it sent an event of more than 1 MiB");
   }
   const std::uint32_t ordinal = ordinal_of(frame);
+  const std::uint32_t attempt = active.run.attempt;
   journal::Event event;
   event.type = text_of(frame.header, "type") == "log" ? "log" : "stream";
-  event.data = json::dump(json::parse(frame.body));  // One line, whatever was sent.
+  auto in_one_line = [&frame] { return json::dump(json::parse(frame.body)); };
+  event.data = co_await async::work_aside(journal_.pool(), frame.body.size(), in_one_line);
   event.step = count_of(frame.header, "in");
   event.turn = count_of(frame.header, "try");
   const bool is_room = co_await takes(event.data.size());
-  if (!active.is_served()) co_return;
+  if (!active.is_served() || active.run.attempt != attempt) co_return;
   if (!is_room && ordinal == 0) co_return;  // Sent inside a step.
   if (!is_room) journal_.throw_full();
   journal_.append(active.run.number, ordinal, event);
