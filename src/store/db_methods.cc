@@ -35,9 +35,13 @@ json::Value erase(CellStore& store, const json::Reader& params) {
 }
 
 json::Value keys(CellStore& store, const json::Reader& params) {
-  const auto keys =
-      store.key_value.keys(params.optional_string("prefix").value_or(""), kKeysListedMax);
-  return json::object({{"keys", json::Array(keys.begin(), keys.end())}});
+  auto keys =
+      store.key_value.keys(params.optional_string("prefix").value_or(""), kKeysListedMax + 1);
+  const bool is_cut = keys.size() > kKeysListedMax;
+  if (is_cut) keys.resize(kKeysListedMax);
+  json::Value answer = json::object({{"keys", json::Array(keys.begin(), keys.end())}});
+  if (is_cut) answer.as_object().set("truncated", true);
+  return answer;
 }
 
 json::Value create(CellStore& store, const json::Reader& params) {

@@ -45,6 +45,22 @@ TEST_CASE("values are set, got, listed and deleted as the contract has it") {
   CHECK(fixture.text("db_delete", R"({"key":"b"})") == R"({"ok":true,"deleted":false})");
 }
 
+TEST_CASE("a list of keys says that it is not all of them") {
+  MethodsFixture fixture;
+  const auto fill = [&] {
+    for (std::size_t n = 0; n < kKeysListedMax; ++n) {
+      fixture.store.key_value.set("a" + std::to_string(n), "0");
+    }
+    return std::string();
+  };
+  fixture.store.once({.run = 1, .ordinal = 1, .what = "x"}, fill);  // in one transaction
+  CHECK(fixture.answer("db_keys", "{}").find("truncated") == nullptr);
+  fixture.store.key_value.set("b", "0");
+  const json::Value cut = fixture.answer("db_keys", "{}");
+  CHECK(cut.find("truncated")->as_bool());
+  CHECK(cut.find("keys")->as_array().size() == kKeysListedMax);
+}
+
 TEST_CASE("records are made, found, changed and deleted as the contract has it") {
   MethodsFixture fixture;
   const json::Value record = fixture.answer("db_create", R"({"entity":"e","data":{"n":1}})");

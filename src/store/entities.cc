@@ -1,7 +1,6 @@
 #include "store/entities.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -77,37 +76,55 @@ bool is_before(const json::Value& a, const json::Value& b) {
   return rank == 4 && !a.as_bool() && b.as_bool();
 }
 
-// Counts the bytes of an answer.
+// Counts the bytes of an answer, or of what it is sorted by.
 class Budget {
  public:
+  Budget(std::string what, std::string remediation)
+      : what_(std::move(what)), remediation_(std::move(remediation)) {}
+
   void take(std::size_t bytes) {
     used_ += bytes;
     if (used_ <= Entities::kAnswerBytesMax) return;
-    throw Error(ErrorCode::too_large, "answer_too_large",
-                "the records take more than " + std::to_string(Entities::kAnswerBytesMax) +
-                    " bytes together",
-                "ask for fewer with \"limit\" and \"offset\", or narrow \"where\"");
+    throw Error(
+        ErrorCode::too_large, "answer_too_large",
+        what_ + " take more than " + std::to_string(Entities::kAnswerBytesMax) + " bytes together",
+        remediation_);
   }
 
  private:
+  std::string what_;
+  std::string remediation_;
   std::size_t used_ = 0;
 };
 
-// The places in `records` in the order that the query asks for. (std::stable_sort of libstdc++ 12
-// does not compile without warnings on clang.)
-std::vector<std::size_t> sorted_places(const std::vector<json::Value>& records,
-                                       const Query& query) {
-  std::vector<std::size_t> places(records.size());
-  std::iota(places.begin(), places.end(), 0);
-  std::sort(places.begin(), places.end(), [&](std::size_t a, std::size_t b) {
-    const json::Value& left = field_of(records[a], query.order_by);
-    const json::Value& right = field_of(records[b], query.order_by);
-    const bool is_up = query.order == Order::ascending;
-    if (is_before(left, right)) return is_up;
-    if (is_before(right, left)) return !is_up;
-    return a < b;
+Budget budget_of_records() {
+  return {"the records", "ask for fewer with \"limit\" and \"offset\", or narrow \"where\""};
+}
+
+// What a record is sorted by. Lists and objects are all equal: nothing of theirs is kept.
+struct SortKey {
+  json::Value field;
+  std::int64_t place = 0;
+};
+
+SortKey sort_key(const json::Value& record, const std::string& order_by, std::int64_t place) {
+  constexpr int kRankOfLists = 3;
+  const json::Value& field = field_of(record, order_by);
+  return {rank_of(field) == kRankOfLists ? json::Value(json::Array()) : field, place};
+}
+
+std::size_t size_of(const SortKey& key) {
+  return sizeof key + (key.field.is_string() ? key.field.as_string().size() : 0);
+}
+
+// (std::stable_sort of libstdc++ 12 does not compile without warnings on clang.)
+void sort(std::vector<SortKey>& keys, Order order) {
+  const bool is_up = order == Order::ascending;
+  std::sort(keys.begin(), keys.end(), [is_up](const SortKey& a, const SortKey& b) {
+    if (is_before(a.field, b.field)) return is_up;
+    if (is_before(b.field, a.field)) return !is_up;
+    return a.place < b.place;
   });
-  return places;
 }
 
 }  // namespace
@@ -131,28 +148,43 @@ json::Value Entities::create(std::string_view entity, const json::Value& data) {
 
 std::vector<json::Value> Entities::query(std::string_view entity, const Query& query) {
   check_entity(entity);
-  const bool is_sorted = !query.order_by.empty();
-  // Sorted, the place of a record is known when all are there.
-  const std::size_t offset = is_sorted ? 0 : query.offset;
-  const std::size_t limit = is_sorted ? SIZE_MAX : query.limit;
-
+  if (!query.order_by.empty()) return sorted(entity, query);
   std::vector<json::Value> found;
-  Budget budget;
+  Budget budget = budget_of_records();
   std::size_t matched = 0;
   Statement statement(database_, "SELECT body FROM records WHERE entity = ? ORDER BY place",
                       Bytes{entity});
-  while (found.size() < limit && statement.next()) {
+  while (found.size() < query.limit && statement.next()) {
     json::Value record = decode(statement.bytes(0));
-    if (!matches(record, query.where) || matched++ < offset) continue;
+    if (!matches(record, query.where) || matched++ < query.offset) continue;
     budget.take(statement.bytes(0).size());
     found.push_back(std::move(record));
   }
-  if (!is_sorted) return found;
+  return found;
+}
 
-  const std::vector<std::size_t> places = sorted_places(found, query);
+// The place of a record is known when all were seen: the records themselves are read then.
+std::vector<json::Value> Entities::sorted(std::string_view entity, const Query& query) {
+  std::vector<SortKey> keys;
+  Budget of_keys("the fields that the records are sorted by", "narrow \"where\"");
+  {
+    Statement statement(database_, "SELECT place, body FROM records WHERE entity = ?",
+                        Bytes{entity});
+    while (statement.next()) {
+      const json::Value record = decode(statement.bytes(1));
+      if (!matches(record, query.where)) continue;
+      keys.push_back(sort_key(record, query.order_by, statement.integer(0)));
+      of_keys.take(size_of(keys.back()));
+    }
+  }
+  sort(keys, query.order);
   std::vector<json::Value> part;
-  for (std::size_t i = query.offset; i < places.size() && part.size() < query.limit; ++i) {
-    part.push_back(std::move(found[places[i]]));
+  Budget budget = budget_of_records();
+  for (std::size_t i = query.offset; i < keys.size() && part.size() < query.limit; ++i) {
+    Statement statement(database_, "SELECT body FROM records WHERE place = ?", keys[i].place);
+    if (!statement.next()) continue;
+    budget.take(statement.bytes(0).size());
+    part.push_back(decode(statement.bytes(0)));
   }
   return part;
 }

@@ -36,7 +36,7 @@ class Entities {
  public:
   static constexpr std::size_t kEntityBytesMax = 256;
   static constexpr std::size_t kRecordBytesMax = 16 << 20;
-  // Of all records of one answer together.
+  // Of all records of one answer together, and of the fields that records are sorted by.
   static constexpr std::size_t kAnswerBytesMax = 64 << 20;
 
   // `database` must outlive it.
@@ -54,6 +54,8 @@ class Entities {
   bool erase(std::string_view entity, std::string_view id);
 
  private:
+  std::vector<json::Value> sorted(std::string_view entity, const Query& query);
+
   Database& database_;
 };
 

@@ -136,4 +136,19 @@ TEST_CASE("an answer that is too large says how to ask for less") {
   CHECK(fixture.entities.query("user", {.limit = 2}).size() == 2);
 }
 
+TEST_CASE("a part of what is sorted may be had of any number of records") {
+  EntitiesFixture fixture;
+  for (int n = 0; n < 5; ++n) {
+    fixture.entities.create(
+        "user", json::object({{"name", std::to_string(n)}, {"x", std::string(15 << 20, 'x')}}));
+  }
+  Query query{.order_by = "name", .order = Order::descending, .offset = 1, .limit = 2};
+  CHECK(fixture.names(query) == "3 2");
+  query.limit = 5;
+  query.offset = 0;
+  CHECK_THROWS_AS(fixture.entities.query("user", query), Error);
+  query = {.order_by = "x", .limit = 1};
+  CHECK_THROWS_AS(fixture.entities.query("user", query), Error);
+}
+
 }  // namespace cellar::store
