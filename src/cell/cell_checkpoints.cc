@@ -33,8 +33,11 @@ asio::awaitable<bool> Cell::copy_database(std::string path) {
   auto look = [file = layout_.database()] { return sys::exists(file); };
   const bool is_there = co_await async::offload(machine_.pool, std::move(look));
   if (!is_there) co_return false;
-  auto copy = [path = std::move(path)](store::CellStore& store) { store.copy_to(path); };
-  co_await with_store(std::move(copy));
+  // Not in a turn of the database: its calls go on meanwhile.
+  auto copy = [file = layout_.database(), path = std::move(path)] {
+    store::Database::copy(file, path);
+  };
+  co_await async::offload(machine_.pool, std::move(copy));
   co_return true;
 }
 

@@ -21,9 +21,6 @@ class CellStore {
   // Opens or creates the file; its folder must be there. Throws Error as Database says.
   explicit CellStore(const std::string& path, const DatabaseOptions& options = {});
 
-  // As Database::copy_to().
-  void copy_to(std::string_view path) { database_.copy_to(path); }
-
   // Makes `change` and keeps what it gives, in one transaction; where that was done before at this
   // place, gives the same and changes nothing. Throws what `change` throws, with nothing changed.
   std::string once(const CallPlace& place, const std::function<std::string()>& change);

@@ -59,7 +59,8 @@ Database::Database(const std::string& path, int version, std::string_view schema
     : path_(path) {
   create_if_missing(path_);
   try {
-    open(options);
+    open(SQLITE_OPEN_READWRITE, options.busy_timeout);
+    set_up(options.bytes_max);
     apply_schema(version, schema);
   } catch (...) {  // The destructor of what was not constructed does not run.
     close();
@@ -67,13 +68,25 @@ Database::Database(const std::string& path, int version, std::string_view schema
   }
 }
 
+Database::Database(const std::string& path, ReadOnly) : path_(path) {
+  try {
+    open(SQLITE_OPEN_READONLY, DatabaseOptions().busy_timeout);
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
 Database::~Database() { close(); }
 
-void Database::open(const DatabaseOptions& options) {
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+void Database::open(int flags, std::chrono::milliseconds busy_timeout) {
+  flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int result = sqlite3_open_v2(path_.c_str(), &connection_, flags, nullptr);
   if (result != SQLITE_OK) fail(result, "open");
-  sqlite3_busy_timeout(connection_, static_cast<int>(options.busy_timeout.count()));
+  sqlite3_busy_timeout(connection_, static_cast<int>(busy_timeout.count()));
+}
+
+void Database::set_up(std::uint64_t bytes_max) {
   run_script(
       "PRAGMA journal_mode=WAL;"
       "PRAGMA synchronous=FULL;"
@@ -82,7 +95,7 @@ void Database::open(const DatabaseOptions& options) {
       "PRAGMA temp_store=MEMORY;"
       "PRAGMA journal_size_limit=4194304;"
       "PRAGMA max_page_count=" +
-      std::to_string(options.bytes_max / kPageBytes));
+      std::to_string(bytes_max / kPageBytes));
 }
 
 void Database::apply_schema(int version, std::string_view schema) {
@@ -112,7 +125,9 @@ void Database::close() noexcept {
   connection_ = nullptr;
 }
 
-void Database::copy_to(std::string_view path) { run("VACUUM INTO ?", path); }
+void Database::copy(const std::string& from, std::string_view to) {
+  Database(from, ReadOnly()).run("VACUUM INTO ?", to);
+}
 
 void Database::run_script(const std::string& sql) {
   const int result = sqlite3_exec(connection_, sql.c_str(), nullptr, nullptr, nullptr);

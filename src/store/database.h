@@ -45,8 +45,10 @@ class Database {
   template <typename... Args>
   std::int64_t run(std::string_view sql, const Args&... args);
 
-  // Writes all of it as it is now to the new file `path`, not durably.
-  void copy_to(std::string_view path);
+  // Writes all of the file at `from` as it is now to the new file `to`, not durably. By a
+  // connection of its own: who has the file open reads and writes meanwhile. Throws Error as all
+  // others do.
+  static void copy(const std::string& from, std::string_view to);
 
   const std::string& path() const noexcept { return path_; }
 
@@ -54,7 +56,11 @@ class Database {
   friend class Statement;
   friend class Transaction;
 
-  void open(const DatabaseOptions& options);
+  struct ReadOnly {};
+  Database(const std::string& path, ReadOnly);
+
+  void open(int flags, std::chrono::milliseconds busy_timeout);
+  void set_up(std::uint64_t bytes_max);
   void close() noexcept;
   void apply_schema(int version, std::string_view schema);
   void run_script(const std::string& sql);

@@ -132,6 +132,22 @@ TEST_CASE("a transaction inside of another one is a part of it") {
   CHECK(count_rows(database) == 1);
 }
 
+TEST_CASE("a copy has what is committed, and is made while somebody writes") {
+  testing::TempDir dir;
+  Database database(dir.file("a.sqlite"), 1, kTableSchema);
+  database.run("INSERT INTO t VALUES (?, 1)", Bytes{"kept"});
+  {
+    Transaction transaction(database);
+    database.run("INSERT INTO t VALUES (?, 1)", Bytes{"later"});
+    Database::copy(dir.file("a.sqlite"), dir.file("copy.sqlite"));
+    transaction.commit();
+  }
+  CHECK(count_rows(database) == 2);
+  Database copy(dir.file("copy.sqlite"), 1, kTableSchema);
+  CHECK(count_rows(copy) == 1);
+  CHECK(code_of([&] { Database::copy(dir.file("none"), dir.file("b")); }) == ErrorCode::not_found);
+}
+
 TEST_CASE("errors say what they call for") {
   testing::TempDir dir;
   const std::string path = dir.file("a.sqlite");
