@@ -4,7 +4,7 @@ import collections
 import itertools
 
 from .codec import decode_value
-from .errors import Error, from_json, mark_sensitive
+from .errors import CancelledError, Error, from_json, mark_sensitive
 
 # Numbers of what is not there on replay. All of one number in a set would be compared with each other.
 unreplayed = itertools.count(1)
@@ -21,11 +21,18 @@ class Outcome:
         self.ok, self.body, self.code, self.rolled = ok, body, code, rolled
 
 
+def _is_asyncios(callback):
+    callback = getattr(callback, "func", callback)
+    is_task = isinstance(getattr(callback, "__self__", None), asyncio.Task)
+    return is_task or str(getattr(callback, "__module__", None)).startswith("asyncio.")
+
+
 class Command(asyncio.Future):
     """What a call of ctx gives: an awaitable that is under way already, with its ordinal as its number. Knows whether
     anybody has ever waited for it."""
 
     is_awaited = False
+    is_left = False  # Its run is over here, and it never settles.
 
     def __init__(self, number=0, *, loop):
         super().__init__(loop=loop)
@@ -43,7 +50,17 @@ class Command(asyncio.Future):
 
     def add_done_callback(self, callback, *, context=None):
         self.is_awaited = True
+        task = asyncio.current_task(self.get_loop())
+        if task is not None:
+            task.uses_ctx = True
         super().add_done_callback(callback, context=context)
+
+    def cancel(self, msg=None):
+        """Of one that is left only tasks hear, and what of asyncio they wait with: they unwind."""
+        for callback, _ in (self._callbacks or ()) if self.is_left else ():
+            if not _is_asyncios(callback):
+                self.remove_done_callback(callback)
+        return super().cancel(msg)
 
     def result(self):
         self.is_awaited = True
@@ -112,15 +129,22 @@ class Commands:
         """It goes on, and nobody need wait for it: a step that is completed somewhere else."""
         self._open[o] = (name, None)
 
-    def fail_all(self, reason):
+    def cancel_all(self):
         for command in list(self._pending):
-            command.fail(reason())
+            command.fail(CancelledError())
+
+    def leave_all(self):
+        """Those that have not settled never do."""
+        for command in self._pending:
+            command.is_left = True
+        self._pending.clear()
 
     def never(self):
         """What code gets that asks for more in a run that is over here. It does not raise: code that
         catches everything and tries again would never let go of the process."""
         command = Command(loop=self._run.loop)
-        if not self._run.parked:
+        command.is_left = self._run.parked
+        if not command.is_left:
             self._pending.add(command)  # A cancel ends it.
         return command
 

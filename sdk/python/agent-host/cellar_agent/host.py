@@ -116,6 +116,9 @@ class Host:
             self._send_end(run, await run.conclude(outcome))
         except ParkedRun:
             pass
+        except asyncio.CancelledError:
+            if not run.parked:
+                raise
         if not run.parked:
             run.end()
         self._drop(run)

@@ -1,4 +1,6 @@
 """One run in this process: what its code does, how it ends, and what is undone then."""
+import asyncio
+
 from .codec import decode_value, encode_value
 from .commands import Commands, InStep, Outcome, Step
 from .errors import CancelledError, Error, ParkedRun, from_json, to_json
@@ -6,6 +8,7 @@ from .names import Names
 from .ordinals import Ordinals
 from .replay import Replay
 from .rollback import Phase, Rollbacks, undo_all
+from .tasks import Tasks
 from .threads import Threads
 from .turns import HOST_CONTEXT, Turns, context_for, inside
 from .values import fingerprint, name_of, parse, stringify
@@ -39,9 +42,9 @@ class Run:
         self.commands = Commands(self)
         self.waiting = Waiting(self)
         self._last_tag = 0
-        self._last_task = 0
         self._unasked = set()  # ordinals of steps that the daemon was not asked for
-        self._bodies = set()  # tasks of steps
+        self.tasks = Tasks()
+        self._bodies = set()  # those of steps
         size = header["params_len"]
         self.params = parse(body[:size])
         self.replay = Replay(loop, header["replay"], body, size, self._is_quiet,
@@ -95,17 +98,21 @@ class Run:
 
     def park(self):
         """From now on nothing that its code asks for is done, and its code unwinds."""
-        if self.parked:
-            return
+        if not self.parked:
+            self._be_parked()
+            self.tasks.cancel()
+
+    def _be_parked(self):
         self.parked = True
         if self._grace is not None:
             self._grace.cancel()
-        self._let_go(ParkedRun)
-        self.threads.let_go()
+        self._let_go()
 
     def end(self):
         """Its method has ended: what still goes on has nobody who keeps it, and is told to stop."""
-        self.park()
+        if not self.parked:
+            self._be_parked()
+            self.tasks.cancel_users()
         self.phase.signal.abort(CancelledError("the run has ended"))
 
     def leave(self):
@@ -139,26 +146,28 @@ class Run:
     def _stop(self):
         if not self.phase.is_over:
             self.phase.is_over = True
-            self._let_go(CancelledError)
+            self._forget()
+            self.commands.cancel_all()
+            for body in list(self._bodies):
+                body.cancel()
             self.phase.signal.abort(CancelledError())
 
-    def _let_go(self, reason):
+    def _let_go(self):
+        """Nothing that its code waits for comes any more. Its tasks are to be cancelled next."""
+        self._forget()
+        self.commands.leave_all()
+        self.threads.let_go()
+
+    def _forget(self):
         self.waiting.clear()
         self.up.step_count -= len(self._unasked)
         self._unasked.clear()
-        self.commands.fail_all(reason)
-        for body in list(self._bodies):
-            body.cancel()
 
     # ---- ordinals and replay ----
 
     def _next_tag(self):
         self._last_tag += 1
         return self._last_tag
-
-    def count_task(self):
-        self._last_task += 1
-        return self._last_task
 
     @property
     def is_method_closing(self):
@@ -250,9 +259,7 @@ class Run:
             self.leave()
         except ParkedRun:
             pass
-        left = self.commands.never()
-        left.fail(ParkedRun())
-        return left
+        return self.commands.never()
 
     def setup_done(self):
         self.check()
@@ -364,6 +371,7 @@ class Run:
         work = self._execute(k, step, body, settle)
         here = InStep(self.phase, sensitive, step.o)
         task = self.loop.create_task(work, context=context_for(self, in_step=here))
+        task.uses_ctx = True
         self._bodies.add(task)
         task.add_done_callback(self._bodies.discard)
 
@@ -512,7 +520,8 @@ class Run:
         """What it has going is interrupted: whether that was done is not known, and it is not undone."""
         method, self.phase = self.phase, Phase()
         method.is_over = self.is_rolling_back = True
-        self._let_go(ParkedRun)
+        self._let_go()
+        self.tasks.cancel_users()
         method.signal.abort(CancelledError("the run is rolled back"))
 
     async def _mark(self, n, body):
@@ -547,7 +556,12 @@ class Run:
             settle(step.entry.state == "ok", step.entry.body, step.entry.codec)
         else:
             self._perform("step", step, undo.body, settle, undo.sensitive)
-        await command
+        try:
+            await command
+        except asyncio.CancelledError:
+            if self.parked:
+                raise ParkedRun() from None
+            raise
 
     # ---- what the daemon says, each in a turn of its own ----
 

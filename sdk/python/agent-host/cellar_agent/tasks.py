@@ -2,24 +2,56 @@
 code goes through `done` of asyncio.wait: by default in the order of addresses."""
 import asyncio
 import functools
+import weakref
 
 from .commands import unreplayed
 from .turns import inside, owner
 
 
 class Task(asyncio.Task):
-    """Its hash is its number in its run. What a step makes has one of the process: it is not made on
-    replay."""
+    """Its hash is its number in its run, which knows it. What a step makes has one of the process: it is not
+    made on replay."""
+
+    uses_ctx = False  # It is a step, or has waited for what ctx gives.
 
     def __new__(cls, *arguments, context=None, **options):
         task = super().__new__(cls)
         get = (lambda variable: variable.get()) if context is None else context.get
-        count = getattr(get(owner), "count_task", None) if get(inside) is None else None
-        task.number = next(unreplayed) if count is None else count()
+        tasks = getattr(get(owner), "tasks", None)
+        task.number = next(unreplayed) if tasks is None or get(inside) is not None else tasks.count()
+        if tasks is not None:
+            tasks.add(task)
         return task
 
     def __hash__(self):
         return self.number
+
+
+class Tasks:
+    """Those of one run."""
+
+    def __init__(self):
+        self._all = weakref.WeakSet()
+        self._last = 0  # the number of the newest one
+
+    def count(self):
+        self._last += 1
+        return self._last
+
+    def add(self, task):
+        self._all.add(task)
+
+    def cancel(self):
+        """They unwind where they are: nothing that they wait for has come."""
+        for task in list(self._all):
+            task.cancel()
+
+    def cancel_users(self):
+        """The same for those that use ctx; others may serve more runs than this one."""
+        here = asyncio.current_task()
+        for task in list(self._all):
+            if task.uses_ctx and task is not here:
+                task.cancel()
 
 
 async def _await(future):
