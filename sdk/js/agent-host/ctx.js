@@ -153,12 +153,19 @@ function makeTime(run) {
   };
 }
 
+// JSON has what is the same in all of the attempt.
+function runInfo(run) {
+  const info = { id: run.id, method: run.method, attempt: run.attempt };
+  // Outside of steps: what is inside of one is executed now.
+  return Object.defineProperty(info, 'isReplaying', { get: () => run.replay.goesOn && !run.inStep });
+}
+
 function makeCtx(run, files, cellId) {
   const { phase } = run; // Its method's.
   return {
     cellId,
     workDir: files.root,
-    run: { id: run.id, method: run.method, attempt: run.attempt },
+    run: runInfo(run),
     get signal() {
       return phase.signal;
     },

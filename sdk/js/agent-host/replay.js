@@ -50,6 +50,11 @@ class Replay {
     return this.issued.size === this.recorded.size;
   }
 
+  // More of what is recorded is to come.
+  get goesOn() {
+    return !this.isComplete || this.waiting.size > 0;
+  }
+
   // What is recorded at an ordinal, without coming to it.
   peek(o) {
     return o === this.marker?.o ? undefined : this.recorded.get(o);

@@ -40,6 +40,28 @@ test('a replay gives the same result, says nothing and does nothing', async () =
   });
 });
 
+test('a run knows whether it is replaying: until it has all that is recorded, and not inside of a step', () => withHost(agent(`
+  const seen = [ctx.run.isReplaying];
+  ctx.now();
+  seen.push(ctx.run.isReplaying);
+  for (const name of 'ab') {
+    await ctx.step(name, () => { seen.push(name + ctx.run.isReplaying); });
+    seen.push(ctx.run.isReplaying);
+  }
+  return seen;`), async (daemon) => {
+  const seen = async (id, replay) => {
+    daemon.run('main', {}, { id, replay });
+    return (await daemon.end(id)).value;
+  };
+  assert.deepEqual(await seen('live', []), [false, false, 'afalse', false, 'bfalse', false]);
+  const [now, a, b] = daemon.recorded('live');
+  const open = [...a.slice(0, 4), 'open', undefined, [4, 0]];
+  assert.deepEqual(await seen('one', [now]), [true, false, 'afalse', false, 'bfalse', false]);
+  assert.deepEqual(await seen('open', [now, open]), [true, true, 'afalse', false, 'bfalse', false]);
+  assert.deepEqual(await seen('two', [now, a]), [true, true, false, 'bfalse', false]);
+  assert.deepEqual(await seen('all', [now, a, b]), [true, true, true, false]);
+}));
+
 test('a replay that ends anywhere goes on from there', async () => {
   let replay;
   await withHost(EVERYTHING, async (daemon) => {

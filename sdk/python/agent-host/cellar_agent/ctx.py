@@ -325,6 +325,21 @@ class Versions(Part):
         return self._run.continue_as(state)
 
 
+class RunInfo(types.SimpleNamespace):
+    """What ctx.run says of its run; code may keep more there."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run):
+        super().__init__(id=run.id, method=run.method, attempt=run.attempt)
+        self._run = run
+
+    @property
+    def is_replaying(self):
+        """Whether code outside of steps is given what is recorded."""
+        return self._run.replay.goes_on and not self._run.in_step
+
+
 class Ctx(Steps, Waits, Time, Commands, Versions):
     """On the loop's thread, what takes time gives an awaitable; in any other thread it blocks and gives
     the value."""
@@ -334,7 +349,7 @@ class Ctx(Steps, Waits, Time, Commands, Versions):
     def __init__(self, run, files, cell_id):
         super().__init__(run)
         self.cell_id, self.work_dir = cell_id, files.root
-        self.run = types.SimpleNamespace(id=run.id, method=run.method, attempt=run.attempt)
+        self.run = RunInfo(run)
         self.signal = run.phase.signal
         self.store = Store(run, files)
         self.llm = Llm(run)

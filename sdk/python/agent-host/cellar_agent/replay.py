@@ -84,6 +84,11 @@ class Replay:
         """The code has come to all that is recorded."""
         return len(self._issued) == len(self._recorded)
 
+    @property
+    def goes_on(self):
+        """More of what is recorded is to come."""
+        return not self.is_complete or bool(self._waiting)
+
     def peek(self, o):
         """What is recorded of its method at an ordinal, without coming to it."""
         return None if self.marker is not None and o == self.marker.o else self._recorded.get(o)

@@ -46,6 +46,29 @@ class ReplayTest(unittest.TestCase):
                 self.assertEqual(["hello", "end"], daemon.types())
                 self.assertEqual([], os.listdir(daemon.work))  # What was written is not written again.
 
+    def test_a_run_knows_whether_it_is_replaying_until_it_has_all_that_is_recorded_and_not_in_a_step(self):
+        body = '''
+            seen = [ctx.run.is_replaying]
+            ctx.now()
+            seen.append(ctx.run.is_replaying)
+            for name in "ab":
+                {a}ctx.step(name, lambda: seen.append(name + str(ctx.run.is_replaying)))
+                seen.append(ctx.run.is_replaying)
+            return seen'''
+        for source in (agent(body.format(a="await ")), plain(body.format(a=""))):
+            with host(source) as daemon:
+                def seen(id, *replay):
+                    daemon.run(id=id, replay=replay)
+                    return daemon.end(id).value
+
+                self.assertEqual([False, False, "aFalse", False, "bFalse", False], seen("live"))
+                now, a, b = daemon.recorded("live")
+                begun = [*a[:4], "open", None, [4, 0]]
+                self.assertEqual([True, False, "aFalse", False, "bFalse", False], seen("one", now))
+                self.assertEqual([True, True, "aFalse", False, "bFalse", False], seen("open", now, begun))
+                self.assertEqual([True, True, False, "bFalse", False], seen("two", now, a))
+                self.assertEqual([True, True, True, False], seen("all", now, a, b))
+
     def test_a_replay_that_ends_anywhere_goes_on_from_there(self):
         for source in FORMS:
             with host(source) as daemon:
