@@ -174,6 +174,10 @@ std::string child_key(const Run& parent, std::uint32_t ordinal) {
   return child_prefix(parent) + std::to_string(ordinal);
 }
 
+std::string child_key(const Run& parent, const std::string& id) {
+  return child_prefix(parent) + "\n" + id;  // An ordinal begins with no line feed.
+}
+
 bool counts_against_budget(std::string_view cause) noexcept {
   return cause == "agent_exit" || cause == "agent_stalled" || cause == "oom" ||
          cause == "shell_lost";

@@ -175,6 +175,8 @@ std::uint64_t llm_tokens_of(const journal::Record& record);
 // The idempotency key of the run that `parent` begins at this ordinal: begun once, whatever
 // crashes. No client can send one like it.
 std::string child_key(const Run& parent, std::uint32_t ordinal);
+// The same for one that it begins under an id of its own, at whatever ordinal.
+std::string child_key(const Run& parent, const std::string& id);
 
 // Whether an attempt that began for this cause brings a crash-looping run nearer to its pause. What
 // is not the agent's doing (daemon_restart, host_reboot, cell_stop, start, resume) does not.

@@ -24,6 +24,7 @@ constexpr std::chrono::milliseconds kLookAgain{60'000};
 constexpr std::chrono::milliseconds kLookAtWaitAgain{1000};
 // Of payloads that are compared without a turn of the loop for others.
 constexpr std::size_t kComparedAtOnceBytes = 256 << 10;
+constexpr std::size_t kChildIdBytesMax = 256;  // As of an idempotency key.
 
 // Whether its time is over.
 bool is_over(const Step& step) {
@@ -58,6 +59,29 @@ std::string timeout_error(const Step& step) {
               open.empty() ? "" : "those that it waits for: " + open);
 }
 
+std::string too_many_waits_error() {
+  return error_json(
+      "Error",
+      "the run waits for " + std::to_string(kOpenWaitsMax) + " things already, or does them",
+      "too_many_waits");
+}
+
+std::string invalid_match_error(const std::string& name) {
+  return error_json("Error", "the match of \"" + name + "\" must be an object", "invalid_wait");
+}
+
+// The key of the run that is asked for.
+std::string key_of_spawn(const Run& parent, std::uint32_t ordinal, const json::Value& request) {
+  if (request.find("id") == nullptr) return child_key(parent, ordinal);
+  const std::string id = text_of(request, "id");
+  if (id.empty() || id.size() > kChildIdBytesMax) {
+    throw Error(ErrorCode::invalid_argument, "invalid_spawn",
+                "the id of a run that another one begins must be a text of 1 to " +
+                    std::to_string(kChildIdBytesMax) + " bytes");
+  }
+  return child_key(parent, id);
+}
+
 [[noreturn]] void throw_wait_too_large() {
   throw Error(ErrorCode::too_large, "it waits with arguments of more than 64 KiB");
 }
@@ -87,12 +111,16 @@ asio::awaitable<void> Runner::on_wait(Active& active, const AgentFrame& frame,
     journal_.append(active.run.number, ordinal, start);
     fault_point("wait.begun");
     journal_.sync_later();
-    if (is_too_much || !is_room) {
-      const std::string why =
-          "the run waits for " + std::to_string(kOpenWaitsMax) + " things already, or does them";
-      tasks_.spawn(refuse_wait(shared, ordinal,
-                               is_too_much ? error_json("Error", why, "too_many_waits")
-                                           : journal_full_error("the wait was not begun")));
+    std::string refusal;
+    if (is_too_much) {
+      refusal = too_many_waits_error();
+    } else if (!is_room) {
+      refusal = journal_full_error("the wait was not begun");
+    } else if (!is_valid_match(*start.args)) {
+      refusal = invalid_match_error(start.name);
+    }
+    if (!refusal.empty()) {
+      tasks_.spawn(refuse_wait(shared, ordinal, std::move(refusal)));
       co_return;
     }
     tasks_.spawn(keep_time(shared, ordinal));
@@ -251,7 +279,7 @@ asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, Hos
                 .params = params == nullptr ? std::string("{}") : json::dump(*params),
                 .digest = parent.agent_digest,
                 .language = parent.agent_language,
-                .idempotency_key = child_key(parent, call.ordinal),
+                .idempotency_key = key_of_spawn(parent, call.ordinal, request),
                 .parent = &parent};
     const Started started = co_await this->start(std::move(start));
     fault_point("spawn.begun");

@@ -61,6 +61,12 @@ EventFilter wait_filter(std::string_view args) {
   return filter;
 }
 
+bool is_valid_match(std::string_view args) {
+  const json::Value wait = json::parse(args);
+  const json::Value* match = wait.find("match");
+  return match == nullptr || match->is_object();
+}
+
 bool EventFilter::takes(const json::Value& payload) const {
   return std::all_of(match.begin(), match.end(), [&](const auto& member) {
     const json::Value* found = payload.find(member.first);

@@ -34,6 +34,10 @@ struct EventFilter {
 };
 EventFilter wait_filter(std::string_view args);
 
+// Whether it says which events it is for: its `match` is an object, or absent. What was recorded
+// without that check takes any.
+bool is_valid_match(std::string_view args);
+
 // The run that a wait of the kind "child" is for.
 std::string wait_run(std::string_view args);
 

@@ -41,6 +41,16 @@ TEST_CASE("a wait takes events of its type whose payload has what it asks for") 
   CHECK_FALSE(takes(matching, "merged", "[7]"));
 }
 
+TEST_CASE("a wait says which events it is for by an object, or not at all") {
+  CHECK(is_valid_match(R"({"type":"t"})"));
+  CHECK(is_valid_match(R"({"type":"t","match":{}})"));
+  for (const std::string match : {"null", "7", "[7]", "\"x\""}) {
+    CHECK_FALSE(is_valid_match(R"({"type":"t","match":)" + match + "}"));
+    // One that is recorded already takes what it took.
+    CHECK(takes(R"({"type":"t","match":)" + match + "}", "t", R"({"a":1})"));
+  }
+}
+
 TEST_CASE("what a person is asked is kept, nothing else is") {
   CHECK(absolute_wait("approval", R"({"prompt":"Deploy?","data":[1],"timeout":1,"x":2})", kNow) ==
         R"({"prompt":"Deploy?","data":[1],"until":1000001})");

@@ -127,6 +127,23 @@ def parent_plainly(ctx, params):
     results = [result(child) for child in children]
     return ctx.step("after", lambda: results)
 
+async def twins(ctx, params):
+    seen = params.get("seen", []) + [(await ctx.spawn("quick", id=id)).id for id in ("x", "x", "y")]
+    return seen if len(seen) == 6 else await ctx.continue_as({"seen": seen})
+
+def twins_plainly(ctx, params):
+    seen = params.get("seen", []) + [ctx.spawn("quick", id=id).id for id in ("x", "x", "y")]
+    return seen if len(seen) == 6 else ctx.continue_as({"seen": seen})
+
+def quick(ctx):
+    return ctx.step("work", lambda: 1)
+
+async def either(ctx):
+    asked = {ctx.approve("go"): "approved", ctx.wait_for_event("no"): "refused"}
+    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    log(" ".join(asked[each] for each in done))
+    return await ctx.step("after", lambda: 1)
+
 async def child(ctx, params):
     await ctx.step("work", lambda: log(params["name"]))
     if params["name"] == "bad":
@@ -359,6 +376,25 @@ class PythonTest(harness.CellTest):
                 self.completes(cell, run, ["a on", "it was bad", "b on"])
                 self.assertEqual(["a", "b", "bad"], sorted(self.log(cell)))
                 cell.call("DELETE")
+
+    def test_children_with_one_id_are_one_run_through_all_generations_of_their_parent(self):
+        for method in ("twins", "twins_plainly"):
+            cell, run = self.begin(method)
+            seen = cell.settled(run)["result"]
+            self.assertEqual([seen[0], seen[0], seen[2]] * 2, seen)
+            self.assertEqual(3, len(cell.runs()))
+            cell.call("DELETE")
+
+    def test_a_run_that_leaves_the_agent_goes_down_no_branch_before_what_it_waits_for_has_come(self):
+        for disturb in (lambda cell, run: None,
+                        lambda cell, run: [cell.call("POST", f"/runs/{run}/{what}") for what in ("pause", "resume")]):
+            cell, run = self.begin("either")
+            disturb(cell, run)
+            self.waits_for(cell, run, "approval")
+            self.send(cell, run, type="no")
+            self.completes(cell, run, 1)
+            self.assertEqual(["refused"], self.log(cell))
+            cell.call("DELETE")
 
     # ---- agents that misbehave ----
 

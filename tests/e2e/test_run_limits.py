@@ -45,6 +45,10 @@ module.exports = {
     say(ctx, { t: "end", ok: false }, { name: "Error", message: "m".repeat(2 << 20) });
     await new Promise(() => {});
   },
+  async odd(ctx) {
+    say(ctx, { t: "cmd", o: 9, k: "wait", n: "odd", fp: "", x: 1 }, { type: "go", match: 7 });
+    await new Promise(() => {});
+  },
   async names(ctx) {
     for (let o = 1; o <= 1200; o += 1) say(ctx, { t: "value", o, k: "now", n: "n".repeat(60_000), fp: "" }, 1);
     process.kill(process.pid, "SIGKILL");
@@ -64,6 +68,16 @@ class RunLimitsTest(harness.CellTest):
     def test_what_a_run_waits_for_at_once_is_limited(self):
         cell, run = self.begin(AGENT, "waits", count=1001)
         self.assertEqual("too_many_waits", cell.settled(run)["result"])
+
+    def test_a_wait_for_events_that_match_no_object_ends_at_once_and_takes_none(self):
+        cell, run = self.begin(AGENT, "odd")
+
+        def ended():
+            return [step for step in cell.run(run)["steps"] if step["name"] == "odd" and step["status"] != "waiting"]
+
+        step, = harness.eventually("the wait has ended", ended)
+        self.assertEqual("failed", step["status"], step)
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/cancel").status)
 
     def test_a_run_that_asks_without_end_is_paused(self):
         cell = self.cell(agent=AGENT)

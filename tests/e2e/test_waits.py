@@ -48,6 +48,15 @@ module.exports = {
     if (name === "bad") throw new Error("it was bad");
     return name + " " + await ctx.waitForEvent("go");
   },
+  async twins(ctx, { seen = [] }) {
+    for (const id of ["x", "x", "y"]) seen.push((await ctx.spawn("quick", { n: 1 }, { id })).id);
+    if (seen.length < 6) return ctx.continueAs({ seen });
+    const again = await ctx.spawn("quick", { n: 1 }, { id: "x" });
+    const refused = await ctx.spawn("quick", { n: 2 }, { id: "x" }).catch((e) => e.code);
+    const plain = [await ctx.spawn("quick", { n: 1 }), await ctx.spawn("quick", { n: 1 })];
+    return [seen, refused, await again.result(), new Set([...seen, ...plain.map((child) => child.id)]).size];
+  },
+  async quick(ctx, { n }) { return ctx.step("work", () => { log("quick"); return n; }); },
   async many(ctx) {
     try { for (;;) await ctx.spawn("child", { name: "x" }); } catch (error) { return error.code; }
   },
@@ -100,6 +109,14 @@ class WaitsTest(harness.CellTest):
         ended = harness.eventually(
             "the run ends", lambda: (now := cell.run(run))["status"] not in ("running", "waiting") and now)
         self.assertEqual(("completed", result), (ended["status"], ended.get("result")), ended)
+
+    def test_children_with_one_id_are_one_run_through_all_generations_of_their_parent(self):
+        cell, run = self.begin(AGENT, "twins")
+        seen, refused, value, count = cell.settled(run)["result"]
+        x, y = seen[0], seen[2]
+        self.assertNotEqual(x, y)
+        self.assertEqual(([x, x, y] * 2, "idempotency_key_reused", 1, 4), (seen, refused, value, count))
+        self.assertEqual(5, len(cell.runs()))
 
     def test_a_run_waits_through_everything_and_repeats_nothing(self):
         def hibernate(cell):

@@ -35,16 +35,60 @@ async (daemon) => {
   assert.deepEqual((await daemon.ended('main')).value, [['wait_timeout', true], { approved: false }]);
 }));
 
+const ODD = "[7, 'x', [7], null, true, new Map([['pr', 7]]), { pr: undefined }, { by: { id: undefined } }, { pr: () => 7 }]";
+
+test('a wait whose match says less than it seems to is refused; one with none, or an empty one, takes any', () => withHost(agent(`
+  const codes = [];
+  for (const match of ${ODD}) {
+    try { await ctx.waitForEvent('a', { match }); } catch (e) { codes.push(e.code); }
+  }
+  return [codes, await ctx.waitForEvent('a'), await ctx.waitForEvent('a', { match: {} }), await ctx.waitForEvent('a', { match: undefined })];`),
+async (daemon) => {
+  const plain = daemon.take.bind(daemon);
+  daemon.take = (frame) => { plain(frame); if (frame.t === 'cmd') daemon.reply(frame, JSON.parse(frame.body)); };
+  const any = { type: 'a' };
+  assert.deepEqual((await daemon.ended('main')).value, [Array(9).fill('invalid_wait'), any, { ...any, match: {} }, any]);
+}));
+
+test('a wait with an odd match that is recorded goes on as it was', () => withHost(agent(`
+  return [await ctx.waitForEvent('a', { match: { pr: undefined } }), await ctx.waitForEvent('a', { match: 7 })];`),
+async (daemon) => {
+  const { createHash } = require('node:crypto');
+  const fp = (args) => createHash('sha256').update(JSON.stringify(args)).digest('hex').slice(0, 16);
+  daemon.run('main', {}, { replay: [[1, 'wait', 'a', fp({ type: 'a', match: {} }), 'ok', 1],
+    [2, 'wait', 'a#2', fp({ type: 'a', match: 7 }), 'open']] });
+  daemon.reply(await daemon.next('cmd'), 2);
+  assert.deepEqual((await daemon.end()).value, [1, 2]);
+}));
+
+test('a child is begun under the id that it is given, also on replay; one without says nothing of it', () => withHost(agent(`
+  const options = params.id === undefined ? undefined : { id: params.id };
+  return (await ctx.spawn('review', { file: 1 }, options)).id;`),
+async (daemon) => {
+  const plain = daemon.take.bind(daemon);
+  daemon.take = (frame) => { plain(frame); if (frame.t === 'cmd') daemon.reply(frame, { run: 'run_9' }); };
+  const given = async (id, params) => (await daemon.ended('main', params, id)).value;
+  assert.deepEqual([await given('a', { id: 'x' }), await given('b', {})], ['run_9', 'run_9']);
+  assert.deepEqual(daemon.of('cmd').map((f) => JSON.parse(f.body)),
+    [{ method: 'review', params: { file: 1 }, id: 'x' }, { method: 'review', params: { file: 1 } }]);
+  daemon.run('main', { id: 'x' }, { id: 'again', replay: daemon.recorded('a') });
+  assert.equal((await daemon.end('again')).value, 'run_9');
+  daemon.run('main', { id: 'y' }, { id: 'other', replay: daemon.recorded('a') });
+  await daemon.next('mismatch');
+  assert.equal(daemon.of('cmd').length, 2);
+}));
+
 test('waits that can never be are refused by name', () => withHost(agent(`
   const wrong = [() => ctx.waitForEvent(''), () => ctx.waitForEvent('a', { kind: 1 }),
     () => ctx.waitForEvent('a', { type: 5 }), () => ctx.approve('a', { prompt: 5 }),
     () => ctx.waitForEvent('a', { timeout: 'soon' }), () => ctx.approve('a', { data: 'x'.repeat(70_000) }),
-    () => ctx.sleepUntil('never'), () => ctx.step('s', () => ctx.waitForEvent('a'))];
+    () => ctx.sleepUntil('never'), () => ctx.step('s', () => ctx.waitForEvent('a')), () => ctx.spawn(''),
+    ...['', 7, null, 'é'.repeat(129)].map((id) => () => ctx.spawn('a', {}, { id })), () => ctx.spawn('a', {}, { ids: 'x' })];
   const codes = [];
   for (const call of wrong) { try { await call(); } catch (e) { codes.push(e.code); } }
   return codes;`), async (daemon) => {
   assert.deepEqual((await daemon.ended('main')).value, [...Array(4).fill('invalid_wait'), 'invalid_time',
-    'too_large', 'invalid_time', 'nested_wait']);
+    'too_large', 'invalid_time', 'nested_wait', ...Array(6).fill('invalid_spawn')]);
 }));
 
 test('a run that waits leaves the process, after it has logged, too; not while it has work of its own', () => withHost(agent(`

@@ -2,6 +2,7 @@ import json
 import unittest
 
 from fake_daemon import Refused, agent, host, plain
+from cellar_agent.values import fingerprint
 
 
 def late():
@@ -82,6 +83,47 @@ class WaitsTest(unittest.TestCase):
                 self.assertEqual(first, daemon.end("again").value)
                 self.assertEqual([], [f for f in daemon.of("cmd") if f["run"] == "again"])
 
+    def test_a_child_is_begun_under_the_id_that_it_is_given_also_on_replay(self):
+        body = '''
+            return ({a}ctx.spawn("review", {{"file": 1}}, id=params.get("id"))).id'''
+        for source in (agent(body.format(a="await ")), plain(body.format(a=""))):
+            with host(source) as daemon:
+                answering(daemon, lambda f: {"run": "run_9"})
+                self.assertEqual("run_9", daemon.ended("main", {"id": "x"}, "a").value)
+                self.assertEqual("run_9", daemon.ended("main", {}, "b").value)
+                asked = {"method": "review", "params": {"file": 1}}
+                self.assertEqual([{**asked, "id": "x"}, asked], [json.loads(f["body"]) for f in daemon.of("cmd")])
+                daemon.run(params={"id": "x"}, id="again", replay=daemon.recorded("a"))
+                self.assertEqual("run_9", daemon.end("again").value)
+                daemon.run(params={"id": "y"}, id="other", replay=daemon.recorded("a"))
+                daemon.next("mismatch")
+                self.assertEqual(2, len(daemon.of("cmd")))
+
+    def test_a_wait_whose_match_is_no_dict_is_refused_and_one_with_none_or_an_empty_one_takes_any(self):
+        body = '''
+            codes = []
+            for match in (7, "x", [7], None, True, {{7}}):
+                try:
+                    {a}ctx.wait_for_event("a", match=match)
+                except ctx.errors.Error as error:
+                    codes.append(error.code)
+            return [codes, {a}ctx.wait_for_event("a"), {a}ctx.wait_for_event("a", match={{}}),
+                    {a}ctx.wait_for_event("a", match={{"pr": None}})]'''
+        for source in (agent(body.format(a="await ")), plain(body.format(a=""))):
+            with host(source) as daemon:
+                answering(daemon, lambda f: json.loads(f["body"]))
+                codes, *taken = daemon.ended().value
+                self.assertEqual([*["invalid_wait"] * 5, "not_serialisable"], codes)
+                self.assertEqual([{"type": "a"}, {"type": "a", "match": {}}, {"type": "a", "match": {"pr": None}}], taken)
+
+    def test_a_wait_with_an_odd_match_that_is_recorded_goes_on_as_it_was(self):
+        with host(agent("""
+            return [await ctx.wait_for_event("a", match=[7]), await ctx.wait_for_event("a", match=None)]""")) as daemon:
+            daemon.run(replay=[[1, "wait", "a", fingerprint(b'{"type":"a","match":[7]}'), "ok", 1],
+                               [2, "wait", "a#2", fingerprint(b'{"type":"a"}'), "open"]])
+            daemon.reply(daemon.next("cmd"), 2)
+            self.assertEqual([1, 2], daemon.end().value)
+
     def test_waits_that_can_never_be_are_refused_by_name(self):
         with host(agent('''
             wrong = [lambda: ctx.wait_for_event(""), lambda: ctx.wait_for_event("a", kind=1),
@@ -90,7 +132,8 @@ class WaitsTest(unittest.TestCase):
                      lambda: ctx.approve("a", data="x" * 70_000), lambda: ctx.sleep_until("never"),
                      lambda: ctx.sleep("soon"), lambda: ctx.sleep(None), lambda: ctx.spawn(""),
                      lambda: ctx.step("s", lambda: ctx.wait_for_event("a")),
-                     lambda: ctx.step("s", lambda: ctx.spawn("a"))]
+                     lambda: ctx.step("s", lambda: ctx.spawn("a")), lambda: ctx.spawn("a", id=""),
+                     lambda: ctx.spawn("a", id=7), lambda: ctx.spawn("a", id="é" * 129)]
             codes = []
             for call in wrong:
                 try:
@@ -99,4 +142,4 @@ class WaitsTest(unittest.TestCase):
                     codes.append(error.code)
             return codes''')) as daemon:
             self.assertEqual([*["invalid_wait"] * 4, "invalid_time", "too_large", *["invalid_time"] * 3,
-                              "invalid_spawn", "nested_wait", "nested_spawn"], daemon.ended().value)
+                              "invalid_spawn", "nested_wait", "nested_spawn", *["invalid_spawn"] * 3], daemon.ended().value)
