@@ -46,8 +46,8 @@ std::string TreeWalk::full_path(const std::string& path) const {
 }
 
 bool TreeWalk::step(const Visitor& visitor) {
-  while (!pending_.empty() && !is_cut_) {
-    const std::string folder = std::move(pending_.back());
+  while (!open_ && !is_over()) {
+    std::string folder = std::move(pending_.back());
     pending_.pop_back();
     const std::string path = full_path(folder);
     if (visitor.enter && visitor.enter(path) == Walk::skip) continue;
@@ -55,34 +55,44 @@ bool TreeWalk::step(const Visitor& visitor) {
         beneath::open_at(start_.get(), folder.c_str(), O_RDONLY | O_DIRECTORY, beneath::kOneName));
     if (!fd && code_of_errno(errno) == ErrorCode::exhausted) beneath::throw_resolution(errno, path);
     if (!fd) continue;  // Vanished, or swapped for a link, since its name was read.
-    read(std::move(fd), folder, visitor);
-    return true;
+    open(std::move(fd), std::move(folder), visitor);
   }
-  return false;
+  if (!open_) return false;
+  read_on(visitor);
+  return true;
 }
 
-void TreeWalk::read(Fd fd, const std::string& folder, const Visitor& visitor) {
-  const std::string folder_path = full_path(folder);
-  if (visitor.opened) visitor.opened(fd.get(), folder_path);
-  const Dir dir = beneath::read_folder(std::move(fd), folder_path);
-  const auto names = names_in(dir.get(), folder_path, names_left_, is_cut_);
-  names_left_ -= names.size();
-  const auto first_child = static_cast<std::ptrdiff_t>(pending_.size());
-  for (const auto& name : names) {
-    const std::string path = folder == "." ? name : folder + "/" + name;
-    DirEntry entry;
-    entry.path = full_path(path);
-    struct stat raw{};
-    if (entry.path.size() > BeneathDir::kPathBytesMax) continue;
-    if (::fstatat(::dirfd(dir.get()), name.c_str(), &raw, AT_SYMLINK_NOFOLLOW) == -1) continue;
-    entry.stat = beneath::to_stat(raw);
-    if (entry.stat.kind == FileKind::directory) pending_.push_back(path);
-    if (entry.stat.kind == FileKind::symlink) {
-      entry.target = beneath::link_target(::dirfd(dir.get()), name);
-    }
-    visitor.each(entry);
-  }
-  std::reverse(pending_.begin() + first_child, pending_.end());
+void TreeWalk::open(Fd fd, std::string folder, const Visitor& visitor) {
+  const std::string path = full_path(folder);
+  if (visitor.opened) visitor.opened(fd.get(), path);
+  Open next{.path = std::move(folder), .dir = beneath::read_folder(std::move(fd), path)};
+  next.names = names_in(next.dir.get(), path, names_left_, next.has_more);
+  next.first_child = pending_.size();
+  names_left_ -= next.names.size();
+  open_ = std::move(next);
+}
+
+void TreeWalk::read_on(const Visitor& visitor) {
+  const std::size_t end = std::min(open_->next + kNamesPerStep, open_->names.size());
+  while (open_->next < end) read(open_->names[open_->next++], visitor);
+  if (end < open_->names.size()) return;
+  is_cut_ = open_->has_more;
+  std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(open_->first_child), pending_.end());
+  open_.reset();
+}
+
+void TreeWalk::read(const std::string& name, const Visitor& visitor) {
+  const std::string path = open_->path == "." ? name : open_->path + "/" + name;
+  const int dir = ::dirfd(open_->dir.get());
+  DirEntry entry;
+  entry.path = full_path(path);
+  struct stat raw{};
+  if (entry.path.size() > BeneathDir::kPathBytesMax) return;
+  if (::fstatat(dir, name.c_str(), &raw, AT_SYMLINK_NOFOLLOW) == -1) return;
+  entry.stat = beneath::to_stat(raw);
+  if (entry.stat.kind == FileKind::directory) pending_.push_back(path);
+  if (entry.stat.kind == FileKind::symlink) entry.target = beneath::link_target(dir, name);
+  visitor.each(entry);
 }
 
 }  // namespace cellar::sys
