@@ -17,8 +17,8 @@ class LeftOut {
  public:
   // `work` must outlive it.
   explicit LeftOut(const sys::BeneathDir& work, WorkScope scope = WorkScope::searched,
-                   std::uint64_t steps_max = search::IgnoreRules::kStepsMax)
-      : work_(&work), scope_(scope), rules_(steps_max) {}
+                   const search::IgnoreRules::Limits& limits = search::IgnoreRules::Limits())
+      : work_(&work), scope_(scope), rules_(limits) {}
 
   // Reads the folder's .gitignore; comes before the questions about what is in it.
   void read_rules(const std::string& folder);

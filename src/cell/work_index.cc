@@ -73,22 +73,23 @@ sys::FolderWatch::Changes WorkIndex::take_told() {
 }
 
 bool WorkIndex::follow() {
-  // Who comes in next depends on all that wait; and patterns that were too slow are tried again.
+  // Who comes in next depends on all that wait. Patterns that were too slow are tried again with
+  // the next look only.
   const bool waits = left_out_count() > 0 && looked_at_count_ <= options_.looked_often_max;
-  if (waits || ignored_.exhausted()) return false;
+  if (waits && !ignored_.exhausted()) return false;
   const sys::FolderWatch::Changes changes = take_told();
   if (!changes.complete) return false;
   for (const std::string& folder : changes.old_folders) {
-    if (!ignored_.folder(folder)) return false;
+    if (!leaves_out_folder(folder)) return false;
   }
   std::vector<std::string> changed;
   for (const std::string& path : changes.files) {
     if (sys::name_of(path) == kIgnoreFile || is_one_of_several_names(path)) return false;
-    if (!ignored_.file(path)) changed.push_back(path);
+    if (!leaves_out_file(path)) changed.push_back(path);
   }
   bool has_several_names = false;
   for (const std::string& folder : changes.new_folders) {
-    if (folder.size() > sys::BeneathDir::kPathBytesMax || ignored_.folder(folder)) continue;
+    if (folder.size() > sys::BeneathDir::kPathBytesMax || leaves_out_folder(folder)) continue;
     scan(folder, [&](const sys::DirEntry& file) {
       changed.push_back(file.path);
       has_several_names = has_several_names || file.stat.link_count > 1;
@@ -96,7 +97,7 @@ bool WorkIndex::follow() {
   }
   // The same files may change again and again before their turn comes: a look finds each once.
   const bool has_room = changed.size() + pending_.size() <= options_.limits.files_max;
-  if (!has_room || has_several_names || ignored_.exhausted()) return false;
+  if (!has_room || has_several_names) return false;
   // Whoever asks knows of these, and not of what waits longer.
   pending_.insert(pending_.begin(), changed.begin(), changed.end());
   told_.clear();
@@ -120,7 +121,7 @@ void WorkIndex::begin_look() {
   // They are read whatever their size and times say: a store through a mapping changes neither.
   told_ = unread();
   start_watching();
-  ignored_ = LeftOut(work_);
+  ignored_ = rules();
   pending_.clear();
   unknown_count_ = 0;
   looked_at_count_ = 0;
@@ -172,7 +173,7 @@ void WorkIndex::start_watching() {
 sys::BeneathDir::Visitor WorkIndex::visitor(Visit visit) {
   sys::BeneathDir::Visitor visitor;
   visitor.enter = [this](const std::string& folder) {
-    return ignored_.folder(folder) ? sys::Walk::skip : sys::Walk::go_on;
+    return leaves_out_folder(folder) ? sys::Walk::skip : sys::Walk::go_on;
   };
   // Watched before it is read: what comes into it meanwhile is told, or seen, or both.
   visitor.opened = [this](int fd, const std::string& folder) {
@@ -184,9 +185,22 @@ sys::BeneathDir::Visitor WorkIndex::visitor(Visit visit) {
   };
   visitor.visit = [this, visit = std::move(visit)](const sys::DirEntry& file) {
     had_several_names_ = had_several_names_ || file.stat.link_count > 1;
-    if (!ignored_.file(file.path)) visit(file);
+    if (!leaves_out_file(file.path)) visit(file);
   };
   return visitor;
+}
+
+bool WorkIndex::leaves_out_file(const std::string& path) {
+  if (!ignored_.file(path)) return false;
+  if (!ignored_.exhausted()) return true;
+  if (index_.find(path)) return false;
+  ++unknown_count_;
+  return true;
+}
+
+bool WorkIndex::leaves_out_folder(const std::string& path) const {
+  if (!ignored_.folder(path)) return false;
+  return !ignored_.exhausted() || search::is_skipped_folder(sys::name_of(path));
 }
 
 void WorkIndex::scan(const std::string& start, Visit visit) {

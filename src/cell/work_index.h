@@ -40,6 +40,7 @@ class WorkIndex {
     std::chrono::milliseconds read_for = std::chrono::seconds(1);
     // An index that changes all the time is not written all the time.
     std::chrono::milliseconds save_again_after = std::chrono::minutes(1);
+    search::IgnoreRules::Limits patterns;  // of .gitignore
   };
   static constexpr std::size_t kSnapshotBytesMax = std::size_t{2} << 30;
   // So many changes are not worth losing: is_worth_saving().
@@ -47,7 +48,8 @@ class WorkIndex {
 
   struct Answer {
     search::Hits hits;
-    std::size_t left_out_count = 0;  // files that could match, but for the index's limits
+    std::size_t left_out_count = 0;  // files that could match, but for the index's limits, and
+                                     // those that no pattern could be compared with any more
     std::optional<double> indexing;  // the part of the files that was read; all, if absent
   };
   struct SymbolAnswer {
@@ -58,7 +60,7 @@ class WorkIndex {
   // `work` must outlive it.
   explicit WorkIndex(const sys::BeneathDir& work) : WorkIndex(work, Options()) {}
   WorkIndex(const sys::BeneathDir& work, const Options& options)
-      : work_(work), options_(options), index_(options.limits) {}
+      : work_(work), options_(options), index_(options.limits), ignored_(rules()) {}
 
   struct Status {
     search::IndexStats index;
@@ -111,6 +113,7 @@ class WorkIndex {
   };
   static constexpr std::uint64_t kNothing = UINT64_MAX;  // that was saved
 
+  LeftOut rules() const { return LeftOut(work_, WorkScope::searched, options_.patterns); }
   void refresh();
   // What the watch tells; its files are in told_.
   sys::FolderWatch::Changes take_told();
@@ -130,6 +133,9 @@ class WorkIndex {
   void start_watching();
   // Watches and reads the rules of folders; `visit` is called for files that are to be searched.
   using Visit = std::function<void(const sys::DirEntry& file)>;
+  // Once the patterns have become too slow, files that are known stay, and others are unknown.
+  bool leaves_out_file(const std::string& path);
+  bool leaves_out_folder(const std::string& path) const;
   sys::BeneathDir::Visitor visitor(Visit visit);
   // Looks at the files below one folder.
   void scan(const std::string& folder, Visit visit);
@@ -143,12 +149,13 @@ class WorkIndex {
   search::Index index_;
   std::uint64_t saved_change_count_ = 0;
   std::optional<sys::FolderWatch> watch_;
-  LeftOut ignored_{work_};           // of the folders that were looked at
+  LeftOut ignored_;                  // of the folders that were looked at
   std::deque<std::string> pending_;  // files to read
   std::set<std::string> told_;       // that the watch told, and are not in pending_
   bool had_several_names_ = false;   // some file, at the last look or since
   Clock::time_point save_due_;       // at the earliest
-  std::size_t unknown_count_ = 0;    // files beyond the number that the index remembers
+  std::size_t unknown_count_ = 0;    // files beyond the number that the index remembers, and
+                                     // those of slow patterns
   std::optional<Look> look_;         // that is under way
   std::size_t looked_at_count_ = 0;  // files, by the last look
   std::size_t look_count_ = 0;

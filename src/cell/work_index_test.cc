@@ -119,6 +119,30 @@ TEST_CASE("what git ignores and what others installed is left out") {
   CHECK(paths(index, "tokenize input") == Paths{"src/f.js"});
 }
 
+TEST_CASE("where patterns are too slow, what is known stays, and what is new is counted") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  for (const char* name : {"a.py", "b.py"}) sys::replace_file(dir.file(name), kCode);
+  auto options = kUnhurried;
+  options.patterns = {.steps_max = 500, .steps_per_path = 0};
+  WorkIndex index(work, options);
+  CHECK(paths(index, "parse config") == Paths{"a.py", "b.py"});
+  sys::replace_file(dir.file(".gitignore"), "*[" + std::string(500, 'x') + "]x\n");
+  sys::make_dirs(dir.file("n"));
+  for (const char* name : {"c.py", "n/d.py"}) sys::replace_file(dir.file(name), kCode);
+  CHECK(paths(index, "parse config") == Paths{"a.py", "b.py"});
+  CHECK(index.query("parse config", {}).left_out_count == 3);
+  CHECK(index.look_count() == 2);
+  sys::remove_file(dir.file("a.py"));
+  sys::replace_file(dir.file("b.py"), "def close_window(id):\n    return id\n");
+  CHECK(paths(index, "parse config").empty());
+  CHECK(paths(index, "close window") == Paths{"b.py"});
+  CHECK(index.look_count() == 2);
+  sys::replace_file(dir.file(".gitignore"), "n/\n");
+  CHECK(paths(index, "parse config") == Paths{"c.py"});
+  CHECK(index.query("parse config", {}).left_out_count == 0);
+}
+
 TEST_CASE("a document beside the files is found by its name") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());

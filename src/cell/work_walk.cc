@@ -2,8 +2,11 @@
 
 namespace cellar::cell {
 
-WorkWalk::WorkWalk(const sys::BeneathDir& work, const std::string& start, WorkScope scope)
-    : start_(sys::normalize_path(start)), tree_(work.walk(start_)), left_out_(work, scope) {
+WorkWalk::WorkWalk(const sys::BeneathDir& work, const std::string& start, WorkScope scope,
+                   const search::IgnoreRules::Limits& patterns)
+    : start_(sys::normalize_path(start)),
+      tree_(work.walk(start_)),
+      left_out_(work, scope, patterns) {
   left_out_.read_rules_above(start_);
 }
 

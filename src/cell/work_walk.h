@@ -17,12 +17,16 @@ class WorkWalk {
   using Enter = std::function<bool(const std::string& folder)>;
 
   // Throws Error as BeneathDir::walk() does. `work` must outlive it.
-  WorkWalk(const sys::BeneathDir& work, const std::string& start, WorkScope scope);
+  WorkWalk(const sys::BeneathDir& work, const std::string& start, WorkScope scope,
+           const search::IgnoreRules::Limits& patterns = search::IgnoreRules::Limits());
 
-  // One folder more: `each` is called for what is in it. False once nothing is left.
+  // One folder more, or a part of a large one: `each` is called for what is in it. False once
+  // nothing is left.
   bool step(const Each& each, const Enter& enter = {});
+  // The patterns of .gitignore were too slow: what came after was left out unasked.
+  bool has_slow_patterns() const noexcept { return left_out_.exhausted(); }
   // There is more than a walk looks at.
-  bool is_cut() const noexcept { return tree_.is_cut() || left_out_.exhausted(); }
+  bool is_cut() const noexcept { return tree_.is_cut() || has_slow_patterns(); }
 
  private:
   const std::string start_;

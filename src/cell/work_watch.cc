@@ -166,7 +166,7 @@ void WorkWatch::begin() {
   known_.clear();
   noted_.clear();
   left_out_ =
-      LeftOut(work_, scope_, limits_.steps_max);  // Whoever begins anew reads the same rules again.
+      LeftOut(work_, scope_, limits_.patterns);  // Whoever begins anew reads the same rules again.
   left_out_.read_rules_above(path_);
   follow(path_, nullptr);
 }

@@ -38,7 +38,7 @@ class WorkWatch {
   struct Limits {
     std::size_t folders_max = sys::FolderWatch::kFoldersMax;
     std::size_t names_max = kNamesMax;
-    std::uint64_t steps_max = search::IgnoreRules::kStepsMax;  // of the patterns of .gitignore
+    search::IgnoreRules::Limits patterns;  // of .gitignore
   };
 
   // Begins. `work` must outlive it. Throws Error `not_found` where there is no such folder, and

@@ -175,7 +175,7 @@ TEST_CASE("a watch has a largest number of folders and of names, whenever it rea
 
 TEST_CASE("a watch that can compare no more patterns says so, at its beginning and later") {
   const WatchPlace p;
-  const WorkWatch::Limits few{.steps_max = 200};
+  const WorkWatch::Limits few{.patterns = {.steps_max = 200, .steps_per_path = 0}};
   WorkWatch watch(p.work, ".", WorkScope::searched, few);
   for (int i = 0; i < 100; ++i) p.write("many" + std::to_string(i));
   CHECK_THROWS_AS(watch.take(), Error);

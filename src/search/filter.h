@@ -18,6 +18,7 @@ class Filter {
   static constexpr std::size_t kPatternBytesMax = 256;
   static constexpr std::size_t kLanguagesMax = 32;
   static constexpr std::uint64_t kStepsMax = 100'000'000;  // Some tenths of a second.
+  static constexpr std::uint64_t kStepsPerPath = 100;      // Enough for plain patterns.
 
   // An empty list lets everything pass. Throws Error `invalid_argument` for what is beyond a limit,
   // an empty pattern and an unknown language.
@@ -33,7 +34,7 @@ class Filter {
 
   std::vector<std::string> patterns_;
   std::vector<std::string> languages_;
-  IgnoreRules rules_{kStepsMax};
+  IgnoreRules rules_{IgnoreRules::Limits{.steps_max = kStepsMax, .steps_per_path = kStepsPerPath}};
 };
 
 }  // namespace cellar::search

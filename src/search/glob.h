@@ -32,7 +32,7 @@ class Glob {
   std::optional<std::size_t> depth_max() const noexcept { return depth_max_; }
 
  private:
-  IgnoreRules rules_{kStepsMax};
+  IgnoreRules rules_{IgnoreRules::Limits{.steps_max = kStepsMax, .steps_per_path = 0}};
   std::string base_ = ".";
   std::optional<std::size_t> depth_max_;
 };

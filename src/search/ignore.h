@@ -1,7 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,11 +21,15 @@ class IgnoreRules {
  public:
   static constexpr std::size_t kPatternsMax = 10'000;
   static constexpr std::size_t kPatternBytesMax = 512;
-  // Comparisons in the life of one object, unless it is told otherwise. Patterns made to be slow
-  // end here: every later path is ignored, and `exhausted()` says so.
-  static constexpr std::uint64_t kStepsMax = 1'000'000'000;
+  // What comparing may cost, in steps of a few nanoseconds: so many, and some more with each path.
+  // Patterns made to be slow end here: every later path is ignored, and `exhausted()` says so.
+  struct Limits {
+    std::uint64_t steps_max = 100'000'000;
+    std::uint64_t steps_per_path = 20'000;  // What is not used is kept, up to steps_max.
+  };
 
-  explicit IgnoreRules(std::uint64_t steps_max = kStepsMax) : steps_max_(steps_max) {}
+  IgnoreRules() : IgnoreRules(Limits()) {}
+  explicit IgnoreRules(const Limits& limits) : limits_(limits), steps_left_(limits.steps_max) {}
 
   // Adds the rules that the .gitignore in `folder` ("." is the root) holds. Call it for a folder
   // before asking for its paths. Patterns above the limits are left out.
@@ -31,33 +38,45 @@ class IgnoreRules {
   // Whether `path`, relative to the root, is ignored.
   bool ignores(std::string_view path, PathKind kind) const;
   // What the last pattern that matches `path` says: true, or false for one with "!". nullopt where
-  // none does.
+  // none does, and once it is exhausted.
   std::optional<bool> names(std::string_view path, PathKind kind) const;
 
-  bool exhausted() const noexcept { return steps_ >= steps_max_; }
+  bool exhausted() const noexcept { return steps_left_ == 0; }
 
  private:
+  struct Segment {
+    enum class Kind : std::uint8_t {
+      any_names,  // "**": any number of them
+      literal,
+      ending,  // a "*" before `text`
+      glob
+    };
+    Kind kind = Kind::glob;
+    std::string text;
+  };
   struct Pattern {
-    std::vector<std::string> segments;  // "**" stands for any number of names.
+    std::vector<Segment> segments;
     bool negated = false;
     bool folders_only = false;
   };
-  struct Rules {
-    std::string prefix;  // The folder with a final '/'; empty for the root.
-    std::vector<Pattern> patterns;
-  };
+  using Names = std::span<const std::string_view>;
 
-  bool matches(const Pattern& pattern, const std::vector<std::string_view>& names) const;
+  static Segment segment_of(std::string_view text);
+  bool matches(const Segment& segment, std::string_view name) const;
+  bool matches(const Pattern& pattern, Names names) const;
+  void decide(const std::vector<Pattern>& patterns, Names names, PathKind kind,
+              std::optional<bool>& named) const;
+  void spend(std::uint64_t steps) const noexcept { steps_left_ -= std::min(steps, steps_left_); }
 
-  std::vector<Rules> rules_;
+  std::map<std::string, std::vector<Pattern>, std::less<>> rules_;  // by their folder; "" the root
   std::size_t pattern_count_ = 0;
-  mutable std::uint64_t steps_ = 0;
-  std::uint64_t steps_max_;
+  Limits limits_;
+  mutable std::uint64_t steps_left_;
 };
 
 namespace ignore {
 // Whether one name matches one segment of a pattern: `*`, `?`, `[a-z]`, `[!a]`, `\x`. Adds to
-// `steps` what it cost; at most the product of both sizes.
+// `steps` the bytes of both that it looked at; at most the product of both sizes, and the name's.
 bool matches_name(std::string_view pattern, std::string_view name, std::uint64_t& steps) noexcept;
 }  // namespace ignore
 
