@@ -99,7 +99,8 @@ void Comparison::compare_next() {
   File* before = has_before ? &before_.files[next_before_] : nullptr;
   File* after = has_after ? &after_.files[next_after_] : nullptr;
   if (before != nullptr && (after == nullptr || is_before(*before, *after))) {
-    if (!is_folder(*before) || is_empty(before_.files, next_before_)) {
+    const bool is_told = !is_folder(*before) || is_empty(before_.files, next_before_);
+    if (is_told && !(after_.hides && after_.hides(*before))) {
       add(ChangeKind::deleted, *before, std::nullopt);
     }
     ++next_before_;

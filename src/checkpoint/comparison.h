@@ -57,6 +57,9 @@ class Comparison {
     // The bytes; nullopt where they are more than that, or gone.
     std::function<std::optional<std::string>(const File& file, std::size_t bytes_max)> read;
     std::function<std::optional<sys::OpenFile>(const File& file)> open;
+    // Of the second state, where `files` are not all of it: whether one that is not among them is
+    // there all the same, so that it is not told as deleted. null: they are all.
+    std::function<bool(const File& file)> hides;
   };
 
   Comparison(Side before, Side after, const DiffLimits& limits, Patches patches);

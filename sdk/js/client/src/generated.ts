@@ -545,7 +545,11 @@ export type Diff = {
   };
   changes: FileChange[];
   truncated?: boolean;
-  truncatedBy?: "changes" | "bytes" | "time" | "files";
+  /**
+   * What ended it: `limit` changes, 8 MiB of patches, 10 s, 200,000 files (what is beyond them is not told as
+   * deleted), or patterns of a .gitignore that took too long to compare: then no change is told.
+   */
+  truncatedBy?: "changes" | "bytes" | "time" | "files" | "patterns";
 };
 
 export type FileChange = {
@@ -690,7 +694,10 @@ export type SearchStatus = {
   textBytes: number;
   /** About what the index takes. */
   memoryBytes: number;
-  /** Files without room in the index. */
+  /**
+   * Files without room in the index, and those that came after patterns of a .gitignore had taken too long to
+   * compare.
+   */
   leftOut: number;
   indexing?: Indexing;
   /**
@@ -1146,7 +1153,8 @@ export type SearchAnswer = {
   results: SearchResult[];
   /**
    * There are more files or more text than the index takes in (200,000 files, 256 MiB of text, 1 GiB of
-   * memory): so many files are in no result. Absent where none are.
+   * memory), or patterns of a .gitignore take too long to compare: so many files are in no result. Absent
+   * where none are.
    */
   leftOut?: number;
   indexing?: Indexing;

@@ -812,7 +812,7 @@ _DiffMay = TypedDict(
     {
         "to": Any,
         "truncated": bool,
-        "truncated_by": Literal["changes", "bytes", "time", "files"],
+        "truncated_by": Literal["changes", "bytes", "time", "files", "patterns"],
     },
     total=False,
 )
@@ -965,7 +965,7 @@ class _SearchStatusMust(TypedDict):
     text_bytes: int
     # About what the index takes.
     memory_bytes: int
-    # Files without room in the index.
+    # Files without room in the index, and those that came after patterns of a .gitignore had taken too long to compare.
     left_out: int
     # Whether changed files are told by the kernel. Where they are not, for too many folders or cells (`fs.inotify`), each
     # query looks at every file, and takes longer.
@@ -1173,8 +1173,8 @@ class _SearchAnswerMust(TypedDict):
 
 
 class SearchAnswer(_SearchAnswerMust, total=False):
-    # There are more files or more text than the index takes in (200,000 files, 256 MiB of text, 1 GiB of memory): so many
-    # files are in no result. Absent where none are.
+    # There are more files or more text than the index takes in (200,000 files, 256 MiB of text, 1 GiB of memory), or
+    # patterns of a .gitignore take too long to compare: so many files are in no result. Absent where none are.
     left_out: int
     indexing: Indexing
 
