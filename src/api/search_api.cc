@@ -22,6 +22,7 @@ asio::awaitable<void> search(const Call& call) {
   call.supervisor.measures().search.observe(std::chrono::steady_clock::now() - began);
   json::Value answer = json::object({{"results", cell::to_json(found.hits)}});
   if (found.left_out_count > 0) answer.as_object().set("left_out", found.left_out_count);
+  if (found.out_of_time) answer.as_object().set("truncated_by", "time");
   cell::set_indexing(answer, found.indexing);
   co_await call.answer(std::move(answer));
 }

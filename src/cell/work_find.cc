@@ -163,7 +163,13 @@ void Grepper::search_text(const std::string& path, std::string_view text) {
       answer_.truncated_by = "time";
       return;
     }
-    const auto match = regex_.find(text, from);
+    bool is_late = false;
+    const auto goes_on = [&] {
+      is_late = std::chrono::steady_clock::now() >= end_;
+      return !is_late;
+    };
+    const auto match = regex_.find(text, from, goes_on);
+    if (is_late) answer_.truncated_by = "time";
     // What begins behind the last line end is no line.
     if (!match || (match->begin == text.size() && text.ends_with('\n'))) return;
     const std::size_t before = match->begin == 0 ? text.npos : text.rfind('\n', match->begin - 1);

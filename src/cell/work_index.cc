@@ -247,6 +247,10 @@ void WorkIndex::take_in(const std::string& path) {
 
 WorkIndex::Answer WorkIndex::query(std::string_view text, const search::QueryOptions& options) {
   refresh();
+  if (options.mode == search::Mode::regex) {
+    search::RegexHits found = index_.query_regex(text, options);
+    return {std::move(found.hits), left_out_count(), indexing(), found.out_of_time};
+  }
   return {index_.query(text, options), left_out_count(), indexing()};
 }
 

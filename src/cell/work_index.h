@@ -51,6 +51,7 @@ class WorkIndex {
     std::size_t left_out_count = 0;  // files that could match, but for the index's limits, and
                                      // those that no pattern could be compared with any more
     std::optional<double> indexing;  // the part of the files that was read; all, if absent
+    bool out_of_time = false;        // a regular expression, which may match more lines
   };
   struct SymbolAnswer {
     std::vector<search::SymbolHit> symbols;

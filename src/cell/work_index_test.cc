@@ -143,6 +143,17 @@ TEST_CASE("where patterns are too slow, what is known stays, and what is new is 
   CHECK(index.query("parse config", {}).left_out_count == 0);
 }
 
+TEST_CASE("a query for a regular expression says whether its time was over") {
+  const testing::TempDir dir;
+  const sys::BeneathDir work(dir.path());
+  sys::replace_file(dir.file("a.py"), kCode);
+  WorkIndex index(work, kUnhurried);
+  search::QueryOptions options{.mode = search::Mode::regex};
+  CHECK_FALSE(index.query("parse", options).out_of_time);
+  options.regex_time_max = std::chrono::milliseconds(0);
+  CHECK(index.query("parse", options).out_of_time);
+}
+
 TEST_CASE("a document beside the files is found by its name") {
   const testing::TempDir dir;
   const sys::BeneathDir work(dir.path());

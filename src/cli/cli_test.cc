@@ -218,6 +218,14 @@ TEST_CASE("search says that files are left out") {
   CHECK(result.err == "cellar: the index is full: 7 files are not searched\n");
 }
 
+TEST_CASE("search says that it ended early") {
+  FakeDaemon daemon(
+      [](const Seen&) { return json_reply(200, R"({"results":[],"truncated_by":"time"})"); });
+  const Result result = call(daemon.url(), {"search", "c", "q", "--mode", "regex"});
+  CHECK(result.exit_code == 0);
+  CHECK(result.err == "cellar: the expression takes too long: not all files were searched\n");
+}
+
 TEST_CASE("search says that the index is not whole yet") {
   FakeDaemon daemon([](const Seen&) {
     return json_reply(200, R"({"results":[],"symbols":[],"indexing":0.42})");

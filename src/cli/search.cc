@@ -95,6 +95,9 @@ void note_what_is_missing(const json::Value& answer, Output& output) {
   if (const std::string count = column(answer, "left_out"); !count.empty()) {
     output.note("the index is full: " + count + " files are not searched");
   }
+  if (column(answer, "truncated_by") == "time") {
+    output.note("the expression takes too long: not all files were searched");
+  }
   const json::Value* indexing = answer.find("indexing");
   if (indexing != nullptr && indexing->is_number()) {
     output.note(fmt::format("the index is being made: {:.0f} % of the files were searched",

@@ -1,6 +1,7 @@
 // What is found letter by letter: regular expressions, and names of definitions.
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/utf8.h"
 #include "search/filter.h"
@@ -112,7 +113,8 @@ std::size_t Index::count_candidates(std::string_view pattern) const {
   return static_cast<std::size_t>(std::count(files.begin(), files.end(), true));
 }
 
-Hits Index::query_regex(std::string_view pattern, const QueryOptions& options) const {
+RegexHits Index::query_regex(std::string_view pattern, const QueryOptions& options) const {
+  const auto end_of_time = std::chrono::steady_clock::now() + options.regex_time_max;
   const Regex regex(pattern);
   const Filter filter(options.paths, options.languages);
   const std::size_t limit = std::min(options.limit, kHitsMax);
@@ -127,16 +129,23 @@ Hits Index::query_regex(std::string_view pattern, const QueryOptions& options) c
   }
   std::sort(files.begin(), files.end(),
             [](const File* a, const File* b) { return a->meta.path < b->meta.path; });
-  Hits hits;
+  RegexHits found;
+  Hits& hits = found.hits;
+  const auto goes_on = [&] {
+    found.out_of_time = found.out_of_time || std::chrono::steady_clock::now() >= end_of_time;
+    return !found.out_of_time;
+  };
   for (const File* file : files) {
     const std::string_view text = file->text;
     std::size_t of_file = 0;
     std::uint32_t line = 1;
     std::size_t counted = 0;  // `line` is the one at this place.
     for (std::size_t from = 0; from < text.size();) {
-      if (hits.size() == limit) return hits;
+      if (hits.size() == limit) return found;
       if (of_file == options.chunks_per_file.value_or(kHitsMax)) break;
-      const auto match = regex.find(text, from);
+      if (!goes_on()) return found;
+      const auto match = regex.find(text, from, goes_on);
+      if (found.out_of_time && !match) return found;
       if (!match || match->begin == text.size()) break;  // Behind the last line is none.
       const std::size_t begin = line_begin(text, match->begin);
       const std::size_t last = match->end > match->begin ? match->end - 1 : match->end;
@@ -155,7 +164,7 @@ Hits Index::query_regex(std::string_view pattern, const QueryOptions& options) c
       from = end + 1;
     }
   }
-  return hits;
+  return found;
 }
 
 std::vector<SymbolHit> Index::symbols(std::string_view name, std::size_t limit) const {

@@ -44,6 +44,16 @@ std::string symbols(const Index& index, std::string_view name, std::size_t limit
 
 }  // namespace
 
+TEST_CASE("a search for a regular expression whose time is over says so") {
+  const Index index = small_tree();
+  RegexHits found = index.query_regex("parse", {.regex_time_max = std::chrono::milliseconds(0)});
+  CHECK(found.out_of_time);
+  CHECK(found.hits.empty());
+  found = index.query_regex("parse", {.regex_time_max = std::chrono::hours(1)});
+  CHECK_FALSE(found.out_of_time);
+  CHECK(found.hits.size() == 6);
+}
+
 TEST_CASE("a regular expression finds lines, in the order of paths and lines") {
   const Index index = small_tree();
   CHECK(grep(index, "parse it") == "doc.md:2-2:parse it|src/a.js:2-2:// parse it|");
@@ -68,6 +78,7 @@ TEST_CASE("a regular expression that is none is refused, one made to explode is 
     CHECK_THROWS_AS(grep(index, pattern), Error);
   }
   CHECK_THROWS_AS(grep(index, std::string(Regex::kPatternBytesMax + 1, 'a')), Error);
+  CHECK_THROWS_AS(grep(index, ".{0,300}"), Error);  // Its program is too long.
   CHECK_THROWS_WITH_AS(grep(index, "a(b"),
                        "the regular expression is not one of RE2: missing ): a(b", Error);
   CHECK_THROWS_WITH_AS(grep(index, "a)(b"),

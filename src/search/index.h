@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -58,6 +59,8 @@ struct QueryOptions {
   // Of one file at most; by default 1, and as many as there are for Mode::regex.
   std::optional<std::size_t> chunks_per_file;
   Mode mode = Mode::automatic;
+  // For Mode::regex: how long it looks, but for one window of a Regex more.
+  std::chrono::milliseconds regex_time_max{1500};
   // See Filter; empty lists are no limit.
   std::vector<std::string> paths;
   std::vector<std::string> languages;
@@ -74,6 +77,11 @@ struct Hit {
   std::string_view language;  // "" if unknown.
 };
 using Hits = std::vector<Hit>;
+
+struct RegexHits {
+  Hits hits;
+  bool out_of_time = false;  // There may be more.
+};
 
 // The place where a name is defined.
 struct SymbolHit {
@@ -139,6 +147,8 @@ class Index {
   // lines. Throws Error `invalid_argument` for a filter (Filter) or a regular expression (Regex)
   // that is none.
   Hits query(std::string_view text, const QueryOptions& options = {}) const;
+  // The same for Mode::regex, and whether it ended early.
+  RegexHits query_regex(std::string_view pattern, const QueryOptions& options) const;
   // In how many files and documents a regular expression is looked for: the others have not the
   // words that a match needs. Throws as query().
   std::size_t count_candidates(std::string_view pattern) const;
@@ -201,7 +211,6 @@ class Index {
   KnownVectors vectors_of(const File& file) const;
   std::size_t retain(Names& names, const Keep& keep);
   bool erase(Names& names, const std::string& name);
-  Hits query_regex(std::string_view pattern, const QueryOptions& options) const;
   std::vector<bool> candidates(const Regex& regex) const;
   std::vector<bool> files_with_atom(std::string_view atom) const;
   const std::vector<TermCount>& count_terms(const std::vector<TermId>& terms);

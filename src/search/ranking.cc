@@ -237,7 +237,7 @@ Hits Ranking::best() {
 }
 
 Hits Index::query(std::string_view text, const QueryOptions& options) const {
-  if (options.mode == Mode::regex) return query_regex(text, options);
+  if (options.mode == Mode::regex) return query_regex(text, options).hits;
   const Query query = parse_query(text);
   return Ranking(*this, query, options).best();
 }

@@ -15,7 +15,8 @@ namespace {
 }  // namespace
 
 Regex::Regex(std::string_view pattern, LineEnds line_ends)
-    : compiled_(std::make_unique<re2::FilteredRE2>(static_cast<int>(kAtomBytesMin))) {
+    : line_ends_(line_ends),
+      compiled_(std::make_unique<re2::FilteredRE2>(static_cast<int>(kAtomBytesMin))) {
   if (pattern.empty() || pattern.size() > kPatternBytesMax) {
     refuse_pattern("a regular expression has 1 to " + std::to_string(kPatternBytesMax) + " bytes");
   }
@@ -35,7 +36,7 @@ Regex::Regex(std::string_view pattern, LineEnds line_ends)
     refuse("it is too large");
   }
   // Where its automaton does not fit, each byte costs as many steps as the program is long.
-  constexpr int kProgramMax = 5'000;
+  constexpr int kProgramMax = 2'500;
   if (compiled_->GetRE2(0).ProgramSize() > kProgramMax) refuse("it is too large");
   compiled_->Compile(&atoms_);
   all_atom_count_ = atoms_.size();
@@ -44,10 +45,34 @@ Regex::Regex(std::string_view pattern, LineEnds line_ends)
 
 Regex::~Regex() = default;
 
-std::optional<Regex::Match> Regex::find(std::string_view text, std::size_t from) const {
+std::optional<Regex::Match> Regex::find(std::string_view text, std::size_t from,
+                                        const GoesOn& goes_on) const {
+  for (;;) {
+    const Window window = window_at(text, from);
+    const auto match = find_before(text, from, window.end);
+    // What begins later may go on behind the window, and something before it, too.
+    if (match && (match->begin < window.next || window.end == text.size())) return match;
+    if (window.end == text.size() || (goes_on && !goes_on())) return std::nullopt;
+    from = window.next;
+  }
+}
+
+Regex::Window Regex::window_at(std::string_view text, std::size_t from) const {
+  if (text.size() - from <= kWindowBytes) return {text.size(), text.size()};
+  const std::size_t end = from + kWindowBytes;
+  if (line_ends_ == LineEnds::never) {
+    const std::size_t newline = text.rfind('\n', end);
+    if (newline != text.npos && newline >= end - kMatchBytesMax) return {newline, newline + 1};
+  }
+  return {end, end - kMatchBytesMax};
+}
+
+// With all of the text around it: what `^`, `$` and `\b` are does not depend on the window.
+std::optional<Regex::Match> Regex::find_before(std::string_view text, std::size_t from,
+                                               std::size_t end) const {
   re2::StringPiece found;
   const re2::StringPiece all(text.data(), text.size());
-  if (!compiled_->GetRE2(0).Match(all, from, text.size(), re2::RE2::UNANCHORED, &found, 1)) {
+  if (!compiled_->GetRE2(0).Match(all, from, end, re2::RE2::UNANCHORED, &found, 1)) {
     return std::nullopt;
   }
   const auto begin = static_cast<std::size_t>(found.data() - text.data());

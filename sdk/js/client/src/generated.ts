@@ -1157,6 +1157,8 @@ export type SearchAnswer = {
    * where none are.
    */
   leftOut?: number;
+  /** The expression takes too long: what was found in 1.5 s. */
+  truncatedBy?: "time";
   indexing?: Indexing;
 };
 

@@ -1176,6 +1176,8 @@ class SearchAnswer(_SearchAnswerMust, total=False):
     # There are more files or more text than the index takes in (200,000 files, 256 MiB of text, 1 GiB of memory), or
     # patterns of a .gitignore take too long to compare: so many files are in no result. Absent where none are.
     left_out: int
+    # The expression takes too long: what was found in 1.5 s.
+    truncated_by: Literal["time"]
     indexing: Indexing
 
 
