@@ -227,6 +227,9 @@ ToolResult shown_hits(json::Value found) {
   if (found.find("indexing") != nullptr) {
     result.note = "Not all files are read yet: ask again for more.";
   }
+  if (found.find("truncated_by") != nullptr) {
+    result.note = "The expression takes too long: not all files were searched.";
+  }
   result.structured = std::move(found);
   return result;
 }

@@ -54,6 +54,15 @@ class SearchTest(harness.CellTest):
         self.assertEqual(["a/c/x.py"], self.found(cell))
         self.assertTrue(self.watching(cell))
 
+    def test_an_expression_that_takes_too_long_ends_early_and_says_so(self):
+        cell = self.cell()
+        text = "\n".join(format(pow(7, n, 2 ** 80), "080b").translate({48: "a", 49: "b"}) for n in range(11_000))
+        cell.call("PUT", "/files/x.txt", text.encode())
+        answer = cell.call("POST", "/search", {"query": r"[ab\n]*a[ab\n]{800}c", "mode": "regex"})
+        self.assertEqual({"results": [], "truncated_by": "time"}, answer.json)
+        answer = cell.call("POST", "/search", {"query": "^[ab]", "mode": "regex", "limit": 1})
+        self.assertNotIn("truncated_by", answer.json)
+
     def test_a_change_through_a_mapping_is_seen_once_its_program_ended(self):
         cell = self.cell()
         cell.call("PUT", "/files/a/b/x.py", CODE.encode())
