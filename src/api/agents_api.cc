@@ -1,9 +1,11 @@
 // Calls of an agent's methods: the face that applications written for OnCell know.
 
+#include <optional>
 #include <utility>
 
 #include "api/api.h"
 #include "api/event_pages.h"
+#include "api/heartbeat.h"
 #include "base/error.h"
 #include "json/json.h"
 #include "json/reader.h"
@@ -75,16 +77,15 @@ class Answer {
       } else {
         after = durable;  // Steps, whose values would be read for nothing.
       }
-      const bool advanced = co_await cell_.journal().advanced(durable, call_.heartbeat());
-      if (!advanced && streaming_) {
-        co_await call_.exchange.send(std::string(kHeartbeatComment));
-      }
+      const bool advanced = co_await cell_.journal().advanced(
+          durable, heartbeat_ ? heartbeat_->left() : call_.heartbeat());
+      if (heartbeat_ && (!advanced || heartbeat_->is_due())) co_await heartbeat_->beat();
     }
   }
 
   asio::awaitable<bool> take(const cell::RunEvent& event) {
     if (event.type == "stream") {
-      if (!streaming_) co_await begin_stream();
+      if (!heartbeat_) co_await begin_stream();
       co_await stream(event.seq, event.data);
       co_return false;
     }
@@ -103,7 +104,7 @@ class Answer {
   }
 
   asio::awaitable<void> begin_stream() {
-    streaming_ = true;
+    heartbeat_.emplace(call_);
     http::Response head = event_stream_head();
     head.headers.emplace_back(kRunHeader, run_.id);
     if (numbered_) head.body = "retry: 1000\n\n";
@@ -112,11 +113,11 @@ class Answer {
 
   asio::awaitable<void> stream(journal::Lsn seq, const std::string& json_text) {
     const std::string number = numbered_ ? "id: " + std::to_string(seq) + "\n" : std::string();
-    co_await call_.exchange.send(number + "data: " + json_text + "\n\n");
+    co_await heartbeat_->send(number + "data: " + json_text + "\n\n");
   }
 
   asio::awaitable<void> complete(journal::Lsn seq, const std::string& json_text) {
-    if (streaming_) {
+    if (heartbeat_) {
       co_await stream(seq, json_text);
       co_await call_.exchange.finish();
       co_return;
@@ -128,7 +129,7 @@ class Answer {
   }
 
   asio::awaitable<void> fail(journal::Lsn seq, Error error) {
-    if (!streaming_) throw error;
+    if (!heartbeat_) throw error;
     const json::Value value =
         json::object({{"error", error.what()}, {"code", error.reason()}, {"run", run_.id}});
     co_await stream(seq, json::dump(value));
@@ -140,7 +141,7 @@ class Answer {
   const cell::Run& run_;
   const cell::CellJournal::Look look_;
   bool numbered_;
-  bool streaming_ = false;
+  std::optional<Heartbeat> heartbeat_;  // once it streams
 };
 
 // Those of visitors are their own: no header can have such a key.

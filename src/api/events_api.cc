@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/event_pages.h"
+#include "api/heartbeat.h"
 #include "api/views.h"
 #include "async/sleep.h"
 #include "base/clock.h"
@@ -55,20 +56,21 @@ asio::awaitable<void> stream_events(const Call& call, std::shared_ptr<cell::Cell
   http::Response head = event_stream_head();
   head.body = "retry: 1000\n\n";
   co_await call.exchange.start_stream(std::move(head));
+  Heartbeat heartbeat(call);
   for (;;) {
     std::string text;
     if (is_stale(after, journal)) text = stale_text(after, journal);
     const EventPages::PagePtr page = co_await pages.next(cell, after, types, view);
     after = page->seen;
     text += page->text;
+    bool has_news = page->more;
     if (!text.empty()) {
-      co_await call.exchange.send(std::move(text));
+      co_await heartbeat.send(std::move(text));
     } else if (page->more) {
       co_await async::sleep_for(std::chrono::milliseconds(0));  // Others have their turn.
     }
-    if (page->more) continue;
-    const bool advanced = co_await journal.advanced(page->durable, call.heartbeat());
-    if (!advanced) co_await call.exchange.send(std::string(kHeartbeatComment));
+    if (!page->more) has_news = co_await journal.advanced(page->durable, heartbeat.left());
+    if (!has_news || heartbeat.is_due()) co_await heartbeat.beat();
   }
 }
 

@@ -1,6 +1,7 @@
 // What happens to files below /work, as it happens.
 
 #include "api/files.h"
+#include "api/heartbeat.h"
 #include "async/pool.h"
 #include "async/readable.h"
 #include "async/sleep.h"
@@ -55,20 +56,19 @@ asio::awaitable<void> follow(const Call& call, std::shared_ptr<cell::Cell> cell,
   const auto executor = co_await asio::this_coro::executor;
   async::SharedDescriptor descriptor;
   auto take = [cell, watch] { return watch->take(); };
+  Heartbeat heartbeat(call);
   for (;;) {
     if (!descriptor) {
       sys::Fd own = sys::duplicate(watch->descriptor());
       descriptor = std::make_shared<asio::posix::stream_descriptor>(executor, own.release());
     }
-    const bool has_news = co_await async::readable(descriptor, call.heartbeat());
-    if (!has_news) {
-      co_await call.exchange.send(std::string(kHeartbeatComment));
-      continue;
-    }
+    const bool has_news = co_await async::readable(descriptor, heartbeat.left());
+    if (!has_news || heartbeat.is_due()) co_await heartbeat.beat();
+    if (!has_news) continue;
     co_await async::sleep_for(kGather);
     const auto changes = co_await async::offload(cell->pool(), take);
     std::string text = changes_text(changes, path, events);
-    if (!text.empty()) co_await call.exchange.send(std::move(text));
+    if (!text.empty()) co_await heartbeat.send(std::move(text));
     if (changes.is_gone) co_return;
     if (changes.has_overflown) descriptor.reset();  // It began anew.
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/api.h"
+#include "api/heartbeat.h"
 #include "api/views.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -372,6 +373,7 @@ asio::awaitable<void> stream(const Call& call) {
   http::Response head = event_stream_head();
   head.body = "retry: 1000\n\n";
   co_await call.exchange.start_stream(std::move(head));
+  Heartbeat heartbeat(call);
   for (bool last = false; !last;) {
     const journal::Lsn durable = cell->journal().last_durable();
     const auto events = co_await cell->journal().events(run, after, look);
@@ -386,10 +388,11 @@ asio::awaitable<void> stream(const Call& call) {
         run.ended <= after) {
       last = true;
     }
-    if (!text.empty()) co_await call.exchange.send(std::move(text));
-    if (last || events.more) continue;
-    const bool advanced = co_await cell->journal().advanced(durable, call.heartbeat());
-    if (!advanced) co_await call.exchange.send(std::string(kHeartbeatComment));
+    if (!text.empty()) co_await heartbeat.send(std::move(text));
+    if (last) break;
+    bool has_news = events.more;
+    if (!has_news) has_news = co_await cell->journal().advanced(durable, heartbeat.left());
+    if (!has_news || heartbeat.is_due()) co_await heartbeat.beat();
   }
   co_await call.exchange.finish();
 }

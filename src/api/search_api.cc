@@ -1,6 +1,7 @@
 // Search in /work, and the documents beside its files.
 
 #include "api/api.h"
+#include "api/heartbeat.h"
 #include "cell/search_json.h"
 #include "json/json.h"
 #include "json/reader.h"
@@ -40,26 +41,27 @@ asio::awaitable<void> search_symbols(const Call& call) {
   co_await call.answer(std::move(answer));
 }
 
-asio::awaitable<void> send_indexing(const Call& call, std::optional<double> part,
+asio::awaitable<void> send_indexing(Heartbeat& heartbeat, std::optional<double> part,
                                     std::string& last) {
   json::Value progress = json::object({});
   cell::set_indexing(progress, part);
   std::string event = stream_event("indexing", json::dump(progress));
   if (event == last) co_return;
   last = event;
-  co_await call.exchange.send(std::move(event));
+  co_await heartbeat.send(std::move(event));
 }
 
 // Until all files are read. Where the cell rests, nobody reads but who asks for the status.
 asio::awaitable<void> send_progress(const Call& call, cell::Cell& cell,
                                     cell::WorkIndex::Status status) {
   std::string last;
+  Heartbeat heartbeat(call);
   while (status.indexing) {
-    co_await send_indexing(call, status.indexing, last);
+    co_await send_indexing(heartbeat, status.indexing, last);
     while (const auto part = cell.indexing()) {
-      co_await send_indexing(call, part, last);
-      const bool advanced = co_await cell.indexed_more(call.heartbeat());
-      if (!advanced) co_await call.exchange.send(std::string(kHeartbeatComment));
+      co_await send_indexing(heartbeat, part, last);
+      const bool advanced = co_await cell.indexed_more(heartbeat.left());
+      if (!advanced || heartbeat.is_due()) co_await heartbeat.beat();
     }
     status = co_await cell.search_status();
   }

@@ -24,6 +24,13 @@ module.exports = {
       await s.progress('said');
       await until('gate');
     });
+
+  async busy(ctx) {
+    for (let i = 0; !fs.existsSync('/work/gate'); i += 1) {
+      ctx.stream(i);
+      fs.appendFileSync('/work/busy.log', 'x');
+      await new Promise((done) => setTimeout(done, 20));
+    }
   },
   async many(ctx, { count }) { for (let i = 0; i < count; i += 1) ctx.stream(i); },
   async large(ctx, { count }) { for (let i = 0; i < count; i += 1) ctx.stream('x'.repeat(1_000_000)); },
@@ -84,6 +91,22 @@ class StreamsTest(harness.CellTest):
         next(event for event in own if event.type == "run.completed")  # Others are told on.
         own.close()
         self.assertNotIn("[error]", self.daemon.log())
+
+    def test_a_stream_with_nothing_to_tell_says_that_it_is_there_whatever_else_happens(self):
+        cell, run = self.begin(AGENT, "waits")
+        cell.call("PUT", "/files/.gitignore", b"*.log")
+        other = cell.call("POST", "/runs", {"method": "busy"}).json["id"]
+        harness.eventually("much happens", lambda: cell.call("GET", "/files/busy.log").status == 200)
+        paths = ("/events?tail=0&types=none", "/events?tail=0&types=none&view=committed", f"/runs/{run}/events", "/files?watch=1")
+        for wire in [self.raw(cell.path + path, self.daemon.key) for path in paths]:
+            seen = b""
+            while b"\n: still here\n" not in seen:
+                piece = wire.recv(1 << 16)
+                self.assertTrue(piece, seen)
+                seen += piece
+        self.assertEqual("running", cell.run(other)["status"])
+        cell.call("PUT", "/files/gate", b"")
+        self.assertEqual("completed", cell.settled(other)["status"])
 
     def test_a_reset_takes_back_what_its_step_has_said_and_comes_once_to_who_comes_back(self):
         cell, run = self.begin(AGENT, "gated")
