@@ -276,6 +276,16 @@ TEST_CASE("a stream is sent piece by piece and says where it ends") {
   });
 }
 
+TEST_CASE("a stream to a client of HTTP/1.0 is not chunked, and ends with its connection") {
+  with_server([](std::uint16_t port, async::Event&) -> asio::awaitable<void> {
+    const std::string reply =
+        co_await talk(port, "GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    CHECK(reply.find("Transfer-Encoding") == reply.npos);
+    CHECK(reply.find("Connection: close\r\n") != reply.npos);
+    CHECK(reply.ends_with("\r\n\r\nonetwo"));
+  });
+}
+
 TEST_CASE("a client that leaves cancels its handler") {
   with_server([](std::uint16_t port, async::Event& left) -> asio::awaitable<void> {
     tcp::socket socket = co_await connect(port);

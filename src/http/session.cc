@@ -194,11 +194,12 @@ class BeastExchange : public Exchange {
   asio::awaitable<void> start_stream(Response response) override {
     answered_ = true;
     busy_.reset();
-    const bool keep_alive = !traffic_.draining && parser_.get().keep_alive();
-    std::string head = begin_head(response, keep_alive);
-    add_field(head, "Transfer-Encoding", "chunked");
+    is_chunked_ = parser_.get().version() >= 11;
+    keeps_open_ = is_chunked_ && !traffic_.draining && parser_.get().keep_alive();
+    std::string head = begin_head(response, keeps_open_);
+    if (is_chunked_) add_field(head, "Transfer-Encoding", "chunked");
     head += "\r\n";
-    is_chunked_ = true;
+    if (!is_chunked_) return stream_.write(std::move(head), std::move(response.body));
     if (response.body.empty()) return stream_.write(std::move(head));
     head += chunk_start(response.body.size());
     return stream_.write(std::move(head), std::move(response.body), kChunkEnd);
