@@ -337,7 +337,8 @@ asio::awaitable<void> Api::answer(ObservedExchange& exchange, const std::string&
     if (!has_client || exchange.has_answered()) std::rethrow_exception(failure);
     error = ended_meanwhile();
   }
-  const bool is_over = error.reason() == key_ended().reason();
+  const bool is_over =
+      error.reason() == key_ended().reason() || error.reason() == http::kAnswersFull;
   if (is_over && exchange.has_answered()) {
     std::string reason = ": " + error.reason() + ": " + error.what() + "\n\n";
     if (exchange.is_event_stream()) co_await exchange.send_reason(std::move(reason));

@@ -1,5 +1,6 @@
 #include "api/errors.h"
 
+#include "http/exchange.h"
 #include "json/json.h"
 
 namespace cellar::api {
@@ -8,7 +9,7 @@ namespace {
 
 // What has no room for its answer was done.
 bool may_be_repeated(const Error& error) noexcept {
-  return error.retryable() && error.reason() != "answers_full";
+  return error.retryable() && error.reason() != http::kAnswersFull;
 }
 
 }  // namespace

@@ -40,28 +40,26 @@ void require_event(journal::Lsn after, const cell::CellJournal& journal) {
               "leave out \"after\" and Last-Event-ID to get all that is kept");
 }
 
-asio::awaitable<EventPages::PagePtr> EventPages::next(std::shared_ptr<cell::Cell> cell,
-                                                      journal::Lsn after, const EventTypes& types,
-                                                      cell::View view) {
+asio::awaitable<EventPages::Page> EventPages::next(std::shared_ptr<cell::Cell> cell,
+                                                   journal::Lsn after, const EventTypes& types,
+                                                   cell::View view) {
   cell::CellJournal& journal = cell->journal();
   const journal::Lsn durable = journal.last_durable();
   const Key key(cell.get(), types.text(), view);
   const auto found = kept_.find(key);
   if (found != kept_.end() && found->second.cell.lock() == cell) {
-    const PagePtr& page = found->second.page;
-    if (page->after == after && page->durable == durable) co_return page;
+    const Page& kept = found->second.page;
+    if (kept.after == after && kept.durable == durable) co_return kept;
   }
-  const auto page = std::make_shared<Page>();
-  page->durable = durable;
-  page->after = after;
+  Page page{.durable = durable, .after = after};
   const cell::CellJournal::Look look{.view = view};
   const auto events = co_await journal.events(after, look);
-  page->seen = events.seen;
-  page->more = events.more;
+  page.seen = events.seen;
+  page.more = events.more;
   for (const cell::RunEvent& event : events.list) {
-    if (types.want(event.type)) page->text += event_text(event);
+    if (types.want(event.type)) append_event_text(page.text, event);
   }
-  if (page->text.size() > kKeptBytesMax) co_return page;
+  if (page.text.size() > kKeptBytesMax) co_return page;
   if (kept_.size() >= kKeptMax && !kept_.contains(key)) kept_.clear();
   kept_[key] = {cell, page};
   co_return page;

@@ -47,11 +47,10 @@ class EventPages {
     journal::Lsn seen = 0;  // go on behind this one
     bool more = false;      // there is more that is durable already
   };
-  using PagePtr = std::shared_ptr<const Page>;  // with whoever sends it
 
   // The events of all of `cell` behind `after`.
-  asio::awaitable<PagePtr> next(std::shared_ptr<cell::Cell> cell, journal::Lsn after,
-                                const EventTypes& types, cell::View view);
+  asio::awaitable<Page> next(std::shared_ptr<cell::Cell> cell, journal::Lsn after,
+                             const EventTypes& types, cell::View view);
 
   // Larger ones are made for each.
   static constexpr std::size_t kKeptBytesMax = 64 << 10;
@@ -61,7 +60,7 @@ class EventPages {
  private:
   struct Kept {
     std::weak_ptr<cell::Cell> cell;  // another may have its place in memory by now
-    PagePtr page;
+    Page page;
   };
   using Key = std::tuple<const cell::Cell*, std::string, cell::View>;
   std::map<Key, Kept> kept_;

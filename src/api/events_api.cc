@@ -6,7 +6,6 @@
 #include "api/event_pages.h"
 #include "api/heartbeat.h"
 #include "api/views.h"
-#include "async/sleep.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "json/json.h"
@@ -39,13 +38,13 @@ bool is_stale(journal::Lsn after, const cell::CellJournal& journal) {
   return after != 0 && after + 1 < journal.first();
 }
 
-std::string stale_text(journal::Lsn after, const cell::CellJournal& journal) {
+void append_stale(std::string& text, journal::Lsn after, const cell::CellJournal& journal) {
   cell::RunEvent stale;
   stale.seq = journal.first() - 1;
   stale.at = wall_now();
   stale.type = "stale";
   stale.data = json::dump(json::object({{"after", after}}));
-  return event_text(stale);
+  append_event_text(text, stale);
 }
 
 asio::awaitable<void> stream_events(const Call& call, std::shared_ptr<cell::Cell> cell,
@@ -59,17 +58,13 @@ asio::awaitable<void> stream_events(const Call& call, std::shared_ptr<cell::Cell
   Heartbeat heartbeat(call);
   for (;;) {
     std::string text;
-    if (is_stale(after, journal)) text = stale_text(after, journal);
-    const EventPages::PagePtr page = co_await pages.next(cell, after, types, view);
-    after = page->seen;
-    text += page->text;
-    bool has_news = page->more;
-    if (!text.empty()) {
-      co_await heartbeat.send(std::move(text));
-    } else if (page->more) {
-      co_await async::sleep_for(std::chrono::milliseconds(0));  // Others have their turn.
-    }
-    if (!page->more) has_news = co_await journal.advanced(page->durable, heartbeat.left());
+    if (is_stale(after, journal)) append_stale(text, after, journal);
+    EventPages::Page page = co_await pages.next(cell, after, types, view);
+    after = page.seen;
+    text = text.empty() ? std::move(page.text) : text + page.text;
+    if (!text.empty()) co_await heartbeat.send(std::move(text));
+    bool has_news = page.more;
+    if (!has_news) has_news = co_await journal.advanced(page.durable, heartbeat.left());
     if (!has_news || heartbeat.is_due()) co_await heartbeat.beat();
   }
 }
@@ -81,7 +76,7 @@ asio::awaitable<void> list_events(const Call& call, cell::Cell& cell, const Even
   cell::CellJournal::Look look{.view = call.view()};
   journal::Lsn after = co_await start_in(call, journal, types, look.view);
   const bool stale = is_stale(after, journal);
-  std::string text;
+  std::string text = "{\"events\":[";
   std::size_t count = 0;
   bool more = true;
   std::size_t read_bytes = 0;
@@ -89,19 +84,20 @@ asio::awaitable<void> list_events(const Call& call, cell::Cell& cell, const Even
                                   read_bytes < kLookedAtBytesMax &&
                                   text.size() < cell::CellJournal::kEventBytesMax;) {
     look.limit = limit - count;
+    const journal::Lsn begin = std::max(after, journal.first() - 1);
     const auto events = co_await journal.events(after, look);
     after = events.seen;
     more = events.more;
-    looked_at += look.limit;
+    looked_at += after - begin;
     read_bytes += events.read_bytes;
     for (const cell::RunEvent& event : events.list) {
       if (!types.want(event.type)) continue;
-      text += (count++ == 0 ? "" : ",") + event_json(event);
+      if (count++ > 0) text += ',';
+      append_event_json(text, event);
     }
   }
-  text = "{\"events\":[" + text + "],\"last_seq\":" + std::to_string(after) +
-         ",\"more\":" + (more ? "true" : "false") + ",\"stale\":" + (stale ? "true" : "false") +
-         "}";
+  text += "],\"last_seq\":" + std::to_string(after) + ",\"more\":" + (more ? "true" : "false") +
+          ",\"stale\":" + (stale ? "true" : "false") + "}";
   co_await call.answer_text(std::move(text));
 }
 

@@ -116,8 +116,8 @@ class ObservedExchange : public http::Exchange {
     return inner_.send(std::move(bytes));
   }
   asio::awaitable<void> finish() override { return inner_.finish(); }
-  // The last words of a stream whose key is over, which is not finished: so that nobody takes it
-  // for a whole one.
+  // The last words of a stream whose key is over, or which has no room, and is not finished: so
+  // that nobody takes it for a whole one.
   asio::awaitable<void> send_reason(std::string text) { return inner_.send(std::move(text)); }
   bool is_event_stream() const noexcept { return is_event_stream_; }
   bool has_answered() const override { return inner_.has_answered(); }

@@ -376,12 +376,13 @@ asio::awaitable<void> stream(const Call& call) {
   Heartbeat heartbeat(call);
   for (bool last = false; !last;) {
     const journal::Lsn durable = cell->journal().last_durable();
-    const auto events = co_await cell->journal().events(run, after, look);
+    auto events = co_await cell->journal().events(run, after, look);
     after = events.seen;
     std::string text;
-    for (const cell::RunEvent& event : events.list) {
-      text += event_text(event);
+    for (cell::RunEvent& event : events.list) {
+      append_event_text(text, event);
       last = last || cell::is_last(event);
+      std::string().swap(event.data);  // It may be large, and its client slow.
     }
     // Somebody who has it all already: nothing will follow.
     if (events.list.empty() && !events.more && cell::is_terminal(run.status) &&

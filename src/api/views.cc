@@ -265,21 +265,22 @@ bool add_steps(StepsJson& steps, const cell::Run& run, cell::View view) {
   return at != run.steps.end();
 }
 
-std::string event_json(const cell::RunEvent& event) {
-  std::string text = "{\"seq\":" + std::to_string(event.seq) + ",\"ts\":\"" + to_iso8601(event.at) +
-                     "\",\"type\":";
+void append_event_json(std::string& text, const cell::RunEvent& event) {
+  text += "{\"seq\":" + std::to_string(event.seq) + ",\"ts\":\"" + to_iso8601(event.at) +
+          "\",\"type\":";
   json::append_quoted(text, event.type);
   if (!event.run.empty()) {
     text += ",\"run\":";
     json::append_quoted(text, event.run);
   }
   if (event.step != 0) text += ",\"step\":" + std::to_string(event.step);
-  return text + ",\"data\":" + event.data + "}";
+  ((text += ",\"data\":") += event.data) += "}";
 }
 
-std::string event_text(const cell::RunEvent& event) {
-  return "id: " + std::to_string(event.seq) + "\nevent: " + event.type +
-         "\ndata: " + event_json(event) + "\n\n";
+void append_event_text(std::string& text, const cell::RunEvent& event) {
+  text += "id: " + std::to_string(event.seq) + "\nevent: " + event.type + "\ndata: ";
+  append_event_json(text, event);
+  text += "\n\n";
 }
 
 }  // namespace cellar::api

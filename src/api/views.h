@@ -33,9 +33,9 @@ struct StepsJson {
 // are no more.
 bool add_steps(StepsJson& steps, const cell::Run& run, cell::View view);
 
-// {seq, ts, type, run?, step?, data} as JSON text.
-std::string event_json(const cell::RunEvent& event);
-// One server-sent event: id, event, and data, which is that.
-std::string event_text(const cell::RunEvent& event);
+// {seq, ts, type, run?, step?, data} as JSON text, behind what is in `text`.
+void append_event_json(std::string& text, const cell::RunEvent& event);
+// The same as one server-sent event: id, event, and data, which is that.
+void append_event_text(std::string& text, const cell::RunEvent& event);
 
 }  // namespace cellar::api

@@ -20,7 +20,8 @@ namespace {
 // Short for people, long for a step that does nothing.
 constexpr std::chrono::milliseconds kLater{2};
 constexpr std::chrono::milliseconds kTryAgain{1000};
-constexpr std::uint64_t kTrimBytes = 256;  // more than the record has
+constexpr std::uint64_t kTrimBytes = 256;      // more than the record has
+constexpr std::size_t kTurnBytes = 256 << 10;  // that are read with nobody waiting
 // A part of journal::kPendingBytesMax.
 constexpr std::size_t kPendingBytesWaited = 16 << 20;
 
@@ -411,8 +412,9 @@ asio::awaitable<std::string> CellJournal::value_of(journal::Lsn lsn) {
 
 namespace {
 
-std::size_t size_of(const RunEvent& event) {
-  return event.data.size() + (event.missing ? journal::size_of(event.missing->value) : 0);
+// A byte that is told counts as 64: it stays in memory until a client has taken it.
+std::size_t weight_of(const RunEvent& event) {
+  return 64 * (event.data.size() + (event.missing ? journal::size_of(event.missing->value) : 0));
 }
 
 std::size_t read_bytes_of(const journal::Record& record) {
@@ -423,15 +425,14 @@ std::size_t read_bytes_of(const journal::Record& record) {
 
 asio::awaitable<void> CellJournal::have_read(std::size_t bytes) {
   turn_bytes_ += bytes;
-  if (turn_bytes_ < kEventBytesMax) co_return;
+  if (turn_bytes_ < kTurnBytes) co_return;
   turn_bytes_ = 0;
   co_await asio::post(asio::use_awaitable);
 }
 
 asio::awaitable<CellJournal::Events> CellJournal::events(const Run& run, journal::Lsn after,
                                                          Look look) {
-  Events events;
-  events.seen = after;
+  Events events{.seen = after};
   const journal::Lsn durable = journal_.last_durable();
   std::size_t bytes = 0;
   bool is_over = false;
@@ -444,7 +445,7 @@ asio::awaitable<CellJournal::Events> CellJournal::events(const Run& run, journal
     if (is_over) return;
     events.seen = record.lsn;
     auto event = fate == Fate::shown ? event_of(record, run) : std::nullopt;
-    bytes += std::max(read_bytes_of(record), event ? size_of(*event) : 0);
+    bytes += std::max(read_bytes_of(record), event ? weight_of(*event) : 0);
     if (event) events.list.push_back(*std::move(event));
   };
   std::size_t count = 0;  // One by one: behind the last that is wanted none is read.
@@ -489,7 +490,7 @@ asio::awaitable<CellJournal::Events> CellJournal::events(journal::Lsn after, Loo
     is_over = next.fate == Fate::undecided;
     if (is_over) break;
     ++events.seen;
-    bytes += std::max(next.read_bytes, next.event ? size_of(*next.event) : 0);
+    bytes += std::max(next.read_bytes, next.event ? weight_of(*next.event) : 0);
     if (next.event) events.list.push_back(*std::move(next.event));
   }
   events.more = events.seen < durable && !is_over;

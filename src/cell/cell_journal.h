@@ -96,7 +96,7 @@ class CellJournal {
   void for_each(std::uint32_t run, const journal::Journal::Visit& visit);
 
   // Durable events of a run behind `after`, oldest first, from at most `limit` records; none more
-  // once their data, and the records that were read for nothing, are kEventBytesMax or more. What
+  // once 64 times their data, and the records read for nothing, are kEventBytesMax or more. What
   // waits in `Missing` of an event is read on the pool, or left there. Of much that is read, by one
   // call or by many, others have their turn: whoever wants all of it may simply go on.
   struct Look {
@@ -198,7 +198,7 @@ class CellJournal {
   };
   Seen event_at(journal::Lsn lsn, View view);
   // After so much was read here, with nobody waiting for anything: others have their turn once it
-  // comes to kEventBytesMax.
+  // comes to 256 KiB.
   asio::awaitable<void> have_read(std::size_t bytes);
   asio::awaitable<void> read_missing(Events& events);
   asio::awaitable<void> flush();

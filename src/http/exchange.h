@@ -13,6 +13,9 @@ namespace cellar::http {
 
 namespace asio = boost::asio;
 
+// Why an answer, or more of a stream, is refused.
+inline constexpr std::string_view kAnswersFull = "answers_full";
+
 // A connection after an upgrade: bytes both ways, with no HTTP in between. One reader and one
 // writer at a time. What fails throws Error `canceled`: the other side is gone.
 class RawConnection {
@@ -90,7 +93,7 @@ class Exchange {
   // Whether it came by TLS, which ended here.
   virtual bool is_encrypted() const = 0;
 
-  // Throws Error `exhausted`, reason `answers_full`, at the call, for more than 64 KiB that have no
+  // Throws Error `exhausted`, reason kAnswersFull, at the call, for more than 64 KiB that have no
   // room beside what other clients have not taken yet (ServerOptions).
   virtual asio::awaitable<void> respond(Response response) = 0;
 
@@ -111,7 +114,7 @@ class Exchange {
   // Begins an answer whose length nobody knows. `response.body` is sent at once.
   virtual asio::awaitable<void> start_stream(Response response) = 0;
   // Waits until the client has taken it, at most a fixed time: a client that reads nothing is cut
-  // off. Throws Error `canceled` then.
+  // off. Throws Error `canceled` then, and kAnswersFull as respond() does.
   virtual asio::awaitable<void> send(std::string bytes) = 0;
   virtual asio::awaitable<void> finish() = 0;
 

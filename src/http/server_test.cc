@@ -19,6 +19,7 @@
 #include "async/task_group.h"
 #include "async/test_run.h"
 #include "base/error.h"
+#include "http/traffic.h"
 
 namespace cellar::http {
 namespace {
@@ -61,6 +62,22 @@ asio::awaitable<void> send_many(Exchange& exchange, int count) {
   co_await exchange.finish();
 }
 
+// Sends one large piece, or says that it has no room.
+asio::awaitable<void> send_large_piece(Exchange& exchange) {
+  Response response;
+  co_await exchange.start_stream(std::move(response));
+  bool is_full = false;
+  try {
+    std::string piece(kLargeBytes, 'x');
+    co_await exchange.send(std::move(piece));
+  } catch (const Error& error) {
+    is_full = error.reason() == kAnswersFull;
+    if (!is_full) throw;
+  }
+  if (is_full) co_await exchange.send("no room");
+  co_await exchange.finish();
+}
+
 // What the tests ask for; `left` is set when a handler was canceled, or has its body.
 asio::awaitable<void> answer(Exchange& exchange, async::Event& left) {
   const std::string& path = exchange.request().path;
@@ -82,6 +99,8 @@ asio::awaitable<void> answer(Exchange& exchange, async::Event& left) {
     co_await exchange.send("one");
     co_await exchange.send("two");
     co_await exchange.finish();
+  } else if (path == "/piece") {
+    co_await send_large_piece(exchange);
   } else if (path == "/flood") {
     co_await flood(exchange, left);
   } else if (path == "/nothing") {
@@ -263,6 +282,23 @@ TEST_CASE(
           next = co_await talk(port, get("/large"));
         }
         CHECK(next.starts_with("HTTP/1.1 200"));
+      },
+      {.answers_bytes_max = kLargeBytes + kLargeBytes / 4});
+}
+
+TEST_CASE("what streams have sent and nobody takes counts as answers do") {
+  with_server(
+      [](std::uint16_t port, async::Event&) -> asio::awaitable<void> {
+        const std::string get = "GET /piece HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        tcp::socket first = co_await connect(port);
+        co_await asio::async_write(first, asio::buffer(get), asio::use_awaitable);
+        std::string begin(kSmallBodyBytes, '\0');  // The piece is on its way.
+        co_await asio::async_read(first, asio::buffer(begin), asio::use_awaitable);
+        const std::string refused = co_await talk(port, get);
+        CHECK(refused.find("no room") != refused.npos);
+        co_await read_to_end(first);
+        const std::string next = co_await talk(port, get);
+        CHECK(next.size() > kLargeBytes);
       },
       {.answers_bytes_max = kLargeBytes + kLargeBytes / 4});
 }

@@ -173,7 +173,7 @@ class BeastExchange : public Exchange {
   }
 
   asio::awaitable<void> respond(Response response) override {
-    HeldAnswer held(traffic_, options_, response.body.size());
+    HeldAnswer held(traffic_, options_, response.body.size(), HeldAnswer::Of::whole);
     return send_whole(std::move(response), std::move(held));
   }
 
@@ -236,9 +236,17 @@ class BeastExchange : public Exchange {
   }
 
   asio::awaitable<void> send(std::string bytes) override {
-    if (!is_chunked_) return stream_.write(std::move(bytes));
-    std::string start = chunk_start(bytes.size());
-    return stream_.write(std::move(start), std::move(bytes), kChunkEnd);
+    HeldAnswer held(traffic_, options_, bytes.size(), HeldAnswer::Of::stream);
+    return send_piece(std::move(bytes), std::move(held));
+  }
+
+  asio::awaitable<void> send_piece(std::string bytes, HeldAnswer /*held*/) {
+    if (!is_chunked_) {
+      co_await stream_.write(std::move(bytes));
+    } else {
+      std::string start = chunk_start(bytes.size());
+      co_await stream_.write(std::move(start), std::move(bytes), kChunkEnd);
+    }
   }
 
   asio::awaitable<void> finish() override {

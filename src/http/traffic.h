@@ -2,6 +2,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <string>
 #include <utility>
@@ -63,18 +64,23 @@ class Counted {
   std::size_t& count_;
 };
 
-// Has so many bytes counted until the client has taken them. Throws Error `exhausted`, reason
-// `answers_full`, where that is too much beside all others; a small one is always sent.
+// Has so many bytes, an answer or the next ones of it, counted until the client has taken them.
+// Throws Error `exhausted`, reason kAnswersFull, where that is too much beside all others; a small
+// one is always sent.
 class HeldAnswer {
  public:
-  HeldAnswer(Traffic& traffic, const ServerOptions& options, std::size_t bytes)
+  enum class Of : std::uint8_t { whole, stream };
+
+  HeldAnswer(Traffic& traffic, const ServerOptions& options, std::size_t bytes, Of of)
       : traffic_(&traffic), bytes_(bytes) {
     if (bytes > kSmallBodyBytes && traffic.answer_bytes + bytes > options.answers_bytes_max) {
-      throw Error(ErrorCode::exhausted, "answers_full",
-                  "what was asked for is done, and the answers that other clients have not taken "
-                  "yet leave no room for this one in the " +
+      const bool is_whole = of == Of::whole;
+      throw Error(ErrorCode::exhausted, std::string(kAnswersFull),
+                  std::string(is_whole ? "what was asked for is done, and " : "") +
+                      "the answers that other clients have not taken yet leave no room for " +
+                      (is_whole ? "this one" : "more of this one") + " in the " +
                       std::to_string(options.answers_bytes_max >> 20) + " MiB that there are",
-                  "ask for less at once");
+                  is_whole ? "ask for less at once" : "go on a while later where it ended");
     }
     traffic.answer_bytes += bytes;
   }
