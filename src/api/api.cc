@@ -291,7 +291,9 @@ asio::awaitable<void> Api::handle(http::Exchange& exchange) {
 void Api::note(const ObservedExchange& exchange, const std::string& request_id) {
   const Asked& asked = exchange.asked;
   const int status = exchange.status();
-  if (!asked.is_change && status != 401 && status != 403) return;
+  const bool is_refusal = status == 401 || status == 403;
+  if (!asked.is_change && !is_refusal) return;
+  const bool has_left = !is_refusal && exchange.is_client_gone();
   audit::Entry entry{.at = wall_now(),
                      .key_id = asked.key_id,
                      .owner = asked.owner,
@@ -299,7 +301,7 @@ void Api::note(const ObservedExchange& exchange, const std::string& request_id) 
                      .operation = asked.operation,
                      .target = asked.target,
                      .from = exchange.client_address(),
-                     .status = status,
+                     .status = has_left ? 0 : status,
                      .code = asked.code,
                      .request_id = request_id};
   audit_.note(std::move(entry));

@@ -28,6 +28,7 @@ class InnerExchange : public http::Exchange {
   http::Fields fields() const override;
   asio::awaitable<std::string> read_piece() override;
   std::string client_address() const override { return outer_.client_address(); }
+  bool is_client_gone() const override { return outer_.is_client_gone(); }
   bool is_encrypted() const override { return outer_.is_encrypted(); }
   asio::awaitable<void> respond(http::Response response) override;
   asio::awaitable<void> start_stream(http::Response response) override;

@@ -78,6 +78,7 @@ class ObservedExchange : public http::Exchange {
   http::Fields fields() const override { return inner_.fields(); }
   asio::awaitable<std::string> read_piece() override { return inner_.read_piece(); }
   std::string client_address() const override { return inner_.client_address(); }
+  bool is_client_gone() const override { return inner_.is_client_gone(); }
   bool is_encrypted() const override { return inner_.is_encrypted(); }
   asio::awaitable<void> respond(http::Response response) override {
     const int status = response.status;

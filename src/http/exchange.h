@@ -90,6 +90,8 @@ class Exchange {
   virtual asio::awaitable<std::string> read_piece() = 0;
   // The client's address: "127.0.0.1".
   virtual std::string client_address() const = 0;
+  // Whether it has reset the connection: nobody is there for an answer.
+  virtual bool is_client_gone() const = 0;
   // Whether it came by TLS, which ended here.
   virtual bool is_encrypted() const = 0;
 

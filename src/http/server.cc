@@ -57,8 +57,9 @@ std::uint16_t Server::port() const { return state_->acceptor.local_endpoint().po
 
 asio::awaitable<void> Server::run() {
   while (!state_->traffic.draining) {
+    Tcp::endpoint client;  // A connection that was reset does not tell it any more.
     auto [error, socket] =
-        co_await state_->acceptor.async_accept(asio::as_tuple(asio::use_awaitable));
+        co_await state_->acceptor.async_accept(client, asio::as_tuple(asio::use_awaitable));
     if (state_->traffic.draining || error == asio::error::operation_aborted) co_return;
     if (error) {
       log::warning("accept: {}", error.message());
@@ -74,8 +75,8 @@ asio::awaitable<void> Server::run() {
       const auto wait = state_->handshakes.next(std::chrono::steady_clock::now());
       if (wait > std::chrono::milliseconds(0)) co_await async::sleep_for(wait);
     }
-    state_->connections.spawn(
-        serve_connection(std::move(socket), state_->options, state_->handler, state_->traffic));
+    state_->connections.spawn(serve_connection(std::move(socket), client.address().to_string(),
+                                               state_->options, state_->handler, state_->traffic));
   }
 }
 

@@ -78,6 +78,21 @@ asio::awaitable<void> send_large_piece(Exchange& exchange) {
   co_await exchange.finish();
 }
 
+// Begins an answer and waits; then `left` is set where it is known who it was that has left.
+asio::awaitable<void> await_reset(Exchange& exchange, async::Event& left) {
+  const bool was_there = !exchange.is_client_gone();
+  Response response;
+  co_await exchange.start_stream(std::move(response));
+  const std::chrono::hours kLong(1);
+  try {
+    co_await async::sleep_for(kLong);
+  } catch (const Error&) {
+    const bool is_known = exchange.client_address() == "127.0.0.1";
+    if (was_there && is_known && exchange.is_client_gone()) left.set();
+    throw;
+  }
+}
+
 // What the tests ask for; `left` is set when a handler was canceled, or has its body.
 asio::awaitable<void> answer(Exchange& exchange, async::Event& left) {
   const std::string& path = exchange.request().path;
@@ -99,6 +114,8 @@ asio::awaitable<void> answer(Exchange& exchange, async::Event& left) {
     co_await exchange.send("one");
     co_await exchange.send("two");
     co_await exchange.finish();
+  } else if (path == "/reset") {
+    co_await await_reset(exchange, left);
   } else if (path == "/piece") {
     co_await send_large_piece(exchange);
   } else if (path == "/flood") {
@@ -429,6 +446,21 @@ TEST_CASE("a client that had sent more than its request is noticed, too, when it
     const std::chrono::seconds kLimit(10);
     const bool canceled = co_await left.wait_for(kLimit);
     CHECK(canceled);
+  });
+}
+
+TEST_CASE("whose connection was reset is known to be gone, and where it came from") {
+  with_server([](std::uint16_t port, async::Event& left) -> asio::awaitable<void> {
+    tcp::socket socket = co_await connect(port);
+    const std::string request = "GET /reset HTTP/1.1\r\nHost: x\r\n\r\n";
+    co_await asio::async_write(socket, asio::buffer(request), asio::use_awaitable);
+    co_await socket.async_wait(tcp::socket::wait_read, asio::use_awaitable);
+    const asio::socket_base::linger kReset(true, 0);
+    socket.set_option(kReset);
+    socket.close();
+    const std::chrono::seconds kLimit(10);
+    const bool is_known = co_await left.wait_for(kLimit);
+    CHECK(is_known);
   });
 }
 

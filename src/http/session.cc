@@ -100,10 +100,11 @@ std::string begin_head(const Response& response, bool keep_alive) {
 class BeastExchange : public Exchange {
  public:
   BeastExchange(Stream& stream, beast::flat_buffer& buffer, Parser& parser,
-                const ServerOptions& options, Traffic& traffic)
+                const std::string& client, const ServerOptions& options, Traffic& traffic)
       : stream_(stream),
         buffer_(buffer),
         parser_(parser),
+        client_(client),
         options_(options),
         traffic_(traffic),
         busy_(traffic.busy_count) {}
@@ -125,9 +126,11 @@ class BeastExchange : public Exchange {
   bool has_answered() const override { return answered_; }
   bool is_upgraded() const noexcept { return upgraded_; }
   Fields fields() const override { return fields_of(parser_.get()); }
-  std::string client_address() const override {
-    boost::system::error_code ignored;
-    return stream_.next_layer().socket().remote_endpoint(ignored).address().to_string();
+  std::string client_address() const override { return client_; }
+  bool is_client_gone() const override {
+    boost::system::error_code error;
+    stream_.next_layer().socket().remote_endpoint(error);
+    return error.failed();
   }
   bool is_encrypted() const override { return stream_.is_tls(); }
   bool may_go_on() const {
@@ -300,6 +303,7 @@ class BeastExchange : public Exchange {
   Stream& stream_;
   beast::flat_buffer& buffer_;
   Parser& parser_;
+  const std::string& client_;
   const ServerOptions& options_;
   Traffic& traffic_;
   // A stream may have no end: the server does not wait for it when it stops.
@@ -506,15 +510,15 @@ asio::awaitable<bool> begin(Stream& stream, const ServerOptions& options, Traffi
 
 // Reads and answers one request; false where it was the last of the connection.
 asio::awaitable<bool> serve_request(Stream& stream, beast::flat_buffer& buffer,
-                                    const ServerOptions& options, const Server::Handler& handler,
-                                    Traffic& traffic) {
+                                    const std::string& client, const ServerOptions& options,
+                                    const Server::Handler& handler, Traffic& traffic) {
   Parser parser;
   parser.header_limit(static_cast<std::uint32_t>(options.header_bytes_max));
   parser.body_limit(kNoLimit);
   boost::system::error_code error;
   co_await beast::http::async_read_header(stream, buffer, parser,
                                           asio::redirect_error(asio::use_awaitable, error));
-  BeastExchange exchange(stream, buffer, parser, options, traffic);
+  BeastExchange exchange(stream, buffer, parser, client, options, traffic);
   std::optional<Response> refused;
   if (error) {
     refused = answer_to(error);
@@ -561,8 +565,9 @@ asio::awaitable<void> close_gently(Stream& stream) {
 
 }  // namespace
 
-asio::awaitable<void> serve_connection(asio::ip::tcp::socket socket, const ServerOptions& options,
-                                       const Server::Handler& handler, Traffic& traffic) {
+asio::awaitable<void> serve_connection(asio::ip::tcp::socket socket, std::string client,
+                                       const ServerOptions& options, const Server::Handler& handler,
+                                       Traffic& traffic) {
   Stream stream(std::move(socket), options.write_limit, options.write_bytes_per_s);
   beast::flat_buffer buffer = buffer_for(options);
   try {
@@ -571,7 +576,7 @@ asio::awaitable<void> serve_connection(asio::ip::tcp::socket socket, const Serve
     bool go_on = co_await begin(stream, options, traffic);
     stream.next_layer().expires_after(options.header_limit);
     while (go_on && !traffic.draining) {
-      go_on = co_await serve_request(stream, buffer, options, handler, traffic);
+      go_on = co_await serve_request(stream, buffer, client, options, handler, traffic);
       stream.next_layer().expires_after(options.keep_alive_limit);
     }
     co_await close_gently(stream);

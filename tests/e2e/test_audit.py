@@ -1,5 +1,7 @@
 """The audit log: who changed what and who was refused, in a chain that shows what was done to it."""
 import json
+import socket
+import struct
 import subprocess
 import threading
 
@@ -54,6 +56,18 @@ class AuditTest(harness.CellTest):
         waiting.join(harness.WAIT_S)
         told, = self.entries(code="ended_meanwhile")
         self.assertEqual([(503, 503, cell.id)], [(answer.status, told["status"], told["target"]) for answer in answers])
+
+    def test_who_resets_the_connection_is_there_with_an_address_and_no_status(self):
+        cell = self.cell(agent="module.exports = { async waits(ctx) { await ctx.waitForEvent('never'); } };")
+        wire = socket.create_connection(("127.0.0.1", self.daemon.port), timeout=harness.WAIT_S)
+        body = json.dumps({"method": "waits"})
+        wire.sendall(f"POST {cell.path}/request HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.daemon.key}\r\n"
+                     f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        harness.eventually("it waits", lambda: [run for run in cell.runs() if run["status"] == "waiting"])
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wire.close()
+        told, = harness.eventually("it is noted", lambda: self.entries(status=0))
+        self.assertEqual((cell.id, "127.0.0.1"), (told["target"], told["from"]))
 
     def test_refusals_are_there_and_a_flood_of_them_is_counted(self):
         reader = self.daemon.call("POST", "/api/v1/keys", {"name": "r", "scopes": ["read"]}).json
