@@ -53,7 +53,7 @@ asio::awaitable<void> stream_events(const Call& call, std::shared_ptr<cell::Cell
   const cell::View view = call.view();
   journal::Lsn after = co_await start_in(call, journal, types, view);
   http::Response head = event_stream_head();
-  head.body = "retry: 1000\n\n";
+  head.body = "retry: 1000\nid: " + std::to_string(after) + "\n\n";  // Its place, with no event.
   co_await call.exchange.start_stream(std::move(head));
   Heartbeat heartbeat(call);
   for (;;) {

@@ -32,6 +32,7 @@ void EventStreamParser::take_line(std::string_view line, const OnEvent& on_event
     line.remove_prefix(kByteOrderMark.size());
   }
   if (line.empty()) {
+    last_id_ = event_.id;
     if (has_data_) {
       if (event_.type.empty()) event_.type = "message";
       on_event(event_);

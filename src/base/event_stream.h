@@ -30,6 +30,9 @@ class EventStreamParser {
   // for an event of more than `event_bytes_max`.
   void feed(std::string_view bytes, const OnEvent& on_event);
 
+  // The last id that the stream gave, also one without an event; empty before the first.
+  const std::string& last_id() const noexcept { return last_id_; }
+
   // How long to wait before a new connection, where the server said so.
   std::optional<std::chrono::milliseconds> retry() const noexcept { return retry_; }
 
@@ -43,6 +46,7 @@ class EventStreamParser {
   bool is_first_line_ = true;
   bool has_data_ = false;
   StreamEvent event_;
+  std::string last_id_;  // whose lines are complete
   std::optional<std::chrono::milliseconds> retry_;
 };
 

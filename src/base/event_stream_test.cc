@@ -61,6 +61,17 @@ TEST_CASE("the data of events is the same however their bytes are split") {
   }
 }
 
+TEST_CASE("a stream may say where it is without an event, and that holds once it is complete") {
+  EventStreamParser parser("it", kTestEventMax);
+  const auto ignore = [](const StreamEvent&) {};
+  parser.feed("retry: 1000\nid: 7\n", ignore);
+  CHECK(parser.last_id().empty());
+  parser.feed("\n", ignore);
+  CHECK(parser.last_id() == "7");
+  parser.feed("id: 8\ndata: torn", ignore);
+  CHECK(parser.last_id() == "7");
+}
+
 TEST_CASE("an event without end is refused") {
   EventStreamParser parser("it", kTestEventMax);
   const auto ignore = [](const StreamEvent&) {};

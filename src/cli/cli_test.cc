@@ -284,6 +284,21 @@ TEST_CASE("a cell's events go on behind the end of a run, and say of which run t
   CHECK(seen[1].headers.at("last-event-id") == "4");
 }
 
+TEST_CASE("the newest events go on where they began when the connection breaks before the first") {
+  int connection = 0;
+  FakeDaemon daemon([&](const Seen&) -> std::string {
+    if (connection++ > 0) return json_reply(404, R"({"error":"the cell is gone"})");
+    return torn_event_reply("retry: 1\nid: 7\n\n");
+  });
+  const Result result = call(daemon.url(), {"events", "c", "-f", "--tail", "0"});
+  CHECK(result.exit_code == 3);
+  const auto seen = daemon.seen();
+  REQUIRE(seen.size() == 2);
+  CHECK(seen[0].target == "/api/v1/cells/c/events?tail=0");
+  CHECK(seen[1].target == "/api/v1/cells/c/events");
+  CHECK(seen[1].headers.at("last-event-id") == "7");
+}
+
 TEST_CASE("events that cannot be had at all are a failure at once") {
   FakeDaemon daemon([](const Seen&) { return json_reply(404, R"({"error":"no such run"})"); });
   CHECK(call(daemon.url(), {"events", "c", "r", "-f"}).exit_code == 3);

@@ -29,6 +29,8 @@ void follow(Api& api, const Following& following) {
       if (error.code() != ErrorCode::unavailable || is_once || !patience.is_left()) throw;
     }
     if (is_once || following.is_done()) return;
+    const std::string& id = parser.last_id();
+    if (following.go_on_behind && !id.empty()) following.go_on_behind(id);
     retry = parser.retry().value_or(retry);
     if (is_new) patience.progressed();
     patience.wait(retry);

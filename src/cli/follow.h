@@ -15,6 +15,9 @@ struct Following {
   // Asks for what has not come yet: called for each connection.
   std::function<Request()> request;
   std::function<void(const StreamEvent& event)> take;
+  // Behind which event to go on, as the connection that has ended said, with an event or without;
+  // may be empty.
+  std::function<void(const std::string& id)> go_on_behind = {};
   // Nothing more is wanted.
   std::function<bool()> is_done;
   Connections connections = Connections::many;

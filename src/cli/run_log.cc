@@ -29,6 +29,7 @@ class EventLog {
     const Following following{
         .request = [this] { return request(); },
         .take = [this](const StreamEvent& event) { show(event); },
+        .go_on_behind = [this](const std::string& id) { last_id_ = id; },
         .is_done = [this] { return has_ended_; },
         .connections = command_.follow ? Connections::many : Connections::one};
     cli::follow(context_.api, following);
@@ -57,7 +58,6 @@ class EventLog {
   }
 
   void show(const StreamEvent& event) {
-    if (!event.id.empty()) last_id_ = event.id;
     context_.output.text(context_.output.format() == Format::json ? event.data + "\n"
                                                                   : format_event(event));
     if (!command_.run.run_id.empty() && kLastTypes.contains(event.type)) has_ended_ = true;

@@ -70,6 +70,17 @@ class EventsTest(harness.CellTest):
         self.assertEqual(["stream", "cell.paused"], types(some))
         self.assertEqual(some[-1:], listed(cell, "?types=cell.*,stream&tail=1")["events"])
 
+    def test_a_stream_says_where_it_begins_before_anything_happens(self):
+        cell = self.cell("place", agent=AGENT)
+        cell.request("work", {"n": 1})
+        last = listed(cell, "?limit=1000")["last_seq"]
+        for query, least, most in (("?tail=0", last, last + 10), ("?after=2", 2, 2), ("", 0, 0)):
+            stream = self.daemon.stream("GET", cell.path + "/events" + query)
+            retry, id, end = (stream.response.readline().decode() for _ in range(3))
+            self.assertEqual(("retry: 1000\n", "id: ", "\n"), (retry, id[:4], end))
+            self.assertIn(int(id[4:]), range(least, most + 1), query)
+            stream.close()
+
     def test_a_stream_that_is_cut_anywhere_goes_on_without_a_gap_or_a_repetition(self):
         cell = self.cell("cuts", agent=AGENT)
         seed = random.randrange(1 << 32)
