@@ -24,7 +24,7 @@ module.exports = {
       await s.progress('said');
       await until('gate');
     });
-
+  },
   async busy(ctx) {
     for (let i = 0; !fs.existsSync('/work/gate'); i += 1) {
       ctx.stream(i);
