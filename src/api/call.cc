@@ -130,7 +130,7 @@ asio::awaitable<void> finish_stream(const Call& call, asio::awaitable<void> stre
   try {
     co_await std::move(stream);
   } catch (const Error& error) {  // The head is gone: who reads on is told in the stream.
-    if (error.code() == ErrorCode::canceled) throw;
+    if (error.code() == ErrorCode::canceled || error.reason() == http::kAnswersFull) throw;
     failure = error;
   }
   if (failure) {

@@ -67,13 +67,22 @@ asio::awaitable<void> run_streaming(const Call& call, Streaming& streaming, cell
   streaming.changed.set();
 }
 
+// What a command prints has its place already (OutputRoom): in pieces this small it needs no other,
+// which would be refused, and end the command, where too many clients take nothing.
+asio::awaitable<void> send_in_pieces(const Call& call, std::string_view chunk) {
+  constexpr std::size_t kPieceBytes = 32 << 10;
+  for (std::size_t at = 0; at < chunk.size(); at += kPieceBytes) {
+    co_await call.exchange.send(std::string(chunk.substr(at, kPieceBytes)));
+  }
+}
+
 asio::awaitable<void> send_all(const Call& call, Streaming& streaming) {
   co_await call.exchange.start_stream(event_stream_head());
   for (;;) {
     while (!streaming.chunks.empty()) {
-      std::string chunk = std::move(streaming.chunks.front());
+      const std::string chunk = std::move(streaming.chunks.front());
       streaming.chunks.pop_front();
-      co_await call.exchange.send(std::move(chunk));
+      co_await send_in_pieces(call, chunk);
     }
     if (streaming.ended) break;
     streaming.changed.reset();

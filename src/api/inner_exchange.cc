@@ -43,15 +43,19 @@ http::Fields InnerExchange::fields() const {
 
 asio::awaitable<std::string> InnerExchange::read_piece() { co_return std::exchange(body_, {}); }
 
+// What is too large is refused at the call: nobody has noted its status yet.
 asio::awaitable<void> InnerExchange::respond(http::Response response) {
   require_room(response.body.size());
+  return keep(std::move(response));
+}
+
+asio::awaitable<void> InnerExchange::keep(http::Response response) {
   answer_ = std::move(response);
   co_return;
 }
 
 asio::awaitable<void> InnerExchange::start_stream(http::Response response) {
-  answer_ = std::move(response);
-  co_return;
+  return keep(std::move(response));
 }
 
 asio::awaitable<void> InnerExchange::start_foreign(http::ForeignHead head) {

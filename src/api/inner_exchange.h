@@ -46,6 +46,7 @@ class InnerExchange : public http::Exchange {
 
  private:
   void require_room(std::size_t bytes) const;
+  asio::awaitable<void> keep(http::Response response);
 
   const http::Exchange& outer_;
   http::Request request_;

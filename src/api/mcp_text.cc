@@ -15,12 +15,6 @@ bool is_in_character(char byte) noexcept {
   return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
 }
 
-// The nearest place between characters, not after `at`.
-std::size_t floor_character(std::string_view text, std::size_t at) noexcept {
-  while (at > 0 && at < text.size() && is_in_character(text[at])) --at;
-  return at;
-}
-
 std::size_t line_of(std::string_view text, std::size_t at) noexcept {
   return 1 + static_cast<std::size_t>(
                  std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
@@ -89,7 +83,7 @@ std::size_t loose_match(std::string_view text, std::string_view wanted) {
 
 std::string clip_middle(std::string_view text, std::size_t bytes_max) {
   if (text.size() <= bytes_max) return std::string(text);
-  const std::size_t head = floor_character(text, bytes_max / 2);
+  const std::size_t head = utf8_floor(text, bytes_max / 2);
   std::size_t tail = text.size() - bytes_max / 2;
   while (tail < text.size() && is_in_character(text[tail])) ++tail;
   return std::string(text.substr(0, head)) + "\n[… " + std::to_string(tail - head) +
@@ -118,7 +112,7 @@ ShownLines show_lines(std::string_view text, std::size_t first, std::size_t last
     if (line - first == kLinesShownMax || (bytes.size() > room && !shown.text.empty())) break;
     shown.last = line;
     shown.is_cut = bytes.size() > room;
-    shown.text += bytes.substr(0, shown.is_cut ? floor_character(bytes, room) : bytes.size());
+    shown.text += bytes.substr(0, shown.is_cut ? utf8_floor(bytes, room) : bytes.size());
     if (shown.is_cut) break;
   }
   shown.truncated = shown.last < end || shown.is_cut;

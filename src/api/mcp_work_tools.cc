@@ -228,7 +228,8 @@ ToolResult shown_hits(json::Value found) {
     result.note = "Not all files are read yet: ask again for more.";
   }
   if (found.find("truncated_by") != nullptr) {
-    result.note = "The expression takes too long: not all files were searched.";
+    result.note += std::string(result.note.empty() ? "" : " ") +
+                   "The expression takes too long: not all files were searched.";
   }
   result.structured = std::move(found);
   return result;

@@ -97,6 +97,17 @@ bool is_valid_utf8(std::string_view bytes) noexcept {
   return true;
 }
 
+std::size_t utf8_floor(std::string_view text, std::size_t at) noexcept {
+  constexpr std::size_t kInCharacterMax = 3;  // In what is no UTF-8 there may be more.
+  if (at >= text.size()) return text.size();
+  std::size_t place = at;
+  while (place > 0 && at - place < kInCharacterMax &&
+         (static_cast<unsigned char>(text[place]) & 0xc0) == 0x80) {
+    --place;
+  }
+  return place;
+}
+
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> pieces;
   for (;;) {

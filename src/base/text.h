@@ -17,6 +17,8 @@ std::optional<std::string> from_base64(std::string_view text);
 
 // The bytes of the UTF-8 character that begins at `at` < bytes.size(); 0 where none does.
 std::size_t utf8_size_at(std::string_view bytes, std::size_t at) noexcept;
+// The nearest place between two characters that is not behind `at`: where a text is cut.
+std::size_t utf8_floor(std::string_view text, std::size_t at) noexcept;
 bool is_valid_utf8(std::string_view bytes) noexcept;
 
 // The pieces between separators, empty ones too: split("a//b", '/') is {"a", "", "b"}.

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <vector>
+
 namespace cellar {
 
 TEST_CASE("bytes become hexadecimal and base64, and base64 comes back") {
@@ -12,6 +14,13 @@ TEST_CASE("bytes become hexadecimal and base64, and base64 comes back") {
   CHECK(to_base64("abcd") == "YWJjZA==");
   CHECK_FALSE(from_base64("a").has_value());
   CHECK_FALSE(from_base64("YW=j").has_value());
+}
+
+TEST_CASE("a text is cut between its characters") {
+  const std::string text = "a\xf0\x9f\x98\x80z";
+  const std::vector<std::size_t> places = {0, 1, 1, 1, 1, 5, 6, 6};
+  for (std::size_t at = 0; at < places.size(); ++at) CHECK(utf8_floor(text, at) == places[at]);
+  CHECK(utf8_floor(std::string(9, '\x80'), 8) == 5);
 }
 
 TEST_CASE("UTF-8 is told from other bytes, overlong forms and surrogates included") {

@@ -32,8 +32,8 @@ constexpr std::size_t kHeaderBytesMax = 64 << 10;
 constexpr std::size_t kFirstBodyBytes = 1 << 20;
 constexpr std::size_t kOutputLineMax = 8 << 10;
 // What the host ends with where Node.js or Python is older than it needs.
-constexpr std::chrono::milliseconds kEndPause{20};
 constexpr int kTooOld = 69;
+constexpr std::chrono::milliseconds kEndPause{20};
 constexpr const char* kJavascriptHost = "/opt/cellar/agent-host/host.js";
 constexpr const char* kPythonHost = "/opt/cellar/agent-host/python/host.py";
 

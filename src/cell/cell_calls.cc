@@ -217,24 +217,31 @@ asio::awaitable<void> Cell::put_document(std::string path, std::string text,
                                          std::optional<store::CallPlace> place) {
   // Before it is stored: what the index refuses would fail each search from the next start on.
   search::Index::check_document(path, text);
-  auto put = [path, text, place = std::move(place)](store::CellStore& store) {
+  bool is_new = false;
+  auto put = [path, text, place = std::move(place), &is_new](store::CellStore& store) {
     return change_store(store, place, [&] {
+      is_new = true;
       store.documents.put(path, text);
       return std::string("true");
     });
   };
   co_await with_store(put);
+  if (!is_new) co_return;  // Another one may have been put there since.
   auto add = [path, text](WorkIndex& index) { index.put_document(path, text); };
   co_await change_index(std::move(add));
 }
 
 asio::awaitable<bool> Cell::remove_document(std::string path,
                                             std::optional<store::CallPlace> place) {
-  auto remove = [path, place = std::move(place)](store::CellStore& store) {
-    return change_store(
-        store, place, [&] { return std::string(store.documents.remove(path) ? "true" : "false"); });
+  bool is_new = false;
+  auto remove = [path, place = std::move(place), &is_new](store::CellStore& store) {
+    return change_store(store, place, [&] {
+      is_new = true;
+      return std::string(store.documents.remove(path) ? "true" : "false");
+    });
   };
   const bool removed = co_await with_store(std::move(remove)) == "true";
+  if (!is_new) co_return removed;
   auto drop = [path](WorkIndex& index) { index.remove_document(path); };
   co_await change_index(std::move(drop));
   co_return removed;

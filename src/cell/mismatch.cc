@@ -46,8 +46,8 @@ std::string_view likely_cause(const json::Value& expected, const json::Value& go
   if (is_same_kind && has_digit(was) && without_numbers(was) == without_numbers(is)) {
     return "the name is made of what is not the same each time: a time, a random number";
   }
-  return "the code has gone another way: by a time, a random number, a file, a variable of the "
-         "environment or of the process; or branches wait for something that is not of ctx";
+  return "the code has gone another way: by a time, a random number, a file, a variable, or by "
+         "branches that wait for something that is not of ctx";
 }
 
 }  // namespace

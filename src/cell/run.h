@@ -43,7 +43,9 @@ struct Step {
   std::string codec;         // of the value, where it is not JSON
   bool sensitive = false;    // its outcome and its progress are kept sealed, and shown to nobody
   bool sealed = false;       // its outcome is
-  std::string policy;        // what follows an interruption: retry (also where empty), fail, ask
+  // What follows an interruption: retry (also where empty), fail, ask; "begin" as retry, of one
+  // that nothing executes (ctx.beginStep).
+  std::string policy;
   std::uint32_t executions_explained = 0;  // interrupted ones that somebody has decided about
   std::uint32_t executions_seen = 0;       // when the newest attempt of its run began
   std::uint32_t ends_under_it = 0;         // of the agent, that count (see counts_against_budget)
@@ -61,8 +63,8 @@ struct Step {
   }
   // The agent, or what it has asked of the shell, is at work on it in the newest attempt.
   bool is_executed_again() const noexcept {
-    return is_interrupted() && executed > executions_seen && kind != "llm" && kind != "spawn" &&
-           !is_wait(kind);
+    return is_interrupted() && executed > executions_seen && policy != "begin" && kind != "llm" &&
+           kind != "spawn" && !is_wait(kind);
   }
   std::string args;   // of what waits: see waits.h
   std::string child;  // the run that it waits for

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cell/capacity.h"
 #include "cell/disk_quota.h"
 #include "cell/runner_parts.h"
@@ -18,8 +19,9 @@ namespace {
 
 // How often it is looked whether the machine has room again.
 constexpr std::chrono::milliseconds kRoomPause{1000};
-// Of what the agent printed, the newest, where it ended too often.
+// Of what the agent printed, the newest lines, and so much of each, where it ended too often.
 constexpr std::size_t kOutputLinesTold = 10;
+constexpr std::size_t kOutputLineTold = 400;
 
 // Cancelled before any step was completed: no rollback was ever declared for what is done.
 bool has_nothing_to_undo(const Run& run) {
@@ -40,7 +42,8 @@ std::string crash_loop(const Run::EndsInVain& ends, const std::string& cause,
                                      {"message", what + ", the last time by " + cause},
                                      {"code", "crash_loop"}});
   if (ends.step != nullptr) detail.as_object().set("ordinal", ends.step->ordinal);
-  detail.as_object().set("output", json::Array(output.begin(), output.end()));
+  for (std::string& line : output) line.resize(utf8_floor(line, kOutputLineTold));
+  if (!output.empty()) detail.as_object().set("output", json::Array(output.begin(), output.end()));
   return json::dump(detail);
 }
 
@@ -298,6 +301,8 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
     const Run::EndsInVain ends = run.ends_in_vain();
     if (counts_against_budget(cause) && ends.count >= config_.attempts_max) {
       std::string detail = crash_loop(ends, cause, host_.agent_output(kOutputLinesTold));
+      const bool is_room = co_await takes(detail.size());
+      if (!is_room) detail = crash_loop(run.ends_in_vain(), cause, {});
       co_await pause_run(active, "crash_loop", std::move(detail));
       break;
     }

@@ -28,7 +28,7 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   const json::Value* rolled = frame.header.find("rolled");
   const bool is_undone = rolled == nullptr || !rolled->is_bool() || rolled->as_bool();
   // Whatever its method makes of it: a cancel that is on the disk comes before any end that is not.
-  const bool canceled = active.run.cancel_requested && is_undone;
+  bool canceled = active.run.cancel_requested && is_undone;
   std::string value = !ok ? checked_error(frame.body) : canceled ? cancelled_error() : frame.body;
   std::string problem;
   if (ok && !canceled) {
@@ -42,6 +42,10 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   if (ok && active.run.undoes && active.run.rollback == 0) {  // Cancelled before it was told.
     active.leave_agent("cancel");
     co_return;
+  }
+  if (!canceled && active.run.cancel_requested && is_undone) {  // While that was stored.
+    canceled = true;
+    if (ok) stored = {.bytes = cancelled_error(), .blob = std::nullopt};
   }
   const char* status = canceled ? "cancelled" : completed ? "completed" : "failed";
   co_await end_run(active, status, std::move(stored));

@@ -174,7 +174,7 @@ asio::awaitable<void> Runner::on_command(AgentProcess& agent, Active& active,
     start.args_fp = text_of(frame.header, "fp");
     const auto before = active.run.steps.find(ordinal);
     start.occ = before == active.run.steps.end() ? 1 : before->second.executed + 1;
-    start.policy = text_of(frame.header, "pol");
+    start.policy = flag_of(frame.header, "begins") ? "begin" : text_of(frame.header, "pol");
     start.sensitive = text_of(frame.header, "sens") == "output";
     journal_.append(active.run.number, ordinal, start);
     fault_point("step.started");
@@ -451,14 +451,16 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
   const std::uint32_t attempt = active.run.attempt;
   const bool is_room = ordinal_of(frame) == 0 || co_await may_begin(0);
   if (!is_room && active.run.rollback != 0) journal_.throw_full();
-  std::optional<store::CallPlace> place = co_await place_of(active, frame);
-  const bool is_change = place.has_value();
   ++synchronous_calls_;
+  std::optional<store::CallPlace> place;
+  bool is_change = false;
   bool ok = true;
   std::string result;
   const std::string op = text_of(frame.header, "op");
   try {
     if (!is_room) journal_.throw_full();
+    place = co_await place_of(active, frame);
+    is_change = place.has_value();
     result = co_await host_.call(op, frame.body, std::move(place));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
@@ -476,8 +478,10 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
     value.args_fp = text_of(frame.header, "fp");
     ok = co_await is_stored(result, value.value);
     if (!ok) result = not_kept_error();
-    const journal::Lsn record = ok ? journal_.append(active.run.number, ordinal, value) : 0;
-    if (ok && is_change) active.calls.push_back({.ordinal = ordinal, .record = record});
+    // Paused meanwhile, say: its next attempt makes the call again.
+    const bool is_kept = ok && active.is_served() && active.run.attempt == attempt;
+    const journal::Lsn record = is_kept ? journal_.append(active.run.number, ordinal, value) : 0;
+    if (is_kept && is_change) active.calls.push_back({.ordinal = ordinal, .record = record});
   }
   const json::Value answer = json::object({{"ok", ok}});
   fault_point("call.before_answer");

@@ -38,14 +38,7 @@ std::string expression_of(const GrepRequest& request) {
 // The beginning of a line, at most kLineBytesMax bytes and whole characters.
 std::string shown(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
-  if (line.size() <= Grepper::kLineBytesMax) return std::string(line);
-  std::size_t size = Grepper::kLineBytesMax;
-  constexpr std::size_t kCharacterBytesMax = 4;
-  while (size > Grepper::kLineBytesMax - kCharacterBytesMax &&
-         (static_cast<unsigned char>(line[size]) & 0xc0) == 0x80) {
-    --size;
-  }
-  return std::string(line.substr(0, size));
+  return std::string(line.substr(0, utf8_floor(line, Grepper::kLineBytesMax)));
 }
 
 std::size_t end_of_line(std::string_view text, std::size_t at) {

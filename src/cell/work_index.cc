@@ -194,7 +194,7 @@ bool WorkIndex::leaves_out_file(const std::string& path) {
   if (!ignored_.file(path)) return false;
   if (!ignored_.exhausted()) return true;
   if (index_.find(path)) return false;
-  ++unknown_count_;
+  if (look_) ++unknown_count_;  // What is told between looks may be told again and again.
   return true;
 }
 

@@ -93,7 +93,8 @@ const json::Array& list_in(const json::Value& answer, std::string_view name) {
 
 void note_what_is_missing(const json::Value& answer, Output& output) {
   if (const std::string count = column(answer, "left_out"); !count.empty()) {
-    output.note("the index is full: " + count + " files are not searched");
+    output.note(count + " files are not searched: the index is full, or patterns of a .gitignore " +
+                "take too long");
   }
   if (column(answer, "truncated_by") == "time") {
     output.note("the expression takes too long: not all files were searched");

@@ -82,7 +82,7 @@ struct StepStart {
   std::string name;
   std::uint32_t occ = 0;
   std::string args_fp;
-  std::string policy;               // retry fail ask; empty: retry
+  std::string policy;               // retry fail ask begin; empty: retry
   std::optional<std::string> args;  // JSON text; of what waits, with `until` in ms
   bool sensitive = false;           // its outcome and progress are sealed; may be absent
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/event_stream.h"
+#include "base/text.h"
 #include "json/json.h"
 #include "llm/retry.h"
 
@@ -30,9 +31,7 @@ Failure bad_answer(const Provider& provider, const std::string& why) {
 // One character or another, none cut in two.
 std::string shortened(std::string text) {
   if (text.size() <= kErrorShown) return text;
-  std::size_t size = kErrorShown;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  return text.substr(0, size) + "…";
+  return text.substr(0, utf8_floor(text, kErrorShown)) + "…";
 }
 
 std::size_t reply_bytes(const Reply& reply) {

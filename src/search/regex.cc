@@ -62,7 +62,7 @@ Regex::Window Regex::window_at(std::string_view text, std::size_t from) const {
   const std::size_t end = from + kWindowBytes;
   if (line_ends_ == LineEnds::never) {
     const std::size_t newline = text.rfind('\n', end);
-    if (newline != text.npos && newline >= end - kMatchBytesMax) return {newline, newline + 1};
+    if (newline != text.npos && newline >= from) return {newline, newline + 1};
   }
   return {end, end - kMatchBytesMax};
 }

@@ -4,11 +4,16 @@
 
 namespace cellar::store {
 
-CallAnswers::CallAnswers(Database& database) : database_(database) {
-  database_.run(kTable);  // Files of before have none.
+// Files of before have no table until the first answer is kept: a full one is opened all the same.
+bool CallAnswers::is_there() {
+  if (is_there_) return true;
+  Statement table(database_, "SELECT 1 FROM sqlite_schema WHERE name = 'call_answers'");
+  is_there_ = table.next();
+  return is_there_;
 }
 
 std::optional<std::string> CallAnswers::find(const CallPlace& place) {
+  if (!is_there()) return std::nullopt;
   Statement statement(database_,
                       "SELECT answer FROM call_answers WHERE run = ? AND ordinal = ? AND what = ?",
                       std::int64_t{place.run}, std::int64_t{place.ordinal}, Bytes{place.what});
@@ -17,6 +22,7 @@ std::optional<std::string> CallAnswers::find(const CallPlace& place) {
 }
 
 void CallAnswers::keep(const CallPlace& place, std::string_view answer) {
+  if (!is_there_) database_.run(kTable);  // Its transaction may fail still: find() looks again.
   database_.run("DELETE FROM call_answers WHERE run = ? AND ordinal <= ?", std::int64_t{place.run},
                 std::int64_t{place.kept_to});
   if (!place.going.empty()) forget_all_but(place.going);
@@ -26,6 +32,7 @@ void CallAnswers::keep(const CallPlace& place, std::string_view answer) {
 }
 
 std::size_t CallAnswers::count() {
+  if (!is_there()) return 0;
   Statement statement(database_, "SELECT count(*) FROM call_answers");
   return statement.next() ? static_cast<std::size_t>(statement.integer(0)) : 0;
 }

@@ -35,7 +35,7 @@ class CallAnswers {
     PRIMARY KEY (run, ordinal)) STRICT, WITHOUT ROWID)";
 
   // `database` must outlive it.
-  explicit CallAnswers(Database& database);
+  explicit CallAnswers(Database& database) : database_(database) {}
 
   // nullopt where it was not made.
   std::optional<std::string> find(const CallPlace& place);
@@ -45,9 +45,11 @@ class CallAnswers {
   std::size_t count();
 
  private:
+  bool is_there();
   void forget_all_but(const std::vector<std::uint32_t>& going);
 
   Database& database_;
+  bool is_there_ = false;  // the table, as somebody has seen
 };
 
 }  // namespace cellar::store

@@ -189,6 +189,12 @@ TEST_CASE("a file of before, which has no table for answers, gets one") {
   }
   CellStore store(path);
   CHECK(store.call_answers.count() == 0);
+  const CallPlace place{.run = 1, .ordinal = 1, .what = "x"};
+  CHECK_THROWS_AS(
+      store.once(place, []() -> std::string { throw Error(ErrorCode::internal, "no"); }), Error);
+  CHECK(store.once(place, [] { return std::string("1"); }) == "1");
+  CHECK(store.once(place, [] { return std::string("2"); }) == "1");
+  CHECK(store.call_answers.count() == 1);
 }
 
 TEST_CASE("documents above the limit are refused, but replacing one is not") {

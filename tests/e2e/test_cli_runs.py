@@ -211,7 +211,8 @@ class RunsTest(test_cli.CliTest):
         cell.kill_agent()
         cell.settled(run)
         head, _ = self.shown(cell, run)
-        self.assertEqual('the journal holds step "one", and the agent asks for step "other"; the last that was the same: setup', head["why"])
+        why = 'the journal holds step "one", and the agent asks for step "other"; the last that was the same: setup. Likely '
+        self.assertEqual(why, head["why"][:len(why)])
 
     def test_an_event_is_sent_once(self):
         cell, run = self.start("event")

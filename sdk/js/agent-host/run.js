@@ -18,6 +18,7 @@ const EVENT_BYTES_MAX = 1 << 20;
 const GRACE_MS = 1000;
 const UNASKED_NAME_MAX = 200;
 const PLAIN = { policy: 'retry', sensitive: false, undo: undefined };
+const BEGINS = { policy: 'retry', begins: true }; // of ctx.beginStep: nothing of it is executed
 
 class Run {
   // `header` and `body` are those of the `run` frame.
@@ -332,7 +333,7 @@ class Run {
     return this.#take(k, makeName, fp, options);
   }
 
-  #take(k, makeName, fp, { policy, sensitive }) {
+  #take(k, makeName, fp, { policy, sensitive, begins }) {
     const n = nameOf(makeName());
     const o = this.ordinals.next();
     const entry = this.ordinals.lookUp(o, k, n, fp);
@@ -341,7 +342,7 @@ class Run {
     if (isDone || isLeft) return { o, n, entry, isDone, isLeft };
     const pol = policy === 'retry' ? undefined : policy;
     const ask = pol === undefined && !this.#mayBegin(o, n) ? true : undefined;
-    this.send({ t: 'cmd', o, k, n, fp, pol, ask, sens: sensitive ? 'output' : undefined });
+    this.send({ t: 'cmd', o, k, n, fp, pol, ask, begins, sens: sensitive ? 'output' : undefined });
     return { o, n, entry, isDone, isLeft, waits: ask || pol !== undefined };
   }
 
@@ -375,7 +376,7 @@ class Run {
 
   beginStep(makeName, makeHandle) {
     return this.promised(() => {
-      const { o, n, entry, isDone, waits } = this.#begin('step', makeName, '', { policy: 'retry' });
+      const { o, n, entry, isDone, waits } = this.#begin('step', makeName, '', BEGINS);
       const handle = makeHandle(n, o);
       const begun = () => {
         this.commands.keepOpen(o, n);

@@ -138,6 +138,7 @@ class Host:
                      outcome.body)
 
     def _keep(self, task):
+        task.uses_ctx = True
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -112,7 +112,7 @@ class Run:
         """Its method has ended: what still goes on has nobody who keeps it, and is told to stop."""
         if not self.parked:
             self._be_parked()
-            self.tasks.cancel_users()
+            self.tasks.cancel(but=asyncio.current_task())
         self.phase.signal.abort(CancelledError("the run has ended"))
 
     def leave(self):
@@ -309,16 +309,16 @@ class Run:
 
     # ---- steps ----
 
-    def _begin(self, k, make_name, fp, policy, sensitive=False):
+    def _begin(self, k, make_name, fp, policy, sensitive=False, begins=False):
         """Begins a step, or finds it in the journal. make_name() is called once it is clear that it is
         one."""
         self.check()
         if self.in_step:
             raise Error(f'step "{make_name()}" is inside another step: end the outer one first, or call '
                         "it plainly", code="nested_step")
-        return self._take(k, make_name, fp, policy, sensitive)
+        return self._take(k, make_name, fp, policy, sensitive, begins)
 
-    def _take(self, k, make_name, fp, policy, sensitive):
+    def _take(self, k, make_name, fp, policy, sensitive, begins=False):
         n = name_of(make_name())
         o = self.ordinals.next()
         entry = self.ordinals.look_up(o, k, n, fp)
@@ -333,6 +333,8 @@ class Run:
                 header["ask"] = step.waits = True
             if sensitive:
                 header["sens"] = "output"
+            if begins:  # Nothing of it is executed.
+                header["begins"] = True
             self.send(header)
         return step
 
@@ -419,7 +421,7 @@ class Run:
 
     def begin_step(self, make_name, make_handle):
         try:
-            step = self._begin("step", make_name, "", "retry")
+            step = self._begin("step", make_name, "", "retry", begins=True)
         except ParkedRun:
             return self.commands.never()
         handle = make_handle(step.name, step.o)
@@ -521,7 +523,7 @@ class Run:
         method, self.phase = self.phase, Phase()
         method.is_over = self.is_rolling_back = True
         self._let_go()
-        self.tasks.cancel_users()
+        self.tasks.cancel(but=asyncio.current_task())
         method.signal.abort(CancelledError("the run is rolled back"))
 
     async def _mark(self, n, body):

@@ -12,7 +12,7 @@ class Task(asyncio.Task):
     """Its hash is its number in its run, which knows it. What a step makes has one of the process: it is not
     made on replay."""
 
-    uses_ctx = False  # It is a step, or has waited for what ctx gives.
+    uses_ctx = False  # It executes a method or a step, or has waited for what ctx gives.
 
     def __new__(cls, *arguments, context=None, **options):
         task = super().__new__(cls)
@@ -41,16 +41,11 @@ class Tasks:
     def add(self, task):
         self._all.add(task)
 
-    def cancel(self):
-        """They unwind where they are: nothing that they wait for has come."""
+    def cancel(self, but=None):
+        """Those that use ctx unwind where they are: nothing that they wait for has come. Others may serve
+        more runs than this one."""
         for task in list(self._all):
-            task.cancel()
-
-    def cancel_users(self):
-        """The same for those that use ctx; others may serve more runs than this one."""
-        here = asyncio.current_task()
-        for task in list(self._all):
-            if task.uses_ctx and task is not here:
+            if task.uses_ctx and task is not but:
                 task.cancel()
 
 
