@@ -33,8 +33,8 @@ class NamedResult(unittest.TextTestResult):
 
 # The longest files: begun first, so that none of them is alone at the end.
 LONGEST = ("test_gvisor", "test_python", "test_many")
-# The same tests as in other files, in another runtime or language.
-AGAIN = ("test_gvisor", "test_python")
+# The same as in other files, in another runtime or language, or as another user.
+AGAIN = ("test_gvisor", "test_python", "test_rootless")
 # Those that look at what the whole machine has, after the others.
 ALONE = ("test_doctor", "test_swap")
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped$")
