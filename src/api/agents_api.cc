@@ -79,7 +79,7 @@ class Answer {
       }
       const bool advanced = co_await cell_.journal().advanced(
           durable, heartbeat_ ? heartbeat_->left() : call_.heartbeat());
-      if (heartbeat_ && (!advanced || heartbeat_->is_due())) co_await heartbeat_->beat();
+      if (heartbeat_ && heartbeat_->is_due(advanced)) co_await heartbeat_->beat();
     }
   }
 

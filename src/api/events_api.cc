@@ -65,7 +65,7 @@ asio::awaitable<void> stream_events(const Call& call, std::shared_ptr<cell::Cell
     if (!text.empty()) co_await heartbeat.send(std::move(text));
     bool has_news = page.more;
     if (!has_news) has_news = co_await journal.advanced(page.durable, heartbeat.left());
-    if (!has_news || heartbeat.is_due()) co_await heartbeat.beat();
+    if (heartbeat.is_due(has_news)) co_await heartbeat.beat();
   }
 }
 

@@ -63,7 +63,7 @@ asio::awaitable<void> follow(const Call& call, std::shared_ptr<cell::Cell> cell,
       descriptor = std::make_shared<asio::posix::stream_descriptor>(executor, own.release());
     }
     const bool has_news = co_await async::readable(descriptor, heartbeat.left());
-    if (!has_news || heartbeat.is_due()) co_await heartbeat.beat();
+    if (heartbeat.is_due(has_news)) co_await heartbeat.beat();
     if (!has_news) continue;
     co_await async::sleep_for(kGather);
     const auto changes = co_await async::offload(cell->pool(), take);

@@ -38,12 +38,14 @@ class Heartbeat {
     co_await call_.exchange.send(std::move(text));
     silence_.broken(now());
   }
-  // How long to wait for something to tell. Where nothing came, or is_due(), beat() follows.
+  // How long to wait for something to tell.
   std::chrono::milliseconds left() const {
     return std::min(call_.heartbeat(), silence_.left(now()));
   }
-  bool is_due() const {
-    return silence_.left(now()).count() == 0 || (call_.may_go_on && !call_.may_go_on());
+  // Whether beat() follows, after such a wait that did or did not bring something.
+  bool is_due(bool has_news) const {
+    return !has_news || silence_.left(now()).count() == 0 ||
+           (call_.may_go_on && !call_.may_go_on());
   }
   // Says that it is still here, or throws as send() does where its key is over.
   asio::awaitable<void> beat() { return send(std::string(kHeartbeatComment)); }

@@ -393,7 +393,7 @@ asio::awaitable<void> stream(const Call& call) {
     if (last) break;
     bool has_news = events.more;
     if (!has_news) has_news = co_await cell->journal().advanced(durable, heartbeat.left());
-    if (!has_news || heartbeat.is_due()) co_await heartbeat.beat();
+    if (heartbeat.is_due(has_news)) co_await heartbeat.beat();
   }
   co_await call.exchange.finish();
 }

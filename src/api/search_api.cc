@@ -61,7 +61,7 @@ asio::awaitable<void> send_progress(const Call& call, cell::Cell& cell,
     while (const auto part = cell.indexing()) {
       co_await send_indexing(heartbeat, part, last);
       const bool advanced = co_await cell.indexed_more(heartbeat.left());
-      if (!advanced || heartbeat.is_due()) co_await heartbeat.beat();
+      if (heartbeat.is_due(advanced)) co_await heartbeat.beat();
     }
     status = co_await cell.search_status();
   }

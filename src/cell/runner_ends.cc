@@ -28,10 +28,10 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   const json::Value* rolled = frame.header.find("rolled");
   const bool is_undone = rolled == nullptr || !rolled->is_bool() || rolled->as_bool();
   // Whatever its method makes of it: a cancel that is on the disk comes before any end that is not.
-  bool canceled = active.run.cancel_requested && is_undone;
-  std::string value = !ok ? checked_error(frame.body) : canceled ? cancelled_error() : frame.body;
+  const auto is_canceled = [&] { return active.run.cancel_requested && is_undone; };
+  std::string value = !ok ? checked_error(frame.body) : is_canceled() ? "null" : frame.body;
   std::string problem;
-  if (ok && !canceled) {
+  if (ok && !is_canceled()) {
     auto look = [&frame] { return problem_of_json(frame.body); };
     problem = co_await async::work_aside(journal_.pool(), frame.body.size(), look);
   }
@@ -43,11 +43,8 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
     active.leave_agent("cancel");
     co_return;
   }
-  if (!canceled && active.run.cancel_requested && is_undone) {  // While that was stored.
-    canceled = true;
-    if (ok) stored = {.bytes = cancelled_error(), .blob = std::nullopt};
-  }
-  const char* status = canceled ? "cancelled" : completed ? "completed" : "failed";
+  if (ok && is_canceled()) co_return co_await end_cancelled(active);
+  const char* status = is_canceled() ? "cancelled" : completed ? "completed" : "failed";
   co_await end_run(active, status, std::move(stored));
 }
 

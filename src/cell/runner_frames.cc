@@ -452,14 +452,13 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
   const bool is_room = ordinal_of(frame) == 0 || co_await may_begin(0);
   if (!is_room && active.run.rollback != 0) journal_.throw_full();
   ++synchronous_calls_;
-  std::optional<store::CallPlace> place;
   bool is_change = false;
   bool ok = true;
   std::string result;
   const std::string op = text_of(frame.header, "op");
   try {
     if (!is_room) journal_.throw_full();
-    place = co_await place_of(active, frame);
+    std::optional<store::CallPlace> place = co_await place_of(active, frame);
     is_change = place.has_value();
     result = co_await host_.call(op, frame.body, std::move(place));
   } catch (const Error& error) {

@@ -64,8 +64,9 @@ inline std::string cancelled_error() {
 }
 
 // What was done, and cannot be given.
-inline std::string not_kept_error() {
-  return journal_full_error("it was done, and what it gave is not kept");
+inline const std::string& not_kept_error() {  // Each end of a step is compared with it.
+  static const std::string error = journal_full_error("it was done, and what it gave is not kept");
+  return error;
 }
 
 // The hosts cut what is longer, as each who looks at the run's events has it read.

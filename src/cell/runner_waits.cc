@@ -116,7 +116,7 @@ asio::awaitable<void> Runner::on_wait(Active& active, const AgentFrame& frame,
       refusal = too_many_waits_error();
     } else if (!is_room) {
       refusal = journal_full_error("the wait was not begun");
-    } else if (!is_valid_match(*start.args)) {
+    } else if (kind == "wait" && !is_valid_match(*start.args)) {
       refusal = invalid_match_error(start.name);
     }
     if (!refusal.empty()) {
