@@ -19,6 +19,11 @@ function prefixOf(headerBytes, bodyBytes) {
   return prefix;
 }
 
+// Of the frame that begins there, which shows at least its first PREFIX_BYTES.
+function sizeOf(bytes, at) {
+  return PREFIX_BYTES + bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4);
+}
+
 function encode(header, body = '') {
   const [head, rest] = [Buffer.from(JSON.stringify(header)), Buffer.from(body)];
   return Buffer.concat([prefixOf(head.length, rest.length), head, rest]);
@@ -103,36 +108,49 @@ class UpSocket {
   }
 }
 
-// Cuts what comes from the daemon into frames: calls `take(header, body)` for each.
+// Cuts what comes from the daemon into frames: calls `take(header, body)` for each. A body is its taker's.
 class FrameParser {
   constructor(take) {
     this.take = take;
-    this.chunks = []; // less than a frame
-    this.size = 0;
-    this.wanted = PREFIX_BYTES; // With so many bytes there is more to be known.
+    this.begun = NOTHING; // the beginning of a frame
+    this.room = undefined; // where a frame goes that takes more than what comes at once
+    this.filled = 0;
   }
 
+  // The chunk is its caller's again when this returns.
   feed(chunk) {
-    this.chunks.push(chunk);
-    this.size += chunk.length;
-    if (this.size < this.wanted) return;
-    const all = this.chunks.length === 1 ? chunk : Buffer.concat(this.chunks);
     let at = 0;
-    for (;;) {
-      this.wanted = PREFIX_BYTES;
-      const left = all.length - at;
-      if (left < PREFIX_BYTES) break;
-      const headerSize = all.readUInt32LE(at);
-      const bodySize = all.readUInt32LE(at + 4);
-      this.wanted = PREFIX_BYTES + headerSize + bodySize;
-      if (left < this.wanted) break;
-      const bodyAt = at + PREFIX_BYTES + headerSize;
-      const header = JSON.parse(all.toString('utf8', at + PREFIX_BYTES, bodyAt));
-      at = bodyAt + bodySize;
-      this.take(header, bodySize === 0 ? NOTHING : all.subarray(bodyAt, at));
+    if (this.room !== undefined) {
+      at = chunk.copy(this.room, this.filled);
+      this.filled += at;
+      if (this.filled < this.room.length) return;
+      const { room } = this;
+      this.room = undefined;
+      this.#cut(room);
     }
-    this.chunks = at < all.length ? [all.subarray(at)] : [];
-    this.size = all.length - at;
+    if (at === chunk.length) return;
+    const rest = chunk.subarray(at);
+    const all = this.begun.length === 0 ? Buffer.from(rest) : Buffer.concat([this.begun, rest]);
+    const end = this.#cut(all);
+    this.begun = all.subarray(end);
+    const wanted = this.begun.length < PREFIX_BYTES ? 0 : sizeOf(this.begun, 0);
+    if (wanted <= ROOM_BYTES) return;
+    this.room = Buffer.allocUnsafeSlow(wanted);
+    this.filled = this.begun.copy(this.room);
+    this.begun = NOTHING;
+  }
+
+  // Takes the whole frames of these bytes; where the last one ends.
+  #cut(all) {
+    let at = 0;
+    while (all.length - at >= PREFIX_BYTES && all.length - at >= sizeOf(all, at)) {
+      const bodyAt = at + PREFIX_BYTES + all.readUInt32LE(at);
+      const end = at + sizeOf(all, at);
+      const header = JSON.parse(all.toString('utf8', at + PREFIX_BYTES, bodyAt));
+      this.take(header, bodyAt === end ? NOTHING : all.subarray(bodyAt, end));
+      at = end;
+    }
+    return at;
   }
 }
 

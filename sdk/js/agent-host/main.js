@@ -178,7 +178,7 @@ process.on('rejectionHandled', (promise) => {
 
 const turns = new OneATurn(take);
 const parser = new FrameParser((header, body) => turns.push(header, body));
-readDown(DOWN_FD, (bytes) => parser.feed(Buffer.from(bytes)), leave);
+readDown(DOWN_FD, (bytes) => parser.feed(bytes), leave);
 
 lookAround();
 up.send({ t: 'hello', v: 1, node: process.version, lacks: code.lacks() });

@@ -16,7 +16,7 @@ class Ordinals {
   constructor(run, base) {
     this.run = run;
     this.last = base;
-    this.matched = []; // the last ones that were as recorded
+    this.matched = []; // the entries of the last ones that were as recorded
   }
 
   // That of what the code does now.
@@ -40,7 +40,7 @@ class Ordinals {
       return undefined;
     }
     if (entry.k === k && entry.n === n && entry.fp === fp) {
-      this.matched.push({ o, k, n });
+      this.matched.push(entry);
       if (this.matched.length > MATCHED_SHOWN) this.matched.shift();
       return entry;
     }
@@ -83,8 +83,8 @@ class Ordinals {
   // The run is over in this process, and the daemon is told both sides.
   differs(entry, got) {
     const expected = { k: entry.k, n: entry.n, fp: entry.fp };
-    this.run.send({ t: 'mismatch', o: entry.o },
-      JSON.stringify({ expected, got, matched: this.matched }));
+    const matched = this.matched.map(({ o, k, n }) => ({ o, k, n }));
+    this.run.send({ t: 'mismatch', o: entry.o }, JSON.stringify({ expected, got, matched }));
     this.run.leave();
   }
 }

@@ -2,6 +2,32 @@
 const STALL_MS = 30_000;
 const BEGUN_STALL_MS = 1000; // where something goes on that may bring the code on
 
+// Entries by one of their places in the journal, one after the other.
+class InOrder {
+  constructor(place) {
+    this.place = place;
+    this.entries = [];
+    this.position = 0;
+  }
+
+  add(entry) {
+    this.entries.push(entry);
+  }
+
+  sort() {
+    this.entries.sort((a, b) => a[this.place] - b[this.place]);
+  }
+
+  // Undefined behind the last one.
+  get next() {
+    return this.entries[this.position];
+  }
+
+  pass() {
+    this.position += 1;
+  }
+}
+
 // What the journal holds of a run, given back in the order in which it happened.
 //
 // Live, each completion (the end of a step, the result of a command) reaches the code in a turn of
@@ -9,7 +35,8 @@ const BEGUN_STALL_MS = 1000; // where something goes on that may bring the code 
 // only when all that is recorded before it was asked for again or given, and all that it sets going
 // is done before the next one. So Promise.all, race, any and allSettled resolve as they did.
 class Replay {
-  // `entries` as in the `run` frame; their values lie in `body` from `at` on, one behind the other.
+  // `entries` as in the `run` frame, which become this one's; their values lie in `body` from `at` on, one
+  // behind the other.
   // `onStall` gets the entry of a command that the code does not come to, while it waits itself for
   // what was recorded behind it. `isQuiet()` says whether nothing else goes on that could bring the code on.
   // onCaughtUp: all that is recorded was asked for again, and given.
@@ -17,37 +44,45 @@ class Replay {
     this.isQuiet = isQuiet;
     this.onStall = onStall;
     this.onCaughtUp = onCaughtUp;
+    this.body = body;
     this.recorded = new Map(); // ordinal → entry
-    this.issued = new Set(); // ordinals that the code has come to
+    this.issuedCount = 0; // how many of them the code has come to
     this.waiting = new Map(); // ordinal → gives its recorded completion
     this.begun = new Set(); // those of them that were begun with ctx.beginStep
     this.live = []; // completions that came while older ones were still to be given
-    this.position = 0;
     this.pumping = false;
-    this.order = []; // what happened, in the order of the journal
     // Where the run began to roll back: what it did from there on is not its method's.
     this.marker = entries.find(({ k }) => k === 'rollback');
     const end = this.marker?.at ?? Infinity;
     this.last = 0; // the last ordinal that its method came to
     this.lastOfAll = 0; // the same of the run, rolling back included
+    // What happened, in the order of the journal: what began, or was done at once, and what ended later.
+    this.begins = new InOrder('at');
+    this.ends = new InOrder('end');
     let from = at;
     for (const entry of entries) {
-      this.recorded.set(entry.o, { ...entry, bytes: body.subarray(from, from + entry.len) });
+      entry.from = from; // where its value lies
       from += entry.len;
+      this.recorded.set(entry.o, entry);
       this.lastOfAll = Math.max(this.lastOfAll, entry.o);
       if (entry.at >= end) continue;
       this.last = Math.max(this.last, entry.o);
-      this.order.push({ lsn: entry.at, o: entry.o, completes: false });
-      const completesLater = entry.s !== 'open' && entry.end !== entry.at && entry.end < end;
-      if (completesLater) this.order.push({ lsn: entry.end, o: entry.o, completes: true });
+      this.begins.add(entry);
+      if (entry.s !== 'open' && entry.end !== entry.at && entry.end < end) this.ends.add(entry);
     }
     if (this.marker !== undefined) this.last = this.marker.o - 1; // What threw left a gap before it.
-    this.order.sort((a, b) => a.lsn - b.lsn);
+    this.begins.sort();
+    this.ends.sort();
+  }
+
+  // The JSON text that is recorded at an entry.
+  textOf({ from, len }) {
+    return this.body.toString('utf8', from, from + len);
   }
 
   // The code has come to all that is recorded.
   get isComplete() {
-    return this.issued.size === this.recorded.size;
+    return this.issuedCount === this.recorded.size;
   }
 
   // More of what is recorded is to come.
@@ -64,7 +99,8 @@ class Replay {
   issue(o) {
     const entry = this.recorded.get(o);
     if (entry === undefined) return undefined;
-    this.issued.add(o);
+    if (!entry.isIssued) this.issuedCount += 1;
+    entry.isIssued = true;
     this.#pumpSoon();
     return entry;
   }
@@ -80,7 +116,7 @@ class Replay {
 
   // Calls `give`, for something that completes now: at once, or behind all that is recorded.
   whenCaughtUp(give) {
-    if (this.live.length === 0 && this.position === this.order.length) {
+    if (this.live.length === 0 && this.#isAllGiven) {
       give();
       return;
     }
@@ -90,7 +126,11 @@ class Replay {
 
   // All that is recorded was asked for again and given.
   get isCaughtUp() {
-    return this.live.length === 0 && this.position === this.order.length && !this.pumping;
+    return this.live.length === 0 && this.#isAllGiven && !this.pumping;
+  }
+
+  get #isAllGiven() {
+    return this.begins.next === undefined && this.ends.next === undefined;
   }
 
   // Nothing is given any more.
@@ -120,10 +160,10 @@ class Replay {
   }
 
   #watch() {
-    if (this.position === this.order.length) this.onCaughtUp();
-    const isOver = this.position === this.order.length; // What waits ended behind the marker.
-    if (isOver || (this.waiting.size === 0 && this.live.length === 0)) return;
-    const missing = this.recorded.get(this.order[this.position].o);
+    if (this.#isAllGiven) this.onCaughtUp();
+    // Where all is given, what waits ended behind the marker.
+    if (this.#isAllGiven || (this.waiting.size === 0 && this.live.length === 0)) return;
+    const missing = this.#nextIn().next;
     const begun = [...this.begun].find((o) => this.waiting.has(o) && o < missing.o);
     if (begun === undefined) {
       this.stallTimer = setTimeout(() => this.onStall(missing), STALL_MS);
@@ -151,12 +191,20 @@ class Replay {
     give();
   }
 
+  // The list that what happened next is in.
+  #nextIn() {
+    const { begins, ends } = this;
+    if (ends.next === undefined) return begins;
+    return begins.next === undefined || ends.next.end < begins.next.at ? ends : begins;
+  }
+
   #next() {
-    while (this.position < this.order.length) {
-      const { o, completes } = this.order[this.position];
-      if (!this.issued.has(o)) return undefined;
-      this.position += 1;
-      if (!completes) continue;
+    while (!this.#isAllGiven) {
+      const list = this.#nextIn();
+      const { o, isIssued } = list.next;
+      if (!isIssued) return undefined;
+      list.pass();
+      if (list === this.begins) continue;
       const give = this.waiting.get(o);
       this.waiting.delete(o);
       if (give !== undefined) return give; // Nobody waits for what was given synchronously.

@@ -50,7 +50,7 @@ class Rollbacks {
     const order = [...this.completed].sort((a, b) => a.at - b.at).reverse();
     return order.map(({ o, text, codec }) => {
       const { name, options } = this.declared.get(o);
-      return { name, options, body: options.undo(decodeValue(text.toString(), codec), o) };
+      return { name, options, body: options.undo(decodeValue(text, codec), o) };
     });
   }
 }

@@ -186,7 +186,7 @@ class Run {
     const fp = fingerprint(stringify(args, `the arguments of ctx.${k}`));
     const o = this.ordinals.next();
     const entry = this.ordinals.lookUp(o, k, n, fp);
-    if (entry) return JSON.parse(entry.bytes.toString());
+    if (entry) return JSON.parse(this.replay.textOf(entry));
     const value = produce();
     const text = stringify(value, `what ctx.${k}("${n}") gives`);
     if (!this.isTrial) this.send({ t: 'value', o, k, n, fp }, text);
@@ -201,7 +201,7 @@ class Run {
     const fp = fingerprint(text);
     const o = this.inStep ? 0 : this.ordinals.next();
     const entry = o === 0 ? undefined : this.ordinals.lookUp(o, op, n, fp);
-    if (entry) return JSON.parse(entry.bytes.toString());
+    if (entry) return JSON.parse(this.replay.textOf(entry));
     this.send({ t: 'call', o, op, n, fp }, text);
     return this.#answer();
   }
@@ -270,18 +270,21 @@ class Run {
       this.send({ ...header, sync: true }, text);
       return this.#answer();
     }
-    const value = JSON.parse(entry.bytes.toString());
+    const value = JSON.parse(this.replay.textOf(entry));
     if (entry.s !== 'ok') throw fromJson(value);
     return value;
   }
 
   // The same with a promise. prepare() gives name and arguments; what it throws rejects. finish()
   // makes of the result what the code gets.
-  command(k, prepare, finish = (work) => work) {
+  command(k, prepare, finish) {
     return this.promised(() => {
       const [name, args, { fp, onPart } = {}] = prepare();
       const { entry, header, text } = this.#command(k, name, args, fp);
-      if (entry) return this.commands.ends(entry.o, name, finish(this.#replayed(entry)));
+      if (entry !== undefined && finish === undefined) {
+        return this.commands.promise(entry.o, name, (settle) => this.waiting.replay(entry, settle));
+      }
+      if (entry !== undefined) return this.commands.ends(entry.o, name, finish(this.#replayed(entry)));
       const { o, x } = header;
       if (this.#leavesOpen) return this.#left(o, name);
       this.send(header, text);
@@ -290,7 +293,7 @@ class Run {
       if (onPart !== undefined) this.waiting.forParts(header, { tell: onPart, here });
       const { answers, results } = this.waiting;
       const work = o === 0 ? this.waiting.until(answers, x) : this.waiting.until(results, o);
-      return this.commands.ends(o, name, finish(work));
+      return this.commands.ends(o, name, finish === undefined ? work : finish(work));
     });
   }
 
@@ -308,18 +311,11 @@ class Run {
     return { header: { t: 'cmd', o, k, n, fp, x: this.waiting.nextTag(), sens, ...this.#where(o) }, text };
   }
 
-  // Settles in its turn, as it did before.
-  #replayed(entry, { isBegun = false, restore = fromJson } = {}) {
-    return this.waiting.unlessCancelled((resolve, reject) => {
-      this.replay.whenCompleted(entry.o, () => {
-        const text = entry.bytes.toString();
-        try {
-          if (entry.s === 'ok') resolve(decodeValue(text, entry.c));
-          else reject(this.commands.handOut(restore(JSON.parse(text)), entry.n, true));
-        } catch (error) { // What a later Node.js has written, say.
-          reject(this.commands.handOut(error, entry.n, true));
-        }
-      }, isBegun);
+  // What is recorded of it, as a promise that is no command's yet.
+  #replayed(entry, isBegun = false) {
+    return new Promise((resolve, reject) => {
+      const fail = (error) => reject(this.commands.handOut(error, entry.n, true));
+      this.waiting.replay(entry, { resolve, reject: fail }, { isBegun });
     });
   }
 
@@ -364,13 +360,14 @@ class Run {
       const taken = this.#begin(k, makeName, fp, options);
       const { o, n, entry, isDone, isLeft } = taken;
       if (isLeft) return this.#left(o, n);
-      if (options.undo !== undefined) this.rollbacks.declare(o, n, options);
-      if (entry?.s === 'ok') this.rollbacks.complete(o, entry.bytes, entry.c, entry.end);
-      if (isDone) {
-        const work = this.#replayed(entry, { restore: restorer(options, entry) });
-        return this.commands.ends(o, n, options.finish === undefined ? work : work.then(options.finish));
+      if (options.undo !== undefined) {
+        this.rollbacks.declare(o, n, options);
+        if (entry?.s === 'ok') this.rollbacks.complete(o, this.replay.textOf(entry), entry.c, entry.end);
       }
-      return this.commands.promise(o, n, (settle) => this.#execute(k, taken, body, options, settle));
+      const { finish } = options;
+      return this.commands.promise(o, n, (settle) => (
+        isDone ? this.waiting.replay(entry, settle, { restore: restorer(options, entry), finish })
+          : this.#execute(k, taken, body, options, settle)));
     });
   }
 
@@ -383,7 +380,7 @@ class Run {
         return handle;
       };
       if (isDone) {
-        return this.#replayed(entry, { isBegun: true })
+        return this.#replayed(entry, true)
           .then((value) => Object.assign(handle, { done: true, value }));
       }
       return waits ? this.#whenBegun(o, n).then(begun) : Promise.resolve(begun());
@@ -532,7 +529,7 @@ class Run {
 
   // Other branches come to what they had done, too. A cancel rejects.
   #caughtUp() {
-    return this.waiting.unlessCancelled((resolve) => this.replay.whenCaughtUp(resolve));
+    return this.waiting.unlessCancelled(({ resolve }) => this.replay.whenCaughtUp(resolve));
   }
 
   // What it has going is interrupted: whether that was done is not known, and it is not undone.
@@ -553,7 +550,7 @@ class Run {
     if (marker !== undefined) this.ordinals.last = marker.o - 1;
     const o = this.ordinals.next();
     const entry = this.ordinals.lookUp(o, 'rollback', n, '');
-    if (entry) return entry.bytes.toString();
+    if (entry) return this.replay.textOf(entry);
     const begins = this.waiting.until(this.waiting.begins, o);
     this.send({ t: 'rollback', o, n }, text);
     try {
@@ -571,7 +568,7 @@ class Run {
     if (!isDone) {
       await new Promise((resolve, reject) =>
         this.#execute('step', taken, body, options, { resolve, reject }));
-    } else if (entry.s !== 'ok') throw restorer(options, entry)(JSON.parse(entry.bytes.toString()));
+    } else if (entry.s !== 'ok') throw restorer(options, entry)(JSON.parse(this.replay.textOf(entry)));
   }
 
   // ---- what the daemon says ----

@@ -1,16 +1,19 @@
 'use strict';
 // What a run waits for in this process: what the daemon is to say, and what its own code does.
 
+const { decodeValue } = require('./codec');
 const { CancelledError, fromJson } = require('./errors');
 const { inside } = require('./phase');
 
 // Of a command of the daemon's: by its ordinal, inside a step by its tag.
 const partKey = ({ o, x }) => (o === 0 ? `x${x}` : o);
 
+const asItIs = (value) => value;
+
 class Waiting {
-  // `replay` is the run's: what ends now ends behind all that is recorded.
-  constructor(replay) {
-    this.replay = replay;
+  // `recorded` is the run's Replay: what ends now ends behind all that is recorded.
+  constructor(recorded) {
+    this.recorded = recorded;
     this.acks = new Map(); // ordinal → settle a step
     this.begins = new Map(); // ordinal → let a step begin
     this.results = new Map(); // ordinal → settle a command of the daemon's
@@ -39,7 +42,7 @@ class Waiting {
 
   // What waits from now on settles, what has waited never does.
   clear() {
-    this.replay.stop();
+    this.recorded.stop();
     const lists = [this.acks, this.begins, this.results, this.answers, this.parts, this.rejects];
     for (const list of lists) list.clear();
   }
@@ -62,22 +65,40 @@ class Waiting {
     return new Promise((_, reject) => this.rejects.add(reject));
   }
 
-  // What begin(settle, fail) gives, which does so later, once; cancelling does not wait for it.
-  unlessCancelled(begin) {
-    return new Promise((resolve, reject) => {
-      this.rejects.add(reject);
-      const ends = (give) => (what) => {
-        this.rejects.delete(reject);
-        give(what);
-      };
-      begin(ends(resolve), ends(reject));
-    });
+  // `settle`, {resolve, reject}, for what ends later, once: cancelling does not wait for it.
+  cancellable({ resolve, reject }) {
+    this.rejects.add(reject);
+    const ends = (give) => (what) => {
+      this.rejects.delete(reject);
+      give(what);
+    };
+    return { resolve: ends(resolve), reject: ends(reject) };
   }
 
-  // The same of what the body of a step gives.
+  // What begin({resolve, reject}) gives, in the same way.
+  unlessCancelled(begin) {
+    return new Promise((resolve, reject) => begin(this.cancellable({ resolve, reject })));
+  }
+
+  // Settles with what is recorded at this entry, in its turn: restore(json) makes the error, finish(value)
+  // what the code gets of a value. isBegun as in Replay.whenCompleted.
+  replay(entry, settle, { isBegun = false, restore = fromJson, finish = asItIs } = {}) {
+    const { resolve, reject } = this.cancellable(settle);
+    this.recorded.whenCompleted(entry.o, () => {
+      const text = this.recorded.textOf(entry);
+      try {
+        if (entry.s === 'ok') resolve(finish(decodeValue(text, entry.c)));
+        else reject(restore(JSON.parse(text)));
+      } catch (error) { // What a later Node.js has written, say.
+        reject(error);
+      }
+    }, isBegun);
+  }
+
+  // As unlessCancelled, what the body of a step gives.
   body(work) {
     this.bodies += 1;
-    return this.unlessCancelled((resolve, reject) => {
+    return this.unlessCancelled(({ resolve, reject }) => {
       const ends = (give) => (what) => {
         this.bodies -= 1;
         give(what);
@@ -88,7 +109,7 @@ class Waiting {
 
   // Something has ended: behind all that ended before it.
   give(list, key, give) {
-    this.replay.whenCaughtUp(() => {
+    this.recorded.whenCaughtUp(() => {
       const waiting = list.get(key);
       list.delete(key);
       if (waiting !== undefined) give(waiting);
