@@ -248,20 +248,35 @@ void AgentProcess::send(const json::Value& header, std::string_view body) {
   send_held();
 }
 
+void AgentProcess::send_text(std::string_view header, std::string body) {
+  send_held();
+  std::string head;
+  if (!begin(head, header, body.size())) return;
+  queue(down_, std::move(head));
+  queue(down_, std::move(body));
+}
+
 void AgentProcess::hold(const json::Value& header, std::string_view body) {
   held_ += encoded(header, body);
 }
 
-// Nothing where it is more than a frame can hold: whoever makes one is to see to that, and an agent
+// False where it is more than a frame can hold: whoever makes one is to see to that, and an agent
 // that would wait for it is ended.
-std::string AgentProcess::encoded(const json::Value& header, std::string_view body) {
+bool AgentProcess::begin(std::string& frame, std::string_view header, std::size_t body_bytes) {
   try {
-    return wire::encode_agent_frame(json::dump(header), body);
+    wire::begin_agent_frame(frame, header, body_bytes);
+    return true;
   } catch (const Error& error) {
     log::error("cell {}: {}: the agent host is ended", log::cell(options_.cell_id), error.what());
     kill();
-    return {};
+    return false;
   }
+}
+
+std::string AgentProcess::encoded(const json::Value& header, std::string_view body) {
+  std::string frame;
+  if (begin(frame, json::dump(header), body.size())) frame.append(body);
+  return frame;
 }
 
 bool AgentProcess::send_held() {

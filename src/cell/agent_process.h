@@ -69,8 +69,10 @@ class AgentProcess {
   asio::awaitable<std::optional<AgentFrame>> receive();
   // Queues a frame. An agent that leaves more than kQueuedBytesMax unread is ended.
   void send(const json::Value& header, std::string_view body);  // on the down socket
-  // The same with what else is held: all of it is queued by send_held(), or by the next send(), in
-  // one piece. send_held() is false where there was nothing.
+  // The same with the header as JSON, for large ones: the body is not copied.
+  void send_text(std::string_view header, std::string body);
+  // The same as send() with what else is held: all of it is queued by send_held(), or by the next
+  // send(), in one piece. send_held() is false where there was nothing.
   void hold(const json::Value& header, std::string_view body);
   bool send_held();
   void reply(const json::Value& header, std::string_view body);  // to a synchronous call
@@ -99,6 +101,7 @@ class AgentProcess {
     std::size_t bytes = 0;
     async::Event queued;
   };
+  bool begin(std::string& frame, std::string_view header, std::size_t body_bytes);
   std::string encoded(const json::Value& header, std::string_view body);
   void queue(Line& line, std::string frames);
   asio::awaitable<void> write_queued(Line& line);

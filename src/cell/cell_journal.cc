@@ -363,8 +363,8 @@ void CellJournal::throw_undecodable(journal::Lsn lsn) const {
               "record " + std::to_string(lsn) + " has a body that does not decode");
 }
 
-journal::Payload CellJournal::payload_at(journal::Lsn lsn) {
-  const journal::Record record = journal_.read(lsn);
+journal::Payload CellJournal::payload_at(journal::Lsn lsn, journal::ReadAhead* ahead) {
+  const journal::Record record = journal_.read(lsn, ahead);
   switch (record.type) {
     case journal::Type::step_end:
       return decoded<journal::StepEnd>(record).value;

@@ -85,8 +85,8 @@ class CellJournal {
   std::string read_value(journal::Lsn lsn) { return journal_.load(payload_at(lsn)); }
   // What the run's method gets: its params, or the state that it was continued with.
   journal::Payload params_of(const Run& run);
-  // The value of a record as it lies there.
-  journal::Payload payload_at(journal::Lsn lsn);
+  // The value of a record as it lies there. `ahead` as in Journal::read().
+  journal::Payload payload_at(journal::Lsn lsn, journal::ReadAhead* ahead = nullptr);
   // The same as read_value(), with the pool where that blocks. Throws Error `corrupt`.
   asio::awaitable<std::string> value_of(journal::Lsn lsn);
   // Its bytes. Blocks where they are in a blob; any thread. Throws Error `corrupt`.

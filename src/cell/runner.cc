@@ -420,7 +420,7 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
   active.changed.reset();
   active.in_agent = true;
   fault_point("attempt.before_given");
-  agent_->send(image->header, image->body);
+  give(*std::move(image));
   fault_point("attempt.given");
   co_await stay_in_agent(active);
   active.in_agent = false;

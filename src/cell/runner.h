@@ -374,7 +374,8 @@ class Runner {
   // The `run` frame: what the agent needs to begin an attempt, with all that the journal holds of
   // the run. nullopt where it is more than a frame takes. Throws Error.
   struct ReplayImage {
-    json::Value header;
+    json::Value header;   // without `replay`
+    std::string entries;  // of `replay`: JSON objects, one after the other
     std::string body;
   };
   asio::awaitable<std::optional<ReplayImage>> replay_image(const Run& run,
@@ -386,8 +387,9 @@ class Runner {
     bool sealed = false;
   };
   asio::awaitable<std::string> load_image(std::vector<Recorded> values, std::size_t bytes);
-  // What the next execution of an open step goes on from; gives what that takes.
-  std::size_t add_what_was_open(const Step& step, json::Object& entry);
+  void give(ReplayImage image);  // to the agent
+  // What the next execution of an open step goes on from: members of its entry.
+  json::Object what_was_open(const Step& step);
   asio::awaitable<Trial> try_version_now(std::uint32_t number, std::string agent_digest,
                                          AgentLanguage language);
   void on_trial(TrialInProgress& trial, const AgentFrame& frame);

@@ -266,14 +266,14 @@ std::string Journal::load(const Payload& payload) const {
 
 // ---- reading ----
 
-Record Journal::read(Lsn lsn) const {
+Record Journal::read(Lsn lsn, ReadAhead* ahead) const {
   if (lsn < first() || lsn > (broken_ ? last_durable_ : index_.last())) {
     throw Error(
         ErrorCode::not_found, "record_not_found",
         "the journal of cell " + options_.cell_id + " has no record " + std::to_string(lsn));
   }
   const RecordIndex::Entry& entry = index_.at(lsn);
-  return lsn > last_durable_ ? read_in_memory(entry) : read_on_disk(entry, lsn);
+  return lsn > last_durable_ ? read_in_memory(entry) : read_on_disk(entry, lsn, ahead);
 }
 
 Record Journal::read_in_memory(const RecordIndex::Entry& entry) const {
@@ -288,9 +288,14 @@ Record Journal::read_in_memory(const RecordIndex::Entry& entry) const {
   return to_record(*frame);
 }
 
-Record Journal::read_on_disk(const RecordIndex::Entry& entry, Lsn lsn) const {
+Record Journal::read_on_disk(const RecordIndex::Entry& entry, Lsn lsn, ReadAhead* ahead) const {
   const Segment& segment = segment_of(entry);
   const File& file = file_of(segment);
+  if (ahead != nullptr) {
+    const std::string_view there = ahead->at(file, segment.first_lsn, entry.offset);
+    const auto frame = decode_frame(there, segment.salt);
+    if (frame && frame->lsn == lsn) return to_record(*frame);
+  }
   std::string bytes = file.read_at(entry.offset, kReadBytes);
   if (bytes.size() >= kRecordHeadBytes) {
     const std::size_t size = frame_size(get_le<std::uint32_t>(bytes, 4));
@@ -330,12 +335,13 @@ const File& Journal::file_of(const Segment& segment) const {
 std::size_t Journal::for_each(std::uint32_t run, Lsn after, std::size_t limit,
                               const Visit& visit) const {
   std::size_t count = 0;
+  ReadAhead ahead;
   while (count < limit) {
     const auto following = index_.of_run(run, after);  // Looked up anew: `visit` may append.
     if (following.empty() || (broken_ && following.front() > last_durable_)) break;
     after = following.front();
     if (!is_known(index_.at(after).type)) continue;
-    visit(read(after));
+    visit(read(after, &ahead));
     ++count;
   }
   return count;

@@ -10,6 +10,7 @@
 
 #include "journal/blobs.h"
 #include "journal/frame.h"
+#include "journal/read_ahead.h"
 #include "journal/record_index.h"
 #include "journal/records.h"
 #include "journal/segment_files.h"
@@ -170,8 +171,9 @@ class Journal {
 
   // The record at `lsn`, durable or not: first() <= lsn <= last_appended(). Throws Error
   // `not_found` outside, `corrupt` where the disk gives back something else than was written. In a
-  // broken journal only what is durable is found.
-  Record read(Lsn lsn) const;
+  // broken journal only what is durable is found. Who reads many, one behind the other, gives
+  // `ahead`.
+  Record read(Lsn lsn, ReadAhead* ahead = nullptr) const;
   // Calls `visit` for the records of `run` behind `after`, in order, durable or not, at most
   // `limit` of them; types that this version does not know are left out. Returns the number.
   std::size_t for_each(std::uint32_t run, Lsn after, std::size_t limit, const Visit& visit) const;
@@ -183,7 +185,7 @@ class Journal {
   std::uint64_t size_of_next_segment() const noexcept;
   std::uint64_t left_bytes() const noexcept;  // of the segment at hand
   Record read_in_memory(const RecordIndex::Entry& entry) const;
-  Record read_on_disk(const RecordIndex::Entry& entry, Lsn lsn) const;
+  Record read_on_disk(const RecordIndex::Entry& entry, Lsn lsn, ReadAhead* ahead) const;
   const Segment& segment_of(const RecordIndex::Entry& entry) const;
   const File& file_of(const Segment& segment) const;
   void require_working() const;

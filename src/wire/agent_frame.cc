@@ -11,18 +11,15 @@ std::optional<AgentFrameSizes> decode_agent_prefix(std::string_view prefix) noex
   return sizes;
 }
 
-std::string encode_agent_frame(std::string_view header, std::string_view body) {
-  if (header.size() > kAgentHeaderMax || body.size() > kAgentBodyMax) {
+void begin_agent_frame(std::string& out, std::string_view header, std::size_t body_bytes) {
+  if (header.size() > kAgentHeaderMax || body_bytes > kAgentBodyMax) {
     throw Error(ErrorCode::too_large, "a frame for the agent host has a header of " +
                                           std::to_string(header.size()) + " bytes and a body of " +
-                                          std::to_string(body.size()));
+                                          std::to_string(body_bytes));
   }
-  std::string frame;
-  frame.reserve(kAgentPrefixBytes + header.size() + body.size());
-  put_le(frame, static_cast<std::uint32_t>(header.size()));
-  put_le(frame, static_cast<std::uint32_t>(body.size()));
-  frame.append(header).append(body);
-  return frame;
+  put_le(out, static_cast<std::uint32_t>(header.size()));
+  put_le(out, static_cast<std::uint32_t>(body_bytes));
+  out.append(header);
 }
 
 }  // namespace cellar::wire

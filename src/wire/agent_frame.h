@@ -28,7 +28,7 @@ struct AgentFrameSizes {
 // kAgentPrefixBytes bytes.
 std::optional<AgentFrameSizes> decode_agent_prefix(std::string_view prefix) noexcept;
 
-// Throws Error `too_large` where a size is above its limit.
-std::string encode_agent_frame(std::string_view header, std::string_view body);
+// Appends all of a frame but its body. Throws Error `too_large` where a size is above its limit.
+void begin_agent_frame(std::string& out, std::string_view header, std::size_t body_bytes);
 
 }  // namespace cellar::wire

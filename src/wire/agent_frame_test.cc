@@ -2,10 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include "base/error.h"
+
 namespace cellar::wire {
 
 TEST_CASE("a frame says how long its header and its body are") {
-  const std::string frame = encode_agent_frame(R"({"t":"x"})", "body");
+  std::string frame = "before";
+  begin_agent_frame(frame, R"({"t":"x"})", 4);
+  frame = frame.substr(6) + "body";
   const auto sizes = decode_agent_prefix(frame);
   REQUIRE(sizes.has_value());
   CHECK(frame.substr(kAgentPrefixBytes, sizes->header) == R"({"t":"x"})");
@@ -15,6 +19,15 @@ TEST_CASE("a frame says how long its header and its body are") {
 
 TEST_CASE("a size above its limit is refused before anything is allocated for it") {
   CHECK_FALSE(decode_agent_prefix(std::string(8, '\xff')).has_value());
+}
+
+TEST_CASE("a frame that is more than the other side takes is not begun") {
+  std::string frame;
+  begin_agent_frame(frame, "{}", kAgentBodyMax);
+  CHECK(frame.size() == kAgentPrefixBytes + 2);
+  CHECK_THROWS_AS(begin_agent_frame(frame, "{}", kAgentBodyMax + 1), Error);
+  CHECK_THROWS_AS(begin_agent_frame(frame, std::string(kAgentHeaderMax + 1, ' '), 0), Error);
+  CHECK(frame.size() == kAgentPrefixBytes + 2);
 }
 
 }  // namespace cellar::wire
