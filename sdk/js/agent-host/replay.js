@@ -1,6 +1,9 @@
 'use strict';
 const STALL_MS = 30_000;
 const BEGUN_STALL_MS = 1000; // where something goes on that may bring the code on
+const GIVEN_IN_TURN_MAX = 100; // Then others have theirs.
+// What Node.js does behind each callback: all that waits in nextTick() and promises, and tells of rejections.
+const runTicks = process._tickCallback; // Undefined where a later one has it not.
 
 // Entries by one of their places in the journal, one after the other.
 class InOrder {
@@ -146,17 +149,37 @@ class Replay {
     setImmediate(() => this.#pump());
   }
 
-  // Gives one completion, and comes back in the next turn.
+  // Gives one completion, and comes back in the next turn. Where the code waits for nothing else, so that
+  // nothing could come before another, the next one is given in the same turn: to begin one costs a
+  // quarter of what it takes to give one.
   #pump() {
-    this.pumping = false;
     clearTimeout(this.stallTimer);
-    const give = this.#next();
-    if (give === undefined) {
-      this.#watch();
-      return;
+    let given = 0;
+    let isMore = true;
+    try {
+      do {
+        isMore = this.#giveNext();
+        given += 1;
+      } while (isMore && given < GIVEN_IN_TURN_MAX && this.#isTurnOver());
+    } finally {
+      this.pumping = false;
+      if (isMore) this.#pumpSoon();
     }
-    this.#pumpSoon();
-    give();
+    if (!isMore) this.#watch();
+  }
+
+  #giveNext() {
+    const give = this.#next();
+    give?.();
+    return give !== undefined;
+  }
+
+  // Does all that the last completion set going, where the code waited for it alone. Whether it waits for
+  // one thing at most then.
+  #isTurnOver() {
+    if (runTicks === undefined || this.waiting.size > 0 || this.live.length > 0) return false;
+    runTicks();
+    return this.waiting.size <= 1 && this.live.length === 0;
   }
 
   #watch() {
