@@ -10,17 +10,18 @@ import traceback
 import types
 import uuid
 
-from . import fetch
 from .errors import REDACTED, Error, for_agents, tells_sensitive
 from .llm import Llm
 from .records import Record, camel_case, snake_case
 from .steps import Steps
 from .threads import anywhere
 from .timers import TEXT, is_number, milliseconds, unix_ms, whole
-from .values import fingerprint, name_of, stringify, to_bytes
+from .values import NOTHING, fingerprint, name_of, stringify, to_bytes
 from .waits import Waits
 
 SHOWN_NAME_MAX = 200
+FETCH_TIMEOUT_MS = 120_000
+FETCH_RETRIES = 2
 SLEEP_MS_MAX = 100 * 365 * 86_400_000
 
 
@@ -268,9 +269,10 @@ class Commands(Part):
         return self._run.command("shell", lambda: (name, arguments), finish)
 
     @anywhere
-    def fetch(self, url, *, method=None, headers=None, body=None, json=fetch.NOTHING,
-              timeout_ms=fetch.TIMEOUT_MS, retries=fetch.RETRIES):
+    def fetch(self, url, *, method=None, headers=None, body=None, json=NOTHING,
+              timeout_ms=FETCH_TIMEOUT_MS, retries=FETCH_RETRIES):
         """HTTP as a durable step: {ok, status, status_text, headers, body, text(), json()}."""
+        from . import fetch  # What it imports takes as long as a fifth of a start.
         run = self._run
         request = fetch.Request(url, method, headers, body, json)
         same = fingerprint(stringify(request.identity(), "the request of ctx.fetch"))

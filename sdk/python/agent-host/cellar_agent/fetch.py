@@ -16,13 +16,11 @@ import urllib.request
 
 from .errors import Error
 from .records import Record
+from .values import NOTHING
 
-TIMEOUT_MS = 120_000
-RETRIES = 2
 FIRST_PAUSE_MS = 500
 LONGEST_PAUSE_MS = 30_000
 FOR_ONE_ORIGIN = ("authorization", "cookie", "host", "proxy-authorization")
-NOTHING = object()
 
 
 class Response(Record):

@@ -4,7 +4,6 @@ import asyncio
 import functools
 import inspect
 import os
-import platform
 import sys
 import traceback
 
@@ -56,7 +55,7 @@ class Host:
     def start(self):
         self._loop.set_exception_handler(self._tell)
         self._loop.add_reader(DOWN_FD, self._read)
-        self._up.send({"t": "hello", "v": 1, "python": platform.python_version()})
+        self._up.send({"t": "hello", "v": 1, "python": sys.version.split()[0]})
 
     # ---- runs ----
 

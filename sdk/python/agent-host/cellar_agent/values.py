@@ -11,6 +11,7 @@ NAME_LENGTH_MAX = 4096  # A path is not longer.
 FINGERPRINT_DIGITS = 16
 INTEGER_MAX = 2 ** 64 - 1  # What the daemon, and who reads it from there, keeps exactly.
 INTEGER_MIN = -(2 ** 63)
+NOTHING = object()  # Nothing was given, where None is something.
 LONG_NUMBER = re.compile(r"\d{19}")
 
 _dump = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode

@@ -4,12 +4,11 @@ from .errors import Error, WaitTimeoutError
 from .records import Record
 from .threads import anywhere
 from .timers import milliseconds, whole
-from .values import fingerprint, name_of, stringify, to_bytes
+from .values import NOTHING, fingerprint, name_of, stringify, to_bytes
 
 ARGUMENTS_BYTES_MAX = 60 << 10
 METHOD_LENGTH_MAX = 256
 ID_BYTES_MAX = 256  # As of an idempotency key.
-NOTHING = object()
 
 
 class Child:
