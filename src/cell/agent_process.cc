@@ -248,12 +248,12 @@ void AgentProcess::send(const json::Value& header, std::string_view body) {
   send_held();
 }
 
-void AgentProcess::send_text(std::string_view header, std::string body) {
+void AgentProcess::send_image(std::string_view header, std::size_t body_bytes, Source source) {
   send_held();
-  std::string head;
-  if (!begin(head, header, body.size())) return;
-  queue(down_, std::move(head));
-  queue(down_, std::move(body));
+  Queued frame;
+  if (!begin(frame.bytes, header, body_bytes)) return;
+  frame.more = std::move(source);
+  queue(down_, std::move(frame));
 }
 
 void AgentProcess::hold(const json::Value& header, std::string_view body) {
@@ -281,22 +281,22 @@ std::string AgentProcess::encoded(const json::Value& header, std::string_view bo
 
 bool AgentProcess::send_held() {
   if (held_.empty()) return false;
-  queue(down_, std::exchange(held_, {}));
+  queue(down_, {.bytes = std::exchange(held_, {}), .more = {}});
   return true;
 }
 
 void AgentProcess::reply(const json::Value& header, std::string_view body) {
-  queue(up_, encoded(header, body));
+  queue(up_, {.bytes = encoded(header, body), .more = {}});
 }
 
-void AgentProcess::queue(Line& line, std::string frames) {
+void AgentProcess::queue(Line& line, Queued frames) {
   // Mostly the socket takes all of it now, without a turn of the loop.
-  if (line.bytes == 0 && frames.size() <= kTriedBytesMax) {
+  if (line.bytes == 0 && frames.bytes.size() <= kTriedBytesMax && !frames.more) {
     boost::system::error_code error;  // write_queued() meets it again.
-    frames.erase(0, line.socket.write_some(asio::buffer(frames), error));
+    frames.bytes.erase(0, line.socket.write_some(asio::buffer(frames.bytes), error));
   }
-  if (frames.empty()) return;
-  line.bytes += frames.size();
+  if (frames.bytes.empty()) return;
+  line.bytes += frames.bytes.size();
   line.frames.push_back(std::move(frames));
   if (line.bytes > kQueuedBytesMax) {
     log::warning("cell {}: the agent host reads nothing: it is ended", log::cell(options_.cell_id));
@@ -311,13 +311,32 @@ asio::awaitable<void> AgentProcess::write_queued(Line& line) {
       line.queued.reset();
       co_await line.queued.wait();
     }
-    const std::string frame = std::move(line.frames.front());
+    Queued frames = std::move(line.frames.front());
     line.frames.pop_front();
-    const auto [error, size] = co_await asio::async_write(line.socket, asio::buffer(frame),
-                                                          asio::as_tuple(asio::use_awaitable));
-    if (error) co_return;  // It is ending; receive() tells.
-    line.bytes -= size;
+    const std::size_t bytes = frames.bytes.size();
+    const bool is_there = co_await write(line, std::move(frames));
+    if (!is_there) co_return;  // It is ending; receive() tells.
+    line.bytes -= bytes;       // Only now: nothing else is written before all of it.
   }
+}
+
+asio::awaitable<bool> AgentProcess::write(Line& line, Queued frames) {
+  while (!frames.bytes.empty()) {
+    const auto [error, size] = co_await asio::async_write(line.socket, asio::buffer(frames.bytes),
+                                                          asio::as_tuple(asio::use_awaitable));
+    if (error) co_return false;
+    frames.bytes.clear();
+    if (!frames.more) continue;
+    heard_from();  // It reads, and comes to nothing else before it has all.
+    try {
+      frames.bytes = co_await frames.more();
+    } catch (const Error& error) {
+      log::error("cell {}: {}: the agent host is ended", log::cell(options_.cell_id), error.what());
+      kill();
+      co_return false;
+    }
+  }
+  co_return true;
 }
 
 // ---- ending ----

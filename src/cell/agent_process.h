@@ -69,8 +69,11 @@ class AgentProcess {
   asio::awaitable<std::optional<AgentFrame>> receive();
   // Queues a frame. An agent that leaves more than kQueuedBytesMax unread is ended.
   void send(const json::Value& header, std::string_view body);  // on the down socket
-  // The same with the header as JSON, for large ones: the body is not copied.
-  void send_text(std::string_view header, std::string body);
+  // The same with the header as JSON, and a body that is made as there is room for it: `source`
+  // gives the next of its `body_bytes` each time, and "" behind the last ones. Where it throws, the
+  // agent is ended: it has had half a frame.
+  using Source = std::function<asio::awaitable<std::string>()>;
+  void send_image(std::string_view header, std::size_t body_bytes, Source source);
   // The same as send() with what else is held: all of it is queued by send_held(), or by the next
   // send(), in one piece. send_held() is false where there was nothing.
   void hold(const json::Value& header, std::string_view body);
@@ -94,17 +97,22 @@ class AgentProcess {
   using Socket = asio::local::stream_protocol::socket;
   // A socket and what is queued for it. Each has its own queue: the agent may wait for an answer on
   // the one while it reads nothing from the other.
+  struct Queued {
+    std::string bytes;
+    Source more;  // where the frame goes on
+  };
   struct Line {
     explicit Line(const asio::any_io_executor& executor) : socket(executor), queued(executor) {}
     Socket socket;
-    std::deque<std::string> frames;
-    std::size_t bytes = 0;
+    std::deque<Queued> frames;
+    std::size_t bytes = 0;  // of these, and of what is being written
     async::Event queued;
   };
   bool begin(std::string& frame, std::string_view header, std::size_t body_bytes);
   std::string encoded(const json::Value& header, std::string_view body);
-  void queue(Line& line, std::string frames);
+  void queue(Line& line, Queued frames);
   asio::awaitable<void> write_queued(Line& line);
+  asio::awaitable<bool> write(Line& line, Queued frames);
   asio::awaitable<bool> read_exactly(std::span<char> rest);
   asio::awaitable<bool> read_growing(std::string& bytes, std::size_t size);
   std::size_t take_unread(std::span<char> into) noexcept;

@@ -105,7 +105,7 @@ struct RunnerConfig {
   // A run that only waits, and of which nothing was heard for so long, may leave the agent.
   std::chrono::milliseconds suspend_after{5'000};
   // Recorded values that an agent is given at once, for a run that goes on.
-  std::size_t replay_bytes_max = 256 << 20;
+  std::size_t replay_bytes_max = 1 << 30;
 };
 
 // Runs of a cell that are not finished, children included; paused ones do not count.
@@ -372,20 +372,27 @@ class Runner {
   void answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, Outcome outcome);
 
   // The `run` frame: what the agent needs to begin an attempt, with all that the journal holds of
-  // the run. nullopt where it is more than a frame takes. Throws Error.
+  // the run. nullopt where it is more than `replay_bytes_max`. Throws Error.
+  struct Recorded {
+    journal::Lsn lsn = 0;                   // of the record that holds it
+    std::optional<journal::Payload> value;  // of params, and where there is not much in all
+    bool sealed = false;
+  };
   struct ReplayImage {
-    json::Value header;   // without `replay`
-    std::string entries;  // of `replay`: JSON objects, one after the other
-    std::string body;
+    json::Value header;            // without `replay`
+    std::string entries;           // of `replay`: JSON objects, one after the other
+    std::vector<Recorded> values;  // of its body, params first
+    std::size_t bytes = 0;         // of the body
+    std::string first;             // its beginning
+    std::size_t next = 0;          // of `values`, behind that
   };
   asio::awaitable<std::optional<ReplayImage>> replay_image(const Run& run,
                                                            const std::string& agent_digest);
+  // The body from where it has come to on, in pieces; "" behind the last one. Throws Error.
+  asio::awaitable<std::string> next_values(ReplayImage& image);
+  asio::awaitable<std::string> load_values(ReplayImage& image, std::size_t bytes_max);
   // Values one behind the other; those that are sealed opened. Throws Error `unavailable`, reason
   // `values_sealed`, where they were sealed with another key.
-  struct Recorded {
-    journal::Payload value;
-    bool sealed = false;
-  };
   asio::awaitable<std::string> load_image(std::vector<Recorded> values, std::size_t bytes);
   void give(ReplayImage image);  // to the agent
   // What the next execution of an open step goes on from: members of its entry.

@@ -26,6 +26,8 @@ constexpr std::size_t kLookedAtBytesMax = 8 * kCopiedBytesMax;
 // The header of a `run` frame without its entries.
 constexpr std::size_t kImageFieldsBytes = 64 << 10;
 constexpr std::size_t kImageEntriesMax = wire::kAgentHeaderMax - kImageFieldsBytes;
+// Of a run that has recorded more, the rest is read anew while it is sent.
+constexpr std::size_t kImageHeldBytes = 16 << 20;
 // Read without a turn of the loop for others.
 constexpr std::size_t kReadAtOnceBytes = 1 << 20;
 
@@ -117,8 +119,8 @@ asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
   journal::Lsn newest_end = 0;
   do {  // Again where a wait has ended while values were read.
     newest_end = run.newest_end;
-    std::vector<Recorded> values{{.value = journal_.params_of(run)}};
-    std::size_t body_bytes = journal::size_of(values.front().value);
+    image.values = {{.value = journal_.params_of(run)}};
+    image.bytes = journal::size_of(*image.values.front().value);
     std::size_t read_bytes = 0;  // since others had their turn
     image.header = frame_for(run, "run");
     json::Object& fields = image.header.as_object();
@@ -126,7 +128,7 @@ asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
     fields.set("agent", CellLayout::agent_version_inside(agent_digest, run.agent_language));
     fields.set("setup", run.setup);
     fields.set("base", run.base);
-    fields.set("params_len", body_bytes);
+    fields.set("params_len", image.bytes);
     image.entries.clear();
     journal::ReadAhead ahead;
     std::uint32_t next = 0;
@@ -136,24 +138,30 @@ asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
       const std::size_t entries_before = image.entries.size();
       std::size_t size = 0;
       if (step.outcome != 0) {
-        values.push_back(
-            {.value = journal_.payload_at(step.outcome, &ahead), .sealed = step.sealed});
-        size = journal::size_of(values.back().value);
-        read_bytes += values.back().value.bytes.size();
+        journal::Payload value = journal_.payload_at(step.outcome, &ahead);
+        size = journal::size_of(value);
+        read_bytes += value.bytes.size();
+        image.values.push_back({.lsn = step.outcome, .value = {}, .sealed = step.sealed});
+        if (image.bytes + size <= kImageHeldBytes) image.values.back().value = std::move(value);
         if (step.sealed) size -= std::min(size, RunnerHost::kSealedMoreBytes);
       }
       const bool is_open = step.status == StepStatus::open;
       append_entry(image.entries, step, size, is_open ? what_was_open(step) : json::Object());
       read_bytes += image.entries.size() - entries_before;
-      body_bytes += size;
-      if (body_bytes > config_.replay_bytes_max || image.entries.size() > kImageEntriesMax) {
+      image.bytes += size;
+      if (image.bytes > config_.replay_bytes_max || image.entries.size() > kImageEntriesMax) {
         co_return std::nullopt;
       }
       if (read_bytes < kReadAtOnceBytes) continue;
       read_bytes = 0;
       co_await asio::post(asio::use_awaitable);
     }
-    image.body = co_await load_image(std::move(values), body_bytes);
+    image.next = 0;
+    image.first = co_await load_values(image, kImageHeldBytes);
+    // What cannot be read is met before the agent has had half of it.
+    const std::size_t begin = image.next;
+    while (image.next < image.values.size()) co_await load_values(image, kReadAtOnceBytes);
+    image.next = begin;
   } while (newest_end != run.newest_end);
   co_return image;
 }
@@ -162,7 +170,28 @@ void Runner::give(ReplayImage image) {
   std::string header = json::dump(image.header);
   header.pop_back();
   header.append(",\"replay\":[").append(image.entries).append("]}");
-  agent_->send_text(header, std::move(image.body));
+  image.entries.clear();
+  const std::size_t bytes = image.bytes;
+  const auto rest = std::make_shared<ReplayImage>(std::move(image));
+  agent_->send_image(header, bytes, [this, rest] { return next_values(*rest); });
+}
+
+asio::awaitable<std::string> Runner::next_values(ReplayImage& image) {
+  if (!image.first.empty()) co_return std::exchange(image.first, {});
+  co_return co_await load_values(image, kReadAtOnceBytes);
+}
+
+asio::awaitable<std::string> Runner::load_values(ReplayImage& image, std::size_t bytes_max) {
+  std::vector<Recorded> values;
+  std::size_t bytes = 0;
+  journal::ReadAhead ahead;
+  while (image.next < image.values.size() && bytes < bytes_max) {
+    Recorded each = std::move(image.values[image.next++]);  // What is held is needed once.
+    if (!each.value) each.value = journal_.payload_at(each.lsn, &ahead);
+    bytes += journal::size_of(*each.value);
+    values.push_back(std::move(each));
+  }
+  co_return co_await load_image(std::move(values), bytes);
 }
 
 namespace {
@@ -178,18 +207,18 @@ namespace {
 asio::awaitable<std::string> Runner::load_image(std::vector<Recorded> values, std::size_t bytes) {
   const bool blocks = bytes > kReadAtOnceBytes ||
                       std::any_of(values.begin(), values.end(), [](const Recorded& each) {
-                        return each.value.blob.has_value() || each.sealed;
+                        return each.value->blob.has_value() || each.sealed;
                       });
   auto load = [this, bytes, values = std::move(values)] {
     std::string all;
     all.reserve(bytes);
     for (const Recorded& each : values) {
-      if (!each.sealed && !each.value.blob) {
-        all += each.value.bytes;
+      if (!each.sealed && !each.value->blob) {
+        all += each.value->bytes;
       } else if (!each.sealed) {
-        all += journal_.bytes_of(each.value);
+        all += journal_.bytes_of(*each.value);
       } else {
-        const auto plain = host_.open_value(journal_.bytes_of(each.value));
+        const auto plain = host_.open_value(journal_.bytes_of(*each.value));
         if (!plain) throw_sealed();
         all += *plain;
       }

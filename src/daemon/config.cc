@@ -98,7 +98,7 @@ void add_cell_options(CLI::App& app, Config& config) {
   app.add_option("--run-replay-bytes-max", config.run_replay_bytes_max,
                  "Recorded values that an agent is given at once, for a run that goes on")
       ->envname("CELLAR_RUN_REPLAY_BYTES_MAX")
-      ->check(whole_number(1 << 10, wire::kAgentBodyMax));
+      ->check(whole_number(1 << 10, wire::kAgentImageMax));
   app.add_option("--prepared-cells", config.prepared_cells,
                  "New cells, and sandboxes of others, made before anybody needs them")
       ->envname("CELLAR_PREPARED_CELLS")

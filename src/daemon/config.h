@@ -44,7 +44,7 @@ struct Config {
   std::uint64_t audit_bytes_max = std::uint64_t{1} << 30;              // of its files; 0: any
   std::chrono::milliseconds agent_stall_timeout{30'000};
   std::chrono::milliseconds run_suspend_after{5'000};
-  std::uint64_t run_replay_bytes_max = 256 << 20;
+  std::uint64_t run_replay_bytes_max = 1 << 30;
   unsigned pool_threads = 4;
   std::uint64_t cell_disk_bytes = 0;  // of each cell at most; 0: what its tier has
   std::uint64_t cell_inodes = 0;

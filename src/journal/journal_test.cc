@@ -327,6 +327,43 @@ TEST_CASE("writes, spares and blobs on other threads do not disturb the owner") 
   CHECK(read_all(storage) == appended);
 }
 
+TEST_CASE("who reads ahead finds what is there, in any order, and what is written meanwhile") {
+  SimStorage storage;
+  Journal journal(storage, kSmall, kIgnore);
+  std::vector<std::string> bodies;
+  ReadAhead ahead;
+  const auto add = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      const std::size_t size = bodies.size() % 9 == 0 ? 5000 : bodies.size() % 40;
+      bodies.push_back(std::string(size, 'x') + std::to_string(bodies.size()));
+      append_and_commit(journal, bodies.back());
+    }
+  };
+  const auto reads = [&](std::size_t number) {
+    return journal.read(number + 1, &ahead).body == bodies[number];
+  };
+  add(60);
+  for (int times = 0; times < 2; ++times) {
+    for (std::size_t i = 0; i < bodies.size(); ++i) CHECK(reads(i));
+    for (std::size_t i = bodies.size(); i-- > 0;) CHECK(reads(i));
+    for (std::size_t i = 0; i < bodies.size(); ++i) CHECK(reads(i * 37 % bodies.size()));
+    CHECK(reads(bodies.size() - 1));
+    add(3);  // Behind what was read of that segment.
+  }
+  for (std::size_t i = bodies.size() - 4; i < bodies.size(); ++i) CHECK(reads(i));
+}
+
+TEST_CASE("who reads ahead is told of damage, too") {
+  SimStorage storage;
+  Journal journal(storage, kSmall, kIgnore);
+  append_and_commit(journal, "a body");
+  append_and_commit(journal, "another");
+  storage.open(kFirst)->write_at(kHeaderBytes + kRecordHeadBytes, "X");
+  ReadAhead ahead;
+  CHECK(journal.read(2, &ahead).body == "another");
+  CHECK_THROWS_AS(journal.read(1, &ahead), Error);
+}
+
 TEST_CASE("a read that gives back something else than was written is an error") {
   SimStorage storage;
   Journal journal(storage, kSmall, kIgnore);

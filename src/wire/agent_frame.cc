@@ -12,7 +12,7 @@ std::optional<AgentFrameSizes> decode_agent_prefix(std::string_view prefix) noex
 }
 
 void begin_agent_frame(std::string& out, std::string_view header, std::size_t body_bytes) {
-  if (header.size() > kAgentHeaderMax || body_bytes > kAgentBodyMax) {
+  if (header.size() > kAgentHeaderMax || body_bytes > kAgentImageMax) {
     throw Error(ErrorCode::too_large, "a frame for the agent host has a header of " +
                                           std::to_string(header.size()) + " bytes and a body of " +
                                           std::to_string(body_bytes));

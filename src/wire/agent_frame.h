@@ -18,6 +18,8 @@ namespace cellar::wire {
 inline constexpr std::size_t kAgentPrefixBytes = 8;
 inline constexpr std::size_t kAgentHeaderMax = 64 << 20;
 inline constexpr std::size_t kAgentBodyMax = 256 << 20;
+// What a run has recorded, for the host alone: Node.js has no larger buffers than 4 GiB.
+inline constexpr std::size_t kAgentImageMax = std::size_t{2} << 30;
 
 struct AgentFrameSizes {
   std::size_t header = 0;
@@ -28,7 +30,8 @@ struct AgentFrameSizes {
 // kAgentPrefixBytes bytes.
 std::optional<AgentFrameSizes> decode_agent_prefix(std::string_view prefix) noexcept;
 
-// Appends all of a frame but its body. Throws Error `too_large` where a size is above its limit.
+// Appends all of a frame but its body. Throws Error `too_large` where a size is above its limit,
+// kAgentImageMax for the body.
 void begin_agent_frame(std::string& out, std::string_view header, std::size_t body_bytes);
 
 }  // namespace cellar::wire

@@ -82,7 +82,12 @@ class CommittedTest(harness.CellTest):
         read(7)  # All up to the second step, which has not ended.
         self.assertEqual(("stream", "between"), (seen[-1]["type"], seen[-1]["data"]))
         os.kill(cell.agent_pid(), signal.SIGKILL)
-        harness.eventually("it is executed again", lambda: began.read_text() == "xx")
+
+        def said_inside():
+            return [event["data"] for event in cell.call("GET", "/events?limit=100").json["events"]].count("inside")
+
+        # What it said is on disk, not only that it runs.
+        harness.eventually("it is executed again", lambda: began.read_text() == "xx" and said_inside() == 2)
         self.daemon.restart()
         harness.eventually("and again", lambda: began.read_text() == "xxx")
         (cell.dir / "work/gate").touch()

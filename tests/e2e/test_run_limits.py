@@ -1,4 +1,5 @@
 """The limits of a run, each reached: what is too much is refused by name, and nothing is lost by it."""
+import hashlib
 import os
 import signal
 
@@ -133,3 +134,33 @@ class LargeOutputTest(harness.CellTest):
         cell, run = self.begin(AGENT, "prints")
         ended = cell.settled(run)
         self.assertEqual([11 << 20, True], ended.get("result"), ended)
+
+
+LARGE = """
+const { createHash } = require("node:crypto");
+exports.fills = async (ctx) => {
+  const hash = createHash("sha256");
+  for (let i = 0; i < 300; i++) hash.update(await ctx.step("small", () => String(i % 10).repeat(60_000)));
+  for (let i = 0; i < 20; i++) hash.update(await ctx.step("large", () => Buffer.alloc(1 << 20, i)));
+  for (let i = 0; i < 9; i++) hash.update(await ctx.step("few", () => `${i}`));
+  await ctx.waitForEvent("go", { type: "go" });
+  return hash.digest("hex");
+};
+"""
+
+
+class LargeRunTest(harness.CellTest):
+    def test_a_run_that_has_recorded_much_is_given_it_in_pieces(self):
+        cell, run = self.begin(LARGE, "fills")  # 46 MB: more than is held in memory at once.
+        harness.eventually("all is recorded", lambda: cell.run(run)["status"] == "waiting")
+        os.kill(cell.agent_pid(), signal.SIGKILL)
+        self.daemon.restart()
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/events", {"type": "go"}).status)
+        want = hashlib.sha256()
+        for number in range(300):
+            want.update(str(number % 10).encode() * 60_000)
+        for number in range(20):
+            want.update(bytes([number]) * (1 << 20))
+        want.update(b"012345678")
+        settled = cell.settled(run)
+        self.assertEqual(("completed", want.hexdigest()), (settled["status"], cell.run(run)["result"]))

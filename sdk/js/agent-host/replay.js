@@ -183,6 +183,7 @@ class Replay {
   }
 
   #watch() {
+    if (this.#isAllGiven && this.isComplete) this.body = undefined; // Nobody asks for a value again.
     if (this.#isAllGiven) this.onCaughtUp();
     // Where all is given, what waits ended behind the marker.
     if (this.#isAllGiven || (this.waiting.size === 0 && this.live.length === 0)) return;

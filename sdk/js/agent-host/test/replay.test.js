@@ -241,3 +241,41 @@ test('steps with calls between their two ends are replayed at once', () => withH
   assert.deepEqual(await daemon.end('again'), first);
   assert.ok(Date.now() - begin < 4000); // A second each, where it is waited for whether something comes.
 }));
+
+const ONE_BY_ONE = agent(`
+  const seen = [];
+  let turns = 0;
+  let count = setImmediate(function again() { turns += 1; count = setImmediate(again); });
+  for (let i = 0; i < 250; i += 1) {
+    await ctx.step('s', () => i);
+    process.nextTick(() => seen.push('tick ' + i));
+    Promise.resolve().then(() => seen.push('promise ' + i));
+    if (i % 50 === 7) await new Promise(setImmediate);
+    if (i % 50 === 8) await new Promise((resolve) => setTimeout(resolve, 1));
+    // What a run that is over throws is nobody's error.
+    if (i % 50 === 9) process.nextTick(() => { throw new ctx.errors.CancelledError(); });
+  }
+  clearImmediate(count);
+  return { seen, others: turns > 1 };`);
+
+test('steps one behind the other are replayed with all that each of them sets going, and others have their turns', async () => {
+  await withHost(ONE_BY_ONE, async (daemon) => {
+    const live = await daemon.ended('main', {}, 'live');
+    assert.equal(live.value.seen.length, 499); // The last tick comes behind the end.
+    daemon.run('main', {}, { id: 'again', replay: daemon.recorded('live') });
+    assert.deepEqual(await daemon.end('again'), live);
+    assert.equal(live.value.others, true);
+  });
+});
+
+test('what fails between recorded steps and is waited for by nobody fails the run, as it did', () => withHost(agent(`
+  await ctx.step('a', () => 1);
+  (async () => { await null; throw new Error('a branch'); })();
+  await ctx.step('b', () => 2);
+  await ctx.step('c', () => 3);`), async (daemon) => {
+  const live = await daemon.ended('main', {}, 'live');
+  assert.deepEqual([live.ok, live.value.code], [false, 'forgotten_await']);
+  assert.match(live.value.message, /"a branch"/);
+  daemon.run('main', {}, { id: 'again', replay: daemon.recorded('live') });
+  assert.equal((await daemon.end('again')).value.message, live.value.message);
+}));
