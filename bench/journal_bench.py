@@ -174,6 +174,14 @@ class Bench:
                      many - few <= goal, boot, shown)
             for cell in cells.values():
                 cell.call("DELETE")
+            if language == "Node":
+                self.resumes_long(daemon, few, many - few)
+
+    def resumes_long(self, daemon, few, given_again):
+        cell = self.held(daemon, "held-long", 99_000)  # A run has 100,000 commands at most.
+        own = statistics.median(self.back_after_kill(cell, number) for number in range(3)) - few
+        self.row("B5", "the same of 99,000", own, "ms", "≤ 10 times", own <= 10 * given_again, given_again, "of 10,000")
+        cell.call("DELETE")
 
     def back_after_kill(self, cell, number):
         """Milliseconds from the kill of the agent's process until its step is executed again."""

@@ -12,6 +12,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -37,6 +38,7 @@ LONGEST = ("test_gvisor", "test_python", "test_many")
 AGAIN = ("test_gvisor", "test_python", "test_rootless")
 # Those that look at what the whole machine has, after the others.
 ALONE = ("test_doctor", "test_swap")
+SHOWN = 12  # files that took longest
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped$")
 
 
@@ -51,10 +53,15 @@ def part_of(suite, part):
 
 def run_files(arguments):
     """Runs each file of the pattern in a process of its own, some at once."""
+    took = {}
+
     def run(name):
         part = ["--part", arguments.part] if name in AGAIN else []
-        return subprocess.run([sys.executable, __file__, "--bin", arguments.bin, *part, name], stdout=subprocess.PIPE,
+        start = time.monotonic()
+        done = subprocess.run([sys.executable, __file__, "--bin", arguments.bin, *part, name], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, errors="replace")
+        took[name] = time.monotonic() - start
+        return done
 
     names = sorted((path.stem for path in HERE.glob(f"{arguments.pattern.removesuffix('.py')}.py")),
                    key=lambda name: (name not in LONGEST, name))
@@ -71,6 +78,8 @@ def run_files(arguments):
                 here[1] = max(here[1], 1)
                 broken.append(done.args[-1])
             passed, failed, skipped = passed + here[0], failed + here[1], skipped + here[2]
+    longest = sorted(took, key=took.get, reverse=True)[:SHOWN]
+    print("longest: " + ", ".join(f"{name} {took[name]:.0f} s" for name in longest))
     print(f"all files: {passed} passed, {failed} failed, {skipped} skipped" + "".join(f"; see {name}" for name in broken))
     return 0 if failed == 0 and passed + skipped > 0 else 1
 
