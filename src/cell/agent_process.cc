@@ -251,7 +251,7 @@ void AgentProcess::send(const json::Value& header, std::string_view body) {
 void AgentProcess::send_image(std::string_view header, std::size_t body_bytes, Source source) {
   send_held();
   Queued frame;
-  if (!begin(frame.bytes, header, body_bytes)) return;
+  if (!begin(frame.bytes, header, body_bytes, wire::kAgentImageMax)) return;
   frame.more = std::move(source);
   queue(down_, std::move(frame));
 }
@@ -262,9 +262,10 @@ void AgentProcess::hold(const json::Value& header, std::string_view body) {
 
 // False where it is more than a frame can hold: whoever makes one is to see to that, and an agent
 // that would wait for it is ended.
-bool AgentProcess::begin(std::string& frame, std::string_view header, std::size_t body_bytes) {
+bool AgentProcess::begin(std::string& frame, std::string_view header, std::size_t body_bytes,
+                         std::size_t body_max) {
   try {
-    wire::begin_agent_frame(frame, header, body_bytes);
+    wire::begin_agent_frame(frame, header, body_bytes, body_max);
     return true;
   } catch (const Error& error) {
     log::error("cell {}: {}: the agent host is ended", log::cell(options_.cell_id), error.what());
@@ -275,7 +276,7 @@ bool AgentProcess::begin(std::string& frame, std::string_view header, std::size_
 
 std::string AgentProcess::encoded(const json::Value& header, std::string_view body) {
   std::string frame;
-  if (begin(frame, json::dump(header), body.size())) frame.append(body);
+  if (begin(frame, json::dump(header), body.size(), wire::kAgentBodyMax)) frame.append(body);
   return frame;
 }
 

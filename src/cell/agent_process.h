@@ -70,8 +70,8 @@ class AgentProcess {
   // Queues a frame. An agent that leaves more than kQueuedBytesMax unread is ended.
   void send(const json::Value& header, std::string_view body);  // on the down socket
   // The same with the header as JSON, and a body that is made as there is room for it: `source`
-  // gives the next of its `body_bytes` each time, and "" behind the last ones. Where it throws, the
-  // agent is ended: it has had half a frame.
+  // gives the next of its `body_bytes` each time, and "" behind the last ones. Where it throws
+  // Error, the agent is ended: it has had half a frame.
   using Source = std::function<asio::awaitable<std::string>()>;
   void send_image(std::string_view header, std::size_t body_bytes, Source source);
   // The same as send() with what else is held: all of it is queued by send_held(), or by the next
@@ -108,7 +108,8 @@ class AgentProcess {
     std::size_t bytes = 0;  // of these, and of what is being written
     async::Event queued;
   };
-  bool begin(std::string& frame, std::string_view header, std::size_t body_bytes);
+  bool begin(std::string& frame, std::string_view header, std::size_t body_bytes,
+             std::size_t body_max);
   std::string encoded(const json::Value& header, std::string_view body);
   void queue(Line& line, Queued frames);
   asio::awaitable<void> write_queued(Line& line);

@@ -366,6 +366,10 @@ void CellJournal::throw_undecodable(journal::Lsn lsn) const {
 journal::Payload CellJournal::payload_at(journal::Lsn lsn, journal::ReadAhead* ahead) {
   const journal::Record record = journal_.read(lsn, ahead);
   switch (record.type) {
+    case journal::Type::run_created:
+      return {.bytes = decoded<journal::RunCreated>(record).params, .blob = std::nullopt};
+    case journal::Type::continued:
+      return decoded<journal::Continued>(record).value;
     case journal::Type::step_end:
       return decoded<journal::StepEnd>(record).value;
     case journal::Type::value:
@@ -380,11 +384,6 @@ journal::Payload CellJournal::payload_at(journal::Lsn lsn, journal::ReadAhead* a
     default:
       throw_undecodable(lsn);
   }
-}
-
-journal::Payload CellJournal::params_of(const Run& run) {
-  if (run.continued != 0) return read<journal::Continued>(run.continued).value;
-  return {.bytes = read<journal::RunCreated>(run.created).params, .blob = std::nullopt};
 }
 
 void CellJournal::for_each(std::uint32_t run, const journal::Journal::Visit& visit) {

@@ -83,9 +83,8 @@ class CellJournal {
   }
   // The value held by the step_end, value, event_received or run_ended record at `lsn`.
   std::string read_value(journal::Lsn lsn) { return journal_.load(payload_at(lsn)); }
-  // What the run's method gets: its params, or the state that it was continued with.
-  journal::Payload params_of(const Run& run);
-  // The value of a record as it lies there. `ahead` as in Journal::read().
+  // The value of such a record as it lies there; of run_created and continued, the method's params.
+  // `ahead` as in Journal::read().
   journal::Payload payload_at(journal::Lsn lsn, journal::ReadAhead* ahead = nullptr);
   // The same as read_value(), with the pool where that blocks. Throws Error `corrupt`.
   asio::awaitable<std::string> value_of(journal::Lsn lsn);

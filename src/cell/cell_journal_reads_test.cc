@@ -13,7 +13,10 @@
 #include <vector>
 
 #include "async/test_run.h"
+#include "base/error.h"
 #include "cell/cell_journal.h"
+#include "cell/image_body.h"
+#include "cell/runner.h"
 #include "testing/temp_dir.h"
 
 namespace cellar::cell {
@@ -200,6 +203,98 @@ TEST_CASE("values that no record names yet count, too") {
       is_refused = error.reason() == "journal_full";
     }
     CHECK(is_refused);
+  });
+}
+
+namespace {
+
+// A sealing that only says so, of as many bytes more as the real one has.
+std::string sealed(std::string_view plain) {
+  return std::string(RunnerHost::kSealedMoreBytes, '*') + std::string(plain);
+}
+std::optional<std::string> opened(std::string_view value) {
+  if (!value.starts_with('*')) return std::nullopt;
+  return std::string(value.substr(RunnerHost::kSealedMoreBytes));
+}
+
+// Keeps the value as that of a step, and adds it.
+asio::awaitable<void> add_value(CellJournal& journal, ImageBody& body, std::string value,
+                                bool is_sealed = false) {
+  journal::StepEnd end;
+  end.ok = true;
+  end.value = co_await journal.store_value(std::move(value));
+  const journal::Lsn lsn = journal.append(1, 1, end);
+  co_await journal.sync();
+  body.add(lsn, journal.payload_at(lsn), is_sealed);
+}
+
+}  // namespace
+
+TEST_CASE("the body of an image is what its values are, held or read anew, sealed or in a blob") {
+  with_run([](CellJournal& journal, const Run&) -> asio::awaitable<void> {
+    const auto held = std::make_shared<std::size_t>(0);
+    ImageBody body(journal, opened, held);
+    std::string want;
+    for (int i = 0; i < 320; ++i) {  // More than is held of all bodies together.
+      const std::string value(60'000, static_cast<char>('a' + i % 26));
+      co_await add_value(journal, body, value);
+      want += value;
+    }
+    for (int i = 0; i < 40; ++i) {
+      const std::string value(static_cast<std::size_t>(i * 4'000), static_cast<char>('A' + i % 26));
+      co_await add_value(journal, body, sealed(value), true);
+      want += value;
+    }
+    co_await add_value(journal, body, std::string(3'000'000, 'z'));
+    want += std::string(3'000'000, 'z');
+    CHECK(body.bytes() == want.size());
+    CHECK(*held <= ImageBody::kHeldBytesMax);
+    CHECK(*held > ImageBody::kHeldBytesMax / 2);
+    co_await body.check();
+    std::string all, piece;
+    do {
+      piece = co_await body.next();
+      CHECK(piece.size() < 5'000'000);
+      all += piece;
+    } while (!piece.empty());
+    CHECK(all == want);
+    CHECK(*held == 0);
+  });
+}
+
+TEST_CASE("values that open to nothing are not taken for the end of a body") {
+  with_run([](CellJournal& journal, const Run&) -> asio::awaitable<void> {
+    ImageBody body(journal, opened, std::make_shared<std::size_t>(0));
+    journal::StepEnd end;
+    end.ok = true;
+    end.value.bytes = sealed("");
+    const journal::Lsn lsn = journal.append(1, 1, end);
+    co_await journal.sync();
+    for (int i = 0; i < 20'000; ++i) body.add(lsn, end.value, true);
+    co_await add_value(journal, body, "the last one");
+    const std::string piece = co_await body.next();
+    CHECK(piece == "the last one");
+  });
+}
+
+TEST_CASE(
+    "what was sealed with another key is met before anything is sent, and nothing stays held") {
+  with_run([](CellJournal& journal, const Run&) -> asio::awaitable<void> {
+    const auto held = std::make_shared<std::size_t>(0);
+    std::string reason;
+    {
+      ImageBody body(journal, opened, held);
+      co_await add_value(journal, body, "plain");
+      co_await add_value(journal, body, "of another key", true);
+      CHECK(*held > 0);
+      try {
+        co_await body.check();
+      } catch (const Error& error) {
+        reason = error.reason();
+      }
+    }
+    CHECK(reason == "values_sealed");
+    CHECK(*held == 0);
   });
 }
 

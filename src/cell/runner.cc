@@ -56,6 +56,7 @@ Runner::Runner(asio::any_io_executor executor, CellJournal& journal, RunTable& r
       runs_(runs),
       host_(host),
       config_(config),
+      image_checks_(executor_, {.waiters_max = std::numeric_limits<std::size_t>::max()}),
       comparisons_(executor_, {.waiters_max = std::numeric_limits<std::size_t>::max()}),
       received_(executor_),
       settled_(executor_),
@@ -402,7 +403,8 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
     active.interruption = "agent_exit";
     co_return;
   }
-  std::optional<ReplayImage> image = co_await replay_image(run, run.agent_digest);
+  const auto takes_its_time = [] {};
+  std::optional<ReplayImage> image = co_await replay_image(run, run.agent_digest, takes_its_time);
   if (!image) {
     const std::string why = "the run has recorded more than the agent can be given at once";
     const std::string detail = error_json("ReplayTooLarge", why, "replay_too_large");
@@ -411,16 +413,20 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
   }
   // Meanwhile it may have been paused or cancelled, or the agent may have ended.
   const bool is_wanted = active.is_wanted();
-  if (!is_wanted || !agent_) {
+  const bool is_other = agent_ && agent_->language() != run.agent_language;
+  if (!is_wanted || !agent_ || is_other) {
     const bool missing = !agent_ && !host_missing_.empty();
-    active.interruption = !is_wanted ? cause : missing ? AgentProcess::kHostMissing : "agent_exit";
+    active.interruption = !is_wanted ? cause
+                          : missing  ? AgentProcess::kHostMissing
+                          : is_other ? "settings"
+                                     : "agent_exit";
     co_return;
   }
   if (run.undoes) image->header.as_object().set("cancel", grace_ms(active));
   active.changed.reset();
   active.in_agent = true;
   fault_point("attempt.before_given");
-  give(*std::move(image));
+  give(*std::exchange(image, std::nullopt));
   fault_point("attempt.given");
   co_await stay_in_agent(active);
   active.in_agent = false;

@@ -33,6 +33,8 @@ namespace asio = boost::asio;
 
 class LlmAccount;
 
+class ImageBody;
+
 // What the runner needs from its cell. All calls on the loop thread.
 class RunnerHost {
  public:
@@ -276,7 +278,7 @@ class Runner {
   asio::awaitable<void> ensure_agent(AgentLanguage language, std::function<bool()> is_wanted);
   asio::awaitable<void> start_agent(AgentLanguage language);
   asio::awaitable<void> stand_by_now(std::string agent_digest, AgentLanguage language);
-  // Whether some run is in the agent host.
+  // Whether some run is in the agent host, or about to be.
   bool is_agent_in_use() const noexcept;
   asio::awaitable<void> serve_agent(std::shared_ptr<AgentProcess> agent);
   asio::awaitable<void> watch_agent(std::shared_ptr<AgentProcess> agent);
@@ -373,27 +375,15 @@ class Runner {
 
   // The `run` frame: what the agent needs to begin an attempt, with all that the journal holds of
   // the run. nullopt where it is more than `replay_bytes_max`. Throws Error.
-  struct Recorded {
-    journal::Lsn lsn = 0;                   // of the record that holds it
-    std::optional<journal::Payload> value;  // of params, and where there is not much in all
-    bool sealed = false;
-  };
   struct ReplayImage {
-    json::Value header;            // without `replay`
-    std::string entries;           // of `replay`: JSON objects, one after the other
-    std::vector<Recorded> values;  // of its body, params first
-    std::size_t bytes = 0;         // of the body
-    std::string first;             // its beginning
-    std::size_t next = 0;          // of `values`, behind that
+    json::Value header;   // without `replay`
+    std::string entries;  // of `replay`: JSON objects, one after the other
+    std::shared_ptr<ImageBody> body;
   };
+  // `check_time` throws where it takes too long: while the run goes on it is made anew.
   asio::awaitable<std::optional<ReplayImage>> replay_image(const Run& run,
-                                                           const std::string& agent_digest);
-  // The body from where it has come to on, in pieces; "" behind the last one. Throws Error.
-  asio::awaitable<std::string> next_values(ReplayImage& image);
-  asio::awaitable<std::string> load_values(ReplayImage& image, std::size_t bytes_max);
-  // Values one behind the other; those that are sealed opened. Throws Error `unavailable`, reason
-  // `values_sealed`, where they were sealed with another key.
-  asio::awaitable<std::string> load_image(std::vector<Recorded> values, std::size_t bytes);
+                                                           const std::string& agent_digest,
+                                                           const std::function<void()>& check_time);
   void give(ReplayImage image);  // to the agent
   // What the next execution of an open step goes on from: members of its entry.
   json::Object what_was_open(const Step& step);
@@ -523,6 +513,10 @@ class Runner {
       trials_;  // by the id that the agent knows
   // Held by each request under way.
   std::shared_ptr<const bool> requests_ = std::make_shared<const bool>(true);
+  std::size_t images_in_the_making_ = 0;
+  async::Serial image_checks_;  // of what images hold in blobs, or sealed
+  const std::shared_ptr<std::size_t> held_image_bytes_ =
+      std::make_shared<std::size_t>(0);                        // ImageBody
   async::Serial comparisons_;                                  // of waits with events
   std::set<std::pair<std::uint32_t, std::string>> receiving_;  // events: their run and id
   async::Event received_;                                      // one of them is not any more

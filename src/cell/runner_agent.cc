@@ -49,8 +49,9 @@ asio::awaitable<void> Runner::stand_by_now(std::string agent_digest, AgentLangua
 }
 
 bool Runner::is_agent_in_use() const noexcept {
-  return !trials_.empty() || std::any_of(active_.begin(), active_.end(),
-                                         [](const auto& entry) { return entry.second->in_agent; });
+  return !trials_.empty() || images_in_the_making_ > 0 ||
+         std::any_of(active_.begin(), active_.end(),
+                     [](const auto& entry) { return entry.second->in_agent; });
 }
 
 asio::awaitable<void> Runner::start_agent(AgentLanguage language) {

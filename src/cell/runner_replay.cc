@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "cell/image_body.h"
 #include "cell/layout.h"
 #include "cell/runner_parts.h"
 #include "wire/agent_frame.h"
@@ -26,8 +27,6 @@ constexpr std::size_t kLookedAtBytesMax = 8 * kCopiedBytesMax;
 // The header of a `run` frame without its entries.
 constexpr std::size_t kImageFieldsBytes = 64 << 10;
 constexpr std::size_t kImageEntriesMax = wire::kAgentHeaderMax - kImageFieldsBytes;
-// Of a run that has recorded more, the rest is read anew while it is sent.
-constexpr std::size_t kImageHeldBytes = 16 << 20;
 // Read without a turn of the loop for others.
 constexpr std::size_t kReadAtOnceBytes = 1 << 20;
 
@@ -113,24 +112,43 @@ const Step& step_called(const Run& run, const StepName& by) {
 
 // ---- a run that goes on ----
 
+namespace {
+
+// Counts as long as it is there.
+class InUse {
+ public:
+  explicit InUse(std::size_t& count) noexcept : count_(count) { ++count_; }
+  ~InUse() { --count_; }
+  InUse(const InUse&) = delete;
+  InUse& operator=(const InUse&) = delete;
+
+ private:
+  std::size_t& count_;
+};
+
+}  // namespace
+
 asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
-    const Run& run, const std::string& agent_digest) {
+    const Run& run, const std::string& agent_digest, const std::function<void()>& check_time) {
+  const InUse use(images_in_the_making_);
   ReplayImage image;
   journal::Lsn newest_end = 0;
   do {  // Again where a wait has ended while values were read.
     newest_end = run.newest_end;
-    image.values = {{.value = journal_.params_of(run)}};
-    image.bytes = journal::size_of(*image.values.front().value);
-    std::size_t read_bytes = 0;  // since others had their turn
+    check_time();
+    auto open = [this](std::string_view sealed) { return host_.open_value(sealed); };
+    image.body = std::make_shared<ImageBody>(journal_, std::move(open), held_image_bytes_);
+    const journal::Lsn params = run.continued != 0 ? run.continued : run.created;
     image.header = frame_for(run, "run");
     json::Object& fields = image.header.as_object();
     fields.set("method", run.method);
     fields.set("agent", CellLayout::agent_version_inside(agent_digest, run.agent_language));
     fields.set("setup", run.setup);
     fields.set("base", run.base);
-    fields.set("params_len", image.bytes);
+    fields.set("params_len", image.body->add(params, journal_.payload_at(params), false));
     image.entries.clear();
     journal::ReadAhead ahead;
+    std::size_t read_bytes = 0;  // since others had their turn
     std::uint32_t next = 0;
     for (auto at = run.steps.begin(); at != run.steps.end(); at = run.steps.lower_bound(next)) {
       const Step& step = at->second;
@@ -139,29 +157,23 @@ asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
       std::size_t size = 0;
       if (step.outcome != 0) {
         journal::Payload value = journal_.payload_at(step.outcome, &ahead);
-        size = journal::size_of(value);
         read_bytes += value.bytes.size();
-        image.values.push_back({.lsn = step.outcome, .value = {}, .sealed = step.sealed});
-        if (image.bytes + size <= kImageHeldBytes) image.values.back().value = std::move(value);
-        if (step.sealed) size -= std::min(size, RunnerHost::kSealedMoreBytes);
+        size = image.body->add(step.outcome, std::move(value), step.sealed);
       }
       const bool is_open = step.status == StepStatus::open;
       append_entry(image.entries, step, size, is_open ? what_was_open(step) : json::Object());
       read_bytes += image.entries.size() - entries_before;
-      image.bytes += size;
-      if (image.bytes > config_.replay_bytes_max || image.entries.size() > kImageEntriesMax) {
+      if (image.body->bytes() > config_.replay_bytes_max ||
+          image.entries.size() > kImageEntriesMax) {
         co_return std::nullopt;
       }
       if (read_bytes < kReadAtOnceBytes) continue;
       read_bytes = 0;
       co_await asio::post(asio::use_awaitable);
     }
-    image.next = 0;
-    image.first = co_await load_values(image, kImageHeldBytes);
-    // What cannot be read is met before the agent has had half of it.
-    const std::size_t begin = image.next;
-    while (image.next < image.values.size()) co_await load_values(image, kReadAtOnceBytes);
-    image.next = begin;
+    if (!image.body->needs_check()) continue;
+    const auto turn = co_await image_checks_.turn();  // Large values: one run's at a time.
+    co_await image.body->check();
   } while (newest_end != run.newest_end);
   co_return image;
 }
@@ -170,63 +182,8 @@ void Runner::give(ReplayImage image) {
   std::string header = json::dump(image.header);
   header.pop_back();
   header.append(",\"replay\":[").append(image.entries).append("]}");
-  image.entries.clear();
-  const std::size_t bytes = image.bytes;
-  const auto rest = std::make_shared<ReplayImage>(std::move(image));
-  agent_->send_image(header, bytes, [this, rest] { return next_values(*rest); });
-}
-
-asio::awaitable<std::string> Runner::next_values(ReplayImage& image) {
-  if (!image.first.empty()) co_return std::exchange(image.first, {});
-  co_return co_await load_values(image, kReadAtOnceBytes);
-}
-
-asio::awaitable<std::string> Runner::load_values(ReplayImage& image, std::size_t bytes_max) {
-  std::vector<Recorded> values;
-  std::size_t bytes = 0;
-  journal::ReadAhead ahead;
-  while (image.next < image.values.size() && bytes < bytes_max) {
-    Recorded each = std::move(image.values[image.next++]);  // What is held is needed once.
-    if (!each.value) each.value = journal_.payload_at(each.lsn, &ahead);
-    bytes += journal::size_of(*each.value);
-    values.push_back(std::move(each));
-  }
-  co_return co_await load_image(std::move(values), bytes);
-}
-
-namespace {
-
-[[noreturn]] void throw_sealed() {
-  throw Error(ErrorCode::unavailable, "values_sealed",
-              "the run has recorded a value of a sensitive step under another key",
-              "bring the key file back (--seal-key-file), then resume the run");
-}
-
-}  // namespace
-
-asio::awaitable<std::string> Runner::load_image(std::vector<Recorded> values, std::size_t bytes) {
-  const bool blocks = bytes > kReadAtOnceBytes ||
-                      std::any_of(values.begin(), values.end(), [](const Recorded& each) {
-                        return each.value->blob.has_value() || each.sealed;
-                      });
-  auto load = [this, bytes, values = std::move(values)] {
-    std::string all;
-    all.reserve(bytes);
-    for (const Recorded& each : values) {
-      if (!each.sealed && !each.value->blob) {
-        all += each.value->bytes;
-      } else if (!each.sealed) {
-        all += journal_.bytes_of(*each.value);
-      } else {
-        const auto plain = host_.open_value(journal_.bytes_of(*each.value));
-        if (!plain) throw_sealed();
-        all += *plain;
-      }
-    }
-    return all;
-  };
-  if (!blocks) co_return load();
-  co_return co_await async::offload(journal_.pool(), std::move(load));
+  const std::size_t bytes = image.body->bytes();
+  agent_->send_image(header, bytes, [body = std::move(image.body)] { return body->next(); });
 }
 
 json::Object Runner::what_was_open(const Step& step) {
@@ -238,7 +195,7 @@ json::Object Runner::what_was_open(const Step& step) {
   auto progress = journal_.read<journal::Progress>(step.progress);
   if (progress.sealed) {
     const auto plain = host_.open_value(from_base64(progress.value).value_or(""));
-    if (!plain) throw_sealed();
+    if (!plain) throw_values_sealed();
     progress.value = *plain;
   }
   more.set("progress", json::parse(progress.value));
@@ -251,6 +208,17 @@ asio::awaitable<Runner::Trial> Runner::try_version(std::uint32_t number, std::st
                                                    AgentLanguage language) {
   return to_end(try_version_now(number, std::move(agent_digest), language));
 }
+
+namespace {
+
+[[noreturn]] void throw_without_end() {
+  throw Error(
+      ErrorCode::timed_out, "trial_without_end",
+      "the agent neither came to the end of what the run has recorded, nor differed from it",
+      "look at what its code does outside of steps");
+}
+
+}  // namespace
 
 asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
                                                        std::string agent_digest,
@@ -272,7 +240,11 @@ asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
   const auto give_up = std::chrono::steady_clock::now() + kTrialLimit;
   const auto is_wanted = [give_up] { return std::chrono::steady_clock::now() < give_up; };
   co_await ensure_agent(language, is_wanted);
-  std::optional<ReplayImage> image = co_await replay_image(run, agent_digest);
+  // Of a run that goes on meanwhile it is made anew each time.
+  const auto check_time = [&is_wanted] {
+    if (!is_wanted()) throw_without_end();
+  };
+  std::optional<ReplayImage> image = co_await replay_image(run, agent_digest, check_time);
   if (!image || !agent_ || agent_->language() != language) {
     throw Error(ErrorCode::unavailable, image ? "agent_exit" : "replay_too_large",
                 image ? "the agent ended before the trial began"
@@ -284,7 +256,7 @@ asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
   image->header.as_object().set("trial", true);
   const auto trial = std::make_shared<TrialInProgress>(executor_);
   trials_[id] = trial;
-  give(*std::move(image));
+  give(*std::exchange(image, std::nullopt));
   co_await trial->ended.wait_for(kTrialLimit);
   trials_.erase(id);
   if (agent_ && !trial->outcome) {
@@ -292,10 +264,7 @@ asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
     agent_->send(forget, {});
   }
   if (trial->outcome) co_return *std::move(trial->outcome);
-  throw Error(
-      ErrorCode::timed_out, "trial_without_end",
-      "the agent neither came to the end of what the run has recorded, nor differed from it",
-      "look at what its code does outside of steps");
+  throw_without_end();
 }
 
 void Runner::on_trial(TrialInProgress& trial, const AgentFrame& frame) {

@@ -11,8 +11,9 @@ std::optional<AgentFrameSizes> decode_agent_prefix(std::string_view prefix) noex
   return sizes;
 }
 
-void begin_agent_frame(std::string& out, std::string_view header, std::size_t body_bytes) {
-  if (header.size() > kAgentHeaderMax || body_bytes > kAgentImageMax) {
+void begin_agent_frame(std::string& out, std::string_view header, std::size_t body_bytes,
+                       std::size_t body_max) {
+  if (header.size() > kAgentHeaderMax || body_bytes > body_max) {
     throw Error(ErrorCode::too_large, "a frame for the agent host has a header of " +
                                           std::to_string(header.size()) + " bytes and a body of " +
                                           std::to_string(body_bytes));

@@ -30,8 +30,8 @@ struct AgentFrameSizes {
 // kAgentPrefixBytes bytes.
 std::optional<AgentFrameSizes> decode_agent_prefix(std::string_view prefix) noexcept;
 
-// Appends all of a frame but its body. Throws Error `too_large` where a size is above its limit,
-// kAgentImageMax for the body.
-void begin_agent_frame(std::string& out, std::string_view header, std::size_t body_bytes);
+// Appends all of a frame but its body. Throws Error `too_large` where a size is above its limit.
+void begin_agent_frame(std::string& out, std::string_view header, std::size_t body_bytes,
+                       std::size_t body_max = kAgentBodyMax);
 
 }  // namespace cellar::wire

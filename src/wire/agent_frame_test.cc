@@ -23,11 +23,13 @@ TEST_CASE("a size above its limit is refused before anything is allocated for it
 
 TEST_CASE("a frame that is more than the other side takes is not begun") {
   std::string frame;
-  begin_agent_frame(frame, "{}", kAgentImageMax);
+  begin_agent_frame(frame, "{}", kAgentBodyMax);
   CHECK(frame.size() == kAgentPrefixBytes + 2);
-  CHECK_THROWS_AS(begin_agent_frame(frame, "{}", kAgentImageMax + 1), Error);
+  CHECK_THROWS_AS(begin_agent_frame(frame, "{}", kAgentBodyMax + 1), Error);
   CHECK_THROWS_AS(begin_agent_frame(frame, std::string(kAgentHeaderMax + 1, ' '), 0), Error);
   CHECK(frame.size() == kAgentPrefixBytes + 2);
+  begin_agent_frame(frame, "", kAgentImageMax, kAgentImageMax);
+  CHECK(decode_agent_prefix(frame.substr(kAgentPrefixBytes + 2)) == std::nullopt);
 }
 
 }  // namespace cellar::wire

@@ -1,5 +1,6 @@
 """Agents in Python: the promises of runs, steps and waits hold for plain functions and for coroutine functions alike."""
 import os
+import subprocess
 import time
 
 import harness
@@ -437,6 +438,26 @@ class PythonTest(harness.CellTest):
             cell.call("DELETE")
 
     # ---- which language ----
+
+    def test_the_host_starts_from_what_the_build_compiled_and_imports_no_more_than_it_needs(self):
+        agent = """
+import sys
+from cellar_agent import run
+
+
+async def looks(ctx, params):
+    with open(run.__cached__, "rb") as file:
+        told = [sys.implementation.cache_tag, file.read(8)[4], "urllib.request" in sys.modules]
+    return told
+"""
+        cell = self.cell(agent=agent)
+        made_by = subprocess.run(["python3", "-c", "import sys; print(sys.implementation.cache_tag)"], stdout=subprocess.PIPE,
+                                 text=True, check=True).stdout.strip()
+        answer = cell.request("looks")
+        if answer.status != 200:  # The cell's Python is of another version: it has compiled the files.
+            self.assertNotIn(made_by, answer.json["error"])
+        else:
+            self.assertEqual([made_by, 1, False], answer.json)  # 1: to be used unchecked
 
     def test_a_cell_says_what_its_agent_is_written_in(self):
         cell = self.cell()

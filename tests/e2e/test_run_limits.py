@@ -142,6 +142,7 @@ exports.fills = async (ctx) => {
   const hash = createHash("sha256");
   for (let i = 0; i < 300; i++) hash.update(await ctx.step("small", () => String(i % 10).repeat(60_000)));
   for (let i = 0; i < 20; i++) hash.update(await ctx.step("large", () => Buffer.alloc(1 << 20, i)));
+  for (let i = 0; i < 200; i++) hash.update(await ctx.step("secret", () => String(i % 10).repeat(3000), { sensitive: "output" }));
   for (let i = 0; i < 9; i++) hash.update(await ctx.step("few", () => `${i}`));
   await ctx.waitForEvent("go", { type: "go" });
   return hash.digest("hex");
@@ -161,6 +162,8 @@ class LargeRunTest(harness.CellTest):
             want.update(str(number % 10).encode() * 60_000)
         for number in range(20):
             want.update(bytes([number]) * (1 << 20))
+        for number in range(200):
+            want.update(str(number % 10).encode() * 3000)
         want.update(b"012345678")
         settled = cell.settled(run)
         self.assertEqual(("completed", want.hexdigest()), (settled["status"], cell.run(run)["result"]))

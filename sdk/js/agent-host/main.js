@@ -96,10 +96,15 @@ async function carryThrough(run, header) {
   }
 }
 
-async function start(header, body) {
+// `body` may be large, and is not kept until the run has ended.
+function start(header, body) {
   runs.get(header.run)?.leave(); // Its next attempt is here.
   const run = new Run(up, header, body);
   runs.set(run.id, run);
+  goThrough(run, { agent: header.agent, setup: header.setup });
+}
+
+async function goThrough(run, header) {
   sendEnd(run, await carryThrough(run, header));
   run.end();
   if (runs.get(run.id) === run) runs.delete(run.id);

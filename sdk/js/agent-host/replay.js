@@ -3,7 +3,11 @@ const STALL_MS = 30_000;
 const BEGUN_STALL_MS = 1000; // where something goes on that may bring the code on
 const GIVEN_IN_TURN_MAX = 100; // Then others have theirs.
 // What Node.js does behind each callback: all that waits in nextTick() and promises, and tells of rejections.
-const runTicks = process._tickCallback; // Undefined where a later one has it not.
+// It is deprecated (DEP0134): where a Node.js has it not, each completion has a turn of its own.
+const runTicks = process._tickCallback;
+// Whether the code has put something off to the next turn, or may have. What it has unref'd is not seen.
+const PUT_OFF = ['Immediate', 'MessagePort'];
+const putsOff = () => (process.getActiveResourcesInfo?.() ?? PUT_OFF).some((kind) => PUT_OFF.includes(kind));
 
 // Entries by one of their places in the journal, one after the other.
 class InOrder {
@@ -47,7 +51,7 @@ class Replay {
     this.isQuiet = isQuiet;
     this.onStall = onStall;
     this.onCaughtUp = onCaughtUp;
-    this.body = body;
+    this.body = entries.length > 0 ? body : undefined;
     this.recorded = new Map(); // ordinal → entry
     this.issuedCount = 0; // how many of them the code has come to
     this.waiting = new Map(); // ordinal → gives its recorded completion
@@ -149,9 +153,9 @@ class Replay {
     setImmediate(() => this.#pump());
   }
 
-  // Gives one completion, and comes back in the next turn. Where the code waits for nothing else, so that
-  // nothing could come before another, the next one is given in the same turn: to begin one costs a
-  // quarter of what it takes to give one.
+  // Gives one completion, and comes back in the next turn. Where the code waits for nothing else, and has put
+  // nothing off to the next turn, the next one is given in the same: to begin a turn costs a quarter of
+  // what it takes to give one.
   #pump() {
     clearTimeout(this.stallTimer);
     let given = 0;
@@ -160,7 +164,7 @@ class Replay {
       do {
         isMore = this.#giveNext();
         given += 1;
-      } while (isMore && given < GIVEN_IN_TURN_MAX && this.#isTurnOver());
+      } while (isMore && given < GIVEN_IN_TURN_MAX && this.#goesOnInTurn());
     } finally {
       this.pumping = false;
       if (isMore) this.#pumpSoon();
@@ -174,12 +178,12 @@ class Replay {
     return give !== undefined;
   }
 
-  // Does all that the last completion set going, where the code waited for it alone. Whether it waits for
-  // one thing at most then.
-  #isTurnOver() {
+  // Does all that the last completion set going, where the code waited for it alone. True where it waits for
+  // one more at most then, and nothing else comes before that.
+  #goesOnInTurn() {
     if (runTicks === undefined || this.waiting.size > 0 || this.live.length > 0) return false;
     runTicks();
-    return this.waiting.size <= 1 && this.live.length === 0;
+    return this.waiting.size <= 1 && this.live.length === 0 && !putsOff();
   }
 
   #watch() {

@@ -282,7 +282,7 @@ class Run {
       const [name, args, { fp, onPart } = {}] = prepare();
       const { entry, header, text } = this.#command(k, name, args, fp);
       if (entry !== undefined && finish === undefined) {
-        return this.commands.promise(entry.o, name, (settle) => this.waiting.replay(entry, settle));
+        return this.commands.promise(entry.o, name, (settle) => this.waiting.giveRecorded(entry, settle));
       }
       if (entry !== undefined) return this.commands.ends(entry.o, name, finish(this.#replayed(entry)));
       const { o, x } = header;
@@ -315,7 +315,7 @@ class Run {
   #replayed(entry, isBegun = false) {
     return new Promise((resolve, reject) => {
       const fail = (error) => reject(this.commands.handOut(error, entry.n, true));
-      this.waiting.replay(entry, { resolve, reject: fail }, { isBegun });
+      this.waiting.giveRecorded(entry, { resolve, reject: fail }, { isBegun });
     });
   }
 
@@ -366,7 +366,7 @@ class Run {
       }
       const { finish } = options;
       return this.commands.promise(o, n, (settle) => (
-        isDone ? this.waiting.replay(entry, settle, { restore: restorer(options, entry), finish })
+        isDone ? this.waiting.giveRecorded(entry, settle, { restore: restorer(options, entry), finish })
           : this.#execute(k, taken, body, options, settle)));
     });
   }

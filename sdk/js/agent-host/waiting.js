@@ -82,7 +82,7 @@ class Waiting {
 
   // Settles with what is recorded at this entry, in its turn: restore(json) makes the error, finish(value)
   // what the code gets of a value. isBegun as in Replay.whenCompleted.
-  replay(entry, settle, { isBegun = false, restore = fromJson, finish = asItIs } = {}) {
+  giveRecorded(entry, settle, { isBegun = false, restore = fromJson, finish = asItIs } = {}) {
     const { resolve, reject } = this.cancellable(settle);
     this.recorded.whenCompleted(entry.o, () => {
       const text = this.recorded.textOf(entry);

@@ -1,6 +1,8 @@
 'use strict';
 const assert = require('node:assert');
 const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
 const { test } = require('node:test');
 const { agent, withHost } = require('./fake_daemon');
 
@@ -279,3 +281,40 @@ test('what fails between recorded steps and is waited for by nobody fails the ru
   daemon.run('main', {}, { id: 'again', replay: daemon.recorded('live') });
   assert.equal((await daemon.end('again')).value.message, live.value.message);
 }));
+
+const PUTS_OFF = agent(`
+  let isThere = false;
+  let isTold = false;
+  const { port1, port2 } = new MessageChannel();
+  port2.on('message', () => { isTold = true; });
+  await ctx.step('a', () => 1);
+  setImmediate(() => { isThere = true; });
+  port1.postMessage(1);
+  await ctx.step('b', () => 2);
+  await ctx.step('c', () => 3);
+  if (isThere) await ctx.step('d', () => 4);
+  if (isTold) await ctx.step('told', () => 4);
+  port1.close();
+  for (let i = 0; i < 5; i += 1) await ctx.step('e', () => i);
+  return [isThere, isTold];`);
+
+test('what the code puts off to the next turn comes before the next completion, as it did', () => withHost(PUTS_OFF, async (daemon) => {
+  const live = await daemon.ended('main', {}, 'live');
+  assert.deepEqual(live.value, [true, true]);
+  daemon.run('main', {}, { id: 'again', replay: daemon.recorded('live') });
+  assert.deepEqual(await daemon.end('again'), live);
+}));
+
+test('a Node.js without what ends a turn gives each completion in one of its own', async () => {
+  const before = path.join(os.tmpdir(), `no-ticks-${process.pid}.js`);
+  fs.writeFileSync(before, 'process._tickCallback = undefined;');
+  try {
+    await withHost(ONE_BY_ONE, async (daemon) => {
+      const live = await daemon.ended('main', {}, 'live');
+      daemon.run('main', {}, { id: 'again', replay: daemon.recorded('live') });
+      assert.deepEqual(await daemon.end('again'), live);
+    }, { env: { NODE_OPTIONS: `--require ${before}` } });
+  } finally {
+    fs.rmSync(before);
+  }
+});

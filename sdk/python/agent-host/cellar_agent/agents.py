@@ -32,6 +32,8 @@ def _load(path):
     try:
         with open(path, "rb") as file:
             source = file.read()
+        if b"fetch" in source:
+            from . import fetch  # noqa: F401  What it imports is Python's, and not what the agent calls the same.
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
     except KeyboardInterrupt:
         raise

@@ -75,31 +75,44 @@ class UpSocket:
 
 
 class FrameParser:
-    """Cuts what comes from the daemon into frames: calls take(header, body) for each."""
+    """Cuts what comes from the daemon into frames: calls take(header, body) for each. A body is bytes, or a
+    memoryview of them."""
 
     def __init__(self, take):
         self._take = take
-        self._chunks = []
-        self._size = 0
+        self._begun = b""  # the beginning of a frame
+        self._room = None  # where a frame goes that takes more than what comes at once
+        self._filled = 0
 
     def feed(self, chunk):
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        while self._size >= PREFIX.size:
-            header_size, body_size = PREFIX.unpack_from(self._joined(PREFIX.size))
-            total = PREFIX.size + header_size + body_size
-            if self._size < total:
+        if self._room is not None:
+            size = min(len(chunk), len(self._room) - self._filled)
+            self._room[self._filled:self._filled + size] = chunk[:size]
+            self._filled += size
+            if self._filled < len(self._room):
                 return
-            everything = self._joined(total)
-            body_at = PREFIX.size + header_size
-            header = json.loads(everything[PREFIX.size:body_at])
-            body = everything[body_at:total]
-            self._size -= total
-            self._chunks = [everything[total:]] if self._size > 0 else []
-            self._take(header, body)
+            room, self._room, chunk = self._room, None, chunk[size:]
+            self._cut(room)
+        everything = self._begun + chunk
+        self._begun = everything[self._cut(everything):]
+        total = self._size_of(self._begun)
+        if total > JOINED_BYTES_MAX:
+            self._room, self._filled = memoryview(bytearray(total)), len(self._begun)
+            self._room[:self._filled] = self._begun
+            self._begun = b""
 
-    def _joined(self, size):
-        """The chunks as one, where the first one is shorter than `size`."""
-        if len(self._chunks[0]) < size:
-            self._chunks = [b"".join(self._chunks)]
-        return self._chunks[0]
+    @staticmethod
+    def _size_of(everything):
+        """That of the frame that begins there; as much as is needed to know it where there is less."""
+        if len(everything) < PREFIX.size:
+            return PREFIX.size
+        return PREFIX.size + sum(PREFIX.unpack_from(everything))
+
+    def _cut(self, everything):
+        """Takes the whole frames of it; where the last one ends."""
+        at = 0
+        while len(everything) - at >= (total := self._size_of(everything[at:at + PREFIX.size])):
+            body_at = at + PREFIX.size + PREFIX.unpack_from(everything, at)[0]
+            self._take(json.loads(bytes(everything[at + PREFIX.size:body_at])), everything[body_at:at + total])
+            at += total
+        return at

@@ -30,7 +30,7 @@ class Entry:
 
     @property
     def body(self):
-        return self._bytes[self._from:self._to]
+        return bytes(self._bytes[self._from:self._to])
 
 
 class Replay:

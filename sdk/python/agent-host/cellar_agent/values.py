@@ -20,7 +20,7 @@ _decode = json.JSONDecoder().decode
 
 def parse(body):
     """What JSON bytes say."""
-    return _decode(body.decode())
+    return _decode(str(body, "utf-8"))
 
 
 def to_bytes(text):

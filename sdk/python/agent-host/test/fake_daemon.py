@@ -96,7 +96,7 @@ class FakeDaemon:
     # ---- what the host says ----
 
     def _read_frames(self):
-        parser = FrameParser(lambda header, body: self._take({**header, "body": body}))
+        parser = FrameParser(lambda header, body: self._take({**header, "body": bytes(body)}))
         with contextlib.suppress(OSError):
             while chunk := self.up.recv(1 << 20):
                 parser.feed(chunk)
