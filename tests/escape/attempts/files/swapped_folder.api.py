@@ -4,7 +4,8 @@
 
 (daemon.root / "host").mkdir(exist_ok=True)
 (daemon.root / "host" / "f").write_text("top secret")
-swap = f"""import ctypes, os, time
+swap = f"""import ctypes, os, shutil, time
+shutil.rmtree('/work/race', ignore_errors=True)  # It may be the second time.
 os.makedirs('/work/race/a', exist_ok=True); open('/work/race/a/f','w').write('inside')
 if not os.path.lexists('/work/race/b'): os.symlink({str(daemon.root / 'host')!r}, '/work/race/b')
 libc = ctypes.CDLL(None); end = time.time() + 3
