@@ -26,6 +26,7 @@ CUTS = 170  # of each of six streams
 EVENTS = 2400
 PARAMS = {"count": 1200}  # of a run whose answer is followed
 LINES = 6000  # of each of a program's outputs: pieces are larger where the machine is busy, and cuts fewer
+BINARY = 2  # a WebSocket message of bytes
 ROOM_MAX = 1500  # bytes of an answer, its head with them; more where no event has come through for some connections
 FIRST_ROOM = 1000  # a first connection without an answer's head is a call that failed, and no stream that broke
 
@@ -46,6 +47,24 @@ const timer = setInterval(() => {
   for (let i = 0; i < 2; i++, n++) { process.stdout.write(`out ${n}\\n`); process.stderr.write(`err ${n}\\n`); }
   if (n >= %d) clearInterval(timer);
 }, 1);""" % LINES
+
+
+def has_news(passed):
+    """Whether something came whole that a client goes on behind: an event with its id, or a message of output."""
+    head, _, frames = bytes(passed).partition(b"\r\n\r\n")
+    if b" 101 " not in head:
+        return b"\n\n" in passed.partition(b"\nid: ")[2]
+    while len(frames) >= 2:
+        size, at = frames[1] & 127, 2
+        if size > 125:
+            at += 2 if size == 126 else 8
+            size = int.from_bytes(frames[2:at], "big")
+        if len(frames) < at + size:
+            break
+        if frames[0] & 15 == BINARY:
+            return True
+        frames = frames[at + size:]
+    return False
 
 
 class Cutter:
@@ -75,7 +94,7 @@ class Cutter:
             passed = bytearray()
             if self.pass_on(server, client, room, passed):
                 # Of a slow machine's output an event may be larger than any room, and nobody would get beyond it.
-                self.in_vain = 0 if b"\n\n" in passed.partition(b"\nid: ")[2] or b" 101 " in passed else self.in_vain + 1
+                self.in_vain = 0 if has_news(passed) else self.in_vain + 1
                 if self.made and self.dice.random() < 0.5:  # What the client has not read yet is lost, too.
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.left, self.made = self.left - 1, self.made + 1
