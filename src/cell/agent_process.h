@@ -95,12 +95,12 @@ class AgentProcess {
 
  private:
   using Socket = asio::local::stream_protocol::socket;
-  // A socket and what is queued for it. Each has its own queue: the agent may wait for an answer on
-  // the one while it reads nothing from the other.
   struct Queued {
     std::string bytes;
     Source more;  // where the frame goes on
   };
+  // A socket and what is queued for it. Each has its own queue: the agent may wait for an answer on
+  // the one while it reads nothing from the other.
   struct Line {
     explicit Line(const asio::any_io_executor& executor) : socket(executor), queued(executor) {}
     Socket socket;

@@ -403,8 +403,7 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
     active.interruption = "agent_exit";
     co_return;
   }
-  const auto takes_its_time = [] {};
-  std::optional<ReplayImage> image = co_await replay_image(run, run.agent_digest, takes_its_time);
+  std::optional<ReplayImage> image = co_await replay_image(run, run.agent_digest);
   if (!image) {
     const std::string why = "the run has recorded more than the agent can be given at once";
     const std::string detail = error_json("ReplayTooLarge", why, "replay_too_large");

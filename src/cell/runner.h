@@ -380,10 +380,10 @@ class Runner {
     std::string entries;  // of `replay`: JSON objects, one after the other
     std::shared_ptr<ImageBody> body;
   };
-  // `check_time` throws where it takes too long: while the run goes on it is made anew.
-  asio::awaitable<std::optional<ReplayImage>> replay_image(const Run& run,
-                                                           const std::string& agent_digest,
-                                                           const std::function<void()>& check_time);
+  // While the run goes on it is made anew: after `give_up` it throws `trial_without_end`.
+  asio::awaitable<std::optional<ReplayImage>> replay_image(
+      const Run& run, const std::string& agent_digest,
+      std::chrono::steady_clock::time_point give_up = std::chrono::steady_clock::time_point::max());
   void give(ReplayImage image);  // to the agent
   // What the next execution of an open step goes on from: members of its entry.
   json::Object what_was_open(const Step& step);
@@ -513,7 +513,7 @@ class Runner {
       trials_;  // by the id that the agent knows
   // Held by each request under way.
   std::shared_ptr<const bool> requests_ = std::make_shared<const bool>(true);
-  std::size_t images_in_the_making_ = 0;
+  std::shared_ptr<const bool> images_ = std::make_shared<const bool>(true);  // held as one is made
   async::Serial image_checks_;  // of what images hold in blobs, or sealed
   const std::shared_ptr<std::size_t> held_image_bytes_ =
       std::make_shared<std::size_t>(0);                        // ImageBody

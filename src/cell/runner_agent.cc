@@ -49,7 +49,7 @@ asio::awaitable<void> Runner::stand_by_now(std::string agent_digest, AgentLangua
 }
 
 bool Runner::is_agent_in_use() const noexcept {
-  return !trials_.empty() || images_in_the_making_ > 0 ||
+  return !trials_.empty() || images_.use_count() > 1 ||
          std::any_of(active_.begin(), active_.end(),
                      [](const auto& entry) { return entry.second->in_agent; });
 }

@@ -114,28 +114,24 @@ const Step& step_called(const Run& run, const StepName& by) {
 
 namespace {
 
-// Counts as long as it is there.
-class InUse {
- public:
-  explicit InUse(std::size_t& count) noexcept : count_(count) { ++count_; }
-  ~InUse() { --count_; }
-  InUse(const InUse&) = delete;
-  InUse& operator=(const InUse&) = delete;
-
- private:
-  std::size_t& count_;
-};
+[[noreturn]] void throw_without_end() {
+  throw Error(
+      ErrorCode::timed_out, "trial_without_end",
+      "the agent neither came to the end of what the run has recorded, nor differed from it",
+      "look at what its code does outside of steps");
+}
 
 }  // namespace
 
 asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
-    const Run& run, const std::string& agent_digest, const std::function<void()>& check_time) {
-  const InUse use(images_in_the_making_);
+    const Run& run, const std::string& agent_digest,
+    std::chrono::steady_clock::time_point give_up) {
+  const std::shared_ptr<const bool> is_made = images_;
   ReplayImage image;
   journal::Lsn newest_end = 0;
   do {  // Again where a wait has ended while values were read.
     newest_end = run.newest_end;
-    check_time();
+    if (std::chrono::steady_clock::now() >= give_up) throw_without_end();
     auto open = [this](std::string_view sealed) { return host_.open_value(sealed); };
     image.body = std::make_shared<ImageBody>(journal_, std::move(open), held_image_bytes_);
     const journal::Lsn params = run.continued != 0 ? run.continued : run.created;
@@ -209,17 +205,6 @@ asio::awaitable<Runner::Trial> Runner::try_version(std::uint32_t number, std::st
   return to_end(try_version_now(number, std::move(agent_digest), language));
 }
 
-namespace {
-
-[[noreturn]] void throw_without_end() {
-  throw Error(
-      ErrorCode::timed_out, "trial_without_end",
-      "the agent neither came to the end of what the run has recorded, nor differed from it",
-      "look at what its code does outside of steps");
-}
-
-}  // namespace
-
 asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
                                                        std::string agent_digest,
                                                        AgentLanguage language) {
@@ -240,11 +225,7 @@ asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
   const auto give_up = std::chrono::steady_clock::now() + kTrialLimit;
   const auto is_wanted = [give_up] { return std::chrono::steady_clock::now() < give_up; };
   co_await ensure_agent(language, is_wanted);
-  // Of a run that goes on meanwhile it is made anew each time.
-  const auto check_time = [&is_wanted] {
-    if (!is_wanted()) throw_without_end();
-  };
-  std::optional<ReplayImage> image = co_await replay_image(run, agent_digest, check_time);
+  std::optional<ReplayImage> image = co_await replay_image(run, agent_digest, give_up);
   if (!image || !agent_ || agent_->language() != language) {
     throw Error(ErrorCode::unavailable, image ? "agent_exit" : "replay_too_large",
                 image ? "the agent ended before the trial began"
