@@ -2,11 +2,10 @@
 // Loads an agent's code: CommonJS or an ES module, whichever its text is.
 
 const fs = require('node:fs');
-const Module = require('node:module');
 const path = require('node:path');
 const url = require('node:url');
 const vm = require('node:vm');
-const { importModule } = require('./code');
+const { Module, importModule } = require('./code');
 const { AgentError, toJson } = require('./errors');
 const { sha256 } = require('./values');
 

@@ -1,11 +1,11 @@
 'use strict';
 // What loads all else of this folder where it is joined (cmake/bundle_js.py): it compiles that file, from
-// what V8 made of it before where that is at hand. Code of that kind has no import().
+// what V8 made of it before where that is at hand. Code of that kind has no import(), and is no module.
 
 const fs = require('node:fs');
 const vm = require('node:vm');
 
-let all; // {file, source, name, isCached}, where it is loaded from the one file
+let all; // {script, folder, name, isCached}, where it is loaded from the one file
 
 // V8 looks for itself at its version, its options and the source. What else there is of a Node.js
 // is told by its name and its size.
@@ -23,32 +23,25 @@ function readIfThere(file) {
 
 module.exports = {
   importModule: (href) => import(href),
+  Module: module.constructor, // To load it by its name, Node.js loads more.
 
   // Runs the one file in `folder`, whose other modules are got by `require`.
   load(folder, require) {
     const file = `${folder}/all.js`;
-    const source = fs.readFileSync(file, 'latin1'); // It is ASCII.
+    const source = fs.readFileSync(file, 'utf8');
     const name = nameOfMade();
     const cachedData = readIfThere(`${folder}/${name}`);
     const script = new vm.Script(source, { filename: file, cachedData });
-    all = { file, source, name, isCached: script.cachedDataRejected === false };
+    all = { script, folder, name, isCached: script.cachedDataRejected === false };
     script.runInThisContext()(require);
   },
 
   // The name of the file that would have made this start shorter; undefined where nothing would.
   lacks: () => (all === undefined || all.isCached ? undefined : all.name),
 
-  // That file: what V8 makes of all functions, called or not.
-  make() {
-    const v8 = require('node:v8');
-    v8.setFlagsFromString('--no-lazy');
-    let script;
-    try {
-      // From another column on: V8 would give what it has compiled already. There is no code in it.
-      script = new vm.Script(all.source, { filename: all.file, columnOffset: 1 });
-    } finally {
-      v8.setFlagsFromString('--lazy'); // The options are part of what is made.
-    }
-    return script.createCachedData();
-  },
+  // The agent that executes what a start needs.
+  rehearsal: () => `${all.folder}/rehearsal.js`,
+
+  // That file: what V8 has made of the functions that were called until now.
+  make: () => all.script.createCachedData(),
 };

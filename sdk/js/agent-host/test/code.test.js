@@ -17,8 +17,8 @@ const AGENT = `
 async function withJoined(work) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'agent-host-joined-'));
   try {
-    execFileSync('python3', [JOINS, SOURCES, 'main', 'code', folder]);
-    fs.copyFileSync(path.join(SOURCES, 'host.js'), path.join(folder, 'host.js'));
+    execFileSync('python3', [JOINS, SOURCES, 'host', 'main', 'code', folder]);
+    fs.copyFileSync(path.join(SOURCES, 'rehearsal.js'), path.join(folder, 'rehearsal.js'));
     await work({ host: path.join(folder, 'host.js') }, folder);
   } finally {
     fs.rmSync(folder, { recursive: true });
@@ -39,9 +39,11 @@ test('joined it is the same, and says what would make its start shorter', () =>
     await withHost(AGENT, async (daemon) => {
       const lacks = await check(daemon);
       assert.match(lacks, /^v[\d.]+-\w+-\d+\.code$/);
+      const before = daemon.frames.length;
       daemon.send({ t: 'code' });
       code = await daemon.next('code');
       assert.equal(code.name, lacks);
+      assert.deepEqual(daemon.types().slice(before), ['code']); // Nobody hears of the run of nobody's.
     }, options);
     fs.writeFileSync(path.join(folder, code.name), code.body);
     await withHost(AGENT, async (daemon) => assert.equal(await check(daemon), undefined), options);
