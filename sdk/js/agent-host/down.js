@@ -24,7 +24,7 @@ function readPipe({ pipe, sizeRead }, buffer, take, end) {
   pipe.useUserBuffer(buffer);
   pipe.onread = () => {
     const size = sizeRead(); // Below 0 for an error, the end among them.
-    if (size > 0) take(buffer.subarray(0, size));
+    if (size > 0) take(buffer, size);
     else if (size < 0) end();
   };
   pipe.readStart();
@@ -36,7 +36,7 @@ function readSocket(fd, buffer, take, end) {
   const onread = {
     buffer,
     callback(size, bytes) {
-      take(bytes.subarray(0, size));
+      take(bytes, size);
       return true;
     },
   };
@@ -48,11 +48,19 @@ function readSocket(fd, buffer, take, end) {
 
 let reader; // It is there for as long as the process.
 
-// Calls `take(bytes)` with all that comes, which is theirs until they return, and `end` after that.
+// Calls `take(bytes, size, isOtherTurn)` with all that comes, the first `size` of those bytes, which are theirs
+// until they return, and `end` after that. isOtherTurn: what came before came in another turn of the loop:
+// Node.js reads again in the same one where a read has filled the buffer.
 function readDown(fd, take, end) {
   const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  let wasFull = false;
+  const tell = (bytes, size) => {
+    const isOtherTurn = !wasFull;
+    wasFull = size === READ_BYTES;
+    take(bytes, size, isOtherTurn);
+  };
   const opened = openPipe(fd);
-  reader = opened ? readPipe(opened, buffer, take, end) : readSocket(fd, buffer, take, end);
+  reader = opened ? readPipe(opened, buffer, tell, end) : readSocket(fd, buffer, tell, end);
 }
 
 module.exports = { readDown };

@@ -10,6 +10,7 @@ const UTF8_BYTES_MAX = 3; // of a unit of a JavaScript string
 const RETRY_MS = 1;
 const STEPS_AT_FIRST = 8;
 const NOTHING = Buffer.alloc(0);
+const asItIs = (body) => body;
 const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 
 function prefixOf(headerBytes, bodyBytes) {
@@ -19,9 +20,14 @@ function prefixOf(headerBytes, bodyBytes) {
   return prefix;
 }
 
+// Node.js' own looks at each argument first.
+function uint32(bytes, at) {
+  return bytes[at] + bytes[at + 1] * 2 ** 8 + bytes[at + 2] * 2 ** 16 + bytes[at + 3] * 2 ** 24;
+}
+
 // Of the frame that begins there, which shows at least its first PREFIX_BYTES.
 function sizeOf(bytes, at) {
-  return PREFIX_BYTES + bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4);
+  return PREFIX_BYTES + uint32(bytes, at) + uint32(bytes, at + 4);
 }
 
 function encode(header, body = '') {
@@ -35,17 +41,12 @@ function leave() {
   process.kill(process.pid, 'SIGKILL');
 }
 
-// The socket is blocking here, but whoever started us may have made it otherwise.
-function retried(call) {
-  for (;;) {
-    try {
-      return call();
-    } catch (error) {
-      if (error.code === 'EPIPE' || error.code === 'ECONNRESET') leave();
-      if (error.code !== 'EAGAIN') throw error;
-      Atomics.wait(sleepCell, 0, 0, RETRY_MS);
-    }
-  }
+// What a read or a write threw: returns where it is to be tried again. The socket is blocking here, but
+// whoever started us may have made it otherwise.
+function waitOrThrow(error) {
+  if (error.code === 'EPIPE' || error.code === 'ECONNRESET') leave();
+  if (error.code !== 'EAGAIN') throw error;
+  Atomics.wait(sleepCell, 0, 0, RETRY_MS);
 }
 
 // The socket that everything of the agent's goes over, and the answers to synchronous calls come
@@ -54,6 +55,7 @@ class UpSocket {
   constructor(fd) {
     this.fd = fd;
     this.room = Buffer.allocUnsafeSlow(ROOM_BYTES);
+    this.prefix = new DataView(this.room.buffer, this.room.byteOffset, PREFIX_BYTES);
     // How many steps may be going that the daemon was not asked for, and how many are. Its journal
     // has a place for so many ends.
     this.stepsMax = STEPS_AT_FIRST;
@@ -72,8 +74,8 @@ class UpSocket {
     const { room } = this;
     const head = PREFIX_BYTES + room.write(text, PREFIX_BYTES);
     const size = head + (typeof body === 'string' ? room.write(body, head) : body.copy(room, head));
-    room.writeUInt32LE(head - PREFIX_BYTES, 0);
-    room.writeUInt32LE(size - head, 4);
+    this.prefix.setUint32(0, head - PREFIX_BYTES, true);
+    this.prefix.setUint32(4, size - head, true);
     return this.#write(room, size);
   }
 
@@ -86,7 +88,13 @@ class UpSocket {
   }
 
   #write(bytes, size) {
-    for (let at = 0; at < size;) at += retried(() => fs.writeSync(this.fd, bytes, at, size - at));
+    for (let at = 0; at < size;) {
+      try {
+        at += fs.writeSync(this.fd, bytes, at, size - at);
+      } catch (error) {
+        waitOrThrow(error);
+      }
+    }
   }
 
   // The answer to the one synchronous call under way: {header, body}. Blocks.
@@ -100,9 +108,13 @@ class UpSocket {
   #read(size) {
     const bytes = Buffer.allocUnsafe(size);
     for (let at = 0; at < size;) {
-      const count = retried(() => fs.readSync(this.fd, bytes, at, size - at, null));
-      if (count === 0) leave();
-      at += count;
+      try {
+        const count = fs.readSync(this.fd, bytes, at, size - at, null);
+        if (count === 0) leave();
+        at += count;
+      } catch (error) {
+        waitOrThrow(error);
+      }
     }
     return bytes;
   }
@@ -117,38 +129,48 @@ class FrameParser {
     this.filled = 0;
   }
 
-  // The chunk is its caller's again when this returns.
-  feed(chunk) {
+  // Takes the first `size` bytes, which are their caller's again when this returns.
+  feed(bytes, size = bytes.length) {
     let at = 0;
     if (this.room !== undefined) {
-      at = chunk.copy(this.room, this.filled);
+      at = bytes.copy(this.room, this.filled, 0, size);
       this.filled += at;
       if (this.filled < this.room.length) return;
       const { room } = this;
       this.room = undefined;
-      this.#cut(room);
+      this.#cut(room, 0, room.length, asItIs);
     }
-    if (at === chunk.length) return;
-    const rest = chunk.subarray(at);
-    const all = this.begun.length === 0 ? Buffer.from(rest) : Buffer.concat([this.begun, rest]);
-    const end = this.#cut(all);
-    this.begun = all.subarray(end);
-    const wanted = this.begun.length < PREFIX_BYTES ? 0 : sizeOf(this.begun, 0);
-    if (wanted <= ROOM_BYTES) return;
+    if (this.begun.length === 0) {
+      at = this.#cut(bytes, at, size, Buffer.from);
+      if (at < size) this.#keep(Buffer.from(bytes.subarray(at, size)));
+    } else if (at < size) {
+      const all = Buffer.concat([this.begun, bytes.subarray(at, size)]);
+      this.#keep(all.subarray(this.#cut(all, 0, all.length, asItIs)));
+    }
+  }
+
+  // The beginning of a frame.
+  #keep(begun) {
+    const wanted = begun.length < PREFIX_BYTES ? 0 : sizeOf(begun, 0);
+    if (wanted <= ROOM_BYTES) {
+      this.begun = begun;
+      return;
+    }
     this.room = Buffer.allocUnsafeSlow(wanted);
-    this.filled = this.begun.copy(this.room);
+    this.filled = begun.copy(this.room);
     this.begun = NOTHING;
   }
 
-  // Takes the whole frames of these bytes; where the last one ends.
-  #cut(all) {
-    let at = 0;
-    while (all.length - at >= PREFIX_BYTES && all.length - at >= sizeOf(all, at)) {
-      const bodyAt = at + PREFIX_BYTES + all.readUInt32LE(at);
-      const end = at + sizeOf(all, at);
-      const header = JSON.parse(all.toString('utf8', at + PREFIX_BYTES, bodyAt));
-      this.take(header, bodyAt === end ? NOTHING : all.subarray(bodyAt, end));
-      at = end;
+  // Takes the whole frames of these bytes, from `at` to `end`; where the last one ends. own(body) makes a
+  // body its taker's.
+  #cut(bytes, from, end, own) {
+    let at = from;
+    while (end - at >= PREFIX_BYTES && end - at >= sizeOf(bytes, at)) {
+      const bodyAt = at + PREFIX_BYTES + uint32(bytes, at);
+      const next = at + sizeOf(bytes, at);
+      const header = JSON.parse(bytes.toString('utf8', at + PREFIX_BYTES, bodyAt));
+      this.take(header, bodyAt === next ? NOTHING : own(bytes.subarray(bodyAt, next)));
+      at = next;
     }
     return at;
   }

@@ -202,7 +202,10 @@ process.on('rejectionHandled', (promise) => {
 
 const turns = new OneATurn(take);
 const parser = new FrameParser((header, body) => turns.push(header, body));
-readDown(DOWN_FD, (bytes) => parser.feed(bytes), leave);
+readDown(DOWN_FD, (bytes, size, isOtherTurn) => {
+  if (isOtherTurn) turns.begin();
+  parser.feed(bytes, size);
+}, leave);
 
 lookAround();
 up.send({ t: 'hello', v: 1, node: process.version, lacks: code.lacks() });

@@ -241,35 +241,49 @@ class Replay {
   }
 }
 
-// Handles frames one in a turn of the loop: what the first sets going is done before the second.
+// Handles frames one in a turn of the loop: what the first sets going is done before the second. Most come
+// alone in theirs, and nothing is put off for those.
 class OneATurn {
   constructor(take) {
     this.take = take;
-    this.frames = [];
+    this.frames = []; // that wait for a turn
     this.at = 0;
-    this.isBusy = false;
-    // The turn is over when all that its frame sets going is done.
-    this.endTurn = () => {
-      if (this.frames.length > 0) this.#next();
-      else this.isBusy = false;
-    };
+    this.hasTaken = false; // in the turn at hand
+    this.isPutOff = false;
+    this.takeNext = () => this.#takeNext();
+  }
+
+  // What is pushed from now on comes in another turn than all before.
+  begin() {
+    if (this.frames.length === 0) this.hasTaken = false;
   }
 
   push(header, body) {
+    if (!this.hasTaken) {
+      this.hasTaken = true;
+      this.take(header, body);
+      return;
+    }
     this.frames.push([header, body]);
-    if (this.isBusy) return;
-    this.isBusy = true;
-    this.#next();
+    this.#putOff();
   }
 
-  #next() {
+  #putOff() {
+    if (this.isPutOff) return;
+    this.isPutOff = true;
+    setImmediate(this.takeNext);
+  }
+
+  #takeNext() {
+    this.isPutOff = false;
     const [header, body] = this.frames[this.at];
     this.at += 1;
-    if (this.at === this.frames.length) {
+    if (this.at < this.frames.length) {
+      this.#putOff();
+    } else {
       this.frames = [];
       this.at = 0;
     }
-    setImmediate(this.endTurn);
     this.take(header, body);
   }
 }
