@@ -1,7 +1,7 @@
 """Joins CommonJS modules into one file, which Node.js loads faster: bundle_js.py FOLDER PROGRAM MAIN APART OUT
 
 OUT/all.js is MAIN with all that it requires by "./name", each once, as functions that are called when they are first required. OUT/PROGRAM.js is
-PROGRAM, with APART, which loads all.js, where it requires MAIN. All is ASCII and without comments: V8 reads that faster.
+PROGRAM, with APART, which loads all.js, where it requires MAIN. All is ASCII and without lines that are comments: V8 reads that faster.
 """
 import pathlib
 import re

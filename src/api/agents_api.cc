@@ -20,7 +20,8 @@ std::string text_in(const json::Value& value, std::string_view key) {
 
 // What a run that did not complete means for its caller.
 Error error_of(const cell::Run& run, const json::Value& error) {
-  const std::string message = text_in(error, "message");
+  std::string message = text_in(error, "message");
+  if (message.empty()) message = text_in(error, "name");  // `throw new Error()`, `assert`
   const std::string code = text_in(error, "code");
   if (run.status == cell::RunStatus::cancelled) {
     return Error(ErrorCode::conflict, "run_cancelled", "run " + run.id + " was cancelled");

@@ -296,7 +296,7 @@ void AgentProcess::queue(Line& line, Queued frames) {
     boost::system::error_code error;  // write_queued() meets it again.
     frames.bytes.erase(0, line.socket.write_some(asio::buffer(frames.bytes), error));
   }
-  if (frames.bytes.empty()) return;
+  if (frames.bytes.empty() || !line.socket.is_open()) return;
   line.bytes += frames.bytes.size();
   line.frames.push_back(std::move(frames));
   if (line.bytes > kQueuedBytesMax) {
@@ -309,6 +309,7 @@ void AgentProcess::queue(Line& line, Queued frames) {
 asio::awaitable<void> AgentProcess::write_queued(Line& line) {
   for (;;) {
     while (line.frames.empty()) {
+      if (!line.socket.is_open()) co_return;
       line.queued.reset();
       co_await line.queued.wait();
     }
@@ -350,9 +351,11 @@ asio::awaitable<std::string> AgentProcess::wait_end() {
   co_await ends_whole();
   const bool killed = !exit.lost && WIFSIGNALED(exit.wait_status);
   const bool oom = killed && place_.count_oom_kills() > oom_before_;
-  boost::system::error_code ignored;
-  up_.socket.close(ignored);
-  down_.socket.close(ignored);
+  for (Line* line : {&up_, &down_}) {
+    boost::system::error_code ignored;
+    line->socket.close(ignored);
+    line->queued.set();  // Who writes there has nothing to wait for.
+  }
   const bool too_old = !exit.lost && WIFEXITED(exit.wait_status) && !has_spoken_ &&
                        WEXITSTATUS(exit.wait_status) == kTooOld;
   if (too_old) co_return kHostMissing;

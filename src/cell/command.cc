@@ -127,7 +127,11 @@ asio::awaitable<CommandResult> run_started(const CommandPlace& place, const Comm
     if (error.reason() != "start_failed") throw;
     failure = error;
   }
-  if (failure) co_return result_of_failed_start(*failure);
+  if (failure) {
+    result = result_of_failed_start(*failure);
+    if (on_output) on_output(running.err.name, result.stderr_bytes);
+    co_return result;
+  }
 
   running.tasks.spawn(read_output(running.out, on_output));
   running.tasks.spawn(read_output(running.err, on_output));

@@ -17,4 +17,8 @@ bool is_code_name(std::string_view name);
 // `invalid_argument` for another name, `too_large` for more than kCodeBytesMax.
 void keep_code(const std::string& folder, const std::string& name, std::string_view bytes);
 
+// Removes what is kept there and is not as it was written: V8 does not notice, and Node.js would
+// end when it runs it. Before any agent host is started from there. Blocking. Throws Error.
+void drop_damaged_code(const std::string& folder);
+
 }  // namespace cellar::cell

@@ -18,6 +18,19 @@ TEST_CASE("code of the agent host is kept up to its limit, and no file is made o
   CHECK_FALSE(sys::exists(dir.file("v20.2.0-x64-1.code")));
 }
 
+TEST_CASE("code that is damaged, or has no digest, is not kept") {
+  const testing::TempDir dir;
+  const std::string names[] = {"v20.1.0-x64-1.code", "v20.2.0-x64-1.code", "v20.3.0-x64-1.code"};
+  for (const std::string& name : names) keep_code(dir.path(), name, "what V8 made");
+  keep_code(dir.path(), names[0], "what V8 made of more");
+  sys::replace_file(dir.file(names[1]), "what V8 mbde", 0644);
+  sys::remove_file(dir.file(names[2] + ".sha256"));
+  drop_damaged_code(dir.path());
+  CHECK(sys::read_file(dir.file(names[0])) == "what V8 made of more");
+  CHECK_FALSE(sys::exists(dir.file(names[1])));
+  CHECK_FALSE(sys::exists(dir.file(names[2])));
+}
+
 TEST_CASE("its name is one of a file beside the agent host's own, and never one of those") {
   const std::string longest = std::string(kCodeNameMax - 5, 'v') + ".code";
   CHECK(is_code_name(longest));

@@ -11,6 +11,7 @@
 #include "cell/capacity.h"
 #include "cell/disk_quota.h"
 #include "cell/runner_parts.h"
+#include "cell/vault.h"
 #include "json/json.h"
 
 namespace cellar::cell {
@@ -397,8 +398,9 @@ asio::awaitable<void> Runner::attempt(Active& active, const std::string& cause) 
   }
   run.stands_for.clear();
   if (failure) {
+    const std::string& reason = failure->reason();
     const bool hopeless =
-        failure->reason() == AgentProcess::kHostMissing || failure->reason() == kDiskFull;
+        reason == AgentProcess::kHostMissing || reason == kDiskFull || reason == kSecretsSealed;
     if (hopeless) co_await pause_run(active, failure->reason(), pause_json(*failure));
     active.interruption = "agent_exit";
     co_return;

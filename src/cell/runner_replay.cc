@@ -235,6 +235,7 @@ asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
   const std::string id = run.id + "/trial-" + random_hex(4);
   image->header.as_object().set("run", id);
   image->header.as_object().set("trial", true);
+  image->header.as_object().set("id", run.id);  // As which its code knows itself.
   const auto trial = std::make_shared<TrialInProgress>(executor_);
   trials_[id] = trial;
   give(*std::exchange(image, std::nullopt));
@@ -260,6 +261,22 @@ void Runner::on_trial(TrialInProgress& trial, const AgentFrame& frame) {
 // ---- a run that begins again ----
 
 namespace {
+
+// What steps before this one did is undone: the run would go on as if it were there.
+void require_not_undone(const Run& source, const Step& from) {
+  if (source.rollback == 0) return;
+  std::set<std::string> undone;
+  for (const auto& [ordinal, step] : source.steps) {
+    if (ordinal > source.rollback) undone.insert(step.name);
+  }
+  for (const auto& [ordinal, step] : source.steps) {
+    if (ordinal >= from.ordinal || !undone.contains("rollback " + step.name)) continue;
+    throw Error(ErrorCode::conflict, "step_undone",
+                "run " + source.id + " has undone step \"" + step.name +
+                    "\", which lies before \"" + from.name + "\"",
+                "restart it from \"" + step.name + "\" or a step before it, or from the beginning");
+  }
+}
 
 bool has_setup_end(const std::vector<journal::Record>& history) {
   return std::any_of(history.begin(), history.end(), [](const journal::Record& record) {
@@ -291,6 +308,7 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
   forked.run_id = source.id;
   if (from) {
     const Step& step = step_called(source, *from);
+    require_not_undone(source, step);
     forked.ordinal = step.ordinal;
     history = history_before(source, step.begun);
   }

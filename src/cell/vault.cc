@@ -140,7 +140,7 @@ SecretSet decode_secrets(const std::string& text) {
 }
 
 [[noreturn]] void throw_sealed() {
-  throw Error(ErrorCode::unavailable, "secrets_sealed",
+  throw Error(ErrorCode::unavailable, std::string(kSecretsSealed),
               "the cell's secrets were sealed with another key",
               "create the cell again with its secrets, or bring the key file back");
 }

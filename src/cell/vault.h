@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "async/pool.h"
@@ -36,6 +37,8 @@ struct Secret {
   bool is_bound() const noexcept { return !hosts.empty(); }
 };
 using SecretSet = std::map<std::string, Secret>;
+// The reason of an error: the key that would open them is not there.
+inline constexpr std::string_view kSecretsSealed = "secrets_sealed";
 inline constexpr std::size_t kSecretsMax = 256;          // of a cell
 inline constexpr std::size_t kSecretsOfHostMax = 32;     // each is looked for in all it sends
 inline constexpr std::size_t kSecretNameBytesMax = 256;  // of A-Z a-z 0-9 _ - .

@@ -43,10 +43,12 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
   const CLI::Option* told = sub->add_flag("--file-events,!--no-file-events", *file_events,
                                           "Tell in its events what happens to its files, or not");
   add_repeated(*sub, "--secret", raw.secrets,
-               "NAME=VALUE for the agent's environment; NAME alone takes yours");
+               "NAME=VALUE for the agent's environment; NAME alone takes yours. Of a cell that "
+               "is there they replace all that it has");
   add_repeated(*sub, "--secret-host", raw.secret_hosts,
                "NAME=HOST: that secret goes to HOST only, and never into the cell");
-  add_repeated(*sub, "--allow", create->allow, "A HOST or HOST:PORT that the cell may reach");
+  add_repeated(*sub, "--allow", create->allow,
+               "A HOST or HOST:PORT that the cell may reach, and no other");
   sub->callback([&raw, create, file_events, told] {
     if (told->count() > 0) create->file_events = *file_events;
     raw.command = [&raw, create]() -> Command {

@@ -14,8 +14,11 @@ namespace {
 std::string message_of(const json::Value& data, std::string_view key) {
   const json::Value* error = data.find(key);
   if (error == nullptr || error->is_null()) return "";
-  const std::string message = error->is_object() ? column(*error, "message") : "";
-  return message.empty() ? format_value(*error) : message;
+  if (!error->is_object()) return format_value(*error);
+  for (const std::string_view what : {"message", "name"}) {
+    if (std::string text = column(*error, what); !text.empty()) return text;
+  }
+  return format_value(*error);
 }
 
 // "it broke (agent.js:3:14)", or a message that says where by itself.

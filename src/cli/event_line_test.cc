@@ -42,6 +42,7 @@ TEST_CASE("what happens in a run is told in words") {
            {"run.completed", R"({"result":{"a":"b"}})", "{\"a\":\"b\"}"},
            {"run.failed", R"({"error":{"message":"m","stack":"s"}})", "m"},
            {"run.failed", R"({"error":"m"})", "m"},
+           {"run.failed", R"({"error":{"name":"Error","message":""}})", "Error"},
            {"run.failed",
             R"({"error":{"message":"m","stack":"Error: m\n  at /data/versions/6f.js:3:14"}})",
             "m (agent.js:3:14)"},

@@ -1,3 +1,4 @@
+#include <charconv>
 #include <string>
 
 #include "base/error.h"
@@ -135,8 +136,11 @@ int run(const ProcessInput& command, Context& context) {
 }
 
 int run(const ProcessKill& command, Context& context) {
-  context.api.post(process_path(command.process, "/signal"),
-                   json::object({{"signal", command.signal}}));
+  std::int64_t number = 0;
+  const char* const end = command.signal.data() + command.signal.size();
+  const bool is_number = std::from_chars(command.signal.data(), end, number).ptr == end;
+  const json::Value signal = is_number ? json::Value(number) : json::Value(command.signal);
+  context.api.post(process_path(command.process, "/signal"), json::object({{"signal", signal}}));
   return 0;
 }
 

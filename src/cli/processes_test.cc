@@ -69,14 +69,16 @@ TEST_CASE("input is sent as it is, then its end") {
   FakeDaemon daemon([](const Seen&) { return std::string("HTTP/1.1 204 No Content\r\n\r\n"); });
   CHECK(call(daemon.url(), {"input", "c", "p3"}, "a\xff").exit_code == 0);
   CHECK(call(daemon.url(), {"kill", "c", "p3", "-s", "HUP"}).exit_code == 0);
+  CHECK(call(daemon.url(), {"kill", "c", "p3", "-s", "9"}).exit_code == 0);
   const auto seen = daemon.seen();
-  REQUIRE(seen.size() == 3);
+  REQUIRE(seen.size() == 4);
   CHECK(seen[0].target == "/api/v1/cells/c/processes/p3/stdin");
   CHECK(seen[0].body == "a\xff");
   CHECK(seen[1].target == "/api/v1/cells/c/processes/p3/stdin?end=1");
   CHECK(seen[1].body.empty());
   CHECK(seen[2].target == "/api/v1/cells/c/processes/p3/signal");
   CHECK(seen[2].body == R"({"signal":"HUP"})");
+  CHECK(seen[3].body == R"({"signal":9})");
 }
 
 TEST_CASE("of input that was not all taken the rest is sent again") {

@@ -123,7 +123,8 @@ std::string error_words(const json::Value& error) {
   const std::string message = column(error, "message");
   const bool says_nothing =
       name.empty() || name == "Error" || name == "Exception" || name == "AgentError";
-  return says_nothing || message.empty() ? message : name + ": " + message;
+  if (message.empty()) return name;
+  return says_nothing ? message : name + ": " + message;
 }
 
 std::string pause_words(const json::Value& run) {

@@ -100,6 +100,8 @@ TEST_CASE("an error whose message alone says little is told with its name") {
   CHECK(trouble(R"({"status":"failed","error":{"name":"KeyError","message":"'zz'"}})").why ==
         "KeyError: 'zz'");
   CHECK(trouble(R"({"status":"failed","error":{"name":"Error","message":"no"}})").why == "no");
+  CHECK(trouble(R"({"status":"failed","error":{"name":"AssertionError","message":""}})").why ==
+        "AssertionError");
 }
 
 TEST_CASE("what a run waits for is told, and how to give it") {

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/sha256.h"
+#include "cell/kept_code.h"
 #include "cellar_daemon_agent_host_files.h"
 #include "cellar_daemon_python_agent_host_files.h"
 #include "sys/file.h"
@@ -33,6 +34,7 @@ std::string install_agent_host(const std::string& state_dir) {
     sys::make_dirs(std::filesystem::path(path).parent_path(), 0755);
     if (sys::read_file(path) != contents) sys::replace_file(path, contents, 0644);
   }
+  cell::drop_damaged_code(dir);
   return dir;
 }
 

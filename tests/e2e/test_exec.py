@@ -23,6 +23,13 @@ class ExecTest(harness.CellTest):
         self.assertIn("/nowhere", missing.json["error"])
         self.assertEqual(400, cell.call("POST", "/exec", {"cmd": []}).status)
 
+    def test_a_program_that_does_not_start_says_why_in_a_stream_too(self):
+        cell = self.cell()
+        events = list(self.daemon.stream("POST", cell.path + "/exec", {"cmd": ["no-such-program", "x"]}))
+        self.assertEqual(["stderr", "exit"], [event.type for event in events])
+        self.assertIn("no-such-program: No such file", events[0].json["data"])
+        self.assertEqual(127, events[1].json["exit_code"])
+
     def test_output_streams_while_the_command_runs(self):
         cell = self.cell()
         stream = self.daemon.stream("POST", cell.path + "/exec",

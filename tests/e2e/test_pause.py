@@ -177,6 +177,31 @@ class QueueTest(harness.CellTest):
         self.assertNotIn("paged_out_bytes", first.get()["pause"])
 
 
+class EndedAgentsTest(harness.CellTest):
+    AGENT = "module.exports = { async pid() { return process.pid; }, async fails() { throw new Error(); } };"
+
+    def test_of_agents_that_have_ended_nothing_is_kept_and_none_is_told_as_lost_again(self):
+        cell = self.cell("ended", agent=self.AGENT)
+        descriptors = lambda: len(os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
+        held = 0
+        for turn in range(8):
+            self.assertEqual(200, cell.request("pid").status)
+            if turn == 2:
+                held = descriptors()
+            cell.kill_agent()
+            harness.eventually("it has ended", lambda: cell.agent_pid() is None)
+        self.assertEqual(200, cell.request("pid").status)
+        harness.eventually("no descriptor is left of those", lambda: descriptors() <= held + 4)
+        self.assertEqual("hibernated", cell.call("POST", "/hibernate").json["state"])
+        self.assertEqual(200, cell.request("pid").status)
+        lost = cell.get()["resume"]["processes"]["lost"]
+        self.assertEqual([("agent", "hibernated")], [(each["domain"], each["lost_by"]) for each in lost])
+
+    def test_an_error_without_a_message_is_told_by_its_name(self):
+        answer = self.cell(agent=self.AGENT).request("fails")
+        self.assertEqual((500, "Error"), (answer.status, answer.json["error"]))
+
+
 class StopTest(harness.CellTest):
     options = ("--on-stop", "hibernate")
 

@@ -141,8 +141,23 @@ class RollbackTest(harness.CellTest):
         self.assertEqual([("failed", "no seat")], [(t["reason"], t["error"]["message"]) for t in told])
         missing = cell.call("POST", f"/runs/{run}/restart", {"from": "rollback car"})
         self.assertEqual((404, "step_not_found"), (missing.status, missing.json["code"]))
-        again = cell.call("POST", f"/runs/{run}/restart", {"from": "flight"}).json["id"]
+        again = cell.call("POST", f"/runs/{run}/restart", {"from": "hotel"}).json["id"]
         self.assertEqual({"done": ["flight", "car", "hotel"]}, cell.settled(again)["error"]["rollback"])
+
+    def test_a_run_does_not_begin_again_behind_what_it_has_undone(self):
+        cell = self.cell("again", agent="""module.exports = { async trip(ctx) {
+          const seen = await ctx.step("weather", () => "dry");
+          await ctx.step("hotel", () => "H1", { rollback: () => {} });
+          await ctx.step("car", () => { throw new Error("no car"); });
+          return seen;
+        } };""")
+        run = cell.call("POST", "/runs", {"method": "trip"}).json["id"]
+        self.assertEqual("failed", cell.settled(run)["status"])
+        refused = cell.call("POST", f"/runs/{run}/restart", {"from": "car"})
+        self.assertEqual((409, "step_undone"), (refused.status, refused.json["code"]), refused)
+        self.assertIn('"hotel"', refused.json["remediation"])
+        again = cell.call("POST", f"/runs/{run}/restart", {"from": "hotel"})
+        self.assertEqual(["weather", "hotel", "car", "rollback hotel"], [step["name"] for step in cell.settled(again.json["id"])["steps"]])
 
     def test_what_is_killed_while_it_rolls_back_goes_on_rolling_back(self):
         kills = {"agent": lambda cell: cell.kill_processes("agent"), "daemon": lambda cell: self.daemon.restart(),

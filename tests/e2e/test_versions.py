@@ -102,6 +102,16 @@ class VersionsTest(harness.CellTest):
         self.assertEqual([2, "x", "old"], cell.settled(run)["result"])
         self.assertTrue(cell.call("POST", f"/runs/{run}/replay").json["ok"])  # Of one that has ended, too.
 
+    def test_in_a_trial_code_knows_the_run_as_it_did(self):
+        sources = {
+            "javascript": 'module.exports = { async work(ctx) { ctx.db.set(`job/${ctx.run.id}`, 1); return (await ctx.waitForEvent("go")).payload; } };',
+            "python": 'async def work(ctx):\n    ctx.db.set(f"job/{ctx.run.id}", 1)\n    return (await ctx.wait_for_event("go")).payload\n'}
+        for language, source in sources.items():
+            cell = self.cell(f"known-{language}", agent=source, agent_language=language)
+            run = cell.call("POST", "/runs", {"method": "work"}).json["id"]
+            harness.eventually("it waits", lambda: cell.run(run)["status"] == "waiting")
+            self.assertEqual(True, cell.call("POST", f"/runs/{run}/replay").json["ok"], language)
+
     def test_a_run_moves_to_a_version_whose_trial_passes(self):
         cell, run = self.begin_work()
         not_paused = cell.call("POST", f"/runs/{run}/resume", {"upgrade": True})

@@ -16,13 +16,17 @@ function nameOfMade() {
 function readIfThere(file) {
   try {
     return fs.readFileSync(file);
-  } catch {
+  } catch (error) {
     return undefined;
   }
 }
 
 module.exports = {
-  importModule: (href) => import(href),
+  importModule(href) {
+    const made = new module.constructor(__filename, null);
+    made._compile('module.exports = (href) => import(href);', __filename);
+    return made.exports(href);
+  },
   Module: module.constructor, // To load it by its name, Node.js loads more.
 
   // Runs the one file in `folder`, whose other modules are got by `require`.

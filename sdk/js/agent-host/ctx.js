@@ -155,7 +155,7 @@ function makeTime(run) {
 
 // JSON has what is the same in all of the attempt.
 function runInfo(run) {
-  const info = { id: run.id, method: run.method, attempt: run.attempt };
+  const info = { id: run.shownId, method: run.method, attempt: run.attempt };
   // Outside of steps: what is inside of one is executed now.
   return Object.defineProperty(info, 'isReplaying', { get: () => run.replay.goesOn && !run.inStep });
 }

@@ -13,11 +13,10 @@ class CancelledError extends Error {
 }
 
 // Unwinds the code of a run that this process has nothing to do with any more. Nothing that such a
-// run still asks for is done.
-class ParkedRun extends Error {
+// run still asks for is done. Code that lets a cancel through lets this through, too.
+class ParkedRun extends CancelledError {
   constructor() {
     super('this run is over, or goes on elsewhere');
-    this.name = 'ParkedRun';
   }
 }
 

@@ -9,4 +9,5 @@ if (Number(process.versions.node.split('.')[0]) < OLDEST) {
   process.exit(TOO_OLD);
 }
 
-require('./main.js'); // With its ending: Node.js would try names.
+// With its ending: Node.js would try names.
+require('./main.js');

@@ -135,9 +135,10 @@ async function giveCode() {
   const nobody = {
     stepsMax: 1,
     stepCount: 0,
-    sendText(text) {
+    sendText(text, body) {
       const frame = JSON.parse(text);
       if (frame.t === 'done') setImmediate(take, { ...frame, t: 'ack' });
+      if (frame.t === 'end' && !frame.ok) process.stderr.write(`what starts need is not known: ${body}\n`);
     },
   };
   await start({ ...REHEARSAL, agent: code.rehearsal() }, Buffer.from('nullnull'), nobody);

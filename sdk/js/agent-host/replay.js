@@ -1,13 +1,20 @@
 'use strict';
 const STALL_MS = 30_000;
 const BEGUN_STALL_MS = 1000; // where something goes on that may bring the code on
-const GIVEN_IN_TURN_MAX = 100; // Then others have theirs.
+const GIVEN_IN_TURN_MAX = 100; // Then others have theirs, ...
+const TURN_MS = 5; // ... and after so long: the code may compute between what it waits for.
+const { now } = Date; // The agent's code may put another in its place.
 // What Node.js does behind each callback: all that waits in nextTick() and promises, and tells of rejections.
 // It is deprecated (DEP0134): where a Node.js has it not, each completion has a turn of its own.
 const runTicks = process._tickCallback;
 // Whether the code has put something off to the next turn, or may have. What it has unref'd is not seen.
 const PUT_OFF = ['Immediate', 'MessagePort'];
 const putsOff = () => (process.getActiveResourcesInfo?.() ?? PUT_OFF).some((kind) => PUT_OFF.includes(kind));
+
+// Calls go() in the next turn of the loop, behind all that the code has put off to it.
+function inNextTurn(go) {
+  setImmediate(() => (putsOff() ? setImmediate(go) : go()));
+}
 
 // Entries by one of their places in the journal, one after the other.
 class InOrder {
@@ -150,7 +157,7 @@ class Replay {
   #pumpSoon() {
     if (this.pumping) return;
     this.pumping = true;
-    setImmediate(() => this.#pump());
+    inNextTurn(() => this.#pump());
   }
 
   // Gives one completion, and comes back in the next turn. Where the code waits for nothing else, and has put
@@ -158,13 +165,14 @@ class Replay {
   // what it takes to give one.
   #pump() {
     clearTimeout(this.stallTimer);
+    const began = now();
     let given = 0;
     let isMore = true;
     try {
       do {
         isMore = this.#giveNext();
         given += 1;
-      } while (isMore && given < GIVEN_IN_TURN_MAX && this.#goesOnInTurn());
+      } while (isMore && given < GIVEN_IN_TURN_MAX && this.#goesOnInTurn() && now() - began < TURN_MS);
     } finally {
       this.pumping = false;
       if (isMore) this.#pumpSoon();
@@ -271,7 +279,7 @@ class OneATurn {
   #putOff() {
     if (this.isPutOff) return;
     this.isPutOff = true;
-    setImmediate(this.takeNext);
+    inNextTurn(this.takeNext);
   }
 
   #takeNext() {

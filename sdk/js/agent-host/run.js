@@ -25,6 +25,7 @@ class Run {
   constructor(up, header, body) {
     this.up = up;
     this.id = header.run;
+    this.shownId = header.id ?? header.run; // As which its code knows itself: a trial is of another run.
     this.method = header.method;
     this.attempt = header.a;
     this.frameEnd = `,"run":${JSON.stringify(this.id)},"a":${this.attempt}}`; // of what it says

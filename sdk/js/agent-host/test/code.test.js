@@ -44,12 +44,18 @@ test('joined it is the same, and says what would make its start shorter', () =>
       code = await daemon.next('code');
       assert.equal(code.name, lacks);
       assert.deepEqual(daemon.types().slice(before), ['code']); // Nobody hears of the run of nobody's.
+      assert.equal(daemon.stderr, '');
     }, options);
     fs.writeFileSync(path.join(folder, code.name), code.body);
     await withHost(AGENT, async (daemon) => assert.equal(await check(daemon), undefined), options);
     fs.writeFileSync(path.join(folder, code.name), code.body.subarray(0, 1000)); // Half of it.
     await withHost(AGENT, async (daemon) => assert.equal(await check(daemon), code.name), options);
   }));
+
+test('joined its program is read by a Node.js that is much too old', () => withJoined(async ({ host }) => {
+  const words = fs.readFileSync(host, 'utf8').replace(/'[^']*'|`[^`]*`/g, "''");
+  assert.doesNotMatch(words, /\bimport\b|\basync\b|\?\.|\?\?|catch \{|\.\.\.|\*\*/);
+}));
 
 test('as files it lacks nothing', () => withHost(AGENT, async (daemon) => {
   assert.equal((await daemon.next('hello')).lacks, undefined);

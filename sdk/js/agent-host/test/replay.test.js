@@ -4,6 +4,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
+const { encode } = require('../frames');
 const { agent, withHost } = require('./fake_daemon');
 
 const EVERYTHING = agent(`
@@ -303,6 +304,74 @@ test('what the code puts off to the next turn comes before the next completion, 
   assert.deepEqual(live.value, [true, true]);
   daemon.run('main', {}, { id: 'again', replay: daemon.recorded('live') });
   assert.deepEqual(await daemon.end('again'), live);
+}));
+
+const PUTS_OFF_FIRST = agent(`
+  let isThere = false;
+  const first = ctx.step('a', () => 1);
+  setImmediate(() => { isThere = true; });
+  await first;
+  if (isThere) await ctx.step('d', () => 4);
+  return isThere;`);
+
+test('what it puts off before it waits for the first one comes before that', () => withHost(PUTS_OFF_FIRST, async (daemon) => {
+  const live = await daemon.ended('main', {}, 'live');
+  assert.equal(live.value, true);
+  daemon.run('main', {}, { id: 'again', replay: daemon.recorded('live') });
+  assert.deepEqual(await daemon.end('again'), live);
+}));
+
+const PUTS_OFF_BESIDE = agent(`
+  let isThere = false;
+  const seen = [];
+  await Promise.all([
+    ctx.step('a', () => 1).then(() => { setImmediate(() => { isThere = true; }); }),
+    ctx.step('b', () => 2).then(() => { seen.push(isThere); }),
+  ]);
+  if (seen[0]) await ctx.step('d', () => 4);
+  return seen[0];`);
+
+test('it does so however what has completed is cut, and on replay', () => withHost(PUTS_OFF_BESIDE, async (daemon) => {
+  for (const pieces of [1, 2]) {
+    const id = `live in ${pieces}`;
+    daemon.keepsAcks = true;
+    daemon.run('main', {}, { id });
+    await daemon.next(({ t, run, o }) => t === 'done' && run === id && o === 2);
+    daemon.keepsAcks = false;
+    const acks = [1, 2].map((o) => encode({ t: 'ack', run: id, a: 1, o }));
+    if (pieces === 2) {
+      daemon.down.write(acks.shift());
+      await daemon.idle();
+    }
+    daemon.down.write(Buffer.concat(acks));
+    const live = await daemon.end(id);
+    assert.deepEqual(live.value, true, id);
+    daemon.run('main', {}, { id: `${id} again`, replay: daemon.recorded(id) });
+    assert.deepEqual(await daemon.end(`${id} again`), live);
+  }
+}));
+
+const COMPUTES = agent(`
+  const fs = require('node:fs');
+  for (let i = 0; i < 20; i += 1) {
+    await ctx.step('s', () => i);
+    if (i === 0) fs.writeFileSync('there', '');
+    while (params.waits && !fs.existsSync('asked'));
+    const end = Date.now() + 10;
+    while (Date.now() < end);
+  }`);
+
+test('code that computes between its recorded steps leaves others their turns', () => withHost(COMPUTES, async (daemon) => {
+  daemon.send({ t: 'cell' }, '{}'); // Its code is in /work then.
+  await daemon.ended('main', {}, 'live');
+  const there = path.join(daemon.work, 'there');
+  fs.rmSync(there);
+  daemon.run('main', { waits: true }, { id: 'again', replay: daemon.recorded('live') });
+  while (!fs.existsSync(there)) await new Promise(setImmediate);
+  daemon.down.write(encode({ t: 'ping', n: 7 }), () => fs.writeFileSync(path.join(daemon.work, 'asked'), ''));
+  await daemon.end('again');
+  const place = (kind) => daemon.frames.findLastIndex(({ t }) => t === kind);
+  assert.ok(place('pong') > 0 && place('pong') < place('end'));
 }));
 
 test('a Node.js without what ends a turn gives each completion in one of its own', async () => {

@@ -1,11 +1,15 @@
 """Loads an agent's code: a Python file, whose functions are its methods."""
 import inspect
 import os
+import re
 import sys
 import traceback
 import types
 
 from .errors import AGENT_MODULE, AgentError, shown, stack_of
+
+# It calls ctx.fetch, or may import what does from a folder of its own.
+NEEDS_FETCH = re.compile(rb"fetch|sys|importlib|__import__|runpy|site|exec")
 
 _loaded = {}  # path → module
 
@@ -32,7 +36,7 @@ def _load(path):
     try:
         with open(path, "rb") as file:
             source = file.read()
-        if b"fetch" in source:
+        if NEEDS_FETCH.search(source) or "PYTHONPATH" in os.environ:
             from . import fetch  # noqa: F401  What it imports is Python's, and not what the agent calls the same.
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
     except KeyboardInterrupt:

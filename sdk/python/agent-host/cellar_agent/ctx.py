@@ -333,7 +333,7 @@ class RunInfo(types.SimpleNamespace):
     __slots__ = ("_run",)
 
     def __init__(self, run):
-        super().__init__(id=run.id, method=run.method, attempt=run.attempt)
+        super().__init__(id=run.shown_id, method=run.method, attempt=run.attempt)
         self._run = run
 
     @property

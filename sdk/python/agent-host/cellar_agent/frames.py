@@ -93,8 +93,7 @@ class FrameParser:
                 return
             room, self._room, chunk = self._room, None, chunk[size:]
             self._cut(room)
-        everything = self._begun + chunk
-        self._begun = everything[self._cut(everything):]
+        self._cut(self._begun + chunk)
         total = self._size_of(self._begun)
         if total > JOINED_BYTES_MAX:
             self._room, self._filled = memoryview(bytearray(total)), len(self._begun)
@@ -109,10 +108,12 @@ class FrameParser:
         return PREFIX.size + sum(PREFIX.unpack_from(everything))
 
     def _cut(self, everything):
-        """Takes the whole frames of it; where the last one ends."""
+        """Takes the whole frames of it, and keeps what is behind them, whatever taking one raises."""
         at = 0
-        while len(everything) - at >= (total := self._size_of(everything[at:at + PREFIX.size])):
-            body_at = at + PREFIX.size + PREFIX.unpack_from(everything, at)[0]
-            self._take(json.loads(bytes(everything[at + PREFIX.size:body_at])), everything[body_at:at + total])
-            at += total
-        return at
+        try:
+            while len(everything) - at >= (total := self._size_of(everything[at:at + PREFIX.size])):
+                start, at = at + PREFIX.size, at + total
+                body_at = start + PREFIX.unpack_from(everything, start - PREFIX.size)[0]
+                self._take(json.loads(bytes(everything[start:body_at])), everything[body_at:at])
+        finally:
+            self._begun = bytes(everything[at:])

@@ -22,7 +22,7 @@ class Phase:
 
 @dataclasses.dataclass
 class Undo:
-    """One step that undoes another. `body` is its coroutine function, of a Step."""
+    """One step that undoes another. `body` is its body, of a Step (run.py)."""
 
     name: str
     policy: str

@@ -1,6 +1,7 @@
 """One run in this process: what its code does, how it ends, and what is undone then."""
 import asyncio
 
+from .bodies import Bodies
 from .codec import decode_value, encode_value
 from .commands import Commands, InStep, Outcome, Step
 from .errors import CancelledError, Error, ParkedRun, from_json, to_json
@@ -26,6 +27,7 @@ class Run:
     def __init__(self, loop, up, header, body, out_of_time):
         self.loop, self.up, self._out_of_time = loop, up, out_of_time
         self.id, self.method, self.attempt = header["run"], header["method"], header["a"]
+        self.shown_id = header.get("id", self.id)  # As which its code knows itself: a trial is of another run.
         self.is_trial = header.get("trial", False)  # Of this version: nothing is done, only compared.
         self.phase = Phase()
         self.threads = Threads(loop, self)
@@ -36,7 +38,7 @@ class Run:
         self.is_rolling_back = False
         self.is_concluding = False  # Its method has ended, or is out of time.
         self._grace = None  # the timer of a cancel
-        self._rollbacks = Rollbacks()
+        self.rollbacks = Rollbacks()
         self.ordinals = Ordinals(self, header["base"])
         self.names = Names()
         self.commands = Commands(self)
@@ -44,7 +46,7 @@ class Run:
         self._last_tag = 0
         self._unasked = set()  # ordinals of steps that the daemon was not asked for
         self.tasks = Tasks()
-        self._bodies = set()  # those of steps
+        self._bodies = Bodies(self)
         size = header["params_len"]
         self.params = parse(body[:size])
         self.replay = Replay(loop, header["replay"], body, size, self._is_quiet,
@@ -75,7 +77,7 @@ class Run:
         return self.replay.is_caught_up and self._is_quiet() and not self._is_closing
 
     def _is_quiet(self):
-        is_busy = self._bodies or not self.waiting.is_for_daemon
+        is_busy = self._bodies.are_going or not self.waiting.is_for_daemon
         return not is_busy and not self.loop.is_ready(self) and not self.loop.is_waiting(self)
 
     def check(self):
@@ -148,8 +150,7 @@ class Run:
             self.phase.is_over = True
             self._forget()
             self.commands.cancel_all()
-            for body in list(self._bodies):
-                body.cancel()
+            self._bodies.cancel()
             self.phase.signal.abort(CancelledError())
 
     def _let_go(self):
@@ -347,8 +348,8 @@ class Run:
         return True
 
     def step(self, k, make_name, fp, body, policy="retry", finish=None, undo=None, sensitive=False):
-        """A command whose body, the coroutine body(step), runs here: what it gives is on disk before
-        anybody sees it. undo(value, ordinal) gives the body of the step that undoes it. What a sensitive
+        """A command whose body runs here, body(step) or the awaitable that it gives: what comes of it is on disk
+        before anybody sees it. undo(value, ordinal) gives the body of the step that undoes it. What a sensitive
         one gives is shown to nobody."""
         try:
             step = self._begin(k, make_name, fp, policy, sensitive)
@@ -357,58 +358,19 @@ class Run:
         if step.is_left:  # The code waits for it.
             return self.commands.make(step.o, step.name)
         if undo is not None:
-            self._rollbacks.declare(step.o, step.name, policy, sensitive, undo)
+            self.rollbacks.declare(step.o, step.name, policy, sensitive, undo)
             if step.is_done and step.entry.state == "ok":
                 entry = step.entry
-                self._rollbacks.complete(entry.o, entry.body, entry.codec, entry.ended_at)
+                self.rollbacks.complete(entry.o, entry.body, entry.codec, entry.ended_at)
         command = self.commands.make(step.o, step.name)
         settle = self.commands.end_with(step.o, step.name, command, finish, sensitive or step.was_sensitive)
         if step.is_done:
             self._replayed(step.entry, settle)
         else:
-            self._perform(k, step, body, settle, sensitive)
+            self._bodies.perform(k, step, body, settle, sensitive)
         return command
 
-    def _perform(self, k, step, body, settle, sensitive):
-        work = self._execute(k, step, body, settle)
-        here = InStep(self.phase, sensitive, step.o)
-        task = self.loop.create_task(work, context=context_for(self, in_step=here))
-        task.uses_ctx = True
-        self._bodies.add(task)
-        task.add_done_callback(self._bodies.discard)
-
-    async def _execute(self, k, step, body, settle):
-        phase = self.phase
-        try:
-            if step.waits:  # That it begins is on disk before it does: it must not be done twice.
-                await self._leave_to_begin(step.o)
-            text, codec = encode_value(await body(step), f'the value of {k} "{step.name}"')
-            ok = True
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            text = stringify(to_json(error), f'the error of {k} "{step.name}"')
-            ok, codec = False, "json"
-        if self.parked or phase.is_over:
-            return
-        if ok:  # Its end is in the journal before any rollback's.
-            self._rollbacks.complete(step.o, text, codec)
-        self._record(step.o, ok, text, codec, settle)
-
-    def _leave_to_begin(self, o):
-        began = self.loop.create_future()
-
-        def settle(error):
-            if began.done():
-                return
-            if error is None:
-                began.set_result(None)
-            else:
-                began.set_exception(from_json(parse(error), self.module))
-        self.waiting.begins[o] = settle
-        return began
-
-    def _record(self, o, ok, body, codec, settle):
+    def record(self, o, ok, body, codec, settle):
         """The end of a step; it settles when that is on disk, with what a replay would give."""
         def recorded(error):
             if error is None:
@@ -433,7 +395,7 @@ class Run:
             settle = self.commands.end_with(step.o, step.name, command, None)
             self.waiting.begins[step.o] = lambda error: (
                 self._begun(step, command, handle) if error is None
-                else self._record(step.o, False, error, "json", settle))
+                else self.record(step.o, False, error, "json", settle))
         else:
             self._begun(step, command, handle)
         return command
@@ -456,7 +418,7 @@ class Run:
         command = self.commands.make(handle.ordinal, handle.name)
         # What it is given, or the error that is recorded in its place.
         settle = self.commands.end_with(handle.ordinal, handle.name, command, None)
-        self._record(handle.ordinal, True, body, codec, settle)
+        self.record(handle.ordinal, True, body, codec, settle)
         return command
 
     def attempt_failed(self, o, attempt, error, delay):
@@ -497,7 +459,7 @@ class Run:
         await self._until_kept()
         if self.phase.is_over and not self.undoes:
             return Outcome(False, outcome.body, CancelledError.code)
-        undos = self._rollbacks.in_order(self.module)
+        undos = self.rollbacks.in_order(self.module)
         if self.parked or not (undos or marker):
             return outcome
         self._leave_method()
@@ -510,9 +472,9 @@ class Run:
 
     async def _until_kept(self):
         """What was not kept is not undone."""
-        while not self._rollbacks.are_kept:
+        while not self.rollbacks.are_kept:
             kept = self.commands.make(0, "")
-            self._rollbacks.when_kept(lambda: self.commands.give(0, kept, None))
+            self.rollbacks.when_kept(lambda: self.commands.give(0, kept, None))
             try:
                 await kept
             except CancelledError:
@@ -557,7 +519,7 @@ class Run:
         if step.is_done:
             settle(step.entry.state == "ok", step.entry.body, step.entry.codec)
         else:
-            self._perform("step", step, undo.body, settle, undo.sensitive)
+            self._bodies.perform("step", step, undo.body, settle, undo.sensitive)
         try:
             await command
         except asyncio.CancelledError:
@@ -576,9 +538,9 @@ class Run:
 
     def _acknowledged(self, o, error):
         if error is None:
-            self._rollbacks.keep(o)
+            self.rollbacks.keep(o)
         else:
-            self._rollbacks.forget(o)  # Also where nobody waits for it any more.
+            self.rollbacks.forget(o)  # Also where nobody waits for it any more.
         self.waiting.give(self.waiting.acks, o, error)
 
     def began(self, o, error=None):

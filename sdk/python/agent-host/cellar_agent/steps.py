@@ -146,6 +146,27 @@ class StepHandle:
         return self._run.progress(self.ordinal, body, self.attempt)
 
 
+class GoesOn:
+    """What a plain function gave that is to be awaited, once; end() is called after that."""
+
+    def __init__(self, work, end):
+        self._work, self._end = work, end
+
+    def __await__(self):
+        return self._until_end().__await__()
+
+    async def _until_end(self):
+        try:
+            return await self._work
+        finally:
+            self._end()
+
+    def close(self):
+        """As of a coroutine: nobody awaits it any more, or ever has."""
+        if inspect.iscoroutine(self._work):
+            self._work.close()
+
+
 class Attempts:
     """The attempts of one step. `before` is what the journal holds of it: attempts that failed in
     earlier processes, when the next one is due, when the first one began, the last progress. The
@@ -163,7 +184,27 @@ class Attempts:
         # As text: what one attempt makes of it is not what the next one gets.
         self.progress = stringify(step.before.get("progress"), "the progress")
 
-    async def result(self):
+    def result(self):
+        """What the function gives, or an awaitable with close() of it: where that is one itself, and where there
+        may be several attempts, a limit of time, a thread, or it is a coroutine function."""
+        is_only = self._retries.attempts_max == 1 and self._before.get("retry_at") is None
+        has_limit = self._timeouts.attempt is not None or self._end is not None
+        if is_only and not has_limit and not self.run.in_threads and not inspect.iscoroutinefunction(self._function):
+            return self._at_once(self._before.get("tries", 0) + 1)
+        return self._several()
+
+    def _at_once(self, attempt):
+        handle = self._begin(attempt)
+        goes_on = False
+        try:
+            value = self._function(*self._arguments(handle))
+            goes_on = inspect.isawaitable(value)
+            return GoesOn(value, lambda: self._end_with(handle)) if goes_on else value
+        finally:
+            if not goes_on:
+                self._end_with(handle)
+
+    async def _several(self):
         due = self._before.get("retry_at")
         wait = 0 if due is None else due - now_ms()
         attempt = self._before.get("tries", 0) + 1
@@ -186,10 +227,18 @@ class Attempts:
                 self.run.attempt_failed(self.ordinal, attempt, error, wait)
             attempt += 1
 
-    async def _once(self, attempt):
+    def _begin(self, attempt):
         inside.set(inside.get()._replace(attempt=attempt))  # What it begins inherits it.
         handle = StepHandle(self, attempt)
         self._phase.signal.on_abort(handle.signal.abort)
+        return handle
+
+    def _end_with(self, handle):
+        handle.end()
+        self._phase.signal.off_abort(handle.signal.abort)
+
+    async def _once(self, attempt):
+        handle = self._begin(attempt)
         try:
             left = None if self._end is None else max(1, self._end - now_ms())
             limits = [limit for limit in (self._timeouts.attempt, left) if limit is not None]
@@ -197,8 +246,7 @@ class Attempts:
                 return await self._call(handle)
             return await self._within(min(limits), handle, min(limits) == left)
         finally:
-            handle.end()
-            self._phase.signal.off_abort(handle.signal.abort)
+            self._end_with(handle)
 
     async def _within(self, limit, handle, is_total):
         """It is not waited for after the limit, whatever it does then."""
@@ -221,8 +269,11 @@ class Attempts:
         return StepTimeoutError(
             f'step "{self.name}" took longer than {whole(self._timeouts.total)} ms in all')
 
+    def _arguments(self, handle):
+        return (handle, *self._given)[:count_needed(self._function)]
+
     async def _call(self, handle):
-        arguments = (handle, *self._given)[:count_needed(self._function)]
+        arguments = self._arguments(handle)
         if self.run.in_threads and not inspect.iscoroutinefunction(self._function):
             value = await self.run.threads.call(self._function, *arguments)
         else:

@@ -35,7 +35,8 @@ def _settle(answer, given):
         answer.set_result(given.result())
 
 
-def _in_thread(function, *arguments):
+def plainly(function, *arguments):
+    """What function(*arguments) gives or raises, as a future can hold it."""
     try:
         return function(*arguments)
     except StopIteration as error:  # No future takes it: who waits for it would wait for ever.
@@ -97,5 +98,5 @@ class Threads:
     def call(self, function, *arguments):
         """Awaits function(*arguments) in a thread, and what that gives where it gives an awaitable."""
         context = contextvars.copy_context()
-        work = functools.partial(context.run, _in_thread, function, *arguments)
+        work = functools.partial(context.run, plainly, function, *arguments)
         return self._loop.run_in_executor(self._loop.run_threads, work)

@@ -124,8 +124,17 @@ class Turns:
         self.is_going = False
 
     def push(self, action):
-        self._actions.append(action)
-        self.go_on()
+        """From a callback of the host's: at once, where nothing else is to be done before."""
+        if self.is_going or not self._is_at_rest():
+            self._actions.append(action)
+            self.go_on()
+            return
+        try:
+            action()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # As the loop does with what its callbacks raise.
+            self._loop.call_exception_handler({"message": "what the daemon said failed", "exception": error})
 
     def go_on(self):
         """There may be something to do."""

@@ -17,6 +17,20 @@ class FramesTest(unittest.TestCase):
                 parser.feed(everything[at:at + cut])
             self.assertEqual(frames, taken, f"{cut} bytes at a time")
 
+    def test_what_taking_one_raises_loses_no_other(self):
+        taken = []
+
+        def take(header, body):
+            taken.append(header["n"])
+            if header["n"] == 1:
+                raise ValueError("it cannot be taken")
+        parser = FrameParser(take)
+        everything = b"".join(encode({"n": n}, b"body") for n in range(4))
+        with self.assertRaises(ValueError):
+            parser.feed(everything[:-3])
+        parser.feed(everything[-3:])
+        self.assertEqual([0, 1, 2, 3], taken)
+
 
 if __name__ == "__main__":
     unittest.main()

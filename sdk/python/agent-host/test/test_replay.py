@@ -255,11 +255,13 @@ def main(ctx): return ctx.db.get("a")
             async def spin():
                 while params["beat"] == 0.01:
                     await asyncio.sleep(0)
+            async def one(): # Both have begun before one of them ends.
+                return 1
             tasks = [asyncio.create_task(beat()), asyncio.create_task(spin())]
             if params["now"]:
-                gone = ctx.step("gone", lambda: 1)
+                gone = ctx.step("gone", one)
                 await asyncio.Event().wait()
-            await asyncio.gather(ctx.step("gone", lambda: 1), ctx.step("other", lambda: 2))'''
+            await asyncio.gather(ctx.step("gone", one), ctx.step("other", one))'''
         with host(agent(body)) as daemon:
             daemon.ended(params={"beat": 1, "now": False})
             replay = daemon.recorded()
