@@ -21,7 +21,8 @@ class Outcome:
         self.ok, self.body, self.code, self.rolled = ok, body, code, rolled
 
 
-def _is_asyncios(callback):
+def is_asyncios(callback):
+    """Whether that is called of what is done with asyncio's own means."""
     callback = getattr(callback, "func", callback)
     is_task = isinstance(getattr(callback, "__self__", None), asyncio.Task)
     return is_task or str(getattr(callback, "__module__", None)).startswith("asyncio.")
@@ -58,7 +59,7 @@ class Command(asyncio.Future):
     def cancel(self, msg=None):
         """Of one that is left only tasks hear, and what of asyncio they wait with: they unwind."""
         for callback, _ in (self._callbacks or ()) if self.is_left else ():
-            if not _is_asyncios(callback):
+            if not is_asyncios(callback):
                 self.remove_done_callback(callback)
         return super().cancel(msg)
 

@@ -4,8 +4,37 @@ import asyncio
 import functools
 import weakref
 
-from .commands import unreplayed
+from .commands import is_asyncios, unreplayed
 from .turns import inside, owner
+
+
+def _held_by(callback):
+    """What a callback of asyncio's goes on with: what it is bound to, was given or refers to."""
+    if isinstance(callback, functools.partial):
+        yield from callback.args
+        callback = callback.func
+    yield getattr(callback, "__self__", None)
+    for cell in getattr(callback, "__closure__", None) or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # It holds nothing yet.
+            pass
+
+
+def _waiters(future, seen):
+    """The tasks that wait for it: themselves, or with what asyncio has for that (gather, wait, shield, wait_for,
+    TaskGroup), which tells nobody but by its callbacks."""
+    for callback, _ in future._callbacks or ():
+        for held in _held_by(callback) if is_asyncios(callback) else ():
+            if isinstance(held, asyncio.TaskGroup):
+                held = held._parent_task
+            if not asyncio.isfuture(held) or held in seen:
+                continue
+            seen.append(held)
+            if isinstance(held, asyncio.Task):
+                yield held
+            else:
+                yield from _waiters(held, seen)
 
 
 class Task(asyncio.Task):
@@ -42,10 +71,17 @@ class Tasks:
         self._all.add(task)
 
     def cancel(self, but=None):
-        """Those that use ctx unwind where they are: nothing that they wait for has come. Others may serve
-        more runs than this one."""
-        for task in list(self._all):
-            if task.uses_ctx and task is not but:
+        """Those that use ctx, and those that wait for these, unwind where they are: nothing that they wait for has
+        come. Others may serve more runs than this one."""
+        found = [task for task in self._all if task.uses_ctx]
+        known = set(found)
+        for task in found:  # Which grows meanwhile.
+            for waiter in _waiters(task, [task]):
+                if waiter in self._all and waiter not in known:
+                    known.add(waiter)
+                    found.append(waiter)
+        for task in found:
+            if task is not but:
                 task.cancel()
 
 

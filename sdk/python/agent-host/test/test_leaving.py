@@ -25,6 +25,35 @@ WAYS = {
             for waits in (ctx.approve("a"), ctx.wait_for_event("e")):
                 group.create_task(branch(waits))
         note("joined")''',
+    "gather, of tasks": '''
+        async def work():
+            return await ctx.approve("a")
+        async def gathers():
+            told = await asyncio.gather(work(), work(), return_exceptions=True)
+            note("gathered", *map(repr, told))
+        await asyncio.wait([asyncio.create_task(gathers()), ctx.wait_for_event("e")])
+        note("went on")''',
+    "TaskGroup, of tasks": '''
+        async def work():
+            return await ctx.approve("a")
+        async def groups():
+            async with asyncio.TaskGroup() as group:
+                for _ in range(2):
+                    group.create_task(work())
+            note("joined")
+        await asyncio.wait([asyncio.create_task(groups()), ctx.wait_for_event("e")])
+        note("went on")''',
+    "wait, of tasks": '''
+        async def work():
+            return await ctx.approve("a")
+        async def waits():
+            done, _ = await asyncio.wait([asyncio.create_task(work()) for _ in range(2)])
+            note("done", len(done))
+        async def around():
+            await asyncio.shield(waits())
+            note("around")
+        await asyncio.wait([asyncio.create_task(around()), ctx.wait_for_event("e")])
+        note("went on")''',
     "set by another": '''
         event = asyncio.Event()
         async def other():
