@@ -161,7 +161,7 @@ class FrameParser {
     this.begun = NOTHING;
   }
 
-  // Takes the whole frames of these bytes, from `at` to `end`; where the last one ends. own(body) makes a
+  // Takes the whole frames of these bytes, between the two places; where the last one ends. own(body) makes a
   // body its taker's.
   #cut(bytes, from, end, own) {
     let at = from;
