@@ -26,7 +26,9 @@ Error error_of(const cell::Run& run, const json::Value& error) {
   if (run.status == cell::RunStatus::cancelled) {
     return Error(ErrorCode::conflict, "run_cancelled", "run " + run.id + " was cancelled");
   }
-  if (code == "method_not_found") return Error(ErrorCode::not_found, code, message);
+  // Of one that has done something it is the error of a child, say.
+  const bool has_begun = run.generation > 1 || !run.steps.empty();
+  if (code == "method_not_found" && !has_begun) return Error(ErrorCode::not_found, code, message);
   return Error(ErrorCode::internal, code.empty() ? "agent_error" : code, message);
 }
 

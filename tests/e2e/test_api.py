@@ -254,6 +254,9 @@ class AgentCallTest(harness.CellTest):
         answer = cell.request("missing")
         self.assertEqual((404, "method_not_found"), (answer.status, answer.json["code"]))
         self.assertEqual(404, self.cell("without-agent").request("hello").status)
+        parent = self.cell("parent", agent='exports.spawns = async (ctx) => (await ctx.spawn("missing")).result();')
+        answer = parent.request("spawns")
+        self.assertEqual((500, "method_not_found"), (answer.status, answer.json["code"]))
 
     def test_an_agent_may_be_an_es_module(self):
         cell = self.cell(agent="export async function hi(ctx, p) { return p.n + 1 }\nexport default { ho: () => 2 }")
