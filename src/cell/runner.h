@@ -281,7 +281,7 @@ class Runner {
   // Whether some run is in the agent host, or about to be.
   bool is_agent_in_use() const noexcept;
   asio::awaitable<void> serve_agent(std::shared_ptr<AgentProcess> agent);
-  asio::awaitable<void> watch_agent(std::shared_ptr<AgentProcess> agent);
+  asio::awaitable<void> watch_agent(std::weak_ptr<AgentProcess> watched);
 
   asio::awaitable<void> handle(AgentProcess& agent, AgentFrame frame);
   asio::awaitable<bool> is_handled(AgentProcess& agent, Active& active, const AgentFrame& frame);

@@ -115,9 +115,11 @@ asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
 
 // Ends an agent host that is in an endless loop: one that leaves a ping unanswered while it has
 // runs and no call of ours keeps it waiting.
-asio::awaitable<void> Runner::watch_agent(std::shared_ptr<AgentProcess> agent) {
-  while (agent_ == agent) {
+asio::awaitable<void> Runner::watch_agent(std::weak_ptr<AgentProcess> watched) {
+  for (;;) {
     co_await async::sleep_for(config_.stall_timeout / 4);
+    const auto agent = watched.lock();  // Not while it sleeps: the last of these lets go of it.
+    if (!agent || agent_ != agent) co_return;
     const bool has_work = !active_.empty() || !trials_.empty();
     const bool expects_answer = synchronous_calls_ == 0 && has_work && host_.is_awake();
     if (!expects_answer) {

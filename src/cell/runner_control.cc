@@ -183,15 +183,18 @@ const Step* ambiguous_step(const Run& run) {
   return found == run.steps.end() ? nullptr : &found->second;
 }
 
+[[noreturn]] void throw_outdated(const Run& run) {
+  throw Error(ErrorCode::conflict, "decision_outdated",
+              "run " + run.id + " is not paused for that execution of that step (any more)",
+              "see its \"detail\", and decide about what it names");
+}
+
 void require_meant(const Run& run, const Decision& decision) {
   const Step* step = ambiguous_step(run);
   const bool is_meant = step != nullptr &&
                         decision.ordinal.value_or(step->ordinal) == step->ordinal &&
                         decision.executed.value_or(step->executed) == step->executed;
-  if (is_meant) return;
-  throw Error(ErrorCode::conflict, "decision_outdated",
-              "run " + run.id + " is not paused for that execution of that step (any more)",
-              "see its \"detail\", and decide about what it names");
+  if (!is_meant) throw_outdated(run);
 }
 
 }  // namespace
@@ -242,6 +245,9 @@ asio::awaitable<Run*> Runner::resumable_run(std::uint32_t number) {
 }
 
 asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Decision> decision) {
+  const Run& known = *runs_.find(number);
+  const bool names_step = decision && (decision->ordinal || decision->executed);
+  if (names_step && known.status != RunStatus::paused) throw_outdated(known);
   Run* run = co_await resumable_run(number);
   const bool is_ambiguous = run->reason == kAmbiguousStep;
   if (is_ambiguous && !decision) {
@@ -250,6 +256,7 @@ asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Dec
         "run " + run->id + " is paused for a step that may or may not have been done",
         "send {\"step\": {\"decision\": \"retry\"}}, or \"fail\", or \"value\" with a value");
   }
+  if (!is_ambiguous && names_step) throw_outdated(*run);
   if (!is_ambiguous && decision) {
     throw Error(ErrorCode::conflict, "no_decision_needed",
                 "run " + run->id + " is paused for another reason: " + run->reason,

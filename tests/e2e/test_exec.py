@@ -27,7 +27,7 @@ class ExecTest(harness.CellTest):
         cell = self.cell()
         events = list(self.daemon.stream("POST", cell.path + "/exec", {"cmd": ["no-such-program", "x"]}))
         self.assertEqual(["stderr", "exit"], [event.type for event in events])
-        self.assertIn("no-such-program: No such file", events[0].json["data"])
+        self.assertIn("no-such-program: No such file", events[0].json["text"])
         self.assertEqual(127, events[1].json["exit_code"])
 
     def test_output_streams_while_the_command_runs(self):

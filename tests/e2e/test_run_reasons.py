@@ -185,6 +185,8 @@ class RunReasonsTest(harness.CellTest):
         step = {"decision": "value", "value": None, "ordinal": other["ordinal"], "executed": other["executed"]}
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume", {"step": step}).status)
         self.assertEqual(["tx-1", None], cell.settled(run)["result"])
+        again = cell.call("POST", f"/runs/{run}/resume", {"step": step})  # It has ended meanwhile.
+        self.assertEqual((409, "decision_outdated"), (again.status, again.json["code"]))
         self.assertEqual(["a", "b"], sorted(self.log(cell)))
 
     def test_a_run_begins_again_before_the_second_of_two_commands_that_are_the_same(self):
