@@ -9,7 +9,7 @@ import types
 from .errors import AGENT_MODULE, AgentError, shown, stack_of
 
 # It calls ctx.fetch, or may import what does from a folder of its own.
-NEEDS_FETCH = re.compile(rb"fetch|sys|importlib|__import__|runpy|site|exec")
+NEEDS_FETCH = re.compile(rb"fetch|sys\.path|from sys|sys as|importlib|__import__|runpy|site|exec")
 
 _loaded = {}  # path → module
 
