@@ -1,9 +1,13 @@
 'use strict';
 // What loads all else of this folder where it is joined (cmake/bundle_js.py): it compiles that file, from
 // what V8 made of it before where that is at hand. Code of that kind has no import(), and is no module.
+// It is part of the program, which any Node.js has to read to say that it is too old: so it has no import()
+// of its own, and no catch without a name.
 
 const fs = require('node:fs');
 const vm = require('node:vm');
+
+const Module = module.constructor; // To load it by its name, Node.js loads more.
 
 let all; // {script, folder, name, isCached}, where it is loaded from the one file
 
@@ -22,12 +26,13 @@ function readIfThere(file) {
 }
 
 module.exports = {
+  Module,
+
   importModule(href) {
-    const made = new module.constructor(__filename, null);
+    const made = new Module(__filename, null);
     made._compile('module.exports = (href) => import(href);', __filename);
     return made.exports(href);
   },
-  Module: module.constructor, // To load it by its name, Node.js loads more.
 
   // Runs the one file in `folder`, whose other modules are got by `require`.
   load(folder, require) {

@@ -177,7 +177,7 @@ function take(header, body) {
 
 // Code of a run that is over may still fail: nobody waits for it.
 function tellsOfEnd(error) {
-  const isOver = (what) => what instanceof ParkedRun || what instanceof CancelledError;
+  const isOver = (what) => what instanceof CancelledError;
   return isOver(error) || isOver(member(error, 'cause')); // Node.js has the reason of an abort as the cause.
 }
 

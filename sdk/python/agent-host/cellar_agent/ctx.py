@@ -272,7 +272,7 @@ class Commands(Part):
     def fetch(self, url, *, method=None, headers=None, body=None, json=NOTHING,
               timeout_ms=FETCH_TIMEOUT_MS, retries=FETCH_RETRIES):
         """HTTP as a durable step: {ok, status, status_text, headers, body, text(), json()}."""
-        from . import fetch  # It takes a fifth of a start: agents.py has it where the agent has the word.
+        from . import fetch  # It takes a fifth of a start: agents.py has it where the agent may need it.
         run = self._run
         request = fetch.Request(url, method, headers, body, json)
         same = fingerprint(stringify(request.identity(), "the request of ctx.fetch"))

@@ -11,7 +11,7 @@ from .replay import Replay
 from .rollback import Phase, Rollbacks, undo_all
 from .tasks import Tasks
 from .threads import Threads
-from .turns import HOST_CONTEXT, Turns, context_for, inside
+from .turns import HOST_CONTEXT, Turns, inside
 from .values import fingerprint, name_of, parse, stringify
 from .waiting import Waiting
 
