@@ -80,11 +80,19 @@ asio::awaitable<void> answer_run(const Call& call, cell::Cell& cell, const cell:
                                  int status = 200, cell::View view = cell::View::live) {
   // Retention may remove it from here on: what is in the journal is read before its steps.
   const std::shared_ptr<const cell::Run> held = run.shared_from_this();
-  RunTexts texts{.params = cell.journal().read<journal::RunCreated>(held->created).params};
+  const auto where_params_are = [&held] {
+    return held->continued != 0 ? held->continued : held->created;
+  };
+  RunTexts texts;
+  const journal::Lsn params = where_params_are();
+  texts.params = co_await cell.journal().value_of(params);
   co_await read_outcome(cell, held, texts);
   StepsJson steps = co_await steps_of(held, view);
   json::Value answer = run_detail_json(*held);
   answer.as_object().set("steps", std::move(steps.list));
+  if (const journal::Lsn newest = where_params_are(); newest != params) {
+    texts.params = co_await cell.journal().value_of(newest);  // They go with its steps.
+  }
   co_await read_outcome(cell, held, texts);  // It may have ended meanwhile.
   co_await wait_until_durable(cell);
   const std::size_t size =

@@ -171,6 +171,7 @@ class VersionsTest(harness.CellTest):
         for generation in (1, 2):
             harness.eventually("it waits", lambda: (now := cell.run(again))["status"] == "waiting"
                                and now.get("generation", 1) == generation)
+            self.assertEqual(generation, cell.run(again)["params"]["n"])
             self.send(cell, again, generation)
         self.assertEqual([again, 3, 2], cell.settled(again)["result"])
 
