@@ -66,7 +66,7 @@ TEST_CASE("what is on its way to a disk that takes nothing has its place there s
   sys::remove_tree(fixture.dir);
   for (std::size_t count = 0; count < AuditLog::kPendingMax; ++count) fixture.note(200);
   std::promise<void> goes_on;
-  asio::post(fixture.pool.executor(), [&goes_on] { goes_on.get_future().wait(); });
+  fixture.pool.post([&goes_on] { goes_on.get_future().wait(); });
   asio::co_spawn(fixture.loop, fixture.log.flush(), [](const std::exception_ptr&) {});
   fixture.loop.poll();
   CHECK_THROWS_AS(fixture.log.require_room(), Error);

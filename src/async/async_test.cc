@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -86,6 +87,52 @@ TEST_CASE("a job runs on the pool, its result and its exception come back to the
     CHECK(failed);
   };
   run_on(loop, test());
+}
+
+TEST_CASE(
+    "a pool that ends has done what was posted, by its jobs, too, in the order of the posts") {
+  constexpr int kCount = 1'000;
+  std::atomic<int> done = 0;
+  std::vector<int> order;  // Of one thread.
+  {
+    Pool pool(3);
+    Pool single(1);
+    for (int i = 0; i < kCount; ++i) {
+      pool.post([&done, &pool] {
+        ++done;
+        pool.post([&done] { ++done; });
+      });
+      single.post([&order, i] { order.push_back(i); });
+    }
+  }
+  CHECK(done == 2 * kCount);
+  CHECK(std::ranges::is_sorted(order));
+  CHECK(order.size() == kCount);
+}
+
+TEST_CASE("jobs go on side by side, on as many threads as the pool has, and others wait") {
+  constexpr int kThreads = 3;
+  std::atomic<int> begun = 0;
+  std::promise<void> go_on;
+  const std::shared_future<void> gate = go_on.get_future().share();
+  std::promise<void> all_begun;
+  std::promise<std::thread::id> last;
+  Pool pool(kThreads);
+  for (int i = 0; i < kThreads; ++i) {
+    pool.post([&] {
+      if (++begun == kThreads) all_begun.set_value();
+      gate.wait();
+    });
+  }
+  all_begun.get_future().wait();
+  pool.post([&] {
+    ++begun;
+    last.set_value(std::this_thread::get_id());
+  });
+  CHECK(begun == kThreads);
+  go_on.set_value();
+  CHECK(last.get_future().get() != std::this_thread::get_id());
+  CHECK(begun == kThreads + 1);
 }
 
 TEST_CASE("turns are taken one at a time, in the order in which they were asked for") {

@@ -2,10 +2,13 @@
 
 #include <atomic>
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/strand.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <cstddef>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "async/event.h"
@@ -22,8 +25,8 @@ class Lane {
   explicit Lane(Pool& pool) : state_(std::make_shared<State>(pool)) {}
 
   // Soon, with nobody who waits for it. `job` must not throw.
-  template <typename Job>
-  void post(Job job) const {
+  template <typename Work>
+  void post(Work job) const {
     ++state_->posted_count;
     begin([state = state_, job = std::move(job)]() mutable {
       job();
@@ -34,16 +37,21 @@ class Lane {
   std::size_t posted_count() const noexcept { return state_->posted_count; }
 
   // The same for who is told of its end in another way: run_in().
-  template <typename Job>
-  void begin(Job job) const {
-    asio::post(state_->strand, std::move(job));
+  template <typename Work>
+  void begin(Work job) const {
+    state_->add(Job(std::move(job)));
   }
 
  private:
-  struct State {
-    explicit State(Pool& pool) : strand(asio::make_strand(pool.executor())) {}
-    asio::strand<asio::thread_pool::executor_type> strand;
+  struct State : std::enable_shared_from_this<State> {
+    explicit State(Pool& where) : pool(where) {}
+    void add(Job job);
+    void run_first();
+
+    Pool& pool;
     std::atomic<std::size_t> posted_count = 0;
+    std::mutex mutex;      // of what follows
+    std::deque<Job> jobs;  // the first one is under way
   };
   std::shared_ptr<State> state_;  // shared by the copies, and by jobs that outlive them
 };
@@ -62,9 +70,9 @@ struct AwaitedResult {
 // Runs `job` in the lane and gives its result, or its exception, on the caller's executor. A caller
 // that is canceled does not wait for it, but gets Error `canceled`: so `job` must own all that it
 // touches, and may be destroyed on the lane's thread. Name it first, as for offload().
-template <typename Job>
-asio::awaitable<std::invoke_result_t<Job&>> run_in(Lane lane, Job job) {
-  using T = std::invoke_result_t<Job&>;
+template <typename Work>
+asio::awaitable<std::invoke_result_t<Work&>> run_in(Lane lane, Work job) {
+  using T = std::invoke_result_t<Work&>;
   const asio::any_io_executor here = co_await asio::this_coro::executor;
   // Shared: either side may be gone first.
   const auto awaited = std::make_shared<detail::AwaitedResult<T>>(here);

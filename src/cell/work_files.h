@@ -23,7 +23,7 @@ namespace asio = boost::asio;
 template <typename T>
 std::shared_ptr<T> ended_by(async::Pool& pool, std::unique_ptr<T> object) {
   auto end = [&pool](T* last) {
-    asio::post(pool.executor(), [owned = std::unique_ptr<T>(last)] {});
+    pool.post([owned = std::unique_ptr<T>(last)] {});
   };
   return std::shared_ptr<T>(object.release(), end);
 }

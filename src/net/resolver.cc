@@ -114,7 +114,7 @@ void HostResolver::begin(std::shared_ptr<Lookup> lookup) {
       end(answered->asker);
     });
   };
-  asio::post(pool_.executor(), std::move(ask));
+  pool_.post(std::move(ask));
 }
 
 void HostResolver::end(const std::string& asker) {
