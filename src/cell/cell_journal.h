@@ -50,14 +50,25 @@ class CellJournal {
   // Appends one record of `run`; it is durable after the next sync() that returns.
   template <typename Body>
   journal::Lsn append(std::uint32_t run, std::uint32_t ordinal, const Body& body) {
-    return append_record(run, ordinal, Body::kType, body.flags(), body.encode());
+    const journal::RecordHead head{
+        .run = run, .ordinal = ordinal, .type = Body::kType, .flags = body.flags()};
+    return append_record(head, body.encode());
   }
 
-  // The same for a copy of a record of another run.
+  // The same for a copy of a record of another run: it happened when that did.
   journal::Lsn append_copy(std::uint32_t run, const journal::Record& record) {
-    return append_record(run, record.ordinal, record.type, record.flags & ~journal::kBatchEnd,
-                         record.body);
+    const journal::RecordHead head{
+        .run = run,
+        .ordinal = record.ordinal,
+        .type = record.type,
+        .flags = static_cast<std::uint16_t>(record.flags & ~journal::kBatchEnd),
+        .t_ns = record.t_ns};
+    return append_record(head, record.body);
   }
+
+  // What belongs together is appended all of it or nothing: throws Error `exhausted`, reason
+  // `journal_backlog`, where so many bytes of frames are more than may wait for the disk.
+  void require_takes(std::uint64_t frame_bytes);
 
   // Returns when all that was appended before the call is durable.
   asio::awaitable<void> sync();
@@ -91,8 +102,10 @@ class CellJournal {
   // Its bytes. Blocks where they are in a blob; any thread. Throws Error `corrupt`.
   std::string bytes_of(const journal::Payload& value) const;
 
-  // Calls `visit` for the records of a run, in order, durable or not.
-  void for_each(std::uint32_t run, const journal::Journal::Visit& visit);
+  // Calls `visit` for so many records of a run behind `after`, in order, durable or not; for how
+  // many.
+  std::size_t for_each(std::uint32_t run, journal::Lsn after, std::size_t limit,
+                       const journal::Journal::Visit& visit);
 
   // Durable events of a run behind `after`, oldest first, from at most `limit` records; none more
   // once 64 times their data, and the records read for nothing, are kEventBytesMax or more. What
@@ -153,7 +166,7 @@ class CellJournal {
   // Makes the first segment's place ahead.
   void prepare();
   // Returns once so many have one; false where the disk has no room for them, which need not mean
-  // that the journal is full.
+  // that the journal is full, or where they are more than journal::kRoomBytesMax.
   asio::awaitable<bool> make_room(std::uint64_t bytes);
   // Throws Error `exhausted`, reason `journal_full`, which says what the disk does not do.
   [[noreturn]] void throw_full() const;
@@ -187,8 +200,7 @@ class CellJournal {
     if (!body) throw_undecodable(record.lsn);
     return *std::move(body);
   }
-  journal::Lsn append_record(std::uint32_t run, std::uint32_t ordinal, journal::Type type,
-                             std::uint16_t flags, std::string body);
+  journal::Lsn append_record(const journal::RecordHead& head, const std::string& body);
   // What is to be seen of a record of the whole cell, and whether that is decided yet.
   struct Seen {
     Fate fate = Fate::hidden;

@@ -185,6 +185,29 @@ TEST_CASE("a journal that takes as much of the disk as it may is full, and ends 
   });
 }
 
+TEST_CASE("more room than a segment may have is never there, and is not waited for") {
+  with_run([](CellJournal& journal, const Run&) -> asio::awaitable<void> {
+    const bool is_room = co_await journal.make_room(journal::kRoomBytesMax + 1);
+    CHECK_FALSE(is_room);
+    CHECK_FALSE(journal.is_full());
+    CHECK_THROWS_AS(journal.require_takes(journal::kPendingBytesMax), Error);
+  });
+}
+
+TEST_CASE("a copy of a record happened when that did") {
+  with_run([](CellJournal& journal, const Run& run) -> asio::awaitable<void> {
+    constexpr std::uint64_t kLongAgo = 7'000'000'000;
+    journal.append_copy(1, {.run = 7,
+                            .ordinal = 0,
+                            .type = journal::Type::event_received,
+                            .t_ns = kLongAgo,
+                            .body = journal::EventReceived{.id = "e", .type = "go"}.encode()});
+    co_await journal.sync();
+    REQUIRE(run.events.size() == 1);
+    CHECK(run.events[0].at == WallTime(std::chrono::nanoseconds(kLongAgo)));
+  });
+}
+
 TEST_CASE("values that no record names yet count, too") {
   with_run([](CellJournal& journal, const Run&) -> asio::awaitable<void> {
     co_await journal.sync();

@@ -167,6 +167,7 @@ asio::awaitable<void> Runner::await_begin(std::uint64_t bytes, bool needs_setup,
 }
 
 asio::awaitable<Runner::Started> Runner::start(Start request) {
+  journal::Journal::require_body(request.params.size());
   const auto is_made = [&] { return begun_before(request) != nullptr; };
   if (!is_made()) co_await await_begin(request.params.size(), true, nullptr, is_made);
   if (const Run* run = begun_before(request)) {
@@ -193,6 +194,7 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
   journal::RunAttempt first;
   first.n = 1;
   first.cause = "start";
+  journal_.require_takes(journal::frame_size(created.params.size()) + 2 * kBareRecordBytes);
   fault_point("run.before_created");
   journal_.append(number, 0, created);
   journal_.append(number, 0, first);

@@ -264,9 +264,19 @@ class Runner {
   asio::awaitable<T> to_end(asio::awaitable<T> request) {
     return async::run_to_end(tasks_, with_token(requests_, std::move(request)));
   }
+  // A refusal for what a run has come to tells of records, too: it waits until they are on disk.
   template <typename T>
-  static asio::awaitable<T> with_token(std::shared_ptr<const bool>, asio::awaitable<T> request) {
-    co_return co_await std::move(request);
+  asio::awaitable<T> with_token(std::shared_ptr<const bool>, asio::awaitable<T> request) {
+    std::exception_ptr refusal;
+    try {
+      co_return co_await std::move(request);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::conflict) throw;
+      refusal = std::current_exception();
+    }
+    journal_.require_place();
+    co_await journal_.sync();
+    std::rethrow_exception(refusal);
   }
   asio::awaitable<void> drive(std::shared_ptr<Active> active, std::string cause);
   asio::awaitable<void> carry_through(Active& active, std::string cause);
@@ -342,7 +352,8 @@ class Runner {
                                           journal::Lsn newest);
   asio::awaitable<bool> has_room_for_end(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                          std::size_t bytes);
-  asio::awaitable<void> look_later(std::shared_ptr<Active> active, std::uint32_t ordinal);
+  asio::awaitable<void> look_later(std::shared_ptr<Active> active, std::uint32_t ordinal,
+                                   std::chrono::milliseconds pause);
   void ask_to_suspend(const Active& active);
   void on_suspended(Active& active);
 
@@ -391,7 +402,8 @@ class Runner {
                                          AgentLanguage language);
   void on_trial(TrialInProgress& trial, const AgentFrame& frame);
   asio::awaitable<std::string> restart_now(std::uint32_t number, std::optional<StepName> from);
-  std::vector<journal::Record> history_before(const Run& run, journal::Lsn end);
+  asio::awaitable<std::vector<journal::Record>> history_before(std::shared_ptr<const Run> run,
+                                                               journal::Lsn end);
   void require_room_for_run() const;
 
   // ---- room in the journal: what is under way can always be recorded ----
@@ -440,7 +452,7 @@ class Runner {
   // true where it is paused.
   asio::awaitable<bool> settle_interrupted(Active& active, const std::string& cause);
   void append_interrupted(const Run& run, const Step& step, const std::string& cause);
-  asio::awaitable<void> append_decision(const Run& run, Decision decision);
+  asio::awaitable<journal::StepEnd> make_decided(const Step& step, Decision decision);
   enum class Shown : std::uint8_t { plainly, sealed };
   // The record of a step's end; its value is on disk where it is a blob. One that there is no room
   // for becomes a JournalFullError.

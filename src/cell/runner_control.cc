@@ -52,6 +52,7 @@ asio::awaitable<void> Runner::cancel_now(std::uint32_t number, Cancel how) {
     co_await require_room(extra * kCancelBytes);
     all = to_cancel(number, how);
   }
+  journal_.require_takes(2 * kBareRecordBytes * all.size());
   fault_point("cancel.before_written");
   journal::CancelRequested requested;
   requested.rollback = how.undoes;
@@ -123,7 +124,10 @@ asio::awaitable<void> Runner::pause_now(std::uint32_t number, Pause why) {
   if (run->status == RunStatus::paused || (is_driven && active->is_pausing)) {
     throw Error(ErrorCode::conflict, "run_paused", "run " + run->id + " is paused already");
   }
-  if (!is_driven) active = add_active(*run);
+  if (!is_driven) {
+    journal_.require_takes(journal::frame_size(why.detail.size()) + kBareRecordBytes);
+    active = add_active(*run);
+  }
   co_await pause_run(*active, std::move(why.reason), std::move(why.detail));
   if (!is_driven) co_await drive(active, "pause");
 }
@@ -146,6 +150,7 @@ asio::awaitable<bool> Runner::settle_interrupted(Active& active, const std::stri
       std::string error = interrupted_error(step, " (" + cause + "), and is not executed again");
       const journal::StepEnd end =  // Before the other: both are written together.
           co_await make_step_end(Outcome::failed(std::move(error)));
+      journal_.require_takes(journal::frame_size(end.value.bytes.size()) + 2 * kBareRecordBytes);
       fault_point("interrupted.before_written");
       append_interrupted(active.run, step, cause);
       fault_point("step.before_end");
@@ -199,18 +204,16 @@ void require_meant(const Run& run, const Decision& decision) {
 
 }  // namespace
 
-// Appends what somebody has decided about the step that a run was paused for: all of it in one
-// write, or nothing.
-asio::awaitable<void> Runner::append_decision(const Run& run, Decision decision) {
-  const Step& step = *ambiguous_step(run);
+// What the step gets that somebody has decided about. A value that cannot be kept is refused: it is
+// theirs, and nothing was done.
+asio::awaitable<journal::StepEnd> Runner::make_decided(const Step& step, Decision decision) {
   Outcome outcome = decision.kind == Decision::Kind::value
                         ? Outcome::gave(std::move(decision.value))
                         : Outcome::failed(interrupted_error(step, ", and given up"));
   const Shown how = outcome.ok && step.sensitive ? Shown::sealed : Shown::plainly;
-  const journal::StepEnd end = co_await make_step_end(std::move(outcome), how);
-  fault_point("decision.before_written");
-  append_interrupted(run, step, "decided");
-  if (decision.kind != Decision::Kind::retry) journal_.append(run.number, step.ordinal, end);
+  journal::StepEnd end = co_await make_step_end(std::move(outcome), how);
+  if (!is_kept(end)) journal_.throw_full();
+  co_return end;
 }
 
 asio::awaitable<void> Runner::resume(std::uint32_t number, std::optional<Decision> decision) {
@@ -262,10 +265,22 @@ asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Dec
                 "run " + run->id + " is paused for another reason: " + run->reason,
                 "send no \"step\"");
   }
-  if (decision) require_meant(*run, *decision);
-  const auto active = add_active(*run);  // Nobody else resumes it from here on.
-  if (decision) co_await append_decision(*run, *std::move(decision));
-  co_await let_go_on(active);
+  if (!decision) {
+    journal_.require_takes(kBareRecordBytes);
+    co_return co_await let_go_on(add_active(*run));
+  }
+  require_meant(*run, *decision);
+  const Step step = *ambiguous_step(*run);
+  decision->ordinal = step.ordinal;  // Somebody else may decide while its value is stored.
+  decision->executed = step.executed;
+  const journal::StepEnd end = co_await make_decided(step, *decision);
+  run = co_await resumable_run(number);
+  require_meant(*run, *decision);
+  journal_.require_takes(journal::frame_size(end.value.bytes.size()) + 3 * kBareRecordBytes);
+  fault_point("decision.before_written");
+  append_interrupted(*run, step, "decided");
+  if (decision->kind != Decision::Kind::retry) journal_.append(number, step.ordinal, end);
+  co_await let_go_on(add_active(*run));  // All of it in one write.
 }
 
 asio::awaitable<void> Runner::let_go_on(std::shared_ptr<Active> active) {
@@ -302,6 +317,7 @@ asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, std::string agen
   } while (run->attempt != tried);
   journal::Upgraded upgraded;
   upgraded.agent_digest = std::move(agent_digest);
+  journal_.require_takes(2 * kBareRecordBytes);
   fault_point("upgrade.before_written");
   journal_.append(number, 0, upgraded);
   co_await let_go_on(add_active(*run));

@@ -106,6 +106,9 @@ inline std::string pause_json(const Error& error) {
       {{"message", error.what()}, {"code", error.reason()}, {"remediation", error.remediation()}}));
 }
 
+// More than a record takes of the journal, without the value that it may hold.
+inline constexpr std::uint64_t kBareRecordBytes = 4096;
+
 // How much of what an agent has said waits for room.
 struct Held {
   std::size_t count = 0;

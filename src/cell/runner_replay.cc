@@ -310,9 +310,9 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
     const Step& step = step_called(source, *from);
     require_not_undone(source, step);
     forked.ordinal = step.ordinal;
-    history = history_before(source, step.begun);
+    history = co_await history_before(source.shared_from_this(), step.begun);
   }
-  std::size_t bytes = created.params.size();
+  std::size_t bytes = journal::frame_size(created.params.size());
   for (const journal::Record& record : history) bytes += journal::frame_size(record.body.size());
   // It comes to the end of setup() in its history, or begins or goes on with it.
   const bool is_past_setup = has_setup_end(history) || (from && !source.setup);
@@ -326,6 +326,7 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
   created.run_id = id;
   created.agent_digest = source.agent_digest;
   created.idem_key.reset();
+  journal_.require_takes(bytes + 2 * kBareRecordBytes);
   fault_point("restart.before_written");
   journal_.append(copy, 0, created);
   journal_.append(copy, 0, forked);
@@ -345,32 +346,42 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
   co_return id;
 }
 
-std::vector<journal::Record> Runner::history_before(const Run& run, journal::Lsn end) {
+// It goes on meanwhile, perhaps with another generation: it is told as it was.
+asio::awaitable<std::vector<journal::Record>> Runner::history_before(std::shared_ptr<const Run> run,
+                                                                     journal::Lsn end) {
+  constexpr std::size_t kRecordsAtOnce = 2'000;
+  const journal::Lsn continued = run->continued;
   std::vector<journal::Record> history;
   std::set<journal::Lsn> taken;  // events, by earlier generations
   std::size_t bytes = 0;
   std::size_t looked_at_bytes = 0;
-  journal_.for_each(run.number, [&](const journal::Record& record) {
+  journal::Lsn seen = 0;
+  const auto look = [&](const journal::Record& record) {
+    seen = record.lsn;
     if (record.lsn >= end) return;
-    const bool is_older = record.lsn < run.continued;
+    const bool is_older = record.lsn < continued;
     if (is_older && record.type == journal::Type::wait_matched) {
       taken.insert(journal_.read<journal::WaitMatched>(record.lsn).event);
     }
     const bool is_spent_already = llm_tokens_of(record) != 0;  // The other run has paid for it.
     const bool is_kept = is_history(record.type) && !is_spent_already &&
                          (!is_older || record.type == journal::Type::event_received);
-    looked_at_bytes += record.body.size();
-    if (is_kept) bytes += record.body.size();
+    const std::size_t frame_bytes = journal::frame_size(record.body.size());
+    looked_at_bytes += frame_bytes;
+    if (is_kept) bytes += frame_bytes;
     if (bytes > kCopiedBytesMax || looked_at_bytes > kLookedAtBytesMax) {
       throw Error(ErrorCode::too_large, "run_too_large",
-                  "run " + run.id + " has recorded more than " + std::to_string(kCopiedBytesMax) +
+                  "run " + run->id + " has recorded more than " + std::to_string(kCopiedBytesMax) +
                       " bytes before that step, or much else",
                   "restart it from an earlier step, or from its beginning");
     }
     if (is_kept) history.push_back(record);
-  });
+  };
+  while (seen < end && journal_.for_each(run->number, seen, kRecordsAtOnce, look) > 0) {
+    co_await asio::post(asio::use_awaitable);
+  }
   std::erase_if(history, [&](const auto& record) { return taken.contains(record.lsn); });
-  return history;
+  co_return history;
 }
 
 }  // namespace cellar::cell

@@ -22,6 +22,8 @@ namespace {
 constexpr std::chrono::milliseconds kLookAgain{60'000};
 // And for room on the disk.
 constexpr std::chrono::milliseconds kLookAtWaitAgain{1000};
+// And for what could not be read.
+constexpr std::chrono::milliseconds kReadAgain{5000};
 // Of payloads that are compared without a turn of the loop for others.
 constexpr std::size_t kComparedAtOnceBytes = 256 << 10;
 constexpr std::size_t kChildIdBytesMax = 256;  // As of an idempotency key.
@@ -95,10 +97,10 @@ asio::awaitable<void> Runner::on_wait(Active& active, const AgentFrame& frame,
   const std::shared_ptr<Active> shared = active_.at(active.run.number);
   const bool is_known = active.run.steps.contains(ordinal);
   if (!is_known) {
+    if (frame.body.size() > journal::kInlineBytesMax) throw_wait_too_large();
     const bool is_room = co_await may_begin(frame.body.size());
     if (!is_room) co_await require_refusable(active, frame.body.size());
     if (!active.is_served()) co_return;
-    if (frame.body.size() > journal::kInlineBytesMax) throw_wait_too_large();
     const bool is_too_much = active.run.open.size() >= kOpenWaitsMax;
     journal::StepStart start;
     start.kind = kind;
@@ -142,7 +144,20 @@ bool Runner::open_wait(const Active& active, std::uint32_t ordinal) {
 }
 
 asio::awaitable<void> Runner::look_at_wait(std::shared_ptr<Active> active, std::uint32_t ordinal) {
-  co_await try_end_wait(std::move(active), ordinal);
+  std::optional<std::chrono::milliseconds> again;
+  try {
+    if (open_wait(*active, ordinal) && is_over(active->run.steps.at(ordinal))) {
+      co_await end_overdue(active, ordinal);
+    } else {
+      co_await try_end_wait(active, ordinal);
+    }
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled || journal_.is_broken()) throw;
+    log::error("run {}: what ends a wait is looked at again: {}", log::run(active->run.id),
+               error.what());
+    again = kReadAgain;
+  }
+  if (again) co_await look_later(std::move(active), ordinal, *again);
 }
 
 void Runner::give_outcome(const Active& active, std::uint32_t ordinal, Outcome outcome) {
@@ -157,11 +172,11 @@ asio::awaitable<void> Runner::keep_time(std::shared_ptr<Active> active, std::uin
   if (!until) co_return;
   for (;;) {
     if (!open_wait(*active, ordinal)) co_return;
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*until - wall_now());
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*until - wall_now());
     if (left.count() <= 0) break;
     co_await async::sleep_for(std::min(left, kLookAgain));
   }
-  co_await end_overdue(std::move(active), ordinal);
+  co_await look_at_wait(std::move(active), ordinal);
 }
 
 asio::awaitable<void> Runner::end_overdue(std::shared_ptr<Active> active, std::uint32_t ordinal) {
@@ -179,18 +194,14 @@ asio::awaitable<bool> Runner::has_room_for_end(std::shared_ptr<Active> active,
                                                std::uint32_t ordinal, std::size_t bytes) {
   const bool is_owed = bytes <= kOwedValueBytes;
   const bool has_room = is_owed || co_await takes(std::min(bytes, journal::kInlineBytesMax));
-  if (!has_room) tasks_.spawn(look_later(std::move(active), ordinal));
+  if (!has_room) tasks_.spawn(look_later(std::move(active), ordinal, kLookAtWaitAgain));
   co_return has_room;
 }
 
-asio::awaitable<void> Runner::look_later(std::shared_ptr<Active> active, std::uint32_t ordinal) {
-  co_await async::sleep_for(kLookAtWaitAgain);
-  if (!open_wait(*active, ordinal)) co_return;
-  if (is_over(active->run.steps.at(ordinal))) {
-    co_await end_overdue(std::move(active), ordinal);
-  } else {
-    co_await look_at_wait(std::move(active), ordinal);
-  }
+asio::awaitable<void> Runner::look_later(std::shared_ptr<Active> active, std::uint32_t ordinal,
+                                         std::chrono::milliseconds pause) {
+  co_await async::sleep_for(pause);
+  co_await look_at_wait(std::move(active), ordinal);
 }
 
 asio::awaitable<Runner::Found> Runner::try_end_wait(std::shared_ptr<Active> active,
@@ -325,6 +336,7 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
   if (!is_kept(end)) outcome = Outcome::failed(not_kept_error());
   const bool is_taken = event != 0 && run.has_taken(event);
   if (!open_wait(*active, ordinal) || is_taken) co_return false;
+  journal_.require_takes(journal::frame_size(end.value.bytes.size()) + 2 * kBareRecordBytes);
   fault_point("wait.before_ended");
   if (event != 0) {
     journal::WaitMatched matched;
@@ -422,9 +434,10 @@ asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, 
 
 asio::awaitable<bool> Runner::end_approval(Run& run, std::uint32_t ordinal, std::string answer) {
   const bool is_owed = is_active(run.number) && answer.size() <= kOwedValueBytes;
-  if (!is_owed) co_await require_room(answer.size());
+  std::optional<journal::Payload> kept;
+  if (!is_owed) kept = co_await store(answer);  // Or it is refused, and is asked for still.
   while (run.open.contains(ordinal) && !is_terminal(run.status)) {
-    WaitEnd given{.outcome = Outcome::gave(answer)};
+    WaitEnd given{.outcome = Outcome::gave(answer), .kept = kept};
     if (is_active(run.number)) {
       const bool ended = co_await end_wait(find_active(run.number), ordinal, std::move(given));
       if (ended) co_return true;

@@ -22,9 +22,7 @@ namespace asio = boost::asio;
 // on the pool.
 template <typename T>
 std::shared_ptr<T> ended_by(async::Pool& pool, std::unique_ptr<T> object) {
-  auto end = [&pool](T* last) {
-    pool.post([owned = std::unique_ptr<T>(last)] {});
-  };
+  auto end = [&pool](T* last) { pool.post([owned = std::unique_ptr<T>(last)] {}); };
   return std::shared_ptr<T>(object.release(), end);
 }
 

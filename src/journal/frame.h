@@ -36,7 +36,7 @@
 //    28       4  ordinal of the command in the run, 0: none
 //    32       2  type
 //    34       2  flags
-//    36       8  t_ns since 1970, for people only
+//    36       8  t_ns since 1970: the wall clock, which may have been set back
 //    44     len  body, canonical CBOR
 //  44+len  0…7   zeros up to a multiple of 8
 // clang-format on

@@ -65,18 +65,24 @@ void Journal::require_working() const {
 
 // ---- writing ----
 
+void Journal::require_body(std::size_t bytes) {
+  if (bytes <= kBodyBytesMax) return;
+  throw Error(ErrorCode::too_large, "record_too_large",
+              "a record of " + std::to_string(bytes) + " bytes is above the limit of " +
+                  std::to_string(kBodyBytesMax));
+}
+
+void Journal::require_takes(std::uint64_t frame_bytes) const {
+  if (pending_bytes() + frame_bytes <= kPendingBytesMax) return;
+  throw Error(
+      ErrorCode::exhausted, "journal_backlog",
+      "the disk is too slow for what the journal of cell " + options_.cell_id + " has to take");
+}
+
 Lsn Journal::append(const RecordHead& head, std::string_view body) {
   require_working();
-  if (body.size() > kBodyBytesMax) {
-    throw Error(ErrorCode::too_large, "record_too_large",
-                "a record of " + std::to_string(body.size()) + " bytes is above the limit of " +
-                    std::to_string(kBodyBytesMax));
-  }
-  if (pending_bytes() + frame_size(body.size()) > kPendingBytesMax) {
-    throw Error(
-        ErrorCode::exhausted, "journal_backlog",
-        "the disk is too slow for what the journal of cell " + options_.cell_id + " has to take");
-  }
+  require_body(body.size());
+  require_takes(frame_size(body.size()));
   RecordHead timed = head;
   if (timed.t_ns == 0) timed.t_ns = now_ns();
   const Lsn lsn = index_.add({.segment = RecordIndex::kNoSegment,
@@ -193,8 +199,12 @@ std::uint64_t Journal::wanted_spare_bytes(std::uint64_t more_bytes) const noexce
   const bool is_taken = !segments_.empty() && segments_.back().first_lsn > last_durable_;
   if (is_taken) return 0;  // The last spare is on its way.
   if (!has_room() || room_bytes() < more_bytes) {
+    CELLAR_CHECK(more_bytes <= kRoomBytesMax);
     const std::uint64_t needed = kHeaderBytes + pending_.size() + more_bytes;
-    return std::max(size_of_next_segment(), (needed + 4095) / 4096 * 4096);
+    if (needed <= size_of_next_segment()) return size_of_next_segment();
+    // A part more: what is wanted bit by bit would have all of it written anew for each bit.
+    const std::uint64_t bytes = needed + needed / 4;
+    return std::min((bytes + kHeaderBytes - 1) / kHeaderBytes * kHeaderBytes, kSegmentBytesMax);
   }
   if (spare_bytes_ > 0 || segments_.empty()) return 0;
   return segments_.back().end > segments_.back().bytes / 2 ? size_of_next_segment() : 0;

@@ -20,6 +20,8 @@ namespace cellar::journal {
 
 // How much may be appended and not yet durable.
 inline constexpr std::size_t kPendingBytesMax = 64 << 20;
+// How much more a spare may have room for, whatever waits already.
+inline constexpr std::uint64_t kRoomBytesMax = kSegmentBytesMax - kHeaderBytes - kPendingBytesMax;
 
 struct Options {
   std::string cell_id;  // Of at most kCellIdBytesMax bytes; a journal of another cell is refused.
@@ -84,8 +86,13 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
-  // Takes the record into memory. Throws Error `too_large` for a body above kBodyBytesMax and
-  // `exhausted`, reason `journal_backlog`, where kPendingBytesMax are waiting; neither breaks it.
+  // What append() throws, before anything is done: Error `too_large` for a body above
+  // kBodyBytesMax, `exhausted`, reason `journal_backlog`, where with so many bytes of frames more
+  // than kPendingBytesMax would wait. Whoever appends several that belong together asks first.
+  static void require_body(std::size_t bytes);
+  void require_takes(std::uint64_t frame_bytes) const;
+
+  // Takes the record into memory. What it throws does not break the journal.
   Lsn append(const RecordHead& head, std::string_view body);
   // The same for one of the structs of records.h.
   template <typename Body>
@@ -129,10 +136,11 @@ class Journal {
   // So many bytes of records more would have one, whatever their batches.
   std::uint64_t room_bytes() const noexcept;
   // The size of a spare that is worth making now, because the segment at hand is half full, or
-  // there is no room for `more_bytes`; 0 for none. The owner lets make_spare() run with it, one at
-  // a time, and says spare_made() after it returned. No batch may take the spare that it replaces
-  // meanwhile: leave_spare() comes first, and gives that one's size, for spare_made() where
-  // make_spare() throws. It counts as room all the while: that one, or a larger one, will be there.
+  // there is no room for `more_bytes`, at most kRoomBytesMax; 0 for none. The owner lets
+  // make_spare() run with it, one at a time, and says spare_made() after it returned. No batch may
+  // take the spare that it replaces meanwhile: leave_spare() comes first, and gives that one's
+  // size, for spare_made() where make_spare() throws. It counts as room all the while: that one, or
+  // a larger one, will be there.
   std::uint64_t wanted_spare_bytes(std::uint64_t more_bytes = 0) const noexcept;
   std::uint64_t leave_spare() noexcept;
   void make_spare(std::uint64_t bytes) const;

@@ -16,6 +16,8 @@ namespace {
 // How many bytes may be checksummed to tell a torn tail from damage. Bodies come from the cell and
 // may be full of what looks like records.
 constexpr std::uint64_t kLookAheadBytesMax = 512 << 20;
+// A segment is read whole. One that was made before they had a limit may be larger than that.
+constexpr std::uint64_t kReadableBytesMax = 1 << 30;
 constexpr std::uint16_t kKnownFlags = kBatchEnd | kBlob | kHint;
 
 bool is_zero(std::string_view bytes) noexcept {
@@ -74,7 +76,7 @@ class SegmentReader {
     recovered_.active = storage_.open(name_);
     if (!recovered_.active) throw_damaged("vanished while it was read");
     const std::uint64_t size = recovered_.active->size();
-    if (size < kHeaderBytes || size > kSegmentBytesMax) {
+    if (size < kHeaderBytes || size > kReadableBytesMax) {
       throw_damaged(fmt::format("has {} bytes", size));
     }
     bytes_ = recovered_.active->read_at(0, size);

@@ -264,6 +264,14 @@ TEST_CASE("a segment that asks for a later reader is refused") {
   CHECK(refusal_of(storage) == "journal_too_new");
 }
 
+TEST_CASE("a segment that is larger than they are made is read") {
+  SegmentHeader large = kRecoveryHeader;
+  large.segment_bytes = kSegmentBytesMax + kHeaderBytes;
+  SimStorage storage;
+  storage.put(kFirst, segment_with(large, {event_head()}));
+  CHECK(read_all(storage).size() == 1);
+}
+
 TEST_CASE("bodies that look like later records do not make a torn tail look like damage") {
   // What a cell can put into a body: records with every field right, but for the salt.
   std::string forged;

@@ -54,6 +54,34 @@ TEST_CASE("with whatever room there is, no step is done that cannot be recorded"
   CHECK(most == kStepsMax);
 }
 
+TEST_CASE(
+    "a spare has room for what may be asked for, is no larger than a segment may be, and grows") {
+  SimStorage storage;
+  Journal journal(storage, kSmall, kIgnore);
+  const std::uint64_t largest = journal.wanted_spare_bytes(kRoomBytesMax);
+  CHECK(largest >= kHeaderBytes + kRoomBytesMax);
+  CHECK(largest <= kSegmentBytesMax);
+  std::uint64_t written_bytes = 0;  // For what is wanted bit by bit.
+  for (std::uint64_t bytes = 8192; bytes < (1 << 20); bytes += 1024) {
+    written_bytes += journal.wanted_spare_bytes(bytes);
+    make_spare(journal, bytes);
+    REQUIRE(journal.room_bytes() >= bytes);
+  }
+  CHECK(written_bytes < (8 << 20));
+}
+
+TEST_CASE("whoever appends several records can ask first whether all of them are taken") {
+  SimStorage storage;
+  Journal journal(storage, kSmall, kIgnore);
+  const std::string large(kBodyBytesMax, 'x');
+  for (int i = 0; i < 3; ++i) append(journal, large);
+  const std::uint64_t left = kPendingBytesMax - journal.pending_bytes();
+  CHECK_NOTHROW(journal.require_takes(left));
+  CHECK_THROWS_AS(journal.require_takes(left + 1), Error);
+  CHECK(journal.last_appended() == 3);
+  CHECK_THROWS_AS(Journal::require_body(kBodyBytesMax + 1), Error);
+}
+
 TEST_CASE("what was appended on a full disk waits, and goes on once there is room") {
   SimStorage storage;
   storage.limit_room(9000);
@@ -87,17 +115,17 @@ TEST_CASE("a spare that is being replaced is taken by no batch, and is there whe
   CHECK(read_all(storage) == std::vector<std::string>{"a"});
 }
 
-TEST_CASE("a spare is as large as what has to fit") {
+TEST_CASE("a spare is as large as what has to fit, and a part more") {
   SimStorage storage;
   Journal journal(storage, kSmall, kIgnore);
   CHECK(journal.wanted_spare_bytes() == 0);
   CHECK(journal.wanted_spare_bytes(100) == 8192);
-  CHECK(journal.wanted_spare_bytes(50'000) == 56 << 10);
+  CHECK(journal.wanted_spare_bytes(50'000) == 68 << 10);
   make_spare(journal, 50'000);
   CHECK(journal.room_bytes() >= 50'000);
   CHECK(journal.wanted_spare_bytes(50'000) == 0);
   append(journal, std::string(20'000, 'x'));
-  CHECK(journal.room_bytes() < 50'000 - 20'000 + 4096);
+  CHECK(journal.room_bytes() < 50'000);
   make_spare(journal, 50'000);
   CHECK(journal.room_bytes() >= 50'000);
   commit(journal);

@@ -33,8 +33,10 @@ class Bodies:
         that it gives has close(), as coroutines have."""
         run, phase = self._run, self._run.phase
         context = context_for(run, in_step=InStep(phase, sensitive, step.o))
-        if step.waits:
-            work = self._when_begun(step, body)
+        if step.waits:  # It may be heard of before the task has begun.
+            began = run.loop.create_future()
+            run.waiting.begins[step.o] = lambda error: self._begun(began, error)
+            work = self._when_begun(began, step, body)
         else:
             try:
                 work = context.run(plainly, body, step)
@@ -56,18 +58,17 @@ class Bodies:
             work.close()  # One that was cancelled before it began has not awaited it.
         task.add_done_callback(ended)
 
-    async def _when_begun(self, step, body):
-        """That it begins is on disk before it does: it must not be done twice."""
-        began = self._run.loop.create_future()
+    def _begun(self, began, error):
+        if began.done():
+            return
+        if error is None:
+            began.set_result(None)
+        else:
+            began.set_exception(from_json(parse(error), self._run.module))
 
-        def settle(error):
-            if began.done():
-                return
-            if error is None:
-                began.set_result(None)
-            else:
-                began.set_exception(from_json(parse(error), self._run.module))
-        self._run.waiting.begins[step.o] = settle
+    @staticmethod
+    async def _when_begun(began, step, body):
+        """That it begins is on disk before it does: it must not be done twice."""
         await began
         value = body(step)
         return await value if inspect.isawaitable(value) else value

@@ -80,7 +80,7 @@ class Encoder:
         if isinstance(value, float):
             return self._number(value)
         if isinstance(value, BYTES):
-            return tagged("Uint8Array", base64.b64encode(value).decode())
+            return tagged("Uint8Array", base64.b64encode(bytes(value)).decode())
         if isinstance(value, datetime.datetime):
             return tagged("Date", self._date(value))
         if isinstance(value, re.Pattern):
@@ -102,6 +102,10 @@ class Encoder:
         if value.tzinfo is None:
             self._refuse("a datetime without a time zone: use datetime.now(timezone.utc)")
         ms = (value - EPOCH) / MILLISECOND
+        try:
+            EPOCH + ms * MILLISECOND
+        except OverflowError:
+            self._refuse("a datetime that lies outside of the years 1 to 9999 of UTC")
         return int(ms) if ms.is_integer() else ms
 
     def _pattern(self, value):

@@ -15,7 +15,7 @@ from .llm import Llm
 from .records import Record, camel_case, snake_case
 from .steps import Steps
 from .threads import anywhere
-from .timers import TEXT, is_number, milliseconds, unix_ms, whole
+from .timers import MS_MAX, TEXT, is_number, milliseconds, unix_ms, whole
 from .values import NOTHING, fingerprint, name_of, stringify, to_bytes
 from .waits import Waits
 
@@ -208,8 +208,8 @@ class Time(Part):
         name, length = _name_and_time("ctx.sleep", name_and_time)
         if isinstance(length, datetime.timedelta):
             length = max(length, datetime.timedelta())
-        if is_number(length):
-            length = max(0, length)
+        if is_number(length) and length < 0:
+            length = 0
         ms = min(whole(milliseconds(length, "a sleep")), SLEEP_MS_MAX)
         return self._sleep(name, {"ms": ms}, ms)
 
@@ -218,8 +218,9 @@ class Time(Part):
         """A datetime, or milliseconds since 1970."""
         name, moment = _name_and_time("ctx.sleep_until", name_and_time)
         until = unix_ms(moment) if isinstance(moment, datetime.datetime) else moment
-        if not is_number(until) or not math.isfinite(until):
+        if not is_number(until) or not -math.inf < until < math.inf:
             raise Error("ctx.sleep_until needs a datetime", code="invalid_time")
+        until = min(until, MS_MAX)
         return self._sleep(name, {"until": whole(until)}, max(0, until - time.time() * 1000))
 
     def _sleep(self, name, arguments, ms):

@@ -270,13 +270,14 @@ def _instance(kind, message):
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             pass
     for made_of in (kind, _with_text(kind)):
-        try:
-            error = made_of.__new__(made_of, argument)
-            error.args = (argument,)
-            if str(error) == message:
-                return error
-        except Exception:
-            continue
+        for make in (made_of.__new__, BaseException.__new__):  # Its own may want something else.
+            try:
+                error = make(made_of, argument)
+                BaseException.args.__set__(error, (argument,))
+                if str(error) == message:
+                    return error
+            except Exception:
+                continue
     return None
 
 
@@ -328,6 +329,6 @@ def from_json(json, module=None):
         if json.get(key) is not None:
             try:
                 setattr(error, key, json[key])
-            except AttributeError:
-                pass  # A class that computes it.
+            except Exception:
+                pass  # A class that computes it, or takes no such one.
     return error

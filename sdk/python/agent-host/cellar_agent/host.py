@@ -119,6 +119,8 @@ class Host:
         except asyncio.CancelledError:
             if not run.parked:
                 raise
+        except Exception as error:  # Of ours, or of a class of the agent's: the run has an end all the same.
+            self._send_end(run, self._failed(run, error))
         if not run.parked:
             run.end()
         self._drop(run)

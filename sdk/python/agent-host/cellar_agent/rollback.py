@@ -76,8 +76,13 @@ class Rollbacks:
         undos = []
         for _, o, text, codec in reversed(sorted(self._completed, key=lambda each: each[0])):
             *same, undo = self._declared[o]
-            undos.append(Undo(*same, undo(decode_value(text, codec, module), o)))
+            undos.append(Undo(*same, _reading(undo, o, text, codec, module)))
         return undos
+
+
+def _reading(undo, o, text, codec, module):
+    """What cannot be read is an error of the step that undoes it, as all else that keeps it from that."""
+    return lambda step: undo(decode_value(text, codec, module), o)(step)
 
 
 def _told(names):

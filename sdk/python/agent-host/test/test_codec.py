@@ -121,14 +121,33 @@ class CodecTest(unittest.TestCase):
             def __str__(self):
                 return "shown so"
 
+        class New(Exception):
+            def __new__(cls, one, two):
+                return super().__new__(cls, one, two)
+
+            def __init__(self, one, two):
+                super().__init__(f"{one} and {two}")
+
+        class ReadOnly(Exception):
+            @property
+            def code(self):
+                return "mine"
+
+            @code.setter
+            def code(self, value):
+                raise ValueError("code is read only")
+
+            def __setattr__(self, name, value):
+                raise TypeError("so is all else")
+
         module = type(sys)("agent")
-        module.Mine, module.Odd = Mine, Odd
+        module.Mine, module.Odd, module.New, module.ReadOnly = Mine, Odd, New, ReadOnly
         try:
             open("/none")
         except OSError as error:
             no_file = error
         known = [KeyError("k"), KeyError(5), no_file, Mine(1, 2), Odd("x"), NonRetryableError("n"),
-                 UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), Error("e", code="c")]
+                 New(1, 2), ReadOnly("r"), UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), Error("e", code="c")]
         for error in known:
             with self.subTest(repr(error)):
                 back = from_json(to_json(error), module)
@@ -200,12 +219,15 @@ class CodecTest(unittest.TestCase):
         circle = {"n": {1}}
         circle["circle"] = circle
         naive = datetime.datetime(2024, 1, 1)
-        for value, why in ((circle, "it holds itself"), (object(), "it holds a object, which"),
+        first = datetime.datetime(1, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=5)))
+        last = datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
+        for value, why in ((circle, "it holds itself"), (first, "outside of the years"), (last, "outside of the years"), (object(), "it holds a object, which"),
                            ({"a": [1, {"b": {2: len}}]}, r"builtin_function_or_method at \['a'\]\[1\]\['b'\]\[2\]"),
                            (naive, "without a time zone"), (re.compile(b"x"), "pattern of bytes")):
             with self.subTest(why), self.assertRaisesRegex(NonSerializableError, why) as caught:
                 encode_value(value, "it")
             self.assertEqual("not_serialisable", caught.exception.code)
+        self.assertEqual(b"ace", again(memoryview(b"abcdef")[::2]))
         twice = {1}
         self.assertEqual([twice, twice], again([twice, twice]))  # The same thing twice is no circle.
         deep = []

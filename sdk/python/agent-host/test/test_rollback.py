@@ -86,6 +86,16 @@ class RollbackTest(unittest.TestCase):
                                  said(daemon))
                 self.assertEqual([(6, "failed")], [(f["o"], f["n"]) for f in daemon.of("rollback")])
 
+    def test_a_value_that_cannot_be_read_again_is_an_error_of_what_undoes_its_step(self):
+        recorded = {"$": "Date", "v": 8.64e15}  # As JavaScript writes it.
+        with host(agent("""
+            await ctx.step("charge", lambda: 1, rollback=lambda s, value: None)
+            raise ValueError("no")""")) as daemon:
+            daemon.run(replay=[(1, "step", "charge", "", "ok", recorded, None, {"c": "typed"})])
+            ended = daemon.end()
+            self.assertEqual(("charge", "OverflowError"), (
+                ended.value["rollback"]["failed"]["name"], ended.value["rollback"]["failed"]["error"]["name"]))
+
     def test_a_method_that_completes_undoes_nothing(self):
         with host(HELPERS + agent('await book(ctx, "hotel")\nreturn "stays"')) as daemon:
             self.assertEqual("stays", daemon.ended().value)

@@ -466,6 +466,31 @@ def plainly(ctx): ctx.begin_step("half")
                 daemon.send({"t": "ack", "run": "run_1", "o": 2, "ok": False}, error)
                 self.assertEqual({"done": ["kept"]}, daemon.end().value["rollback"])
 
+    def test_that_a_step_may_begin_may_come_before_its_task_has_begun(self):
+        source = """
+import asyncio, fcntl, struct, termios, time
+
+def waiting():
+    return struct.unpack("i", fcntl.ioctl(4, termios.FIONREAD, bytes(4)))[0]
+
+async def main(ctx, params):
+    ctx.stream("here")
+    was_there = False
+    while not (was_there and waiting()):  # What was there in the turn before is read in this one, behind us.
+        was_there = waiting() > 0
+        await asyncio.sleep(0)
+    size = waiting()
+    step = ctx.step("s", lambda: 1, on_interrupt="fail")
+    while waiting() == size:
+        time.sleep(.001)
+    return await step
+"""
+        with host(source) as daemon:
+            daemon.run()
+            daemon.next(t="event")
+            daemon.send({"t": "ping", "n": 1})
+            self.assertEqual(1, daemon.end().value)
+
     def test_a_few_steps_are_begun_without_asking_as_many_as_there_are_places_for(self):
         with host(agent('''
             gate = asyncio.Event()

@@ -1,0 +1,132 @@
+"""What is refused leaves nothing half-done, and tells nothing that is not on disk."""
+import datetime
+import threading
+
+import harness
+
+AGENT = """
+const fs = require("fs");
+module.exports = {
+  async asks(ctx) {
+    return ctx.step("pay", () => { fs.appendFileSync("/work/log", "pay "); return new Promise(() => {}); }, { onInterrupt: "ask" });
+  },
+  async approves(ctx) { return ctx.approve("ok", { prompt: "?" }); },
+  async waits(ctx) { return ctx.waitForEvent("go"); },
+  async spawns(ctx) { try { await ctx.spawn("waits", { x: "y".repeat(135e6) }); } catch (e) { return e.code; } },
+  async steps(ctx, { count }) { for (let i = 0; i < count; i += 1) await ctx.step("s", () => "v".repeat(60_000)); return "done"; },
+  async large(ctx) { return "v".repeat(80_000); },
+  async parent(ctx) {
+    const child = await ctx.spawn("large");
+    await ctx.waitForEvent("go");
+    return (await child.result()).length;
+  },
+  async soon(ctx) {
+    const [event] = await Promise.all([
+      ctx.waitForEvent("go", { timeout: 1500 }),
+      (async () => { await ctx.step("a", () => new Promise((done) => setTimeout(done, 300))); await ctx.step("b", () => 1); })()]);
+    return event.length;
+  },
+};
+"""
+LARGE = "x" * 70_000
+
+
+class RefusalsTest(harness.CellTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = harness.FaultyDaemon()
+        cls.addClassCleanup(cls.daemon.cleanup)
+
+    plans = 0
+
+    def plan(self, fault=""):
+        """From now on; each is another text, as an occurrence counts from when it is there."""
+        RefusalsTest.plans += 1
+        (self.daemon.root / "faults").write_text(f"{fault or '- 0 -'} {self.plans}\n")
+
+    def begin(self, cell, method, status, **params):
+        run = cell.call("POST", "/runs", {"method": method, "params": params}).json["id"]
+        harness.eventually(f"it is {status}", lambda: cell.run(run)["status"] == status)
+        return run
+
+    def test_a_decision_that_cannot_be_kept_is_refused_and_can_be_made_again(self):
+        cell = self.cell(agent=AGENT)
+        run = self.begin(cell, "asks", "running")
+        harness.eventually("it is executed", lambda: (cell.dir / "work/log").exists())
+        cell.kill_agent()
+        harness.eventually("it is paused", lambda: cell.run(run)["status"] == "paused")
+        decision = {"step": {"decision": "value", "value": LARGE}}
+        self.plan("blob.before_write 1 errno=28")
+        refused = cell.call("POST", f"/runs/{run}/resume", decision)
+        self.assertEqual((507, "journal_full"), (refused.status, refused.json["code"]))
+        self.assertEqual("paused", cell.run(run)["status"])
+        self.plan()
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume", decision).status)
+        self.assertEqual(LARGE, cell.settled(run)["result"])
+        self.assertEqual("pay ", (cell.dir / "work/log").read_text())
+
+    def test_an_approval_that_cannot_be_kept_is_refused_and_can_be_given_again(self):
+        cell = self.cell(agent=AGENT)
+        run = self.begin(cell, "approves", "waiting")
+        answer = {"approved": True, "comment": LARGE}
+        self.plan("blob.before_write 1 errno=28")
+        refused = cell.call("POST", f"/runs/{run}/approve", answer)
+        self.assertEqual((507, "journal_full"), (refused.status, refused.json["code"]))
+        self.assertEqual("waiting", cell.run(run)["status"])
+        self.plan()
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/approve", answer).status)
+        self.assertEqual(LARGE, cell.settled(run)["result"]["comment"])
+
+    def test_a_conflict_is_told_once_what_it_tells_of_is_on_disk(self):
+        cell = self.cell(agent=AGENT)
+        run = self.begin(cell, "waits", "waiting")
+        hits = self.daemon.root / "faults.hits"
+        before = hits.read_text().count("journal.before_write") if hits.exists() else 0
+        self.plan("journal.before_write 1 delay=1500")
+        first = threading.Thread(target=lambda: cell.call("POST", f"/runs/{run}/pause"))
+        first.start()
+        harness.eventually("it is on its way", lambda: hits.read_text().count("journal.before_write") > before)
+        second = cell.call("POST", f"/runs/{run}/pause")
+        self.assertEqual((409, "run_paused"), (second.status, second.json.get("code")), second)
+        self.daemon.kill()
+        first.join()
+        self.plan()
+        self.daemon.start()
+        self.assertEqual("paused", cell.run(run)["status"])
+
+    def test_what_is_too_large_takes_no_room_and_the_cell_opens_again(self):
+        cell = self.cell(agent=AGENT)
+        answer = cell.request("spawns")
+        self.assertEqual((200, "record_too_large"), (answer.status, answer.json))
+        self.assertEqual("done", cell.request("steps", {"count": 90}).json)
+        sizes = [path.stat().st_size for path in (cell.dir / "journal").iterdir() if path.is_file()]
+        self.assertLess(max(sizes), 8 << 20)
+        self.daemon.restart()
+        self.assertEqual("done", cell.request("steps", {"count": 1}).json)
+
+    def test_a_wait_whose_value_could_not_be_read_is_looked_at_again(self):
+        cell = self.cell(agent=AGENT)
+        run = self.begin(cell, "parent", "waiting")
+        child = next(each["id"] for each in cell.call("GET", "/runs").json["runs"] if each["method"] == "large")
+        cell.settled(child)
+        blob, = [path for path in (cell.dir / "journal/blobs").rglob("*") if path.is_file()]
+        blob.rename(cell.dir / "aside")
+        cell.call("POST", f"/runs/{run}/events", {"type": "go"})
+        harness.eventually("it was looked for", lambda: "is looked at again" in self.daemon.log())
+        (cell.dir / "aside").rename(blob)
+        self.assertEqual(80_000, cell.settled(run)["result"])
+
+    def test_an_event_that_came_in_time_came_in_time_for_a_restart_too(self):
+        cell = self.cell(agent=AGENT)
+        run = cell.call("POST", "/runs", {"method": "soon"}).json["id"]
+        cell.call("POST", f"/runs/{run}/events", {"type": "go", "payload": "p" * 900_000})
+        self.assertEqual(900_000, cell.settled(run)["result"])
+        wait = next(step for step in cell.run(run)["steps"] if step["kind"] == "wait")
+        harness.eventually("its time is over", lambda: self.is_over(wait))
+        again = cell.call("POST", f"/runs/{run}/restart", {"from": "b"}).json["id"]
+        self.assertEqual(900_000, cell.settled(again)["result"])
+
+    @staticmethod
+    def is_over(wait):
+        began = datetime.datetime.fromisoformat(wait["started_at"].replace("Z", "+00:00"))
+        return datetime.datetime.now(datetime.timezone.utc) > began + datetime.timedelta(seconds=1.6)
