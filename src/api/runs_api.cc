@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/api.h"
+#include "api/event_pages.h"
 #include "api/heartbeat.h"
 #include "api/views.h"
 #include "base/clock.h"
@@ -342,9 +343,8 @@ asio::awaitable<void> send_event(const Call& call) {
   const std::uint32_t number = run_in(call, *cell).number;
   const json::Reader body(value, "the body");
   std::string type = checked_name("type", body.required_string("type"));
-  std::string id = body.optional_string("id").value_or("");
-  if (id.empty()) id = "evt_" + random_hex(8);
-  id = checked_name("id", std::move(id));
+  const auto given = body.optional_string("id");
+  std::string id = given ? checked_name("id", *given) : "evt_" + random_hex(8);
   std::string payload = body.optional_json("payload", "null");
   body.refuse_unknown();
   const auto activity = cell->watch("request", "an event for a run");
@@ -376,6 +376,7 @@ asio::awaitable<void> stream(const Call& call) {
   const auto cell = call.cell();
   const cell::Run& run = run_in(call, *cell);
   journal::Lsn after = call.events_after().value_or(0);
+  require_event(after, cell->journal());
   const cell::CellJournal::Look look{.view = call.view()};
   const auto activity = cell->watch("stream", run.id);
   http::Response head = event_stream_head();

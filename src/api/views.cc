@@ -65,9 +65,11 @@ json::Value idle_json(const cell::CellView& view) {
   return idle;
 }
 
-// It is open, and its run goes on with it: not with one that waits for somebody's decision.
+// It is open, and its run goes on with it: not with one that waits for somebody's decision. What it
+// waits for may come in a pause, too.
 bool is_under_way(const cell::Run& run, const cell::Step& step) noexcept {
-  const bool is_undecided = run.status == cell::RunStatus::paused && step.is_interrupted();
+  const bool is_undecided =
+      run.status == cell::RunStatus::paused && step.is_interrupted() && !cell::is_wait(step.kind);
   return step.status == cell::StepStatus::open && !run.leaves(step) && !is_undecided &&
          !is_terminal(run.status);
 }

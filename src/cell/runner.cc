@@ -122,12 +122,21 @@ bool Runner::setup_is_running() const noexcept {
                      [](const auto& entry) { return entry.second->run.setup; });
 }
 
+namespace {
+
+// Of two texts of JSON; names may come in another order.
+bool is_same_json(const std::string& a, const std::string& b) {
+  return a == b || (a.size() == b.size() && json::parse(a) == json::parse(b));
+}
+
+}  // namespace
+
 const Run* Runner::begun_before(const Start& request) {
   if (!request.idempotency_key) return nullptr;
   const Run* run = runs_.find_key(*request.idempotency_key);
   if (run == nullptr) return nullptr;
   const auto created = journal_.read<journal::RunCreated>(run->created);
-  if (created.method != request.method || created.params != request.params) {
+  if (created.method != request.method || !is_same_json(created.params, request.params)) {
     throw Error(ErrorCode::conflict, "idempotency_key_reused",
                 "the idempotency key is that of run " + run->id +
                     ", which has another method or other params",

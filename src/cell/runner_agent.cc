@@ -103,8 +103,7 @@ asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
   }
   log::debug("the agent host ended: {}", cause);
   for (auto& [id, trial] : trials_) {
-    trial->outcome =
-        Trial{.ok = false, .detail = error_json("Error", "the agent host ended", cause)};
+    trial->agent_end = cause;
     trial->ended.set();
   }
   for (auto& [number, active] : active_) {

@@ -164,6 +164,7 @@ struct Runner::TrialInProgress {
 
   async::Event ended;
   std::optional<Trial> outcome;
+  std::string agent_end;  // what its process ended of before that; empty: it has not
 };
 
 // Holds the id of an event that is on its way to a run. The runner outlives it.

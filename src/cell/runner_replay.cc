@@ -121,6 +121,15 @@ namespace {
       "look at what its code does outside of steps");
 }
 
+// No verdict: it may be the doing of another run.
+[[noreturn]] void throw_agent_ended(const std::string& cause) {
+  throw Error(
+      ErrorCode::unavailable, "agent_exit",
+      "the agent's process ended (" + cause + ") while the run was tried with it",
+      "see what it prints; where that version ends its process, or never gives way, outside "
+      "of steps, the cell's other runs begin another attempt each time");
+}
+
 }  // namespace
 
 asio::awaitable<std::optional<Runner::ReplayImage>> Runner::replay_image(
@@ -246,6 +255,7 @@ asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
     agent_->send(forget, {});
   }
   if (trial->outcome) co_return *std::move(trial->outcome);
+  if (!trial->agent_end.empty()) throw_agent_ended(trial->agent_end);
   throw_without_end();
 }
 

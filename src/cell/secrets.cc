@@ -53,7 +53,7 @@ Sealer Sealer::from_key_file(const std::string& path) {
     }
     return Sealer(sys::read_all(file->get(), 4096, path));
   }
-  sys::make_dirs(std::filesystem::path(path).parent_path().string(), 0700);
+  sys::make_dirs(sys::folder_of(path), 0700);
   const std::string key = random_bytes(kKeyBytes);
   sys::replace_file(path, key, 0600);
   return Sealer(key);

@@ -219,7 +219,8 @@ void add_work_commands(CLI::App& app, Raw& raw) {
   sub = app.add_subcommand("request", "Call a method of a cell's agent");
   add_cell_id(*sub, request->cell_id);
   sub->add_option("METHOD", request->method, "The method")->required();
-  sub->add_option("JSON", request->params, "Its params; - reads them from standard input");
+  sub->add_option("JSON", request->params, "Its params; - reads them from standard input")
+      ->check(refuse_nothing, "");
   sub->footer("It is one run, also where the daemon is started again meanwhile.");
   sub->callback([&raw, request] { raw.command = [request] { return Command(*request); }; });
 
@@ -336,10 +337,11 @@ void add_repeated(CLI::App& app, const std::string& name, std::vector<std::strin
   app.add_option(name, into, help)->allow_extra_args(false)->type_name("");
 }
 
+std::string refuse_nothing(const std::string& text) {
+  return text.empty() ? "must not be empty" : "";
+}
+
 CLI::Option* add_cell_id(CLI::App& app, std::string& into) {
-  const auto refuse_nothing = [](const std::string& id) {
-    return id.empty() ? std::string("must not be empty") : std::string();
-  };
   return app.add_option("ID", into, "The cell")->required()->check(refuse_nothing, "");
 }
 

@@ -33,6 +33,9 @@ std::map<std::string, std::string> pairs_of(const std::vector<std::string>& text
 void add_repeated(CLI::App& app, const std::string& name, std::vector<std::string>& into,
                   const std::string& help);
 
+// A check of CLI11's: what is wrong with a text that must have something in it, or nothing.
+std::string refuse_nothing(const std::string& text);
+
 // The first word of most subcommands.
 CLI::Option* add_cell_id(CLI::App& app, std::string& into);
 

@@ -8,13 +8,13 @@ namespace cellar::cli {
 void add_project_commands(CLI::App& app, Raw& raw) {
   const auto init = std::make_shared<Init>();
   CLI::App* sub = app.add_subcommand("init", "Make a folder with a small agent to begin with");
-  sub->add_option("FOLDER", init->folder, "Where; left out: here");
+  sub->add_option("FOLDER", init->folder, "Where; left out: here")->check(refuse_nothing, "");
   sub->callback([&raw, init] { raw.command = [init] { return Command(*init); }; });
 
   const auto deploy = std::make_shared<Deploy>();
   sub = app.add_subcommand("deploy", "Give an agent to cells: deploy PATH ID...");
   sub->add_option("PATH", deploy->path, "The agent's file, or its folder")->required();
-  sub->add_option("ID", deploy->cell_ids, "The cells");
+  sub->add_option("ID", deploy->cell_ids, "The cells")->check(refuse_nothing, "");
   sub->add_flag("--all", deploy->all, "All cells that have an agent");
   sub->footer("Runs that are under way stay with the version that they began with.");
   sub->callback([&raw, deploy] {

@@ -7,7 +7,8 @@
 namespace cellar::cli {
 namespace {
 
-constexpr std::int64_t kListedMax = 1000;
+constexpr std::int64_t kListedMax = 1'000'000;
+constexpr std::int64_t kTailMax = 1000;
 constexpr std::int64_t kAwaitMaxS = 365 * 86'400;
 constexpr std::int64_t kGraceMaxMs = 600'000;
 
@@ -17,10 +18,6 @@ std::string refuse_control_characters(const std::string& key) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return "must be one line of text";
   }
   return key.empty() ? "must not be empty" : "";
-}
-
-std::string refuse_nothing(const std::string& text) {
-  return text.empty() ? "must not be empty" : "";
 }
 
 void add_run(CLI::App& app, RunRef& into) {
@@ -40,7 +37,8 @@ void add(CLI::App& app, Raw& raw, const std::string& name, const std::string& he
 
 void fill_list(CLI::App& app, RunList& list) {
   add_cell_id(app, list.cell_id);
-  app.add_option("--limit", list.limit, "At most so many")->check(whole_number(1, kListedMax));
+  app.add_option("--limit", list.limit, "At most so many, the newest; 100")
+      ->check(whole_number(1, kListedMax));
 }
 
 void add_view(CLI::App& app, std::string& view, const std::string& help) {
@@ -55,7 +53,8 @@ void fill_get(CLI::App& app, RunGet& get) {
 void fill_start(CLI::App& app, RunStart& start) {
   add_cell_id(app, start.cell_id);
   app.add_option("METHOD", start.method, "The agent's method")->required();
-  app.add_option("JSON", start.params, "Its params; - reads them from standard input");
+  app.add_option("JSON", start.params, "Its params; - reads them from standard input")
+      ->check(refuse_nothing, "");
   app.add_option("--key", start.key, "With the same key it is one run, however often you ask")
       ->check(refuse_control_characters, "");
 }
@@ -85,7 +84,7 @@ void fill_events(CLI::App& app, RunLog& log) {
       app.add_option("RUN", log.run.run_id, "Only this run's")->check(refuse_nothing, "");
   CLI::Option* after = add_log_options(app, log);
   app.add_option("--tail", log.tail, "Begin with the newest so many")
-      ->check(whole_number(0, kListedMax))
+      ->check(whole_number(0, kTailMax))
       ->excludes(after)
       ->excludes(run);
   app.add_option("--types", log.types, "Only these types, such as cell.*,run.completed")
@@ -158,7 +157,8 @@ void fill_event(CLI::App& app, RunSend& event) {
   app.add_option("TYPE", event.type, "The type that it is waited for by")
       ->required()
       ->check(refuse_nothing, "");
-  app.add_option("JSON", event.payload, "Its payload; - reads it from standard input");
+  app.add_option("JSON", event.payload, "Its payload; - reads it from standard input")
+      ->check(refuse_nothing, "");
   app.add_option("--id", event.id, "With the same id it is taken once, however often you send it")
       ->check(refuse_nothing, "");
 }

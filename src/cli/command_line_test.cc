@@ -256,6 +256,11 @@ TEST_CASE("help is no mistake, and a mistake is exit code 2") {
   CHECK(usage_of({"runs"}) == 2);
   CHECK(usage_of({"runs", "get", "c", ""}) == 2);
   CHECK(usage_of({"runs", "start", "c"}) == 2);
+  CHECK(usage_of({"runs", "start", "c", "m", ""}) == 2);
+  CHECK(usage_of({"runs", "event", "c", "r", "t", ""}) == 2);
+  CHECK(usage_of({"request", "c", "m", ""}) == 2);
+  CHECK(usage_of({"init", ""}) == 2);
+  CHECK(usage_of({"deploy", "agent.js", ""}) == 2);
   CHECK(usage_of({"runs", "start", "c", "m", "--key", "a\nX-Evil: 1"}) == 2);
   CHECK(usage_of({"runs", "start", "c", "m", "--key", ""}) == 2);
   CHECK(usage_of({"runs", "await", "c", "r", "--timeout", "soon"}) == 2);

@@ -142,7 +142,7 @@ json::Value read_json(std::string_view what, const std::string& text, json::Valu
                       Context& context) {
   const std::string given =
       text == "-" ? sys::read_all(context.in, kJsonBytesMax, "standard input") : text;
-  if (given.empty()) return otherwise;
+  if (text.empty()) return otherwise;
   try {
     return json::parse(given);
   } catch (const Error& error) {  // To the user this is a wrong argument, and nothing was sent.

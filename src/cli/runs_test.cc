@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "cli/test_call.h"
 
 namespace cellar::cli {
@@ -27,6 +29,21 @@ TEST_CASE("runs are listed, and one is shown with its steps") {
   CHECK(daemon.seen().at(1).target == "/api/v1/cells/c/runs/r%2Fx");
 }
 
+TEST_CASE(
+    "more runs than a page has are listed over several, and it is said that there are older ones") {
+  FakeDaemon daemon([](const Seen& seen) {
+    const bool is_second = seen.target.find("cursor=n%201") != std::string::npos;
+    json::Array page(is_second ? 1 : 1000, json::parse(R"({"id":"r"})"));
+    return json_reply(200, json::dump(json::object({{"runs", std::move(page)},
+                                                    {"next_cursor", is_second ? "n 2" : "n 1"}})));
+  });
+  const auto listed = call(daemon.url(), {"runs", "ls", "c", "--limit", "1001"});
+  CHECK(std::ranges::count(listed.out, '\n') == 1001);
+  CHECK(listed.err.find("--limit") != std::string::npos);
+  CHECK(daemon.seen().at(0).target == "/api/v1/cells/c/runs?limit=1000");
+  CHECK(daemon.seen().at(1).target == "/api/v1/cells/c/runs?limit=1&cursor=n%201");
+}
+
 TEST_CASE("a run is begun with its key, and its id printed") {
   FakeDaemon daemon([](const Seen&) { return run_reply(R"("status":"running","steps":[])"); });
   CHECK(call(daemon.url(), {"runs", "start", "c", "m", "[1]", "--key", "k 1"}).out == "r\n");
@@ -38,6 +55,8 @@ TEST_CASE("a run is begun with its key, and its id printed") {
   CHECK(call(daemon.url(), {"runs", "start", "c", "m", "-"}, "{\"a\":1}").exit_code == 0);
   CHECK(body_of(daemon.seen().at(1)) == json::parse(R"({"method":"m","params":{"a":1}})"));
   CHECK_FALSE(daemon.seen().at(1).headers.contains("idempotency-key"));
+  CHECK(call(daemon.url(), {"runs", "start", "c", "m", "-"}, "").exit_code ==
+        2);  // What made it failed.
   const Result wrong = call(daemon.url(), {"runs", "start", "c", "m", "{a:1}"});
   CHECK(wrong.exit_code == 2);
   CHECK(wrong.err.starts_with("cellar: params must be JSON: "));

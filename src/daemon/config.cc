@@ -390,6 +390,8 @@ Config read_settings(const std::vector<std::string>& arguments) {
 }
 
 void check(const Config& config) {
+  if (config.state.empty()) refuse("state", "it must not be empty");
+  if (config.seal_key_file.empty()) refuse("seal-key-file", "it must not be empty");
   if (doctor::is_inside(config.seal_key_file, config.state)) {
     refuse("seal-key-file", config.seal_key_file +
                                 " is inside --state: a copy of the state folder "

@@ -128,6 +128,15 @@ TEST_CASE("an address without a port is refused by name") {
   CHECK(read({"--listen", "0.0.0.0:0"}).config.port == 0);
 }
 
+TEST_CASE("a place without a name is refused") {
+  Config config;
+  config.state = "";
+  CHECK_THROWS_WITH_AS(check(config), "--state: it must not be empty", Error);
+  config.state = "/srv/cellar";
+  config.seal_key_file = "";
+  CHECK_THROWS_WITH_AS(check(config), "--seal-key-file: it must not be empty", Error);
+}
+
 TEST_CASE("a seal key inside the state folder is refused") {
   Config config;
   config.state = "/srv/cellar";

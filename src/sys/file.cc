@@ -117,14 +117,20 @@ void replace_link(const std::string& path, const std::string& target) {
     ::unlink(temporary.c_str());
     throw_errno_value(error, "rename", path);
   }
-  sync_dir(std::filesystem::path(path).parent_path().string());
+  sync_dir(folder_of(path));
+}
+
+std::string folder_of(const std::string& path) {
+  std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
 }
 
 void make_dirs(const std::string& path, mode_t mode) {
+  if (path.empty()) throw_errno_value(ENOENT, "mkdir", path);
   if (::mkdir(path.c_str(), mode) == 0) return;
   if (errno == EEXIST) return;
   if (errno != ENOENT) throw_errno("mkdir", path);
-  make_dirs(std::filesystem::path(path).parent_path().string(), mode);
+  make_dirs(folder_of(path), mode);
   if (::mkdir(path.c_str(), mode) == -1 && errno != EEXIST) throw_errno("mkdir", path);
 }
 

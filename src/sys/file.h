@@ -57,6 +57,8 @@ void replace_link(const std::string& path, const std::string& target);
 
 // Makes `path` and its missing parents, mode `mode`. Existing folders are left alone.
 void make_dirs(const std::string& path, mode_t mode = 0700);
+// The folder that a path is in: "." for a mere name.
+std::string folder_of(const std::string& path);
 
 bool exists(const std::string& path);
 // Removes a file; nothing happens where there is none.

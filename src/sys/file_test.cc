@@ -55,6 +55,12 @@ TEST_CASE("a tree that is deeper than descriptors go is removed, and one with ma
   CHECK_FALSE(exists(dir.file("a")));
 }
 
+TEST_CASE("a mere name is in the folder at hand, and no name is none") {
+  CHECK(folder_of("name") == ".");
+  CHECK(folder_of("/a/b") == "/a");
+  CHECK_THROWS_AS(make_dirs(""), Error);
+}
+
 TEST_CASE("the removal of a tree ends when it is told to, and goes on from there") {
   const testing::TempDir dir;
   for (const char* name : {"a/b/c", "a/d"}) make_dirs(dir.file(name));

@@ -50,7 +50,7 @@ Fd NewFile::replace(Durable durable) {
   if (durable == Durable::yes) sync_data(fd_.get(), temporary_);
   if (::rename(temporary_.c_str(), path_.c_str()) == -1) throw_errno("rename", path_);
   Fd file = std::move(fd_);
-  if (durable == Durable::yes) sync_dir(std::filesystem::path(path_).parent_path().string());
+  if (durable == Durable::yes) sync_dir(folder_of(path_));
   return file;
 }
 

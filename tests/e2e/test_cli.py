@@ -473,7 +473,8 @@ class AgentTest(CliTest):
         followed = self.cellar("-o", "json", "events", cell.id, run["id"], "-f", "--after", rows[0][0])[1]
         events = [json.loads(line) for line in followed.splitlines()]
         self.assertEqual([int(row[0]) for row in rows[1:]], [event["seq"] for event in events])
-        self.check(0, "", "", "events", cell.id, run["id"], "--after", "1000000")
+        self.check(0, "", "", "events", cell.id, run["id"], "--after", rows[-1][0])
+        self.assertEqual("invalid_query", self.json_error(1, "events", cell.id, run["id"], "--after", "1000000")["code"])
         self.assertEqual("run_not_found", self.json_error(3, "events", cell.id, "none")["code"])
         self.assertEqual("run_not_found", self.json_error(3, "events", cell.id, "none", "-f")["code"])
         self.assertEqual("run_ended", self.json_error(1, "cancel", cell.id, run["id"])["code"])

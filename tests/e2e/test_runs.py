@@ -137,6 +137,12 @@ class RunsTest(harness.CellTest):
         self.open_gate(cell)
         rest = list(self.daemon.stream("GET", f"{cell.path}/runs/{run}/events",
                                        headers={"Last-Event-ID": str(seen[-1].id)}))
+        # As a browser comes back: with what it had asked for first.
+        back = list(self.daemon.stream("GET", f"{cell.path}/runs/{run}/events?after={seen[1].id}",
+                                       headers={"Last-Event-ID": str(seen[-1].id)}))
+        self.assertEqual([e.id for e in rest], [e.id for e in back])
+        ahead = cell.call("GET", f"/runs/{run}/events?after=999999")
+        self.assertEqual((400, "invalid_query"), (ahead.status, ahead.json["code"]))
         everything = list(cell.events(run))
         self.assertEqual([e.id for e in everything], [e.id for e in seen + rest])
         self.assertEqual(sorted({e.id for e in everything}), [e.id for e in everything])

@@ -97,6 +97,8 @@ class VersionsTest(harness.CellTest):
         self.assertEqual(404, cell.call("POST", "/runs/none/replay").status)
         self.assertEqual(413, cell.call("POST", f"/runs/{run}/replay", {"agent": " " * (5 << 20)}).status)
         self.assertEqual(before, cell.run(run))
+        ends = cell.call("POST", f"/runs/{run}/replay", {"agent": "module.exports = { work() { process.exit(3); } }"})
+        self.assertEqual((503, "agent_exit"), (ends.status, ends.json["code"]))  # Which is no verdict.
         self.assertEqual(["a", "b"], self.log(cell))
         self.send(cell, run)
         self.assertEqual([2, "x", "old"], cell.settled(run)["result"])

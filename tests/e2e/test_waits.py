@@ -185,6 +185,11 @@ class WaitsTest(harness.CellTest):
         step = next(s for s in cell.run(run)["steps"] if s["kind"] == "approval")
         self.assertEqual(("deploy", "waiting", "Deploy?", {"version": 3}),
                          (step["name"], step["status"], step["prompt"], step["data"]))
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/pause").status)
+        paused = next(s for s in cell.run(run)["steps"] if s["kind"] == "approval")
+        self.assertEqual(step, paused)  # It may be answered in a pause, too.
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume").status)
+        self.assertEqual(400, cell.call("POST", f"/runs/{run}/events", {"type": "a", "id": ""}).status)
         wrong = cell.call("POST", f"/runs/{run}/approve", {"approved": True, "step": "other"})
         self.assertEqual((404, "approval_not_found"), (wrong.status, wrong.json["code"]))
         self.assertIn('"deploy"', wrong.json["remediation"])

@@ -800,6 +800,7 @@ export type CellUsage = {
 };
 
 export type RunDetail = Run & {
+  /** Of its `generation`: what it was begun with, or what ctx.continueAs gave. */
   params: unknown;
   result?: unknown;
   /**

@@ -1091,6 +1091,7 @@ class RunDetailStepsItem(_RunDetailStepsItemMust, total=False):
 
 
 class _RunDetailMust(Run):
+    # Of its `generation`: what it was begun with, or what ctx.continueAs gave.
     params: Any
     steps: List[RunDetailStepsItem]
 
