@@ -329,6 +329,7 @@ asio::awaitable<std::string> Cell::answer_file_method(std::string method, json::
   const json::Reader reader(params, "params");
   if (method == "list_files") {
     const std::string folder = reader.optional_string("path").value_or(".");
+    reader.refuse_unknown();
     auto list = [this, folder] {
       json::Array files;
       const auto listing =
@@ -344,6 +345,7 @@ asio::awaitable<std::string> Cell::answer_file_method(std::string method, json::
   }
   const std::string path = reader.required_string("path");
   if (method == "read_file") {
+    reader.refuse_unknown();
     auto read = [this, path] {
       auto content = work_->read(path, kFileBytesMax);
       if (!content) {
@@ -356,6 +358,7 @@ asio::awaitable<std::string> Cell::answer_file_method(std::string method, json::
     co_return co_await async::offload(machine_.pool, std::move(read));
   }
   std::string text = reader.required_string("content");
+  reader.refuse_unknown();
   co_await quota_.require_room(text.size());
   const sys::WriteOptions as_it_was;
   const FileConditions none;
@@ -367,6 +370,7 @@ json::Value Cell::logs(const json::Value& params) const {
   const json::Reader reader(params, "params");
   const auto count =
       static_cast<std::size_t>(reader.optional_int("lines", 1, 100'000).value_or(kLogLinesShown));
+  reader.refuse_unknown();
   const std::vector<std::string> lines = agent_output(count);
   return json::object({{"lines", json::Array(lines.begin(), lines.end())}});
 }

@@ -18,25 +18,33 @@ const json::Value& value_or_null(const json::Reader& params, std::string_view ke
 }
 
 json::Value set(CellStore& store, const json::Reader& params) {
-  store.key_value.set(params.required_string("key"), json::dump(value_or_null(params, "value")));
+  const std::string key = params.required_string("key");
+  const std::string value = json::dump(value_or_null(params, "value"));
+  params.refuse_unknown();
+  store.key_value.set(key, value);
   return json::object({{"ok", true}});
 }
 
 json::Value get(CellStore& store, const json::Reader& params) {
+  const std::string key = params.required_string("key");
+  params.refuse_unknown();
   // A value is read back whatever limits it was parsed with.
   const json::ParseLimits limits{.depth_max = 256};
-  const auto text = store.key_value.get(params.required_string("key"));
+  const auto text = store.key_value.get(key);
   return json::object({{"value", text ? json::parse(*text, limits) : json::Value()}});
 }
 
 json::Value erase(CellStore& store, const json::Reader& params) {
-  const bool was_there = store.key_value.erase(params.required_string("key"));
+  const std::string key = params.required_string("key");
+  params.refuse_unknown();
+  const bool was_there = store.key_value.erase(key);
   return json::object({{"ok", true}, {"deleted", was_there}});
 }
 
 json::Value keys(CellStore& store, const json::Reader& params) {
-  auto keys =
-      store.key_value.keys(params.optional_string("prefix").value_or(""), kKeysListedMax + 1);
+  const std::string prefix = params.optional_string("prefix").value_or("");
+  params.refuse_unknown();
+  auto keys = store.key_value.keys(prefix, kKeysListedMax + 1);
   const bool is_cut = keys.size() > kKeysListedMax;
   if (is_cut) keys.resize(kKeysListedMax);
   json::Value answer = json::object({{"keys", json::Array(keys.begin(), keys.end())}});
@@ -45,7 +53,10 @@ json::Value keys(CellStore& store, const json::Reader& params) {
 }
 
 json::Value create(CellStore& store, const json::Reader& params) {
-  return store.entities.create(params.required_string("entity"), params.required_value("data"));
+  const std::string entity = params.required_string("entity");
+  const json::Value& data = params.required_value("data");
+  params.refuse_unknown();
+  return store.entities.create(entity, data);
 }
 
 Query query_of(const json::Reader& params) {
@@ -66,24 +77,31 @@ Query query_of(const json::Reader& params) {
 }
 
 json::Value query(CellStore& store, const json::Reader& params) {
-  return json::object(
-      {{"items", store.entities.query(params.required_string("entity"), query_of(params))}});
+  const std::string entity = params.required_string("entity");
+  const Query query = query_of(params);
+  params.refuse_unknown();
+  return json::object({{"items", store.entities.query(entity, query)}});
 }
 
 json::Value get_all(CellStore& store, const json::Reader& params) {
-  const Query all;
-  return json::object({{"items", store.entities.query(params.required_string("entity"), all)}});
+  const std::string entity = params.required_string("entity");
+  params.refuse_unknown();
+  return json::object({{"items", store.entities.query(entity, Query())}});
 }
 
 json::Value get_by_id(CellStore& store, const json::Reader& params) {
-  return store.entities.get(params.required_string("entity"), params.required_string("id"))
-      .value_or(json::Value());
+  const std::string entity = params.required_string("entity");
+  const std::string id = params.required_string("id");
+  params.refuse_unknown();
+  return store.entities.get(entity, id).value_or(json::Value());
 }
 
 json::Value update(CellStore& store, const json::Reader& params) {
   const std::string entity = params.required_string("entity");
   const std::string id = params.required_string("id");
-  auto record = store.entities.update(entity, id, params.required_value("data"));
+  const json::Value& data = params.required_value("data");
+  params.refuse_unknown();
+  auto record = store.entities.update(entity, id, data);
   if (!record) {
     throw Error(ErrorCode::not_found, "record_not_found",
                 "there is no \"" + entity + "\" with the id \"" + id + "\"");
@@ -92,8 +110,10 @@ json::Value update(CellStore& store, const json::Reader& params) {
 }
 
 json::Value delete_record(CellStore& store, const json::Reader& params) {
-  const bool was_there =
-      store.entities.erase(params.required_string("entity"), params.required_string("id"));
+  const std::string entity = params.required_string("entity");
+  const std::string id = params.required_string("id");
+  params.refuse_unknown();
+  const bool was_there = store.entities.erase(entity, id);
   return json::object({{"ok", true}, {"deleted", was_there}});
 }
 

@@ -65,10 +65,12 @@ TEST_CASE("records are made, found, changed and deleted as the contract has it")
   MethodsFixture fixture;
   const json::Value record = fixture.answer("db_create", R"({"entity":"e","data":{"n":1}})");
   fixture.answer("db_create", R"({"entity":"e","data":{"n":2}})");
-  const std::string by_id = json::dump(
-      json::object({{"entity", "e"}, {"id", *record.find("id")}, {"data", json::object({})}}));
+  json::Value place = json::object({{"entity", "e"}, {"id", *record.find("id")}});
+  const std::string by_id = json::dump(place);
+  place.as_object().set("data", json::object({}));
+  const std::string same = json::dump(place);
   CHECK(fixture.answer("db_get_by_id", by_id) == record);
-  CHECK(fixture.answer("db_update", by_id) == record);
+  CHECK(fixture.answer("db_update", same) == record);
   CHECK(fixture.answer("db_get_all", R"({"entity":"e"})").find("items")->as_array().size() == 2);
   const json::Value found = fixture.answer(
       "db_query", R"({"entity":"e","orderBy":"n","order":"desc","limit":1,"offset":1})");
@@ -77,7 +79,25 @@ TEST_CASE("records are made, found, changed and deleted as the contract has it")
   CHECK(fixture.text("db_query", R"({"entity":"e","where":{"n":3}})") == R"({"items":[]})");
   CHECK(fixture.text("db_delete_record", by_id) == R"({"ok":true,"deleted":true})");
   CHECK(fixture.text("db_get_by_id", by_id) == "null");
-  CHECK(fixture.reason("db_update", by_id) == "record_not_found");
+  CHECK(fixture.reason("db_update", same) == "record_not_found");
+}
+
+TEST_CASE("a name that is none of a method's is refused, and nothing is done") {
+  MethodsFixture fixture;
+  fixture.answer("db_set", R"({"key":"k","value":5})");
+  CHECK(fixture.reason("db_set", R"({"key":"k","valu":6})") == "invalid_field");
+  CHECK(fixture.text("db_get", R"({"key":"k"})") == R"({"value":5})");
+  for (const char* method : {"db_get", "db_delete"}) {
+    CHECK(fixture.reason(method, R"({"key":"k","x":1})") == "invalid_field");
+  }
+  CHECK(fixture.reason("db_keys", R"({"prefx":"k"})") == "invalid_field");
+  CHECK(fixture.reason("db_query", R"({"entity":"e","wher":{}})") == "invalid_field");
+  CHECK(fixture.reason("db_get_all", R"({"entity":"e","where":{}})") == "invalid_field");
+  CHECK(fixture.reason("db_create", R"({"entity":"e","data":{},"x":1})") == "invalid_field");
+  for (const char* method : {"db_get_by_id", "db_delete_record", "db_update"}) {
+    CHECK(fixture.reason(method, R"({"entity":"e","id":"i","data":{},"x":1})") == "invalid_field");
+  }
+  CHECK(fixture.text("db_keys", "{}") == R"({"keys":["k"]})");
 }
 
 TEST_CASE("wrong params are named, and other methods are not answered") {
