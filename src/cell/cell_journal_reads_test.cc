@@ -194,6 +194,22 @@ TEST_CASE("more room than a segment may have is never there, and is not waited f
   });
 }
 
+TEST_CASE("a run only waits where nothing has ended since it began to, or since it left") {
+  with_run([](CellJournal& journal, const Run& run) -> asio::awaitable<void> {
+    journal.append(1, 2, journal::StepStart{.kind = "wait", .name = "w", .occ = 1, .args = "{}"});
+    CHECK_FALSE(run.has_only_waits_open());
+    journal.append(1, 1, journal::StepEnd{.ok = true, .value = {.bytes = "1"}});
+    CHECK(run.has_only_waits_open());
+    CHECK_FALSE(run.is_only_waiting());  // What has ended may have set more going.
+    journal.append(1, 0, journal::Left());
+    CHECK(run.has_left());
+    journal.append(1, 2, journal::StepEnd{.ok = true, .value = {.bytes = "1"}});
+    CHECK_FALSE(run.has_only_waits_open());
+    CHECK_FALSE(run.has_left());
+    co_return;
+  });
+}
+
 TEST_CASE("a copy of a record happened when that did") {
   with_run([](CellJournal& journal, const Run& run) -> asio::awaitable<void> {
     constexpr std::uint64_t kLongAgo = 7'000'000'000;

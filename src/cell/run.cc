@@ -141,15 +141,17 @@ bool Run::has_taken(journal::Lsn event) const noexcept {
   return found != events.end() && found->taken;
 }
 
+bool Run::has_only_waits_open() const noexcept {
+  if (cancel_requested || rollback != 0 || open.empty()) return false;
+  return std::all_of(open.begin(), open.end(),
+                     [this](std::uint32_t ordinal) { return is_wait(steps.at(ordinal).kind); });
+}
+
 bool Run::is_only_waiting() const noexcept {
-  if (cancel_requested || rollback != 0) return false;
-  journal::Lsn newest_wait = 0;
-  for (const std::uint32_t ordinal : open) {
-    const Step& step = steps.at(ordinal);
-    if (!is_wait(step.kind)) return false;
-    newest_wait = std::max(newest_wait, step.begun);
-  }
-  return newest_wait > newest_end;
+  if (!has_only_waits_open()) return false;
+  journal::Lsn newest = left;
+  for (const std::uint32_t ordinal : open) newest = std::max(newest, steps.at(ordinal).begun);
+  return newest > newest_end;
 }
 
 std::uint64_t llm_tokens_of(const journal::Record& record) {

@@ -149,7 +149,10 @@ struct Run : std::enable_shared_from_this<Run> {
   std::vector<const Step*> waits() const;
   // Whether this event, of which the record is named, has ended a wait.
   bool has_taken(journal::Lsn event) const noexcept;
-  // It waits, nothing else of it is open, and nothing has ended since it began to wait: what ended
+  // It waits, and nothing else of it is open. Its code may have more going, of which no record
+  // says.
+  bool has_only_waits_open() const noexcept;
+  // The same, and nothing has ended since it began to wait, or since it left the agent: what ended
   // may have set more going. No process is needed until a wait ends.
   bool is_only_waiting() const noexcept;
   // `waiting` where it is running and only waits: no record says so.

@@ -456,7 +456,7 @@ asio::awaitable<void> Runner::stay_in_agent(Active& active) {
     const bool changed = co_await active.changed.wait_for(wait);
     active.changed.reset();
     const bool is_due = !changed && silent() >= config_.suspend_after;
-    if (is_due && active.is_only_waiting()) ask_to_suspend(active);
+    if (is_due) ask_to_suspend(active);
   }
 }
 

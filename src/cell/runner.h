@@ -355,7 +355,7 @@ class Runner {
   asio::awaitable<void> look_later(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                    std::chrono::milliseconds pause);
   void ask_to_suspend(const Active& active);
-  void on_suspended(Active& active);
+  void on_suspended(Active& active, const AgentFrame& frame);
 
   asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, HostCall call);
 

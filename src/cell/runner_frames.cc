@@ -56,7 +56,7 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
   }
   agent.heard_from();
   if (type == "suspended") {
-    on_suspended(*active);
+    on_suspended(*active, frame);
     co_return;
   }
   active->heard_at = std::chrono::steady_clock::now();

@@ -127,8 +127,6 @@ struct Runner::Active {
   bool is_served() const noexcept { return in_agent && !is_pausing && !is_ending && !settled; }
   // It is to go on in the agent.
   bool is_wanted() const noexcept { return !settled && !is_pausing && !run.ends_at_once(); }
-  // Nothing of it needs a process, and nothing that it has said waits to be taken.
-  bool is_only_waiting() const noexcept { return held.empty() && run.is_only_waiting(); }
   // The agent has let go of it, for this reason: it goes on, or settles.
   void leave_agent(std::string why) {
     in_agent = false;

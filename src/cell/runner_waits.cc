@@ -355,17 +355,27 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
   co_return true;
 }
 
-// Asks the agent, which says no, by saying nothing, while the run does something of its own.
+// Asks the agent, which says no, by saying nothing, while the run does something of its own. It has
+// been told of all that has ended, and says what that was: more may end meanwhile.
 void Runner::ask_to_suspend(const Active& active) {
-  if (agent_) agent_->send(frame_for(active.run, "suspend"), {});
+  const Run& run = active.run;
+  const bool is_told = run.newest_end <= journal_.last_durable();
+  if (!agent_ || !active.held.empty() || !run.has_only_waits_open() || !is_told) return;
+  json::Value header = frame_for(run, "suspend");
+  header.as_object().set("n", run.newest_end);
+  agent_->send(header, {});
 }
 
 // The agent has let go of it: it goes on in another attempt, from the journal.
-void Runner::on_suspended(Active& active) {
+void Runner::on_suspended(Active& active, const AgentFrame& frame) {
   fault_point("run.suspended");
   active.leave_agent("wake");
-  active.suspended = active.is_only_waiting();  // A wait may have ended meanwhile.
-  if (active.suspended && !journal_.is_full()) {
+  const Run& run = active.run;
+  const bool is_all = number_of(frame.header, "n") == static_cast<std::int64_t>(run.newest_end);
+  const bool may_say = !journal_.is_full();  // Without that record it may have more going.
+  active.suspended = active.held.empty() && run.has_only_waits_open() && is_all &&
+                     (may_say || run.is_only_waiting());
+  if (active.suspended && may_say) {
     journal_.append(active.run.number, 0, journal::Left());
     journal_.sync_later();
   }

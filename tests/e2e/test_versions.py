@@ -135,6 +135,25 @@ class VersionsTest(harness.CellTest):
         self.assertEqual(["a", "b", "c"], self.log(cell))  # And not "new": it came past there before.
         self.assertEqual(cell.get()["agent_digest"], ended["agent_digest"])
 
+    def test_a_run_that_moves_past_what_was_open_waits_without_a_process(self):
+        old = """module.exports = { async work(ctx) {
+          await Promise.race([ctx.step("slow", () => new Promise(() => {})), ctx.waitForEvent("one")]);
+          return ctx.waitForEvent("two");
+        } };"""
+        cell = self.cell(agent=old)
+        run = cell.call("POST", "/runs", {"method": "work"}).json["id"]
+        harness.eventually("it is under way", lambda: len(cell.run(run)["steps"]) == 2)
+        cell.call("POST", f"/runs/{run}/pause")
+        self.set_agent(cell, old.replace('Promise.race([ctx.step("slow", () => new Promise(() => {})), ctx.waitForEvent("one")])',
+                                         '(ctx.removed("slow"), ctx.waitForEvent("one"))'))
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume", {"upgrade": True}).status)
+        harness.eventually("it waits", lambda: cell.run(run)["status"] == "waiting")
+        self.assertEqual(["failed", "waiting"], [step["status"] for step in cell.run(run)["steps"]])
+        self.daemon.restart()
+        for event in ("one", "two"):
+            cell.call("POST", f"/runs/{run}/events", {"type": event, "payload": event})
+        self.assertEqual("two", cell.settled(run)["result"])
+
     def test_a_run_keeps_its_version_whatever_another_one_changes_and_does_not_move_to_that(self):
         for count, (change, source) in enumerate(CHANGES.items(), 1):
             with self.subTest(change):

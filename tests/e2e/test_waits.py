@@ -15,6 +15,12 @@ module.exports = {
     await ctx.step("after", () => log("after"));
     return got;
   },
+  async aside(ctx) {
+    const rest = (ms) => new Promise((done) => setTimeout(done, ms));
+    const work = async () => { await ctx.step("a", () => rest(100)); await rest(100); return ctx.step("b", () => log("b")); };
+    const [event] = await Promise.all([ctx.waitForEvent("go"), work(), ctx.waitForEvent("also")]);
+    return event;
+  },
   async two(ctx) {
     const [a, b] = await Promise.all([ctx.waitForEvent("a", { match: { n: 1 } }), ctx.waitForEvent("a", { match: { n: 2 } })]);
     return [a, b];
@@ -178,6 +184,18 @@ class WaitsTest(harness.CellTest):
         self.assertIn("waiting", [s["status"] for s in cell.run(run)["steps"]])
         self.send(cell, run, type="a", payload={"n": 1})
         self.completes(cell, run, [{"n": 1}, {"n": 2, "which": "second"}])
+
+    def test_what_has_ended_beside_a_wait_keeps_no_process(self):
+        cell, run = self.begin(AGENT, "aside")
+        harness.eventually("what is beside it is done", lambda: self.log(cell) == ["b"])
+        self.waits(cell, run)
+        self.daemon.restart()
+        self.waits(cell, run)
+        self.send(cell, run, type="also")
+        self.waits(cell, run)
+        self.send(cell, run, type="go", payload=5)
+        self.completes(cell, run, 5)
+        self.assertEqual(["b"], self.log(cell))
 
     def test_a_person_approves_and_is_shown_what(self):
         cell, run = self.begin(AGENT, "approve")

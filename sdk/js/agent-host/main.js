@@ -117,11 +117,11 @@ async function goThrough(run, header) {
 
 // The run only waits for the daemon, which asks whether it may go on without us. Not while anything
 // is under way that the daemon knows nothing of: it would begin anew.
-function suspend(run) {
+function suspend(run, { n }) {
   if (!isAtRest() || !run.isAtRest) return;
   run.park();
   runs.delete(run.id);
-  run.send({ t: 'suspended' });
+  run.send({ t: 'suspended', n });
 }
 
 // The code of an agent that is to be there before somebody asks it for something. Where it does not
@@ -163,7 +163,7 @@ function take(header, body) {
     case 'delta': run?.waiting.givePart(header, body); break;
     case 'result': run?.waiting.giveResult(header, body); break;
     case 'cancel': run?.cancel(header.rollback); break;
-    case 'suspend': if (run !== undefined) suspend(run); break;
+    case 'suspend': if (run !== undefined) suspend(run, header); break;
     case 'forget':
       if (run === undefined) break;
       run.leave();

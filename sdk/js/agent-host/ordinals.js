@@ -1,8 +1,8 @@
 'use strict';
 // The ordinals of what a run's code does, and whether it does again what the journal holds at them.
 
-const { CancelledError, ParkedRun } = require('./errors');
-const { nameOf } = require('./values');
+const { CancelledError, ParkedRun, coded, toJson } = require('./errors');
+const { nameOf, stringify } = require('./values');
 
 const COMMANDS = ['step', 'shell', 'fetch', 'llm', 'spawn', 'sleep', 'wait', 'approval', 'child'];
 // Where several bear one name, these are numbered.
@@ -61,7 +61,16 @@ class Ordinals {
     if (!COMMANDS.includes(entry?.k) || entry.n !== shown) return;
     this.last += 1;
     this.run.replay.issue(this.last);
+    if (entry.s === 'open') this.#giveUp(this.last, shown);
     if (isNumbered) names.take(name);
+  }
+
+  // What the journal has open, and the code does not do any more, would be open for ever.
+  #giveUp(o, name) {
+    const { run } = this;
+    if (run.isTrial || run.isMethodClosing) return;
+    const error = coded('removed', `"${name}" is not in this version of the agent any more`);
+    run.send({ t: 'done', o, ok: false }, stringify(toJson(error), `the error of "${name}"`));
   }
 
   // A trial has come to an ordinal that holds nothing. Between others that is what threw, and is done

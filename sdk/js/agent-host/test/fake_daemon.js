@@ -75,6 +75,7 @@ class FakeDaemon {
       if (!this.places.has(key)) this.places.set(key, [this.lsn, t === 'cmd' ? 0 : this.lsn]);
     } else if (t === 'done' || t === 'result') {
       this.lsn += 1;
+      if (!this.places.has(key)) this.places.set(key, [0, 0]); // It began in an earlier attempt.
       this.places.get(key)[1] = this.lsn;
     }
   }

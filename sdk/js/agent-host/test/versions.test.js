@@ -41,6 +41,22 @@ test('old and new runs go their own ways through the same code', async () => {
   });
 });
 
+test('what was open and is removed is given up, but for a trial', async () => {
+  const old = await recordOf(OLD);
+  old[1].splice(4, 2, 'open', undefined);
+  await withHost(NEW, async (daemon) => {
+    daemon.run('main', {}, { id: 'trial', replay: old, trial: true });
+    await daemon.next('trial');
+    daemon.run('main', {}, { replay: old });
+    const given = await daemon.next('done');
+    assert.deepEqual([given.run, given.o, given.ok, JSON.parse(given.body).code], ['run_1', 2, false, 'removed']);
+    const gone = [old[0], [2, 'step', 'b', '', 'error', JSON.parse(given.body)], old[2]];
+    daemon.run('main', {}, { id: 'again', replay: gone });
+    assert.deepEqual((await daemon.end('again')).value, [1, 0, old[2][5]]);
+    assert.deepEqual(daemon.types().filter((t) => t === 'done'), ['done']);
+  });
+});
+
 test('each call of what was called several times may be removed', async () => {
   const old = await recordOf(agent(`
     for (let i = 0; i < 3; i += 1) { await ctx.step('a', () => i); await ctx.shellAsync('a'); }

@@ -159,13 +159,13 @@ class Host:
         if self._runs.get(run.id) is run:
             del self._runs[run.id]
 
-    def _suspend(self, run):
+    def _suspend(self, run, n):
         """The run only waits for the daemon, which asks whether it may go on without us. Not while
         anything is under way that the daemon knows nothing of: it would begin anew."""
         if run.is_at_rest and not run.parked:
             run.park()
             self._drop(run)
-            run.send({"t": "suspended"})
+            run.send({"t": "suspended", "n": n})
 
     # ---- frames ----
 
@@ -223,7 +223,7 @@ class Host:
         elif kind == "cancel":
             run.turns.push(functools.partial(run.cancel, header.get("rollback")))
         elif kind == "suspend":
-            run.turns.push(functools.partial(self._suspend, run))
+            run.turns.push(functools.partial(self._suspend, run, header.get("n")))
         elif kind == "forget":
             run.turns.push(functools.partial(self._forget, run))
         # A later daemon may say more.

@@ -67,6 +67,8 @@ class Ordinals:
         if entry.n == name_of(names.peek(name) if is_numbered else name):
             self.last += 1
             self._run.replay.issue(self.last)
+            if entry.state == "open":
+                self._run.give_up(self.last, entry.n)
             if is_numbered:
                 names.take(name)
 

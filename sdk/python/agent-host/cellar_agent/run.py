@@ -381,6 +381,12 @@ class Run:
         header = {"t": "done", "o": o, "ok": ok}
         self.send({**header, "c": codec} if codec == "typed" else header, body)
 
+    def give_up(self, o, name):
+        """What the journal has open, and the code does not do any more, would be open for ever."""
+        if not self._leaves_open:
+            error = Error(f'"{name}" is not in this version of the agent any more', code="removed")
+            self.send({"t": "done", "o": o, "ok": False}, stringify(to_json(error), f'the error of "{name}"'))
+
     def begin_step(self, make_name, make_handle):
         try:
             step = self._begin("step", make_name, "", "retry", begins=True)

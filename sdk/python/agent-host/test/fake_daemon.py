@@ -143,7 +143,7 @@ class FakeDaemon:
             self.places.setdefault((run, o), [self.lsn, 0 if kind == "cmd" else self.lsn])
         elif kind in ("done", "result") and o:
             self.lsn += 1
-            self.places[run, o][1] = self.lsn
+            self.places.setdefault((run, o), [0, 0])[1] = self.lsn  # It may have begun in an earlier attempt.
 
     # ---- what it is told ----
 

@@ -1,3 +1,4 @@
+import json
 import os
 import unittest
 
@@ -43,6 +44,21 @@ class VersionsTest(unittest.TestCase):
                 self.assertEqual([1, 2, "done"], daemon.ended(id="new").value)
                 daemon.run(id="again", replay=daemon.recorded("new"))
                 self.assertEqual([1, 2, "done"], daemon.end("again").value)
+
+    def test_what_was_open_and_is_removed_is_given_up_but_for_a_trial(self):
+        for old_source, new_source in FORMS:
+            old = record_of(old_source)
+            old[1] = [2, "step", "b", "", "open", None]
+            with host(new_source) as daemon:
+                daemon.run(id="trial", replay=old, trial=True)
+                daemon.next("trial")
+                daemon.run(replay=old)
+                given = daemon.next("done")
+                error = json.loads(given["body"])
+                self.assertEqual(("run_1", 2, False, "removed"), (given["run"], given["o"], given["ok"], error["code"]))
+                daemon.run(id="again", replay=[old[0], [2, "step", "b", "", "error", error], old[2]])
+                self.assertEqual([1, 0, old[2][5]], daemon.end("again").value)
+                self.assertEqual(1, daemon.types().count("done"))
 
     def test_each_call_of_what_was_called_several_times_may_be_removed(self):
         old = record_of(agent('''
