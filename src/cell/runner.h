@@ -262,11 +262,12 @@ class Runner {
   // Goes on to its end whatever becomes of the caller; counts for has_requests().
   template <typename T>
   asio::awaitable<T> to_end(asio::awaitable<T> request) {
-    return async::run_to_end(tasks_, with_token(requests_, std::move(request)));
+    return async::run_to_end(tasks_, durably(requests_, std::move(request)));
   }
-  // A refusal for what a run has come to tells of records, too: it waits until they are on disk.
+  // With the token that counts. A refusal for what a run has come to tells of records, too: it
+  // waits until they are on disk.
   template <typename T>
-  asio::awaitable<T> with_token(std::shared_ptr<const bool>, asio::awaitable<T> request) {
+  asio::awaitable<T> durably(std::shared_ptr<const bool>, asio::awaitable<T> request) {
     std::exception_ptr refusal;
     try {
       co_return co_await std::move(request);
