@@ -45,8 +45,7 @@ std::optional<std::string> Call::idempotency_key() const {
 std::optional<std::uint64_t> Call::events_after() const {
   const auto after = query_int("after", 0, INT64_MAX);
   const std::string* last = exchange.request().header("last-event-id");
-  if (last == nullptr && after) return *after;
-  if (last == nullptr) return std::nullopt;
+  if (last == nullptr) return after;
   const auto number = parse_int(*last);
   if (!number || *number < 0) {
     throw Error(ErrorCode::invalid_argument, "invalid_header",

@@ -144,7 +144,7 @@ bool Runner::open_wait(const Active& active, std::uint32_t ordinal) {
 }
 
 asio::awaitable<void> Runner::look_at_wait(std::shared_ptr<Active> active, std::uint32_t ordinal) {
-  std::optional<std::chrono::milliseconds> again;
+  bool has_failed = false;
   try {
     if (open_wait(*active, ordinal) && is_over(active->run.steps.at(ordinal))) {
       co_await end_overdue(active, ordinal);
@@ -155,9 +155,9 @@ asio::awaitable<void> Runner::look_at_wait(std::shared_ptr<Active> active, std::
     if (error.code() == ErrorCode::canceled || journal_.is_broken()) throw;
     log::error("run {}: what ends a wait is looked at again: {}", log::run(active->run.id),
                error.what());
-    again = kReadAgain;
+    has_failed = true;
   }
-  if (again) co_await look_later(std::move(active), ordinal, *again);
+  if (has_failed) co_await look_later(std::move(active), ordinal, kReadAgain);
 }
 
 void Runner::give_outcome(const Active& active, std::uint32_t ordinal, Outcome outcome) {

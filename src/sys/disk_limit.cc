@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -19,14 +18,10 @@ namespace {
 
 constexpr DiskUse kTrialLimit{1 << 20, 100};
 
-std::string folder_above(const std::string& path) {
-  return std::filesystem::path(path).parent_path().string();
-}
-
 void make_subvolumes(const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) btrfs::make_subvolume(folder);
   const std::uint64_t group = btrfs::subvolume_number(folders.front());
-  btrfs::make_group(folder_above(folders.front()), group);
+  btrfs::make_group(folder_of(folders.front()), group);
   for (const std::string& folder : folders) btrfs::add_to_group(folder, group);
 }
 
@@ -120,7 +115,7 @@ DiskEnforcer enforcer_of(const std::vector<std::string>& folders) {
 void limit_disk(DiskEnforcer enforcer, const std::vector<std::string>& folders, DiskUse most) {
   const std::string& first = folders.front();
   if (enforcer == DiskEnforcer::qgroup) {
-    btrfs::limit_group(folder_above(first), btrfs::subvolume_number(first), most.bytes);
+    btrfs::limit_group(folder_of(first), btrfs::subvolume_number(first), most.bytes);
   } else if (enforcer == DiskEnforcer::project) {
     project::limit(first, project::number_of(first), most);
   }
@@ -144,7 +139,7 @@ bool remove_limited(const std::vector<std::string>& folders, const std::function
       case DiskEnforcer::qgroup: {
         const std::uint64_t group = btrfs::subvolume_number(first);
         for (const std::string& folder : folders) btrfs::take_from_group(folder, group);
-        btrfs::remove_group(folder_above(first), group);
+        btrfs::remove_group(folder_of(first), group);
         for (const std::string& folder : folders) btrfs::remove_subvolume(folder);
         break;
       }

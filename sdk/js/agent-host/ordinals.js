@@ -68,7 +68,7 @@ class Ordinals {
   // What the journal has open, and the code does not do any more, would be open for ever.
   #giveUp(o, name) {
     const { run } = this;
-    if (run.isTrial || run.isMethodClosing) return;
+    if (run.leavesOpen) return;
     const error = coded('removed', `"${name}" is not in this version of the agent any more`);
     run.send({ t: 'done', o, ok: false }, stringify(toJson(error), `the error of "${name}"`));
   }

@@ -102,7 +102,7 @@ class Run {
   }
 
   // A trial executes nothing, nor does a method whose run is rolled back: what was open stays so.
-  get #leavesOpen() {
+  get leavesOpen() {
     return this.isTrial || this.isMethodClosing;
   }
 
@@ -267,7 +267,7 @@ class Run {
   commandSync(k, name, args) {
     const { entry, header, text } = this.#command(k, name, args);
     if (entry === undefined) {
-      if (this.#leavesOpen) throw new ParkedRun();
+      if (this.leavesOpen) throw new ParkedRun();
       this.send({ ...header, sync: true }, text);
       return this.#answer();
     }
@@ -287,7 +287,7 @@ class Run {
       }
       if (entry !== undefined) return this.commands.ends(entry.o, name, finish(this.#replayed(entry)));
       const { o, x } = header;
-      if (this.#leavesOpen) return this.#left(o, name);
+      if (this.leavesOpen) return this.#left(o, name);
       this.send(header, text);
       const here = o === 0 ? inside.getStore()
         : { run: this, phase: this.phase, isSensitive: false, ordinal: o };
@@ -335,7 +335,7 @@ class Run {
     const o = this.ordinals.next();
     const entry = this.ordinals.lookUp(o, k, n, fp);
     const isDone = entry !== undefined && entry.s !== 'open';
-    const isLeft = !isDone && this.#leavesOpen;
+    const isLeft = !isDone && this.leavesOpen;
     if (isDone || isLeft) return { o, n, entry, isDone, isLeft };
     const pol = policy === 'retry' ? undefined : policy;
     const ask = pol === undefined && !this.#mayBegin(o, n) ? true : undefined;
@@ -405,7 +405,7 @@ class Run {
     return this.promised(() => {
       this.check();
       if (handle.done) throw coded('step_ended', `step "${handle.name}" is completed already`);
-      if (this.#leavesOpen) return this.#left(handle.ordinal, handle.name);
+      if (this.leavesOpen) return this.#left(handle.ordinal, handle.name);
       const { text, codec } = encodeValue(value, `the value of step "${handle.name}"`);
       // As a replay would give it.
       Object.assign(handle, { done: true, value: decodeValue(text, codec) });
