@@ -332,6 +332,13 @@ class Daemon:
 class FaultyDaemon(Daemon):
     """Fails, or waits, as its file `faults` says (src/base/fault.h)."""
 
+    plans = 0
+
+    def plan(self, fault="- 0 -"):
+        """From now on this fault, or none. Each is another text: an occurrence counts from when it is there."""
+        self.plans += 1
+        (self.root / "faults").write_text(f"{fault} {self.plans}\n")
+
     def environment(self):
         return {**super().environment(), "CELLAR_FAULTS": str(self.root / "faults")}
 

@@ -331,17 +331,12 @@ class OpeningTest(harness.CellTest):
         self.assertEqual((503, "cell_not_opened"), (answer.status, answer.json["code"]))
         self.assertEqual(b"here", cell.call("GET", "/files/kept").body)
 
-    def fault(self, plan):
-        """Each time another one: an occurrence counts from when the file has its content."""
-        self.plans = getattr(self, "plans", 0) + 1
-        (self.daemon.root / "faults").write_text(f"{plan} {'again ' * self.plans}\n" if plan else "")
-
     def test_a_cell_that_could_not_be_made_keeps_its_customer_from_nothing(self):
         for number, plan in enumerate(("cell.before_open 1 errno=24", "cell.before_open 1 errno=28")):
-            self.fault(plan)
+            self.daemon.plan(plan)
             failed = self.daemon.call("POST", "/api/v1/cells", {"customer_id": f"made-{number}"})
             self.assertEqual(507, failed.status, failed)
-            self.fault("")
+            self.daemon.plan()
             cell = self.daemon.create(f"made-{number}")
             self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
             self.assertEqual(204, cell.call("DELETE").status)
@@ -349,15 +344,15 @@ class OpeningTest(harness.CellTest):
 
     def test_a_cell_whose_removal_fails_is_removed_when_that_is_asked_for_again(self):
         cell = self.cell("moved")
-        self.fault("trash.before_moved 1 errno=5")
+        self.daemon.plan("trash.before_moved 1 errno=5")
         self.assertEqual(500, cell.call("DELETE").status)
         self.assertEqual("cell_half_deleted", cell.call("POST", "/exec", {"cmd": "true"}).json["code"])
         self.assertEqual(204, cell.call("DELETE").status)
         self.assertEqual(404, cell.call("GET").status)
         cell = self.cell("moved")
-        self.fault("registry.before_forgotten 1 errno=28")
+        self.daemon.plan("registry.before_forgotten 1 errno=28")
         self.assertEqual(204, cell.call("DELETE").status)
-        self.fault("")
+        self.daemon.plan()
         cell = self.cell("moved")
         self.assertEqual("ok\n", cell.exec("echo ok")["stdout"])
         self.assertEqual(204, cell.call("DELETE").status)
@@ -368,10 +363,10 @@ class OpeningTest(harness.CellTest):
         made = cell.call("POST", "/processes", {"cmd": "echo $$ > pid; exec sleep 1008"}).json
         harness.eventually("it runs", lambda: cell.call("GET", "/files/pid").status == 200)
         self.daemon.kill()
-        self.fault("domain.before_connect 1 errno=24")
+        self.daemon.plan("domain.before_connect 1 errno=24")
         self.daemon.start()
         harness.eventually("it was looked for", lambda: self.daemon.reached("domain.before_connect"))
-        self.fault("")
+        self.daemon.plan()
         found = harness.eventually("the cell is opened", lambda: (answer := cell.call("GET", f"/processes/{made['id']}")).status == 200 and answer)
         self.assertEqual("running", found.json["status"], found)
         self.assertEqual(0, cell.exec("kill -0 $(cat pid)")["exit_code"])

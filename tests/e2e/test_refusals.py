@@ -37,13 +37,6 @@ class RefusalsTest(harness.CellTest):
         cls.daemon = harness.FaultyDaemon()
         cls.addClassCleanup(cls.daemon.cleanup)
 
-    plans = 0
-
-    def plan(self, fault=""):
-        """From now on; each is another text, as an occurrence counts from when it is there."""
-        RefusalsTest.plans += 1
-        (self.daemon.root / "faults").write_text(f"{fault or '- 0 -'} {self.plans}\n")
-
     def begin(self, cell, method, status, **params):
         run = cell.call("POST", "/runs", {"method": method, "params": params}).json["id"]
         harness.eventually(f"it is {status}", lambda: cell.run(run)["status"] == status)
@@ -56,11 +49,11 @@ class RefusalsTest(harness.CellTest):
         cell.kill_agent()
         harness.eventually("it is paused", lambda: cell.run(run)["status"] == "paused")
         decision = {"step": {"decision": "value", "value": LARGE}}
-        self.plan("blob.before_write 1 errno=28")
+        self.daemon.plan("blob.before_write 1 errno=28")
         refused = cell.call("POST", f"/runs/{run}/resume", decision)
         self.assertEqual((507, "journal_full"), (refused.status, refused.json["code"]))
         self.assertEqual("paused", cell.run(run)["status"])
-        self.plan()
+        self.daemon.plan()
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume", decision).status)
         self.assertEqual(LARGE, cell.settled(run)["result"])
         self.assertEqual("pay ", (cell.dir / "work/log").read_text())
@@ -69,11 +62,11 @@ class RefusalsTest(harness.CellTest):
         cell = self.cell(agent=AGENT)
         run = self.begin(cell, "approves", "waiting")
         answer = {"approved": True, "comment": LARGE}
-        self.plan("blob.before_write 1 errno=28")
+        self.daemon.plan("blob.before_write 1 errno=28")
         refused = cell.call("POST", f"/runs/{run}/approve", answer)
         self.assertEqual((507, "journal_full"), (refused.status, refused.json["code"]))
         self.assertEqual("waiting", cell.run(run)["status"])
-        self.plan()
+        self.daemon.plan()
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/approve", answer).status)
         self.assertEqual(LARGE, cell.settled(run)["result"]["comment"])
 
@@ -82,7 +75,7 @@ class RefusalsTest(harness.CellTest):
         run = self.begin(cell, "waits", "waiting")
         hits = self.daemon.root / "faults.hits"
         before = hits.read_text().count("journal.before_write") if hits.exists() else 0
-        self.plan("journal.before_write 1 delay=1500")
+        self.daemon.plan("journal.before_write 1 delay=1500")
         first = threading.Thread(target=lambda: cell.call("POST", f"/runs/{run}/pause"))
         first.start()
         harness.eventually("it is on its way", lambda: hits.read_text().count("journal.before_write") > before)
@@ -90,7 +83,7 @@ class RefusalsTest(harness.CellTest):
         self.assertEqual((409, "run_paused"), (second.status, second.json.get("code")), second)
         self.daemon.kill()
         first.join()
-        self.plan()
+        self.daemon.plan()
         self.daemon.start()
         self.assertEqual("paused", cell.run(run)["status"])
 
