@@ -93,7 +93,7 @@ void add_wait(json::Object& members, const cell::Step& step) {
   if (const json::Value* until = args.find("until"); until != nullptr && until->is_int()) {
     members.set("until", to_iso8601(from_unix_ms(until->as_int())));
   }
-  for (const char* key : {"type", "match", "prompt", "data", "run"}) {
+  for (const char* key : {"type", "match", "prompt", "data"}) {
     if (const json::Value* value = args.find(key)) members.set(key, *value);
   }
 }
@@ -111,6 +111,7 @@ json::Value step_json(const cell::Run& run, const cell::Step& step) {
     value.as_object().set("retry_at", to_iso8601(*step.retry_at));
   }
   if (step.ended_at) value.as_object().set("ended_at", to_iso8601(*step.ended_at));
+  if (!step.child.empty()) value.as_object().set("run", step.child);
   if (cell::is_wait(step.kind) && is_under_way(run, step)) {
     add_wait(value.as_object(), step);
   }
@@ -230,6 +231,7 @@ json::Value run_json(const cell::Run& run) {
                                     {"agent_digest", run.agent_digest}});
   if (run.generation > 1) value.as_object().set("generation", run.generation);
   if (run.llm_tokens > 0) value.as_object().set("llm_tokens", run.llm_tokens);
+  if (!run.parent.empty()) value.as_object().set("parent", run.parent);
   if (!run.forked_from.empty()) value.as_object().set("restarted_from", run.forked_from);
   if (std::string reason = reason_of(run); !reason.empty()) {
     value.as_object().set("reason", std::move(reason));

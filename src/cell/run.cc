@@ -60,7 +60,14 @@ void hear(Run& run, std::uint32_t ordinal, std::uint32_t turn, journal::Lsn lsn)
 }
 
 // A header's value holds no line feed.
-std::string child_prefix(const Run& parent) { return "child\n" + parent.id + "\n"; }
+constexpr std::string_view kChildKey = "child\n";
+std::string child_prefix(const Run& parent) { return std::string(kChildKey) + parent.id + "\n"; }
+
+std::string parent_in(std::string_view idempotency_key) {
+  if (!idempotency_key.starts_with(kChildKey)) return "";
+  idempotency_key.remove_prefix(kChildKey.size());
+  return std::string(idempotency_key.substr(0, idempotency_key.find('\n')));
+}
 
 }  // namespace
 
@@ -103,7 +110,7 @@ Run::EndsInVain Run::ends_in_vain() const {
   for (const std::uint32_t ordinal : open) {
     const Step& step = steps.at(ordinal);
     const std::uint32_t count = step.ends_under_it + (step.is_executed_again() ? 1 : 0);
-    if (count > most.count) most = {.count = count, .step = &step};
+    if (count >= most.count) most = {.count = count, .step = &step};
   }
   return most;
 }
@@ -256,7 +263,10 @@ void RunTable::create(const journal::Record& record) {
   run.started_at = time_of(record);
   run.created = record.lsn;
   numbers_[run.id] = run.number;
-  if (body.idem_key) keys_[*body.idem_key] = run.number;
+  if (body.idem_key) {
+    keys_[*body.idem_key] = run.number;
+    run.parent = parent_in(*body.idem_key);
+  }
   first_number_ = std::min(first_number_, run.number);
   last_number_ = std::max(last_number_, run.number);
 }

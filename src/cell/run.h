@@ -96,6 +96,7 @@ struct Run : std::enable_shared_from_this<Run> {
   std::uint32_t number = 0;
   std::string id;
   std::string method;
+  std::string parent;  // the run that began it with ctx.spawn; empty for none
   std::string agent_digest;
   AgentLanguage agent_language = AgentLanguage::javascript;
   bool setup = false;  // it calls the agent's setup() first, which no other run has done

@@ -203,7 +203,7 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
   journal::RunAttempt first;
   first.n = 1;
   first.cause = "start";
-  journal_.require_takes(journal::frame_size(created.params.size()) + 2 * kBareRecordBytes);
+  journal_.require_takes(bytes_of_records(created.params, 2));
   fault_point("run.before_created");
   journal_.append(number, 0, created);
   journal_.append(number, 0, first);

@@ -33,7 +33,8 @@ std::vector<Run*> Runner::to_cancel(std::uint32_t number, Cancel how) {
   for (std::size_t at = 0; at < seen.size(); ++at) {
     for (Run* child : runs_.children_of(*seen[at])) {
       seen.push_back(child);
-      const bool is_known = child->ends_at_once() || (how.undoes && child->undoes);
+      const bool goes_back = child->undoes && child->status != RunStatus::paused;
+      const bool is_known = child->ends_at_once() || (how.undoes && goes_back);
       if (!is_terminal(child->status) && !is_known) all.push_back(child);
     }
   }
@@ -64,9 +65,11 @@ asio::awaitable<void> Runner::cancel_now(std::uint32_t number, Cancel how) {
   co_await journal_.sync();
   fault_point("cancel.durable");
   for (Run* run : all) {
-    // Paused: nobody works on it, so one who does ends it at once.
+    // Paused, perhaps in the same write: nobody works on it, so one who does ends it at once.
     if (!is_terminal(run->status) && !is_active(run->number)) {
-      tasks_.spawn(drive(add_active(*run), "cancel"));
+      const bool is_left = how.undoes && run->status == RunStatus::paused;
+      const auto own = add_active(*run);
+      tasks_.spawn(is_left ? let_go_on(own) : drive(own, "cancel"));
     }
     const auto active = find_active(run->number);  // It may have ended at once.
     if (active) act_on_cancel(active, how);
@@ -125,7 +128,7 @@ asio::awaitable<void> Runner::pause_now(std::uint32_t number, Pause why) {
     throw Error(ErrorCode::conflict, "run_paused", "run " + run->id + " is paused already");
   }
   if (!is_driven) {
-    journal_.require_takes(journal::frame_size(why.detail.size()) + kBareRecordBytes);
+    journal_.require_takes(bytes_of_records(why.detail, 1));
     active = add_active(*run);
   }
   co_await pause_run(*active, std::move(why.reason), std::move(why.detail));
@@ -150,7 +153,7 @@ asio::awaitable<bool> Runner::settle_interrupted(Active& active, const std::stri
       std::string error = interrupted_error(step, " (" + cause + "), and is not executed again");
       const journal::StepEnd end =  // Before the other: both are written together.
           co_await make_step_end(Outcome::failed(std::move(error)));
-      journal_.require_takes(journal::frame_size(end.value.bytes.size()) + 2 * kBareRecordBytes);
+      journal_.require_takes(bytes_of_records(end.value.bytes, 2));
       fault_point("interrupted.before_written");
       append_interrupted(active.run, step, cause);
       fault_point("step.before_end");
@@ -276,7 +279,7 @@ asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Dec
   const journal::StepEnd end = co_await make_decided(step, *decision);
   run = co_await resumable_run(number);
   require_meant(*run, *decision);
-  journal_.require_takes(journal::frame_size(end.value.bytes.size()) + 3 * kBareRecordBytes);
+  journal_.require_takes(bytes_of_records(end.value.bytes, 3));
   fault_point("decision.before_written");
   append_interrupted(*run, step, "decided");
   if (decision->kind != Decision::Kind::retry) journal_.append(number, step.ordinal, end);

@@ -154,8 +154,9 @@ asio::awaitable<void> Runner::on_command(AgentProcess& agent, Active& active,
   fault_point("step.before_start");
   // A step with no policy is executed already, unless it asks: room for it was kept.
   const bool is_ours = kind == "shell" || kind == "spawn" || is_llm;
-  const bool has_policy = !text_of(frame.header, "pol").empty();
-  const bool asks = has_policy || flag_of(frame.header, "ask");
+  const bool keeps = flag_of(frame.header, "keeps");
+  const bool awaits_disk = !is_ours && (keeps || !text_of(frame.header, "pol").empty());
+  const bool asks = awaits_disk || flag_of(frame.header, "ask");
   bool is_refused = false;
   if (is_ours || asks) {
     const std::uint64_t bytes = text_of(frame.header, "n").size();
@@ -178,7 +179,7 @@ asio::awaitable<void> Runner::on_command(AgentProcess& agent, Active& active,
     start.sensitive = text_of(frame.header, "sens") == "output";
     journal_.append(active.run.number, ordinal, start);
     fault_point("step.started");
-    if (has_policy && !is_refused) {
+    if (awaits_disk && !is_refused) {
       say_begun(active.run, ordinal, "step.before_began");
     } else {
       journal_.sync_later();  // The end of a short step comes with its start in one write.
@@ -195,6 +196,7 @@ asio::awaitable<void> Runner::on_command(AgentProcess& agent, Active& active,
   call.synchronous = flag_of(frame.header, "sync");
   call.sensitive = text_of(frame.header, "sens") == "output";
   call.request = frame.body;
+  call.keeps = keeps;
   if (is_refused) {
     std::string error = journal_full_error("the command was not begun");
     if (ordinal != 0) co_await append_step_end(active, ordinal, Outcome::failed(error));
@@ -284,6 +286,7 @@ asio::awaitable<void> Runner::run_shell(std::shared_ptr<AgentProcess> agent, Hos
   if (call.sensitive) on_output = nullptr;
   bool is_lost = false;
   Outcome outcome;
+  if (call.keeps) co_await journal_.sync();
   try {
     // What is cancelled already does not begin; a kill from here on misses nothing of it.
     const bool is_wanted = agent_ == agent && !call.is_left() && !call.is_cancelled();
@@ -416,7 +419,8 @@ asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) 
   value.value = co_await store(is_setup ? std::string("null") : frame.body);
   // A pause meanwhile, or another attempt: that comes to it again.
   if (!active.is_served() || active.run.attempt != attempt) co_return;
-  // Not synced by itself: whatever depends on it is later in the same journal.
+  // Not synced by itself: what of this journal depends on it is later in it, and what else does
+  // (the body of a step, a command, a file) says that it `keeps` what was said before.
   fault_point("value.before_written");
   journal_.append(active.run.number, ordinal_of(frame), value);
   if (is_setup) settled_.set();  // Runs that wait for it begin.
@@ -446,6 +450,9 @@ asio::awaitable<std::optional<store::CallPlace>> Runner::place_of(Active& active
   co_return place;
 }
 
+// The call that only waits until all that its run has said is on disk.
+constexpr const char* kSync = "journal.sync";
+
 asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
                                       const AgentFrame& frame) {
   const std::uint32_t attempt = active.run.attempt;
@@ -454,13 +461,14 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
   ++synchronous_calls_;
   bool is_change = false;
   bool ok = true;
-  std::string result;
+  std::string result = "null";
   const std::string op = text_of(frame.header, "op");
   try {
     if (!is_room) journal_.throw_full();
+    if (op == kSync || flag_of(frame.header, "keeps")) co_await journal_.sync();
     std::optional<store::CallPlace> place = co_await place_of(active, frame);
     is_change = place.has_value();
-    result = co_await host_.call(op, frame.body, std::move(place));
+    if (op != kSync) result = co_await host_.call(op, frame.body, std::move(place));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     ok = false;

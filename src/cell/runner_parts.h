@@ -109,6 +109,11 @@ inline std::string pause_json(const Error& error) {
 // More than a record takes of the journal, without the value that it may hold.
 inline constexpr std::uint64_t kBareRecordBytes = 4096;
 
+// What a record with this value takes of the journal at most, and so many without one beside it.
+inline std::uint64_t bytes_of_records(std::string_view value, unsigned bare_count) {
+  return journal::frame_size(value.size()) + bare_count * kBareRecordBytes;
+}
+
 // How much of what an agent has said waits for room.
 struct Held {
   std::size_t count = 0;
@@ -207,6 +212,7 @@ struct Runner::HostCall {
   bool synchronous = false;
   bool rolls_back = false;  // it is asked by a rollback
   bool sensitive = false;   // inside a sensitive step: nobody is shown what it prints
+  bool keeps = false;       // it begins when all that was said before is on disk
   std::string request;
 
   // The attempt that asked goes on without it, or does not go on.

@@ -88,16 +88,20 @@ bool is_called(const Run& run, const Step& step, const StepName& by) {
 
 // Throws Error `not_found`, or `invalid_argument` where several are called so.
 const Step& step_called(const Run& run, const StepName& by) {
+  constexpr std::size_t kOrdinalsTold = 20;
   const Step* found = nullptr;
+  std::size_t count = 0;
+  std::string ordinals;
   for (const auto& [ordinal, step] : run.steps) {
     if (!is_called(run, step, by)) continue;
-    if (found != nullptr) {
-      throw Error(ErrorCode::invalid_argument, "step_ambiguous",
-                  "run " + run.id + " has several steps \"" + step.name + "\", with the ordinals " +
-                      std::to_string(found->ordinal) + " and " + std::to_string(ordinal),
-                  "send the ordinal as \"from\"");
-    }
     found = &step;
+    if (++count <= kOrdinalsTold) ordinals += (count == 1 ? "" : ", ") + std::to_string(ordinal);
+  }
+  if (count > 1) {
+    throw Error(ErrorCode::invalid_argument, "step_ambiguous",
+                "run " + run.id + " has " + std::to_string(count) + " steps \"" + found->name +
+                    "\", with the ordinals " + ordinals + (count > kOrdinalsTold ? ", …" : ""),
+                "send the ordinal as \"from\"");
   }
   if (found != nullptr) return *found;
   const auto* ordinal = std::get_if<std::uint32_t>(&by);

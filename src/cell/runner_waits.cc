@@ -336,7 +336,7 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
   if (!is_kept(end)) outcome = Outcome::failed(not_kept_error());
   const bool is_taken = event != 0 && run.has_taken(event);
   if (!open_wait(*active, ordinal) || is_taken) co_return false;
-  journal_.require_takes(journal::frame_size(end.value.bytes.size()) + 2 * kBareRecordBytes);
+  journal_.require_takes(bytes_of_records(end.value.bytes, 2));
   fault_point("wait.before_ended");
   if (event != 0) {
     journal::WaitMatched matched;

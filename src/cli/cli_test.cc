@@ -43,13 +43,13 @@ TEST_CASE("create sends what was asked for, and shows the cell") {
 
 TEST_CASE("ls reads all pages") {
   FakeDaemon daemon([](const Seen& seen) {
-    return seen.target == "/api/v1/cells"
+    return seen.target == "/api/v1/cells?limit=1000"
                ? json_reply(200, R"({"cells":[{"cell_id":"a","state":"paused","tier":"t"}],
                                      "next_cursor":"x y"})")
                : json_reply(200, R"({"cells":[{"cell_id":"b","status":"active"}]})");
   });
   CHECK(call(daemon.url(), {"ls"}).out == "a\tpaused\tt\t\t\nb\tactive\t\t\t\n");
-  CHECK(daemon.seen().at(1).target == "/api/v1/cells?cursor=x%20y");
+  CHECK(daemon.seen().at(1).target == "/api/v1/cells?limit=1000&cursor=x%20y");
 }
 
 TEST_CASE("pause and resume send no body and no content type") {

@@ -110,10 +110,14 @@ void fill_resume(CLI::App& app, RunResume& resume) {
   value->type_name("JSON")->check(refuse_nothing, "");
   retry->excludes(fail)->excludes(value);
   fail->excludes(value);
-  app.add_option("--step", resume.ordinal, "Only where it is this step, by its ordinal")
+  app.add_option("--step", resume.ordinal, "That is decided only where it is this step, by ordinal")
       ->check(whole_number(1, UINT32_MAX));
   app.add_option("--executed", resume.executed, "Only where it was executed so often")
       ->check(whole_number(1, UINT32_MAX));
+  app.parse_complete_callback([&resume] {
+    if (resume.decision || (!resume.ordinal && !resume.executed)) return;
+    throw CLI::ValidationError("--step, --executed", "go with --retry, --fail or --value only");
+  });
   app.add_flag("--upgrade", resume.upgrades,
                "On the cell's agent of today, if `runs replay` passes")
       ->excludes(retry)

@@ -122,6 +122,13 @@ std::string agent_language_of(const std::string& file);
 // What makes `source`, from that file, the agent of a customer's cell. In create.cc.
 json::Object agent_settings(const std::string& customer_id, const std::string& source,
                             const std::string& file);
+// What a path lists as `name`, at most `limit`, over as many pages as it takes; `next_cursor` is
+// empty where that is all. In ls.cc.
+struct Listed {
+  json::Array items;
+  std::string next_cursor;
+};
+Listed list_of(Api& api, const std::string& path, std::string_view name, std::size_t limit);
 // All cells of the key, as the daemon has them. In ls.cc.
 json::Array all_cells(Api& api);
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "sys/file.h"
 
@@ -57,6 +58,10 @@ std::string read_agent(const std::string& file) {
     throw Error(ErrorCode::invalid_argument, "usage",
                 file + " is no agent: one ends in .js, .mjs, .cjs or .py",
                 "a bundler makes one file of TypeScript and of many: docs/guide/agents.md");
+  }
+  if (!is_valid_utf8(*source)) {
+    throw Error(ErrorCode::invalid_argument, "usage", file + " is not UTF-8 text",
+                "write it down as UTF-8: \"iconv -f latin1 -t utf-8\" does, where it is Latin-1");
   }
   return *std::move(source);
 }

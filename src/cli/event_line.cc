@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/agent_place.h"
 #include "cli/commands.h"
+#include "cli/run_view.h"
 #include "json/json.h"
 
 namespace cellar::cli {
@@ -14,11 +15,8 @@ namespace {
 std::string message_of(const json::Value& data, std::string_view key) {
   const json::Value* error = data.find(key);
   if (error == nullptr || error->is_null()) return "";
-  if (!error->is_object()) return format_value(*error);
-  for (const std::string_view what : {"message", "name"}) {
-    if (std::string text = column(*error, what); !text.empty()) return text;
-  }
-  return format_value(*error);
+  const std::string words = error->is_object() ? error_words(*error) : "";
+  return words.empty() ? format_value(*error) : words;
 }
 
 // "it broke (agent.js:3:14)", or a message that says where by itself.
@@ -124,8 +122,9 @@ std::string end_of_process(const json::Value& data) {
 }
 
 std::string pause_of(const json::Value& data) {
-  const std::string message = message_of(data, "detail");
-  return column(data, "reason") + (message.empty() ? "" : ": " + message);
+  const json::Value* detail = data.find("detail");
+  const bool is_told = detail != nullptr && detail->is_object();
+  return column(data, "reason") + (is_told ? ": " + difference_of(*detail) : "");
 }
 
 // What happened, in words; as JSON where this client knows none for it.

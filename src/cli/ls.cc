@@ -1,29 +1,34 @@
+#include <algorithm>
+
 #include "base/error.h"
 #include "cli/commands.h"
 
 namespace cellar::cli {
 namespace {
 
-constexpr int kPagesMax = 10'000;
+constexpr std::size_t kPageMax = 1000;
+constexpr std::size_t kCellsMax = 10'000'000;
 
 }  // namespace
 
-json::Array all_cells(Api& api) {
-  json::Array cells;
-  std::string path = "/api/v1/cells";
-  for (int page = 0; page < kPagesMax; ++page) {
-    const json::Value answer = api.get(path);
-    const json::Value* list = answer.find("cells");
-    if (list == nullptr || !list->is_array()) {
-      throw Error(ErrorCode::internal, "the daemon's answer holds no cells");
+Listed list_of(Api& api, const std::string& path, std::string_view name, std::size_t limit) {
+  Listed listed;
+  do {
+    const std::size_t wanted = std::min(limit - listed.items.size(), kPageMax);
+    const std::string cursor =
+        listed.next_cursor.empty() ? "" : "&cursor=" + encode_segment(listed.next_cursor);
+    json::Value page = api.get(path + "?limit=" + std::to_string(wanted) + cursor);
+    const json::Value* items = page.find(name);
+    if (items == nullptr || !items->is_array()) {
+      throw Error(ErrorCode::internal, "the daemon's answer holds no " + std::string(name));
     }
-    cells.insert(cells.end(), list->as_array().begin(), list->as_array().end());
-    const std::string cursor = column(answer, "next_cursor");
-    if (cursor.empty()) break;
-    path = "/api/v1/cells?cursor=" + encode_segment(cursor);
-  }
-  return cells;
+    std::ranges::copy(items->as_array(), std::back_inserter(listed.items));
+    listed.next_cursor = column(page, "next_cursor");
+  } while (!listed.next_cursor.empty() && listed.items.size() < limit);
+  return listed;
 }
+
+json::Array all_cells(Api& api) { return list_of(api, "/api/v1/cells", "cells", kCellsMax).items; }
 
 std::string column(const json::Value& object, std::string_view name) {
   const json::Value* value = object.find(name);

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kGap = 2;
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+constexpr std::string_view kLineEnd = "\xe2\x8f\x8e";  // U+23CE
 
 // How many columns a terminal takes for UTF-8 text, without wide characters.
 std::size_t width_of(std::string_view text) {
@@ -46,6 +47,8 @@ std::string printable(std::string_view text, Lines lines) {
     if (is_c1) {
       out += kReplacement;
       ++i;
+    } else if (text[i] == '\n' && !is_kept) {
+      out += kLineEnd;
     } else if ((byte < 0x20 && !is_kept) || byte == 0x7f) {
       out += kReplacement;
     } else {

@@ -19,7 +19,7 @@ enum class Look : std::uint8_t {
 using Row = std::vector<std::string>;
 
 // `text` fit for a terminal: a control character (what a cell wrote may try to steer the terminal)
-// becomes U+FFFD. Line ends and tabs stay where `lines` says so.
+// becomes U+FFFD, a line end U+23CE. Line ends and tabs stay where `lines` says so.
 enum class Lines : std::uint8_t { none, keep };
 std::string printable(std::string_view text, Lines lines = Lines::none);
 

@@ -26,7 +26,7 @@ TEST_CASE("what a cell wrote cannot steer the terminal") {
   CHECK(printable("\xc2\x9b!") == "\xef\xbf\xbd!");
   CHECK(printable("\xc2\xa0") == "\xc2\xa0");
   CHECK(printable("a\nb\tc") ==
-        "a\xef\xbf\xbd"
+        "a\xe2\x8f\x8e"
         "b\xef\xbf\xbd"
         "c");
   CHECK(printable("a\nb\tc\r", Lines::keep) == "a\nb\tc\xef\xbf\xbd");

@@ -11,7 +11,7 @@ std::string content_at(const std::string& path) { return sys::read_file(path).va
 // A daemon with the cells "a", which has no agent, and "b", which has another one than it gets.
 FakeDaemon two_cells() {
   return FakeDaemon([](const Seen& seen) {
-    const bool is_list = seen.target == "/api/v1/cells";
+    const bool is_list = seen.target == "/api/v1/cells?limit=1000";
     if (seen.method == "POST") {
       const std::string customer = body_of(seen).find("customer_id")->as_string();
       if (customer == "A") return json_reply(409, R"({"error":"no","code":"x"})");

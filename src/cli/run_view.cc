@@ -4,6 +4,8 @@
 #include <cctype>
 #include <chrono>
 #include <cstdio>
+#include <functional>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -15,6 +17,8 @@ namespace cellar::cli {
 namespace {
 
 using std::chrono::milliseconds;
+
+constexpr std::size_t kDigestShown = 12;  // as by cellar deploy
 
 std::vector<json::Value> list_of(const json::Value& object, std::string_view name) {
   const json::Value* list = object.find(name);
@@ -117,16 +121,6 @@ std::string mismatch_of(const json::Value& detail) {
   return cause.empty() ? text : text + ". Likely " + cause;
 }
 
-// Python's KeyError('zz') has the message 'zz': nobody could tell what that is.
-std::string error_words(const json::Value& error) {
-  const std::string name = column(error, "name");
-  const std::string message = column(error, "message");
-  const bool says_nothing =
-      name.empty() || name == "Error" || name == "Exception" || name == "AgentError";
-  if (message.empty()) return name;
-  return says_nothing ? message : name + ": " + message;
-}
-
 std::string pause_words(const json::Value& run) {
   const json::Value* detail = run.find("detail");
   if (detail == nullptr || detail->is_null()) {
@@ -153,7 +147,8 @@ std::string pause_remedy(const json::Value& run, const RunRef& ref) {
   }
   if (reason == "crash_loop") {
     return command("log", ref) + " tells what it did, \"cellar request " + ref.cell_id +
-           " logs\" what it printed; " + resume + " lets it try again";
+           " logs\" what it printed; " + resume + " lets it try again, and with --upgrade on the " +
+           "agent that was deployed since";
   }
   if (reason == "replay_mismatch") {
     return "its code must ask for the same each time: put a version there that does, " +
@@ -167,6 +162,44 @@ std::string pause_remedy(const json::Value& run, const RunRef& ref) {
   const bool is_told =
       remediation != nullptr && remediation->is_string() && !remediation->as_string().empty();
   return (is_told ? remediation->as_string() + "; " : "") + resume + " lets it go on";
+}
+
+// It is asked for still: an approval may be given, an event may come while the run is paused.
+RunTrouble paused_of(const json::Value& run, const RunRef& ref) {
+  RunTrouble trouble{pause_words(run), pause_remedy(run, ref)};
+  const RunTrouble waits = waiting_of(run, ref);
+  if (!waits.why.empty()) trouble.why += "; it waits " + waits.why;
+  if (!waits.remedy.empty()) trouble.remedy += "; " + waits.remedy;
+  return trouble;
+}
+
+// ---- why it stands still ----
+
+// Its steps that have failed and are tried again, the first one first.
+std::string retries_of(const json::Value& run) {
+  std::string text;
+  for (const json::Value& step : list_of(run, "steps")) {
+    const std::string at = column(step, "retry_at");
+    if (at.empty()) continue;
+    text += (text.empty() ? "" : "; ") + column(step, "kind") + " \"" + column(step, "name") +
+            "\" failed, attempt " + column(step, "attempts") + " follows at " + at;
+  }
+  return text;
+}
+
+const std::map<std::string, const char*, std::less<>> kStandsFor = {
+    {"backoff", "its agent has ended: another attempt follows"},
+    {"journal_full", "the disk, or what its cell may take of it, has no room for its journal"},
+    {"no_capacity", "the machine has no room to wake its cell"},
+    {"other_agent", "runs of an agent in the other language have the process"},
+    {"rollback", "it undoes what its steps did"},
+};
+
+RunTrouble standing_of(const json::Value& run, const RunRef& ref) {
+  const std::string reason = column(run, "reason");
+  if (reason == "retry") return {retries_of(run), command("log", ref) + " tells how they failed"};
+  const auto words = kStandsFor.find(reason);
+  return {words == kStandsFor.end() ? "" : words->second, ""};
 }
 
 // ---- how long ----
@@ -198,12 +231,20 @@ std::string format_duration(milliseconds length) {
 
 // What has no end of its own goes on until that of its run, if there is one.
 std::string took_of(const json::Value& step, const json::Value& run, WallTime now) {
+  if (column(step, "status") == "interrupted") return "";  // Nobody knows when.
   const auto begun = time_of(column(step, "started_at"));
   if (!begun) return "";
   auto ended = time_of(column(step, "ended_at"));
   if (!ended) ended = time_of(column(run, "ended_at"));
   const auto length = std::chrono::duration_cast<milliseconds>(ended.value_or(now) - *begun);
   return format_duration(length) + (ended ? "" : " so far");
+}
+
+// The last that the agent printed before it ended, where that is why the run is paused.
+std::string printed_of(const json::Value& run) {
+  const json::Value* output = member_of(run.find("detail"), "output");
+  const bool is_told = output != nullptr && output->is_array() && !output->as_array().empty();
+  return is_told ? format_value(output->as_array().back()) : "";
 }
 
 // What became of the rollbacks of a run that has failed or was cancelled; empty where it had none.
@@ -233,6 +274,16 @@ std::string rollback_of(const json::Value& error) {
 
 }  // namespace
 
+// Python's KeyError('zz') has the message 'zz': nobody could tell what that is.
+std::string error_words(const json::Value& error) {
+  const std::string name = column(error, "name");
+  const std::string message = column(error, "message");
+  const bool says_nothing =
+      name.empty() || name == "Error" || name == "Exception" || name == "AgentError";
+  if (message.empty()) return name;
+  return says_nothing ? message : name + ": " + message;
+}
+
 std::string difference_of(const json::Value& detail) {
   const std::string mismatch = mismatch_of(detail);
   if (!mismatch.empty()) return mismatch;
@@ -256,7 +307,8 @@ std::string replay_remedy(const json::Value& detail) {
 RunTrouble trouble_of(const json::Value& run, const RunRef& ref) {
   const std::string status = column(run, "status");
   if (status == "waiting") return waiting_of(run, ref);
-  if (status == "paused") return {pause_words(run), pause_remedy(run, ref)};
+  if (status == "paused") return paused_of(run, ref);
+  if (status == "running") return standing_of(run, ref);
   if (status != "failed" && status != "cancelled") return {};
   const json::Value* error = run.find("error");
   if (error == nullptr || error->is_null()) return {};
@@ -281,8 +333,15 @@ std::string format_run(const json::Value& run, const RunRef& ref, Look look) {
     }
   }
   if (!trouble.remedy.empty()) members.set("remedy", trouble.remedy);
-  for (const char* name : {"attempt", "steps_done", "started_at", "ended_at", "params", "result"}) {
+  if (const std::string printed = printed_of(run); !printed.empty()) {
+    members.set("printed", printed);
+  }
+  for (const char* name : {"attempt", "generation", "steps_done", "llm_tokens", "started_at",
+                           "ended_at", "restarted_from", "parent", "params", "result"}) {
     if (const json::Value* value = run.find(name)) members.set(name, *value);
+  }
+  if (const std::string digest = column(run, "agent_digest"); !digest.empty()) {
+    members.set("agent", digest.substr(0, kDigestShown));
   }
   return format_record(shown, look);
 }

@@ -10,7 +10,7 @@
 namespace cellar::cli {
 
 // Why a run does not go on, and what its owner can do about it with this program. Both are empty
-// where it runs or is completed.
+// where it is executed now or is completed.
 struct RunTrouble {
   std::string why;
   std::string remedy;
@@ -18,6 +18,9 @@ struct RunTrouble {
 
 // `run` is what the daemon says of it (docs/api/openapi.yaml, `RunDetail`).
 RunTrouble trouble_of(const json::Value& run, const RunRef& ref);
+
+// An error's message, with its name where that says something.
+std::string error_words(const json::Value& error);
 
 // Why a replay does not fit, in words; what its `detail` says otherwise.
 std::string difference_of(const json::Value& detail);

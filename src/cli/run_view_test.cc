@@ -43,7 +43,8 @@ TEST_CASE("each reason of a pause is told in words, with the command that mends 
             "--retry, --fail or --value JSON"},
            {R"({"status":"paused","reason":"crash_loop","detail":{"message":"m"}})", "m",
             "\"cellar runs log c r\" tells what it did, \"cellar request c logs\" what it printed; "
-            "\"cellar runs resume c r\" lets it try again"},
+            "\"cellar runs resume c r\" lets it try again, and with --upgrade on the agent that was "
+            "deployed since"},
            {R"({"status":"paused","reason":"agent_host_missing",
                 "detail":{"message":"m","remediation":"do x"}})",
             "m", "do x; \"cellar runs resume c r\" lets it go on"},
@@ -54,6 +55,37 @@ TEST_CASE("each reason of a pause is told in words, with the command that mends 
     CAPTURE(c.run);
     CHECK(trouble(c.run).why == c.why);
     CHECK(trouble(c.run).remedy == c.remedy);
+  }
+}
+
+TEST_CASE("what a paused run waits for is told, and how to give it") {
+  const RunTrouble both = trouble(R"({"status":"paused","reason":"user","steps":[
+      {"kind":"approval","name":"go on?","status":"waiting","prompt":"P"}]})");
+  CHECK(both.why == "its owner paused it; it waits for an approval \"go on?\": P");
+  CHECK(has(both.remedy, "\"cellar runs resume c r\" lets it go on; \"cellar runs approve c r\""));
+}
+
+TEST_CASE("what a run stands still for is told") {
+  CHECK(trouble(R"({"status":"running","reason":"retry","steps":[
+      {"kind":"step","name":"a","status":"running","attempts":1},
+      {"kind":"step","name":"b","status":"running","attempts":2,"retry_at":"T"},
+      {"kind":"shell","name":"c","status":"running","attempts":3,"retry_at":"U"}]})")
+            .why == "step \"b\" failed, attempt 2 follows at T; shell \"c\" failed, attempt 3 "
+                    "follows at U");
+  CHECK(trouble(R"({"status":"running","reason":"no_capacity"})").why ==
+        "the machine has no room to wake its cell");
+  CHECK(trouble(R"({"status":"running","reason":"of a later daemon"})").why.empty());
+}
+
+TEST_CASE("a run is told with its version, where it comes from and what was printed last") {
+  const std::string text = format_run(
+      json::parse(R"({"id":"r","method":"m","status":"paused","reason":"crash_loop",
+        "detail":{"message":"m","output":["a","about to die"]},"generation":2,"llm_tokens":7,
+        "restarted_from":"r0","parent":"r1","agent_digest":"0123456789abcdef"})"),
+      kRef, Look::plain);
+  for (const char* line : {"printed\tabout to die\n", "generation\t2\n", "llm_tokens\t7\n",
+                           "restarted_from\tr0\n", "parent\tr1\n", "agent\t0123456789ab\n"}) {
+    CHECK_MESSAGE(has(text, line), line);
   }
 }
 

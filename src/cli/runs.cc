@@ -89,50 +89,29 @@ std::string run_path(const RunRef& ref, std::string_view rest) {
 namespace {
 
 constexpr std::int64_t kRunsShown = 100;
-constexpr std::int64_t kPageMax = 1000;
-
-// The newest `limit` runs of a cell, over as many pages as it takes; `next_cursor` where there are
-// older ones.
-json::Value runs_of(const std::string& cell_id, std::int64_t limit, Api& api) {
-  json::Array runs;
-  std::string cursor;
-  do {
-    const auto left = limit - static_cast<std::int64_t>(runs.size());
-    std::string path =
-        cell_path(cell_id, "/runs?limit=" + std::to_string(std::min(left, kPageMax)));
-    if (!cursor.empty()) path += "&cursor=" + encode_segment(cursor);
-    const json::Value page = api.get(path);
-    const json::Value* list = page.find("runs");
-    if (list == nullptr || !list->is_array()) {
-      throw Error(ErrorCode::internal, "the daemon's answer holds no runs");
-    }
-    runs.insert(runs.end(), list->as_array().begin(), list->as_array().end());
-    cursor = column(page, "next_cursor");
-  } while (!cursor.empty() && static_cast<std::int64_t>(runs.size()) < limit);
-  json::Value all = json::object({{"runs", std::move(runs)}});
-  if (!cursor.empty()) all.as_object().set("next_cursor", cursor);
-  return all;
-}
 
 }  // namespace
 
 int run(const RunList& command, Context& context) {
   Output& output = context.output;
   const std::int64_t limit = command.limit.value_or(kRunsShown);
-  const json::Value answer = runs_of(command.cell_id, limit, context.api);
+  Listed runs = list_of(context.api, cell_path(command.cell_id, "/runs"), "runs",
+                        static_cast<std::size_t>(limit));
   if (output.format() == Format::json) {
+    json::Value answer = json::object({{"runs", std::move(runs.items)}});
+    if (!runs.next_cursor.empty()) answer.as_object().set("next_cursor", runs.next_cursor);
     output.json(answer);
     return 0;
   }
   std::vector<Row> rows;
-  for (const json::Value& run : answer.find("runs")->as_array()) {
+  for (const json::Value& run : runs.items) {
     rows.push_back({column(run, "id"), column(run, "method"), status_of(run),
                     column(run, "steps_done"), column(run, "attempt"), column(run, "started_at"),
                     column(run, "ended_at")});
   }
   output.write(format_table({"RUN", "METHOD", "STATUS", "STEPS", "ATTEMPT", "STARTED", "ENDED"},
                             rows, output.look()));
-  if (answer.find("next_cursor") != nullptr) {
+  if (!runs.next_cursor.empty()) {
     output.note("there are older runs, too: --limit shows more than " + std::to_string(limit));
   }
   return 0;

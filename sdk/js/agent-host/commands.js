@@ -1,8 +1,10 @@
 'use strict';
 // The promises that a run's code gets of ctx: which are open, and which have failed unheard.
 
+const { setImmediate } = require('node:timers');
 const { REDACTED, coded, handedOut, show, toJson } = require('./errors');
 const { CommandPromise } = require('./phase');
+const { after } = require('./timers');
 
 const SHOWN_MAX = 200;
 
@@ -51,11 +53,12 @@ class Commands {
     this.open.set(o, [name, undefined]);
   }
 
-  // What a call that is refused gives.
-  refused(error) {
+  // What a call that is refused gives; in a later turn where it `takesTurn`.
+  refused(error, takesTurn = false) {
     const origin = { name: nameIn(error), isCommand: !this.run.inStep };
     this.handOut(error, origin.name, origin.isCommand);
-    const promise = new CommandPromise((_, reject) => reject(error));
+    const promise = new CommandPromise((_, reject) =>
+      (takesTurn ? after(1, () => reject(error)) : reject(error)));
     this.leaveUnheard(promise, origin);
     return promise;
   }

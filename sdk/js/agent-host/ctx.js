@@ -29,7 +29,8 @@ function writeFile(run, files, path, content) {
   if (typeof content !== 'string' && !(content instanceof Uint8Array)) {
     throw coded('invalid_content', `the content of "${path}" must be a text or bytes`);
   }
-  return run.value('store.write', path, { path, sha256: sha256(content) }, () => files.write(path, content));
+  return run.value('store.write', path, { path, sha256: sha256(content) }, () => files.write(path, content),
+    { changes: true });
 }
 
 function makeStore(run, files) {
@@ -37,7 +38,7 @@ function makeStore(run, files) {
     read: (path, options) => readFile(run, files, path, options),
     write: (path, content) => writeFile(run, files, path, content),
     exists: (path) => run.value('store.exists', path, { path }, () => files.exists(path)),
-    delete: (path) => run.value('store.delete', path, { path }, () => files.delete(path)),
+    delete: (path) => run.value('store.delete', path, { path }, () => files.delete(path), { changes: true }),
     list: (folder) => run.value('store.list', folder ?? '', { folder }, () =>
       files.list(folder === undefined || folder === null || folder === '' ? '.' : folder)),
   };

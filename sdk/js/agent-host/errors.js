@@ -120,10 +120,19 @@ const REDACTED = 'redacted: the step is sensitive';
 // promise after it was rejected: that is no reason to end the process.
 const handedOut = new WeakMap();
 
+// Anything may be thrown: of a proxy, to look may throw.
+function isA(error, kind) {
+  try {
+    return error instanceof kind;
+  } catch {
+    return false;
+  }
+}
+
 function markSensitive(error) {
   sensitive.add(error);
   Object.defineProperty(error, inspect.custom, { value: () => REDACTED }); // Within others, too.
-  if (error instanceof AggregateError) error.errors.forEach(markSensitive);
+  if (isA(error, AggregateError)) error.errors.forEach(markSensitive);
 }
 
 // What makes the error of a step of what is recorded. It is sensitive by the step's options, or by its
@@ -170,7 +179,7 @@ const MEMBERS_IN_ALL_MAX = 50;
 // how many may be told yet.
 function toJson(error, lengthMax = TEXT_LENGTH_MAX, level = 0, places = { left: MEMBERS_IN_ALL_MAX }) {
   if (sensitive.has(error)) {
-    const name = Object.values(forAgents).find((kind) => error instanceof kind)?.name ?? 'Error';
+    const name = Object.values(forAgents).find((kind) => isA(error, kind))?.name ?? 'Error';
     return { name, message: REDACTED, stack: '', code: 'sensitive' };
   }
   if (error === null || typeof error !== 'object') {
@@ -185,7 +194,7 @@ function toJson(error, lengthMax = TEXT_LENGTH_MAX, level = 0, places = { left: 
   };
   if (typeof code === 'string') json.code = cut(code, NAME_LENGTH_MAX);
   if (Number.isFinite(code)) json.code = code;
-  const members = error instanceof AggregateError && level < LEVELS_MAX ? member(error, 'errors') : undefined;
+  const members = isA(error, AggregateError) && level < LEVELS_MAX ? member(error, 'errors') : undefined;
   if (Array.isArray(members)) json.errors = membersJson(members, lengthMax, level + 1, places);
   return json;
 }
@@ -224,5 +233,5 @@ function fromJson(json) {
 
 module.exports = {
   AgentError, CancelledError, NonRetryableError, ParkedRun, REDACTED, RetryAfterError, StepTimeoutError,
-  coded, forAgents, fromJson, handedOut, member, restorer, show, showable, toJson,
+  coded, forAgents, fromJson, handedOut, isA, member, restorer, show, showable, toJson,
 };

@@ -6,7 +6,7 @@ const { loadAgent, methodOf } = require('./agents');
 const code = require('./code');
 const { makeCtx } = require('./ctx');
 const { readDown } = require('./down');
-const { AgentError, CancelledError, ParkedRun, handedOut, member, show, toJson } = require('./errors');
+const { AgentError, CancelledError, ParkedRun, handedOut, isA, member, show, toJson } = require('./errors');
 const { Files } = require('./files');
 const { FrameParser, leave, UpSocket } = require('./frames');
 const { inside, isToldToStop } = require('./phase');
@@ -62,7 +62,7 @@ function sendEnd(run, { ok, text, code, rolled }) {
 
 // Why the run ended, where it was not the agent's own code that decided so.
 function endCode(run, error) {
-  if (error instanceof AgentError) return error.code;
+  if (isA(error, AgentError)) return error.code;
   return run.cancelled && member(error, 'code') === 'canceled' ? 'canceled' : undefined;
 }
 
@@ -80,7 +80,7 @@ async function outcomeOf(run, header) {
     run.commands.checkForgotten();
     return { ok: true, text };
   } catch (error) {
-    return failed(run, error instanceof ParkedRun && run.undoes ? new CancelledError() : error);
+    return failed(run, isA(error, ParkedRun) && run.undoes ? new CancelledError() : error);
   }
 }
 
@@ -110,7 +110,7 @@ function start(header, body, to = up) {
 }
 
 async function goThrough(run, header) {
-  sendEnd(run, await carryThrough(run, header));
+  sendEnd(run, await carryThrough(run, header).catch((error) => failed(run, error)));
   run.end();
   if (runs.get(run.id) === run) runs.delete(run.id);
 }
@@ -177,7 +177,7 @@ function take(header, body) {
 
 // Code of a run that is over may still fail: nobody waits for it.
 function tellsOfEnd(error) {
-  const isOver = (what) => what instanceof CancelledError;
+  const isOver = (what) => isA(what, CancelledError);
   return isOver(error) || isOver(member(error, 'cause')); // Node.js has the reason of an abort as the cause.
 }
 

@@ -3,6 +3,7 @@
 // promises of its commands.
 
 const { AsyncLocalStorage } = require('node:async_hooks');
+const { coded } = require('./errors');
 
 // {run, phase, isSensitive, ordinal, attempt} of the step that the code is in: what it does there is part of
 // the step, and not journaled. What it says there bears both numbers: it counts where that attempt does.
@@ -44,6 +45,14 @@ function isToldToStop() {
   return here?.isTold === true || here?.phase?.isLeft === true;
 }
 
+// Code of one run that uses the ctx of another would be recorded where it never comes by again.
+function checkOwn(run) {
+  const here = inside.getStore()?.run;
+  if (here === undefined || here === run) return;
+  throw coded('foreign_run', 'this ctx is that of another run, or of an earlier attempt: hand each function ' +
+    'the ctx that its own run was called with');
+}
+
 // The promise of a command, which knows whether anybody has ever waited for it: `await` asks for its
 // constructor, all else calls `then`. That it says to be a plain Promise spares each `await` three more.
 class CommandPromise extends Promise {
@@ -63,4 +72,4 @@ Object.defineProperty(CommandPromise.prototype, 'constructor', {
 // Whether there is something to wait for.
 const isThenable = (value) => typeof value?.then === 'function';
 
-module.exports = { CommandPromise, Phase, inside, isThenable, isToldToStop };
+module.exports = { CommandPromise, Phase, checkOwn, inside, isThenable, isToldToStop };

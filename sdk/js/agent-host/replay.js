@@ -1,9 +1,12 @@
 'use strict';
+// The agent's code may put others in their places.
+const { clearTimeout, setImmediate, setTimeout } = require('node:timers');
+
 const STALL_MS = 30_000;
 const BEGUN_STALL_MS = 1000; // where something goes on that may bring the code on
 const GIVEN_IN_TURN_MAX = 100; // Then others have theirs, ...
 const TURN_MS = 5; // ... and after so long: the code may compute between what it waits for.
-const { now } = Date; // The agent's code may put another in its place.
+const { now } = Date;
 // What Node.js does behind each callback: all that waits in nextTick() and promises, and tells of rejections.
 // It is deprecated (DEP0134): where a Node.js has it not, each completion has a turn of its own.
 const runTicks = process._tickCallback;

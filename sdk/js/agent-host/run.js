@@ -6,15 +6,14 @@ const { Commands } = require('./commands');
 const { CancelledError, ParkedRun, coded, fromJson, restorer, toJson } = require('./errors');
 const { Names } = require('./names');
 const { Ordinals } = require('./ordinals');
-const { Phase, inside, isThenable } = require('./phase');
+const { Phase, checkOwn, inside, isThenable } = require('./phase');
 const { Replay } = require('./replay');
 const { isAtRest } = require('./rest');
 const { Rollbacks, undoAll } = require('./rollback');
 const { after } = require('./timers');
-const { fingerprint, nameOf, stringify } = require('./values');
+const { eventText, fingerprint, nameOf, stringify } = require('./values');
 const { Waiting } = require('./waiting');
 
-const EVENT_BYTES_MAX = 1 << 20;
 const GRACE_MS = 1000;
 const UNASKED_NAME_MAX = 200;
 const PLAIN = { policy: 'retry', sensitive: false, undo: undefined };
@@ -38,6 +37,8 @@ class Run {
     this.isTrial = header.trial === true; // Of this version: nothing is done, only compared.
     this.ordinals = new Ordinals(this, header.base);
     this.unasked = new Set(); // ordinals of steps that the daemon was not asked for
+    this.seen = 0; // values that its code has, and that were said to be recorded;
+    this.kept = 0; // of them are on disk
     this.names = new Names();
     this.commands = new Commands(this);
     this.params = JSON.parse(body.subarray(0, header.params_len).toString());
@@ -80,19 +81,22 @@ class Run {
   }
 
   check() {
+    checkOwn(this);
     if (this.parked) throw new ParkedRun();
     if (this.phase.isOver) throw new CancelledError();
     if (this.isRollingBack && !this.inStep) throw this.ordinals.closed(); // The method's own code.
   }
 
-  // What gives a promise never throws. In a run that is over the promise stays open: code that
-  // catches everything and tries again would never let go of the process.
+  // What gives a promise never throws. Code that catches everything and tries again would never let go
+  // of the process: in a run that is over the promise stays open, in one that is cancelled it takes a turn.
   promised(begin) {
     try {
       return begin();
     } catch (error) {
-      if (!(error instanceof ParkedRun)) return this.commands.refused(error);
-      return this.parked ? new Promise(() => {}) : this.waiting.never();
+      if (this.parked && error instanceof ParkedRun) return new Promise(() => {});
+      const isOfMethod = !this.inStep;
+      if (error instanceof ParkedRun || (isOfMethod && this.isRollingBack)) return this.waiting.never();
+      return this.commands.refused(error, isOfMethod && this.phase.isOver);
     }
   }
 
@@ -179,8 +183,8 @@ class Run {
   }
 
   // Something that is done here and now: recorded with its value, not done again on replay. What
-  // throws leaves its ordinal empty, and is tried again.
-  value(k, name, args, produce) {
+  // throws leaves its ordinal empty, and is tried again. `changes`: something outside of the journal.
+  value(k, name, args, produce, { changes = false } = {}) {
     this.check();
     if (this.inStep) return produce();
     const n = nameOf(name);
@@ -188,10 +192,25 @@ class Run {
     const o = this.ordinals.next();
     const entry = this.ordinals.lookUp(o, k, n, fp);
     if (entry) return JSON.parse(this.replay.textOf(entry));
+    if (changes) this.#keepSeen();
     const value = produce();
     const text = stringify(value, `what ctx.${k}("${n}") gives`);
     if (!this.isTrial) this.send({ t: 'value', o, k, n, fp }, text);
+    if (!this.isTrial && !changes) this.seen += 1;
     return JSON.parse(text); // As a replay gives it.
+  }
+
+  // What the code has seen, and may do something with: with the daemon gone it would see something else
+  // the next time. Where it is not on disk yet, what is begun now begins once it is.
+  get #keeps() {
+    return this.seen > this.kept ? true : undefined;
+  }
+
+  #keepSeen() {
+    if (!this.#keeps) return;
+    this.send({ t: 'call', o: 0, op: 'journal.sync' }, 'null');
+    this.#answer();
+    this.kept = this.seen;
   }
 
   // Asks the daemon and waits.
@@ -203,7 +222,8 @@ class Run {
     const o = this.inStep ? 0 : this.ordinals.next();
     const entry = o === 0 ? undefined : this.ordinals.lookUp(o, op, n, fp);
     if (entry) return JSON.parse(this.replay.textOf(entry));
-    this.send({ t: 'call', o, op, n, fp }, text);
+    this.send({ t: 'call', o, op, n, fp, keeps: this.#keeps }, text);
+    if (o !== 0) this.seen += 1;
     return this.#answer();
   }
 
@@ -221,12 +241,7 @@ class Run {
 
   event(type, data) {
     this.check();
-    const body = stringify(data, `the argument of ctx.${type}`);
-    const size = Buffer.byteLength(body);
-    if (size > EVENT_BYTES_MAX) {
-      throw coded('too_large', `the argument of ctx.${type} takes ${size} bytes as JSON, at most ` +
-        `${EVENT_BYTES_MAX}: send it in parts`);
-    }
+    const body = eventText(type, data);
     const o = this.inStep ? 0 : this.ordinals.next();
     if (o !== 0 && (this.ordinals.lookUp(o, 'event', type, '') || this.isTrial)) return;
     this.send({ t: 'event', o, type, ...this.#where(o) }, body);
@@ -309,7 +324,8 @@ class Run {
     const entry = o === 0 ? undefined : this.ordinals.lookUp(o, k, n, fp);
     if (entry && entry.s !== 'open') return { entry };
     const sens = this.inStep && inside.getStore().isSensitive ? 'output' : undefined;
-    return { header: { t: 'cmd', o, k, n, fp, x: this.waiting.nextTag(), sens, ...this.#where(o) }, text };
+    const header = { t: 'cmd', o, k, n, fp, x: this.waiting.nextTag(), sens, keeps: this.#keeps };
+    return { header: { ...header, ...this.#where(o) }, text };
   }
 
   // What is recorded of it, as a promise that is no command's yet.
@@ -338,9 +354,10 @@ class Run {
     const isLeft = !isDone && this.leavesOpen;
     if (isDone || isLeft) return { o, n, entry, isDone, isLeft };
     const pol = policy === 'retry' ? undefined : policy;
-    const ask = pol === undefined && !this.#mayBegin(o, n) ? true : undefined;
-    this.send({ t: 'cmd', o, k, n, fp, pol, ask, begins, sens: sensitive ? 'output' : undefined });
-    return { o, n, entry, isDone, isLeft, waits: ask || pol !== undefined };
+    const keeps = this.#keeps;
+    const ask = pol === undefined && !keeps && !this.#mayBegin(o, n) ? true : undefined;
+    this.send({ t: 'cmd', o, k, n, fp, pol, ask, keeps, begins, sens: sensitive ? 'output' : undefined });
+    return { o, n, entry, isDone, isLeft, waits: ask || keeps || pol !== undefined };
   }
 
   // Whether there is a place in the daemon's journal for its record: else it is asked.
@@ -478,24 +495,9 @@ class Run {
 
   // The end of a step; `durable`, {resolve, reject}, is told when it is on disk.
   #record(o, ok, text, codec, durable) {
-    this.waiting.acks.set(o, durable);
+    this.waiting.acks.set(o, { ...durable, seen: this.seen });
     const c = codec === 'typed' ? ',"c":"typed"' : '';
     this.up.sendText(`{"t":"done","o":${o},"ok":${ok}${c}${this.frameEnd}`, text);
-  }
-
-  // One attempt of a step failed, another follows in `delay` ms.
-  attemptFailed(o, attempt, error, delay) {
-    if (this.parked) return;
-    this.send({ t: 'failed', o, n: attempt, delay: Math.round(delay) },
-      stringify(toJson(error), 'the error of an attempt'));
-  }
-
-  // Resolves when it is on disk.
-  progress(o, text, attempt) {
-    this.check();
-    const x = this.waiting.nextTag();
-    this.send({ t: 'progress', o, x, try: attempt }, text);
-    return this.commands.promise(0, 'progress', (settle) => this.waiting.answers.set(x, settle));
   }
 
   // ---- rolling back ----
@@ -579,15 +581,16 @@ class Run {
     if (this.unasked.delete(o)) this.up.stepCount -= 1;
     if (error === undefined) this.rollbacks.keep(o);
     else this.rollbacks.forget(o); // Also where nobody waits for it any more.
-    this.waiting.give(this.waiting.acks, o, ({ resolve, reject }) =>
-      (error === undefined ? resolve() : reject(fromJson(JSON.parse(error.toString())))));
+    this.waiting.give(this.waiting.acks, o, ({ resolve, reject, seen }) => {
+      if (seen > this.kept) this.kept = seen;
+      if (error === undefined) resolve();
+      else reject(fromJson(JSON.parse(error.toString())));
+    });
   }
 
   // With `error` it must not begin.
   began(o, error) {
-    const { begins } = this.waiting;
-    const waiting = begins.get(o);
-    begins.delete(o);
+    const waiting = this.waiting.take(this.waiting.begins, o);
     if (error === undefined) waiting?.resolve();
     else waiting?.reject(this.commands.handOut(fromJson(JSON.parse(error.toString())), 'a step', true));
   }

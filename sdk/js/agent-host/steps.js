@@ -3,7 +3,7 @@
 
 const util = require('node:util');
 const {
-  NonRetryableError, ParkedRun, RetryAfterError, StepTimeoutError, coded,
+  NonRetryableError, ParkedRun, RetryAfterError, StepTimeoutError, coded, toJson,
 } = require('./errors');
 const { inside, isThenable } = require('./phase');
 const { Deadline, milliseconds, pause } = require('./timers');
@@ -185,7 +185,8 @@ class Attempts {
         const delay = delayAfter(error, attempt, this.options.retries);
         if (delay === undefined) throw error;
         if (this.end !== undefined && Date.now() + delay >= this.end) throw error;
-        this.run.attemptFailed(this.ordinal, attempt, error, delay);
+        this.run.send({ t: 'failed', o: this.ordinal, n: attempt, delay: Math.round(delay) },
+          stringify(toJson(error), 'the error of an attempt'));
         wait = delay;
       }
     }
@@ -224,7 +225,16 @@ class Attempts {
         `${Buffer.byteLength(text)} bytes as JSON, at most ${PROGRESS_BYTES_MAX}`);
     }
     this.progress = text;
-    return this.run.progress(this.ordinal, text, attempt);
+    return this.#sendProgress(text, attempt);
+  }
+
+  // Resolves when it is on disk.
+  #sendProgress(text, attempt) {
+    const { run } = this;
+    run.check();
+    const x = run.waiting.nextTag();
+    run.send({ t: 'progress', o: this.ordinal, x, try: attempt }, text);
+    return run.commands.promise(0, 'progress', (settle) => run.waiting.answers.set(x, settle));
   }
 }
 
@@ -256,11 +266,18 @@ class StepHandle {
 
 // A step that begins and ends in different places of the code.
 class BegunStep {
-  constructor(name, ordinal) {
+  #run;
+
+  constructor(run, name, ordinal) {
+    this.#run = run;
     this.name = name;
     this.ordinal = ordinal;
     this.done = false;
     this.value = undefined;
+  }
+
+  get run() {
+    return this.#run;
   }
 }
 
@@ -278,11 +295,11 @@ function makeSteps(run) {
     },
     beginStep(name) {
       checkName(name, 'ctx.beginStep(name)');
-      return run.beginStep(() => run.names.take(name), (shown, o) => new BegunStep(shown, o));
+      return run.beginStep(() => run.names.take(name), (shown, o) => new BegunStep(run, shown, o));
     },
     completeStep(step, value) {
-      if (!(step instanceof BegunStep)) {
-        throw coded('invalid_step', 'ctx.completeStep(step, value) needs what ctx.beginStep gave');
+      if (!(step instanceof BegunStep) || step.run !== run) {
+        throw coded('invalid_step', 'ctx.completeStep(step, value) needs what ctx.beginStep gave in this run');
       }
       return run.completeStep(step, value);
     },

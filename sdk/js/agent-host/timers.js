@@ -1,6 +1,9 @@
 'use strict';
 // Waiting that ends early when a run is cancelled, and leaves no listener behind.
 
+// The agent's code may put others in their places.
+const { clearTimeout, setTimeout } = require('node:timers');
+
 const TIMER_MS_MAX = 2 ** 31 - 1; // What is longer fires at once.
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -3,6 +3,7 @@
 
 const { coded } = require('./errors');
 
+const EVENT_BYTES_MAX = 1 << 20;
 const BODY_BYTES_MAX = 256 * 2 ** 20;
 const DEPTH_MAX = 60; // The daemon reads 64 levels, and adds some of its own.
 const NAME_LENGTH_MAX = 4096; // A path is not longer.
@@ -80,6 +81,15 @@ function checkSize(json, what) {
   }
 }
 
+// Of ctx.stream and ctx.log.
+function eventText(type, data) {
+  const text = stringify(data, `the argument of ctx.${type}`);
+  const size = Buffer.byteLength(text);
+  if (size <= EVENT_BYTES_MAX) return text;
+  throw coded('too_large', `the argument of ctx.${type} takes ${size} bytes as JSON, at most ` +
+    `${EVENT_BYTES_MAX}: send it in parts`);
+}
+
 // A name as the journal keeps it: whole characters, and short enough for a header.
 function nameOf(value, lengthMax = NAME_LENGTH_MAX) {
   const text = String(value).slice(0, lengthMax);
@@ -95,4 +105,4 @@ function fingerprint(json) {
   return sha256(json).slice(0, FINGERPRINT_DIGITS);
 }
 
-module.exports = { checkSize, fingerprint, nameOf, sha256, stringify, toText, withoutHalfPairs };
+module.exports = { checkSize, eventText, fingerprint, nameOf, sha256, stringify, toText, withoutHalfPairs };

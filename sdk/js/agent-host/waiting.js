@@ -107,11 +107,17 @@ class Waiting {
     });
   }
 
+  // Who waits for this key, and does so no longer.
+  take(list, key) {
+    const waiting = list.get(key);
+    list.delete(key);
+    return waiting;
+  }
+
   // Something has ended: behind all that ended before it.
   give(list, key, give) {
     this.recorded.whenCaughtUp(() => {
-      const waiting = list.get(key);
-      list.delete(key);
+      const waiting = this.take(list, key);
       if (waiting !== undefined) give(waiting);
     });
   }

@@ -56,10 +56,12 @@ class FakeDaemon {
     this.#place(frame);
     const op = frame.t === 'call' ? frame.op : frame.k;
     const asks = frame.t === 'call' || (frame.t === 'cmd' && (op === 'shell' || op === 'sleep'));
-    const value = asks && this.answer ? this.answer(op, JSON.parse(frame.body)) : undefined;
+    const isSync = op === 'journal.sync';
+    const value = isSync ? null : asks && this.answer ? this.answer(op, JSON.parse(frame.body)) : undefined;
     if (value !== undefined) this.reply(frame, value);
     if (frame.t === 'done' && !this.keepsAcks) this.send({ t: 'ack', run: frame.run, o: frame.o });
-    const begins = frame.pol !== undefined || frame.ask || frame.t === 'rollback';
+    const isHosts = frame.k === 'step' || frame.k === 'fetch';
+    const begins = frame.pol !== undefined || frame.ask || (frame.keeps && isHosts) || frame.t === 'rollback';
     if (begins && !this.keepsBegins) this.send({ t: 'began', run: frame.run, o: frame.o });
     if (frame.t === 'progress') {
       this.send({ t: 'result', run: frame.run, a: frame.a, o: 0, x: frame.x, ok: true }, 'null');
@@ -85,7 +87,7 @@ class FakeDaemon {
     const ok = !(value instanceof Error);
     const { name, message, code } = value ?? {};
     const json = ok ? value : { name, message, code };
-    this.given.set(`${run} ${o}`, [ok ? 'ok' : 'error', json]);
+    if (o !== 0) this.given.set(`${run} ${o}`, [ok ? 'ok' : 'error', json]);
     if (t === 'cmd') this.#place({ run, o, t: 'result' });
     const frame = encode({ t: 'result', run, a, o, x, ok }, JSON.stringify(json));
     (t === 'call' || sync ? this.up : this.down).write(frame);

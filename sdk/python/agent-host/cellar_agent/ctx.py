@@ -66,7 +66,7 @@ class Store(Part):
         content = to_bytes(content) if isinstance(content, str) else bytes(content)
         arguments = {"path": path, "sha256": hashlib.sha256(content).hexdigest()}
         return self._run.value("store.write", path, arguments,
-                               lambda: self._files.write(path, content))
+                               lambda: self._files.write(path, content), changes=True)
 
     @anywhere
     def exists(self, path):
@@ -76,7 +76,7 @@ class Store(Part):
     @anywhere
     def delete(self, path):
         path = str(path)
-        return self._run.value("store.delete", path, {"path": path}, lambda: self._files.delete(path))
+        return self._run.value("store.delete", path, {"path": path}, lambda: self._files.delete(path), changes=True)
 
     @anywhere
     def list(self, folder=None):

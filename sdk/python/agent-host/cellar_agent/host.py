@@ -14,7 +14,7 @@ from .errors import REDACTED, AgentError, CancelledError, ParkedRun, tells_sensi
 from .files import Files
 from .frames import FrameParser, UpSocket
 from .run import Run
-from .tasks import begin_in_order, make_task
+from .tasks import Future, begin_in_order, make_task
 from .turns import HOST_CONTEXT, Loop, context_for
 from .values import stringify
 
@@ -268,6 +268,7 @@ def main():
         stream.reconfigure(errors="backslashreplace", line_buffering=True)
     loop = HOST_CONTEXT.run(Loop)
     loop.set_task_factory(make_task)
+    loop.make_future = Future
     begin_in_order()
     asyncio.set_event_loop(loop)
     host = Host(loop)

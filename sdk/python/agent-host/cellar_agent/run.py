@@ -11,7 +11,7 @@ from .replay import Replay
 from .rollback import Phase, Rollbacks, undo_all
 from .tasks import Tasks
 from .threads import Threads
-from .turns import HOST_CONTEXT, Turns, inside
+from .turns import HOST_CONTEXT, Turns, inside, owner
 from .values import fingerprint, name_of, parse, stringify
 from .waiting import Waiting
 
@@ -45,6 +45,8 @@ class Run:
         self.waiting = Waiting(self)
         self._last_tag = 0
         self._unasked = set()  # ordinals of steps that the daemon was not asked for
+        self._seen = 0  # values that its code has, and that were said to be recorded;
+        self._kept = 0  # of them are on disk
         self.tasks = Tasks()
         self._bodies = Bodies(self)
         size = header["params_len"]
@@ -81,6 +83,10 @@ class Run:
         return not is_busy and not self.loop.is_ready(self) and not self.loop.is_waiting(self)
 
     def check(self):
+        here = owner.get()
+        if here is not self and isinstance(here, Run):  # It would be recorded where that never comes by again.
+            raise Error("this ctx is that of another run, or of an earlier attempt: hand each function the ctx that "
+                        "its own run was called with", code="foreign_run")
         if self.parked:
             raise ParkedRun()
         if self.phase.is_over:
@@ -188,9 +194,9 @@ class Run:
 
     # ---- what is done at once ----
 
-    def value(self, k, name, arguments, produce):
+    def value(self, k, name, arguments, produce, changes=False):
         """Something that is done here and now: recorded with its value, not done again on replay. What
-        raises leaves its ordinal empty, and is tried again."""
+        raises leaves its ordinal empty, and is tried again. `changes`: something outside of the journal."""
         self.check()
         if self.in_step:
             return produce()
@@ -200,11 +206,26 @@ class Run:
         entry = self.ordinals.look_up(o, k, n, fp)
         if entry is not None:
             return parse(entry.body)
+        if changes:
+            self._keep_seen()
         value = produce()
         body = stringify(value, f'what ctx.{k}("{n}") gives')
         if not self.is_trial:
             self.send({"t": "value", "o": o, "k": k, "n": n, "fp": fp}, body)
-        return value
+            self._seen += not changes
+        return parse(body)  # As a replay gives it.
+
+    @property
+    def _keeps(self):
+        """What the code has seen, and may do something with: with the daemon gone it would see something else
+        the next time. Where it is not on disk yet, what is begun now begins once it is."""
+        return {"keeps": True} if self._seen > self._kept else {}
+
+    def _keep_seen(self):
+        if self._keeps:
+            self.send({"t": "call", "o": 0, "op": "journal.sync"}, b"null")
+            self._answer()
+            self._kept = self._seen
 
     def call(self, op, name, arguments):
         """Asks the daemon and waits, with the whole process."""
@@ -216,7 +237,11 @@ class Run:
         entry = None if o == 0 else self.ordinals.look_up(o, op, n, fp)
         if entry is not None:
             return parse(entry.body)
-        self.send({"t": "call", "o": o, "op": op, "n": n, "fp": fp}, body)
+        self.send({"t": "call", "o": o, "op": op, "n": n, "fp": fp, **self._keeps}, body)
+        self._seen += o != 0
+        return self._answer()
+
+    def _answer(self):
         header, answer = self.up.receive()
         value = parse(answer)
         if header["ok"]:
@@ -296,7 +321,7 @@ class Run:
         if self._leaves_open:  # The code waits for it.
             return command
         x = self._next_tag()
-        header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp, "x": x, **self._where(o)}
+        header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp, "x": x, **self._keeps, **self._where(o)}
         if o == 0:
             self.waiting.answers[x] = settle
         else:
@@ -326,11 +351,11 @@ class Run:
         step = Step(o, n, entry)
         step.is_left = not step.is_done and self._leaves_open
         if not step.is_done and not step.is_left:
-            header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp}
+            header = {"t": "cmd", "o": o, "k": k, "n": n, "fp": fp, **self._keeps}
             if policy != "retry":
                 header["pol"] = policy
-                step.waits = True
-            elif not self._may_begin(o, n):
+            step.waits = policy != "retry" or "keeps" in header
+            if not step.waits and not self._may_begin(o, n):
                 header["ask"] = step.waits = True
             if sensitive:
                 header["sens"] = "output"
@@ -372,7 +397,10 @@ class Run:
 
     def record(self, o, ok, body, codec, settle):
         """The end of a step; it settles when that is on disk, with what a replay would give."""
+        seen = self._seen
+
         def recorded(error):
+            self._kept = max(self._kept, seen)
             if error is None:
                 settle(ok, body, codec)
             else:

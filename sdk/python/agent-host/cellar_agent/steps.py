@@ -1,5 +1,6 @@
 """ctx.step, ctx.begin_step and ctx.complete_step: options, attempts, waiting between them."""
 import asyncio
+import functools
 import inspect
 import math
 import random
@@ -284,8 +285,9 @@ class Attempts:
 class BegunStep:
     """A step that begins and ends in different places of the code."""
 
-    def __init__(self, name, ordinal):
+    def __init__(self, run, name, ordinal):
         self.name, self.ordinal = name, ordinal
+        self._run = run
         self.done, self.value = False, None
 
     def finish(self, ok, value):
@@ -335,10 +337,10 @@ class Steps:
     def begin_step(self, name):
         """Begins a step that complete_step ends: `step.done`, `step.value`."""
         check_name(name, "ctx.begin_step(name)")
-        return self._run.begin_step(lambda: self._run.names.take(name), BegunStep)
+        return self._run.begin_step(lambda: self._run.names.take(name), functools.partial(BegunStep, self._run))
 
     @anywhere
     def complete_step(self, step, value=None):
-        if not isinstance(step, BegunStep):
-            raise invalid("ctx.complete_step(step, value) needs what ctx.begin_step gave")
+        if not isinstance(step, BegunStep) or step._run is not self._run:
+            raise invalid("ctx.complete_step(step, value) needs what ctx.begin_step gave in this run")
         return self._run.complete_step(step, value)

@@ -56,16 +56,49 @@ class Task(asyncio.Task):
         return self.number
 
 
+def _number_of_future():
+    tasks = getattr(owner.get(), "tasks", None)
+    return next(unreplayed) if tasks is None or inside.get() is not None else tasks.count_future()
+
+
+class Future(asyncio.Future):
+    """As a Task: what asyncio.shield and wrap_future give is put into sets, too."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.number = _number_of_future()
+
+    def __hash__(self):
+        return self.number
+
+
+class Gathering(asyncio.tasks._GatheringFuture):
+    """The same of what asyncio.gather gives."""
+
+    def __init__(self, children, **options):
+        super().__init__(children, **options)
+        self.number = _number_of_future()
+
+    def __hash__(self):
+        return self.number
+
+
 class Tasks:
     """Those of one run."""
 
     def __init__(self):
         self._all = weakref.WeakSet()
         self._last = 0  # the number of the newest one
+        self._last_future = 0
 
     def count(self):
         self._last += 1
         return self._last
+
+    def count_future(self):
+        """Apart from the tasks, whose numbers depend on nothing else."""
+        self._last_future += 1
+        return self._last_future
 
     def add(self, task):
         self._all.add(task)
@@ -95,7 +128,9 @@ def make_task(loop, work, **options):
 
 
 def begin_in_order():
-    """Makes asyncio.as_completed begin coroutines in the order in which it is given them."""
+    """Makes asyncio.as_completed begin coroutines in the order in which it is given them, and what asyncio.gather
+    gives keep its order in a set."""
+    asyncio.tasks._GatheringFuture = Gathering
     plain = asyncio.as_completed
 
     @functools.wraps(plain)

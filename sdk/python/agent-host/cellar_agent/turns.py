@@ -68,6 +68,10 @@ class Loop(asyncio.SelectorEventLoop):
         self.run_threads = concurrent.futures.ThreadPoolExecutor(THREADS_MAX, THREAD_PREFIX)
         self.own_threads = CountingExecutor(thread_name_prefix=f"{THREAD_PREFIX}-own")
         self.set_default_executor(self.own_threads)
+        self.make_future = asyncio.Future
+
+    def create_future(self):
+        return self.make_future(loop=self)
 
     def is_ready(self, run):
         """Whether code of the run goes on in this pass of the loop, or in the next. What is inside its

@@ -122,13 +122,16 @@ class FakeDaemon:
         self._place(frame.get("run"), frame.get("o"), frame["t"])
         kind = frame["t"]
         op = frame["op"] if kind == "call" else frame.get("k")
-        if self.answer and (kind == "call" or (kind == "cmd" and op in ("shell", "sleep"))):
+        if op == "journal.sync":
+            self.reply(frame, None)
+        elif self.answer and (kind == "call" or (kind == "cmd" and op in ("shell", "sleep"))):
             value = self.answer(op, json.loads(frame["body"]))
             if value is not NOTHING:
                 self.reply(frame, value)
         if kind == "done" and not self.keeps_acks:
             self.send({"t": "ack", "run": frame["run"], "o": frame["o"]})
-        if ("pol" in frame or "ask" in frame or kind == "rollback") and not self.keeps_begins:
+        waits = "pol" in frame or "ask" in frame or ("keeps" in frame and op in ("step", "fetch"))
+        if (waits or kind == "rollback") and not self.keeps_begins:
             self.began(frame)
         if kind == "progress":
             self.send({"t": "result", "run": frame["run"], "a": frame["a"], "o": 0, "x": frame["x"],
@@ -153,7 +156,8 @@ class FakeDaemon:
             ok = not isinstance(value, Refused)
             json_value = value if ok else value.json
             run, o = frame["run"], frame["o"]
-            self.given[run, o] = ("ok" if ok else "error", json_value)
+            if o != 0:
+                self.given[run, o] = ("ok" if ok else "error", json_value)
             if frame["t"] == "cmd":
                 self._place(run, o, "result")
             header = {"t": "result", "run": run, "a": frame["a"], "o": o, "ok": ok}
