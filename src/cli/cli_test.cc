@@ -37,6 +37,8 @@ TEST_CASE("create sends what was asked for, and shows the cell") {
   CHECK(call(daemon.url(), {"-o", "json", "create", "a"}).out ==
         "{\"cell_id\":\"o--a\",\"n\":1}\n");
   CHECK(call(daemon.url(), {"create", "a", "--agent", dir.file("none")}).exit_code == 3);
+  sys::replace_file(dir.file("latin1.js"), "// caf\xe9\n");
+  CHECK(call(daemon.url(), {"create", "a", "--agent", dir.file("latin1.js")}).exit_code == 2);
   sys::replace_file(dir.file("agent.ts"), "x");
   CHECK(call(daemon.url(), {"create", "a", "--agent", dir.file("agent.ts")}).exit_code == 2);
 }

@@ -265,6 +265,8 @@ TEST_CASE("help is no mistake, and a mistake is exit code 2") {
   CHECK(usage_of({"runs", "start", "c", "m", "--key", ""}) == 2);
   CHECK(usage_of({"runs", "await", "c", "r", "--timeout", "soon"}) == 2);
   CHECK(usage_of({"runs", "resume", "c", "r", "--retry", "--fail"}) == 2);
+  CHECK(usage_of({"runs", "resume", "c", "r", "--step", "1"}) == 2);
+  CHECK(usage_of({"runs", "resume", "c", "r", "--executed", "1", "--upgrade"}) == 2);
   CHECK(usage_of({"runs", "resume", "c", "r", "--retry", "--value", "1"}) == 2);
   CHECK(usage_of({"runs", "cancel", "c", "r", "--grace", "600001"}) == 2);
   CHECK(usage_of({"runs", "event", "c", "r"}) == 2);

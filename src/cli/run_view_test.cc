@@ -43,8 +43,8 @@ TEST_CASE("each reason of a pause is told in words, with the command that mends 
             "--retry, --fail or --value JSON"},
            {R"({"status":"paused","reason":"crash_loop","detail":{"message":"m"}})", "m",
             "\"cellar runs log c r\" tells what it did, \"cellar request c logs\" what it printed; "
-            "\"cellar runs resume c r\" lets it try again, and with --upgrade on the agent that was "
-            "deployed since"},
+            "\"cellar runs resume c r\" lets it try again, and with --upgrade on the agent that "
+            "was deployed since"},
            {R"({"status":"paused","reason":"agent_host_missing",
                 "detail":{"message":"m","remediation":"do x"}})",
             "m", "do x; \"cellar runs resume c r\" lets it go on"},
@@ -70,19 +70,20 @@ TEST_CASE("what a run stands still for is told") {
       {"kind":"step","name":"a","status":"running","attempts":1},
       {"kind":"step","name":"b","status":"running","attempts":2,"retry_at":"T"},
       {"kind":"shell","name":"c","status":"running","attempts":3,"retry_at":"U"}]})")
-            .why == "step \"b\" failed, attempt 2 follows at T; shell \"c\" failed, attempt 3 "
-                    "follows at U");
+            .why ==
+        "step \"b\" failed, attempt 2 follows at T; shell \"c\" failed, attempt 3 "
+        "follows at U");
   CHECK(trouble(R"({"status":"running","reason":"no_capacity"})").why ==
         "the machine has no room to wake its cell");
   CHECK(trouble(R"({"status":"running","reason":"of a later daemon"})").why.empty());
 }
 
 TEST_CASE("a run is told with its version, where it comes from and what was printed last") {
-  const std::string text = format_run(
-      json::parse(R"({"id":"r","method":"m","status":"paused","reason":"crash_loop",
+  const std::string text =
+      format_run(json::parse(R"({"id":"r","method":"m","status":"paused","reason":"crash_loop",
         "detail":{"message":"m","output":["a","about to die"]},"generation":2,"llm_tokens":7,
         "restarted_from":"r0","parent":"r1","agent_digest":"0123456789abcdef"})"),
-      kRef, Look::plain);
+                 kRef, Look::plain);
   for (const char* line : {"printed\tabout to die\n", "generation\t2\n", "llm_tokens\t7\n",
                            "restarted_from\tr0\n", "parent\tr1\n", "agent\t0123456789ab\n"}) {
     CHECK_MESSAGE(has(text, line), line);
@@ -184,6 +185,11 @@ TEST_CASE("a run is shown a member a line, with its steps and how long they took
   CHECK(has(steps(12'345), "\t12.3s so far\n"));
   CHECK(has(steps(3'600'000 * 5), "\t5h 0m so far\n"));
   CHECK(has(steps(86'400'000LL * 3), "\t3d 0h so far\n"));
+  const json::Value left = json::parse(R"({"status":"paused","steps":[{"ordinal":1,"name":"a",
+      "kind":"step","status":"interrupted","executed":1,"attempts":1,
+      "started_at":"2026-03-01T00:00:00.000Z"}]})");
+  CHECK(format_steps(left, from_unix_ms(kMarch + 5000), Look::plain) ==
+        "1\ta\tstep\tinterrupted\t1\t1\t\n");
   json::Value over = run;
   over.as_object().set("ended_at", "2026-03-01T00:00:02.000Z");
   CHECK(has(format_steps(over, from_unix_ms(kMarch + 61'500), Look::plain), "\t3\t2.0s\n"));

@@ -123,6 +123,8 @@ class McpTest(harness.CellTest):
         self.assertEqual(("completed", {"hello": "x"}), (run["status"], run["result"]))
         again = self.structured("call_agent", cell_id=cell_id, method="hello", params={"name": "x"}, idempotency_key="k")
         self.assertEqual(run["id"], again["id"])
+        child = f"child\n{run['id']}\n1"  # As if that run had begun it.
+        self.assertIn("without control characters", self.refusal("call_agent", cell_id=cell_id, method="hello", idempotency_key=child))
         self.assertEqual(run["id"], self.structured("list_runs", cell_id=cell_id)["runs"][0]["id"])
         failed = self.tool("call_agent", cell_id=cell_id, method="boom")
         self.assertTrue(failed["isError"])

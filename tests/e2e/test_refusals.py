@@ -15,6 +15,11 @@ module.exports = {
   async spawns(ctx) { try { await ctx.spawn("waits", { x: "y".repeat(135e6) }); } catch (e) { return e.code; } },
   async steps(ctx, { count }) { for (let i = 0; i < count; i += 1) await ctx.step("s", () => "v".repeat(60_000)); return "done"; },
   async large(ctx) { return "v".repeat(80_000); },
+  async undone(ctx) {
+    await ctx.step("a", () => 1, { rollback: async () => { while (!fs.existsSync("/work/gate")) await new Promise((r) => setTimeout(r, 5)); } });
+    await ctx.waitForEvent("go");
+  },
+  async leads(ctx) { await ctx.spawn("undone"); await ctx.waitForEvent("go"); },
   async parent(ctx) {
     const child = await ctx.spawn("large");
     await ctx.waitForEvent("go");
@@ -118,6 +123,45 @@ class RefusalsTest(harness.CellTest):
         harness.eventually("its time is over", lambda: self.is_over(wait))
         again = cell.call("POST", f"/runs/{run}/restart", {"from": "b"}).json["id"]
         self.assertEqual(900_000, cell.settled(again)["result"])
+
+    def test_a_cancel_with_rollback_that_meets_a_pause_in_one_write_is_told_as_what_it_is(self):
+        cell = self.cell(agent=AGENT)
+        run, other = self.begin(cell, "undone", "waiting"), self.begin(cell, "waits", "waiting")
+        self.daemon.plan("journal.before_sync 1 delay=1500")
+        hit = f"/runs/{run}"
+        calls = [threading.Thread(target=cell.call, args=call) for call in (
+            ("POST", f"/runs/{other}/events", {"type": "none"}), ("POST", f"{hit}/pause"),
+            ("POST", f"{hit}/cancel", {"rollback": True}))]
+        calls[0].start()
+        harness.eventually("it is written", lambda: self.daemon.reached("journal.before_sync"))
+        calls[1].start()
+        harness.eventually("it is to be paused", lambda: cell.run(run)["status"] == "paused")
+        calls[2].start()
+        harness.eventually("it rolls back", lambda: cell.run(run).get("reason") == "rollback")
+        self.assertEqual("running", cell.run(run)["status"])
+        paused = cell.call("POST", f"{hit}/pause")
+        self.assertEqual((200, "paused"), (paused.status, paused.json["status"]), paused)
+        self.assertEqual(200, cell.call("POST", f"{hit}/resume").status)
+        cell.call("PUT", "/files/gate", b"")
+        self.assertEqual("cancelled", cell.settled(run)["status"])
+        for call in calls:
+            call.join()
+
+    def test_a_child_that_was_paused_in_its_rollback_is_undone_with_its_parent(self):
+        cell = self.cell(agent=AGENT)
+        parent = self.begin(cell, "leads", "waiting")
+        child = cell.runs()[0]["id"]
+        self.assertEqual(parent, cell.run(child)["parent"])
+        harness.eventually("it waits", lambda: cell.run(child)["status"] == "waiting")
+        cancel = threading.Thread(target=cell.call, args=("POST", f"/runs/{child}/cancel", {"rollback": True}))
+        cancel.start()
+        harness.eventually("it rolls back", lambda: cell.run(child).get("reason") == "rollback")
+        self.assertEqual("paused", cell.call("POST", f"/runs/{child}/pause").json["status"])
+        cell.call("PUT", "/files/gate", b"")
+        self.assertEqual(200, cell.call("POST", f"/runs/{parent}/cancel", {"rollback": True}).status)
+        cancel.join()
+        settled = cell.settled(child)
+        self.assertEqual(("cancelled", ["a"]), (settled["status"], settled["error"]["rollback"]["done"]))
 
     @staticmethod
     def is_over(wait):

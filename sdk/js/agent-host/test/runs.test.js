@@ -381,3 +381,59 @@ test('the process ends when the daemon says so, or is gone', async () => {
     assert.equal(await daemon.exited, 'SIGKILL');
   });
 });
+
+test('the ctx and the begun steps of another run are refused', () => withHost(`
+  let saved;
+  let begun;
+  module.exports = {
+    async first(ctx) { saved = ctx; begun = await ctx.beginStep('turn'); await ctx.waitForEvent('go'); },
+    async second(ctx) {
+      const codes = [];
+      for (const call of [() => saved.step('s', () => 1), () => saved.now(), () => saved.log('x'), () => ctx.completeStep(begun, 1)]) {
+        try {
+          await call();
+        } catch ({ code }) {
+          codes.push(code);
+        }
+      }
+      return codes;
+    },
+  };`, async (daemon) => {
+  daemon.run('first');
+  await daemon.next(({ k }) => k === 'wait');
+  const said = daemon.frames.length;
+  daemon.run('second', {}, { id: 'run_2' });
+  assert.deepEqual((await daemon.end('run_2')).value, ['foreign_run', 'foreign_run', 'foreign_run', 'invalid_step']);
+  assert.deepEqual(daemon.frames.slice(said).map(({ t }) => t), ['end']);
+}));
+
+test('a method that catches all and tries again is undone when it is cancelled', () => withHost(agent(`
+  await ctx.step('a', () => 1, { rollback: () => {} });
+  for (;;) {
+    try {
+      await ctx.waitForEvent('job');
+    } catch {} // Nothing is looked at.
+  }`), async (daemon) => {
+  daemon.run('main');
+  await daemon.next(({ k }) => k === 'wait');
+  daemon.send({ t: 'cancel', run: 'run_1', rollback: { grace: 50 } });
+  const { ok, rolled, body } = await daemon.next('end');
+  assert.deepEqual([ok, rolled, JSON.parse(body).rollback], [false, true, { done: ['a'] }]);
+}));
+
+test('what cannot be looked at may be thrown, and ends its run alone', () => withHost(agent(`
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  throw proxy;`), async (daemon) => {
+  daemon.run('main');
+  assert.equal((await daemon.next('end')).ok, false);
+  await daemon.idle();
+}));
+
+test('code that has put other timers in their places is replayed', () => withHost(agent(`
+  globalThis.setImmediate = globalThis.setTimeout = () => {};
+  return [await ctx.step('a', () => 1), await ctx.step('b', () => 2)];`), async (daemon) => {
+  const first = await daemon.ended('main');
+  daemon.run('main', {}, { id: 'again', replay: daemon.recorded() });
+  assert.deepEqual(await daemon.end('again'), first);
+}));

@@ -742,6 +742,8 @@ export type Run = {
   llmTokens?: number;
   /** The run that it was restarted from. */
   restartedFrom?: string;
+  /** The run that began it with ctx.spawn. */
+  parent?: string;
 };
 
 export type LlmBudget = {
@@ -813,7 +815,10 @@ export type RunDetail = Run & {
     ordinal: number;
     name: string;
     kind: "step" | "shell" | "fetch" | "llm" | "spawn" | "sleep" | "wait" | "approval" | "child";
-    /** `interrupted`: its run has ended, or rolls back, and it is not executed any more. */
+    /**
+     * `interrupted`: it was under way when its run was paused, ended or began to roll back. It is executed
+     * again where the run is resumed, unless something else is decided about it.
+     */
     status: "running" | "waiting" | "interrupted" | "completed" | "failed";
     /** Its value, its errors and its progress are kept sealed, and redacted wherever they would be shown. */
     sensitive?: "output";
@@ -826,7 +831,7 @@ export type RunDetail = Run & {
     /** The type of the event that it waits for. */
     type?: string;
     match?: Record<string, unknown>;
-    /** The child that it waits for. */
+    /** Of a `child`: the run that it waits for, or waited for. */
     run?: string;
     prompt?: string;
     data?: unknown;
@@ -1258,7 +1263,10 @@ export type ApproveStepBody = {
 };
 
 export type CancelRunBody = {
-  /** For the agent's own clean-up; 1000 where there is none. What has not let go by then is ended. */
+  /**
+   * For the agent's own clean-up; 1000 where there is none. What has not let go by then is ended. A run that
+   * waits, and has left the agent, ends at once.
+   */
   graceMs?: number;
   /**
    * Whether the rollbacks of the completed steps are executed, the last one first, before the run is

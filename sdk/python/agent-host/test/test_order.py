@@ -155,6 +155,19 @@ class OrderTest(unittest.TestCase):
             daemon.run(id="again", replay=daemon.recorded())
             self.assertEqual(200, daemon.end("again").value)
 
+    def test_futures_that_asyncio_makes_have_the_same_order_in_sets_on_replay(self):
+        for wrap in ("asyncio.shield", "asyncio.gather"):
+            source = agent(f'''
+                async def one(n):
+                    return await ctx.step(str(n), lambda: n)
+                done, _ = await asyncio.wait([{wrap}(asyncio.ensure_future(one(n))) for n in range(12)])
+                return [await each for each in done]''')
+            with host(source) as daemon:
+                live, replay = daemon.ended().value, daemon.recorded()
+            with host(source) as daemon:
+                daemon.run(replay=replay)
+                self.assertEqual(live, daemon.end().value, wrap)
+
     def test_what_is_made_inside_of_a_step_does_not_share_one_place_in_a_set(self):
         with host(agent('''
             async def count(s):

@@ -533,3 +533,30 @@ class RunsTest(unittest.TestCase):
             with host(source) as daemon:
                 daemon.answer = lambda op, arguments: Refused()
                 self.assertEqual([["Error", "it is broken", "broken"]] * 2, daemon.ended().value)
+
+    def test_the_ctx_and_the_begun_steps_of_another_run_are_refused(self):
+        source = """
+kept = []
+
+async def first(ctx, params):
+    kept.extend([ctx, await ctx.begin_step("turn")])
+    await ctx.wait_for_event("go")
+
+async def second(ctx, params):
+    other, begun = kept
+    codes = []
+    for call in (lambda: other.step("s", lambda: 1), other.now, lambda: other.log("x"), lambda: ctx.complete_step(begun, 1)):
+        try:
+            call()
+        except Exception as error:
+            codes.append(error.code)
+    return codes
+"""
+        with host(source) as daemon:
+            daemon.run("first")
+            daemon.next(k="wait")
+            said = len(daemon.frames)
+            daemon.run("second", id="run_2")
+            end = daemon.next(t="end")
+            self.assertEqual(["foreign_run"] * 3 + ["invalid_step"], json.loads(end["body"]))
+            self.assertEqual(["end"], [frame["t"] for frame in daemon.frames[said:]])

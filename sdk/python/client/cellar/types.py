@@ -1010,6 +1010,8 @@ class Run(_RunMust, total=False):
     llm_tokens: int
     # The run that it was restarted from.
     restarted_from: str
+    # The run that began it with ctx.spawn.
+    parent: str
 
 
 class CellUsageLlmModelsValue(TypedDict):
@@ -1064,7 +1066,8 @@ class _RunDetailStepsItemMust(TypedDict):
     ordinal: int
     name: str
     kind: Literal["step", "shell", "fetch", "llm", "spawn", "sleep", "wait", "approval", "child"]
-    # `interrupted`: its run has ended, or rolls back, and it is not executed any more.
+    # `interrupted`: it was under way when its run was paused, ended or began to roll back. It is executed again where the
+    # run is resumed, unless something else is decided about it.
     status: Literal["running", "waiting", "interrupted", "completed", "failed"]
     # 1, and one for each that failed and was followed by another.
     attempts: int
@@ -1083,7 +1086,7 @@ class RunDetailStepsItem(_RunDetailStepsItemMust, total=False):
     # The type of the event that it waits for.
     type: str
     match: Dict[str, Any]
-    # The child that it waits for.
+    # Of a `child`: the run that it waits for, or waited for.
     run: str
     prompt: str
     data: Any

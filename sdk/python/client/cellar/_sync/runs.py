@@ -43,7 +43,7 @@ class Runs:
         """One run with its steps. `view`: "committed" for those only that are never executed again."""
         return self._core.get(self._of(run), {"view": view})
 
-    def await_(self, run: str, *, timeout_s: Optional[float] = 30.0, view: Optional[str] = None) -> types.RunDetail:
+    def await_(self, run: str, *, timeout_s: Optional[float] = None, view: Optional[str] = None) -> types.RunDetail:
         """Waits until it is completed, failed, cancelled or paused. What it is by then, also where the time is over; None: no
         limit. A daemon that is started again meanwhile is waited for as long as a stream is opened again."""
         end = math.inf if timeout_s is None else time.monotonic() + timeout_s
