@@ -1,6 +1,7 @@
 #include "api/views.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/clock.h"
@@ -240,9 +241,31 @@ json::Value run_json(const cell::Run& run) {
   return value;
 }
 
+namespace {
+
+// Those that it has not waited for, by type: one that was sent by mistake is seen there.
+json::Value kept_events_json(const cell::Run& run) {
+  constexpr std::size_t kTypesShown = 100;
+  std::map<std::string_view, std::size_t> counts;
+  for (const cell::ReceivedEvent& event : run.events) {
+    if (!event.taken) ++counts[event.type];
+  }
+  json::Array list;
+  for (const auto& [type, count] : counts) {
+    if (list.size() == kTypesShown) break;
+    list.push_back(json::object({{"type", std::string(type)}, {"count", count}}));
+  }
+  return json::Value(std::move(list));
+}
+
+}  // namespace
+
 json::Value run_detail_json(const cell::Run& run) {
   json::Value value = run_json(run);
   json::Object& members = value.as_object();
+  if (json::Value kept = kept_events_json(run); !kept.as_array().empty()) {
+    members.set("kept_events", std::move(kept));
+  }
   members.set("params", json::Value());
   if (!run.detail.empty()) members.set("detail", json::parse(run.detail));
   members.set("steps", json::Value());

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/text.h"
 #include "cli/agent_place.h"
 #include "cli/commands.h"
 #include "json/json.h"
@@ -240,6 +241,17 @@ std::string took_of(const json::Value& step, const json::Value& run, WallTime no
   return format_duration(length) + (ended ? "" : " so far");
 }
 
+// "merged, typo (2)".
+std::string kept_events_of(const json::Value& run) {
+  std::string text;
+  for (const json::Value& kept : list_of(run, "kept_events")) {
+    const std::string count = column(kept, "count");
+    text += (text.empty() ? "" : ", ") + column(kept, "type");
+    if (count != "1") text += " (" + count + ")";
+  }
+  return text;
+}
+
 // The last that the agent printed before it ended, where that is why the run is paused.
 std::string printed_of(const json::Value& run) {
   const json::Value* output = member_of(run.find("detail"), "output");
@@ -333,6 +345,9 @@ std::string format_run(const json::Value& run, const RunRef& ref, Look look) {
     }
   }
   if (!trouble.remedy.empty()) members.set("remedy", trouble.remedy);
+  if (const std::string kept = kept_events_of(run); !kept.empty()) {
+    members.set("kept_events", kept);
+  }
   if (const std::string printed = printed_of(run); !printed.empty()) {
     members.set("printed", printed);
   }
@@ -347,10 +362,16 @@ std::string format_run(const json::Value& run, const RunRef& ref, Look look) {
 }
 
 std::string format_steps(const json::Value& run, WallTime now, Look look) {
+  constexpr std::size_t kNameShown = 48;  // at a terminal, in bytes
+  const auto fitting = [look](std::string name) {
+    if (look == Look::plain || name.size() <= kNameShown) return name;
+    name.resize(utf8_floor(name, kNameShown));
+    return name + "…";
+  };
   std::vector<Row> rows;
   for (const json::Value& step : list_of(run, "steps")) {
     const std::string redacted = column(step, "sensitive").empty() ? "" : " (redacted)";
-    rows.push_back({column(step, "ordinal"), column(step, "name"), column(step, "kind"),
+    rows.push_back({column(step, "ordinal"), fitting(column(step, "name")), column(step, "kind"),
                     column(step, "status") + redacted, column(step, "executed"),
                     column(step, "attempts"), took_of(step, run, now)});
   }

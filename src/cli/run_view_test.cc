@@ -81,11 +81,14 @@ TEST_CASE("what a run stands still for is told") {
 TEST_CASE("a run is told with its version, where it comes from and what was printed last") {
   const std::string text =
       format_run(json::parse(R"({"id":"r","method":"m","status":"paused","reason":"crash_loop",
-        "detail":{"message":"m","output":["a","about to die"]},"generation":2,"llm_tokens":7,
+        "detail":{"message":"m","output":["a","about to die"]},
+        "kept_events":[{"type":"merged","count":1},{"type":"typo","count":2}],
+        "generation":2,"llm_tokens":7,
         "restarted_from":"r0","parent":"r1","agent_digest":"0123456789abcdef"})"),
                  kRef, Look::plain);
-  for (const char* line : {"printed\tabout to die\n", "generation\t2\n", "llm_tokens\t7\n",
-                           "restarted_from\tr0\n", "parent\tr1\n", "agent\t0123456789ab\n"}) {
+  for (const char* line :
+       {"kept_events\tmerged, typo (2)\n", "printed\tabout to die\n", "generation\t2\n",
+        "llm_tokens\t7\n", "restarted_from\tr0\n", "parent\tr1\n", "agent\t0123456789ab\n"}) {
     CHECK_MESSAGE(has(text, line), line);
   }
 }
@@ -190,6 +193,11 @@ TEST_CASE("a run is shown a member a line, with its steps and how long they took
       "started_at":"2026-03-01T00:00:00.000Z"}]})");
   CHECK(format_steps(left, from_unix_ms(kMarch + 5000), Look::plain) ==
         "1\ta\tstep\tinterrupted\t1\t1\t\n");
+  const json::Value named = json::parse(R"({"status":"running","steps":[{"ordinal":1,"name":")" +
+                                        std::string(300, 'x') + R"("}]})");
+  CHECK(has(format_steps(named, from_unix_ms(kMarch), Look::terminal),
+            "  " + std::string(48, 'x') + "…  "));
+  CHECK(has(format_steps(named, from_unix_ms(kMarch), Look::plain), std::string(300, 'x')));
   json::Value over = run;
   over.as_object().set("ended_at", "2026-03-01T00:00:02.000Z");
   CHECK(has(format_steps(over, from_unix_ms(kMarch + 61'500), Look::plain), "\t3\t2.0s\n"));

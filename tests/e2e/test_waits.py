@@ -170,8 +170,10 @@ class WaitsTest(harness.CellTest):
         self.daemon.restart()
         self.assertEqual({"id": "e1", "duplicate": True}, self.send(cell, run, id="e1", type="x", payload=9).json)
         self.assertFalse(self.send(cell, run, id="e2", type="x", payload=2).json["duplicate"])
+        self.assertEqual([{"type": "x", "count": 2}], cell.run(run)["kept_events"])
         cell.call("PUT", "/files/gate", b"")
         self.completes(cell, run, [1, 2])
+        self.assertNotIn("kept_events", cell.run(run))
         answer = self.send(cell, run, type="x")
         self.assertEqual((409, "run_ended"), (answer.status, answer.json["code"]))
 

@@ -276,8 +276,8 @@ class BegunStep {
     this.value = undefined;
   }
 
-  get run() {
-    return this.#run;
+  static isOf(run, step) {
+    return step instanceof BegunStep && step.#run === run;
   }
 }
 
@@ -298,7 +298,7 @@ function makeSteps(run) {
       return run.beginStep(() => run.names.take(name), (shown, o) => new BegunStep(run, shown, o));
     },
     completeStep(step, value) {
-      if (!(step instanceof BegunStep) || step.run !== run) {
+      if (!BegunStep.isOf(run, step)) {
         throw coded('invalid_step', 'ctx.completeStep(step, value) needs what ctx.beginStep gave in this run');
       }
       return run.completeStep(step, value);

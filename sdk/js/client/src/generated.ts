@@ -811,6 +811,11 @@ export type RunDetail = Run & {
    */
   error?: unknown;
   detail?: unknown;
+  /** The events that it has got and not waited for yet, by type, the first 100; absent for none. */
+  keptEvents?: {
+    type: string;
+    count: number;
+  }[];
   steps: {
     ordinal: number;
     name: string;

@@ -96,6 +96,7 @@ __all__ = [
     "RuleHeaders",
     "Run",
     "RunDetail",
+    "RunDetailKeptEventsItem",
     "RunDetailStepsItem",
     "SearchAnswer",
     "SearchResult",
@@ -1062,6 +1063,11 @@ class CellUsage(TypedDict):
     runs: CellUsageRuns
 
 
+class RunDetailKeptEventsItem(TypedDict):
+    type: str
+    count: int
+
+
 class _RunDetailStepsItemMust(TypedDict):
     ordinal: int
     name: str
@@ -1105,6 +1111,8 @@ class RunDetail(_RunDetailMust, total=False):
     # steps.
     error: Any
     detail: Any
+    # The events that it has got and not waited for yet, by type, the first 100; absent for none.
+    kept_events: List[RunDetailKeptEventsItem]
 
 
 class GetHealthAnswer(TypedDict):
