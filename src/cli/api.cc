@@ -82,10 +82,33 @@ const std::map<std::string, const char*> kRemedies = {
     {"no_such_path", "is the daemon as new as this program, and --url its address alone?"},
 };
 
-// What to do about it here: the daemon's remedies speak of requests, not of commands.
-std::string remedy_of(ErrorCode code, const std::string& reason, const json::Value& body) {
-  const auto told = kRemedies.find(reason);
-  if (told != kRemedies.end()) return told->second;
+// The segment behind "/cells/" or "/runs/" in a path; empty where there is none, or an odd one.
+std::string segment_behind(std::string_view path, std::string_view name) {
+  const std::size_t at = path.find(name);
+  if (at == path.npos) return "";
+  path.remove_prefix(at + name.size());
+  const std::string_view segment = path.substr(0, path.find_first_of("/?"));
+  return segment.find('%') == segment.npos ? std::string(segment) : "";
+}
+
+// To be typed as it is, where it is known which cell and which run are meant.
+std::string with_ids(std::string remedy, const Response& response) {
+  for (const auto& [word, id] :
+       {std::pair(" CELL", &response.cell_id), {" RUN", &response.run_id}}) {
+    if (id->empty()) continue;
+    for (std::size_t at = 0; (at = remedy.find(word, at)) != remedy.npos; at += id->size() + 1) {
+      remedy.replace(at, std::string_view(word).size(), " " + *id);
+    }
+  }
+  return remedy;
+}
+
+// What to do about it here: the daemon's remedies speak of requests, not of commands. The code of a
+// run's own error means what its agent says.
+std::string remedy_of(ErrorCode code, const Response& response, const json::Value& body) {
+  const bool is_runs_own = response.status == 500 && !response.run_id.empty();
+  const auto told = kRemedies.find(is_runs_own ? "agent_error" : text_of(body, "code"));
+  if (told != kRemedies.end()) return with_ids(told->second, response);
   if (code == ErrorCode::unauthenticated) return "give your key with --api-key or CELLAR_API_KEY";
   return text_of(body, "remediation");
 }
@@ -126,7 +149,7 @@ void throw_answer(const Response& response) {
   const ErrorCode code = code_of(response.status, body);
   const std::string reason = text_of(body, "code");
   throw Error(code, reason.empty() ? std::string(to_string(code)) : reason, text,
-              remedy_of(code, reason, body));
+              remedy_of(code, response, body));
 }
 
 Response answer_in(const StreamEvent& event) {
@@ -153,7 +176,11 @@ Response Api::stream(const Request& request, const Client::OnBytes& on_bytes) {
     };
   }
   Response response = client_.stream(request, on_checked);
-  if (!response.is_success() && !response.is_idle) throw_answer(response);
+  if (!response.is_success() && !response.is_idle) {
+    response.cell_id = segment_behind(request.path, "/cells/");
+    if (response.run_id.empty()) response.run_id = segment_behind(request.path, "/runs/");
+    throw_answer(response);
+  }
   require_events(response);  // of an answer without bytes, too
   return response;
 }

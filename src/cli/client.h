@@ -27,6 +27,7 @@ struct Response {
   std::string content_type;  // without parameters, lower case
   std::string body;          // empty where it was streamed
   std::string run_id;        // of the run whose answer it is
+  std::string cell_id;       // of the cell that was asked, in an answer that is thrown
   std::string moved_to;      // the daemon's address as a redirect has it
   bool is_idle = false;      // it was ended by `idle_max`
   bool is_success() const noexcept { return status >= 200 && status < 300; }

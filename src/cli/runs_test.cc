@@ -218,7 +218,8 @@ TEST_CASE("the daemon's remedies are told as what to type here") {
     return json_reply(409, R"({"error":"e","remediation":"send {}","code":")" + reason + R"("})");
   });
   for (const auto& [code, part] : std::vector<std::pair<std::string, std::string>>{
-           {"run_not_found", "\"cellar runs ls CELL\""},
+           {"run_not_found", "\"cellar runs ls c\" lists"},
+           {"crash_loop", "\"cellar runs get c r\" says what to do; \"cellar runs resume c r\""},
            {"decision_needed", "--retry, --fail or --value JSON"},
            {"no_decision_needed", "leave --retry"},
            {"step_needed", "--step"},
@@ -227,6 +228,19 @@ TEST_CASE("the daemon's remedies are told as what to type here") {
     reason = code;
     CHECK(call(daemon.url(), {"runs", "pause", "c", "r"}).err.find(part) != std::string::npos);
   }
+  reason = "run_not_found";
+  CHECK(call(daemon.url(), {"runs", "pause", "a b", "r"}).err.find("ls CELL\"") !=
+        std::string::npos);
+}
+
+TEST_CASE("an error of a run's own is looked up there, whatever its code is") {
+  FakeDaemon daemon([](const Seen&) {
+    return "HTTP/1.1 500 X\r\nContent-Type: application/json\r\nX-Cellar-Run: r7\r\n" +
+           std::string("Content-Length: 40\r\n\r\n") +
+           R"({"error":"mine","code":"run_not_found"} )";
+  });
+  CHECK(call(daemon.url(), {"request", "c", "m"}).err.find("\"cellar runs get c r7\" says where") !=
+        std::string::npos);
 }
 
 }  // namespace cellar::cli

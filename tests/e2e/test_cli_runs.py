@@ -245,7 +245,7 @@ class RunsTest(test_cli.CliTest):
         cell = self.cell(agent=AGENT)
         for words in (("get",), ("await",), ("log",), ("pause",), ("resume",), ("cancel",), ("event", "t"), ("approve",)):
             missing = self.json_error(3, "runs", words[0], cell.id, "run_x", *words[1:])
-            self.assertEqual(("run_not_found", '"cellar runs ls CELL" lists the runs of a cell'),
+            self.assertEqual(("run_not_found", f'"cellar runs ls {cell.id}" lists the runs of a cell'),
                              (missing["code"], missing["remediation"]), words)
             self.assertEqual("cell_not_found", self.json_error(3, "runs", words[0], "dev--nobody", "r", *words[1:])["code"])
         for words in (("ls", "dev--nobody"), ("start", "dev--nobody", "m")):
