@@ -78,6 +78,8 @@ class RunnerHost {
 // What a run that is to go on stands still for: the pause behind an agent that ended, an agent host
 // of the other language, which others use; beside `no_capacity` and `journal_full`.
 inline constexpr std::string_view kBackoff = "backoff";
+// Why an attempt ended that only waited, where another run of the process did not.
+inline constexpr std::string_view kOtherRun = "other_run";
 inline constexpr std::string_view kOtherAgent = "other_agent";
 
 // Why a run is paused whose step with onInterrupt "ask" was interrupted.

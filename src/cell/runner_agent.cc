@@ -1,5 +1,6 @@
 // The agent host: when it starts, who attends to it, and that it ends where it answers nothing.
 
+#include <algorithm>
 #include <utility>
 
 #include "async/sleep.h"
@@ -106,9 +107,17 @@ asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
     trial->agent_end = cause;
     trial->ended.set();
   }
+  // A run that only waits has hardly ended it, where another one had something under way.
+  const auto only_waits = [](const Active& active) {
+    return active.run.has_only_waits_open() && active.held.empty();
+  };
+  const bool is_anothers = std::any_of(active_.begin(), active_.end(), [&](const auto& entry) {
+    return entry.second->in_agent && !only_waits(*entry.second);
+  });
   for (auto& [number, active] : active_) {
     if (!active->in_agent) continue;
-    active->leave_agent(cause);
+    const bool is_moot = is_anothers && counts_against_budget(cause) && only_waits(*active);
+    active->leave_agent(is_moot ? std::string(kOtherRun) : cause);
   }
 }
 

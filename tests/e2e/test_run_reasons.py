@@ -13,6 +13,7 @@ const gate = async (name) => { while (!fs.existsSync("/work/" + name)) await new
 module.exports = {
   async plain() { return "plain"; },
   async dies() { log("begins"); process.exit(1); },
+  async waits_and_dies(ctx) { setTimeout(() => process.exit(1), 300); return ctx.waitForEvent("never"); },
   async recovers(ctx) {
     log("begins");
     if (lines() < 5) process.exit(1);
@@ -85,6 +86,23 @@ module.exports = {
   },
 };
 """
+
+
+class BystanderTest(harness.CellTest):
+    def test_a_run_that_only_waits_has_no_part_in_the_end_of_its_agent(self):
+        cell, waits = self.begin(AGENT, "asks")
+        harness.eventually("it waits", lambda: cell.run(waits)["status"] == "waiting")
+        for _ in range(2):  # It is in the process each time.
+            dies = cell.call("POST", "/runs", {"method": "dies"}).json["id"]
+            self.assertEqual("crash_loop", cell.settled(dies)["reason"])
+        self.assertEqual("waiting", cell.run(waits)["status"])
+        self.assertEqual(200, cell.call("POST", f"/runs/{waits}/approve", {"approved": True}).status)
+        self.assertEqual(True, cell.settled(waits)["result"])
+
+    def test_a_run_that_waits_and_ends_its_agent_is_paused(self):
+        cell, run = self.begin(AGENT, "waits_and_dies")
+        ended = cell.settled(run)
+        self.assertEqual(("paused", "crash_loop", 5), (ended["status"], ended["reason"], ended["attempt"]))
 
 
 class RunReasonsTest(harness.CellTest):
