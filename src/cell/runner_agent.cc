@@ -108,16 +108,15 @@ asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
     trial->ended.set();
   }
   // A run that only waits has hardly ended it, where another one had something under way.
-  const auto only_waits = [](const Active& active) {
-    return active.run.has_only_waits_open() && active.held.empty();
-  };
-  const bool is_anothers = std::any_of(active_.begin(), active_.end(), [&](const auto& entry) {
-    return entry.second->in_agent && !only_waits(*entry.second);
-  });
+  const bool is_anothers = counts_against_budget(cause) &&
+                           std::any_of(active_.begin(), active_.end(), [](const auto& entry) {
+                             const Active& active = *entry.second;
+                             return active.in_agent && !active.has_only_waits_open();
+                           });
   for (auto& [number, active] : active_) {
     if (!active->in_agent) continue;
-    const bool is_moot = is_anothers && counts_against_budget(cause) && only_waits(*active);
-    active->leave_agent(is_moot ? std::string(kOtherRun) : cause);
+    const bool had_no_part = is_anothers && active->has_only_waits_open();
+    active->leave_agent(had_no_part ? std::string(kOtherRun) : cause);
   }
 }
 

@@ -132,6 +132,8 @@ struct Runner::Active {
   bool is_served() const noexcept { return in_agent && !is_pausing && !is_ending && !settled; }
   // It is to go on in the agent.
   bool is_wanted() const noexcept { return !settled && !is_pausing && !run.ends_at_once(); }
+  // All of it that is open waits, and nothing that it has said waits to be taken.
+  bool has_only_waits_open() const noexcept { return held.empty() && run.has_only_waits_open(); }
   // The agent has let go of it, for this reason: it goes on, or settles.
   void leave_agent(std::string why) {
     in_agent = false;

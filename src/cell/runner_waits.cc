@@ -360,7 +360,7 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
 void Runner::ask_to_suspend(const Active& active) {
   const Run& run = active.run;
   const bool is_told = run.newest_end <= journal_.last_durable();
-  if (!agent_ || !active.held.empty() || !run.has_only_waits_open() || !is_told) return;
+  if (!agent_ || !active.has_only_waits_open() || !is_told) return;
   json::Value header = frame_for(run, "suspend");
   header.as_object().set("n", run.newest_end);
   agent_->send(header, {});
@@ -373,8 +373,7 @@ void Runner::on_suspended(Active& active, const AgentFrame& frame) {
   const Run& run = active.run;
   const bool is_all = number_of(frame.header, "n") == static_cast<std::int64_t>(run.newest_end);
   const bool may_say = !journal_.is_full();  // Without that record it may have more going.
-  active.suspended = active.held.empty() && run.has_only_waits_open() && is_all &&
-                     (may_say || run.is_only_waiting());
+  active.suspended = active.has_only_waits_open() && is_all && (may_say || run.is_only_waiting());
   if (active.suspended && may_say) {
     journal_.append(active.run.number, 0, journal::Left());
     journal_.sync_later();

@@ -128,7 +128,7 @@ struct Listed {
   json::Array items;
   std::string next_cursor;
 };
-Listed list_of(Api& api, const std::string& path, std::string_view name, std::size_t limit);
+Listed pages_of(Api& api, const std::string& path, std::string_view name, std::size_t limit);
 // All cells of the key, as the daemon has them. In ls.cc.
 json::Array all_cells(Api& api);
 
@@ -144,5 +144,7 @@ std::string format_search_result(const json::Value& result, std::string_view mod
 
 // The member's text for a table: empty where it is absent or null. In ls.cc.
 std::string column(const json::Value& object, std::string_view name);
+// Of the version of the agent that a cell has, or a run is on; empty for none. In ls.cc.
+std::string short_digest(const json::Value& object);
 
 }  // namespace cellar::cli

@@ -14,9 +14,7 @@ namespace {
 
 std::string message_of(const json::Value& data, std::string_view key) {
   const json::Value* error = data.find(key);
-  if (error == nullptr || error->is_null()) return "";
-  const std::string words = error->is_object() ? error_words(*error) : "";
-  return words.empty() ? format_value(*error) : words;
+  return error == nullptr || error->is_null() ? "" : error_words(*error);
 }
 
 // "it broke (agent.js:3:14)", or a message that says where by itself.

@@ -42,11 +42,6 @@ json::Value give(const std::string& source, const std::string& file, const std::
   return api.post("/api/v1/cells", agent_settings(customer_id, source, file));
 }
 
-std::string short_digest(const json::Value& cell) {
-  constexpr std::size_t kShown = 12;
-  return column(cell, "agent_digest").substr(0, kShown);
-}
-
 std::vector<json::Value> cells_of(const Deploy& command, Api& api) {
   std::vector<json::Value> cells;
   for (const std::string& id : command.cell_ids) cells.push_back(api.get(cell_path(id)));

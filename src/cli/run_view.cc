@@ -19,8 +19,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kDigestShown = 12;  // as by cellar deploy
-
 std::vector<json::Value> list_of(const json::Value& object, std::string_view name) {
   const json::Value* list = object.find(name);
   if (list == nullptr || !list->is_array()) return {};
@@ -288,11 +286,12 @@ std::string rollback_of(const json::Value& error) {
 
 // Python's KeyError('zz') has the message 'zz': nobody could tell what that is.
 std::string error_words(const json::Value& error) {
+  if (!error.is_object()) return format_value(error);
   const std::string name = column(error, "name");
   const std::string message = column(error, "message");
   const bool says_nothing =
       name.empty() || name == "Error" || name == "Exception" || name == "AgentError";
-  if (message.empty()) return name;
+  if (message.empty()) return name.empty() ? format_value(error) : name;
   return says_nothing ? message : name + ": " + message;
 }
 
@@ -324,8 +323,7 @@ RunTrouble trouble_of(const json::Value& run, const RunRef& ref) {
   if (status != "failed" && status != "cancelled") return {};
   const json::Value* error = run.find("error");
   if (error == nullptr || error->is_null()) return {};
-  const std::string message = error->is_object() ? error_words(*error) : "";
-  return {(message.empty() ? format_value(*error) : message) + rollback_of(*error), ""};
+  return {error_words(*error) + rollback_of(*error), ""};
 }
 
 std::string status_of(const json::Value& run) {
@@ -355,9 +353,7 @@ std::string format_run(const json::Value& run, const RunRef& ref, Look look) {
                            "ended_at", "restarted_from", "parent", "params", "result"}) {
     if (const json::Value* value = run.find(name)) members.set(name, *value);
   }
-  if (const std::string digest = column(run, "agent_digest"); !digest.empty()) {
-    members.set("agent", digest.substr(0, kDigestShown));
-  }
+  if (const std::string digest = short_digest(run); !digest.empty()) members.set("agent", digest);
   return format_record(shown, look);
 }
 

@@ -19,7 +19,7 @@ struct RunTrouble {
 // `run` is what the daemon says of it (docs/api/openapi.yaml, `RunDetail`).
 RunTrouble trouble_of(const json::Value& run, const RunRef& ref);
 
-// An error's message, with its name where that says something.
+// An error's message, with its name where that says something; as JSON what has neither.
 std::string error_words(const json::Value& error);
 
 // Why a replay does not fit, in words; what its `detail` says otherwise.

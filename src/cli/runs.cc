@@ -10,6 +10,8 @@
 namespace cellar::cli {
 namespace {
 
+constexpr std::int64_t kRunsShown = 100;
+
 void show_run(const json::Value& run, const RunRef& ref, Output& output) {
   if (output.format() == Format::json) {
     output.json(run);
@@ -86,17 +88,11 @@ std::string run_path(const RunRef& ref, std::string_view rest) {
   return cell_path(ref.cell_id, "/runs/" + encode_segment(ref.run_id) + std::string(rest));
 }
 
-namespace {
-
-constexpr std::int64_t kRunsShown = 100;
-
-}  // namespace
-
 int run(const RunList& command, Context& context) {
   Output& output = context.output;
   const std::int64_t limit = command.limit.value_or(kRunsShown);
-  Listed runs = list_of(context.api, cell_path(command.cell_id, "/runs"), "runs",
-                        static_cast<std::size_t>(limit));
+  Listed runs = pages_of(context.api, cell_path(command.cell_id, "/runs"), "runs",
+                         static_cast<std::size_t>(limit));
   if (output.format() == Format::json) {
     json::Value answer = json::object({{"runs", std::move(runs.items)}});
     if (!runs.next_cursor.empty()) answer.as_object().set("next_cursor", runs.next_cursor);
