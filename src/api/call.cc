@@ -35,7 +35,6 @@ std::optional<std::string> Call::idempotency_key() const {
   constexpr std::size_t kKeyBytesMax = 256;
   const std::string* key = exchange.request().header("idempotency-key");
   if (key == nullptr) return std::nullopt;
-  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
   if (key->empty() || key->size() > kKeyBytesMax || std::ranges::any_of(*key, is_control)) {
     throw Error(ErrorCode::invalid_argument, "invalid_header",
                 "Idempotency-Key must be a text of 1 to 256 bytes without control characters");

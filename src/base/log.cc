@@ -18,14 +18,14 @@ void append_quoted(std::string& out, std::string_view text) {
   out += '"';
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t size = utf8_size_at(text, at);
-    const auto byte = static_cast<unsigned char>(text[at]);
+    const char c = text[at];
     if (size == 0) {
       out += "\\ufffd";
-    } else if (byte == '"' || byte == '\\') {
+    } else if (c == '"' || c == '\\') {
       out += '\\';
-      out += text[at];
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\u{:04x}", byte);
+      out += c;
+    } else if (is_control(c)) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
     } else {
       out += text.substr(at, size);
     }
@@ -66,8 +66,7 @@ std::string line_of(Format format, Level level, std::string_view message,
   std::string line = fmt::format("{} {} {}\n", time, name, message);
   // What a cell's program wrote may reach a message: a control byte must not reach a terminal.
   for (std::size_t at = 0; at + 1 < line.size(); ++at) {
-    const auto byte = static_cast<unsigned char>(line[at]);
-    if (byte < 0x20 || byte == 0x7f) line[at] = ' ';
+    if (is_control(line[at])) line[at] = ' ';
   }
   return line;
 }

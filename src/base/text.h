@@ -15,6 +15,9 @@ std::string to_base64(std::string_view bytes);
 // nullopt where `text` is not base64.
 std::optional<std::string> from_base64(std::string_view text);
 
+// Of ASCII: below the space, and DEL.
+constexpr bool is_control(char c) noexcept { return (c >= 0 && c < ' ') || c == 0x7f; }
+
 // The bytes of the UTF-8 character that begins at `at` < bytes.size(); 0 where none does.
 std::size_t utf8_size_at(std::string_view bytes, std::size_t at) noexcept;
 // The nearest place between two characters that is not behind `at`: where a text is cut.

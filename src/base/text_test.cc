@@ -39,6 +39,11 @@ TEST_CASE("UTF-8 is told from other bytes, overlong forms and surrogates include
   CHECK_FALSE(is_valid_utf8("\xe2\x82"));
 }
 
+TEST_CASE("control characters are those of ASCII") {
+  for (const char c : {'\0', '\t', '\n', '\x1b', '\x1f', '\x7f'}) CHECK(is_control(c));
+  for (const char c : {' ', 'a', '~', '\x80', '\xff'}) CHECK_FALSE(is_control(c));
+}
+
 TEST_CASE("text is split, trimmed and read as numbers") {
   CHECK(split("a//b", '/') == std::vector<std::string_view>{"a", "", "b"});
   CHECK(trim(" x\r\n") == "x");

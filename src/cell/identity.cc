@@ -41,11 +41,9 @@ std::string with_hash(const std::string& prefix, std::string name, const std::st
 }  // namespace
 
 void check_customer_id(std::string_view customer_id) {
-  const bool printable = is_valid_utf8(customer_id) &&
-                         std::none_of(customer_id.begin(), customer_id.end(), [](char c) {
-                           const auto byte = static_cast<unsigned char>(c);
-                           return byte < 0x20 || byte == 0x7f || c == '/';
-                         });
+  const bool printable =
+      is_valid_utf8(customer_id) &&
+      std::ranges::none_of(customer_id, [](char c) { return is_control(c) || c == '/'; });
   if (customer_id.empty() || customer_id.size() > kCustomerMax || !printable) {
     throw Error(ErrorCode::invalid_argument, "invalid_customer_id",
                 "\"customer_id\" must be 1 to 128 bytes of printable text without \"/\"");

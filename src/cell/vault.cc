@@ -5,6 +5,7 @@
 #include "async/pool.h"
 #include "base/error.h"
 #include "base/nearest.h"
+#include "base/text.h"
 #include "json/json.h"
 #include "json/reader.h"
 #include "net/placeholder.h"
@@ -58,10 +59,7 @@ void check_name(const std::string& name) {
               "it becomes an environment variable: name it like one, as OPENAI_API_KEY");
 }
 
-bool is_one_line(std::string_view text) {
-  return std::none_of(text.begin(), text.end(),
-                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-}
+bool is_one_line(std::string_view text) { return std::ranges::none_of(text, is_control); }
 
 void check_bound(const std::string& name, const Secret& secret) {
   if (secret.hosts.size() > Secret::kHostsMax) {

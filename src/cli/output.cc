@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "json/json.h"
 #include "sys/file.h"
 #include "sys/terminal.h"
@@ -49,7 +50,7 @@ std::string printable(std::string_view text, Lines lines) {
       ++i;
     } else if (text[i] == '\n' && !is_kept) {
       out += kLineEnd;
-    } else if ((byte < 0x20 && !is_kept) || byte == 0x7f) {
+    } else if (is_control(text[i]) && !is_kept) {
       out += kReplacement;
     } else {
       out += text[i];

@@ -20,10 +20,7 @@ bool is_token_char(char c) {
   return is_alpha(c) || (c >= '0' && c <= '9') ||
          std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
-bool is_bad_control(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return (byte < 0x20 && c != '\t' && c != '\r' && c != '\n') || byte == 0x7F;
-}
+bool is_bad_control(char c) { return is_control(c) && c != '\t' && c != '\r' && c != '\n'; }
 
 bool read_request_line(std::string_view line, HttpHead& head) {
   const auto words = split(line, ' ');

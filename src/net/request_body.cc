@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/text.h"
+
 namespace cellar::net {
 namespace {
 
 constexpr std::size_t kSizeDigitsMax = 15;  // below 2^60
-
-bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; }
 
 std::optional<std::uint64_t> read_hex(std::string_view digits) {
   if (digits.empty() || digits.size() > kSizeDigitsMax) return std::nullopt;
@@ -62,7 +62,7 @@ std::size_t RequestBody::take_data(std::string_view bytes) {
 void RequestBody::take_char(char c) {
   const bool after_cr = line_.ends_with('\r');
   const bool ends_line = after_cr && c == '\n';
-  const bool is_text = c != '\r' && !is_control(c);
+  const bool is_text = c == '\t' || !is_control(c);
   const bool is_bad = after_cr ? !ends_line : c != '\r' && (!is_text || state_ == State::data_end);
   if (is_bad || (!ends_line && line_.size() >= kLineBytesMax)) {
     state_ = State::malformed;

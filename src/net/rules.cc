@@ -30,9 +30,7 @@ constexpr std::array<std::string_view, 10> kNotToBeSet = {
 }
 
 bool is_plain_text(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F;
-  });
+  return std::ranges::none_of(text, [](char c) { return is_control(c) && c != '\t'; });
 }
 
 void check_headers(std::size_t number, const RuleText::Headers& headers) {
