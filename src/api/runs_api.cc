@@ -239,6 +239,10 @@ std::optional<cell::Decision> decision_of(const json::Reader& body) {
   return decision;
 }
 
+cell::AgentVersion version_of_today(const cell::Cell& cell) {
+  return {.digest = cell.spec().agent_digest, .language = cell.spec().agent_language};
+}
+
 struct Resumption {
   std::optional<cell::Decision> decision;
   bool upgrades = false;
@@ -265,7 +269,7 @@ asio::awaitable<void> resume(const Call& call) {
   const std::uint32_t number = run_in(call, *cell).number;
   const auto activity = co_await cell->use("request", "resume a run");
   if (how.upgrades) {
-    co_await cell->runner().upgrade(number, cell->spec().agent_digest, cell->spec().agent_language);
+    co_await cell->runner().upgrade(number, version_of_today(*cell));
   } else {
     co_await cell->runner().resume(number, std::move(how.decision));
   }
@@ -295,21 +299,19 @@ asio::awaitable<void> replay(const Call& call) {
   Replayed replayed = co_await call.read_body(kBodyMax, read_replayed);
   const std::uint32_t number = run_in(call, *cell).number;
   const auto activity = co_await cell->use("request", "replay a run");
-  std::string digest = cell->spec().agent_digest;
-  cell::AgentLanguage language = cell->spec().agent_language;
+  cell::AgentVersion version = version_of_today(*cell);
   if (replayed.source) {
     const cell::AgentLanguage own = run_in(call, *cell).agent_language;
-    language = replayed.language.value_or(own);
+    version.language = replayed.language.value_or(own);
     // Of another language it is not tried, and said to be so.
-    if (language == own) {
-      const auto kept = co_await cell->versions().keep(language, *std::move(replayed.source));
-      digest = kept.digest;
+    if (version.language == own) {
+      version = co_await cell->versions().keep(own, *std::move(replayed.source));
     }
   }
-  const auto trial = co_await cell->runner().try_version(number, digest, language);
+  const auto trial = co_await cell->runner().try_version(number, version);
   json::Value answer = json::object({{"ok", trial.ok},
                                      {"matched", trial.matched},
-                                     {"agent_digest", digest},
+                                     {"agent_digest", version.digest},
                                      {"detail", json::parse(trial.detail)}});
   co_await call.answer(std::move(answer));
 }
@@ -323,16 +325,24 @@ std::optional<cell::StepName> step_in(const json::Reader& body) {
   return static_cast<std::uint32_t>(from->as_int());
 }
 
-// {"from"?}: begins a run with what this one had recorded before this step.
+// {"from"? | "from_end"?, "upgrade"?}: begins a run with what this one had recorded before this
+// step, with all of it, or with nothing; on its version, or on the cell's agent of today.
 asio::awaitable<void> restart(const Call& call) {
   const auto cell = call.cell();
   const json::Value value = co_await call.body(kSmallBodyMax);
   const std::uint32_t number = run_in(call, *cell).number;
   const json::Reader body(value, "the body");
-  std::optional<cell::StepName> from = step_in(body);
+  cell::Runner::Restart how;
+  if (auto step = step_in(body)) how.from = *std::move(step);
+  if (body.optional_bool("from_end").value_or(false)) {
+    if (how.from) json::Reader::refuse("from_end", "left out where there is a \"from\"");
+    how.from = cell::Runner::RecordEnd();
+  }
+  const bool upgrades = body.optional_bool("upgrade").value_or(false);
   body.refuse_unknown();
   const auto activity = co_await cell->use("request", "restart a run");
-  const std::string id = co_await cell->runner().restart(number, std::move(from));
+  if (upgrades) how.version = version_of_today(*cell);
+  const std::string id = co_await cell->runner().restart(number, std::move(how));
   co_await answer_run(call, *cell, *cell->runs().find(id), 202);
 }
 

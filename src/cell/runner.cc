@@ -191,10 +191,7 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
   created.run_id = started.id;
   created.method = std::move(request.method);
   created.params = std::move(request.params);
-  created.agent_digest = std::move(request.digest);
-  if (request.language != AgentLanguage::javascript) {
-    created.agent_language = name_of(request.language);
-  }
+  set_version(created, {.digest = std::move(request.digest), .language = request.language});
   created.idem_key = std::move(request.idempotency_key);
   created.setup = !runs_.setup_done();
   if (request.parent != nullptr && request.parent->cancel_requested) {

@@ -18,6 +18,7 @@
 #include "async/serial.h"
 #include "async/task_group.h"
 #include "cell/agent_process.h"
+#include "cell/agent_versions.h"
 #include "cell/cell_journal.h"
 #include "cell/run.h"
 #include "store/call_answers.h"
@@ -205,8 +206,7 @@ class Runner {
   asio::awaitable<void> resume(std::uint32_t run, std::optional<Decision> decision);
 
   // Lets a paused run go on with another version of the agent, whose trial has passed.
-  asio::awaitable<void> upgrade(std::uint32_t run, std::string agent_digest,
-                                AgentLanguage language);
+  asio::awaitable<void> upgrade(std::uint32_t run, AgentVersion version);
   // Whether a version of the agent comes to the end of what the run has recorded. Executes what is
   // outside of steps, and nothing of the run itself. Throws Error `conflict`, reason
   // `replay_unsupported`, for a version in another language than the run's.
@@ -214,14 +214,22 @@ class Runner {
     bool ok = false;
     std::uint32_t matched = 0;  // the ordinal that it came to
     std::string detail;         // JSON text: what differs, or what it threw; "null" for nothing
+
+    // Throws Error `conflict`, reason `upgrade_differs`, where it is not ok.
+    void require_ok() const;
   };
-  asio::awaitable<Trial> try_version(std::uint32_t run, std::string agent_digest,
-                                     AgentLanguage language);
-  // Begins a run with the same method, params and agent's version; with `from`, with all that this
-  // one had recorded before this step began. Gives its id; durable when it returns. Throws Error
+  asio::awaitable<Trial> try_version(std::uint32_t run, AgentVersion version);
+  // Begins a run with the same method and params; with `from`, with all that this one had recorded
+  // before this step began, or until now. Gives its id; durable when it returns. Throws Error
   // `not_found` for a step that is not there, `invalid_argument` for the name of several,
-  // `too_large` for too long a record.
-  asio::awaitable<std::string> restart(std::uint32_t run, std::optional<StepName> from);
+  // `too_large` for too long a record, `conflict` for what was undone, and for a `version` whose
+  // trial with that record fails: then nothing has begun.
+  struct RecordEnd {};
+  struct Restart {
+    std::optional<std::variant<StepName, RecordEnd>> from;
+    std::optional<AgentVersion> version;  // where it is not to be that of this run
+  };
+  asio::awaitable<std::string> restart(std::uint32_t run, Restart how);
 
   // Takes an event for a run, durable when it returns. `id` names it: false where the run has got
   // it already. Throws Error `conflict` for a run that has ended, `exhausted` for too many.
@@ -401,10 +409,9 @@ class Runner {
   void give(ReplayImage image);  // to the agent
   // What the next execution of an open step goes on from: members of its entry.
   json::Object what_was_open(const Step& step);
-  asio::awaitable<Trial> try_version_now(std::uint32_t number, std::string agent_digest,
-                                         AgentLanguage language);
+  asio::awaitable<Trial> try_with(const Run& run, AgentVersion version);
   void on_trial(TrialInProgress& trial, const AgentFrame& frame);
-  asio::awaitable<std::string> restart_now(std::uint32_t number, std::optional<StepName> from);
+  asio::awaitable<std::string> restart_now(std::uint32_t number, Restart how);
   asio::awaitable<std::vector<journal::Record>> history_before(std::shared_ptr<const Run> run,
                                                                journal::Lsn end);
   void require_room_for_run() const;
@@ -477,8 +484,7 @@ class Runner {
   std::int64_t grace_ms(const Active& active) const;
   asio::awaitable<void> pause_now(std::uint32_t number, Pause why);
   asio::awaitable<void> resume_now(std::uint32_t number, std::optional<Decision> decision);
-  asio::awaitable<void> upgrade_now(std::uint32_t number, std::string agent_digest,
-                                    AgentLanguage language);
+  asio::awaitable<void> upgrade_now(std::uint32_t number, AgentVersion version);
   asio::awaitable<Run*> paused_run(std::uint32_t number);
   // The same, once there is room for it to go on, and nobody else is in its setup().
   asio::awaitable<Run*> resumable_run(std::uint32_t number);

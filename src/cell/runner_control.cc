@@ -297,29 +297,20 @@ asio::awaitable<void> Runner::let_go_on(std::shared_ptr<Active> active) {
   fault_point("resume.durable");
 }
 
-asio::awaitable<void> Runner::upgrade(std::uint32_t number, std::string agent_digest,
-                                      AgentLanguage language) {
-  co_await to_end(upgrade_now(number, std::move(agent_digest), language));
+asio::awaitable<void> Runner::upgrade(std::uint32_t number, AgentVersion version) {
+  co_await to_end(upgrade_now(number, std::move(version)));
 }
 
-asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, std::string agent_digest,
-                                          AgentLanguage language) {
+asio::awaitable<void> Runner::upgrade_now(std::uint32_t number, AgentVersion version) {
   Run* run = co_await paused_run(number);
   std::uint32_t tried = 0;
   do {  // It may go on, and be paused again, meanwhile.
     tried = run->attempt;
-    const Trial trial = co_await try_version_now(number, agent_digest, language);
-    if (!trial.ok) {
-      throw Error(
-          ErrorCode::conflict, "upgrade_differs",
-          "that version of the agent does not do what the run has recorded: " + trial.detail,
-          "mark what is new with ctx.getVersion and what is gone with ctx.removed; try it with "
-          "POST .../replay");
-    }
+    (co_await try_with(*run, version)).require_ok();
     run = co_await resumable_run(number);
   } while (run->attempt != tried);
   journal::Upgraded upgraded;
-  upgraded.agent_digest = std::move(agent_digest);
+  upgraded.agent_digest = std::move(version.digest);
   journal_.require_takes(2 * kBareRecordBytes);
   fault_point("upgrade.before_written");
   journal_.append(number, 0, upgraded);

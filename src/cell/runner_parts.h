@@ -42,6 +42,14 @@ inline json::Value frame_for(const Run& run, std::string_view type) {
   return json::object({{"t", type}, {"run", run.id}, {"a", run.attempt}});
 }
 
+inline void set_version(journal::RunCreated& created, AgentVersion version) {
+  created.agent_digest = std::move(version.digest);
+  created.agent_language.reset();
+  if (version.language != AgentLanguage::javascript) {
+    created.agent_language = name_of(version.language);
+  }
+}
+
 inline std::string error_json(std::string_view name, std::string_view message,
                               std::string_view code) {
   return json::dump(json::object({{"name", name}, {"message", message}, {"code", code}}));

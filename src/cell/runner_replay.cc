@@ -213,20 +213,18 @@ json::Object Runner::what_was_open(const Step& step) {
 
 // ---- a trial with another version ----
 
-asio::awaitable<Runner::Trial> Runner::try_version(std::uint32_t number, std::string agent_digest,
-                                                   AgentLanguage language) {
-  return to_end(try_version_now(number, std::move(agent_digest), language));
+asio::awaitable<Runner::Trial> Runner::try_version(std::uint32_t number, AgentVersion version) {
+  return to_end(try_with(*runs_.find(number), std::move(version)));
 }
 
-asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
-                                                       std::string agent_digest,
-                                                       AgentLanguage language) {
-  const Run& run = *runs_.find(number);
+// `run` is in no journal where it is to begin with what another one has recorded.
+asio::awaitable<Runner::Trial> Runner::try_with(const Run& run, AgentVersion version) {
+  const AgentLanguage language = version.language;
   if (language != run.agent_language) {
     throw Error(ErrorCode::conflict, "replay_unsupported",
                 "run " + run.id + " is of an agent in " + std::string(name_of(run.agent_language)) +
                     ", and is not tried with one in another language",
-                "let the run end on its version, or restart it");
+                "let the run end on its version, or restart it from its beginning");
   }
   if (trials_.size() >= kTrialsMax) {
     throw Error(
@@ -238,7 +236,7 @@ asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
   const auto give_up = std::chrono::steady_clock::now() + kTrialLimit;
   const auto is_wanted = [give_up] { return std::chrono::steady_clock::now() < give_up; };
   co_await ensure_agent(language, is_wanted);
-  std::optional<ReplayImage> image = co_await replay_image(run, agent_digest, give_up);
+  std::optional<ReplayImage> image = co_await replay_image(run, version.digest, give_up);
   if (!image || !agent_ || agent_->language() != language) {
     throw Error(ErrorCode::unavailable, image ? "agent_exit" : "replay_too_large",
                 image ? "the agent ended before the trial began"
@@ -263,6 +261,14 @@ asio::awaitable<Runner::Trial> Runner::try_version_now(std::uint32_t number,
   throw_without_end();
 }
 
+void Runner::Trial::require_ok() const {
+  if (ok) return;
+  throw Error(ErrorCode::conflict, "upgrade_differs",
+              "that version of the agent does not do what the run has recorded: " + detail,
+              "mark what is new with ctx.getVersion and what is gone with ctx.removed; try it with "
+              "POST .../replay");
+}
+
 void Runner::on_trial(TrialInProgress& trial, const AgentFrame& frame) {
   const std::string type = text_of(frame.header, "t");
   if (type != "trial" && type != "mismatch") return;
@@ -275,6 +281,12 @@ void Runner::on_trial(TrialInProgress& trial, const AgentFrame& frame) {
 // ---- a run that begins again ----
 
 namespace {
+
+// Where in the record of a run another one begins.
+struct Cut {
+  journal::Lsn before = 0;
+  std::uint32_t ordinal = 0;  // of what is asked for first
+};
 
 // What steps before this one did is undone: the run would go on as if it were there.
 void require_not_undone(const Run& source, const Step& from) {
@@ -292,12 +304,44 @@ void require_not_undone(const Run& source, const Step& from) {
   }
 }
 
+Cut end_of(const Run& source, journal::Lsn last) {
+  if (source.rollback != 0) {
+    throw Error(ErrorCode::conflict, "step_undone",
+                "run " + source.id + " has begun to undo what its steps did",
+                "restart it from the first step that was undone or one before it, or from the "
+                "beginning");
+  }
+  const std::uint32_t newest = source.steps.empty() ? source.base : source.steps.rbegin()->first;
+  return {.before = last + 1, .ordinal = newest + 1};
+}
+
+Cut cut_of(const Run& source, const std::variant<StepName, Runner::RecordEnd>& from,
+           journal::Lsn last) {
+  const auto* name = std::get_if<StepName>(&from);
+  if (name == nullptr) return end_of(source, last);
+  const Step& step = step_called(source, *name);
+  require_not_undone(source, step);
+  return {.before = step.begun, .ordinal = step.ordinal};
+}
+
 bool has_setup_end(const std::vector<journal::Record>& history) {
   return std::any_of(history.begin(), history.end(), [](const journal::Record& record) {
     if (record.type != journal::Type::value) return false;
     const auto value = journal::Value::decode(record.body);
     return value && value->kind == "setup";
   });
+}
+
+// The run that begins with this, as it will be: its records are the other one's still.
+std::shared_ptr<const Run> run_to_be(const journal::RunCreated& created, const Run& source,
+                                     const std::vector<journal::Record>& history) {
+  RunTable runs;
+  runs.apply({.lsn = source.created,
+              .run = source.number,
+              .type = journal::Type::run_created,
+              .body = created.encode()});
+  for (const journal::Record& record : history) runs.apply(record);
+  return runs.find(source.number)->shared_from_this();
 }
 
 [[noreturn]] void throw_in_setup(const Run& source) {
@@ -308,38 +352,42 @@ bool has_setup_end(const std::vector<journal::Record>& history) {
 
 }  // namespace
 
-asio::awaitable<std::string> Runner::restart(std::uint32_t number, std::optional<StepName> from) {
-  return to_end(restart_now(number, std::move(from)));
+asio::awaitable<std::string> Runner::restart(std::uint32_t number, Restart how) {
+  return to_end(restart_now(number, std::move(how)));
 }
 
-asio::awaitable<std::string> Runner::restart_now(std::uint32_t number,
-                                                 std::optional<StepName> from) {
+asio::awaitable<std::string> Runner::restart_now(std::uint32_t number, Restart how) {
   Run& source = *runs_.find(number);
   co_await journal_.room();
   journal::RunCreated created = journal_.read<journal::RunCreated>(source.created);
   std::vector<journal::Record> history;
   journal::ForkedFrom forked;
   forked.run_id = source.id;
-  if (from) {
-    const Step& step = step_called(source, *from);
-    require_not_undone(source, step);
-    forked.ordinal = step.ordinal;
-    history = co_await history_before(source.shared_from_this(), step.begun);
+  if (how.from) {
+    const Cut cut = cut_of(source, *how.from, journal_.last_appended());
+    forked.ordinal = cut.ordinal;
+    history = co_await history_before(source.shared_from_this(), cut.before);
   }
+  created.idem_key.reset();
+  created.run_id = new_run_id(runs_.next_number());
+  if (how.from && how.version) {
+    const auto run = run_to_be(created, source, history);
+    (co_await try_with(*run, *how.version)).require_ok();
+  }
+  set_version(created,
+              how.version.value_or(AgentVersion{source.agent_digest, source.agent_language}));
   std::size_t bytes = journal::frame_size(created.params.size());
   for (const journal::Record& record : history) bytes += journal::frame_size(record.body.size());
   // It comes to the end of setup() in its history, or begins or goes on with it.
-  const bool is_past_setup = has_setup_end(history) || (from && !source.setup);
+  const bool is_past_setup = has_setup_end(history) || (how.from && !source.setup);
   const auto is_moot = [] { return false; };
   co_await await_begin(bytes, !is_past_setup, nullptr, is_moot);
   require_room_for_run();
-  if (from && !is_past_setup && runs_.setup_done()) throw_in_setup(source);
-  created.setup = from ? source.setup : !runs_.setup_done();
+  if (how.from && !is_past_setup && runs_.setup_done()) throw_in_setup(source);
+  created.setup = how.from ? source.setup : !runs_.setup_done();
   const std::uint32_t copy = runs_.next_number();
-  const std::string id = new_run_id(copy);
+  const std::string id = new_run_id(copy);  // Others may have begun meanwhile.
   created.run_id = id;
-  created.agent_digest = source.agent_digest;
-  created.idem_key.reset();
   journal_.require_takes(bytes + 2 * kBareRecordBytes);
   fault_point("restart.before_written");
   journal_.append(copy, 0, created);

@@ -261,7 +261,7 @@ TEST_CASE("events go on behind the last one when the connection breaks") {
   const Result result = call(daemon.url(), {"events", "c", "r", "-f", "--after", "4"});
   CHECK(result.exit_code == 0);
   CHECK(result.out ==
-        "5\t10:00:00.123Z\tstep.started\t1 s\n6\t\tstdout\tx\n7\t\trun.completed\t1\n");
+        "5\t2026-01-01T10:00:00.123Z\tstep.started\t1 s\n6\t\tstdout\tx\n7\t\trun.completed\t1\n");
   const auto seen = daemon.seen();
   REQUIRE(seen.size() == 3);
   CHECK(seen[0].target == "/api/v1/cells/c/runs/r/events");

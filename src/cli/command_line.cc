@@ -26,7 +26,8 @@ void add_cell_commands(CLI::App& app, Raw& raw) {
   CLI::App* sub =
       app.add_subcommand("create", "Make a customer's cell, or change the one there is");
   sub->add_option("CUSTOMER", create->customer_id, "Your name for the customer")->required();
-  sub->add_option("--agent", create->agent_file, "A file with the agent's source, .js or .py");
+  sub->add_option("--agent", create->agent_file,
+                  "The file with the agent's source, .js or .py, or its folder");
   sub->add_option("--tier", create->tier, "starter, standard or performance");
   sub->add_option("--image", create->image, "The cell's root file system");
   sub->add_option("--runtime", create->runtime, "native, or gvisor: a kernel of its own");

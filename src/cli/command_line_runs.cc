@@ -1,7 +1,9 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "base/option_values.h"
+#include "base/text.h"
 #include "cli/command_line_parts.h"
 
 namespace cellar::cli {
@@ -14,9 +16,7 @@ constexpr std::int64_t kGraceMaxMs = 600'000;
 
 // A value of a header: what has line ends would be several of them.
 std::string refuse_control_characters(const std::string& key) {
-  for (const char c : key) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return "must be one line of text";
-  }
+  if (std::ranges::any_of(key, is_control)) return "must be one line of text";
   return key.empty() ? "must not be empty" : "";
 }
 
@@ -134,18 +134,23 @@ void fill_restart(CLI::App& app, RunRestart& restart) {
   CLI::Option* name =
       app.add_option("--from-name", restart.name, "The same, where the name is a number, too");
   name->check(refuse_nothing, "")->excludes(from);
-  app.add_option("--from-ordinal", restart.ordinal, "The same, where a name is that number, too")
-      ->check(whole_number(1, UINT32_MAX))
+  app.add_flag("--upgrade", restart.upgrades,
+               "On the cell's agent of today; from a step, if its trial passes");
+  CLI::Option* ordinal = app.add_option("--from-ordinal", restart.ordinal,
+                                        "The same, where a name is that number, too");
+  ordinal->check(whole_number(1, UINT32_MAX))->excludes(from)->excludes(name);
+  app.add_flag("--from-end", restart.from_end, "With all that was recorded")
       ->excludes(from)
-      ->excludes(name);
+      ->excludes(name)
+      ->excludes(ordinal);
 }
 
 void fill_replay(CLI::App& app, RunReplay& replay) {
   add_run(app, replay.run);
   app.add_option("--against", replay.against,
-                 "The file of an agent; else the cell's agent of today")
-      ->type_name("FILE")
-      ->check(CLI::ExistingFile);
+                 "The file of an agent, or its folder; else the cell's agent of today")
+      ->type_name("PATH")
+      ->check(CLI::ExistingPath);
   app.footer("Executes no step and no command. Exit codes: 0 it fits, 1 it does not.");
 }
 

@@ -114,14 +114,6 @@ std::string bytes_of(const json::Value& data);
 // Says what a command itself could not, and gives its exit code. In exec.cc.
 int finish(const json::Value& result, Output& output);
 
-// The source of an agent. Throws Error `not_found` for a file that is not there, `too_large`. In
-// create.cc.
-std::string read_agent(const std::string& file);
-// By its ending: javascript, python; empty for none.
-std::string agent_language_of(const std::string& file);
-// What makes `source`, from that file, the agent of a customer's cell. In create.cc.
-json::Object agent_settings(const std::string& customer_id, const std::string& source,
-                            const std::string& file);
 // What a path lists as `name`, at most `limit`, over as many pages as it takes; `next_cursor` is
 // empty where that is all. In ls.cc.
 struct Listed {

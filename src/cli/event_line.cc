@@ -168,14 +168,11 @@ std::string words_of(const std::string& type, const json::Value& data) {
 std::string format_event(const StreamEvent& event) {
   const json::Value whole = json::parse(event.data, {.depth_max = 512});
   const json::Value* data = whole.find("data");
-  const std::string ts = column(whole, "ts");
-  const std::size_t time_at = ts.find('T');
-  const std::string time = time_at == ts.npos ? ts : ts.substr(time_at + 1);
   const std::string run = column(whole, "run");  // Where events of several runs are shown.
   std::string text = run.empty() ? "" : run + ": ";
   if (data != nullptr) text += words_of(event.type, *data);
-  return printable(event.id) + "\t" + printable(time) + "\t" + printable(event.type) + "\t" +
-         printable(trim(text), Lines::keep) + "\n";
+  return printable(event.id) + "\t" + printable(column(whole, "ts")) + "\t" +
+         printable(event.type) + "\t" + printable(trim(text), Lines::keep) + "\n";
 }
 
 }  // namespace cellar::cli

@@ -2,12 +2,12 @@
 
 #include <atomic>
 #include <chrono>
-#include <filesystem>
 #include <optional>
 #include <thread>
 
 #include "base/error.h"
 #include "cellar_cli_project_files.h"
+#include "cli/agent_file.h"
 #include "cli/commands.h"
 #include "sys/file.h"
 
@@ -15,26 +15,6 @@ namespace cellar::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kLookPause{300};  // between two looks at a file
-
-// The agent's file: `path`, or the one in that folder.
-std::string agent_file(const std::string& path) {
-  if (!std::filesystem::is_directory(path)) return path;
-  std::string found;
-  for (const char* name : {"agent.js", "agent.mjs", "agent.cjs", "agent.py"}) {
-    const std::string file = path + "/" + name;
-    if (!sys::exists(file)) continue;
-    if (!found.empty()) {
-      throw Error(ErrorCode::invalid_argument, "usage",
-                  "there are two agents: " + found + " and " + file, "name the one that is meant");
-    }
-    found = file;
-  }
-  if (found.empty()) {
-    throw Error(ErrorCode::not_found, "agent_missing", "no agent.js and no agent.py in " + path,
-                "\"cellar init\" makes one; or name its file");
-  }
-  return found;
-}
 
 // Makes it the agent of the customer's cell, which is made where there is none. Gives the cell.
 json::Value give(const std::string& source, const std::string& file, const std::string& customer_id,
@@ -140,7 +120,7 @@ int run(const Init& command, Context& context) {
 }
 
 int run(const Deploy& command, Context& context) {
-  const std::string file = agent_file(command.path);
+  const std::string file = find_agent(command.path);
   const std::string source = read_agent(file);
   Output& output = context.output;
   json::Array given;
@@ -168,7 +148,7 @@ int run(const Deploy& command, Context& context) {
 }
 
 int run(const Dev& command, Context& context) {
-  const std::string file = agent_file(command.path);
+  const std::string file = find_agent(command.path);
   Output& output = context.output;
   std::string source = read_agent(file);
   const json::Value cell = give(source, file, command.customer_id, context.api);

@@ -62,6 +62,22 @@ TEST_CASE("deploy gives an agent to the cells that are named, or to all that hav
         "\n");
 }
 
+TEST_CASE("an agent is named by its folder wherever one is given") {
+  const testing::TempDir dir;
+  sys::replace_file(dir.file("agent.mjs"), "x");
+  FakeDaemon daemon([](const Seen& seen) {
+    return json_reply(200, seen.target.ends_with("/replay") ? R"({"ok":true,"matched":1})"
+                                                            : R"({"cell_id":"a"})");
+  });
+  CHECK(call(daemon.url(), {"create", "A", "--agent", dir.file(".")}).exit_code == 0);
+  CHECK(call(daemon.url(), {"runs", "replay", "a", "r", "--against", dir.file(".")}).exit_code ==
+        0);
+  for (const Seen& seen : daemon.seen()) {
+    CHECK(body_of(seen).find("agent")->as_string() == "x");
+  }
+  CHECK(daemon.seen().size() == 2);
+}
+
 TEST_CASE("deploy says what is missing") {
   const testing::TempDir dir;
   FakeDaemon daemon = two_cells();

@@ -56,10 +56,12 @@ struct RunRestart {
   std::optional<std::string> from;  // the name of a step, or its ordinal; as the two below
   std::optional<std::string> name;
   std::optional<std::uint32_t> ordinal;
+  bool from_end = false;
+  bool upgrades = false;
 };
 struct RunReplay {
   RunRef run;
-  std::string against;  // the file of an agent; empty: the cell's agent of today
+  std::string against;  // an agent's file or folder; empty: the cell's agent of today
 };
 struct RunCancel {
   RunRef run;

@@ -282,6 +282,28 @@ std::string rollback_of(const json::Value& error) {
   return text;
 }
 
+// How a run that has failed goes on, once its code is repaired: nothing that was done is done
+// again.
+std::string repair_remedy(const json::Value& run, const RunRef& ref) {
+  const json::Value* error = run.find("error");
+  const bool is_undone = error != nullptr && member_of(error, "rollback") != nullptr;
+  const auto steps = list_of(run, "steps");
+  const auto failed = std::find_if(steps.rbegin(), steps.rend(), [](const json::Value& step) {
+    return column(step, "status") == "failed";
+  });
+  std::string from = " --from-end";
+  std::string place = "behind all that is recorded";
+  if (is_undone || steps.empty()) {
+    from = "";
+    place = "from the beginning";
+  } else if (failed != steps.rend()) {
+    from = " --from-ordinal " + column(*failed, "ordinal");
+    place = "from " + column(*failed, "kind") + " \"" + column(*failed, "name") + "\"";
+  }
+  return "repair its code and deploy it, then " + command("restart", ref, from + " --upgrade") +
+         " goes on " + place;
+}
+
 }  // namespace
 
 // Python's KeyError('zz') has the message 'zz': nobody could tell what that is.
@@ -323,7 +345,8 @@ RunTrouble trouble_of(const json::Value& run, const RunRef& ref) {
   if (status != "failed" && status != "cancelled") return {};
   const json::Value* error = run.find("error");
   if (error == nullptr || error->is_null()) return {};
-  return {error_words(*error) + rollback_of(*error), ""};
+  return {error_words(*error) + rollback_of(*error),
+          status == "failed" ? repair_remedy(run, ref) : ""};
 }
 
 std::string status_of(const json::Value& run) {

@@ -102,6 +102,26 @@ TEST_CASE("what was rolled back is told, and what was not") {
             .why == "m; the rollback of b failed: gone; not rolled back: a");
 }
 
+TEST_CASE("a run that has failed is told where it goes on, once it is repaired") {
+  const auto remedy = [](const std::string& more) {
+    return trouble(R"({"status":"failed","error":{"message":"m")" + more + "}").remedy;
+  };
+  CHECK(
+      remedy(R"(},"steps":[{"kind":"step","ordinal":2,"name":"a","status":"failed"},
+      {"kind":"shell","ordinal":4,"name":"ls","status":"failed"},
+      {"kind":"step","ordinal":5,"name":"b","status":"completed"}])") ==
+      "repair its code and deploy it, then \"cellar runs restart c r --from-ordinal 4 --upgrade\" "
+      "goes on from shell \"ls\"");
+  CHECK(has(remedy(R"(},"steps":[{"kind":"step","ordinal":2,"name":"a","status":"completed"}])"),
+            "restart c r --from-end --upgrade\" goes on behind all that is recorded"));
+  const std::string undone = R"(,"rollback":{"done":["a"]}},"steps":[
+      {"kind":"step","ordinal":2,"name":"a","status":"completed"}])";
+  for (const std::string& whole : {std::string("}"), undone}) {
+    CHECK(has(remedy(whole), "restart c r --upgrade\" goes on from the beginning"));
+  }
+  CHECK(trouble(R"({"status":"cancelled","error":{"message":"m"}})").remedy.empty());
+}
+
 TEST_CASE("a replay that differs is told with both sides") {
   const auto why = [](const std::string& expected, const std::string& got,
                       const std::string& matched) {

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/agent_file.h"
 #include "cli/commands.h"
 #include "cli/run_view.h"
 
@@ -130,6 +131,8 @@ int run(const RunRestart& command, Context& context) {
   if (command.from) body.set("from", step_of(*command.from, command.run, context));
   set_if(body, "from", command.name);
   set_if(body, "from", command.ordinal);
+  if (command.from_end) body.set("from_end", true);
+  if (command.upgrades) body.set("upgrade", true);
   show_id(context.api.post(run_path(command.run, "/restart"), body), context.output);
   return 0;
 }
@@ -137,8 +140,9 @@ int run(const RunRestart& command, Context& context) {
 int run(const RunReplay& command, Context& context) {
   json::Object body;
   if (!command.against.empty()) {
-    body.set("agent", read_agent(command.against));
-    const std::string language = agent_language_of(command.against);
+    const std::string file = find_agent(command.against);
+    body.set("agent", read_agent(file));
+    const std::string language = agent_language_of(file);
     if (!language.empty()) body.set("agent_language", language);
   }
   const json::Value trial = context.api.post(run_path(command.run, "/replay"), body);

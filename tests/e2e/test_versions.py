@@ -217,6 +217,86 @@ class VersionsTest(harness.CellTest):
         self.assertEqual((404, "step_not_found"), (unknown.status, unknown.json["code"]))
         cell.call("POST", f"/runs/{whole}/cancel")
 
+    def failed(self, source, **fields):
+        cell = self.cell(agent=source, **fields)
+        run = cell.call("POST", "/runs", {"method": "work", "params": {"n": 1}}).json["id"]
+        self.waits(cell, run)
+        self.send(cell, run)
+        self.assertEqual("failed", cell.settled(run)["status"])
+        return cell, run
+
+    def restart_upgraded(self, cell, run, **fields):
+        return cell.call("POST", f"/runs/{run}/restart", {"upgrade": True, **fields})
+
+    def test_a_run_that_has_failed_goes_on_from_its_step_with_repaired_code(self):
+        broken = AGENT.replace('return "old";', 'throw new Error("a fault");')
+        cell, run = self.failed(broken)
+        repaired = AGENT.replace('"old"', '"repaired"')
+        self.set_agent(cell, repaired)
+        # The step alone would fail again: it is the old version's.
+        self.assertEqual("failed", cell.settled(cell.call("POST", f"/runs/{run}/restart", {"from": "c"}).json["id"])["status"])
+        answer = self.restart_upgraded(cell, run, **{"from": "c"})
+        self.assertEqual((202, run), (answer.status, answer.json["restarted_from"]), answer)
+        self.assertNotEqual(cell.run(run)["agent_digest"], answer.json["agent_digest"])
+        self.assertEqual([2, "x", "repaired"], cell.settled(answer.json["id"])["result"])
+        self.daemon.restart()
+        self.assertEqual(answer.json["agent_digest"], cell.run(answer.json["id"])["agent_digest"])
+        self.assertEqual(["a", "b", "c", "c", "c"], self.log(cell))
+        # From the beginning anything fits.
+        self.set_agent(cell, DIFFERENT)
+        whole = self.restart_upgraded(cell, run).json["id"]
+        self.waits(cell, whole)
+        self.assertEqual("B", cell.run(whole)["steps"][1]["name"])
+        cell.call("POST", f"/runs/{whole}/cancel")
+
+    def test_a_run_whose_code_failed_between_steps_goes_on_behind_all_that_is_recorded(self):
+        cell, run = self.failed(AGENT.replace('return [a, event', 'await ctx.step("paid", () => log("paid")); null.fault; return [a, event'))
+        self.set_agent(cell, AGENT.replace('return [a, event', 'await ctx.step("paid", () => log("paid")); return [a, event'))
+        answer = self.restart_upgraded(cell, run, from_end=True)
+        self.assertEqual([2, "x", "old"], cell.settled(answer.json["id"])["result"])
+        self.assertEqual(["a", "b", "paid", "c"], self.log(cell))
+        # Of one that is completed, nothing is executed.
+        again = cell.call("POST", f"/runs/{answer.json['id']}/restart", {"from_end": True}).json["id"]
+        self.assertEqual([2, "x", "old"], cell.settled(again)["result"])
+        self.assertEqual(["a", "b", "paid", "c"], self.log(cell))
+        both = cell.call("POST", f"/runs/{run}/restart", {"from_end": True, "from": "a"})
+        self.assertEqual((400, True), (both.status, "from_end" in both.json["error"]))
+
+    def test_what_a_run_has_undone_is_not_gone_on_behind(self):
+        undoes = AGENT.replace('log("b"));', 'log("b"), { rollback: () => log("undone") });').replace('return "old";', 'throw new Error("a fault");')
+        cell, run = self.failed(undoes)
+        self.assertEqual(["a", "b", "c", "undone"], self.log(cell))
+        refused = self.restart_upgraded(cell, run, from_end=True)
+        self.assertEqual((409, "step_undone"), (refused.status, refused.json["code"]))
+
+    def test_a_run_that_would_begin_again_with_code_that_does_not_fit_does_not_begin(self):
+        cell, run = self.failed(AGENT.replace('return "old";', 'throw new Error("a fault");'))
+        count = len(cell.call("GET", "/runs").json["runs"])
+        for source in (DIFFERENT, CHANGES["delete"], "module.exports = { other() {} };", "module.exports = {"):
+            self.set_agent(cell, source)
+            differs = self.restart_upgraded(cell, run, **{"from": "c"})
+            self.assertEqual((409, "upgrade_differs"), (differs.status, differs.json["code"]), source)
+        self.set_agent(cell, PYTHON, agent_language="python")
+        other = self.restart_upgraded(cell, run, **{"from": "c"})
+        self.assertEqual((409, "replay_unsupported"), (other.status, other.json["code"]))
+        self.assertEqual(400, self.restart_upgraded(cell, run, **{"from": "c", "upgrades": True}).status)
+        self.assertEqual(count, len(cell.call("GET", "/runs").json["runs"]))
+        self.assertEqual(["a", "b", "c"], self.log(cell))
+        # From the beginning it may be in another language.
+        python = self.restart_upgraded(cell, run).json["id"]
+        self.waits(cell, python)
+        self.daemon.restart()
+        self.send(cell, python)
+        self.assertEqual("old", cell.settled(python)["result"][2])
+
+    def test_a_python_run_goes_on_with_repaired_code_too(self):
+        cell, run = self.failed(PYTHON.replace('lambda: "old"', "lambda: 1 / 0"), agent_language="python")
+        self.set_agent(cell, PYTHON_NEWER, agent_language="python")
+        # "b" is gone, and "new" behind a version: both are said to be so.
+        again = self.restart_upgraded(cell, run, **{"from": "c"}).json["id"]
+        self.assertEqual("newer", cell.settled(again)["result"][2])
+        self.assertEqual(["a", "b"], self.log(cell))
+
     def test_a_run_goes_on_with_a_state_and_an_empty_history(self):
         cell, run = self.begin(AGENT, "counts", n=1)
         for generation, disturb in ((1, lambda: None), (2, self.daemon.restart), (3, lambda: cell.call("POST", "/hibernate"))):

@@ -107,28 +107,40 @@ function CancelRun({ path, onClose, onDone }: { path: string; onClose(): void; o
 }
 
 const FROM_MAX = 200; // steps to choose from
+const BEGINNING = "beginning";
+const END = "end";
+const STEP = "step "; // and its name
+
+/** Where the new run begins, as the API takes it. */
+function placeOf(from: string): { from?: string; from_end?: boolean } {
+  if (from === END) return { from_end: true };
+  return from === BEGINNING ? {} : { from: from.slice(STEP.length) };
+}
 
 function RestartRun({ cell, path, run, onClose }: { cell: string; path: string; run: RunDetail; onClose(): void }) {
   const client = useClient();
   const { busy, error, run: act } = useAction();
-  const [from, setFrom] = useState("");
+  const [from, setFrom] = useState(BEGINNING);
+  const [upgrade, setUpgrade] = useState(false);
   const names = [...new Set(run.steps.map((step) => step.name))].slice(0, FROM_MAX);
   const restart = () => act("restart", async () => {
-    const made = await client.post<Run>(`${path}/restart`, from === "" ? {} : { from });
+    const made = await client.post<Run>(`${path}/restart`, { upgrade, ...placeOf(from) });
     onClose();
     location.hash = cellAddress(cell, "runs", made.id);
   });
   return (
     <Dialog title="Run again" onClose={onClose}>
-      <p>A new run with the same method, params and version of the agent. Files are as they are.</p>
+      <p>A new run with the same method and params. Files are as they are.</p>
       <Field label="From">
         {(id) => (
           <select id={id} value={from} onChange={(event) => setFrom(event.currentTarget.value)}>
-            <option value="">the beginning</option>
-            {names.map((name) => <option key={name} value={name}>{name.length > 80 ? `${name.slice(0, 80)}…` : name}</option>)}
+            <option value={BEGINNING}>the beginning</option>
+            <option value={END}>behind all that is recorded</option>
+            {names.map((name) => <option key={name} value={STEP + name}>{name.length > 80 ? `${name.slice(0, 80)}…` : name}</option>)}
           </select>
         )}
       </Field>
+      <label class="check"><input type="checkbox" checked={upgrade} onChange={(event) => setUpgrade(event.currentTarget.checked)} /> With the cell's agent of today, not the run's version</label>
       <Problem error={error} />
       <div class="actions end"><Button kind="primary" busy={busy !== null} onClick={restart}>Run again</Button></div>
     </Dialog>

@@ -1316,6 +1316,13 @@ export type ReplayRunAnswer = {
 export type RestartRunBody = {
   /** The name of a step of this run, or its ordinal. */
   from?: string | number | null;
+  /** With all that is recorded. 409 `step_undone` of a run that has begun to roll back. */
+  fromEnd?: boolean;
+  /**
+   * On the cell's agent of today. With `from` or `from_end` its trial with what is recorded must pass first
+   * (as `replay`): else 409 `upgrade_differs`, and nothing has begun.
+   */
+  upgrade?: boolean;
 };
 
 export type CreateTokenBody = {

@@ -129,7 +129,7 @@ export class Runs {
     return this.#post(run, "replay", what, { repeat: "always" }, options);
   }
 
-  /** Begins it again as a new run, from its beginning or from a step. */
+  /** Begins it again as a new run: from its beginning, from a step, or behind all that is recorded. */
   restart(run: string, what: api.RestartRunBody = {}, options: CallOptions = {}): Promise<api.RunDetail> {
     return this.#change(run, "restart", what, options);
   }

@@ -14,6 +14,7 @@ from .core import Core, Pages, Stream
 from .transport import sleep
 
 AWAIT_S = 45  # of one call; more are made as long as it takes
+_TRIAL_S = 60.0  # that a trial of another version may take
 ENDED = ("completed", "failed", "cancelled", "paused")
 LAST = ("run.completed", "run.failed", "run.cancelled")
 
@@ -79,7 +80,8 @@ class Runs:
 
     def resume(self, run: str, *, step: Optional[Any] = None, upgrade: Optional[bool] = None) -> types.RunDetail:
         """`step`: {"decision": "retry", "fail" or "value", "value"?} of a step nobody knows the end of."""
-        return self._core.post(self._of(run) + "/resume", without_none({"step": step, "upgrade": upgrade}), repeatable=False)
+        fields = without_none({"step": step, "upgrade": upgrade})
+        return self._core.post(self._of(run) + "/resume", fields, repeatable=False, more_s=_TRIAL_S if upgrade else 0.0)
 
     def cancel(self, run: str, *, grace_ms: Optional[int] = None, rollback: Optional[bool] = None) -> types.RunDetail:
         """Returns when it has ended. `rollback`: the rollbacks of its steps are executed first, however long they take."""
@@ -97,11 +99,15 @@ class Runs:
     def replay(self, run: str, *, agent: Optional[str] = None, agent_language: Optional[str] = None) -> types.ReplayRunAnswer:
         """Tries it with another version of the agent: no step is executed, and nothing of it changes."""
         fields = without_none({"agent": agent, "agent_language": agent_language})
-        return self._core.post(self._of(run) + "/replay", fields, repeatable=True, more_s=60.0)
+        return self._core.post(self._of(run) + "/replay", fields, repeatable=True, more_s=_TRIAL_S)
 
-    def restart(self, run: str, *, from_: Union[str, int, None] = None) -> types.RunDetail:
-        """A new run like this one, from its beginning or from a step: its name, or its ordinal."""
-        return self._core.post(self._of(run) + "/restart", without_none({"from": from_}), repeatable=False)
+    def restart(
+        self, run: str, *, from_: Union[str, int, None] = None, from_end: Optional[bool] = None, upgrade: Optional[bool] = None
+    ) -> types.RunDetail:
+        """A new run like this one: from its beginning, from a step (its name, or its ordinal), or with `from_end` behind all that
+        is recorded. With `upgrade` it is on the cell's agent of today, where that fits what is recorded."""
+        fields = without_none({"from": from_, "from_end": from_end, "upgrade": upgrade})
+        return self._core.post(self._of(run) + "/restart", fields, repeatable=False, more_s=_TRIAL_S if upgrade else 0.0)
 
     def send_event(self, run: str, type: str, payload: Any = None, *, id: Optional[str] = None) -> types.SendEventAnswer:
         """For `ctx.waitForEvent`. An `id` that the run got already changes nothing; without one it has an id of its own, so
