@@ -211,7 +211,8 @@ asio::awaitable<bool> AgentProcess::read_growing(std::string& bytes, std::size_t
 asio::awaitable<std::optional<AgentFrame>> AgentProcess::receive() {
   std::string prefix(wire::kAgentPrefixBytes, '\0');
   const bool has_prefix = co_await read_exactly(prefix);
-  if (!has_prefix) co_return std::nullopt;
+  if (!has_prefix || has_left_too_much_) co_return std::nullopt;
+  is_within_frame_ = true;
   const auto sizes = wire::decode_agent_prefix(prefix);
   if (!sizes) throw Error(ErrorCode::corrupt, "the agent host sent a frame that is too large");
   if (sizes->header > kHeaderBytesMax) {
@@ -222,6 +223,7 @@ asio::awaitable<std::optional<AgentFrame>> AgentProcess::receive() {
   const bool has_header = co_await read_exactly(header);
   const bool has_body = has_header && co_await read_growing(frame.body, sizes->body);
   if (!has_body) co_return std::nullopt;
+  is_within_frame_ = false;
   has_spoken_ = true;
   frame.header = json::parse(header);
   co_return frame;
@@ -296,11 +298,12 @@ void AgentProcess::queue(Line& line, Queued frames) {
     boost::system::error_code error;  // write_queued() meets it again.
     frames.bytes.erase(0, line.socket.write_some(asio::buffer(frames.bytes), error));
   }
-  if (frames.bytes.empty() || !line.socket.is_open()) return;
+  if (frames.bytes.empty() || !line.socket.is_open() || has_left_too_much_) return;
   line.bytes += frames.bytes.size();
   line.frames.push_back(std::move(frames));
   if (line.bytes > kQueuedBytesMax) {
     log::warning("cell {}: the agent host reads nothing: it is ended", log::cell(options_.cell_id));
+    has_left_too_much_ = true;
     kill();
   }
   line.queued.set();

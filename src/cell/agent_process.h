@@ -67,7 +67,8 @@ class AgentProcess {
 
   // The next frame; nullopt at the end. Throws Error `corrupt` for bytes that are none.
   asio::awaitable<std::optional<AgentFrame>> receive();
-  // Queues a frame. An agent that leaves more than kQueuedBytesMax unread is ended.
+  // Queues a frame. An agent that leaves more than kQueuedBytesMax unread is ended, and no more of
+  // what it has said is received.
   void send(const json::Value& header, std::string_view body);  // on the down socket
   // The same with the header as JSON, and a body that is made as there is room for it: `source`
   // gives the next of its `body_bytes` each time, and "" behind the last ones. Where it throws
@@ -86,6 +87,9 @@ class AgentProcess {
   asio::awaitable<std::string> wait_end();
   Error too_old() const;
   void kill();  // with all that it began
+
+  // It has begun to say something, and not come to its end.
+  bool is_within_frame() const noexcept { return is_within_frame_; }
 
   AgentLanguage language() const noexcept { return options_.language; }
 
@@ -130,6 +134,8 @@ class AgentProcess {
   std::uint64_t oom_before_ = 0;
   std::uint32_t pid_ = 0;  // as its domain sees it
   bool has_spoken_ = false;
+  bool is_within_frame_ = false;
+  bool has_left_too_much_ = false;  // unread
   std::chrono::steady_clock::time_point heard_at_;
 };
 

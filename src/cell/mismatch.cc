@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "json/json.h"
 
 namespace cellar::cell {
@@ -50,6 +51,38 @@ std::string_view likely_cause(const json::Value& expected, const json::Value& go
          "branches that wait for something that is not of ctx";
 }
 
+// A name may be as long as a program; a run that is paused has all of this in memory.
+constexpr std::size_t kWordBytesMax = 1024;
+constexpr std::size_t kDetailBytesMax = 16 << 10;
+constexpr std::size_t kMatchedMax = 5;
+
+json::Value shortened(const json::Value& value) {
+  if (!value.is_string() || value.as_string().size() <= kWordBytesMax) return value;
+  const std::string& text = value.as_string();
+  return text.substr(0, utf8_floor(text, kWordBytesMax)) + "…";
+}
+
+json::Value side_of(const json::Value& value) {
+  if (!value.is_object()) return value.is_array() ? json::Value() : shortened(value);
+  json::Object side;
+  for (const char* key : {"o", "k", "n", "fp"}) {
+    const json::Value* one = value.find(key);
+    if (one != nullptr && (one->is_string() || one->is_int())) side.set(key, shortened(*one));
+  }
+  return side;
+}
+
+json::Array matched_of(const json::Value& detail) {
+  json::Array matched;
+  const json::Value* told = detail.find("matched");
+  if (told == nullptr || !told->is_array()) return matched;
+  for (const json::Value& one : told->as_array()) {
+    if (matched.size() == kMatchedMax) break;
+    matched.push_back(side_of(one));
+  }
+  return matched;
+}
+
 }  // namespace
 
 std::string explain_mismatch(std::string detail, std::uint32_t ordinal) {
@@ -57,14 +90,17 @@ std::string explain_mismatch(std::string detail, std::uint32_t ordinal) {
     json::Value value = json::parse(detail);
     const json::Value* expected = value.is_object() ? value.find("expected") : nullptr;
     const json::Value* got = value.is_object() ? value.find("got") : nullptr;
-    if (expected == nullptr || got == nullptr) return detail;
-    const std::string cause(likely_cause(*expected, *got));
-    value.as_object().set("ordinal", ordinal);
-    value.as_object().set("cause", cause);
-    return json::dump(value);
+    if (expected != nullptr && got != nullptr) {
+      return json::dump(json::object({{"expected", side_of(*expected)},
+                                      {"got", side_of(*got)},
+                                      {"matched", matched_of(value)},
+                                      {"ordinal", ordinal},
+                                      {"cause", likely_cause(*expected, *got)}}));
+    }
   } catch (const Error&) {  // Whoever says this may say anything.
-    return detail;
   }
+  if (detail.size() <= kDetailBytesMax) return detail;
+  return R"({"message":"the agent says more of what differs than can be shown"})";
 }
 
 }  // namespace cellar::cell

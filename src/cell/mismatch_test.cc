@@ -31,6 +31,22 @@ TEST_CASE("a mismatch is told with its place and its likely cause") {
   }
 }
 
+TEST_CASE("of a mismatch as much is kept as is shown, whatever an agent says") {
+  const std::string name(3000, 'x');
+  const std::string side = R"({"k":"step","n":")" + name + R"(","fp":"a","more":")" + name + "\"}";
+  std::string matched = side;
+  for (int i = 0; i < 9; ++i) matched += "," + side;
+  const std::string explained = explain_mismatch(
+      R"({"expected":)" + side + R"(,"got":)" + side + R"(,"matched":[)" + matched + "]}", 7);
+  CHECK(explained.size() < 8 * 1100);
+  const json::Value detail = json::parse(explained);
+  CHECK(detail.find("got")->find("n")->as_string() == std::string(1024, 'x') + "…");
+  CHECK(detail.find("got")->find("more") == nullptr);
+  CHECK(detail.find("matched")->as_array().size() == 5);
+  CHECK(explain_mismatch("\"" + std::string(20'000, 'x') + "\"", 1).find("more of what differs") !=
+        std::string::npos);
+}
+
 TEST_CASE("what an agent says in the place of a mismatch is kept as it is") {
   for (const char* other : {"", "[", "1", R"({"expected":1})", R"({"message":"x"})"}) {
     CHECK(explain_mismatch(other, 1) == other);

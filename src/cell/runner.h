@@ -123,6 +123,8 @@ inline constexpr std::size_t kOwedValueBytes = 512;
 inline constexpr std::uint32_t kOrdinalsMax = 100'000;
 // Names of what it asks for, and what its waits are given, all together.
 inline constexpr std::size_t kNotedBytesMax = 32 << 20;
+// So many times as much where it rolls back: for each step there may be another one that undoes it.
+inline constexpr unsigned kRollbackTimes = 3;
 // Calls of a run that changed the database, and whose answers are not on disk in the journal yet.
 inline constexpr std::size_t kUnsyncedCallsMax = 64;
 // Calls of a cell until the database forgets those of runs that have ended.
@@ -365,7 +367,7 @@ class Runner {
                                          std::size_t bytes);
   asio::awaitable<void> look_later(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                    std::chrono::milliseconds pause);
-  void ask_to_suspend(const Active& active);
+  void ask_to_suspend(Active& active);
   void on_suspended(Active& active, const AgentFrame& frame);
 
   asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, HostCall call);

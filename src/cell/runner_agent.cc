@@ -83,9 +83,9 @@ asio::awaitable<void> Runner::start_agent(AgentLanguage language) {
 
 asio::awaitable<void> Runner::serve_agent(std::shared_ptr<AgentProcess> agent) {
   for (;;) {
-    std::optional<AgentFrame> frame = co_await agent->receive();
-    if (!frame) break;
     try {
+      std::optional<AgentFrame> frame = co_await agent->receive();
+      if (!frame) break;
       co_await journal_.room();  // An agent that says more than the disk takes waits.
       co_await handle(*agent, std::move(*frame));
     } catch (const Error& error) {
@@ -127,7 +127,7 @@ asio::awaitable<void> Runner::watch_agent(std::weak_ptr<AgentProcess> watched) {
     co_await async::sleep_for(config_.stall_timeout / 4);
     const auto agent = watched.lock();  // Not while it sleeps: the last of these lets go of it.
     if (!agent || agent_ != agent) co_return;
-    const bool has_work = !active_.empty() || !trials_.empty();
+    const bool has_work = !active_.empty() || !trials_.empty() || agent->is_within_frame();
     const bool expects_answer = synchronous_calls_ == 0 && has_work && host_.is_awake();
     if (!expects_answer) {
       agent->heard_from();

@@ -11,13 +11,14 @@ namespace cellar::cell {
 
 namespace {
 
-// Empty where it can be read again.
-std::string problem_of_json(const std::string& text) {
+// The error that a run ends with whose result, or state, cannot be read again; empty where it can.
+std::string problem_of_json(std::string_view what, const std::string& text) {
   try {
     json::parse(text);
     return {};
   } catch (const Error& error) {
-    return std::string("what the method returned cannot be kept: ") + error.what();
+    return error_json("Error", std::string(what) + " cannot be kept: " + error.what(),
+                      "not_serialisable");
   }
 }
 
@@ -32,11 +33,11 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   std::string value = !ok ? checked_error(frame.body) : is_canceled() ? "null" : frame.body;
   std::string problem;
   if (ok && !is_canceled()) {
-    auto look = [&frame] { return problem_of_json(frame.body); };
+    auto look = [&frame] { return problem_of_json("what the method returned", frame.body); };
     problem = co_await async::work_aside(journal_.pool(), frame.body.size(), look);
   }
-  if (!problem.empty()) value = error_json("Error", problem, "not_serialisable");
   const bool completed = ok && problem.empty();
+  if (!problem.empty()) value = std::move(problem);
   journal::Payload stored = co_await store(std::move(value));
   if (!active.is_served()) co_return;  // Paused meanwhile: it comes to this end again.
   if (ok && active.run.undoes && active.run.rollback == 0) {  // Cancelled before it was told.
@@ -89,9 +90,13 @@ asio::awaitable<void> Runner::on_mismatch(Active& active, const AgentFrame& fram
 
 // The run goes on in another attempt, which knows nothing of what is behind it.
 asio::awaitable<void> Runner::on_continue(Active& active, const AgentFrame& frame) {
+  auto look = [&frame] { return problem_of_json("what the run goes on with", frame.body); };
+  std::string problem = co_await async::work_aside(journal_.pool(), frame.body.size(), look);
+  const bool is_state = problem.empty();
   journal::Continued continued;
-  continued.value = co_await store(frame.body);
+  continued.value = co_await store(is_state ? frame.body : std::move(problem));
   if (!active.is_served()) co_return;  // Paused meanwhile.
+  if (!is_state) co_return co_await end_run(active, "failed", std::move(continued.value));
   // Cancelled meanwhile: there is nothing to undo in another generation.
   active.leave_agent(active.run.undoes ? "cancel" : "continue");
   if (active.run.undoes) co_return;

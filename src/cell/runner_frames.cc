@@ -6,6 +6,7 @@
 #include "async/aside.h"
 #include "base/fault.h"
 #include "base/text.h"
+#include "cell/frame_check.h"
 #include "cell/layout.h"
 #include "cell/run_event.h"
 #include "cell/runner_parts.h"
@@ -86,11 +87,13 @@ asio::awaitable<void> Runner::handle_served(AgentProcess& agent, Active& active,
                                             const AgentFrame& frame) {
   const std::string type = text_of(frame.header, "t");
   const bool is_call = type == "call";
-  const bool rolls_back = type == kRollback || active.run.rollback != 0;  // As long as it has to.
-  const bool is_noted = type == "cmd" || type == "value" || is_call;      // With its name.
-  const bool is_too_long = ordinal_of(frame) > active.run.base + kOrdinalsMax ||
-                           (is_noted && active.run.noted_bytes > kNotedBytesMax);
-  if (is_too_long && !rolls_back) {
+  check_frame(active.run, frame);
+  const bool rolls_back = type == kRollback || active.run.rollback != 0;
+  const bool is_noted = type == "cmd" || type == "value" || is_call;  // With its name.
+  const unsigned times = rolls_back ? kRollbackTimes : 1;
+  const bool is_too_long = ordinal_of(frame) > active.run.base + times * kOrdinalsMax ||
+                           (is_noted && active.run.noted_bytes > times * kNotedBytesMax);
+  if (is_too_long) {
     co_await pause_for_length(active);
     if (is_call || flag_of(frame.header, "sync")) let_go(agent, active.run.id);
   } else if (is_call) {

@@ -150,9 +150,10 @@ struct Runner::Active {
   }
   bool in_agent = false;  // sent to the agent, which has not let go
   bool settled = false;
-  bool is_pausing = false;  // nothing more is taken from the agent
-  bool is_ending = false;   // the same: its result is on its way to the disk
-  bool suspended = false;   // only waiting: not in the agent until a wait ends
+  bool is_pausing = false;             // nothing more is taken from the agent
+  bool is_ending = false;              // the same: its result is on its way to the disk
+  bool suspended = false;              // only waiting: not in the agent until a wait ends
+  std::uint32_t asked_to_suspend = 0;  // the newest attempt of it that was; 0: none
   // Calls that changed the database, the oldest first, whose records may not be on disk.
   struct Called {
     std::uint32_t ordinal = 0;

@@ -27,6 +27,7 @@ constexpr std::chrono::milliseconds kReadAgain{5000};
 // Of payloads that are compared without a turn of the loop for others.
 constexpr std::size_t kComparedAtOnceBytes = 256 << 10;
 constexpr std::size_t kChildIdBytesMax = 256;  // As of an idempotency key.
+constexpr std::size_t kMethodBytesMax = 256;
 
 // Whether its time is over.
 bool is_over(const Step& step) {
@@ -82,6 +83,17 @@ std::string key_of_spawn(const Run& parent, std::uint32_t ordinal, const json::V
                     std::to_string(kChildIdBytesMax) + " bytes");
   }
   return child_key(parent, id);
+}
+
+// As it is checked where a run is begun from outside.
+std::string method_of_spawn(const json::Value& request) {
+  std::string method = text_of(request, "method");
+  if (method.empty() || method.size() > kMethodBytesMax) {
+    throw Error(ErrorCode::invalid_argument, "invalid_spawn",
+                "the method of a run that another one begins must be a text of 1 to " +
+                    std::to_string(kMethodBytesMax) + " bytes");
+  }
+  return method;
 }
 
 [[noreturn]] void throw_wait_too_large() {
@@ -286,7 +298,7 @@ asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, Hos
     }
     const json::Value request = co_await parse(journal_.pool(), std::move(call.request));
     const json::Value* params = request.find("params");
-    Start start{.method = text_of(request, "method"),
+    Start start{.method = method_of_spawn(request),
                 .params = params == nullptr ? std::string("{}") : json::dump(*params),
                 .digest = parent.agent_digest,
                 .language = parent.agent_language,
@@ -357,17 +369,21 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
 
 // Asks the agent, which says no, by saying nothing, while the run does something of its own. It has
 // been told of all that has ended, and says what that was: more may end meanwhile.
-void Runner::ask_to_suspend(const Active& active) {
+void Runner::ask_to_suspend(Active& active) {
   const Run& run = active.run;
   const bool is_told = run.newest_end <= journal_.last_durable();
   if (!agent_ || !active.has_only_waits_open() || !is_told) return;
   json::Value header = frame_for(run, "suspend");
   header.as_object().set("n", run.newest_end);
+  active.asked_to_suspend = run.attempt;
   agent_->send(header, {});
 }
 
 // The agent has let go of it: it goes on in another attempt, from the journal.
 void Runner::on_suspended(Active& active, const AgentFrame& frame) {
+  if (active.asked_to_suspend != active.run.attempt) {
+    throw Error(ErrorCode::corrupt, "it lets go of run " + active.run.id + " unasked");
+  }
   fault_point("run.suspended");
   active.leave_agent("wake");
   const Run& run = active.run;

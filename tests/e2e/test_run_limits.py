@@ -51,7 +51,7 @@ module.exports = {
     await new Promise(() => {});
   },
   async names(ctx) {
-    for (let o = 1; o <= 1200; o += 1) say(ctx, { t: "value", o, k: "now", n: "n".repeat(60_000), fp: "" }, 1);
+    for (let o = 100; o < 1300; o += 1) say(ctx, { t: "value", o, k: "now", n: "n".repeat(60_000), fp: "" }, 1);
     process.kill(process.pid, "SIGKILL");
   },
   async prints(ctx) {
