@@ -72,6 +72,38 @@ json::Value side_of(const json::Value& value) {
   return side;
 }
 
+struct Difference {
+  json::Value expected;
+  json::Value got;
+  json::Array matched;
+  std::string_view cause;
+};
+
+// "step "plan"", "now".
+std::string asked_of(const json::Value& side) {
+  const std::string_view kind = member(side, "k");
+  const std::string_view name = member(side, "n");
+  std::string text(kind.empty() ? "something" : kind);
+  return name.empty() ? text : text + " \"" + std::string(name) + "\"";
+}
+
+std::string words_of(const Difference& difference) {
+  const std::string recorded = asked_of(difference.expected);
+  const std::string asked = asked_of(difference.got);
+  std::string text = "the journal holds " + recorded;
+  if (member(difference.got, "k") == "nothing") {
+    text += ", and the agent waits without asking for it";
+  } else if (recorded == asked) {
+    text += ", and the agent asks for it with other arguments";
+  } else {
+    text += ", and the agent asks for " + asked;
+  }
+  if (!difference.matched.empty()) {
+    text += "; the last that was the same: " + asked_of(difference.matched.back());
+  }
+  return text + ". Likely " + std::string(difference.cause);
+}
+
 json::Array matched_of(const json::Value& detail) {
   json::Array matched;
   const json::Value* told = detail.find("matched");
@@ -91,11 +123,16 @@ std::string explain_mismatch(std::string detail, std::uint32_t ordinal) {
     const json::Value* expected = value.is_object() ? value.find("expected") : nullptr;
     const json::Value* got = value.is_object() ? value.find("got") : nullptr;
     if (expected != nullptr && got != nullptr) {
-      return json::dump(json::object({{"expected", side_of(*expected)},
-                                      {"got", side_of(*got)},
-                                      {"matched", matched_of(value)},
+      const Difference difference{.expected = side_of(*expected),
+                                  .got = side_of(*got),
+                                  .matched = matched_of(value),
+                                  .cause = likely_cause(*expected, *got)};
+      return json::dump(json::object({{"message", words_of(difference)},
+                                      {"expected", difference.expected},
+                                      {"got", difference.got},
+                                      {"matched", difference.matched},
                                       {"ordinal", ordinal},
-                                      {"cause", likely_cause(*expected, *got)}}));
+                                      {"cause", difference.cause}}));
     }
   } catch (const Error&) {  // Whoever says this may say anything.
   }

@@ -31,6 +31,26 @@ TEST_CASE("a mismatch is told with its place and its likely cause") {
   }
 }
 
+TEST_CASE("a mismatch is told in words, with both sides") {
+  const auto words = [](const std::string& got, const std::string& matched) {
+    const std::string detail = R"({"expected":{"k":"step","n":"one","fp":"1"},"got":)" + got +
+                               R"(,"matched":)" + matched + "}";
+    const json::Value explained = json::parse(explain_mismatch(detail, 7));
+    const std::string message = explained.find("message")->as_string();
+    const std::string cause = ". Likely " + explained.find("cause")->as_string();
+    REQUIRE(message.ends_with(cause));
+    return message.substr(0, message.size() - cause.size());
+  };
+  CHECK(words(R"({"k":"step","n":"two","fp":""})", R"([{"o":1,"k":"now","n":""}])") ==
+        "the journal holds step \"one\", and the agent asks for step \"two\"; the last that was "
+        "the same: now");
+  CHECK(words(R"({"k":"step","n":"one","fp":"2"})", "[]") ==
+        "the journal holds step \"one\", and the agent asks for it with other arguments");
+  CHECK(words(R"({"k":"nothing","n":"the code waits","fp":""})", "[]") ==
+        "the journal holds step \"one\", and the agent waits without asking for it");
+  CHECK(words("1", "[]") == "the journal holds step \"one\", and the agent asks for something");
+}
+
 TEST_CASE("of a mismatch as much is kept as is shown, whatever an agent says") {
   const std::string name(3000, 'x');
   const std::string side = R"({"k":"step","n":")" + name + R"(","fp":"a","more":")" + name + "\"}";
@@ -38,7 +58,7 @@ TEST_CASE("of a mismatch as much is kept as is shown, whatever an agent says") {
   for (int i = 0; i < 9; ++i) matched += "," + side;
   const std::string explained = explain_mismatch(
       R"({"expected":)" + side + R"(,"got":)" + side + R"(,"matched":[)" + matched + "]}", 7);
-  CHECK(explained.size() < 8 * 1100);
+  CHECK(explained.size() < 11 * 1100);
   const json::Value detail = json::parse(explained);
   CHECK(detail.find("got")->find("n")->as_string() == std::string(1024, 'x') + "…");
   CHECK(detail.find("got")->find("more") == nullptr);

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cell/image_body.h"
 #include "cell/layout.h"
+#include "cell/mismatch.h"
 #include "cell/runner_parts.h"
 #include "wire/agent_frame.h"
 
@@ -261,12 +262,23 @@ asio::awaitable<Runner::Trial> Runner::try_with(const Run& run, AgentVersion ver
   throw_without_end();
 }
 
+namespace {
+
+std::string message_of(const std::string& detail) {
+  const json::Value value = json::parse(detail);
+  const std::string message = value.is_object() ? text_of(value, "message") : std::string();
+  return message.empty() ? detail : message;
+}
+
+}  // namespace
+
 void Runner::Trial::require_ok() const {
   if (ok) return;
-  throw Error(ErrorCode::conflict, "upgrade_differs",
-              "that version of the agent does not do what the run has recorded: " + detail,
-              "mark what is new with ctx.getVersion and what is gone with ctx.removed; try it with "
-              "POST .../replay");
+  throw Error(
+      ErrorCode::conflict, "upgrade_differs",
+      "that version of the agent does not do what the run has recorded: " + message_of(detail),
+      "mark what is new with ctx.getVersion and what is gone with ctx.removed; try it with "
+      "POST .../replay");
 }
 
 void Runner::on_trial(TrialInProgress& trial, const AgentFrame& frame) {
@@ -274,7 +286,7 @@ void Runner::on_trial(TrialInProgress& trial, const AgentFrame& frame) {
   if (type != "trial" && type != "mismatch") return;
   trial.outcome = Trial{.ok = type == "trial" && flag_of(frame.header, "ok"),
                         .matched = ordinal_of(frame),
-                        .detail = checked_error(frame.body)};
+                        .detail = explain_mismatch(checked_error(frame.body), ordinal_of(frame))};
   trial.ended.set();
 }
 

@@ -30,8 +30,8 @@ TEST_CASE("what happens to files is told in words") {
 TEST_CASE("an error is told with its name where that says something, a difference in words") {
   CHECK(words("run.failed", R"({"error":{"name":"KeyError","message":"'z'"}})") == "KeyError: 'z'");
   CHECK(words("run.paused", R"({"reason":"replay_mismatch","detail":{
-      "expected":{"k":"now","n":""},"got":{"k":"step","n":"a"}}})") ==
-        "replay_mismatch: the journal holds now, and the agent asks for step \"a\"");
+      "message":"the journal holds now","expected":{"k":"now","n":""}}})") ==
+        "replay_mismatch: the journal holds now");
 }
 
 TEST_CASE("what happens in a run is told in words") {

@@ -92,34 +92,6 @@ RunTrouble waiting_of(const json::Value& run, const RunRef& ref) {
 
 // ---- why it is paused ----
 
-// "step "plan"", "now".
-std::string asked_of(const json::Value* side) {
-  if (side == nullptr) return "something";
-  const std::string kind = column(*side, "k");
-  const std::string name = column(*side, "n");
-  return kind + (name.empty() ? "" : " \"" + name + "\"");
-}
-
-std::string mismatch_of(const json::Value& detail) {
-  const json::Value* expected = member_of(&detail, "expected");
-  const json::Value* got = member_of(&detail, "got");
-  if (expected == nullptr || got == nullptr) return "";
-  const std::string recorded = asked_of(expected);
-  const std::string asked = asked_of(got);
-  std::string text = "the journal holds " + recorded;
-  if (column(*got, "k") == "nothing") {
-    text += ", and the agent waits without asking for it";
-  } else if (recorded == asked) {
-    text += ", and the agent asks for it with other arguments";
-  } else {
-    text += ", and the agent asks for " + asked;
-  }
-  const auto matched = list_of(detail, "matched");
-  if (!matched.empty()) text += "; the last that was the same: " + asked_of(&matched.back());
-  const std::string cause = column(detail, "cause");
-  return cause.empty() ? text : text + ". Likely " + cause;
-}
-
 std::string pause_words(const json::Value& run) {
   const json::Value* detail = run.find("detail");
   if (detail == nullptr || detail->is_null()) {
@@ -318,8 +290,6 @@ std::string error_words(const json::Value& error) {
 }
 
 std::string difference_of(const json::Value& detail) {
-  const std::string mismatch = mismatch_of(detail);
-  if (!mismatch.empty()) return mismatch;
   const std::string message = column(detail, "message");
   return message.empty() ? json::dump(detail) : message;
 }

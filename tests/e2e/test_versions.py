@@ -272,10 +272,13 @@ class VersionsTest(harness.CellTest):
     def test_a_run_that_would_begin_again_with_code_that_does_not_fit_does_not_begin(self):
         cell, run = self.failed(AGENT.replace('return "old";', 'throw new Error("a fault");'))
         count = len(cell.call("GET", "/runs").json["runs"])
+        told = ""
         for source in (DIFFERENT, CHANGES["delete"], "module.exports = { other() {} };", "module.exports = {"):
             self.set_agent(cell, source)
             differs = self.restart_upgraded(cell, run, **{"from": "c"})
             self.assertEqual((409, "upgrade_differs"), (differs.status, differs.json["code"]), source)
+            told = told or differs.json["error"]
+        self.assertIn('recorded: the journal holds step "b", and the agent asks for step "B"; the last that was the same: step "a"', told)
         self.set_agent(cell, PYTHON, agent_language="python")
         other = self.restart_upgraded(cell, run, **{"from": "c"})
         self.assertEqual((409, "replay_unsupported"), (other.status, other.json["code"]))

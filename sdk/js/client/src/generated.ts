@@ -715,19 +715,19 @@ export type Run = {
    * Why it is paused: `crash_loop`, the agent ended five times with no finished step between, or while one
    * step was executed, which `detail` names with what the agent printed last (`output`);
    * `agent_host_missing`, the cell's image has no `node`, or `python3`, that starts, or one that is too old
-   * for agents; `replay_mismatch`, the agent asks for something else than the journal holds (`detail` has
-   * both, the `ordinal`, the last five that `matched`, and a likely `cause`); `ambiguous_step`, a step may or
-   * may not have been done; `values_sealed`, what a sensitive step gave was sealed with another key;
-   * `secrets_sealed`, its cell's secrets were; `budget`, the tokens that it, or its cell, may use of models
-   * are used; `user`, by `pause`; `run_too_long`, it has asked for 100,000 things, or their names take 32
-   * MiB; `replay_too_large`, it has recorded more than an agent is given at once; `journal_full`, it says
-   * more than there is room for; `max_awake`, its cell was busy too long; `disk_full`, the cell cannot start;
-   * or the code of another error. `detail` says more. Or what it waits for: `sleep`, `event`, `approval`,
-   * `child`. Or `rollback`, where it undoes what its steps did. Or what it stands still for: `no_capacity`,
-   * the machine has no room to wake its cell; `journal_full`, the disk has none for its journal; `backoff`,
-   * the pause after its agent has ended; `other_agent`, runs of an agent in another language have the
-   * process; `retry`, its steps have failed and are tried again (`retry_at` of the step). Absent where it is
-   * executed now.
+   * for agents; `replay_mismatch`, the agent asks for something else than the journal holds (`detail` says it
+   * in words, `message`, and has both, the `ordinal`, the last five that `matched`, and a likely `cause`);
+   * `ambiguous_step`, a step may or may not have been done; `values_sealed`, what a sensitive step gave was
+   * sealed with another key; `secrets_sealed`, its cell's secrets were; `budget`, the tokens that it, or its
+   * cell, may use of models are used; `user`, by `pause`; `run_too_long`, it has asked for 100,000 things, or
+   * their names take 32 MiB; `replay_too_large`, it has recorded more than an agent is given at once;
+   * `journal_full`, it says more than there is room for; `max_awake`, its cell was busy too long;
+   * `disk_full`, the cell cannot start; or the code of another error. `detail` says more. Or what it waits
+   * for: `sleep`, `event`, `approval`, `child`. Or `rollback`, where it undoes what its steps did. Or what it
+   * stands still for: `no_capacity`, the machine has no room to wake its cell; `journal_full`, the disk has
+   * none for its journal; `backoff`, the pause after its agent has ended; `other_agent`, runs of an agent in
+   * another language have the process; `retry`, its steps have failed and are tried again (`retry_at` of the
+   * step). Absent where it is executed now.
    */
   reason?: string;
   attempt: number;
@@ -1309,7 +1309,10 @@ export type ReplayRunAnswer = {
   /** The ordinal that it came to. */
   matched: number;
   agentDigest: string;
-  /** What differs: `expected`, `got`, `matched`; or the error that was thrown; null where nothing. */
+  /**
+   * What differs: in words (`message`), and `expected`, `got`, `matched`, `ordinal`, a likely `cause`; or the
+   * error that was thrown; null where nothing.
+   */
   detail: unknown;
 };
 
