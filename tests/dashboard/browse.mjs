@@ -141,6 +141,18 @@ const promises = {
     await page.locator(".type", { hasText: "process.started" }).nth(before).waitFor();
   },
 
+  "a run is run again behind all that is recorded, with the cell's agent of today": async (page) => {
+    await page.goto(`${url}/#/cells/${cell}/runs/${run}`);
+    await page.locator("h2 .state", { hasText: "completed" }).waitFor();
+    await page.getByRole("button", { name: "Run again…" }).click();
+    const dialog = page.getByRole("dialog", { name: "Run again" });
+    await dialog.getByLabel("From").selectOption("behind all that is recorded");
+    await dialog.getByLabel("With the cell's agent of today").check();
+    await dialog.getByRole("button", { name: "Run again" }).click();
+    await page.waitForFunction((before) => location.hash.includes("/runs/") && !location.hash.includes(before), run);
+    await page.locator("h2 .state", { hasText: "completed" }).waitFor();
+  },
+
   "what was refused is allowed with one button": async (page) => {
     await page.goto(`${url}/#/cells/${cell}/network`);
     await page.getByRole("button", { name: "Allow 192.0.2.7" }).click();
