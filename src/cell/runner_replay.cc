@@ -294,21 +294,52 @@ void Runner::on_trial(TrialInProgress& trial, const AgentFrame& frame) {
 
 namespace {
 
-// Where in the record of a run another one begins.
+// Where in the record of a run another one begins, and how that one was then: it may go on
+// meanwhile.
 struct Cut {
   journal::Lsn before = 0;
-  std::uint32_t ordinal = 0;  // of what is asked for first
+  std::uint32_t ordinal = 0;   // of what is asked for first
+  bool setup = false;          // it calls setup() first
+  std::uint32_t rollback = 0;  // where it began to roll back
 };
+
+[[noreturn]] void throw_undoing(const Run& source) {
+  throw Error(ErrorCode::conflict, "step_undone",
+              "run " + source.id + " is to undo, or has begun to undo, what its steps did",
+              "restart it from the first step that was undone or one before it, once it has ended, "
+              "or from the beginning");
+}
+
+bool is_undoing(const Run& source) {
+  return !is_terminal(source.status) && (source.undoes || source.rollback != 0);
+}
+
+// How the steps are called that have undone others: "rollback NAME", numbered where there was one
+// of that name before.
+std::set<std::string> undoing_steps(const Run& source) {
+  std::set<std::string> names;
+  for (const auto& [ordinal, step] : source.steps) {
+    if (ordinal > source.rollback) names.insert(step.name);
+  }
+  return names;
+}
+
+bool is_undone(const Run& source, const Step& step, const std::set<std::string>& undoing) {
+  const std::string name = "rollback " + step.name;
+  if (undoing.contains(name)) return true;
+  const bool is_numbered = std::ranges::any_of(source.steps, [&](const auto& entry) {
+    return entry.first < source.rollback && entry.second.name == name;
+  });
+  const auto numbered = undoing.lower_bound(name + "#");
+  return is_numbered && numbered != undoing.end() && numbered->starts_with(name + "#");
+}
 
 // What steps before this one did is undone: the run would go on as if it were there.
 void require_not_undone(const Run& source, const Step& from) {
   if (source.rollback == 0) return;
-  std::set<std::string> undone;
+  const std::set<std::string> undoing = undoing_steps(source);
   for (const auto& [ordinal, step] : source.steps) {
-    if (ordinal > source.rollback) undone.insert(step.name);
-  }
-  for (const auto& [ordinal, step] : source.steps) {
-    if (ordinal >= from.ordinal || !undone.contains("rollback " + step.name)) continue;
+    if (ordinal >= from.ordinal || !is_undone(source, step, undoing)) continue;
     throw Error(ErrorCode::conflict, "step_undone",
                 "run " + source.id + " has undone step \"" + step.name +
                     "\", which lies before \"" + from.name + "\"",
@@ -316,24 +347,26 @@ void require_not_undone(const Run& source, const Step& from) {
   }
 }
 
-Cut end_of(const Run& source, journal::Lsn last) {
-  if (source.rollback != 0) {
-    throw Error(ErrorCode::conflict, "step_undone",
-                "run " + source.id + " has begun to undo what its steps did",
-                "restart it from the first step that was undone or one before it, or from the "
-                "beginning");
-  }
-  const std::uint32_t newest = source.steps.empty() ? source.base : source.steps.rbegin()->first;
-  return {.before = last + 1, .ordinal = newest + 1};
-}
-
 Cut cut_of(const Run& source, const std::variant<StepName, Runner::RecordEnd>& from,
            journal::Lsn last) {
+  Cut cut{.setup = source.setup, .rollback = source.rollback};
   const auto* name = std::get_if<StepName>(&from);
-  if (name == nullptr) return end_of(source, last);
-  const Step& step = step_called(source, *name);
-  require_not_undone(source, step);
-  return {.before = step.begun, .ordinal = step.ordinal};
+  if (name != nullptr) {
+    const Step& step = step_called(source, *name);
+    require_not_undone(source, step);
+    cut.before = step.begun;
+    cut.ordinal = step.ordinal;
+  } else {
+    if (source.rollback != 0) throw_undoing(source);
+    cut.before = last + 1;
+    cut.ordinal = 1 + (source.steps.empty() ? source.base : source.steps.rbegin()->first);
+  }
+  if (is_undoing(source)) throw_undoing(source);
+  return cut;
+}
+
+void require_undoes_nothing_since(const Run& source, const Cut& cut) {
+  if (source.rollback != cut.rollback || is_undoing(source)) throw_undoing(source);
 }
 
 bool has_setup_end(const std::vector<journal::Record>& history) {
@@ -375,14 +408,16 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number, Restart h
   std::vector<journal::Record> history;
   journal::ForkedFrom forked;
   forked.run_id = source.id;
+  std::optional<Cut> cut;
   if (how.from) {
-    const Cut cut = cut_of(source, *how.from, journal_.last_appended());
-    forked.ordinal = cut.ordinal;
-    history = co_await history_before(source.shared_from_this(), cut.before);
+    cut = cut_of(source, *how.from, journal_.last_appended());
+    forked.ordinal = cut->ordinal;
+    created.setup = cut->setup;
+    history = co_await history_before(source.shared_from_this(), cut->before);
   }
   created.idem_key.reset();
   created.run_id = new_run_id(runs_.next_number());
-  if (how.from && how.version) {
+  if (cut && how.version) {
     const auto run = run_to_be(created, source, history);
     (co_await try_with(*run, *how.version)).require_ok();
   }
@@ -391,12 +426,13 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number, Restart h
   std::size_t bytes = journal::frame_size(created.params.size());
   for (const journal::Record& record : history) bytes += journal::frame_size(record.body.size());
   // It comes to the end of setup() in its history, or begins or goes on with it.
-  const bool is_past_setup = has_setup_end(history) || (how.from && !source.setup);
+  const bool is_past_setup = has_setup_end(history) || (cut && !cut->setup);
   const auto is_moot = [] { return false; };
   co_await await_begin(bytes, !is_past_setup, nullptr, is_moot);
   require_room_for_run();
-  if (how.from && !is_past_setup && runs_.setup_done()) throw_in_setup(source);
-  created.setup = how.from ? source.setup : !runs_.setup_done();
+  if (cut) require_undoes_nothing_since(source, *cut);
+  if (cut && !is_past_setup && runs_.setup_done()) throw_in_setup(source);
+  if (!cut) created.setup = !runs_.setup_done();
   const std::uint32_t copy = runs_.next_number();
   const std::string id = new_run_id(copy);  // Others may have begun meanwhile.
   created.run_id = id;

@@ -1319,7 +1319,7 @@ export type ReplayRunAnswer = {
 export type RestartRunBody = {
   /** The name of a step of this run, or its ordinal. */
   from?: string | number | null;
-  /** With all that is recorded. 409 `step_undone` of a run that has begun to roll back. */
+  /** With all that is recorded. 409 `step_undone` also of a run that has rolled back. */
   fromEnd?: boolean;
   /**
    * On the cell's agent of today. With `from` or `from_end` its trial with what is recorded must pass first
