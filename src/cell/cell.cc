@@ -123,6 +123,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
   if (frozen) {
     pause_ = PauseReport{.since = activities_.quiet_since()};
     recovery_waits_ = true;
+    runner_->recover_woken();
   } else {
     recover_runs();
   }

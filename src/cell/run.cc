@@ -161,6 +161,15 @@ bool Run::is_only_waiting() const noexcept {
   return newest > newest_end;
 }
 
+bool Run::is_woken() const noexcept {
+  bool is_of_wait = false;
+  for (const auto& [ordinal, step] : steps) {
+    if (step.begun > newest_end) return false;
+    is_of_wait = is_of_wait || (is_wait(step.kind) && step.outcome == newest_end);
+  }
+  return is_of_wait;
+}
+
 std::uint64_t llm_tokens_of(const journal::Record& record) {
   // A glance is enough for most events: their type comes last.
   if (record.type != journal::Type::event || !record.body.ends_with(kLlmUsage)) return 0;

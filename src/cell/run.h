@@ -156,6 +156,8 @@ struct Run : std::enable_shared_from_this<Run> {
   // The same, and nothing has ended since it began to wait, or since it left the agent: what ended
   // may have set more going. No process is needed until a wait ends.
   bool is_only_waiting() const noexcept;
+  // A wait of it has ended, and nothing was recorded of it since: it is to go on, wherever it was.
+  bool is_woken() const noexcept;
   // `waiting` where it is running and only waits: no record says so.
   RunStatus shown_status() const noexcept {
     return status == RunStatus::running && is_only_waiting() ? RunStatus::waiting : status;

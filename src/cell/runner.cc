@@ -237,6 +237,14 @@ void Runner::recover_waits(bool frozen) {
   }
 }
 
+void Runner::recover_woken() {
+  for (Run* run : runs_.unfinished()) {
+    if (run->is_woken() && !find_active(run->number)) {
+      tasks_.spawn(drive(add_active(*run), "wake"));
+    }
+  }
+}
+
 asio::awaitable<void> Runner::settled(std::uint32_t run, std::chrono::milliseconds limit) {
   const auto give_up = std::chrono::steady_clock::now() + limit;
   const auto is_settled = [&] {

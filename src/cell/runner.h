@@ -182,6 +182,8 @@ class Runner {
   void recover(const std::string& cause);
   // The part of it that needs no process: the times and events that runs wait for.
   void recover_waits(bool frozen);
+  // Of a cell that was found frozen: those that have what they waited for, which wakes it.
+  void recover_woken();
 
   // Waits until the run is completed, failed, cancelled or paused.
   // Returns after `limit` in any case.
@@ -368,6 +370,7 @@ class Runner {
   asio::awaitable<void> look_later(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                    std::chrono::milliseconds pause);
   void ask_to_suspend(Active& active);
+  asio::awaitable<void> wake_for(std::shared_ptr<Active> active);
   void on_suspended(Active& active, const AgentFrame& frame);
 
   asio::awaitable<void> run_shell(std::shared_ptr<AgentProcess> agent, HostCall call);

@@ -248,10 +248,12 @@ asio::awaitable<void> Runner::on_attempt_failed(Active& active, const AgentFrame
       std::clamp<std::int64_t>(number_of(frame.header, "delay"), 0, kDelayMsMax));
   failed.next_at_ns = static_cast<std::uint64_t>(to_unix_ms(wall_now() + delay)) * 1'000'000;
   const bool is_room = co_await takes(failed.error.size());
-  if (!is_room || !active.is_served()) co_return;  // After a crash it is tried once more.
+  if (!active.is_served()) co_return;
+  // The next attempt begins once this one is on disk; without room for that a crash adds attempts.
+  if (!is_room) co_return say_may_begin(active.run, ordinal_of(frame));
   journal_.append(active.run.number, ordinal_of(frame), failed);
   fault_point("step.attempt_failed");
-  journal_.sync_soon();
+  say_begun(active.run, ordinal_of(frame), "step.before_began");
 }
 
 asio::awaitable<void> Runner::on_progress(Active& active, const AgentFrame& frame) {

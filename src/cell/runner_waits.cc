@@ -359,12 +359,29 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
   fault_point("wait.ended");
   if (active->in_agent && agent_) {
     give_outcome(*active, ordinal, std::move(outcome));
+    if (!host_.is_awake()) tasks_.spawn(wake_for(active));
   } else {
     journal_.sync_soon();
     active->suspended = false;  // The next attempt finds it in the journal.
     active->changed.set();
   }
   co_return true;
+}
+
+// What it waited for has come while its process was paused with the cell.
+asio::awaitable<void> Runner::wake_for(std::shared_ptr<Active> active) {
+  std::chrono::milliseconds backoff = config_.first_backoff;
+  while (active->in_agent && !active->settled && !host_.is_awake()) {
+    try {
+      co_await host_.wake_up();
+      co_return;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+      log::warning("run {}: its cell does not wake: {}", log::run(active->run.id), error.what());
+    }
+    co_await async::sleep_for(backoff);
+    backoff = std::min(backoff * 2, config_.longest_backoff);
+  }
 }
 
 // Asks the agent, which says no, by saying nothing, while the run does something of its own. It has

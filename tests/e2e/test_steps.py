@@ -133,3 +133,39 @@ class StepsTest(harness.CellTest):
         ended = cell.settled(run)
         self.assertEqual(("failed", "forgotten_await"), (ended["status"], ended["error"]["code"]))
         self.assertIn('"lost"', ended["error"]["message"])
+
+
+FLAKY = {"javascript": """
+module.exports = {
+  flaky: (ctx) => ctx.step("flaky", (s) => {
+    require("fs").appendFileSync("/work/log", s.attempt + "\\n");
+    throw new Error("no");
+  }, { retries: { maxAttempts: 8, delay: 0 } }),
+};
+""", "python": """
+async def flaky(ctx, params):
+    def fails(s):
+        with open("/work/log", "a") as file:
+            file.write(f"{s.attempt}\\n")
+        raise ValueError("no")
+    await ctx.step("flaky", fails, retries={"max_attempts": 8, "delay": 0})
+"""}
+
+
+class AttemptsTest(harness.CellTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = harness.FaultyDaemon()
+        cls.addClassCleanup(cls.daemon.cleanup)
+
+    def test_a_kill_of_the_daemon_adds_one_attempt_at_most(self):
+        for language, source in FLAKY.items():
+            with self.subTest(language):
+                cell = self.cell(language, agent=source, agent_language=language)
+                self.daemon.plan("step.attempt_failed 3 kill")  # It is not on disk.
+                run = cell.call("POST", "/runs", {"method": "flaky"}).json["id"]
+                self.daemon.process.wait(timeout=30)
+                self.daemon.plan()
+                self.daemon.start()
+                self.assertEqual("failed", cell.settled(run)["status"])
+                self.assertEqual(["1", "2", "3", "3", "4", "5", "6", "7", "8"], self.log(cell))

@@ -39,6 +39,13 @@ class Rollbacks {
     this.keep(o);
   }
 
+  // What was done until now is not the run's alone, and stays.
+  leaveOut() {
+    this.declared.clear();
+    this.completed = [];
+    this.unkept.clear();
+  }
+
   // Calls `give` once it is known of all that is completed whether it was kept.
   whenKept(give) {
     if (this.unkept.size === 0) give();

@@ -276,6 +276,7 @@ class Run {
     this.check();
     const o = this.ordinals.next();
     if (!this.ordinals.lookUp(o, 'setup', '', '')) this.send({ t: 'setup.done', o });
+    this.rollbacks.leaveOut();
   }
 
   // A command that the daemon executes, and that the process waits for.

@@ -185,9 +185,12 @@ class Attempts {
         const delay = delayAfter(error, attempt, this.options.retries);
         if (delay === undefined) throw error;
         if (this.end !== undefined && Date.now() + delay >= this.end) throw error;
+        const due = Date.now() + delay;
         this.run.send({ t: 'failed', o: this.ordinal, n: attempt, delay: Math.round(delay) },
           stringify(toJson(error), 'the error of an attempt'));
-        wait = delay;
+        const { waiting } = this.run;
+        await waiting.until(waiting.begins, this.ordinal); // It is on disk: a crash adds no attempt.
+        wait = due - Date.now();
       }
     }
   }

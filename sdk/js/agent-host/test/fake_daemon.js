@@ -61,7 +61,7 @@ class FakeDaemon {
     if (value !== undefined) this.reply(frame, value);
     if (frame.t === 'done' && !this.keepsAcks) this.send({ t: 'ack', run: frame.run, o: frame.o });
     const isHosts = frame.k === 'step' || frame.k === 'fetch';
-    const begins = frame.pol !== undefined || frame.ask || (frame.keeps && isHosts) || frame.t === 'rollback';
+    const begins = frame.pol !== undefined || frame.ask || (frame.keeps && isHosts) || ['rollback', 'failed'].includes(frame.t);
     if (begins && !this.keepsBegins) this.send({ t: 'began', run: frame.run, o: frame.o });
     if (frame.t === 'progress') {
       this.send({ t: 'result', run: frame.run, a: frame.a, o: 0, x: frame.x, ok: true }, 'null');

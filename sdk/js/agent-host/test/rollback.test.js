@@ -42,6 +42,28 @@ test('what was completed is undone when the method throws, the last one first', 
     assert.deepEqual(daemon.of('rollback').map((f) => [f.o, f.n]), [[6, 'failed']]);
   }));
 
+test('what setup() did is not undone once that has ended', () => withHost(`${HELPERS}
+module.exports = {
+  async setup(ctx) {
+    await book(ctx, 'shared');
+    if (fs.existsSync(process.env.CELLAR_WORK_DIR + '/fails')) throw new Error('setup');
+  },
+  async main(ctx) { await book(ctx, 'own'); throw new Error('main'); },
+};`, async (daemon) => {
+  const rollbackOf = async (id, replay) => {
+    daemon.run('main', {}, { id, setup: true, replay });
+    return (await daemon.next((f) => f.t === 'end' && f.run === id && (f.value = JSON.parse(f.body)))).value.rollback;
+  };
+  assert.deepEqual(await rollbackOf('run_1', []), { done: ['own'] });
+  assert.deepEqual(said(daemon), ['shared', 'own', '-own']);
+  const recorded = [[1, 'step', 'shared', '', 'ok', { name: 'shared' }], [2, 'setup', '', '', 'ok', null]];
+  assert.deepEqual(await rollbackOf('run_2', recorded), { done: ['own'] });
+  forget(daemon);
+  fs.writeFileSync(path.join(daemon.work, 'fails'), '');
+  assert.deepEqual(await rollbackOf('run_3', []), { done: ['shared'] });
+  assert.deepEqual(said(daemon), ['shared', '-shared']);
+}));
+
 test('a method that completes undoes nothing', () => withHost(HELPERS + agent(`
   await book(ctx, 'hotel');
   await ctx.step('fails', () => { throw new Error('caught'); }).catch(() => 0);

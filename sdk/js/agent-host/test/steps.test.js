@@ -16,6 +16,24 @@ test('an attempt that fails is recorded with the time of the next one', () => wi
   assert.equal(JSON.parse(daemon.of('failed')[1].body).message, 'attempt 2');
 }));
 
+test('the next attempt begins once it is on disk that one failed', () => withHost(agent(`
+  const attempts = [];
+  return ctx.step('flaky', ({ attempt }) => {
+    ctx.log(attempt);
+    if (attempt < 3) throw new Error('no');
+    return attempt;
+  }, { retries: { maxAttempts: 3, delay: 0 } });`), async (daemon) => {
+  daemon.keepsBegins = true;
+  daemon.run('main');
+  for (const n of [1, 2]) {
+    await daemon.next((f) => f.t === 'failed' && f.n === n);
+    await daemon.idle();
+    assert.equal(daemon.of('event').length, n); // No other attempt has said anything.
+    daemon.send({ t: 'began', run: 'run_1', o: 1 });
+  }
+  assert.equal((await daemon.end()).value, 3);
+}));
+
 test('attempts go on where the last process left them, and not before they are due', () =>
   withHost(agent(`
     return ctx.step('flaky', (s) => [s.attempt, s.lastProgress, Date.now() >= params.due - 1],

@@ -62,6 +62,12 @@ class Rollbacks:
         self._completed = [each for each in self._completed if each[1] != o]
         self.keep(o)
 
+    def leave_out(self):
+        """What was done until now is not the run's alone, and stays."""
+        self._declared.clear()
+        self._completed.clear()
+        self._unkept.clear()
+
     @property
     def are_kept(self):
         """It is known of all that is completed whether it was kept."""

@@ -292,6 +292,7 @@ class Run:
         o = self.ordinals.next()
         if self.ordinals.look_up(o, "setup", "", "") is None:
             self.send({"t": "setup.done", "o": o})
+        self.rollbacks.leave_out()
 
     # ---- commands ----
 
@@ -455,11 +456,15 @@ class Run:
         self.record(handle.ordinal, True, body, codec, settle)
         return command
 
-    def attempt_failed(self, o, attempt, error, delay):
-        """One attempt of a step failed, another follows in `delay` ms."""
-        if not self.parked:
-            self.send({"t": "failed", "o": o, "n": attempt, "delay": delay},
-                      stringify(to_json(error), "the error of an attempt"))
+    async def attempt_failed(self, o, attempt, error, delay):
+        """One attempt of a step failed, another follows in `delay` ms. Returns when that is on disk."""
+        if self.parked:
+            return
+        recorded = self.loop.create_future()
+        self.waiting.begins[o] = lambda _: recorded.done() or recorded.set_result(None)
+        self.send({"t": "failed", "o": o, "n": attempt, "delay": delay},
+                  stringify(to_json(error), "the error of an attempt"))
+        await recorded
 
     def progress(self, o, body, attempt):
         """Settles when it is on disk."""

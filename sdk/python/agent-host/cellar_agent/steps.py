@@ -224,8 +224,9 @@ class Attempts:
                 wait = self._retries.delay_after(error, attempt)
                 if wait is None or (self._end is not None and now_ms() + wait >= self._end):
                     raise
-                wait = whole(wait)
-                self.run.attempt_failed(self.ordinal, attempt, error, wait)
+                wait, due = whole(wait), now_ms() + wait
+                await self.run.attempt_failed(self.ordinal, attempt, error, wait)  # A crash adds no attempt.
+                wait = due - now_ms()
             attempt += 1
 
     def _begin(self, attempt):

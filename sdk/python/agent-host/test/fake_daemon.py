@@ -131,7 +131,7 @@ class FakeDaemon:
         if kind == "done" and not self.keeps_acks:
             self.send({"t": "ack", "run": frame["run"], "o": frame["o"]})
         waits = "pol" in frame or "ask" in frame or ("keeps" in frame and op in ("step", "fetch"))
-        if (waits or kind == "rollback") and not self.keeps_begins:
+        if (waits or kind in ("rollback", "failed")) and not self.keeps_begins:
             self.began(frame)
         if kind == "progress":
             self.send({"t": "result", "run": frame["run"], "a": frame["a"], "o": 0, "x": frame["x"],

@@ -86,6 +86,29 @@ class RollbackTest(unittest.TestCase):
                                  said(daemon))
                 self.assertEqual([(6, "failed")], [(f["o"], f["n"]) for f in daemon.of("rollback")])
 
+    def test_what_setup_did_is_not_undone_once_that_has_ended(self):
+        source = HELPERS + '''
+async def setup(ctx):
+    await book(ctx, "shared")
+    if os.path.exists(os.environ["CELLAR_WORK_DIR"] + "/fails"):
+        raise ValueError("setup")
+
+async def main(ctx, params):
+    await book(ctx, "own")
+    raise ValueError("main")
+'''
+        recorded = [[1, "step", "shared", "", "ok", {"name": "shared"}], [2, "setup", "", "", "ok", None]]
+        with host(source) as daemon:
+            for id, replay in (("run_1", []), ("run_2", recorded)):
+                daemon.run(id=id, replay=replay, setup=True)
+                self.assertEqual({"done": ["own"]}, daemon.end(id).value["rollback"])
+            self.assertEqual(["shared", "own", "-own", "own", "-own"], said(daemon))
+            forget(daemon)
+            (daemon.work / "fails").touch()
+            daemon.run(id="run_3", setup=True)
+            self.assertEqual({"done": ["shared"]}, daemon.end("run_3").value["rollback"])
+            self.assertEqual(["shared", "-shared"], said(daemon))
+
     def test_a_value_that_cannot_be_read_again_is_an_error_of_what_undoes_its_step(self):
         recorded = {"$": "Date", "v": 8.64e15}  # As JavaScript writes it.
         with host(agent("""

@@ -24,6 +24,25 @@ class StepsTest(unittest.TestCase):
                 self.assertEqual([(1, 1, 8), (1, 2, 16)], [(f["o"], f["n"], f["delay"]) for f in failed])
                 self.assertEqual("attempt 2", json.loads(failed[1]["body"])["message"])
 
+    def test_the_next_attempt_begins_once_it_is_on_disk_that_one_failed(self):
+        body = '''
+            def flaky(s):
+                ctx.log(s.attempt)
+                if s.attempt < 3:
+                    raise ValueError("no")
+                return s.attempt
+            return {a}ctx.step("flaky", flaky, retries={{"max_attempts": 3, "delay": 0}})'''
+        for source in (agent(body.format(a="await ")), plain(body.format(a=""))):
+            with host(source) as daemon:
+                daemon.keeps_begins = True
+                daemon.run()
+                for n in (1, 2):
+                    daemon.next(t="failed", n=n)
+                    daemon.idle()
+                    self.assertEqual(n, len(daemon.of("event")))  # No other attempt has said anything.
+                    daemon.send({"t": "began", "run": "run_1", "o": 1})
+                self.assertEqual(3, daemon.end().value)
+
     def test_of_an_error_so_much_is_recorded_and_the_code_is_given_no_more(self):
         body = '''
             def fails(s):
