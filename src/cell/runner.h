@@ -397,6 +397,7 @@ class Runner {
   asio::awaitable<void> pause_for_budget(std::uint32_t number);
   // Of the attempt that is under way.
   HostCall call_of(const Active& active) const;
+  void note_late_step(const AgentFrame& frame);
   void let_go(AgentProcess& agent, const std::string& run_id);
   void answer(std::shared_ptr<AgentProcess> agent, const HostCall& call, Outcome outcome);
 

@@ -53,6 +53,7 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
     // It was forgotten meanwhile, and learns of it once its process waits for nothing else.
     // Its code may never come to know, in an endless loop: this is no sign of life.
     if (is_call || flag_of(frame.header, "sync")) let_go(agent, text_of(frame.header, "run"));
+    note_late_step(frame);
     co_return;
   }
   agent.heard_from();
@@ -69,6 +70,44 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
   }
   const bool is_full = !co_await is_handled(agent, *active, frame);
   if (is_full) co_await hold(agent, active, std::move(frame));
+}
+
+namespace {
+
+journal::StepStart start_of(const Run& run, const AgentFrame& frame) {
+  journal::StepStart start;
+  start.kind = text_of(frame.header, "k");
+  start.name = text_of(frame.header, "n");
+  start.args_fp = text_of(frame.header, "fp");
+  const auto before = run.steps.find(ordinal_of(frame));
+  start.occ = before == run.steps.end() ? 1 : before->second.executed + 1;
+  start.policy = flag_of(frame.header, "begins") ? "begin" : text_of(frame.header, "pol");
+  start.sensitive = text_of(frame.header, "sens") == "output";
+  return start;
+}
+
+bool asks_too_much(const Run& run, const AgentFrame& frame) {
+  const std::string type = text_of(frame.header, "t");
+  const bool is_noted = type == "cmd" || type == "value" || type == "call";  // With its name.
+  const unsigned times = type == kRollback || run.rollback != 0 ? kRollbackTimes : 1;
+  return ordinal_of(frame) > run.base + times * kOrdinalsMax ||
+         (is_noted && run.noted_bytes > times * kNotedBytesMax);
+}
+
+}  // namespace
+
+// A step that the agent has begun before it heard that its run is paused counts as interrupted, as
+// all that was under way.
+void Runner::note_late_step(const AgentFrame& frame) {
+  const Run* run = runs_.find(text_of(frame.header, "run"));
+  const bool is_paused = run != nullptr && run->status == RunStatus::paused &&
+                         number_of(frame.header, "a") == run->attempt;
+  const bool is_begun = text_of(frame.header, "t") == "cmd" && is_of_step(frame) &&
+                        !flag_of(frame.header, "keeps") && ordinal_of(frame) != 0;
+  if (!is_paused || !is_begun || asks_too_much(*run, frame)) return;
+  check_frame(*run, frame);
+  journal_.append(run->number, ordinal_of(frame), start_of(*run, frame));
+  journal_.sync_later();
 }
 
 // False where there is no room for it, and nothing of it was done.
@@ -88,12 +127,7 @@ asio::awaitable<void> Runner::handle_served(AgentProcess& agent, Active& active,
   const std::string type = text_of(frame.header, "t");
   const bool is_call = type == "call";
   check_frame(active.run, frame);
-  const bool rolls_back = type == kRollback || active.run.rollback != 0;
-  const bool is_noted = type == "cmd" || type == "value" || is_call;  // With its name.
-  const unsigned times = rolls_back ? kRollbackTimes : 1;
-  const bool is_too_long = ordinal_of(frame) > active.run.base + times * kOrdinalsMax ||
-                           (is_noted && active.run.noted_bytes > times * kNotedBytesMax);
-  if (is_too_long) {
+  if (asks_too_much(active.run, frame)) {
     co_await pause_for_length(active);
     if (is_call || flag_of(frame.header, "sync")) let_go(agent, active.run.id);
   } else if (is_call) {
@@ -172,15 +206,7 @@ asio::awaitable<void> Runner::on_command(AgentProcess& agent, Active& active,
     }
   }
   if (ordinal != 0) {
-    journal::StepStart start;
-    start.kind = kind;
-    start.name = text_of(frame.header, "n");
-    start.args_fp = text_of(frame.header, "fp");
-    const auto before = active.run.steps.find(ordinal);
-    start.occ = before == active.run.steps.end() ? 1 : before->second.executed + 1;
-    start.policy = flag_of(frame.header, "begins") ? "begin" : text_of(frame.header, "pol");
-    start.sensitive = text_of(frame.header, "sens") == "output";
-    journal_.append(active.run.number, ordinal, start);
+    journal_.append(active.run.number, ordinal, start_of(active.run, frame));
     fault_point("step.started");
     if (awaits_disk && !is_refused) {
       say_begun(active.run, ordinal, "step.before_began");

@@ -17,6 +17,11 @@ module.exports = {
     return n;
   },
   async notes(ctx) { ctx.log("runs"); log("runs"); await ctx.step("first", () => 1); return "noted"; },
+  async branches(ctx) {
+    await ctx.step("first", () => 1, { rollback: () => log("undone") });
+    await ctx.waitForEvent("go");
+    return Promise.all([0, 1, 2].map((i) => ctx.step("branch" + i, async () => { log("branch" + i); await gate("gate"); return i; })));
+  },
   async quick() { return "quick"; },
   async listens(ctx) {
     const got = [];
@@ -173,6 +178,36 @@ class RunControlTest(harness.CellTest):
                 return cell, run
             cell.call("DELETE")
         self.fail("its code was executed each time")
+
+    def paused_before_it_hears_of_it(self, name):
+        """A run whose agent begins three steps before it hears that the run is paused."""
+        cell = self.cell(name, agent=AGENT)
+        run = self.start(cell, "branches").json["id"]
+        harness.eventually("it waits", lambda: cell.run(run)["status"] == "waiting")
+        with harness.standing_still(cell.agent_pid()):
+            cell.call("POST", f"/runs/{run}/events", {"type": "go"})
+            harness.eventually("the event has ended its wait", lambda: cell.run(run)["status"] == "running")
+            self.assertEqual("paused", cell.call("POST", f"/runs/{run}/pause").json["status"])
+        harness.eventually("what it has begun is interrupted", lambda: self.interrupted(cell, run) == ["branch0", "branch1", "branch2"])
+        return cell, run
+
+    def interrupted(self, cell, run):
+        return [step["name"] for step in cell.run(run)["steps"] if step["status"] == "interrupted"]
+
+    def test_a_step_that_begins_before_the_agent_has_heard_of_a_pause_counts_as_interrupted(self):
+        cell, run = self.paused_before_it_hears_of_it("resumed")
+        self.daemon.restart()
+        self.assertEqual(3, len(self.interrupted(cell, run)))
+        self.open(cell)
+        cell.call("POST", f"/runs/{run}/resume")
+        self.assertEqual([0, 1, 2], self.awaited(cell, run)["result"])
+        self.assertEqual([2, 2, 2], [step["executed"] for step in cell.run(run)["steps"] if step["name"].startswith("branch")])
+        self.assertEqual(sorted([f"branch{i}" for i in range(3)] * 2), sorted(self.log(cell)))
+        cell, run = self.paused_before_it_hears_of_it("cancelled")
+        cell.call("POST", f"/runs/{run}/cancel", {"rollback": True})
+        self.assertEqual("cancelled", cell.settled(run)["status"])
+        self.assertEqual(3, len(self.interrupted(cell, run)))
+        self.assertIn("undone", self.log(cell))
 
     def test_a_run_of_a_frozen_cell_is_the_same_after_a_restart(self):
         cell = self.cell(agent=AGENT)
