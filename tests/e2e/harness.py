@@ -424,12 +424,13 @@ class CellTest(unittest.TestCase):
 
     options = ()
     images = "dev"
+    daemon_class = Daemon  # or FaultyDaemon
 
     @classmethod
     def setUpClass(cls):
         if os.geteuid() != 0:
             raise unittest.SkipTest("needs root: cells are made of namespaces and mounts")
-        cls.daemon = Daemon(*cls.options, images=cls.images)
+        cls.daemon = cls.daemon_class(*cls.options, images=cls.images)
         cls.addClassCleanup(cls.daemon.cleanup)
 
     def setUp(self):

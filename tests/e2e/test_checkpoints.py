@@ -131,10 +131,7 @@ class CheckpointsTest(harness.CellTest):
 
 
 class CrashesTest(harness.CellTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = harness.FaultyDaemon()
-        cls.addClassCleanup(cls.daemon.cleanup)
+    daemon_class = harness.FaultyDaemon
 
     def fail(self, plan):
         (self.daemon.root / "faults").write_text(plan)

@@ -125,10 +125,8 @@ class SpawnerTest(harness.CellTest):
 class ComingTest(harness.CellTest):
     """Somebody comes while a cell is on its way to sleep: the daemon, held up as it begins, finds the request behind it."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = harness.FaultyDaemon("--hibernate-after-s", "1")
-        cls.addClassCleanup(cls.daemon.cleanup)
+    daemon_class = harness.FaultyDaemon
+    options = ("--hibernate-after-s", "1")
 
     def come(self, cell, point, *ask):
         (self.daemon.root / "faults").write_text(f"{point} 1 delay=300 {cell.id}\n")
@@ -158,10 +156,8 @@ class ComingTest(harness.CellTest):
 class QueueTest(harness.CellTest):
     """The memory of one cell is moved at a time; the daemon is held up as it begins with the first."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = harness.FaultyDaemon("--page-out-after-s", "0")
-        cls.addClassCleanup(cls.daemon.cleanup)
+    daemon_class = harness.FaultyDaemon
+    options = ("--page-out-after-s", "0")
 
     def test_a_cell_whose_memory_waits_for_its_turn_is_deleted_at_once(self):
         (self.daemon.root / "faults").write_text("paging.before_move 1 delay=5000\n")

@@ -313,10 +313,7 @@ class OldStateTest(harness.CellTest):
 
 
 class OpeningTest(harness.CellTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = harness.FaultyDaemon()
-        cls.addClassCleanup(cls.daemon.cleanup)
+    daemon_class = harness.FaultyDaemon
 
     def test_a_cell_that_could_not_be_opened_for_want_of_something_is_opened_when_it_is_asked_for(self):
         cell = self.cell()

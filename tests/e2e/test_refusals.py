@@ -37,10 +37,7 @@ LARGE = "x" * 70_000
 
 
 class RefusalsTest(harness.CellTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = harness.FaultyDaemon()
-        cls.addClassCleanup(cls.daemon.cleanup)
+    daemon_class = harness.FaultyDaemon
 
     def begin(self, cell, method, status, **params):
         run = cell.call("POST", "/runs", {"method": method, "params": params}).json["id"]

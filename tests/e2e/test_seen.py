@@ -35,10 +35,7 @@ async def adds(ctx, params):
 
 
 class SeenTest(harness.CellTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = harness.FaultyDaemon()
-        cls.addClassCleanup(cls.daemon.cleanup)
+    daemon_class = harness.FaultyDaemon
 
     def is_done_once(self, language, method):
         cell = self.cell(f"{method}-{language}", agent=AGENTS[language], agent_language=language)

@@ -153,10 +153,7 @@ async def flaky(ctx, params):
 
 
 class AttemptsTest(harness.CellTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = harness.FaultyDaemon()
-        cls.addClassCleanup(cls.daemon.cleanup)
+    daemon_class = harness.FaultyDaemon
 
     def test_a_kill_of_the_daemon_adds_one_attempt_at_most(self):
         for language, source in FLAKY.items():

@@ -51,10 +51,8 @@ class Woken:
 class InTheAgentTest(Woken, harness.CellTest):
     """The run is in the agent's process, which stands still."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = harness.FaultyDaemon("--run-suspend-after-ms", "600000")
-        cls.addClassCleanup(cls.daemon.cleanup)
+    daemon_class = harness.FaultyDaemon
+    options = ("--run-suspend-after-ms", "600000")
 
     def leaves(self):
         pass
@@ -63,10 +61,8 @@ class InTheAgentTest(Woken, harness.CellTest):
 class OutOfTheAgentTest(Woken, harness.CellTest):
     """The run has left the agent's process."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = harness.FaultyDaemon("--run-suspend-after-ms", "100")
-        cls.addClassCleanup(cls.daemon.cleanup)
+    daemon_class = harness.FaultyDaemon
+    options = ("--run-suspend-after-ms", "100")
 
     def begin(self, agent, method, **params):
         self.left_before = self.count_left()
