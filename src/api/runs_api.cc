@@ -326,13 +326,14 @@ std::optional<cell::StepName> step_in(const json::Reader& body) {
 }
 
 // {"from"? | "from_end"?, "upgrade"?}: begins a run with what this one had recorded before this
-// step, with all of it, or with nothing; on its version, or on the cell's agent of today.
+// step, with all of it, or with nothing; on its version, or on the cell's agent of today. Once for
+// each Idempotency-Key.
 asio::awaitable<void> restart(const Call& call) {
   const auto cell = call.cell();
   const json::Value value = co_await call.body(kSmallBodyMax);
   const std::uint32_t number = run_in(call, *cell).number;
   const json::Reader body(value, "the body");
-  cell::Runner::Restart how;
+  cell::Runner::Restart how{.idempotency_key = call.idempotency_key()};
   if (auto step = step_in(body)) how.from = *std::move(step);
   if (body.optional_bool("from_end").value_or(false)) {
     if (how.from) json::Reader::refuse("from_end", "left out where there is a \"from\"");
@@ -342,8 +343,8 @@ asio::awaitable<void> restart(const Call& call) {
   body.refuse_unknown();
   const auto activity = co_await cell->use("request", "restart a run");
   if (upgrades) how.version = version_of_today(*cell);
-  const std::string id = co_await cell->runner().restart(number, std::move(how));
-  co_await answer_run(call, *cell, *cell->runs().find(id), 202);
+  const cell::Runner::Started started = co_await cell->runner().restart(number, std::move(how));
+  co_await answer_run(call, *cell, *cell->runs().find(started.id), started.is_new ? 202 : 200);
 }
 
 // {"id"?, "type", "payload"?}

@@ -233,7 +233,7 @@ json::Value run_json(const cell::Run& run) {
   if (run.generation > 1) value.as_object().set("generation", run.generation);
   if (run.llm_tokens > 0) value.as_object().set("llm_tokens", run.llm_tokens);
   if (!run.parent.empty()) value.as_object().set("parent", run.parent);
-  if (!run.forked_from.empty()) value.as_object().set("restarted_from", run.forked_from);
+  if (!run.forked.run_id.empty()) value.as_object().set("restarted_from", run.forked.run_id);
   if (std::string reason = reason_of(run); !reason.empty()) {
     value.as_object().set("reason", std::move(reason));
   }

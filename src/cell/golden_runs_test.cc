@@ -55,7 +55,7 @@ TEST_CASE("the runs in a journal that version 1 wrote are what they were") {
   CHECK(run.steps.at(4).outcome == 21);
   CHECK(run.past.size() == 1);
   const Run& again = *runs.find("run_2_0011223344556677");
-  CHECK(again.forked_from == run.id);
+  CHECK(again.forked.run_id == run.id);
   CHECK(again.agent_language == AgentLanguage::javascript);
   CHECK(again.status == RunStatus::running);
 }

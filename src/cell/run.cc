@@ -243,7 +243,7 @@ void RunTable::apply(const journal::Record& record) {
       run_of(record).agent_digest = decode<journal::Upgraded>(record).agent_digest;
       return;
     case Type::forked_from:
-      run_of(record).forked_from = decode<journal::ForkedFrom>(record).run_id;
+      run_of(record).forked = decode<journal::ForkedFrom>(record);
       return;
     case Type::left:
       run_of(record).left = record.lsn;
@@ -484,7 +484,7 @@ journal::Lsn RunTable::first_needed(WallTime ended_before) {
   if (oldest == nullptr) return 0;
   // A run may ask for what children of the one it was begun from again have given.
   for (auto at = runs_.rbegin(); at != runs_.rend() && at->first >= oldest->number; ++at) {
-    const Run* source = find(at->second->forked_from);
+    const Run* source = find(at->second->forked.run_id);
     if (source != nullptr && source->number < oldest->number) oldest = source;
   }
   return oldest->created;

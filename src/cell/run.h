@@ -117,7 +117,7 @@ struct Run : std::enable_shared_from_this<Run> {
   journal::Lsn continued = 0;           // the one that holds the state in their place; 0: none
   std::uint32_t base = 0;               // its ordinal: what follows counts from there
   std::uint32_t generation = 1;         // one more each time it is continued
-  std::string forked_from;              // the run that it was begun from again; empty: none
+  journal::ForkedFrom forked;           // from the run that it was begun from again; no id: none
   journal::Lsn ended = 0;               // the record that holds the result
   std::map<std::uint32_t, Step> steps;  // of this generation
   std::vector<PastSaid> past;           // of earlier ones, by ordinal; those that said something

@@ -136,13 +136,25 @@ const Run* Runner::begun_before(const Start& request) {
   const Run* run = runs_.find_key(*request.idempotency_key);
   if (run == nullptr) return nullptr;
   const auto created = journal_.read<journal::RunCreated>(run->created);
-  if (created.method != request.method || !is_same_json(created.params, request.params)) {
-    throw Error(ErrorCode::conflict, "idempotency_key_reused",
-                "the idempotency key is that of run " + run->id +
-                    ", which has another method or other params",
-                "send another key");
+  const bool is_same = created.method == request.method && run->forked.run_id.empty() &&
+                       is_same_json(created.params, request.params);
+  if (!is_same) {
+    throw_key_reused(*run, "with another method or other params, or again from another run");
   }
   return run;
+}
+
+void Runner::throw_key_reused(const Run& run, std::string_view how_it_began) {
+  throw Error(ErrorCode::conflict, "idempotency_key_reused",
+              "the idempotency key is that of run " + run.id + ", which was begun " +
+                  std::string(how_it_began),
+              "send another key");
+}
+
+asio::awaitable<Runner::Started> Runner::once_durable(const Run& begun_before) {
+  Started started{.id = begun_before.id, .is_new = false};
+  co_await journal_.sync();  // It may be on its way still.
+  co_return started;
 }
 
 void Runner::require_room_for_run() const {
@@ -179,11 +191,7 @@ asio::awaitable<Runner::Started> Runner::start(Start request) {
   journal::Journal::require_body(request.params.size());
   const auto is_made = [&] { return begun_before(request) != nullptr; };
   if (!is_made()) co_await await_begin(request.params.size(), true, nullptr, is_made);
-  if (const Run* run = begun_before(request)) {
-    std::string id = run->id;
-    co_await journal_.sync();  // It may be on its way still.
-    co_return Started{.id = std::move(id), .is_new = false};
-  }
+  if (const Run* run = begun_before(request)) co_return co_await once_durable(*run);
   require_room_for_run();
   const std::uint32_t number = runs_.next_number();
   Started started{.id = new_run_id(number), .is_new = true};

@@ -227,13 +227,15 @@ class Runner {
   // before this step began, or until now. Gives its id; durable when it returns. Throws Error
   // `not_found` for a step that is not there, `invalid_argument` for the name of several,
   // `too_large` for too long a record, `conflict` for what was undone, and for a `version` whose
-  // trial with that record fails: then nothing has begun.
+  // trial with that record fails: then nothing has begun. With an `idempotency_key` it begins once,
+  // and the same reason `idempotency_key_reused` as of start() is thrown for another run's.
   struct RecordEnd {};
   struct Restart {
     std::optional<std::variant<StepName, RecordEnd>> from;
     std::optional<AgentVersion> version;  // where it is not to be that of this run
+    std::optional<std::string> idempotency_key;
   };
-  asio::awaitable<std::string> restart(std::uint32_t run, Restart how);
+  asio::awaitable<Started> restart(std::uint32_t run, Restart how);
 
   // Takes an event for a run, durable when it returns. `id` names it: false where the run has got
   // it already. Throws Error `conflict` for a run that has ended, `exhausted` for too many.
@@ -417,7 +419,7 @@ class Runner {
   json::Object what_was_open(const Step& step);
   asio::awaitable<Trial> try_with(const Run& run, AgentVersion version);
   void on_trial(TrialInProgress& trial, const AgentFrame& frame);
-  asio::awaitable<std::string> restart_now(std::uint32_t number, Restart how);
+  asio::awaitable<Started> restart_now(std::uint32_t number, Restart how);
   asio::awaitable<std::vector<journal::Record>> history_before(std::shared_ptr<const Run> run,
                                                                journal::Lsn end);
   void require_room_for_run() const;
@@ -501,8 +503,11 @@ class Runner {
   // Waits until no other event with the same id is on its way to that run.
   asio::awaitable<ReceivingEvent> receive_alone(std::uint32_t run, std::string id);
   asio::awaitable<void> end_after_grace(std::shared_ptr<Active> active, Cancel how);
-  // The run of this key, where it is for the same call; nullptr for none.
+  // The run of this key; nullptr for none. Throws Error `conflict` where it is of another call.
   const Run* begun_before(const Start& request);
+  const Run* begun_before(const Run& source, const Restart& request);
+  [[noreturn]] static void throw_key_reused(const Run& run, std::string_view how_it_began);
+  asio::awaitable<Started> once_durable(const Run& begun_before);
   std::shared_ptr<Active> add_active(Run& run, bool suspended = false);
   std::shared_ptr<Active> find_active(std::uint32_t number) const;
   std::shared_ptr<Active> find_active(std::string_view run_id) const;

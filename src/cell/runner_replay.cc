@@ -389,6 +389,17 @@ std::shared_ptr<const Run> run_to_be(const journal::RunCreated& created, const R
   return runs.find(source.number)->shared_from_this();
 }
 
+// Whether `copy` was begun again where it is asked for now. The source may have gone on since, to a
+// generation in which that step is not told any more.
+bool begins_at(const Run& copy, const Run& source,
+               const std::optional<std::variant<StepName, Runner::RecordEnd>>& from) {
+  if (!from) return copy.forked.ordinal == 0;
+  const auto* name = std::get_if<StepName>(&*from);
+  const auto step = source.steps.find(copy.forked.ordinal);
+  if (name == nullptr || step == source.steps.end()) return copy.forked.ordinal != 0;
+  return is_called(source, step->second, *name);
+}
+
 [[noreturn]] void throw_in_setup(const Run& source) {
   throw Error(ErrorCode::conflict, "setup_done",
               "that step of run " + source.id + " is one of setup(), which is done",
@@ -397,12 +408,24 @@ std::shared_ptr<const Run> run_to_be(const journal::RunCreated& created, const R
 
 }  // namespace
 
-asio::awaitable<std::string> Runner::restart(std::uint32_t number, Restart how) {
+const Run* Runner::begun_before(const Run& source, const Restart& request) {
+  if (!request.idempotency_key) return nullptr;
+  const Run* run = runs_.find_key(*request.idempotency_key);
+  if (run == nullptr) return nullptr;
+  if (run->forked.run_id != source.id || !begins_at(*run, source, request.from)) {
+    throw_key_reused(*run, "otherwise, or again from another run or step");
+  }
+  return run;
+}
+
+asio::awaitable<Runner::Started> Runner::restart(std::uint32_t number, Restart how) {
   return to_end(restart_now(number, std::move(how)));
 }
 
-asio::awaitable<std::string> Runner::restart_now(std::uint32_t number, Restart how) {
+asio::awaitable<Runner::Started> Runner::restart_now(std::uint32_t number, Restart how) {
   Run& source = *runs_.find(number);
+  const auto is_made = [&] { return begun_before(source, how) != nullptr; };
+  if (const Run* run = begun_before(source, how)) co_return co_await once_durable(*run);
   co_await journal_.room();
   journal::RunCreated created = journal_.read<journal::RunCreated>(source.created);
   std::vector<journal::Record> history;
@@ -415,7 +438,7 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number, Restart h
     created.setup = cut->setup;
     history = co_await history_before(source.shared_from_this(), cut->before);
   }
-  created.idem_key.reset();
+  created.idem_key = how.idempotency_key;
   created.run_id = new_run_id(runs_.next_number());
   if (cut && how.version) {
     const auto run = run_to_be(created, source, history);
@@ -427,15 +450,15 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number, Restart h
   for (const journal::Record& record : history) bytes += journal::frame_size(record.body.size());
   // It comes to the end of setup() in its history, or begins or goes on with it.
   const bool is_past_setup = has_setup_end(history) || (cut && !cut->setup);
-  const auto is_moot = [] { return false; };
-  co_await await_begin(bytes, !is_past_setup, nullptr, is_moot);
+  co_await await_begin(bytes, !is_past_setup, nullptr, is_made);
+  if (const Run* run = begun_before(source, how)) co_return co_await once_durable(*run);
   require_room_for_run();
   if (cut) require_undoes_nothing_since(source, *cut);
   if (cut && !is_past_setup && runs_.setup_done()) throw_in_setup(source);
   if (!cut) created.setup = !runs_.setup_done();
   const std::uint32_t copy = runs_.next_number();
-  const std::string id = new_run_id(copy);  // Others may have begun meanwhile.
-  created.run_id = id;
+  const Started started{.id = new_run_id(copy), .is_new = true};  // Others may have begun.
+  created.run_id = started.id;
   journal_.require_takes(bytes + 2 * kBareRecordBytes);
   fault_point("restart.before_written");
   journal_.append(copy, 0, created);
@@ -453,7 +476,7 @@ asio::awaitable<std::string> Runner::restart_now(std::uint32_t number, Restart h
   tasks_.spawn(drive(add_active(*runs_.find(copy)), "restart"));
   co_await journal_.sync();
   fault_point("restart.durable");
-  co_return id;
+  co_return started;
 }
 
 // It goes on meanwhile, perhaps with another generation: it is told as it was.

@@ -50,13 +50,17 @@ void fill_get(CLI::App& app, RunGet& get) {
   add_view(app, get.view, "committed: only steps that are never executed again");
 }
 
+void add_key(CLI::App& app, std::optional<std::string>& key) {
+  app.add_option("--key", key, "With the same key it is one run, however often you ask")
+      ->check(refuse_control_characters, "");
+}
+
 void fill_start(CLI::App& app, RunStart& start) {
   add_cell_id(app, start.cell_id);
   app.add_option("METHOD", start.method, "The agent's method")->required();
   app.add_option("JSON", start.params, "Its params; - reads them from standard input")
       ->check(refuse_nothing, "");
-  app.add_option("--key", start.key, "With the same key it is one run, however often you ask")
-      ->check(refuse_control_characters, "");
+  add_key(app, start.key);
 }
 
 void fill_await(CLI::App& app, RunAwait& await) {
@@ -143,6 +147,7 @@ void fill_restart(CLI::App& app, RunRestart& restart) {
       ->excludes(from)
       ->excludes(name)
       ->excludes(ordinal);
+  add_key(app, restart.key);
 }
 
 void fill_replay(CLI::App& app, RunReplay& replay) {

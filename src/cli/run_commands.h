@@ -58,6 +58,7 @@ struct RunRestart {
   std::optional<std::uint32_t> ordinal;
   bool from_end = false;
   bool upgrades = false;
+  std::optional<std::string> key;
 };
 struct RunReplay {
   RunRef run;

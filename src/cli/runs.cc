@@ -21,13 +21,18 @@ void show_run(const json::Value& run, const RunRef& ref, Output& output) {
   }
 }
 
-// Of a run that has just begun: what a script goes on with.
-void show_id(const json::Value& run, Output& output) {
-  if (output.format() == Format::json) {
-    output.json(run);
+// Begins a run, and shows what a script goes on with.
+int begin(const std::string& path, const json::Value& body, const std::optional<std::string>& key,
+          Context& context) {
+  std::vector<std::string> headers;
+  if (key) headers.push_back("Idempotency-Key: " + *key);
+  const json::Value run = context.api.post(path, body, headers);
+  if (context.output.format() == Format::json) {
+    context.output.json(run);
   } else {
-    output.text(column(run, "id") + "\n");
+    context.output.text(column(run, "id") + "\n");
   }
+  return 0;
 }
 
 // Sends it, and shows what became of the run.
@@ -133,8 +138,7 @@ int run(const RunRestart& command, Context& context) {
   set_if(body, "from", command.ordinal);
   if (command.from_end) body.set("from_end", true);
   if (command.upgrades) body.set("upgrade", true);
-  show_id(context.api.post(run_path(command.run, "/restart"), body), context.output);
-  return 0;
+  return begin(run_path(command.run, "/restart"), body, command.key, context);
 }
 
 int run(const RunReplay& command, Context& context) {
@@ -165,10 +169,7 @@ int run(const RunStart& command, Context& context) {
   json::Object body;
   body.set("method", command.method);
   body.set("params", read_json("params", command.params, json::object({}), context));
-  std::vector<std::string> headers;
-  if (command.key) headers.push_back("Idempotency-Key: " + *command.key);
-  show_id(context.api.post(cell_path(command.cell_id, "/runs"), body, headers), context.output);
-  return 0;
+  return begin(cell_path(command.cell_id, "/runs"), body, command.key, context);
 }
 
 int run(const RunPause& command, Context& context) {

@@ -120,6 +120,7 @@ TEST_CASE("a run begins again from a step: a number is an ordinal, but where a s
       {{"--from", "5"}, R"({"from":5})"},
       {{"--from", "9"}, R"({"from":9})"},
       {{"--from", "2026"}, R"({"from":"2026"})"},
+      {{"--key", "k 2"}, "{}"},
       {{"--from-name", "1"}, R"({"from":"1"})"},
       {{"--from-ordinal", "1"}, R"({"from":1})"}};
   for (const auto& [words, body] : cases) {
@@ -128,6 +129,8 @@ TEST_CASE("a run begins again from a step: a number is an ordinal, but where a s
     CHECK(begun.err.empty());
     CHECK(begun.out == "r\n");
     CHECK(daemon.seen().back().target.ends_with("/runs/r/restart"));
+    const bool has_key = daemon.seen().back().headers.contains("idempotency-key");
+    CHECK(has_key == (!words.empty() && words[0] == "--key"));
     CHECK(body_of(daemon.seen().back()) == json::parse(body));
   }
   const Result both = from({"--from", "1"});

@@ -119,3 +119,42 @@ class AgainTest(harness.CellTest):
             cell.call("POST", f"/runs/{copy}/events", {"type": "go"})
             harness.eventually("it goes on", lambda before=generation: (now := cell.run(copy))["status"] == "completed" or now.get("generation", 1) > before)
         self.assertEqual("ok", cell.settled(copy)["result"])
+
+    def test_the_same_restart_is_one_run_however_often_it_is_sent(self):
+        cell = self.cell(agent=AGENT)
+        source = self.begun(cell, "named")
+        cell.settled(source)
+
+        def again(key, run=source, **how):
+            return cell.call("POST", f"/runs/{run}/restart", how, {"Idempotency-Key": key})
+
+        def code(answer):
+            return answer.status, answer.json.get("code")
+        ordinal = next(step["ordinal"] for step in cell.run(source)["steps"] if step["name"] == "a")
+        begun = again("one", **{"from": "a"})
+        answers = []
+        clients = [threading.Thread(target=lambda: answers.append(again("two"))) for _ in range(8)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        self.assertEqual([200] * 7 + [202], sorted(answer.status for answer in answers))
+        whole = {answer.json["id"] for answer in answers}
+        self.assertEqual(1, len(whole))
+        for run in (begun.json["id"], *whole):
+            cell.settled(run)
+        for disturb in (lambda: None, self.daemon.restart):
+            disturb()
+            for how in ({"from": "a"}, {"from": ordinal}, {"from": ordinal, "upgrade": True}):  # That step, by whatever name.
+                answer = again("one", **how)
+                self.assertEqual((200, begun.json["id"]), (answer.status, answer.json.get("id")), answer)
+            self.assertEqual(whole, {again("two").json["id"]})
+            for answer in (again("one"), again("one", **{"from": "rollback a"}), again("two", **{"from": "a"}), again("two", from_end=True),
+                           again("one", run=begun.json["id"], **{"from": "a"}),
+                           cell.call("POST", "/runs", {"method": "named"}, {"Idempotency-Key": "one"})):
+                self.assertEqual((409, "idempotency_key_reused"), code(answer), answer)
+        first = cell.call("POST", "/runs", {"method": "named"}, {"Idempotency-Key": "three"}).json["id"]
+        cell.settled(first)
+        self.assertEqual((409, "idempotency_key_reused"), code(again("three")))
+        self.assertEqual((400, "invalid_header"), code(again("k" * 257)))
+        self.assertEqual(4, len(cell.call("GET", "/runs").json["runs"]))  # Nothing that was refused has begun one.

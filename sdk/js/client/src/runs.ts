@@ -32,6 +32,11 @@ const WAIT_SLACK_MS = 30_000;
 type Again = Pick<Call, "repeat" | "isDurable">;
 const DURABLE = { repeat: "always", isDurable: true } as const;
 
+/** What begins a run: with its key it is one, however often it is sent. */
+function asOne({ idempotencyKey, ...options }: AgentCallOptions) {
+  return { headers: { "idempotency-key": idempotencyKey ?? newKey() }, ...DURABLE, ...options };
+}
+
 export class Runs {
   readonly #transport: Transport;
   readonly #path: string;
@@ -43,10 +48,8 @@ export class Runs {
 
   /** Begins a run and does not wait for it. It is on disk when this resolves; tried again, it is still one run. */
   start(method: string, params?: unknown, options: AgentCallOptions = {}): Promise<api.RunDetail> {
-    const { idempotencyKey, ...rest } = options;
     const body = params === undefined ? { method } : { method, params };
-    const headers = { "idempotency-key": idempotencyKey ?? newKey() };
-    return this.#transport.json({ method: "POST", path: this.#path, ownJson: body, headers, ...DURABLE, ...rest });
+    return this.#transport.json({ method: "POST", path: this.#path, ownJson: body, ...asOne(options) });
   }
 
   /** All that are kept, the newest first, over as many pages of `limit` as it takes. */
@@ -129,9 +132,9 @@ export class Runs {
     return this.#post(run, "replay", what, { repeat: "always" }, options);
   }
 
-  /** Begins it again as a new run: from its beginning, from a step, or behind all that is recorded. */
-  restart(run: string, what: api.RestartRunBody = {}, options: CallOptions = {}): Promise<api.RunDetail> {
-    return this.#change(run, "restart", what, options);
+  /** Begins it again as a new run, one however often it is sent: from its beginning, from a step, or behind all that is recorded. */
+  restart(run: string, what: api.RestartRunBody = {}, options: AgentCallOptions = {}): Promise<api.RunDetail> {
+    return this.#transport.json({ method: "POST", path: `${this.#one(run)}/restart`, json: what, ...asOne(options) });
   }
 
   /** Sends it an event. With its `id` (made where absent) it is taken once, however often it is sent. */

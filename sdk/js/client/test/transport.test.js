@@ -33,6 +33,7 @@ test("what breaks off is sent again only where a second time changes nothing", a
     pause: (cell) => cell.pause(),
     search: (cell) => cell.search("x"),
     start: (cell) => cell.runs.start("m"),
+    restart: (cell) => cell.runs.restart("r", { from: "a" }),
     request: (cell) => cell.request("m"),
     event: (cell) => cell.runs.sendEvent("r", { type: "t" }),
   };
@@ -43,14 +44,15 @@ test("what breaks off is sent again only where a second time changes nothing", a
     append: (cell) => cell.files.append("a", "b"),
     conditional: (cell) => cell.files.write("a", "b", { ifMatch: '"1"' }),
     record: (cell) => cell.request("db_create", { entity: "e", data: {} }),
-    restart: (cell) => cell.runs.restart("r"),
     approve: (cell) => cell.runs.approve("r", { approved: true }),
   };
   for (const [name, call] of Object.entries(again)) assert.deepEqual((await count(drop, 1, call)).slice(0, 2), [2, "done"], name);
   for (const [name, call] of Object.entries(once))
     assert.deepEqual((await count(drop, 1, call)).slice(0, 2), [1, "ConnectionError"], name);
-  const [, , asked] = await count(drop, 1, again.request);
-  assert.equal(new Set(asked.map(({ headers }) => headers["idempotency-key"])).size, 1);
+  for (const call of [again.start, again.restart, again.request]) {
+    const [, , asked] = await count(drop, 1, call);
+    assert.equal(new Set(asked.map(({ headers }) => headers["idempotency-key"])).size, 1);
+  }
   const [, , told] = await count(drop, 1, again.event);
   assert.equal(new Set(told.map(({ body }) => JSON.parse(body).id)).size, 1);
 });

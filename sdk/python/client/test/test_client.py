@@ -198,10 +198,11 @@ class CallTest(Case):
     def test_only_what_is_safe_is_sent_again(self):
         safe = [lambda client: client.cell("c").get(), lambda client: client.cell("c").runs.start("m"),
                 lambda client: client.cell("c").request("m"), lambda client: client.cells.create("a"),
-                lambda client: client.agents.call("m", customer_id="ü"), lambda client: client.cell("c").runs.send_event("r", "t")]
+                lambda client: client.agents.call("m", customer_id="ü"), lambda client: client.cell("c").runs.send_event("r", "t"),
+                lambda client: client.cell("c").runs.restart("r", from_="a")]
         unsafe = [lambda client: client.cell("c").exec("x"), lambda client: client.cell("c").processes.start("x"),
                   lambda client: client.cell("c").request("db_create", {}), lambda client: client.cell("c").runs.approve("r"),
-                  lambda client: client.cell("c").runs.restart("r"), lambda client: client.cell("c").files.append("a", b"b")]
+                  lambda client: client.cell("c").files.append("a", b"b")]
         for call in CALLS:
             for trouble in ([FakeServer.CUT], [whole(503, BUSY)], [b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", FakeServer.CLOSE]):
                 for one in safe:

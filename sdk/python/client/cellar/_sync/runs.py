@@ -28,10 +28,7 @@ class Runs:
     def start(self, method: str, params: Any = None, *, idempotency_key: Optional[str] = None) -> types.RunDetail:
         """Begins a run and does not wait for it. It is on disk when this returns."""
         body = {"method": method} if params is None else {"method": method, "params": params}
-        key = uuid.uuid4().hex if idempotency_key is None else idempotency_key
-        return self._core.json(Request("POST", self._path, body=json_bytes(body), is_json=True, repeatable=True,
-                                             is_durable=True, headers={"Idempotency-Key": key},
-                                             timeout_s=self._core.timeout_s))
+        return self._begin(self._path, body, idempotency_key)
 
     def list(self, *, limit: Optional[int] = None) -> Pages[types.Run]:
         """All runs, the newest first. `limit`: so many are asked for at a time."""
@@ -102,18 +99,25 @@ class Runs:
         return self._core.post(self._of(run) + "/replay", fields, repeatable=True, more_s=_TRIAL_S)
 
     def restart(
-        self, run: str, *, from_: Union[str, int, None] = None, from_end: Optional[bool] = None, upgrade: Optional[bool] = None
+        self, run: str, *, from_: Union[str, int, None] = None, from_end: Optional[bool] = None, upgrade: Optional[bool] = None,
+        idempotency_key: Optional[str] = None
     ) -> types.RunDetail:
         """A new run like this one: from its beginning, from a step (its name, or its ordinal), or with `from_end` behind all that
         is recorded. With `upgrade` it is on the cell's agent of today, where that fits what is recorded."""
         fields = without_none({"from": from_, "from_end": from_end, "upgrade": upgrade})
-        return self._core.post(self._of(run) + "/restart", fields, repeatable=False, more_s=_TRIAL_S if upgrade else 0.0)
+        return self._begin(self._of(run) + "/restart", fields, idempotency_key, _TRIAL_S if upgrade else 0.0)
 
     def send_event(self, run: str, type: str, payload: Any = None, *, id: Optional[str] = None) -> types.SendEventAnswer:
         """For `ctx.waitForEvent`. An `id` that the run got already changes nothing; without one it has an id of its own, so
         that it is taken once, however often it had to be sent (`duplicate` is true then)."""
         fields = without_none({"id": uuid.uuid4().hex if id is None else id, "type": type, "payload": payload})
         return self._core.post(self._of(run) + "/events", fields, repeatable=True, is_durable=True)
+
+    def _begin(self, path: str, body: Any, idempotency_key: Optional[str], more_s: float = 0.0) -> types.RunDetail:
+        key = uuid.uuid4().hex if idempotency_key is None else idempotency_key
+        return self._core.json(Request("POST", path, body=json_bytes(body), is_json=True, repeatable=True,
+                                             is_durable=True, headers={"Idempotency-Key": key},
+                                             timeout_s=self._core.time_for(more_s)))
 
     def _of(self, run: str) -> str:
         return f"{self._path}/{segment(run)}"
