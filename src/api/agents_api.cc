@@ -59,7 +59,7 @@ class Answer {
       co_await begin_stream();
     }
     if (seen && cell::is_terminal(run_.status) && run_.ended <= *seen) {
-      co_await call_.exchange.finish();  // It has all of it.
+      co_await end_stream();  // It has all of it.
     } else {
       co_await tell(seen.value_or(0));
     }
@@ -119,10 +119,15 @@ class Answer {
     co_await heartbeat_->send(number + "data: " + json_text + "\n\n");
   }
 
+  asio::awaitable<void> end_stream() {
+    if (numbered_) co_await heartbeat_->send(std::string(kEndComment));
+    co_await call_.exchange.finish();
+  }
+
   asio::awaitable<void> complete(journal::Lsn seq, const std::string& json_text) {
     if (heartbeat_) {
       co_await stream(seq, json_text);
-      co_await call_.exchange.finish();
+      co_await end_stream();
       co_return;
     }
     http::Response response;
@@ -136,7 +141,7 @@ class Answer {
     const json::Value value =
         json::object({{"error", error.what()}, {"code", error.reason()}, {"run", run_.id}});
     co_await stream(seq, json::dump(value));
-    co_await call_.exchange.finish();
+    co_await end_stream();
   }
 
   const Call& call_;

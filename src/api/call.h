@@ -126,8 +126,9 @@ inline constexpr std::size_t kSmallBodyMax = 1 << 20;
 inline constexpr std::size_t kBodyMax = 64 << 20;
 inline constexpr std::size_t kFileBodyMax = 256 << 20;
 
-// How a stream of server-sent events begins, an event of it without a number, and its comment that
-// keeps it alive.
+// How a stream of server-sent events begins, an event of it without a number, its comment that
+// keeps it alive, and the one that it ends with once all is said: a connection that ends without
+// has broken off, whatever it looks like behind a proxy.
 http::Response event_stream_head();
 std::string stream_event(std::string_view type, const std::string& json_text);
 // The rest of an answer whose head is sent: `stream`, and where that fails an event that says so.
@@ -135,5 +136,6 @@ std::string stream_event(std::string_view type, const std::string& json_text);
 asio::awaitable<void> finish_stream(const Call& call, asio::awaitable<void> stream);
 inline constexpr std::chrono::seconds kHeartbeat{15};
 inline constexpr std::string_view kHeartbeatComment = ": still here\n\n";
+inline constexpr std::string_view kEndComment = ": end\n\n";
 
 }  // namespace cellar::api

@@ -409,6 +409,7 @@ asio::awaitable<void> stream(const Call& call) {
         run.ended <= after) {
       last = true;
     }
+    if (last) text += kEndComment;
     if (!text.empty()) co_await heartbeat.send(std::move(text));
     if (last) break;
     bool has_news = events.more;

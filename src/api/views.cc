@@ -247,9 +247,7 @@ namespace {
 json::Value kept_events_json(const cell::Run& run) {
   constexpr std::size_t kTypesShown = 100;
   std::map<std::string_view, std::size_t> counts;
-  for (const cell::ReceivedEvent& event : run.events) {
-    if (!event.taken) ++counts[event.type];
-  }
+  for (const auto& [lsn, event] : run.events) ++counts[event.type];
   json::Array list;
   for (const auto& [type, count] : counts) {
     if (list.size() == kTypesShown) break;

@@ -57,6 +57,8 @@ void EventStreamParser::take_line(std::string_view line, const OnEvent& on_event
   } else if (field == "retry") {
     const auto pause = parse_int(value);
     if (pause && *pause >= 0) retry_ = std::chrono::milliseconds(*pause);
+  } else if (line == ": end") {
+    has_ended_ = true;
   }
 }
 

@@ -33,6 +33,9 @@ class EventStreamParser {
   // The last id that the stream gave, also one without an event; empty before the first.
   const std::string& last_id() const noexcept { return last_id_; }
 
+  // Whether it said that this is all (the comment `: end`, which the daemon sends).
+  bool has_ended() const noexcept { return has_ended_; }
+
   // How long to wait before a new connection, where the server said so.
   std::optional<std::chrono::milliseconds> retry() const noexcept { return retry_; }
 
@@ -45,6 +48,7 @@ class EventStreamParser {
   bool skip_line_feed_ = false;
   bool is_first_line_ = true;
   bool has_data_ = false;
+  bool has_ended_ = false;
   StreamEvent event_;
   std::string last_id_;  // whose lines are complete
   std::optional<std::chrono::milliseconds> retry_;

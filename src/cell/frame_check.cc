@@ -64,7 +64,7 @@ void check_frame(const Run& run, const AgentFrame& frame) {
     check_new(run, frame);
     const std::string kind = text_of(frame.header, "k");
     if (kind == "setup" || kind == kRollback) refuse(run, frame, "it has a frame of its own");
-  } else if (type == "call" && ordinal_of(frame) != 0) {
+  } else if ((type == "call" || type == "event") && ordinal_of(frame) != 0) {
     check_new(run, frame);
   } else if (type == "done" || type == "failed" || type == "progress") {
     if (!run.steps.contains(ordinal_of(frame))) refuse(run, frame, "no such step has begun");

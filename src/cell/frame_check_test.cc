@@ -48,7 +48,8 @@ TEST_CASE("what a host says of a run is taken") {
         R"({"t":"call","o":6,"op":"db.set"})", R"({"t":"done","o":4,"ok":true})",
         R"({"t":"progress","o":4,"x":1,"try":1})", R"({"t":"failed","o":4,"n":1,"delay":5})",
         R"({"t":"continue","o":6})", R"({"t":"rollback","o":6,"n":"failed"})",
-        R"({"t":"event","o":0,"type":"log","in":4})", R"({"t":"end","ok":true})"}) {
+        R"({"t":"event","o":0,"type":"log","in":4})", R"({"t":"event","o":6,"type":"stream"})",
+        R"({"t":"end","ok":true})"}) {
     CHECK_MESSAGE(is_taken(header), header);
   }
 }
@@ -69,6 +70,8 @@ TEST_CASE("what would spoil the record of a run is refused") {
                                     std::string(R"({"t":"value","o":6,"k":"rollback"})"),
                                     R"({"t":"value","o":6,"k":")" + long_text + "\"}",
                                     std::string(R"({"t":"call","o":5,"op":"db.set"})"),
+                                    std::string(R"({"t":"event","o":4,"type":"stream"})"),
+                                    std::string(R"({"t":"event","o":3,"type":"log"})"),
                                     std::string(R"({"t":"setup.done","o":5})"),
                                     std::string(R"({"t":"done","o":6,"ok":true})"),
                                     std::string(R"({"t":"failed","o":7,"n":1})"),

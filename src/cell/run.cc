@@ -131,23 +131,6 @@ std::vector<const Step*> Run::waits() const {
   return list;
 }
 
-namespace {
-
-// They are in the order of their records.
-template <typename Events>
-auto event_at(Events& events, journal::Lsn lsn) {
-  const auto is_before = [](const ReceivedEvent& event, journal::Lsn at) { return event.lsn < at; };
-  const auto found = std::lower_bound(events.begin(), events.end(), lsn, is_before);
-  return found != events.end() && found->lsn == lsn ? found : events.end();
-}
-
-}  // namespace
-
-bool Run::has_taken(journal::Lsn event) const noexcept {
-  const auto found = event_at(events, event);
-  return found != events.end() && found->taken;
-}
-
 bool Run::has_only_waits_open() const noexcept {
   if (cancel_requested || rollback != 0 || open.empty()) return false;
   return std::all_of(open.begin(), open.end(),
@@ -386,14 +369,11 @@ void RunTable::receive(const journal::Record& record) {
   Run& run = run_of(record);
   if (record.type == journal::Type::event_received) {
     const auto body = decode<journal::EventReceived>(record);
-    run.events.push_back(
-        {.lsn = record.lsn, .at = time_of(record), .type = body.type, .taken = false});
-    run.event_ids.insert(body.id);
+    run.events[record.lsn] = {.at = time_of(record), .type = body.type};
+    run.event_ids[body.id] = record.lsn;
     return;
   }
-  const auto body = decode<journal::WaitMatched>(record);
-  const auto event = event_at(run.events, body.event);
-  if (event != run.events.end()) event->taken = true;
+  run.events.erase(decode<journal::WaitMatched>(record).event);
 }
 
 void RunTable::change_state(const journal::Record& record) {
@@ -446,6 +426,20 @@ void RunTable::end(const journal::Record& record) {
   if (run.setup && run.status == RunStatus::completed) setup_done_ = true;
 }
 
+namespace {
+
+// A run that goes on for years gets any number of them.
+void forget_old_events(Run& run) {
+  if (run.event_ids.size() <= 2 * kEventIdsKept) return;
+  std::vector<journal::Lsn> all;
+  for (const auto& [id, lsn] : run.event_ids) all.push_back(lsn);
+  const auto oldest_kept = all.end() - kEventIdsKept;
+  std::nth_element(all.begin(), oldest_kept, all.end());
+  std::erase_if(run.event_ids, [&](const auto& entry) { return entry.second < *oldest_kept; });
+}
+
+}  // namespace
+
 void RunTable::continue_as(const journal::Record& record) {
   Run& run = run_of(record);
   run.continued = record.lsn;
@@ -460,6 +454,7 @@ void RunTable::continue_as(const journal::Record& record) {
                         .outcome = step.outcome});
   }
   run.steps.clear();
+  forget_old_events(run);
   run.noted_bytes = 0;
   run.open.clear();
   run.newest_end = record.lsn;
@@ -544,7 +539,7 @@ std::vector<Run*> RunTable::children_of(const Run& parent) {
 
 std::array<std::size_t, kRunStatusCount> RunTable::counts() const {
   std::array<std::size_t, kRunStatusCount> counts{};
-  for (const auto& [number, run] : runs_) ++counts[static_cast<std::size_t>(run->status)];
+  for (const auto& [number, run] : runs_) ++counts[static_cast<std::size_t>(run->shown_status())];
   return counts;
 }
 

@@ -83,12 +83,12 @@ struct PastSaid {
   journal::Lsn outcome = 0;
 };
 
+inline constexpr std::size_t kEventIdsKept = 10'000;
+
 // Something that somebody sent to a run; its payload stays in the journal.
 struct ReceivedEvent {
-  journal::Lsn lsn = 0;
   WallTime at;
   std::string type;
-  bool taken = false;  // it has ended a wait
 };
 
 // Shared with what works on it still when retention removes it: a timer, a grace time.
@@ -125,8 +125,10 @@ struct Run : std::enable_shared_from_this<Run> {
   journal::Lsn left = 0;                // it left the agent; 0: not since its newest attempt
   journal::Lsn newest_end = 0;          // the record that ended a step last
   journal::Lsn told = 0;                // the newest that is for its caller: stream, pause, end
-  std::vector<ReceivedEvent> events;    // in the order in which they came
-  std::set<std::string, std::less<>> event_ids;
+  std::map<journal::Lsn, ReceivedEvent> events;  // that have ended no wait, by their records
+  // Of all that came, and when: those that come again are known by it. Of earlier generations the
+  // newest kEventIdsKept, or up to twice as many.
+  std::map<std::string, journal::Lsn, std::less<>> event_ids;
   std::size_t noted_bytes = 0;  // of the names and arguments of `steps`
 
   std::uint32_t steps_done() const noexcept;
@@ -148,8 +150,8 @@ struct Run : std::enable_shared_from_this<Run> {
   std::optional<WallTime> retries_at() const;
   // The open commands that wait for a time, an event or an approval.
   std::vector<const Step*> waits() const;
-  // Whether this event, of which the record is named, has ended a wait.
-  bool has_taken(journal::Lsn event) const noexcept;
+  // Whether this event of it, of which the record is named, has ended a wait.
+  bool has_taken(journal::Lsn event) const noexcept { return !events.contains(event); }
   // It waits, and nothing else of it is open. Its code may have more going, of which no record
   // says.
   bool has_only_waits_open() const noexcept;

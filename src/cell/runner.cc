@@ -233,7 +233,7 @@ void Runner::recover(const std::string& cause) {
   for (Run* run : runs_.kept_from_ending()) {
     if (active_.contains(run->number)) continue;
     const auto active = add_active(*run);
-    tasks_.spawn(run->ends_at_once() ? drive(active, "cancel") : let_go_on(active));
+    tasks_.spawn(run->ends_at_once() ? drive(active, "cancel") : let_go_on_soon(active));
   }
 }
 
@@ -287,10 +287,7 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
     co_await active->changed.wait();
     active->changed.reset();
   }
-  if (failure && !journal_.is_broken()) {
-    co_await pause_run(*active, failure->reason().empty() ? "internal" : failure->reason(),
-                       pause_json(*failure));
-  }
+  if (failure && !journal_.is_broken()) co_await pause_for(*active, *failure);
   // One that settled by a pause may be under way again.
   const auto found = active_.find(run.number);
   if (found != active_.end() && found->second == active) {
@@ -299,10 +296,22 @@ asio::awaitable<void> Runner::drive(std::shared_ptr<Active> active, std::string 
     if (is_terminal(run.status)) end_llm_calls(run.number);
     active_.erase(found);
     if (active->undoes_after_pause && run.status == RunStatus::paused) {
-      tasks_.spawn(let_go_on(add_active(run)));
+      tasks_.spawn(let_go_on_soon(add_active(run)));
     }
   }
   settled_.set();
+}
+
+// What it failed for may for a while keep its pause from being recorded, too.
+asio::awaitable<void> Runner::pause_for(Active& active, const Error& failure) {
+  try {
+    co_await journal_.room();
+    co_await pause_run(active, failure.reason().empty() ? "internal" : failure.reason(),
+                       pause_json(failure));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::error("run {}: it is not paused: {}", log::run(active.run.id), error.what());
+  }
 }
 
 asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {

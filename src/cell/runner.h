@@ -369,8 +369,7 @@ class Runner {
                                           journal::Lsn newest);
   asio::awaitable<bool> has_room_for_end(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                          std::size_t bytes);
-  asio::awaitable<void> look_later(std::shared_ptr<Active> active, std::uint32_t ordinal,
-                                   std::chrono::milliseconds pause);
+  asio::awaitable<void> look_later(std::shared_ptr<Active> active, std::uint32_t ordinal);
   void ask_to_suspend(Active& active);
   asio::awaitable<void> wake_for(std::shared_ptr<Active> active);
   void on_suspended(Active& active, const AgentFrame& frame);
@@ -497,6 +496,9 @@ class Runner {
   // The same, once there is room for it to go on, and nobody else is in its setup().
   asio::awaitable<Run*> resumable_run(std::uint32_t number);
   asio::awaitable<void> let_go_on(std::shared_ptr<Active> active);
+  asio::awaitable<void> let_go_on_soon(std::shared_ptr<Active> active);
+  asio::awaitable<void> pause_for(Active& active, const Error& failure);
+  asio::awaitable<void> answer_now(std::uint32_t number, std::string step, std::string answer);
   asio::awaitable<bool> receive_now(std::uint32_t number, std::string id, std::string type,
                                     std::string payload);
   class ReceivingEvent;

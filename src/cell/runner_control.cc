@@ -69,7 +69,7 @@ asio::awaitable<void> Runner::cancel_now(std::uint32_t number, Cancel how) {
     if (!is_terminal(run->status) && !is_active(run->number)) {
       const bool is_left = how.undoes && run->status == RunStatus::paused;
       const auto own = add_active(*run);
-      tasks_.spawn(is_left ? let_go_on(own) : drive(own, "cancel"));
+      tasks_.spawn(is_left ? let_go_on_soon(own) : drive(own, "cancel"));
     }
     const auto active = find_active(run->number);  // It may have ended at once.
     if (active) act_on_cancel(active, how);
@@ -226,8 +226,13 @@ asio::awaitable<void> Runner::resume(std::uint32_t number, std::optional<Decisio
 // The run, once its pause is on disk. Throws Error `conflict` where it is not paused.
 asio::awaitable<Run*> Runner::paused_run(std::uint32_t number) {
   Run* run = runs_.find(number);
-  // Its pause is on its way to the disk still.
-  if (run->status == RunStatus::paused && is_active(number)) co_await settled(number);
+  // Its pause is on its way to the disk still. Somebody else may let it go on as soon as it is
+  // there.
+  while (run->status == RunStatus::paused && is_active(number)) {
+    if (tasks_.is_closed()) throw Error(ErrorCode::canceled, "the cell is closed");
+    settled_.reset();
+    co_await settled_.wait();
+  }
   if (run->status != RunStatus::paused || is_active(number)) {
     const RunStatus status = run->shown_status();
     throw Error(ErrorCode::conflict, "run_not_paused",
@@ -246,7 +251,9 @@ asio::awaitable<Run*> Runner::resumable_run(std::uint32_t number) {
     // Somebody may be faster.
     const auto is_moot = [&] { return run->status != RunStatus::paused || is_active(number); };
     co_await await_begin(0, run->setup, run, is_moot);
-    if (!is_moot()) co_return run;
+    if (is_moot()) continue;
+    require_room_for_run();
+    co_return run;
   }
 }
 
@@ -284,6 +291,11 @@ asio::awaitable<void> Runner::resume_now(std::uint32_t number, std::optional<Dec
   append_interrupted(*run, step, "decided");
   if (decision->kind != Decision::Kind::retry) journal_.append(number, step.ordinal, end);
   co_await let_go_on(add_active(*run));  // All of it in one write.
+}
+
+asio::awaitable<void> Runner::let_go_on_soon(std::shared_ptr<Active> active) {
+  co_await journal_.room();
+  co_await let_go_on(std::move(active));
 }
 
 asio::awaitable<void> Runner::let_go_on(std::shared_ptr<Active> active) {

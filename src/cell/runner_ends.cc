@@ -39,7 +39,7 @@ asio::awaitable<void> Runner::on_end(Active& active, const AgentFrame& frame) {
   const bool completed = ok && problem.empty();
   if (!problem.empty()) value = std::move(problem);
   journal::Payload stored = co_await store(std::move(value));
-  if (!active.is_served()) co_return;  // Paused meanwhile: it comes to this end again.
+  if (!active.serves(frame)) co_return;  // Paused meanwhile: it comes to this end again.
   if (ok && active.run.undoes && active.run.rollback == 0) {  // Cancelled before it was told.
     active.leave_agent("cancel");
     co_return;
@@ -69,7 +69,7 @@ asio::awaitable<void> Runner::on_rollback(Active& active, const AgentFrame& fram
   mark.kind = kRollback;
   mark.name = text_of(frame.header, "n");
   mark.value = co_await store(checked_error(frame.body));
-  if (!active.is_served()) co_return;  // Paused meanwhile.
+  if (!active.serves(frame)) co_return;  // Paused meanwhile.
   const std::uint32_t ordinal = ordinal_of(frame);
   if (active.run.rollback != 0) {
     co_await pause_run(active, "replay_mismatch", second_rollback(active.run, ordinal));
@@ -95,7 +95,7 @@ asio::awaitable<void> Runner::on_continue(Active& active, const AgentFrame& fram
   const bool is_state = problem.empty();
   journal::Continued continued;
   continued.value = co_await store(is_state ? frame.body : std::move(problem));
-  if (!active.is_served()) co_return;  // Paused meanwhile.
+  if (!active.serves(frame)) co_return;  // Paused meanwhile.
   if (!is_state) co_return co_await end_run(active, "failed", std::move(continued.value));
   // Cancelled meanwhile: there is nothing to undo in another generation.
   active.leave_agent(active.run.undoes ? "cancel" : "continue");
@@ -141,7 +141,7 @@ asio::awaitable<void> Runner::end_cancelled(Active& active) {
 
 // Not where it settles already: the first reason stays, and it may be under way again.
 asio::awaitable<void> Runner::pause_run(Active& active, std::string reason, std::string detail) {
-  if (active.is_pausing || active.is_ending || active.settled) co_return;
+  if (active.is_settling()) co_return;
   journal::Paused paused;
   paused.reason = std::move(reason);
   paused.detail = std::move(detail);

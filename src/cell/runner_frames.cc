@@ -23,10 +23,10 @@ bool changes_database(std::string_view op) noexcept {
 }
 
 // Whether what it says comes after something that waits for room.
-bool is_behind(const std::deque<AgentFrame>& held, const AgentFrame& frame) {
+bool is_behind(const std::deque<std::shared_ptr<const AgentFrame>>& held, const AgentFrame& frame) {
   const std::uint32_t ordinal = ordinal_of(frame);
-  return std::any_of(held.begin(), held.end(), [&](const AgentFrame& other) {
-    const std::uint32_t earlier = ordinal_of(other);
+  return std::any_of(held.begin(), held.end(), [&](const auto& other) {
+    const std::uint32_t earlier = ordinal_of(*other);
     return earlier != 0 && earlier <= ordinal;
   });
 }
@@ -47,8 +47,7 @@ asio::awaitable<void> Runner::handle(AgentProcess& agent, AgentFrame frame) {
   // Ours, too: it may be paused, and let go of, while its frame is handled.
   const std::shared_ptr<Active> active = find_active(text_of(frame.header, "run"));
   const bool is_call = type == "call";
-  const bool is_meant = active && active->is_served() && &agent == agent_.get() &&
-                        number_of(frame.header, "a") == active->run.attempt;
+  const bool is_meant = active && active->serves(frame) && &agent == agent_.get();
   if (!is_meant) {
     // It was forgotten meanwhile, and learns of it once its process waits for nothing else.
     // Its code may never come to know, in an endless loop: this is no sign of life.
@@ -200,7 +199,7 @@ asio::awaitable<void> Runner::on_command(AgentProcess& agent, Active& active,
     const bool is_room = co_await may_begin(bytes);
     is_refused = !is_room;
     if (is_refused) co_await require_refusable(active, bytes);
-    if (!active.is_served()) {
+    if (!active.serves(frame)) {
       if (flag_of(frame.header, "sync")) let_go(agent, active.run.id);
       co_return;
     }
@@ -274,7 +273,7 @@ asio::awaitable<void> Runner::on_attempt_failed(Active& active, const AgentFrame
       std::clamp<std::int64_t>(number_of(frame.header, "delay"), 0, kDelayMsMax));
   failed.next_at_ns = static_cast<std::uint64_t>(to_unix_ms(wall_now() + delay)) * 1'000'000;
   const bool is_room = co_await takes(failed.error.size());
-  if (!active.is_served()) co_return;
+  if (!active.serves(frame)) co_return;
   // The next attempt begins once this one is on disk; without room for that a crash adds attempts.
   if (!is_room) co_return say_may_begin(active.run, ordinal_of(frame));
   journal_.append(active.run.number, ordinal_of(frame), failed);
@@ -294,7 +293,7 @@ asio::awaitable<void> Runner::on_progress(Active& active, const AgentFrame& fram
     progress.value = to_base64(host_.seal_value(progress.value));
   }
   const bool is_room = co_await takes(progress.value.size());
-  if (!active.is_served()) co_return;
+  if (!active.serves(frame)) co_return;
   if (is_room) journal_.append(active.run.number, ordinal_of(frame), progress);
   HostCall call = call_of(active);
   call.tag = number_of(frame.header, "x");
@@ -433,7 +432,8 @@ asio::awaitable<Runner::StepFate> Runner::append_step_end(Active& active, std::u
   const std::uint32_t attempt = active.run.attempt;
   const journal::StepEnd end = co_await make_step_end(std::move(outcome), how);
   // A pause, or the end of the agent, has made an interruption of it.
-  if (!active.is_served() || active.run.attempt != attempt) co_return StepFate::too_late;
+  // So has what ends it otherwise, a wait's time say; or its ordinal is none of this generation's.
+  if (!active.serves(attempt) || !active.run.open.contains(ordinal)) co_return StepFate::too_late;
   fault_point("step.before_end");
   journal_.append(active.run.number, ordinal, end);
   fault_point("step.ended");
@@ -441,15 +441,13 @@ asio::awaitable<Runner::StepFate> Runner::append_step_end(Active& active, std::u
 }
 
 asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) {
-  const std::uint32_t attempt = active.run.attempt;
   journal::Value value;
   const bool is_setup = text_of(frame.header, "t") == "setup.done";
   value.kind = is_setup ? "setup" : text_of(frame.header, "k");
   value.name = text_of(frame.header, "n");
   value.args_fp = text_of(frame.header, "fp");
   value.value = co_await store(is_setup ? std::string("null") : frame.body);
-  // A pause meanwhile, or another attempt: that comes to it again.
-  if (!active.is_served() || active.run.attempt != attempt) co_return;
+  if (!active.serves(frame)) co_return;  // A pause meanwhile, or another attempt comes to it again.
   // Not synced by itself: what of this journal depends on it is later in it, and what else does
   // (the body of a step, a command, a file) says that it `keeps` what was said before.
   fault_point("value.before_written");
@@ -486,7 +484,6 @@ constexpr const char* kSync = "journal.sync";
 
 asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
                                       const AgentFrame& frame) {
-  const std::uint32_t attempt = active.run.attempt;
   const bool is_room = ordinal_of(frame) == 0 || co_await may_begin(0);
   if (!is_room && active.run.rollback != 0) journal_.throw_full();
   ++synchronous_calls_;
@@ -509,7 +506,7 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
   fault_point("call.done");
   const std::uint32_t ordinal = ordinal_of(frame);
   // The journal has its answer from here on; until then the database gives it again.
-  if (ok && ordinal != 0 && active.is_served() && active.run.attempt == attempt) {
+  if (ok && ordinal != 0 && active.serves(frame)) {
     journal::Value value;
     value.kind = op;
     value.name = text_of(frame.header, "n");
@@ -517,7 +514,7 @@ asio::awaitable<void> Runner::on_call(AgentProcess& agent, Active& active,
     ok = co_await is_stored(result, value.value);
     if (!ok) result = not_kept_error();
     // Paused meanwhile, say: its next attempt makes the call again.
-    const bool is_kept = ok && active.is_served() && active.run.attempt == attempt;
+    const bool is_kept = ok && active.serves(frame);
     const journal::Lsn record = is_kept ? journal_.append(active.run.number, ordinal, value) : 0;
     if (is_kept && is_change) active.calls.push_back({.ordinal = ordinal, .record = record});
   }
@@ -531,7 +528,6 @@ asio::awaitable<void> Runner::on_event(Active& active, const AgentFrame& frame) 
     throw Error(ErrorCode::too_large, "it sent an event of more than 1 MiB");
   }
   const std::uint32_t ordinal = ordinal_of(frame);
-  const std::uint32_t attempt = active.run.attempt;
   journal::Event event;
   event.type = text_of(frame.header, "type") == "log" ? "log" : "stream";
   auto in_one_line = [&frame] { return json::dump(json::parse(frame.body)); };
@@ -539,7 +535,7 @@ asio::awaitable<void> Runner::on_event(Active& active, const AgentFrame& frame) 
   event.step = count_of(frame.header, "in");
   event.turn = count_of(frame.header, "try");
   const bool is_room = co_await takes(event.data.size());
-  if (!active.is_served() || active.run.attempt != attempt) co_return;
+  if (!active.serves(frame)) co_return;
   if (!is_room && ordinal == 0) co_return;  // Sent inside a step.
   if (!is_room) journal_.throw_full();
   journal_.append(active.run.number, ordinal, event);

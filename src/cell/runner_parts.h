@@ -62,7 +62,7 @@ inline std::string error_json(const Error& error) {
 
 inline std::string journal_full_error(std::string_view what) {
   return error_json("JournalFullError",
-                    std::string(what) + ": the disk has no room for the journal of the cell",
+                    std::string(what) + ": there is no room for it in the journal of the cell",
                     "journal_full");
 }
 
@@ -137,7 +137,12 @@ struct Runner::Active {
   Run& run;
   async::Event changed;  // the agent let go of it, or it ended
   // What the agent says and is told of it counts.
-  bool is_served() const noexcept { return in_agent && !is_pausing && !is_ending && !settled; }
+  bool is_served() const noexcept { return in_agent && !is_settling(); }
+  // The same for what this attempt has said: asked once more behind each await.
+  bool serves(std::int64_t attempt) const noexcept { return is_served() && attempt == run.attempt; }
+  bool serves(const AgentFrame& frame) const { return serves(number_of(frame.header, "a")); }
+  // It has ended or is paused, or that is on its way to the disk.
+  bool is_settling() const noexcept { return is_pausing || is_ending || settled; }
   // It is to go on in the agent.
   bool is_wanted() const noexcept { return !settled && !is_pausing && !run.ends_at_once(); }
   // All of it that is open waits, and nothing that it has said waits to be taken.
@@ -160,8 +165,11 @@ struct Runner::Active {
     journal::Lsn record = 0;
   };
   std::deque<Called> calls;
-  std::uint32_t kept_to = 0;    // the newest of them whose record is
-  std::deque<AgentFrame> held;  // that the agent has sent, and that there is no room for
+  std::uint32_t kept_to = 0;  // the newest of them whose record is
+  // What the agent has sent, and there is no room for; and the first of it while it is handled: who
+  // does that answers it.
+  std::deque<std::shared_ptr<const AgentFrame>> held;
+  std::shared_ptr<const AgentFrame> handled;
   Held held_steps;
   Held held_others;
   std::shared_ptr<AgentProcess> held_from;
@@ -229,7 +237,7 @@ struct Runner::HostCall {
   // The attempt that asked goes on without it, or does not go on.
   bool is_left() const noexcept {
     const Run& run = owner->run;
-    return !owner->is_served() || attempt != run.attempt || (run.rollback != 0 && !rolls_back);
+    return !owner->serves(attempt) || (run.rollback != 0 && !rolls_back);
   }
   bool is_cancelled() const noexcept {
     return owner->run.ends_at_once() || (owner->run.undoes && !rolls_back);

@@ -141,7 +141,7 @@ asio::awaitable<void> Runner::hold(AgentProcess& agent, std::shared_ptr<Active> 
   }
   if (is_waited_for(frame)) ++synchronous_calls_;  // Its process waits for us.
   active->held_from = agent_;
-  active->held.push_back(std::move(frame));
+  active->held.push_back(std::make_shared<const AgentFrame>(std::move(frame)));
   if (active->held.size() == 1) tasks_.spawn(handle_held(std::move(active)));
 }
 
@@ -166,24 +166,31 @@ asio::awaitable<void> Runner::handle_each_held(std::shared_ptr<Active> active,
   };
   while (is_same() && is_meant()) {
     // It stays in its place meanwhile: what comes is behind it.
-    const AgentFrame frame = active->held.front();
-    const bool is_done = co_await is_handled(*agent, *active, frame);
-    if (!is_done) co_await async::sleep_for(kLookForRoom);
-    if (!is_done || !is_same()) continue;
-    if (is_waited_for(frame)) --synchronous_calls_;
-    Held& held = is_of_step(frame) ? active->held_steps : active->held_others;
+    const std::shared_ptr<const AgentFrame> frame = active->held.front();
+    active->handled = frame;
+    const bool is_done = co_await is_handled(*agent, *active, *frame);
+    if (active->handled == frame) active->handled.reset();
+    const bool is_dropped = active->held.empty() || active->held.front() != frame;
+    if (is_dropped && !is_done && is_waited_for(*frame) && agent == agent_) {
+      let_go(*agent, active->run.id);
+    }
+    if (!is_done && !is_dropped) co_await async::sleep_for(kLookForRoom);
+    if (!is_done || is_dropped) continue;
+    if (is_waited_for(*frame)) --synchronous_calls_;
+    Held& held = is_of_step(*frame) ? active->held_steps : active->held_others;
     --held.count;
-    held.bytes -= frame.body.size();
+    held.bytes -= frame->body.size();
     active->held.pop_front();
   }
   if (is_same()) drop_held(*active);
 }
 
 void Runner::drop_held(Active& active) {
-  for (const AgentFrame& frame : active.held) {
-    if (!is_waited_for(frame)) continue;
+  for (const auto& frame : active.held) {
+    if (!is_waited_for(*frame)) continue;
     --synchronous_calls_;
-    if (active.held_from == agent_) let_go(*agent_, active.run.id);
+    const bool is_answered = frame == active.handled;
+    if (!is_answered && active.held_from == agent_) let_go(*agent_, active.run.id);
   }
   active.held.clear();
   active.held_steps = active.held_others = {};

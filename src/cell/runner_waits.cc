@@ -56,6 +56,7 @@ std::string timeout_error(const Step& step) {
                 "approval \"" + over->name + "\" of run " + run.id +
                     " is over: somebody has answered, or it was not answered in time");
   }
+  require_open_run(run);
   throw Error(ErrorCode::not_found, "approval_not_found",
               "run " + run.id + " does not wait for an approval" +
                   (name.empty() ? std::string() : " of \"" + name + "\""),
@@ -96,6 +97,22 @@ std::string method_of_spawn(const json::Value& request) {
   return method;
 }
 
+void require_takes_event(const Run& run) {
+  if (run.events.size() >= kEventsWaitingMax) {
+    throw Error(ErrorCode::exhausted, "too_many_events",
+                "run " + run.id + " has " + std::to_string(run.events.size()) +
+                    " events that it has not waited for",
+                "send them when it waits for them");
+  }
+  if (run.event_ids.size() >= kEventsMax) {
+    throw Error(
+        ErrorCode::exhausted, "too_many_events",
+        "run " + run.id + " has got " + std::to_string(kEventsMax) +
+            " events since it last continued as another",
+        "let its method go on with ctx.continueAs(state) now and then, or begin another run");
+  }
+}
+
 [[noreturn]] void throw_wait_too_large() {
   throw Error(ErrorCode::too_large, "it waits with arguments of more than 64 KiB");
 }
@@ -112,7 +129,7 @@ asio::awaitable<void> Runner::on_wait(Active& active, const AgentFrame& frame,
     if (frame.body.size() > journal::kInlineBytesMax) throw_wait_too_large();
     const bool is_room = co_await may_begin(frame.body.size());
     if (!is_room) co_await require_refusable(active, frame.body.size());
-    if (!active.is_served()) co_return;
+    if (!active.serves(frame)) co_return;
     const bool is_too_much = active.run.open.size() >= kOpenWaitsMax;
     journal::StepStart start;
     start.kind = kind;
@@ -156,20 +173,21 @@ bool Runner::open_wait(const Active& active, std::uint32_t ordinal) {
 }
 
 asio::awaitable<void> Runner::look_at_wait(std::shared_ptr<Active> active, std::uint32_t ordinal) {
-  bool has_failed = false;
-  try {
-    if (open_wait(*active, ordinal) && is_over(active->run.steps.at(ordinal))) {
-      co_await end_overdue(active, ordinal);
-    } else {
-      co_await try_end_wait(active, ordinal);
+  for (;;) {
+    try {
+      if (open_wait(*active, ordinal) && is_over(active->run.steps.at(ordinal))) {
+        co_await end_overdue(active, ordinal);
+      } else {
+        co_await try_end_wait(active, ordinal);
+      }
+      co_return;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled || journal_.is_broken()) throw;
+      log::error("run {}: what ends a wait is looked at again: {}", log::run(active->run.id),
+                 error.what());
     }
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::canceled || journal_.is_broken()) throw;
-    log::error("run {}: what ends a wait is looked at again: {}", log::run(active->run.id),
-               error.what());
-    has_failed = true;
+    co_await async::sleep_for(kReadAgain);
   }
-  if (has_failed) co_await look_later(std::move(active), ordinal, kReadAgain);
 }
 
 void Runner::give_outcome(const Active& active, std::uint32_t ordinal, Outcome outcome) {
@@ -206,13 +224,12 @@ asio::awaitable<bool> Runner::has_room_for_end(std::shared_ptr<Active> active,
                                                std::uint32_t ordinal, std::size_t bytes) {
   const bool is_owed = bytes <= kOwedValueBytes;
   const bool has_room = is_owed || co_await takes(std::min(bytes, journal::kInlineBytesMax));
-  if (!has_room) tasks_.spawn(look_later(std::move(active), ordinal, kLookAtWaitAgain));
+  if (!has_room) tasks_.spawn(look_later(std::move(active), ordinal));
   co_return has_room;
 }
 
-asio::awaitable<void> Runner::look_later(std::shared_ptr<Active> active, std::uint32_t ordinal,
-                                         std::chrono::milliseconds pause) {
-  co_await async::sleep_for(pause);
+asio::awaitable<void> Runner::look_later(std::shared_ptr<Active> active, std::uint32_t ordinal) {
+  co_await async::sleep_for(kLookAtWaitAgain);
   co_await look_at_wait(std::move(active), ordinal);
 }
 
@@ -256,11 +273,13 @@ asio::awaitable<Runner::Found> Runner::try_end_by_event(std::shared_ptr<Active> 
   const auto filter = std::make_shared<const EventFilter>(wait_filter(args));
   const std::optional<WallTime> until = wait_until(args);
   std::size_t compared_bytes = 0;
-  for (std::size_t at = 0; at < run.events.size(); ++at) {  // More may come meanwhile.
-    const ReceivedEvent event = run.events[at];
-    if (event.taken || event.lsn < newest || event.type != filter->type) continue;
-    if (until && event.at > *until) continue;  // Too late, whoever was slow to say so.
-    std::string payload = co_await journal_.value_of(event.lsn);
+  journal::Lsn lsn = 0;
+  for (auto at = run.events.lower_bound(newest); at != run.events.end();
+       at = run.events.upper_bound(lsn)) {  // More may come meanwhile, and others be taken.
+    lsn = at->first;
+    if (at->second.type != filter->type) continue;
+    if (until && at->second.at > *until) continue;  // Too late, whoever was slow to say so.
+    std::string payload = co_await journal_.value_of(lsn);
     compared_bytes += payload.size();
     if (compared_bytes > kComparedAtOnceBytes) {
       compared_bytes = 0;
@@ -273,8 +292,8 @@ asio::awaitable<Runner::Found> Runner::try_end_by_event(std::shared_ptr<Active> 
       if (!open_wait(*active, ordinal)) co_return Found::none;
       if (!fits) continue;
     }
-    WaitEnd given{.outcome = Outcome::gave(std::move(payload)), .event = event.lsn};
-    given.kept = journal_.payload_at(event.lsn);
+    WaitEnd given{.outcome = Outcome::gave(std::move(payload)), .event = lsn};
+    given.kept = journal_.payload_at(lsn);
     const bool has_room = co_await has_room_for_end(active, ordinal, given.kept->bytes.size());
     if (!has_room) co_return Found::no_room;
     const bool ended = co_await end_wait(active, ordinal, std::move(given));
@@ -312,11 +331,10 @@ asio::awaitable<void> Runner::run_spawn(std::shared_ptr<AgentProcess> agent, Hos
     outcome = Outcome::failed(error_json(error));
   }
   const bool is_left = parent.rollback != 0;
-  if (agent_ != agent || !call.owner->is_served() || call.attempt != parent.attempt || is_left) {
-    co_return;
-  }
+  if (agent_ != agent || !call.owner->serves(call.attempt) || is_left) co_return;
   const StepFate fate = co_await append_step_end(*call.owner, call.ordinal, outcome);
   if (fate == StepFate::too_late) co_return;
+  if (fate == StepFate::not_kept) outcome = Outcome::failed(not_kept_error());
   answer(std::move(agent), call, std::move(outcome));
 }
 
@@ -442,15 +460,7 @@ asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, 
     co_return false;
   }
   require_open_run(*run);
-  const auto waiting = std::count_if(run->events.begin(), run->events.end(),
-                                     [](const auto& event) { return !event.taken; });
-  if (static_cast<std::size_t>(waiting) >= kEventsWaitingMax || run->events.size() >= kEventsMax) {
-    throw Error(ErrorCode::exhausted, "too_many_events",
-                "run " + run->id + " has " + std::to_string(waiting) +
-                    " events that it has not waited for, and at most " +
-                    std::to_string(kEventsMax) + " in all",
-                "send them when it waits for them");
-  }
+  require_takes_event(*run);
   // It is recorded as it comes, and as what a wait gave.
   const bool is_room = co_await may_begin(2 * std::min(payload.size(), journal::kInlineBytesMax));
   if (!is_room) journal_.throw_full();
@@ -498,13 +508,17 @@ asio::awaitable<bool> Runner::end_approval(Run& run, std::uint32_t ordinal, std:
 
 asio::awaitable<void> Runner::answer_approval(std::uint32_t number, std::string step,
                                               std::string answer) {
+  co_await to_end(answer_now(number, std::move(step), std::move(answer)));
+}
+
+asio::awaitable<void> Runner::answer_now(std::uint32_t number, std::string step,
+                                         std::string answer) {
   Run* run = runs_.find(number);
-  require_open_run(*run);
   std::vector<const Step*> asked = run->waits();
   std::erase_if(asked, [&](const Step* wait) {
     return wait->kind != "approval" || (!step.empty() && wait->name != step) || is_over(*wait);
   });
-  if (asked.empty()) throw_no_approval(*run, step);
+  if (asked.empty() || is_terminal(run->status)) throw_no_approval(*run, step);
   if (asked.size() > 1) {
     throw Error(ErrorCode::invalid_argument, "step_needed",
                 "run " + run->id + " waits for " + std::to_string(asked.size()) + " approvals",

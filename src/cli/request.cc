@@ -93,6 +93,12 @@ class MethodCall {
     };
     answer_ = context_.api.stream(request(), on_bytes);
     answer_.body = std::move(whole);
+    // A proxy may make a proper end of one that broke off.
+    const bool is_numbered = parser.retry() || !parser.last_id().empty();
+    if (is_numbered && !parser.has_ended()) {
+      throw Error(ErrorCode::unavailable, "connection_lost",
+                  "the answer broke off before its end");
+    }
   }
 
   void take(const StreamEvent& event, const std::string& run_id) {

@@ -71,7 +71,7 @@ TEST_CASE(
       case 3:  // It may be the agent's own item: it is shown when that is known.
         return stream_of_run(std::string("id: 6\n") + kFailure, 9);
       default:
-        return stream_of_run(std::string("id: 6\n") + kFailure + "id: 7\ndata: 4\n\n");
+        return stream_of_run(std::string("id: 6\n") + kFailure + "id: 7\ndata: 4\n\n: end\n\n");
     }
   });
   const Result result = call(daemon.url(), {"request", "c", "m", "[7]"});
@@ -92,6 +92,26 @@ TEST_CASE(
   FakeDaemon again([](const Seen&) { return json_reply(200, "1"); });
   call(again.url(), {"request", "c", "m"});
   CHECK(again.seen().at(0).headers.at("idempotency-key") != key);
+}
+
+TEST_CASE("request goes on where a stream came to an end, but not to its own") {
+  int connection = 0;
+  FakeDaemon daemon([&](const Seen&) -> std::string {
+    switch (connection++) {
+      case 0:
+        return stream_of_run("retry: 1\n\n");
+      case 1:
+        return stream_of_run("retry: 1\n\nid: 4\ndata: 1\n\n");
+      case 2:
+        return stream_of_run("retry: 1\n\nid: 5\ndata: 2\n\n");
+      default:
+        return stream_of_run("retry: 1\n\n: end\n\n");
+    }
+  });
+  CHECK(call(daemon.url(), {"request", "c", "m"}).out == "1\n2\n");
+  const auto seen = daemon.seen();
+  REQUIRE(seen.size() == 4);
+  CHECK(seen[3].headers.at("last-event-id") == "5");
 }
 
 TEST_CASE("request ends at once where the answer says that another try is in vain") {

@@ -198,7 +198,8 @@ class BeastExchange : public Exchange {
     answered_ = true;
     busy_.reset();
     is_chunked_ = parser_.get().version() >= 11;
-    keeps_open_ = is_chunked_ && !traffic_.draining && parser_.get().keep_alive();
+    // Not of one that drains: some clients take what is to close for whole when it breaks off.
+    keeps_open_ = is_chunked_ && parser_.get().keep_alive();
     std::string head = begin_head(response, keeps_open_);
     if (is_chunked_) add_field(head, "Transfer-Encoding", "chunked");
     head += "\r\n";

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 
 import description
 import harness
@@ -202,6 +203,15 @@ class ApiTest(harness.CellTest):
             wire.settimeout(harness.WAIT_S)
             self.assertTrue(wire.recv(4096).startswith(b"HTTP/1.1 400"))
         self.assertEqual(200, self.daemon.get("/healthz").status)
+GATED = """
+const fs = require("fs");
+exports.tell = async (ctx) => {
+  fs.appendFileSync("/work/log", "begun\\n");
+  while (!fs.existsSync("/work/gate")) await new Promise((resolve) => setTimeout(resolve, 5));
+  ctx.stream(1);
+  await new Promise(() => {});
+};
+"""
 
 
 class AgentCallTest(harness.CellTest):
@@ -227,6 +237,11 @@ class AgentCallTest(harness.CellTest):
         whole = told()
         self.assertEqual([{"a": 1}, {"a": 2}, "done"], [value for _, value in whole])
         run = bare.headers["X-Cellar-Run"]
+        self.assertNotIn(b": end", bare.body)
+        for path, body in (("/request", {"method": "tell"}), (f"/runs/{run}/events", None)):
+            for behind in ({}, {"Last-Event-ID": str(whole[0][0])}, {"Last-Event-ID": str(whole[-1][0])}):
+                answer = cell.call("POST" if body else "GET", path, body, {"Accept": "text/event-stream", **key, **behind})
+                self.assertTrue(answer.body.endswith(b"\n\n: end\n\n"), answer.body)  # Else it has broken off.
         for number, (seen, _) in enumerate(whole):
             self.assertEqual(whole[number + 1:], told(headers={**key, "Last-Event-ID": str(seen)}))
             self.assertEqual(whole[number + 1:], [(event.id, event.json["data"] if event.type == "stream" else event.json["data"]["result"])
@@ -241,6 +256,32 @@ class AgentCallTest(harness.CellTest):
             answer = cell.call("POST", "/request", {"method": "tell"}, {"Last-Event-ID": "1", **headers})
             self.assertEqual((status, code), (answer.status, answer.json["code"]))
         self.assertEqual(2, len(cell.runs()))
+
+    def test_a_stream_that_begins_as_the_daemon_ends_says_nothing_of_closing(self):
+        # Some clients take what is to be closed for whole, wherever it breaks off.
+        cell = self.cell(agent=GATED)
+        opened = []
+        ask = ("POST", cell.path + "/request", {"method": "tell"}, {"Accept": "text/event-stream"})
+        asking = threading.Thread(target=lambda: opened.append(self.daemon.open(*ask)))
+        asking.start()
+        self.reaches(cell, "begun")
+        self.daemon.process.terminate()
+
+        def is_draining():
+            try:
+                self.daemon.connect().connect()
+                return False
+            except OSError:
+                return True
+        harness.eventually("it takes nobody in", is_draining)
+        (cell.dir / "work/gate").touch()
+        asking.join(harness.WAIT_S)
+        connection, response = opened[0]
+        self.assertEqual(("chunked", None), (response.getheader("Transfer-Encoding"), response.getheader("Connection")))
+        connection.close()
+        self.daemon.process.wait(harness.WAIT_S)
+        self.daemon.process.stdout.close()
+        self.daemon.start()
 
     def test_a_throw_is_500_and_in_a_stream_the_last_line(self):
         cell = self.cell(agent=AGENT)

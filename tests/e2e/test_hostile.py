@@ -49,6 +49,11 @@ module.exports = {
     await SAYS[what](ctx);
     for (;;) await new Promise((resolve) => setTimeout(resolve, 1000));  // It is ended for it.
   },
+  async ends_twice(ctx) {
+    say(ctx, { t: "cmd", o: 50, k: "step", n: "n", fp: "" });
+    for (const value of [1, 2]) say(ctx, { t: "done", o: 50, ok: true }, value);
+    return "ended";
+  },
   async goes_on_with_no_json(ctx) {
     write(frame(JSON.stringify({ t: "continue", o: 50, run: ctx.run.id, a: ctx.run.attempt }), "{nope"));
     await new Promise(() => {});
@@ -121,6 +126,12 @@ class HostileTest(harness.CellTest):
         self.assertEqual(["child"], [step["name"] for step in failed])
         self.assertEqual([run], [one["id"] for one in cell.call("GET", "/runs").json["runs"]])
         cell.call("POST", f"/runs/{run}/cancel")
+
+    def test_a_step_ends_once(self):
+        cell, run = self.begin(AGENT, "ends_twice")
+        cell.settled(run)
+        ends = [event.json["data"] for event in cell.events(run) if event.type == "step.completed"]
+        self.assertEqual(["n"], [end["name"] for end in ends if end["name"] == "n"], ends)
 
     def test_of_what_differs_so_much_is_kept(self):
         cell, run = self.begin(AGENT, "differs")

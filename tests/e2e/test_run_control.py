@@ -262,3 +262,55 @@ class RunControlTest(harness.CellTest):
         if now["status"] == "paused":
             cell.call("POST", f"/runs/{run}/resume")
         return now.get("result") == [None] * 3
+
+
+class OnItsWayTest(harness.CellTest):
+    """What is asked while something else of the run is on its way to the disk."""
+
+    daemon_class = harness.FaultyDaemon
+
+    def hits(self, point):
+        return (self.daemon.root / "faults.hits").read_text().split().count(point)
+
+    def waiting(self, agent, method):
+        cell = self.cell(agent=agent)
+        run = cell.call("POST", "/runs", {"method": method}).json["id"]
+        harness.eventually("it waits", lambda: cell.run(run)["status"] == "waiting")
+        cell.runs()  # All of it is on disk.
+        return cell, run
+
+    def held_up(self, cell, path, body):
+        """Asks for it, and waits until its write is on its way, where it takes a while."""
+        before = self.hits("journal.before_sync")
+        self.daemon.plan("journal.before_sync 1 delay=1500")
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(cell.call("POST", path, body)))
+        asking.start()
+        harness.eventually("it is written", lambda: self.hits("journal.before_sync") > before)
+        return asking, answers
+
+    def test_who_lets_a_run_go_on_that_somebody_else_lets_go_on_is_told(self):
+        cell, run = self.waiting(AGENT, "listens")
+        pausing, _ = self.held_up(cell, f"/runs/{run}/pause", {})
+        answers = []
+        resuming = [threading.Thread(target=lambda: answers.append(cell.call("POST", f"/runs/{run}/resume"))) for _ in range(3)]
+        for one in resuming:
+            one.start()
+        for one in (pausing, *resuming):
+            one.join(harness.WAIT_S)
+        self.assertEqual([200, 409, 409], sorted(answer.status for answer in answers))
+        self.assertEqual({None, "run_not_paused"}, {answer.json.get("code") for answer in answers})
+        self.assertEqual("waiting", cell.run(run)["status"])
+
+    def test_nobody_is_told_of_an_answer_that_is_not_on_disk(self):
+        cell, run = self.waiting('exports.asks = async (ctx) => (await ctx.approve("pay")).approved;', "asks")
+        after = self.hits("journal.after_sync")
+        first, answers = self.held_up(cell, f"/runs/{run}/approve", {"approved": True})
+        second = cell.call("POST", f"/runs/{run}/approve", {"approved": False})
+        self.assertEqual((409, "approval_over"), (second.status, second.json["code"]))
+        self.assertGreater(self.hits("journal.after_sync"), after)
+        first.join()
+        self.assertEqual(200, answers[0].status)
+        self.assertIs(True, cell.settled(run)["result"])
+        late = cell.call("POST", f"/runs/{run}/approve", {"approved": True})
+        self.assertEqual((409, "approval_over"), (late.status, late.json["code"]))

@@ -4,7 +4,8 @@
 
 const util = require('node:util');
 const { coded, fromJson, toJson } = require('./errors');
-const { checkSize, toText, withoutHalfPairs } = require('./values');
+const { isLive, refusalOf } = require('./live');
+const { BODY_BYTES_MAX, checkSize, toText, withoutHalfPairs } = require('./values');
 
 const { isAnyArrayBuffer, isDate, isMap, isNativeError, isRegExp, isSet } = util.types;
 const VIEWS = new Map([Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array,
@@ -37,17 +38,13 @@ function needsTypes(value, isGiven = false) {
   if (Array.isArray(value)) return value.some((item) => needsTypes(item)) || Object.keys(value).length < value.length;
   if (isSpecial(value) || Object.hasOwn(value, '$')) return true;
   const given = isGiven ? value : asJson(value);
-  return given === value ? Object.values(value).some((item) => needsTypes(item))
-    : needsTypes(given, true);
+  if (given !== value) return needsTypes(given, true);
+  return isLive(value) || Object.values(value).some((item) => needsTypes(item)); // The encoder refuses it.
 }
 
 function isSpecial(value) {
   return isDate(value) || isMap(value) || isSet(value) || isRegExp(value) || isNativeError(value) ||
     isAnyArrayBuffer(value) || ArrayBuffer.isView(value);
-}
-
-function base64(buffer, offset = 0, length = buffer.byteLength) {
-  return Buffer.from(buffer, offset, length).toString('base64');
 }
 
 function tagged(type, v) {
@@ -64,8 +61,10 @@ function isStackFull(error) {
 }
 
 class Encoder {
-  constructor(what) {
+  constructor(root, what) {
+    this.root = root;
     this.what = what;
+    this.base64Length = 0; // of all bytes
     this.above = new Set(); // the objects that hold the one at hand
   }
 
@@ -80,6 +79,22 @@ class Encoder {
       case 'object': return value === null ? null : this.#nested(value, isGiven);
       default: return value;
     }
+  }
+
+  // All of it, as the text.
+  text() {
+    const encoded = this.value(this.root);
+    if (this.base64Length > BODY_BYTES_MAX) {
+      throw coded('too_large', `${this.what} takes more than ${this.base64Length} bytes as JSON, at most ` +
+        `${BODY_BYTES_MAX}: its bytes are written as base64`);
+    }
+    return JSON.stringify(encoded);
+  }
+
+  // Written when all is known to be small enough: before that it would take the memory of the process.
+  #base64(buffer, offset = 0, length = buffer.byteLength) {
+    this.base64Length += 4 * Math.ceil(length / 3);
+    return { toJSON: () => Buffer.from(buffer, offset, length).toString('base64') };
   }
 
   #nested(object, isGiven) {
@@ -101,13 +116,14 @@ class Encoder {
     if (isSet(object)) return tagged('Set', all(object));
     if (isRegExp(object)) return tagged('RegExp', [object.source, object.flags]);
     if (isNativeError(object)) return tagged('Error', toJson(object, Infinity));
-    if (isAnyArrayBuffer(object)) return tagged('ArrayBuffer', base64(object));
+    if (isAnyArrayBuffer(object)) return tagged('ArrayBuffer', this.#base64(object));
     if (ArrayBuffer.isView(object)) {
       const type = Buffer.isBuffer(object) ? 'Buffer' : object[Symbol.toStringTag] ?? 'DataView';
-      return tagged(type, base64(object.buffer, object.byteOffset, object.byteLength));
+      return tagged(type, this.#base64(object.buffer, object.byteOffset, object.byteLength));
     }
     const given = isGiven ? object : asJson(object);
     if (given !== object) return this.value(given, true);
+    if (isLive(object)) throw refusalOf(this.root, this.what);
     const fields = Object.entries(object).filter(([, value]) =>
       typeof value !== 'function' && typeof value !== 'symbol')
       .map(([key, value]) => [key, this.value(value)]);
@@ -157,7 +173,7 @@ function decode(value) {
 // {text, codec} of a value. `what` names it in errors.
 function encodeValue(value, what) {
   let isTyped;
-  let encoded;
+  let text;
   try {
     isTyped = needsTypes(value);
   } catch (error) {
@@ -166,11 +182,10 @@ function encodeValue(value, what) {
   }
   if (!isTyped) return { text: toText(value, what), codec: 'json' };
   try {
-    encoded = new Encoder(what).value(value);
+    text = withoutHalfPairs(new Encoder(value, what).text());
   } catch (error) {
     throw isStackFull(error) ? tooDeep(what) : error;
   }
-  const text = withoutHalfPairs(JSON.stringify(encoded));
   checkSize(text, what);
   return { text, codec: 'typed' };
 }

@@ -14,6 +14,8 @@ function nameIn(error) {
   return message || name;
 }
 
+const quoted = (named) => named.map(([name]) => `"${name}"`).join(', ');
+
 class Commands {
   constructor(run) {
     this.run = run;
@@ -101,14 +103,29 @@ class Commands {
   // Throws where the method has returned and left something open that nobody waits for: it would
   // be cut off at any point, and not the same on replay. Or it has failed, and nobody would know.
   checkForgotten() {
-    const failed = [...this.unheard].map(([promise, name]) => [name, promise]);
-    const names = [...this.open.values(), ...failed].filter(([, promise]) => !promise?.isAwaited)
-      .map(([name]) => `"${name}"`);
-    if (names.length === 0) return;
+    const failed = [...this.unheard].filter(([promise]) => !this.strays.has(promise))
+      .map(([promise, name]) => [name, promise]);
+    const left = [...this.open.values(), ...failed].filter(([, promise]) => !promise?.isAwaited);
+    const strays = [...this.strays.keys()].map((promise) => [this.unheard.get(promise)]);
+    if (left.length === 0 && strays.length === 0) return;
     for (const error of this.strays.values()) show(error); // Its name does not say where.
-    const were = names.length === 1 ? 'was open or had failed' : 'were open or had failed';
-    throw coded('forgotten_await', `${this.run.method}() returned while ${names.join(', ')} ${were} ` +
-      'and nobody waited for it: await what ctx gives');
+    const told = [...this.#tellLeft(left), ...this.#tellStrays(strays)].join('; ');
+    throw coded('forgotten_await', told);
+  }
+
+  #tellLeft(left) {
+    if (left.length === 0) return [];
+    const were = left.length === 1 ? 'was open or had failed' : 'were open or had failed';
+    return [`${this.run.method}() returned while ${quoted(left)} ${were} and nobody waited for it: ` +
+      'await what ctx gives'];
+  }
+
+  // Promises of the code's own.
+  #tellStrays(strays) {
+    if (strays.length === 0) return [];
+    const were = strays.length === 1 ? 'a promise was' : `${strays.length} promises were`;
+    return [`${were} rejected in ${this.run.method}() and nobody handled it: ${quoted(strays)}: ` +
+      'await each promise, or catch its error'];
   }
 }
 

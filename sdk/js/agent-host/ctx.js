@@ -38,7 +38,8 @@ function makeStore(run, files) {
     read: (path, options) => readFile(run, files, path, options),
     write: (path, content) => writeFile(run, files, path, content),
     exists: (path) => run.value('store.exists', path, { path }, () => files.exists(path)),
-    delete: (path) => run.value('store.delete', path, { path }, () => files.delete(path), { changes: true }),
+    delete: (path) => run.value('store.delete', path, { path }, () => files.delete(path),
+      { changes: true, tells: true }),
     list: (folder) => run.value('store.list', folder ?? '', { folder }, () =>
       files.list(folder === undefined || folder === null || folder === '' ? '.' : folder)),
   };

@@ -175,6 +175,40 @@ const MEMBERS_MAX = 20;
 const LEVELS_MAX = 5;
 const MEMBERS_IN_ALL_MAX = 50;
 
+// Of causes so many are told, one within the other.
+const CAUSES_MAX = 3;
+
+// A name that the cell's network policy does not list is one that nobody knows. `cause`: of what fetch threw.
+function networkRemedy(cause, host) {
+  if (!host || member(cause, 'code') !== 'ENOTFOUND') return '';
+  const cell = process.env.CELLAR_CELL_ID || 'CELL';
+  return ` (if the cell may not reach it: cellar network ${cell} allow ${host})`;
+}
+
+// What Node.js' own fetch throws says nothing but that it failed.
+function messageOf(error, cause) {
+  const message = member(error, 'message') ?? inspected(error); // Any object may be thrown.
+  if (message !== 'fetch failed' || !isA(cause, Error) || sensitive.has(cause)) return message;
+  const why = member(cause, 'message') || member(cause, 'code');
+  return why ? `${message}: ${why}${networkRemedy(cause, member(cause, 'hostname'))}` : message;
+}
+
+// The stack with its causes, as Node.js prints it. `left`: how many causes may be told yet.
+function stackOf(error, lengthMax, left = CAUSES_MAX) {
+  const stack = shown(member(error, 'stack'), '');
+  const cause = left > 0 && stack !== '' ? member(error, 'cause') : undefined;
+  if (cause === undefined) return cut(stack, lengthMax);
+  const told = causeText(cause, lengthMax, left - 1).replaceAll('\n', '\n  ');
+  return cut(`${stack} {\n  [cause]: ${told}\n}`, lengthMax);
+}
+
+function causeText(cause, lengthMax, left) {
+  if (sensitive.has(cause)) return REDACTED;
+  if (!isA(cause, Error)) return cut(inspected(cause) || shown(cause, ''), lengthMax);
+  const { name, message } = { name: member(cause, 'name'), message: member(cause, 'message') };
+  return stackOf(cause, lengthMax, left) || cut(`${shown(name, 'Error')}: ${shown(message, '')}`, lengthMax);
+}
+
 // `lengthMax`: of its message and of its stack. Of one within others `level` says how many, and `places.left`
 // how many may be told yet.
 function toJson(error, lengthMax = TEXT_LENGTH_MAX, level = 0, places = { left: MEMBERS_IN_ALL_MAX }) {
@@ -186,11 +220,11 @@ function toJson(error, lengthMax = TEXT_LENGTH_MAX, level = 0, places = { left: 
     return { name: 'Error', message: cut(shown(error, error === null ? 'null' : typeof error), lengthMax), stack: '' };
   }
   const code = member(error, 'code');
-  const message = member(error, 'message') ?? inspected(error); // Any object may be thrown.
+  const message = messageOf(error, member(error, 'cause'));
   const json = {
     name: cut(shown(member(error, 'name'), 'Error'), NAME_LENGTH_MAX),
     message: cut(shown(message, ''), lengthMax),
-    stack: cut(shown(member(error, 'stack'), ''), lengthMax),
+    stack: stackOf(error, lengthMax),
   };
   if (typeof code === 'string') json.code = cut(code, NAME_LENGTH_MAX);
   if (Number.isFinite(code)) json.code = code;
@@ -233,5 +267,5 @@ function fromJson(json) {
 
 module.exports = {
   AgentError, CancelledError, NonRetryableError, ParkedRun, REDACTED, RetryAfterError, StepTimeoutError,
-  coded, forAgents, fromJson, handedOut, isA, member, restorer, show, showable, toJson,
+  coded, forAgents, fromJson, handedOut, isA, member, networkRemedy, restorer, show, showable, toJson,
 };

@@ -1,7 +1,7 @@
 'use strict';
 // HTTP that tries again: what it gives is plain data, so that a journal can hold it.
 
-const { coded } = require('./errors');
+const { coded, networkRemedy } = require('./errors');
 const { Deadline, pause } = require('./timers');
 
 const TIMEOUT_MS = 120_000;
@@ -22,17 +22,10 @@ function pauseMs(attempt, response) {
   return Math.min(LONGEST_PAUSE_MS, askedPauseMs(response) ?? own);
 }
 
-// A name that the cell's network policy does not list is one that nobody knows.
-function remedyOf(url, error) {
-  if (error?.cause?.code !== 'ENOTFOUND') return '';
-  const cell = process.env.CELLAR_CELL_ID || 'CELL';
-  return ` (if the cell may not reach it: cellar network ${cell} allow ${new URL(url).hostname})`;
-}
-
 function failureOf(url, error) {
   if (error?.code === 'fetch_timeout') return error;
   const cause = error?.cause ? `: ${error.cause.message || error.cause.code}` : '';
-  const message = `fetch ${url}: ${error?.message}${cause}${remedyOf(url, error)}`;
+  const message = `fetch ${url}: ${error?.message}${cause}${networkRemedy(error?.cause, new URL(url).hostname)}`;
   return coded(error?.cause?.code ?? 'fetch_failed', message);
 }
 

@@ -9,6 +9,7 @@ const { readDown } = require('./down');
 const { AgentError, CancelledError, ParkedRun, handedOut, isA, member, show, toJson } = require('./errors');
 const { Files } = require('./files');
 const { FrameParser, leave, UpSocket } = require('./frames');
+const { checkNoGenerator } = require('./live');
 const { inside, isToldToStop } = require('./phase');
 const { OneATurn } = require('./replay');
 const { beginAtRest, isAtRest } = require('./rest');
@@ -18,6 +19,7 @@ const { stringify } = require('./values');
 const UP_FD = 3;
 const DOWN_FD = 4;
 const CRASHED = 70;
+const EXIT_FRAMES = 20;
 const ENDED_EARLY = JSON.stringify({ message: 'the method returns before it has done what is recorded' });
 
 const REHEARSAL = {
@@ -29,6 +31,7 @@ const up = new UpSocket(UP_FD);
 const runs = new Map();
 let files;
 let cellId;
+let isEnding = false; // The host ends the process, not the agent's code.
 
 function lookAround() {
   files = new Files(process.env.CELLAR_WORK_DIR ?? '/work');
@@ -49,10 +52,12 @@ async function execute(run, header) {
   const ctx = makeCtx(run, files, cellId);
   const within = (call) => inside.run({ run }, call);
   if (header.setup) {
-    if (typeof agent.setup === 'function') await within(() => agent.setup(ctx));
+    if (typeof agent.setup === 'function') checkNoGenerator(await within(() => agent.setup(ctx)), 'setup()');
     run.setupDone();
   }
-  return stringify(await within(() => method(ctx, run.params)), `what ${run.method}() returns`);
+  const value = await within(() => method(ctx, run.params));
+  checkNoGenerator(value, `${run.method}()`);
+  return stringify(value, `what ${run.method}() returns`);
 }
 
 function sendEnd(run, { ok, text, code, rolled }) {
@@ -170,7 +175,7 @@ function take(header, body) {
       runs.delete(run.id);
       break;
     case 'ping': up.send({ t: 'pong', n: header.n }); break;
-    case 'stop': process.exit(0); break;
+    case 'stop': exit(0); break;
     default: // A later daemon may say more.
   }
 }
@@ -184,9 +189,28 @@ function tellsOfEnd(error) {
 function crash(error) {
   if (tellsOfEnd(error)) return;
   show(error);
-  if (!isToldToStop()) process.exit(CRASHED);
+  if (!isToldToStop()) exit(CRASHED);
 }
 
+function exit(code) {
+  isEnding = true;
+  process.exit(code);
+}
+
+// Whoever calls process.exit is below this on the stack: nothing else would say why all runs begin again.
+function tellOfExit(code) {
+  if (isEnding) return;
+  const { prepareStackTrace, stackTraceLimit } = Error;
+  Object.assign(Error, { prepareStackTrace: undefined, stackTraceLimit: EXIT_FRAMES });
+  const calls = new Error().stack.split('\n    at ').slice(1);
+  Object.assign(Error, { prepareStackTrace, stackTraceLimit });
+  const from = calls.findIndex((call) => /exit \(node:/.test(call));
+  if (from === -1) return;
+  const told = [`the agent called process.exit(${code})`, ...calls.slice(from + 1)];
+  process.stderr.write(`${told.join('\n    at ')}\n`);
+}
+
+process.on('exit', tellOfExit);
 process.on('uncaughtException', crash);
 // One with an error of ours is that of a command, or of a branch of the agent's code that it has ended.
 // Another one is that of a branch, too, where it belongs to a run: Node.js calls this as code of that.

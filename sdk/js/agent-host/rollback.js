@@ -57,7 +57,9 @@ class Rollbacks {
     const order = [...this.completed].sort((a, b) => a.at - b.at).reverse();
     return order.map(({ o, text, codec }) => {
       const { name, options } = this.declared.get(o);
-      return { name, options, body: options.undo(decodeValue(text, codec), o) };
+      // What cannot be read is an error of the step that undoes it, and keeps no other from being undone.
+      const body = (...begun) => options.undo(decodeValue(text, codec), o)(...begun);
+      return { name, options, body };
     });
   }
 }

@@ -11,12 +11,11 @@ const { Replay } = require('./replay');
 const { isAtRest } = require('./rest');
 const { Rollbacks, undoAll } = require('./rollback');
 const { after } = require('./timers');
-const { eventText, fingerprint, nameOf, stringify } = require('./values');
+const { dataText, eventText, fingerprint, nameOf, stringify } = require('./values');
 const { Waiting } = require('./waiting');
 
 const GRACE_MS = 1000;
 const UNASKED_NAME_MAX = 200;
-const PLAIN = { policy: 'retry', sensitive: false, undo: undefined };
 const BEGINS = { policy: 'retry', begins: true }; // of ctx.beginStep: nothing of it is executed
 
 class Run {
@@ -183,12 +182,13 @@ class Run {
   }
 
   // Something that is done here and now: recorded with its value, not done again on replay. What
-  // throws leaves its ordinal empty, and is tried again. `changes`: something outside of the journal.
-  value(k, name, args, produce, { changes = false } = {}) {
+  // throws leaves its ordinal empty, and is tried again. `changes`: something outside of the journal;
+  // `tells`: what it gives says how that was.
+  value(k, name, args, produce, { changes = false, tells = !changes } = {}) {
     this.check();
     if (this.inStep) return produce();
     const n = nameOf(name);
-    const fp = fingerprint(stringify(args, `the arguments of ctx.${k}`));
+    const fp = fingerprint(stringify(args, `what ctx.${k} is given`));
     const o = this.ordinals.next();
     const entry = this.ordinals.lookUp(o, k, n, fp);
     if (entry) return JSON.parse(this.replay.textOf(entry));
@@ -196,7 +196,7 @@ class Run {
     const value = produce();
     const text = stringify(value, `what ctx.${k}("${n}") gives`);
     if (!this.isTrial) this.send({ t: 'value', o, k, n, fp }, text);
-    if (!this.isTrial && !changes) this.seen += 1;
+    if (!this.isTrial && tells) this.seen += 1;
     return JSON.parse(text); // As a replay gives it.
   }
 
@@ -217,7 +217,7 @@ class Run {
   call(op, name, args) {
     this.check();
     const n = nameOf(name);
-    const text = stringify(args, `the arguments of ctx.${op}`);
+    const text = dataText(args, `what ctx.${op} is given`);
     const fp = fingerprint(text);
     const o = this.inStep ? 0 : this.ordinals.next();
     const entry = o === 0 ? undefined : this.ordinals.lookUp(o, op, n, fp);
@@ -319,7 +319,7 @@ class Run {
   #command(k, name, args, same) {
     this.check();
     const n = nameOf(name);
-    const text = stringify(args, `the arguments of ctx.${k}`);
+    const text = dataText(args, `what ctx.${k} is given`);
     const fp = same ?? fingerprint(text);
     const o = this.inStep ? 0 : this.ordinals.next();
     const entry = o === 0 ? undefined : this.ordinals.lookUp(o, k, n, fp);
@@ -374,7 +374,7 @@ class Run {
   // anybody sees it. `before` is what the journal holds of a step that was interrupted. The options:
   // `policy`, what follows an interruption; `sensitive`, nobody is shown what it gives; undo(value,
   // ordinal), the body of the step that undoes it; finish(value) makes of it what the code gets.
-  step(k, makeName, fp, body, options = PLAIN) {
+  step(k, makeName, fp, body, options) {
     return this.promised(() => {
       const taken = this.#begin(k, makeName, fp, options);
       const { o, n, entry, isDone, isLeft } = taken;

@@ -2,6 +2,7 @@
 // What crosses to the daemon: JSON texts, the names of commands, and fingerprints of arguments.
 
 const { coded } = require('./errors');
+const { holdsLive, refusalOf } = require('./live');
 
 const EVENT_BYTES_MAX = 1 << 20;
 const BODY_BYTES_MAX = 256 * 2 ** 20;
@@ -60,6 +61,13 @@ function stringify(value, what) {
   return json;
 }
 
+// The same of what a call is given: what is no data is refused, and not left out.
+function dataText(value, what) {
+  const json = stringify(value, what);
+  if (holdsLive(value)) throw refusalOf(value, what);
+  return json;
+}
+
 // The same at any depth, for what only this side reads.
 function toText(value, what) {
   let json;
@@ -105,4 +113,6 @@ function fingerprint(json) {
   return sha256(json).slice(0, FINGERPRINT_DIGITS);
 }
 
-module.exports = { checkSize, eventText, fingerprint, nameOf, sha256, stringify, toText, withoutHalfPairs };
+module.exports = {
+  BODY_BYTES_MAX, checkSize, dataText, eventText, fingerprint, nameOf, sha256, stringify, toText, withoutHalfPairs,
+};
