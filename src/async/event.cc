@@ -52,6 +52,7 @@ void Event::set() {
 }
 
 void Event::reset() { state_->set = false; }
+void Event::pulse() { state_->wake(); }
 bool Event::is_set() const noexcept { return state_->set; }
 
 asio::awaitable<void> Event::wait() { co_await wait_for(kForever); }

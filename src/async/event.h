@@ -23,6 +23,7 @@ class Event {
 
   void set();
   void reset();
+  void pulse();  // wakes those who wait now, and is not set
   bool is_set() const noexcept;
 
   // Returns at once where it is set. Throws Error `canceled` when the waiting task is canceled.

@@ -39,7 +39,7 @@ class AgentProcess {
     AgentLanguage language = AgentLanguage::javascript;
     std::string image;  // by its name, for who is told that it lacks the agent host's program
     Secrets secrets;
-    std::function<void(std::string line)> on_output;  // each line that the agent prints
+    std::function<void(std::string line)> on_output;  // each line that it prints
     std::function<void(const CommandPlace&)> on_end;  // its place is not needed any more
   };
   // Starts it in a place of the agent domain. Throws Error; reason kHostMissing where the cell's
@@ -65,7 +65,8 @@ class AgentProcess {
   asio::awaitable<void> write_down() { return write_queued(down_); }
   asio::awaitable<void> read_output();
 
-  // The next frame; nullopt at the end. Throws Error `corrupt` for bytes that are none.
+  // The next frame; nullopt at the end. Throws Error `corrupt` for bytes that are none, `canceled`
+  // where its task is.
   asio::awaitable<std::optional<AgentFrame>> receive();
   // Queues a frame. An agent that leaves more than kQueuedBytesMax unread is ended, and no more of
   // what it has said is received.
@@ -95,6 +96,7 @@ class AgentProcess {
 
   // How long ago it said something, or an answer was due at the earliest.
   std::chrono::steady_clock::duration silent_for() const;
+  // It has said something, or is owed an answer from now on.
   void heard_from();
 
  private:

@@ -52,7 +52,7 @@ CellJournal::CellJournal(asio::any_io_executor executor, async::Pool& pool, asyn
 CellJournal::~CellJournal() = default;
 
 void CellJournal::require_working() const {
-  if (broken_) {
+  if (is_broken()) {
     throw Error(ErrorCode::unavailable, "journal_io_error", "the cell's journal cannot be written",
                 "see the daemon's log; free disk space, then restart cellard");
   }
@@ -85,7 +85,7 @@ journal::Lsn CellJournal::append_record(const journal::RecordHead& head, const s
 }
 
 void CellJournal::sync_soon() {
-  if (flushing_ || broken_ || !journal_.dirty()) return;
+  if (flushing_ || is_broken() || !journal_.dirty()) return;
   if (!journal_.has_room()) return make_spares_soon();
   flushing_ = true;
   tasks_.spawn(flush());
@@ -113,7 +113,7 @@ void CellJournal::deliver() {
 }
 
 void CellJournal::sync_later() {
-  if (flushing_ || flush_planned_ || broken_) return;
+  if (flushing_ || flush_planned_ || is_broken()) return;
   flush_planned_ = true;
   tasks_.spawn(flush_later());
 }
@@ -164,17 +164,13 @@ asio::awaitable<void> CellJournal::flush() {
       failed = true;
     }
     if (!failed) deliver();
-    durable_.set();
-    durable_.reset();
+    durable_.pulse();
     make_spares_soon();  // While the next batch is written.
   }
-  broken_ = broken_ || failed;
-  if (broken_) deliveries_.clear();
+  if (is_broken()) deliveries_.clear();
   flushing_ = false;
-  durable_.set();
-  durable_.reset();
-  room_changed_.set();
-  room_changed_.reset();
+  durable_.pulse();
+  room_changed_.pulse();
   make_spares_soon();
 }
 
@@ -208,8 +204,7 @@ asio::awaitable<bool> CellJournal::advanced(journal::Lsn lsn, std::chrono::milli
 
 void CellJournal::wake_watchers() {
   ++wake_count_;
-  durable_.set();
-  durable_.reset();
+  durable_.pulse();
 }
 
 asio::awaitable<journal::Payload> CellJournal::store_value(std::string value) {
@@ -277,7 +272,7 @@ std::string CellJournal::bytes_of(const journal::Payload& value) const {
 }
 
 asio::awaitable<void> CellJournal::room() {
-  while (journal_.pending_bytes() > kPendingBytesWaited && !broken_) {
+  while (journal_.pending_bytes() > kPendingBytesWaited && !is_broken()) {
     require_open();
     sync_soon();
     co_await durable_.wait();

@@ -47,7 +47,9 @@ class CellJournal {
               const std::string& dir, const std::string& cell_id, RunTable& runs);
   ~CellJournal();
 
-  // Appends one record of `run`; it is durable after the next sync() that returns.
+  // Appends one record of `run`; it is durable after the next sync() that returns. Throws Error
+  // `too_large` for a body that no record may have, `exhausted`, reason `journal_backlog`, where
+  // more than may waits for the disk already, and `journal_io_error` once that has failed.
   template <typename Body>
   journal::Lsn append(std::uint32_t run, std::uint32_t ordinal, const Body& body) {
     const journal::RecordHead head{
@@ -73,7 +75,8 @@ class CellJournal {
   // Returns when all that was appended before the call is durable.
   asio::awaitable<void> sync();
   // Calls `then` once all that was appended before the call is durable: in the order of the calls,
-  // which is the order of the records. Never where the journal breaks or is closed before.
+  // which is the order of the records. Never where the journal breaks or is closed before. It must
+  // not throw: whatever else waits for the disk would wait for ever.
   void when_durable(std::function<void()> then);
   // Called behind those, once for all that one write made durable.
   void on_delivered(std::function<void()> tell) { on_delivered_ = std::move(tell); }
@@ -183,7 +186,7 @@ class CellJournal {
   // Notes in `syncs`, which must outlive it, how long each write to the disk takes.
   void measure(Histogram& syncs) noexcept { sync_times_ = &syncs; }
 
-  bool is_broken() const noexcept { return broken_; }
+  bool is_broken() const noexcept { return journal_.is_broken(); }
   // Removes the runs that ended before, as far as the journal begins with nothing else: whole
   // segments, and the blobs of them. Nothing where `are_used` then: nobody may hold a reference to
   // one of these runs. A disk that fails is told in the log: the next opening does the rest.
@@ -260,7 +263,6 @@ class CellJournal {
   bool flush_planned_ = false;
   bool making_spares_ = false;
   Histogram* sync_times_ = nullptr;
-  bool broken_ = false;
   bool closed_ = false;
   async::TaskGroup tasks_;
 };

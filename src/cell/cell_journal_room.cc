@@ -15,7 +15,7 @@ constexpr std::chrono::milliseconds kTryAgain{1000};
 }  // namespace
 
 void CellJournal::make_spares_soon() {
-  if (making_spares_ || broken_ || journal_.wanted_spare_bytes(demand_bytes_) == 0) return;
+  if (making_spares_ || is_broken() || journal_.wanted_spare_bytes(demand_bytes_) == 0) return;
   making_spares_ = true;
   tasks_.spawn(make_spares());
 }
@@ -58,10 +58,8 @@ asio::awaitable<void> CellJournal::make_spares() {
 }
 
 void CellJournal::tell_room() {
-  for (async::Event* event : {&room_changed_, &durable_}) {
-    event->set();
-    event->reset();
-  }
+  room_changed_.pulse();
+  durable_.pulse();
   if (on_room_) on_room_();
 }
 

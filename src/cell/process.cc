@@ -179,8 +179,7 @@ asio::awaitable<void> Process::read(PipeEnd& source, OutputLog::Stream stream,
     if (taken.state == State::ended) break;
     if (taken.state == State::some) {
       output_.append(taken.stream, taken.bytes);
-      changed_.set();
-      changed_.reset();
+      changed_.pulse();
       continue;
     }
     turn.reset();
@@ -340,8 +339,7 @@ asio::awaitable<bool> Process::advanced(std::uint64_t place, std::chrono::millis
 
 void Process::wake_watchers() {
   ++wake_count_;
-  changed_.set();
-  changed_.reset();
+  changed_.pulse();
 }
 
 void Process::require_running() const {

@@ -16,11 +16,8 @@ class Story {
 
   template <typename Body>
   journal::Lsn tell(const Body& body, std::uint32_t ordinal = 0) {
-    runs_.apply({.lsn = ++last_,
-                 .run = 1,
-                 .ordinal = ordinal,
-                 .type = Body::kType,
-                 .body = body.encode()});
+    runs_.apply(
+        {.lsn = ++last_, .run = 1, .ordinal = ordinal, .type = Body::kType, .body = body.encode()});
     return last_;
   }
 

@@ -345,12 +345,11 @@ asio::awaitable<void> Runner::carry_through(Active& active, std::string cause) {
     if (active.settled) break;
     host_.kill_commands(run.number);
     cause = std::exchange(active.interruption, {});
-    const bool goes_on = !active.is_pausing && !active.is_ending && !run.ends_at_once();
-    if (cause == AgentProcess::kHostMissing && goes_on) {
+    if (cause == AgentProcess::kHostMissing && active.is_wanted()) {
       co_await pause_run(active, cause, host_missing_);
       break;
     }
-    if (run.ends_in_vain().count > 1 && !run.ends_at_once() && !active.is_pausing) {
+    if (run.ends_in_vain().count > 1 && active.is_wanted()) {
       co_await hold_off(active, backoff);
       backoff = std::min(backoff * 2, config_.longest_backoff);
     } else {

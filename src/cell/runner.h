@@ -357,11 +357,17 @@ class Runner {
     journal::Lsn event = 0;                // what it is of; 0 for nothing
     std::optional<journal::Payload> kept;  // where it is on the disk already
   };
+  // The record of a step's end; its value is on disk where it is a blob. One that there is no room
+  // for, and is not kept, becomes a JournalFullError.
+  struct MadeEnd {
+    journal::StepEnd record;
+    bool is_kept = true;
+  };
   // False where the wait has ended meanwhile.
   asio::awaitable<bool> end_wait(std::shared_ptr<Active> active, std::uint32_t ordinal,
                                  WaitEnd given);
   // The record of that.
-  asio::awaitable<journal::StepEnd> make_wait_end(WaitEnd given);
+  asio::awaitable<MadeEnd> make_wait_end(WaitEnd given);
   // The same as end_wait(), also of a run that nobody works on: it is paused, or its cell is.
   asio::awaitable<bool> end_approval(Run& run, std::uint32_t ordinal, std::string answer);
   void give_outcome(const Active& active, std::uint32_t ordinal, Outcome outcome);
@@ -452,7 +458,9 @@ class Runner {
   asio::awaitable<journal::Payload> store(std::string value);
   // The same; false where there is none.
   asio::awaitable<bool> is_stored(std::string value, journal::Payload& into);
-  // Keeps a frame that there is no room for until there is, and what its run says behind it.
+  // Keeps a frame that there is no room for until there is, and what its run says behind it. It is
+  // handled by a task of its own then, while the run may be paused or go on in another attempt: who
+  // handles a frame asks Active::serves() behind each await.
   asio::awaitable<void> hold(AgentProcess& agent, std::shared_ptr<Active> active, AgentFrame frame);
   asio::awaitable<void> handle_held(std::shared_ptr<Active> active);
   asio::awaitable<void> handle_each_held(std::shared_ptr<Active> active,
@@ -471,10 +479,7 @@ class Runner {
   void append_interrupted(const Run& run, const Step& step, const std::string& cause);
   asio::awaitable<journal::StepEnd> make_decided(const Step& step, Decision decision);
   enum class Shown : std::uint8_t { plainly, sealed };
-  // The record of a step's end; its value is on disk where it is a blob. One that there is no room
-  // for becomes a JournalFullError.
-  asio::awaitable<journal::StepEnd> make_step_end(Outcome outcome, Shown how = Shown::plainly);
-  static bool is_kept(const journal::StepEnd& end);
+  asio::awaitable<MadeEnd> make_step_end(Outcome outcome, Shown how = Shown::plainly);
   // `not_kept`: the value became that error. `too_late`: nothing is recorded, as the attempt of the
   // run is over.
   enum class StepFate : std::uint8_t { kept, not_kept, too_late };

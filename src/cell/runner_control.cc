@@ -109,8 +109,7 @@ asio::awaitable<void> Runner::end_after_grace(std::shared_ptr<Active> active, Ca
   const bool goes_on =
       how.undoes && (!is_same || active->run.rollback != 0 || active->run.ends_at_once());
   // What has let go in time, and is on its way to the disk, is in nobody's way.
-  const bool is_in_agent = active->in_agent && !active->is_ending && !active->is_pausing;
-  if (!active->settled && is_in_agent && !goes_on) stop_agent("cancel");
+  if (active->is_served() && !goes_on) stop_agent("cancel");
 }
 
 asio::awaitable<void> Runner::pause(std::uint32_t number, Pause why) {
@@ -151,13 +150,13 @@ asio::awaitable<bool> Runner::settle_interrupted(Active& active, const std::stri
     if (!step.is_interrupted() || active.run.leaves(step)) continue;
     if (step.policy == "fail") {
       std::string error = interrupted_error(step, " (" + cause + "), and is not executed again");
-      const journal::StepEnd end =  // Before the other: both are written together.
+      const MadeEnd end =  // Before the other: both are written together.
           co_await make_step_end(Outcome::failed(std::move(error)));
-      journal_.require_takes(bytes_of_records(end.value.bytes, 2));
+      journal_.require_takes(bytes_of_records(end.record.value.bytes, 2));
       fault_point("interrupted.before_written");
       append_interrupted(active.run, step, cause);
       fault_point("step.before_end");
-      journal_.append(active.run.number, ordinal, end);
+      journal_.append(active.run.number, ordinal, end.record);
       fault_point("step.ended");
     } else if (step.policy == "ask") {
       const json::Value detail =
@@ -214,9 +213,9 @@ asio::awaitable<journal::StepEnd> Runner::make_decided(const Step& step, Decisio
                         ? Outcome::gave(std::move(decision.value))
                         : Outcome::failed(interrupted_error(step, ", and given up"));
   const Shown how = outcome.ok && step.sensitive ? Shown::sealed : Shown::plainly;
-  journal::StepEnd end = co_await make_step_end(std::move(outcome), how);
-  if (!is_kept(end)) journal_.throw_full();
-  co_return end;
+  MadeEnd end = co_await make_step_end(std::move(outcome), how);
+  if (!end.is_kept) journal_.throw_full();
+  co_return std::move(end.record);
 }
 
 asio::awaitable<void> Runner::resume(std::uint32_t number, std::optional<Decision> decision) {

@@ -101,8 +101,8 @@ void Runner::note_late_step(const AgentFrame& frame) {
   const Run* run = runs_.find(text_of(frame.header, "run"));
   const bool is_paused = run != nullptr && run->status == RunStatus::paused &&
                          number_of(frame.header, "a") == run->attempt;
-  const bool is_begun = text_of(frame.header, "t") == "cmd" && is_of_step(frame) &&
-                        !flag_of(frame.header, "keeps") && ordinal_of(frame) != 0;
+  const bool is_begun =
+      text_of(frame.header, "t") == "cmd" && is_of_step(frame) && ordinal_of(frame) != 0;
   if (!is_paused || !is_begun || asks_too_much(*run, frame)) return;
   check_frame(*run, frame);
   journal_.append(run->number, ordinal_of(frame), start_of(*run, frame));
@@ -190,11 +190,8 @@ asio::awaitable<void> Runner::on_command(AgentProcess& agent, Active& active,
   fault_point("step.before_start");
   // A step with no policy is executed already, unless it asks: room for it was kept.
   const bool is_ours = kind == "shell" || kind == "spawn" || is_llm;
-  const bool keeps = flag_of(frame.header, "keeps");
-  const bool awaits_disk = !is_ours && (keeps || !text_of(frame.header, "pol").empty());
-  const bool asks = awaits_disk || flag_of(frame.header, "ask");
   bool is_refused = false;
-  if (is_ours || asks) {
+  if (is_ours || awaits_word(frame)) {
     const std::uint64_t bytes = text_of(frame.header, "n").size();
     const bool is_room = co_await may_begin(bytes);
     is_refused = !is_room;
@@ -207,12 +204,13 @@ asio::awaitable<void> Runner::on_command(AgentProcess& agent, Active& active,
   if (ordinal != 0) {
     journal_.append(active.run.number, ordinal, start_of(active.run, frame));
     fault_point("step.started");
-    if (awaits_disk && !is_refused) {
+    if (!is_ours && !is_refused && awaits_disk(frame)) {
       say_begun(active.run, ordinal, "step.before_began");
     } else {
       journal_.sync_later();  // The end of a short step comes with its start in one write.
-      if (asks && is_refused) say_refused(active.run, ordinal);
-      if (asks && !is_refused) say_may_begin(active.run, ordinal);
+      const bool is_asked = !is_ours && awaits_word(frame);
+      if (is_asked && is_refused) say_refused(active.run, ordinal);
+      if (is_asked && !is_refused) say_may_begin(active.run, ordinal);
     }
   }
   if (!is_ours) co_return;
@@ -224,7 +222,7 @@ asio::awaitable<void> Runner::on_command(AgentProcess& agent, Active& active,
   call.synchronous = flag_of(frame.header, "sync");
   call.sensitive = text_of(frame.header, "sens") == "output";
   call.request = frame.body;
-  call.keeps = keeps;
+  call.keeps = flag_of(frame.header, "keeps");
   if (is_refused) {
     std::string error = journal_full_error("the command was not begun");
     if (ordinal != 0) co_await append_step_end(active, ordinal, Outcome::failed(error));
@@ -409,7 +407,7 @@ asio::awaitable<void> Runner::on_done(Active& active, const AgentFrame& frame) {
   });
 }
 
-asio::awaitable<journal::StepEnd> Runner::make_step_end(Outcome outcome, Shown how) {
+asio::awaitable<Runner::MadeEnd> Runner::make_step_end(Outcome outcome, Shown how) {
   journal::StepEnd end;
   end.ok = outcome.ok;
   end.codec = std::move(outcome.codec);
@@ -419,25 +417,23 @@ asio::awaitable<journal::StepEnd> Runner::make_step_end(Outcome outcome, Shown h
   const bool is_owed = value.size() <= kOwedValueBytes;  // Its place was kept since it began.
   if (is_owed) end.value.bytes = std::move(value);
   const bool is_kept = is_owed || co_await is_stored(std::move(value), end.value);
-  if (is_kept) co_return end;
-  journal::StepEnd full;
-  full.value.bytes = not_kept_error();
+  if (is_kept) co_return MadeEnd{.record = std::move(end)};
+  MadeEnd full{.is_kept = false};
+  full.record.value.bytes = not_kept_error();
   co_return full;
 }
-
-bool Runner::is_kept(const journal::StepEnd& end) { return end.value.bytes != not_kept_error(); }
 
 asio::awaitable<Runner::StepFate> Runner::append_step_end(Active& active, std::uint32_t ordinal,
                                                           Outcome outcome, Shown how) {
   const std::uint32_t attempt = active.run.attempt;
-  const journal::StepEnd end = co_await make_step_end(std::move(outcome), how);
+  const MadeEnd end = co_await make_step_end(std::move(outcome), how);
   // A pause, or the end of the agent, has made an interruption of it.
   // So has what ends it otherwise, a wait's time say; or its ordinal is none of this generation's.
   if (!active.serves(attempt) || !active.run.open.contains(ordinal)) co_return StepFate::too_late;
   fault_point("step.before_end");
-  journal_.append(active.run.number, ordinal, end);
+  journal_.append(active.run.number, ordinal, end.record);
   fault_point("step.ended");
-  co_return is_kept(end) ? StepFate::kept : StepFate::not_kept;
+  co_return end.is_kept ? StepFate::kept : StepFate::not_kept;
 }
 
 asio::awaitable<void> Runner::on_value(Active& active, const AgentFrame& frame) {

@@ -297,13 +297,13 @@ asio::awaitable<void> Runner::end_llm(LlmCall& own, Outcome outcome) {
     // Room is owed to what an active run has begun.
     const bool is_room = find_active(own.run) || co_await takes(outcome.value.size());
     if (!is_room) co_return;
-    const journal::StepEnd end = co_await make_step_end(outcome);
+    const MadeEnd end = co_await make_step_end(outcome);
     run = runs_.find(own.run);
     if (run == nullptr || is_terminal(run->status) || own.asking->is_ended()) co_return;
     fault_point("llm.before_ended");
-    journal_.append(own.run, call.ordinal, end);
+    journal_.append(own.run, call.ordinal, end.record);
     fault_point("llm.ended");
-    if (!is_kept(end)) outcome = Outcome::failed(not_kept_error());
+    if (!end.is_kept) outcome = Outcome::failed(not_kept_error());
   }
   own.is_asking = false;
   const auto active = find_active(own.run);
@@ -326,9 +326,7 @@ asio::awaitable<void> Runner::pause_for_budget(std::uint32_t number) {
   const bool is_asking = std::any_of(llm_calls_.begin(), llm_calls_.end(), [&](const auto& call) {
     return call->run == number && call->is_asking;
   });
-  const bool is_going =
-      !active->settled && !active->is_pausing && !active->is_ending && !active->run.ends_at_once();
-  if (!active->is_over_budget || is_asking || !is_going) co_return;
+  if (!active->is_over_budget || is_asking || !active->is_wanted()) co_return;
   const auto budget = host_.llm().budget();
   const bool is_of_run = budget && budget->per == llm::Budget::Per::run;
   const LlmUse::OfModel all = host_.llm().use().total();
@@ -341,7 +339,6 @@ asio::awaitable<void> Runner::pause_for_budget(std::uint32_t number) {
                     "raise it (\"cellar llm " + host_.llm().cell_id() + " --budget TOKENS" +
                         (is_of_run ? " --per run" : "") + "\"), then resume the run");
   co_await pause_run(*active, error.reason(), pause_json(error));
-  host_.kill_commands(number);
 }
 
 }  // namespace cellar::cell

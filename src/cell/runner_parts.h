@@ -72,9 +72,8 @@ inline std::string cancelled_error() {
 }
 
 // What was done, and cannot be given.
-inline const std::string& not_kept_error() {  // Each end of a step is compared with it.
-  static const std::string error = journal_full_error("it was done, and what it gave is not kept");
-  return error;
+inline std::string not_kept_error() {
+  return journal_full_error("it was done, and what it gave is not kept");
 }
 
 // The hosts cut what is longer, as each who looks at the run's events has it read.
@@ -92,13 +91,22 @@ inline std::string checked_error(const std::string& text) {
   }
 }
 
-// Of a step that the host executes, or has asked for: it is not asked for by this.
+// A command that begins once that it does, or all that was said before, is on disk.
+inline bool awaits_disk(const AgentFrame& frame) {
+  return flag_of(frame.header, "keeps") || !text_of(frame.header, "pol").empty();
+}
+
+// The same, or one that begins once there is a place for it: the host waits to be told.
+inline bool awaits_word(const AgentFrame& frame) {
+  return awaits_disk(frame) || flag_of(frame.header, "ask");
+}
+
+// Of a step that the host executes already.
 inline bool is_of_step(const AgentFrame& frame) {
   const std::string type = text_of(frame.header, "t");
   if (type != "cmd") return type == "done" || type == "failed" || type == "progress";
   const std::string kind = text_of(frame.header, "k");
-  const bool asks = !text_of(frame.header, "pol").empty() || flag_of(frame.header, "ask");
-  return (kind == "step" || kind == "fetch") && !asks;
+  return (kind == "step" || kind == "fetch") && !awaits_word(frame);
 }
 
 // Throws Error `conflict` for a run that has ended.
@@ -144,7 +152,7 @@ struct Runner::Active {
   // It has ended or is paused, or that is on its way to the disk.
   bool is_settling() const noexcept { return is_pausing || is_ending || settled; }
   // It is to go on in the agent.
-  bool is_wanted() const noexcept { return !settled && !is_pausing && !run.ends_at_once(); }
+  bool is_wanted() const noexcept { return !is_settling() && !run.ends_at_once(); }
   // All of it that is open waits, and nothing that it has said waits to be taken.
   bool has_only_waits_open() const noexcept { return held.empty() && run.has_only_waits_open(); }
   // The agent has let go of it, for this reason: it goes on, or settles.

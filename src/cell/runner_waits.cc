@@ -346,14 +346,12 @@ void Runner::tell_parents(const Run& child) {
   }
 }
 
-asio::awaitable<journal::StepEnd> Runner::make_wait_end(WaitEnd given) {
-  if (!given.kept) {
-    co_return co_await make_step_end(std::move(given.outcome));
-  }
-  journal::StepEnd end;  // It is named once more, not stored once more.
-  end.ok = given.outcome.ok;
-  end.codec = "json";
-  end.value = *std::move(given.kept);
+asio::awaitable<Runner::MadeEnd> Runner::make_wait_end(WaitEnd given) {
+  if (!given.kept) co_return co_await make_step_end(std::move(given.outcome));
+  MadeEnd end;  // It is named once more, not stored once more.
+  end.record.ok = given.outcome.ok;
+  end.record.codec = "json";
+  end.record.value = *std::move(given.kept);
   co_return end;
 }
 
@@ -362,18 +360,18 @@ asio::awaitable<bool> Runner::end_wait(std::shared_ptr<Active> active, std::uint
   const Run& run = active->run;
   Outcome outcome = given.outcome;  // In the record it may be in a blob.
   const journal::Lsn event = given.event;
-  const journal::StepEnd end = co_await make_wait_end(std::move(given));
-  if (!is_kept(end)) outcome = Outcome::failed(not_kept_error());
+  const MadeEnd end = co_await make_wait_end(std::move(given));
+  if (!end.is_kept) outcome = Outcome::failed(not_kept_error());
   const bool is_taken = event != 0 && run.has_taken(event);
   if (!open_wait(*active, ordinal) || is_taken) co_return false;
-  journal_.require_takes(bytes_of_records(end.value.bytes, 2));
+  journal_.require_takes(bytes_of_records(end.record.value.bytes, 2));
   fault_point("wait.before_ended");
   if (event != 0) {
     journal::WaitMatched matched;
     matched.event = event;
     journal_.append(run.number, ordinal, matched);
   }
-  journal_.append(run.number, ordinal, end);
+  journal_.append(run.number, ordinal, end.record);
   fault_point("wait.ended");
   if (active->in_agent && agent_) {
     give_outcome(*active, ordinal, std::move(outcome));
@@ -495,11 +493,11 @@ asio::awaitable<bool> Runner::end_approval(Run& run, std::uint32_t ordinal, std:
       if (ended) co_return true;
       continue;  // It has settled meanwhile, as by a pause, or somebody else has answered.
     }
-    const journal::StepEnd end = co_await make_wait_end(std::move(given));
+    const MadeEnd end = co_await make_wait_end(std::move(given));
     const bool is_asleep = run.open.contains(ordinal) && !is_terminal(run.status);
     if (!is_asleep || is_active(run.number)) continue;  // It was taken up meanwhile, say.
     fault_point("wait.before_ended");
-    journal_.append(run.number, ordinal, end);
+    journal_.append(run.number, ordinal, end.record);
     fault_point("wait.ended");
     co_return true;
   }

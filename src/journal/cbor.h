@@ -10,7 +10,8 @@
 
 // The part of CBOR (RFC 8949) that record bodies need, in its deterministic form (section 4.2.1):
 // shortest heads, definite lengths, map keys sorted and unique. Keys are text. Floating-point
-// numbers always take 8 bytes. No tags.
+// numbers always take 8 bytes. No tags. No record has a list, a negative or broken number or null
+// today: a member with one that a later version adds is read, and left out.
 namespace cellar::journal::cbor {
 
 class Value;

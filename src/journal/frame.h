@@ -111,7 +111,7 @@ struct RecordHead {
   std::uint32_t ordinal = 0;
   Type type = Type::event;
   std::uint16_t flags = 0;  // kBlob, kHint
-  std::uint64_t t_ns = 0;   // 0: now
+  std::uint64_t t_ns = 0;   // 0: now, to Journal::append()
 };
 
 // A record as it is read.

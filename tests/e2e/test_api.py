@@ -277,11 +277,11 @@ class AgentCallTest(harness.CellTest):
         (cell.dir / "work/gate").touch()
         asking.join(harness.WAIT_S)
         connection, response = opened[0]
-        self.assertEqual(("chunked", None), (response.getheader("Transfer-Encoding"), response.getheader("Connection")))
         connection.close()
         self.daemon.process.wait(harness.WAIT_S)
         self.daemon.process.stdout.close()
         self.daemon.start()
+        self.assertEqual(("chunked", None), (response.getheader("Transfer-Encoding"), response.getheader("Connection")))
 
     def test_a_throw_is_500_and_in_a_stream_the_last_line(self):
         cell = self.cell(agent=AGENT)
