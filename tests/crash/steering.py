@@ -112,7 +112,7 @@ def upgrade(client):
 def restart(client):
     """However often it is asked for, it is one run, which is there as a whole."""
     client.until("completed")
-    begun = client.ask("restart", {"from": "b"}, key="again").json["id"]
+    begun = client.ask("restart", {"from": "b"}, key=f"{client.run_id} again").json["id"]
     expected = [70000, 2, 3]
 
     def restarted():
