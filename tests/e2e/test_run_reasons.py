@@ -138,7 +138,7 @@ class RunReasonsTest(harness.CellTest):
         step = next(step for step in ended["steps"] if step["name"] == "dies")
         self.assertEqual((step["ordinal"], 5), (ended["detail"]["ordinal"], step["executed"]))
         self.assertIn('while step "dies" was executed', ended["detail"]["message"])
-        self.assertEqual("last words", ended["detail"]["output"][-1])
+        self.assertIn("last words", ended["detail"]["output"])
         self.assertEqual(200, cell.call("POST", f"/runs/{run}/resume").status)
         again = cell.settled(run)
         self.assertEqual(("crash_loop", 10), (again["reason"], len(self.log(cell))))

@@ -20,6 +20,7 @@ const UP_FD = 3;
 const DOWN_FD = 4;
 const CRASHED = 70;
 const EXIT_FRAMES = 20;
+const EXIT_FRAMES_TOLD = 4; // A crash loop tells the last ten lines: some are left for the agent's own.
 const ENDED_EARLY = JSON.stringify({ message: 'the method returns before it has done what is recorded' });
 
 const REHEARSAL = {
@@ -206,7 +207,7 @@ function tellOfExit(code) {
   Object.assign(Error, { prepareStackTrace, stackTraceLimit });
   const from = calls.findIndex((call) => /exit \(node:/.test(call));
   if (from === -1) return;
-  const told = [`the agent called process.exit(${code})`, ...calls.slice(from + 1)];
+  const told = [`the agent called process.exit(${code})`, ...calls.slice(from + 1, from + 1 + EXIT_FRAMES_TOLD)];
   process.stderr.write(`${told.join('\n    at ')}\n`);
 }
 

@@ -316,3 +316,19 @@ test('what is no rollback is refused', () => withHost(agent(`
   assert.deepEqual((await daemon.ended('main')).value,
     ['invalid_step', 'the rollback of step "s" must be a function (s, value)']);
 }));
+
+test('a value that cannot be read is the error of its rollback, and no other is left out for it', () => withHost(
+  HELPERS + agent(`
+  await book(ctx, 'hotel');
+  await book(ctx, 'flight').catch(() => 0);
+  await book(ctx, 'car');
+  throw new Error('no');`), async (daemon) => {
+    const later = { $: 'Later', v: 1 };
+    daemon.run('main', {}, { replay: [[1, 'step', 'hotel', '', 'ok', { name: 'hotel' }],
+      [2, 'step', 'flight', '', 'ok', later, undefined, { c: 'typed' }]] });
+    const { value: { message, rollback }, rolled } = await daemon.end();
+    assert.deepEqual([message, rolled], ['no', false]);
+    assert.deepEqual([rollback.done, rollback.failed.name, rollback.failed.error.code, rollback.not_run],
+      [['car'], 'flight', 'not_serialisable', ['hotel']]);
+    assert.deepEqual(said(daemon), ['car', '-car']);
+  }));

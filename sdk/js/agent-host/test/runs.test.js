@@ -363,6 +363,14 @@ test('an error that nobody catches ends the process with its stack', async () =>
   }
 });
 
+test('an agent that calls process.exit is told of, with the place', () => withHost(
+  agent("await ctx.step('a', () => 1);\n  const leaves = (n) => (n ? leaves(n - 1) : process.exit(7));\n  leaves(9);"), async (daemon) => {
+    daemon.run('main');
+    assert.equal(await daemon.exited, 7);
+    await new Promise(setImmediate);
+    assert.match(daemon.stderr, /^the agent called process\.exit\(7\)\n(?: +at leaves \(.*agent\.js:2:.*\n){4}$/);
+  }));
+
 test('the process ends when the daemon says so, or is gone', async () => {
   const ways = [[(daemon) => daemon.send({ t: 'stop' }), 0], [(daemon) => daemon.down.destroy(), 'SIGKILL'],
     [(daemon) => { daemon.up.destroy(); daemon.down.destroy(); }, 'SIGKILL']];
@@ -372,6 +380,7 @@ test('the process ends when the daemon says so, or is gone', async () => {
       await daemon.next('cmd');
       way(daemon);
       assert.equal(await daemon.exited, end);
+      assert.equal(daemon.stderr, '');
     });
   }
   await withHost(agent('ctx.db.get("k");'), async (daemon) => {

@@ -71,3 +71,10 @@ test('what was recorded is on disk, and what is inside a step is part of it', ()
   assert.equal((await daemon.end()).error, undefined);
   assert.deepEqual(keeps(daemon), [['step', 'a', false], ['step', 'b', false]]);
 }));
+
+test('what a delete gave is on disk before anything acts on it', () => withHost(agent(`
+  if (ctx.store.delete('job')) await ctx.step('pay', () => 1);`), async (daemon) => {
+  fs.writeFileSync(path.join(daemon.work, 'job'), '');
+  await daemon.ended('main');
+  assert.deepEqual(keeps(daemon), [['step', 'pay', true]]);
+}));

@@ -278,7 +278,7 @@ test('what has failed may be waited for later, also behind a function, and must 
     await daemon.next('continue');
     const forgot = (await daemon.ended('forgets', {}, 'forgets')).value;
     assert.equal(forgot.code, 'forgotten_await');
-    assert.match(forgot.message, /"bad", "bad#2" were open or had failed/);
+    assert.match(forgot.message, /^forgets\(\) returned while "bad", "bad#2" were open or had failed/);
     assert.equal(daemon.stderr, '');
   });
 });
@@ -306,7 +306,8 @@ for (const [what, [begins, message]] of Object.entries(BRANCHES)) {
     assert.deepEqual(await daemon.end('a again'), first);
     const { value } = await daemon.ended('forgets', {}, 'b');
     assert.equal(value.code, 'forgotten_await');
-    assert.match(value.message, new RegExp(`"${message}" was open or had failed`));
+    assert.equal(value.message, `a promise was rejected in forgets() and nobody handled it: "${message}": ` +
+      'await each promise, or catch its error');
   }));
 }
 

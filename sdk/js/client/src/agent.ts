@@ -91,18 +91,32 @@ async function* read<T>(transport: Transport, call: Call, signal: AbortSignal): 
   let failures = 0;
   let brokenSince = 0;
   let wasConnected = false;
+  let wasQuiet = false; // the last connection came to an end that was not said to be the stream's
+  let ending: AgentError | undefined;
   for (;;) {
     try {
       const headers = { ...call.headers, accept: "text/event-stream", "last-event-id": after };
       const opened = await transport.open({ ...call, headers }, signal);
       wasConnected = true;
-      for await (const { id, item } of itemsOf(opened)) {
+      const answer: Answer = { parser: new EventParser() };
+      let isNew = false;
+      for await (const { id, item } of itemsOf(opened, answer)) {
         failures = brokenSince = 0;
+        isNew = true;
         yield item as T;
         after = id;
       }
-      return;
+      // Behind what has no number nothing can be gone on. A server that does not say its end has it where a second
+      // connection brings nothing.
+      const isAll = isNew ? after === undefined : wasQuiet;
+      if (isAll || answer.parser.hasEnded || call.repeat !== "always") {
+        ending = answer.failure;
+        break;
+      }
+      wasQuiet = true;
+      brokenSince ||= Date.now();
     } catch (error) {
+      wasQuiet = false;
       const now = Date.now();
       brokenSince ||= now;
       const isOver = signal.aborted || !isPassing(error) || PAUSES.has(error.code);
@@ -111,9 +125,17 @@ async function* read<T>(transport: Transport, call: Call, signal: AbortSignal): 
     await pause(backoffMs(failures, RECONNECT_FIRST_MS, RECONNECT_MAX_MS), signal);
     failures += 1;
   }
+  if (ending) throw ending;
 }
 
-async function* itemsOf(opened: Opened): AsyncGenerator<{ id: string | undefined; item: unknown }> {
+/** One connection's part of it. */
+interface Answer {
+  readonly parser: EventParser;
+  /** That of the run, where it is the last thing that came. */
+  failure?: AgentError;
+}
+
+async function* itemsOf(opened: Opened, answer: Answer): AsyncGenerator<{ id: string | undefined; item: unknown }> {
   const { response, scope } = opened;
   if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
     yield { id: undefined, item: parsed(response, await textOf(opened)) };
@@ -121,7 +143,7 @@ async function* itemsOf(opened: Opened): AsyncGenerator<{ id: string | undefined
   }
   const run = response.headers.get("x-cellar-run");
   let held: { failure: AgentError; id: string | undefined; item: unknown } | undefined;
-  for await (const event of readEvents({ response, scope }, new EventParser())) {
+  for await (const event of readEvents({ response, scope }, answer.parser)) {
     if (held) yield held; // Something followed: it was the agent's own.
     held = undefined;
     if (event.data === "[DONE]") continue;
@@ -131,7 +153,7 @@ async function* itemsOf(opened: Opened): AsyncGenerator<{ id: string | undefined
     if (failure) held = { failure, id, item };
     else yield { id, item };
   }
-  if (held) throw held.failure;
+  if (held) answer.failure = held.failure;
 }
 
 async function textOf({ response, scope }: Opened): Promise<string> {

@@ -46,8 +46,8 @@ const TAIL_MAX = 1000;
 
 export class Cell {
   readonly id: string;
-  /** Whether `cells.create` made it, and did not find it. */
-  readonly wasMade: boolean;
+  /** Whether `cells.create` made it, and did not find it; undefined where a try whose answer was lost may have made it. */
+  readonly wasMade: boolean | undefined;
   readonly files: Files;
   readonly checkpoints: Checkpoints;
   readonly runs: Runs;
@@ -56,7 +56,7 @@ export class Cell {
   readonly #path: string;
   #info: api.Cell | undefined;
 
-  constructor(transport: Transport, id: string, info?: api.Cell, wasMade = false) {
+  constructor(transport: Transport, id: string, info?: api.Cell, wasMade?: boolean) {
     this.id = id;
     this.wasMade = wasMade;
     this.#transport = transport;

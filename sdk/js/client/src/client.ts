@@ -61,11 +61,15 @@ export class Cells {
     this.#transport = transport;
   }
 
-  /** The customer's cell: made where there is none; one that is there gets what is given here. `wasMade` of it says which. */
+  /**
+   * The customer's cell: made where there is none; one that is there gets what is given here. `wasMade` of it says which, and
+   * is undefined where nobody knows: the answer to a first try was lost.
+   */
   async create(fields: api.CreateCell, options: CallOptions = {}): Promise<Cell> {
     const call = { method: "POST", path: CELLS, json: fields, repeat: "always", ...options } as const;
-    let wasMade = false;
-    const info = await this.#transport.json<api.Cell>({ ...call, onStatus: (status) => (wasMade = status === 201) });
+    let wasMade: boolean | undefined;
+    const onStatus = (status: number, mayBeDone: boolean) => (wasMade ??= status === 201 || (mayBeDone ? undefined : false));
+    const info = await this.#transport.json<api.Cell>({ ...call, onStatus });
     return new Cell(this.#transport, info.cellId, info, wasMade);
   }
 
@@ -88,7 +92,7 @@ export class Cells {
 
   /** A cell whose id is known, without asking for it: `info` throws until something was asked. */
   open(cellId: string): Cell {
-    return new Cell(this.#transport, cellId);
+    return new Cell(this.#transport, cellId, undefined, false);
   }
 
   /** All cells of the key's owner, the oldest first, over as many pages of `limit` as it takes. */
@@ -100,7 +104,7 @@ export class Cells {
       "cells",
       limit ?? 1000,
       rest,
-      (info) => new Cell(this.#transport, info.cellId, info),
+      (info) => new Cell(this.#transport, info.cellId, info, false),
     );
   }
 

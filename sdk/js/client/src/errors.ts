@@ -93,6 +93,8 @@ const CLASSES: Record<number, ErrorClass> = {
   507: ExhaustedError,
 };
 
+// What a proxy means by them passes.
+const PASSING = new Set([429, 502, 503, 504]);
 // Those that are no fault of the agent, though they are a 500.
 const OWN_CODES = new Set(["internal", "corrupt"]);
 
@@ -119,7 +121,7 @@ export function errorOf(status: number, text: string, headers?: Headers, callee:
     code: code ?? `http_${status}`,
     cause: body["cause"],
     remediation: string("remediation"),
-    retryable: typeof body["retryable"] === "boolean" ? body["retryable"] : status === 429 || status === 502 || status === 503,
+    retryable: typeof body["retryable"] === "boolean" ? body["retryable"] : PASSING.has(status),
     requestId: string("request_id"),
     run: headers?.get("x-cellar-run") ?? undefined,
     retryAfterMs: retryAfter(headers?.get("retry-after")),

@@ -225,10 +225,14 @@ export class Files {
     return this.#post("rename", { from, to, overwrite }, "refused", rest);
   }
 
-  /** With the folders above it. `made` says whether it was not there. */
-  mkdir(path: string, options: CallOptions & { mode?: string } = {}): Promise<{ ok: true; made: boolean }> {
+  /** With the folders above it. `made`: it was not there; undefined where a try whose answer was lost may have made it. */
+  async mkdir(path: string, options: CallOptions & { mode?: string } = {}): Promise<{ ok: true; made: boolean | undefined }> {
     const { mode, ...rest } = options;
-    return this.#post("mkdir", { path, mode }, "always", rest);
+    let mayBeMade = false;
+    const onStatus = (_: number, mayBeDone: boolean) => (mayBeMade = mayBeDone);
+    const call = { onStatus, ...rest };
+    const { ok, made } = await this.#post<{ ok: true; made: boolean }>("mkdir", { path, mode }, "always", call);
+    return { ok, made: made || (mayBeMade ? undefined : false) };
   }
 
   /** Octal: "755". */
@@ -298,7 +302,7 @@ export class Files {
     return this.#post(verb, { pattern, ...fields }, "always", { signal, timeoutMs });
   }
 
-  #post<T>(verb: string, json: unknown, repeat: Call["repeat"], options: CallOptions): Promise<T> {
+  #post<T>(verb: string, json: unknown, repeat: Call["repeat"], options: Partial<Call>): Promise<T> {
     return this.#transport.json<T>({ method: "POST", path: `${this.#path}/${verb}`, json, repeat, ...options });
   }
 }

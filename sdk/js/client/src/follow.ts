@@ -58,6 +58,7 @@ class Follower<T> {
   #silentSince = 0;
   #wasConnected = false;
   #isEnded = false;
+  #quiet = 0; // connections in a row that ended properly, and brought nothing
 
   constructor(following: Following<T>, signal: AbortSignal) {
     this.#following = following;
@@ -71,10 +72,13 @@ class Follower<T> {
       try {
         const count = yield* this.#connection();
         if (this.#isEnded) return;
-        if (count === 0 && (await this.#following.isOver?.(this.#signal))) return;
+        this.#quiet = count === 0 ? this.#quiet + 1 : 0;
+        // A proxy may make a proper end of one that broke off: where the next one brings nothing either, it is one.
+        if (this.#quiet > 1 && (await this.#following.isOver?.(this.#signal))) return;
       } catch (failure) {
         if (this.#signal.aborted || !isPassing(failure) || !this.#wasConnected) throw failure;
         error = failure;
+        this.#quiet = 0;
       }
       await this.#wait(error);
     }
@@ -103,6 +107,7 @@ class Follower<T> {
         if (place !== undefined) this.#after = place;
         if (this.#isEnded) return count;
       }
+      this.#isEnded = parser.hasEnded;
     } finally {
       this.#retryMs = parser.retryMs ?? this.#retryMs;
     }

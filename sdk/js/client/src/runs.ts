@@ -1,7 +1,7 @@
 // Runs of a cell: begun, waited for, watched, decided about.
 
 import { newKey, type AgentCallOptions } from "./agent.js";
-import { CellarError } from "./errors.js";
+import { CellarError, ConnectionError, TimeoutError } from "./errors.js";
 import { follow, type FollowOptions } from "./follow.js";
 import type * as api from "./generated.js";
 import type { Items } from "./items.js";
@@ -26,11 +26,14 @@ export interface RunEventsOptions extends FollowOptions {
 const LAST = new Set(["run.completed", "run.failed", "run.cancelled"]);
 const SETTLED = new Set<api.Run["status"]>(["completed", "failed", "cancelled", "paused"]);
 const ENDED = new Set<api.Run["status"]>(["completed", "failed", "cancelled"]);
-const WAIT_S = 60; // of one call
+const WAIT_S = 45; // of one call: proxies end what is silent for a minute
 const WAIT_SLACK_MS = 30_000;
 
 type Again = Pick<Call, "repeat" | "isDurable">;
 const DURABLE = { repeat: "always", isDurable: true } as const;
+
+/** Of one poll: nobody is at the other end any more. How long it took tells nothing of that. */
+const silenceOf = (error: TimeoutError) => new ConnectionError(error.message, { code: "silence", retryable: true });
 
 /** What begins a run: with its key it is one, however often it is sent. */
 function asOne({ idempotencyKey, ...options }: AgentCallOptions) {
@@ -86,7 +89,7 @@ export class Runs {
           tries.heard();
         } catch (error) {
           if (scope.signal.aborted || !(error instanceof CellarError) || Date.now() >= end) throw error;
-          const pauseMs = tries.after(error, Date.now() - began);
+          const pauseMs = error instanceof TimeoutError ? tries.after(silenceOf(error), 0) : tries.after(error, Date.now() - began);
           if (pauseMs === undefined) throw error;
           await pause(Math.min(pauseMs, Math.max(0, end - Date.now())), scope.signal);
         }

@@ -19,6 +19,8 @@ const EVENT_LENGTH_MAX = 256 * 1024 * 1024;
 export class EventParser {
   /** What the server said last of how long to wait before coming back. */
   retryMs: number | undefined;
+  /** It said that this is all. A connection that ends without has broken off, whatever a proxy makes of that. */
+  hasEnded = false;
   readonly #lengthMax: number;
   #rest: string[] = []; // of a line that has not ended
   #restLength = 0;
@@ -61,7 +63,10 @@ export class EventParser {
   #line(line: string): ServerEvent | undefined {
     if (line === "") return this.#dispatch();
     const colon = line.indexOf(":");
-    if (colon === 0) return undefined;
+    if (colon === 0) {
+      this.hasEnded ||= line === ": end";
+      return undefined;
+    }
     const name = colon === -1 ? line : line.slice(0, colon);
     const value = colon === -1 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
     if (name === "data") {

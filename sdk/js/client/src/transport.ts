@@ -39,8 +39,8 @@ export interface Call extends CallOptions {
    */
   repeat: "always" | "refused";
   callee?: Callee;
-  /** Told the status of an answer that is no error. */
-  onStatus?: (status: number) => void;
+  /** Told the status of an answer that is no error; and whether a try before it may have done it. */
+  onStatus?: (status: number, mayBeDone: boolean) => void;
   /** Codes of 503s that another try does not change. */
   finalCodes?: ReadonlySet<string>;
   /** How often it is sent again; as the client says where absent. */
@@ -140,8 +140,7 @@ const wasNeverSent = (error: unknown) =>
 const mayHaveBeenSent = (error: unknown) => error instanceof ConnectionError && !wasNeverSent(error);
 
 /** A gateway says 502 and 504 of what it had passed on, too. */
-const mayHaveBeenDone = (error: unknown) =>
-  mayHaveBeenSent(error) || (error instanceof CellarError && (error.status === 502 || error.status === 504));
+const mayHaveBeenDone = (error: CellarError) => mayHaveBeenSent(error) || error.status === 502 || error.status === 504;
 
 /** How often one call is sent again, over all its failures. */
 export class Tries {
@@ -182,12 +181,23 @@ export class Tries {
   }
 }
 
+/** A call after a try of it that failed, which may have done it all the same. */
+function afterwards(call: Call, error: CellarError): Call {
+  const { onStatus } = call;
+  const isDone = mayHaveBeenDone(error);
+  // What was deleted is not there any more: that is what was wanted.
+  if (call.method === "DELETE") return isDone ? { ...call, accepts: [404] } : call;
+  // A daemon that ends says 503 of what it was at.
+  const isUnknown = isDone || (error.status === 503 && !REFUSALS.has(error.code));
+  return isUnknown && onStatus ? { ...call, onStatus: (status) => onStatus(status, true) } : call;
+}
+
 function mayRepeat(call: Call, error: CellarError): boolean {
   if (call.body instanceof ReadableStream) return false; // It is read already.
   if (error instanceof ConnectionError) return call.repeat === "always" || wasNeverSent(error);
   if ((error.retryAfterMs ?? 0) > RETRY_AFTER_MAX_MS) return false;
   if (error.status === 429) return true;
-  if (error.status !== 502 && error.status !== 503) return false;
+  if (error.status !== 502 && error.status !== 503 && error.status !== 504) return false;
   if (call.finalCodes?.has(error.code)) return false;
   return REFUSALS.has(error.code) || (call.repeat === "always" && error.retryable);
 }
@@ -269,7 +279,6 @@ export class Transport {
     const what = `${call.method} ${call.path}`;
     const scope = new Scope([call.signal, leave, this.#closing.signal], call.timeoutMs ?? this.timeoutMs, what);
     try {
-      // What was deleted by a call whose answer was lost is not there any more: that is what was wanted.
       let sent: Call = call;
       const tries = new Tries(call, call.retries ?? this.retries);
       for (;;) {
@@ -278,7 +287,7 @@ export class Transport {
           return await this.#once(sent, scope, take);
         } catch (error) {
           if (scope.signal.aborted) throw scope.signal.reason;
-          if (mayHaveBeenDone(error) && call.method === "DELETE") sent = { ...call, accepts: [404] };
+          if (error instanceof CellarError) sent = afterwards(sent, error);
           const pauseMs = tries.after(error as CellarError, Date.now() - began);
           if (pauseMs === undefined) throw error;
           await pause(pauseMs, scope.signal);
@@ -295,7 +304,7 @@ export class Transport {
     try {
       const response = await this.#fetch(this.url(call.path, call.query), init);
       if (response.ok || call.accepts?.includes(response.status)) {
-        call.onStatus?.(response.status);
+        call.onStatus?.(response.status, false);
         return await take(response, scope);
       }
       if (response.type === "opaqueredirect") throw redirected(this.baseUrl);

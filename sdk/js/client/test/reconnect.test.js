@@ -112,7 +112,7 @@ test("what looks like a run's failure is one where nothing follows it", async ()
   const text = (id, item) => `id: ${id}\ndata: ${JSON.stringify(item)}\n\n`;
   const { cell, asked, close } = await serve((_, response, count) => {
     response.writeHead(200, { ...SSE, "x-cellar-run": "run_1" });
-    if (count === 3) return response.end(text(3, failed));
+    if (count === 3) return response.end(`${text(3, failed)}: end\n\n`);
     // First it breaks off where nobody knows yet.
     response.write(text(1, failed) + (count === 1 ? "" : text(2, "more")), () => response.destroy());
   });
@@ -124,6 +124,37 @@ test("what looks like a run's failure is one where nothing follows it", async ()
     asked.map(({ headers }) => headers["last-event-id"]),
     [undefined, undefined, "2"],
   );
+});
+
+// As behind a proxy that makes a proper end of a connection that was lost.
+test("a stream that ends without saying so is gone on with, and is over where nothing more comes", async () => {
+  const text = (id, item) => `id: ${id}\ndata: ${JSON.stringify(item)}\n\n`;
+  for (const [parts, connections] of [
+    [["", text(1, "a"), `${text(2, "b")}: end\n\n`], 3],
+    [[text(1, "a"), text(2, "b"), ": end\n\n"], 3],
+    [[text(1, "a"), text(2, "b"), "", text(9, "never")], 3],
+    [[`data: "a"\n\ndata: "b"\n\n`, text(9, "never")], 1],
+  ]) {
+    const { cell, asked, close } = await serve((_, response, count) => {
+      response.writeHead(200, { ...SSE, "x-cellar-run": "run_1" });
+      response.end(parts[count - 1]);
+    });
+    assert.equal(await cell.request("count"), "b");
+    await close();
+    assert.equal(asked.length, connections);
+    assert.equal(new Set(asked.map(({ headers }) => headers["idempotency-key"])).size, 1);
+  }
+});
+
+test("the events of a run are over where the server says so, and not where a connection ends", async () => {
+  const { cell, asked, close } = await serve((request, response, count) => {
+    response.writeHead(200, SSE);
+    response.end(count === 1 ? "" : count === 2 ? eventText({ seq: 4, type: "stream", data: 1 }) : ": end\n\n");
+  });
+  const seen = [];
+  for await (const event of cell.runs.events("run_1")) seen.push(event.seq);
+  await close();
+  assert.deepEqual([seen, asked.length], [[4], 3]);
 });
 
 test("what the server says of a gap and of a repeated step is said to the caller", async () => {

@@ -57,6 +57,22 @@ test("what breaks off is sent again only where a second time changes nothing", a
   assert.equal(new Set(told.map(({ body }) => JSON.parse(body).id)).size, 1);
 });
 
+test("whether a call has made what is there is not known where the answer to a try before it was lost", async () => {
+  for (const [statuses, made] of [
+    [[201], true],
+    [[200], false],
+    [[0, 200], undefined],
+    [[0, 201], true],
+  ]) {
+    const { client, close } = await serve((_, response, count) => {
+      const status = statuses[count - 1];
+      return status === 0 ? response.destroy() : answer(response, status, { cell_id: "c" });
+    });
+    assert.equal((await client.cells.create({ customerId: "c" })).wasMade, made);
+    await close();
+  }
+});
+
 test("what was refused before anything was done is sent again, as late as the server asks", async () => {
   const refused =
     (code, headers = {}) =>
@@ -70,6 +86,13 @@ test("what was refused before anything was done is sent again, as late as the se
     1,
     "UnavailableError",
   ]);
+  // A proxy's, which says nothing of what was done; and Cellar's own, which says that it is of no use.
+  const gateway = (response) => response.writeHead(504, { "content-type": "text/html" }).end("<h1>504</h1>");
+  for (const call of [(cell) => cell.refresh(), (cell) => cell.runs.start("m"), (cell) => cell.request("m"), (cell) => cell.runs.restart("r")])
+    assert.deepEqual((await count(gateway, 1, call)).slice(0, 2), [2, "done"]);
+  assert.deepEqual((await count(gateway, 1, (cell) => cell.exec("true"))).slice(0, 2), [1, "TimedOutError"]);
+  const own = (response) => answer(response, 504, failure("trial_without_end", { retryable: false }));
+  assert.deepEqual((await count(own, 9, (cell) => cell.runs.replay("r"))).slice(0, 2), [1, "TimedOutError"]);
   const began = Date.now();
   await count(refused("no_capacity", { "retry-after": "1" }), 1, (cell) => cell.refresh());
   assert.ok(Date.now() - began >= 990);

@@ -3,9 +3,9 @@ import inspect
 
 from .codec import encode_value
 from .commands import InStep
-from .errors import from_json, to_json
+from .errors import from_json, mark_sensitive, to_json
 from .threads import plainly
-from .turns import context_for
+from .turns import context_for, inside
 from .values import parse, stringify
 
 
@@ -41,6 +41,7 @@ class Bodies:
             try:
                 work = context.run(plainly, body, step)
             except (SystemExit, KeyboardInterrupt) as error:  # It ends the process, whatever its caller catches.
+                self._leaves(error, sensitive)
                 run.loop.call_as_host(_raise, error)
                 return
             except BaseException as error:
@@ -67,6 +68,11 @@ class Bodies:
             began.set_exception(from_json(parse(error), self._run.module))
 
     @staticmethod
+    def _leaves(error, sensitive):
+        if sensitive:
+            mark_sensitive(error)
+
+    @staticmethod
     async def _when_begun(began, step, body):
         """That it begins is on disk before it does: it must not be done twice."""
         await began
@@ -76,7 +82,8 @@ class Bodies:
     async def _finish(self, k, step, phase, work, settle):
         try:
             value = await work
-        except (SystemExit, KeyboardInterrupt):
+        except (SystemExit, KeyboardInterrupt) as error:
+            self._leaves(error, inside.get().is_sensitive)
             raise
         except BaseException as error:
             self._end(k, step, phase, settle, error=error)

@@ -12,8 +12,9 @@ import math
 import re
 import sys
 
-from .errors import NonSerializableError, from_json, to_json
-from .values import check_size, parse, to_bytes, to_text
+from .errors import Error, NonSerializableError, from_json, to_json
+from .kinds import kind_of, refusal
+from .values import BODY_BYTES_MAX, check_size, parse, to_bytes, to_text
 
 SAFE_INTEGER = 2 ** 53 - 1
 DIGITS_MAX = 600  # Below the limit that any setting of Python can have for texts of integers (640).
@@ -23,7 +24,14 @@ EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 MILLISECOND = datetime.timedelta(milliseconds=1)
 FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 
-_dump = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def _base64(value):
+    return base64.b64encode(bytes(value)).decode()
+
+
+# Bytes are written when all is known to be small enough: before that it would take the memory of the process.
+_dump = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_base64).encode
 
 
 def needs_types(value):
@@ -70,6 +78,14 @@ class Encoder:
         self._what = what
         self._above = set()  # the containers that hold the value at hand, by id
         self._path = []
+        self._base64_length = 0  # of all bytes
+
+    def text(self, value):
+        encoded = self.value(value)
+        if self._base64_length > BODY_BYTES_MAX:
+            raise Error(f"{self._what} takes more than {self._base64_length} bytes as JSON, at most "
+                        f"{BODY_BYTES_MAX}: its bytes are written as base64", code="too_large")
+        return _dump(encoded)
 
     def value(self, value):
         if value is None or isinstance(value, (str, bool)):
@@ -80,7 +96,7 @@ class Encoder:
         if isinstance(value, float):
             return self._number(value)
         if isinstance(value, BYTES):
-            return tagged("Uint8Array", base64.b64encode(bytes(value)).decode())
+            return tagged("Uint8Array", self._bytes(value))
         if isinstance(value, datetime.datetime):
             return tagged("Date", self._date(value))
         if isinstance(value, re.Pattern):
@@ -88,6 +104,11 @@ class Encoder:
         if isinstance(value, BaseException):
             return tagged("Error", to_json(value, sys.maxsize))
         return self._container(value)
+
+    def _bytes(self, value):
+        size = value.nbytes if isinstance(value, memoryview) else len(value)
+        self._base64_length += 4 * -(-size // 3)
+        return value
 
     def _number(self, value):
         if math.isnan(value):
@@ -100,7 +121,7 @@ class Encoder:
 
     def _date(self, value):
         if value.tzinfo is None:
-            self._refuse("a datetime without a time zone: use datetime.now(timezone.utc)")
+            self._refuse("a datetime without a time zone", "use datetime.now(timezone.utc)")
         ms = (value - EPOCH) / MILLISECOND
         try:
             EPOCH + ms * MILLISECOND
@@ -113,7 +134,7 @@ class Encoder:
             self._refuse("a pattern of bytes")
         pattern = [value.pattern, "".join(flag for flag, bit in FLAGS.items() if value.flags & bit)]
         if _regexp(pattern).flags != value.flags:
-            self._refuse("a pattern with other flags than IGNORECASE, MULTILINE and DOTALL: write them into it, as (?x)")
+            self._refuse("a pattern with other flags than IGNORECASE, MULTILINE and DOTALL", "write them into it, as (?x)")
         return pattern
 
     def _container(self, value):
@@ -132,7 +153,7 @@ class Encoder:
         if isinstance(value, (set, frozenset)):
             return tagged("Set", self._all(value))
         if not isinstance(value, dict):
-            self._refuse(f"a {type(value).__name__}")
+            self._refuse(*kind_of(value))
         if not all(isinstance(key, str) for key in value):
             return tagged("Map", [[self._at("a key", key), self._at(key, member)]
                                   for key, member in value.items()])
@@ -148,10 +169,8 @@ class Encoder:
         self._path.pop()
         return encoded
 
-    def _refuse(self, kind):
-        where = "".join(f"[{place!r}]" for place in self._path)
-        raise NonSerializableError(
-            f"{self._what} holds {kind}{' at ' + where if where else ''}, which cannot be written down")
+    def _refuse(self, kind, remedy=None):
+        raise NonSerializableError(refusal(self._what, kind, self._path, remedy))
 
 
 def hashable(value):
@@ -207,7 +226,7 @@ def encode_value(value, what):
     except RecursionError:
         pass  # It holds itself, and the encoder says so; or it is deeper than the stack.
     try:
-        text = _dump(Encoder(what).value(value))
+        text = Encoder(what).text(value)
     except RecursionError:
         raise NonSerializableError(f"{what} is nested too deep to be written down") from None
     body = to_bytes(text)

@@ -32,11 +32,13 @@ class Command(asyncio.Future):
     """What a call of ctx gives: an awaitable that is under way already, with its ordinal as its number. Knows whether
     anybody has ever waited for it."""
 
+    called = ""  # as people know it
     is_awaited = False
     is_left = False  # Its run is over here, and it never settles.
 
-    def __init__(self, number=0, *, loop):
+    def __init__(self, number=0, called="", *, loop):
         super().__init__(loop=loop)
+        self.called = called
         self.number = number or next(unreplayed)  # The place in a set is the same on replay (tasks.py).
 
     def __hash__(self):
@@ -70,6 +72,18 @@ class Command(asyncio.Future):
     def exception(self):
         self.is_awaited = True
         return super().exception()
+
+    def __getattr__(self, name):
+        raise AttributeError(f"{self._shown()} was not awaited: await it, and its value may have .{name}")
+
+    def _shown(self):
+        return f'"{self.called}" of ctx' if self.called else "what ctx gives"
+
+    def _is_not_its_value(self, *_):
+        raise TypeError(f"{self._shown()} was not awaited: await it")
+
+    __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = \
+        __mod__ = __lt__ = __le__ = __gt__ = __ge__ = _is_not_its_value
 
     def give(self, value):
         if not self.done():
@@ -106,7 +120,7 @@ class Commands:
 
     def make(self, o, name):
         """The one with this ordinal; 0 for none of its own."""
-        command = Command(o, loop=self._run.loop)
+        command = Command(o, name, loop=self._run.loop)
         self._pending.add(command)
         if o != 0:
             self._open[o] = (name, command)

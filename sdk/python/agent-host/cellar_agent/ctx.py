@@ -76,7 +76,8 @@ class Store(Part):
     @anywhere
     def delete(self, path):
         path = str(path)
-        return self._run.value("store.delete", path, {"path": path}, lambda: self._files.delete(path), changes=True)
+        return self._run.value("store.delete", path, {"path": path}, lambda: self._files.delete(path),
+                               changes=True, tells=True)
 
     @anywhere
     def list(self, folder=None):

@@ -6,6 +6,7 @@ import concurrent.futures.thread
 import datetime
 import errno
 import functools
+import itertools
 import os
 import re
 import traceback
@@ -143,6 +144,14 @@ def stack_of(error):
         return "".join(traceback.format_exception(type(error), error, trace))
     except Exception:
         return ""
+
+
+def agent_frames(error):
+    """Those of its traceback that are the agent's, or what that calls."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [at for at, frame in enumerate(frames) if frame.filename.startswith(OURS)]
+    theirs = frames[ours[-1] + 1:] if ours else frames
+    return list(itertools.dropwhile(lambda frame: frame.filename.startswith(os.path.dirname(asyncio.__file__)), theirs))
 
 
 def code_of(error):

@@ -10,9 +10,12 @@ import traceback
 from .agents import arguments_for, is_asynchronous, load_agent, method_of, setup_of
 from .commands import Outcome
 from .ctx import Ctx
-from .errors import REDACTED, AgentError, CancelledError, ParkedRun, tells_sensitive, to_json
+from .errors import (
+    REDACTED, AgentError, CancelledError, NonSerializableError, ParkedRun, agent_frames, is_sensitive, shown,
+    tells_sensitive, to_json)
 from .files import Files
 from .frames import FrameParser, UpSocket
+from .kinds import is_generator
 from .run import Run
 from .tasks import Future, begin_in_order, make_task
 from .turns import HOST_CONTEXT, Loop, context_for
@@ -20,6 +23,7 @@ from .values import stringify
 
 UP_FD = 3
 DOWN_FD = 4
+EXIT_FRAMES_TOLD = 4  # A crash loop tells the last ten lines: some are left for the agent's own.
 READ_BYTES = 256 << 10
 IMPOSSIBLE = ("agent_load_failed", "method_not_found")  # A run did nothing in such a version, and never could.
 ENDED_EARLY = stringify({"message": "the method returns before it has done what is recorded"}, "it")
@@ -33,6 +37,17 @@ def leave(code=0):
         except (OSError, ValueError):
             pass
     os._exit(code)
+
+
+def tell_of_exit(error):
+    """What Python shows of one, and where it was: nothing else would say why all runs begin again."""
+    is_text = error.code is not None and not isinstance(error.code, int)
+    code = REDACTED if is_sensitive(error) else shown(error.code)
+    if is_text:
+        print(code, file=sys.stderr)
+    what = "…" if is_text else "" if error.code is None else code
+    where = [f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in agent_frames(error)]
+    print(f"the agent called sys.exit({what})", *where[-EXIT_FRAMES_TOLD:], sep="\n", file=sys.stderr)
 
 
 def _is_cancel(error):
@@ -66,7 +81,12 @@ class Host:
         run.in_threads = not is_asynchronous(function)
         value = await run.threads.call(function, *arguments) if run.in_threads else \
             function(*arguments)
-        return await value if inspect.isawaitable(value) else value
+        value = await value if inspect.isawaitable(value) else value
+        if is_generator(value):
+            raise NonSerializableError(
+                f"{getattr(function, '__name__', 'it')}() is a generator, and nothing goes through it: make it an ordinary function, and call "
+                "ctx.stream(…) for each part")
+        return value
 
     async def _execute(self, run, header):
         run.module = load_agent(header["agent"])
@@ -276,6 +296,7 @@ def main():
     try:
         loop.run_forever()
     except SystemExit as error:  # The agent's own.
+        tell_of_exit(error)
         leave(error.code if isinstance(error.code, int) else int(error.code is not None))
     except KeyboardInterrupt:
         leave(130)

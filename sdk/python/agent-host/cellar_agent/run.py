@@ -194,14 +194,15 @@ class Run:
 
     # ---- what is done at once ----
 
-    def value(self, k, name, arguments, produce, changes=False):
+    def value(self, k, name, arguments, produce, changes=False, tells=None):
         """Something that is done here and now: recorded with its value, not done again on replay. What
-        raises leaves its ordinal empty, and is tried again. `changes`: something outside of the journal."""
+        raises leaves its ordinal empty, and is tried again. `changes`: something outside of the journal;
+        `tells`: what it gives says how that was, as all does that changes nothing."""
         self.check()
         if self.in_step:
             return produce()
         n = name_of(name)
-        fp = fingerprint(stringify(arguments, f"the arguments of ctx.{k}"))
+        fp = fingerprint(stringify(arguments, f"what ctx.{k} is given"))
         o = self.ordinals.next()
         entry = self.ordinals.look_up(o, k, n, fp)
         if entry is not None:
@@ -212,7 +213,7 @@ class Run:
         body = stringify(value, f'what ctx.{k}("{n}") gives')
         if not self.is_trial:
             self.send({"t": "value", "o": o, "k": k, "n": n, "fp": fp}, body)
-            self._seen += not changes
+            self._seen += not changes if tells is None else tells
         return parse(body)  # As a replay gives it.
 
     @property
@@ -231,7 +232,7 @@ class Run:
         """Asks the daemon and waits, with the whole process."""
         self.check()
         n = name_of(name)
-        body = stringify(arguments, f"the arguments of ctx.{op}")
+        body = stringify(arguments, f"what ctx.{op} is given")
         fp = fingerprint(body)
         o = 0 if self.in_step else self.ordinals.next()
         entry = None if o == 0 else self.ordinals.look_up(o, op, n, fp)
@@ -308,7 +309,7 @@ class Run:
             self.check()
             name, arguments = prepare()
             n = name_of(name)
-            body = stringify(arguments, f"the arguments of ctx.{k}")
+            body = stringify(arguments, f"what ctx.{k} is given")
             fp = same or fingerprint(body)
             o = 0 if self.in_step else self.ordinals.next()
             entry = None if o == 0 else self.ordinals.look_up(o, k, n, fp)

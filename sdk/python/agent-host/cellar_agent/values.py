@@ -4,6 +4,7 @@ import json
 import re
 
 from .errors import Error, NonSerializableError
+from .kinds import kind_of, not_json, place_of
 
 BODY_BYTES_MAX = 256 << 20
 DEPTH_MAX = 60  # The daemon reads 64 levels, and adds some of its own.
@@ -36,12 +37,25 @@ def to_text(value, what):
     try:
         text = _dump(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise NonSerializableError(f"{what} is not JSON: {error}") from None
+        raise NonSerializableError(f"{what} is not JSON: {_why(value, error)}") from None
     if LONG_NUMBER.search(text) and _has_large_integer(value):
         raise NonSerializableError(f"{what} is not JSON: it holds an integer of more than 64 bits")
     body = to_bytes(text)
     check_size(body, what)
     return body
+
+
+def _why(value, error):
+    """What of the value JSON has no way for, and what would be right."""
+    try:
+        found = not_json(value) if isinstance(error, TypeError) else None
+    except RecursionError:
+        found = None
+    if found is None:
+        return error
+    (kind, remedy), where = kind_of(found[0]), place_of(found[1])
+    is_or_holds = f"it holds {kind} at {where}" if where else f"it is {kind}"
+    return f"{is_or_holds}: {remedy}" if remedy else is_or_holds
 
 
 def stringify(value, what):

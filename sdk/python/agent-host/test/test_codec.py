@@ -4,6 +4,7 @@ import json
 import math
 import pathlib
 import re
+import resource
 import sys
 import unittest
 
@@ -111,6 +112,17 @@ class CodecTest(unittest.TestCase):
             back = again({"error": error})["error"]
         self.assertEqual((ValueError, "bad", "E7"), (type(back), str(back), back.code))
         self.assertIn("test_codec.py", back.stack)
+
+    def test_the_traceback_of_an_error_has_what_it_came_from(self):
+        try:
+            try:
+                {}["key"]
+            except KeyError as cause:
+                raise ValueError("outer") from cause
+        except ValueError as error:
+            stack = to_json(error)["stack"]
+        self.assertRegex(stack, r"(?s)KeyError: 'key'\n.*direct cause of.*ValueError: outer\n$")
+        self.assertEqual(stack, to_json(from_json({"name": "ValueError", "message": "outer", "stack": stack}))["stack"])
 
     def test_errors_are_of_the_class_that_they_were_where_it_is_known(self):
         class Mine(Exception):
@@ -221,9 +233,9 @@ class CodecTest(unittest.TestCase):
         naive = datetime.datetime(2024, 1, 1)
         first = datetime.datetime(1, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=5)))
         last = datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
-        for value, why in ((circle, "it holds itself"), (first, "outside of the years"), (last, "outside of the years"), (object(), "it holds a object, which"),
+        for value, why in ((circle, "it holds itself"), (first, "outside of the years"), (last, "outside of the years"), (object(), "it holds an object, which"),
                            ({"a": [1, {"b": {2: len}}]}, r"builtin_function_or_method at \['a'\]\[1\]\['b'\]\[2\]"),
-                           (naive, "without a time zone"), (re.compile(b"x"), "pattern of bytes")):
+                           (naive, r"without a time zone, which cannot be written down: use datetime.now\(timezone.utc\)$"), (re.compile(b"x"), "pattern of bytes")):
             with self.subTest(why), self.assertRaisesRegex(NonSerializableError, why) as caught:
                 encode_value(value, "it")
             self.assertEqual("not_serialisable", caught.exception.code)
@@ -235,6 +247,15 @@ class CodecTest(unittest.TestCase):
             deep = [deep]
         with self.assertRaises(NonSerializableError):
             encode_value(deep, "it")
+
+    def test_bytes_that_are_too_many_are_refused_before_they_are_written(self):
+        half = bytearray(110 << 20)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for value in ([half, half], {"a": memoryview(half), "b": {1: half}}):
+            with self.assertRaisesRegex(Error, r"^it takes more than \d+ bytes as JSON, at most 268435456: .*base64$") as caught:
+                encode_value(value, "it")
+            self.assertEqual("too_large", caught.exception.code)
+        self.assertLess(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, 100 << 10)
 
     def test_a_step_gives_live_what_a_replay_gives(self):
         source = agent('''

@@ -119,6 +119,24 @@ async def main(ctx, params):
             self.assertEqual(("charge", "OverflowError"), (
                 ended.value["rollback"]["failed"]["name"], ended.value["rollback"]["failed"]["error"]["name"]))
 
+    def test_no_other_step_is_left_out_for_a_value_that_cannot_be_read(self):
+        with host(HELPERS + agent('''
+            await book(ctx, "hotel")
+            try:
+                await book(ctx, "flight")
+            except ctx.errors.NonSerializableError:
+                pass
+            await book(ctx, "car")
+            raise ValueError("no")''')) as daemon:
+            daemon.run(replay=[(1, "step", "hotel", "", "ok", {"name": "hotel"}),
+                               (2, "step", "flight", "", "ok", {"$": "Later", "v": 1}, None, {"c": "typed"})])
+            ended = daemon.end()
+            rollback = ended.value["rollback"]
+            self.assertEqual(("no", False, ["car"], "flight", "not_serialisable", ["hotel"]), (
+                ended.value["message"], ended.rolled, rollback["done"], rollback["failed"]["name"],
+                rollback["failed"]["error"]["code"], rollback["not_run"]))
+            self.assertEqual(["car", "-car"], said(daemon))
+
     def test_a_method_that_completes_undoes_nothing(self):
         with host(HELPERS + agent('await book(ctx, "hotel")\nreturn "stays"')) as daemon:
             self.assertEqual("stays", daemon.ended().value)

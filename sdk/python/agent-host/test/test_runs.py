@@ -1,5 +1,6 @@
 import json
 import platform
+import re
 import unittest
 
 from fake_daemon import NOTHING, Refused, agent, encode, host, plain
@@ -502,6 +503,29 @@ class RunsTest(unittest.TestCase):
             with self.subTest(source), host(source) as daemon:
                 daemon.run()
                 self.assertEqual(3, daemon.exit_code())
+
+    def test_an_agent_that_calls_sys_exit_is_told_of_with_its_message_and_the_place(self):
+        nested = "import sys\nasync def leaves():\n    sys.exit({code})\n"
+        ways = (nested + "await leaves()", nested + "await ctx.step('s', leaves)", nested + "await asyncio.create_task(leaves())")
+        for way in ways:
+            for code, says, status in (("'it is broken'", "it is broken\nthe agent called sys.exit(…)", 1),
+                                       ("3", "the agent called sys.exit(3)", 3), ("", "the agent called sys.exit()", 0)):
+                with self.subTest(way=way, code=code), host(agent(way.format(code=code))) as daemon:
+                    daemon.run()
+                    self.assertEqual(status, daemon.exit_code())
+                    daemon.threads[2].join()
+                    self.assertRegex(daemon.stderr, rf'^{re.escape(says)}\n  File ".*/agent.py", line \d+, in (main|leaves)\n')
+                    self.assertIn("in leaves\n", daemon.stderr)
+
+    def test_of_a_sensitive_step_that_calls_sys_exit_the_message_is_not_told(self):
+        for source in (agent("import os\nawait ctx.step('s', lambda: exit(os.environ['X']), sensitive='output')"),
+                       plain("import os\nctx.step('s', lambda: exit(os.environ['X']), sensitive='output')")):
+            with self.subTest(source), host(source, env={"X": "secret"}) as daemon:
+                daemon.run()
+                self.assertEqual(1, daemon.exit_code())
+                daemon.threads[2].join()
+                self.assertIn("redacted", daemon.stderr)
+                self.assertNotIn("secret", daemon.stderr)
 
     def test_the_process_ends_when_the_daemon_says_so_or_is_gone(self):
         ways = [lambda d: d.send({"t": "stop"}), lambda d: d.down.close(),

@@ -73,6 +73,14 @@ class SeenTest(unittest.TestCase):
             with open(routes) as file:
                 self.assertEqual("r1;", file.read())
 
+    def test_what_a_delete_gave_is_on_disk_before_anything_acts_on_it(self):
+        with host(agent('''
+            if ctx.store.delete("job"):
+                await ctx.step("pay", lambda: 1)''')) as daemon:
+            (daemon.work / "job").write_text("")
+            daemon.ended()
+            self.assertEqual([("step", "pay", True)], keeps(daemon))
+
     def test_values_are_live_what_a_replay_gives(self):
         with host(agent('''
             import enum

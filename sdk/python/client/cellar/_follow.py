@@ -102,6 +102,7 @@ class Ids(_Many):
     def __init__(self, request: Request, last: Collection[str] = (), *, may_end_silently: bool = False) -> None:
         super().__init__(request, last)
         self._may_end_silently = may_end_silently
+        self._was_quiet = False  # the last connection came to an end that was not said to be the stream's
         after = request.query.get("after")
         self._last_id: Optional[int] = None if after is None else int(after)
 
@@ -116,11 +117,21 @@ class Ids(_Many):
         self._last_id = number
 
     def ended(self) -> Optional[float]:
-        if self._may_end_silently and not self._is_new:
+        if self._may_end_silently and self._has_all():
             self.is_over = True
         if self.is_over:
             return None
-        return self.failed(errors.ConnectionError("the stream ended before its last event"))
+        pause = self.failed(errors.ConnectionError("the stream ended before its last event"))
+        self._was_quiet = True
+        return pause
+
+    def failed(self, error: errors.CellarError, took_s: float = 0.0) -> float:
+        self._was_quiet = False
+        return super().failed(error, took_s)
+
+    def _has_all(self) -> bool:
+        """A proxy may make a proper end of one that broke off: where the next one brings nothing either, it is one."""
+        return self._parser.has_ended or (self._was_quiet and not self._is_new)
 
     def _is_news(self, event: SentEvent) -> bool:
         if event.id is None:
@@ -137,9 +148,12 @@ class Ids(_Many):
 class Again(Ids):
     """The same call with its Idempotency-Key, which goes on behind the last id, and ends where the server says so."""
 
-    def ended(self) -> Optional[float]:
-        self.is_over = True
-        return None
+    def __init__(self, request: Request) -> None:
+        super().__init__(request, may_end_silently=True)
+
+    def _has_all(self) -> bool:
+        is_numbered = self._last_id is not None or self._parser.retry_s is not None  # Else nothing can be gone on behind.
+        return not is_numbered or super()._has_all()
 
     def failure_in(self, event: SentEvent) -> Optional[errors.CellarError]:
         """The run's failure, where an event is that and no item of the agent's."""

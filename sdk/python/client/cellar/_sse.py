@@ -19,6 +19,8 @@ class EventParser:
 
     def __init__(self) -> None:
         self.retry_s: Optional[float] = None
+        # It said that this is all. A connection that ends without has broken off, whatever a proxy makes of that.
+        self.has_ended = False
         self._pieces: List[bytes] = []  # of the line that is not complete
         self._bytes = 0  # in them and in the event
         self._skip_line_feed = False
@@ -70,4 +72,6 @@ class EventParser:
             self._id = value
         elif name == "retry" and value.isascii() and value.isdigit():
             self.retry_s = int(value) / 1000
+        elif text == ": end":
+            self.has_ended = True
         return None

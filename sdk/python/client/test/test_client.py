@@ -105,13 +105,36 @@ class StreamTest(Case):
         values = [b'id: %d\ndata: {"i": %d}\n\n' % (10 + number, number) for number in range(5)]
         for items in ITEMS:
             answers = [[stream_head(x_cellar_run="r"), chunk(values[0] + values[1] + values[2][:19]), FakeServer.CUT],
-                       [FakeServer.CUT], [stream_head(x_cellar_run="r"), chunk(b"".join(values[2:])), END]]
+                       [FakeServer.CUT], [stream_head(x_cellar_run="r"), chunk(b"".join(values[2:]) + b": end\n\n"), END]]
             server = self.serve(lambda request: answers.pop(0))
             found = items(server.url, lambda client: client.cell("c").stream("m"))
             self.assertEqual(list(range(5)), [item["i"] for item in found])
             self.assertEqual(1, len({request[2]["idempotency-key"] for request in server.requests}))
             self.assertEqual([None, "11", "11"], [request[2].get("last-event-id") for request in server.requests])
             self.assertEqual({"text/event-stream"}, {request[2]["accept"] for request in server.requests})
+
+    def test_a_stream_that_ends_without_saying_so_is_gone_on_with_and_is_over_where_nothing_more_comes(self):
+        # As behind a proxy that makes a proper end of a connection that was lost.
+        def text(number, value):
+            return b'id: %d\ndata: "%s"\n\n' % (number, value)
+        end, retry = b": end\n\n", b"retry: 0\n\n"
+        for parts, connections in (([retry, text(1, b"a"), text(2, b"b") + end], 3), ([text(1, b"a"), text(2, b"b"), retry + end], 3),
+                                   ([text(1, b"a"), text(2, b"b"), retry, text(9, b"never")], 3),
+                                   ([b'data: "a"\n\ndata: "b"\n\n', text(9, b"never")], 1)):
+            for call in CALLS:
+                answers = [[stream_head(x_cellar_run="r"), chunk(part), END] for part in parts]
+                server = self.serve(lambda request: answers.pop(0))
+                self.assertEqual("b", call(server.url, lambda client: client.cell("c").request("m")))
+                self.assertEqual(connections, len(server.requests))
+                self.assertEqual(1, len({request[2]["idempotency-key"] for request in server.requests}))
+
+    def test_the_events_of_a_run_are_over_where_the_server_says_so_and_not_where_a_connection_ends(self):
+        for items in ITEMS:
+            answers = [[stream_head(), chunk(part), END] for part in (b"retry: 0\n\n", sse(4), b": end\n\n")]
+            server = self.serve(lambda request: answers.pop(0))
+            found = items(server.url, lambda client: client.cell("c").runs.events("r"))
+            self.assertEqual([4], [event["seq"] for event in found])
+            self.assertEqual(3, len(server.requests))
 
     def test_a_watch_tells_after_a_break_that_changes_are_missing_and_ends_with_its_folder(self):
         def event(number, type, path):

@@ -90,15 +90,19 @@ class Core:
 
     def value(self, request: Request) -> Any:
         """The answer of an agent's method. Of one that streams, the last item."""
-        whole = self.fetch(request)
-        if not is_stream(whole.headers):
-            return json_of(whole.body)
         follow = Again(request)
-        follow.opened(whole.headers)
         value = None
-        for event in follow.feed(whole.body):
-            value = item_of(follow, event)
-        return value
+        while True:
+            whole = self.fetch(follow.next_request())
+            if not is_stream(whole.headers):
+                return json_of(whole.body)
+            follow.opened(whole.headers)
+            for event in follow.feed(whole.body):
+                value = item_of(follow, event)
+            pause = follow.ended()
+            if pause is None:
+                return value
+            sleep(pause)
 
 
 class Stream(Generic[T]):

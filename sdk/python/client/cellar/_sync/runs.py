@@ -55,7 +55,9 @@ class Runs:
             try:
                 found: types.RunDetail = json_of((self._core.once(request)).body)
             except errors.CellarError as error:
-                pause = tries.after(request, error, time.monotonic() - began)
+                is_silent = isinstance(error, errors.TimeoutError)  # Nobody is at the other end of that poll any more.
+                failure = errors.ConnectionError(str(error)) if is_silent else error
+                pause = tries.after(request, failure, 0.0 if is_silent else time.monotonic() - began)
                 if pause is None or time.monotonic() >= end:
                     raise
             else:
