@@ -96,8 +96,7 @@ class MethodCall {
     // A proxy may make a proper end of one that broke off.
     const bool is_numbered = parser.retry() || !parser.last_id().empty();
     if (is_numbered && !parser.has_ended()) {
-      throw Error(ErrorCode::unavailable, "connection_lost",
-                  "the answer broke off before its end");
+      throw Error(ErrorCode::unavailable, "connection_lost", "the answer broke off before its end");
     }
   }
 
