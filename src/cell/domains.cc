@@ -71,16 +71,21 @@ class SwapAllowed {
   const std::string folder_;
 };
 
-// Writes one of the small files that tell the next daemon of a domain.
+// Writes one of the small files that tell the next daemon of a domain. Nothing of an agent's
+// outlives the daemon: it does without where the disk is full, and its group is killed as a lost
+// one. False for that.
 template <typename Write>
-void take_note(Write write) {
+bool take_note(Kind kind, Write write) {
   try {
     write();
-    return;
+    return true;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::exhausted) throw;
-    log::warning("a domain is not made: {}", error.what());
+    const char* what =
+        kind == Kind::agent ? "an agent's domain is in no note" : "a domain is not made";
+    log::warning("{}: {}", what, error.what());
   }
+  if (kind == Kind::agent) return false;
   throw Error(ErrorCode::exhausted, std::string(kDiskFull),
               "the disk has no room for what the cell needs to wake up: nothing was begun in it",
               "free disk space where the state folder is");
@@ -147,12 +152,7 @@ sandbox::CgroupPlan Domains::plan_groups(const std::string& slot) const {
 void Domains::keep_slot(const std::string& slot, Kind kind) {
   if (slot == slot_ && (is_slot_kept_ || kind == Kind::agent)) return;
   if (slot != slot_) set_slot(slot);
-  keep_slot();
-}
-
-void Domains::keep_slot() {
-  take_note([this] { write_slot(layout_, slot_); });
-  is_slot_kept_ = true;
+  is_slot_kept_ = take_note(kind, [this] { write_slot(layout_, slot_); });
 }
 
 // ---- finding ----
@@ -387,7 +387,7 @@ sandbox::DomainSpec Domains::spec_of(Kind kind) const {
 
 void Domains::keep_record(Kind kind) {
   const DomainRecord record{*of(kind).init, of(kind).warm_range};
-  take_note([&] {
+  take_note(kind, [&] {
     const std::string text = encode(record, sys::folder_identity(layout_.run()));
     sys::replace_file(record_path(kind), text, 0600, sys::Durable::no);
   });

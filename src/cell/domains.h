@@ -205,7 +205,6 @@ class Domains {
   sandbox::CgroupPlan plan_groups(const std::string& slot) const;
   // Takes a slot that the spawner has given the cell, and notes it for the next daemon.
   void keep_slot(const std::string& slot, Kind kind);
-  void keep_slot();
   void require_floor() const;
 
   const Machine& machine_;

@@ -36,7 +36,7 @@ void Domains::begin_use() {
     if (is_alive(kind)) keep_record(kind);
   }
   fault_point("fresh.noted");
-  keep_slot();  // Last: records are read where there is a slot.
+  keep_slot(slot_, Kind::shell);  // Last: records are read where there is a slot.
   fault_point("fresh.slot_kept");
   are_fresh_ = false;
 }
