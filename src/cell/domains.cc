@@ -81,11 +81,12 @@ bool take_note(Kind kind, Write write) {
     return true;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::exhausted) throw;
-    const char* what =
-        kind == Kind::agent ? "an agent's domain is in no note" : "a domain is not made";
-    log::warning("{}: {}", what, error.what());
+    if (kind == Kind::agent) {
+      log::warning("an agent's domain is in no note: {}", error.what());
+      return false;
+    }
+    log::warning("a domain is not made: {}", error.what());
   }
-  if (kind == Kind::agent) return false;
   throw Error(ErrorCode::exhausted, std::string(kDiskFull),
               "the disk has no room for what the cell needs to wake up: nothing was begun in it",
               "free disk space where the state folder is");

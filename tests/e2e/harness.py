@@ -47,6 +47,14 @@ def has_ended(pid):
         return True
 
 
+def text_of(path):
+    """What a file holds by now; empty where it is not there yet."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def files_below(folder):
     """(path, bytes) of all files below a folder that others change meanwhile: what is gone by then is left out."""
     for place, _, names in os.walk(folder):
@@ -343,8 +351,7 @@ class FaultyDaemon(Daemon):
         return {**super().environment(), "CELLAR_FAULTS": str(self.root / "faults")}
 
     def reached(self, point):
-        hits = self.root / "faults.hits"
-        return hits.exists() and point in hits.read_text().split()
+        return point in text_of(self.root / "faults.hits").split()
 
 
 class Cell:

@@ -78,7 +78,7 @@ class CommittedTest(harness.CellTest):
             stream.close()
 
         began = cell.dir / "work/began"
-        harness.eventually("the gated step is executed", lambda: began.exists() and began.read_text() == "x")
+        harness.eventually("the gated step is executed", lambda: harness.text_of(began) == "x")
         read(7)  # All up to the second step, which has not ended.
         self.assertEqual(("stream", "between"), (seen[-1]["type"], seen[-1]["data"]))
         os.kill(cell.agent_pid(), signal.SIGKILL)

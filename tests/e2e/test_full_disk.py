@@ -79,12 +79,13 @@ class FullDiskTest(harness.CellTest):
         """Takes all that is left of the disk, until free() is called."""
         self.filler = self.place / "filler"
         self.addCleanup(self.free)
-        with open(self.filler, "wb", buffering=0) as file:
-            try:
+        self.take_all()
+
+    def take_all(self):
+        with open(self.filler, "ab", buffering=0) as file:
+            with contextlib.suppress(OSError):
                 while True:
                     file.write(bytes(4096))
-            except OSError:
-                pass
 
     @contextlib.contextmanager
     def kept_full(self):
@@ -92,10 +93,8 @@ class FullDiskTest(harness.CellTest):
         over = threading.Event()
 
         def take():
-            with open(self.filler, "ab", buffering=0) as file:
-                while not over.is_set():
-                    with contextlib.suppress(OSError):
-                        file.write(bytes(4096))
+            while not over.is_set():
+                self.take_all()
         taker = threading.Thread(target=take)
         taker.start()
         try:

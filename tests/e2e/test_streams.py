@@ -111,7 +111,7 @@ class StreamsTest(harness.CellTest):
     def test_a_reset_takes_back_what_its_step_has_said_and_comes_once_to_who_comes_back(self):
         cell, run = self.begin(AGENT, "gated")
         began = cell.dir / "work/began"
-        harness.eventually("it is in the second step", lambda: began.exists() and began.read_text() == "x")
+        harness.eventually("it is in the second step", lambda: harness.text_of(began) == "x")
         stream = cell.events(run)
         before = [event for _, event in zip(range(7), stream)]
         stream.close()

@@ -333,7 +333,7 @@ exec lego --accept-tos --email me@example.org --server https://127.0.0.1:{cls.ac
         connection = self.daemon.connect()  # Its answer is not waited for.
         connection.request("POST", "/api/v1/domains/slow.example.org/provision-ssl", headers={"Authorization": f"Bearer {self.daemon.key}"})
         pid = self.folder / "pid"
-        harness.eventually("the program runs", lambda: pid.exists() and pid.read_text().strip())
+        harness.eventually("the program runs", lambda: harness.text_of(pid).strip())
         self.assertEqual("provisioning", self.get("slow.example.org")["ssl_status"])
         connection.close()  # Whoever asked has left: that changes nothing.
         first = int(pid.read_text())
@@ -341,7 +341,7 @@ exec lego --accept-tos --email me@example.org --server https://127.0.0.1:{cls.ac
         self.assertEqual(0, self.daemon.stop())
         self.assertRaises(ProcessLookupError, os.kill, first, 0)
         self.daemon.start()
-        harness.eventually("it runs again", lambda: pid.exists() and pid.read_text().strip())
+        harness.eventually("it runs again", lambda: harness.text_of(pid).strip())
         again = int(pid.read_text())
         self.assertEqual(204, self.daemon.call("DELETE", "/api/v1/domains/slow.example.org").status)
         harness.eventually("it ends with its domain", lambda: harness.has_ended(again))

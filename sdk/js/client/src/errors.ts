@@ -94,7 +94,7 @@ const CLASSES: Record<number, ErrorClass> = {
 };
 
 // What a proxy means by them passes.
-const PASSING = new Set([429, 502, 503, 504]);
+export const PASSING: ReadonlySet<number | undefined> = new Set([429, 502, 503, 504]);
 // Those that are no fault of the agent, though they are a 500.
 const OWN_CODES = new Set(["internal", "corrupt"]);
 

@@ -1,6 +1,6 @@
 // Calls over HTTP: addresses, keys, time, and which calls are sent again.
 
-import { CellarError, ConnectionError, InternalError, InvalidArgumentError, errorOf, type Callee } from "./errors.js";
+import { CellarError, ConnectionError, InternalError, InvalidArgumentError, PASSING, errorOf, type Callee } from "./errors.js";
 import { fromWire, toWire } from "./names.js";
 import { Scope, backoffMs, checkedTimeout, pause } from "./scope.js";
 
@@ -197,7 +197,7 @@ function mayRepeat(call: Call, error: CellarError): boolean {
   if (error instanceof ConnectionError) return call.repeat === "always" || wasNeverSent(error);
   if ((error.retryAfterMs ?? 0) > RETRY_AFTER_MAX_MS) return false;
   if (error.status === 429) return true;
-  if (error.status !== 502 && error.status !== 503 && error.status !== 504) return false;
+  if (!PASSING.has(error.status)) return false;
   if (call.finalCodes?.has(error.code)) return false;
   return REFUSALS.has(error.code) || (call.repeat === "always" && error.retryable);
 }

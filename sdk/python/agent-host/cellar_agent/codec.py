@@ -25,7 +25,6 @@ MILLISECOND = datetime.timedelta(milliseconds=1)
 FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 
 
-
 def _base64(value):
     return base64.b64encode(bytes(value)).decode()
 
