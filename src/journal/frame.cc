@@ -31,7 +31,7 @@ std::uint32_t checksum(std::string_view frame, std::uint64_t salt) noexcept {
 }  // namespace
 
 std::string_view to_string(Type type) noexcept {
-  static constexpr std::array<std::string_view, 33> kNames = {"unknown",
+  static constexpr std::array<std::string_view, 34> kNames = {"unknown",
                                                               "run_created",
                                                               "run_attempt",
                                                               "step_start",
@@ -63,7 +63,8 @@ std::string_view to_string(Type type) noexcept {
                                                               "event",
                                                               "continued",
                                                               "upgraded",
-                                                              "left"};
+                                                              "left",
+                                                              "carried"};
   const auto number = static_cast<std::size_t>(type);
   return kNames[number < kNames.size() ? number : 0];
 }
@@ -90,6 +91,7 @@ bool is_known(Type type) noexcept {
     case Type::continued:
     case Type::upgraded:
     case Type::left:
+    case Type::carried:
       return true;
     default:
       return false;

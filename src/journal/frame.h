@@ -93,6 +93,7 @@ enum class Type : std::uint16_t {
   continued = 30,
   upgraded = 31,
   left = 32,
+  carried = 33,
 };
 // "run_created", …; "unknown" for numbers that have no name yet.
 std::string_view to_string(Type type) noexcept;

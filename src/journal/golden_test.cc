@@ -104,6 +104,15 @@ void for_every_record(Each each) {
   each(0u, 0u, Trim{.first_kept = 1, .first_run = 4});
   each(4u, 0u, Left{});
   each(5u, 0u, Left{});
+  each(1u, 0u,
+       Carried{.run_id = "run_0011223344556677",
+               .method = "generate",
+               .value = kInRecord,
+               .agent_digest = "sha256-bb",
+               .started_ns = 1'700'000'000'001'000'000,
+               .attempt = 2,
+               .generation = 1});
+  each(1u, 6u, Continued{.value = kInRecord});
 }
 
 // The same for runs in which every member is set. One in Python is interrupted in a step that must
@@ -159,6 +168,20 @@ void for_every_record_of_runs(Each each) {
   each(2u, 0u, ForkedFrom{.run_id = "run_1_0011223344556677", .ordinal = 5});
   each(0u, 0u, Trim{.first_kept = 1, .first_run = 1, .setup_done = true});
   each(0u, 0u, Event{.type = "cell.paused", .data = "{}"});
+  each(2u, 0u,
+       Carried{.run_id = "run_2_0011223344556677",
+               .method = "trip",
+               .value = kInBlob,
+               .agent_digest = "sha256-bb",
+               .agent_language = "python",
+               .idem_key = "key-2",
+               .started_ns = 1'700'000'000'001'000'000,
+               .attempt = 4,
+               .generation = 3,
+               .llm_tokens = 1200,
+               .forked_run = "run_1_0011223344556677",
+               .forked_ordinal = 5});
+  each(2u, 6u, Continued{.value = kInRecord});
 }
 
 template <typename ForEvery>

@@ -104,8 +104,11 @@ Batch Journal::seal() {
   batch.first_ = last_durable_ + 1;
   batch.last_ = index_.last();
   batch.bytes_ = in_flight_;
-  if (in_flight_.size() > left_bytes()) {
+  const bool leaves =
+      leaves_segment_ && room_of(spare_bytes_) >= std::max(left_bytes(), in_flight_.size());
+  if (leaves || in_flight_.size() > left_bytes()) {
     batch.begin_ = next_segment(batch.first_);
+    leaves_segment_ = false;
   } else {
     batch.file_ = active_.get();
   }
@@ -207,7 +210,8 @@ std::uint64_t Journal::wanted_spare_bytes(std::uint64_t more_bytes) const noexce
     return std::min((bytes + kHeaderBytes - 1) / kHeaderBytes * kHeaderBytes, kSegmentBytesMax);
   }
   if (spare_bytes_ > 0 || segments_.empty()) return 0;
-  return segments_.back().end > segments_.back().bytes / 2 ? size_of_next_segment() : 0;
+  const bool is_half_full = segments_.back().end > segments_.back().bytes / 2;
+  return is_half_full || leaves_segment_ ? size_of_next_segment() : 0;
 }
 
 std::uint64_t Journal::leave_spare() noexcept {

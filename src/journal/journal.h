@@ -150,6 +150,9 @@ class Journal {
   std::uint64_t stored_bytes() const noexcept;
 
   // ---- forgetting ----
+  // The next batch begins a segment, once there is a spare that leaves as much room: segments are
+  // forgotten whole.
+  void leave_segment() noexcept { leaves_segment_ = true; }
   // The first record of the segment that holds `lsn`, which is durable.
   Lsn segment_begin(Lsn lsn) const;
   // Files that nothing needs any more.
@@ -214,6 +217,7 @@ class Journal {
   std::uint64_t cut_bytes_ = 0;
   bool broken_ = false;
   bool may_trim_ = true;
+  bool leaves_segment_ = false;
   // The older segment that was read last: replays go through one after the other.
   mutable std::unique_ptr<File> reader_;
   mutable Lsn reader_first_lsn_ = 0;

@@ -326,6 +326,39 @@ std::optional<Continued> Continued::decode(std::string_view body) {
   return if_ok(reader, std::move(continued));
 }
 
+std::string Carried::encode() const {
+  Map map = {{"run_id", run_id},
+             {"method", method},
+             {"agent_digest", agent_digest},
+             {"started_ns", started_ns},
+             {"attempt", std::uint64_t{attempt}},
+             {"generation", std::uint64_t{generation}}};
+  put_payload(map, value);
+  if (agent_language) map.emplace_back("agent_language", *agent_language);
+  if (idem_key) map.emplace_back("idem_key", *idem_key);
+  if (llm_tokens != 0) map.emplace_back("llm_tokens", llm_tokens);
+  if (!forked_run.empty()) map.emplace_back("forked_run", forked_run);
+  if (forked_ordinal != 0) map.emplace_back("forked_ordinal", std::uint64_t{forked_ordinal});
+  return cbor::encode(std::move(map));
+}
+
+std::optional<Carried> Carried::decode(std::string_view body) {
+  Reader reader(body);
+  Carried carried{.run_id = reader.text("run_id"),
+                  .method = reader.text("method"),
+                  .value = reader.payload(),
+                  .agent_digest = reader.text("agent_digest"),
+                  .agent_language = reader.optional_text("agent_language"),
+                  .idem_key = reader.optional_text("idem_key"),
+                  .started_ns = reader.u64("started_ns"),
+                  .attempt = reader.u32("attempt"),
+                  .generation = reader.u32("generation"),
+                  .llm_tokens = reader.has("llm_tokens") ? reader.u64("llm_tokens") : 0,
+                  .forked_run = reader.text_or_empty("forked_run"),
+                  .forked_ordinal = reader.u32_or_zero("forked_ordinal")};
+  return if_ok(reader, std::move(carried));
+}
+
 std::string Upgraded::encode() const { return cbor::encode(Map{{"agent_digest", agent_digest}}); }
 
 std::optional<Upgraded> Upgraded::decode(std::string_view body) {

@@ -289,6 +289,31 @@ struct Continued {
   bool operator==(const Continued&) const = default;
 };
 
+// What a run is, said again where it continues, right before its `continued` and in one write with
+// that: of what it recorded before, nothing is needed but the events that it has not taken.
+struct Carried {
+  static constexpr Type kType = Type::carried;
+  static constexpr std::uint16_t kFlags = 0;
+
+  std::string run_id;
+  std::string method;
+  Payload value;  // the params that it was begun with
+  std::string agent_digest;
+  std::optional<std::string> agent_language;  // nullopt: javascript
+  std::optional<std::string> idem_key;
+  std::uint64_t started_ns = 0;
+  std::uint32_t attempt = 0;
+  std::uint32_t generation = 0;      // that ends here
+  std::uint64_t llm_tokens = 0;      // may be absent
+  std::string forked_run;            // as in ForkedFrom; may be absent
+  std::uint32_t forked_ordinal = 0;  // the same; may be absent
+
+  std::uint16_t flags() const noexcept { return value.blob ? kFlags | kBlob : kFlags; }
+  std::string encode() const;
+  static std::optional<Carried> decode(std::string_view body);
+  bool operator==(const Carried&) const = default;
+};
+
 // The run goes on with another version of its agent.
 struct Upgraded {
   static constexpr Type kType = Type::upgraded;

@@ -162,6 +162,39 @@ TEST_CASE("blobs go with the last record that names them, and those that no reco
   CHECK(storage.has("blobs/ab/notes.txt"));
 }
 
+TEST_CASE("a segment is left early where it is to be forgotten, with no less room for what comes") {
+  SimStorage storage;
+  {
+    Journal journal(storage, kSmall, kIgnore);
+    append_and_commit(journal, "a");
+    journal.leave_segment();
+    append_and_commit(journal, "no spare yet");
+    CHECK(journal.segment_begin(2) == 1);
+    CHECK(journal.wanted_spare_bytes() == kSmall.first_segment_bytes);
+    make_spare(journal);
+    const std::uint64_t room = journal.room_bytes();
+    append_and_commit(journal, "b");
+    CHECK(journal.segment_begin(3) == 3);
+    CHECK(journal.room_bytes() == room - frame_size(1));
+    append_and_commit(journal, "c");
+    CHECK(journal.segment_begin(4) == 3);
+  }
+  CHECK(read_all(storage) == std::vector<std::string>{"a", "no spare yet", "b", "c"});
+}
+
+TEST_CASE("a segment with more room than the next one has is not left") {
+  SimStorage storage;
+  Journal journal(storage, kSmall, kIgnore);
+  make_spare(journal, 50'000);
+  append_and_commit(journal, "a");
+  journal.leave_segment();
+  make_spare(journal);
+  const std::uint64_t room = journal.room_bytes();
+  append_and_commit(journal, "b");
+  CHECK(journal.segment_begin(2) == 1);
+  CHECK(journal.room_bytes() == room - frame_size(1));
+}
+
 TEST_CASE("a disk that fails while files are removed costs nothing, and the next opening does it") {
   for (int call = 1; call <= 4; ++call) {
     CAPTURE(call);
