@@ -77,22 +77,36 @@ asio::awaitable<void> wait_until_durable(cell::Cell& cell) {
   co_await cell.journal().sync();
 }
 
+journal::Lsn where_params_are(const cell::Run& run) noexcept {
+  return run.continued != 0 ? run.continued : run.created;
+}
+
+// Where it goes on meanwhile, those of before may be gone.
+asio::awaitable<std::string> params_of(cell::Cell& cell, std::shared_ptr<const cell::Run> run,
+                                       journal::Lsn& at) {
+  for (;;) {
+    at = where_params_are(*run);
+    try {
+      co_return co_await cell.journal().value_of(at);
+    } catch (const Error&) {
+      if (at == where_params_are(*run)) throw;
+    }
+  }
+}
+
 asio::awaitable<void> answer_run(const Call& call, cell::Cell& cell, const cell::Run& run,
                                  int status = 200, cell::View view = cell::View::live) {
   // Retention may remove it from here on: what is in the journal is read before its steps.
   const std::shared_ptr<const cell::Run> held = run.shared_from_this();
-  const auto where_params_are = [&held] {
-    return held->continued != 0 ? held->continued : held->created;
-  };
   RunTexts texts;
-  const journal::Lsn params = where_params_are();
-  texts.params = co_await cell.journal().value_of(params);
+  journal::Lsn params = 0;
+  texts.params = co_await params_of(cell, held, params);
   co_await read_outcome(cell, held, texts);
   StepsJson steps = co_await steps_of(held, view);
   json::Value answer = run_detail_json(*held);
   answer.as_object().set("steps", std::move(steps.list));
-  if (const journal::Lsn newest = where_params_are(); newest != params) {
-    texts.params = co_await cell.journal().value_of(newest);  // They go with its steps.
+  if (where_params_are(*held) != params) {
+    texts.params = co_await params_of(cell, held, params);  // They go with its steps.
   }
   co_await read_outcome(cell, held, texts);  // It may have ended meanwhile.
   co_await wait_until_durable(cell);

@@ -129,12 +129,12 @@ asio::awaitable<void> Cell::open(Origin origin) {
   }
 }
 
-// Only where nobody uses one of them: before any request, and when nothing keeps the cell awake.
 asio::awaitable<void> Cell::remove_old_runs() {
-  if (spec_.run_retention.count() == 0) co_return;
+  const bool is_kept_for_good = spec_.run_retention.count() == 0;
   try {
-    const auto are_used = [this] { return are_runs_used(); };
-    co_await journal_->trim(wall_now() - spec_.run_retention, are_used);
+    const auto used = [this] { return used_of_runs(); };
+    co_await journal_->trim(is_kept_for_good ? WallTime::min() : wall_now() - spec_.run_retention,
+                            used);
   } catch (const Error& error) {  // The cell is of use all the same.
     log::warning("cell {}: runs that ended long ago: {}", log::cell(spec_.cell_id), error.what());
   }

@@ -293,6 +293,7 @@ class Cell : private RunnerHost {
   std::vector<std::string> agent_output(std::size_t count_max) const override;
   std::string seal_value(std::string_view plain) const override;
   std::optional<std::string> open_value(std::string_view sealed) const override;
+  void generation_ended() override;
   bool is_awake() const override { return state_ == State::active && !is_leaving_; }
 
   asio::awaitable<void> wake(Needs needs);
@@ -332,7 +333,7 @@ class Cell : private RunnerHost {
   void recover_runs();
   asio::awaitable<void> remove_old_runs();
   asio::awaitable<void> make_journal_room();
-  bool are_runs_used() const;
+  CellJournal::Used used_of_runs() const;
   // Moves a paused cell's memory to swap.
   asio::awaitable<void> page_out(std::shared_ptr<std::atomic<bool>> stop);
   asio::awaitable<void> end_with_daemon();
@@ -422,8 +423,9 @@ class Cell : private RunnerHost {
   bool is_leaving_ = false;  // `active`: who comes now waits for its turn, and wakes the cell
   bool open_ = false;
   bool was_opened_ = false;
-  bool is_half_deleted_ = false;  // destroy() ends its processes, or has failed at that
-  bool index_loaded_ = false;     // its snapshot, and the agent's documents, are in the index
+  bool is_half_deleted_ = false;     // destroy() ends its processes, or has failed at that
+  bool makes_journal_room_ = false;  // or waits for its turn
+  bool index_loaded_ = false;        // its snapshot, and the agent's documents, are in the index
   // gVisor keeps the mappings of a program that ended: no watch tells of what was stored there.
   bool has_untold_changes_ = false;
   bool is_indexing_ = false;        // keep_indexing() runs

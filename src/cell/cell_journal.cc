@@ -244,6 +244,8 @@ journal::Payload CellJournal::payload_at(journal::Lsn lsn, journal::ReadAhead* a
   switch (record.type) {
     case journal::Type::run_created:
       return {.bytes = decoded<journal::RunCreated>(record).params, .blob = std::nullopt};
+    case journal::Type::carried:
+      return decoded<journal::Carried>(record).value;
     case journal::Type::continued:
       return decoded<journal::Continued>(record).value;
     case journal::Type::step_end:
@@ -418,18 +420,32 @@ asio::awaitable<journal::Lsn> CellJournal::before_newest(
   co_return std::max(lsn, journal_.first() - 1);  // What is older may be gone meanwhile.
 }
 
-asio::awaitable<void> CellJournal::trim(WallTime ended_before, std::function<bool()> are_used) {
+// What is needed first, of what is durable, where these go.
+journal::Lsn CellJournal::first_needed(WallTime ended_before, Used used) {
+  if (used == Used::history) return journal_.first();
+  RunTable::EndedBefore what_goes{.runs = ended_before, .generations = ended_before};
+  if (used == Used::ended_runs) what_goes.runs = WallTime::min();
+  if (is_crowded()) what_goes.generations = WallTime::max();
+  const journal::Lsn needed = runs_.first_needed(what_goes);
+  const journal::Lsn durable = journal_.last_durable();
+  return needed == 0 ? durable : std::min(needed, durable);
+}
+
+asio::awaitable<void> CellJournal::trim(WallTime ended_before, std::function<Used()> used) {
   if (journal_.last_durable() < journal_.first() || !journal_.may_trim()) co_return;
-  const auto first_to_keep = [this, ended_before] {
-    const journal::Lsn needed = runs_.first_needed(ended_before);
-    const journal::Lsn durable = journal_.last_durable();
-    return journal_.segment_begin(needed == 0 ? durable : std::min(needed, durable));
-  };
-  if (first_to_keep() == journal_.first()) co_return;
+  const journal::Lsn needed = first_needed(ended_before, used());
+  const bool is_in_last =
+      journal_.segment_begin(needed) == journal_.segment_begin(journal_.last_durable());
+  if (is_crowded() && is_in_last && needed > journal_.segment_begin(needed)) {
+    journal_.leave_segment();  // Or it would keep all blobs that it names, for as long as it grows.
+    make_spares_soon();
+  }
+  if (journal_.segment_begin(needed) == journal_.first()) co_return;
   // A place is mostly there: a full disk, above all, must get rid of what it can.
   const bool is_room = co_await make_room(kTrimBytes);
-  if (!is_room || are_used()) co_return;
-  const journal::Lsn first_kept = first_to_keep();
+  if (!is_room) co_return;
+  const journal::Lsn first_kept = journal_.segment_begin(first_needed(ended_before, used()));
+  if (first_kept == journal_.first()) co_return;
   const journal::Trim trim = runs_.trim_before(first_kept);
   fault_point("trim.before_written");
   append(0, 0, trim);

@@ -97,8 +97,8 @@ class CellJournal {
   }
   // The value held by the step_end, value, event_received or run_ended record at `lsn`.
   std::string read_value(journal::Lsn lsn) { return journal_.load(payload_at(lsn)); }
-  // The value of such a record as it lies there; of run_created and continued, the method's params.
-  // `ahead` as in Journal::read().
+  // The value of such a record as it lies there; of run_created, carried and continued, the
+  // method's params. `ahead` as in Journal::read().
   journal::Payload payload_at(journal::Lsn lsn, journal::ReadAhead* ahead = nullptr);
   // The same as read_value(), with the pool where that blocks. Throws Error `corrupt`.
   asio::awaitable<std::string> value_of(journal::Lsn lsn);
@@ -187,10 +187,18 @@ class CellJournal {
   void measure(Histogram& syncs) noexcept { sync_times_ = &syncs; }
 
   bool is_broken() const noexcept { return journal_.is_broken(); }
-  // Removes the runs that ended before, as far as the journal begins with nothing else: whole
-  // segments, and the blobs of them. Nothing where `are_used` then: nobody may hold a reference to
-  // one of these runs. A disk that fails is told in the log: the next opening does the rest.
-  asio::awaitable<void> trim(WallTime ended_before, std::function<bool()> are_used);
+  // What somebody works with, and retention leaves alone.
+  enum class Used : std::uint8_t {
+    nothing,
+    ended_runs,  // Somebody may hold a reference to one of them.
+    history,     // What a run has recorded is being read.
+  };
+  // Removes the runs that ended before, and of the others the generations that did (all that ended,
+  // once the journal is crowded), as far as the journal begins with nothing else: whole segments,
+  // and the blobs of them. A disk that fails is told in the log: the next opening does the rest.
+  asio::awaitable<void> trim(WallTime ended_before, std::function<Used()> used);
+  // It takes more than half of what it may: room is made before there is none.
+  bool is_crowded() const noexcept { return stored_bytes() > bytes_max_ / 2; }
   // Syncs what is left; nothing may be appended afterwards.
   asio::awaitable<void> close();
 
@@ -223,6 +231,7 @@ class CellJournal {
   asio::awaitable<void> make_spares();
   void set_full(std::optional<Error> error);
   void tell_room();
+  journal::Lsn first_needed(WallTime ended_before, Used used);
   bool has_place() const noexcept { return !journal_.dirty() || journal_.has_room(); }
   asio::awaitable<void> remove(journal::Journal::Trimmed trimmed);
   [[noreturn]] void throw_undecodable(journal::Lsn lsn) const;

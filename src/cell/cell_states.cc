@@ -454,14 +454,21 @@ asio::awaitable<void> Cell::start_agent_anew() {
 
 asio::awaitable<void> Cell::make_journal_room() {
   const auto turn = co_await transitions_.turn();
+  makes_journal_room_ = false;
   if (open_) co_await remove_old_runs();
 }
 
-// Retention holds no reference to a run that somebody works with.
-bool Cell::are_runs_used() const {
-  if (!runner_) return false;  // It is being opened.
-  return !activities_.blockers().empty() || !runner_->active_runs().empty() ||
-         runner_->has_requests();
+CellJournal::Used Cell::used_of_runs() const {
+  using Used = CellJournal::Used;
+  if (!runner_) return Used::nothing;  // It is being opened.
+  if (runner_->has_requests()) return Used::history;
+  const bool is_used = !activities_.blockers().empty() || runner_->works_on_ended_runs();
+  return is_used ? Used::ended_runs : Used::nothing;
+}
+
+void Cell::generation_ended() {
+  if (!journal_->is_crowded() || std::exchange(makes_journal_room_, true)) return;
+  changes_.spawn(make_journal_room());
 }
 
 asio::awaitable<void> Cell::tick() {

@@ -1,11 +1,10 @@
 #include "cell/run.h"
 
 #include <algorithm>
-#include <limits>
+#include <utility>
 
 #include "base/error.h"
 #include "base/random.h"
-#include "base/text.h"
 #include "cell/waits.h"
 #include "json/json.h"
 
@@ -24,14 +23,6 @@ Body decode(const journal::Record& record) {
                 "record " + std::to_string(record.lsn) + " has a body that does not decode");
   }
   return *std::move(body);
-}
-
-// The number that new_run_id() put into it; 0 where there is none.
-std::uint32_t number_in(std::string_view run_id) noexcept {
-  const auto fields = split(run_id, '_');
-  const auto number = fields.size() == 3 ? parse_int(fields[1]) : std::nullopt;
-  if (!number || *number < 0 || *number > std::numeric_limits<std::uint32_t>::max()) return 0;
-  return static_cast<std::uint32_t>(*number);
 }
 
 // Of what a step said, only what comes behind this record counts.
@@ -61,7 +52,9 @@ void hear(Run& run, std::uint32_t ordinal, std::uint32_t turn, journal::Lsn lsn)
 
 // A header's value holds no line feed.
 constexpr std::string_view kChildKey = "child\n";
-std::string child_prefix(const Run& parent) { return std::string(kChildKey) + parent.id + "\n"; }
+std::string child_prefix(std::string_view parent_id) {
+  return std::string(kChildKey).append(parent_id) + "\n";
+}
 
 std::string parent_in(std::string_view idempotency_key) {
   if (!idempotency_key.starts_with(kChildKey)) return "";
@@ -172,11 +165,11 @@ std::string new_run_id(std::uint32_t number) {
 }
 
 std::string child_key(const Run& parent, std::uint32_t ordinal) {
-  return child_prefix(parent) + std::to_string(ordinal);
+  return child_prefix(parent.id) + std::to_string(ordinal);
 }
 
 std::string child_key(const Run& parent, const std::string& id) {
-  return child_prefix(parent) + "\n" + id;  // An ordinal begins with no line feed.
+  return child_prefix(parent.id) + "\n" + id;  // An ordinal begins with no line feed.
 }
 
 bool counts_against_budget(std::string_view cause) noexcept {
@@ -186,6 +179,11 @@ bool counts_against_budget(std::string_view cause) noexcept {
 
 Run& RunTable::run_of(const journal::Record& record) {
   Run* run = find(record.run);
+  if (run == nullptr && record.run < first_number_) {
+    auto& headless = headless_[record.run];
+    if (!headless) headless = std::make_shared<Run>();
+    run = headless.get();
+  }
   if (run == nullptr) {
     throw Error(ErrorCode::corrupt, "journal_corrupt",
                 "record " + std::to_string(record.lsn) + " belongs to run " +
@@ -196,8 +194,8 @@ Run& RunTable::run_of(const journal::Record& record) {
 
 void RunTable::apply(const journal::Record& record) {
   using journal::Type;
-  if (record.type == Type::trim) return trim(record);
-  if (record.type != Type::run_created && record.run < first_number_) return;
+  if (record.type == Type::trim) return trim(decode<journal::Trim>(record));
+  if (record.run == 0) return;  // The cell's own.
   // An earlier generation's, on its way when the run was continued.
   if (record.ordinal != 0 && record.ordinal <= run_of(record).base) return;
   switch (record.type) {
@@ -220,6 +218,8 @@ void RunTable::apply(const journal::Record& record) {
       return receive(record);
     case Type::run_ended:
       return end(record);
+    case Type::carried:
+      return carry(record);
     case Type::continued:
       return continue_as(record);
     case Type::upgraded:
@@ -254,13 +254,17 @@ void RunTable::create(const journal::Record& record) {
   run.setup = body.setup;
   run.started_at = time_of(record);
   run.created = record.lsn;
-  numbers_[run.id] = run.number;
-  if (body.idem_key) {
-    keys_[*body.idem_key] = run.number;
-    run.parent = parent_in(*body.idem_key);
-  }
+  run.idempotency_key = body.idem_key;
+  add_names(run);
   first_number_ = std::min(first_number_, run.number);
   last_number_ = std::max(last_number_, run.number);
+}
+
+void RunTable::add_names(Run& run) {
+  numbers_[run.id] = run.number;
+  if (!run.idempotency_key) return;
+  keys_[*run.idempotency_key] = run.number;
+  run.parent = parent_in(*run.idempotency_key);
 }
 
 void RunTable::start_step(const journal::Record& record) {
@@ -440,8 +444,37 @@ void forget_old_events(Run& run) {
 
 }  // namespace
 
+void RunTable::carry(const journal::Record& record) {
+  auto body = decode<journal::Carried>(record);
+  Run& run = run_of(record);
+  run.carried = record.lsn;
+  if (run.created != 0) return;  // Known, all of it.
+  run.number = record.run;
+  run.id = std::move(body.run_id);
+  run.method = std::move(body.method);
+  run.agent_digest = std::move(body.agent_digest);
+  run.agent_language = parse_agent_language(body.agent_language.value_or(""));
+  run.started_at = from_unix_ms(static_cast<std::int64_t>(body.started_ns / 1'000'000));
+  run.attempt = body.attempt;
+  run.generation = body.generation;
+  run.llm_tokens = body.llm_tokens;
+  run.forked = {.run_id = std::move(body.forked_run), .ordinal = body.forked_ordinal};
+  run.idempotency_key = body.idem_key;
+  add_names(run);
+}
+
 void RunTable::continue_as(const journal::Record& record) {
   Run& run = run_of(record);
+  if (run.carried != 0) {
+    if (run.created != 0) {
+      run.past_generations.push_back({.created = run.created, .ended_at = time_of(record)});
+    }
+    run.created = std::exchange(run.carried, 0);
+  }
+  if (const auto headless = headless_.extract(record.run); headless && run.created != 0) {
+    runs_[record.run] = headless.mapped();  // It is whole from here on.
+    last_number_ = std::max(last_number_, record.run);
+  }
   run.continued = record.lsn;
   run.base = record.ordinal;
   run.setup = false;
@@ -462,54 +495,10 @@ void RunTable::continue_as(const journal::Record& record) {
 }
 
 void RunTable::opened(journal::Lsn last) {
+  headless_.clear();
   for (auto& [number, run] : runs_) {
     for (const std::uint32_t ordinal : run->open) give_up_said(run->steps.at(ordinal), last);
   }
-}
-
-// ---- retention ----
-
-journal::Lsn RunTable::first_needed(WallTime ended_before) {
-  const Run* oldest = nullptr;
-  for (auto& [number, run] : runs_) {
-    if (is_terminal(run->status) && run->ended_at < ended_before) continue;
-    oldest = run.get();
-    break;
-  }
-  if (oldest == nullptr) return 0;
-  // A run may ask for what children of the one it was begun from again have given.
-  for (auto at = runs_.rbegin(); at != runs_.rend() && at->first >= oldest->number; ++at) {
-    const Run* source = find(at->second->forked.run_id);
-    if (source != nullptr && source->number < oldest->number) oldest = source;
-  }
-  return oldest->created;
-}
-
-journal::Trim RunTable::trim_before(journal::Lsn first_kept) const {
-  const auto kept = std::find_if(runs_.begin(), runs_.end(), [first_kept](const auto& entry) {
-    return entry.second->created >= first_kept;
-  });
-  return {.first_kept = first_kept,
-          .first_run = kept == runs_.end() ? next_number() : kept->first,
-          .setup_done = setup_done_};
-}
-
-void RunTable::trim(const journal::Record& record) {
-  const auto body = decode<journal::Trim>(record);
-  setup_done_ = setup_done_ || body.setup_done;
-  if (body.first_run == 0) return;
-  last_number_ = std::max(last_number_, body.first_run - 1);
-  // What is left of runs that an earlier life trimmed may follow, up to the first that is created.
-  first_number_ = std::max(first_number_, body.first_run);
-  runs_.erase(runs_.begin(), runs_.lower_bound(body.first_run));
-  const auto goes = [&](const auto& entry) { return entry.second < body.first_run; };
-  std::erase_if(numbers_, goes);
-  std::erase_if(keys_, goes);
-}
-
-bool RunTable::is_trimmed(std::string_view id) const noexcept {
-  const std::uint32_t number = number_in(id);
-  return number != 0 && number < first_number_ && number <= last_number_;
 }
 
 Run* RunTable::find(std::uint32_t number) noexcept {
@@ -527,8 +516,10 @@ Run* RunTable::find_key(std::string_view idempotency_key) noexcept {
   return found == keys_.end() ? nullptr : find(found->second);
 }
 
-std::vector<Run*> RunTable::children_of(const Run& parent) {
-  const std::string prefix = child_prefix(parent);
+std::vector<Run*> RunTable::children_of(const Run& parent) { return children_of(parent.id); }
+
+std::vector<Run*> RunTable::children_of(std::string_view parent_id) {
+  const std::string prefix = child_prefix(parent_id);
   std::vector<Run*> list;
   for (auto at = keys_.lower_bound(prefix); at != keys_.end() && at->first.starts_with(prefix);
        ++at) {

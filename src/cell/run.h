@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <map>
 #include <memory>
@@ -85,6 +86,12 @@ struct PastSaid {
 
 inline constexpr std::size_t kEventIdsKept = 10'000;
 
+// A part of a run's history that ctx.continueAs has ended.
+struct PastGeneration {
+  journal::Lsn created = 0;  // the record that said what the run began with
+  WallTime ended_at;
+};
+
 // Something that somebody sent to a run; its payload stays in the journal.
 struct ReceivedEvent {
   WallTime at;
@@ -96,6 +103,7 @@ struct Run : std::enable_shared_from_this<Run> {
   std::uint32_t number = 0;
   std::string id;
   std::string method;
+  std::optional<std::string> idempotency_key;
   std::string parent;  // the run that began it with ctx.spawn; empty for none
   std::string agent_digest;
   AgentLanguage agent_language = AgentLanguage::javascript;
@@ -113,10 +121,14 @@ struct Run : std::enable_shared_from_this<Run> {
   std::uint64_t llm_tokens = 0;  // that models took for it, of all generations
   WallTime started_at;
   std::optional<WallTime> ended_at;
-  journal::Lsn created = 0;             // the record that holds the params
-  journal::Lsn continued = 0;           // the one that holds the state in their place; 0: none
-  std::uint32_t base = 0;               // its ordinal: what follows counts from there
-  std::uint32_t generation = 1;         // one more each time it is continued
+  // The record that says what it began with: its own first one or, where it was continued, the
+  // newest that says it again. Nothing before it is needed for the run to go on, but for events.
+  journal::Lsn created = 0;
+  journal::Lsn carried = 0;      // what becomes that once it is continued; 0: none
+  journal::Lsn continued = 0;    // the one that holds the state in their place; 0: none
+  std::uint32_t base = 0;        // its ordinal: what follows counts from there
+  std::uint32_t generation = 1;  // one more each time it is continued
+  std::deque<PastGeneration> past_generations;  // those that are there, the oldest first
   journal::ForkedFrom forked;           // from the run that it was begun from again; no id: none
   journal::Lsn ended = 0;               // the record that holds the result
   std::map<std::uint32_t, Step> steps;  // of this generation
@@ -217,10 +229,16 @@ class RunTable {
   // Whether it is the id of a run that was trimmed.
   bool is_trimmed(std::string_view id) const noexcept;
 
-  // The record that the oldest run began with that has to stay: one that has not ended before
-  // `ended_before`, or that such a run was begun from again. 0 where there is none.
-  journal::Lsn first_needed(WallTime ended_before);
-  // What has to be known of the runs that began before `first_kept` once they are gone.
+  // What may go: runs that have ended before, and generations of the others.
+  struct EndedBefore {
+    WallTime runs;
+    WallTime generations;
+  };
+  // The oldest record that has to stay, of the runs that do not go, and of those that such a run
+  // was begun from again: the one that it begins with, or an event that it has not taken. 0 where
+  // there is none.
+  journal::Lsn first_needed(EndedBefore what_goes);
+  // What has to be known of the runs that need nothing behind `first_kept` once they are gone.
   journal::Trim trim_before(journal::Lsn first_kept) const;
 
   // By status.
@@ -235,6 +253,7 @@ class RunTable {
  private:
   Run& run_of(const journal::Record& record);
   void create(const journal::Record& record);
+  void add_names(Run& run);
   void start_step(const journal::Record& record);
   void end_step(const journal::Record& record);
   void change_step(const journal::Record& record);
@@ -243,10 +262,15 @@ class RunTable {
   void receive(const journal::Record& record);
   void change_state(const journal::Record& record);
   void end(const journal::Record& record);
+  void carry(const journal::Record& record);
   void continue_as(const journal::Record& record);
-  void trim(const journal::Record& record);
+  std::vector<Run*> children_of(std::string_view parent_id);
+  void trim(const journal::Trim& body);
 
   std::map<std::uint32_t, std::shared_ptr<Run>> runs_;
+  // While a journal is opened: those that are told of, and whose beginning is not there any more.
+  // They are runs once they are continued, or gone.
+  std::map<std::uint32_t, std::shared_ptr<Run>> headless_;
   std::map<std::string, std::uint32_t, std::less<>> numbers_;
   std::map<std::string, std::uint32_t, std::less<>> keys_;  // idempotency key → number
   // The lowest that was not trimmed. Before any run is created, what there is belongs to older

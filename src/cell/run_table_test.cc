@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "cell/run.h"
 
 namespace cellar::cell {
@@ -87,6 +90,238 @@ TEST_CASE("a run that waits is counted among those that wait") {
   };
   CHECK(of(RunStatus::waiting) == 1);
   CHECK(of(RunStatus::running) == 0);
+}
+
+namespace {
+
+constexpr RunTable::EndedBefore kAllThatEnded{.runs = WallTime::max(),
+                                              .generations = WallTime::max()};
+
+// Runs of a journal whose records are kept, so that it can be opened again from any of them on.
+class Kept {
+ public:
+  template <typename Body>
+  journal::Lsn tell(std::uint32_t run, std::uint32_t ordinal, const Body& body) {
+    records_.push_back({.lsn = records_.size() + 1,
+                        .run = run,
+                        .ordinal = ordinal,
+                        .type = Body::kType,
+                        .t_ns = 1'000'000 * (records_.size() + 1),
+                        .body = body.encode()});
+    runs_.apply(records_.back());
+    return records_.back().lsn;
+  }
+  void create(std::uint32_t run, const std::optional<std::string>& key = std::nullopt) {
+    journal::RunCreated created;
+    created.run_id = "run_" + std::to_string(run) + "_ab";
+    created.method = "work";
+    created.params = "{}";
+    created.idem_key = key;
+    tell(run, 0, created);
+    journal::RunAttempt first;
+    first.n = 1;
+    first.cause = "start";
+    tell(run, 0, first);
+  }
+  void end(std::uint32_t run) {
+    journal::RunEnded ended;
+    ended.status = "completed";
+    ended.value.bytes = "1";
+    tell(run, 0, ended);
+  }
+  journal::Lsn receive(std::uint32_t run, const std::string& id) {
+    journal::EventReceived event;
+    event.id = id;
+    event.type = "go";
+    return tell(run, 0, event);
+  }
+  void step(std::uint32_t run, std::uint32_t ordinal, const std::string& name) {
+    journal::StepStart start;
+    start.kind = "step";
+    start.name = name;
+    tell(run, ordinal, start);
+    journal::Event said;
+    said.type = "stream";
+    said.data = "1";
+    said.step = ordinal;
+    tell(run, 0, said);
+    journal::StepEnd end;
+    end.ok = true;
+    end.value.bytes = "1";
+    tell(run, ordinal, end);
+  }
+  // As the runner does: what the run is, and that it goes on.
+  journal::Lsn go_on(std::uint32_t number, std::uint32_t ordinal) {
+    const Run& run = *runs_.find(number);
+    journal::Carried carried;
+    carried.run_id = run.id;
+    carried.method = run.method;
+    carried.value.bytes = "{}";
+    carried.idem_key = run.idempotency_key;
+    carried.started_ns = static_cast<std::uint64_t>(to_unix_ms(run.started_at)) * 1'000'000;
+    carried.attempt = run.attempt;
+    carried.generation = run.generation;
+    tell(number, 0, carried);
+    return tell(number, ordinal, journal::Continued());
+  }
+  void trim(journal::Lsn first_kept) {
+    first_ = first_kept;
+    tell(0, 0, runs_.trim_before(first_));
+  }
+  // Forgets what no run needs that has not ended; for the first that is kept.
+  journal::Lsn trim() {
+    trim(runs_.first_needed(kAllThatEnded));
+    return first_;
+  }
+  // What the next daemon makes of it.
+  RunTable opened() const {
+    RunTable runs;
+    for (std::size_t at = first_ - 1; at < records_.size(); ++at) runs.apply(records_[at]);
+    runs.opened(records_.size());
+    return runs;
+  }
+  RunTable& runs() { return runs_; }
+
+ private:
+  std::vector<journal::Record> records_;
+  journal::Lsn first_ = 1;
+  RunTable runs_;
+};
+
+void check_same(const Run& a, const Run& b) {
+  CHECK(a.id == b.id);
+  CHECK(a.method == b.method);
+  CHECK(a.idempotency_key == b.idempotency_key);
+  CHECK(a.started_at == b.started_at);
+  CHECK(a.attempt == b.attempt);
+  CHECK(a.generation == b.generation);
+  CHECK(a.base == b.base);
+  CHECK(a.created == b.created);
+  CHECK(a.continued == b.continued);
+  CHECK(a.newest_end == b.newest_end);
+  CHECK(a.status == b.status);
+  CHECK(a.open == b.open);
+  CHECK(a.event_ids == b.event_ids);
+  CHECK(a.events.size() == b.events.size());
+  CHECK(a.steps.size() == b.steps.size());
+  CHECK(a.past.size() == b.past.size());
+  CHECK(a.past_generations.size() == b.past_generations.size());
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a run that is continued needs what it recorded since, and is found again without the rest") {
+  Kept kept;
+  kept.create(1, "key");
+  kept.step(1, 1, "one");
+  kept.create(2);
+  kept.step(2, 1, "of another");
+  kept.end(2);
+  CHECK(kept.runs().first_needed(kAllThatEnded) == 1);
+  kept.go_on(1, 2);
+  kept.step(1, 3, "two");
+  kept.go_on(1, 4);
+  kept.step(1, 5, "three");
+  kept.create(3);
+  const journal::Lsn first = kept.trim();
+  CHECK(first == kept.runs().find(1)->created);
+  RunTable again = kept.opened();
+  REQUIRE(again.find("run_1_ab") != nullptr);
+  check_same(*kept.runs().find(1), *again.find(1));
+  CHECK(again.find(1)->generation == 3);
+  CHECK(again.find_key("key") == again.find(1));
+  for (RunTable* runs : {&kept.runs(), &again}) {
+    CHECK(runs->find(2) == nullptr);
+    CHECK(runs->is_trimmed("run_2_ab"));
+    CHECK(runs->find(3) != nullptr);
+    CHECK(runs->next_number() == 4);
+    CHECK(runs->first_needed(kAllThatEnded) == first);
+  }
+}
+
+TEST_CASE("a generation is kept as long as a run that ended then, and the newest for good") {
+  Kept kept;
+  kept.create(1);
+  std::vector<journal::Lsn> begins = {1};
+  std::vector<journal::Lsn> ends;
+  for (std::uint32_t ordinal = 1; ordinal <= 3; ++ordinal) {
+    ends.push_back(kept.go_on(1, ordinal));
+    begins.push_back(ends.back() - 1);
+  }
+  const auto needed = [](RunTable& runs, journal::Lsn end) {
+    const WallTime then = from_unix_ms(static_cast<std::int64_t>(end));  // As Kept::tell() has it.
+    return runs.first_needed({.runs = WallTime::min(), .generations = then});
+  };
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    CHECK(needed(kept.runs(), ends[i]) == begins[i]);
+    CHECK(needed(kept.runs(), ends[i] + 1) == begins[i + 1]);
+  }
+  kept.trim(needed(kept.runs(), ends[1]));
+  RunTable again = kept.opened();
+  check_same(*kept.runs().find(1), *again.find(1));
+  CHECK(needed(again, ends[0]) == begins[1]);
+  CHECK(needed(again, ends[2]) == begins[2]);
+  CHECK(needed(again, ends[2] + 1) == begins[3]);
+}
+
+TEST_CASE("a run that was begun from another needs that one until it is continued") {
+  Kept kept;
+  kept.create(1);
+  kept.end(1);
+  kept.create(2);
+  journal::ForkedFrom from;
+  from.run_id = "run_1_ab";
+  const journal::Lsn forked = kept.tell(2, 0, from);
+  CHECK(kept.runs().first_needed(kAllThatEnded) == 1);
+  kept.go_on(2, 1);
+  CHECK(kept.runs().first_needed(kAllThatEnded) == forked + 1);
+}
+
+TEST_CASE("an event that a continued run has not taken is kept, with what it has said meanwhile") {
+  Kept kept;
+  kept.create(1);
+  kept.receive(1, "taken");
+  journal::WaitMatched matched;
+  matched.event = 3;
+  kept.tell(1, 1, matched);
+  const journal::Lsn waiting = kept.receive(1, "waiting");
+  kept.step(1, 2, "one");
+  kept.go_on(1, 3);
+  CHECK(kept.trim() == waiting);
+  RunTable again = kept.opened();
+  check_same(*kept.runs().find(1), *again.find(1));
+  CHECK_FALSE(again.find(1)->has_taken(waiting));
+  CHECK(again.find(1)->event_ids.contains("waiting"));
+  CHECK_FALSE(again.find(1)->event_ids.contains("taken"));
+  CHECK(again.find(1)->past.size() == 1);
+}
+
+TEST_CASE("a journal that was trimmed before is trimmed again, and knows which runs are gone") {
+  Kept kept;
+  kept.create(1);
+  for (std::uint32_t number = 2; number <= 6; ++number) {
+    kept.create(number);
+    kept.end(number);
+    kept.go_on(1, number);
+    kept.trim();
+    RunTable again = kept.opened();
+    check_same(*kept.runs().find(1), *again.find(1));
+    CHECK(again.is_trimmed("run_" + std::to_string(number) + "_ab"));
+    CHECK(again.next_number() == number + 1);
+  }
+}
+
+TEST_CASE("what is said of a run whose beginning is gone makes no run of it") {
+  Kept kept;
+  kept.create(1);
+  kept.create(2);
+  kept.go_on(2, 1);
+  kept.end(1);
+  kept.trim();
+  RunTable again = kept.opened();
+  CHECK(again.find(1) == nullptr);
+  CHECK(again.newest_first().size() == 1);
 }
 
 }  // namespace cellar::cell

@@ -117,6 +117,11 @@ std::vector<const Run*> Runner::active_runs() const {
   return list;
 }
 
+bool Runner::works_on_ended_runs() const noexcept {
+  return std::any_of(active_.begin(), active_.end(),
+                     [](const auto& entry) { return is_terminal(entry.second->run.status); });
+}
+
 bool Runner::setup_is_running() const noexcept {
   return std::any_of(active_.begin(), active_.end(),
                      [](const auto& entry) { return entry.second->run.setup; });
@@ -135,9 +140,8 @@ const Run* Runner::begun_before(const Start& request) {
   if (!request.idempotency_key) return nullptr;
   const Run* run = runs_.find_key(*request.idempotency_key);
   if (run == nullptr) return nullptr;
-  const auto created = journal_.read<journal::RunCreated>(run->created);
-  const bool is_same = created.method == request.method && run->forked.run_id.empty() &&
-                       is_same_json(created.params, request.params);
+  const bool is_same = run->method == request.method && run->forked.run_id.empty() &&
+                       is_same_json(journal_.read_value(run->created), request.params);
   if (!is_same) {
     throw_key_reused(*run, "with another method or other params, or again from another run");
   }

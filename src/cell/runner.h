@@ -72,6 +72,8 @@ class RunnerHost {
   // Makes the cell's processes run, where they do not. Throws Error, Capacity::kReason where there
   // is no room for any.
   virtual asio::awaitable<void> wake_up() = 0;
+  // A run has continued: what it recorded before may go.
+  virtual void generation_ended() = 0;
   // Whether the cell's processes run now: a frozen agent answers no ping.
   virtual bool is_awake() const = 0;
 };
@@ -251,6 +253,8 @@ class Runner {
   // Something that was asked of a run goes on, whether or not somebody waits for it: it holds the
   // run.
   bool has_requests() const noexcept { return requests_.use_count() > 1; }
+  // One that has ended is not let go of yet.
+  bool works_on_ended_runs() const noexcept;
   bool has_agent() const noexcept { return agent_ != nullptr; }
   // Starts an agent host with this version of the agent, where there is none: for a cell that is to
   // be there before somebody asks it for something. Throws Error.

@@ -88,6 +88,27 @@ asio::awaitable<void> Runner::on_mismatch(Active& active, const AgentFrame& fram
   co_await pause_run(active, "replay_mismatch", std::move(detail));
 }
 
+namespace {
+
+// With the params that it began with.
+journal::Carried carried_of(const Run& run, journal::Payload params) {
+  journal::Carried carried;
+  carried.run_id = run.id;
+  carried.method = run.method;
+  carried.value = std::move(params);
+  set_version(carried, {.digest = run.agent_digest, .language = run.agent_language});
+  carried.idem_key = run.idempotency_key;
+  carried.started_ns = static_cast<std::uint64_t>(to_unix_ms(run.started_at)) * 1'000'000;
+  carried.attempt = run.attempt;
+  carried.generation = run.generation;
+  carried.llm_tokens = run.llm_tokens;
+  carried.forked_run = run.forked.run_id;
+  carried.forked_ordinal = run.forked.ordinal;
+  return carried;
+}
+
+}  // namespace
+
 // The run goes on in another attempt, which knows nothing of what is behind it.
 asio::awaitable<void> Runner::on_continue(Active& active, const AgentFrame& frame) {
   auto look = [&frame] { return problem_of_json("what the run goes on with", frame.body); };
@@ -97,13 +118,22 @@ asio::awaitable<void> Runner::on_continue(Active& active, const AgentFrame& fram
   continued.value = co_await store(is_state ? frame.body : std::move(problem));
   if (!active.serves(frame)) co_return;  // Paused meanwhile.
   if (!is_state) co_return co_await end_run(active, "failed", std::move(continued.value));
+  journal::Payload params = journal_.payload_at(active.run.created);
+  if (!params.blob) params = co_await store(std::move(params.bytes));
+  const std::uint64_t bytes =
+      bytes_of_records(params.bytes, 1) + bytes_of_records(continued.value.bytes, 1);
+  co_await require_room(bytes);
+  if (!active.serves(frame)) co_return;  // Paused meanwhile.
+  journal_.require_takes(bytes);
   // Cancelled meanwhile: there is nothing to undo in another generation.
-  active.leave_agent(active.run.undoes ? "cancel" : "continue");
-  if (active.run.undoes) co_return;
+  active.leave_agent(active.run.cancel_requested ? "cancel" : "continue");
+  if (active.run.cancel_requested) co_return;
   fault_point("continue.before_written");
+  journal_.append(active.run.number, 0, carried_of(active.run, std::move(params)));
   journal_.append(active.run.number, ordinal_of(frame), continued);
   fault_point("continue.written");
   end_llm_calls(active.run.number);  // Their ordinals are none of the new generation's.
+  host_.generation_ended();
 }
 
 asio::awaitable<void> Runner::pause_for_length(Active& active) {

@@ -42,11 +42,13 @@ inline json::Value frame_for(const Run& run, std::string_view type) {
   return json::object({{"t", type}, {"run", run.id}, {"a", run.attempt}});
 }
 
-inline void set_version(journal::RunCreated& created, AgentVersion version) {
-  created.agent_digest = std::move(version.digest);
-  created.agent_language.reset();
+// In what a run begins with.
+template <typename Beginning>
+void set_version(Beginning& beginning, AgentVersion version) {
+  beginning.agent_digest = std::move(version.digest);
+  beginning.agent_language.reset();
   if (version.language != AgentLanguage::javascript) {
-    created.agent_language = name_of(version.language);
+    beginning.agent_language = name_of(version.language);
   }
 }
 

@@ -427,7 +427,10 @@ asio::awaitable<Runner::Started> Runner::restart_now(std::uint32_t number, Resta
   const auto is_made = [&] { return begun_before(source, how) != nullptr; };
   if (const Run* run = begun_before(source, how)) co_return co_await once_durable(*run);
   co_await journal_.room();
-  journal::RunCreated created = journal_.read<journal::RunCreated>(source.created);
+  journal::RunCreated created;
+  created.method = source.method;
+  created.params = co_await journal_.value_of(source.created);
+  set_version(created, {.digest = source.agent_digest, .language = source.agent_language});
   std::vector<journal::Record> history;
   journal::ForkedFrom forked;
   forked.run_id = source.id;
@@ -444,8 +447,7 @@ asio::awaitable<Runner::Started> Runner::restart_now(std::uint32_t number, Resta
     const auto run = run_to_be(created, source, history);
     (co_await try_with(*run, *how.version)).require_ok();
   }
-  set_version(created,
-              how.version.value_or(AgentVersion{source.agent_digest, source.agent_language}));
+  if (how.version) set_version(created, *how.version);
   std::size_t bytes = journal::frame_size(created.params.size());
   for (const journal::Record& record : history) bytes += journal::frame_size(record.body.size());
   // It comes to the end of setup() in its history, or begins or goes on with it.
@@ -467,7 +469,9 @@ asio::awaitable<Runner::Started> Runner::restart_now(std::uint32_t number, Resta
   for (const journal::Record& record : history) {
     if (record.type == journal::Type::wait_matched) {
       auto matched = journal_.read<journal::WaitMatched>(record.lsn);
-      matched.event = events.at(matched.event);
+      const auto event = events.find(matched.event);
+      if (event == events.end()) continue;  // Retention has removed it, with an older generation.
+      matched.event = event->second;
       journal_.append(copy, record.ordinal, matched);
     } else {
       events[record.lsn] = journal_.append_copy(copy, record);

@@ -12,6 +12,11 @@ module.exports = {
     const kept = await ctx.step("value", () => "k".repeat(80000));
     return (await ctx.waitForEvent("go")) + kept.length;
   },
+  async turns(ctx, { n = 1 }) {
+    await ctx.step("value", () => "t".repeat(60000));
+    const payload = await ctx.waitForEvent("go");
+    return n === 1 ? ctx.continueAs({ n: 2 }) : payload + n;
+  },
 };
 """
 LARGE = 5  # runs, which fill two segments
@@ -22,7 +27,7 @@ NESTED = ("trim.durable", "trim.before_names_sync", "trim.before_remove")
 
 
 class Keeper(Client):
-    """Begins runs of which the last one stays, and lets the cell hibernate until the first one is gone."""
+    """Begins runs of which some stay, and lets the cell hibernate until the first that ended is gone."""
 
     def __init__(self, trial, method):
         super().__init__(trial, method, {})
@@ -32,6 +37,10 @@ class Keeper(Client):
         while self.look()["status"] != wanted:
             time.sleep(0.006)
         return self
+
+    def go(self, event_id, payload):
+        answer = self.trial.ask("POST", f"/runs/{self.run_id}/events", {"id": event_id, "type": "go", "payload": payload})
+        require(answer.status == 200, "lost", f"an event was answered by {answer}")
 
 
 def find(trial, client):
@@ -45,11 +54,19 @@ def run_state(cells, faults):
     """One trim with these faults; the trial, with what happened. Raises Broken, or AssertionError."""
     cell = cells.take(True, AGENT)
     with Trial(cells.daemon, cell, []) as trial:
+        turns = Keeper(trial, "turns").settle("waiting")  # What it records before its second turn goes with the others.
         old = [Keeper(trial, method).settle("completed") for method in ("blob", *["large"] * LARGE)]
+        turns.go("e1", 0)
+        while True:
+            turns.done = {}  # Those of a generation that has ended are not told any more.
+            told = turns.look()
+            if (told["status"], told.get("generation")) == ("waiting", 2):
+                break
+            time.sleep(0.006)
         waits = Keeper(trial, "waits").settle("waiting")
     cells.daemon.create(cell.fields["customer_id"], run_retention_s=RETENTION_S)
     with Trial(cells.daemon, cell, faults) as trial:
-        for client in (*old, waits):
+        for client in (*old, waits, turns):
             client.trial = trial
         while find(trial, old[0]):
             trial.ask("POST", "/hibernate")
@@ -61,12 +78,12 @@ def run_state(cells, faults):
                 break
         trial.disarm()
         cells.daemon.create(cell.fields["customer_id"], run_retention_s=0)  # Others come of age meanwhile.
-        check(trial, old, waits)
+        check(trial, old, waits, turns)
     cells.retire(AGENT)
     return trial
 
 
-def check(trial, old, waits):
+def check(trial, old, waits, turns):
     found = [find(trial, client) for client in old]
     there = [run for run in found if run]
     require(found[len(found) - len(there):] == there, "lost", "a run is removed, and an older one is not")
@@ -78,11 +95,11 @@ def check(trial, old, waits):
     first = min(int(path.stem) for path in files.glob("*.seg"))
     require(first > 1, "lost", "the first segment is still there")
     require(len(list(files.glob("blobs/*/*"))) == 1, "lost", "a blob is missing, or one too many there")
-    answer = trial.ask("POST", f"/runs/{waits.run_id}/events", {"id": "e", "type": "go", "payload": 1})
-    require(answer.status == 200, "lost", f"an event was answered by {answer}")
-    while waits.look()["status"] != "completed":
-        time.sleep(0.006)
-    require(waits.look()["result"] == 80001, "lost", "a value of a run that is kept is another one")
+    for client, result in ((waits, 80001), (turns, 3)):
+        client.go("e", 1)
+        while client.look()["status"] != "completed":
+            time.sleep(0.006)
+        require(client.look()["result"] == result, "lost", "a value of a run that is kept is another one")
 
 
 def state(faults):

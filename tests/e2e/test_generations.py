@@ -1,0 +1,118 @@
+"""What a run recorded before ctx.continueAs goes, and the run with all that it is told by stays."""
+import datetime
+
+import harness
+
+AGENT = """
+const fs = require("fs");
+module.exports = {
+  // Four megabytes in each generation; it waits once, and takes an event that came in the one before.
+  async turns(ctx, { n = 1, last, told = [] }) {
+    for (let i = 1; i <= 4; i += 1) {
+      await ctx.step("turn", () => { fs.appendFileSync("/work/log", `${n}.${i} `); return `${n}.${i}`.padEnd(1_000_000); });
+    }
+    if (n === last - 1) await ctx.waitForEvent("go");
+    if (n === last) told = [await ctx.waitForEvent("note"), (await ctx.step("end", () => "done"))];
+    return n < last ? ctx.continueAs({ n: n + 1, last, told }) : { n, told };
+  },
+  async small(ctx, { n = 1 }) {
+    await ctx.step("turn", () => "s".repeat(60_000));
+    await ctx.waitForEvent("go");
+    return ctx.continueAs({ n: n + 1 });
+  },
+  async takes(ctx, { n = 1 }) {
+    if (n === 1) {
+      await ctx.waitForEvent("go");
+      for (let i = 0; i < 6; i += 1) await ctx.step("fill", () => "s".repeat(60_000));
+      return ctx.continueAs({ n: 2 });
+    }
+    const note = await ctx.waitForEvent("note");
+    await ctx.step("mark", () => 1);
+    await ctx.waitForEvent("go");
+    return note;
+  },
+};
+"""
+MIB = 1 << 20
+LIMIT = 64 * MIB  # The least that a journal may take.
+
+
+class GenerationsTest(harness.CellTest):
+    options = ("--cell-disk-bytes", str(40 * MIB), "--run-suspend-after-ms", "100")
+
+    def begin(self, cell, method, key=None, **params):
+        headers = {"Idempotency-Key": key} if key else None
+        return cell.call("POST", "/runs", {"method": method, "params": params}, headers)
+
+    def waits(self, cell, run):
+        return harness.eventually("it waits", lambda: (told := cell.run(run))["status"] == "waiting" and told)
+
+    def journal_bytes(self, cell):
+        return sum(path.stat().st_size for path in (cell.dir / "journal").rglob("*") if path.is_file())
+
+    def hibernate_of_age(self, cell):
+        began = datetime.datetime.now(datetime.UTC)
+        harness.eventually("all are of age", lambda: (datetime.datetime.now(datetime.UTC) - began).total_seconds() > 1)
+        harness.eventually("it hibernates", lambda: cell.call("POST", "/hibernate").status == 200)
+        self.assertNotIn("00000000000000000001.seg", [path.name for path in (cell.dir / "journal").iterdir()])
+
+    def test_a_run_goes_on_through_many_times_what_its_journal_may_take(self):
+        cell = self.cell(agent=AGENT, run_retention_s=0)
+        last = 3 * LIMIT // 4_000_000
+        run = self.begin(cell, "turns", "key", last=last).json["id"]
+        follower = self.daemon.stream("GET", f"{cell.path}/runs/{run}/events")  # That somebody looks keeps nothing.
+        self.assertEqual("run.started", next(iter(follower)).type)
+        told = self.waits(cell, run)
+        follower.close()
+        self.assertEqual((last - 1, last), (told["params"]["n"], told["params"]["last"]))
+        self.assertLess(self.journal_bytes(cell), LIMIT)
+        event = {"type": "note", "payload": "n", "id": "e1"}
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/events", event).status)
+
+        self.daemon.restart()
+        self.assertEqual(told["started_at"], cell.run(run)["started_at"])
+        again = self.begin(cell, "turns", "key", last=last)
+        self.assertEqual((200, run), (again.status, again.json["id"]))
+        self.assertEqual(409, self.begin(cell, "turns", "key", last=1).status)
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/events", event).status)  # Once more: it is known.
+        cell.call("POST", f"/runs/{run}/events", {"type": "go"})
+        self.assertEqual({"n": last, "told": ["n", "done"]}, cell.settled(run)["result"])
+        self.assertEqual([f"{n}.{i}" for n in range(1, last + 1) for i in range(1, 5)], self.log(cell))
+
+        copy = cell.call("POST", f"/runs/{run}/restart", {"from": "end"}).json["id"]
+        self.assertEqual({"n": last, "told": ["n", "done"]}, cell.settled(copy)["result"])
+        self.assertEqual(4 * last, len(self.log(cell)))
+        whole = cell.call("POST", f"/runs/{run}/restart", {}).json["id"]
+        harness.eventually("it begins as the run did", lambda: len(self.log(cell)) > 4 * last)
+        self.assertEqual("1.1", self.log(cell)[4 * last])
+        cell.call("POST", f"/runs/{whole}/cancel", {})
+
+    def test_generations_that_ended_long_ago_go_while_the_cell_sleeps(self):
+        cell = self.cell(agent=AGENT, run_retention_s=1)
+        run = self.begin(cell, "small").json["id"]
+        for _ in range(6):
+            before = self.waits(cell, run)["params"].get("n", 1)
+            cell.call("POST", f"/runs/{run}/events", {"type": "go"})
+            harness.eventually("it goes on", lambda: self.waits(cell, run)["params"].get("n", 1) > before)
+        self.assertIn("00000000000000000001.seg", [path.name for path in (cell.dir / "journal").iterdir()])
+        self.hibernate_of_age(cell)
+        for _ in range(2):
+            told = cell.run(run)
+            self.assertEqual(("waiting", 7, "small"), (told["status"], told["params"]["n"], told["method"]))
+            self.daemon.restart()
+        cell.call("POST", f"/runs/{run}/events", {"type": "go"})
+        harness.eventually("it goes on", lambda: self.waits(cell, run)["params"]["n"] == 8)
+
+    def test_a_run_is_begun_again_behind_an_event_whose_record_is_gone(self):
+        cell = self.cell(agent=AGENT, run_retention_s=1)
+        run = self.begin(cell, "takes").json["id"]
+        self.waits(cell, run)
+        cell.call("POST", f"/runs/{run}/events", {"type": "note", "payload": "n"})
+        cell.call("POST", f"/runs/{run}/events", {"type": "go"})
+        harness.eventually("it has taken it", lambda: "mark" in [step["name"] for step in self.waits(cell, run)["steps"]])
+        self.hibernate_of_age(cell)
+        copy = cell.call("POST", f"/runs/{run}/restart", {"from": "mark"}).json["id"]
+        for each in (copy, run):
+            self.waits(cell, each)
+            cell.call("POST", f"/runs/{each}/events", {"type": "go"})
+            self.assertEqual("n", cell.settled(each)["result"])
