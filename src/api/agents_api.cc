@@ -246,7 +246,7 @@ asio::awaitable<void> request_by_customer(const Call& call) {
   cell::Supervisor::CellPtr cell = call.supervisor.find_customer(call.owner, *customer);
   if (cell) {
     std::string cell_id = cell->spec().cell_id;
-    co_await call.supervisor.ready(std::move(cell_id));
+    const auto held = co_await call.supervisor.ready(std::move(cell_id));
     cell = call.supervisor.find_customer(call.owner, *customer);
   }
   if (!cell) {

@@ -153,9 +153,10 @@ void Api::add(std::string method, std::string_view pattern, Handler handler,
     authenticate(observed, params, needed, tokens);
     refuse_unknown(exchange.request().query, query);
     if (asked.is_change) audit_.require_room();
+    cell::Supervisor::CellPtr held;  // It stays open meanwhile.
     if (const auto id = params.find("id"); id != params.end()) {
       std::string cell_id = id->second;
-      co_await supervisor_.ready(std::move(cell_id));
+      held = co_await supervisor_.ready(std::move(cell_id));
     }
     const Asked& known = observed.asked;
     const Call call{.exchange = exchange,

@@ -156,9 +156,10 @@ Mcp::Post Mcp::read_head(const Call& call) const {
 asio::awaitable<void> Mcp::handle(const Call& call) {
   refuse_pages(call.exchange.request());
   Post post = read_head(call);
+  cell::Supervisor::CellPtr held;  // It stays open meanwhile.
   if (!post.cell_id.empty()) {
     std::string cell_id = post.cell_id;
-    co_await call.supervisor.ready(std::move(cell_id));
+    held = co_await call.supervisor.ready(std::move(cell_id));
     call.supervisor.get(call.owner, post.cell_id);
   }
   auto read = [revision = post.revision](const std::string& body) {

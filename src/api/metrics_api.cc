@@ -19,6 +19,8 @@ void write_cells(Exposition& text, const cell::Census& census, const cell::Measu
     text.sample({{"state", std::string(to_string(static_cast<cell::State>(at)))}},
                 std::uint64_t{census.cells[at]});
   }
+  text.family("cellar_cells_loaded", "gauge", "Cells whose runs are in memory.");
+  text.sample({}, std::uint64_t{census.loaded_count});
   text.family("cellar_cells_created_total", "counter", "Cells that were made.");
   text.sample({}, measures.cells_made);
   text.family("cellar_cell_resume_duration_seconds", "histogram",

@@ -264,8 +264,7 @@ asio::awaitable<void> Preview::serve(http::Exchange& exchange, const PreviewPlac
     co_return;
   }
   std::string cell_id = place.cell_id;
-  co_await supervisor_.ready(std::move(cell_id));
-  visit.cell = supervisor_.find(place.cell_id);
+  visit.cell = co_await supervisor_.ready(std::move(cell_id));
   if (!visit.cell) throw no_cell(place.cell_id);
   std::size_t& count = connections_[place.cell_id];
   if (count >= options_.connections_max) {

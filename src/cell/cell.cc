@@ -107,6 +107,7 @@ asio::awaitable<void> Cell::open(Origin origin) {
   runner_ = std::make_unique<Runner>(machine_.executor, *journal_, runs_, host, config_.runner);
   if (origin == Origin::made) journal_->prepare();
   open_ = was_opened_ = true;
+  loaded_since_ = steady_now();
   limit_journal();  // It may make a file from here on: what fails now has to close it.
   const bool frozen = domains_.any_alive() && domains_.is_frozen();
   const bool may_sleep = origin == Origin::found && !spec_.permanent;
@@ -145,6 +146,43 @@ bool Cell::has_runs_to_recover() {
   const bool may_stay = std::all_of(unfinished.begin(), unfinished.end(),
                                     [](const Run* run) { return run->has_left(); });
   return !may_stay || !runs_.kept_from_ending().empty();
+}
+
+std::optional<SteadyTime> Cell::unused_since() const {
+  if (!open_ || state_ != State::hibernated || spec_.permanent) return std::nullopt;
+  const bool is_used = !blockers().empty() || runner_->has_requests() || !unattended_.empty() ||
+                       std::any_of(processes_.begin(), processes_.end(),
+                                   [](const auto& process) { return !process->has_ended(); });
+  const bool has_work = !runs_.unfinished().empty() || !runs_.kept_from_ending().empty();
+  const bool is_on_disk =
+      !journal_->is_broken() && journal_->last_durable() == journal_->last_appended();
+  if (is_used || has_work || !is_on_disk) return std::nullopt;
+  return std::max(loaded_since_, activities_.quiet_since());
+}
+
+asio::awaitable<void> Cell::unload() {
+  co_await close(OnStop::keep);
+  runner_.reset();
+  journal_.reset();  // Another one may open it from here on.
+}
+
+void Cell::go_on_from(const Cell& before) {
+  log_lines_ = before.log_lines_;
+  metrics_ = before.metrics_;
+  resume_ = before.resume_;
+  cpu_used_ = before.cpu_used_;
+  opened_at_ = before.opened_at_;
+  told_before_ = {.runs = before.run_counts(), .disk_used = before.disk_used()};
+  activities_.recall(before.activities_.quiet_since());
+}
+
+std::array<std::size_t, kRunStatusCount> Cell::run_counts() const {
+  return was_opened_ ? runs_.counts() : told_before_.runs;
+}
+
+std::optional<sys::DiskUse> Cell::disk_used() const {
+  const auto& measured = quota_.ledger().used();
+  return measured ? measured : told_before_.disk_used;
 }
 
 void Cell::recover_runs() {
@@ -233,7 +271,7 @@ CellView Cell::view() const {
   view.resume = resume_;
   view.disk_limits = quota_.ledger().limits();
   view.disk_enforcer = quota_.ledger().enforcer();
-  view.disk_used = quota_.ledger().used();
+  view.disk_used = disk_used();
   view.isolation = machine_.isolation;
   view.ports = ports_.list();
   const LifecycleView lifecycle = this->lifecycle(view.blockers.size());

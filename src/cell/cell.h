@@ -62,6 +62,7 @@ struct CellConfig {
   RunnerConfig runner;
   std::chrono::seconds page_out_after{30};  // in the state `paused`; the same:
   std::chrono::seconds hibernate_after{3600};
+  std::chrono::seconds unload_after{600};  // hibernated, with nothing to wait for
   unsigned busy_cpu_percent = 5;  // of a processor: processes that use as much are work; 0: none is
   std::chrono::seconds idle_timeout{900};  // of new cells that name none; the same:
   std::chrono::seconds max_awake = kMaxAwake;
@@ -147,6 +148,15 @@ class Cell : private RunnerHost {
   // Lets go of everything; processes stay for the next daemon, or end (CellConfig::on_stop).
   asio::awaitable<void> close() { return close(config_.on_stop); }
   asio::awaitable<void> close(OnStop on_stop);
+  // Since when it sleeps with nothing to wait for, and nobody has looked at it: what it holds of
+  // memory can be read from the disk again. nullopt where that is not so.
+  std::optional<SteadyTime> unused_since() const;
+  // Closes it, so that another one can be opened in its place; after this only spec() and view().
+  asio::awaitable<void> unload();
+  // That other one, before it is opened: what was told goes on, of what no file holds.
+  void go_on_from(const Cell& before);
+  // Runs that are kept, by status; also while it is not open.
+  std::array<std::size_t, kRunStatusCount> run_counts() const;
   // What the daemon runs in it now is lost with the daemon.
   void expect_end() { domains_.programs().lose_all(LostBy::daemon); }
   // Ends all that runs in it, as its files are about to be deleted. Nobody uses it from then on;
@@ -395,6 +405,7 @@ class Cell : private RunnerHost {
   asio::awaitable<bool> copy_database(std::string path);
   asio::awaitable<void> save_spec(CellSpec spec);
   void require_open() const;
+  std::optional<sys::DiskUse> disk_used() const;
   void note_ports(const std::vector<sys::ListeningPort>& listening);
   // What happens to its files goes into its events, where its settings want that. In a turn of
   // transitions: before it wakes up, with the reason to tell if what happened before is not known;
@@ -423,6 +434,13 @@ class Cell : private RunnerHost {
   bool is_leaving_ = false;  // `active`: who comes now waits for its turn, and wakes the cell
   bool open_ = false;
   bool was_opened_ = false;
+  SteadyTime loaded_since_;  // was_opened_
+  // What is told of it until that is known anew.
+  struct Told {
+    std::array<std::size_t, kRunStatusCount> runs{};
+    std::optional<sys::DiskUse> disk_used;
+  };
+  Told told_before_;
   bool is_half_deleted_ = false;     // destroy() ends its processes, or has failed at that
   bool makes_journal_room_ = false;  // or waits for its turn
   bool index_loaded_ = false;        // its snapshot, and the agent's documents, are in the index

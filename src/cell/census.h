@@ -26,6 +26,7 @@ struct Measures {
 // What there is at one moment.
 struct Census {
   std::array<std::size_t, 3> cells{};               // by State
+  std::size_t loaded_count = 0;                     // of those, what is in memory
   std::array<std::size_t, kRunStatusCount> runs{};  // by RunStatus, as they are kept
   std::size_t process_count = 0;                    // in the background, of the API's callers
   // Since the daemon runs, with deleted cells.

@@ -542,9 +542,9 @@ std::vector<const Run*> RunTable::newest_first() const {
   return list;
 }
 
-std::vector<Run*> RunTable::unfinished() {
+std::vector<Run*> RunTable::unfinished() const {
   std::vector<Run*> list;
-  for (auto& [number, run] : runs_) {
+  for (const auto& [number, run] : runs_) {
     if (run->status == RunStatus::running || run->status == RunStatus::waiting) {
       list.push_back(run.get());
     }
@@ -561,9 +561,9 @@ const Run* RunTable::paused_in_setup() const {
   return nullptr;
 }
 
-std::vector<Run*> RunTable::kept_from_ending() {
+std::vector<Run*> RunTable::kept_from_ending() const {
   std::vector<Run*> list;
-  for (auto& [number, run] : runs_) {
+  for (const auto& [number, run] : runs_) {
     const bool is_to_undo = run->cancelled_in_pause && run->undoes;
     const bool is_paused = run->status == RunStatus::paused;
     if (is_paused && (is_to_undo || run->ends_at_once())) list.push_back(run.get());

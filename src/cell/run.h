@@ -245,10 +245,10 @@ class RunTable {
   std::array<std::size_t, kRunStatusCount> counts() const;
   // Newest first.
   std::vector<const Run*> newest_first() const;
-  std::vector<Run*> unfinished();
+  std::vector<Run*> unfinished() const;
   // Those that are paused, and were cancelled since: a crash kept them from ending, or from going
   // on to undo what they did.
-  std::vector<Run*> kept_from_ending();
+  std::vector<Run*> kept_from_ending() const;
 
  private:
   Run& run_of(const journal::Record& record);

@@ -1,5 +1,7 @@
 #include "cell/supervisor.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <iterator>
 #include <tuple>
@@ -24,6 +26,8 @@ constexpr std::size_t kTicksMax = 1'000'000;  // each cell has one at most
 constexpr std::chrono::seconds kSpareAfter{5};
 constexpr std::size_t kLookupsAtOnce = 2;  // Each may take a thread for some seconds.
 constexpr std::size_t kClosedAtOnce = 8;
+// Of journals: what is free in the daemon goes back to the machine then, which holds it up.
+constexpr std::uint64_t kUnloadedBytesMax = 16 << 20;
 constexpr std::size_t kReaders = 4;  // of cells, when the daemon starts
 constexpr std::chrono::seconds kTrashWait{1};
 constexpr std::size_t kTrashMax = 1'000'000;  // deleted cells whose files are there
@@ -183,16 +187,16 @@ asio::awaitable<void> Supervisor::open() {
     for (const auto& name : found.trash) registry_->rest_uid_index(*uid_index_in_trash(name));
   };
   co_await async::offload(machine_.pool, compare);
-  std::vector<CellPtr> hibernated;
+  std::vector<std::string> hibernated;
   for (FoundCell& one : found.cells) {
     std::string id = one.spec.cell_id;
     const CellPtr cell =
         std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), std::move(one.spec));
-    cells_[std::move(id)] = cell;
+    cells_[id] = cell;
     if (one.has_slot) {
       co_await open_cell(cell);
     } else {
-      hibernated.push_back(cell);
+      hibernated.push_back(std::move(id));
     }
   }
   // To the end, also of a daemon that is stopped at once: nobody else looks for them before a next.
@@ -206,26 +210,68 @@ asio::awaitable<void> Supervisor::open() {
   fresh_cells_.start();
 }
 
-asio::awaitable<void> Supervisor::open_rest(std::vector<CellPtr> cells) {
-  for (const CellPtr& cell : cells) {
-    std::string id = cell->spec().cell_id;
+// Runs that are not finished go on by that; what else a cell holds of memory is not needed yet.
+asio::awaitable<void> Supervisor::open_rest(std::vector<std::string> ids) {
+  for (const std::string& id : ids) {
+    const auto found = cells_.find(id);
+    if (found == cells_.end() || !found->second->awaits_open()) continue;
     try {
-      co_await ready(std::move(id));
+      std::string same_id = id;
+      co_await ready(std::move(same_id));
     } catch (const Error& error) {  // It is in the log: others are opened all the same.
       if (error.code() == ErrorCode::canceled) throw;
     }
+    std::string same_id = id;
+    co_await async::run_to_end(changes_, unload(std::move(same_id)));
   }
 }
 
-asio::awaitable<void> Supervisor::ready(std::string cell_id) {
-  const auto found = cells_.find(cell_id);
-  if (found == cells_.end() || !found->second->awaits_open()) co_return;
-  co_await async::run_to_end(changes_, open_cell(found->second));
-  const auto opened = cells_.find(cell_id);
-  if (opened == cells_.end() || !opened->second->awaits_open()) co_return;
+asio::awaitable<Supervisor::CellPtr> Supervisor::ready(std::string cell_id) {
+  if (const auto unloading = unloading_.find(cell_id); unloading != unloading_.end()) {
+    const std::shared_ptr<async::Event> ended = unloading->second;
+    co_await ended->wait();
+  }
+  CellPtr cell = find(cell_id);
+  if (!cell || !cell->awaits_open()) co_return cell;
+  co_await async::run_to_end(changes_, open_cell(std::move(cell)));
+  cell = find(cell_id);
+  if (!cell || !cell->awaits_open()) co_return cell;
   throw Error(ErrorCode::unavailable, "cell_not_opened",
               "cell " + cell_id + " cannot be opened now: see the daemon's log",
               "try again later; its files are there");
+}
+
+void Supervisor::unload_unused(SteadyTime unused_before) {
+  for (const auto& [id, cell] : cells_) {
+    const auto since = cell->unused_since();
+    if (since && *since < unused_before && cell.use_count() == 1) changes_.spawn(unload(id));
+  }
+}
+
+// It is as after a start of the daemon then: opened when somebody asks for it.
+asio::awaitable<void> Supervisor::unload(std::string cell_id) {
+  const auto found = cells_.find(cell_id);
+  const bool is_used = found == cells_.end() || found->second.use_count() > 1 ||
+                       !found->second->unused_since() || openings_.contains(cell_id) ||
+                       is_closing_->load();
+  const auto ended = std::make_shared<async::Event>(machine_.executor);
+  if (is_used || !unloading_.try_emplace(cell_id, ended).second) co_return;
+  CellPtr cell = found->second;
+  unloaded_bytes_ += cell->journal().stored_bytes();
+  try {
+    co_await cell->unload();
+  } catch (const Error& error) {  // It is closed all the same, but for what failed.
+    log::error("cell {}: {}", log::cell(cell_id), error.what());
+  }
+  count_gone(cell->network());
+  const auto next =
+      std::make_shared<Cell>(machine_, config_, sealer_, layout_of(cell_id), cell->spec());
+  next->go_on_from(*cell);
+  cells_[cell_id] = next;
+  cell.reset();
+  log::debug("cell {} is unloaded", log::cell(cell_id));
+  unloading_.erase(cell_id);
+  ended->set();
 }
 
 // Of one that could not be opened: what it has begun goes on.
@@ -306,6 +352,11 @@ asio::awaitable<void> Supervisor::run_timers() {
     for (const auto& [id, cell] : cells_) {
       const bool has_something = cell->has_timers() || cell->is_to_wake(now);
       if (has_something && ticking_.insert(id).second) tasks_.spawn(tick(cell));
+    }
+    unload_unused(steady_now() - config_.unload_after);
+    if (unloaded_bytes_ >= kUnloadedBytesMax) {
+      unloaded_bytes_ = 0;
+      co_await async::offload(machine_.pool, [] { ::malloc_trim(0); });
     }
   }
 }

@@ -84,9 +84,10 @@ class Supervisor {
   asio::awaitable<Created> create(std::string owner_id, std::string customer_id,
                                   CellSettings settings);
   // Opens the cell, where there is one that is not open yet: comes before get() and whatever is
-  // done with what find_customer() found. Throws Error `unavailable`, reason `cell_not_opened`,
-  // where it may be opened later.
-  asio::awaitable<void> ready(std::string cell_id);
+  // done with what find_customer() found. It stays open as long as somebody holds what this gives:
+  // nullptr where there is none. Throws Error `unavailable`, reason `cell_not_opened`, where it may
+  // be opened later.
+  asio::awaitable<CellPtr> ready(std::string cell_id);
   // Throws Error `not_found`, reason `cell_not_found`, also for another owner's cell.
   CellPtr get(std::string_view owner_id, std::string_view cell_id) const;
   // The same of any owner, for those who have another proof than a key; nullptr where there is
@@ -135,7 +136,9 @@ class Supervisor {
  private:
   asio::awaitable<void> open_cell(CellPtr cell);
   static asio::awaitable<void> let_go_of(CellPtr cell);
-  asio::awaitable<void> open_rest(std::vector<CellPtr> cells);
+  asio::awaitable<void> open_rest(std::vector<std::string> ids);
+  void unload_unused(SteadyTime unused_before);
+  asio::awaitable<void> unload(std::string cell_id);
   asio::awaitable<Created> create_now(std::string owner_id, std::string customer_id,
                                       CellSettings settings);
   // A new cell of that record, but for its id and its uid index. Takes `fresh` over where it is of
@@ -178,8 +181,10 @@ class Supervisor {
   std::unique_ptr<store::Registry> registry_;
   std::map<std::string, CellPtr, std::less<>> cells_;
   KeyRing key_ring_;
-  std::map<std::string, std::shared_ptr<async::Event>> openings_;  // cell id → its end
-  std::set<std::string> ticking_;  // ids of cells that still do what a timer asked for
+  std::map<std::string, std::shared_ptr<async::Event>> openings_;   // cell id → its end
+  std::map<std::string, std::shared_ptr<async::Event>> unloading_;  // the same
+  std::uint64_t unloaded_bytes_ = 0;  // of their journals, since memory was given back
+  std::set<std::string> ticking_;     // ids of cells that still do what a timer asked for
   async::Serial tick_turns_;
   std::map<std::string, CustomDomain, std::less<>> domains_;
   async::Serial large_documents_;

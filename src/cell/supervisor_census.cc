@@ -11,7 +11,8 @@ Census Supervisor::census() const {
                 .egress_refusals = gone.gone_egress_refusals};
   for (const auto& [id, cell] : cells_) {
     ++census.cells[static_cast<std::size_t>(cell->state())];
-    const auto runs = cell->runs().counts();
+    if (cell->is_open()) ++census.loaded_count;
+    const auto runs = cell->run_counts();
     for (std::size_t at = 0; at < runs.size(); ++at) census.runs[at] += runs[at];
     for (const auto& process : cell->processes()) {
       census.process_count += process->has_ended() ? 0 : 1;

@@ -113,7 +113,8 @@ asio::awaitable<Supervisor::Created> Supervisor::create_now(std::string owner_id
   CellPtr found = find_customer(owner_id, customer_id);
   if (found) {
     std::string found_id = found->spec().cell_id;
-    co_await ready(std::move(found_id));
+    found.reset();
+    const CellPtr held = co_await ready(std::move(found_id));
     found = find_customer(owner_id, customer_id);
   }
   if (found) {

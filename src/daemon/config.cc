@@ -116,6 +116,7 @@ struct Times {
         awake_s(config.max_awake.count()),
         page_out_s(config.page_out_after.count()),
         hibernate_s(config.hibernate_after.count()),
+        unload_s(config.unload_after.count()),
         retention_s(config.run_retention.count()),
         audit_s(config.audit_retention.count()),
         stall_ms(config.agent_stall_timeout.count()),
@@ -126,6 +127,7 @@ struct Times {
     config.max_awake = std::chrono::seconds(awake_s);
     config.page_out_after = std::chrono::seconds(page_out_s);
     config.hibernate_after = std::chrono::seconds(hibernate_s);
+    config.unload_after = std::chrono::seconds(unload_s);
     config.run_retention = std::chrono::seconds(retention_s);
     config.audit_retention = std::chrono::seconds(audit_s);
     config.agent_stall_timeout = std::chrono::milliseconds(stall_ms);
@@ -136,6 +138,7 @@ struct Times {
   std::int64_t awake_s;
   std::int64_t page_out_s;
   std::int64_t hibernate_s;
+  std::int64_t unload_s;
   std::int64_t retention_s;
   std::int64_t audit_s;
   std::int64_t stall_ms;
@@ -157,6 +160,11 @@ void add_time_options(CLI::App& app, Times& times) {
   app.add_option("--hibernate-after-s", times.hibernate_s, "Seconds until a paused cell hibernates")
       ->envname("CELLAR_HIBERNATE_AFTER_S")
       ->check(whole_number(1, kSecondsMax));
+  app.add_option("--unload-after-s", times.unload_s,
+                 "Seconds until a hibernated cell that waits for nothing is read anew when it is "
+                 "asked for next")
+      ->envname("CELLAR_UNLOAD_AFTER_S")
+      ->check(whole_number(0, kSecondsMax));
   app.add_option("--run-retention-s", times.retention_s,
                  "Seconds that new cells keep a run after its end; 0: for ever")
       ->envname("CELLAR_RUN_RETENTION_S")

@@ -38,6 +38,7 @@ struct Config {
   unsigned busy_cpu_percent = 5;  // of a processor; 0: processes alone are no work
   std::chrono::seconds page_out_after{30};
   std::chrono::seconds hibernate_after{3600};
+  std::chrono::seconds unload_after{600};
   cell::OnStop on_stop = cell::OnStop::keep;
   std::chrono::seconds run_retention = cell::kRunRetention;            // 0: for ever
   std::chrono::seconds audit_retention = std::chrono::hours(30 * 24);  // 0: for ever

@@ -64,6 +64,8 @@ const std::vector<Case>& all_options() {
        [](const Config& c) { return std::to_string(c.busy_cpu_percent); }},
       {"page-out-after-s", "13", "13",
        [](const Config& c) { return std::to_string(c.page_out_after.count()); }},
+      {"unload-after-s", "17", "17",
+       [](const Config& c) { return std::to_string(c.unload_after.count()); }},
       {"memory-reserve-bytes", "14", "14",
        [](const Config& c) { return std::to_string(c.memory_reserve_bytes.value_or(0)); }},
       {"disk-reserve-bytes", "15", "15",

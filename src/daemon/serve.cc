@@ -126,6 +126,7 @@ cell::CellConfig cells_of(const Config& config) {
   cells.runner.replay_bytes_max = config.run_replay_bytes_max;
   cells.page_out_after = config.page_out_after;
   cells.hibernate_after = config.hibernate_after;
+  cells.unload_after = config.unload_after;
   cells.on_stop = config.on_stop;
   cells.run_retention = config.run_retention;
   cells.idle_timeout = config.idle_timeout;

@@ -29,6 +29,7 @@ constexpr Setting kSettings[] = {
     setting<&Config::run_retention>("run-retention-s", Takes::effect_at_once),
     setting<&Config::page_out_after>("page-out-after-s", Takes::effect_at_once),
     setting<&Config::hibernate_after>("hibernate-after-s", Takes::effect_at_once),
+    setting<&Config::unload_after>("unload-after-s", Takes::effect_at_once),
     setting<&Config::on_stop>("on-stop", Takes::effect_at_once),
     setting<&Config::busy_cpu_percent>("busy-cpu-percent", Takes::effect_at_once),
     setting<&Config::agent_stall_timeout>("agent-stall-timeout-ms", Takes::effect_at_once),
