@@ -274,6 +274,12 @@ asio::awaitable<void> Supervisor::unload(std::string cell_id) {
   ended->set();
 }
 
+asio::awaitable<void> Supervisor::give_memory_back() {
+  unloaded_bytes_ = 0;
+  auto trim = [] { ::malloc_trim(0); };
+  co_await async::offload(machine_.pool, trim);
+}
+
 // Of one that could not be opened: what it has begun goes on.
 asio::awaitable<void> Supervisor::let_go_of(CellPtr cell) {
   try {
@@ -354,10 +360,7 @@ asio::awaitable<void> Supervisor::run_timers() {
       if (has_something && ticking_.insert(id).second) tasks_.spawn(tick(cell));
     }
     unload_unused(steady_now() - config_.unload_after);
-    if (unloaded_bytes_ >= kUnloadedBytesMax) {
-      unloaded_bytes_ = 0;
-      co_await async::offload(machine_.pool, [] { ::malloc_trim(0); });
-    }
+    if (unloaded_bytes_ >= kUnloadedBytesMax) tasks_.spawn(give_memory_back());
   }
 }
 

@@ -139,6 +139,7 @@ class Supervisor {
   asio::awaitable<void> open_rest(std::vector<std::string> ids);
   void unload_unused(SteadyTime unused_before);
   asio::awaitable<void> unload(std::string cell_id);
+  asio::awaitable<void> give_memory_back();
   asio::awaitable<Created> create_now(std::string owner_id, std::string customer_id,
                                       CellSettings settings);
   // A new cell of that record, but for its id and its uid index. Takes `fresh` over where it is of
