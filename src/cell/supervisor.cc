@@ -260,7 +260,7 @@ asio::awaitable<void> Supervisor::unload(std::string cell_id) {
   unloaded_bytes_ += cell->journal().stored_bytes();
   try {
     co_await cell->unload();
-  } catch (const Error& error) {  // It is closed all the same, but for what failed.
+  } catch (const std::exception& error) {  // It is closed all the same, but for what failed.
     log::error("cell {}: {}", log::cell(cell_id), error.what());
   }
   count_gone(cell->network());
