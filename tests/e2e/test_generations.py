@@ -1,5 +1,8 @@
 """What a run recorded before ctx.continueAs goes, and the run with all that it is told by stays."""
 import datetime
+import http.client
+import random
+import threading
 
 import harness
 
@@ -15,6 +18,16 @@ module.exports = {
     if (n === last) told = [await ctx.waitForEvent("note"), (await ctx.step("end", () => "done"))];
     return n < last ? ctx.continueAs({ n: n + 1, last, told }) : { n, told };
   },
+  async sums(ctx, { k = 0, last, seen = [] }) {
+    const event = await ctx.waitForEvent("n");
+    const blob = await ctx.step("blob", () => `${k}`.padEnd(300_000));
+    if (k % 5 === 0) {
+      const child = await ctx.spawn("child", { k }, { id: `c${k}` });
+      if ((await child.result()) !== parseInt(blob)) throw new Error("another value");
+    }
+    return k + 1 < last ? ctx.continueAs({ k: k + 1, last, seen: [...seen, event] }) : [...seen, event];
+  },
+  async child(ctx, { k }) { return ctx.step("value", () => k); },
   async small(ctx, { n = 1 }) {
     await ctx.step("turn", () => "s".repeat(60_000));
     await ctx.waitForEvent("go");
@@ -116,3 +129,46 @@ class GenerationsTest(harness.CellTest):
             self.waits(cell, each)
             cell.call("POST", f"/runs/{each}/events", {"type": "go"})
             self.assertEqual("n", cell.settled(each)["result"])
+
+    def test_runs_whose_daemon_is_killed_take_each_event_once(self):
+        seed = random.randrange(1 << 32)
+        dice = random.Random(seed)
+        cell = self.cell(agent=AGENT, run_retention_s=1)
+        last = LIMIT // 300_000 // 3  # A third more than the limit, by four runs.
+        params = {"last": last, "pad": "p" * 70_000}  # They are carried along, as a blob.
+        runs = [self.begin(cell, "sums", f"key {number}", **params).json["id"] for number in range(4)]
+        killing = threading.Lock()
+
+        def tell(run, k):
+            """As senders do: until it is acknowledged."""
+            while True:
+                with killing:
+                    pass
+                try:
+                    answer = cell.call("POST", f"/runs/{run}/events", {"type": "n", "payload": k, "id": f"e{k}"})
+                except (OSError, http.client.HTTPException):
+                    continue
+                if answer.status == 200:
+                    return
+                self.assertEqual(503, answer.status)
+
+        def drive(run):
+            for k in range(last):
+                for _ in range(random.Random(f"{seed}-{run}-{k}").choice((1, 2))):
+                    tell(run, k)
+
+        with self.subTest(seed=seed):
+            senders = [threading.Thread(target=drive, args=(run,)) for run in runs]
+            for sender in senders:
+                sender.start()
+            for _ in range(5):
+                senders[0].join(dice.random())
+                with killing:
+                    self.daemon.restart()
+            for sender in senders:
+                sender.join()
+            for number, run in enumerate(runs):
+                self.assertEqual(list(range(last)), cell.settled(run)["result"])
+                again = self.begin(cell, "sums", f"key {number}", **params)
+                self.assertEqual((200, run), (again.status, again.json["id"]))
+            self.assertLess(self.journal_bytes(cell), LIMIT)
