@@ -428,7 +428,7 @@ journal::Lsn CellJournal::first_needed(WallTime ended_before, Used used) {
   if (is_crowded()) what_goes.generations = WallTime::max();
   const journal::Lsn needed = runs_.first_needed(what_goes);
   const journal::Lsn durable = journal_.last_durable();
-  return needed == 0 ? durable : std::min(needed, durable);
+  return needed == 0 ? durable : std::clamp(needed, journal_.first(), durable);
 }
 
 asio::awaitable<void> CellJournal::trim(WallTime ended_before, std::function<Used()> used) {

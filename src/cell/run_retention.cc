@@ -59,8 +59,8 @@ journal::Trim RunTable::trim_before(journal::Lsn first_kept) const {
     return entry.second->created < first_kept;
   });
   journal::Trim trim{.first_kept = first_kept, .setup_done = setup_done_};
-  const bool is_any_created = first_number_ != std::numeric_limits<std::uint32_t>::max();
-  if (is_any_created) trim.first_run = first_number_;  // Of those that are gone already.
+  // Of those that are gone already; where no run's beginning is there, that is all but what is.
+  trim.first_run = std::min(first_number_, last_number_ + 1);
   if (gone != runs_.rend()) trim.first_run = std::max(trim.first_run, gone->first + 1);
   return trim;
 }
@@ -68,8 +68,7 @@ journal::Trim RunTable::trim_before(journal::Lsn first_kept) const {
 // Of runs that go on, what is told of earlier generations goes with their records.
 void RunTable::trim(const journal::Trim& body) {
   setup_done_ = setup_done_ || body.setup_done;
-  if (body.first_run == 0) return;
-  last_number_ = std::max(last_number_, body.first_run - 1);
+  if (body.first_run != 0) last_number_ = std::max(last_number_, body.first_run - 1);
   // What is left of runs that an earlier life trimmed may follow, up to the first that is created.
   first_number_ = std::max(first_number_, body.first_run);
   const auto is_gone = [&](std::uint32_t number) {

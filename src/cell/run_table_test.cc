@@ -180,6 +180,7 @@ class Kept {
     runs.opened(records_.size());
     return runs;
   }
+  void open_again() { runs_ = opened(); }
   RunTable& runs() { return runs_; }
 
  private:
@@ -309,6 +310,29 @@ TEST_CASE("a journal that was trimmed before is trimmed again, and knows which r
     check_same(*kept.runs().find(1), *again.find(1));
     CHECK(again.is_trimmed("run_" + std::to_string(number) + "_ab"));
     CHECK(again.next_number() == number + 1);
+  }
+}
+
+TEST_CASE(
+    "a journal without the beginning of any run is trimmed again, in every life of the daemon") {
+  Kept kept;
+  kept.create(1);
+  kept.create(2);
+  kept.end(2);
+  for (std::uint32_t ordinal = 1; ordinal <= 6; ++ordinal) {
+    kept.receive(1, std::to_string(ordinal));
+    journal::WaitMatched matched;
+    matched.event = kept.runs().find(1)->events.begin()->first;
+    kept.tell(1, 2 * ordinal, matched);
+    kept.go_on(1, 2 * ordinal + 1);
+    const journal::Lsn first = kept.trim();
+    const Run& run = *kept.runs().find(1);
+    CHECK(run.past_generations.empty());
+    CHECK(run.event_ids.empty());
+    if (ordinal % 2 == 0) kept.open_again();
+    CHECK(kept.runs().first_needed(kAllThatEnded) == first);
+    CHECK(kept.runs().next_number() == 3);
+    CHECK(kept.runs().is_trimmed("run_2_ab"));
   }
 }
 
