@@ -432,6 +432,8 @@ class OutlivingTest(Processes):
         harness.eventually("it waits", lambda: (cell.dir / "work/gate").exists())
         self.type(cell, process, "", end=True)
         self.ended(cell, process)
+        told = lambda: [event["data"]["exit_code"] for event in cell.call("GET", "/events?types=process.exited").json["events"]]
+        harness.eventually("its end is on disk", lambda: told() == [7])
         self.daemon.kill()
         (cell.dir / "work/gate").write_text("")
         harness.eventually("it has ended", lambda: not any(b"gate" in line for line in cell.processes("shell").values()))
@@ -439,8 +441,7 @@ class OutlivingTest(Processes):
         self.assertEqual(8, self.ended(cell, gate)["exit_code"])
         self.assertEqual("through\n", self.shown(cell, gate))
         self.assertEqual(7, self.get(cell, process)["exit_code"])
-        harness.eventually("both ends are told", lambda: [7, 8] == [
-            event["data"]["exit_code"] for event in cell.call("GET", "/events?types=process.exited").json["events"]])
+        harness.eventually("both ends are told", lambda: told() == [7, 8])
 
     def test_a_command_ends_with_its_daemon_and_nothing_beside_it_does(self):
         cell = self.cell("beside")
