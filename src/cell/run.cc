@@ -448,6 +448,7 @@ void RunTable::carry(const journal::Record& record) {
   auto body = decode<journal::Carried>(record);
   Run& run = run_of(record);
   run.carried = record.lsn;
+  run.known_events = std::move(body.known_events);
   if (run.created != 0) return;  // Known, all of it.
   run.number = record.run;
   run.id = std::move(body.run_id);
@@ -470,9 +471,13 @@ void RunTable::continue_as(const journal::Record& record) {
       run.past_generations.push_back({.created = run.created, .ended_at = time_of(record)});
     }
     run.created = std::exchange(run.carried, 0);
+    run.is_carried = true;
   }
-  if (const auto headless = headless_.extract(record.run); headless && run.created != 0) {
-    runs_[record.run] = headless.mapped();  // It is whole from here on.
+  // Older versions said nothing of what the run is: then it is none.
+  if (const auto headless = headless_.find(record.run);
+      headless != headless_.end() && run.is_carried) {
+    runs_[record.run] = std::move(headless->second);  // It is whole from here on.
+    headless_.erase(headless);
     last_number_ = std::max(last_number_, record.run);
   }
   run.continued = record.lsn;

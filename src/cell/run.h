@@ -85,6 +85,8 @@ struct PastSaid {
 };
 
 inline constexpr std::size_t kEventIdsKept = 10'000;
+inline constexpr std::size_t kEventIdsCarried = 1'000;
+inline constexpr std::size_t kEventDigestBytes = 16;
 
 // A part of a run's history that ctx.continueAs has ended.
 struct PastGeneration {
@@ -141,9 +143,17 @@ struct Run : std::enable_shared_from_this<Run> {
   // Of all that came, and when: those that come again are known by it. Of earlier generations the
   // newest kEventIdsKept, or up to twice as many.
   std::map<std::string, journal::Lsn, std::less<>> event_ids;
+  // The newest of all that came before it continued last, whether or not their records are there
+  // still: the first kEventDigestBytes of the SHA-256 of each id, the oldest first.
+  std::string known_events;
+  bool is_carried = false;      // `created` says again what it is
   std::size_t noted_bytes = 0;  // of the names and arguments of `steps`
 
   std::uint32_t steps_done() const noexcept;
+  // Whether an event with this id is known to have come.
+  bool has_received(const std::string& event_id) const;
+  // What `known_events` is where it continues now.
+  std::string events_to_carry() const;
   // How often the agent has ended, as it has now, with nothing finished between: nothing of the
   // run, or not this step, which is executed again each time while others get on.
   struct EndsInVain {

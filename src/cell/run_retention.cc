@@ -1,9 +1,11 @@
 // Which records of a cell's runs have to stay, and what is left of those that are gone.
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <set>
 
+#include "base/sha256.h"
 #include "base/text.h"
 #include "cell/run.h"
 
@@ -29,7 +31,40 @@ journal::Lsn needed_of(const Run& run, WallTime ended_before) {
   return std::min(first, run.events.begin()->first);
 }
 
+std::string digest_of(const std::string& event_id) {
+  return sha256(event_id).substr(0, kEventDigestBytes);
+}
+
 }  // namespace
+
+bool Run::has_received(const std::string& event_id) const {
+  if (event_ids.contains(event_id)) return true;
+  if (known_events.empty()) return false;
+  const std::string digest = digest_of(event_id);
+  for (std::size_t at = 0; at < known_events.size(); at += kEventDigestBytes) {
+    if (known_events.compare(at, kEventDigestBytes, digest) == 0) return true;
+  }
+  return false;
+}
+
+std::string Run::events_to_carry() const {
+  std::vector<std::pair<journal::Lsn, const std::string*>> ids;
+  for (const auto& [event_id, lsn] : event_ids) ids.emplace_back(lsn, &event_id);
+  const std::size_t count = std::min(ids.size(), kEventIdsCarried);
+  const auto carried_end = ids.begin() + static_cast<std::ptrdiff_t>(count);
+  std::partial_sort(ids.begin(), carried_end, ids.end(), std::greater());
+  std::vector<std::string> digests;  // the newest first
+  for (auto at = ids.begin(); at != carried_end; ++at) digests.push_back(digest_of(*at->second));
+  const std::set<std::string> there(digests.begin(), digests.end());
+  for (std::size_t end = known_events.size(); end > 0 && digests.size() < kEventIdsCarried;
+       end -= kEventDigestBytes) {
+    std::string older = known_events.substr(end - kEventDigestBytes, kEventDigestBytes);
+    if (!there.contains(older)) digests.push_back(std::move(older));
+  }
+  std::string all;
+  for (auto at = digests.rbegin(); at != digests.rend(); ++at) all += *at;
+  return all;
+}
 
 // Newest first: a run was begun from an older one again.
 journal::Lsn RunTable::first_needed(EndedBefore what_goes) {
@@ -44,7 +79,7 @@ journal::Lsn RunTable::first_needed(EndedBefore what_goes) {
       const Run* child = find(wait->child);
       if (child != nullptr) first = std::min(first, child->created);
     }
-    if (run.forked.run_id.empty() || run.generation > 1) continue;
+    if (run.forked.run_id.empty() || run.is_carried) continue;
     sources.insert(run.forked.run_id);
     // It may ask for what children of that one have given.
     for (const Run* child : children_of(run.forked.run_id)) {

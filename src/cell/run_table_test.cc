@@ -161,6 +161,7 @@ class Kept {
     carried.started_ns = static_cast<std::uint64_t>(to_unix_ms(run.started_at)) * 1'000'000;
     carried.attempt = run.attempt;
     carried.generation = run.generation;
+    carried.known_events = run.events_to_carry();
     tell(number, 0, carried);
     return tell(number, ordinal, journal::Continued());
   }
@@ -207,6 +208,7 @@ void check_same(const Run& a, const Run& b) {
   CHECK(a.steps.size() == b.steps.size());
   CHECK(a.past.size() == b.past.size());
   CHECK(a.past_generations.size() == b.past_generations.size());
+  CHECK(a.known_events == b.known_events);
 }
 
 }  // namespace
@@ -274,9 +276,10 @@ TEST_CASE("a run that was begun from another needs that one until it is continue
   journal::ForkedFrom from;
   from.run_id = "run_1_ab";
   const journal::Lsn forked = kept.tell(2, 0, from);
+  kept.tell(2, 1, journal::Continued());  // Copied: that one had continued.
   CHECK(kept.runs().first_needed(kAllThatEnded) == 1);
-  kept.go_on(2, 1);
-  CHECK(kept.runs().first_needed(kAllThatEnded) == forked + 1);
+  kept.go_on(2, 2);
+  CHECK(kept.runs().first_needed(kAllThatEnded) == forked + 2);
 }
 
 TEST_CASE("an event that a continued run has not taken is kept, with what it has said meanwhile") {
@@ -334,6 +337,38 @@ TEST_CASE(
     CHECK(kept.runs().next_number() == 3);
     CHECK(kept.runs().is_trimmed("run_2_ab"));
   }
+}
+
+TEST_CASE("an event that comes again is known for a thousand others, whatever was trimmed") {
+  Kept kept;
+  kept.create(1);
+  std::uint32_t ordinal = 0;
+  for (std::size_t number = 0; number <= kEventIdsCarried + 1; ++number) {
+    journal::WaitMatched matched;
+    matched.event = kept.receive(1, std::to_string(number));
+    kept.tell(1, ++ordinal, matched);
+    if (number % 100 != 1) continue;
+    kept.go_on(1, ++ordinal);
+    kept.trim();
+    kept.open_again();
+  }
+  const Run& run = *kept.runs().find(1);
+  CHECK(run.event_ids.empty());
+  CHECK_FALSE(run.has_received("0"));
+  CHECK_FALSE(run.has_received("1"));
+  CHECK(run.has_received("2"));
+  CHECK(run.has_received(std::to_string(kEventIdsCarried + 1)));
+}
+
+TEST_CASE("a run that an older version continued and whose beginning is gone is none") {
+  RunTable runs;
+  runs.apply({.lsn = 7,
+              .run = 1,
+              .ordinal = 3,
+              .type = journal::Type::continued,
+              .body = journal::Continued().encode()});
+  runs.opened(7);
+  CHECK(runs.newest_first().empty());
 }
 
 TEST_CASE("what is said of a run whose beginning is gone makes no run of it") {

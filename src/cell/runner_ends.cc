@@ -104,6 +104,7 @@ journal::Carried carried_of(const Run& run, journal::Payload params) {
   carried.llm_tokens = run.llm_tokens;
   carried.forked_run = run.forked.run_id;
   carried.forked_ordinal = run.forked.ordinal;
+  carried.known_events = run.events_to_carry();
   return carried;
 }
 
@@ -120,8 +121,9 @@ asio::awaitable<void> Runner::on_continue(Active& active, const AgentFrame& fram
   if (!is_state) co_return co_await end_run(active, "failed", std::move(continued.value));
   journal::Payload params = journal_.payload_at(active.run.created);
   if (!params.blob) params = co_await store(std::move(params.bytes));
-  const std::uint64_t bytes =
-      bytes_of_records(params.bytes, 1) + bytes_of_records(continued.value.bytes, 1);
+  const std::uint64_t bytes = bytes_of_records(params.bytes, 1) +
+                              bytes_of_records(continued.value.bytes, 1) +
+                              kEventIdsCarried * kEventDigestBytes;
   co_await require_room(bytes);
   if (!active.serves(frame)) co_return;  // Paused meanwhile.
   journal_.require_takes(bytes);

@@ -451,7 +451,7 @@ asio::awaitable<Runner::ReceivingEvent> Runner::receive_alone(std::uint32_t run,
 asio::awaitable<bool> Runner::receive_now(std::uint32_t number, std::string id, std::string type,
                                           std::string payload) {
   Run* run = runs_.find(number);
-  const auto known = [&] { return run->event_ids.contains(id); };
+  const auto known = [&] { return run->has_received(id); };
   const ReceivingEvent receiving = co_await receive_alone(number, id);
   if (known()) {
     co_await journal_.sync();  // It may be on its way still.

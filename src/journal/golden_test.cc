@@ -180,7 +180,8 @@ void for_every_record_of_runs(Each each) {
                .generation = 3,
                .llm_tokens = 1200,
                .forked_run = "run_1_0011223344556677",
-               .forked_ordinal = 5});
+               .forked_ordinal = 5,
+               .known_events = std::string(32, '\xe5')});
   each(2u, 6u, Continued{.value = kInRecord});
 }
 

@@ -339,6 +339,7 @@ std::string Carried::encode() const {
   if (llm_tokens != 0) map.emplace_back("llm_tokens", llm_tokens);
   if (!forked_run.empty()) map.emplace_back("forked_run", forked_run);
   if (forked_ordinal != 0) map.emplace_back("forked_ordinal", std::uint64_t{forked_ordinal});
+  if (!known_events.empty()) map.emplace_back("known_events", cbor::Bytes{known_events});
   return cbor::encode(std::move(map));
 }
 
@@ -355,7 +356,8 @@ std::optional<Carried> Carried::decode(std::string_view body) {
                   .generation = reader.u32("generation"),
                   .llm_tokens = reader.has("llm_tokens") ? reader.u64("llm_tokens") : 0,
                   .forked_run = reader.text_or_empty("forked_run"),
-                  .forked_ordinal = reader.u32_or_zero("forked_ordinal")};
+                  .forked_ordinal = reader.u32_or_zero("forked_ordinal"),
+                  .known_events = reader.text_or_empty("known_events")};
   return if_ok(reader, std::move(carried));
 }
 

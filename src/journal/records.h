@@ -307,6 +307,7 @@ struct Carried {
   std::uint64_t llm_tokens = 0;      // may be absent
   std::string forked_run;            // as in ForkedFrom; may be absent
   std::uint32_t forked_ordinal = 0;  // the same; may be absent
+  std::string known_events;          // 16 bytes for each, the oldest first; may be absent
 
   std::uint16_t flags() const noexcept { return value.blob ? kFlags | kBlob : kFlags; }
   std::string encode() const;

@@ -120,10 +120,13 @@ class GenerationsTest(harness.CellTest):
         cell = self.cell(agent=AGENT, run_retention_s=1)
         run = self.begin(cell, "takes").json["id"]
         self.waits(cell, run)
-        cell.call("POST", f"/runs/{run}/events", {"type": "note", "payload": "n"})
+        note = {"type": "note", "payload": "n", "id": "n1"}
+        cell.call("POST", f"/runs/{run}/events", note)
         cell.call("POST", f"/runs/{run}/events", {"type": "go"})
         harness.eventually("it has taken it", lambda: "mark" in [step["name"] for step in self.waits(cell, run)["steps"]])
         self.hibernate_of_age(cell)
+        self.assertEqual(200, cell.call("POST", f"/runs/{run}/events", note).status)
+        self.assertNotIn("kept_events", cell.run(run))  # It is known to have come.
         copy = cell.call("POST", f"/runs/{run}/restart", {"from": "mark"}).json["id"]
         for each in (copy, run):
             self.waits(cell, each)
