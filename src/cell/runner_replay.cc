@@ -517,7 +517,11 @@ asio::awaitable<std::vector<journal::Record>> Runner::history_before(std::shared
   while (seen < end && journal_.for_each(run->number, seen, kRecordsAtOnce, look) > 0) {
     co_await asio::post(asio::use_awaitable);
   }
-  std::erase_if(history, [&](const auto& record) { return taken.contains(record.lsn); });
+  // What was trimmed meanwhile had been taken, too, though nothing told of that any more.
+  const auto is_taken = [&](const journal::Record& record) {
+    return taken.contains(record.lsn) || record.lsn < journal_.first();
+  };
+  std::erase_if(history, is_taken);
   co_return history;
 }
 

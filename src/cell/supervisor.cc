@@ -233,7 +233,8 @@ asio::awaitable<Supervisor::CellPtr> Supervisor::ready(std::string cell_id) {
   }
   CellPtr cell = find(cell_id);
   if (!cell || !cell->awaits_open()) co_return cell;
-  co_await async::run_to_end(changes_, open_cell(std::move(cell)));
+  CellPtr same = cell;  // Held all the while, or it could be unloaded as soon as it is open.
+  co_await async::run_to_end(changes_, open_cell(std::move(same)));
   cell = find(cell_id);
   if (!cell || !cell->awaits_open()) co_return cell;
   throw Error(ErrorCode::unavailable, "cell_not_opened",

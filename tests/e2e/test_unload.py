@@ -131,3 +131,26 @@ class UnloadTest(harness.CellTest):
                 thread.join()
             self.assertEqual([], failed)
             self.assertIn("is unloaded", self.daemon.log())
+
+    def test_whoever_asks_as_the_daemon_starts_is_answered(self):
+        cells = [self.cell(f"c{number}") for number in range(CELLS)]
+        runs = [self.begin(cell, "turns", count=5).json["id"] for cell in cells]
+        for cell, run in zip(cells, runs):
+            cell.settled(run)
+            self.hibernate(cell)
+        failed = []
+
+        def ask(cell, run):
+            for _ in range(5):
+                answer = cell.call("GET", f"/runs/{run}")
+                if answer.status != 200:
+                    failed.append(answer)
+
+        for _ in range(8):
+            self.daemon.restart()
+            threads = [threading.Thread(target=ask, args=asked) for asked in zip(cells, runs)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        self.assertEqual([], failed)
