@@ -148,16 +148,16 @@ bool Cell::has_runs_to_recover() {
   return !may_stay || !runs_.kept_from_ending().empty();
 }
 
-std::optional<SteadyTime> Cell::unused_since() const {
-  if (!open_ || state_ != State::hibernated || spec_.permanent) return std::nullopt;
+// Asked of each cell every second: what takes a look at its runs comes last.
+bool Cell::is_unused_since(SteadyTime then) const {
+  if (!open_ || state_ != State::hibernated || spec_.permanent) return false;
+  if (std::max(loaded_since_, activities_.quiet_since()) >= then) return false;
   const bool is_used = !blockers().empty() || runner_->has_requests() || !unattended_.empty() ||
                        std::any_of(processes_.begin(), processes_.end(),
                                    [](const auto& process) { return !process->has_ended(); });
-  const bool has_work = !runs_.unfinished().empty() || !runs_.kept_from_ending().empty();
   const bool is_on_disk =
       !journal_->is_broken() && journal_->last_durable() == journal_->last_appended();
-  if (is_used || has_work || !is_on_disk) return std::nullopt;
-  return std::max(loaded_since_, activities_.quiet_since());
+  return !is_used && is_on_disk && runs_.unfinished().empty() && runs_.kept_from_ending().empty();
 }
 
 asio::awaitable<void> Cell::unload() {

@@ -148,9 +148,9 @@ class Cell : private RunnerHost {
   // Lets go of everything; processes stay for the next daemon, or end (CellConfig::on_stop).
   asio::awaitable<void> close() { return close(config_.on_stop); }
   asio::awaitable<void> close(OnStop on_stop);
-  // Since when it sleeps with nothing to wait for, and nobody has looked at it: what it holds of
-  // memory can be read from the disk again. nullopt where that is not so.
-  std::optional<SteadyTime> unused_since() const;
+  // Whether it sleeps with nothing to wait for, and nobody has looked at it since before `then`:
+  // what it holds of memory can be read from the disk again.
+  bool is_unused_since(SteadyTime then) const;
   // Closes it, so that another one can be opened in its place; after this only spec() and view().
   asio::awaitable<void> unload();
   // That other one, before it is opened: what was told goes on, of what no file holds.

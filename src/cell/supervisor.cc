@@ -172,6 +172,11 @@ CellLayout Supervisor::layout_of(const std::string& cell_id) const {
   return {state_dir_ + "/cells/" + cell_id};
 }
 
+Supervisor::CellPtr Supervisor::unopened(CellSpec spec) const {
+  CellLayout layout = layout_of(spec.cell_id);
+  return std::make_shared<Cell>(machine_, config_, sealer_, std::move(layout), std::move(spec));
+}
+
 asio::awaitable<void> Supervisor::open() {
   auto prepare = [this] {
     sys::make_dirs(state_dir_ + "/cells");
@@ -190,8 +195,7 @@ asio::awaitable<void> Supervisor::open() {
   std::vector<std::string> hibernated;
   for (FoundCell& one : found.cells) {
     std::string id = one.spec.cell_id;
-    const CellPtr cell =
-        std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), std::move(one.spec));
+    const CellPtr cell = unopened(std::move(one.spec));
     cells_[id] = cell;
     if (one.has_slot) {
       co_await open_cell(cell);
@@ -244,8 +248,7 @@ asio::awaitable<Supervisor::CellPtr> Supervisor::ready(std::string cell_id) {
 
 void Supervisor::unload_unused(SteadyTime unused_before) {
   for (const auto& [id, cell] : cells_) {
-    const auto since = cell->unused_since();
-    if (since && *since < unused_before && cell.use_count() == 1) changes_.spawn(unload(id));
+    if (cell->is_unused_since(unused_before)) changes_.spawn(unload(id));
   }
 }
 
@@ -253,8 +256,8 @@ void Supervisor::unload_unused(SteadyTime unused_before) {
 asio::awaitable<void> Supervisor::unload(std::string cell_id) {
   const auto found = cells_.find(cell_id);
   const bool is_used = found == cells_.end() || found->second.use_count() > 1 ||
-                       !found->second->unused_since() || openings_.contains(cell_id) ||
-                       is_closing_->load();
+                       !found->second->is_unused_since(SteadyTime::max()) ||
+                       openings_.contains(cell_id) || is_closing_->load();
   const auto ended = std::make_shared<async::Event>(machine_.executor);
   if (is_used || !unloading_.try_emplace(cell_id, ended).second) co_return;
   CellPtr cell = found->second;
@@ -265,8 +268,7 @@ asio::awaitable<void> Supervisor::unload(std::string cell_id) {
     log::error("cell {}: {}", log::cell(cell_id), error.what());
   }
   count_gone(cell->network());
-  const auto next =
-      std::make_shared<Cell>(machine_, config_, sealer_, layout_of(cell_id), cell->spec());
+  const CellPtr next = unopened(cell->spec());
   next->go_on_from(*cell);
   cells_[cell_id] = next;
   cell.reset();
@@ -314,7 +316,7 @@ asio::awaitable<void> Supervisor::open_cell(CellPtr cell) {
     if (!cell->awaits_open()) co_await let_go_of(cell);
     cells_.erase(id);
     if (!is_damaged) {  // A later attempt begins with nothing of this one.
-      cells_[id] = std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), cell->spec());
+      cells_[id] = unopened(cell->spec());
     }
   }
   openings_.erase(id);

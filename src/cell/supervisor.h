@@ -171,6 +171,7 @@ class Supervisor {
   asio::awaitable<void> close_each(std::deque<CellPtr>& cells);
   asio::awaitable<void> keep_room();
   asio::awaitable<void> make_room();
+  CellPtr unopened(CellSpec spec) const;
   CellLayout layout_of(const std::string& cell_id) const;
   template <typename Job>
   auto with_registry(Job job) -> asio::awaitable<std::invoke_result_t<Job&, store::Registry&>>;

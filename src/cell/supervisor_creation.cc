@@ -174,7 +174,7 @@ asio::awaitable<Supervisor::CellPtr> Supervisor::make_cell(CellSpec spec, CellSe
   }
   spec.cell_id = id;
   spec.uid_index = added.row.uid_index;
-  const auto cell = std::make_shared<Cell>(machine_, config_, sealer_, layout_of(id), spec);
+  const CellPtr cell = unopened(spec);
   bool has_fresh_files = false;
   if (fresh && added.is_new) {
     auto move = [from = fresh->dir, to = layout_of(id).dir] { return try_move(from, to); };
